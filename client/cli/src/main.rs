@@ -1,0 +1,2 @@
+//! enrollctl.
+fn main() {}

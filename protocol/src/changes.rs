@@ -1,0 +1,61 @@
+//! The change feed: every committed write, in the order of commits, numbered without holes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::refusal::Code;
+use crate::value::{Cursor, Origin, PageLimit, Pk, Time, or_default};
+
+/// One committed write, or one refused attempt on a code or token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Its number; the next change has the next number.
+    pub seq: u64,
+    /// When.
+    pub at: Time,
+    /// The area of the operation, such as `person`.
+    pub area: String,
+    /// What happened, such as `create`.
+    pub verb: String,
+    /// The records it happened to.
+    pub subjects: Vec<Pk>,
+    /// The person on whose behalf it was done.
+    pub actor: Option<Pk>,
+    /// The process that asked.
+    pub peer: PeerId,
+    /// Where the attempt came from, if the service said so.
+    pub origin: Option<Origin>,
+    /// The change that this one follows from.
+    pub cause: Option<u64>,
+    /// Why it was refused, if it was.
+    pub refused: Option<Code>,
+}
+
+/// A process as the kernel names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerId {
+    /// Its user.
+    pub uid: u32,
+    /// Its process id when it connected.
+    pub pid: i32,
+}
+
+/// List changes, oldest first
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  enrollctl changes list --since 1200")
+)]
+#[serde(deny_unknown_fields)]
+pub struct List {
+    /// Only changes behind this number
+    #[cfg_attr(feature = "cli", arg(long, value_name = "SEQ"))]
+    pub since: Option<u64>,
+    /// How many at most
+    #[cfg_attr(feature = "cli", arg(long, default_value_t))]
+    #[serde(default, deserialize_with = "or_default")]
+    pub limit: PageLimit,
+    /// The `next` of the page before
+    #[cfg_attr(feature = "cli", arg(long, value_name = "CURSOR"))]
+    pub after: Option<Cursor>,
+}

@@ -1,0 +1,180 @@
+//! Frames, without I/O: bytes go in as they arrive, frames come out when they are complete.
+//!
+//! A frame is a big-endian `u32` length and that many bytes: kind `u8`, operation `u16`, request id `u64` (all
+//! big-endian), then the body. The length is checked against the limit before anything is kept for it.
+
+use serde::Serialize;
+
+use crate::codec;
+
+/// Kind, operation number and request id.
+pub const HEADER_BYTES: usize = 11;
+
+const LENGTH_BYTES: usize = 4;
+
+/// What a frame is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum FrameKind {
+    /// A client introduces itself. Body: [`Hello`](crate::envelope::Hello).
+    Hello = 1,
+    /// The daemon accepts. Body: [`Welcome`](crate::envelope::Welcome).
+    Welcome = 2,
+    /// A request. Body: [`Envelope`](crate::Envelope), then the operation's request.
+    Request = 3,
+    /// The answer to the request of this id. Body: the operation's reply.
+    Reply = 4,
+    /// The request of this id is refused; with id 0, the connection is. Body: [`Refusal`](crate::Refusal).
+    Refused = 5,
+}
+
+impl FrameKind {
+    fn from_byte(byte: u8) -> Option<Self> {
+        [Self::Hello, Self::Welcome, Self::Request, Self::Reply, Self::Refused]
+            .into_iter()
+            .find(|kind| *kind as u8 == byte)
+    }
+}
+
+/// A complete frame, borrowed from where it arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame<'a> {
+    /// What it is.
+    pub kind: FrameKind,
+    /// The operation's number, 0 outside requests and replies.
+    pub operation: u16,
+    /// Chosen by the client, repeated in the answer.
+    pub id: u64,
+    /// The encoded body.
+    pub body: &'a [u8],
+}
+
+/// Bytes that can not be frames; the connection can not go on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// The claimed length is over the limit.
+    #[error("a frame of {bytes} bytes is over the limit of {bytes_max}")]
+    TooLong {
+        /// As claimed.
+        bytes: usize,
+        /// As agreed.
+        bytes_max: usize,
+    },
+    /// The claimed length does not even hold a header.
+    #[error("a frame of {0} bytes is too short for its header")]
+    TooShort(usize),
+    /// The first byte of the header is none of the kinds.
+    #[error("there is no frame kind {0}")]
+    UnknownKind(u8),
+}
+
+/// Turns bytes into frames.
+#[derive(Debug)]
+pub struct FrameReader {
+    buffer: Vec<u8>,
+    /// Everything before this was handed out.
+    start: usize,
+    bytes_max: usize,
+}
+
+impl FrameReader {
+    /// A reader that refuses frames over `bytes_max`.
+    pub fn new(bytes_max: usize) -> Self {
+        Self { buffer: Vec::new(), start: 0, bytes_max }
+    }
+
+    /// Where arriving bytes are appended. What was handed out is dropped here, so the buffer holds at most one
+    /// unfinished frame and what one read brought.
+    pub fn space(&mut self) -> &mut Vec<u8> {
+        self.buffer.drain(..self.start);
+        self.start = 0;
+        if self.buffer.is_empty() {
+            self.buffer.shrink_to(64 << 10);
+        }
+        &mut self.buffer
+    }
+
+    /// Whether a frame was begun and not finished.
+    pub fn is_inside_frame(&self) -> bool {
+        self.start < self.buffer.len()
+    }
+
+    /// The next complete frame, or `None` until more bytes arrive.
+    pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, FrameError> {
+        let rest = &self.buffer[self.start..];
+        let Some((length, rest)) = rest.split_first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
+        let bytes = u32::from_be_bytes(*length) as usize;
+        if bytes > self.bytes_max {
+            return Err(FrameError::TooLong { bytes, bytes_max: self.bytes_max });
+        }
+        if bytes < HEADER_BYTES {
+            return Err(FrameError::TooShort(bytes));
+        }
+        let Some(frame) = rest.get(..bytes) else { return Ok(None) };
+        self.start += LENGTH_BYTES + bytes;
+        let mut id = [0; 8];
+        id.copy_from_slice(&frame[3..HEADER_BYTES]);
+        Ok(Some(Frame {
+            kind: FrameKind::from_byte(frame[0]).ok_or(FrameError::UnknownKind(frame[0]))?,
+            operation: u16::from_be_bytes([frame[1], frame[2]]),
+            id: u64::from_be_bytes(id),
+            body: &frame[HEADER_BYTES..],
+        }))
+    }
+}
+
+/// Appends a frame whose body is a value.
+pub fn append<T: Serialize>(bytes: &mut Vec<u8>, kind: FrameKind, operation: u16, id: u64, body: &T) {
+    append_with(bytes, kind, operation, id, |bytes| codec::encode_into(body, bytes));
+}
+
+/// Appends a frame whose body is what `fill` appends.
+pub fn append_with(bytes: &mut Vec<u8>, kind: FrameKind, operation: u16, id: u64, fill: impl FnOnce(&mut Vec<u8>)) {
+    let start = bytes.len();
+    bytes.extend_from_slice(&[0; LENGTH_BYTES]);
+    bytes.push(kind as u8);
+    bytes.extend_from_slice(&operation.to_be_bytes());
+    bytes.extend_from_slice(&id.to_be_bytes());
+    fill(bytes);
+    // A frame over 4 GiB can not be built from values that are bounded; the other side would refuse the length.
+    let length = u32::try_from(bytes.len() - start - LENGTH_BYTES).unwrap_or(u32::MAX);
+    bytes[start..start + LENGTH_BYTES].copy_from_slice(&length.to_be_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_come_out_whole_wherever_the_bytes_are_cut() {
+        let mut bytes = Vec::new();
+        append(&mut bytes, FrameKind::Request, 7, 1, &"hello");
+        append(&mut bytes, FrameKind::Reply, 7, 2, &true);
+        for cut in 0..=bytes.len() {
+            let mut reader = FrameReader::new(1024);
+            let mut seen = Vec::new();
+            for part in [&bytes[..cut], &bytes[cut..]] {
+                reader.space().extend_from_slice(part);
+                while let Some(frame) = reader.next_frame().expect("frames") {
+                    seen.push((frame.kind, frame.operation, frame.id, frame.body.to_vec()));
+                }
+            }
+            let expected =
+                [(FrameKind::Request, 7, 1, codec::encode(&"hello")), (FrameKind::Reply, 7, 2, codec::encode(&true))];
+            assert_eq!(seen, expected, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_length_out_of_bounds_is_refused_before_its_bytes_arrive() {
+        for (length, error) in [
+            (u32::MAX, FrameError::TooLong { bytes: u32::MAX as usize, bytes_max: 1024 }),
+            (1025, FrameError::TooLong { bytes: 1025, bytes_max: 1024 }),
+            (10, FrameError::TooShort(10)),
+        ] {
+            let mut reader = FrameReader::new(1024);
+            reader.space().extend_from_slice(&length.to_be_bytes());
+            assert_eq!(reader.next_frame(), Err(error));
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! JSON web tokens: what login codes are exchanged for.
+
+use serde::{Deserialize, Serialize};
+
+use crate::value::Jwt;
+
+/// Verify a JWT of this daemon and show its claims
+///
+/// Refused as `jwt_invalid` when it was not signed here, was changed, has expired, or names a deleted person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  printf %s \"$JWT\" | enrollctl jwt verify")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Verify {
+    /// The JWT; `-`, the default, reads it from standard input
+    #[cfg_attr(feature = "cli", arg(default_value = "-", hide_default_value = true))]
+    pub jwt: Jwt,
+}
+
+/// Show the public keys, as a JWK set, that verify this daemon's JWTs
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  enrollctl jwt keys --json > jwks.json")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Keys {}

@@ -1,0 +1,29 @@
+//! The contract of enrolld: what can be asked, what is answered, and how both look on the wire.
+//!
+//! An operation is a number, a name, a request type and a reply type, declared once in [`operations`]. Daemon,
+//! client and command line all derive from that table. This crate does no I/O and knows no clock, no socket and
+//! no store; everything it decodes has a bound, named in [`limits`].
+
+pub mod limits;
+pub mod operations;
+pub mod refusal;
+pub mod value;
+
+pub mod changes;
+pub mod code;
+pub mod jwt;
+pub mod person;
+pub mod role;
+pub mod server;
+pub mod token;
+
+pub mod codec;
+pub mod envelope;
+pub mod frame;
+
+pub use envelope::Envelope;
+pub use operations::{Access, Kind, Operation, OperationRow};
+pub use refusal::{Code, Refusal};
+pub use value::{
+    Callsign, Cursor, Invalid, Json, Jwt, Key, LoginCode, Origin, Page, PageLimit, Pk, Reference, RoleName, Time, Token,
+};

@@ -1,0 +1,41 @@
+//! Every bound of the contract, with its reason. Nothing from outside is read without one of these.
+
+/// The largest frame in bytes, header included, unless the configuration says otherwise.
+pub const FRAME_BYTES_MAX: usize = 1 << 20;
+
+/// What decoding one frame may allocate, as a multiple of the frame: decoded values are larger than their bytes (a
+/// list of short strings about eight times), so the bound on memory must be wider than the bound on the frame.
+pub const DECODE_BYTES_MAX: usize = 16 * FRAME_BYTES_MAX;
+
+/// A page stops here, so that it fits a frame whatever its items hold.
+pub const PAGE_BYTES_MAX: usize = FRAME_BYTES_MAX / 2;
+
+/// A page stops after this many records were looked at, so that a filter that matches nothing stays cheap.
+pub const PAGE_SCAN_MAX: usize = 10_000;
+
+/// Items of a page where the request names no limit.
+pub const PAGE_ITEMS_DEFAULT: u16 = 100;
+
+/// Items of a page at most.
+pub const PAGE_ITEMS_MAX: u16 = 1000;
+
+/// Text of a JSON object (`extra`, claims, audit).
+pub const JSON_BYTES_MAX: usize = 64 << 10;
+
+/// Levels of a JSON object; parsers in other languages recurse.
+pub const JSON_DEPTH_MAX: usize = 32;
+
+/// A callsign, an origin, and whatever may name a record.
+pub const NAME_BYTES_MAX: usize = 255;
+
+/// A one-time token.
+pub const TOKEN_BYTES_MAX: usize = 1024;
+
+/// A JWT as it is handed in: claims of the largest size, signed and in base64.
+pub const JWT_BYTES_MAX: usize = 128 << 10;
+
+/// Roles given in one request: one unit of work touches a bounded number of keys.
+pub const ROLES_MAX: usize = 64;
+
+/// Requests in flight on one connection: the daemon reads no further until answers have left.
+pub const IN_FLIGHT_MAX: usize = 256;

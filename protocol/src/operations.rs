@@ -1,0 +1,203 @@
+//! THE TABLE: every operation, declared once. A line is its number, what it is, who may ask, the permission an actor
+//! needs, its name, its request and its reply.
+//!
+//! Numbers are stable and never reused; a changed shape is a new number. The table is a macro that hands its lines to
+//! another macro, so that whoever drives something by operation (the wire, the daemon's dispatch) does so from these
+//! lines: a line without a handler, or with a handler of the wrong kind, does not compile.
+//!
+//! The permission is what an actor needs for what is not their own; `""` means none is needed.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::codec;
+use crate::value::Invalid;
+
+/// Hands every line of the table to the macro `$each`.
+#[macro_export]
+macro_rules! operations {
+    ($each:ident) => {
+        $each! {
+            1 write operate "/people/" "person.create" person::Create => person::Person;
+            2 read read "/people/" "person.get" person::Get => person::Person;
+            3 read read "/people/" "person.list" person::List => Page<person::Person>;
+            10 write decide "/roles/" "role.assign" role::Assign => bool;
+            11 write decide "/roles/" "role.remove" role::Remove => bool;
+            12 read read "/roles/" "role.has" role::Has => bool;
+            13 read read "/roles/" "role.list" role::List => Vec<RoleName>;
+            20 write operate "/tokens/" "token.use" token::Use => token::Spent;
+            21 read read "/tokens/" "token.get" token::Get => token::Spent;
+            22 write operate "" "token.delete" token::Delete => ();
+            30 write operate "/codes/" "code.create" code::Create => code::Created;
+            31 write operate "/codes/" "code.use" code::Use => code::Exchanged;
+            32 write operate "/codes/" "code.get" code::Get => code::Login;
+            33 write operate "" "code.delete" code::Delete => ();
+            40 read read "" "jwt.verify" jwt::Verify => Json;
+            41 read read "" "jwt.keys" jwt::Keys => Json;
+            50 read read "/changes/" "changes.list" changes::List => Page<changes::Change>;
+            60 read read "/server/" "server.status" server::Status => server::DaemonStatus;
+            61 scan read "/server/" "server.check" server::Check => Vec<server::Violation>;
+        }
+    };
+}
+
+/// How an operation is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// On a snapshot, at once.
+    Read,
+    /// On a snapshot, on a thread of its own, because it looks at every record.
+    Scan,
+    /// In the writer, answered when it is durable.
+    Write,
+}
+
+/// What the process at the other end of the socket must have been granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Any grant; `read` is enough.
+    Read,
+    /// `operate`: what services do day to day.
+    Operate,
+    /// A decision: `operate` with an actor, or `admin`.
+    Decide,
+    /// `admin` without an actor, or an actor with the permission `/`.
+    Admin,
+}
+
+/// A request type, and with it everything the contract says about its operation.
+pub trait Operation: Serialize + DeserializeOwned + Send + 'static {
+    /// What is answered when it is not refused.
+    type Reply: Serialize + DeserializeOwned + Send + 'static;
+    /// Its line of the table.
+    const ROW: &'static OperationRow;
+}
+
+/// One line of the table, with its types erased.
+#[derive(Debug)]
+pub struct OperationRow {
+    /// On the wire and in stored changes.
+    pub number: u16,
+    /// How it is run.
+    pub kind: Kind,
+    /// What the peer needs.
+    pub access: Access,
+    /// What the actor needs for what is not their own.
+    pub permission: &'static str,
+    /// `area.verb`.
+    pub name: &'static str,
+    /// The wire form of a request from its JSON form.
+    pub request_to_wire: fn(&serde_json::value::RawValue) -> Result<Vec<u8>, Invalid>,
+    /// The JSON form of a reply from its wire form.
+    pub reply_to_json: fn(&[u8]) -> Result<String, Invalid>,
+    /// The request's command line.
+    #[cfg(feature = "cli")]
+    pub command: fn(clap::Command) -> clap::Command,
+    /// The JSON form of a request from its parsed command line.
+    #[cfg(feature = "cli")]
+    pub request_of: fn(&clap::ArgMatches) -> Result<serde_json::Value, Invalid>,
+}
+
+impl OperationRow {
+    /// The row of this number.
+    pub fn by_number(number: u16) -> Option<&'static Self> {
+        TABLE.iter().copied().find(|row| row.number == number)
+    }
+
+    /// The row of this name.
+    pub fn by_name(name: &str) -> Option<&'static Self> {
+        TABLE.iter().copied().find(|row| row.name == name)
+    }
+
+    /// The part of the name before the dot.
+    pub fn area(&self) -> &'static str {
+        self.name.split_once('.').map_or(self.name, |(area, _)| area)
+    }
+
+    /// The part of the name behind the dot.
+    pub fn verb(&self) -> &'static str {
+        self.name.split_once('.').map_or("", |(_, verb)| verb)
+    }
+}
+
+macro_rules! rows {
+    ($($number:literal $kind:ident $access:ident $permission:literal $name:literal
+       $area:ident::$request:ident => $reply:ty;)*) => {
+        use crate::*;
+        $(
+            impl Operation for crate::$area::$request {
+                type Reply = $reply;
+                const ROW: &'static OperationRow = &OperationRow {
+                    number: $number,
+                    kind: kind::$kind,
+                    access: access::$access,
+                    permission: $permission,
+                    name: $name,
+                    request_to_wire: request_to_wire::<Self>,
+                    reply_to_json: reply_to_json::<$reply>,
+                    #[cfg(feature = "cli")]
+                    command: <Self as clap::Args>::augment_args,
+                    #[cfg(feature = "cli")]
+                    request_of: request_of::<Self>,
+                };
+            }
+        )*
+
+        /// Every line, in the order of the numbers.
+        pub const TABLE: &[&OperationRow] = &[$(<crate::$area::$request as Operation>::ROW),*];
+    };
+}
+
+operations!(rows);
+
+/// The words of the table's second column.
+#[allow(non_upper_case_globals, reason = "they are the table's words")]
+mod kind {
+    use super::Kind;
+    pub(super) const read: Kind = Kind::Read;
+    pub(super) const scan: Kind = Kind::Scan;
+    pub(super) const write: Kind = Kind::Write;
+}
+
+/// The words of the table's third column.
+#[allow(non_upper_case_globals, reason = "they are the table's words")]
+mod access {
+    use super::Access;
+    pub(super) const read: Access = Access::Read;
+    pub(super) const operate: Access = Access::Operate;
+    pub(super) const decide: Access = Access::Decide;
+}
+
+fn request_to_wire<O: Operation>(args: &serde_json::value::RawValue) -> Result<Vec<u8>, Invalid> {
+    let mut reader = serde_json::Deserializer::from_str(args.get());
+    match serde_path_to_error::deserialize::<_, O>(&mut reader) {
+        Ok(request) => Ok(codec::encode(&request)),
+        Err(err) if err.path().iter().next().is_none() => Err(Invalid(err.inner().to_string())),
+        Err(err) => Err(Invalid(format!("{}: {}", err.path(), err.inner()))),
+    }
+}
+
+fn reply_to_json<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<String, Invalid> {
+    serde_json::to_string(&codec::decode::<T>(bytes)?).map_err(|err| Invalid(err.to_string()))
+}
+
+#[cfg(feature = "cli")]
+fn request_of<O: Operation + clap::FromArgMatches>(matches: &clap::ArgMatches) -> Result<serde_json::Value, Invalid> {
+    let request = O::from_arg_matches(matches).map_err(|err| Invalid(err.to_string()))?;
+    serde_json::to_value(&request).map_err(|err| Invalid(err.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_ascend_and_names_are_unique() {
+        for pair in TABLE.windows(2) {
+            assert!(pair[0].number < pair[1].number, "{} and {}", pair[0].name, pair[1].name);
+        }
+        for row in TABLE {
+            assert_eq!(OperationRow::by_name(row.name).map(|found| found.number), Some(row.number));
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! People: those who have been let in.
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::value::{Callsign, Cursor, Invalid, Json, PageLimit, Pk, Reference, RoleName, Time, or_default};
+
+/// A person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    /// Primary key.
+    pub pk: Pk,
+    /// Unique among people, deleted ones too, without regard to case.
+    pub callsign: Callsign,
+    /// Whatever the caller attached.
+    pub extra: Json,
+    /// Who decides on this person's registrations.
+    pub supervisor: Option<Pk>,
+    /// Whether the person has a certificate.
+    pub certificate: bool,
+    /// Why and when the person was revoked.
+    pub revocation: Option<Revocation>,
+    /// When the record was made.
+    pub created: Time,
+    /// When it was last changed.
+    pub updated: Time,
+    /// When it was deleted, if it was.
+    pub deleted: Option<Time>,
+}
+
+/// A revocation as RFC 5280 knows them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revocation {
+    /// Why.
+    pub reason: RevocationReason,
+    /// When.
+    pub at: Time,
+}
+
+/// The reasons of RFC 5280, section 5.3.1, that fit a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RevocationReason {
+    /// No reason given.
+    Unspecified,
+    /// The private key is in other hands.
+    KeyCompromise,
+    /// The person belongs elsewhere now.
+    AffiliationChanged,
+    /// Another certificate takes its place.
+    Superseded,
+    /// It is no longer needed.
+    CessationOfOperation,
+    /// The person may no longer use it.
+    PrivilegeWithdrawn,
+}
+
+/// Create a person
+///
+/// The callsign is unique without regard to case, among deleted people too. Giving roles needs every permission that
+/// they carry, and the right to decide.
+///
+/// Refusals: `callsign_reserved`; `forbidden_operation` for a certificate, until this version has them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  enrollctl person create DOGGO01a --role member --extra '{\"team\":\"red\"}'")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Create {
+    /// The person's callsign
+    pub callsign: Callsign,
+    /// A JSON object to keep with the person
+    #[cfg_attr(feature = "cli", arg(long, value_name = "JSON", default_value = "{}", hide_default_value = true))]
+    #[serde(default, deserialize_with = "or_default")]
+    pub extra: Json,
+    /// A role to give at once; may be repeated
+    #[cfg_attr(feature = "cli", arg(long = "role", value_name = "ROLE"))]
+    #[serde(default, deserialize_with = "or_default")]
+    pub roles: Vec<RoleName>,
+    /// The certificate to make with the person: none, generate, or the text of a signing request in PEM
+    #[cfg_attr(feature = "cli", arg(long, value_name = "WHICH", default_value = "none", hide_default_value = true))]
+    #[serde(default, deserialize_with = "or_default")]
+    pub certificate: CertificateWanted,
+}
+
+impl Create {
+    /// A person of this callsign, without roles, extra and certificate.
+    pub fn new(callsign: Callsign) -> Self {
+        Self { callsign, extra: Json::default(), roles: Vec::new(), certificate: CertificateWanted::None }
+    }
+}
+
+/// Which certificate a person is made with.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CertificateWanted {
+    /// None.
+    #[default]
+    None,
+    /// One for a key pair that the daemon makes.
+    Generate,
+    /// One for this signing request (PEM).
+    Csr(String),
+}
+
+impl FromStr for CertificateWanted {
+    type Err = Invalid;
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "none" => Ok(Self::None),
+            "generate" => Ok(Self::Generate),
+            pem if pem.starts_with("-----BEGIN") => Ok(Self::Csr(pem.to_owned())),
+            _ => Err(Invalid::new("certificate must be none, generate, or a signing request in PEM")),
+        }
+    }
+}
+
+/// Show a person
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  enrollctl person get DOGGO01a --json")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Get {
+    /// Callsign or pk
+    pub person: Reference,
+    /// Also show a deleted person
+    #[cfg_attr(feature = "cli", arg(long))]
+    #[serde(default, deserialize_with = "or_default")]
+    pub allow_deleted: bool,
+}
+
+impl Get {
+    /// This person, unless deleted.
+    pub fn new(person: Reference) -> Self {
+        Self { person, allow_deleted: false }
+    }
+}
+
+/// List people, oldest first, or with a prefix by callsign
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Examples:\n  enrollctl person list --role superuser\n  enrollctl person list --prefix dog")
+)]
+#[serde(deny_unknown_fields)]
+pub struct List {
+    /// Only people who have this role
+    #[cfg_attr(feature = "cli", arg(long))]
+    pub role: Option<RoleName>,
+    /// Only callsigns that begin so, without regard to case; then ordered by callsign
+    #[cfg_attr(feature = "cli", arg(long))]
+    pub prefix: Option<Callsign>,
+    /// Deleted people too
+    #[cfg_attr(feature = "cli", arg(long))]
+    #[serde(default, deserialize_with = "or_default")]
+    pub include_deleted: bool,
+    /// The `next` of the page before
+    #[cfg_attr(feature = "cli", arg(long, value_name = "CURSOR"))]
+    pub after: Option<Cursor>,
+    /// How many at most
+    #[cfg_attr(feature = "cli", arg(long, default_value_t))]
+    #[serde(default, deserialize_with = "or_default")]
+    pub limit: PageLimit,
+}

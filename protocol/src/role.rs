@@ -1,0 +1,60 @@
+//! Roles: names that people have. What a role allows is a matter of permissions.
+
+use serde::{Deserialize, Serialize};
+
+use crate::value::{Reference, RoleName};
+
+/// Give a person a role
+///
+/// Answers true if the person did not have it, false if they did. Whoever asks needs every permission that the role
+/// carries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  enrollctl role assign DOGGO01a member")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Assign {
+    /// Callsign or pk
+    pub person: Reference,
+    /// The role's name
+    pub role: RoleName,
+}
+
+/// Take a role from a person
+///
+/// Answers true if the person had it, false if not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  enrollctl role remove DOGGO01a member")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Remove {
+    /// Callsign or pk
+    pub person: Reference,
+    /// The role's name
+    pub role: RoleName,
+}
+
+/// Tell whether a person has a role
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::Args), command(after_help = "Example:\n  enrollctl role has DOGGO01a member"))]
+#[serde(deny_unknown_fields)]
+pub struct Has {
+    /// Callsign or pk
+    pub person: Reference,
+    /// The role's name
+    pub role: RoleName,
+}
+
+/// List a person's roles
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::Args), command(after_help = "Example:\n  enrollctl role list DOGGO01a"))]
+#[serde(deny_unknown_fields)]
+pub struct List {
+    /// Callsign or pk
+    pub person: Reference,
+}

@@ -1,0 +1,226 @@
+//! JSON objects that travel through unchanged: `extra`, claims, audit.
+//!
+//! An object is kept as its text without white space, so numbers keep every digit and nothing is lost in a
+//! conversion. On the wire it is that text; in JSON it is a plain object. The text is checked once: an object, at
+//! most 64 KiB, at most 32 levels deep, no key twice in one object (readers disagree on which one counts).
+
+use std::collections::HashSet;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use super::Invalid;
+use crate::limits::{JSON_BYTES_MAX, JSON_DEPTH_MAX};
+
+/// A JSON object as compact text.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Json(String);
+
+impl Json {
+    /// The object of this text, if it is one within the bounds.
+    pub fn new(text: &str) -> Result<Self, Invalid> {
+        if !text.trim_start().starts_with('{') {
+            return Err(Invalid::new("expected a JSON object, such as {\"team\":\"red\"}"));
+        }
+        let mut reader = serde_json::Deserializer::from_str(text);
+        Shape { levels: JSON_DEPTH_MAX }
+            .deserialize(&mut reader)
+            .and_then(|()| reader.end())
+            .map_err(|err| Invalid(format!("not an acceptable JSON object: {err}")))?;
+        let text = compact(text);
+        if text.len() > JSON_BYTES_MAX {
+            return Err(Invalid(format!(
+                "a JSON object must be at most {JSON_BYTES_MAX} bytes; this is {}",
+                text.len()
+            )));
+        }
+        Ok(Self(text))
+    }
+
+    /// The object that a value serializes to, if it is one within the bounds.
+    pub fn of(value: &impl Serialize) -> Result<Self, Invalid> {
+        Self::new(&serde_json::to_string(value).map_err(|err| Invalid(err.to_string()))?)
+    }
+
+    /// Its text, without white space between tokens.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Its members, parsed.
+    pub fn to_map(&self) -> Map<String, Value> {
+        serde_json::from_str(&self.0).unwrap_or_default()
+    }
+
+    /// The value of one member, parsed.
+    pub fn member(&self, name: &str) -> Option<Value> {
+        self.to_map().remove(name)
+    }
+
+    /// This object with the members of `over` added; where both have a member, the one of `over` wins.
+    pub fn merged(&self, over: &Self) -> Result<Self, Invalid> {
+        // Members stay text: a number that no machine type holds must come out as it went in.
+        type Members<'a> = std::collections::BTreeMap<String, &'a RawValue>;
+        let unreadable = |err: serde_json::Error| Invalid(err.to_string());
+        let mut members: Members<'_> = serde_json::from_str(&self.0).map_err(unreadable)?;
+        members.extend(serde_json::from_str::<Members<'_>>(&over.0).map_err(unreadable)?);
+        Self::new(&serde_json::to_string(&members).map_err(unreadable)?)
+    }
+}
+
+impl Default for Json {
+    fn default() -> Self {
+        Self("{}".to_owned())
+    }
+}
+
+impl fmt::Debug for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Json {
+    type Err = Invalid;
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Self::new(text)
+    }
+}
+
+impl Serialize for Json {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serde_json::from_str::<&RawValue>(&self.0).map_err(serde::ser::Error::custom)?.serialize(serializer)
+        } else {
+            serializer.serialize_str(&self.0)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            Self::new(Box::<RawValue>::deserialize(deserializer)?.get()).map_err(de::Error::custom)
+        } else {
+            Self::new(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+        }
+    }
+}
+
+/// Removes white space between tokens; the text is known to be valid JSON.
+fn compact(text: &str) -> String {
+    let (mut inside, mut escaped) = (false, false);
+    text.chars()
+        .filter(|&c| {
+            if inside {
+                inside = escaped || c != '"';
+                escaped = !escaped && c == '\\';
+                return true;
+            }
+            inside = c == '"';
+            !matches!(c, ' ' | '\t' | '\n' | '\r')
+        })
+        .collect()
+}
+
+/// Walks a JSON value without keeping it, and refuses too many levels and repeated keys.
+#[derive(Clone, Copy)]
+struct Shape {
+    levels: usize,
+}
+
+impl Shape {
+    fn below<E: de::Error>(self) -> Result<Self, E> {
+        match self.levels.checked_sub(1) {
+            Some(levels) => Ok(Self { levels }),
+            None => Err(E::custom(format!("more than {JSON_DEPTH_MAX} levels"))),
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Shape {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Shape {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        let below = self.below()?;
+        let mut seen = HashSet::new();
+        while let Some(key) = members.next_key::<String>()? {
+            members.next_value_seed(below)?;
+            if let Some(key) = seen.replace(key) {
+                return Err(de::Error::custom(format!("the key {key:?} stands twice in one object")));
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let below = self.below()?;
+        while items.next_element_seed(below)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_kept_but_for_white_space() {
+        let object = Json::new("{ \"a b\" : [ 1.50, 12345678901234567890123, \"x \\\" y\" ] }").expect("an object");
+        assert_eq!(object.as_str(), r#"{"a b":[1.50,12345678901234567890123,"x \" y"]}"#);
+        assert_eq!(serde_json::to_string(&object).expect("json"), object.as_str());
+        assert_eq!(serde_json::from_str::<Json>(object.as_str()).expect("json"), object);
+    }
+
+    #[test]
+    fn what_is_no_object_or_too_much_is_refused() {
+        let deep = |levels: usize| format!("{{\"a\":{}1{}}}", "[".repeat(levels), "]".repeat(levels));
+        assert!(Json::new(&deep(31)).is_ok());
+        let long = format!("{{\"a\":\"{}\"}}", "x".repeat(JSON_BYTES_MAX));
+        let cases =
+            ["", "[]", "1", "{", "{} {}", r#"{"a":1,"a":2}"#, r#"{"a":{"b":1,"b":2}}"#, &deep(32), &deep(200), &long];
+        for case in cases {
+            assert!(Json::new(case).is_err(), "{case}");
+        }
+    }
+
+    #[test]
+    fn members_of_the_second_object_win() {
+        let merged = Json::new(r#"{"a":1,"b":2}"#).and_then(|a| a.merged(&Json::new(r#"{"b":3}"#)?)).expect("merged");
+        assert_eq!(merged.to_map(), Json::new(r#"{"b":3,"a":1}"#).expect("an object").to_map());
+    }
+}

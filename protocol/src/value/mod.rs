@@ -1,0 +1,47 @@
+//! The values of the contract: newtypes that are checked once, where they come in, and trusted from there on.
+//!
+//! A value has one text form (JSON, command line) and one compact form (the wire); both go through the same check,
+//! so an instance that exists is valid. What a check refuses is an [`Invalid`], a sentence that names the thing and
+//! what is accepted.
+
+mod json;
+mod page;
+mod pk;
+mod text;
+mod time;
+
+pub use json::Json;
+pub use page::{Page, PageLimit};
+pub use pk::{Key, Pk};
+pub use text::{Callsign, Cursor, Jwt, LoginCode, Origin, Reference, RoleName, Text, TextRule, Token};
+pub use time::Time;
+
+use serde::{Deserialize, Deserializer};
+
+/// A value from outside that is not what its type accepts; the sentence is meant for the person who sent it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Invalid(pub String);
+
+impl Invalid {
+    /// The sentence, from anything that can be one.
+    pub fn new(sentence: impl Into<String>) -> Self {
+        Self(sentence.into())
+    }
+}
+
+/// Reads a field that may be absent or `null` in JSON and is always present on the wire.
+///
+/// Optional fields that have a natural default (`false`, an empty list, `{}`) are plain fields with this reader, so
+/// that Rust callers need no `Option`.
+pub fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    if deserializer.is_human_readable() {
+        Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+    } else {
+        T::deserialize(deserializer)
+    }
+}

@@ -1,0 +1,118 @@
+//! Primary keys and idempotency keys: UUIDs, 16 bytes on the wire and hyphenated in JSON.
+
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use uuid::Uuid;
+
+use super::Invalid;
+
+/// The primary key of a record: a UUIDv7, so that keys made later sort later.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Pk([u8; 16]);
+
+/// An idempotency key: any UUID, chosen by who asks. A write repeated under its key is not done again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Key(pub Pk);
+
+impl Pk {
+    /// The UUIDv7 of an instant (microseconds since 1970) and 10 random bytes. The twelve bits behind the
+    /// milliseconds hold the rest of the microseconds (RFC 9562, section 6.2, method 3).
+    pub fn v7(micros: i64, random: [u8; 10]) -> Self {
+        let micros = micros.max(0).unsigned_abs();
+        let (millis, rest) = (micros / 1000, micros % 1000);
+        let mut bytes = [0; 16];
+        bytes[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
+        let fraction = (rest << 12) / 1000;
+        bytes[6..8].copy_from_slice(&(0x7000 | fraction).to_be_bytes()[6..]);
+        bytes[8..].copy_from_slice(&random[..8]);
+        bytes[8] = (bytes[8] & 0x3f) | 0x80;
+        Self(bytes)
+    }
+
+    /// The key of these 16 bytes.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its 16 bytes, in the order that sorts by age.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    /// Reads a hyphenated UUID or the 22-character base64url form of its bytes; `None` if the text is neither.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.len() {
+            36 => Uuid::parse_str(text).ok().map(|uuid| Self(uuid.into_bytes())),
+            22 => URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(Self),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Pk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&Uuid::from_bytes(self.0), f)
+    }
+}
+
+impl fmt::Debug for Pk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Pk {
+    type Err = Invalid;
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Self::parse(text).ok_or_else(|| Invalid::new("expected a UUID, hyphenated or as 22 characters of base64url"))
+    }
+}
+
+impl FromStr for Key {
+    type Err = Invalid;
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        text.parse().map(Self)
+    }
+}
+
+impl Serialize for Pk {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() { serializer.collect_str(self) } else { self.0.serialize(serializer) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Pk {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        } else {
+            <[u8; 16]>::deserialize(deserializer).map(Self)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_text_forms_name_the_same_pk() {
+        let pk = Pk::v7(1_763_805_600_123_456, [0xff; 10]);
+        assert_eq!(pk.to_string(), "019aab01-997b-774b-bfff-ffffffffffff");
+        assert_eq!(Pk::parse(&pk.to_string()), Some(pk));
+        assert_eq!(Pk::parse(&URL_SAFE_NO_PAD.encode(pk.as_bytes())), Some(pk));
+        assert_eq!(Pk::parse("DOGGO01a"), None);
+    }
+
+    #[test]
+    fn later_microseconds_sort_later() {
+        let at = 1_763_805_600_123_456;
+        assert!(Pk::v7(at, [0xff; 10]) < Pk::v7(at + 1, [0; 10]));
+        assert!(Pk::v7(at, [0xff; 10]) < Pk::v7(at + 1000, [0; 10]));
+    }
+}

@@ -1,0 +1,95 @@
+//! Instants: microseconds since 1970 on the wire, RFC 3339 in UTC in JSON, always with six decimals so that the
+//! text sorts like the instant.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::Invalid;
+
+/// An instant in UTC, to the microsecond, between the years -9999 and 9999.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Time(i64);
+
+impl Time {
+    /// The instant this many microseconds after the beginning of 1970, if it lies in the range.
+    pub fn from_micros(micros: i64) -> Result<Self, Invalid> {
+        match Timestamp::from_microsecond(micros) {
+            Ok(_) => Ok(Self(micros)),
+            Err(_) => Err(Invalid::new("a time must lie between the years -9999 and 9999")),
+        }
+    }
+
+    /// Microseconds since the beginning of 1970.
+    pub const fn micros(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since the beginning of 1970, rounded down.
+    pub const fn seconds(self) -> i64 {
+        self.0.div_euclid(1_000_000)
+    }
+
+    /// The instant this much later, at most the end of the range.
+    pub fn plus_seconds(self, seconds: u64) -> Self {
+        let end = Timestamp::MAX.as_microsecond();
+        let micros = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+        Self(self.0.saturating_add(micros).min(end))
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Timestamp::from_microsecond(self.0) {
+            Ok(instant) => write!(f, "{instant:.6}"),
+            Err(_) => f.write_str("out of range"),
+        }
+    }
+}
+
+impl fmt::Debug for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Time {
+    type Err = Invalid;
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let instant: Timestamp = text
+            .parse()
+            .map_err(|_| Invalid::new("a time must be in RFC 3339 with its offset, such as 2026-01-31T18:00:00Z"))?;
+        Ok(Self(instant.as_microsecond()))
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() { serializer.collect_str(self) } else { self.0.serialize(serializer) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        } else {
+            Self::from_micros(i64::deserialize(deserializer)?).map_err(de::Error::custom)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_has_six_decimals_and_utc() {
+        let time: Time = "2026-01-31T20:00:00.5+02:00".parse().expect("a time");
+        assert_eq!(time.to_string(), "2026-01-31T18:00:00.500000Z");
+        assert!("2026-01-31".parse::<Time>().is_err());
+        assert!(Time::from_micros(i64::MAX).is_err());
+    }
+}
