@@ -1,1 +1,21 @@
-//! The daemon.
+//! enrolld: the daemon.
+//!
+//! A request walks one way: [`server`] accepts, [`session`] reads it and draws its [`context`], [`dispatch`] finds its
+//! rule. A read runs on a snapshot and is answered. A write goes to the [`writer`], which runs the rule on an overlay,
+//! commits a whole batch through the [`store`], and answers. The [`rules`] know none of that: they see a state, a
+//! context and a request.
+
+pub mod config;
+pub mod context;
+pub mod dispatch;
+pub mod fault;
+pub mod grants;
+pub mod identity;
+pub mod model;
+pub mod rules;
+pub mod server;
+pub mod session;
+pub mod start;
+pub mod store;
+pub mod sys;
+pub mod writer;

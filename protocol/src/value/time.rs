@@ -14,6 +14,9 @@ use super::Invalid;
 pub struct Time(i64);
 
 impl Time {
+    /// The beginning of 1970.
+    pub const EPOCH: Self = Self(0);
+
     /// The instant this many microseconds after the beginning of 1970, if it lies in the range.
     pub fn from_micros(micros: i64) -> Result<Self, Invalid> {
         match Timestamp::from_microsecond(micros) {

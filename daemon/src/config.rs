@@ -1,0 +1,311 @@
+//! The configuration: a TOML file, then `ENROLLD_*`, then flags; each wins over the one before. Unknown keys are
+//! errors, in the environment too: a typing error must not silently leave a default.
+//!
+//! [`Config`] is what is written; [`Settings`] is the part that rules read. `enrolld.example.toml` lists every key,
+//! and a test holds it to the defaults here.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+use crate::identity::jwt::Issuing;
+use crate::model::callsign::fold;
+
+/// Every key, commented, with its default.
+pub const EXAMPLE: &str = include_str!("../enrolld.example.toml");
+
+const ENVIRONMENT_PREFIX: &str = "ENROLLD_";
+
+/// What can be configured. The keys are explained in the example file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "the example file explains every key")]
+pub struct Config {
+    pub state_dir: PathBuf,
+    pub socket: PathBuf,
+    pub key_file: PathBuf,
+    pub log: String,
+    pub log_format: LogFormat,
+    pub reserved_callsigns: Vec<String>,
+    pub code_avoid_confusion: bool,
+    pub keep_answers_seconds: u64,
+    pub grants: Grants,
+    pub database: Database,
+    pub jwt: Jwt,
+    pub guesses: Guesses,
+    pub server: Server,
+}
+
+/// How the log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// `[grants]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "the example file explains every key")]
+pub struct Grants {
+    pub read: Vec<String>,
+    pub operate: Vec<String>,
+    pub admin: Vec<String>,
+}
+
+/// `[database]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "the example file explains every key")]
+pub struct Database {
+    pub cache_mib: usize,
+    pub fast_start: bool,
+}
+
+/// `[jwt]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "the example file explains every key")]
+pub struct Jwt {
+    pub issuer: String,
+    pub audience: String,
+    pub lifetime_seconds: u64,
+}
+
+/// `[guesses]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "the example file explains every key")]
+pub struct Guesses {
+    pub per_minute: u32,
+    pub total_per_minute: u32,
+}
+
+/// `[server]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "the example file explains every key")]
+pub struct Server {
+    pub threads: usize,
+    pub idle_seconds: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            state_dir: PathBuf::new(),
+            socket: PathBuf::new(),
+            key_file: PathBuf::new(),
+            log: "info".to_owned(),
+            log_format: LogFormat::Text,
+            reserved_callsigns: Vec::new(),
+            code_avoid_confusion: true,
+            keep_answers_seconds: 24 * 60 * 60,
+            grants: Grants::default(),
+            database: Database::default(),
+            jwt: Jwt::default(),
+            guesses: Guesses::default(),
+            server: Server::default(),
+        }
+    }
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self { cache_mib: 64, fast_start: false }
+    }
+}
+
+impl Default for Jwt {
+    fn default() -> Self {
+        Self { issuer: "enrolld".to_owned(), audience: "enrolld".to_owned(), lifetime_seconds: 3600 }
+    }
+}
+
+impl Default for Guesses {
+    fn default() -> Self {
+        Self { per_minute: 30, total_per_minute: 300 }
+    }
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self { threads: 1, idle_seconds: 600 }
+    }
+}
+
+/// What is wrong with a configuration, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(pub String);
+
+impl Config {
+    /// Reads a file, if there is one, and the environment over it.
+    pub fn read(file: Option<&Path>, environment: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+        let mut table = Table::new();
+        if let Some(path) = file {
+            let in_file = |err: &dyn std::fmt::Display| ConfigError(format!("{}: {err}", path.display()));
+            let text = std::fs::read_to_string(path).map_err(|err| in_file(&err))?;
+            // Read on its own first: here the error can still show the line.
+            toml::from_str::<Self>(&text).map_err(|err| in_file(&err))?;
+            table = text.parse().map_err(|err: toml::de::Error| in_file(&err))?;
+        }
+        for (name, text) in environment {
+            if let Some(key) = name.strip_prefix(ENVIRONMENT_PREFIX).filter(|key| *key != "CONFIG") {
+                set_from_environment(&mut table, key, &text)?;
+            }
+        }
+        let config: Self = table.try_into().map_err(|err| ConfigError(err.to_string()))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let refuse = |what: &str| Err(ConfigError(what.to_owned()));
+        match self {
+            _ if self.jwt.issuer.is_empty() => refuse("jwt.issuer must not be empty"),
+            _ if self.jwt.audience.is_empty() => refuse("jwt.audience must not be empty"),
+            _ if self.jwt.lifetime_seconds == 0 => refuse("jwt.lifetime_seconds must be at least 1"),
+            _ if !(1..=64).contains(&self.server.threads) => refuse("server.threads must be 1 to 64"),
+            _ if self.server.idle_seconds == 0 => refuse("server.idle_seconds must be at least 1"),
+            _ if !(1..=1 << 20).contains(&self.database.cache_mib) => refuse("database.cache_mib must be 1 to 1048576"),
+            _ if self.guesses.per_minute == 0 => refuse("guesses.per_minute must be at least 1"),
+            _ => Ok(()),
+        }
+    }
+
+    /// The part that rules read.
+    pub fn settings(&self, state_dir: &Path) -> Settings {
+        Settings {
+            state_dir: state_dir.display().to_string(),
+            cache_bytes: (self.database.cache_mib as u64) << 20,
+            reserved_callsigns: self.reserved_callsigns.iter().map(|callsign| fold(callsign)).collect(),
+            code_avoid_confusion: self.code_avoid_confusion,
+            keep_answers_seconds: self.keep_answers_seconds,
+            issuing: Issuing {
+                issuer: self.jwt.issuer.clone(),
+                audience: self.jwt.audience.clone(),
+                lifetime_seconds: self.jwt.lifetime_seconds,
+            },
+            guesses_per_minute: self.guesses.per_minute,
+            guesses_total_per_minute: self.guesses.total_per_minute,
+        }
+    }
+}
+
+/// What rules read of the configuration.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// For the status.
+    pub state_dir: String,
+    /// For the status.
+    pub cache_bytes: u64,
+    /// Folded.
+    pub reserved_callsigns: HashSet<String>,
+    /// Whether 0 and 1 are neither issued nor told from O and I.
+    pub code_avoid_confusion: bool,
+    /// How long an answer is kept under its idempotency key.
+    pub keep_answers_seconds: u64,
+    /// What JWTs say of themselves.
+    pub issuing: Issuing,
+    /// Wrong codes of one source before it is refused.
+    pub guesses_per_minute: u32,
+    /// Wrong codes of everybody before an alarm.
+    pub guesses_total_per_minute: u32,
+}
+
+/// Sets the key whose path, in upper case and joined by underscores, is this name.
+fn set_from_environment(table: &mut Table, name: &str, text: &str) -> Result<(), ConfigError> {
+    let defaults = Table::try_from(Config::default()).map_err(|err| ConfigError(err.to_string()))?;
+    let unknown = || ConfigError(format!("{ENVIRONMENT_PREFIX}{name}: there is no such key"));
+    for (key, default) in &defaults {
+        match default {
+            Value::Table(section) => {
+                for (inner, default) in section {
+                    if name == format!("{key}_{inner}").to_uppercase() {
+                        let section = table.entry(key).or_insert_with(|| Value::Table(Table::new()));
+                        let section = section.as_table_mut().ok_or_else(unknown)?;
+                        section.insert(inner.clone(), read_like(default, name, text)?);
+                        return Ok(());
+                    }
+                }
+            }
+            default if name == key.to_uppercase() => {
+                table.insert(key.clone(), read_like(default, name, text)?);
+                return Ok(());
+            }
+            _ => {}
+        }
+    }
+    Err(unknown())
+}
+
+/// Reads a text as the kind of value that the default is.
+fn read_like(default: &Value, name: &str, text: &str) -> Result<Value, ConfigError> {
+    let wrong =
+        |expected: &str| ConfigError(format!("{ENVIRONMENT_PREFIX}{name} must be {expected}; it is \"{text}\""));
+    Ok(match default {
+        Value::Boolean(_) => Value::Boolean(text.parse().map_err(|_| wrong("true or false"))?),
+        Value::Integer(_) => Value::Integer(text.parse().map_err(|_| wrong("a number"))?),
+        Value::Array(_) => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Value::Array(items.map(|item| Value::String(item.to_owned())).collect())
+        }
+        _ => Value::String(text.to_owned()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(file: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("enrolld.toml");
+        std::fs::write(&path, file).expect("written");
+        Config::read(Some(&path), environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())))
+    }
+
+    #[test]
+    fn the_example_lists_every_key_with_its_default() {
+        let uncommented: String = EXAMPLE
+            .lines()
+            .map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        assert_eq!(toml::from_str::<Config>(&uncommented), Ok(Config::default()));
+        let defaults = Table::try_from(Config::default()).expect("a table");
+        assert_eq!(uncommented.parse::<Table>().expect("a table"), defaults);
+    }
+
+    #[test]
+    fn environment_wins_over_the_file() {
+        let environment =
+            [("ENROLLD_DATABASE_CACHE_MIB", "8"), ("ENROLLD_GRANTS_OPERATE", "user:a, group:b"), ("OTHER", "1")];
+        let config = read("socket = \"/a\"\n[database]\ncache_mib = 16\nfast_start = true", &environment);
+        let config = config.expect("a configuration");
+        assert_eq!((config.database.cache_mib, config.database.fast_start), (8, true));
+        assert_eq!(config.grants.operate, ["user:a", "group:b"]);
+        assert_eq!(config.socket, Path::new("/a"));
+    }
+
+    #[test]
+    fn what_is_not_known_or_not_sensible_is_an_error_that_names_it() {
+        for (file, environment, named) in [
+            ("sokcet = \"/a\"", None, "sokcet"),
+            ("[database]\ncache = 1", None, "cache"),
+            ("[server]\nthreads = 0", None, "server.threads"),
+            ("", Some(("ENROLLD_SOKCET", "/a")), "ENROLLD_SOKCET"),
+            ("", Some(("ENROLLD_DATABASE_FAST_START", "maybe")), "ENROLLD_DATABASE_FAST_START"),
+        ] {
+            let environment: Vec<_> = environment.into_iter().collect();
+            let err = read(file, &environment).expect_err("refused").0;
+            assert!(err.contains(named), "{err}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What a rule knows of the world: the time, random bytes, who asks, and the configuration. Drawn here once per
+//! request and nowhere else, so that a run is its context and its request and can be run again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use enroll_protocol::{Envelope, Pk, Time};
+use rand::rngs::{ChaCha20Rng, SysRng};
+use rand::{Rng as _, SeedableRng as _, TryRng as _};
+
+use crate::config::Settings;
+use crate::identity::{KeyRing, Secrets};
+
+/// What the other end of the socket may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Grant {
+    /// Reads only.
+    Read,
+    /// What services do day to day.
+    Operate,
+    /// Everything.
+    Admin,
+}
+
+impl Grant {
+    /// As the configuration and the welcome write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Operate => "operate",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// The process at the other end of the socket, as the kernel names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    /// Its user when it connected.
+    pub uid: u32,
+    /// Its process id then; for records only, never to decide on.
+    pub pid: i32,
+    /// What it may do.
+    pub grant: Grant,
+}
+
+/// What does not change from one request to the next.
+pub struct Daemon {
+    /// What the rules read of the configuration.
+    pub settings: Settings,
+    /// The derived keys.
+    pub secrets: Secrets,
+    /// The keys of JWTs.
+    pub keys: KeyRing,
+    /// When it was started.
+    pub started: Time,
+    /// How busy it is.
+    pub gauges: Gauges,
+}
+
+/// Numbers that the status shows.
+#[derive(Debug, Default)]
+pub struct Gauges {
+    /// Open connections.
+    pub connections: AtomicU64,
+    /// Writes that wait.
+    pub queue: AtomicU64,
+    /// Bytes of the database's file.
+    pub database_bytes: AtomicU64,
+}
+
+/// Everything that enters a rule beside the state and the request.
+#[derive(Clone)]
+pub struct Context {
+    /// The time of this request. Never before that of an earlier one, across restarts too.
+    pub now: Time,
+    /// What all randomness of this request is expanded from.
+    pub seed: [u8; 32],
+    /// Who asks.
+    pub peer: Peer,
+    /// On whose behalf, from where, under which key.
+    pub envelope: Envelope,
+    /// The rest.
+    pub daemon: Arc<Daemon>,
+}
+
+/// What a request's random bytes are for. Each purpose has a stream of its own, so that a rule that draws more does
+/// not move what the writer draws.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Keys and codes that a rule makes.
+    Rule,
+    /// The nonce of the kept answer.
+    Keeping,
+}
+
+impl Context {
+    /// Random bytes for a purpose: the same ones whenever the same context is run again.
+    pub fn random(&self, purpose: Purpose) -> ChaCha20Rng {
+        let mut random = ChaCha20Rng::from_seed(self.seed);
+        random.set_stream(purpose as u64);
+        random
+    }
+
+    /// A new primary key of this time.
+    pub fn new_pk(&self, random: &mut ChaCha20Rng) -> Pk {
+        let mut bytes = [0; 10];
+        random.fill_bytes(&mut bytes);
+        Pk::v7(self.now.micros(), bytes)
+    }
+}
+
+/// The clock: the system's, but never backwards.
+#[derive(Debug)]
+pub struct Clock {
+    latest_micros: AtomicI64,
+}
+
+impl Clock {
+    /// A clock that starts no earlier than this.
+    pub fn starting(floor: Option<Time>) -> Self {
+        Self { latest_micros: AtomicI64::new(floor.map_or(0, Time::micros)) }
+    }
+
+    /// The time now.
+    pub fn now(&self) -> Time {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
+        let latest = self.latest_micros.fetch_max(now, Ordering::Relaxed).max(now);
+        Time::from_micros(latest).unwrap_or_else(|_| Time::EPOCH.plus_seconds(u64::MAX))
+    }
+}
+
+/// 32 bytes from the operating system.
+pub fn draw_seed() -> [u8; 32] {
+    let mut seed = [0; 32];
+    #[expect(clippy::unwrap_used, reason = "without the system's randomness nothing here is safe: end the process")]
+    SysRng.try_fill_bytes(&mut seed).unwrap();
+    seed
+}

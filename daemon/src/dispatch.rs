@@ -1,0 +1,128 @@
+//! From an operation's number to its rule: the daemon's side of the table.
+//!
+//! Each line of the table becomes one handler, by the word in its second column. A line whose request has no rule, or
+//! a rule of another kind, does not compile.
+
+use enroll_protocol::envelope::Envelope;
+use enroll_protocol::{Invalid, Operation, OperationRow, Refusal, codec, operations};
+
+use crate::context::Context;
+use crate::fault::Fault;
+use crate::identity::KeyRing;
+use crate::rules::{Call, ReadOp, WriteOp};
+use crate::store::{ReadTxn, StoreError, Txn};
+
+/// How one operation is run.
+pub struct Handler {
+    /// Its line of the table.
+    pub row: &'static OperationRow,
+    /// Decodes a request.
+    pub job: fn(&[u8]) -> Result<Job, Invalid>,
+    /// Completes the encoded reply of a write after its commit; `None` where there is nothing to complete.
+    pub finish: Option<FinishJob>,
+}
+
+/// Completes an encoded reply.
+pub type FinishJob = fn(&[u8], &KeyRing) -> Result<Vec<u8>, Fault>;
+
+/// A decoded request.
+pub enum Job {
+    /// To be run on a snapshot.
+    Read(Box<dyn ReadJob>),
+    /// To be run on a snapshot, on a thread of its own.
+    Scan(Box<dyn ReadJob>),
+    /// To be run by the writer.
+    Write(Box<dyn WriteJob>),
+}
+
+/// A read with its types erased.
+pub trait ReadJob: Send {
+    /// Runs the rule; the encoded reply.
+    fn run(&self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Vec<u8>, Fault>;
+}
+
+/// A write with its types erased.
+pub trait WriteJob: Send {
+    /// Its line of the table.
+    fn row(&self) -> &'static OperationRow;
+    /// The request's own bytes: encoded anew, because not every encoding of a value is the shortest one.
+    fn request(&self) -> Vec<u8>;
+    /// Refuses arguments, before anything else is looked at.
+    fn check(&self) -> Result<(), Refusal>;
+    /// Runs the rule; the encoded reply, not yet finished.
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Vec<u8>, Fault>;
+}
+
+/// The handler of an operation.
+pub fn handler(number: u16) -> Option<&'static Handler> {
+    let at = HANDLERS.binary_search_by_key(&number, |handler| handler.row.number).ok()?;
+    HANDLERS.get(at)
+}
+
+/// The front of a request's body: who asks and how. What is left is the operation's own.
+pub fn envelope(body: &[u8]) -> Result<(Envelope, &[u8]), Invalid> {
+    let (envelope, consumed) = codec::decode_front(body)?;
+    Ok((envelope, body.get(consumed..).unwrap_or_default()))
+}
+
+macro_rules! handlers {
+    ($($number:literal $kind:ident $access:ident $permission:literal $name:literal
+       $area:ident::$request:ident => $reply:ty;)*) => {
+        static HANDLERS: &[Handler] = &[$($kind::<enroll_protocol::$area::$request>()),*];
+    };
+}
+
+operations!(handlers);
+
+const fn read<O: ReadOp>() -> Handler {
+    Handler { row: O::ROW, job: |body| Ok(Job::Read(Box::new(codec::decode::<O>(body)?))), finish: None }
+}
+
+const fn scan<O: ReadOp>() -> Handler {
+    Handler { row: O::ROW, job: |body| Ok(Job::Scan(Box::new(codec::decode::<O>(body)?))), finish: None }
+}
+
+const fn write<O: WriteOp>() -> Handler {
+    let finish: Option<FinishJob> = match O::FINISH {
+        Some(_) => Some(finish::<O>),
+        None => None,
+    };
+    Handler { row: O::ROW, job: |body| Ok(Job::Write(Box::new(codec::decode::<O>(body)?))), finish }
+}
+
+fn finish<O: WriteOp>(reply: &[u8], keys: &KeyRing) -> Result<Vec<u8>, Fault> {
+    let reply = codec::decode::<O::Reply>(reply).map_err(|err| StoreError(format!("a reply is damaged: {err}")))?;
+    Ok(codec::encode(&match O::FINISH {
+        Some(finish) => finish(reply, keys)?,
+        None => reply,
+    }))
+}
+
+impl<O: ReadOp> ReadJob for O {
+    fn run(&self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Vec<u8>, Fault> {
+        let call = Call::begin(txn, ctx, O::ROW)?;
+        Ok(codec::encode(&ReadOp::run(self, txn, &call)?))
+    }
+}
+
+impl<O: WriteOp> WriteJob for O {
+    fn row(&self) -> &'static OperationRow {
+        <O as Operation>::ROW
+    }
+
+    fn request(&self) -> Vec<u8> {
+        codec::encode(self)
+    }
+
+    fn check(&self) -> Result<(), Refusal> {
+        WriteOp::check(self)
+    }
+
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Vec<u8>, Fault> {
+        let mut reply = WriteOp::run(self, txn, call)?;
+        if let (true, Some(redact)) = (call.ctx.envelope.dry_run, O::REDACT) {
+            redact(&mut reply);
+        }
+        Ok(codec::encode(&reply))
+    }
+}

@@ -1,0 +1,109 @@
+//! Who may connect, and as what. Decided once per connection by what the kernel says of the peer; never by its pid.
+
+use nix::unistd::{Gid, Group, Uid, User, geteuid};
+
+use crate::config::{self, ConfigError};
+use crate::context::Grant;
+
+/// The user that the kernel shows for users it can not map; several may hide behind it, so it is granted nothing.
+const OVERFLOW_UID: u32 = 65_534;
+
+/// The configuration's grants, names resolved.
+#[derive(Debug, Clone)]
+pub struct Grants {
+    entries: Vec<(Member, Grant)>,
+    own_uid: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Member {
+    User(u32),
+    Group(u32),
+}
+
+impl Grants {
+    /// Resolves the names; one that the system does not know is an error.
+    pub fn resolve(config: &config::Grants) -> Result<Self, ConfigError> {
+        let mut entries = Vec::new();
+        let lists = [(&config.read, Grant::Read), (&config.operate, Grant::Operate), (&config.admin, Grant::Admin)];
+        for (members, grant) in lists {
+            for member in members {
+                entries.push((resolve(member, grant)?, grant));
+            }
+        }
+        Ok(Self { entries, own_uid: geteuid().as_raw() })
+    }
+
+    /// The most that a user with these groups was granted.
+    pub fn of(&self, uid: u32, groups: &[u32]) -> Option<Grant> {
+        if uid == OVERFLOW_UID {
+            return None;
+        }
+        if uid == 0 || uid == self.own_uid {
+            return Some(Grant::Admin);
+        }
+        let matches = |member: &Member| match member {
+            Member::User(user) => *user == uid,
+            Member::Group(group) => groups.contains(group),
+        };
+        self.entries.iter().filter(|(member, _)| matches(member)).map(|(_, grant)| *grant).max()
+    }
+}
+
+/// The line of configuration that would let this user in.
+pub fn line_for(uid: u32) -> String {
+    let name = User::from_uid(Uid::from_raw(uid)).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name);
+    format!("operate = [\"user:{name}\"]")
+}
+
+fn resolve(member: &str, grant: Grant) -> Result<Member, ConfigError> {
+    let wrong = |what: String| ConfigError(format!("grants.{}: \"{member}\": {what}", grant.name()));
+    match member.split_once(':') {
+        Some(("user", name)) => {
+            let known = User::from_name(name).ok().flatten().map(|user| user.uid);
+            let uid = known.or_else(|| name.parse().ok().map(Uid::from_raw));
+            uid.map(|uid| Member::User(uid.as_raw())).ok_or_else(|| wrong(format!("there is no user {name}")))
+        }
+        Some(("group", name)) => {
+            let known = Group::from_name(name).ok().flatten().map(|group| group.gid);
+            let gid = known.or_else(|| name.parse().ok().map(Gid::from_raw));
+            gid.map(|gid| Member::Group(gid.as_raw())).ok_or_else(|| wrong(format!("there is no group {name}")))
+        }
+        _ => Err(wrong("expected \"user:NAME\" or \"group:NAME\"".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_highest_grant_of_user_and_groups_counts() {
+        let config = config::Grants {
+            read: vec!["group:4000".to_owned()],
+            operate: vec!["user:3000".to_owned(), "group:4001".to_owned()],
+            admin: vec!["user:3001".to_owned()],
+        };
+        let grants = Grants { own_uid: 2000, ..Grants::resolve(&config).expect("grants") };
+        for (uid, groups, expected) in [
+            (0, [1, 1], Some(Grant::Admin)),
+            (2000, [1, 1], Some(Grant::Admin)),
+            (3001, [1, 1], Some(Grant::Admin)),
+            (3000, [4000, 1], Some(Grant::Operate)),
+            (5000, [4000, 1], Some(Grant::Read)),
+            (5000, [4000, 4001], Some(Grant::Operate)),
+            (5000, [1, 1], None),
+            (OVERFLOW_UID, [4001, 4000], None),
+        ] {
+            assert_eq!(grants.of(uid, &groups), expected, "{uid} {groups:?}");
+        }
+    }
+
+    #[test]
+    fn unknown_names_are_errors_that_name_them() {
+        for member in ["user:no-such-user-here", "group:no-such-group-here", "somebody"] {
+            let config = config::Grants { read: vec![member.to_owned()], ..config::Grants::default() };
+            assert!(Grants::resolve(&config).expect_err("refused").0.contains(member));
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! JWTs: made by Ed25519, which gives the same signature for the same claims every time.
+//!
+//! A rule makes the *unsigned* form (header and claims) and stores that; it is signed after the commit, off the
+//! writer, and again the same when the kept answer is asked for. Times are checked against the caller's clock, never
+//! the system's.
+
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use enroll_protocol::{Json, Jwt, Pk, Time};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde_json::{Value, json};
+
+use super::IdentityError;
+
+/// What the daemon's own JWTs say of themselves.
+#[derive(Debug, Clone)]
+pub struct Issuing {
+    /// The claim `iss`.
+    pub issuer: String,
+    /// The claim `aud`.
+    pub audience: String,
+    /// How long a JWT is valid.
+    pub lifetime_seconds: u64,
+}
+
+/// The claims that the daemon sets itself.
+pub const OWN_CLAIMS: [&str; 6] = ["iss", "aud", "iat", "nbf", "exp", "jti"];
+
+/// A new key pair, ready to be stored.
+pub struct NewKey {
+    /// PKCS#8, to be sealed.
+    pub private: Vec<u8>,
+    /// The raw public key.
+    pub public: Vec<u8>,
+}
+
+/// The keys that sign and verify JWTs.
+#[derive(Default)]
+pub struct KeyRing {
+    /// Oldest first; the last one signs.
+    keys: Vec<SigningKey>,
+}
+
+struct SigningKey {
+    kid: String,
+    created: Time,
+    public: Vec<u8>,
+    signing: EncodingKey,
+    verifying: DecodingKey,
+}
+
+impl NewKey {
+    /// The algorithm of every key so far.
+    pub const ALGORITHM: &'static str = "EdDSA";
+
+    /// The key pair of a seed.
+    pub fn from_seed(seed: &[u8; 32]) -> Result<Self, IdentityError> {
+        let failed = |_| IdentityError("an Ed25519 key pair can not be made".to_owned());
+        let pair = Ed25519KeyPair::from_seed_unchecked(seed).map_err(failed)?;
+        let private = pair.to_pkcs8().map_err(|_| IdentityError("a key can not be written".to_owned()))?;
+        Ok(Self { private: private.as_ref().to_vec(), public: pair.public_key().as_ref().to_vec() })
+    }
+}
+
+impl KeyRing {
+    /// Adds a key; the last one added signs.
+    pub fn add(&mut self, pk: Pk, created: Time, private: &[u8], public: &[u8]) {
+        self.keys.push(SigningKey {
+            kid: pk.to_string(),
+            created,
+            public: public.to_vec(),
+            signing: EncodingKey::from_ed_der(private),
+            verifying: DecodingKey::from_ed_der(public),
+        });
+    }
+
+    /// The public keys as a JWK set (RFC 7517, RFC 8037).
+    pub fn key_set(&self) -> Result<Json, IdentityError> {
+        let keys: Vec<Value> = self
+            .keys
+            .iter()
+            .map(|key| {
+                let x = URL_SAFE_NO_PAD.encode(&key.public);
+                json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": key.kid, "x": x,
+                       "created": key.created})
+            })
+            .collect();
+        Json::of(&json!({ "keys": keys })).map_err(|err| IdentityError(err.0))
+    }
+
+    /// Header and claims of a JWT that is not signed yet, and when it expires.
+    pub fn unsigned(&self, issuing: &Issuing, claims: &Json, now: Time, id: Pk) -> Result<(Jwt, Time), IdentityError> {
+        let key = self.keys.last().ok_or_else(|| IdentityError("there is no signing key".to_owned()))?;
+        let header = Header { kid: Some(key.kid.clone()), ..Header::new(Algorithm::EdDSA) };
+        let header = serde_json::to_vec(&header).map_err(|err| IdentityError(err.to_string()))?;
+        let expires = now.plus_seconds(issuing.lifetime_seconds);
+        let own = json!({
+            "iss": issuing.issuer, "aud": issuing.audience, "iat": now.seconds(), "nbf": now.seconds(),
+            "exp": expires.seconds(), "jti": id,
+        });
+        // Joined as text, so that the caller's claims keep every digit.
+        let mut payload = own.to_string();
+        payload.pop();
+        match &claims.as_str()[1..] {
+            "}" => payload.push('}'),
+            rest => payload.extend([",", rest]),
+        }
+        let unsigned = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
+        Ok((Jwt::new(unsigned).map_err(|err| IdentityError(err.0))?, expires))
+    }
+
+    /// The same with its signature.
+    pub fn sign(&self, unsigned: &Jwt) -> Result<Jwt, IdentityError> {
+        let failed = |err: jsonwebtoken::errors::Error| IdentityError(err.to_string());
+        let header = jsonwebtoken::decode_header(format!("{}.", unsigned.as_str())).map_err(failed)?;
+        let key = self.key(header.kid.as_deref()).ok_or_else(|| IdentityError("the signing key is gone".to_owned()))?;
+        let signature =
+            jsonwebtoken::crypto::sign(unsigned.as_str().as_bytes(), &key.signing, Algorithm::EdDSA).map_err(failed)?;
+        Jwt::new(format!("{}.{signature}", unsigned.as_str())).map_err(|err| IdentityError(err.0))
+    }
+
+    /// The claims of a JWT that was signed here and is valid now; otherwise what is wrong with it, for people.
+    pub fn verify(&self, issuing: &Issuing, jwt: &Jwt, now: Time) -> Result<Json, &'static str> {
+        let header = jsonwebtoken::decode_header(jwt.as_str()).map_err(|_| "it is not a JWT")?;
+        let key = self.key(header.kid.as_deref()).ok_or("its key is not one of this daemon's")?;
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.validate_exp = false;
+        validation.set_required_spec_claims(&["exp", "iss", "aud"]);
+        validation.set_issuer(&[&issuing.issuer]);
+        validation.set_audience(&[&issuing.audience]);
+        let claims = jsonwebtoken::decode::<Value>(jwt.as_str(), &key.verifying, &validation)
+            .map_err(|_| "its signature, issuer or audience is wrong")?
+            .claims;
+        let seconds = |name: &str| claims.get(name).and_then(Value::as_i64);
+        if seconds("exp").is_none_or(|exp| exp <= now.seconds()) {
+            return Err("it has expired");
+        }
+        if seconds("nbf").is_some_and(|nbf| nbf > now.seconds()) {
+            return Err("it is not valid yet");
+        }
+        payload_of(jwt).ok_or("its claims are not a JSON object within the bounds")
+    }
+
+    fn key(&self, kid: Option<&str>) -> Option<&SigningKey> {
+        self.keys.iter().find(|key| Some(key.kid.as_str()) == kid)
+    }
+}
+
+/// The claims as they stand in the JWT, digit for digit.
+fn payload_of(jwt: &Jwt) -> Option<Json> {
+    let payload = URL_SAFE_NO_PAD.decode(jwt.as_str().split('.').nth(1)?).ok()?;
+    Json::new(std::str::from_utf8(&payload).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_763_805_600_000_000;
+
+    fn ring() -> KeyRing {
+        let mut ring = KeyRing::default();
+        let pair = NewKey::from_seed(&[7; 32]).expect("a key");
+        ring.add(Pk::from_bytes([1; 16]), at(0), &pair.private, &pair.public);
+        ring
+    }
+
+    fn at(seconds: i64) -> Time {
+        Time::from_micros(NOW + seconds * 1_000_000).expect("a time")
+    }
+
+    fn issuing() -> Issuing {
+        Issuing { issuer: "enrolld".to_owned(), audience: "tests".to_owned(), lifetime_seconds: 60 }
+    }
+
+    #[test]
+    fn a_jwt_verifies_until_it_expires_and_is_the_same_every_time() {
+        let ring = ring();
+        let claims = Json::new(r#"{"sub":"DOGGO01a","n":1.50}"#).expect("claims");
+        let (unsigned, expires) = ring.unsigned(&issuing(), &claims, at(0), Pk::from_bytes([2; 16])).expect("unsigned");
+        let jwt = ring.sign(&unsigned).expect("signed");
+        assert_eq!(ring.sign(&unsigned).expect("signed"), jwt);
+        assert_eq!(expires, at(60));
+        let verified = ring.verify(&issuing(), &jwt, at(59)).expect("valid");
+        assert!(verified.as_str().ends_with(r#""sub":"DOGGO01a","n":1.50}"#), "{verified:?}");
+        assert_eq!(ring.verify(&issuing(), &jwt, at(60)), Err("it has expired"));
+        assert_eq!(ring.verify(&issuing(), &jwt, at(-1)), Err("it is not valid yet"));
+    }
+
+    #[test]
+    fn what_was_not_signed_here_is_refused() {
+        let ring = ring();
+        let (unsigned, _) =
+            ring.unsigned(&issuing(), &Json::default(), at(0), Pk::from_bytes([2; 16])).expect("unsigned");
+        let jwt = ring.sign(&unsigned).expect("signed");
+        let parts: Vec<&str> = jwt.as_str().split('.').collect();
+        let kid = Pk::from_bytes([1; 16]);
+        let none = URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"none","kid":"{kid}"}}"#));
+        let hs256 = URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"HS256","kid":"{kid}"}}"#));
+        let claims = URL_SAFE_NO_PAD.encode(r#"{"sub":"BOSS","exp":99999999999,"iss":"enrolld","aud":"tests"}"#);
+        for forged in [
+            "x".to_owned(),
+            format!("{}.{claims}.{}", parts[0], parts[2]),
+            format!("{none}.{}.", parts[1]),
+            format!("{none}.{}.{}", parts[1], parts[2]),
+            format!("{hs256}.{}.{}", parts[1], parts[2]),
+        ] {
+            assert!(ring.verify(&issuing(), &Jwt::new(forged.clone()).expect("text"), at(1)).is_err(), "{forged}");
+        }
+        assert!(KeyRing::default().verify(&issuing(), &jwt, at(1)).is_err());
+    }
+}

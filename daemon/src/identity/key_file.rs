@@ -1,0 +1,79 @@
+//! The secret key's file: 32 random bytes in base64, one line, readable by the daemon's user alone.
+//!
+//! It is made at the very first start and never again: over an existing database a fresh key would make every spent
+//! token fresh, so there a missing key is a refusal to start.
+
+use std::fs::OpenOptions;
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::{Zeroize as _, Zeroizing};
+
+use super::secrets::SecretKey;
+use crate::store::open::{OpenError, private, sync_directory};
+
+/// The name of the key's file in the state directory, and of the systemd credential.
+pub const KEY: &str = "enrolld.key";
+
+/// Why there is no key.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// There is a database, but not its key.
+    #[error(
+        "{key} is missing, and {database} was made with it: put the key back from its backup; \
+         without it no token, code or signing key of this database can be read"
+    )]
+    Missing {
+        /// Where the key should be.
+        key: PathBuf,
+        /// The database.
+        database: PathBuf,
+    },
+    /// The file holds something else.
+    #[error("{0} does not hold a key: 32 bytes in base64 on one line")]
+    Unreadable(PathBuf),
+    /// The file can not be used.
+    #[error(transparent)]
+    File(#[from] OpenError),
+}
+
+/// Reads the key; makes it where neither it nor a database is there yet.
+pub fn read_or_make(path: &Path, database: &Path, random: [u8; 32]) -> Result<SecretKey, KeyError> {
+    if path.symlink_metadata().is_ok() {
+        return read(path, private(OpenOptions::new().read(true), path)?);
+    }
+    if database.symlink_metadata().is_ok() {
+        return Err(KeyError::Missing { key: path.to_owned(), database: database.to_owned() });
+    }
+    make(path, SecretKey::new(random))
+}
+
+/// Reads the key that systemd passed as a credential; systemd guards that file.
+pub fn read_credential(path: &Path) -> Result<SecretKey, KeyError> {
+    let file = std::fs::File::open(path).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
+    read(path, file)
+}
+
+fn read(path: &Path, file: std::fs::File) -> Result<SecretKey, KeyError> {
+    let mut text = Zeroizing::new(String::new());
+    let unreadable = || KeyError::Unreadable(path.to_owned());
+    file.take(1024).read_to_string(&mut text).map_err(|_| unreadable())?;
+    let bytes = Zeroizing::new(STANDARD.decode(text.trim()).map_err(|_| unreadable())?);
+    bytes.as_slice().try_into().map(SecretKey::new).map_err(|_| unreadable())
+}
+
+fn make(path: &Path, key: SecretKey) -> Result<SecretKey, KeyError> {
+    let failed = |source| OpenError::Io { path: path.to_owned(), source };
+    // A crash must leave the whole key or none: the name appears when the bytes are safe.
+    let new = path.with_extension("key.new");
+    let mut file = private(OpenOptions::new().write(true).create(true).truncate(true), &new)?;
+    let mut line = STANDARD.encode(key.as_slice());
+    line.push('\n');
+    let written = file.write_all(line.as_bytes()).and_then(|()| file.sync_all());
+    line.zeroize();
+    written.and_then(|()| std::fs::rename(&new, path)).map_err(failed)?;
+    sync_directory(path.parent().unwrap_or(Path::new("/")))?;
+    Ok(key)
+}

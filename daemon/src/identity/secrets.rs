@@ -1,0 +1,132 @@
+//! What is derived from the secret key: the keys of the hashes, the key of the seals, and a proof that it is the one.
+//!
+//! A stolen database holds hashes and sealed bytes only; without the secret key neither can be read, nor can a guess
+//! at a short code be tried. Each use has a key of its own, derived by HKDF-SHA256, so none says anything about
+//! another.
+
+use aws_lc_rs::{hkdf, hmac};
+use chacha20poly1305::aead::{Aead as _, Payload};
+use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305, XNonce};
+use zeroize::Zeroizing;
+
+use super::{Hash, IdentityError};
+
+/// The secret key itself, wiped when dropped.
+pub type SecretKey = Zeroizing<[u8; 32]>;
+
+const NONCE_BYTES: usize = 24;
+
+/// The derived keys.
+pub struct Secrets {
+    tokens: hmac::Key,
+    codes: hmac::Key,
+    requests: hmac::Key,
+    guesses: hmac::Key,
+    proof: Hash,
+    seal: XChaCha20Poly1305,
+}
+
+impl Secrets {
+    /// Derives all keys. The labels are part of the stored format: another label is another key.
+    pub fn derive(key: &SecretKey) -> Result<Self, IdentityError> {
+        let extracted = hkdf::Salt::new(hkdf::HKDF_SHA256, b"enrolld").extract(key.as_slice());
+        let subkey = |label: &'static str| -> Result<SecretKey, IdentityError> {
+            let mut bytes = SecretKey::default();
+            extracted
+                .expand(&[label.as_bytes()], hkdf::HKDF_SHA256)
+                .and_then(|output| output.fill(bytes.as_mut_slice()))
+                .map_err(|_| IdentityError("the secret key can not be expanded".to_owned()))?;
+            Ok(bytes)
+        };
+        let hashing = |label| subkey(label).map(|bytes| hmac::Key::new(hmac::HMAC_SHA256, bytes.as_slice()));
+        Ok(Self {
+            tokens: hashing("token hash 1")?,
+            codes: hashing("login code hash 1")?,
+            requests: hashing("request hash 1")?,
+            guesses: hashing("guess source hash 1")?,
+            proof: hash(&hashing("proof 1")?, &[b"enrolld"]),
+            seal: XChaCha20Poly1305::new(subkey("seal 1")?.as_slice().try_into().map_err(|_| unusable())?),
+        })
+    }
+
+    /// What only this key makes of a fixed text. Stored with the database and compared at every start.
+    pub fn proof(&self) -> Hash {
+        self.proof
+    }
+
+    /// What a token is stored under.
+    pub fn token(&self, token: &str) -> Hash {
+        hash(&self.tokens, &[token.as_bytes()])
+    }
+
+    /// What a login code, in its issued form, is stored under.
+    pub fn code(&self, code: &str) -> Hash {
+        hash(&self.codes, &[code.as_bytes()])
+    }
+
+    /// What a source of wrong codes is counted under.
+    pub fn guess_source(&self, source: &[&[u8]]) -> Hash {
+        hash(&self.guesses, source)
+    }
+
+    /// What tells one request from another under the same idempotency key.
+    pub fn request(&self, parts: &[&[u8]]) -> [u8; 16] {
+        let mut short = [0; 16];
+        short.copy_from_slice(&hash(&self.requests, parts)[..16]);
+        short
+    }
+
+    /// Seals bytes to the place (a key of the map) they are kept at. The nonce must never be used twice.
+    pub fn seal(&self, place: &[u8], nonce: [u8; NONCE_BYTES], plain: &[u8]) -> Result<Vec<u8>, IdentityError> {
+        let payload = Payload { msg: plain, aad: place };
+        let sealed = self.seal.encrypt(&XNonce::from(nonce), payload).map_err(|_| unusable())?;
+        Ok([nonce.as_slice(), &sealed].concat())
+    }
+
+    /// Opens what was sealed at this place.
+    pub fn open(&self, place: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, IdentityError> {
+        let (nonce, sealed) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or_else(unusable)?;
+        let payload = Payload { msg: sealed, aad: place };
+        self.seal.decrypt(&XNonce::from(*nonce), payload).map(Zeroizing::new).map_err(|_| unusable())
+    }
+}
+
+/// Each part goes in behind its length, so that no two lists of parts hash alike.
+fn hash(key: &hmac::Key, parts: &[&[u8]]) -> Hash {
+    let mut context = hmac::Context::with_key(key);
+    for part in parts {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part);
+    }
+    let mut hash = Hash::default();
+    hash.copy_from_slice(context.sign().as_ref());
+    hash
+}
+
+fn unusable() -> IdentityError {
+    IdentityError("sealed bytes do not open: they are damaged or were sealed under another key".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seals_open_only_in_their_place_and_under_their_key() {
+        let secrets = Secrets::derive(&SecretKey::new([1; 32])).expect("keys");
+        let other = Secrets::derive(&SecretKey::new([2; 32])).expect("keys");
+        let sealed = secrets.seal(b"here", [7; 24], b"secret").expect("sealed");
+        assert!(!sealed.windows(6).any(|window| window == b"secret"));
+        assert_eq!(secrets.open(b"here", &sealed).expect("opens").as_slice(), b"secret");
+        assert!(secrets.open(b"there", &sealed).is_err());
+        assert!(other.open(b"here", &sealed).is_err());
+        assert_ne!(secrets.proof(), other.proof());
+    }
+
+    #[test]
+    fn hashes_of_one_kind_say_nothing_of_another() {
+        let secrets = Secrets::derive(&SecretKey::new([1; 32])).expect("keys");
+        assert_ne!(secrets.token("x"), secrets.code("x"));
+        assert_ne!(secrets.request(&[b"ab", b"c"]), secrets.request(&[b"a", b"bc"]));
+    }
+}

@@ -1,0 +1,43 @@
+//! The daemon's binary: reads its arguments, starts, and ends with a code that says how it went.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use enrolld::start::{self, Start};
+
+/// A local enrollment authority
+///
+/// Keeps people, roles, one-time tokens and login codes in an embedded database and serves them over a Unix socket;
+/// `enrollctl` and the client library talk to it. Needs no root: by default it uses the directories of whoever runs
+/// it. Exit codes: 0 stopped in good order, 1 it could not start, 2 wrong arguments or configuration, 3 another
+/// enrolld uses the state directory, 4 the secret key is missing or another one, 5 the database can not be used,
+/// 6 the disk failed while running.
+#[derive(Parser)]
+#[command(version, after_help = "Example:\n  enrolld --state-dir ~/registry --socket ~/registry/enrolld.sock")]
+struct Arguments {
+    /// The configuration; without it /etc/enrolld/enrolld.toml (root) or ~/.config/enrolld/enrolld.toml, if there
+    #[arg(long, value_name = "FILE", env = "ENROLLD_CONFIG")]
+    config: Option<PathBuf>,
+    /// Where the database, its key and its lock are kept
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// Where to listen
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// Read the configuration, say what is wrong with it, and end
+    #[arg(long)]
+    check_config: bool,
+    /// Print every key of the configuration with its default, and end
+    #[arg(long)]
+    example_config: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if arguments.example_config {
+        return start::print_example();
+    }
+    let flags = Start { config: arguments.config, state_dir: arguments.state_dir, socket: arguments.socket };
+    if arguments.check_config { flags.check_config() } else { flags.run() }
+}

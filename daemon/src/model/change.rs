@@ -1,0 +1,70 @@
+//! Changes: what is told of a write, and how it is stored once it has its number.
+
+use enroll_protocol::changes::{self, PeerId};
+use enroll_protocol::{OperationRow, Origin, Pk, Time, refusal};
+use serde::{Deserialize, Serialize};
+
+use super::record::{Kind, Record};
+
+/// What happened beside the operations themselves: numbers from 60000 on, stable like theirs.
+const CONSEQUENCES: &[(u16, &str)] = &[(ALARM, "code.alarm")];
+
+/// Wrong codes in all passed their rate: somebody tries codes from many places.
+pub const ALARM: u16 = 60_000;
+
+/// A change as it is stored; its number is its key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// When.
+    pub at: Time,
+    /// The operation's number, or a consequence's.
+    pub what: u16,
+    /// The records it happened to.
+    pub subjects: Vec<Pk>,
+    /// On whose behalf.
+    pub actor: Option<Pk>,
+    /// Who asked.
+    pub peer: PeerId,
+    /// From where.
+    pub origin: Option<Origin>,
+    /// What it follows from.
+    pub cause: Option<u64>,
+    /// Why it was refused.
+    pub refused: Option<refusal::Code>,
+}
+
+impl Record for Change {}
+
+/// A change that has no number yet, and the record that was made with it, if one was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// The change.
+    pub change: Change,
+    /// What there is one more of.
+    pub made: Option<Kind>,
+}
+
+impl Change {
+    /// The change as the feed shows it.
+    pub fn numbered(self, seq: u64) -> changes::Change {
+        let name = name_of(self.what);
+        let (area, verb) = name.split_once('.').unwrap_or((name, ""));
+        changes::Change {
+            seq,
+            at: self.at,
+            area: area.to_owned(),
+            verb: verb.to_owned(),
+            subjects: self.subjects,
+            actor: self.actor,
+            peer: self.peer,
+            origin: self.origin,
+            cause: self.cause,
+            refused: self.refused,
+        }
+    }
+}
+
+fn name_of(what: u16) -> &'static str {
+    let consequence = || CONSEQUENCES.iter().find(|(number, _)| *number == what).map(|(_, name)| *name);
+    OperationRow::by_number(what).map(|row| row.name).or_else(consequence).unwrap_or("unknown.unknown")
+}

@@ -1,0 +1,208 @@
+//! Stored records. Each begins with the version of its shape; a reader that meets a version it does not know says so
+//! and touches nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use enroll_protocol::person::Revocation;
+use enroll_protocol::{Callsign, Json, Pk, RoleName, Time, codec};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::store::{ReadTxn, StoreError, Txn};
+
+/// A shape of stored bytes.
+pub trait Record: Serialize + DeserializeOwned {
+    /// Raised when the shape changes; the reader of the old shape then stays beside the new one.
+    const VERSION: u8 = 1;
+}
+
+/// The registry itself: written first, read before anything else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registry {
+    /// The version of all keys and records together.
+    pub schema: u32,
+    /// What only the right secret key makes of a fixed text.
+    pub proof: [u8; 32],
+    /// When the registry was made.
+    pub created: Time,
+}
+
+/// A person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    /// As it was typed.
+    pub callsign: Callsign,
+    /// Whatever the caller attached.
+    pub extra: Json,
+    /// Who decides on this person's registrations.
+    pub supervisor: Option<Pk>,
+    /// Why and when the person was revoked.
+    pub revocation: Option<Revocation>,
+    /// When the record was made.
+    pub created: Time,
+    /// When it was last changed.
+    pub updated: Time,
+    /// When it was deleted.
+    pub deleted: Option<Time>,
+}
+
+/// Who has a callsign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CallsignHolder {
+    /// A person, deleted or not.
+    Person(Pk),
+}
+
+/// The roles of one person.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PersonRoles {
+    /// Their names.
+    pub roles: BTreeSet<RoleName>,
+}
+
+/// A role: the head of its members, and what it carries.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Role {
+    /// How many have it.
+    pub members: u64,
+    /// The permissions it was granted.
+    pub permissions: BTreeSet<String>,
+}
+
+/// A member of a role; the key says it all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoleMember;
+
+/// A used token. The token itself is nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    /// What changes call it.
+    pub pk: Pk,
+    /// When it was used.
+    pub created: Time,
+    /// What was attached.
+    pub audit: Option<Json>,
+    /// When its issuer lets it expire.
+    pub expires: Option<Time>,
+}
+
+/// A login code. The code itself is nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Code {
+    /// What changes call it.
+    pub pk: Pk,
+    /// When it was made.
+    pub created: Time,
+    /// The claims it carries.
+    pub claims: Json,
+    /// What was attached.
+    pub audit: Option<Json>,
+    /// When it was exchanged.
+    pub used_on: Option<Time>,
+    /// When it expires.
+    pub expires: Option<Time>,
+}
+
+/// A key that signs JWTs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SigningKey {
+    /// The algorithm, as JOSE names it.
+    pub algorithm: String,
+    /// The private key in PKCS#8, sealed.
+    pub sealed: Vec<u8>,
+    /// The public key.
+    pub public: Vec<u8>,
+    /// When it was made.
+    pub created: Time,
+}
+
+/// The first answer to a write, kept for whoever sends the write again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// A keyed hash of what was asked.
+    pub request: [u8; 16],
+    /// When it was answered.
+    pub at: Time,
+    /// The answer, sealed, before it is finished.
+    pub sealed: Vec<u8>,
+}
+
+/// Wrong codes of one source in the window that began with the first of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guesses {
+    /// When the window began.
+    pub since: Time,
+    /// How many there were.
+    pub count: u32,
+    /// Whether the limit's passing was recorded in this window.
+    pub told: bool,
+}
+
+/// The kinds of record that are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Kind {
+    /// People, deleted ones too.
+    Person,
+    /// Used tokens.
+    Token,
+    /// Login codes.
+    Code,
+}
+
+impl Kind {
+    /// Every kind, and what the status calls it.
+    pub const ALL: [(Self, &'static str); 3] = [(Self::Person, "person"), (Self::Token, "token"), (Self::Code, "code")];
+}
+
+/// The head of the change feed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangesHead {
+    /// The last number given.
+    pub seq: u64,
+    /// The latest time that a write was run at.
+    pub at: Time,
+    /// How many records there are.
+    pub records: BTreeMap<Kind, u64>,
+}
+
+impl Record for Registry {}
+impl Record for Person {}
+impl Record for CallsignHolder {}
+impl Record for PersonRoles {}
+impl Record for Role {}
+impl Record for RoleMember {}
+impl Record for Token {}
+impl Record for Code {}
+impl Record for SigningKey {}
+impl Record for Kept {}
+impl Record for Guesses {}
+impl Record for ChangesHead {}
+
+/// The bytes of a record.
+pub fn encode<R: Record>(record: &R) -> Vec<u8> {
+    let mut bytes = vec![R::VERSION];
+    codec::encode_into(record, &mut bytes);
+    bytes
+}
+
+/// The record of these bytes.
+pub fn decode<R: Record>(bytes: &[u8]) -> Result<R, StoreError> {
+    let name = std::any::type_name::<R>().rsplit("::").next().unwrap_or_default();
+    match bytes.split_first() {
+        Some((version, bytes)) if *version == R::VERSION => {
+            codec::decode(bytes).map_err(|err| StoreError(format!("a stored {name} is damaged: {err}")))
+        }
+        Some((version, _)) => Err(StoreError(format!("a stored {name} has the unknown version {version}"))),
+        None => Err(StoreError(format!("a stored {name} is empty"))),
+    }
+}
+
+/// Reads the record of a key.
+pub fn get<R: Record>(txn: &dyn ReadTxn, key: &[u8]) -> Result<Option<R>, StoreError> {
+    txn.get(key)?.map(|bytes| decode(&bytes)).transpose()
+}
+
+/// Writes the record of a key.
+pub fn put<R: Record>(txn: &mut dyn Txn, key: Vec<u8>, record: &R) {
+    txn.put(key, encode(record));
+}

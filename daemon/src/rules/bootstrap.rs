@@ -1,0 +1,89 @@
+//! The first writes of a registry, and what every start checks before it goes on: the schema and the secret key.
+
+use enroll_protocol::{RoleName, Time};
+
+use crate::context::Purpose;
+use crate::identity::jwt::NewKey;
+use crate::identity::{IdentityError, KeyRing, Secrets};
+use crate::model::key::{self, Family};
+use crate::model::record::{self, Registry, Role, SigningKey};
+use crate::store::{ReadTxn, StoreError, Txn, walk};
+
+/// The version of all keys and records together.
+pub const SCHEMA: u32 = 1;
+
+/// The roles that exist from the beginning, and what they carry. They can be changed like any other.
+const BUILT_IN_ROLES: &[(&str, &[&str])] = &[
+    ("superuser", &["/"]),
+    ("admin", &["/people/", "/pools/", "/enrollments/", "/codes/"]),
+    ("moderator", &["/supervisors/", "/constants/"]),
+    ("supervisor", &["/representatives/"]),
+];
+
+/// Why a registry can not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// The key is not the one it was made with.
+    #[error(
+        "this is not the secret key that the database was made with; put the right one back: \
+         nothing was changed"
+    )]
+    OtherKey,
+    /// It was written by a newer version.
+    #[error("the database has schema {0}, and this version knows up to {SCHEMA}; use the newer enrolld")]
+    NewerSchema(u32),
+    /// It can not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A key in it can not be used.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+}
+
+/// Checks the schema and the secret key. `false`: there is no registry yet.
+pub fn verify(txn: &dyn ReadTxn, secrets: &Secrets) -> Result<bool, RegistryError> {
+    match record::get::<Registry>(txn, &key::registry())? {
+        None => Ok(false),
+        Some(registry) if registry.schema > SCHEMA => Err(RegistryError::NewerSchema(registry.schema)),
+        Some(registry) if registry.proof != secrets.proof() => Err(RegistryError::OtherKey),
+        Some(_) => Ok(true),
+    }
+}
+
+/// Writes a new registry: its proof, the built-in roles and a signing key. All or nothing, like any other commit.
+pub fn create(txn: &mut dyn Txn, secrets: &Secrets, now: Time, seed: [u8; 32]) -> Result<(), RegistryError> {
+    use rand::{Rng as _, SeedableRng as _};
+    record::put(txn, key::registry(), &Registry { schema: SCHEMA, proof: secrets.proof(), created: now });
+    for (name, permissions) in BUILT_IN_ROLES {
+        let role = RoleName::new(*name).map_err(|err| StoreError(err.0))?;
+        let permissions = permissions.iter().map(|path| (*path).to_owned()).collect();
+        record::put(txn, key::role(&role), &Role { members: 0, permissions });
+    }
+    let mut random = rand::rngs::ChaCha20Rng::from_seed(seed);
+    random.set_stream(Purpose::Rule as u64);
+    let (mut key_seed, mut nonce, mut pk) = ([0; 32], [0; 24], [0; 10]);
+    random.fill_bytes(&mut key_seed);
+    random.fill_bytes(&mut nonce);
+    random.fill_bytes(&mut pk);
+    let place = key::signing_key(enroll_protocol::Pk::v7(now.micros(), pk));
+    let pair = NewKey::from_seed(&key_seed)?;
+    let sealed = secrets.seal(&place, nonce, &pair.private)?;
+    let stored = SigningKey { algorithm: NewKey::ALGORITHM.to_owned(), sealed, public: pair.public, created: now };
+    record::put(txn, place, &stored);
+    Ok(())
+}
+
+/// Opens the signing keys.
+pub fn key_ring(txn: &dyn ReadTxn, secrets: &Secrets) -> Result<KeyRing, RegistryError> {
+    let mut ring = KeyRing::default();
+    let (from, to) = Family::SigningKeys.bounds();
+    walk(txn, &from, &to, |place, value| {
+        let stored = record::decode::<SigningKey>(value)?;
+        let private = secrets.open(place, &stored.sealed)?;
+        if let Some(pk) = key::pk_at_end(place) {
+            ring.add(pk, stored.created, &private, &stored.public);
+        }
+        Ok::<_, RegistryError>(std::ops::ControlFlow::Continue(()))
+    })?;
+    Ok(ring)
+}

@@ -1,0 +1,205 @@
+//! The rules that hold across records, each with a name. `server check` walks the whole state and lists where one
+//! does not hold; tests ask for an empty list after every step.
+//!
+//! - I1: every person's folded callsign leads to them, and every callsign leads to a person who has it.
+//! - I2: a person's roles and a role's members say the same.
+//! - I3: a role's head counts its members.
+//! - I4: the changes are numbered from 1 to the head without holes.
+//! - I5: the head counts the records of each kind.
+//! - I6: tokens and login codes lie under whole hashes and were not used before they were made.
+//! - I7: a kept answer lies under a uid and a key.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use enroll_protocol::server::Violation;
+use enroll_protocol::{Pk, RoleName};
+
+use super::changes;
+use crate::model::callsign::fold;
+use crate::model::change::Change;
+use crate::model::key::{self, Family};
+use crate::model::record::{self, CallsignHolder, Code, Kept, Kind, Person, PersonRoles, Record, Role, Token};
+use crate::store::{ReadTxn, StoreError, walk};
+
+/// Everything that does not hold.
+pub fn violations(txn: &dyn ReadTxn) -> Result<Vec<Violation>, StoreError> {
+    let mut check = Check { txn, found: Vec::new(), counts: BTreeMap::new() };
+    check.people()?;
+    check.callsigns()?;
+    check.roles()?;
+    check.members()?;
+    check.tokens()?;
+    check.codes()?;
+    check.changes()?;
+    check.kept()?;
+    check.counts()?;
+    Ok(check.found)
+}
+
+struct Check<'a> {
+    txn: &'a dyn ReadTxn,
+    found: Vec<Violation>,
+    counts: BTreeMap<Kind, u64>,
+}
+
+impl Check<'_> {
+    fn violated(&mut self, invariant: &str, subject: impl ToString, message: impl Into<String>) {
+        self.found.push(Violation {
+            invariant: invariant.to_owned(),
+            subject: subject.to_string(),
+            message: message.into(),
+        });
+    }
+
+    fn each<R: Record>(
+        &mut self,
+        family: Family,
+        mut visit: impl FnMut(&mut Self, &[u8], R) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let (from, to) = family.bounds();
+        let txn = self.txn;
+        walk(txn, &from, &to, |key, value| {
+            match record::decode::<R>(value) {
+                Ok(record) => visit(self, key, record)?,
+                Err(err) => self.violated("readable", hex(key), err.0),
+            }
+            Ok(ControlFlow::Continue(()))
+        })
+    }
+
+    fn people(&mut self) -> Result<(), StoreError> {
+        self.each::<Person>(Family::People, |check, place, person| {
+            *check.counts.entry(Kind::Person).or_default() += 1;
+            let Some(pk) = key::pk_at_end(place) else { return Ok(()) };
+            let holder = record::get::<CallsignHolder>(check.txn, &key::callsign(&fold(person.callsign.as_str())))?;
+            if holder != Some(CallsignHolder::Person(pk)) {
+                check.violated("I1", pk, format!("the callsign \"{}\" does not lead here", person.callsign));
+            }
+            Ok(())
+        })
+    }
+
+    fn callsigns(&mut self) -> Result<(), StoreError> {
+        self.each::<CallsignHolder>(Family::Callsigns, |check, place, CallsignHolder::Person(pk)| {
+            let person = record::get::<Person>(check.txn, &key::person(pk))?;
+            if person.is_none_or(|person| key::callsign(&fold(person.callsign.as_str())) != place) {
+                check.violated("I1", pk, "a callsign leads here that nobody has");
+            }
+            Ok(())
+        })
+    }
+
+    fn roles(&mut self) -> Result<(), StoreError> {
+        self.each::<PersonRoles>(Family::PersonRoles, |check, place, held| {
+            let Some(pk) = key::pk_at_end(place) else { return Ok(()) };
+            if !held.roles.is_empty() && check.txn.get(&key::person(pk))?.is_none() {
+                check.violated("I2", pk, "roles of a person who does not exist");
+            }
+            for role in &held.roles {
+                if check.txn.get(&key::role_member(role, pk))?.is_none() {
+                    check.violated("I2", pk, format!("has the role {role} and is not among its members"));
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn members(&mut self) -> Result<(), StoreError> {
+        let mut members: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
+        self.each::<record::RoleMember>(Family::RoleMembers, |check, place, _| {
+            let Some((role, pk)) = role_and_pk(place) else {
+                check.violated("I2", hex(place), "the key of a role's member can not be read");
+                return Ok(());
+            };
+            let held = record::get::<PersonRoles>(check.txn, &key::person_roles(pk))?.unwrap_or_default();
+            if !held.roles.contains(&role) {
+                check.violated("I2", pk, format!("is among the members of {role} and does not have it"));
+            }
+            *members.entry(key::role(&role)).or_default() += 1;
+            Ok(())
+        })?;
+        self.each::<Role>(Family::Roles, |check, place, role| {
+            let counted = members.remove(place).unwrap_or(0);
+            if counted != role.members {
+                let message = format!("counts {} members and has {counted}", role.members);
+                check.violated("I3", String::from_utf8_lossy(&place[1..]), message);
+            }
+            Ok(())
+        })?;
+        for (role, counted) in members {
+            self.violated("I3", String::from_utf8_lossy(&role[1..]), format!("has {counted} members and no head"));
+        }
+        Ok(())
+    }
+
+    fn tokens(&mut self) -> Result<(), StoreError> {
+        self.each::<Token>(Family::Tokens, |check, place, token| {
+            *check.counts.entry(Kind::Token).or_default() += 1;
+            if place.len() != 33 {
+                check.violated("I6", token.pk, "a token does not lie under a hash");
+            }
+            Ok(())
+        })
+    }
+
+    fn codes(&mut self) -> Result<(), StoreError> {
+        self.each::<Code>(Family::Codes, |check, place, code| {
+            *check.counts.entry(Kind::Code).or_default() += 1;
+            if place.len() != 33 {
+                check.violated("I6", code.pk, "a login code does not lie under a hash");
+            }
+            if code.used_on.is_some_and(|used_on| used_on < code.created) {
+                check.violated("I6", code.pk, "a login code was used before it was made");
+            }
+            Ok(())
+        })
+    }
+
+    fn changes(&mut self) -> Result<(), StoreError> {
+        let mut next = 1;
+        self.each::<Change>(Family::Changes, |check, place, _| {
+            let seq = key::seq_at_end(place).unwrap_or(0);
+            if seq != next {
+                check.violated("I4", seq, format!("change {next} was to come here"));
+            }
+            next = seq + 1;
+            Ok(())
+        })?;
+        let head = changes::head(self.txn)?.map_or(0, |head| head.seq);
+        if head != next - 1 {
+            self.violated("I4", head, format!("the head is {head}, and the last change is {}", next - 1));
+        }
+        Ok(())
+    }
+
+    fn kept(&mut self) -> Result<(), StoreError> {
+        self.each::<Kept>(Family::Kept, |check, place, _| {
+            if place.len() != 21 {
+                check.violated("I7", hex(place), "a kept answer does not lie under a uid and a key");
+            }
+            Ok(())
+        })
+    }
+
+    fn counts(&mut self) -> Result<(), StoreError> {
+        let head = changes::head(self.txn)?.map(|head| head.records).unwrap_or_default();
+        for (kind, name) in Kind::ALL {
+            let (counted, is) = (head.get(&kind).copied().unwrap_or(0), self.counts.get(&kind).copied().unwrap_or(0));
+            if counted != is {
+                self.violated("I5", name, format!("the head counts {counted}, and there are {is}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn role_and_pk(place: &[u8]) -> Option<(RoleName, Pk)> {
+    let pk = key::pk_at_end(place)?;
+    let name = place.get(1..place.len() - 17)?;
+    Some((RoleName::new(std::str::from_utf8(name).ok()?).ok()?, pk))
+}
+
+fn hex(key: &[u8]) -> String {
+    key.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,97 @@
+//! The domain. An operation is a pure function from a state, a call and its request to a reply or a refusal: no
+//! clock, no randomness, no store, no socket, no log. What a rule needs of those is in its [`Context`].
+//!
+//! One file per area, with the names of the protocol. A rule decides first and writes then, so a refusal leaves
+//! nothing half done even before its overlay is dropped.
+//!
+//! The order of checks is part of the contract: shape and values of the arguments ([`WriteOp::check`]), idempotency
+//! key (the writer), actor ([`Call::begin`]), references, permission ([`Call::permit`]), state.
+
+mod access;
+pub mod attempts;
+pub mod bootstrap;
+pub mod changes;
+pub mod check;
+mod code;
+mod jwt;
+mod page;
+mod person;
+mod role;
+mod server;
+mod token;
+
+pub use access::{Actor, admit};
+
+use enroll_protocol::changes::PeerId;
+use enroll_protocol::{Operation, OperationRow, Pk, Refusal};
+
+use crate::context::Context;
+use crate::fault::Fault;
+use crate::identity::{IdentityError, KeyRing};
+use crate::model::change::{Change, Told};
+use crate::model::record::Kind;
+use crate::store::{ReadTxn, Txn};
+
+/// An operation that looks at a snapshot. What it is given has no `put`.
+pub trait ReadOp: Operation {
+    /// The rule.
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Self::Reply, Fault>;
+}
+
+/// An operation that may write.
+pub trait WriteOp: Operation {
+    /// Completes a reply after its commit, from what was stored and nothing else, so that it comes out the same when
+    /// the kept answer is asked for. Off the writer's thread.
+    const FINISH: Option<Finish<Self::Reply>> = None;
+
+    /// Takes the secrets out of a dry run's reply.
+    const REDACT: Option<fn(&mut Self::Reply)> = None;
+
+    /// Refuses arguments that their types accept and this operation does not.
+    fn check(&self) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    /// The rule.
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Self::Reply, Fault>;
+}
+
+/// How a reply is completed.
+pub type Finish<R> = fn(R, &KeyRing) -> Result<R, IdentityError>;
+
+/// One call of one operation: who asks, and what the table says of it.
+pub struct Call<'a> {
+    /// Time, randomness, peer, configuration.
+    pub ctx: &'a Context,
+    /// The operation's line of the table.
+    pub row: &'static OperationRow,
+    /// The person on whose behalf the peer asks.
+    pub actor: Option<Actor>,
+}
+
+impl<'a> Call<'a> {
+    /// Finds the actor, who must be a person that is not deleted.
+    pub fn begin(txn: &dyn ReadTxn, ctx: &'a Context, row: &'static OperationRow) -> Result<Self, Fault> {
+        let actor = ctx.envelope.actor.as_ref().map(|actor| Actor::find(txn, actor)).transpose()?;
+        Ok(Self { ctx, row, actor })
+    }
+
+    /// Adds this call to the change feed.
+    pub fn tell(&self, txn: &mut dyn Txn, subjects: Vec<Pk>, made: Option<Kind>) {
+        let change = self.change(subjects);
+        txn.tell(Told { change, made });
+    }
+
+    fn change(&self, subjects: Vec<Pk>) -> Change {
+        Change {
+            at: self.ctx.now,
+            what: self.row.number,
+            subjects,
+            actor: self.actor.as_ref().map(|actor| actor.pk),
+            peer: PeerId { uid: self.ctx.peer.uid, pid: self.ctx.peer.pid },
+            origin: self.ctx.envelope.origin.clone(),
+            cause: None,
+            refused: None,
+        }
+    }
+}

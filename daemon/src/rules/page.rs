@@ -1,0 +1,82 @@
+//! Pages of lists: where one begins, and the three things that end it (items, bytes, records looked at).
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::ControlFlow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use enroll_protocol::limits::{PAGE_BYTES_MAX, PAGE_SCAN_MAX};
+use enroll_protocol::{Code, Cursor, Page, PageLimit, Refusal, codec};
+use serde::Serialize;
+
+use super::Call;
+use crate::fault::Fault;
+use crate::store::{ReadTxn, StoreError, successor, walk};
+
+/// Where a page begins and how many items it holds at most.
+pub(super) struct Bounds {
+    /// Says which list a cursor belongs to: the operation and what it filters by.
+    list: u64,
+    /// The last key of the page before.
+    after: Option<Vec<u8>>,
+    limit: PageLimit,
+}
+
+impl Bounds {
+    /// Reads the cursor, which must be of this list: the same operation with the same filter.
+    pub(super) fn of(
+        call: &Call<'_>,
+        filter: &impl Hash,
+        after: Option<&Cursor>,
+        limit: PageLimit,
+    ) -> Result<Self, Fault> {
+        let mut hasher = DefaultHasher::new();
+        (call.row.number, filter).hash(&mut hasher);
+        let list = hasher.finish();
+        let after = after.map(|cursor| read_cursor(cursor, list)).transpose()?;
+        Ok(Self { list, after, limit })
+    }
+}
+
+fn read_cursor(cursor: &Cursor, list: u64) -> Result<Vec<u8>, Refusal> {
+    let bytes = URL_SAFE_NO_PAD.decode(cursor.as_str()).ok();
+    match bytes.and_then(|bytes| codec::decode::<(u64, Vec<u8>)>(&bytes).ok()) {
+        Some((of, key)) if of == list => Ok(key),
+        _ => Err(Refusal::new(
+            Code::INVALID_ARGUMENT,
+            "after: this is no cursor of this list; pass the `next` of its page before, with the same filters",
+        )),
+    }
+}
+
+/// The items of a range that `item` makes something of, until the page is full.
+pub(super) fn page<T: Serialize>(
+    txn: &dyn ReadTxn,
+    (from, to): (Vec<u8>, Vec<u8>),
+    bounds: &Bounds,
+    mut item: impl FnMut(&[u8], &[u8]) -> Result<Option<T>, Fault>,
+) -> Result<Page<T>, Fault> {
+    let from = bounds.after.clone().map_or(from.clone(), successor).max(from);
+    let (mut items, mut bytes, mut looked_at) = (Vec::new(), 0, 0);
+    let mut last: Option<Vec<u8>> = None;
+    let mut next = None;
+    walk(txn, &from, &to, |key, value| {
+        if items.len() == bounds.limit.items() || bytes >= PAGE_BYTES_MAX || looked_at == PAGE_SCAN_MAX {
+            next = last.take().map(|last| cursor(bounds.list, last)).transpose()?;
+            return Ok::<_, Fault>(ControlFlow::Break(()));
+        }
+        looked_at += 1;
+        if let Some(found) = item(key, value)? {
+            bytes += codec::encode(&found).len();
+            items.push(found);
+        }
+        last = Some(key.to_vec());
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(Page { items, next })
+}
+
+fn cursor(list: u64, last: Vec<u8>) -> Result<Cursor, StoreError> {
+    let text = URL_SAFE_NO_PAD.encode(codec::encode(&(list, last)));
+    Cursor::new(text).map_err(|err| StoreError(err.to_string()))
+}

@@ -1,0 +1,153 @@
+//! People.
+
+use enroll_protocol::limits::ROLES_MAX;
+use enroll_protocol::person::{CertificateWanted, Create, Get, List, Person};
+use enroll_protocol::{Callsign, Code, Page, Pk, Reference, Refusal};
+
+use super::page::{Bounds, page};
+use super::{Call, ReadOp, WriteOp, role};
+use crate::context::Purpose;
+use crate::fault::Fault;
+use crate::model::callsign::fold;
+use crate::model::key::{self, Family};
+use crate::model::record::{self, CallsignHolder, Kind};
+use crate::store::{ReadTxn, Txn};
+
+impl WriteOp for Create {
+    fn check(&self) -> Result<(), Refusal> {
+        if self.certificate != CertificateWanted::None {
+            let why = "this version makes no certificates; create the person with certificate \"none\"";
+            return Err(Refusal::new(Code::FORBIDDEN_OPERATION, why));
+        }
+        if self.roles.len() > ROLES_MAX {
+            let why = format!("roles: at most {ROLES_MAX} at once; assign the others afterwards");
+            return Err(Refusal::new(Code::INVALID_ARGUMENT, why));
+        }
+        Ok(())
+    }
+
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Person, Fault> {
+        call.permit(txn.as_read(), false)?;
+        for role in &self.roles {
+            call.permit_giving(txn.as_read(), role)?;
+        }
+        let folded = expect_free(txn.as_read(), call, &self.callsign)?;
+
+        let pk = call.ctx.new_pk(&mut call.ctx.random(Purpose::Rule));
+        let person = record::Person {
+            callsign: self.callsign.clone(),
+            extra: self.extra.clone(),
+            supervisor: None,
+            revocation: None,
+            created: call.ctx.now,
+            updated: call.ctx.now,
+            deleted: None,
+        };
+        record::put(txn, key::person(pk), &person);
+        record::put(txn, key::callsign(&folded), &CallsignHolder::Person(pk));
+        for role in &self.roles {
+            role::give(txn, pk, role)?;
+        }
+        call.tell(txn, vec![pk], Some(Kind::Person));
+        Ok(shown(pk, person))
+    }
+}
+
+impl ReadOp for Get {
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Person, Fault> {
+        let (pk, person) = expect(txn, &self.person)?;
+        if !self.allow_deleted {
+            expect_live(&self.person, &person)?;
+        }
+        call.permit(txn, call.is_actor(pk))?;
+        Ok(shown(pk, person))
+    }
+}
+
+impl ReadOp for List {
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Page<Person>, Fault> {
+        call.permit(txn, false)?;
+        let filter = (&self.role, &self.prefix, self.include_deleted);
+        let bounds = Bounds::of(call, &filter, self.after.as_ref(), self.limit)?;
+        let range = match (&self.prefix, &self.role) {
+            (Some(prefix), _) => key::prefixed(key::callsign(&fold(prefix.as_str()))),
+            (None, Some(role)) => key::prefixed(key::role_members(role)),
+            (None, None) => Family::People.bounds(),
+        };
+        page(txn, range, &bounds, |key, value| {
+            let pk = if self.prefix.is_some() {
+                let CallsignHolder::Person(pk) = record::decode(value)?;
+                Some(pk)
+            } else {
+                key::pk_at_end(key)
+            };
+            let Some(pk) = pk else { return Ok(None) };
+            let Some(person) = record::get::<record::Person>(txn, &key::person(pk))? else { return Ok(None) };
+            // Deleted people are never listed by role: they hold none.
+            let wanted = match &self.role {
+                Some(role) => person.deleted.is_none() && role::has(txn, pk, role)?,
+                None => self.include_deleted || person.deleted.is_none(),
+            };
+            Ok(wanted.then(|| shown(pk, person)))
+        })
+    }
+}
+
+/// Refuses a callsign that somebody has or that the configuration reserves; otherwise what to keep it under.
+fn expect_free(txn: &dyn ReadTxn, call: &Call<'_>, callsign: &Callsign) -> Result<String, Fault> {
+    let folded = fold(callsign.as_str());
+    let why = if call.ctx.daemon.settings.reserved_callsigns.contains(&folded) {
+        format!("the callsign \"{callsign}\" is reserved by the configuration; choose another")
+    } else if txn.get(&key::callsign(&folded))?.is_some() {
+        format!("the callsign \"{callsign}\" is taken; upper and lower case do not matter; choose another")
+    } else {
+        return Ok(folded);
+    };
+    Err(Fault::Refused(Refusal::new(Code::CALLSIGN_RESERVED, why)))
+}
+
+/// The person of this pk or callsign.
+pub(super) fn find(txn: &dyn ReadTxn, person: &Reference) -> Result<Option<(Pk, record::Person)>, Fault> {
+    if let Some(pk) = Pk::parse(person.as_str())
+        && let Some(found) = record::get::<record::Person>(txn, &key::person(pk))?
+    {
+        return Ok(Some((pk, found)));
+    }
+    let holder = record::get::<CallsignHolder>(txn, &key::callsign(&fold(person.as_str())))?;
+    let Some(CallsignHolder::Person(pk)) = holder else { return Ok(None) };
+    Ok(record::get::<record::Person>(txn, &key::person(pk))?.map(|found| (pk, found)))
+}
+
+/// The person of this pk or callsign, who must exist.
+pub(super) fn expect(txn: &dyn ReadTxn, person: &Reference) -> Result<(Pk, record::Person), Fault> {
+    find(txn, person)?.ok_or_else(|| {
+        let kind = if Pk::parse(person.as_str()).is_some() { "pk" } else { "callsign" };
+        Fault::Refused(Refusal::new(Code::NOT_FOUND, format!("no person has the {kind} \"{person}\"")))
+    })
+}
+
+/// Refuses a deleted person.
+pub(super) fn expect_live(named: &Reference, person: &record::Person) -> Result<(), Fault> {
+    match person.deleted {
+        Some(at) => {
+            let why = format!("the person \"{named}\" was deleted at {at}");
+            Err(Fault::Refused(Refusal::new(Code::DELETED, why)))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The record as it is answered.
+fn shown(pk: Pk, person: record::Person) -> Person {
+    Person {
+        pk,
+        callsign: person.callsign,
+        extra: person.extra,
+        supervisor: person.supervisor,
+        certificate: false,
+        revocation: person.revocation,
+        created: person.created,
+        updated: person.updated,
+        deleted: person.deleted,
+    }
+}

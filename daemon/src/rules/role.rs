@@ -1,0 +1,114 @@
+//! Roles of people. A role's record is the head of its members: whoever changes them writes it, whoever decides on
+//! them reads it.
+
+use enroll_protocol::role::{Assign, Has, List, Remove};
+use enroll_protocol::{Code, Pk, Reference, Refusal, RoleName};
+
+use super::{Call, ReadOp, WriteOp, person};
+use crate::fault::Fault;
+use crate::model::key;
+use crate::model::record::{self, PersonRoles, Role, RoleMember};
+use crate::store::{ReadTxn, Txn};
+
+/// The one role that those who look after supervisors may give.
+const SUPERVISOR: &str = "supervisor";
+
+/// Roles of one person: they are read as one record in every check.
+const ROLES_OF_PERSON_MAX: usize = 256;
+
+impl WriteOp for Assign {
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<bool, Fault> {
+        let pk = expect_person(txn.as_read(), &self.person)?;
+        permit(txn.as_read(), call, &self.role)?;
+        call.permit_giving(txn.as_read(), &self.role)?;
+        let is_new = give(txn, pk, &self.role)?;
+        if is_new {
+            call.tell(txn, vec![pk], None);
+        }
+        Ok(is_new)
+    }
+}
+
+impl WriteOp for Remove {
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<bool, Fault> {
+        let pk = expect_person(txn.as_read(), &self.person)?;
+        permit(txn.as_read(), call, &self.role)?;
+        let was_there = take(txn, pk, &self.role)?;
+        if was_there {
+            call.tell(txn, vec![pk], None);
+        }
+        Ok(was_there)
+    }
+}
+
+impl ReadOp for Has {
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<bool, Fault> {
+        let pk = expect_person(txn, &self.person)?;
+        call.permit(txn, call.is_actor(pk))?;
+        has(txn, pk, &self.role)
+    }
+}
+
+impl ReadOp for List {
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Vec<RoleName>, Fault> {
+        let pk = expect_person(txn, &self.person)?;
+        call.permit(txn, call.is_actor(pk))?;
+        Ok(roles_of(txn, pk)?.roles.into_iter().collect())
+    }
+}
+
+/// Gives a role; tells whether that was new.
+pub(super) fn give(txn: &mut dyn Txn, person: Pk, role: &RoleName) -> Result<bool, Fault> {
+    let mut held = roles_of(txn.as_read(), person)?;
+    if held.roles.contains(role) {
+        return Ok(false);
+    }
+    if held.roles.len() >= ROLES_OF_PERSON_MAX {
+        let why = format!("a person has at most {ROLES_OF_PERSON_MAX} roles; remove one first");
+        return Err(Fault::Refused(Refusal::new(Code::CONFLICT, why)));
+    }
+    held.roles.insert(role.clone());
+    let mut head = record::get::<Role>(txn.as_read(), &key::role(role))?.unwrap_or_default();
+    head.members += 1;
+    record::put(txn, key::person_roles(person), &held);
+    record::put(txn, key::role_member(role, person), &RoleMember);
+    record::put(txn, key::role(role), &head);
+    Ok(true)
+}
+
+/// Takes a role; tells whether it was held.
+fn take(txn: &mut dyn Txn, person: Pk, role: &RoleName) -> Result<bool, Fault> {
+    let mut held = roles_of(txn.as_read(), person)?;
+    if !held.roles.remove(role) {
+        return Ok(false);
+    }
+    let mut head = record::get::<Role>(txn.as_read(), &key::role(role))?.unwrap_or_default();
+    head.members = head.members.saturating_sub(1);
+    record::put(txn, key::person_roles(person), &held);
+    txn.delete(key::role_member(role, person));
+    record::put(txn, key::role(role), &head);
+    Ok(true)
+}
+
+/// Whether a person has a role.
+pub(super) fn has(txn: &dyn ReadTxn, person: Pk, role: &RoleName) -> Result<bool, Fault> {
+    Ok(txn.get(&key::role_member(role, person))?.is_some())
+}
+
+fn roles_of(txn: &dyn ReadTxn, person: Pk) -> Result<PersonRoles, Fault> {
+    Ok(record::get::<PersonRoles>(txn, &key::person_roles(person))?.unwrap_or_default())
+}
+
+fn expect_person(txn: &dyn ReadTxn, named: &Reference) -> Result<Pk, Fault> {
+    let (pk, found) = person::expect(txn, named)?;
+    person::expect_live(named, &found)?;
+    Ok(pk)
+}
+
+/// `/roles/` is what it takes; for supervisors `/supervisors/` is enough.
+fn permit(txn: &dyn ReadTxn, call: &Call<'_>, role: &RoleName) -> Result<(), Fault> {
+    if role.as_str() == SUPERVISOR && call.permit_path(txn, "/supervisors/").is_ok() {
+        return Ok(());
+    }
+    call.permit(txn, false)
+}

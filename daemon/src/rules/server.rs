@@ -1,0 +1,41 @@
+//! How the daemon is.
+
+use std::sync::atomic::Ordering;
+
+use enroll_protocol::server::{Check, DaemonStatus, Database, Status, Violation};
+
+use super::{Call, ReadOp, changes, check};
+use crate::fault::Fault;
+use crate::model::record::Kind;
+use crate::store::ReadTxn;
+
+impl ReadOp for Status {
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<DaemonStatus, Fault> {
+        call.permit(txn, false)?;
+        let daemon = &call.ctx.daemon;
+        let head = changes::head(txn)?;
+        let count = |kind| head.as_ref().and_then(|head| head.records.get(&kind).copied()).unwrap_or(0);
+        let uptime_micros = call.ctx.now.micros() - daemon.started.micros();
+        Ok(DaemonStatus {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_seconds: u64::try_from(uptime_micros / 1_000_000).unwrap_or(0),
+            state_dir: daemon.settings.state_dir.clone(),
+            database: Database {
+                bytes: daemon.gauges.database_bytes.load(Ordering::Relaxed),
+                cache_bytes: daemon.settings.cache_bytes,
+                schema: super::bootstrap::SCHEMA,
+            },
+            records: Kind::ALL.iter().map(|(kind, name)| ((*name).to_owned(), count(*kind))).collect(),
+            connections: daemon.gauges.connections.load(Ordering::Relaxed),
+            queue: daemon.gauges.queue.load(Ordering::Relaxed),
+            changes_head: head.as_ref().map_or(0, |head| head.seq),
+        })
+    }
+}
+
+impl ReadOp for Check {
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Vec<Violation>, Fault> {
+        call.permit(txn, false)?;
+        Ok(check::violations(txn)?)
+    }
+}

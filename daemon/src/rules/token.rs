@@ -1,0 +1,58 @@
+//! One-time tokens. The first use stores the token's keyed hash, and whoever comes later finds it there.
+
+use enroll_protocol::token::{Delete, Get, Spent, Use};
+use enroll_protocol::{Code, Refusal, Token};
+use serde_json::json;
+
+use super::{Call, ReadOp, WriteOp};
+use crate::context::Purpose;
+use crate::fault::Fault;
+use crate::model::key;
+use crate::model::record::{self, Kind};
+use crate::store::{ReadTxn, Txn};
+
+impl WriteOp for Use {
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Spent, Fault> {
+        call.permit(txn.as_read(), false)?;
+        let place = key::token(&call.ctx.daemon.secrets.token(self.token.as_str()));
+        if let Some(first) = record::get::<record::Token>(txn.as_read(), &place)? {
+            let why = format!("this token was used before, at {}", first.created);
+            let refusal = Refusal::new(Code::TOKEN_REUSE, why).with(json!({"used_on": first.created}));
+            return Err(Fault::Attempt { refusal, subject: Some(first.pk), guess: false });
+        }
+        if let Some(expires) = self.expires.filter(|expires| *expires <= call.ctx.now) {
+            let refusal = Refusal::new(Code::EXPIRED, format!("this token expired at {expires}"));
+            return Err(Fault::Attempt { refusal, subject: None, guess: false });
+        }
+        let token = record::Token {
+            pk: call.ctx.new_pk(&mut call.ctx.random(Purpose::Rule)),
+            created: call.ctx.now,
+            audit: self.audit.clone(),
+            expires: self.expires,
+        };
+        record::put(txn, place, &token);
+        call.tell(txn, vec![token.pk], Some(Kind::Token));
+        Ok(shown(&self.token, token))
+    }
+}
+
+impl ReadOp for Get {
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Spent, Fault> {
+        let place = key::token(&call.ctx.daemon.secrets.token(self.token.as_str()));
+        let found = record::get::<record::Token>(txn, &place)?;
+        let found = found.ok_or_else(|| Refusal::new(Code::NOT_FOUND, "this token was not used yet"))?;
+        call.permit(txn, false)?;
+        Ok(shown(&self.token, found))
+    }
+}
+
+impl WriteOp for Delete {
+    fn run(&self, _: &mut dyn Txn, _: &Call<'_>) -> Result<(), Fault> {
+        let why = "tokens can not be deleted: a token that is forgotten could be used twice";
+        Err(Fault::Refused(Refusal::new(Code::FORBIDDEN_OPERATION, why)))
+    }
+}
+
+fn shown(token: &Token, stored: record::Token) -> Spent {
+    Spent { token: token.clone(), created: stored.created, audit: stored.audit, expires: stored.expires }
+}

@@ -1,0 +1,151 @@
+//! The socket: made without a moment in which it is open to the wrong people, and accepted from until told to stop.
+
+use std::io;
+use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixListener as StdListener;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use enroll_protocol::{Code, Refusal};
+use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket};
+use nix::sys::stat::{Mode, fchmod};
+use nix::unistd::geteuid;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::context::Peer;
+use crate::grants::{Grants, line_for};
+use crate::session::{self, Shared};
+use crate::writer;
+
+/// What the kernel accepts as a path.
+const SOCKET_PATH_BYTES_MAX: usize = 107;
+
+/// How long to wait when no connection can be accepted for want of files or memory; the kernel would say so at once,
+/// again and again.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Why there is no socket.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {problem}")]
+pub struct SocketError {
+    /// Which one.
+    pub path: PathBuf,
+    /// What is wrong, and the way out.
+    pub problem: String,
+}
+
+/// Listens on a socket that its user and group may connect to. The state directory's lock is held, so a socket that is
+/// there already is one that nobody listens on, unless it is not ours.
+pub fn listen_on(path: &Path) -> Result<StdListener, SocketError> {
+    let refuse = |problem: String| SocketError { path: path.to_owned(), problem };
+    let length = path.as_os_str().len();
+    if length > SOCKET_PATH_BYTES_MAX {
+        return Err(refuse(format!(
+            "a socket's path has at most {SOCKET_PATH_BYTES_MAX} bytes, and this one has {length}; choose another with --socket"
+        )));
+    }
+    if let Some(directory) = path.parent() {
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true).mode(0o750).create(directory).map_err(|err| refuse(err.to_string()))?;
+    }
+    match path.symlink_metadata() {
+        Err(err) if err.kind() == io::ErrorKind::NotFound => {}
+        Err(err) => return Err(refuse(err.to_string())),
+        Ok(metadata) if !metadata.file_type().is_socket() => {
+            return Err(refuse(
+                "is there and is not a socket; move it away, or choose another with --socket".to_owned(),
+            ));
+        }
+        Ok(metadata) if metadata.uid() != geteuid().as_raw() => {
+            return Err(refuse(format!("is a socket of uid {}; choose another with --socket", metadata.uid())));
+        }
+        Ok(_) if is_answered(path) => {
+            return Err(refuse("another process listens here; stop it, or choose another with --socket".to_owned()));
+        }
+        Ok(_) => std::fs::remove_file(path).map_err(|err| refuse(err.to_string()))?,
+    }
+    open_listener(path).map_err(|err| refuse(err.to_string()))
+}
+
+/// Whether somebody listens on a socket: the lock of our state directory says nothing about a daemon that uses another
+/// directory and the same socket.
+fn is_answered(path: &Path) -> bool {
+    std::os::unix::net::UnixStream::connect(path).is_ok()
+}
+
+fn open_listener(path: &Path) -> io::Result<StdListener> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let listener = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    // Closed to others before the name exists, whatever the umask, and opened to the group once it does.
+    fchmod(&listener, Mode::from_bits_truncate(0o600))?;
+    bind(listener.as_raw_fd(), &UnixAddr::new(path)?)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
+    listen(&listener, Backlog::new(1024)?)?;
+    Ok(StdListener::from(listener))
+}
+
+/// Accepts connections and what they may do, until told to stop; then waits for those that are open.
+pub async fn serve(
+    listener: UnixListener,
+    grants: Grants,
+    shared: Arc<Shared>,
+    writer: mpsc::Sender<writer::Request>,
+    mut shutdown: watch::Receiver<bool>,
+) {
+    let mut sessions = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    let (shared, writer, shutdown) = (Arc::clone(&shared), writer.clone(), shutdown.clone());
+                    match judge(&stream, &grants) {
+                        Ok(peer) => {
+                            sessions.spawn(async move {
+                                let connections = &shared.daemon.gauges.connections;
+                                connections.fetch_add(1, Ordering::Relaxed);
+                                session::serve(stream, peer, Arc::clone(&shared), writer, shutdown).await;
+                                connections.fetch_sub(1, Ordering::Relaxed);
+                            });
+                        }
+                        Err(refusal) => {
+                            tracing::warn!(reason = refusal.message, "connection refused");
+                            sessions.spawn(async move { session::refuse(stream, &refusal).await });
+                        }
+                    }
+                }
+                Err(err) => {
+                    tracing::error!(%err, "no connection can be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+            Some(_) = sessions.join_next() => {}
+            _ = shutdown.changed() => break,
+        }
+    }
+    drop((listener, writer));
+    while sessions.join_next().await.is_some() {}
+}
+
+/// What the process at the other end may do, by what the kernel says it was when it connected.
+fn judge(stream: &UnixStream, grants: &Grants) -> Result<Peer, Refusal> {
+    let unknown = |err: io::Error| Refusal::new(Code::PERMISSION_DENIED, format!("the peer is unknown: {err}"));
+    let credentials = stream.peer_cred().map_err(unknown)?;
+    let mut groups = crate::sys::peer_groups(stream.as_fd()).unwrap_or_default();
+    groups.push(credentials.gid());
+    let uid = credentials.uid();
+    match grants.of(uid, &groups) {
+        Some(grant) => Ok(Peer { uid, pid: credentials.pid().unwrap_or(0), grant }),
+        None => Err(Refusal::new(
+            Code::PERMISSION_DENIED,
+            format!(
+                "uid {uid} has no grant here; an administrator can give one in enrolld.toml, under [grants]: {}",
+                line_for(uid)
+            ),
+        )),
+    }
+}

@@ -1,0 +1,399 @@
+//! From arguments to a running daemon and back: configuration, directories, lock, key, database, registry, writer,
+//! socket, in that order, and the same way out.
+
+use std::io::Write as _;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use nix::unistd::geteuid;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::config::{Config, ConfigError, EXAMPLE, LogFormat};
+use crate::context::{Clock, Daemon, Gauges, draw_seed};
+use crate::grants::Grants;
+use crate::identity::key_file::{self, KEY, KeyError};
+use crate::identity::{IdentityError, Secrets};
+use crate::model::record::{ChangesHead, Kind};
+use crate::rules::bootstrap::{self, RegistryError};
+use crate::rules::changes;
+use crate::server::{self, SocketError};
+use crate::session::Shared;
+use crate::store::open::{OpenError, StateLock, database_path, open_database};
+use crate::store::overlay::Overlay;
+use crate::store::redb::{RedbOptions, RedbStore};
+use crate::store::{Store, StoreError};
+use crate::writer::{QUEUE_MAX, Request, Writer};
+
+/// How long connections have to take their last answers when the daemon stops.
+const DRAIN: Duration = Duration::from_secs(4);
+
+/// What the command line says.
+#[derive(Debug, Clone, Default)]
+pub struct Start {
+    /// The configuration's file.
+    pub config: Option<PathBuf>,
+    /// Wins over the configuration.
+    pub state_dir: Option<PathBuf>,
+    /// Wins over the configuration.
+    pub socket: Option<PathBuf>,
+}
+
+/// Why the daemon did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error("{path}: {source}")]
+    Registry { path: PathBuf, source: RegistryError },
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    #[error("{0}: {1}")]
+    Io(String, std::io::Error),
+    #[error("the disk failed, and nothing was acknowledged since: {0}; see to the disk, then start again")]
+    Storage(StoreError),
+}
+
+impl StartError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Io(..) | Self::Socket(_) | Self::Identity(_) => 1,
+            Self::Open(OpenError::Io { .. } | OpenError::Unsafe { .. }) => 1,
+            Self::Config(_) => 2,
+            Self::Open(OpenError::InUse(_)) => 3,
+            Self::Key(_) | Self::Registry { source: RegistryError::OtherKey, .. } => 4,
+            Self::Open(OpenError::Database { .. }) | Self::Registry { .. } => 5,
+            Self::Storage(_) => 6,
+        }
+    }
+}
+
+/// Prints every key of the configuration.
+pub fn print_example() -> ExitCode {
+    print(EXAMPLE);
+    ExitCode::SUCCESS
+}
+
+impl Start {
+    /// Reads the configuration and says whether it can be used.
+    pub fn check_config(self) -> ExitCode {
+        let checked = self.read_config().and_then(|(config, file)| {
+            Grants::resolve(&config.grants)?;
+            Ok((Places::of(&self, &config), file))
+        });
+        match checked {
+            Ok((places, file)) => {
+                let file = file.map_or("the defaults".to_owned(), |file| file.display().to_string());
+                print(&format!(
+                    "{file}: fine\n  state directory  {}\n  socket           {}\n",
+                    places.state_dir.display(),
+                    places.socket.display()
+                ));
+                ExitCode::SUCCESS
+            }
+            Err(err) => fail(&err),
+        }
+    }
+
+    /// Runs the daemon to its end.
+    pub fn run(self) -> ExitCode {
+        match self.try_run() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(err) => fail(&err),
+        }
+    }
+
+    fn read_config(&self) -> Result<(Config, Option<PathBuf>), StartError> {
+        let file = self.config.clone().or_else(|| default_config().filter(|path| path.exists()));
+        let config = Config::read(file.as_deref(), std::env::vars())?;
+        Ok((config, file))
+    }
+
+    fn try_run(self) -> Result<(), StartError> {
+        let (config, _) = self.read_config()?;
+        let grants = Grants::resolve(&config.grants)?;
+        start_log(&config)?;
+        let places = Places::of(&self, &config);
+        let opened = Opened::open(&config, &places)?;
+        let listener = server::listen_on(&places.socket)?;
+        let runtime = runtime(&config)?;
+        let (writer, ended) = opened.start_writer()?;
+        announce(&places, &opened);
+
+        let result = runtime.block_on(serve(&config, &opened, listener, grants, writer, ended));
+        runtime.shutdown_background();
+        let _ = std::fs::remove_file(&places.socket);
+        result?;
+        opened.close()?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// Where everything is.
+struct Places {
+    state_dir: PathBuf,
+    socket: PathBuf,
+    key: Key,
+}
+
+enum Key {
+    File(PathBuf),
+    Credential(PathBuf),
+}
+
+impl Places {
+    fn of(flags: &Start, config: &Config) -> Self {
+        let chosen = |flag: &Option<PathBuf>, config: &Path| {
+            flag.clone().or_else(|| (!config.as_os_str().is_empty()).then(|| config.to_owned()))
+        };
+        let state_dir = chosen(&flags.state_dir, &config.state_dir).unwrap_or_else(default_state_dir);
+        let socket = chosen(&flags.socket, &config.socket).unwrap_or_else(default_socket);
+        let credential = std::env::var_os("CREDENTIALS_DIRECTORY").map(|directory| Path::new(&directory).join(KEY));
+        let key = match (chosen(&None, &config.key_file), credential.filter(|path| path.exists())) {
+            (Some(file), _) => Key::File(file),
+            (None, Some(credential)) => Key::Credential(credential),
+            (None, None) => Key::File(state_dir.join(KEY)),
+        };
+        Self { state_dir, socket, key }
+    }
+}
+
+fn is_root() -> bool {
+    geteuid().is_root()
+}
+
+/// An absolute directory from the environment, as the XDG specification wants it, or one below the home directory.
+fn xdg(variable: &str, below_home: &str) -> PathBuf {
+    let set = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    set.unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(below_home))
+}
+
+fn default_config() -> Option<PathBuf> {
+    Some(if is_root() {
+        PathBuf::from("/etc/enrolld/enrolld.toml")
+    } else {
+        xdg("XDG_CONFIG_HOME", ".config").join("enrolld/enrolld.toml")
+    })
+}
+
+fn default_state_dir() -> PathBuf {
+    if is_root() { PathBuf::from("/var/lib/enrolld") } else { xdg("XDG_STATE_HOME", ".local/state").join("enrolld") }
+}
+
+fn default_socket() -> PathBuf {
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
+    match runtime {
+        _ if is_root() => PathBuf::from("/run/enrolld/enrolld.sock"),
+        Some(runtime) => runtime.join("enrolld/enrolld.sock"),
+        None => default_state_dir().join("run/enrolld.sock"),
+    }
+}
+
+/// A state directory that is locked, and what was found in it.
+struct Opened {
+    store: Arc<RedbStore>,
+    daemon: Arc<Daemon>,
+    head: ChangesHead,
+    _lock: StateLock,
+}
+
+impl Opened {
+    fn open(config: &Config, places: &Places) -> Result<Self, StartError> {
+        let state_dir = &places.state_dir;
+        let io = |err| StartError::Io(state_dir.display().to_string(), err);
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state_dir).map_err(io)?;
+        let lock = StateLock::take(state_dir)?;
+        let path = database_path(state_dir);
+        let secret = match &places.key {
+            Key::File(file) => key_file::read_or_make(file, &path, draw_seed())?,
+            Key::Credential(file) => key_file::read_credential(file)?,
+        };
+        let secrets = Secrets::derive(&secret)?;
+        let options =
+            RedbOptions { cache_bytes: config.database.cache_mib << 20, fast_start: config.database.fast_start };
+        let store = open_database(&lock, state_dir, options)?;
+        let registry = |source: RegistryError| StartError::Registry { path: path.clone(), source };
+        let unreadable = |err: StoreError| registry(err.into());
+
+        if !bootstrap::verify(&*store.view().map_err(unreadable)?, &secrets).map_err(registry)? {
+            found(&store, &secrets).map_err(registry)?;
+        }
+        let view = store.view().map_err(unreadable)?;
+        let keys = bootstrap::key_ring(&*view, &secrets).map_err(registry)?;
+        let head = changes::head(&*view).map_err(unreadable)?;
+        drop(view);
+        let started = Clock::starting(head.as_ref().map(|head| head.at)).now();
+        let gauges = Gauges::default();
+        gauges.database_bytes.store(store.bytes(), Ordering::Relaxed);
+        let settings = config.settings(state_dir);
+        let daemon = Arc::new(Daemon { settings, secrets, keys, started, gauges });
+        let head = head.unwrap_or_else(|| ChangesHead { seq: 0, at: started, records: Default::default() });
+        Ok(Self { store: Arc::new(store), daemon, head, _lock: lock })
+    }
+
+    /// Starts the writer's thread. Its end is told on the second half, whatever it was.
+    fn start_writer(&self) -> Result<(mpsc::Sender<Request>, WriterEnd), StartError> {
+        let (sender, queue) = mpsc::channel(QUEUE_MAX);
+        let (end, ended) = oneshot::channel();
+        let writer = Writer::new(self.store.clone(), Arc::clone(&self.daemon)).map_err(StartError::Storage)?;
+        let thread = std::thread::Builder::new()
+            .name("writer".to_owned())
+            .spawn(move || {
+                let result = writer.run(queue);
+                let _ = end.send(result);
+            })
+            .map_err(|err| StartError::Io("the writer's thread".to_owned(), err))?;
+        Ok((sender, WriterEnd { thread, ended }))
+    }
+
+    fn close(self) -> Result<(), StartError> {
+        match Arc::try_unwrap(self.store) {
+            Ok(store) => store.close().map_err(StartError::Storage),
+            // A scan is still looking; the process ends, and every commit is durable already.
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+struct WriterEnd {
+    thread: JoinHandle<()>,
+    ended: oneshot::Receiver<Result<(), StoreError>>,
+}
+
+/// Makes a new registry in an empty database.
+fn found(store: &RedbStore, secrets: &Secrets) -> Result<(), RegistryError> {
+    let view = store.view()?;
+    let mut overlay = Overlay::new(&*view);
+    bootstrap::create(&mut overlay, secrets, Clock::starting(None).now(), draw_seed())?;
+    Ok(store.commit(&overlay.into_parts().0)?)
+}
+
+fn runtime(config: &Config) -> Result<tokio::runtime::Runtime, StartError> {
+    let mut builder = match config.server.threads {
+        1 => tokio::runtime::Builder::new_current_thread(),
+        threads => {
+            let mut builder = tokio::runtime::Builder::new_multi_thread();
+            builder.worker_threads(threads);
+            builder
+        }
+    };
+    builder.enable_all().build().map_err(|err| StartError::Io("the runtime".to_owned(), err))
+}
+
+/// Serves until a signal comes or the writer ends, then lets the connections take their last answers.
+async fn serve(
+    config: &Config,
+    opened: &Opened,
+    listener: std::os::unix::net::UnixListener,
+    grants: Grants,
+    writer: mpsc::Sender<Request>,
+    end: WriterEnd,
+) -> Result<(), StartError> {
+    let io = |what: &str| {
+        let what = what.to_owned();
+        move |err| StartError::Io(what, err)
+    };
+    let listener = tokio::net::UnixListener::from_std(listener).map_err(io("the socket"))?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(io("SIGTERM"))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(io("SIGINT"))?;
+    let shared = Arc::new(Shared {
+        daemon: Arc::clone(&opened.daemon),
+        store: opened.store.clone(),
+        clock: Clock::starting(Some(opened.head.at)),
+        idle: Duration::from_secs(config.server.idle_seconds),
+    });
+    let (stop, stopping) = watch::channel(false);
+    let server = tokio::spawn(server::serve(listener, grants, shared, writer, stopping));
+
+    let WriterEnd { thread, mut ended } = end;
+    let mut result = None;
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("SIGTERM: finishing what was begun"),
+        _ = interrupt.recv() => tracing::info!("SIGINT: finishing what was begun"),
+        end = &mut ended => result = Some(end),
+    }
+    let _ = stop.send(true);
+    if tokio::time::timeout(DRAIN, server).await.is_err() {
+        tracing::warn!("some connections did not take their last answers");
+    }
+    let result = match result {
+        Some(result) => result,
+        // Connections that were cut off may still hold the queue open; what they sent is committed all the same.
+        None => match tokio::time::timeout(Duration::from_millis(500), &mut ended).await {
+            Ok(result) => result,
+            Err(_) => return Ok(()),
+        },
+    };
+    match result {
+        Ok(Ok(())) => {
+            let _ = thread.join();
+            Ok(())
+        }
+        Ok(Err(err)) => Err(StartError::Storage(err)),
+        Err(_) => Err(StartError::Storage(StoreError("the writer died".to_owned()))),
+    }
+}
+
+fn start_log(config: &Config) -> Result<(), StartError> {
+    let filter = tracing_subscriber::EnvFilter::try_new(&config.log)
+        .map_err(|err| ConfigError(format!("log: \"{}\": {err}", config.log)))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match config.log_format {
+        LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    };
+    started.map_err(|err| StartError::Io("the log".to_owned(), std::io::Error::other(err)))
+}
+
+/// Says where it listens, what it opened, and what to try.
+fn announce(places: &Places, opened: &Opened) {
+    let count = |kind| opened.head.records.get(&kind).copied().unwrap_or(0);
+    let counts: Vec<String> = Kind::ALL.iter().map(|(kind, name)| format!("{name} {}", count(*kind))).collect();
+    let control = control_command(places);
+    let first = if count(Kind::Person) == 0 { "person create BOSS --role superuser" } else { "person list" };
+    print(&format!(
+        "enrolld {}\n  listens on  {}\n  database    {} (records: {})\n  try         {control} {first}\n              \
+         {control} server status\n",
+        env!("CARGO_PKG_VERSION"),
+        places.socket.display(),
+        database_path(&places.state_dir).display(),
+        counts.join(", "),
+    ));
+}
+
+/// How to call `enrollctl` from here so that it works as printed: beside this binary, through cargo, or by its name.
+fn control_command(places: &Places) -> String {
+    let beside = std::env::current_exe().ok().map(|path| path.with_file_name("enrollctl")).filter(|path| path.exists());
+    let mut command = match beside {
+        _ if std::env::var_os("CARGO").is_some() => "cargo run -q --release --bin enrollctl --".to_owned(),
+        Some(path) => path.display().to_string(),
+        None => "enrollctl".to_owned(),
+    };
+    if places.socket != default_socket() {
+        command.push_str(&format!(" --socket {}", places.socket.display()));
+    }
+    command
+}
+
+fn fail(err: &StartError) -> ExitCode {
+    let mut stderr = std::io::stderr().lock();
+    let _ = writeln!(stderr, "enrolld: {err}");
+    ExitCode::from(err.exit_code())
+}
+
+fn print(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}

@@ -1,0 +1,138 @@
+//! A buffer of writes over a base. What is not committed is dropped, and dropping is all that a rollback takes.
+//!
+//! Overlays stack: the batch is an overlay over the committed view, a request is an overlay over the batch.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use super::{Entries, ReadTxn, StoreError, Txn, Writes, successor};
+use crate::model::change::Told;
+
+/// Writes over a base.
+pub struct Overlay<'a> {
+    base: &'a dyn ReadTxn,
+    writes: Writes,
+    told: Vec<Told>,
+}
+
+impl<'a> Overlay<'a> {
+    /// No writes yet.
+    pub fn new(base: &'a dyn ReadTxn) -> Self {
+        Self { base, writes: BTreeMap::new(), told: Vec::new() }
+    }
+
+    /// What was written and told.
+    pub fn into_parts(self) -> (Writes, Vec<Told>) {
+        (self.writes, self.told)
+    }
+
+    /// Adds the writes of an overlay over this one.
+    pub fn absorb(&mut self, writes: Writes) {
+        self.writes.extend(writes);
+    }
+
+    /// The writes of this stretch, over the base's entries of the same stretch.
+    fn merge(&self, from: &[u8], end: Bound<&[u8]>, base: Entries, limit: usize, merged: &mut Entries) {
+        let mut base = base.into_iter().peekable();
+        for (key, value) in self.writes.range::<[u8], _>((Bound::Included(from), end)) {
+            while let Some(entry) = base.next_if(|(other, _)| other < key) {
+                merged.push(entry);
+            }
+            base.next_if(|(other, _)| other == key);
+            if let Some(value) = value {
+                merged.push((key.clone(), value.clone()));
+            }
+            if merged.len() >= limit {
+                return;
+            }
+        }
+        merged.extend(base);
+    }
+}
+
+impl ReadTxn for Overlay<'_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.writes.get(key) {
+            Some(value) => Ok(value.clone()),
+            None => self.base.get(key),
+        }
+    }
+
+    fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Entries, StoreError> {
+        let mut merged = Entries::new();
+        let mut from = from.to_vec();
+        while from.as_slice() < to && merged.len() < limit {
+            let base = self.base.range(&from, to, limit)?;
+            // The base has told all of the range, or only what lies up to its last entry; further on, deletions
+            // of this overlay may make room for more of the base.
+            let last = base.get(limit - 1).map(|(key, _)| key.clone());
+            let end = last.as_deref().map_or(Bound::Excluded(to), Bound::Included);
+            self.merge(&from, end, base, limit, &mut merged);
+            match last {
+                Some(last) => from = successor(last),
+                None => break,
+            }
+        }
+        merged.truncate(limit);
+        Ok(merged)
+    }
+}
+
+impl Txn for Overlay<'_> {
+    fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        self.writes.insert(key, Some(value));
+    }
+
+    fn delete(&mut self, key: Vec<u8>) {
+        self.writes.insert(key, None);
+    }
+
+    fn tell(&mut self, told: Told) {
+        self.told.push(told);
+    }
+
+    fn as_read(&self) -> &dyn ReadTxn {
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Store;
+    use super::super::memory::MemoryStore;
+    use super::*;
+    use proptest::prelude::*;
+
+    type Change = (u8, Option<u8>);
+
+    fn changes() -> impl Strategy<Value = Vec<Change>> {
+        prop::collection::vec((0..40u8, prop::option::of(any::<u8>())), 0..60)
+    }
+
+    fn write(changes: &[Change]) -> Writes {
+        changes.iter().map(|(key, value)| (vec![*key], value.map(|v| vec![v]))).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn overlay_reads_like_the_map_it_will_become(
+            base in changes(), batch in changes(), own in changes(), from in 0..40u8, to in 0..41u8, limit in 1..9usize,
+        ) {
+            let store = MemoryStore::default();
+            store.commit(&write(&base)).expect("commit");
+            let view = store.view().expect("view");
+            let mut middle = Overlay::new(&*view);
+            middle.absorb(write(&batch));
+            let mut top = Overlay::new(&middle);
+            top.absorb(write(&own));
+
+            let result = MemoryStore::default();
+            for part in [&base, &batch, &own] {
+                result.commit(&write(part)).expect("commit");
+            }
+            let expected = result.view().expect("view");
+            prop_assert_eq!(top.range(&[from], &[to], limit), expected.range(&[from], &[to], limit));
+            prop_assert_eq!(top.get(&[from]), expected.get(&[from]));
+        }
+    }
+}

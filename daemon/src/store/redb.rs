@@ -1,0 +1,117 @@
+//! The durable store: one redb table, one redb commit per batch.
+//!
+//! Commits are immediate and two-phase: redb's own advice where input may be hostile, and free once batches are large.
+//! A view is a redb read transaction; it must not be held longer than a request or a page, because the file grows
+//! while it is.
+
+use std::fs::File;
+
+use redb::backends::FileBackend;
+use redb::{
+    Builder, Database, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase, StorageBackend, TableDefinition,
+};
+
+use super::{Entries, ReadTxn, Store, StoreError, View, Writes};
+
+const TABLE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("enrolld");
+
+/// How a database is opened.
+#[derive(Debug, Clone, Copy)]
+pub struct RedbOptions {
+    /// What redb may cache; it takes about 2.2 times as much.
+    pub cache_bytes: usize,
+    /// Verify no checksums when opening, and keep the allocator's state in every commit, so that opening takes
+    /// milliseconds whatever the size.
+    pub fast_start: bool,
+}
+
+/// A redb database.
+pub struct RedbStore {
+    database: Database,
+    fast_start: bool,
+    /// Kept to ask for the size only.
+    file: File,
+}
+
+struct RedbView {
+    table: ReadOnlyTable<&'static [u8], &'static [u8]>,
+    _transaction: ReadTransaction,
+}
+
+impl RedbStore {
+    /// Opens the database in this file, or makes one if the file is empty. All tables exist when it returns.
+    pub fn open(file: File, options: RedbOptions) -> Result<Self, StoreError> {
+        let kept = file.try_clone().map_err(told)?;
+        let backend = FileBackend::new(file).map_err(told)?;
+        Self::open_backend(backend, kept, options)
+    }
+
+    fn open_backend(backend: impl StorageBackend, file: File, options: RedbOptions) -> Result<Self, StoreError> {
+        let database = Builder::new()
+            .set_cache_size(options.cache_bytes)
+            .set_check_integrity_on_open(!options.fast_start)
+            .create_with_backend(backend)
+            .map_err(told)?;
+        let store = Self { database, fast_start: options.fast_start, file };
+        if store.view().is_err() {
+            store.commit(&Writes::new())?;
+        }
+        Ok(store)
+    }
+
+    /// Closes the database and says whether that went well.
+    pub fn close(self) -> Result<(), StoreError> {
+        self.database.close().map_err(told)
+    }
+}
+
+impl Store for RedbStore {
+    fn view(&self) -> Result<View, StoreError> {
+        let transaction = self.database.begin_read().map_err(told)?;
+        let table = transaction.open_table(TABLE).map_err(told)?;
+        Ok(Box::new(RedbView { table, _transaction: transaction }))
+    }
+
+    fn commit(&self, writes: &Writes) -> Result<(), StoreError> {
+        let mut transaction = self.database.begin_write().map_err(told)?;
+        transaction.set_durability(Durability::Immediate).map_err(told)?;
+        transaction.set_two_phase_commit(true);
+        transaction.set_quick_repair(self.fast_start);
+        {
+            let mut table = transaction.open_table(TABLE).map_err(told)?;
+            for (key, value) in writes {
+                match value {
+                    Some(value) => table.insert(key.as_slice(), value.as_slice()).map_err(told)?,
+                    None => table.remove(key.as_slice()).map_err(told)?,
+                };
+            }
+        }
+        transaction.commit().map_err(told)
+    }
+
+    fn bytes(&self) -> u64 {
+        self.file.metadata().map_or(0, |metadata| metadata.len())
+    }
+}
+
+impl ReadTxn for RedbView {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.table.get(key).map_err(told)?.map(|value| value.value().to_vec()))
+    }
+
+    fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Entries, StoreError> {
+        let mut entries = Entries::new();
+        if from >= to {
+            return Ok(entries);
+        }
+        for entry in self.table.range(from..to).map_err(told)?.take(limit) {
+            let (key, value) = entry.map_err(told)?;
+            entries.push((key.value().to_vec(), value.value().to_vec()));
+        }
+        Ok(entries)
+    }
+}
+
+fn told(err: impl std::fmt::Display) -> StoreError {
+    StoreError(err.to_string())
+}

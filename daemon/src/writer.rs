@@ -1,0 +1,241 @@
+//! The writer: one thread that runs every write, one commit for all that is queued, answers when it is durable.
+//!
+//! The base of a batch is a committed view and the batch's own ordered puts and deletes; each request runs on an
+//! overlay over that. A refused or panicking request is a dropped overlay and never disturbs its neighbours. Answers,
+//! refusals too, leave only after the commit: a refusal may have seen what a neighbour wrote.
+//!
+//! If a commit fails, nothing more is acknowledged: the batch answers `outcome_unknown` and the writer ends, and with
+//! it the process.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use enroll_protocol::{Code, Refusal, codec};
+use rand::Rng as _;
+use tokio::sync::mpsc;
+use zeroize::Zeroizing;
+
+use crate::context::{Context, Daemon, Purpose};
+use crate::dispatch::WriteJob;
+use crate::fault::Fault;
+use crate::model::record::{self, ChangesHead, Kept};
+use crate::model::{change::Told, key};
+use crate::rules::{Call, attempts, changes};
+use crate::store::overlay::Overlay;
+use crate::store::{Store, StoreError, Writes};
+
+/// Requests of one commit at most: past this a batch only makes its first members wait.
+const BATCH_MAX: usize = 256;
+
+/// Writes that may wait; whoever comes then waits to get in.
+pub const QUEUE_MAX: usize = 1024;
+
+/// What a write comes to: the encoded reply, not yet finished, or a refusal.
+pub type Outcome = Result<Vec<u8>, Refusal>;
+
+/// One write, and where its answer goes.
+pub struct Request {
+    /// Time, randomness, peer.
+    pub ctx: Context,
+    /// The rule.
+    pub job: Box<dyn WriteJob>,
+    /// Takes the answer. Called once, on the writer's thread: it must only pass it on.
+    pub answer: Box<dyn FnOnce(Outcome) + Send>,
+}
+
+/// The writer's state between batches.
+pub struct Writer {
+    store: Arc<dyn Store>,
+    daemon: Arc<Daemon>,
+    head: ChangesHead,
+}
+
+impl Writer {
+    /// A writer that goes on where the store ends.
+    pub fn new(store: Arc<dyn Store>, daemon: Arc<Daemon>) -> Result<Self, StoreError> {
+        let head = changes::head(&*store.view()?)?;
+        let head = head.unwrap_or_else(|| ChangesHead { seq: 0, at: daemon.started, records: Default::default() });
+        Ok(Self { store, daemon, head })
+    }
+
+    /// Serves the queue until it is closed and empty, or until a commit fails.
+    pub fn run(mut self, mut queue: mpsc::Receiver<Request>) -> Result<(), StoreError> {
+        let mut batch = Vec::with_capacity(BATCH_MAX);
+        while queue.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
+            self.daemon.gauges.queue.store(queue.len() as u64, Ordering::Relaxed);
+            self.serve(batch.drain(..))?;
+            self.daemon.gauges.database_bytes.store(self.store.bytes(), Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Runs these requests, commits once, and answers.
+    pub fn serve(&mut self, requests: impl Iterator<Item = Request>) -> Result<(), StoreError> {
+        let view = match self.store.view() {
+            Ok(view) => view,
+            Err(err) => return Err(fail(requests.map(|request| request.answer), err)),
+        };
+        let mut batch = Overlay::new(&*view);
+        let mut answers = Vec::new();
+        for request in requests {
+            let outcome = self.run_one(&mut batch, &request);
+            answers.push((request.answer, outcome));
+        }
+        let (mut writes, _) = batch.into_parts();
+        drop(view);
+        if !writes.is_empty() {
+            writes.insert(key::changes_head(), Some(record::encode(&self.head)));
+            if let Err(err) = self.store.commit(&writes) {
+                return Err(fail(answers.into_iter().map(|(answer, _)| answer), err));
+            }
+        }
+        for (answer, outcome) in answers {
+            answer(outcome);
+        }
+        Ok(())
+    }
+
+    fn run_one(&mut self, batch: &mut Overlay<'_>, request: &Request) -> Outcome {
+        let ctx = &request.ctx;
+        let kept =
+            match Keeping::of(ctx, &*request.job).map(|keeping| keeping.find(batch).map(|found| (keeping, found))) {
+                None => None,
+                Some(Ok((_, Some(first)))) => return first,
+                Some(Ok((keeping, None))) => Some(keeping),
+                Some(Err(fault)) => return Err(self.told(ctx, &*request.job, &fault)),
+            };
+        let result = self.run_rule(batch, request);
+        let (writes, told, outcome) = match result {
+            Ok((_, _, reply)) if ctx.envelope.dry_run => return Ok(reply),
+            Ok((writes, told, reply)) => (writes, told, Ok(reply)),
+            Err(fault) => {
+                let refusal = self.told(ctx, &*request.job, &fault);
+                match self.remember(batch, request, &fault) {
+                    Ok((writes, told)) => (writes, told, Err(refusal)),
+                    Err(err) => return Err(self.told(ctx, &*request.job, &err.into())),
+                }
+            }
+        };
+        match self.accept(batch, writes, told, kept, &outcome) {
+            Ok(()) => outcome,
+            Err(fault) => Err(self.told(ctx, &*request.job, &fault)),
+        }
+    }
+
+    /// Runs the rule on an overlay of its own, which is dropped unless it succeeds.
+    fn run_rule(&self, batch: &Overlay<'_>, request: &Request) -> Result<(Writes, Vec<Told>, Vec<u8>), Fault> {
+        let mut overlay = Overlay::new(batch);
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            let call = Call::begin(&overlay, &request.ctx, request.job.row())?;
+            request.job.run(&mut overlay, &call)
+        }));
+        let reply = ran.unwrap_or_else(|panic| Err(Fault::Panic(panic_text(&*panic))))?;
+        let (writes, told) = overlay.into_parts();
+        Ok((writes, told, reply))
+    }
+
+    /// What is remembered of a refused attempt on a code or token, when the rule's own writes are gone.
+    fn remember(
+        &self,
+        batch: &Overlay<'_>,
+        request: &Request,
+        fault: &Fault,
+    ) -> Result<(Writes, Vec<Told>), StoreError> {
+        let Fault::Attempt { refusal, subject, guess } = fault else { return Ok(Default::default()) };
+        let mut overlay = Overlay::new(batch);
+        // The actor was found already, or the rule would not have got as far as the code.
+        match Call::begin(&overlay, &request.ctx, request.job.row()) {
+            Ok(call) => attempts::remember(&mut overlay, &call, refusal, *subject, *guess)?,
+            Err(Fault::Store(err)) => return Err(err),
+            Err(_) => {}
+        }
+        Ok(overlay.into_parts())
+    }
+
+    /// Adds a request's writes, changes and kept answer to the batch.
+    fn accept(
+        &mut self,
+        batch: &mut Overlay<'_>,
+        writes: Writes,
+        told: Vec<Told>,
+        keeping: Option<Keeping>,
+        outcome: &Outcome,
+    ) -> Result<(), Fault> {
+        let kept = keeping.map(|keeping| keeping.keep(&self.daemon, outcome)).transpose()?.flatten();
+        batch.absorb(writes);
+        changes::number(batch, &mut self.head, told);
+        if let Some((place, kept)) = kept {
+            self.head.at = self.head.at.max(kept.at);
+            record::put(batch, place, &kept);
+        }
+        Ok(())
+    }
+
+    /// What the caller is told; what went wrong inside is logged.
+    fn told(&self, ctx: &Context, job: &dyn WriteJob, fault: &Fault) -> Refusal {
+        if fault.is_internal() {
+            tracing::error!(operation = job.row().name, uid = ctx.peer.uid, %fault, "a write failed inside");
+        }
+        fault.refusal()
+    }
+}
+
+/// The kept answer of one request: its place, and what tells the request from another under the same key.
+struct Keeping {
+    place: Vec<u8>,
+    kept: Kept,
+    nonce: [u8; 24],
+    daemon: Arc<Daemon>,
+}
+
+impl Keeping {
+    /// `None` where nothing is kept: without a key, and in a dry run.
+    fn of(ctx: &Context, job: &dyn WriteJob) -> Option<Self> {
+        let key = ctx.envelope.key.filter(|_| !ctx.envelope.dry_run)?;
+        let number = job.row().number.to_be_bytes();
+        let actor = ctx.envelope.actor.as_ref().map_or("", |actor| actor.as_str());
+        let request = ctx.daemon.secrets.request(&[&number, &Zeroizing::new(job.request()), actor.as_bytes()]);
+        let mut nonce = [0; 24];
+        ctx.random(Purpose::Keeping).fill_bytes(&mut nonce);
+        let kept = Kept { request, at: ctx.now, sealed: Vec::new() };
+        Some(Self { place: key::kept(ctx.peer.uid, key), kept, nonce, daemon: Arc::clone(&ctx.daemon) })
+    }
+
+    /// The first answer, where this was asked before.
+    fn find(&self, batch: &Overlay<'_>) -> Result<Option<Outcome>, Fault> {
+        let Some(first) = record::get::<Kept>(batch, &self.place)? else { return Ok(None) };
+        if first.at.plus_seconds(self.daemon.settings.keep_answers_seconds) <= self.kept.at {
+            return Ok(None);
+        }
+        if first.request != self.kept.request {
+            return Ok(Some(Err(Refusal::new(
+                Code::KEY_REUSED,
+                "this key was used for a different request; use a new key for every new request",
+            ))));
+        }
+        let outcome = self.daemon.secrets.open(&self.place, &first.sealed)?;
+        Ok(Some(codec::decode(&outcome).map_err(|err| StoreError(format!("a kept answer is damaged: {err}")))?))
+    }
+
+    /// The record to keep, unless the refusal is one that passes.
+    fn keep(self, daemon: &Daemon, outcome: &Outcome) -> Result<Option<(Vec<u8>, Kept)>, Fault> {
+        if matches!(outcome, Err(refusal) if refusal.code.is_passing()) {
+            return Ok(None);
+        }
+        let sealed = daemon.secrets.seal(&self.place, self.nonce, &Zeroizing::new(codec::encode(outcome)))?;
+        Ok(Some((self.place, Kept { sealed, ..self.kept })))
+    }
+}
+
+fn fail(answers: impl Iterator<Item = Box<dyn FnOnce(Outcome) + Send>>, err: StoreError) -> StoreError {
+    for answer in answers {
+        answer(Err(Refusal::plain(Code::OUTCOME_UNKNOWN)));
+    }
+    err
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a text".to_owned())
+}
