@@ -1,1 +1,56 @@
-//! The client.
+//! The client of enrolld: every operation of the contract, over one Unix socket.
+//!
+//! Nothing here knows a single operation. A request is a value of [`protocol`], and its type says what comes back:
+//!
+//! ```no_run
+//! use enroll_client::Client;
+//! use enroll_client::protocol::{person, role};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = Client::connect(enroll_client::default_socket()).await?;
+//! let dog = client.call(person::Create::new("DOGGO01a".parse()?)).await?;
+//! assert_eq!(client.call(person::Get::new("doggo01A".parse()?)).await?, dog);
+//!
+//! // On behalf of a person, and saying where the attempt came from:
+//! let boss = client.as_actor("BOSS".parse()?).with_origin("203.0.113.9".parse()?);
+//! boss.call(role::Assign { person: "DOGGO01a".parse()?, role: "member".parse()? }).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A program without async calls the same through [`blocking::Client`].
+//!
+//! What holds, whatever happens to the connection:
+//! - A request is sent when it is made, not when its future is first awaited, and requests of one client are sent in
+//!   the order they were made. Many may be in flight; they share one connection.
+//! - A write whose answer was lost is asked again under its key, so it is done once and gets its first answer. Every
+//!   write has a key: its caller's, or one made here.
+//! - `busy` is waited out, and a daemon that restarts is found again, both within bounds that can be set.
+//!
+//! Deliberately absent: a method per operation, a pool of connections, and any logging.
+
+pub mod blocking;
+
+mod answer;
+mod builder;
+mod client;
+mod error;
+mod request;
+mod socket;
+
+mod connection;
+mod key;
+mod outage;
+mod pipeline;
+mod worker;
+
+#[cfg(test)]
+mod fake;
+
+pub use answer::{Answer, Reply};
+pub use builder::Builder;
+pub use client::Client;
+pub use enroll_protocol as protocol;
+pub use error::Error;
+pub use request::Request;
+pub use socket::default_socket;

@@ -23,6 +23,7 @@ pub mod frame;
 
 pub use envelope::Envelope;
 pub use operations::{Access, Kind, Operation, OperationRow};
+pub use person::Person;
 pub use refusal::{Code, Refusal};
 pub use value::{
     Callsign, Cursor, Invalid, Json, Jwt, Key, LoginCode, Origin, Page, PageLimit, Pk, Reference, RoleName, Time, Token,

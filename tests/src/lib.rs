@@ -1,1 +1,4 @@
-//! Tests.
+//! What the tests of enrolld are made of: a registry inside the test's own process, and daemons as real processes.
+
+pub mod process;
+pub mod registry;

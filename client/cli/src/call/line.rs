@@ -1,0 +1,168 @@
+//! One line of `call`: an envelope in JSON, read into what is sent. Whatever is wrong with it is its own answer.
+
+use std::str::FromStr;
+
+use enroll_client::protocol::{Code, Envelope, OperationRow, Refusal};
+use serde_json::value::RawValue;
+
+use crate::members::{self, Members, without_position};
+
+/// A line that was read.
+#[derive(Debug)]
+pub(crate) struct Question {
+    /// What its answer bears, as JSON: the line's own id, or its number.
+    pub(crate) id: String,
+    /// What it asks for, or why it can not be asked.
+    pub(crate) ask: Result<Ask, Refusal>,
+}
+
+/// A request as it is sent.
+#[derive(Debug)]
+pub(crate) struct Ask {
+    pub(crate) row: &'static OperationRow,
+    pub(crate) envelope: Envelope,
+    /// Encoded.
+    pub(crate) request: Vec<u8>,
+}
+
+impl Question {
+    /// Reads a line.
+    pub(crate) fn of(number: u64, line: &[u8]) -> Self {
+        let mut members = Members::new();
+        let ask = match std::str::from_utf8(line) {
+            Ok(text) => {
+                members::read(text, &mut members).map_err(|err| invalid(not_json(&err))).and_then(|()| ask(&members))
+            }
+            Err(_) => Err(invalid("the line is not UTF-8")),
+        };
+        // Of a line that breaks off in the middle, the id may have been read all the same.
+        let own_id = members.iter().find(|(name, _)| name == "id").map(|(_, id)| id.get().to_owned());
+        Self { id: own_id.unwrap_or_else(|| number.to_string()), ask }
+    }
+
+    /// A line that was not even kept.
+    pub(crate) fn refused(number: u64, why: impl Into<String>) -> Self {
+        Self { id: number.to_string(), ask: Err(invalid(why)) }
+    }
+}
+
+fn ask(members: &Members<'_>) -> Result<Ask, Refusal> {
+    let (mut op, mut args) = (None, None);
+    let mut envelope = Envelope::default();
+    for (at, (name, value)) in members.iter().enumerate() {
+        if members[..at].iter().any(|(before, _)| before == name) {
+            return Err(invalid(format!("the field {name:?} stands twice")));
+        }
+        match name.as_str() {
+            "id" => {}
+            "op" => op = text::<String>(name, value)?,
+            "args" => args = Some(*value).filter(|value| value.get() != "null"),
+            "actor" => envelope.actor = text(name, value)?,
+            "origin" => envelope.origin = text(name, value)?,
+            "key" => envelope.key = text(name, value)?,
+            "dry_run" => envelope.dry_run = flag(name, value)?,
+            _ => {
+                return Err(invalid(format!(
+                    "unknown field {name:?}; a line has id, op, args, actor, origin, key and dry_run"
+                )));
+            }
+        }
+    }
+    let op = op.ok_or_else(|| invalid("op is missing; it names an operation, such as \"person.get\""))?;
+    let row = OperationRow::by_name(&op).ok_or_else(|| unknown_operation(&op))?;
+    let args = match args {
+        Some(args) if !args.get().starts_with('{') => return Err(invalid("args must be an object")),
+        Some(args) => args,
+        None => serde_json::from_str("{}").map_err(|err| invalid(err.to_string()))?,
+    };
+    let request = (row.request_to_wire)(args).map_err(|err| invalid(without_position(&err.0)))?;
+    Ok(Ask { row, envelope, request })
+}
+
+fn text<T: FromStr<Err: ToString>>(name: &str, value: &RawValue) -> Result<Option<T>, Refusal> {
+    let text: Option<String> =
+        serde_json::from_str(value.get()).map_err(|_| invalid(format!("{name} must be a string")))?;
+    text.map(|text| text.parse()).transpose().map_err(|err: T::Err| invalid(format!("{name}: {}", err.to_string())))
+}
+
+fn flag(name: &str, value: &RawValue) -> Result<bool, Refusal> {
+    let flag: Option<bool> =
+        serde_json::from_str(value.get()).map_err(|_| invalid(format!("{name} must be true or false")))?;
+    Ok(flag.unwrap_or_default())
+}
+
+fn invalid(message: impl Into<String>) -> Refusal {
+    Refusal::new(Code::INVALID_ARGUMENT, message)
+}
+
+fn unknown_operation(op: &str) -> Refusal {
+    Refusal::new(Code::UNKNOWN_OPERATION, format!("there is no operation {op:?}; enrollctl --help shows what there is"))
+}
+
+/// A line has no lines, so only the column tells where it is broken.
+fn not_json(err: &serde_json::Error) -> String {
+    format!("the line is not a JSON object: {} at column {}", without_position(&err.to_string()), err.column())
+}
+
+#[cfg(test)]
+mod tests {
+    use enroll_client::protocol::{codec, person};
+
+    use super::*;
+
+    #[test]
+    fn a_line_becomes_an_envelope_and_a_request() {
+        let key = "019aab01-997b-774b-bfff-ffffffffffff";
+        let args = r#"{"person":"DOGGO01a"}"#;
+        let rest = format!(r#""actor":"BOSS","origin":"::1","key":"{key}","dry_run":true"#);
+        let line = format!(r#"{{"id":[1],"op":"person.get","args":{args},{rest}}}"#);
+        let question = Question::of(9, line.as_bytes());
+        let ask = question.ask.expect("a request");
+        assert_eq!((question.id.as_str(), ask.row.name), ("[1]", "person.get"));
+        assert_eq!(ask.envelope.actor, "BOSS".parse().ok());
+        assert_eq!(ask.envelope.origin, "::1".parse().ok());
+        assert_eq!(ask.envelope.key, key.parse().ok());
+        assert!(ask.envelope.dry_run);
+        assert_eq!(ask.request, codec::encode(&person::Get::new("DOGGO01a".parse().expect("a reference"))));
+    }
+
+    #[test]
+    fn what_may_be_left_out_is_left_out() {
+        for line in [
+            r#"{"op":"server.status"}"#,
+            r#" { "op" : "server.status" , "args" : {} } "#,
+            r#"{"op":"server.status","args":null,"actor":null,"origin":null,"key":null,"dry_run":null}"#,
+        ] {
+            let question = Question::of(9, line.as_bytes());
+            assert_eq!(question.id, "9");
+            assert_eq!(question.ask.expect("a request").envelope, Envelope::default(), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_and_bears_the_id_that_could_be_read() {
+        for (line, id, code, words) in [
+            (&b"x"[..], "9", Code::INVALID_ARGUMENT, "not a JSON object: expected value at column 1"),
+            (br#"[1]"#, "9", Code::INVALID_ARGUMENT, "not a JSON object"),
+            (br#"{"id":7,"op":"#, "7", Code::INVALID_ARGUMENT, "at column 13"),
+            (br#"{"id":7} {}"#, "7", Code::INVALID_ARGUMENT, "trailing"),
+            (b"{\"id\":7,\"op\":\"\xff\"}", "9", Code::INVALID_ARGUMENT, "UTF-8"),
+            (br#"{"id":7}"#, "7", Code::INVALID_ARGUMENT, "op is missing"),
+            (br#"{"id":7,"op":7}"#, "7", Code::INVALID_ARGUMENT, "op must be a string"),
+            (br#"{"op":"a.b","op":"a.b"}"#, "9", Code::INVALID_ARGUMENT, "\"op\" stands twice"),
+            (br#"{"op":"a.b","id":"x"}"#, "\"x\"", Code::UNKNOWN_OPERATION, "\"a.b\""),
+            (br#"{"op":"server.status","acter":"x"}"#, "9", Code::INVALID_ARGUMENT, "\"acter\""),
+            (br#"{"op":"server.status","args":[]}"#, "9", Code::INVALID_ARGUMENT, "args must be an object"),
+            (br#"{"op":"server.status","args":{"x":1}}"#, "9", Code::INVALID_ARGUMENT, "`x`"),
+            (br#"{"op":"server.status","key":"x"}"#, "9", Code::INVALID_ARGUMENT, "key: expected a UUID"),
+            (br#"{"op":"server.status","dry_run":1}"#, "9", Code::INVALID_ARGUMENT, "dry_run must be true or false"),
+            (br#"{"op":"person.get","args":{"person":""}}"#, "9", Code::INVALID_ARGUMENT, "person"),
+        ] {
+            let question = Question::of(9, line);
+            let refusal = question.ask.expect_err("a refusal");
+            assert_eq!((question.id.as_str(), refusal.code), (id, code), "{}", String::from_utf8_lossy(line));
+            assert!(refusal.message.contains(words), "{}", refusal.message);
+            assert!(!refusal.message.contains("line 1"), "{}", refusal.message);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The options that every verb has.
+
+use std::path::PathBuf;
+
+use clap::{ArgMatches, Args, FromArgMatches};
+use enroll_client::protocol::{Envelope, Key, Origin, Reference};
+use enroll_client::{Builder, Client, Error, default_socket};
+
+/// Options of every command. Their ids bear a prefix, so that no field of a request can have the same.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Options {
+    /// The daemon's socket [default: $ENROLLD_SOCKET, or where enrolld listens by default]
+    #[arg(id = "global.socket", long = "socket", value_name = "PATH", global = true)]
+    pub(crate) socket: Option<PathBuf>,
+    /// Ask on behalf of this person (callsign or pk)
+    #[arg(id = "global.as", long = "as", value_name = "PERSON", global = true)]
+    pub(crate) actor: Option<Reference>,
+    /// Where the attempt came from, such as a remote address
+    #[arg(id = "global.origin", long = "origin", value_name = "TEXT", global = true)]
+    pub(crate) origin: Option<Origin>,
+    /// Print the answer as JSON, on one line
+    #[arg(id = "global.json", long = "json", global = true)]
+    pub(crate) json: bool,
+}
+
+/// Options of every operation.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct RequestOptions {
+    /// Idempotency key: a write repeated under its key is done once
+    #[arg(id = "global.key", long = "key", value_name = "UUID", global = true)]
+    key: Option<Key>,
+    /// Do everything but commit, and show what would be answered, without secrets
+    #[arg(id = "global.dry_run", long = "dry-run", global = true)]
+    dry_run: bool,
+}
+
+impl Options {
+    /// Those of a parsed command line, wherever in it they stood.
+    pub(crate) fn of(matches: &ArgMatches) -> Self {
+        let mut innermost = matches;
+        while let Some((_, matches)) = innermost.subcommand() {
+            innermost = matches;
+        }
+        Self::from_arg_matches(innermost).expect("none of these options is required")
+    }
+
+    /// A client that is connected.
+    pub(crate) async fn connect(&self) -> Result<Client, Error> {
+        Ok(self.equip(self.builder().connect().await?))
+    }
+
+    /// A client that will connect when it is used.
+    pub(crate) fn lazy(&self) -> Client {
+        self.equip(self.builder().lazy())
+    }
+
+    fn builder(&self) -> Builder {
+        let socket = self.socket.clone().unwrap_or_else(default_socket);
+        Client::builder(socket).name(concat!("enrollctl ", env!("CARGO_PKG_VERSION")))
+    }
+
+    fn equip(&self, client: Client) -> Client {
+        let client = self.actor.iter().fold(client, |client, actor| client.as_actor(actor.clone()));
+        self.origin.iter().fold(client, |client, origin| client.with_origin(origin.clone()))
+    }
+}
+
+impl RequestOptions {
+    /// The envelope that they ask for.
+    pub(crate) fn envelope(matches: &ArgMatches) -> Envelope {
+        let options = Self::from_arg_matches(matches).expect("none of these options is required");
+        Envelope { key: options.key, dry_run: options.dry_run, ..Envelope::default() }
+    }
+}

@@ -1,0 +1,81 @@
+//! The only place that prints. Everything else returns what is to be printed.
+//!
+//! A reply is shown as its JSON, as tables and lines for people on a terminal, or in a plain form that stays the same
+//! for scripts in a pipe. What is shown derives from the reply's JSON alone; no operation has a form of its own.
+
+mod plain;
+mod terminal;
+mod view;
+mod when;
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use self::terminal::Terminal;
+use self::view::View;
+use crate::failure::Failure;
+
+/// Standard output and standard error.
+#[derive(Debug)]
+pub(crate) struct Output {
+    json: bool,
+    /// `None` in a pipe.
+    terminal: Option<Terminal>,
+}
+
+impl Output {
+    /// For replies as JSON, or in the form that suits where standard output goes.
+    pub(crate) fn new(json: bool) -> Self {
+        let is_terminal = io::stdout().is_terminal();
+        Self { json, terminal: (is_terminal && !json).then(Terminal::of_this_process) }
+    }
+
+    /// Shows the reply of an operation.
+    pub(crate) fn reply(&self, operation: &str, json: &str) -> Result<(), Failure> {
+        if self.json {
+            return self.raw(format!("{json}\n").as_bytes());
+        }
+        let view = View::of(json);
+        match &self.terminal {
+            Some(terminal) => self.raw(terminal.show(operation, &view).as_bytes()),
+            None => {
+                self.raw(plain::show(&view).as_bytes())?;
+                let Some(cursor) = view.next() else { return Ok(()) };
+                self.note(&format!("more: --after {cursor}"));
+                Ok(())
+            }
+        }
+    }
+
+    /// Prints bytes as they are.
+    pub(crate) fn raw(&self, bytes: &[u8]) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        out.write_all(bytes).and_then(|()| out.flush()).map_err(Failure::Io)
+    }
+
+    /// Says why the command failed, and with which code it exits.
+    pub(crate) fn failure(&self, failure: &Failure) -> ExitCode {
+        if let Some(line) = failure.line() {
+            self.note(&format!("enrollctl: {line}"));
+        }
+        if let Some(refusal) = failure.refusal().filter(|_| self.json) {
+            // Nothing is left to be done where this can not be printed.
+            let _ = self.raw(format!("{}\n", json!({ "error": refusal })).as_bytes());
+        }
+        failure.exit_code()
+    }
+
+    /// A line beside the output, on standard error.
+    pub(crate) fn note(&self, line: &str) {
+        let _ = writeln!(io::stderr(), "{}", view::visible(line));
+    }
+
+    /// Tells a person who would be waited for without a word.
+    pub(crate) fn ask(&self, what: &str) {
+        if io::stdin().is_terminal() {
+            self.note(&format!("type the {what} and press Enter"));
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The form for pipes: tab-separated, stable, and every field there is.
+//!
+//! A list of records has a header line and then a line per record; a record has a line per field. A tab, a line end or
+//! a backslash inside a string is written as `\t`, `\n`, `\r` or `\\`, so that a line is always one item.
+
+use super::view::{View, columns, member, text};
+
+/// The lines of a reply.
+pub(crate) fn show(view: &View<'_>) -> String {
+    match view {
+        View::Scalar("null") => String::new(),
+        View::Scalar(value) => line(&text(value)),
+        View::Record(members) => {
+            members.iter().map(|(name, value)| format!("{}\t{}\n", escaped(name), cell(value.get()))).collect()
+        }
+        View::Values { values, .. } => values.iter().map(|value| cell(value) + "\n").collect(),
+        View::Records { records, .. } => {
+            let names = columns(records);
+            let header = names.iter().map(|name| escaped(name)).collect::<Vec<_>>().join("\t") + "\n";
+            let row = |record| names.iter().map(|name| cell(member(record, name))).collect::<Vec<_>>().join("\t");
+            records.iter().fold(header, |lines, record| lines + &row(record) + "\n")
+        }
+    }
+}
+
+/// A text that may end its own last line, as PEM does.
+fn line(text: &str) -> String {
+    if text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") }
+}
+
+fn cell(json: &str) -> String {
+    escaped(&text(json))
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('\t', "\\t").replace('\n', "\\n").replace('\r', "\\r")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replies_in_a_pipe() {
+        for (json, expected) in [
+            ("null", ""),
+            ("true", "true\n"),
+            (r#""-----BEGIN\nX\n""#, "-----BEGIN\nX\n"),
+            ("[]", ""),
+            (r#"["a","b\tc"]"#, "a\nb\\tc\n"),
+            (r#"{"pk":"1","extra":{"n":1.50},"deleted":null}"#, "pk\t1\nextra\t{\"n\":1.50}\ndeleted\t\n"),
+            (r#"{"items":[],"next":null}"#, ""),
+            (
+                r#"{"items":[{"a":"x\\y","b":null},{"a":"l1\nl2","b":12345678901234567890123}],"next":"c"}"#,
+                "a\tb\nx\\\\y\t\nl1\\nl2\t12345678901234567890123\n",
+            ),
+            (r#"[{"list":[1,2]}]"#, "list\n[1,2]\n"),
+        ] {
+            assert_eq!(show(&View::of(json)), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_page_tells_where_it_goes_on() {
+        assert_eq!(View::of(r#"{"items":[{"a":1}],"next":"c1"}"#).next(), Some("c1"));
+        assert_eq!(View::of(r#"{"items":[],"next":"c1"}"#).next(), Some("c1"));
+        assert_eq!(View::of(r#"{"items":[{"a":1}],"next":null}"#).next(), None);
+    }
+}

@@ -1,0 +1,221 @@
+//! The form for people: aligned, short, with times as one would say them. Scripts must not rely on it.
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{Attribute, Cell, ContentArrangement, Table};
+use jiff::Timestamp;
+
+use super::view::{View, columns, items, member, record, text, visible};
+use super::when;
+use crate::members::Members;
+
+const WIDTH_DEFAULT: u16 = 80;
+
+/// A terminal that claims to be narrower does not know its width.
+const WIDTH_MIN: u16 = 20;
+
+/// What is known of the terminal, and the time it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terminal {
+    width: u16,
+    colors: bool,
+    now: Timestamp,
+}
+
+impl Terminal {
+    /// The terminal that standard output is. See <https://no-color.org> for the variable.
+    pub(crate) fn of_this_process() -> Self {
+        let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let is_dumb = std::env::var_os("TERM").is_none_or(|name| name == "dumb");
+        Self {
+            width: Table::new().width().filter(|width| *width >= WIDTH_MIN).unwrap_or(WIDTH_DEFAULT),
+            colors: !is_set("NO_COLOR") && !is_dumb,
+            now: Timestamp::now(),
+        }
+    }
+
+    /// The text of an operation's reply.
+    pub(crate) fn show(&self, operation: &str, view: &View<'_>) -> String {
+        let mut shown = match view {
+            View::Scalar("null") => self.dim("done"),
+            View::Scalar(value) => lines(&text(value)),
+            View::Record(members) => self.record(members),
+            View::Values { values, next: None } if values.is_empty() => self.dim(nothing(operation)),
+            View::Values { values, .. } => values.iter().map(|value| visible(&text(value)) + "\n").collect(),
+            View::Records { records, .. } => self.table(records),
+        };
+        if let Some(cursor) = view.next() {
+            shown += &self.dim(&format!("more: --after {}", visible(cursor)));
+        }
+        shown
+    }
+
+    fn record(&self, members: &Members<'_>) -> String {
+        let fields = flattened(members);
+        let width = fields.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
+        let line = |(name, json): &(String, &str)| format!("{name:width$}  {}\n", self.value(json));
+        fields.iter().map(line).collect()
+    }
+
+    fn value(&self, json: &str) -> String {
+        match when::instant(&text(json)) {
+            Some(at) => format!("{} ({})", when::relative(at, self.now), when::absolute(at)),
+            None if json == "null" => "-".to_owned(),
+            None => self.short(json),
+        }
+    }
+
+    fn table(&self, records: &[Members<'_>]) -> String {
+        let mut table = Table::new();
+        table.load_style(NOTHING).set_width(self.width).set_content_arrangement(ContentArrangement::Dynamic);
+        if self.colors {
+            table.enforce_styling();
+        } else {
+            table.force_no_tty();
+        }
+        let names = telling_columns(records);
+        let title = |name: &&str| Cell::new(visible(name).replace('_', " ").to_uppercase());
+        table.set_header(names.iter().map(|name| title(name).add_attribute(Attribute::Bold)));
+        for record in records {
+            table.add_row(names.iter().map(|name| self.short(member(record, name))));
+        }
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
+        table.trim_fmt() + "\n"
+    }
+
+    /// A value in a few words: relative times, and objects and lists without their brackets.
+    fn short(&self, json: &str) -> String {
+        if let Some(at) = when::instant(&text(json)) {
+            return when::relative(at, self.now);
+        }
+        let is_simple = |json: &str| !json.starts_with(['{', '[']);
+        if let Some(items) = items(json).filter(|items| items.iter().all(|item| is_simple(item.get()))) {
+            return items.iter().map(|item| self.short(item.get())).collect::<Vec<_>>().join(", ");
+        }
+        match record(json) {
+            Some(members) if members.iter().all(|(_, value)| is_simple(value.get())) => {
+                let pair = |(name, value): &(String, _)| format!("{}={}", visible(name), self.short(raw(value)));
+                members.iter().map(pair).collect::<Vec<_>>().join(" ")
+            }
+            _ => visible(&text(json)),
+        }
+    }
+
+    fn dim(&self, line: &str) -> String {
+        if self.colors { format!("\u{1b}[2m{line}\u{1b}[0m\n") } else { format!("{line}\n") }
+    }
+}
+
+fn raw<'a>(value: &&'a serde_json::value::RawValue) -> &'a str {
+    value.get()
+}
+
+/// What an empty list means.
+fn nothing(operation: &str) -> &'static str {
+    match operation {
+        "server.check" => "sound: every rule holds",
+        "person.list" => "no people",
+        "role.list" => "no roles",
+        "changes.list" => "no changes",
+        _ => "nothing found",
+    }
+}
+
+/// A text of several lines, such as PEM, with nothing in it that a terminal would obey.
+fn lines(text: &str) -> String {
+    text.lines().map(|line| visible(line) + "\n").collect()
+}
+
+/// The fields of a record; those of an object within it bear both names.
+fn flattened<'a>(members: &Members<'a>) -> Vec<(String, &'a str)> {
+    let mut fields = Vec::new();
+    for (name, value) in members {
+        match record(value.get()) {
+            Some(inner) if !inner.is_empty() => {
+                fields.extend(inner.iter().map(|(below, value)| (visible(&format!("{name}.{below}")), value.get())));
+            }
+            _ => fields.push((visible(name), value.get())),
+        }
+    }
+    fields
+}
+
+/// The columns worth showing: not those that say nothing in any row, nor those that only repeat `created`.
+fn telling_columns<'r>(records: &'r [Members<'_>]) -> Vec<&'r str> {
+    let all = columns(records);
+    let is_empty = |json: &str| matches!(json, "null" | "\"\"" | "{}" | "[]" | "false");
+    let tells = |name: &&str| {
+        let repeats = |record: &Members<'_>| *name != "created" && member(record, name) == member(record, "created");
+        !records.iter().all(|record| is_empty(member(record, name)) || repeats(record))
+    };
+    let telling: Vec<&str> = all.iter().copied().filter(tells).collect();
+    if telling.is_empty() { all } else { telling }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(operation: &str, json: &str) -> String {
+        let now = when::instant("2026-01-31T18:00:00.000000Z").expect("an instant");
+        Terminal { width: 80, colors: false, now }.show(operation, &View::of(json))
+    }
+
+    const PEOPLE: &str = r#"{"items":[
+        {"pk":"p1","callsign":"DOGGO01a","extra":{},"certificate":false,"created":"2026-01-31T17:57:00.000000Z",
+         "updated":"2026-01-31T17:57:00.000000Z","deleted":null},
+        {"pk":"p2","callsign":"B","extra":{"team":"red","n":1},"certificate":false,
+         "created":"2026-01-31T16:00:00.000000Z","updated":"2026-01-31T16:00:00.000000Z","deleted":null}],
+        "next":"c1"}"#;
+
+    #[test]
+    fn a_page_is_a_table_of_what_tells_something() {
+        let expected = "\
+PK  CALLSIGN  EXTRA         CREATED
+p1  DOGGO01a                3 minutes ago
+p2  B         team=red n=1  2 hours ago
+more: --after c1
+";
+        assert_eq!(shown("person.list", PEOPLE), expected);
+    }
+
+    #[test]
+    fn replies_on_a_terminal() {
+        for (operation, json, expected) in [
+            ("token.delete", "null", "done\n"),
+            ("role.has", "false", "false\n"),
+            ("role.list", "[]", "no roles\n"),
+            ("role.list", r#"["member","superuser"]"#, "member\nsuperuser\n"),
+            ("person.list", r#"{"items":[],"next":null}"#, "no people\n"),
+            ("person.list", r#"{"items":[],"next":"c1"}"#, "more: --after c1\n"),
+            ("server.check", "[]", "sound: every rule holds\n"),
+            (
+                "code.create",
+                r#"{"code":"ABCD","expires":"2026-01-31T20:00:00.000000Z"}"#,
+                "code     ABCD\nexpires  in 2 hours (2026-01-31 20:00:00 UTC)\n",
+            ),
+            (
+                "server.status",
+                r#"{"version":"0.1.0","database":{"bytes":4096,"schema":1},"records":{}}"#,
+                "version          0.1.0\ndatabase.bytes   4096\ndatabase.schema  1\nrecords          \n",
+            ),
+            ("jwt.verify", r#"{"a":null,"b":["x","y"],"c":[{"d":1}]}"#, "a  -\nb  x, y\nc  [{\"d\":1}]\n"),
+        ] {
+            assert_eq!(shown(operation, json), expected, "{operation}");
+        }
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_spelt_out() {
+        assert_eq!(shown("token.get", r#"{"token":"\u001b[2J\u009b"}"#), "token  \\u{1b}[2J\\u{9b}\n");
+        assert_eq!(shown("certificate.get", r#""a\nb\u001b\n""#), "a\nb\\u{1b}\n");
+    }
+
+    #[test]
+    fn colors_are_dim_and_bold_only_where_wanted() {
+        let now = when::instant("2026-01-31T18:00:00.000000Z").expect("an instant");
+        let colorful = Terminal { width: 80, colors: true, now }.show("person.list", &View::of(PEOPLE));
+        assert!(colorful.contains("\u{1b}[2mmore") && colorful.contains("\u{1b}[1m"), "{colorful:?}");
+    }
+}

@@ -1,0 +1,94 @@
+//! What a reply is, seen from its JSON: a value, a record, or a list of either, perhaps with more to come.
+
+use serde_json::value::RawValue;
+
+use crate::members::{self, Members};
+
+/// A reply. Its values are JSON text.
+#[derive(Debug)]
+pub(crate) enum View<'a> {
+    /// A string, number, `true`, `false` or `null`.
+    Scalar(&'a str),
+    /// An object.
+    Record(Members<'a>),
+    /// Values.
+    Values { values: Vec<&'a str>, next: Option<String> },
+    /// Objects.
+    Records { records: Vec<Members<'a>>, next: Option<String> },
+}
+
+impl<'a> View<'a> {
+    /// Of this JSON.
+    pub(crate) fn of(json: &'a str) -> Self {
+        if let Some(items) = items(json) {
+            return Self::list(&items, None);
+        }
+        let Some(members) = record(json) else { return Self::Scalar(json) };
+        // A page has exactly these two members, and no record has.
+        if let [(first, list), (second, next)] = members.as_slice()
+            && (first.as_str(), second.as_str()) == ("items", "next")
+            && let Some(items) = items(list.get())
+        {
+            return Self::list(&items, serde_json::from_str(next.get()).ok().flatten());
+        }
+        Self::Record(members)
+    }
+
+    /// Where the list goes on.
+    pub(crate) fn next(&self) -> Option<&str> {
+        match self {
+            Self::Scalar(_) | Self::Record(_) => None,
+            Self::Values { next, .. } | Self::Records { next, .. } => next.as_deref(),
+        }
+    }
+
+    fn list(items: &[&'a RawValue], next: Option<String>) -> Self {
+        let records: Option<Vec<_>> = items.iter().map(|item| record(item.get())).collect();
+        match records {
+            Some(records) if !records.is_empty() => Self::Records { records, next },
+            _ => Self::Values { values: items.iter().map(|item| item.get()).collect(), next },
+        }
+    }
+}
+
+/// The members of an object; `None` if the text is none.
+pub(crate) fn record(json: &str) -> Option<Members<'_>> {
+    let mut members = Members::new();
+    (json.starts_with('{') && members::read(json, &mut members).is_ok()).then_some(members)
+}
+
+/// The items of a list; `None` if the text is none.
+pub(crate) fn items(json: &str) -> Option<Vec<&RawValue>> {
+    if json.starts_with('[') { serde_json::from_str(json).ok() } else { None }
+}
+
+/// A string without its quotes, nothing for `null`, and other values as they are.
+pub(crate) fn text(json: &str) -> String {
+    match json {
+        "null" => String::new(),
+        _ if json.starts_with('"') => serde_json::from_str(json).unwrap_or_default(),
+        _ => json.to_owned(),
+    }
+}
+
+/// The names of all members, in the order of the first record that has them.
+pub(crate) fn columns<'r>(records: &'r [Members<'_>]) -> Vec<&'r str> {
+    let mut names: Vec<&str> = Vec::new();
+    for (name, _) in records.iter().flatten() {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// The value of this name, or `null`.
+pub(crate) fn member<'a>(record: &Members<'a>, name: &str) -> &'a str {
+    record.iter().find(|(known, _)| known == name).map_or("null", |(_, value)| value.get())
+}
+
+/// The text with control characters spelt out: a terminal would obey them.
+pub(crate) fn visible(text: &str) -> String {
+    let spell = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(spell).collect()
+}

@@ -1,0 +1,53 @@
+//! Instants as people speak of them.
+
+use jiff::Timestamp;
+
+const UNITS: [(i64, &str); 6] =
+    [(31_557_600, "year"), (2_629_800, "month"), (86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second")];
+
+/// The instant of a text in the exact form of the contract, which no other text is likely to have.
+pub(crate) fn instant(text: &str) -> Option<Timestamp> {
+    let has_form = text.len() == "2026-01-31T18:00:00.000000Z".len() && text.ends_with('Z');
+    if has_form { text.parse().ok() } else { None }
+}
+
+/// `3 minutes ago` or `in 2 hours`: the largest unit that fits at least once.
+pub(crate) fn relative(at: Timestamp, now: Timestamp) -> String {
+    let seconds = at.as_second() - now.as_second();
+    let Some((length, unit)) = UNITS.iter().find(|(length, _)| seconds.abs() >= *length) else {
+        return "just now".to_owned();
+    };
+    let count = seconds.abs() / length;
+    let plural = if count == 1 { "" } else { "s" };
+    if seconds < 0 { format!("{count} {unit}{plural} ago") } else { format!("in {count} {unit}{plural}") }
+}
+
+/// `2026-01-31 18:00:00 UTC`.
+pub(crate) fn absolute(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_unit_counts() {
+        let now = instant("2026-01-31T18:00:00.000000Z").expect("an instant");
+        for (seconds, expected) in [
+            (0, "just now"),
+            (-1, "1 second ago"),
+            (-179, "2 minutes ago"),
+            (7200, "in 2 hours"),
+            (86_400, "in 1 day"),
+            (-86_400 * 40, "1 month ago"),
+            (86_400 * 800, "in 2 years"),
+        ] {
+            let at = Timestamp::from_second(now.as_second() + seconds).expect("an instant");
+            assert_eq!(relative(at, now), expected);
+        }
+        assert_eq!(absolute(now), "2026-01-31 18:00:00 UTC");
+        assert_eq!(instant("2026-01-31"), None);
+        assert_eq!(instant("DOGGO01a"), None);
+    }
+}

@@ -1,0 +1,136 @@
+//! The tree of commands: an area and a verb for every line of the table of operations, and three commands beside.
+
+use clap::{Arg, ArgMatches, Args, Command, value_parser};
+use clap_complete::Shell;
+use enroll_client::protocol::operations::TABLE;
+
+use crate::bench::Bench;
+use crate::options::{Options, RequestOptions};
+
+const AFTER_HELP: &str = "Exit codes: 0 done, 1 refused, 2 usage, 3 the daemon can not be reached.
+
+Examples:
+  enrollctl person create DOGGO01a --role member
+  enrollctl role list DOGGO01a
+  enrollctl server status --json";
+
+const CALL_ABOUT: &str = "Answer requests from standard input: one JSON object per line, in and out
+
+A line is {\"id\":1,\"op\":\"person.get\",\"args\":{..},\"actor\":\"BOSS\",\"origin\":\"203.0.113.9\",\"key\":UUID,\
+\"dry_run\":false}; only op is required. Its answer is {\"id\":1,\"ok\":..} or {\"id\":1,\"error\":{\"code\":..,\
+\"message\":..,\"details\":..}}. Answers come in the order of the lines. Exits with 3 if the daemon went away.";
+
+const CALL_EXAMPLE: &str = "Example:
+  echo '{\"op\":\"person.get\",\"args\":{\"person\":\"DOGGO01a\"}}' | enrollctl call";
+
+/// The whole command line.
+pub(crate) fn command() -> Command {
+    Options::augment_args(Command::new("enrollctl"))
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Asks enrolld, the local enrollment authority")
+        .after_help(AFTER_HELP)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommands(areas())
+        .subcommand(call_command())
+        .subcommand(Bench::augment_args(Command::new("bench")))
+        .subcommand(completions_command())
+}
+
+/// The completion script of a shell.
+pub(crate) fn completions(matches: &ArgMatches) -> Vec<u8> {
+    let mut script = Vec::new();
+    if let Some(shell) = matches.get_one::<Shell>("shell") {
+        clap_complete::generate(*shell, &mut command(), "enrollctl", &mut script);
+    }
+    script
+}
+
+fn areas() -> Vec<Command> {
+    let mut names: Vec<&str> = TABLE.iter().map(|row| row.area()).collect();
+    names.dedup();
+    names.into_iter().map(area).collect()
+}
+
+fn area(name: &'static str) -> Command {
+    let rows = TABLE.iter().filter(|row| row.area() == name);
+    RequestOptions::augment_args(Command::new(name))
+        .about(about(name).unwrap_or_default())
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+        .subcommands(rows.map(|row| (row.command)(Command::new(row.verb()))))
+}
+
+/// What an area is about.
+fn about(area: &str) -> Option<&'static str> {
+    Some(match area {
+        "person" => "People: those who have been let in",
+        "role" => "Roles that people have",
+        "token" => "One-time tokens, spent once by whoever comes first",
+        "code" => "Login codes, exchanged once for a JWT",
+        "jwt" => "JSON web tokens and the keys that verify them",
+        "changes" => "The feed of every committed write",
+        "server" => "The daemon itself",
+        _ => return None,
+    })
+}
+
+fn call_command() -> Command {
+    let about = CALL_ABOUT.lines().next().unwrap_or_default();
+    Command::new("call").about(about).long_about(CALL_ABOUT).after_help(CALL_EXAMPLE)
+}
+
+fn completions_command() -> Command {
+    Command::new("completions")
+        .about("Print the completion script of a shell")
+        .after_help("Example:\n  enrollctl completions bash > ~/.local/share/bash-completion/completions/enrollctl")
+        .arg(Arg::new("shell").required(true).value_name("SHELL").help("The shell").value_parser(value_parser!(Shell)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tree_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_area_says_what_it_is_about() {
+        for row in TABLE {
+            assert!(about(row.area()).is_some(), "{}", row.area());
+        }
+    }
+
+    #[test]
+    fn every_command_has_an_example_and_the_global_options() {
+        let mut root = command();
+        root.build();
+        let operations = TABLE.iter().map(|row| (vec![row.area(), row.verb()], true));
+        let others = ["call", "bench", "completions"].into_iter().map(|name| (vec![name], false));
+        for (path, is_operation) in operations.chain(others) {
+            let mut found = &mut root;
+            for name in &path {
+                found = found.find_subcommand_mut(name).expect("a command");
+            }
+            let help = found.render_long_help().to_string();
+            let options = ["--socket", "--as", "--origin", "--json"].into_iter();
+            let options = options.chain(["--key", "--dry-run"].into_iter().filter(|_| is_operation));
+            for needed in options.chain(["Example", "Usage: enrollctl"]) {
+                assert!(help.contains(needed), "{path:?} lacks {needed}:\n{help}");
+            }
+        }
+    }
+
+    #[test]
+    fn completions_name_every_area() {
+        for shell in ["bash", "zsh", "fish"] {
+            let matches = command().try_get_matches_from(["enrollctl", "completions", shell]).expect("a command line");
+            let (_, matches) = matches.subcommand().expect("completions");
+            let script = String::from_utf8(completions(matches)).expect("text");
+            assert!(TABLE.iter().all(|row| script.contains(row.area())), "{shell}");
+        }
+    }
+}

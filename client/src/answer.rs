@@ -1,0 +1,50 @@
+//! Answers to come. Dropping one gives up waiting; a request that was sent is still carried out.
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use enroll_protocol::{Operation, codec};
+use tokio::sync::oneshot;
+
+use crate::error::Error;
+
+/// The encoded reply of a request that was made by [`Client::call_raw`](crate::Client::call_raw).
+#[derive(Debug)]
+#[must_use = "whether the request succeeded is only known from its answer"]
+pub struct Answer(oneshot::Receiver<Result<Vec<u8>, Error>>);
+
+/// The reply of an operation that was asked for.
+#[derive(Debug)]
+#[must_use = "whether the request succeeded is only known from its reply"]
+pub struct Reply<O>(Answer, PhantomData<fn() -> O>);
+
+impl Answer {
+    pub(crate) fn new(receiver: oneshot::Receiver<Result<Vec<u8>, Error>>) -> Self {
+        Self(receiver)
+    }
+}
+
+impl<O> Reply<O> {
+    pub(crate) fn new(answer: Answer) -> Self {
+        Self(answer, PhantomData)
+    }
+}
+
+impl Future for Answer {
+    type Output = Result<Vec<u8>, Error>;
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = ready!(Pin::new(&mut self.0).poll(context));
+        Poll::Ready(answer.unwrap_or_else(|_| Err(Error::Unavailable("the client's runtime has ended".to_owned()))))
+    }
+}
+
+impl<O: Operation> Future for Reply<O> {
+    type Output = Result<O::Reply, Error>;
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let bytes = ready!(Pin::new(&mut self.0).poll(context))?;
+        let reply = codec::decode(&bytes);
+        Poll::Ready(reply.map_err(|err| Error::Protocol(format!("the reply of {}: {err}", O::ROW.name))))
+    }
+}

@@ -1,0 +1,114 @@
+//! The same client for programs without async.
+//!
+//! ```no_run
+//! use enroll_client::blocking::Client;
+//! use enroll_client::protocol::token;
+//!
+//! # fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = Client::connect(enroll_client::default_socket())?;
+//! client.call(token::Use::new("a nonce".parse()?))?;
+//! let again = client.call(token::Use::new("a nonce".parse()?)).expect_err("it works once");
+//! assert_eq!(again.refusal().map(|refusal| refusal.code.to_string()).as_deref(), Some("token_reuse"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A client runs the connection on the threads that wait for answers, so it must not be used, nor dropped, inside an
+//! async program; use [`Client`](crate::Client) there.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use enroll_protocol::{Envelope, Key, Operation, OperationRow, Origin, Reference};
+use tokio::runtime::{self, Runtime};
+
+use crate::builder::Builder;
+use crate::error::Error;
+
+/// A client of the daemon whose calls wait for their answers. It may be used by several threads at once, through
+/// references or clones; they share its connection.
+#[derive(Debug, Clone)]
+pub struct Client {
+    client: crate::Client,
+    runtime: Arc<Runtime>,
+}
+
+/// An operation and what is said beside it; see [`Client::request`].
+#[derive(Debug)]
+#[must_use = "a request does nothing until it is sent"]
+pub struct Request<O> {
+    request: crate::Request<O>,
+    runtime: Arc<Runtime>,
+}
+
+impl Client {
+    /// Connects to the daemon at this socket, see [`default_socket`](crate::default_socket). Other settings than the
+    /// usual: [`Client::builder`](crate::Client::builder), ended by
+    /// [`connect_blocking`](Builder::connect_blocking).
+    pub fn connect(socket: impl Into<PathBuf>) -> Result<Self, Error> {
+        crate::Client::builder(socket).connect_blocking()
+    }
+
+    pub(crate) fn connect_with(builder: Builder) -> Result<Self, Error> {
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|err| Error::Unavailable(format!("no event loop can be made: {err}")))?;
+        let client = runtime.block_on(builder.connect())?;
+        Ok(Self { client, runtime: Arc::new(runtime) })
+    }
+
+    /// This client, asking on behalf of this person.
+    #[must_use]
+    pub fn as_actor(&self, actor: Reference) -> Self {
+        Self { client: self.client.as_actor(actor), runtime: self.runtime.clone() }
+    }
+
+    /// This client, saying that its attempts come from there, such as a remote address.
+    #[must_use]
+    pub fn with_origin(&self, origin: Origin) -> Self {
+        Self { client: self.client.with_origin(origin), runtime: self.runtime.clone() }
+    }
+
+    /// Asks for an operation and waits for its reply.
+    pub fn call<O: Operation>(&self, operation: O) -> Result<O::Reply, Error> {
+        self.runtime.block_on(self.client.call(operation))
+    }
+
+    /// A request of which more is to be said than what is asked; see [`Client::request`](crate::Client::request).
+    pub fn request<O: Operation>(&self, operation: O) -> Request<O> {
+        Request { request: self.client.request(operation), runtime: self.runtime.clone() }
+    }
+
+    /// Asks for an operation with its request and reply as encoded bytes.
+    pub fn call_raw(&self, row: &'static OperationRow, envelope: Envelope, request: &[u8]) -> Result<Vec<u8>, Error> {
+        self.runtime.block_on(self.client.call_raw(row, envelope, request))
+    }
+}
+
+impl<O: Operation> Request<O> {
+    /// Under this key: a write repeated under its key is done once.
+    pub fn key(self, key: Key) -> Self {
+        Self { request: self.request.key(key), ..self }
+    }
+
+    /// Only a trial: everything but the commit, and an answer without secrets.
+    pub fn dry_run(self) -> Self {
+        Self { request: self.request.dry_run(), ..self }
+    }
+
+    /// On behalf of this person, whoever the client's actor is.
+    pub fn actor(self, actor: Reference) -> Self {
+        Self { request: self.request.actor(actor), ..self }
+    }
+
+    /// From there, whatever the client's origin is.
+    pub fn origin(self, origin: Origin) -> Self {
+        Self { request: self.request.origin(origin), ..self }
+    }
+
+    /// Sends it and waits for its reply.
+    pub fn send(self) -> Result<O::Reply, Error> {
+        self.runtime.block_on(self.request.send())
+    }
+}

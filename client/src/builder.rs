@@ -1,0 +1,74 @@
+//! What a client can be told before it connects.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::connection::Connection;
+use crate::error::Error;
+use crate::outage::{Jitter, Outage};
+use crate::worker::{Patience, Worker, reach};
+use crate::{Client, blocking};
+
+/// Settings of a client; see [`Client::builder`].
+#[derive(Debug, Clone)]
+pub struct Builder {
+    pub(crate) socket: PathBuf,
+    pub(crate) name: String,
+    pub(crate) reconnect_for: Duration,
+    pub(crate) busy_for: Duration,
+}
+
+impl Builder {
+    pub(crate) fn new(socket: PathBuf) -> Self {
+        Self {
+            socket,
+            name: concat!("enroll-client ", env!("CARGO_PKG_VERSION")).to_owned(),
+            reconnect_for: Duration::from_secs(2),
+            busy_for: Duration::from_secs(10),
+        }
+    }
+
+    /// What the client calls itself in the daemon's log, such as `myportal 2.1`.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// How long calls wait for a daemon that went away before they fail as unavailable; 2 seconds by default.
+    pub fn reconnect_for(mut self, longest: Duration) -> Self {
+        self.reconnect_for = longest;
+        self
+    }
+
+    /// How long a call is repeated while the daemon answers `busy`, before that is its answer; 10 seconds by default.
+    pub fn busy_for(mut self, longest: Duration) -> Self {
+        self.busy_for = longest;
+        self
+    }
+
+    /// Connects now, so that an absent daemon or a missing grant is an error at once. Must be called in a tokio
+    /// runtime, where a task serves the connection from then on.
+    pub async fn connect(self) -> Result<Client, Error> {
+        let mut outage = Outage::begin(self.reconnect_for);
+        let connection = reach(&self, &mut outage, &mut Jitter::new(), Patience::WhileBusy).await?;
+        Ok(self.spawn(Some(connection)))
+    }
+
+    /// Connects when the first call needs it. Must be called in a tokio runtime.
+    pub fn lazy(self) -> Client {
+        self.spawn(None)
+    }
+
+    /// Connects now, for a program without async.
+    pub fn connect_blocking(self) -> Result<blocking::Client, Error> {
+        blocking::Client::connect_with(self)
+    }
+
+    fn spawn(self, connection: Option<Connection>) -> Client {
+        let (jobs, queue) = mpsc::unbounded_channel();
+        tokio::spawn(Worker::new(self, queue).run(connection));
+        Client::new(jobs)
+    }
+}

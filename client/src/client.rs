@@ -1,0 +1,116 @@
+//! The async client: numbers requests, encodes them, and hands them to the task that serves the connection.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use enroll_protocol::frame::{self, FrameKind};
+use enroll_protocol::{Envelope, Kind, Operation, OperationRow, Origin, Reference, codec};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::answer::{Answer, Reply};
+use crate::builder::Builder;
+use crate::error::Error;
+use crate::key::KeyMaker;
+use crate::pipeline::Job;
+use crate::request::Request;
+
+/// A client of the daemon. A clone shares its connection and costs next to nothing; the connection ends with the last
+/// clone, once what was asked is answered.
+#[derive(Debug, Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+    actor: Option<Reference>,
+    origin: Option<Origin>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    jobs: mpsc::UnboundedSender<Job>,
+    keys: KeyMaker,
+    next_id: AtomicU64,
+}
+
+impl Client {
+    /// Connects to the daemon at this socket, see [`default_socket`](crate::default_socket).
+    pub async fn connect(socket: impl Into<PathBuf>) -> Result<Self, Error> {
+        Self::builder(socket).connect().await
+    }
+
+    /// A client with other settings than the usual.
+    pub fn builder(socket: impl Into<PathBuf>) -> Builder {
+        Builder::new(socket.into())
+    }
+
+    pub(crate) fn new(jobs: mpsc::UnboundedSender<Job>) -> Self {
+        let shared = Shared { jobs, keys: KeyMaker::new(), next_id: AtomicU64::new(1) };
+        Self { shared: Arc::new(shared), actor: None, origin: None }
+    }
+
+    /// This client, asking on behalf of this person.
+    #[must_use]
+    pub fn as_actor(&self, actor: Reference) -> Self {
+        Self { actor: Some(actor), ..self.clone() }
+    }
+
+    /// This client, saying that its attempts come from there, such as a remote address; guesses are counted by it.
+    #[must_use]
+    pub fn with_origin(&self, origin: Origin) -> Self {
+        Self { origin: Some(origin), ..self.clone() }
+    }
+
+    /// Asks for an operation. It is sent at once; await what is returned for the reply.
+    pub fn call<O: Operation>(&self, operation: O) -> Reply<O> {
+        self.call_with(Envelope::default(), operation)
+    }
+
+    /// A request of which more is to be said than what is asked: its key, its actor, that it is only a trial.
+    ///
+    /// ```no_run
+    /// # use enroll_client::{Client, protocol::person};
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let create = person::Create::new("DOGGO01a".parse()?);
+    /// let preview = client.request(create.clone()).dry_run().send().await?;
+    /// let key = "019aab01-997b-774b-bfff-ffffffffffff".parse()?;
+    /// let person = client.request(create).key(key).send().await?;
+    /// assert_eq!(person.callsign, preview.callsign);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn request<O: Operation>(&self, operation: O) -> Request<O> {
+        Request::new(self.clone(), operation)
+    }
+
+    /// Asks for an operation with its request and reply as encoded bytes; for programs that know operations by name
+    /// only. What the envelope leaves open is filled in as for any call.
+    pub fn call_raw(&self, row: &'static OperationRow, envelope: Envelope, request: &[u8]) -> Answer {
+        self.send(row, envelope, |bytes| bytes.extend_from_slice(request))
+    }
+
+    pub(crate) fn call_with<O: Operation>(&self, envelope: Envelope, operation: O) -> Reply<O> {
+        Reply::new(self.send(O::ROW, envelope, |bytes| codec::encode_into(&operation, bytes)))
+    }
+
+    fn send(&self, row: &OperationRow, mut envelope: Envelope, request: impl FnOnce(&mut Vec<u8>)) -> Answer {
+        if envelope.actor.is_none() {
+            envelope.actor.clone_from(&self.actor);
+        }
+        if envelope.origin.is_none() {
+            envelope.origin.clone_from(&self.origin);
+        }
+        // A dry run neither reads nor stores a key.
+        if row.kind == Kind::Write && envelope.key.is_none() && !envelope.dry_run {
+            envelope.key = Some(self.shared.keys.make());
+        }
+        let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
+        let mut frame = Vec::with_capacity(256);
+        frame::append_with(&mut frame, FrameKind::Request, row.number, id, |bytes| {
+            codec::encode_into(&envelope, bytes);
+            request(bytes);
+        });
+        let (answer, receiver) = oneshot::channel();
+        // If the worker is gone, so is `answer`, and the receiver tells.
+        let _ = self.shared.jobs.send(Job { id, frame, answer });
+        Answer::new(receiver)
+    }
+}

@@ -1,0 +1,119 @@
+//! One connection, from the socket to the daemon's welcome.
+
+use std::io;
+
+use enroll_protocol::envelope::{Hello, MAGIC, PROTOCOL_VERSION, Welcome};
+use enroll_protocol::frame::{self, FrameKind, FrameReader};
+use enroll_protocol::limits::DECODE_BYTES_MAX;
+use enroll_protocol::{Code, Refusal, codec};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+
+use crate::builder::Builder;
+use crate::error::Error;
+
+/// Room made before each read: many small answers come in one piece.
+const READ_BYTES: usize = 16 << 10;
+
+/// A connection that the daemon welcomed.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) stream: UnixStream,
+    pub(crate) reader: FrameReader,
+    /// The largest request frame that the daemon takes.
+    pub(crate) frame_bytes_max: usize,
+}
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// Nobody is there, or is just leaving.
+    Absent(String),
+    /// The daemon is there and has no room just now.
+    Crowded(String),
+    /// Trying again would not help.
+    Final(Error),
+}
+
+impl Connection {
+    /// Connects and introduces itself, once.
+    pub(crate) async fn open(builder: &Builder) -> Result<Self, Trouble> {
+        let mut stream = UnixStream::connect(&builder.socket).await.map_err(|err| not_connected(builder, &err))?;
+        let hello = Hello { magic: MAGIC, protocol: PROTOCOL_VERSION, client: builder.name.clone() };
+        let mut bytes = Vec::new();
+        frame::append(&mut bytes, FrameKind::Hello, 0, 0, &hello);
+        // What a daemon that is leaving said before it closed is still read.
+        let written = stream.write_all(&bytes).await;
+        // The daemon's own limit is not known yet, and it may be set above the usual one.
+        let mut reader = FrameReader::new(DECODE_BYTES_MAX);
+        let frame_bytes_max = loop {
+            match first_frame(builder, &mut reader) {
+                Ok(Some(frame_bytes_max)) => break frame_bytes_max,
+                Ok(None) => {}
+                Err(trouble) => return Err(trouble),
+            }
+            match read(&mut stream, &mut reader).await {
+                Ok(0) => return Err(absent(builder, "it closed the connection without a word")),
+                Ok(_) => {}
+                Err(err) => return Err(absent(builder, &written.err().unwrap_or(err).to_string())),
+            }
+        };
+        Ok(Self { stream, reader, frame_bytes_max })
+    }
+}
+
+/// Reads what has arrived into the reader; 0 at the end.
+pub(crate) async fn read(stream: &mut (impl AsyncReadExt + Unpin), reader: &mut FrameReader) -> io::Result<usize> {
+    let space = reader.space();
+    space.reserve(READ_BYTES);
+    stream.read_buf(space).await
+}
+
+/// The daemon's frame limit from its welcome, or what it said instead, if it has said something.
+fn first_frame(builder: &Builder, reader: &mut FrameReader) -> Result<Option<usize>, Trouble> {
+    let socket = builder.socket.display();
+    let stranger = |what: String| Trouble::Final(Error::Protocol(format!("what answers at {socket} {what}")));
+    let frame = match reader.next_frame() {
+        Ok(Some(frame)) => frame,
+        Ok(None) => return Ok(None),
+        Err(err) => return Err(stranger(format!("is not enrolld: {err}"))),
+    };
+    let unreadable = |err| stranger(format!("is not enrolld: {err}"));
+    match frame.kind {
+        FrameKind::Welcome => {
+            let welcome: Welcome = codec::decode(frame.body).map_err(unreadable)?;
+            if welcome.protocol == PROTOCOL_VERSION {
+                return Ok(Some(welcome.frame_bytes_max as usize));
+            }
+            let (theirs, daemon) = (welcome.protocol, welcome.daemon);
+            Err(stranger(format!(
+                "is enrolld {daemon} with protocol {theirs}; this client speaks protocol {PROTOCOL_VERSION}"
+            )))
+        }
+        FrameKind::Refused => {
+            let refusal: Refusal = codec::decode(frame.body).map_err(unreadable)?;
+            Err(match refusal.code {
+                Code::BUSY => Trouble::Crowded(format!("the daemon at {socket} is busy: {}", refusal.message)),
+                Code::SHUTTING_DOWN => absent(builder, &refusal.message),
+                _ => Trouble::Final(Error::Refused(refusal)),
+            })
+        }
+        FrameKind::Hello | FrameKind::Request | FrameKind::Reply => {
+            Err(stranger("is not enrolld: it does not welcome".to_owned()))
+        }
+    }
+}
+
+fn not_connected(builder: &Builder, err: &io::Error) -> Trouble {
+    match err.kind() {
+        // A Unix socket whose queue of connections is full says so; a daemon that is away does not.
+        io::ErrorKind::WouldBlock => {
+            Trouble::Crowded(format!("the daemon at {} accepts no connection", builder.socket.display()))
+        }
+        _ => absent(builder, &err.to_string()),
+    }
+}
+
+fn absent(builder: &Builder, why: &str) -> Trouble {
+    Trouble::Absent(format!("no daemon answers at {}: {why}", builder.socket.display()))
+}

@@ -1,0 +1,260 @@
+//! A daemon for tests: a socket in a directory of its own, where a test reads what is asked and says what is answered.
+//!
+//! Below it, the tests of the client as a whole.
+
+use std::path::PathBuf;
+
+use enroll_protocol::envelope::{Hello, MAGIC, PROTOCOL_VERSION, Welcome};
+use enroll_protocol::frame::{self, FrameKind, FrameReader};
+use enroll_protocol::limits::FRAME_BYTES_MAX;
+use enroll_protocol::{Envelope, Operation, Refusal, codec};
+use serde::Serialize;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{UnixListener, UnixStream};
+
+use crate::connection;
+
+pub(crate) struct FakeDaemon {
+    listener: UnixListener,
+    directory: tempfile::TempDir,
+}
+
+pub(crate) struct FakeSession {
+    stream: UnixStream,
+    reader: FrameReader,
+}
+
+/// A request as the daemon sees it.
+pub(crate) struct Asked<O> {
+    pub(crate) id: u64,
+    pub(crate) envelope: Envelope,
+    pub(crate) request: O,
+}
+
+impl FakeDaemon {
+    pub(crate) fn listen() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let listener = UnixListener::bind(directory.path().join("enrolld.sock")).expect("a socket");
+        Self { listener, directory }
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.directory.path().join("enrolld.sock")
+    }
+
+    /// Takes the next connection, up to its hello.
+    pub(crate) async fn greet(&self) -> FakeSession {
+        let (stream, _) = self.listener.accept().await.expect("a connection");
+        let mut session = FakeSession { stream, reader: FrameReader::new(FRAME_BYTES_MAX) };
+        let (kind, _, body) = session.frame().await.expect("a hello");
+        let hello: Hello = codec::decode(&body).expect("a hello");
+        assert_eq!((kind, hello.magic, hello.protocol), (FrameKind::Hello, MAGIC, PROTOCOL_VERSION));
+        session
+    }
+
+    /// Takes and welcomes the next connection.
+    pub(crate) async fn accept(&self) -> FakeSession {
+        let mut session = self.greet().await;
+        let welcome = Welcome {
+            protocol: PROTOCOL_VERSION,
+            daemon: "fake".to_owned(),
+            grant: "admin".to_owned(),
+            frame_bytes_max: 1 << 20,
+        };
+        session.send(FrameKind::Welcome, 0, &welcome).await;
+        session
+    }
+}
+
+impl FakeSession {
+    /// The next request, which must be one of these.
+    pub(crate) async fn asked<O: Operation>(&mut self) -> Asked<O> {
+        let (kind, id, body) = self.frame().await.expect("a request");
+        assert_eq!(kind, FrameKind::Request);
+        let (envelope, consumed) = codec::decode_front(&body).expect("an envelope");
+        Asked { id, envelope, request: codec::decode(&body[consumed..]).expect("a request") }
+    }
+
+    pub(crate) async fn reply(&mut self, id: u64, reply: &impl Serialize) {
+        self.send(FrameKind::Reply, id, reply).await;
+    }
+
+    pub(crate) async fn refuse(&mut self, id: u64, refusal: &Refusal) {
+        self.send(FrameKind::Refused, id, refusal).await;
+    }
+
+    /// Waits until the client has gone.
+    pub(crate) async fn closed(&mut self) {
+        assert_eq!(self.frame().await, None);
+    }
+
+    async fn send(&mut self, kind: FrameKind, id: u64, body: &impl Serialize) {
+        let mut bytes = Vec::new();
+        frame::append(&mut bytes, kind, 0, id, body);
+        self.stream.write_all(&bytes).await.expect("a client that reads");
+    }
+
+    async fn frame(&mut self) -> Option<(FrameKind, u64, Vec<u8>)> {
+        loop {
+            if let Some(frame) = self.reader.next_frame().expect("a frame") {
+                return Some((frame.kind, frame.id, frame.body.to_vec()));
+            }
+            if !matches!(connection::read(&mut self.stream, &mut self.reader).await, Ok(1..)) {
+                return None;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use enroll_protocol::{Code, Key, person, role};
+
+    use super::*;
+    use crate::{Client, Error, blocking};
+
+    /// Longer than any test takes.
+    const LONG: Duration = Duration::from_secs(600);
+
+    fn assign() -> role::Assign {
+        role::Assign { person: "DOGGO01a".parse().expect("a person"), role: "member".parse().expect("a role") }
+    }
+
+    fn has() -> role::Has {
+        role::Has { person: "DOGGO01a".parse().expect("a person"), role: "member".parse().expect("a role") }
+    }
+
+    fn lazy(daemon: &FakeDaemon) -> Client {
+        Client::builder(daemon.socket()).reconnect_for(LONG).lazy()
+    }
+
+    #[tokio::test]
+    async fn answers_find_their_calls_in_any_order() {
+        let daemon = FakeDaemon::listen();
+        let client = lazy(&daemon);
+        let (first, second) = (client.call(assign()), client.call(has()));
+        let mut session = daemon.accept().await;
+        let (write, read) = (session.asked::<role::Assign>().await, session.asked::<role::Has>().await);
+        session.reply(read.id, &false).await;
+        session.reply(write.id, &true).await;
+        assert_eq!((first.await, second.await), (Ok(true), Ok(false)));
+        drop(client);
+        session.closed().await;
+    }
+
+    #[tokio::test]
+    async fn writes_have_keys_and_reads_and_dry_runs_have_none() {
+        let daemon = FakeDaemon::listen();
+        let client = lazy(&daemon).with_origin("192.0.2.17".parse().expect("an origin"));
+        let mine: Key = "019aab01-997b-774b-bfff-ffffffffffff".parse().expect("a key");
+        let boss = client.as_actor("BOSS".parse().expect("a person"));
+        let answers =
+            [client.call(assign()), boss.request(assign()).key(mine).send(), client.request(assign()).dry_run().send()];
+        let read = client.call(has());
+        let mut session = daemon.accept().await;
+        let (made, given) = (session.asked::<role::Assign>().await, session.asked::<role::Assign>().await);
+        let (trial, question) = (session.asked::<role::Assign>().await, session.asked::<role::Has>().await);
+        assert!(made.envelope.key.is_some_and(|key| key != mine) && made.envelope.actor.is_none());
+        assert_eq!(given.envelope.key, Some(mine));
+        assert_eq!(given.envelope.actor.expect("an actor").as_str(), "BOSS");
+        assert_eq!((trial.envelope.key, trial.envelope.dry_run), (None, true));
+        assert_eq!((question.envelope.key, question.envelope.dry_run), (None, false));
+        assert_eq!(question.envelope.origin.expect("an origin").as_str(), "192.0.2.17");
+        drop((answers, read));
+    }
+
+    #[tokio::test]
+    async fn a_lost_answer_is_asked_for_again_under_the_same_key() {
+        let daemon = FakeDaemon::listen();
+        let client = lazy(&daemon);
+        let (first, second) = (client.call(assign()), client.call(has()));
+        let mut session = daemon.accept().await;
+        let lost = session.asked::<role::Assign>().await;
+        drop(session);
+        let mut session = daemon.accept().await;
+        let again = session.asked::<role::Assign>().await;
+        assert_eq!((again.id, again.envelope, again.request), (lost.id, lost.envelope, lost.request));
+        session.reply(again.id, &true).await;
+        let read = session.asked::<role::Has>().await;
+        session.reply(read.id, &true).await;
+        assert_eq!((first.await, second.await), (Ok(true), Ok(true)));
+    }
+
+    #[tokio::test]
+    async fn passing_refusals_are_asked_again_and_final_ones_are_answers() {
+        let daemon = FakeDaemon::listen();
+        let client = lazy(&daemon);
+        let answer = client.call(assign());
+        let details = person::Create::new("x".parse().expect("a callsign")).extra;
+        let busy = Refusal { details: Some(details), ..Refusal::plain(Code::BUSY) };
+        let mut session = daemon.accept().await;
+        let first = session.asked::<role::Assign>().await;
+        session.refuse(first.id, &busy).await;
+        let second = session.asked::<role::Assign>().await;
+        assert_eq!(first.envelope, second.envelope);
+        for code in [Code::OUTCOME_UNKNOWN, Code::SHUTTING_DOWN] {
+            session.refuse(second.id, &Refusal::plain(code)).await;
+            session.closed().await;
+            session = daemon.accept().await;
+            assert_eq!(session.asked::<role::Assign>().await.envelope, first.envelope);
+        }
+        session.refuse(second.id, &Refusal::plain(Code::NOT_FOUND)).await;
+        assert_eq!(answer.await, Err(Error::Refused(Refusal::plain(Code::NOT_FOUND))));
+    }
+
+    #[tokio::test]
+    async fn calls_fail_as_unavailable_when_the_daemon_stays_away() {
+        let daemon = FakeDaemon::listen();
+        let socket = daemon.socket();
+        let client = Client::builder(&socket).reconnect_for(Duration::from_millis(30)).lazy();
+        let (first, second) = (client.call(assign()), client.call(has()));
+        let mut session = daemon.accept().await;
+        session.asked::<role::Assign>().await;
+        drop((session, daemon));
+        for answer in [first.await, second.await, client.call(has()).await] {
+            let Err(Error::Unavailable(message)) = answer else { panic!("{answer:?}") };
+            assert!(message.contains(&socket.display().to_string()), "{message}");
+        }
+        let at_once = Client::connect(&socket).await.expect_err("nobody listens");
+        assert!(matches!(at_once, Error::Unavailable(_)));
+    }
+
+    #[tokio::test]
+    async fn a_peer_without_a_grant_is_told_when_it_connects() {
+        let daemon = FakeDaemon::listen();
+        let no_grant = Refusal::new(Code::PERMISSION_DENIED, "uid 1000 has no grant");
+        let connecting = tokio::spawn(Client::connect(daemon.socket()));
+        daemon.greet().await.refuse(0, &no_grant).await;
+        assert_eq!(connecting.await.expect("a task").expect_err("a refusal"), Error::Refused(no_grant.clone()));
+
+        let answer = lazy(&daemon).call(has());
+        daemon.greet().await.refuse(0, &no_grant).await;
+        assert_eq!(answer.await, Err(Error::Refused(no_grant)));
+    }
+
+    #[test]
+    fn a_blocking_client_serves_several_threads() {
+        let (tell, told) = std::sync::mpsc::channel();
+        let serving = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async {
+                let daemon = FakeDaemon::listen();
+                tell.send(daemon.socket()).expect("a test that waits");
+                let mut session = daemon.accept().await;
+                for _ in 0..200 {
+                    let asked = session.asked::<role::Has>().await;
+                    session.reply(asked.id, &(asked.request == has())).await;
+                }
+            });
+        });
+        let client = blocking::Client::connect(told.recv().expect("a socket")).expect("a connection");
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..50).for_each(|_| assert_eq!(client.call(has()), Ok(true))));
+            }
+        });
+        serving.join().expect("a daemon that served");
+    }
+}

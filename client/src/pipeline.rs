@@ -1,0 +1,287 @@
+//! The open requests of a client, without I/O: which are to be sent next, and what an arriving frame means for them.
+//!
+//! A request is open from its call to its answer, across connections. It is unsent or in flight; a lost connection and
+//! a `busy` answer make it unsent again. Unsent requests are sent in the order of their ids, which is the order of the
+//! calls, so writes take effect in that order even after a connection was lost.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use enroll_protocol::frame::{Frame, FrameKind};
+use enroll_protocol::limits::IN_FLIGHT_MAX;
+use enroll_protocol::{Code, Refusal, codec};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::error::Error;
+use crate::outage::Jitter;
+
+/// One turn of sending stops here, so that large requests are not all copied at once.
+const TURN_BYTES_MAX: usize = 128 << 10;
+
+/// The length in front of a frame does not count itself.
+const LENGTH_BYTES: usize = 4;
+
+/// Where `busy` names no time.
+const BUSY_WAIT: Duration = Duration::from_millis(50);
+
+/// A request as its caller hands it over.
+#[derive(Debug)]
+pub(crate) struct Job {
+    /// Ascending in the order of the calls.
+    pub(crate) id: u64,
+    /// The whole frame; kept until the answer, for the next connection.
+    pub(crate) frame: Vec<u8>,
+    pub(crate) answer: oneshot::Sender<Result<Vec<u8>, Error>>,
+}
+
+/// What a frame meant.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// A request has its answer.
+    Answered,
+    /// A request is to be asked again after the pause.
+    Again,
+    /// This connection is at its end; what is open goes to the next one.
+    Lost,
+    /// This connection is at its end, and so is what is open.
+    Failed(Error),
+}
+
+/// The open requests.
+#[derive(Debug)]
+pub(crate) struct Pipeline {
+    open: BTreeMap<u64, Open>,
+    unsent: BTreeSet<u64>,
+    /// `busy` holds back everything and not only the request it refused, so that others do not overtake it.
+    paused_until: Option<Instant>,
+    busy_for: Duration,
+    jitter: Jitter,
+}
+
+#[derive(Debug)]
+struct Open {
+    frame: Vec<u8>,
+    answer: oneshot::Sender<Result<Vec<u8>, Error>>,
+    busy_since: Option<Instant>,
+}
+
+impl Pipeline {
+    /// Without requests. One that is refused as `busy` for this long is answered so.
+    pub(crate) fn new(busy_for: Duration) -> Self {
+        Self { open: BTreeMap::new(), unsent: BTreeSet::new(), paused_until: None, busy_for, jitter: Jitter::new() }
+    }
+
+    /// Whether nothing is open.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// When sending goes on, if it is paused.
+    pub(crate) fn paused_until(&self) -> Option<Instant> {
+        self.paused_until
+    }
+
+    /// Takes over a request.
+    pub(crate) fn push(&mut self, job: Job) {
+        self.unsent.insert(job.id);
+        self.open.insert(job.id, Open { frame: job.frame, answer: job.answer, busy_since: None });
+    }
+
+    /// Appends the frames that may be sent now.
+    pub(crate) fn fill(&mut self, bytes: &mut Vec<u8>, frame_bytes_max: usize, now: Instant) {
+        if self.paused_until.is_some_and(|until| now < until) {
+            return;
+        }
+        self.paused_until = None;
+        while bytes.len() < TURN_BYTES_MAX && self.open.len() - self.unsent.len() < IN_FLIGHT_MAX {
+            let Some(id) = self.unsent.pop_first() else { return };
+            let Some(open) = self.open.get(&id) else { continue };
+            let frame_bytes = open.frame.len() - LENGTH_BYTES;
+            if open.answer.is_closed() {
+                self.open.remove(&id);
+            } else if frame_bytes > frame_bytes_max {
+                self.answer(id, Err(Error::Refused(too_large(frame_bytes, frame_bytes_max))));
+            } else {
+                bytes.extend_from_slice(&open.frame);
+            }
+        }
+    }
+
+    /// Acts on a frame that arrived.
+    pub(crate) fn take(&mut self, frame: Frame<'_>, now: Instant) -> Step {
+        match frame.kind {
+            FrameKind::Reply => self.answer(frame.id, Ok(frame.body.to_vec())),
+            FrameKind::Refused => match codec::decode::<Refusal>(frame.body) {
+                Ok(refusal) => self.refused(frame.id, refusal, now),
+                Err(err) => Step::Failed(Error::Protocol(format!("a refusal of the daemon: {err}"))),
+            },
+            FrameKind::Hello | FrameKind::Welcome | FrameKind::Request => {
+                Step::Failed(Error::Protocol(format!("the daemon sent an unexpected frame: {:?}", frame.kind)))
+            }
+        }
+    }
+
+    /// The connection is gone: whatever somebody still waits for is to be sent again.
+    pub(crate) fn lost(&mut self) {
+        self.open.retain(|_, open| !open.answer.is_closed());
+        self.unsent = self.open.keys().copied().collect();
+        self.paused_until = None;
+    }
+
+    /// Answers everything that is open with this error.
+    pub(crate) fn fail_all(&mut self, error: &Error) {
+        self.unsent.clear();
+        self.paused_until = None;
+        for open in std::mem::take(&mut self.open).into_values() {
+            let _ = open.answer.send(Err(error.clone()));
+        }
+    }
+
+    fn refused(&mut self, id: u64, refusal: Refusal, now: Instant) -> Step {
+        match (id, refusal.code) {
+            (0, Code::BUSY | Code::SHUTTING_DOWN | Code::OUTCOME_UNKNOWN) => Step::Lost,
+            (0, _) => Step::Failed(Error::Refused(refusal)),
+            (_, Code::BUSY) => self.busy(id, refusal, now),
+            // Under its key, the next connection tells what became of it.
+            (_, Code::SHUTTING_DOWN | Code::OUTCOME_UNKNOWN) => Step::Lost,
+            _ => self.answer(id, Err(Error::Refused(refusal))),
+        }
+    }
+
+    fn busy(&mut self, id: u64, refusal: Refusal, now: Instant) -> Step {
+        let Some(open) = self.open.get_mut(&id) else { return not_asked(id) };
+        let wait_ms = refusal.details.as_ref().and_then(|details| details.member("retry_after_ms")?.as_u64());
+        let wait = self.jitter.spread(wait_ms.map_or(BUSY_WAIT, Duration::from_millis).min(self.busy_for));
+        if now + wait > *open.busy_since.get_or_insert(now) + self.busy_for {
+            return self.answer(id, Err(Error::Refused(refusal)));
+        }
+        self.unsent.insert(id);
+        self.paused_until = self.paused_until.max(Some(now + wait));
+        Step::Again
+    }
+
+    fn answer(&mut self, id: u64, answer: Result<Vec<u8>, Error>) -> Step {
+        let Some(open) = self.open.remove(&id) else { return not_asked(id) };
+        // Nobody may be waiting any more.
+        let _ = open.answer.send(answer);
+        Step::Answered
+    }
+}
+
+fn not_asked(id: u64) -> Step {
+    Step::Failed(Error::Protocol(format!("the daemon answered request {id}, which is not open")))
+}
+
+fn too_large(bytes: usize, bytes_max: usize) -> Refusal {
+    Refusal::new(Code::TOO_LARGE, format!("the request takes {bytes} bytes; the daemon takes at most {bytes_max}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use enroll_protocol::frame;
+
+    use super::*;
+
+    struct Fixture {
+        pipeline: Pipeline,
+        answers: Vec<oneshot::Receiver<Result<Vec<u8>, Error>>>,
+        now: Instant,
+    }
+
+    impl Fixture {
+        /// With this many requests, of ids from 1; the body of each is one byte.
+        fn new(requests: u64) -> Self {
+            let (mut pipeline, mut answers) = (Pipeline::new(Duration::from_secs(10)), Vec::new());
+            for id in 1..=requests {
+                let (answer, receiver) = oneshot::channel();
+                let mut frame = Vec::new();
+                frame::append(&mut frame, FrameKind::Request, 7, id, &true);
+                pipeline.push(Job { id, frame, answer });
+                answers.push(receiver);
+            }
+            Self { pipeline, answers, now: Instant::now() }
+        }
+
+        /// The ids that are sent now.
+        fn sent(&mut self) -> Vec<u64> {
+            let mut reader = frame::FrameReader::new(1024);
+            self.pipeline.fill(reader.space(), 1024, self.now);
+            let mut ids = Vec::new();
+            while let Some(frame) = reader.next_frame().expect("frames") {
+                ids.push(frame.id);
+            }
+            ids
+        }
+
+        fn reply(&mut self, id: u64) -> Step {
+            self.pipeline.take(Frame { kind: FrameKind::Reply, operation: 7, id, body: b"!" }, self.now)
+        }
+
+        fn refuse(&mut self, id: u64, refusal: &Refusal) -> Step {
+            self.pipeline
+                .take(Frame { kind: FrameKind::Refused, operation: 0, id, body: &codec::encode(refusal) }, self.now)
+        }
+    }
+
+    #[test]
+    fn no_more_than_the_window_is_in_flight() {
+        let window = IN_FLIGHT_MAX as u64;
+        let mut fixture = Fixture::new(window + 2);
+        assert_eq!(fixture.sent(), (1..=window).collect::<Vec<_>>());
+        assert!(fixture.sent().is_empty());
+        assert_eq!(fixture.reply(9), Step::Answered);
+        assert_eq!(fixture.sent(), [window + 1]);
+    }
+
+    #[test]
+    fn a_lost_connection_sends_what_is_open_again_in_order() {
+        let mut fixture = Fixture::new(5);
+        assert_eq!(fixture.sent(), [1, 2, 3, 4, 5]);
+        assert_eq!(fixture.reply(2), Step::Answered);
+        drop(fixture.answers.remove(3));
+        fixture.pipeline.lost();
+        assert_eq!(fixture.sent(), [1, 3, 5], "2 has its answer, and nobody waits for 4");
+    }
+
+    #[test]
+    fn refusals_end_the_request_the_connection_or_everything() {
+        let known = |code| Refusal::plain(code);
+        for (id, refusal, expected) in [
+            (1, known(Code::NOT_FOUND), Step::Answered),
+            (1, known(Code::BUSY), Step::Again),
+            (1, known(Code::SHUTTING_DOWN), Step::Lost),
+            (1, known(Code::OUTCOME_UNKNOWN), Step::Lost),
+            (0, known(Code::SHUTTING_DOWN), Step::Lost),
+            (0, known(Code::INVALID_ARGUMENT), Step::Failed(Error::Refused(known(Code::INVALID_ARGUMENT)))),
+            (9, known(Code::NOT_FOUND), not_asked(9)),
+        ] {
+            let mut fixture = Fixture::new(1);
+            assert_eq!(fixture.sent(), [1]);
+            assert_eq!(fixture.refuse(id, &refusal), expected, "{id} {refusal:?}");
+        }
+    }
+
+    #[test]
+    fn busy_holds_everything_back_for_its_time() {
+        let mut fixture = Fixture::new(2);
+        assert_eq!(fixture.sent(), [1, 2]);
+        let busy = Refusal::plain(Code::BUSY).with(serde_json::json!({"retry_after_ms": 1000}));
+        assert_eq!(fixture.refuse(2, &busy), Step::Again);
+        assert_eq!(fixture.refuse(1, &busy), Step::Again);
+        assert!(fixture.sent().is_empty());
+        fixture.now += Duration::from_millis(1500);
+        assert_eq!(fixture.sent(), [1, 2]);
+        fixture.now += Duration::from_secs(8);
+        assert_eq!(fixture.refuse(1, &busy), Step::Answered, "ten seconds would have passed");
+        assert_eq!(fixture.answers[0].try_recv(), Ok(Err(Error::Refused(busy))));
+    }
+
+    #[test]
+    fn a_request_over_the_frame_limit_is_refused_here() {
+        let mut fixture = Fixture::new(1);
+        fixture.pipeline.fill(&mut Vec::new(), 5, fixture.now);
+        let answer = fixture.answers[0].try_recv().expect("an answer");
+        assert_eq!(answer.expect_err("a refusal").refusal().map(|refusal| refusal.code), Some(Code::TOO_LARGE));
+    }
+}

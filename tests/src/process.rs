@@ -1,0 +1,1 @@
+//! Daemons and command lines as real processes.

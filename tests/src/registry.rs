@@ -1,0 +1,156 @@
+//! A registry without sockets, threads or a clock: the rules, the writer and a store, called one request at a time.
+//!
+//! Every write is first run twice on the same base, and both runs must give the same writes and the same answer: a rule
+//! that depends on anything but its state, its context and its request fails here.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use enroll_protocol::{Code, Envelope, Operation, Reference, Refusal, Time, codec};
+use enrolld::config::Config;
+use enrolld::context::{Context, Daemon, Gauges, Grant, Peer};
+use enrolld::dispatch::{self, Job, WriteJob};
+use enrolld::fault::Fault;
+use enrolld::identity::Secrets;
+use enrolld::identity::secrets::SecretKey;
+use enrolld::model::change::Told;
+use enrolld::rules::{self, Call, bootstrap};
+use enrolld::store::memory::MemoryStore;
+use enrolld::store::overlay::Overlay;
+use enrolld::store::redb::{RedbOptions, RedbStore};
+use enrolld::store::{Store, Writes};
+use enrolld::writer::{Outcome, Request, Writer};
+
+/// When every registry of a test begins.
+pub const BEGIN_MICROS: i64 = 1_800_000_000_000_000;
+
+/// A registry, and who is asking it and when.
+pub struct Registry {
+    /// The time of the next call.
+    pub now: Time,
+    /// Who makes the next call.
+    pub peer: Peer,
+    store: Arc<dyn Store>,
+    daemon: Arc<Daemon>,
+    writer: Writer,
+    calls: u64,
+}
+
+impl Registry {
+    /// An empty registry in memory.
+    pub fn in_memory() -> Self {
+        Self::over(Arc::new(MemoryStore::default()), &Config::default())
+    }
+
+    /// An empty registry in memory, configured.
+    pub fn configured(config: &Config) -> Self {
+        Self::over(Arc::new(MemoryStore::default()), config)
+    }
+
+    /// An empty registry in a redb database in this directory.
+    pub fn in_redb(directory: &Path) -> Self {
+        let mut options = std::fs::OpenOptions::new();
+        let file =
+            options.read(true).write(true).create_new(true).open(directory.join("enrolld.redb")).expect("a file");
+        let options = RedbOptions { cache_bytes: 1 << 20, fast_start: false };
+        Self::over(Arc::new(RedbStore::open(file, options).expect("a database")), &Config::default())
+    }
+
+    fn over(store: Arc<dyn Store>, config: &Config) -> Self {
+        let now = Time::from_micros(BEGIN_MICROS).expect("a time");
+        let secrets = Secrets::derive(&SecretKey::new([42; 32])).expect("keys");
+        let view = store.view().expect("a view");
+        let mut overlay = Overlay::new(&*view);
+        bootstrap::create(&mut overlay, &secrets, now, [7; 32]).expect("a registry");
+        store.commit(&overlay.into_parts().0).expect("committed");
+        let keys = bootstrap::key_ring(&*store.view().expect("a view"), &secrets).expect("keys");
+        let settings = config.settings(Path::new("/nowhere"));
+        let daemon = Arc::new(Daemon { settings, secrets, keys, started: now, gauges: Gauges::default() });
+        let writer = Writer::new(Arc::clone(&store), Arc::clone(&daemon)).expect("a writer");
+        Self { now, peer: Peer { uid: 1000, pid: 1, grant: Grant::Admin }, store, daemon, writer, calls: 0 }
+    }
+
+    /// Lets time pass.
+    pub fn pass_seconds(&mut self, seconds: u64) {
+        self.now = self.now.plus_seconds(seconds);
+    }
+
+    /// Calls an operation.
+    pub fn call<O: Operation>(&mut self, operation: O) -> Result<O::Reply, Refusal> {
+        self.call_with(Envelope::default(), operation)
+    }
+
+    /// Calls an operation on behalf of a person.
+    pub fn call_as<O: Operation>(&mut self, actor: &str, operation: O) -> Result<O::Reply, Refusal> {
+        let actor = Some(Reference::new(actor).expect("a reference"));
+        self.call_with(Envelope { actor, ..Envelope::default() }, operation)
+    }
+
+    /// Calls an operation with an envelope of one's own.
+    pub fn call_with<O: Operation>(&mut self, envelope: Envelope, operation: O) -> Result<O::Reply, Refusal> {
+        let reply = self.call_encoded(envelope, O::ROW.number, &codec::encode(&operation))?;
+        Ok(codec::decode(&reply).expect("a reply of its type"))
+    }
+
+    /// Calls an operation by its number, with its request's bytes.
+    pub fn call_encoded(&mut self, envelope: Envelope, number: u16, request: &[u8]) -> Outcome {
+        let handler = dispatch::handler(number).ok_or_else(|| Refusal::plain(Code::UNKNOWN_OPERATION))?;
+        let job = (handler.job)(request)?;
+        let ctx = self.context(envelope);
+        match job {
+            Job::Read(job) | Job::Scan(job) => {
+                rules::admit(handler.row, &self.peer, ctx.envelope.actor.is_some())?;
+                job.run(&*self.store.view().expect("a view"), &ctx).map_err(|fault| fault.refusal())
+            }
+            Job::Write(job) => {
+                job.check()?;
+                rules::admit(handler.row, &self.peer, ctx.envelope.actor.is_some())?;
+                self.expect_same_twice(&ctx, &*job);
+                let reply = self.write(ctx, job)?;
+                match handler.finish {
+                    Some(finish) => Ok(finish(&reply, &self.daemon.keys).expect("finished")),
+                    None => Ok(reply),
+                }
+            }
+        }
+    }
+
+    /// Everything that `server check` finds.
+    pub fn violations(&self) -> Vec<String> {
+        let violations = rules::check::violations(&*self.store.view().expect("a view")).expect("checked");
+        violations.into_iter().map(|v| format!("{} {}: {}", v.invariant, v.subject, v.message)).collect()
+    }
+
+    /// The store, to look at.
+    pub fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    fn context(&mut self, envelope: Envelope) -> Context {
+        self.calls += 1;
+        let mut seed = [0; 32];
+        seed[..8].copy_from_slice(&self.calls.to_be_bytes());
+        Context { now: self.now, seed, peer: self.peer, envelope, daemon: Arc::clone(&self.daemon) }
+    }
+
+    fn write(&mut self, ctx: Context, job: Box<dyn WriteJob>) -> Outcome {
+        let answered: Arc<Mutex<Option<Outcome>>> = Arc::default();
+        let slot = Arc::clone(&answered);
+        let answer = Box::new(move |outcome| *slot.lock().expect("unpoisoned") = Some(outcome));
+        self.writer.serve(std::iter::once(Request { ctx, job, answer })).expect("committed");
+        answered.lock().expect("unpoisoned").take().expect("an answer")
+    }
+
+    fn expect_same_twice(&self, ctx: &Context, job: &dyn WriteJob) {
+        let view = self.store.view().expect("a view");
+        let run = || -> (Writes, Vec<Told>, Result<Vec<u8>, Fault>) {
+            let mut overlay = Overlay::new(&*view);
+            let result = Call::begin(&overlay, ctx, job.row()).and_then(|call| job.run(&mut overlay, &call));
+            let (writes, told) = overlay.into_parts();
+            (writes, told, result)
+        };
+        let (first, second) = (run(), run());
+        assert!(first == second, "{} gave other writes when run again", job.row().name);
+        assert!(first.2.is_ok() || first.0.is_empty(), "{} wrote before it refused", job.row().name);
+    }
+}

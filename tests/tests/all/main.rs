@@ -1,0 +1,5 @@
+//! One test binary: linking is what takes long.
+
+mod golden;
+mod histories;
+mod rules;

@@ -1,0 +1,65 @@
+//! The rules as tables over the memory store: a line is who asks, what, and what comes of it.
+//!
+//! A step is written as the JSON that `enrollctl call` takes, so the tables test the JSON forms as well. `=>` is
+//! followed by the beginning of the answer's JSON, or by the code of a refusal. Every table ends with a whole check of
+//! the registry.
+
+mod access;
+mod codes;
+mod keys;
+mod pages;
+mod people;
+mod tokens;
+
+use enroll_protocol::{Envelope, Key, OperationRow, Refusal};
+use enroll_tests::registry::Registry;
+use serde_json::value::RawValue;
+
+/// Calls an operation by name with its arguments in JSON; the reply's JSON.
+fn call(registry: &mut Registry, envelope: Envelope, op: &str, args: &str) -> Result<String, Refusal> {
+    let row = OperationRow::by_name(op).expect("an operation");
+    let args = RawValue::from_string(args.to_owned()).expect("JSON");
+    let request = (row.request_to_wire)(&args)?;
+    let reply = registry.call_encoded(envelope, row.number, &request)?;
+    Ok((row.reply_to_json)(&reply).expect("a reply of its type"))
+}
+
+/// Runs a table: lines of `[ACTOR>] OPERATION ARGS => ANSWER`. `+SECONDS` lets time pass.
+fn check(registry: &mut Registry, table: &str) {
+    for line in table.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        if let Some(seconds) = line.strip_prefix('+') {
+            registry.pass_seconds(seconds.parse().expect("seconds"));
+            continue;
+        }
+        let (asked, expected) = line.rsplit_once(" => ").expect("an arrow");
+        let (actor, asked) = match asked.split_once("> ") {
+            Some((actor, asked)) if !actor.contains('{') => (Some(actor.parse().expect("an actor")), asked),
+            _ => (None, asked),
+        };
+        let (op, args) = asked.split_once(' ').unwrap_or((asked, "{}"));
+        let answer = match call(registry, Envelope { actor, ..Envelope::default() }, op, args) {
+            Ok(reply) => reply,
+            Err(refusal) => refusal.code.to_string(),
+        };
+        assert!(matches(&answer, expected), "{line}\n  answered {answer}");
+        assert_eq!(registry.violations(), Vec::<String>::new(), "after {line}");
+    }
+}
+
+/// Whether an answer is the expected one; `..` in it stands for anything.
+fn matches(answer: &str, expected: &str) -> bool {
+    let mut rest = answer;
+    for (at, part) in expected.split("..").enumerate() {
+        match rest.find(part) {
+            Some(0) => rest = &rest[part.len()..],
+            Some(found) if at > 0 => rest = &rest[found + part.len()..],
+            _ => return false,
+        }
+    }
+    rest.is_empty() || expected.ends_with("..")
+}
+
+fn key(number: u8) -> Envelope {
+    let key = Some(Key(enroll_protocol::Pk::from_bytes([number; 16])));
+    Envelope { key, ..Envelope::default() }
+}

@@ -1,0 +1,118 @@
+//! Grants of peers and permissions of actors: both must allow it.
+
+use enroll_protocol::operations::TABLE;
+use enroll_protocol::{Access, Code, Refusal};
+use enroll_tests::registry::Registry;
+use enrolld::context::{Grant, Peer};
+use enrolld::rules::admit;
+
+use super::check;
+
+#[test]
+fn every_operation_asks_for_the_grant_of_its_line() {
+    for row in TABLE {
+        for grant in [Grant::Read, Grant::Operate, Grant::Admin] {
+            for with_actor in [false, true] {
+                let allowed = match (row.access, grant) {
+                    (_, Grant::Read) if with_actor => false,
+                    (_, Grant::Admin) | (Access::Read, _) | (Access::Operate, Grant::Operate) => true,
+                    (Access::Decide | Access::Admin, Grant::Operate) => with_actor,
+                    (Access::Operate | Access::Decide | Access::Admin, Grant::Read) => false,
+                };
+                let expected = if allowed { Ok(()) } else { Err(Code::PERMISSION_DENIED) };
+                let admitted = admit(row, &Peer { uid: 1000, pid: 1, grant }, with_actor).map_err(|r: Refusal| r.code);
+                assert_eq!(admitted, expected, "{} {grant:?} {with_actor}", row.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_actor_needs_the_permission_for_what_is_not_their_own() {
+    let registry = &mut Registry::in_memory();
+    check(
+        registry,
+        r#"
+        person.create {"callsign":"BOSS","roles":["superuser"]} => {"pk"..
+        person.create {"callsign":"ADMIN","roles":["admin"]} => {"pk"..
+        person.create {"callsign":"MOD","roles":["moderator"]} => {"pk"..
+        person.create {"callsign":"DOG"} => {"pk"..
+        DOG> person.get {"person":"dog"} => {"pk"..
+        DOG> person.get {"person":"BOSS"} => permission_denied
+        DOG> person.list {} => permission_denied
+        DOG> person.create {"callsign":"CAT"} => permission_denied
+        DOG> role.list {"person":"DOG"} => []
+        DOG> role.list {"person":"BOSS"} => permission_denied
+        DOG> role.assign {"person":"DOG","role":"member"} => permission_denied
+        DOG> token.use {"token":"a"} => permission_denied
+        DOG> code.create {"claims":{}} => permission_denied
+        DOG> changes.list {} => permission_denied
+        DOG> server.status {} => permission_denied
+        DOG> jwt.keys {} => {"keys"..
+        NOBODY> person.get {"person":"DOG"} => not_found
+        ADMIN> person.get {"person":"DOG"} => {"pk"..
+        ADMIN> code.create {"claims":{}} => {"code"..
+        ADMIN> token.use {"token":"a"} => permission_denied
+        ADMIN> role.assign {"person":"DOG","role":"member"} => permission_denied
+        BOSS> role.assign {"person":"DOG","role":"member"} => true
+        BOSS> token.use {"token":"a"} => {"token"..
+        BOSS> changes.list {"limit":1} => {"items":[{"seq":1..
+        MOD> role.assign {"person":"DOG","role":"supervisor"} => permission_denied
+        "#,
+    );
+}
+
+#[test]
+fn nobody_hands_out_more_than_they_have() {
+    let registry = &mut Registry::in_memory();
+    check(
+        registry,
+        r#"
+        person.create {"callsign":"BOSS","roles":["superuser"]} => {"pk"..
+        person.create {"callsign":"ADMIN","roles":["admin"]} => {"pk"..
+        ADMIN> person.create {"callsign":"A","roles":["superuser"]} => permission_denied
+        ADMIN> person.create {"callsign":"A","roles":["moderator"]} => permission_denied
+        ADMIN> person.create {"callsign":"A","roles":["admin","member"]} => {"pk"..
+        BOSS> person.create {"callsign":"B","roles":["superuser"]} => {"pk"..
+        person.get {"person":"A"} => {"pk"..
+        "#,
+    );
+    registry.peer.grant = Grant::Operate;
+    check(
+        registry,
+        r#"
+        person.create {"callsign":"C"} => {"pk"..
+        person.create {"callsign":"D","roles":["member"]} => permission_denied
+        role.assign {"person":"C","role":"member"} => permission_denied
+        BOSS> role.assign {"person":"C","role":"member"} => true
+        "#,
+    );
+    registry.peer.grant = Grant::Read;
+    check(
+        registry,
+        r#"
+        person.get {"person":"C"} => {"pk"..
+        BOSS> person.get {"person":"C"} => permission_denied
+        person.create {"callsign":"E"} => permission_denied
+        token.use {"token":"x"} => permission_denied
+        code.get {"code":"x"} => permission_denied
+        "#,
+    );
+}
+
+#[test]
+fn a_person_may_exchange_their_own_code() {
+    let registry = &mut Registry::in_memory();
+    check(
+        registry,
+        r#"
+        person.create {"callsign":"DOG"} => {"pk"..
+        person.create {"callsign":"CAT"} => {"pk"..
+        "#,
+    );
+    let claims = r#"{"claims":{"sub":"dog"}}"#;
+    let made = super::call(registry, Default::default(), "code.create", claims).expect("made");
+    let code = &made[9..21];
+    check(registry, &format!("CAT> code.use {{\"code\":\"{code}\"}} => permission_denied"));
+    check(registry, &format!("DOG> code.use {{\"code\":\"{code}\"}} => {{\"jwt\".."));
+}

@@ -1,0 +1,178 @@
+//! Login codes, the JWTs they are exchanged for, and guessing.
+
+use enroll_protocol::{Code, Envelope, Json, LoginCode, Origin, code, jwt};
+use enroll_tests::registry::Registry;
+use enrolld::config::{Config, Guesses};
+
+use super::check;
+
+fn make(registry: &mut Registry, claims: &str) -> LoginCode {
+    registry.call(code::Create::new(Json::new(claims).expect("claims"))).expect("made").code.expect("a code")
+}
+
+#[test]
+fn a_code_is_exchanged_once_for_a_jwt_with_its_claims() {
+    let registry = &mut Registry::in_memory();
+    let typed = make(registry, r#"{"sub":"DOGGO01a","n":1.50}"#);
+    assert_eq!(typed.as_str().len(), 12);
+    let exchanged = registry.call(code::Use::new(typed.clone())).expect("exchanged");
+    let jwt = exchanged.jwt.expect("a JWT");
+    let claims = registry.call(jwt::Verify { jwt: jwt.clone() }).expect("valid");
+    assert!(claims.as_str().contains(r#""sub":"DOGGO01a","n":1.50"#), "{claims:?}");
+    let names: Vec<String> = claims.to_map().keys().cloned().collect();
+    assert_eq!(names, ["iss", "aud", "iat", "nbf", "exp", "jti", "sub", "n"]);
+
+    let again = registry.call(code::Use::new(typed.clone())).expect_err("refused");
+    assert_eq!(again.code, Code::TOKEN_REUSE);
+    let deleted = registry.call(code::Delete { code: typed }).expect_err("refused");
+    assert_eq!(deleted.code, Code::FORBIDDEN_OPERATION);
+
+    registry.now = exchanged.expires;
+    assert_eq!(registry.call(jwt::Verify { jwt }).expect_err("refused").code, Code::JWT_INVALID);
+}
+
+#[test]
+fn codes_are_read_as_people_type_them() {
+    let registry = &mut Registry::in_memory();
+    let code = make(registry, "{}");
+    let typed = format!(" {}-{} ", code.as_str()[..6].to_lowercase(), &code.as_str()[6..])
+        .replace('o', "0")
+        .replace(['i', 'I'], "1");
+    let typed = LoginCode::new(typed).expect("a text");
+    assert!(registry.call(code::Use::new(typed)).expect("exchanged").jwt.is_some());
+    assert_eq!(registry.call(code::Use::new(code)).expect_err("refused").code, Code::TOKEN_REUSE);
+}
+
+#[test]
+fn a_code_shows_what_it_carries() {
+    let registry = &mut Registry::in_memory();
+    let create = code::Create {
+        claims: Json::new(r#"{"sub":"A"}"#).expect("claims"),
+        audit: Some(Json::new(r#"{"by":"portal","n":1}"#).expect("audit")),
+        expires: Some(registry.now.plus_seconds(60)),
+    };
+    let code = registry.call(create.clone()).expect("made").code.expect("a code");
+    let shown = registry.call(code::Get { code: code.clone() }).expect("shown");
+    assert_eq!((shown.claims, shown.audit, shown.used_on), (create.claims, create.audit, None));
+    assert_eq!(shown.expires, create.expires);
+    let used = code::Use { code: code.clone(), audit: Some(Json::new(r#"{"n":2}"#).expect("audit")) };
+    registry.call(used).expect("exchanged");
+    let shown = registry.call(code::Get { code }).expect("shown");
+    assert_eq!(shown.used_on, Some(registry.now));
+    assert_eq!(shown.audit.expect("audit").to_map(), Json::new(r#"{"by":"portal","n":2}"#).expect("audit").to_map());
+}
+
+#[test]
+fn claims_that_the_jwt_sets_itself_are_refused() {
+    let mut table = String::new();
+    for name in ["iss", "aud", "iat", "nbf", "exp", "jti"] {
+        table.push_str(&format!("code.create {{\"claims\":{{\"{name}\":\"x\"}}}} => invalid_argument\n"));
+    }
+    table.push_str("code.create {\"claims\":{},\"expires\":\"2027-01-15T08:00:00Z\"} => invalid_argument\n");
+    table.push_str("code.create {\"claims\":[]} => invalid_argument\n");
+    table.push_str("code.create {\"claims\":{\"sub\":\"nobody\"}} => {\"code\":\"..\",\"expires\":null}");
+    check(&mut Registry::in_memory(), &table);
+}
+
+#[test]
+fn an_expired_code_is_refused_and_a_used_one_stays_used() {
+    let registry = &mut Registry::in_memory();
+    let expires = Some(registry.now.plus_seconds(60));
+    let mut create = || registry.call(code::Create { expires, ..code::Create::new(Json::default()) });
+    let first = create().expect("made").code.expect("a code");
+    let second = create().expect("made").code.expect("a code");
+    registry.call(code::Use::new(first.clone())).expect("exchanged");
+    registry.pass_seconds(60);
+    assert_eq!(registry.call(code::Use::new(second)).expect_err("refused").code, Code::EXPIRED);
+    assert_eq!(registry.call(code::Use::new(first)).expect_err("refused").code, Code::TOKEN_REUSE);
+}
+
+#[test]
+fn a_dry_run_changes_nothing_and_shows_no_secret() {
+    let registry = &mut Registry::in_memory();
+    let dry = Envelope { dry_run: true, ..Envelope::default() };
+    let reply = registry.call_with(dry.clone(), code::Create::new(Json::default())).expect("would be made");
+    assert_eq!(reply.code, None);
+    let code = make(registry, "{}");
+    let reply = registry.call_with(dry, code::Use::new(code.clone())).expect("would be exchanged");
+    assert_eq!(reply.jwt, None);
+    assert!(registry.call(code::Use::new(code)).expect("exchanged").jwt.is_some());
+}
+
+#[test]
+fn a_source_that_guesses_too_often_waits_and_others_do_not() {
+    let guesses = Guesses { per_minute: 3, total_per_minute: 5 };
+    let registry = &mut Registry::configured(&Config { guesses, ..Config::default() });
+    let code = make(registry, "{}");
+    let wrong = || code::Use::new(LoginCode::new("WRONGWRONG").expect("a text"));
+    let from = |origin: &str| Envelope { origin: Some(Origin::new(origin).expect("one")), ..Envelope::default() };
+    for _ in 0..3 {
+        assert_eq!(registry.call_with(from("here"), wrong()).expect_err("refused").code, Code::NOT_FOUND);
+    }
+    for _ in 0..3 {
+        let refusal = registry.call_with(from("here"), code::Use::new(code.clone())).expect_err("refused");
+        assert_eq!(refusal.code, Code::TOO_MANY_ATTEMPTS);
+        assert!(refusal.details.expect("details").as_str().contains("retry_after_ms"));
+    }
+    let get = code::Get { code: code.clone() };
+    assert_eq!(registry.call_with(from("here"), get.clone()).expect_err("refused").code, Code::TOO_MANY_ATTEMPTS);
+    registry.call_with(from("there"), get).expect("another origin is not slowed down");
+    registry.pass_seconds(60);
+    registry.call_with(from("here"), code::Use::new(code)).expect("the window has passed");
+    assert_eq!(registry.violations(), Vec::<String>::new());
+}
+
+#[test]
+fn guesses_are_recorded_one_by_one_and_what_is_past_the_limit_once() {
+    let guesses = Guesses { per_minute: 2, total_per_minute: 3 };
+    let registry = &mut Registry::configured(&Config { guesses, ..Config::default() });
+    check(
+        registry,
+        r#"
+        code.get {"code":"wrong"} => not_found
+        code.use {"code":"wrong"} => not_found
+        code.use {"code":"wrong"} => too_many_attempts
+        code.use {"code":"wrong"} => too_many_attempts
+        code.get {"code":"wrong"} => too_many_attempts
+        changes.list {} => {"items":[{"seq":1,..,"verb":"get",..,"refused":"not_found"},{"seq":2,..,"verb":"use",..,"refused":"not_found"},{"seq":3,..,"verb":"use",..,"refused":"too_many_attempts"}],"next":null}
+        +60
+        code.use {"code":"wrong"} => not_found
+        changes.list {"since":3} => {"items":[{"seq":4,..,"refused":"not_found"}],"next":null}
+        "#,
+    );
+    registry.peer.uid = 2000;
+    for _ in 0..2 {
+        check(registry, r#"code.use {"code":"wrong"} => not_found"#);
+    }
+    registry.peer.uid = 3000;
+    check(
+        registry,
+        r#"
+        code.use {"code":"wrong"} => not_found
+        changes.list {"since":6} => {"items":[{"seq":7,..,"verb":"alarm",..},{"seq":8,..,"refused":"not_found"}],"next":null}
+        "#,
+    );
+}
+
+#[test]
+fn a_code_that_exists_is_no_guess() {
+    let guesses = Guesses { per_minute: 1, total_per_minute: 1 };
+    let registry = &mut Registry::configured(&Config { guesses, ..Config::default() });
+    let code = make(registry, "{}");
+    registry.call(code::Use::new(code.clone())).expect("exchanged");
+    for _ in 0..5 {
+        assert_eq!(registry.call(code::Use::new(code.clone())).expect_err("refused").code, Code::TOKEN_REUSE);
+    }
+}
+
+#[test]
+fn the_key_set_has_the_public_key_only() {
+    let registry = &mut Registry::in_memory();
+    let set = registry.call(jwt::Keys {}).expect("a set");
+    let keys = set.member("keys").expect("keys");
+    assert_eq!(keys.as_array().map(Vec::len), Some(1));
+    assert_eq!(keys[0]["kty"], "OKP");
+    assert_eq!(keys[0]["crv"], "Ed25519");
+    assert!(keys[0].get("d").is_none());
+    check(registry, r#"jwt.verify {"jwt":"no.jwt.atall"} => jwt_invalid"#);
+}
