@@ -95,7 +95,7 @@ pub struct OperationRow {
     pub command: fn(clap::Command) -> clap::Command,
     /// The JSON form of a request from its parsed command line.
     #[cfg(feature = "cli")]
-    pub request_of: fn(&clap::ArgMatches) -> Result<serde_json::Value, Invalid>,
+    pub request_of: fn(&clap::ArgMatches) -> Result<String, Invalid>,
 }
 
 impl OperationRow {
@@ -172,9 +172,16 @@ fn request_to_wire<O: Operation>(args: &serde_json::value::RawValue) -> Result<V
     let mut reader = serde_json::Deserializer::from_str(args.get());
     match serde_path_to_error::deserialize::<_, O>(&mut reader) {
         Ok(request) => Ok(codec::encode(&request)),
-        Err(err) if err.path().iter().next().is_none() => Err(Invalid(err.inner().to_string())),
-        Err(err) => Err(Invalid(format!("{}: {}", err.path(), err.inner()))),
+        Err(err) if err.path().iter().next().is_none() => Err(Invalid(without_position(err.inner()))),
+        Err(err) => Err(Invalid(format!("{}: {}", err.path(), without_position(err.inner())))),
     }
+}
+
+/// An error of the JSON reader without its line and column: arguments are a part of what was written, so the place in
+/// them would mislead. The field is named instead.
+fn without_position(err: &serde_json::Error) -> String {
+    let sentence = err.to_string();
+    sentence.rsplit_once(" at line ").map_or(sentence.as_str(), |(sentence, _)| sentence).to_owned()
 }
 
 fn reply_to_json<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<String, Invalid> {
@@ -182,9 +189,9 @@ fn reply_to_json<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<String
 }
 
 #[cfg(feature = "cli")]
-fn request_of<O: Operation + clap::FromArgMatches>(matches: &clap::ArgMatches) -> Result<serde_json::Value, Invalid> {
+fn request_of<O: Operation + clap::FromArgMatches>(matches: &clap::ArgMatches) -> Result<String, Invalid> {
     let request = O::from_arg_matches(matches).map_err(|err| Invalid(err.to_string()))?;
-    serde_json::to_value(&request).map_err(|err| Invalid(err.to_string()))
+    serde_json::to_string(&request).map_err(|err| Invalid(err.to_string()))
 }
 
 #[cfg(test)]

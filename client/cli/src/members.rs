@@ -15,11 +15,6 @@ pub(crate) fn read<'a>(text: &'a str, members: &mut Members<'a>) -> Result<(), s
     reader.end()
 }
 
-/// An error of the JSON reader without its place, where that would not be the place in what the user wrote.
-pub(crate) fn without_position(message: &str) -> String {
-    message.rsplit_once(" at line ").map_or(message, |(sentence, _)| sentence).to_owned()
-}
-
 struct Collect<'a, 'm>(&'m mut Members<'a>);
 
 impl<'a> Visitor<'a> for Collect<'a, '_> {

@@ -5,37 +5,51 @@ use std::io::{BufRead, Read};
 use enroll_client::protocol::OperationRow;
 use enroll_client::protocol::limits::JWT_BYTES_MAX;
 use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::failure::Failure;
+use crate::members::{self, Members};
 
 /// The fields of requests that are secret.
 const SECRETS: [&str; 4] = ["token", "code", "jwt", "password"];
 
-/// What a secret is on the command line.
-const FROM_STDIN: &str = "-";
+/// What a secret is on the command line, in JSON.
+const FROM_STDIN: &str = "\"-\"";
 
-/// Puts a line of `input` in the place of each secret field of the request; `ask` is told before one is read.
+/// The request with a line of `input` in the place of each secret field; `ask` is told before one is read. All other
+/// fields stay the text that they are.
 pub(crate) fn fill(
     row: &OperationRow,
-    request: &mut Value,
+    request: &str,
     input: &mut impl BufRead,
     ask: impl Fn(&str),
-) -> Result<(), Failure> {
-    for name in SECRETS {
-        let Some(field) = request.get_mut(name).filter(|field| field.is_string()) else { continue };
-        if field != FROM_STDIN {
-            return Err(Failure::Usage(format!(
-                "a {name} on the command line would show in the process list; give it on standard input: \
-                 printf %s \"${}\" | enrollctl {} {}",
-                name.to_uppercase(),
-                row.area(),
-                row.verb(),
-            )));
+) -> Result<Box<RawValue>, Failure> {
+    let broken = |err: serde_json::Error| Failure::Usage(err.to_string());
+    let mut members = Members::new();
+    members::read(request, &mut members).map_err(broken)?;
+    let mut filled = Vec::new();
+    for (name, value) in members {
+        let mut value = value.to_owned();
+        if SECRETS.contains(&name.as_str()) {
+            if value.get() != FROM_STDIN {
+                return Err(shows(row, &name));
+            }
+            ask(&name);
+            value = to_raw_value(&read(&name, input)?).map_err(broken)?;
         }
-        ask(name);
-        *field = Value::String(read(name, input)?);
+        filled.push(format!("{}:{value}", Value::String(name)));
     }
-    Ok(())
+    RawValue::from_string(format!("{{{}}}", filled.join(","))).map_err(broken)
+}
+
+fn shows(row: &OperationRow, name: &str) -> Failure {
+    Failure::Usage(format!(
+        "a {name} on the command line would show in the process list; give it on standard input: \
+         printf %s \"${}\" | enrollctl {} {}",
+        name.to_uppercase(),
+        row.area(),
+        row.verb(),
+    ))
 }
 
 fn read(name: &str, input: &mut impl BufRead) -> Result<String, Failure> {
@@ -55,34 +69,36 @@ fn read(name: &str, input: &mut impl BufRead) -> Result<String, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
-    fn filled(operation: &str, mut request: Value, input: &str) -> Result<Value, String> {
+    fn filled(operation: &str, request: &str, input: &str) -> Result<String, String> {
         let row = OperationRow::by_name(operation).expect("an operation");
-        fill(row, &mut request, &mut input.as_bytes(), |_| {}).map_err(|failure| failure.line().unwrap_or_default())?;
-        Ok(request)
+        let filled = fill(row, request, &mut input.as_bytes(), |_| {});
+        filled.map(|request| request.get().to_owned()).map_err(|failure| failure.line().unwrap_or_default())
     }
 
     #[test]
     fn a_secret_is_one_line_of_standard_input() {
-        let asked = json!({"token": "-", "audit": null});
-        let expected = |token: &str| Ok(json!({"token": token, "audit": null}));
-        assert_eq!(filled("token.use", asked.clone(), "abc"), expected("abc"));
-        assert_eq!(filled("token.use", asked.clone(), "abc\n"), expected("abc"));
-        assert_eq!(filled("token.use", asked.clone(), " abc \n\nmore"), expected(" abc "));
+        let asked = r#"{"token":"-","audit":null}"#;
+        let expected = |token: &str| Ok(format!(r#"{{"token":"{token}","audit":null}}"#));
+        assert_eq!(filled("token.use", asked, "abc"), expected("abc"));
+        assert_eq!(filled("token.use", asked, "abc\n"), expected("abc"));
+        assert_eq!(filled("token.use", asked, " abc \n\nmore"), expected(" abc "));
         for empty in ["", "\n"] {
-            let refused = filled("token.use", asked.clone(), empty).expect_err("nothing to read");
+            let refused = filled("token.use", asked, empty).expect_err("nothing to read");
             assert!(refused.contains("the token"), "{refused}");
         }
-        let claims = json!({"claims": {"code": "x"}});
-        assert_eq!(filled("code.create", claims.clone(), ""), Ok(claims));
+    }
+
+    #[test]
+    fn what_is_no_secret_stays_the_text_it_is() {
+        let claims = r#"{"claims":{"code":"x","a":1.50,"b":12345678901234567890123},"expires":null}"#;
+        assert_eq!(filled("code.create", claims, ""), Ok(claims.to_owned()));
     }
 
     #[test]
     fn a_secret_on_the_command_line_is_refused_with_the_way_out() {
-        let refused = filled("code.use", json!({"code": "ABCD-EFGH"}), "").expect_err("it would show");
+        let refused = filled("code.use", r#"{"code":"ABCD-EFGH"}"#, "").expect_err("it would show");
         assert!(refused.contains("printf %s \"$CODE\" | enrollctl code use"), "{refused}");
         assert!(!refused.contains("ABCD"), "{refused}");
     }

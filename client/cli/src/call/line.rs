@@ -5,7 +5,7 @@ use std::str::FromStr;
 use enroll_client::protocol::{Code, Envelope, OperationRow, Refusal};
 use serde_json::value::RawValue;
 
-use crate::members::{self, Members, without_position};
+use crate::members::{self, Members};
 
 /// A line that was read.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ fn ask(members: &Members<'_>) -> Result<Ask, Refusal> {
         Some(args) => args,
         None => serde_json::from_str("{}").map_err(|err| invalid(err.to_string()))?,
     };
-    let request = (row.request_to_wire)(args).map_err(|err| invalid(without_position(&err.0)))?;
+    let request = (row.request_to_wire)(args)?;
     Ok(Ask { row, envelope, request })
 }
 
@@ -101,7 +101,9 @@ fn unknown_operation(op: &str) -> Refusal {
 
 /// A line has no lines, so only the column tells where it is broken.
 fn not_json(err: &serde_json::Error) -> String {
-    format!("the line is not a JSON object: {} at column {}", without_position(&err.to_string()), err.column())
+    let sentence = err.to_string();
+    let sentence = sentence.rsplit_once(" at line ").map_or(sentence.as_str(), |(sentence, _)| sentence);
+    format!("the line is not a JSON object: {sentence} at column {}", err.column())
 }
 
 #[cfg(test)]
