@@ -1,1 +1,212 @@
+//! The bytes of the contract: one request and one reply of every operation, and the frames of a handshake, as they
+//! were when the operation was declared. A difference means that old clients and new daemons no longer understand each
+//! other: a changed shape is a new number.
+//!
+//! `golden/wire.txt` holds a line each: name, what, hex (`-` for no bytes at all). After adding an operation, add its line: the failing test
+//! prints it.
 
+use std::fmt::Write as _;
+
+use enroll_protocol::envelope::{Hello, MAGIC, PROTOCOL_VERSION, Welcome};
+use enroll_protocol::frame::{self, FrameKind};
+use enroll_protocol::operations::TABLE;
+use enroll_protocol::{
+    Code, Envelope, Json, Key, Operation, Page, Pk, Refusal, Time, changes, code, codec, jwt, person, role, server,
+    token,
+};
+
+const GOLDEN: &str = include_str!("../../golden/wire.txt");
+
+#[test]
+fn every_operation_has_its_bytes() {
+    let mut samples = Samples::default();
+    handshake(&mut samples);
+    people_and_roles(&mut samples);
+    tokens_and_codes(&mut samples);
+    the_rest(&mut samples);
+    for row in TABLE {
+        let declared = |what: &str| samples.0.contains(&format!("{} {what} ", row.name));
+        assert!(declared("request") && declared("reply"), "{} has no sample here", row.name);
+    }
+    assert_eq!(samples.0, GOLDEN, "the wire has changed; it is now:\n{}", samples.0);
+}
+
+#[test]
+fn numbers_and_names_are_these_for_ever() {
+    let table: Vec<(u16, &str)> = TABLE.iter().map(|row| (row.number, row.name)).collect();
+    let expected = [
+        (1, "person.create"),
+        (2, "person.get"),
+        (3, "person.list"),
+        (10, "role.assign"),
+        (11, "role.remove"),
+        (12, "role.has"),
+        (13, "role.list"),
+        (20, "token.use"),
+        (21, "token.get"),
+        (22, "token.delete"),
+        (30, "code.create"),
+        (31, "code.use"),
+        (32, "code.get"),
+        (33, "code.delete"),
+        (40, "jwt.verify"),
+        (41, "jwt.keys"),
+        (50, "changes.list"),
+        (60, "server.status"),
+        (61, "server.check"),
+    ];
+    assert_eq!(table, expected);
+}
+
+#[derive(Default)]
+struct Samples(String);
+
+impl Samples {
+    fn line(&mut self, name: &str, what: &str, bytes: &[u8]) {
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        writeln!(self.0, "{name} {what} {}", if hex.is_empty() { "-" } else { &hex }).expect("written");
+    }
+
+    /// A request and a reply; both must come out of their bytes, and of their JSON, as they went in.
+    fn operation<O: Operation>(&mut self, request: &O, reply: &O::Reply) {
+        let row = O::ROW;
+        let (wire, answer) = (codec::encode(request), codec::encode(reply));
+        let json = serde_json::to_string(request).expect("JSON");
+        let args = serde_json::value::RawValue::from_string(json).expect("JSON");
+        assert_eq!((row.request_to_wire)(&args), Ok(wire.clone()), "{}", row.name);
+        assert_eq!(codec::encode(&codec::decode::<O>(&wire).expect("decoded")), wire, "{}", row.name);
+        let json = serde_json::to_string(reply).expect("JSON");
+        assert_eq!((row.reply_to_json)(&answer), Ok(json), "{}", row.name);
+        self.line(row.name, "request", &wire);
+        self.line(row.name, "reply", &answer);
+    }
+}
+
+fn handshake(samples: &mut Samples) {
+    let mut bytes = Vec::new();
+    let hello = Hello { magic: MAGIC, protocol: PROTOCOL_VERSION, client: "golden".to_owned() };
+    frame::append(&mut bytes, FrameKind::Hello, 0, 0, &hello);
+    samples.line("hello", "frame", &bytes);
+    bytes.clear();
+    let (daemon, grant) = ("0.1.0".to_owned(), "operate".to_owned());
+    let welcome = Welcome { protocol: PROTOCOL_VERSION, daemon, grant, frame_bytes_max: 1 << 20 };
+    frame::append(&mut bytes, FrameKind::Welcome, 0, 0, &welcome);
+    samples.line("welcome", "frame", &bytes);
+    bytes.clear();
+    let refusal = Refusal::new(Code::NOT_FOUND, "nobody").with(serde_json::json!({"a": 1}));
+    frame::append(&mut bytes, FrameKind::Refused, 2, 7, &refusal);
+    samples.line("refused", "frame", &bytes);
+    let envelope = Envelope {
+        actor: Some("BOSS".parse().expect("a name")),
+        origin: Some("::1".parse().expect("an origin")),
+        key: Some(Key(pk(9))),
+        dry_run: true,
+    };
+    samples.line("envelope", "full", &codec::encode(&envelope));
+    samples.line("envelope", "empty", &codec::encode(&Envelope::default()));
+}
+
+fn people_and_roles(samples: &mut Samples) {
+    let somebody = person::Person {
+        pk: pk(1),
+        callsign: "DOGGO01a".parse().expect("a callsign"),
+        extra: json(r#"{"team":"red"}"#),
+        supervisor: Some(pk(2)),
+        certificate: true,
+        revocation: Some(person::Revocation { reason: person::RevocationReason::Superseded, at: time(3) }),
+        created: time(1),
+        updated: time(2),
+        deleted: Some(time(3)),
+    };
+    let create = person::Create {
+        roles: vec!["member".parse().expect("a role")],
+        certificate: person::CertificateWanted::Csr("PEM".to_owned()),
+        extra: json(r#"{"team":"red"}"#),
+        ..person::Create::new("DOGGO01a".parse().expect("a callsign"))
+    };
+    samples.operation(&create, &somebody);
+    samples.operation(&person::Get { person: name("DOGGO01a"), allow_deleted: true }, &somebody);
+    let list = person::List {
+        role: Some("member".parse().expect("a role")),
+        prefix: Some("dog".parse().expect("a prefix")),
+        include_deleted: true,
+        after: Some("cursor".parse().expect("a cursor")),
+        limit: "7".parse().expect("a limit"),
+    };
+    samples.operation(&list, &Page { items: vec![somebody], next: Some("next".parse().expect("a cursor")) });
+    let (person, role) = (name("DOGGO01a"), "member".parse().expect("a role"));
+    samples.operation(&role::Assign { person, role }, &true);
+    let (person, role) = (name("DOGGO01a"), "member".parse().expect("a role"));
+    samples.operation(&role::Remove { person, role }, &false);
+    let (person, role) = (name("DOGGO01a"), "member".parse().expect("a role"));
+    samples.operation(&role::Has { person, role }, &true);
+    samples.operation(&role::List { person: name("DOGGO01a") }, &vec!["member".parse().expect("a role")]);
+}
+
+fn tokens_and_codes(samples: &mut Samples) {
+    let token = || "nonce".parse().expect("a token");
+    let (audit, expires) = (Some(json(r#"{"ip":"::1"}"#)), Some(time(5)));
+    let spent = token::Spent { token: token(), created: time(1), audit: audit.clone(), expires };
+    samples.operation(&token::Use { token: token(), audit: audit.clone(), expires }, &spent);
+    samples.operation(&token::Get { token: token() }, &spent);
+    samples.operation(&token::Delete { token: token() }, &());
+    let code = || "ABCDEFGHJKLM".parse().expect("a code");
+    let create = code::Create { claims: json(r#"{"sub":"DOGGO01a"}"#), audit: audit.clone(), expires };
+    samples.operation(&create, &code::Created { code: Some(code()), expires });
+    let exchanged = code::Exchanged { jwt: Some("h.p.s".parse().expect("a JWT")), expires: time(6) };
+    samples.operation(&code::Use { code: code(), audit: audit.clone() }, &exchanged);
+    let claims = json(r#"{"sub":"DOGGO01a"}"#);
+    let login = code::Login { created: time(1), claims, audit, used_on: Some(time(2)), expires };
+    samples.operation(&code::Get { code: code() }, &login);
+    samples.operation(&code::Delete { code: code() }, &());
+}
+
+fn the_rest(samples: &mut Samples) {
+    samples.operation(&jwt::Verify { jwt: "h.p.s".parse().expect("a JWT") }, &json(r#"{"sub":"DOGGO01a"}"#));
+    samples.operation(&jwt::Keys {}, &json(r#"{"keys":[]}"#));
+    let change = changes::Change {
+        seq: 300,
+        at: time(1),
+        area: "token".to_owned(),
+        verb: "use".to_owned(),
+        subjects: vec![pk(1), pk(2)],
+        actor: Some(pk(3)),
+        peer: changes::PeerId { uid: 1000, pid: 4242 },
+        origin: Some("::1".parse().expect("an origin")),
+        cause: Some(299),
+        refused: Some(Code::TOKEN_REUSE),
+    };
+    let list =
+        changes::List { since: Some(12), after: Some("cursor".parse().expect("a cursor")), ..Default::default() };
+    samples.operation(&list, &Page { items: vec![change], next: None });
+    let status = server::DaemonStatus {
+        version: "0.1.0".to_owned(),
+        uptime_seconds: 70,
+        state_dir: "/var/lib/enrolld".to_owned(),
+        database: server::Database { bytes: 1 << 20, cache_bytes: 64 << 20, schema: 1 },
+        records: [("person".to_owned(), 2), ("token".to_owned(), 3)].into(),
+        connections: 1,
+        queue: 0,
+        changes_head: 300,
+    };
+    samples.operation(&server::Status {}, &status);
+    let (invariant, subject) = ("I1".to_owned(), "x".to_owned());
+    let violation = server::Violation { invariant, subject, message: "does not hold".to_owned() };
+    samples.operation(&server::Check {}, &vec![violation]);
+}
+
+fn pk(number: u8) -> Pk {
+    Pk::from_bytes([number; 16])
+}
+
+fn time(seconds: i64) -> Time {
+    Time::from_micros(1_800_000_000_000_000 + seconds * 1_000_000).expect("a time")
+}
+
+fn json(text: &str) -> Json {
+    Json::new(text).expect("an object")
+}
+
+fn name(text: &str) -> enroll_protocol::Reference {
+    text.parse().expect("a name")
+}

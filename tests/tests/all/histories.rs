@@ -1,1 +1,179 @@
+//! Seeded histories: the same random calls on the memory store, on redb and on a small model of what a registry is.
+//! Both stores must answer alike to the byte, the model must agree on who got what, and after every call the whole
+//! registry must be sound.
+//!
+//! `ENROLL_HISTORIES=N` runs N of them, `ENROLL_SEED=S` only the one of that seed; a failure prints the seed.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use enroll_protocol::{Code, Envelope, Key, Operation, Pk, Refusal, code, codec, person, role, token};
+use enroll_tests::registry::Registry;
+use rand::rngs::ChaCha20Rng;
+use rand::{RngExt as _, SeedableRng as _};
+
+const HISTORIES: u64 = 40;
+const CALLS: usize = 60;
+
+#[test]
+fn both_stores_and_the_model_tell_the_same_history() {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    let seeds = match number("ENROLL_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("ENROLL_HISTORIES").unwrap_or(HISTORIES),
+    };
+    for seed in seeds {
+        let directory = tempfile::tempdir().expect("a directory");
+        let stores = [Registry::in_memory(), Registry::in_redb(directory.path())];
+        let random = ChaCha20Rng::seed_from_u64(seed);
+        let mut history = History { seed, random, stores, model: Model::default(), codes: Vec::new(), step: 0 };
+        for step in 0..CALLS {
+            history.step = step;
+            history.call_something();
+        }
+    }
+}
+
+struct History {
+    seed: u64,
+    random: ChaCha20Rng,
+    stores: [Registry; 2],
+    model: Model,
+    /// Every code that was made, used or not.
+    codes: Vec<String>,
+    step: usize,
+}
+
+/// What a registry is, as simple as it can be said.
+#[derive(Default)]
+struct Model {
+    /// Roles of people, by callsign in lower case.
+    people: BTreeMap<String, BTreeSet<String>>,
+    tokens: BTreeSet<String>,
+    used_codes: BTreeSet<String>,
+    /// What was asked first under a key, and what was answered.
+    kept: BTreeMap<u8, (String, Result<Vec<u8>, Refusal>)>,
+}
+
+impl History {
+    fn call_something(&mut self) {
+        self.stores.iter_mut().for_each(|store| store.pass_seconds(1));
+        let (callsign, role) = (self.callsign(), ["member", "admin", "staff"][self.random.random_range(0..3)]);
+        match self.random.random_range(0..8) {
+            0 | 1 => {
+                let create = person::Create::new(callsign.parse().expect("a callsign"));
+                self.write(create, |model| model.create(&callsign));
+            }
+            2 => {
+                let assign = role::Assign { person: name(&callsign), role: role.parse().expect("a role") };
+                self.write(assign, |model| model.assign(&callsign, role));
+            }
+            3 => {
+                let remove = role::Remove { person: name(&callsign), role: role.parse().expect("a role") };
+                self.write(remove, |model| model.remove(&callsign, role));
+            }
+            4 => {
+                let token = format!("token {}", self.random.random_range(0..12));
+                let spend = token::Use::new(token.parse().expect("a token"));
+                self.write(spend, |model| if model.tokens.insert(token) { Ok(()) } else { Err(Code::TOKEN_REUSE) });
+            }
+            5 => {
+                let made = self.write(code::Create::new("{}".parse().expect("claims")), |_| Ok(()));
+                let made = made.and_then(|made| made.code).map(|code| code.as_str().to_owned());
+                // A kept answer brings a code that is known already.
+                self.codes.extend(made.filter(|code| !self.codes.contains(code)));
+            }
+            6 => {
+                let pick = self.random.random_range(0..=self.codes.len());
+                let code = self.codes.get(pick).cloned().unwrap_or_else(|| "NOSUCHCODE22".to_owned());
+                let exchange = code::Use::new(code.parse().expect("a code"));
+                let is_known = self.codes.contains(&code);
+                self.write(exchange, |model| match is_known {
+                    false => Err(Code::NOT_FOUND),
+                    true if model.used_codes.insert(code) => Ok(()),
+                    true => Err(Code::TOKEN_REUSE),
+                });
+            }
+            _ => self.read_everything(),
+        }
+        for store in &self.stores {
+            assert_eq!(store.violations(), Vec::<String>::new(), "seed {} step {}", self.seed, self.step);
+        }
+    }
+
+    /// Calls a write on both stores, half of the time under one of a few keys, and compares with the model.
+    fn write<O: Operation>(
+        &mut self,
+        operation: O,
+        model: impl FnOnce(&mut Model) -> Result<(), Code>,
+    ) -> Option<O::Reply> {
+        let place = format!("seed {} step {}: {}", self.seed, self.step, O::ROW.name);
+        let number = self.random.random_bool(0.5).then(|| self.random.random_range(0..10_u8));
+        let key = number.map(|number| Key(Pk::from_bytes([number; 16])));
+        let envelope = Envelope { key, ..Envelope::default() };
+        let request = codec::encode(&operation);
+        let [first, second] =
+            self.stores.each_mut().map(|store| store.call_encoded(envelope.clone(), O::ROW.number, &request));
+        assert_eq!(first, second, "{place}");
+
+        let asked = format!("{} {request:?}", O::ROW.name);
+        match number.and_then(|number| self.model.kept.get(&number)) {
+            Some((kept, answer)) if *kept == asked => assert_eq!(&first, answer, "{place}: the kept answer"),
+            Some(_) => assert_eq!(first.as_ref().map_err(|r| r.code), Err(Code::KEY_REUSED), "{place}"),
+            None => {
+                let expected = model(&mut self.model);
+                assert_eq!(first.as_ref().map(drop).map_err(|refusal| refusal.code), expected, "{place}");
+                number.map(|number| self.model.kept.insert(number, (asked, first.clone())));
+            }
+        }
+        first.ok().map(|reply| codec::decode(&reply).expect("a reply"))
+    }
+
+    fn read_everything(&mut self) {
+        for store in &mut self.stores {
+            let people = store.call(person::List::default()).expect("people").items;
+            let mut found = BTreeMap::new();
+            for person in people {
+                let roles = store.call(role::List { person: (&person.callsign).into() }).expect("roles");
+                let roles: BTreeSet<String> = roles.iter().map(|role| role.as_str().to_owned()).collect();
+                found.insert(person.callsign.as_str().to_lowercase(), roles);
+            }
+            assert_eq!(found, self.model.people, "seed {} step {}", self.seed, self.step);
+            let status = store.call(enroll_protocol::server::Status {}).expect("a status");
+            assert_eq!(status.records["token"], self.model.tokens.len() as u64);
+            assert_eq!(status.records["code"], self.codes.len() as u64);
+        }
+    }
+
+    fn callsign(&mut self) -> String {
+        let name = ["Dog", "Cat", "Cow", "Hen", "Fox"][self.random.random_range(0..5)];
+        if self.random.random_bool(0.5) { name.to_uppercase() } else { name.to_owned() }
+    }
+}
+
+impl Model {
+    fn create(&mut self, callsign: &str) -> Result<(), Code> {
+        match self.people.entry(callsign.to_lowercase()) {
+            std::collections::btree_map::Entry::Occupied(_) => Err(Code::CALLSIGN_RESERVED),
+            std::collections::btree_map::Entry::Vacant(free) => {
+                free.insert(BTreeSet::new());
+                Ok(())
+            }
+        }
+    }
+
+    fn assign(&mut self, callsign: &str, role: &str) -> Result<(), Code> {
+        let roles = self.people.get_mut(&callsign.to_lowercase()).ok_or(Code::NOT_FOUND)?;
+        roles.insert(role.to_owned());
+        Ok(())
+    }
+
+    fn remove(&mut self, callsign: &str, role: &str) -> Result<(), Code> {
+        let roles = self.people.get_mut(&callsign.to_lowercase()).ok_or(Code::NOT_FOUND)?;
+        roles.remove(role);
+        Ok(())
+    }
+}
+
+fn name(callsign: &str) -> enroll_protocol::Reference {
+    callsign.parse().expect("a name")
+}

@@ -2,4 +2,5 @@
 
 mod golden;
 mod histories;
+mod house;
 mod rules;
