@@ -377,14 +377,21 @@ fn announce(places: &Places, opened: &Opened) {
 fn control_command(places: &Places) -> String {
     let beside = std::env::current_exe().ok().map(|path| path.with_file_name("enrollctl")).filter(|path| path.exists());
     let mut command = match beside {
-        _ if std::env::var_os("CARGO").is_some() => "cargo run -q --release --bin enrollctl --".to_owned(),
-        Some(path) => path.display().to_string(),
+        Some(path) => quoted(&path),
+        None if std::env::var_os("CARGO").is_some() => "cargo run -q --release --bin enrollctl --".to_owned(),
         None => "enrollctl".to_owned(),
     };
     if places.socket != default_socket() {
-        command.push_str(&format!(" --socket {}", places.socket.display()));
+        command.push_str(&format!(" --socket {}", quoted(&places.socket)));
     }
     command
+}
+
+/// A path as a shell reads it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
+    if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 fn fail(err: &StartError) -> ExitCode {
