@@ -18,7 +18,7 @@ use enrolld::rules::{self, Call, bootstrap};
 use enrolld::store::memory::MemoryStore;
 use enrolld::store::overlay::Overlay;
 use enrolld::store::redb::{RedbOptions, RedbStore};
-use enrolld::store::{Store, Writes};
+use enrolld::store::{Store, StoreError, Writes};
 use enrolld::writer::{Outcome, Request, Writer};
 
 /// When every registry of a test begins.
@@ -56,13 +56,22 @@ impl Registry {
         Self::over(Arc::new(RedbStore::open(file, options).expect("a database")), &Config::default())
     }
 
-    fn over(store: Arc<dyn Store>, config: &Config) -> Self {
-        let now = Time::from_micros(BEGIN_MICROS).expect("a time");
-        let secrets = Secrets::derive(&SecretKey::new([42; 32])).expect("keys");
+    /// A new registry in an empty store.
+    pub fn over(store: Arc<dyn Store>, config: &Config) -> Self {
         let view = store.view().expect("a view");
         let mut overlay = Overlay::new(&*view);
-        bootstrap::create(&mut overlay, &secrets, now, [7; 32]).expect("a registry");
+        bootstrap::create(&mut overlay, &secrets(), begin(), [7; 32]).expect("a registry");
         store.commit(&overlay.into_parts().0).expect("committed");
+        Self::open(store, config)
+    }
+
+    /// The registry that a store holds already.
+    pub fn reopened(store: Arc<dyn Store>) -> Self {
+        Self::open(store, &Config::default())
+    }
+
+    fn open(store: Arc<dyn Store>, config: &Config) -> Self {
+        let (now, secrets) = (begin(), secrets());
         let keys = bootstrap::key_ring(&*store.view().expect("a view"), &secrets).expect("keys");
         let settings = config.settings(Path::new("/nowhere"));
         let daemon = Arc::new(Daemon { settings, secrets, keys, started: now, gauges: Gauges::default() });
@@ -115,6 +124,25 @@ impl Registry {
         }
     }
 
+    /// A write as the writer takes it.
+    pub fn request<O: Operation>(
+        &mut self,
+        envelope: Envelope,
+        operation: &O,
+        answer: impl FnOnce(Outcome) + Send + 'static,
+    ) -> Request {
+        let handler = dispatch::handler(O::ROW.number).expect("a handler");
+        match (handler.job)(&codec::encode(operation)).expect("a request") {
+            Job::Write(job) => Request { ctx: self.context(envelope), job, answer: Box::new(answer) },
+            Job::Read(_) | Job::Scan(_) => panic!("{} is no write", O::ROW.name),
+        }
+    }
+
+    /// Has the writer serve a batch.
+    pub fn serve(&mut self, requests: impl IntoIterator<Item = Request>) -> Result<(), StoreError> {
+        self.writer.serve(requests.into_iter())
+    }
+
     /// Everything that `server check` finds.
     pub fn violations(&self) -> Vec<String> {
         let violations = rules::check::violations(&*self.store.view().expect("a view")).expect("checked");
@@ -137,7 +165,7 @@ impl Registry {
         let answered: Arc<Mutex<Option<Outcome>>> = Arc::default();
         let slot = Arc::clone(&answered);
         let answer = Box::new(move |outcome| *slot.lock().expect("unpoisoned") = Some(outcome));
-        self.writer.serve(std::iter::once(Request { ctx, job, answer })).expect("committed");
+        self.serve([Request { ctx, job, answer }]).expect("committed");
         answered.lock().expect("unpoisoned").take().expect("an answer")
     }
 
@@ -153,4 +181,12 @@ impl Registry {
         assert!(first == second, "{} gave other writes when run again", job.row().name);
         assert!(first.2.is_ok() || first.0.is_empty(), "{} wrote before it refused", job.row().name);
     }
+}
+
+fn begin() -> Time {
+    Time::from_micros(BEGIN_MICROS).expect("a time")
+}
+
+fn secrets() -> Secrets {
+    Secrets::derive(&SecretKey::new([42; 32])).expect("keys")
 }

@@ -3,4 +3,6 @@
 mod golden;
 mod histories;
 mod house;
+mod processes;
 mod rules;
+mod storage;

@@ -1,0 +1,45 @@
+//! The real binaries as processes: what is true inside one process is promised across processes, crashes and users.
+
+mod call;
+mod crash;
+mod daemon;
+mod races;
+mod refusals;
+mod script;
+mod secrets;
+mod socket;
+mod verbs;
+mod wire;
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use enroll_tests::process::Daemon;
+
+/// `server check` finds nothing.
+fn expect_sound(daemon: &Daemon) {
+    let checked = daemon.enrollctl(&["--json", "server", "check"], "");
+    assert_eq!((checked.stdout.as_str(), checked.code), ("[]\n", Some(0)), "{}", checked.stderr);
+}
+
+/// How many records of a kind the daemon counts.
+fn count(daemon: &Daemon, kind: &str) -> u64 {
+    let status = daemon.enrollctl(&["--json", "server", "status"], "").json();
+    status["records"][kind].as_u64().unwrap_or_else(|| panic!("no count of {kind}: {status}"))
+}
+
+/// Files by name: their mode and their bytes.
+type Files = BTreeMap<String, (u32, Vec<u8>)>;
+
+/// Every file in a directory.
+fn files(directory: &Path) -> Files {
+    let entries = std::fs::read_dir(directory).expect("a directory");
+    let file = |entry: std::io::Result<std::fs::DirEntry>| {
+        let entry = entry.expect("an entry");
+        let mode = entry.metadata().expect("metadata").permissions().mode() & 0o7777;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        (name, (mode, std::fs::read(entry.path()).expect("readable")))
+    };
+    entries.map(file).collect()
+}
