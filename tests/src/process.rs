@@ -1,1 +1,361 @@
 //! Daemons and command lines as real processes.
+//!
+//! Every daemon lives in a directory of its own and knows of nothing else: its environment is empty but for what a test
+//! gives it. Nothing here sleeps: whatever waits, waits for a process or a pipe, and at most [`PATIENCE`]. What a test
+//! leaves running is killed when its owner is dropped.
+//!
+//! The binaries are the ones that cargo put beside the tests. `cargo test --workspace` builds them; with this package
+//! alone they would be missing, or older than the code.
+
+use std::ffi::OsStr;
+use std::fs::OpenOptions;
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use enroll_client::blocking::Client;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// After this, a process that should have said something or ended is taken for stuck.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a process that ended has left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// Its standard output.
+    pub stdout: String,
+    /// Its standard error.
+    pub stderr: String,
+    /// Its exit code; `None` if a signal ended it.
+    pub code: Option<i32>,
+}
+
+impl Output {
+    /// Its standard output as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|err| panic!("no JSON ({err}): {self:?}"))
+    }
+}
+
+/// Runs a program to its end.
+pub fn run(command: &mut Command, stdin: &str) -> Output {
+    run_into(command, stdin, Stdio::piped())
+}
+
+/// Runs a program to its end; its standard output goes elsewhere.
+pub fn run_into(command: &mut Command, stdin: &str, stdout: Stdio) -> Output {
+    let mut child = command.stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::piped()).spawn().expect("started");
+    let mut input = child.stdin.take().expect("a pipe");
+    let bytes = stdin.to_owned();
+    std::thread::spawn(move || {
+        // Who has ended, or read enough, reads no more.
+        let _ = input.write_all(bytes.as_bytes());
+    });
+    let stdout = child.stdout.take().map(rest_of);
+    let stderr = child.stderr.take().map(rest_of);
+    let [Ok(stdout), Ok(stderr)] = [stdout, stderr].map(|rest| match rest {
+        Some(rest) => rest.recv_timeout(PATIENCE),
+        None => Ok(String::new()),
+    }) else {
+        let _ = child.kill();
+        panic!("{command:?} does not end");
+    };
+    Output { stdout, stderr, code: child.wait().expect("ended").code() }
+}
+
+/// A program that cargo built beside the tests.
+pub fn binary(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("the test's own path");
+    let path = test.ancestors().nth(2).expect("the directory of binaries").join(name);
+    assert!(path.exists(), "{} is missing; run cargo test --workspace, which builds it", path.display());
+    path
+}
+
+/// Whether a text is the expected one; `..` in that stands for anything.
+pub fn matches(text: &str, expected: &str) -> bool {
+    let mut rest = text;
+    for (at, part) in expected.split("..").enumerate() {
+        match rest.find(part) {
+            Some(0) => rest = &rest[part.len()..],
+            Some(found) if at > 0 => rest = &rest[found + part.len()..],
+            _ => return false,
+        }
+    }
+    rest.is_empty() || expected.ends_with("..")
+}
+
+/// A directory for one daemon: its state, its socket, its configuration and its log.
+#[derive(Debug)]
+pub struct Home {
+    directory: TempDir,
+    environment: Vec<(String, String)>,
+}
+
+impl Home {
+    /// An empty one, with an empty configuration.
+    pub fn make() -> Self {
+        let home = Self { directory: tempfile::tempdir().expect("a directory"), environment: Vec::new() };
+        home.configure("");
+        home
+    }
+
+    /// With this variable in the environment of its daemon.
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// A path in it.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Where the daemon keeps its database, key and lock.
+    pub fn state_dir(&self) -> PathBuf {
+        self.path("state")
+    }
+
+    /// Where the daemon listens.
+    pub fn socket(&self) -> PathBuf {
+        self.path("run/enrolld.sock")
+    }
+
+    /// Writes the daemon's configuration.
+    pub fn configure(&self, toml: &str) {
+        std::fs::write(self.path("enrolld.toml"), toml).expect("written");
+    }
+
+    /// `enrolld` for this directory.
+    pub fn enrolld(&self) -> Command {
+        self.enrolld_at(&self.state_dir(), &self.socket())
+    }
+
+    /// `enrolld` with the configuration of this directory and other places.
+    pub fn enrolld_at(&self, state_dir: &Path, socket: &Path) -> Command {
+        let mut command = self.command(&binary("enrolld"));
+        command.arg("--config").arg(self.path("enrolld.toml"));
+        command.arg("--state-dir").arg(state_dir).arg("--socket").arg(socket);
+        command
+    }
+
+    /// `enrollctl`, asking the daemon of this directory.
+    pub fn enrollctl<A: AsRef<OsStr>>(&self, args: &[A]) -> Command {
+        let mut command = self.command(&binary("enrollctl"));
+        command.arg("--socket").arg(self.socket()).args(args);
+        command
+    }
+
+    /// A program that sees nothing but this directory.
+    pub fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("HOME", self.directory.path())
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value))).current_dir(self.directory.path());
+        command
+    }
+
+    /// Starts a daemon and waits until it listens.
+    pub fn start(self) -> Daemon {
+        let mut enrolld = self.enrolld();
+        self.start_with(&mut enrolld)
+    }
+
+    /// Starts a daemon by a command of one's own and waits until it listens.
+    pub fn start_with(self, enrolld: &mut Command) -> Daemon {
+        let process = Process::start(enrolld, &self.path("log"));
+        let mut daemon = Daemon { home: self, process, announced: Vec::new() };
+        daemon.await_announcement();
+        daemon
+    }
+
+    /// Starts a daemon and waits for nothing.
+    pub fn spawn(&self) -> Process {
+        Process::start(&mut self.enrolld(), &self.path("log"))
+    }
+}
+
+/// A daemon in a directory of its own.
+#[derive(Debug)]
+pub struct Daemon {
+    /// Its directory.
+    pub home: Home,
+    process: Process,
+    announced: Vec<String>,
+}
+
+impl Daemon {
+    /// Starts one in a new directory and waits until it listens.
+    pub fn start() -> Self {
+        Home::make().start()
+    }
+
+    /// Kills it without a warning.
+    pub fn kill9(&mut self) {
+        self.process.kill9();
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
+    /// Asks it to stop; its exit code.
+    pub fn terminate(&mut self) -> Option<i32> {
+        self.process.signal(Signal::SIGTERM);
+        self.process.ended(PATIENCE)
+    }
+
+    /// Waits until it has ended; its exit code.
+    pub fn ended(&mut self, patience: Duration) -> Option<i32> {
+        self.process.ended(patience)
+    }
+
+    /// Starts it again where it was, after it has ended or was killed.
+    pub fn restart(&mut self) {
+        self.process = self.home.spawn();
+        self.await_announcement();
+    }
+
+    /// What it said on standard output when it began to listen.
+    pub fn announced(&self) -> &[String] {
+        &self.announced
+    }
+
+    /// Everything it has logged, before restarts too.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.home.path("log")).expect("a log")
+    }
+
+    /// Runs `enrollctl` with these arguments.
+    pub fn enrollctl<A: AsRef<OsStr>>(&self, args: &[A], stdin: &str) -> Output {
+        run(&mut self.home.enrollctl(args), stdin)
+    }
+
+    /// A client that is connected.
+    pub fn client(&self) -> Client {
+        Client::connect(self.home.socket()).expect("a connection")
+    }
+
+    fn await_announcement(&mut self) {
+        self.announced.clear();
+        // The second command to try is the last line of it.
+        while self.announced.last().is_none_or(|line| !line.ends_with(" server status")) {
+            match self.process.lines.recv_timeout(PATIENCE) {
+                Ok(line) => self.announced.push(line),
+                Err(_) => panic!("the daemon does not start: {:?}\n{}", self.announced, self.log()),
+            }
+        }
+    }
+}
+
+/// A process whose standard output is read line by line.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Process {
+    fn start(command: &mut Command, log: &Path) -> Self {
+        let log = OpenOptions::new().create(true).append(true).open(log).expect("a log");
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().expect("started");
+        let lines = lines_of(child.stdout.take().expect("a pipe"));
+        Self { child, lines }
+    }
+
+    /// Kills it without a warning.
+    pub fn kill9(&mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("ended");
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).expect("a pid");
+        kill(Pid::from_raw(pid), signal).expect("a signal");
+    }
+
+    /// Waits until it has ended, which closes its standard output; its exit code.
+    fn ended(&mut self, patience: Duration) -> Option<i32> {
+        loop {
+            match self.lines.recv_timeout(patience) {
+                Ok(_) => {}
+                Err(RecvTimeoutError::Disconnected) => return self.child.wait().expect("ended").code(),
+                Err(RecvTimeoutError::Timeout) => panic!("the process does not end within {patience:?}"),
+            }
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended long ago.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An `enrollctl call` that is talked to line by line.
+#[derive(Debug)]
+pub struct Conversation {
+    process: Process,
+    input: Option<ChildStdin>,
+}
+
+impl Conversation {
+    /// Begins one with the daemon of this directory.
+    pub fn begin(home: &Home) -> Self {
+        let mut command = home.enrollctl(&["call"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("started");
+        let (input, lines) = (child.stdin.take(), lines_of(child.stdout.take().expect("a pipe")));
+        Self { process: Process { child, lines }, input }
+    }
+
+    /// Writes a line.
+    pub fn say(&mut self, line: &str) {
+        let input = self.input.as_mut().expect("not finished");
+        writeln!(input, "{line}").expect("somebody reads it");
+    }
+
+    /// Waits for the next answer.
+    pub fn answer(&mut self) -> Value {
+        let line = self.process.lines.recv_timeout(PATIENCE).expect("an answer");
+        serde_json::from_str(&line).unwrap_or_else(|err| panic!("no JSON ({err}): {line}"))
+    }
+
+    /// Ends the input; the answers that were not taken yet, and the exit code.
+    pub fn finish(mut self) -> (Vec<Value>, Option<i32>) {
+        self.input = None;
+        let mut answers = Vec::new();
+        while let Ok(line) = self.process.lines.recv_timeout(PATIENCE) {
+            answers.push(serde_json::from_str(&line).unwrap_or_else(|err| panic!("no JSON ({err}): {line}")));
+        }
+        (answers, self.process.ended(PATIENCE))
+    }
+}
+
+fn lines_of(pipe: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, lines) = channel();
+    std::thread::spawn(move || {
+        let all_taken = BufReader::new(pipe).lines().map_while(Result::ok).all(|line| sender.send(line).is_ok());
+        drop((sender, all_taken));
+    });
+    lines
+}
+
+fn rest_of(mut pipe: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, rest) = channel();
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = pipe.read_to_end(&mut bytes);
+        let _ = sender.send(String::from_utf8_lossy(&bytes).into_owned());
+    });
+    rest
+}

@@ -44,7 +44,6 @@ pub struct KeyRing {
 
 struct SigningKey {
     kid: String,
-    created: Time,
     public: Vec<u8>,
     signing: EncodingKey,
     verifying: DecodingKey,
@@ -65,10 +64,9 @@ impl NewKey {
 
 impl KeyRing {
     /// Adds a key; the last one added signs.
-    pub fn add(&mut self, pk: Pk, created: Time, private: &[u8], public: &[u8]) {
+    pub fn add(&mut self, pk: Pk, private: &[u8], public: &[u8]) {
         self.keys.push(SigningKey {
             kid: pk.to_string(),
-            created,
             public: public.to_vec(),
             signing: EncodingKey::from_ed_der(private),
             verifying: DecodingKey::from_ed_der(public),
@@ -82,8 +80,7 @@ impl KeyRing {
             .iter()
             .map(|key| {
                 let x = URL_SAFE_NO_PAD.encode(&key.public);
-                json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": key.kid, "x": x,
-                       "created": key.created})
+                json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": key.kid, "x": x})
             })
             .collect();
         Json::of(&json!({ "keys": keys })).map_err(|err| IdentityError(err.0))
@@ -162,7 +159,7 @@ mod tests {
     fn ring() -> KeyRing {
         let mut ring = KeyRing::default();
         let pair = NewKey::from_seed(&[7; 32]).expect("a key");
-        ring.add(Pk::from_bytes([1; 16]), at(0), &pair.private, &pair.public);
+        ring.add(Pk::from_bytes([1; 16]), &pair.private, &pair.public);
         ring
     }
 

@@ -81,7 +81,7 @@ pub fn key_ring(txn: &dyn ReadTxn, secrets: &Secrets) -> Result<KeyRing, Registr
         let stored = record::decode::<SigningKey>(value)?;
         let private = secrets.open(place, &stored.sealed)?;
         if let Some(pk) = key::pk_at_end(place) {
-            ring.add(pk, stored.created, &private, &stored.public);
+            ring.add(pk, &private, &stored.public);
         }
         Ok::<_, RegistryError>(std::ops::ControlFlow::Continue(()))
     })?;
