@@ -28,7 +28,7 @@ use crate::store::open::{OpenError, StateLock, database_path, open_database};
 use crate::store::overlay::Overlay;
 use crate::store::redb::{RedbOptions, RedbStore};
 use crate::store::{Store, StoreError};
-use crate::writer::{QUEUE_MAX, Request, Writer};
+use crate::writer::{Answers, QUEUE_MAX, Request, Writer};
 
 /// How long connections have to take their last answers when the daemon stops.
 const DRAIN: Duration = Duration::from_secs(4);
@@ -128,10 +128,10 @@ impl Start {
         let opened = Opened::open(&config, &places)?;
         let listener = server::listen_on(&places.socket)?;
         let runtime = runtime(&config)?;
-        let (writer, ended) = opened.start_writer()?;
+        let (writer, end) = opened.start_writer()?;
         announce(&places, &opened);
 
-        let result = runtime.block_on(serve(&config, &opened, listener, grants, writer, ended));
+        let result = runtime.block_on(serve(&config, &opened, listener, grants, writer, end));
         runtime.shutdown_background();
         let _ = std::fs::remove_file(&places.socket);
         result?;
@@ -243,19 +243,20 @@ impl Opened {
         Ok(Self { store: Arc::new(store), daemon, head, _lock: lock })
     }
 
-    /// Starts the writer's thread. Its end is told on the second half, whatever it was.
+    /// Starts the writer's thread. Its answers and its end, whatever it was, are told on the second half.
     fn start_writer(&self) -> Result<(mpsc::Sender<Request>, WriterEnd), StartError> {
         let (sender, queue) = mpsc::channel(QUEUE_MAX);
+        let (answers, answered) = mpsc::unbounded_channel();
         let (end, ended) = oneshot::channel();
         let writer = Writer::new(self.store.clone(), Arc::clone(&self.daemon)).map_err(StartError::Storage)?;
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || {
-                let result = writer.run(queue);
+                let result = writer.run(queue, answers);
                 let _ = end.send(result);
             })
             .map_err(|err| StartError::Io("the writer's thread".to_owned(), err))?;
-        Ok((sender, WriterEnd { thread, ended }))
+        Ok((sender, WriterEnd { thread, answered, ended }))
     }
 
     fn close(self) -> Result<(), StartError> {
@@ -269,6 +270,7 @@ impl Opened {
 
 struct WriterEnd {
     thread: JoinHandle<()>,
+    answered: mpsc::UnboundedReceiver<Answers>,
     ended: oneshot::Receiver<Result<(), StoreError>>,
 }
 
@@ -317,7 +319,12 @@ async fn serve(
     let (stop, stopping) = watch::channel(false);
     let server = tokio::spawn(server::serve(listener, grants, shared, writer, stopping));
 
-    let WriterEnd { thread, mut ended } = end;
+    let WriterEnd { thread, mut answered, mut ended } = end;
+    tokio::spawn(async move {
+        while let Some(answers) = answered.recv().await {
+            answers.into_iter().for_each(|(answer, outcome)| answer(outcome));
+        }
+    });
     let mut result = None;
     tokio::select! {
         _ = terminate.recv() => tracing::info!("SIGTERM: finishing what was begun"),

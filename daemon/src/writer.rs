@@ -34,14 +34,20 @@ pub const QUEUE_MAX: usize = 1024;
 /// What a write comes to: the encoded reply, not yet finished, or a refusal.
 pub type Outcome = Result<Vec<u8>, Refusal>;
 
+/// Takes the answer of one request. It must only pass it on.
+pub type Answer = Box<dyn FnOnce(Outcome) + Send>;
+
+/// The answers of a batch, to be given out now that it is durable.
+pub type Answers = Vec<(Answer, Outcome)>;
+
 /// One write, and where its answer goes.
 pub struct Request {
     /// Time, randomness, peer.
     pub ctx: Context,
     /// The rule.
     pub job: Box<dyn WriteJob>,
-    /// Takes the answer. Called once, on the writer's thread: it must only pass it on.
-    pub answer: Box<dyn FnOnce(Outcome) + Send>,
+    /// Takes the answer.
+    pub answer: Answer,
 }
 
 /// The writer's state between batches.
@@ -59,25 +65,33 @@ impl Writer {
         Ok(Self { store, daemon, head })
     }
 
-    /// Serves the queue until it is closed and empty, or until a commit fails.
-    pub fn run(mut self, mut queue: mpsc::Receiver<Request>) -> Result<(), StoreError> {
+    /// Serves the queue until it is closed and empty, or until a commit fails. The answers of a batch leave together,
+    /// so that whoever gives them out is woken once.
+    pub fn run(
+        mut self,
+        mut queue: mpsc::Receiver<Request>,
+        answers: mpsc::UnboundedSender<Answers>,
+    ) -> Result<(), StoreError> {
         let mut batch = Vec::with_capacity(BATCH_MAX);
         while queue.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
             self.daemon.gauges.queue.store(queue.len() as u64, Ordering::Relaxed);
-            self.serve(batch.drain(..))?;
+            let (answered, result) = self.serve(batch.drain(..));
+            // Where nobody gives out answers any more, nobody waits for one.
+            let _ = answers.send(answered);
+            result?;
             self.daemon.gauges.database_bytes.store(self.store.bytes(), Ordering::Relaxed);
         }
         Ok(())
     }
 
-    /// Runs these requests, commits once, and answers.
-    pub fn serve(&mut self, requests: impl Iterator<Item = Request>) -> Result<(), StoreError> {
+    /// Runs these requests and commits once. After an error nothing may be served any more.
+    pub fn serve(&mut self, requests: impl Iterator<Item = Request>) -> (Answers, Result<(), StoreError>) {
         let view = match self.store.view() {
             Ok(view) => view,
-            Err(err) => return Err(fail(requests.map(|request| request.answer), err)),
+            Err(err) => return (requests.map(|request| unknown(request.answer)).collect(), Err(err)),
         };
         let mut batch = Overlay::new(&*view);
-        let mut answers = Vec::new();
+        let mut answers = Answers::new();
         for request in requests {
             let outcome = self.run_one(&mut batch, &request);
             answers.push((request.answer, outcome));
@@ -87,13 +101,10 @@ impl Writer {
         if !writes.is_empty() {
             writes.insert(key::changes_head(), Some(record::encode(&self.head)));
             if let Err(err) = self.store.commit(&writes) {
-                return Err(fail(answers.into_iter().map(|(answer, _)| answer), err));
+                return (answers.into_iter().map(|(answer, _)| unknown(answer)).collect(), Err(err));
             }
         }
-        for (answer, outcome) in answers {
-            answer(outcome);
-        }
-        Ok(())
+        (answers, Ok(()))
     }
 
     fn run_one(&mut self, batch: &mut Overlay<'_>, request: &Request) -> Outcome {
@@ -228,11 +239,9 @@ impl Keeping {
     }
 }
 
-fn fail(answers: impl Iterator<Item = Box<dyn FnOnce(Outcome) + Send>>, err: StoreError) -> StoreError {
-    for answer in answers {
-        answer(Err(Refusal::plain(Code::OUTCOME_UNKNOWN)));
-    }
-    err
+/// Whether it was done will be known when the store is opened again.
+fn unknown(answer: Answer) -> (Answer, Outcome) {
+    (answer, Err(Refusal::plain(Code::OUTCOME_UNKNOWN)))
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {

@@ -140,7 +140,9 @@ impl Registry {
 
     /// Has the writer serve a batch.
     pub fn serve(&mut self, requests: impl IntoIterator<Item = Request>) -> Result<(), StoreError> {
-        self.writer.serve(requests.into_iter())
+        let (answers, result) = self.writer.serve(requests.into_iter());
+        answers.into_iter().for_each(|(answer, outcome)| answer(outcome));
+        result
     }
 
     /// Everything that `server check` finds.
