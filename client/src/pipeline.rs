@@ -151,7 +151,7 @@ impl Pipeline {
 
     fn busy(&mut self, id: u64, refusal: Refusal, now: Instant) -> Step {
         let Some(open) = self.open.get_mut(&id) else { return not_asked(id) };
-        let wait_ms = refusal.details.as_ref().and_then(|details| details.member("retry_after_ms")?.as_u64());
+        let wait_ms = refusal.details.as_ref().and_then(|details| details.member("retry_after_ms").ok().flatten());
         let wait = self.jitter.spread(wait_ms.map_or(BUSY_WAIT, Duration::from_millis).min(self.busy_for));
         if now + wait > *open.busy_since.get_or_insert(now) + self.busy_for {
             return self.answer(id, Err(Error::Refused(refusal)));

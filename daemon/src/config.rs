@@ -18,6 +18,8 @@ pub const EXAMPLE: &str = include_str!("../enrolld.example.toml");
 
 const ENVIRONMENT_PREFIX: &str = "ENROLLD_";
 
+const YEAR_SECONDS: u64 = 366 * 24 * 60 * 60;
+
 /// What can be configured. The keys are explained in the example file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -146,7 +148,10 @@ pub struct ConfigError(pub String);
 
 impl Config {
     /// Reads a file, if there is one, and the environment over it.
-    pub fn read(file: Option<&Path>, environment: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+    pub fn read(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
         let mut table = Table::new();
         if let Some(path) = file {
             let in_file = |err: &dyn std::fmt::Display| ConfigError(format!("{}: {err}", path.display()));
@@ -168,11 +173,18 @@ impl Config {
     fn check(&self) -> Result<(), ConfigError> {
         let refuse = |what: &str| Err(ConfigError(what.to_owned()));
         match self {
-            _ if self.jwt.issuer.is_empty() => refuse("jwt.issuer must not be empty"),
-            _ if self.jwt.audience.is_empty() => refuse("jwt.audience must not be empty"),
-            _ if self.jwt.lifetime_seconds == 0 => refuse("jwt.lifetime_seconds must be at least 1"),
+            _ if !(1..=255).contains(&self.jwt.issuer.len()) => refuse("jwt.issuer must be 1 to 255 bytes"),
+            _ if !(1..=255).contains(&self.jwt.audience.len()) => refuse("jwt.audience must be 1 to 255 bytes"),
+            _ if !(1..=YEAR_SECONDS).contains(&self.jwt.lifetime_seconds) => {
+                refuse("jwt.lifetime_seconds must be 1 to 31622400, a year")
+            }
+            _ if !(60..=YEAR_SECONDS).contains(&self.keep_answers_seconds) => {
+                refuse("keep_answers_seconds must be 60 to 31622400, a year")
+            }
             _ if !(1..=64).contains(&self.server.threads) => refuse("server.threads must be 1 to 64"),
-            _ if self.server.idle_seconds == 0 => refuse("server.idle_seconds must be at least 1"),
+            _ if !(1..=YEAR_SECONDS).contains(&self.server.idle_seconds) => {
+                refuse("server.idle_seconds must be 1 to 31622400, a year")
+            }
             _ if !(1..=1 << 20).contains(&self.database.cache_mib) => refuse("database.cache_mib must be 1 to 1048576"),
             _ if self.guesses.per_minute == 0 => refuse("guesses.per_minute must be at least 1"),
             _ => Ok(()),
@@ -196,6 +208,17 @@ impl Config {
             guesses_total_per_minute: self.guesses.total_per_minute,
         }
     }
+}
+
+/// The daemon's own variables; whatever else is in the environment is nobody's business here.
+pub fn environment() -> Result<Vec<(String, String)>, ConfigError> {
+    let own = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+    own.filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX))
+        .map(|(name, value)| match value.into_string() {
+            Ok(value) => Ok((name, value)),
+            Err(_) => Err(ConfigError(format!("{name} is not UTF-8"))),
+        })
+        .collect()
 }
 
 /// What rules read of the configuration.

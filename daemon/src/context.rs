@@ -112,30 +112,39 @@ impl Context {
 }
 
 /// The clock: the system's, but never backwards.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Clock {
-    latest_micros: AtomicI64,
+    latest_micros: Arc<AtomicI64>,
 }
 
 impl Clock {
     /// A clock that starts no earlier than this.
     pub fn starting(floor: Option<Time>) -> Self {
-        Self { latest_micros: AtomicI64::new(floor.map_or(0, Time::micros)) }
+        Self { latest_micros: Arc::new(AtomicI64::new(floor.map_or(0, Time::micros))) }
+    }
+
+    /// Whether the system's clock is behind.
+    pub fn is_ahead(&self) -> bool {
+        self.latest_micros.load(Ordering::Relaxed) > system_micros()
     }
 
     /// The time now.
     pub fn now(&self) -> Time {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
+        let now = system_micros();
         let latest = self.latest_micros.fetch_max(now, Ordering::Relaxed).max(now);
         Time::from_micros(latest).unwrap_or_else(|_| Time::EPOCH.plus_seconds(u64::MAX))
     }
 }
 
+fn system_micros() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
 /// 32 bytes from the operating system.
 pub fn draw_seed() -> [u8; 32] {
     let mut seed = [0; 32];
-    #[expect(clippy::unwrap_used, reason = "without the system's randomness nothing here is safe: end the process")]
+    #[expect(clippy::unwrap_used, reason = "without the system's randomness no request may go on")]
     SysRng.try_fill_bytes(&mut seed).unwrap();
     seed
 }

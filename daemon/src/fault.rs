@@ -1,6 +1,6 @@
 //! Why an operation has no reply, and what of that the caller is told.
 
-use enroll_protocol::{Code, Invalid, Pk, Refusal};
+use enroll_protocol::{Code, Invalid, OperationRow, Pk, Refusal};
 
 use crate::identity::IdentityError;
 use crate::store::StoreError;
@@ -33,6 +33,14 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// A refusal as a refused attempt on a code or token, which is remembered.
+    pub fn into_attempt(self, subject: Option<Pk>) -> Self {
+        match self {
+            Self::Refused(refusal) => Self::Attempt { refusal, subject, guess: false },
+            other => other,
+        }
+    }
+
     /// What the caller is told. The inside stays inside: it belongs in the log, with the request's id.
     pub fn refusal(&self) -> Refusal {
         match self {
@@ -41,8 +49,16 @@ impl Fault {
         }
     }
 
+    /// What the caller of an operation is told; what went wrong inside is logged.
+    pub fn told(&self, row: &OperationRow) -> Refusal {
+        if self.is_internal() {
+            tracing::error!(operation = row.name, fault = %self, "a request failed inside");
+        }
+        self.refusal()
+    }
+
     /// Whether this is a failure of the daemon rather than an answer of the domain.
-    pub fn is_internal(&self) -> bool {
+    fn is_internal(&self) -> bool {
         matches!(self, Self::Store(_) | Self::Identity(_) | Self::Panic(_))
     }
 }

@@ -7,11 +7,14 @@
 
 pub mod config;
 pub mod context;
+pub mod directory;
 pub mod dispatch;
 pub mod fault;
 pub mod grants;
+pub mod handshake;
 pub mod identity;
 pub mod model;
+mod places;
 pub mod rules;
 pub mod server;
 pub mod session;

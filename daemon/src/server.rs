@@ -10,15 +10,18 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use enroll_protocol::{Code, Refusal};
-use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket};
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket};
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::geteuid;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::context::Peer;
 use crate::grants::{Grants, line_for};
+use crate::handshake;
 use crate::session::{self, Shared};
 use crate::writer;
 
@@ -75,7 +78,13 @@ pub fn listen_on(path: &Path) -> Result<StdListener, SocketError> {
 /// Whether somebody listens on a socket: the lock of our state directory says nothing about a daemon that uses another
 /// directory and the same socket.
 fn is_answered(path: &Path) -> bool {
-    std::os::unix::net::UnixStream::connect(path).is_ok()
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let (Ok(probe), Ok(address)) = (socket(AddressFamily::Unix, SockType::Stream, flags, None), UnixAddr::new(path))
+    else {
+        return false;
+    };
+    // EAGAIN: somebody listens and has no time; everything else: nobody does.
+    matches!(connect(probe.as_raw_fd(), &address), Ok(()) | Err(Errno::EAGAIN))
 }
 
 fn open_listener(path: &Path) -> io::Result<StdListener> {
@@ -98,10 +107,11 @@ pub async fn serve(
     mut shutdown: watch::Receiver<bool>,
 ) {
     let mut sessions = JoinSet::new();
+    let mut last_error: Option<Instant> = None;
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
+                Ok((mut stream, _)) => {
                     let (shared, writer, shutdown) = (Arc::clone(&shared), writer.clone(), shutdown.clone());
                     match judge(&stream, &grants) {
                         Ok(peer) => {
@@ -114,12 +124,15 @@ pub async fn serve(
                         }
                         Err(refusal) => {
                             tracing::warn!(reason = refusal.message, "connection refused");
-                            sessions.spawn(async move { session::refuse(stream, &refusal).await });
+                            sessions.spawn(async move { handshake::refuse(&mut stream, &refusal).await });
                         }
                     }
                 }
                 Err(err) => {
-                    tracing::error!(%err, "no connection can be accepted");
+                    if last_error.is_none_or(|at| at.elapsed() >= Duration::from_secs(1)) {
+                        tracing::error!(%err, "no connection can be accepted");
+                        last_error = Some(Instant::now());
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },

@@ -3,7 +3,8 @@
 //! What holds for every connection:
 //! - Its writes reach the writer in the order sent.
 //! - A read sees every write sent before it: it waits until those are answered, while later requests go on.
-//! - Only so many requests are in flight; past that the connection is not read until answers have left.
+//! - Only so many requests are in flight, and only so many bytes of answers wait to be taken; past that the connection
+//!   is not read.
 //! - Nothing is answered for a write before it is durable, and everything that was accepted is answered before the
 //!   connection is closed in good order.
 
@@ -12,32 +13,32 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use enroll_protocol::envelope::{Hello, MAGIC, PROTOCOL_VERSION, Welcome};
 use enroll_protocol::frame::{self, Frame, FrameKind, FrameReader, HEADER_BYTES};
 use enroll_protocol::limits::{FRAME_BYTES_MAX, IN_FLIGHT_MAX};
-use enroll_protocol::{Code, Refusal, codec};
+use enroll_protocol::{Code, Envelope, Refusal};
 use serde_json::json;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::{Instant, sleep_until};
 
 use crate::context::{Clock, Context, Daemon, Peer, draw_seed};
 use crate::dispatch::{self, Handler, Job, ReadJob};
 use crate::fault::Fault;
+use crate::handshake::{self, End, READ_BYTES, STALL};
 use crate::rules;
 use crate::store::Store;
 use crate::writer::{self, Outcome};
 
-/// How long a peer may take to finish what it began, to take what it is sent, or to say hello.
-const STALL: Duration = Duration::from_secs(5);
-
 /// How long a write waits for a place in the writer's queue before it is told that the daemon is busy.
 const QUEUE_WAIT: Duration = Duration::from_secs(2);
 
-/// Bytes asked of the socket at a time.
-const READ_BYTES: usize = 16 << 10;
+/// Answers that wait to be taken by the peer; past this no further request of it is begun.
+const OUTPUT_BYTES_MAX: usize = FRAME_BYTES_MAX;
+
+/// How long a connection may keep the thread that it shares with the others.
+const TURN: Duration = Duration::from_millis(1);
 
 /// What every session needs of the daemon.
 pub struct Shared {
@@ -49,6 +50,8 @@ pub struct Shared {
     pub clock: Clock,
     /// How long a silent connection lives.
     pub idle: Duration,
+    /// One scan at a time: each looks at every record.
+    pub scans: Arc<Semaphore>,
 }
 
 /// Serves one connection to its end.
@@ -57,44 +60,30 @@ pub async fn serve(
     peer: Peer,
     shared: Arc<Shared>,
     writer: mpsc::Sender<writer::Request>,
-    shutdown: watch::Receiver<bool>,
+    mut stopping: watch::Receiver<bool>,
 ) {
-    let (input, output) = stream.into_split();
-    let (answers, inbox) = mpsc::unbounded_channel();
-    let mut session = Session {
-        shared,
-        peer,
-        writer,
-        answers,
-        input: FrameReader::new(FRAME_BYTES_MAX),
-        output: Vec::new(),
-        written: 0,
-        in_flight: 0,
-        writes_sent: 0,
-        writes_answered: 0,
-        waiting: VecDeque::new(),
-        stalled: None,
-        closing: false,
+    let (mut input, mut output) = stream.into_split();
+    let mut frames = FrameReader::new(FRAME_BYTES_MAX);
+    let greeted = tokio::select! {
+        greeted = handshake::greet(&mut input, &mut output, &mut frames, &peer) => greeted,
+        _ = stopping.changed() => return,
     };
-    if let Err(end) = session.run(input, output, inbox, shutdown).await {
+    let result = match greeted {
+        Ok(()) => Session::new(peer, shared, writer, frames).run(input, output, stopping).await,
+        Err(end) => Err(end),
+    };
+    if let Err(end) = result {
         tracing::debug!(uid = peer.uid, pid = peer.pid, %end, "connection closed");
     }
-}
-
-/// Refuses a connection: one frame that says why.
-pub async fn refuse(mut stream: UnixStream, refusal: &Refusal) {
-    let mut bytes = Vec::new();
-    frame::append(&mut bytes, FrameKind::Refused, 0, 0, refusal);
-    // The peer may be gone or may never read; that is its own affair.
-    let _ = timeout(STALL, stream.write_all(&bytes)).await;
 }
 
 struct Session {
     shared: Arc<Shared>,
     peer: Peer,
     writer: mpsc::Sender<writer::Request>,
-    answers: mpsc::UnboundedSender<Answer>,
-    input: FrameReader,
+    answers: mpsc::UnboundedSender<Answered>,
+    inbox: Option<mpsc::UnboundedReceiver<Answered>>,
+    frames: FrameReader,
     output: Vec<u8>,
     /// How much of `output` the socket has taken.
     written: usize,
@@ -105,16 +94,25 @@ struct Session {
     waiting: VecDeque<WaitingRead>,
     /// A write for which the writer's queue had no place.
     stalled: Option<Stalled>,
-    /// No more requests are taken: the peer has sent its last one, or the daemon stops.
-    closing: bool,
+    /// The peer has sent its last request.
+    input_ended: bool,
+    /// Since when a frame has been begun and not finished.
+    unfinished_since: Option<Instant>,
+    /// No further request is begun, and this is said when everything that was begun is answered.
+    farewell: Option<Refusal>,
 }
 
 struct WaitingRead {
     behind: u64,
+    read: Read,
+}
+
+struct Read {
     id: u64,
     handler: &'static Handler,
     ctx: Context,
     job: Box<dyn ReadJob>,
+    is_scan: bool,
 }
 
 struct Stalled {
@@ -124,50 +122,66 @@ struct Stalled {
     request: writer::Request,
 }
 
-struct Answer {
+struct Answered {
     id: u64,
     handler: &'static Handler,
     is_write: bool,
     outcome: Outcome,
 }
 
-/// Why a connection ended other than in good order.
-#[derive(Debug, thiserror::Error)]
-enum End {
-    #[error(transparent)]
-    Io(#[from] std::io::Error),
-    #[error(transparent)]
-    Frame(#[from] frame::FrameError),
-    #[error("{0}")]
-    Refused(&'static str),
-}
-
 impl Session {
+    fn new(peer: Peer, shared: Arc<Shared>, writer: mpsc::Sender<writer::Request>, frames: FrameReader) -> Self {
+        let (answers, inbox) = mpsc::unbounded_channel();
+        Self {
+            shared,
+            peer,
+            writer,
+            answers,
+            inbox: Some(inbox),
+            frames,
+            output: Vec::new(),
+            written: 0,
+            in_flight: 0,
+            writes_sent: 0,
+            writes_answered: 0,
+            waiting: VecDeque::new(),
+            stalled: None,
+            input_ended: false,
+            unfinished_since: None,
+            farewell: None,
+        }
+    }
+
     async fn run(
-        &mut self,
+        mut self,
         mut input: OwnedReadHalf,
         mut output: OwnedWriteHalf,
-        mut inbox: mpsc::UnboundedReceiver<Answer>,
-        mut shutdown: watch::Receiver<bool>,
+        mut stopping: watch::Receiver<bool>,
     ) -> Result<(), End> {
-        self.handshake(&mut input, &mut output).await?;
+        let Some(mut inbox) = self.inbox.take() else { return Ok(()) };
+        let queue = self.writer.clone();
         let mut last_heard = Instant::now();
         let timer = sleep_until(last_heard + self.shared.idle);
         tokio::pin!(timer);
-        let queue = self.writer.clone();
         loop {
-            if let Err(err) = self.take_frames() {
-                return self.leave(&mut output, &Refusal::new(Code::INVALID_ARGUMENT, err.to_string()), err).await;
+            let has_more = match self.take_turn() {
+                Ok(has_more) => has_more,
+                Err(err) => {
+                    handshake::refuse(&mut output, &Refusal::new(Code::INVALID_ARGUMENT, err.to_string())).await;
+                    return Err(err.into());
+                }
+            };
+            if self.is_done() && !has_more {
+                if let Some(farewell) = &self.farewell {
+                    handshake::refuse(&mut output, farewell).await;
+                }
+                return Ok(());
             }
-            if self.closing && self.in_flight == 0 && self.stalled.is_none() && self.output.is_empty() {
-                let stopping = *shutdown.borrow();
-                return self.farewell(&mut output, stopping).await;
-            }
-            let due = last_heard + if self.is_owed() { STALL } else { self.shared.idle };
+            let due = self.due(last_heard);
             if due < timer.deadline() {
                 timer.as_mut().reset(due);
             }
-            let may_read = !self.closing && self.in_flight < IN_FLIGHT_MAX && self.stalled.is_none();
+            let may_read = !self.input_ended && self.may_begin();
             let stalled_until = self.stalled.as_ref().map(|stalled| stalled.until);
             tokio::select! {
                 biased;
@@ -176,175 +190,185 @@ impl Session {
                     while let Ok(answer) = inbox.try_recv() {
                         self.take_answer(answer);
                     }
-                    last_heard = Instant::now();
                 }
                 written = output.write(&self.output[self.written..]), if !self.output.is_empty() => {
                     self.has_written(written?)?;
                     last_heard = Instant::now();
                 }
-                read = read_some(&mut input, self.input.space()), if may_read => {
-                    self.closing |= read? == 0;
+                read = handshake::read_some(&mut input, &mut self.frames), if may_read => {
+                    self.input_ended = read? == 0;
                     last_heard = Instant::now();
                 }
                 permit = queue.reserve(), if stalled_until.is_some() => {
-                    if let (Ok(permit), Some(stalled)) = (permit, self.stalled.take()) {
-                        permit.send(stalled.request);
+                    match (permit, self.stalled.take()) {
+                        (Ok(permit), Some(stalled)) => permit.send(stalled.request),
+                        (Err(_), Some(stalled)) => self.refuse_write(stalled.id, stalled.handler),
+                        (_, None) => {}
                     }
                 }
-                () = sleep_until(stalled_until.unwrap_or(last_heard)), if stalled_until.is_some() => self.tell_busy(),
+                () = sleep_until(stalled_until.unwrap_or(due)), if stalled_until.is_some() => self.give_up(),
                 () = &mut timer => {
-                    if Instant::now() >= due && (self.is_owed() || self.in_flight == 0) {
+                    let now = Instant::now();
+                    if now >= due && (self.is_owed() || self.in_flight == 0) {
                         return Err(End::Refused("it kept us waiting too long"));
                     }
-                    timer.as_mut().reset(Instant::now() + STALL);
+                    timer.as_mut().reset(if due > now { due } else { now + STALL });
                 }
-                _ = shutdown.changed(), if !self.closing => self.closing = true,
+                _ = stopping.changed(), if self.farewell.is_none() => {
+                    self.farewell = Some(Refusal::plain(Code::SHUTTING_DOWN));
+                }
+                () = tokio::task::yield_now(), if has_more => {}
             }
         }
     }
 
-    /// Whether the peer owes us something: the rest of a frame, or to take its answers.
+    /// Whether another request may be begun.
+    fn may_begin(&self) -> bool {
+        self.farewell.is_none()
+            && self.stalled.is_none()
+            && self.in_flight < IN_FLIGHT_MAX
+            && self.output.len() < OUTPUT_BYTES_MAX
+    }
+
+    /// Whether everything is answered and nothing more will come.
+    fn is_done(&self) -> bool {
+        (self.input_ended || self.farewell.is_some())
+            && self.in_flight == 0
+            && self.stalled.is_none()
+            && self.output.is_empty()
+    }
+
+    /// Whether the peer owes us something: to take its answers, or the rest of a frame.
     fn is_owed(&self) -> bool {
-        !self.output.is_empty() || (self.input.is_inside_frame() && self.in_flight == 0)
+        !self.output.is_empty() || self.unfinished_since.is_some()
     }
 
-    async fn handshake(&mut self, input: &mut OwnedReadHalf, output: &mut OwnedWriteHalf) -> Result<(), End> {
-        let hello = timeout(STALL, self.read_hello(input)).await.map_err(|_| End::Refused("it said no hello"))?;
-        let refusal = match hello? {
-            Some(hello) if hello.magic == MAGIC && hello.protocol == PROTOCOL_VERSION => {
-                tracing::debug!(uid = self.peer.uid, pid = self.peer.pid, client = hello.client, "connected");
-                let welcome = Welcome {
-                    protocol: PROTOCOL_VERSION,
-                    daemon: env!("CARGO_PKG_VERSION").to_owned(),
-                    grant: self.peer.grant.name().to_owned(),
-                    frame_bytes_max: u32::try_from(FRAME_BYTES_MAX).unwrap_or(u32::MAX),
-                };
-                frame::append(&mut self.output, FrameKind::Welcome, 0, 0, &welcome);
-                return Ok(());
-            }
-            Some(hello) if hello.magic == MAGIC => format!(
-                "this daemon speaks protocol version {PROTOCOL_VERSION}, the client {}; use the same version of both",
-                hello.protocol
-            ),
-            _ => "this is enrolld; a client says hello first".to_owned(),
-        };
-        let end = End::Refused("it said no hello that we understand");
-        self.leave(output, &Refusal::new(Code::INVALID_ARGUMENT, refusal), end).await
-    }
-
-    async fn read_hello(&mut self, input: &mut OwnedReadHalf) -> Result<Option<Hello>, End> {
-        loop {
-            if let Some(frame) = self.input.next_frame()? {
-                let hello = (frame.kind == FrameKind::Hello).then(|| codec::decode(frame.body).ok());
-                return Ok(hello.flatten());
-            }
-            if read_some(input, self.input.space()).await? == 0 {
-                return Err(End::Refused("it said nothing"));
-            }
+    /// Until when the peer must do what it owes us, or say anything at all.
+    fn due(&self, last_heard: Instant) -> Instant {
+        match self.unfinished_since {
+            _ if !self.output.is_empty() => last_heard + STALL,
+            Some(since) => since + STALL,
+            None => last_heard + self.shared.idle,
         }
     }
 
-    /// Says why, and ends the connection.
-    async fn leave(&mut self, output: &mut OwnedWriteHalf, why: &Refusal, end: impl Into<End>) -> Result<(), End> {
-        let mut bytes = self.output.split_off(self.written);
-        frame::append(&mut bytes, FrameKind::Refused, 0, 0, why);
-        let _ = timeout(STALL, output.write_all(&bytes)).await;
-        Err(end.into())
-    }
-
-    /// Everything is answered; if it is us who end, say so.
-    async fn farewell(&mut self, output: &mut OwnedWriteHalf, stopping: bool) -> Result<(), End> {
-        if stopping {
-            let mut bytes = Vec::new();
-            frame::append(&mut bytes, FrameKind::Refused, 0, 0, &Refusal::plain(Code::SHUTTING_DOWN));
-            let _ = timeout(STALL, output.write_all(&bytes)).await;
+    /// Runs the reads whose turn has come, then begins the requests that have arrived, as far as there is room, and
+    /// for so long only that other connections have their turn as well. Tells whether there is more to do at once.
+    fn take_turn(&mut self) -> Result<bool, frame::FrameError> {
+        let end = Instant::now() + TURN;
+        while self.output.len() < OUTPUT_BYTES_MAX
+            && let Some(waiting) = self.waiting.pop_front_if(|waiting| waiting.behind <= self.writes_answered)
+        {
+            self.run_read(waiting.read);
+            if Instant::now() >= end {
+                return Ok(true);
+            }
         }
-        Ok(())
-    }
-
-    /// Serves the frames that have arrived, as far as there is room for requests in flight.
-    fn take_frames(&mut self) -> Result<(), frame::FrameError> {
-        while self.in_flight < IN_FLIGHT_MAX && self.stalled.is_none() && !(self.closing && self.in_flight == 0) {
-            let Some(frame) = self.input.next_frame()? else { break };
-            let id = frame.id;
-            let handler = dispatch::handler(frame.operation);
-            let result = read_request(&frame, handler, &self.peer);
+        while self.may_begin() {
+            let Some(frame) = self.frames.next_frame()? else {
+                let is_inside = self.frames.is_inside_frame() && !self.input_ended;
+                self.unfinished_since = self.unfinished_since.filter(|_| is_inside).or(is_inside.then(Instant::now));
+                break;
+            };
+            if frame.id == 0 {
+                return Err(frame::FrameError::ReservedId);
+            }
+            self.unfinished_since = None;
             self.in_flight += 1;
-            match (handler, result) {
-                (Some(handler), Ok((envelope, job))) => {
-                    let now = self.shared.clock.now();
-                    let seed = if matches!(job, Job::Write(_)) { draw_seed() } else { [0; 32] };
-                    let daemon = Arc::clone(&self.shared.daemon);
-                    self.start(id, handler, Context { now, seed, peer: self.peer, envelope, daemon }, job);
+            let id = frame.id;
+            match read_request(&frame, &self.peer) {
+                Ok((handler, envelope, job)) => self.begin(id, handler, envelope, job),
+                Err(refusal) => {
+                    let operation = frame.operation;
+                    self.answer(id, operation, Err(refusal));
                 }
-                (_, Err(refusal)) => self.answer(id, 0, Err(refusal)),
-                (None, Ok(_)) => self.answer(id, 0, Err(Refusal::plain(Code::UNKNOWN_OPERATION))),
+            }
+            if Instant::now() >= end {
+                return Ok(true);
             }
         }
-        Ok(())
+        Ok(false)
     }
 
-    fn start(&mut self, id: u64, handler: &'static Handler, ctx: Context, job: Job) {
+    fn begin(&mut self, id: u64, handler: &'static Handler, envelope: Envelope, job: Job) {
+        let now = self.shared.clock.now();
+        let (peer, daemon) = (self.peer, Arc::clone(&self.shared.daemon));
         match job {
             Job::Write(job) => {
+                let ctx = Context { now, seed: draw_seed(), peer, envelope, daemon };
                 let answers = self.answers.clone();
                 let answer = move |outcome| {
                     // A session that is gone needs no answer.
-                    let _ = answers.send(Answer { id, handler, is_write: true, outcome });
+                    let _ = answers.send(Answered { id, handler, is_write: true, outcome });
                 };
-                let request = writer::Request { ctx, job, answer: Box::new(answer) };
-                self.writes_sent += 1;
-                match self.writer.try_send(request) {
-                    Ok(()) => {}
-                    Err(mpsc::error::TrySendError::Full(request)) => {
-                        self.stalled = Some(Stalled { until: Instant::now() + QUEUE_WAIT, id, handler, request });
-                    }
-                    Err(mpsc::error::TrySendError::Closed(_)) => self.refuse_write(id, handler, Code::SHUTTING_DOWN),
+                self.send_write(id, handler, writer::Request { ctx, job, answer: Box::new(answer) });
+            }
+            Job::Read(job) | Job::Scan(job) => {
+                let ctx = Context { now, seed: [0; 32], peer, envelope, daemon };
+                let is_scan = handler.row.kind == enroll_protocol::Kind::Scan;
+                let read = Read { id, handler, ctx, job, is_scan };
+                if self.writes_answered < self.writes_sent {
+                    self.waiting.push_back(WaitingRead { behind: self.writes_sent, read });
+                } else {
+                    self.run_read(read);
                 }
             }
-            Job::Read(job) if self.writes_answered < self.writes_sent => {
-                self.waiting.push_back(WaitingRead { behind: self.writes_sent, id, handler, ctx, job });
-            }
-            Job::Read(job) => {
-                let outcome = run_read(&*self.shared.store, &*job, &ctx, handler);
-                self.answer(id, handler.row.number, outcome);
-            }
-            Job::Scan(job) => {
-                let (store, answers) = (Arc::clone(&self.shared.store), self.answers.clone());
-                tokio::task::spawn_blocking(move || {
-                    let outcome = run_read(&*store, &*job, &ctx, handler);
-                    let _ = answers.send(Answer { id, handler, is_write: false, outcome });
-                });
-            }
         }
     }
 
-    /// The writer has had no place for too long: its queue is not getting shorter.
-    fn tell_busy(&mut self) {
-        if let Some(stalled) = self.stalled.take() {
-            self.refuse_write(stalled.id, stalled.handler, Code::BUSY);
+    fn send_write(&mut self, id: u64, handler: &'static Handler, request: writer::Request) {
+        self.writes_sent += 1;
+        match self.writer.try_send(request) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Full(request)) => {
+                self.stalled = Some(Stalled { until: Instant::now() + QUEUE_WAIT, id, handler, request });
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => self.refuse_write(id, handler),
         }
     }
 
-    fn refuse_write(&mut self, id: u64, handler: &'static Handler, code: Code) {
-        let refusal = Refusal::plain(code).with(json!({"retry_after_ms": 100}));
-        self.take_answer(Answer { id, handler, is_write: true, outcome: Err(refusal) });
+    fn run_read(&mut self, read: Read) {
+        let Read { id, handler, ctx, job, is_scan } = read;
+        if !is_scan {
+            let outcome = run_job(&*self.shared.store, &*job, &ctx, handler);
+            return self.answer(id, handler.row.number, outcome);
+        }
+        let (store, scans, answers) =
+            (Arc::clone(&self.shared.store), Arc::clone(&self.shared.scans), self.answers.clone());
+        tokio::spawn(async move {
+            let permit = scans.acquire_owned().await;
+            tokio::task::spawn_blocking(move || {
+                let outcome = run_job(&*store, &*job, &ctx, handler);
+                drop(permit);
+                let _ = answers.send(Answered { id, handler, is_write: false, outcome });
+            });
+        });
     }
 
-    fn take_answer(&mut self, answer: Answer) {
-        let Answer { id, handler, is_write, outcome } = answer;
+    /// The writer has had no place for too long. Were only this write refused, those behind it might be done before
+    /// it is sent again; so the connection ends as busy, and the client sends what was not answered anew, in its order.
+    fn give_up(&mut self) {
+        if self.stalled.take().is_some() {
+            self.writes_sent -= 1;
+            self.in_flight -= 1;
+            self.farewell = Some(Refusal::plain(Code::BUSY).with(json!({"retry_after_ms": 100})));
+        }
+    }
+
+    /// The writer is gone. This was the last write sent, so those that reads wait for stay the same.
+    fn refuse_write(&mut self, id: u64, handler: &'static Handler) {
+        self.writes_sent -= 1;
+        self.answer(id, handler.row.number, Err(Refusal::plain(Code::SHUTTING_DOWN)));
+    }
+
+    fn take_answer(&mut self, answer: Answered) {
+        let Answered { id, handler, is_write, outcome } = answer;
         let outcome = outcome.and_then(|reply| match handler.finish {
-            Some(finish) => finish(&reply, &self.shared.daemon.keys).map_err(|fault| told(&fault, handler)),
+            Some(finish) => finish(&reply, &self.shared.daemon.keys).map_err(|fault| fault.told(handler.row)),
             None => Ok(reply),
         });
+        self.writes_answered += u64::from(is_write);
         self.answer(id, handler.row.number, outcome);
-        if is_write {
-            self.writes_answered += 1;
-            while let Some(read) = self.waiting.pop_front_if(|read| read.behind <= self.writes_answered) {
-                let outcome = run_read(&*self.shared.store, &*read.job, &read.ctx, read.handler);
-                self.answer(read.id, read.handler.row.number, outcome);
-            }
-        }
     }
 
     fn answer(&mut self, id: u64, operation: u16, outcome: Outcome) {
@@ -365,53 +389,38 @@ impl Session {
             return Err(End::Refused("it takes nothing any more"));
         }
         self.written += bytes;
-        if self.written == self.output.len() {
-            self.output.clear();
-            self.output.shrink_to(READ_BYTES);
+        if self.written == self.output.len() || self.written >= READ_BYTES {
+            self.output.drain(..self.written);
             self.written = 0;
+        }
+        if self.output.is_empty() {
+            self.output.shrink_to(READ_BYTES);
         }
         Ok(())
     }
 }
 
-async fn read_some(input: &mut OwnedReadHalf, buffer: &mut Vec<u8>) -> std::io::Result<usize> {
-    buffer.reserve(READ_BYTES);
-    input.read_buf(buffer).await
-}
-
 /// Decodes a request and refuses what needs no state to be refused: its shape, its values, and what the peer's grant
 /// does not allow.
-fn read_request(
-    frame: &Frame<'_>,
-    handler: Option<&'static Handler>,
-    peer: &Peer,
-) -> Result<(enroll_protocol::Envelope, Job), Refusal> {
+fn read_request(frame: &Frame<'_>, peer: &Peer) -> Result<(&'static Handler, Envelope, Job), Refusal> {
     if frame.kind != FrameKind::Request {
         return Err(Refusal::new(Code::INVALID_ARGUMENT, "after the hello a client sends requests only"));
     }
-    let Some(handler) = handler else {
+    let handler = dispatch::handler(frame.operation).ok_or_else(|| {
         let why = format!("this daemon has no operation {}; it may be older than the client", frame.operation);
-        return Err(Refusal::new(Code::UNKNOWN_OPERATION, why));
-    };
+        Refusal::new(Code::UNKNOWN_OPERATION, why)
+    })?;
     let (envelope, body) = dispatch::envelope(frame.body)?;
     let job = (handler.job)(body)?;
     if let Job::Write(job) = &job {
         job.check()?;
     }
     rules::admit(handler.row, peer, envelope.actor.is_some())?;
-    Ok((envelope, job))
+    Ok((handler, envelope, job))
 }
 
-fn run_read(store: &dyn Store, job: &dyn ReadJob, ctx: &Context, handler: &Handler) -> Outcome {
+fn run_job(store: &dyn Store, job: &dyn ReadJob, ctx: &Context, handler: &Handler) -> Outcome {
     let ran = catch_unwind(AssertUnwindSafe(|| job.run(&*store.view()?, ctx)));
     let result = ran.unwrap_or_else(|_| Err(Fault::Panic("in a read".to_owned())));
-    result.map_err(|fault| told(&fault, handler))
-}
-
-/// What the caller is told; what went wrong inside is logged.
-fn told(fault: &Fault, handler: &Handler) -> Refusal {
-    if fault.is_internal() {
-        tracing::error!(operation = handler.row.name, %fault, "a request failed inside");
-    }
-    fault.refusal()
+    result.map_err(|fault| fault.told(handler.row))
 }

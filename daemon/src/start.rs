@@ -3,35 +3,38 @@
 
 use std::io::Write as _;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use nix::unistd::geteuid;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-use crate::config::{Config, ConfigError, EXAMPLE, LogFormat};
+use crate::config::{self, Config, ConfigError, EXAMPLE, LogFormat};
 use crate::context::{Clock, Daemon, Gauges, draw_seed};
 use crate::grants::Grants;
-use crate::identity::key_file::{self, KEY, KeyError};
+use crate::identity::key_file::{self, KeyError};
 use crate::identity::{IdentityError, Secrets};
 use crate::model::record::{ChangesHead, Kind};
+use crate::places::{self, Key, Places};
 use crate::rules::bootstrap::{self, RegistryError};
 use crate::rules::changes;
 use crate::server::{self, SocketError};
 use crate::session::Shared;
-use crate::store::open::{OpenError, StateLock, database_path, open_database};
+use crate::store::open::{DATABASE, OpenError, StateDir};
 use crate::store::overlay::Overlay;
 use crate::store::redb::{RedbOptions, RedbStore};
 use crate::store::{Store, StoreError};
 use crate::writer::{Answers, QUEUE_MAX, Request, Writer};
 
 /// How long connections have to take their last answers when the daemon stops.
-const DRAIN: Duration = Duration::from_secs(4);
+const DRAIN: Duration = Duration::from_secs(3);
+
+/// How long the writer has for what is queued after that.
+const LAST_COMMITS: Duration = Duration::from_secs(1);
 
 /// What the command line says.
 #[derive(Debug, Clone, Default)]
@@ -69,7 +72,7 @@ impl StartError {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Io(..) | Self::Socket(_) | Self::Identity(_) => 1,
-            Self::Open(OpenError::Io { .. } | OpenError::Unsafe { .. }) => 1,
+            Self::Open(OpenError::File(_)) => 1,
             Self::Config(_) => 2,
             Self::Open(OpenError::InUse(_)) => 3,
             Self::Key(_) | Self::Registry { source: RegistryError::OtherKey, .. } => 4,
@@ -90,6 +93,7 @@ impl Start {
     pub fn check_config(self) -> ExitCode {
         let checked = self.read_config().and_then(|(config, file)| {
             Grants::resolve(&config.grants)?;
+            log_filter(&config)?;
             Ok((Places::of(&self, &config), file))
         });
         match checked {
@@ -115,8 +119,8 @@ impl Start {
     }
 
     fn read_config(&self) -> Result<(Config, Option<PathBuf>), StartError> {
-        let file = self.config.clone().or_else(|| default_config().filter(|path| path.exists()));
-        let config = Config::read(file.as_deref(), std::env::vars())?;
+        let file = self.config.clone().or_else(|| places::default_config().filter(|path| path.exists()));
+        let config = Config::read(file.as_deref(), config::environment()?)?;
         Ok((config, file))
     }
 
@@ -141,72 +145,13 @@ impl Start {
     }
 }
 
-/// Where everything is.
-struct Places {
-    state_dir: PathBuf,
-    socket: PathBuf,
-    key: Key,
-}
-
-enum Key {
-    File(PathBuf),
-    Credential(PathBuf),
-}
-
-impl Places {
-    fn of(flags: &Start, config: &Config) -> Self {
-        let chosen = |flag: &Option<PathBuf>, config: &Path| {
-            flag.clone().or_else(|| (!config.as_os_str().is_empty()).then(|| config.to_owned()))
-        };
-        let state_dir = chosen(&flags.state_dir, &config.state_dir).unwrap_or_else(default_state_dir);
-        let socket = chosen(&flags.socket, &config.socket).unwrap_or_else(default_socket);
-        let credential = std::env::var_os("CREDENTIALS_DIRECTORY").map(|directory| Path::new(&directory).join(KEY));
-        let key = match (chosen(&None, &config.key_file), credential.filter(|path| path.exists())) {
-            (Some(file), _) => Key::File(file),
-            (None, Some(credential)) => Key::Credential(credential),
-            (None, None) => Key::File(state_dir.join(KEY)),
-        };
-        Self { state_dir, socket, key }
-    }
-}
-
-fn is_root() -> bool {
-    geteuid().is_root()
-}
-
-/// An absolute directory from the environment, as the XDG specification wants it, or one below the home directory.
-fn xdg(variable: &str, below_home: &str) -> PathBuf {
-    let set = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
-    set.unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(below_home))
-}
-
-fn default_config() -> Option<PathBuf> {
-    Some(if is_root() {
-        PathBuf::from("/etc/enrolld/enrolld.toml")
-    } else {
-        xdg("XDG_CONFIG_HOME", ".config").join("enrolld/enrolld.toml")
-    })
-}
-
-fn default_state_dir() -> PathBuf {
-    if is_root() { PathBuf::from("/var/lib/enrolld") } else { xdg("XDG_STATE_HOME", ".local/state").join("enrolld") }
-}
-
-fn default_socket() -> PathBuf {
-    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
-    match runtime {
-        _ if is_root() => PathBuf::from("/run/enrolld/enrolld.sock"),
-        Some(runtime) => runtime.join("enrolld/enrolld.sock"),
-        None => default_state_dir().join("run/enrolld.sock"),
-    }
-}
-
 /// A state directory that is locked, and what was found in it.
 struct Opened {
     store: Arc<RedbStore>,
     daemon: Arc<Daemon>,
+    clock: Clock,
     head: ChangesHead,
-    _lock: StateLock,
+    _state_dir: StateDir,
 }
 
 impl Opened {
@@ -214,17 +159,18 @@ impl Opened {
         let state_dir = &places.state_dir;
         let io = |err| StartError::Io(state_dir.display().to_string(), err);
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state_dir).map_err(io)?;
-        let lock = StateLock::take(state_dir)?;
-        let path = database_path(state_dir);
+        let locked = StateDir::lock(state_dir)?;
+        let path = locked.database_path();
         let secret = match &places.key {
-            Key::File(file) => key_file::read_or_make(file, &path, draw_seed())?,
+            Key::File(file) => key_file::read_or_make(file, locked.has_database().then(|| path.clone()), draw_seed())?,
             Key::Credential(file) => key_file::read_credential(file)?,
         };
         let secrets = Secrets::derive(&secret)?;
         let options =
             RedbOptions { cache_bytes: config.database.cache_mib << 20, fast_start: config.database.fast_start };
-        let store = open_database(&lock, state_dir, options)?;
         let registry = |source: RegistryError| StartError::Registry { path: path.clone(), source };
+        locked.peek(|view| bootstrap::verify(view, &secrets))?.transpose().map_err(registry)?;
+        let store = locked.open_database(options)?;
         let unreadable = |err: StoreError| registry(err.into());
 
         if !bootstrap::verify(&*store.view().map_err(unreadable)?, &secrets).map_err(registry)? {
@@ -234,13 +180,16 @@ impl Opened {
         let keys = bootstrap::key_ring(&*view, &secrets).map_err(registry)?;
         let head = changes::head(&*view).map_err(unreadable)?;
         drop(view);
-        let started = Clock::starting(head.as_ref().map(|head| head.at)).now();
+        let clock = Clock::starting(Some(head.at));
+        if clock.is_ahead() {
+            tracing::warn!(latest = %head.at, "the system's clock is behind the latest change; time stands still until then");
+        }
+        let started = clock.now();
         let gauges = Gauges::default();
         gauges.database_bytes.store(store.bytes(), Ordering::Relaxed);
         let settings = config.settings(state_dir);
         let daemon = Arc::new(Daemon { settings, secrets, keys, started, gauges });
-        let head = head.unwrap_or_else(|| ChangesHead { seq: 0, at: started, records: Default::default() });
-        Ok(Self { store: Arc::new(store), daemon, head, _lock: lock })
+        Ok(Self { store: Arc::new(store), daemon, clock, head, _state_dir: locked })
     }
 
     /// Starts the writer's thread. Its answers and its end, whatever it was, are told on the second half.
@@ -248,7 +197,7 @@ impl Opened {
         let (sender, queue) = mpsc::channel(QUEUE_MAX);
         let (answers, answered) = mpsc::unbounded_channel();
         let (end, ended) = oneshot::channel();
-        let writer = Writer::new(self.store.clone(), Arc::clone(&self.daemon)).map_err(StartError::Storage)?;
+        let writer = Writer::new(self.store.clone(), Arc::clone(&self.daemon), self.head.clone());
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || {
@@ -313,11 +262,12 @@ async fn serve(
     let shared = Arc::new(Shared {
         daemon: Arc::clone(&opened.daemon),
         store: opened.store.clone(),
-        clock: Clock::starting(Some(opened.head.at)),
+        clock: opened.clock.clone(),
         idle: Duration::from_secs(config.server.idle_seconds),
+        scans: Arc::new(Semaphore::new(1)),
     });
     let (stop, stopping) = watch::channel(false);
-    let server = tokio::spawn(server::serve(listener, grants, shared, writer, stopping));
+    let mut server = tokio::spawn(server::serve(listener, grants, shared, writer, stopping));
 
     let WriterEnd { thread, mut answered, mut ended } = end;
     tokio::spawn(async move {
@@ -332,15 +282,17 @@ async fn serve(
         end = &mut ended => result = Some(end),
     }
     let _ = stop.send(true);
-    if tokio::time::timeout(DRAIN, server).await.is_err() {
-        tracing::warn!("some connections did not take their last answers");
+    if tokio::time::timeout(DRAIN, &mut server).await.is_err() {
+        tracing::warn!("some connections did not take their last answers and are cut off");
+        server.abort();
+        let _ = server.await;
     }
+    // No connection is left to send anything, so the writer finishes what is queued and ends.
     let result = match result {
         Some(result) => result,
-        // Connections that were cut off may still hold the queue open; what they sent is committed all the same.
-        None => match tokio::time::timeout(Duration::from_millis(500), &mut ended).await {
+        None => match tokio::time::timeout(LAST_COMMITS, &mut ended).await {
             Ok(result) => result,
-            Err(_) => return Ok(()),
+            Err(_) => return Err(StartError::Storage(StoreError("the last commits took too long".to_owned()))),
         },
     };
     match result {
@@ -353,10 +305,13 @@ async fn serve(
     }
 }
 
+fn log_filter(config: &Config) -> Result<tracing_subscriber::EnvFilter, ConfigError> {
+    let filter = tracing_subscriber::EnvFilter::try_new(&config.log);
+    filter.map_err(|err| ConfigError(format!("log: \"{}\": {err}", config.log)))
+}
+
 fn start_log(config: &Config) -> Result<(), StartError> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&config.log)
-        .map_err(|err| ConfigError(format!("log: \"{}\": {err}", config.log)))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(log_filter(config)?).with_writer(std::io::stderr);
     let started = match config.log_format {
         LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
         LogFormat::Json => builder.json().try_init(),
@@ -368,37 +323,16 @@ fn start_log(config: &Config) -> Result<(), StartError> {
 fn announce(places: &Places, opened: &Opened) {
     let count = |kind| opened.head.records.get(&kind).copied().unwrap_or(0);
     let counts: Vec<String> = Kind::ALL.iter().map(|(kind, name)| format!("{name} {}", count(*kind))).collect();
-    let control = control_command(places);
+    let control = places::control_command(places);
     let first = if count(Kind::Person) == 0 { "person create BOSS --role superuser" } else { "person list" };
     print(&format!(
         "enrolld {}\n  listens on  {}\n  database    {} (records: {})\n  try         {control} {first}\n              \
          {control} server status\n",
         env!("CARGO_PKG_VERSION"),
         places.socket.display(),
-        database_path(&places.state_dir).display(),
+        places.state_dir.join(DATABASE).display(),
         counts.join(", "),
     ));
-}
-
-/// How to call `enrollctl` from here so that it works as printed: beside this binary, through cargo, or by its name.
-fn control_command(places: &Places) -> String {
-    let beside = std::env::current_exe().ok().map(|path| path.with_file_name("enrollctl")).filter(|path| path.exists());
-    let mut command = match beside {
-        Some(path) => quoted(&path),
-        None if std::env::var_os("CARGO").is_some() => "cargo run -q --release --bin enrollctl --".to_owned(),
-        None => "enrollctl".to_owned(),
-    };
-    if places.socket != default_socket() {
-        command.push_str(&format!(" --socket {}", quoted(&places.socket)));
-    }
-    command
-}
-
-/// A path as a shell reads it.
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
-    if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 fn fail(err: &StartError) -> ExitCode {

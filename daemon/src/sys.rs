@@ -6,8 +6,8 @@ use std::os::fd::{AsRawFd as _, BorrowedFd};
 
 use nix::libc;
 
-/// More groups than any user has here; a peer with more is judged by the first ones.
-const GROUPS_MAX: usize = 1024;
+/// As many groups as the kernel lets a process have.
+const GROUPS_MAX: usize = 65_536;
 
 /// The supplementary groups of the process at the other end of a Unix socket, as they were when it connected.
 pub fn peer_groups(socket: BorrowedFd<'_>) -> io::Result<Vec<u32>> {

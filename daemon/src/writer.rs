@@ -59,10 +59,8 @@ pub struct Writer {
 
 impl Writer {
     /// A writer that goes on where the store ends.
-    pub fn new(store: Arc<dyn Store>, daemon: Arc<Daemon>) -> Result<Self, StoreError> {
-        let head = changes::head(&*store.view()?)?;
-        let head = head.unwrap_or_else(|| ChangesHead { seq: 0, at: daemon.started, records: Default::default() });
-        Ok(Self { store, daemon, head })
+    pub fn new(store: Arc<dyn Store>, daemon: Arc<Daemon>, head: ChangesHead) -> Self {
+        Self { store, daemon, head }
     }
 
     /// Serves the queue until it is closed and empty, or until a commit fails. The answers of a batch leave together,
@@ -78,7 +76,13 @@ impl Writer {
             let (answered, result) = self.serve(batch.drain(..));
             // Where nobody gives out answers any more, nobody waits for one.
             let _ = answers.send(answered);
-            result?;
+            if let Err(err) = result {
+                queue.close();
+                let rest = std::iter::from_fn(|| queue.try_recv().ok());
+                let refusal = Refusal::plain(Code::SHUTTING_DOWN);
+                let _ = answers.send(rest.map(|request| (request.answer, Err(refusal.clone()))).collect());
+                return Err(err);
+            }
             self.daemon.gauges.database_bytes.store(self.store.bytes(), Ordering::Relaxed);
         }
         Ok(())
@@ -92,7 +96,9 @@ impl Writer {
         };
         let mut batch = Overlay::new(&*view);
         let mut answers = Answers::new();
-        for request in requests {
+        for mut request in requests {
+            // It may have waited behind later ones: the feed's times, like its numbers, only go up.
+            request.ctx.now = request.ctx.now.max(self.head.at);
             let outcome = self.run_one(&mut batch, &request);
             answers.push((request.answer, outcome));
         }
@@ -114,23 +120,23 @@ impl Writer {
                 None => None,
                 Some(Ok((_, Some(first)))) => return first,
                 Some(Ok((keeping, None))) => Some(keeping),
-                Some(Err(fault)) => return Err(self.told(ctx, &*request.job, &fault)),
+                Some(Err(fault)) => return Err(fault.told(request.job.row())),
             };
         let result = self.run_rule(batch, request);
         let (writes, told, outcome) = match result {
             Ok((_, _, reply)) if ctx.envelope.dry_run => return Ok(reply),
             Ok((writes, told, reply)) => (writes, told, Ok(reply)),
             Err(fault) => {
-                let refusal = self.told(ctx, &*request.job, &fault);
+                let refusal = fault.told(request.job.row());
                 match self.remember(batch, request, &fault) {
                     Ok((writes, told)) => (writes, told, Err(refusal)),
-                    Err(err) => return Err(self.told(ctx, &*request.job, &err.into())),
+                    Err(err) => return Err(Fault::from(err).told(request.job.row())),
                 }
             }
         };
         match self.accept(batch, writes, told, kept, &outcome) {
             Ok(()) => outcome,
-            Err(fault) => Err(self.told(ctx, &*request.job, &fault)),
+            Err(fault) => Err(fault.told(request.job.row())),
         }
     }
 
@@ -181,14 +187,6 @@ impl Writer {
             record::put(batch, place, &kept);
         }
         Ok(())
-    }
-
-    /// What the caller is told; what went wrong inside is logged.
-    fn told(&self, ctx: &Context, job: &dyn WriteJob, fault: &Fault) -> Refusal {
-        if fault.is_internal() {
-            tracing::error!(operation = job.row().name, uid = ctx.peer.uid, %fault, "a write failed inside");
-        }
-        fault.refusal()
     }
 }
 

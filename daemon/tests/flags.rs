@@ -1,5 +1,7 @@
-//! The daemon's flags that end at once, through the real binary. This file is also why cargo builds that binary for
-//! the workspace's tests, so it stays the only one here.
+//! The daemon's flags that end at once, through the real binary: what is wrong with a configuration is named, and
+//! nothing is made.
+//!
+//! This file is also why cargo builds that binary for the workspace's tests, so it stays the only one here.
 
 use std::path::Path;
 use std::process::{Command, Output};

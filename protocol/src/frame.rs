@@ -43,7 +43,7 @@ pub struct Frame<'a> {
     pub kind: FrameKind,
     /// The operation's number, 0 outside requests and replies.
     pub operation: u16,
-    /// Chosen by the client, repeated in the answer.
+    /// Chosen by the client, repeated in the answer; 0 stands for the connection itself.
     pub id: u64,
     /// The encoded body.
     pub body: &'a [u8],
@@ -63,6 +63,9 @@ pub enum FrameError {
     /// The claimed length does not even hold a header.
     #[error("a frame of {0} bytes is too short for its header")]
     TooShort(usize),
+    /// A request with the id that stands for the connection itself.
+    #[error("a request's id must not be 0")]
+    ReservedId,
     /// The first byte of the header is none of the kinds.
     #[error("there is no frame kind {0}")]
     UnknownKind(u8),

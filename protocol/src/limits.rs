@@ -11,7 +11,7 @@ pub const DECODE_BYTES_MAX: usize = 16 * FRAME_BYTES_MAX;
 pub const PAGE_BYTES_MAX: usize = FRAME_BYTES_MAX / 2;
 
 /// A page stops after this many records were looked at, so that a filter that matches nothing stays cheap.
-pub const PAGE_SCAN_MAX: usize = 10_000;
+pub const PAGE_SCAN_MAX: usize = 1_000;
 
 /// Items of a page where the request names no limit.
 pub const PAGE_ITEMS_DEFAULT: u16 = 100;

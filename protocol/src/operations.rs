@@ -61,8 +61,6 @@ pub enum Access {
     Operate,
     /// A decision: `operate` with an actor, or `admin`.
     Decide,
-    /// `admin` without an actor, or an actor with the permission `/`.
-    Admin,
 }
 
 /// A request type, and with it everything the contract says about its operation.

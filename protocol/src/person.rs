@@ -4,7 +4,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::value::{Callsign, Cursor, Invalid, Json, PageLimit, Pk, Reference, RoleName, Time, or_default};
+use crate::limits::ROLES_MAX;
+use crate::value::{Callsign, Cursor, Invalid, Json, PageLimit, Pk, Reference, RoleName, Time, at_most, or_default};
 
 /// A person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,7 +79,7 @@ pub struct Create {
     pub extra: Json,
     /// A role to give at once; may be repeated
     #[cfg_attr(feature = "cli", arg(long = "role", value_name = "ROLE"))]
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "at_most::<ROLES_MAX, _, _>")]
     pub roles: Vec<RoleName>,
     /// The certificate to make with the person: none, generate, or the text of a signing request in PEM
     #[cfg_attr(feature = "cli", arg(long, value_name = "WHICH", default_value = "none", hide_default_value = true))]

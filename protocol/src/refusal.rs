@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::value::{Invalid, Json};
 
@@ -43,8 +43,7 @@ refusals! {
 }
 
 /// The stable number of a refusal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Code(pub u16);
 
 impl Code {
@@ -81,6 +80,18 @@ impl fmt::Display for Code {
 impl Serialize for Code {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() { serializer.collect_str(self) } else { self.0.serialize(serializer) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Code {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            return u16::deserialize(deserializer).map(Self);
+        }
+        let name = String::deserialize(deserializer)?;
+        let known = Self::TABLE.iter().find(|(_, known, _)| *known == name).map(|(code, ..)| *code);
+        let numbered = || name.strip_prefix("code_").and_then(|number| number.parse().ok()).map(Self);
+        known.or_else(numbered).ok_or_else(|| de::Error::custom(format!("there is no refusal {name:?}")))
     }
 }
 
@@ -135,6 +146,11 @@ mod tests {
 
     #[test]
     fn an_unknown_code_is_kept_and_printed() {
+        for code in [Code(9999), Code::NOT_FOUND] {
+            let json = serde_json::to_string(&code).expect("JSON");
+            assert_eq!(json, format!("\"{code}\""));
+            assert_eq!(serde_json::from_str::<Code>(&json).expect("a code"), code);
+        }
         assert_eq!(Code(9999).to_string(), "code_9999");
     }
 }

@@ -68,6 +68,20 @@ pub fn run_into(command: &mut Command, stdin: &str, stdout: Stdio) -> Output {
     Output { stdout, stderr, code: child.wait().expect("ended").code() }
 }
 
+/// Runs a daemon that is expected not to start. One that does is stopped after its first line.
+pub fn run_refused(enrolld: &mut Command) -> Output {
+    let mut child = enrolld.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
+    let stderr = rest_of(child.stderr.take().expect("a pipe"));
+    let lines = lines_of(child.stdout.take().expect("a pipe"));
+    let mut process = Process { child, lines };
+    let stdout = process.lines.recv_timeout(PATIENCE).unwrap_or_default();
+    if !stdout.is_empty() {
+        process.kill9();
+    }
+    let code = process.ended(PATIENCE);
+    Output { stdout, stderr: stderr.recv().expect("its rest"), code }
+}
+
 /// A program that cargo built beside the tests.
 pub fn binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the test's own path");
@@ -76,17 +90,9 @@ pub fn binary(name: &str) -> PathBuf {
     path
 }
 
-/// Whether a text is the expected one; `..` in that stands for anything.
-pub fn matches(text: &str, expected: &str) -> bool {
-    let mut rest = text;
-    for (at, part) in expected.split("..").enumerate() {
-        match rest.find(part) {
-            Some(0) => rest = &rest[part.len()..],
-            Some(found) if at > 0 => rest = &rest[found + part.len()..],
-            _ => return false,
-        }
-    }
-    rest.is_empty() || expected.ends_with("..")
+/// Says that a test was skipped, and why, past the harness that keeps the output of tests to itself.
+pub fn skipped(test: &str, needs: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {needs}");
 }
 
 /// A directory for one daemon: its state, its socket, its configuration and its log.

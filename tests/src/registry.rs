@@ -75,7 +75,8 @@ impl Registry {
         let keys = bootstrap::key_ring(&*store.view().expect("a view"), &secrets).expect("keys");
         let settings = config.settings(Path::new("/nowhere"));
         let daemon = Arc::new(Daemon { settings, secrets, keys, started: now, gauges: Gauges::default() });
-        let writer = Writer::new(Arc::clone(&store), Arc::clone(&daemon)).expect("a writer");
+        let head = rules::changes::head(&*store.view().expect("a view")).expect("a head");
+        let writer = Writer::new(Arc::clone(&store), Arc::clone(&daemon), head);
         Self { now, peer: Peer { uid: 1000, pid: 1, grant: Grant::Admin }, store, daemon, writer, calls: 0 }
     }
 

@@ -24,7 +24,10 @@ use crate::options::Options;
 use crate::output::Output;
 
 fn main() -> ExitCode {
-    let matches = tree::command().get_matches();
+    let matches = match tree::command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(err) => secret::without(err).exit(),
+    };
     let options = Options::of(&matches);
     let output = Output::new(options.json);
     let outcome = tokio::runtime::Builder::new_current_thread()

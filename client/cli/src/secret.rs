@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, Read};
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use enroll_client::protocol::OperationRow;
 use enroll_client::protocol::limits::JWT_BYTES_MAX;
 use serde_json::Value;
@@ -40,6 +41,22 @@ pub(crate) fn fill(
         filled.push(format!("{}:{value}", Value::String(name)));
     }
     RawValue::from_string(format!("{{{}}}", filled.join(","))).map_err(broken)
+}
+
+/// An error of the command line that does not repeat a secret standing there.
+pub(crate) fn without(err: clap::Error) -> clap::Error {
+    let argument = match err.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(argument)) => argument.trim_matches(|c| "<>[].".contains(c)).to_lowercase(),
+        _ => return err,
+    };
+    if err.kind() != ErrorKind::ValueValidation || !SECRETS.contains(&argument.as_str()) {
+        return err;
+    }
+    let message = format!(
+        "a {argument} on the command line would show in the process list, and this one can not be one; \
+         give it on standard input\n"
+    );
+    clap::Error::raw(ErrorKind::ValueValidation, message)
 }
 
 fn shows(row: &OperationRow, name: &str) -> Failure {

@@ -3,16 +3,17 @@
 //! It is made at the very first start and never again: over an existing database a fresh key would make every spent
 //! token fresh, so there a missing key is a refusal to start.
 
-use std::fs::OpenOptions;
+use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use nix::fcntl::OFlag;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::secrets::SecretKey;
-use crate::store::open::{OpenError, private, sync_directory};
+use crate::directory::{Directory, FileError};
 
 /// The name of the key's file in the state directory, and of the systemd credential.
 pub const KEY: &str = "enrolld.key";
@@ -36,27 +37,28 @@ pub enum KeyError {
     Unreadable(PathBuf),
     /// The file can not be used.
     #[error(transparent)]
-    File(#[from] OpenError),
+    File(#[from] FileError),
 }
 
-/// Reads the key; makes it where neither it nor a database is there yet.
-pub fn read_or_make(path: &Path, database: &Path, random: [u8; 32]) -> Result<SecretKey, KeyError> {
-    if path.symlink_metadata().is_ok() {
-        return read(path, private(OpenOptions::new().read(true), path)?);
+/// Reads the key; makes it of these random bytes where neither it nor a database is there yet.
+pub fn read_or_make(path: &Path, database: Option<PathBuf>, random: [u8; 32]) -> Result<SecretKey, KeyError> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| KeyError::Unreadable(path.to_owned()))?;
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory = Directory::open(parent)?;
+    match database {
+        _ if directory.has(name) => read(path, directory.open_private(name, OFlag::O_RDONLY)?),
+        Some(database) => Err(KeyError::Missing { key: path.to_owned(), database }),
+        None => make(path, name, &directory, SecretKey::new(random)),
     }
-    if database.symlink_metadata().is_ok() {
-        return Err(KeyError::Missing { key: path.to_owned(), database: database.to_owned() });
-    }
-    make(path, SecretKey::new(random))
 }
 
 /// Reads the key that systemd passed as a credential; systemd guards that file.
 pub fn read_credential(path: &Path) -> Result<SecretKey, KeyError> {
-    let file = std::fs::File::open(path).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
-    read(path, file)
+    read(path, File::open(path).map_err(|source| FileError::Io { path: path.to_owned(), source })?)
 }
 
-fn read(path: &Path, file: std::fs::File) -> Result<SecretKey, KeyError> {
+fn read(path: &Path, file: File) -> Result<SecretKey, KeyError> {
     let mut text = Zeroizing::new(String::new());
     let unreadable = || KeyError::Unreadable(path.to_owned());
     file.take(1024).read_to_string(&mut text).map_err(|_| unreadable())?;
@@ -64,16 +66,15 @@ fn read(path: &Path, file: std::fs::File) -> Result<SecretKey, KeyError> {
     bytes.as_slice().try_into().map(SecretKey::new).map_err(|_| unreadable())
 }
 
-fn make(path: &Path, key: SecretKey) -> Result<SecretKey, KeyError> {
-    let failed = |source| OpenError::Io { path: path.to_owned(), source };
-    // A crash must leave the whole key or none: the name appears when the bytes are safe.
-    let new = path.with_extension("key.new");
-    let mut file = private(OpenOptions::new().write(true).create(true).truncate(true), &new)?;
+/// A crash must leave the whole key or none, so the name appears when the bytes are safe.
+fn make(path: &Path, name: &str, directory: &Directory, key: SecretKey) -> Result<SecretKey, KeyError> {
+    let new = format!("{name}.new");
+    let mut file = directory.create_private(&new)?;
     let mut line = STANDARD.encode(key.as_slice());
     line.push('\n');
     let written = file.write_all(line.as_bytes()).and_then(|()| file.sync_all());
     line.zeroize();
-    written.and_then(|()| std::fs::rename(&new, path)).map_err(failed)?;
-    sync_directory(path.parent().unwrap_or(Path::new("/")))?;
+    written.map_err(|source| FileError::Io { path: path.to_owned(), source })?;
+    directory.publish(&new, name)?;
     Ok(key)
 }

@@ -33,6 +33,7 @@ pub struct Person {
     /// As it was typed.
     pub callsign: Callsign,
     /// Whatever the caller attached.
+    #[serde(with = "stored_json")]
     pub extra: Json,
     /// Who decides on this person's registrations.
     pub supervisor: Option<Pk>,
@@ -81,6 +82,7 @@ pub struct Token {
     /// When it was used.
     pub created: Time,
     /// What was attached.
+    #[serde(with = "stored_json::optional")]
     pub audit: Option<Json>,
     /// When its issuer lets it expire.
     pub expires: Option<Time>,
@@ -94,8 +96,10 @@ pub struct Code {
     /// When it was made.
     pub created: Time,
     /// The claims it carries.
+    #[serde(with = "stored_json")]
     pub claims: Json,
     /// What was attached.
+    #[serde(with = "stored_json::optional")]
     pub audit: Option<Json>,
     /// When it was exchanged.
     pub used_on: Option<Time>,
@@ -116,7 +120,8 @@ pub struct SigningKey {
     pub created: Time,
 }
 
-/// The first answer to a write, kept for whoever sends the write again.
+/// The first answer to a write, kept for whoever sends the write again. Past its time it counts as gone, and is gone
+/// when the key is used anew; nothing removes it before, until there is a sweep.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
     /// A keyed hash of what was asked.
@@ -127,7 +132,8 @@ pub struct Kept {
     pub sealed: Vec<u8>,
 }
 
-/// Wrong codes of one source in the window that began with the first of them.
+/// Wrong codes of one source in the window that began with the first of them. A window that has ended counts as none;
+/// it is removed when there is a sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Guesses {
     /// When the window began.
@@ -155,7 +161,7 @@ impl Kind {
 }
 
 /// The head of the change feed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangesHead {
     /// The last number given.
     pub seq: u64,
@@ -205,4 +211,34 @@ pub fn get<R: Record>(txn: &dyn ReadTxn, key: &[u8]) -> Result<Option<R>, StoreE
 /// Writes the record of a key.
 pub fn put<R: Record>(txn: &mut dyn Txn, key: Vec<u8>, record: &R) {
     txn.put(key, encode(record));
+}
+
+/// JSON objects were checked when they came in; reading them back does not parse them again.
+mod stored_json {
+    use enroll_protocol::Json;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(json: &Json, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(json.as_str())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Json, D::Error> {
+        String::deserialize(deserializer).map(Json::from_stored)
+    }
+
+    pub(super) mod optional {
+        use super::{Deserializer, Json, Serializer};
+        use serde::{Deserialize as _, Serialize as _};
+
+        pub(in super::super) fn serialize<S: Serializer>(
+            json: &Option<Json>,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            json.as_ref().map(Json::as_str).serialize(serializer)
+        }
+
+        pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Json>, D::Error> {
+            Ok(Option::<String>::deserialize(d)?.map(Json::from_stored))
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Who may do what: the peer's grant and the actor's permissions. Both must allow it.
 //!
-//! The grant is a matter of the operation's line in the table and is checked first of all; the permission is checked
-//! behind the references, because whether something is one's own depends on what it is.
+//! The grant is a matter of the operation's line in the table and is checked as soon as the request can be read; the
+//! permission is checked behind the references, because whether something is one's own depends on what it is.
 
 use enroll_protocol::{Access, Code, OperationRow, Pk, Reference, Refusal, RoleName};
 
@@ -29,8 +29,8 @@ pub fn admit(row: &OperationRow, peer: &Peer, names_actor: bool) -> Result<(), R
     let needed = match row.access {
         Access::Read => Grant::Read,
         Access::Operate => Grant::Operate,
-        Access::Decide | Access::Admin if names_actor => Grant::Operate,
-        Access::Decide | Access::Admin => Grant::Admin,
+        Access::Decide if names_actor => Grant::Operate,
+        Access::Decide => Grant::Admin,
     };
     if peer.grant >= needed {
         return Ok(());
@@ -81,6 +81,11 @@ impl Call<'_> {
         }
         let carried = record::get::<record::Role>(txn, &key::role(role))?.unwrap_or_default().permissions;
         carried.iter().try_for_each(|path| self.permit_path(txn, path))
+    }
+
+    /// Whether there is an actor who has this permission.
+    pub fn actor_has(&self, txn: &dyn ReadTxn, path: &str) -> Result<bool, Fault> {
+        self.actor.as_ref().map_or(Ok(false), |actor| has_permission(txn, actor.pk, path))
     }
 
     /// Whether this person is the actor.

@@ -7,7 +7,7 @@ use crate::identity::jwt::NewKey;
 use crate::identity::{IdentityError, KeyRing, Secrets};
 use crate::model::key::{self, Family};
 use crate::model::record::{self, Registry, Role, SigningKey};
-use crate::store::{ReadTxn, StoreError, Txn, walk};
+use crate::store::{ReadTxn, STRETCH, StoreError, Txn, walk};
 
 /// The version of all keys and records together.
 pub const SCHEMA: u32 = 1;
@@ -77,7 +77,7 @@ pub fn create(txn: &mut dyn Txn, secrets: &Secrets, now: Time, seed: [u8; 32]) -
 pub fn key_ring(txn: &dyn ReadTxn, secrets: &Secrets) -> Result<KeyRing, RegistryError> {
     let mut ring = KeyRing::default();
     let (from, to) = Family::SigningKeys.bounds();
-    walk(txn, &from, &to, |place, value| {
+    walk(txn, (&from, &to), STRETCH, |place, value| {
         let stored = record::decode::<SigningKey>(value)?;
         let private = secrets.open(place, &stored.sealed)?;
         if let Some(pk) = key::pk_at_end(place) {

@@ -24,9 +24,9 @@ impl ReadOp for List {
     }
 }
 
-/// The head of the feed.
-pub fn head(txn: &dyn ReadTxn) -> Result<Option<ChangesHead>, StoreError> {
-    record::get(txn, &key::changes_head())
+/// The head of the feed, at its beginning where nothing has happened yet.
+pub fn head(txn: &dyn ReadTxn) -> Result<ChangesHead, StoreError> {
+    Ok(record::get(txn, &key::changes_head())?.unwrap_or_default())
 }
 
 /// Gives what was told its numbers and counts what was made. The caller writes the head, once per batch.

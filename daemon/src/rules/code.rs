@@ -4,10 +4,11 @@
 //! has expired does not.
 
 use enroll_protocol::code::{Create, Created, Delete, Exchanged, Get, Login, Use};
+use enroll_protocol::limits::JSON_BYTES_MAX;
 use enroll_protocol::{Code, Json, LoginCode, Reference, Refusal};
 use rand::Rng as _;
 use rand::rngs::ChaCha20Rng;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Call, WriteOp, attempts, person};
 use crate::context::Purpose;
@@ -19,6 +20,9 @@ use crate::store::{ReadTxn, Txn};
 
 const LOGIN_CODE_CHARACTERS: usize = 12;
 
+/// The JWT adds its own claims to the caller's, and all together must be an object within the bounds.
+const CLAIMS_BYTES_MAX: usize = JSON_BYTES_MAX - (4 << 10);
+
 /// How often a code is drawn before giving up: with 12 characters a second draw is already a miracle.
 const DRAWS_MAX: usize = 100;
 
@@ -26,11 +30,14 @@ impl WriteOp for Create {
     const REDACT: Option<fn(&mut Created)> = Some(|reply| reply.code = None);
 
     fn check(&self) -> Result<(), Refusal> {
-        let claims = self.claims.to_map();
+        let refuse = |why: String| Err(Refusal::new(Code::INVALID_ARGUMENT, why));
+        if self.claims.as_str().len() > CLAIMS_BYTES_MAX {
+            return refuse(format!("claims: at most {CLAIMS_BYTES_MAX} bytes, so that the JWT's own fit as well"));
+        }
+        let claims = self.claims.members()?;
         match OWN_CLAIMS.iter().find(|name| claims.contains_key(**name)) {
             Some(name) => {
-                let why = format!("claims: must not contain {name}; the JWT gets its own {}", OWN_CLAIMS.join(", "));
-                Err(Refusal::new(Code::INVALID_ARGUMENT, why))
+                refuse(format!("claims: must not contain {name}; the JWT gets its own {}", OWN_CLAIMS.join(", ")))
             }
             None => Ok(()),
         }
@@ -82,8 +89,8 @@ impl WriteOp for Use {
         let attempt = |refusal| Fault::Attempt { refusal, subject: Some(pk), guess: false };
         let subject = expect_subject_live(txn.as_read(), &code.claims);
         let is_own = matches!(&subject, Ok(Some(pk)) if call.is_actor(*pk));
-        subject.map_err(|fault| attempt(fault.refusal()))?;
-        call.permit(txn.as_read(), is_own)?;
+        subject.map_err(|fault| fault.into_attempt(Some(pk)))?;
+        call.permit(txn.as_read(), is_own).map_err(|fault| fault.into_attempt(Some(pk)))?;
         if let Some(used_on) = code.used_on {
             let why = format!("this code was used before, at {used_on}");
             return Err(attempt(Refusal::new(Code::TOKEN_REUSE, why).with(json!({"used_on": used_on}))));
@@ -109,7 +116,7 @@ impl WriteOp for Get {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Login, Fault> {
         attempts::expect_under_limit(txn.as_read(), call.ctx)?;
         let (_, code) = expect(txn.as_read(), call, &self.code)?;
-        call.permit(txn.as_read(), false)?;
+        call.permit(txn.as_read(), false).map_err(|fault| fault.into_attempt(Some(code.pk)))?;
         Ok(Login {
             created: code.created,
             claims: code.claims,
@@ -143,7 +150,7 @@ fn expect(txn: &dyn ReadTxn, call: &Call<'_>, typed: &LoginCode) -> Result<(Vec<
 
 /// The person whom the claim `sub` names, who must not be deleted. A `sub` may also name nobody here.
 fn expect_subject_live(txn: &dyn ReadTxn, claims: &Json) -> Result<Option<enroll_protocol::Pk>, Fault> {
-    let Some(Value::String(sub)) = claims.member("sub") else { return Ok(None) };
+    let Some(sub) = claims.member::<String>("sub")? else { return Ok(None) };
     let Ok(named) = Reference::new(sub) else { return Ok(None) };
     let Some((pk, found)) = person::find(txn, &named)? else { return Ok(None) };
     person::expect_live(&named, &found)?;

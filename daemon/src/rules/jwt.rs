@@ -2,7 +2,6 @@
 
 use enroll_protocol::jwt::{Keys, Verify};
 use enroll_protocol::{Code, Json, Reference, Refusal};
-use serde_json::Value;
 
 use super::{Call, ReadOp, person};
 use crate::fault::Fault;
@@ -13,7 +12,7 @@ impl ReadOp for Verify {
         let daemon = &call.ctx.daemon;
         let invalid = |why: &str| Refusal::new(Code::JWT_INVALID, format!("the JWT is not valid here: {why}"));
         let claims = daemon.keys.verify(&daemon.settings.issuing, &self.jwt, call.ctx.now).map_err(invalid)?;
-        if let Some(Value::String(sub)) = claims.member("sub")
+        if let Some(sub) = claims.member::<String>("sub")?
             && let Ok(named) = Reference::new(sub)
             && let Some((_, found)) = person::find(txn, &named)?
             && found.deleted.is_some()

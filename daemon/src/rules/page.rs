@@ -13,9 +13,13 @@ use super::Call;
 use crate::fault::Fault;
 use crate::store::{ReadTxn, StoreError, successor, walk};
 
+/// Entries read at a time.
+const STRETCH: usize = 16;
+
 /// Where a page begins and how many items it holds at most.
 pub(super) struct Bounds {
-    /// Says which list a cursor belongs to: the operation and what it filters by.
+    /// Says which list a cursor belongs to: the operation and what it filters by. It may come out otherwise in another
+    /// build; cursors do not outlive an upgrade.
     list: u64,
     /// The last key of the page before.
     after: Option<Vec<u8>>,
@@ -60,7 +64,9 @@ pub(super) fn page<T: Serialize>(
     let (mut items, mut bytes, mut looked_at) = (Vec::new(), 0, 0);
     let mut last: Option<Vec<u8>> = None;
     let mut next = None;
-    walk(txn, &from, &to, |key, value| {
+    // One entry more than the page holds tells whether there is another page. Few at a time: records may be large.
+    let stretch = (bounds.limit.items() + 1).min(STRETCH);
+    walk(txn, (&from, &to), stretch, |key, value| {
         if items.len() == bounds.limit.items() || bytes >= PAGE_BYTES_MAX || looked_at == PAGE_SCAN_MAX {
             next = last.take().map(|last| cursor(bounds.list, last)).transpose()?;
             return Ok::<_, Fault>(ControlFlow::Break(()));

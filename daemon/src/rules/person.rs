@@ -1,6 +1,5 @@
 //! People.
 
-use enroll_protocol::limits::ROLES_MAX;
 use enroll_protocol::person::{CertificateWanted, Create, Get, List, Person};
 use enroll_protocol::{Callsign, Code, Page, Pk, Reference, Refusal};
 
@@ -18,10 +17,6 @@ impl WriteOp for Create {
         if self.certificate != CertificateWanted::None {
             let why = "this version makes no certificates; create the person with certificate \"none\"";
             return Err(Refusal::new(Code::FORBIDDEN_OPERATION, why));
-        }
-        if self.roles.len() > ROLES_MAX {
-            let why = format!("roles: at most {ROLES_MAX} at once; assign the others afterwards");
-            return Err(Refusal::new(Code::INVALID_ARGUMENT, why));
         }
         Ok(())
     }
@@ -82,12 +77,14 @@ impl ReadOp for List {
                 key::pk_at_end(key)
             };
             let Some(pk) = pk else { return Ok(None) };
+            if let Some(role) = &self.role
+                && !role::has(txn, pk, role)?
+            {
+                return Ok(None);
+            }
             let Some(person) = record::get::<record::Person>(txn, &key::person(pk))? else { return Ok(None) };
             // Deleted people are never listed by role: they hold none.
-            let wanted = match &self.role {
-                Some(role) => person.deleted.is_none() && role::has(txn, pk, role)?,
-                None => self.include_deleted || person.deleted.is_none(),
-            };
+            let wanted = person.deleted.is_none() || (self.include_deleted && self.role.is_none());
             Ok(wanted.then(|| shown(pk, person)))
         })
     }

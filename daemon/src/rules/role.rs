@@ -19,8 +19,9 @@ const ROLES_OF_PERSON_MAX: usize = 256;
 impl WriteOp for Assign {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<bool, Fault> {
         let pk = expect_person(txn.as_read(), &self.person)?;
-        permit(txn.as_read(), call, &self.role)?;
-        call.permit_giving(txn.as_read(), &self.role)?;
+        if permit(txn.as_read(), call, &self.role)? == Permitted::ByRoles {
+            call.permit_giving(txn.as_read(), &self.role)?;
+        }
         let is_new = give(txn, pk, &self.role)?;
         if is_new {
             call.tell(txn, vec![pk], None);
@@ -105,10 +106,18 @@ fn expect_person(txn: &dyn ReadTxn, named: &Reference) -> Result<Pk, Fault> {
     Ok(pk)
 }
 
+/// Which permission it was that allows to change a role's members.
+#[derive(PartialEq, Eq)]
+enum Permitted {
+    ByRoles,
+    BySupervisors,
+}
+
 /// `/roles/` is what it takes; for supervisors `/supervisors/` is enough.
-fn permit(txn: &dyn ReadTxn, call: &Call<'_>, role: &RoleName) -> Result<(), Fault> {
-    if role.as_str() == SUPERVISOR && call.permit_path(txn, "/supervisors/").is_ok() {
-        return Ok(());
+fn permit(txn: &dyn ReadTxn, call: &Call<'_>, role: &RoleName) -> Result<Permitted, Fault> {
+    if role.as_str() == SUPERVISOR && call.actor_has(txn, "/supervisors/")? {
+        return Ok(Permitted::BySupervisors);
     }
-    call.permit(txn, false)
+    call.permit(txn, false)?;
+    Ok(Permitted::ByRoles)
 }

@@ -14,7 +14,7 @@ impl ReadOp for Status {
         call.permit(txn, false)?;
         let daemon = &call.ctx.daemon;
         let head = changes::head(txn)?;
-        let count = |kind| head.as_ref().and_then(|head| head.records.get(&kind).copied()).unwrap_or(0);
+        let count = |kind| head.records.get(&kind).copied().unwrap_or(0);
         let uptime_micros = call.ctx.now.micros() - daemon.started.micros();
         Ok(DaemonStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -28,7 +28,7 @@ impl ReadOp for Status {
             records: Kind::ALL.iter().map(|(kind, name)| ((*name).to_owned(), count(*kind))).collect(),
             connections: daemon.gauges.connections.load(Ordering::Relaxed),
             queue: daemon.gauges.queue.load(Ordering::Relaxed),
-            changes_head: head.as_ref().map_or(0, |head| head.seq),
+            changes_head: head.seq,
         })
     }
 }

@@ -13,7 +13,7 @@ use crate::store::{ReadTxn, Txn};
 
 impl WriteOp for Use {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Spent, Fault> {
-        call.permit(txn.as_read(), false)?;
+        call.permit(txn.as_read(), false).map_err(|fault| fault.into_attempt(None))?;
         let place = key::token(&call.ctx.daemon.secrets.token(self.token.as_str()));
         if let Some(first) = record::get::<record::Token>(txn.as_read(), &place)? {
             let why = format!("this token was used before, at {}", first.created);

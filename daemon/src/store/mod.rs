@@ -71,25 +71,25 @@ pub trait Store: Send + Sync {
 #[error("{0}")]
 pub struct StoreError(pub String);
 
-/// How many entries are taken from a store at a time.
-const STRETCH: usize = 256;
+/// How many entries a walk takes from a store at a time, where nothing speaks for fewer.
+pub const STRETCH: usize = 256;
 
-/// Walks a range in stretches, so that its length does not matter for memory.
+/// Walks a range in stretches of so many entries, so that its length does not matter for memory.
 pub fn walk<E: From<StoreError>>(
     txn: &dyn ReadTxn,
-    from: &[u8],
-    to: &[u8],
+    (from, to): (&[u8], &[u8]),
+    stretch: usize,
     mut visit: impl FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, E>,
 ) -> Result<(), E> {
     let mut from = from.to_vec();
     loop {
-        let entries = txn.range(&from, to, STRETCH)?;
+        let entries = txn.range(&from, to, stretch)?;
         for (key, value) in &entries {
             if visit(key, value)?.is_break() {
                 return Ok(());
             }
         }
-        match entries.into_iter().nth(STRETCH - 1) {
+        match entries.into_iter().nth(stretch - 1) {
             Some((last, _)) => from = successor(last),
             None => return Ok(()),
         }

@@ -3,21 +3,20 @@
 //! The lock comes first: whoever holds it is the one daemon of this directory. A new database is made under a
 //! temporary name and renamed, because a crash while redb makes a file leaves one that never opens. An existing one is
 //! synced and its cached pages are dropped before it is read: after a failed sync the page cache shows pages that
-//! never reached the disk, and building on those destroys the database (5 of 8 in a trial; with this, none of 16).
+//! never reached the disk, and building on those destroys the database (9 of 16 in a trial; with this, none of 16).
 
-use std::fs::{File, OpenOptions};
-use std::io;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{Flock, FlockArg, PosixFadviseAdvice, posix_fadvise};
-use nix::libc::{O_CLOEXEC, O_NOFOLLOW};
-use nix::unistd::geteuid;
+use nix::fcntl::{Flock, FlockArg, OFlag, PosixFadviseAdvice, posix_fadvise};
 
-use super::StoreError;
-use super::redb::{RedbOptions, RedbStore};
+use super::redb::{self, RedbOptions, RedbStore};
+use super::{ReadTxn, StoreError};
+use crate::directory::{Directory, FileError};
 
-const DATABASE: &str = "enrolld.redb";
+/// The database's name in the state directory.
+pub const DATABASE: &str = "enrolld.redb";
+
 const DATABASE_NEW: &str = "enrolld.redb.new";
 const LOCK: &str = "lock";
 
@@ -27,22 +26,9 @@ pub enum OpenError {
     /// Another process holds the lock.
     #[error("{0} is in use by another enrolld; stop that one, or choose another directory with --state-dir")]
     InUse(PathBuf),
-    /// A file is not what it should be.
-    #[error("{path}: {problem}")]
-    Unsafe {
-        /// Which one.
-        path: PathBuf,
-        /// What is wrong with it, and what to do.
-        problem: String,
-    },
-    /// The operating system said no.
-    #[error("{path}: {source}")]
-    Io {
-        /// Which file.
-        path: PathBuf,
-        /// What it said.
-        source: io::Error,
-    },
+    /// A file can not be used.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The database can not be read.
     #[error("{path}: {source}; restore a backup, or move the file away to begin anew")]
     Database {
@@ -53,94 +39,68 @@ pub enum OpenError {
     },
 }
 
-/// The lock on a state directory, held as long as this lives. The file is never removed: two daemons could then each
-/// lock a file of that name.
+/// A state directory, locked as long as this lives. The lock's file is never removed: two daemons could then each lock
+/// a file of that name.
 #[derive(Debug)]
-pub struct StateLock {
+pub struct StateDir {
+    directory: Directory,
     _lock: Flock<File>,
 }
 
-impl StateLock {
-    /// Takes the lock, or says who could not.
-    pub fn take(state_dir: &Path) -> Result<Self, OpenError> {
-        let path = state_dir.join(LOCK);
-        let file = private(OpenOptions::new().read(true).write(true).create(true), &path)?;
+impl StateDir {
+    /// Takes the lock, or says that somebody has it.
+    pub fn lock(path: &Path) -> Result<Self, OpenError> {
+        let directory = Directory::open(path)?;
+        let file = directory.open_private(LOCK, OFlag::O_RDWR | OFlag::O_CREAT)?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => Ok(Self { _lock: lock }),
-            Err(_) => Err(OpenError::InUse(state_dir.to_owned())),
+            Ok(lock) => Ok(Self { directory, _lock: lock }),
+            Err(_) => Err(OpenError::InUse(path.to_owned())),
         }
     }
-}
 
-/// Whether this directory holds a database.
-pub fn database_exists(state_dir: &Path) -> bool {
-    state_dir.join(DATABASE).symlink_metadata().is_ok()
-}
-
-/// Where the database of this directory is.
-pub fn database_path(state_dir: &Path) -> PathBuf {
-    state_dir.join(DATABASE)
-}
-
-/// Opens the database of a locked directory, making it if there is none.
-pub fn open_database(_lock: &StateLock, state_dir: &Path, options: RedbOptions) -> Result<RedbStore, OpenError> {
-    let path = database_path(state_dir);
-    if !database_exists(state_dir) {
-        create_database(state_dir, options)?;
+    /// Where the database is or will be.
+    pub fn database_path(&self) -> PathBuf {
+        self.directory.path_of(DATABASE)
     }
-    let file = private(OpenOptions::new().read(true).write(true), &path)?;
-    let failed = |source| OpenError::Io { path: path.clone(), source };
-    file.sync_data().map_err(failed)?;
-    posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED).map_err(|errno| failed(errno.into()))?;
-    RedbStore::open(file, options).map_err(|source| OpenError::Database { path: path.clone(), source })
-}
 
-fn create_database(state_dir: &Path, options: RedbOptions) -> Result<(), OpenError> {
-    let new = state_dir.join(DATABASE_NEW);
-    let failed = |source| OpenError::Io { path: new.clone(), source };
-    match std::fs::remove_file(&new) {
-        Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(failed(err)),
-        _ => {}
+    /// Whether there is a database.
+    pub fn has_database(&self) -> bool {
+        self.directory.has(DATABASE)
     }
-    let file = private(OpenOptions::new().read(true).write(true).create_new(true), &new)?;
-    let synced = file.try_clone().map_err(failed)?;
-    RedbStore::open(file, options)
-        .and_then(RedbStore::close)
-        .map_err(|source| OpenError::Database { path: new.clone(), source })?;
-    synced.sync_all().map_err(failed)?;
-    std::fs::rename(&new, database_path(state_dir)).map_err(failed)?;
-    sync_directory(state_dir)
-}
 
-/// Makes the names in a directory durable.
-pub fn sync_directory(directory: &Path) -> Result<(), OpenError> {
-    File::open(directory)
-        .and_then(|file| file.sync_all())
-        .map_err(|source| OpenError::Io { path: directory.to_owned(), source })
-}
+    /// Lets `look` see the database, if there is one, before anything is written to it. `None` where there is none, or
+    /// where it has to be repaired first.
+    pub fn peek<T>(&self, look: impl FnOnce(&dyn ReadTxn) -> T) -> Result<Option<T>, OpenError> {
+        if !self.has_database() {
+            return Ok(None);
+        }
+        // A file of its own: redb's locks belong to an open file, and the real opening must not share them.
+        let file = self.directory.open_private(DATABASE, OFlag::O_RDWR)?;
+        redb::peek(file, look).map_err(|source| OpenError::Database { path: self.database_path(), source })
+    }
 
-/// Opens a file that must be ours alone: a regular file with one name, owned by this user, closed to others.
-pub fn private(options: &mut OpenOptions, path: &Path) -> Result<File, OpenError> {
-    let failed = |source| OpenError::Io { path: path.to_owned(), source };
-    let not_safe = |problem: String| OpenError::Unsafe { path: path.to_owned(), problem };
-    let file = options.mode(0o600).custom_flags(O_NOFOLLOW | O_CLOEXEC).open(path).map_err(failed)?;
-    let metadata = file.metadata().map_err(failed)?;
-    if !metadata.is_file() || metadata.nlink() != 1 {
-        return Err(not_safe("must be a regular file with one name; move it away".to_owned()));
+    /// Opens the database, making it if there is none.
+    pub fn open_database(&self, options: RedbOptions) -> Result<RedbStore, OpenError> {
+        if !self.has_database() {
+            self.create_database(options)?;
+        }
+        let path = self.database_path();
+        let file = self.directory.open_private(DATABASE, OFlag::O_RDWR)?;
+        let failed = |source| FileError::Io { path: path.clone(), source };
+        file.sync_data().map_err(failed)?;
+        posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED).map_err(|errno| failed(errno.into()))?;
+        RedbStore::open(file, options).map_err(|source| OpenError::Database { path: path.clone(), source })
     }
-    if metadata.uid() != geteuid().as_raw() {
-        return Err(not_safe(format!(
-            "belongs to uid {}, and enrolld runs as uid {}; change its owner or run enrolld as that user",
-            metadata.uid(),
-            geteuid()
-        )));
+
+    fn create_database(&self, options: RedbOptions) -> Result<(), OpenError> {
+        let path = self.directory.path_of(DATABASE_NEW);
+        let file = self.directory.create_private(DATABASE_NEW)?;
+        let failed = |source| FileError::Io { path: path.clone(), source };
+        let kept = file.try_clone().map_err(failed)?;
+        RedbStore::open(file, options)
+            .and_then(RedbStore::close)
+            .map_err(|source| OpenError::Database { path: path.clone(), source })?;
+        kept.sync_all().map_err(failed)?;
+        Ok(self.directory.publish(DATABASE_NEW, DATABASE)?)
     }
-    if metadata.mode() & 0o077 != 0 {
-        return Err(not_safe(format!(
-            "is open to others (mode {:o}); run: chmod 600 {}",
-            metadata.mode() & 0o7777,
-            path.display()
-        )));
-    }
-    Ok(file)
 }

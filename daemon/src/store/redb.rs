@@ -8,7 +8,8 @@ use std::fs::File;
 
 use redb::backends::FileBackend;
 use redb::{
-    Builder, Database, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase, StorageBackend, TableDefinition,
+    Builder, Database, DatabaseError, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase, StorageBackend,
+    TableDefinition,
 };
 
 use super::{Entries, ReadTxn, Store, StoreError, View, Writes};
@@ -23,6 +24,21 @@ pub struct RedbOptions {
     /// Verify no checksums when opening, and keep the allocator's state in every commit, so that opening takes
     /// milliseconds whatever the size.
     pub fast_start: bool,
+}
+
+/// Lets `look` see the database in this file, which is not written to. `None` where it has to be repaired first, which
+/// only opening it does.
+pub fn peek<T>(file: File, look: impl FnOnce(&dyn ReadTxn) -> T) -> Result<Option<T>, StoreError> {
+    if file.metadata().map_err(told)?.len() == 0 {
+        return Err(StoreError("it is empty, which no database ever is".to_owned()));
+    }
+    let backend = FileBackend::new(file).map_err(told)?;
+    let database = match Builder::new().set_cache_size(1 << 20).open_read_only_with_backend(backend) {
+        Ok(database) => database,
+        Err(DatabaseError::RepairAborted) => return Ok(None),
+        Err(err) => return Err(told(err)),
+    };
+    Ok(Some(look(&RedbView::of(&database)?)))
 }
 
 /// A redb database.
@@ -67,9 +83,7 @@ impl RedbStore {
 
 impl Store for RedbStore {
     fn view(&self) -> Result<View, StoreError> {
-        let transaction = self.database.begin_read().map_err(told)?;
-        let table = transaction.open_table(TABLE).map_err(told)?;
-        Ok(Box::new(RedbView { table, _transaction: transaction }))
+        Ok(Box::new(RedbView::of(&self.database)?))
     }
 
     fn commit(&self, writes: &Writes) -> Result<(), StoreError> {
@@ -91,6 +105,14 @@ impl Store for RedbStore {
 
     fn bytes(&self) -> u64 {
         self.file.metadata().map_or(0, |metadata| metadata.len())
+    }
+}
+
+impl RedbView {
+    fn of(database: &impl ReadableDatabase) -> Result<Self, StoreError> {
+        let transaction = database.begin_read().map_err(told)?;
+        let table = transaction.open_table(TABLE).map_err(told)?;
+        Ok(Self { table, _transaction: transaction })
     }
 }
 

@@ -4,17 +4,19 @@
 //! conversion. On the wire it is that text; in JSON it is a plain object. The text is checked once: an object, at
 //! most 64 KiB, at most 32 levels deep, no key twice in one object (readers disagree on which one counts).
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
 
-use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeOwned, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
 use super::Invalid;
 use crate::limits::{JSON_BYTES_MAX, JSON_DEPTH_MAX};
+
+/// Keys that serde_json gives a meaning of its own: an object with one of them reads as something else, or not at all.
+const READERS_OWN: &str = "$serde_json::private::";
 
 /// A JSON object as compact text.
 #[derive(Clone, PartialEq, Eq)]
@@ -51,24 +53,26 @@ impl Json {
         &self.0
     }
 
-    /// Its members, parsed.
-    pub fn to_map(&self) -> Map<String, Value> {
-        serde_json::from_str(&self.0).unwrap_or_default()
+    /// An object that was checked before it was stored. Its text is taken as it is.
+    pub fn from_stored(text: String) -> Self {
+        Self(text)
     }
 
-    /// The value of one member, parsed.
-    pub fn member(&self, name: &str) -> Option<Value> {
-        self.to_map().remove(name)
+    /// Its members, each still text: a number that no machine type holds must come out as it went in.
+    pub fn members(&self) -> Result<BTreeMap<String, &RawValue>, Invalid> {
+        serde_json::from_str(&self.0).map_err(|err| Invalid(err.to_string()))
+    }
+
+    /// One member, if it is there and of this type.
+    pub fn member<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Invalid> {
+        Ok(self.members()?.get(name).and_then(|value| serde_json::from_str(value.get()).ok()))
     }
 
     /// This object with the members of `over` added; where both have a member, the one of `over` wins.
     pub fn merged(&self, over: &Self) -> Result<Self, Invalid> {
-        // Members stay text: a number that no machine type holds must come out as it went in.
-        type Members<'a> = std::collections::BTreeMap<String, &'a RawValue>;
-        let unreadable = |err: serde_json::Error| Invalid(err.to_string());
-        let mut members: Members<'_> = serde_json::from_str(&self.0).map_err(unreadable)?;
-        members.extend(serde_json::from_str::<Members<'_>>(&over.0).map_err(unreadable)?);
-        Self::new(&serde_json::to_string(&members).map_err(unreadable)?)
+        let mut members = self.members()?;
+        members.extend(over.members()?);
+        Self::of(&members)
     }
 }
 
@@ -161,6 +165,9 @@ impl<'de> Visitor<'de> for Shape {
         let mut seen = HashSet::new();
         while let Some(key) = members.next_key::<String>()? {
             members.next_value_seed(below)?;
+            if key.starts_with(READERS_OWN) {
+                return Err(de::Error::custom(format!("the key {key:?} means something else to JSON readers")));
+            }
             if let Some(key) = seen.replace(key) {
                 return Err(de::Error::custom(format!("the key {key:?} stands twice in one object")));
             }
@@ -211,8 +218,20 @@ mod tests {
         let deep = |levels: usize| format!("{{\"a\":{}1{}}}", "[".repeat(levels), "]".repeat(levels));
         assert!(Json::new(&deep(31)).is_ok());
         let long = format!("{{\"a\":\"{}\"}}", "x".repeat(JSON_BYTES_MAX));
-        let cases =
-            ["", "[]", "1", "{", "{} {}", r#"{"a":1,"a":2}"#, r#"{"a":{"b":1,"b":2}}"#, &deep(32), &deep(200), &long];
+        let cases = [
+            "",
+            "[]",
+            "1",
+            "{",
+            "{} {}",
+            r#"{"a":1,"a":2}"#,
+            r#"{"a":{"b":1,"b":2}}"#,
+            &deep(32),
+            &deep(200),
+            &long,
+            r#"{"a":{"$serde_json::private::RawValue":1}}"#,
+            r#"{"$serde_json::private::Number":"1"}"#,
+        ];
         for case in cases {
             assert!(Json::new(case).is_err(), "{case}");
         }
@@ -220,7 +239,7 @@ mod tests {
 
     #[test]
     fn members_of_the_second_object_win() {
-        let merged = Json::new(r#"{"a":1,"b":2}"#).and_then(|a| a.merged(&Json::new(r#"{"b":3}"#)?)).expect("merged");
-        assert_eq!(merged.to_map(), Json::new(r#"{"b":3,"a":1}"#).expect("an object").to_map());
+        let merged = Json::new(r#"{"a":1.50,"b":2}"#).and_then(|a| a.merged(&Json::new(r#"{"b":3}"#)?));
+        assert_eq!(merged.expect("merged").as_str(), r#"{"a":1.50,"b":3}"#);
     }
 }

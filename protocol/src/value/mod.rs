@@ -16,6 +16,10 @@ pub use pk::{Key, Pk};
 pub use text::{Callsign, Cursor, Jwt, LoginCode, Origin, Reference, RoleName, Text, TextRule, Token};
 pub use time::Time;
 
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 /// A value from outside that is not what its type accepts; the sentence is meant for the person who sent it.
@@ -27,6 +31,51 @@ impl Invalid {
     /// The sentence, from anything that can be one.
     pub fn new(sentence: impl Into<String>) -> Self {
         Self(sentence.into())
+    }
+}
+
+/// Reads a list that may be absent, up to so many items: what is refused for its length is not read to its end.
+pub fn at_most<'de, const ITEMS_MAX: usize, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let list: Bounded<T, ITEMS_MAX> = or_default(deserializer)?;
+    Ok(list.0)
+}
+
+struct Bounded<T, const ITEMS_MAX: usize>(Vec<T>);
+
+impl<T, const ITEMS_MAX: usize> Default for Bounded<T, ITEMS_MAX> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de>, const ITEMS_MAX: usize> Deserialize<'de> for Bounded<T, ITEMS_MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(Items(PhantomData))
+    }
+}
+
+struct Items<T, const ITEMS_MAX: usize>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>, const ITEMS_MAX: usize> Visitor<'de> for Items<T, ITEMS_MAX> {
+    type Value = Bounded<T, ITEMS_MAX>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a list of at most {ITEMS_MAX} items")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            if list.len() == ITEMS_MAX {
+                return Err(de::Error::custom(format!("at most {ITEMS_MAX} items at once")));
+            }
+            list.push(item);
+        }
+        Ok(Bounded(list))
     }
 }
 

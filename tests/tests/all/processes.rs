@@ -1,9 +1,15 @@
 //! The real binaries as processes: what is true inside one process is promised across processes, crashes and users.
+//!
+//! Every test has a daemon and a directory of its own, so they run side by side. None sleeps, needs root or a network;
+//! what needs another user says loudly that it was skipped. A file is a part of the contract: what is typed, what is
+//! piped, what is raced for, what a crash leaves, what stops a start.
 
 mod call;
 mod crash;
 mod daemon;
+mod disk;
 mod races;
+mod readme;
 mod refusals;
 mod script;
 mod secrets;

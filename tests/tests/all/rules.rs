@@ -12,6 +12,7 @@ mod people;
 mod tokens;
 
 use enroll_protocol::{Envelope, Key, OperationRow, Refusal};
+use enroll_tests::pattern::matches;
 use enroll_tests::registry::Registry;
 use serde_json::value::RawValue;
 
@@ -44,19 +45,6 @@ fn check(registry: &mut Registry, table: &str) {
         assert!(matches(&answer, expected), "{line}\n  answered {answer}");
         assert_eq!(registry.violations(), Vec::<String>::new(), "after {line}");
     }
-}
-
-/// Whether an answer is the expected one; `..` in it stands for anything.
-fn matches(answer: &str, expected: &str) -> bool {
-    let mut rest = answer;
-    for (at, part) in expected.split("..").enumerate() {
-        match rest.find(part) {
-            Some(0) => rest = &rest[part.len()..],
-            Some(found) if at > 0 => rest = &rest[found + part.len()..],
-            _ => return false,
-        }
-    }
-    rest.is_empty() || expected.ends_with("..")
 }
 
 fn key(number: u8) -> Envelope {

@@ -16,8 +16,8 @@ fn every_operation_asks_for_the_grant_of_its_line() {
                 let allowed = match (row.access, grant) {
                     (_, Grant::Read) if with_actor => false,
                     (_, Grant::Admin) | (Access::Read, _) | (Access::Operate, Grant::Operate) => true,
-                    (Access::Decide | Access::Admin, Grant::Operate) => with_actor,
-                    (Access::Operate | Access::Decide | Access::Admin, Grant::Read) => false,
+                    (Access::Decide, Grant::Operate) => with_actor,
+                    (Access::Operate | Access::Decide, Grant::Read) => false,
                 };
                 let expected = if allowed { Ok(()) } else { Err(Code::PERMISSION_DENIED) };
                 let admitted = admit(row, &Peer { uid: 1000, pid: 1, grant }, with_actor).map_err(|r: Refusal| r.code);
@@ -57,7 +57,10 @@ fn an_actor_needs_the_permission_for_what_is_not_their_own() {
         BOSS> role.assign {"person":"DOG","role":"member"} => true
         BOSS> token.use {"token":"a"} => {"token"..
         BOSS> changes.list {"limit":1} => {"items":[{"seq":1..
-        MOD> role.assign {"person":"DOG","role":"supervisor"} => permission_denied
+        MOD> role.assign {"person":"DOG","role":"supervisor"} => true
+        MOD> role.remove {"person":"DOG","role":"supervisor"} => true
+        MOD> role.assign {"person":"DOG","role":"member"} => permission_denied
+        ADMIN> role.assign {"person":"DOG","role":"supervisor"} => permission_denied
         "#,
     );
 }

@@ -1,0 +1,87 @@
+//! What enrollctl says without a daemon: help, usage, completions, and that nobody answers.
+//!
+//! This file is also why cargo builds its binary for the workspace's tests, so it stays the only one here; what the
+//! verbs do is tested with daemons, in the workspace's tests.
+
+use std::process::{Command, Output};
+
+use enroll_protocol::operations::TABLE;
+
+fn enrollctl(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_enrollctl"));
+    command.env_clear().env("ENROLLD_SOCKET", "/nonexistent/enrolld.sock").args(args);
+    command.output().expect("run")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn every_verb_has_help_with_an_example() {
+    let verbs = TABLE.iter().map(|row| vec![row.area(), row.verb()]);
+    for command in verbs.chain([vec!["call"], vec!["bench"], vec!["completions"], vec![]]) {
+        let args: Vec<&str> = command.iter().copied().chain(["--help"]).collect();
+        let output = enrollctl(&args);
+        assert_eq!(output.status.code(), Some(0), "{args:?}");
+        let help = text(&output.stdout);
+        assert!(help.contains("Example"), "{args:?}: {help}");
+        // An example is of the command that it stands with.
+        let named = format!("enrollctl {}", command.join(" "));
+        let example = help.rsplit("Example").next().unwrap_or_default();
+        assert!(example.contains(named.trim_end()), "{args:?}: {example}");
+    }
+}
+
+#[test]
+fn what_can_not_be_understood_ends_with_2() {
+    for args in [
+        &["no-such-area"][..],
+        &["person"],
+        &["person", "dance"],
+        &["person", "create"],
+        &["person", "create", " x"],
+        &["person", "create", "x", "--no-such-flag"],
+        &["person", "list", "--limit", "0"],
+        &["role", "assign", "x"],
+        &["role", "assign", "x", "No Role"],
+        &["token", "use", "--expires", "tomorrow"],
+        &["token", "use"],
+        &["token", "use", "on-the-command-line"],
+        &["completions", "no-such-shell"],
+        &["bench", "no-such-workload"],
+        &["--key", "x", "call"],
+        &[],
+    ] {
+        let output = enrollctl(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {output:?}");
+        assert!(!output.stderr.is_empty(), "{args:?}");
+        assert!(output.stdout.is_empty(), "{args:?}: {output:?}");
+    }
+}
+
+#[test]
+fn without_a_daemon_one_line_names_the_socket() {
+    for args in [
+        &["person", "list"][..],
+        &["person", "list", "--json"],
+        &["server", "status"],
+        &["--socket", "/nonexistent/enrolld.sock", "person", "create", "BOSS"],
+    ] {
+        let output = enrollctl(args);
+        assert_eq!(output.status.code(), Some(3), "{args:?}: {output:?}");
+        let told = text(&output.stderr);
+        assert_eq!(told.lines().count(), 1, "{args:?}: {told}");
+        assert!(told.contains("/nonexistent/enrolld.sock") && told.contains("unavailable"), "{args:?}: {told}");
+    }
+}
+
+#[test]
+fn completions_are_made_for_the_usual_shells() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = enrollctl(&["completions", shell]);
+        assert_eq!(output.status.code(), Some(0), "{shell}");
+        let script = text(&output.stdout);
+        assert!(script.contains("enrollctl") && script.contains("person"), "{shell}");
+    }
+}

@@ -1,0 +1,125 @@
+//! A directory whose files are the daemon's alone. Files are opened by name below an open directory, never by a path
+//! that somebody could bend in between, and each is checked once it is open.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, openat, renameat};
+use nix::sys::stat::{Mode, fstatat};
+use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
+
+/// Why a file or directory can not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It is not what it should be.
+    #[error("{path}: {problem}")]
+    Unsafe {
+        /// Which one.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        problem: String,
+    },
+    /// The operating system said no.
+    #[error("{path}: {source}")]
+    Io {
+        /// Which one.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+}
+
+/// An open directory.
+#[derive(Debug)]
+pub struct Directory {
+    path: PathBuf,
+    file: File,
+}
+
+impl Directory {
+    /// Opens a directory that only its owner writes to: this user or root.
+    pub fn open(path: &Path) -> Result<Self, FileError> {
+        let failed = |source| FileError::Io { path: path.to_owned(), source };
+        let not_safe = |problem| Err(FileError::Unsafe { path: path.to_owned(), problem });
+        let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let file = std::fs::OpenOptions::new().read(true).custom_flags(flags.bits()).open(path).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
+        if metadata.uid() != geteuid().as_raw() && metadata.uid() != 0 {
+            return not_safe(format!("belongs to uid {}; {}", metadata.uid(), whose_it_must_be()));
+        }
+        if metadata.mode() & 0o022 != 0 {
+            return not_safe(format!(
+                "can be written to by others (mode {:o}); run: chmod go-w {}",
+                metadata.mode() & 0o7777,
+                path.display()
+            ));
+        }
+        Ok(Self { path: path.to_owned(), file })
+    }
+
+    /// Where a file of this directory is, for messages.
+    pub fn path_of(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Whether there is something of this name.
+    pub fn has(&self, name: &str) -> bool {
+        fstatat(&self.file, name, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok()
+    }
+
+    /// Opens a file that must be ours alone: a regular file with one name, owned by this user, closed to others. What
+    /// the flags make is made so.
+    pub fn open_private(&self, name: &str, flags: OFlag) -> Result<File, FileError> {
+        let path = self.path_of(name);
+        let not_safe = |problem: String| Err(FileError::Unsafe { path: path.clone(), problem });
+        // O_NONBLOCK, so that a pipe of that name is found out and not waited for.
+        let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+        let file = match openat(&self.file, name, flags, Mode::from_bits_truncate(0o600)) {
+            Ok(descriptor) => File::from(descriptor),
+            Err(Errno::ELOOP) => return not_safe("is a symbolic link; put the file itself here".to_owned()),
+            Err(errno) => return Err(self.failed(name)(errno)),
+        };
+        let metadata = file.metadata().map_err(|source| FileError::Io { path: path.clone(), source })?;
+        if !metadata.is_file() || metadata.nlink() != 1 {
+            return not_safe("must be a regular file with one name; move it away".to_owned());
+        }
+        if metadata.uid() != geteuid().as_raw() {
+            return not_safe(format!("belongs to uid {}; {}", metadata.uid(), whose_it_must_be()));
+        }
+        if metadata.mode() & 0o077 != 0 {
+            return not_safe(format!(
+                "is open to others (mode {:o}); run: chmod 600 {}",
+                metadata.mode() & 0o7777,
+                path.display()
+            ));
+        }
+        Ok(file)
+    }
+
+    /// Makes a new file, in the place of one that an interrupted start may have left.
+    pub fn create_private(&self, name: &str) -> Result<File, FileError> {
+        match unlinkat(&self.file, name, UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => {}
+            Err(errno) => return Err(self.failed(name)(errno)),
+        }
+        self.open_private(name, OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL)
+    }
+
+    /// Gives a finished file its name, durably.
+    pub fn publish(&self, new: &str, name: &str) -> Result<(), FileError> {
+        renameat(&self.file, new, &self.file, name).map_err(self.failed(name))?;
+        self.file.sync_all().map_err(|source| FileError::Io { path: self.path.clone(), source })
+    }
+
+    fn failed(&self, name: &str) -> impl Fn(Errno) -> FileError {
+        let path = self.path_of(name);
+        move |errno| FileError::Io { path: path.clone(), source: errno.into() }
+    }
+}
+
+fn whose_it_must_be() -> String {
+    format!("enrolld runs as uid {}; change the owner, or run enrolld as that user", geteuid())
+}

@@ -1,0 +1,96 @@
+//! The first words on a connection: the client says hello, the daemon says welcome or why not.
+
+use std::time::Duration;
+
+use enroll_protocol::envelope::{Hello, MAGIC, PROTOCOL_VERSION, Welcome};
+use enroll_protocol::frame::{self, FrameError, FrameKind, FrameReader};
+use enroll_protocol::limits::FRAME_BYTES_MAX;
+use enroll_protocol::{Code, Refusal, codec};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::timeout;
+
+use crate::context::Peer;
+
+/// How long a peer may take to say hello, to finish a frame that it began, or to take what it is sent.
+pub const STALL: Duration = Duration::from_secs(5);
+
+/// Bytes asked of a socket at a time.
+pub const READ_BYTES: usize = 16 << 10;
+
+/// Why a connection ended other than in good order.
+#[derive(Debug, thiserror::Error)]
+pub enum End {
+    /// The socket failed.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// What arrived can not be frames.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The peer did not keep to the contract.
+    #[error("{0}")]
+    Refused(&'static str),
+}
+
+/// Waits for the hello and answers it. What arrived behind it stays in `frames`.
+pub async fn greet(
+    input: &mut (impl AsyncRead + Unpin),
+    output: &mut (impl AsyncWrite + Unpin),
+    frames: &mut FrameReader,
+    peer: &Peer,
+) -> Result<(), End> {
+    let hello = timeout(STALL, read_hello(input, frames)).await.map_err(|_| End::Refused("it said no hello"))?;
+    let why = match hello {
+        Ok(Some(hello)) if hello.magic == MAGIC && hello.protocol == PROTOCOL_VERSION => {
+            tracing::debug!(uid = peer.uid, pid = peer.pid, client = %hello.client.chars().take(64).collect::<String>(), "connected");
+            return welcome(output, peer).await;
+        }
+        Ok(Some(hello)) if hello.magic == MAGIC => format!(
+            "this daemon speaks protocol version {PROTOCOL_VERSION}, the client {}; use the same version of both",
+            hello.protocol
+        ),
+        Ok(_) | Err(End::Frame(_)) => "this is enrolld; a client says hello first".to_owned(),
+        Err(end) => return Err(end),
+    };
+    refuse(output, &Refusal::new(Code::INVALID_ARGUMENT, why)).await;
+    Err(End::Refused("it said no hello that we understand"))
+}
+
+/// Refuses a connection: one frame that says why.
+pub async fn refuse(output: &mut (impl AsyncWrite + Unpin), refusal: &Refusal) {
+    let mut bytes = Vec::new();
+    frame::append(&mut bytes, FrameKind::Refused, 0, 0, refusal);
+    // The peer may be gone or may never read; that is its own affair.
+    let _ = timeout(STALL, output.write_all(&bytes)).await;
+}
+
+/// Reads what the socket has; 0 at its end.
+pub async fn read_some(input: &mut (impl AsyncRead + Unpin), frames: &mut FrameReader) -> std::io::Result<usize> {
+    let buffer = frames.space();
+    buffer.reserve(READ_BYTES);
+    input.read_buf(buffer).await
+}
+
+async fn read_hello(input: &mut (impl AsyncRead + Unpin), frames: &mut FrameReader) -> Result<Option<Hello>, End> {
+    loop {
+        if let Some(frame) = frames.next_frame()? {
+            let hello = (frame.kind == FrameKind::Hello).then(|| codec::decode(frame.body).ok());
+            return Ok(hello.flatten());
+        }
+        if read_some(input, frames).await? == 0 {
+            return Err(End::Refused("it said nothing"));
+        }
+    }
+}
+
+async fn welcome(output: &mut (impl AsyncWrite + Unpin), peer: &Peer) -> Result<(), End> {
+    let welcome = Welcome {
+        protocol: PROTOCOL_VERSION,
+        daemon: env!("CARGO_PKG_VERSION").to_owned(),
+        grant: peer.grant.name().to_owned(),
+        frame_bytes_max: u32::try_from(FRAME_BYTES_MAX).unwrap_or(u32::MAX),
+    };
+    let mut bytes = Vec::new();
+    frame::append(&mut bytes, FrameKind::Welcome, 0, 0, &welcome);
+    timeout(STALL, output.write_all(&bytes)).await.map_err(|_| End::Refused("it does not read"))??;
+    Ok(())
+}

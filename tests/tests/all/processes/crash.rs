@@ -1,0 +1,249 @@
+//! A daemon that is killed while it works: what it acknowledged is there afterwards, what it did not acknowledge can be
+//! asked again under its key, and nothing is done twice.
+//!
+//! The moment of each kill is drawn from a seed, as a number of acknowledged writes. Set `ENROLL_SEED` to repeat one.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::mpsc::{Sender, channel};
+
+use enroll_protocol::{
+    Code, Envelope, Json, Key, LoginCode, Operation, OperationRow, Pk, changes, code, codec, server, token,
+};
+use enroll_tests::process::{Daemon, Home, PATIENCE};
+use rand::rngs::SmallRng;
+use rand::{RngExt as _, SeedableRng as _};
+
+use super::expect_sound;
+use super::socket::{Outcome, Socket};
+
+const ROUNDS: usize = 20;
+const CONNECTIONS: usize = 4;
+const IN_FLIGHT: usize = 12;
+
+/// Prints the seed if the test fails.
+struct Seed(u64);
+
+impl Seed {
+    fn of_this_run() -> Self {
+        Self(std::env::var("ENROLL_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_260_131))
+    }
+}
+
+impl Drop for Seed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let _ = writeln!(std::io::stderr(), "failed with ENROLL_SEED={}", self.0);
+        }
+    }
+}
+
+/// A write that was sent, and what was answered, if anything was.
+struct Sent {
+    row: &'static OperationRow,
+    key: Key,
+    request: Vec<u8>,
+    answer: Option<Outcome>,
+}
+
+impl Sent {
+    fn envelope(&self) -> Envelope {
+        Envelope { key: Some(self.key), ..Envelope::default() }
+    }
+
+    fn again(&self) -> (Envelope, u16, Vec<u8>) {
+        (self.envelope(), self.row.number, self.request.clone())
+    }
+
+    fn is(&self, row: &OperationRow) -> bool {
+        self.row.number == row.number
+    }
+}
+
+/// One connection that writes until the daemon is gone.
+struct Load {
+    random: SmallRng,
+    /// Codes that were made and not used by this connection.
+    codes: Vec<LoginCode>,
+    sent: Vec<Sent>,
+}
+
+impl Load {
+    /// Keeps some writes in flight and tells of each one that is acknowledged.
+    fn run(&mut self, socket: &Path, acknowledged: &Sender<()>) {
+        let mut socket = Socket::connect(socket);
+        let mut open = BTreeMap::new();
+        loop {
+            let mut bytes = Vec::new();
+            while open.len() < IN_FLIGHT {
+                let sent = self.next_write();
+                let id = socket.frame(&mut bytes, &sent.envelope(), sent.row.number, &sent.request);
+                open.insert(id, self.sent.len());
+                self.sent.push(sent);
+            }
+            if socket.send(&bytes).is_err() {
+                break;
+            }
+            let Some(frame) = socket.receive() else { break };
+            let at = open.remove(&frame.id).expect("an answer to what was asked");
+            self.take(at, frame.outcome());
+            // The test may have counted enough already.
+            let _ = acknowledged.send(());
+        }
+    }
+
+    fn take(&mut self, at: usize, outcome: Outcome) {
+        let sent = &mut self.sent[at];
+        if let (true, Ok(reply)) = (sent.is(code::Create::ROW), &outcome) {
+            let created: code::Created = codec::decode(reply).expect("a reply of its type");
+            self.codes.extend(created.code);
+        }
+        sent.answer = Some(outcome);
+    }
+
+    fn next_write(&mut self) -> Sent {
+        let key = Key(Pk::from_bytes(self.random.random()));
+        let (row, request) = match self.random.random_range(0..3) {
+            0 => (token::Use::ROW, codec::encode(&token::Use::new(self.nonce()))),
+            1 if !self.codes.is_empty() => {
+                let at = self.random.random_range(0..self.codes.len());
+                (code::Use::ROW, codec::encode(&code::Use::new(self.codes.swap_remove(at))))
+            }
+            _ => {
+                let claims = Json::new(&format!("{{\"sub\":\"{}\"}}", self.random.random::<u64>())).expect("claims");
+                (code::Create::ROW, codec::encode(&code::Create::new(claims)))
+            }
+        };
+        Sent { row, key, request, answer: None }
+    }
+
+    fn nonce(&mut self) -> enroll_protocol::Token {
+        format!("{:032x}", self.random.random::<u128>()).parse().expect("a token")
+    }
+}
+
+/// Writes over several connections until so many answers came, then kills the daemon.
+fn kill_under_load(daemon: &mut Daemon, loads: &mut [Load], acknowledged_until: usize) {
+    let socket = daemon.home.socket();
+    let (sender, acknowledged) = channel();
+    std::thread::scope(|scope| {
+        for load in loads {
+            let (sender, socket) = (sender.clone(), &socket);
+            scope.spawn(move || load.run(socket, &sender));
+        }
+        drop(sender);
+        for _ in 0..acknowledged_until {
+            acknowledged.recv_timeout(PATIENCE).expect("an answer");
+        }
+        daemon.kill9();
+    });
+}
+
+/// What was acknowledged is answered as it was; what was not is done now, once.
+fn verify(socket: &mut Socket, sent: &mut [Sent]) {
+    let again: Vec<_> = sent.iter().map(Sent::again).collect();
+    let (first, second) = (socket.call_all(&again), socket.call_all(&again));
+    for ((sent, first), second) in sent.iter_mut().zip(first).zip(second) {
+        let what = (sent.row.name, sent.key);
+        assert_eq!(first, second, "{what:?}: asked twice, answered differently");
+        assert!(first.is_ok(), "{what:?}: {first:?}");
+        match &sent.answer {
+            Some(answer) => assert_eq!(*answer, first, "{what:?}: the acknowledged answer was another one"),
+            None => sent.answer = Some(first),
+        }
+    }
+    let spent: Vec<_> = sent.iter().filter(|sent| !sent.is(code::Create::ROW)).collect();
+    let anew: Vec<_> = spent.iter().map(|sent| (Envelope::default(), sent.row.number, sent.request.clone())).collect();
+    for (sent, outcome) in spent.iter().zip(socket.call_all(&anew)) {
+        let code = outcome.err().map(|refusal| refusal.code);
+        assert_eq!(code, Some(Code::TOKEN_REUSE), "{:?}: without its key", (sent.row.name, sent.key));
+    }
+}
+
+/// Reads the changes behind a number; counts those that were not refused, and finds no hole. The new head.
+fn read_changes(socket: &mut Socket, mut since: u64, done: &mut BTreeMap<String, usize>) -> u64 {
+    let limit = enroll_protocol::value::PageLimit::new(1000).expect("a limit");
+    loop {
+        let page = socket.call(&changes::List { since: Some(since), limit, after: None }).expect("changes");
+        for change in &page.items {
+            assert_eq!(change.seq, since + 1, "a hole in the changes");
+            since = change.seq;
+            if change.refused.is_none() {
+                *done.entry(format!("{}.{}", change.area, change.verb)).or_default() += 1;
+            }
+        }
+        if page.next.is_none() {
+            return since;
+        }
+    }
+}
+
+/// As many changes as writes, of each kind: none was lost and none done twice.
+fn expect_done_once(done: &BTreeMap<String, usize>, loads: &[Load]) {
+    let mut expected = BTreeMap::new();
+    for sent in loads.iter().flat_map(|load| &load.sent) {
+        *expected.entry(sent.row.name.to_owned()).or_default() += 1;
+    }
+    assert_eq!(*done, expected);
+}
+
+#[test]
+fn twenty_kills_under_load_lose_nothing_that_was_acknowledged() {
+    let seed = Seed::of_this_run();
+    let mut random = SmallRng::seed_from_u64(seed.0);
+    let mut daemon = Daemon::start();
+    let load = |_| Load { random: SmallRng::seed_from_u64(random.random()), codes: Vec::new(), sent: Vec::new() };
+    let mut loads: Vec<Load> = (0..CONNECTIONS).map(load).collect();
+    let (mut head, mut done, mut unanswered) = (0, BTreeMap::new(), 0);
+    for _ in 0..ROUNDS {
+        let before: Vec<usize> = loads.iter().map(|load| load.sent.len()).collect();
+        kill_under_load(&mut daemon, &mut loads, random.random_range(1..200));
+        daemon.restart();
+        expect_sound(&daemon);
+        let mut socket = Socket::connect(&daemon.home.socket());
+        for (load, before) in loads.iter_mut().zip(before) {
+            let round = &mut load.sent[before..];
+            unanswered += round.iter().filter(|sent| sent.answer.is_none()).count();
+            verify(&mut socket, round);
+        }
+        head = read_changes(&mut socket, head, &mut done);
+        expect_sound(&daemon);
+    }
+    assert!(unanswered > 0, "no kill met a write");
+    let mut socket = Socket::connect(&daemon.home.socket());
+    for load in &mut loads {
+        verify(&mut socket, &mut load.sent);
+    }
+    expect_done_once(&done, &loads);
+    assert_eq!(
+        socket.call(&server::Status {}).expect("a status").changes_head,
+        read_changes(&mut socket, head, &mut done)
+    );
+}
+
+/// The first start makes several files; a crash between any two of them leaves what the next start can use.
+#[test]
+fn a_daemon_killed_while_it_makes_its_registry_makes_it_at_the_next_start() {
+    for name in
+        ["state/lock", "state/enrolld.key.new", "state/enrolld.key", "state/enrolld.redb.new", "state/enrolld.redb"]
+    {
+        let home = Home::make();
+        let mut process = home.spawn();
+        // A file that is gone again before it is seen: then the next one was there.
+        let mut looks = 0;
+        while !home.path(name).exists() && !home.socket().exists() && looks < 5_000_000 {
+            looks += 1;
+            std::thread::yield_now();
+        }
+        process.kill9();
+        let mut daemon = home.start();
+        expect_sound(&daemon);
+        let spent = daemon.enrollctl(&["token", "use"], "nonce");
+        assert_eq!(spent.code, Some(0), "killed at {name}: {spent:?}");
+        daemon.kill9();
+        daemon.restart();
+        let again = daemon.enrollctl(&["token", "use"], "nonce");
+        assert!(again.stderr.contains("token_reuse"), "killed at {name}: {again:?}");
+    }
+}

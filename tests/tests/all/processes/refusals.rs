@@ -1,0 +1,189 @@
+//! When the daemon does not start: it says what is in the way, with an exit code of its own, and changes nothing.
+//!
+//! Each test takes a registry in which a token was spent, puts something in the daemon's way, and compares the state
+//! directory byte for byte. Put right again, the registry must still know the token.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use enroll_tests::process::{Daemon, Home, Output, run_refused};
+
+use super::{expect_sound, files};
+
+/// A registry with a spent token whose daemon was stopped in good order.
+fn stopped() -> Daemon {
+    let mut daemon = Daemon::start();
+    let spent = daemon.enrollctl(&["token", "use"], "nonce");
+    assert_eq!(spent.code, Some(0), "{spent:?}");
+    assert_eq!(daemon.terminate(), Some(0));
+    daemon
+}
+
+/// The daemon does not start, says so in one line with these words, and leaves its directory as it was.
+fn expect_refused(home: &Home, code: i32, words: &[&str]) {
+    let before = files(&home.state_dir());
+    let output = run_refused(&mut home.enrolld());
+    expect_said(&output, code, words);
+    let after = files(&home.state_dir());
+    let names = |files: &super::Files| files.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&after), names(&before));
+    let changed: Vec<_> = before.iter().filter(|(name, file)| after[*name] != **file).map(|(name, _)| name).collect();
+    assert!(changed.is_empty(), "changed: {changed:?}");
+    assert!(!home.socket().exists(), "a daemon that does not start has no socket");
+}
+
+fn expect_said(output: &Output, code: i32, words: &[&str]) {
+    assert_eq!(output.code, Some(code), "{output:?}");
+    assert_eq!(output.stdout, "", "{output:?}");
+    let told: Vec<&str> = output.stderr.lines().filter(|line| line.starts_with("enrolld: ")).collect();
+    assert_eq!(told.len(), 1, "one line says why: {output:?}");
+    for word in words {
+        assert!(told[0].contains(word), "{word} is not in: {}", told[0]);
+    }
+}
+
+/// Put right again, it starts and still knows the token.
+fn expect_intact(mut daemon: Daemon) {
+    daemon.restart();
+    let again = daemon.enrollctl(&["token", "use"], "nonce");
+    assert!(again.stderr.contains("token_reuse"), "{again:?}");
+    expect_sound(&daemon);
+}
+
+#[test]
+fn a_second_daemon_on_the_same_directory_names_it() {
+    let daemon = Daemon::start();
+    let state_dir = daemon.home.state_dir();
+    let output = run_refused(&mut daemon.home.enrolld_at(&state_dir, &daemon.home.path("other.sock")));
+    expect_said(&output, 3, &[&state_dir.display().to_string(), "in use"]);
+    assert!(!daemon.home.path("other.sock").exists());
+    expect_said(&run_refused(&mut daemon.home.enrolld()), 3, &["in use"]);
+    expect_sound(&daemon);
+}
+
+#[test]
+fn a_second_daemon_on_the_same_socket_does_not_take_it_away() {
+    let daemon = Daemon::start();
+    let output = run_refused(&mut daemon.home.enrolld_at(&daemon.home.path("other"), &daemon.home.socket()));
+    expect_said(&output, 1, &[&daemon.home.socket().display().to_string(), "listens"]);
+    expect_sound(&daemon);
+}
+
+#[test]
+fn a_missing_key_is_not_made_anew_over_a_database() {
+    let daemon = stopped();
+    let (key, away) = (daemon.home.state_dir().join("enrolld.key"), daemon.home.path("key"));
+    std::fs::rename(&key, &away).expect("moved");
+    expect_refused(&daemon.home, 4, &["enrolld.key is missing", "enrolld.redb", "backup"]);
+    std::fs::rename(&away, &key).expect("moved back");
+    expect_intact(daemon);
+}
+
+#[test]
+fn another_key_is_noticed_and_nothing_is_written_with_it() {
+    let daemon = stopped();
+    let key = daemon.home.state_dir().join("enrolld.key");
+    let right = std::fs::read(&key).expect("a key");
+    let stranger = stopped();
+    let other = stranger.home.state_dir().join("enrolld.key");
+    for (wrong, words) in [
+        (std::fs::read(other).expect("a key"), "not the secret key"),
+        (b"no key at all\n".to_vec(), "does not hold a key"),
+        (right[..20].to_vec(), "does not hold a key"),
+        (Vec::new(), "does not hold a key"),
+    ] {
+        std::fs::write(&key, wrong).expect("written");
+        expect_refused(&daemon.home, 4, &[words]);
+    }
+    std::fs::write(&key, right).expect("written");
+    expect_intact(daemon);
+}
+
+#[test]
+fn a_key_that_others_can_read_is_refused() {
+    let daemon = stopped();
+    let key = daemon.home.state_dir().join("enrolld.key");
+    let set_mode = |mode| std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).expect("set");
+    set_mode(0o644);
+    expect_refused(&daemon.home, 4, &["enrolld.key", "644", "chmod 600"]);
+    set_mode(0o600);
+    expect_intact(daemon);
+}
+
+#[test]
+fn a_damaged_database_is_left_for_its_owner_to_look_at() {
+    let daemon = stopped();
+    let database = daemon.home.state_dir().join("enrolld.redb");
+    let right = std::fs::read(&database).expect("a database");
+    let mut flipped = right.clone();
+    flipped[..512].iter_mut().for_each(|byte| *byte ^= 0x55);
+    for damage in
+        [b"this is no database".repeat(5000), right[..right.len() / 2].to_vec(), flipped, vec![0; right.len()]]
+    {
+        std::fs::write(&database, damage).expect("written");
+        expect_refused(&daemon.home, 5, &["enrolld.redb"]);
+    }
+    std::fs::write(&database, right).expect("written");
+    expect_intact(daemon);
+}
+
+/// Taken for a new database, it would make every spent token fresh. No crash of ours leaves one: a new database gets
+/// its name when it is whole.
+#[test]
+fn an_empty_database_file_is_not_taken_for_a_new_one() {
+    let daemon = stopped();
+    let database = daemon.home.state_dir().join("enrolld.redb");
+    let right = std::fs::read(&database).expect("a database");
+    std::fs::write(&database, "").expect("written");
+    expect_refused(&daemon.home, 5, &["enrolld.redb"]);
+    std::fs::write(&database, right).expect("written");
+    expect_intact(daemon);
+}
+
+#[test]
+fn a_file_in_the_place_of_the_socket_is_not_touched() {
+    let home = Home::make();
+    std::fs::create_dir(home.path("run")).expect("a directory");
+    std::fs::write(home.socket(), "precious").expect("written");
+    let output = run_refused(&mut home.enrolld());
+    expect_said(&output, 1, &[&home.socket().display().to_string(), "not a socket"]);
+    assert_eq!(std::fs::read_to_string(home.socket()).expect("a file"), "precious");
+}
+
+#[test]
+fn a_socket_path_that_the_kernel_does_not_take_is_named() {
+    let home = Home::make();
+    let long = home.path(&"x".repeat(108));
+    let output = run_refused(&mut home.enrolld_at(&home.state_dir(), &long));
+    expect_said(&output, 1, &[&long.display().to_string(), "107 bytes", "--socket"]);
+}
+
+#[test]
+fn a_wrong_configuration_is_an_error_that_names_the_key() {
+    let home = Home::make();
+    for (toml, word) in [
+        ("sokcet = \"/x\"", "sokcet"),
+        ("[grants]\nadmin = [\"user:no-such-user-here\"]", "no-such-user-here"),
+        ("log = \"enrolld=loud\"", "log"),
+        ("[server]\nthreads = \"two\"", "threads"),
+    ] {
+        home.configure(toml);
+        let output = run_refused(&mut home.enrolld());
+        assert_eq!(output.code, Some(2), "{toml}: {output:?}");
+        assert!(output.stderr.contains(word), "{toml}: {output:?}");
+        assert!(!home.state_dir().exists(), "{toml}: nothing is made for a wrong configuration");
+    }
+    let home = Home::make().with("ENROLLD_SOKCET", "/x");
+    expect_said(&run_refused(&mut home.enrolld()), 2, &["ENROLLD_SOKCET"]);
+}
+
+#[test]
+fn a_directory_that_can_not_be_made_is_named() {
+    let home = Home::make();
+    std::fs::write(home.path("file"), "").expect("written");
+    let below = home.path("file/state");
+    expect_said(&run_refused(&mut home.enrolld_at(&below, &home.socket())), 1, &[&below.display().to_string()]);
+    let below = home.path("file/enrolld.sock");
+    let output = run_refused(&mut home.enrolld_at(Path::new(&home.state_dir()), &below));
+    expect_said(&output, 1, &[&below.display().to_string()]);
+}

@@ -1,0 +1,138 @@
+//! A connection without the client crate: it sends what it is told, also what no client would, and notices the end of
+//! the daemon at once instead of looking for the next one.
+//!
+//! It waits for every answer, but never for ever.
+
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use enroll_protocol::envelope::{Hello, MAGIC, PROTOCOL_VERSION};
+use enroll_protocol::frame::{self, FrameKind, FrameReader};
+use enroll_protocol::limits::FRAME_BYTES_MAX;
+use enroll_protocol::{Envelope, Operation, Refusal, codec};
+use enroll_tests::process::PATIENCE;
+
+/// An encoded reply, or a refusal.
+pub(super) type Outcome = Result<Vec<u8>, Refusal>;
+
+/// A frame that was received.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Received {
+    pub(super) kind: FrameKind,
+    pub(super) id: u64,
+    pub(super) body: Vec<u8>,
+}
+
+impl Received {
+    /// What it answers; nothing else may arrive behind the welcome.
+    pub(super) fn outcome(self) -> Outcome {
+        match self.kind {
+            FrameKind::Reply => Ok(self.body),
+            FrameKind::Refused => Err(codec::decode(&self.body).expect("a refusal")),
+            other => panic!("the daemon sent {other:?}"),
+        }
+    }
+}
+
+pub(super) struct Socket {
+    stream: UnixStream,
+    reader: FrameReader,
+    next_id: u64,
+}
+
+impl Socket {
+    /// Connects and says nothing.
+    pub(super) fn silent(path: &Path) -> Self {
+        let stream = UnixStream::connect(path).expect("a connection");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
+        Self { stream, reader: FrameReader::new(FRAME_BYTES_MAX), next_id: 1 }
+    }
+
+    /// Connects and is welcomed.
+    pub(super) fn connect(path: &Path) -> Self {
+        let mut socket = Self::silent(path);
+        let hello = Hello { magic: MAGIC, protocol: PROTOCOL_VERSION, client: "test".to_owned() };
+        let mut bytes = Vec::new();
+        frame::append(&mut bytes, FrameKind::Hello, 0, 0, &hello);
+        socket.send(&bytes).expect("sent");
+        assert_eq!(socket.receive().map(|frame| frame.kind), Some(FrameKind::Welcome));
+        socket
+    }
+
+    /// Sends bytes as they are.
+    pub(super) fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
+    /// Says that nothing more is sent.
+    pub(super) fn end(&mut self) {
+        self.stream.shutdown(Shutdown::Write).expect("shut down");
+    }
+
+    /// Appends the frame of a request; its id.
+    pub(super) fn frame(&mut self, bytes: &mut Vec<u8>, envelope: &Envelope, number: u16, request: &[u8]) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        frame::append_with(bytes, FrameKind::Request, number, id, |bytes| {
+            codec::encode_into(envelope, bytes);
+            bytes.extend_from_slice(request);
+        });
+        id
+    }
+
+    /// Sends an operation; its id.
+    pub(super) fn ask<O: Operation>(&mut self, operation: &O) -> u64 {
+        let mut bytes = Vec::new();
+        let id = self.frame(&mut bytes, &Envelope::default(), O::ROW.number, &codec::encode(operation));
+        self.send(&bytes).expect("sent");
+        id
+    }
+
+    /// The next frame; `None` at the end of the connection, however it came.
+    pub(super) fn receive(&mut self) -> Option<Received> {
+        loop {
+            if let Some(frame) = self.reader.next_frame().expect("frames") {
+                return Some(Received { kind: frame.kind, id: frame.id, body: frame.body.to_vec() });
+            }
+            let mut buffer = [0; 16 << 10];
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return None,
+                Ok(bytes) => self.reader.space().extend_from_slice(&buffer[..bytes]),
+                Err(err) if matches!(err.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => return None,
+                Err(err) => panic!("the daemon says nothing: {err}"),
+            }
+        }
+    }
+
+    /// The next so many answers, by id.
+    pub(super) fn outcomes(&mut self, count: usize) -> BTreeMap<u64, Outcome> {
+        let received = (0..count).map(|_| self.receive().expect("an answer"));
+        received.map(|frame| (frame.id, frame.outcome())).collect()
+    }
+
+    /// Asks one thing and waits for its answer.
+    pub(super) fn call<O: Operation>(&mut self, operation: &O) -> Result<O::Reply, Refusal> {
+        let id = self.ask(operation);
+        let frame = self.receive().expect("an answer");
+        assert_eq!(frame.id, id);
+        frame.outcome().map(|reply| codec::decode(&reply).expect("a reply of its type"))
+    }
+
+    /// Asks many things at once; their answers in the order they were asked.
+    pub(super) fn call_all(&mut self, requests: &[(Envelope, u16, Vec<u8>)]) -> Vec<Outcome> {
+        let mut all = Vec::new();
+        for some in requests.chunks(200) {
+            let mut bytes = Vec::new();
+            for (envelope, number, request) in some {
+                self.frame(&mut bytes, envelope, *number, request);
+            }
+            self.send(&bytes).expect("sent");
+            all.extend(self.outcomes(some.len()).into_values());
+        }
+        all
+    }
+}
