@@ -69,7 +69,10 @@ pub async fn serve(
         _ = stopping.changed() => return,
     };
     let result = match greeted {
-        Ok(()) => Session::new(peer, shared, writer, frames).run(input, output, stopping).await,
+        Ok(()) => {
+            let (answers, inbox) = mpsc::unbounded_channel();
+            Session::new(peer, shared, writer, answers, frames).run(input, output, inbox, stopping).await
+        }
         Err(end) => Err(end),
     };
     if let Err(end) = result {
@@ -82,7 +85,6 @@ struct Session {
     peer: Peer,
     writer: mpsc::Sender<writer::Request>,
     answers: mpsc::UnboundedSender<Answered>,
-    inbox: Option<mpsc::UnboundedReceiver<Answered>>,
     frames: FrameReader,
     output: Vec<u8>,
     /// How much of `output` the socket has taken.
@@ -130,14 +132,18 @@ struct Answered {
 }
 
 impl Session {
-    fn new(peer: Peer, shared: Arc<Shared>, writer: mpsc::Sender<writer::Request>, frames: FrameReader) -> Self {
-        let (answers, inbox) = mpsc::unbounded_channel();
+    fn new(
+        peer: Peer,
+        shared: Arc<Shared>,
+        writer: mpsc::Sender<writer::Request>,
+        answers: mpsc::UnboundedSender<Answered>,
+        frames: FrameReader,
+    ) -> Self {
         Self {
             shared,
             peer,
             writer,
             answers,
-            inbox: Some(inbox),
             frames,
             output: Vec::new(),
             written: 0,
@@ -156,9 +162,9 @@ impl Session {
         mut self,
         mut input: OwnedReadHalf,
         mut output: OwnedWriteHalf,
+        mut inbox: mpsc::UnboundedReceiver<Answered>,
         mut stopping: watch::Receiver<bool>,
     ) -> Result<(), End> {
-        let Some(mut inbox) = self.inbox.take() else { return Ok(()) };
         let queue = self.writer.clone();
         let mut last_heard = Instant::now();
         let timer = sleep_until(last_heard + self.shared.idle);
@@ -181,10 +187,13 @@ impl Session {
             if due < timer.deadline() {
                 timer.as_mut().reset(due);
             }
-            let may_read = !self.input_ended && self.may_begin();
+            let may_read = !self.input_ended && !has_more && self.may_begin();
             let stalled_until = self.stalled.as_ref().map(|stalled| stalled.until);
             tokio::select! {
                 biased;
+                _ = stopping.changed(), if self.farewell.is_none() => {
+                    self.farewell = Some(Refusal::plain(Code::SHUTTING_DOWN));
+                }
                 Some(answer) = inbox.recv() => {
                     self.take_answer(answer);
                     while let Ok(answer) = inbox.try_recv() {
@@ -213,9 +222,6 @@ impl Session {
                         return Err(End::Refused("it kept us waiting too long"));
                     }
                     timer.as_mut().reset(if due > now { due } else { now + STALL });
-                }
-                _ = stopping.changed(), if self.farewell.is_none() => {
-                    self.farewell = Some(Refusal::plain(Code::SHUTTING_DOWN));
                 }
                 () = tokio::task::yield_now(), if has_more => {}
             }
@@ -267,8 +273,8 @@ impl Session {
         while self.may_begin() {
             let Some(frame) = self.frames.next_frame()? else {
                 let is_inside = self.frames.is_inside_frame() && !self.input_ended;
-                self.unfinished_since = self.unfinished_since.filter(|_| is_inside).or(is_inside.then(Instant::now));
-                break;
+                self.unfinished_since = is_inside.then(|| self.unfinished_since.unwrap_or_else(Instant::now));
+                return Ok(false);
             };
             if frame.id == 0 {
                 return Err(frame::FrameError::ReservedId);
@@ -287,6 +293,8 @@ impl Session {
                 return Ok(true);
             }
         }
+        // It is we who do not read on, so nobody can finish a frame.
+        self.unfinished_since = None;
         Ok(false)
     }
 
