@@ -1,6 +1,6 @@
 //! The contract of enrolld: what can be asked, what is answered, and how both look on the wire.
 //!
-//! An operation is a number, a name, a request type and a reply type, declared once in [`operations`]. Daemon,
+//! An operation is a number, a name, a request type and a reply type, declared once in [`mod@operations`]. Daemon,
 //! client and command line all derive from that table. This crate does no I/O and knows no clock, no socket and
 //! no store; everything it decodes has a bound, named in [`limits`].
 
