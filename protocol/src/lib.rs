@@ -12,6 +12,7 @@ pub mod value;
 pub mod changes;
 pub mod code;
 pub mod jwt;
+pub mod permission;
 pub mod person;
 pub mod role;
 pub mod server;
@@ -26,5 +27,6 @@ pub use operations::{Access, Kind, Operation, OperationRow};
 pub use person::Person;
 pub use refusal::{Code, Refusal};
 pub use value::{
-    Callsign, Cursor, Invalid, Json, Jwt, Key, LoginCode, Origin, Page, PageLimit, Pk, Reference, RoleName, Time, Token,
+    Callsign, Cursor, Invalid, Json, Jwt, Key, LoginCode, Origin, Page, PageLimit, PermissionPath, Pk, Reference,
+    RoleName, Time, Token,
 };

@@ -57,6 +57,14 @@ pub enum RevocationReason {
     PrivilegeWithdrawn,
 }
 
+impl FromStr for RevocationReason {
+    type Err = Invalid;
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let word = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(text);
+        Self::deserialize(word).map_err(|err| Invalid(err.to_string()))
+    }
+}
+
 /// Create a person
 ///
 /// The callsign is unique without regard to case, among deleted people too. Giving roles needs every permission that
@@ -141,6 +149,65 @@ impl Get {
     pub fn new(person: Reference) -> Self {
         Self { person, allow_deleted: false }
     }
+}
+
+/// Find a person by verified claims or the subject of a client certificate
+///
+/// The claim `sub` names a callsign, or where there is none, `CN` does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  enrollctl person find '{\"sub\":\"DOGGO01a\"}'")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Find {
+    /// The claims, a JSON object
+    pub claims: Json,
+}
+
+/// Change what is kept with a person
+///
+/// The object given takes the place of the one that was there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  enrollctl person update DOGGO01a '{\"team\":\"blue\"}'")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Update {
+    /// Callsign or pk
+    pub person: Reference,
+    /// A JSON object to keep with the person
+    #[cfg_attr(feature = "cli", arg(value_name = "JSON"))]
+    pub extra: Json,
+}
+
+/// Delete a person
+///
+/// The record stays and keeps its callsign; the person loses every role and passes no check any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::Args), command(after_help = "Example:\n  enrollctl person delete DOGGO01a"))]
+#[serde(deny_unknown_fields)]
+pub struct Delete {
+    /// Callsign or pk
+    pub person: Reference,
+}
+
+/// Revoke a person: delete them, with a reason that RFC 5280 knows
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  enrollctl person revoke DOGGO01a key_compromise")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Revoke {
+    /// Callsign or pk
+    pub person: Reference,
+    /// unspecified, key_compromise, affiliation_changed, superseded, cessation_of_operation or privilege_withdrawn
+    pub reason: RevocationReason,
 }
 
 /// List people, oldest first, or with a prefix by callsign

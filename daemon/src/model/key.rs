@@ -149,6 +149,11 @@ pub fn prefixed(beginning: Vec<u8>) -> (Vec<u8>, Vec<u8>) {
     (beginning, end)
 }
 
+/// The role whose record this key holds.
+pub fn role_name(key: &[u8]) -> Option<RoleName> {
+    RoleName::new(std::str::from_utf8(key.get(1..)?).ok()?).ok()
+}
+
 /// The pk that a key ends with.
 pub fn pk_at_end(key: &[u8]) -> Option<Pk> {
     key.last_chunk::<16>().copied().map(Pk::from_bytes)

@@ -5,7 +5,7 @@
 
 use enroll_protocol::{Access, Code, OperationRow, Pk, Reference, Refusal, RoleName};
 
-use super::{Call, person};
+use super::{Call, person, role};
 use crate::context::{Grant, Peer};
 use crate::fault::Fault;
 use crate::model::{key, record};
@@ -79,7 +79,7 @@ impl Call<'_> {
             let why = "giving a role needs the grant admin, or an actor who has what the role carries";
             return Err(Fault::Refused(Refusal::new(Code::PERMISSION_DENIED, why)));
         }
-        let carried = record::get::<record::Role>(txn, &key::role(role))?.unwrap_or_default().permissions;
+        let carried = role::record_of(txn, role)?.permissions;
         carried.iter().try_for_each(|path| self.permit_path(txn, path))
     }
 
@@ -98,7 +98,7 @@ impl Call<'_> {
 pub(super) fn has_permission(txn: &dyn ReadTxn, person: Pk, path: &str) -> Result<bool, Fault> {
     let roles = record::get::<record::PersonRoles>(txn, &key::person_roles(person))?.unwrap_or_default().roles;
     for role in &roles {
-        let granted = record::get::<record::Role>(txn, &key::role(role))?.unwrap_or_default().permissions;
+        let granted = role::record_of(txn, role)?.permissions;
         if granted.iter().any(|granted| path.starts_with(granted.as_str())) {
             return Ok(true);
         }

@@ -2,7 +2,7 @@
 //! does not hold; tests ask for an empty list after every step.
 //!
 //! - I1: every person's folded callsign leads to them, and every callsign leads to a person who has it.
-//! - I2: a person's roles and a role's members say the same.
+//! - I2: a person's roles and a role's members say the same, and deleted people have none.
 //! - I3: a role's head counts its members.
 //! - I4: the changes are numbered from 1 to the head without holes.
 //! - I5: the head counts the records of each kind.
@@ -99,8 +99,9 @@ impl Check<'_> {
     fn roles(&mut self) -> Result<(), StoreError> {
         self.each::<PersonRoles>(Family::PersonRoles, |check, place, held| {
             let Some(pk) = key::pk_at_end(place) else { return Ok(()) };
-            if !held.roles.is_empty() && check.txn.get(&key::person(pk))?.is_none() {
-                check.violated("I2", pk, "roles of a person who does not exist");
+            let person = record::get::<Person>(check.txn, &key::person(pk))?;
+            if !held.roles.is_empty() && person.is_none_or(|person| person.deleted.is_some()) {
+                check.violated("I2", pk, "roles of a person who does not exist or is deleted");
             }
             for role in &held.roles {
                 if check.txn.get(&key::role_member(role, pk))?.is_none() {

@@ -15,6 +15,7 @@ pub mod check;
 mod code;
 mod jwt;
 mod page;
+mod permission;
 mod person;
 mod role;
 mod server;

@@ -1,6 +1,6 @@
 //! People.
 
-use enroll_protocol::person::{CertificateWanted, Create, Get, List, Person};
+use enroll_protocol::person::{CertificateWanted, Create, Delete, Find, Get, List, Person, Revocation, Revoke, Update};
 use enroll_protocol::{Callsign, Code, Page, Pk, Reference, Refusal};
 
 use super::page::{Bounds, page};
@@ -90,6 +90,68 @@ impl ReadOp for List {
     }
 }
 
+impl ReadOp for Find {
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Person, Fault> {
+        let named = |name| self.claims.member::<String>(name);
+        let Some(callsign) = named("sub")?.map_or_else(|| named("CN"), |sub| Ok(Some(sub)))? else {
+            let why = "claims: neither sub nor CN names anybody; one of them must be a callsign";
+            return Err(Fault::Refused(Refusal::new(Code::INVALID_ARGUMENT, why)));
+        };
+        let callsign =
+            Callsign::new(callsign).map_err(|err| Refusal::new(Code::INVALID_ARGUMENT, format!("claims: {err}")))?;
+        let named = Reference::from(&callsign);
+        let (pk, person) = of_callsign(txn, &named)?.ok_or_else(|| nobody(&named, "callsign"))?;
+        expect_live(&named, &person)?;
+        call.permit(txn, call.is_actor(pk))?;
+        Ok(shown(pk, person))
+    }
+}
+
+impl WriteOp for Update {
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Person, Fault> {
+        let (pk, mut person) = expect(txn.as_read(), &self.person)?;
+        expect_live(&self.person, &person)?;
+        call.permit(txn.as_read(), false)?;
+        person.extra = self.extra.clone();
+        person.updated = call.ctx.now;
+        record::put(txn, key::person(pk), &person);
+        call.tell(txn, vec![pk], None);
+        Ok(shown(pk, person))
+    }
+}
+
+impl WriteOp for Delete {
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Person, Fault> {
+        delete(txn, call, &self.person, None)
+    }
+}
+
+impl WriteOp for Revoke {
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Person, Fault> {
+        let revocation = Revocation { reason: self.reason, at: call.ctx.now };
+        delete(txn, call, &self.person, Some(revocation))
+    }
+}
+
+/// Deletes a person, who keeps the record and the callsign and loses every role.
+fn delete(
+    txn: &mut dyn Txn,
+    call: &Call<'_>,
+    named: &Reference,
+    revocation: Option<Revocation>,
+) -> Result<Person, Fault> {
+    let (pk, mut person) = expect(txn.as_read(), named)?;
+    expect_live(named, &person)?;
+    call.permit(txn.as_read(), false)?;
+    role::take_all(txn, pk)?;
+    person.revocation = revocation;
+    person.updated = call.ctx.now;
+    person.deleted = Some(call.ctx.now);
+    record::put(txn, key::person(pk), &person);
+    call.tell(txn, vec![pk], None);
+    Ok(shown(pk, person))
+}
+
 /// Refuses a callsign that somebody has or that the configuration reserves; otherwise what to keep it under.
 fn expect_free(txn: &dyn ReadTxn, call: &Call<'_>, callsign: &Callsign) -> Result<String, Fault> {
     let folded = fold(callsign.as_str());
@@ -110,17 +172,24 @@ pub(super) fn find(txn: &dyn ReadTxn, person: &Reference) -> Result<Option<(Pk, 
     {
         return Ok(Some((pk, found)));
     }
-    let holder = record::get::<CallsignHolder>(txn, &key::callsign(&fold(person.as_str())))?;
+    of_callsign(txn, person)
+}
+
+/// The person of this callsign.
+fn of_callsign(txn: &dyn ReadTxn, callsign: &Reference) -> Result<Option<(Pk, record::Person)>, Fault> {
+    let holder = record::get::<CallsignHolder>(txn, &key::callsign(&fold(callsign.as_str())))?;
     let Some(CallsignHolder::Person(pk)) = holder else { return Ok(None) };
     Ok(record::get::<record::Person>(txn, &key::person(pk))?.map(|found| (pk, found)))
 }
 
 /// The person of this pk or callsign, who must exist.
 pub(super) fn expect(txn: &dyn ReadTxn, person: &Reference) -> Result<(Pk, record::Person), Fault> {
-    find(txn, person)?.ok_or_else(|| {
-        let kind = if Pk::parse(person.as_str()).is_some() { "pk" } else { "callsign" };
-        Fault::Refused(Refusal::new(Code::NOT_FOUND, format!("no person has the {kind} \"{person}\"")))
-    })
+    let kind = if Pk::parse(person.as_str()).is_some() { "pk" } else { "callsign" };
+    Ok(find(txn, person)?.ok_or_else(|| nobody(person, kind))?)
+}
+
+fn nobody(named: &Reference, kind: &str) -> Refusal {
+    Refusal::new(Code::NOT_FOUND, format!("no person has the {kind} \"{named}\""))
 }
 
 /// Refuses a deleted person.

@@ -69,7 +69,7 @@ pub(super) fn give(txn: &mut dyn Txn, person: Pk, role: &RoleName) -> Result<boo
         return Err(Fault::Refused(Refusal::new(Code::CONFLICT, why)));
     }
     held.roles.insert(role.clone());
-    let mut head = record::get::<Role>(txn.as_read(), &key::role(role))?.unwrap_or_default();
+    let mut head = record_of(txn.as_read(), role)?;
     head.members += 1;
     record::put(txn, key::person_roles(person), &held);
     record::put(txn, key::role_member(role, person), &RoleMember);
@@ -83,12 +83,23 @@ fn take(txn: &mut dyn Txn, person: Pk, role: &RoleName) -> Result<bool, Fault> {
     if !held.roles.remove(role) {
         return Ok(false);
     }
-    let mut head = record::get::<Role>(txn.as_read(), &key::role(role))?.unwrap_or_default();
+    let mut head = record_of(txn.as_read(), role)?;
     head.members = head.members.saturating_sub(1);
     record::put(txn, key::person_roles(person), &held);
     txn.delete(key::role_member(role, person));
     record::put(txn, key::role(role), &head);
     Ok(true)
+}
+
+/// Takes every role of a person.
+pub(super) fn take_all(txn: &mut dyn Txn, person: Pk) -> Result<(), Fault> {
+    let held = roles_of(txn.as_read(), person)?;
+    held.roles.iter().try_for_each(|role| take(txn, person, role).map(drop))
+}
+
+/// A role's record; a role that nobody ever had is an empty one.
+pub(super) fn record_of(txn: &dyn ReadTxn, role: &RoleName) -> Result<Role, Fault> {
+    Ok(record::get::<Role>(txn, &key::role(role))?.unwrap_or_default())
 }
 
 /// Whether a person has a role.
@@ -100,7 +111,8 @@ fn roles_of(txn: &dyn ReadTxn, person: Pk) -> Result<PersonRoles, Fault> {
     Ok(record::get::<PersonRoles>(txn, &key::person_roles(person))?.unwrap_or_default())
 }
 
-fn expect_person(txn: &dyn ReadTxn, named: &Reference) -> Result<Pk, Fault> {
+/// The person of this pk or callsign, who must exist and not be deleted.
+pub(super) fn expect_person(txn: &dyn ReadTxn, named: &Reference) -> Result<Pk, Fault> {
     let (pk, found) = person::expect(txn, named)?;
     person::expect_live(named, &found)?;
     Ok(pk)

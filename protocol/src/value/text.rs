@@ -32,6 +32,8 @@ pub struct Text<R: TextRule>(String, PhantomData<fn() -> R>);
 pub type Callsign = Text<CallsignRule>;
 /// The name of a role: `[a-z0-9][a-z0-9_-]{0,62}`.
 pub type RoleName = Text<RoleRule>;
+/// A permission: `/` for everything, or a path of words such as `/events/create/social/`, which covers what lies below.
+pub type PermissionPath = Text<PermissionRule>;
 /// Something that names a record: its pk as a UUID or in base64url, or its natural name.
 pub type Reference = Text<ReferenceRule>;
 /// Where an attempt came from, such as a remote address; guesses are counted per origin.
@@ -51,6 +53,9 @@ pub enum CallsignRule {}
 /// See [`RoleName`].
 #[derive(Debug)]
 pub enum RoleRule {}
+/// See [`PermissionPath`].
+#[derive(Debug)]
+pub enum PermissionRule {}
 /// See [`Reference`].
 #[derive(Debug)]
 pub enum ReferenceRule {}
@@ -91,6 +96,23 @@ impl TextRule for RoleRule {
             return Ok(());
         }
         Err(Invalid::new("role must be 1 to 63 of the characters a-z, 0-9, _ and -, beginning with a letter or digit"))
+    }
+}
+
+impl TextRule for PermissionRule {
+    const NAME: &'static str = "permission";
+    fn check(text: &str) -> Result<(), Invalid> {
+        sized::<Self>(text, limits::NAME_BYTES_MAX)?;
+        let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
+        let words =
+            text.strip_prefix('/').and_then(|rest| if rest.is_empty() { Some("") } else { rest.strip_suffix('/') });
+        match words {
+            Some("") if text == "/" => Ok(()),
+            Some(words) if words.split('/').all(|word| !word.is_empty() && word.bytes().all(fits)) => Ok(()),
+            _ => Err(Invalid::new(
+                "permission must be / or words of a-z, 0-9, _ and - between slashes, such as /people/",
+            )),
+        }
     }
 }
 
@@ -200,6 +222,12 @@ impl fmt::Display for RoleName {
     }
 }
 
+impl fmt::Display for PermissionPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -262,5 +290,20 @@ impl<R: TextRule> Serialize for Text<R> {
 impl<'de, R: TextRule> Deserialize<'de> for Text<R> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::new(String::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn permissions_are_whole_words_between_slashes() {
+        for path in ["/", "/people/", "/events/create/social/", "/a_b-1/"] {
+            assert!(PermissionPath::new(path).is_ok(), "{path}");
+        }
+        for path in ["", "people", "/people", "people/", "//", "/a//b/", "/People/", "/a b/"] {
+            assert!(PermissionPath::new(path).is_err(), "{path}");
+        }
     }
 }

@@ -11,8 +11,8 @@ use enroll_protocol::envelope::{Hello, MAGIC, PROTOCOL_VERSION, Welcome};
 use enroll_protocol::frame::{self, FrameKind};
 use enroll_protocol::operations::TABLE;
 use enroll_protocol::{
-    Code, Envelope, Json, Key, Operation, Page, Pk, Refusal, Time, changes, code, codec, jwt, person, role, server,
-    token,
+    Code, Envelope, Json, Key, Operation, Page, Pk, Refusal, Time, changes, code, codec, jwt, permission, person, role,
+    server, token,
 };
 
 const GOLDEN: &str = include_str!("../../golden/wire.txt");
@@ -22,6 +22,7 @@ fn every_operation_has_its_bytes() {
     let mut samples = Samples::default();
     handshake(&mut samples);
     people_and_roles(&mut samples);
+    permissions(&mut samples);
     tokens_and_codes(&mut samples);
     the_rest(&mut samples);
     for row in TABLE {
@@ -38,10 +39,18 @@ fn numbers_and_names_are_these_for_ever() {
         (1, "person.create"),
         (2, "person.get"),
         (3, "person.list"),
+        (4, "person.find"),
+        (5, "person.update"),
+        (6, "person.delete"),
+        (7, "person.revoke"),
         (10, "role.assign"),
         (11, "role.remove"),
         (12, "role.has"),
         (13, "role.list"),
+        (14, "permission.grant"),
+        (15, "permission.revoke"),
+        (16, "permission.has"),
+        (17, "permission.list"),
         (20, "token.use"),
         (21, "token.get"),
         (22, "token.delete"),
@@ -133,7 +142,13 @@ fn people_and_roles(samples: &mut Samples) {
         after: Some("cursor".parse().expect("a cursor")),
         limit: "7".parse().expect("a limit"),
     };
-    samples.operation(&list, &Page { items: vec![somebody], next: Some("next".parse().expect("a cursor")) });
+    let next = Some("next".parse().expect("a cursor"));
+    samples.operation(&list, &Page { items: vec![somebody.clone()], next });
+    samples.operation(&person::Find { claims: json(r#"{"sub":"DOGGO01a"}"#) }, &somebody);
+    samples.operation(&person::Update { person: name("DOGGO01a"), extra: json("{}") }, &somebody);
+    samples.operation(&person::Delete { person: name("DOGGO01a") }, &somebody);
+    let reason = person::RevocationReason::KeyCompromise;
+    samples.operation(&person::Revoke { person: name("DOGGO01a"), reason }, &somebody);
     let (person, role) = (name("DOGGO01a"), "member".parse().expect("a role"));
     samples.operation(&role::Assign { person, role }, &true);
     let (person, role) = (name("DOGGO01a"), "member".parse().expect("a role"));
@@ -141,6 +156,16 @@ fn people_and_roles(samples: &mut Samples) {
     let (person, role) = (name("DOGGO01a"), "member".parse().expect("a role"));
     samples.operation(&role::Has { person, role }, &true);
     samples.operation(&role::List { person: name("DOGGO01a") }, &vec!["member".parse().expect("a role")]);
+}
+
+fn permissions(samples: &mut Samples) {
+    let role = || "member".parse().expect("a role");
+    let permission = || "/people/".parse().expect("a permission");
+    samples.operation(&permission::Grant { role: role(), permission: permission() }, &true);
+    samples.operation(&permission::Revoke { role: role(), permission: permission() }, &false);
+    samples.operation(&permission::Has { person: name("DOGGO01a"), permission: permission() }, &true);
+    let granted = permission::Granted { role: role(), permission: permission() };
+    samples.operation(&permission::List { role: Some(role()) }, &vec![granted]);
 }
 
 fn tokens_and_codes(samples: &mut Samples) {

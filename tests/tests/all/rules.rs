@@ -9,6 +9,7 @@ mod codes;
 mod keys;
 mod pages;
 mod people;
+mod permissions;
 mod tokens;
 
 use enroll_protocol::{Envelope, Key, OperationRow, Refusal};

@@ -91,6 +91,66 @@ $ role remove dog other --json
     true
 "#;
 
+const PERMISSIONS: &str = r#"
+$ permission grant helper /pools/
+    true
+$ permission grant helper /pools/ --json
+    false
+$ permission grant helper /pools ! 2 permission must be
+$ permission list --role helper
+    role→permission
+    helper→/pools/
+$ permission list --role helper --json
+    [{"role":"helper","permission":"/pools/"}]
+$ permission has BOSS /pools/create/
+    true
+$ permission has dog /pools/ --json
+    false
+$ permission revoke helper /pools/ --json
+    true
+$ permission revoke helper /pools/
+    false
+$ person find {"sub":"DOG"} --json
+    {"pk":"$DOG",..}
+$ person find {"CN":"nobody"} ! 1 not_found
+$ person update dog {"team":"blue"} --json
+    {"pk":"$DOG","callsign":"dog","extra":{"team":"blue"},..}
+$ person update dog {"team":"red"}
+    pk→$DOG
+    callsign→dog
+    extra→{"team":"red"}
+    supervisor→
+    certificate→false
+    revocation→
+    created→..
+    updated→..
+    deleted→
+$ person find {"sub":"dog"}
+    pk→$DOG
+    callsign→dog
+    extra→{"team":"red"}
+    supervisor→
+    certificate→false
+    revocation→
+    created→..
+    updated→..
+    deleted→
+$ --json person create cat
+    {"pk":"<CAT>",..}
+$ person revoke cat lost ! 2 unknown variant
+$ person revoke cat key_compromise --json
+    {"pk":"$CAT",..,"revocation":{"reason":"key_compromise","at":"20..Z"},..}
+$ person revoke cat unspecified ! 1 deleted
+$ --json person create cow
+    {"pk":"<COW>",..}
+$ person delete cow --json
+    {"pk":"$COW",..,"revocation":null,..,"deleted":"20..Z"}
+$ person delete cow ! 1 deleted
+$ person get cow ! 1 deleted
+$ person get cow --allow-deleted --json
+    {"pk":"$COW",..}
+"#;
+
 const SECRETS: &str = r#"
 $ token use --audit {"ip":"::1"} --expires 2999-01-01T00:00:00Z < nonce-1
     token→nonce-1
@@ -198,6 +258,7 @@ fn every_verb_does_in_a_pipe_and_as_json_what_it_says() {
     script.run(PEOPLE);
     script.run(SECRETS);
     script.run(DAEMON);
+    script.run(PERMISSIONS);
     for row in TABLE {
         for json in [false, true] {
             assert!(script.seen.contains(&(row.name.to_owned(), json)), "{} is in no script (json: {json})", row.name);
