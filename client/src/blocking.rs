@@ -19,7 +19,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use enroll_protocol::{Envelope, Key, Operation, OperationRow, Origin, Reference};
+use enroll_protocol::{Envelope, Key, Operation, OperationRow, Origin, Reference, StreamOperation};
 use tokio::runtime::{self, Runtime};
 
 use crate::builder::Builder;
@@ -30,6 +30,14 @@ use crate::error::Error;
 #[derive(Debug, Clone)]
 pub struct Client {
     client: crate::Client,
+    runtime: Arc<Runtime>,
+}
+
+/// The items of a stream, as an iterator that waits for each; see [`Client::stream`](crate::Client::stream).
+#[derive(Debug)]
+#[must_use = "items come when they are asked for"]
+pub struct Stream<O> {
+    stream: crate::Stream<O>,
     runtime: Arc<Runtime>,
 }
 
@@ -80,9 +88,23 @@ impl Client {
         Request { request: self.client.request(operation), runtime: self.runtime.clone() }
     }
 
+    /// Begins a stream, over a connection of its own; see [`Client::stream`](crate::Client::stream).
+    pub fn stream<O: StreamOperation>(&self, operation: O) -> Result<Stream<O>, Error> {
+        let stream = self.runtime.block_on(self.client.stream(operation))?;
+        Ok(Stream { stream, runtime: self.runtime.clone() })
+    }
+
     /// Asks for an operation with its request and reply as encoded bytes.
     pub fn call_raw(&self, row: &'static OperationRow, envelope: Envelope, request: &[u8]) -> Result<Vec<u8>, Error> {
         self.runtime.block_on(self.client.call_raw(row, envelope, request))
+    }
+}
+
+impl<O: StreamOperation> Iterator for Stream<O> {
+    type Item = Result<O::Reply, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.runtime.block_on(self.stream.next())
     }
 }
 

@@ -68,7 +68,7 @@ impl Builder {
 
     fn spawn(self, connection: Option<Connection>) -> Client {
         let (jobs, queue) = mpsc::unbounded_channel();
-        tokio::spawn(Worker::new(self, queue).run(connection));
-        Client::new(jobs)
+        tokio::spawn(Worker::new(self.clone(), queue).run(connection));
+        Client::new(self, jobs)
     }
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use enroll_protocol::frame::{self, FrameKind};
-use enroll_protocol::{Envelope, Kind, Operation, OperationRow, Origin, Reference, codec};
+use enroll_protocol::{
+    Access, Code, Envelope, Kind, Operation, OperationRow, Origin, Reference, Refusal, StreamOperation, codec,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::answer::{Answer, Reply};
@@ -14,6 +16,7 @@ use crate::error::Error;
 use crate::key::KeyMaker;
 use crate::pipeline::Job;
 use crate::request::Request;
+use crate::stream::{RawStream, Stream};
 
 /// A client of the daemon. A clone shares its connection and costs next to nothing; the connection ends with the last
 /// clone, once what was asked is answered.
@@ -26,6 +29,7 @@ pub struct Client {
 
 #[derive(Debug)]
 struct Shared {
+    builder: Builder,
     jobs: mpsc::UnboundedSender<Job>,
     keys: KeyMaker,
     next_id: AtomicU64,
@@ -42,8 +46,8 @@ impl Client {
         Builder::new(socket.into())
     }
 
-    pub(crate) fn new(jobs: mpsc::UnboundedSender<Job>) -> Self {
-        let shared = Shared { jobs, keys: KeyMaker::new(), next_id: AtomicU64::new(1) };
+    pub(crate) fn new(builder: Builder, jobs: mpsc::UnboundedSender<Job>) -> Self {
+        let shared = Shared { builder, jobs, keys: KeyMaker::new(), next_id: AtomicU64::new(1) };
         Self { shared: Arc::new(shared), actor: None, origin: None }
     }
 
@@ -87,19 +91,62 @@ impl Client {
         self.send(row, envelope, |bytes| bytes.extend_from_slice(request))
     }
 
+    /// Begins a stream, over a connection of its own. An absent daemon is an error at once, as for
+    /// [`connect`](Self::connect); one that goes away later is waited for, and the stream continues where it was.
+    /// What happens after this has returned is seen.
+    ///
+    /// ```no_run
+    /// # use enroll_client::{Client, protocol::changes};
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut changes = client.stream(changes::Follow { since: None }).await?;
+    /// while let Some(change) = changes.next().await {
+    ///     let change = change?;
+    ///     assert!(change.seq > 0, "{}.{}", change.area, change.verb);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn stream<O: StreamOperation>(&self, operation: O) -> Result<Stream<O>, Error> {
+        Ok(Stream::new(self.stream_raw(O::ROW, Envelope::default(), &codec::encode(&operation)).await?))
+    }
+
+    /// Begins a stream with its request and items as encoded bytes; see [`stream`](Self::stream).
+    pub async fn stream_raw(
+        &self,
+        row: &'static OperationRow,
+        envelope: Envelope,
+        request: &[u8],
+    ) -> Result<RawStream, Error> {
+        RawStream::open(self.shared.builder.clone(), row, self.filled(envelope), request.to_vec()).await
+    }
+
     pub(crate) fn call_with<O: Operation>(&self, envelope: Envelope, operation: O) -> Reply<O> {
+        const { assert!(!matches!(O::ROW.kind, Kind::Stream), "a stream is begun by Client::stream") };
         Reply::new(self.send(O::ROW, envelope, |bytes| codec::encode_into(&operation, bytes)))
     }
 
-    fn send(&self, row: &OperationRow, mut envelope: Envelope, request: impl FnOnce(&mut Vec<u8>)) -> Answer {
+    /// With what this client says beside every request.
+    fn filled(&self, mut envelope: Envelope) -> Envelope {
         if envelope.actor.is_none() {
             envelope.actor.clone_from(&self.actor);
         }
         if envelope.origin.is_none() {
             envelope.origin.clone_from(&self.origin);
         }
+        envelope
+    }
+
+    fn send(&self, row: &OperationRow, envelope: Envelope, request: impl FnOnce(&mut Vec<u8>)) -> Answer {
+        let (answer, receiver) = oneshot::channel();
+        if row.kind == Kind::Stream {
+            let why = format!("{} is a stream and has no one answer", row.name);
+            let _ = answer.send(Err(Error::Refused(Refusal::new(Code::INVALID_ARGUMENT, why))));
+            return Answer::new(receiver);
+        }
+        let mut envelope = self.filled(envelope);
         // A dry run neither reads nor stores a key.
-        if row.kind == Kind::Write && envelope.key.is_none() && !envelope.dry_run {
+        // Nor does what only looks something up, though the daemon runs it as a write because it takes a code.
+        if row.kind == Kind::Write && row.access != Access::Read && envelope.key.is_none() && !envelope.dry_run {
             envelope.key = Some(self.shared.keys.make());
         }
         let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
@@ -108,7 +155,6 @@ impl Client {
             codec::encode_into(&envelope, bytes);
             request(bytes);
         });
-        let (answer, receiver) = oneshot::channel();
         // If the worker is gone, so is `answer`, and the receiver tells.
         let _ = self.shared.jobs.send(Job { id, frame, answer });
         Answer::new(receiver)

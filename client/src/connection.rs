@@ -98,9 +98,7 @@ fn first_frame(builder: &Builder, reader: &mut FrameReader) -> Result<Option<usi
                 _ => Trouble::Final(Error::Refused(refusal)),
             })
         }
-        FrameKind::Hello | FrameKind::Request | FrameKind::Reply => {
-            Err(stranger("is not enrolld: it does not welcome".to_owned()))
-        }
+        _ => Err(stranger("is not enrolld: it does not welcome".to_owned())),
     }
 }
 
@@ -109,6 +107,19 @@ fn not_connected(builder: &Builder, err: &io::Error) -> Trouble {
         // A Unix socket whose queue of connections is full says so; a daemon that is away does not.
         io::ErrorKind::WouldBlock => {
             Trouble::Crowded(format!("the daemon at {} accepts no connection", builder.socket.display()))
+        }
+        // The daemon may well be there, so starting another would not help.
+        io::ErrorKind::PermissionDenied => {
+            let name = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten();
+            let name = name.map_or_else(|| nix::unistd::geteuid().to_string(), |user| user.name);
+            Trouble::Final(Error::Refused(Refusal::new(
+                Code::PERMISSION_DENIED,
+                format!(
+                    "{} may not be opened by this user: an administrator can put them into the group of its directory and \
+                     give a grant in enrolld.toml, under [grants]: operate = [\"user:{name}\"]",
+                    builder.socket.display()
+                ),
+            )))
         }
         _ => absent(builder, &err.to_string()),
     }

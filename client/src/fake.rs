@@ -88,7 +88,7 @@ impl FakeSession {
         assert_eq!(self.frame().await, None);
     }
 
-    async fn send(&mut self, kind: FrameKind, id: u64, body: &impl Serialize) {
+    pub(crate) async fn send(&mut self, kind: FrameKind, id: u64, body: &impl Serialize) {
         let mut bytes = Vec::new();
         frame::append(&mut bytes, kind, 0, id, body);
         self.stream.write_all(&bytes).await.expect("a client that reads");

@@ -25,6 +25,7 @@
 //!   the order they were made. Many may be in flight; they share one connection.
 //! - A write whose answer was lost is asked again under its key, so it is done once and gets its first answer. Every
 //!   write has a key: its caller's, or one made here.
+//! - A stream has a connection of its own and is continued where it broke off: nothing is missed, nothing comes twice.
 //! - `busy` is waited out, and a daemon that restarts is found again, both within bounds that can be set.
 //!
 //! Deliberately absent: a method per operation, a pool of connections, and any logging.
@@ -37,6 +38,7 @@ mod client;
 mod error;
 mod request;
 mod socket;
+mod stream;
 
 mod connection;
 mod key;
@@ -54,3 +56,4 @@ pub use enroll_protocol as protocol;
 pub use error::Error;
 pub use request::Request;
 pub use socket::default_socket;
+pub use stream::{RawStream, Stream};

@@ -116,9 +116,7 @@ impl Pipeline {
                 Ok(refusal) => self.refused(frame.id, refusal, now),
                 Err(err) => Step::Failed(Error::Protocol(format!("a refusal of the daemon: {err}"))),
             },
-            FrameKind::Hello | FrameKind::Welcome | FrameKind::Request => {
-                Step::Failed(Error::Protocol(format!("the daemon sent an unexpected frame: {:?}", frame.kind)))
-            }
+            kind => Step::Failed(Error::Protocol(format!("the daemon sent an unexpected frame: {kind:?}"))),
         }
     }
 

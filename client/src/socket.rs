@@ -4,8 +4,11 @@ use std::path::{Path, PathBuf};
 
 const SYSTEM_SOCKET: &str = "/run/enrolld/enrolld.sock";
 
+/// Whether there is a socket in it only its group can see.
+const SYSTEM_DIRECTORY: &str = "/run/enrolld";
+
 /// The socket of `$ENROLLD_SOCKET`, of the system for root, and else of this user, in `$XDG_RUNTIME_DIR` or below the
-/// state directory. A user without a socket of their own gets the system's, if there is one.
+/// state directory. A user without a socket of their own gets the system's, if there is its directory.
 pub fn default_socket() -> PathBuf {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     choose(variable, nix::unistd::geteuid().is_root(), Path::exists)
@@ -28,7 +31,7 @@ fn choose(variable: impl Fn(&str) -> Option<PathBuf>, is_root: bool, exists: imp
             .map(|state| state.join("enrolld/run/enrolld.sock")),
     };
     match own {
-        Some(own) if exists(&own) || !exists(&system) => own,
+        Some(own) if exists(&own) || !exists(Path::new(SYSTEM_DIRECTORY)) => own,
         _ => system,
     }
 }
@@ -49,11 +52,11 @@ mod tests {
             (vec![("ENROLLD_SOCKET", "x.sock"), RUNTIME], true, vec![], "x.sock"),
             (vec![RUNTIME], true, vec![OWN], SYSTEM_SOCKET),
             (vec![RUNTIME, STATE, HOME], false, vec![], OWN),
-            (vec![RUNTIME], false, vec![OWN, SYSTEM_SOCKET], OWN),
-            (vec![RUNTIME], false, vec![SYSTEM_SOCKET], SYSTEM_SOCKET),
+            (vec![RUNTIME], false, vec![OWN, SYSTEM_DIRECTORY], OWN),
+            (vec![RUNTIME], false, vec![SYSTEM_DIRECTORY], SYSTEM_SOCKET),
             (vec![("XDG_RUNTIME_DIR", "relative"), STATE, HOME], false, vec![], "/state/enrolld/run/enrolld.sock"),
             (vec![HOME], false, vec![], "/home/dog/.local/state/enrolld/run/enrolld.sock"),
-            (vec![HOME], false, vec![SYSTEM_SOCKET], SYSTEM_SOCKET),
+            (vec![HOME], false, vec![SYSTEM_DIRECTORY], SYSTEM_SOCKET),
             (vec![], false, vec![], SYSTEM_SOCKET),
         ];
         for (variables, is_root, existing, expected) in cases {

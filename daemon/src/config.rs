@@ -7,11 +7,13 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use enroll_protocol::Callsign;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::identity::jwt::Issuing;
 use crate::model::callsign::fold;
+use crate::rules::alphabet;
 
 /// Every key, commented, with its default.
 pub const EXAMPLE: &str = include_str!("../enrolld.example.toml");
@@ -32,6 +34,7 @@ pub struct Config {
     pub log_format: LogFormat,
     pub reserved_callsigns: Vec<String>,
     pub code_avoid_confusion: bool,
+    pub code_size: usize,
     pub keep_answers_seconds: u64,
     pub grants: Grants,
     pub database: Database,
@@ -77,6 +80,7 @@ pub struct Jwt {
     pub issuer: String,
     pub audience: String,
     pub lifetime_seconds: u64,
+    pub refresh_seconds: u64,
 }
 
 /// `[guesses]`
@@ -107,6 +111,7 @@ impl Default for Config {
             log_format: LogFormat::Text,
             reserved_callsigns: Vec::new(),
             code_avoid_confusion: true,
+            code_size: 8,
             keep_answers_seconds: 24 * 60 * 60,
             grants: Grants::default(),
             database: Database::default(),
@@ -125,7 +130,12 @@ impl Default for Database {
 
 impl Default for Jwt {
     fn default() -> Self {
-        Self { issuer: "enrolld".to_owned(), audience: "enrolld".to_owned(), lifetime_seconds: 3600 }
+        Self {
+            issuer: "enrolld".to_owned(),
+            audience: "enrolld".to_owned(),
+            lifetime_seconds: 3600,
+            refresh_seconds: 604_800,
+        }
     }
 }
 
@@ -178,9 +188,13 @@ impl Config {
             _ if !(1..=YEAR_SECONDS).contains(&self.jwt.lifetime_seconds) => {
                 refuse("jwt.lifetime_seconds must be 1 to 31622400, a year")
             }
+            _ if self.jwt.refresh_seconds > YEAR_SECONDS => {
+                refuse("jwt.refresh_seconds must be at most 31622400, a year")
+            }
             _ if !(60..=YEAR_SECONDS).contains(&self.keep_answers_seconds) => {
                 refuse("keep_answers_seconds must be 60 to 31622400, a year")
             }
+            _ if !(6..=64).contains(&self.code_size) => refuse("code_size must be 6 to 64"),
             _ if !(1..=64).contains(&self.server.threads) => refuse("server.threads must be 1 to 64"),
             _ if !(1..=YEAR_SECONDS).contains(&self.server.idle_seconds) => {
                 refuse("server.idle_seconds must be 1 to 31622400, a year")
@@ -188,7 +202,17 @@ impl Config {
             _ if !(1..=1 << 20).contains(&self.database.cache_mib) => refuse("database.cache_mib must be 1 to 1048576"),
             _ if self.guesses.per_minute == 0 => refuse("guesses.per_minute must be at least 1"),
             _ => Ok(()),
+        }?;
+        for (key, path) in [("state_dir", &self.state_dir), ("socket", &self.socket), ("key_file", &self.key_file)] {
+            if !path.as_os_str().is_empty() && !path.is_absolute() {
+                return Err(ConfigError(format!("{key} must be an absolute path; it is \"{}\"", path.display())));
+            }
         }
+        for callsign in &self.reserved_callsigns {
+            let callsign = Callsign::new(callsign.as_str());
+            callsign.map_err(|err| ConfigError(format!("reserved_callsigns: {err}")))?;
+        }
+        Ok(())
     }
 
     /// The part that rules read.
@@ -198,11 +222,14 @@ impl Config {
             cache_bytes: (self.database.cache_mib as u64) << 20,
             reserved_callsigns: self.reserved_callsigns.iter().map(|callsign| fold(callsign)).collect(),
             code_avoid_confusion: self.code_avoid_confusion,
+            code_characters: alphabet::characters(self.code_avoid_confusion),
+            code_size: self.code_size,
             keep_answers_seconds: self.keep_answers_seconds,
             issuing: Issuing {
                 issuer: self.jwt.issuer.clone(),
                 audience: self.jwt.audience.clone(),
                 lifetime_seconds: self.jwt.lifetime_seconds,
+                refresh_seconds: self.jwt.refresh_seconds,
             },
             guesses_per_minute: self.guesses.per_minute,
             guesses_total_per_minute: self.guesses.total_per_minute,
@@ -232,6 +259,10 @@ pub struct Settings {
     pub reserved_callsigns: HashSet<String>,
     /// Whether 0 and 1 are neither issued nor told from O and I.
     pub code_avoid_confusion: bool,
+    /// What codes are drawn from.
+    pub code_characters: &'static [u8],
+    /// How many characters an invite or approve code has.
+    pub code_size: usize,
     /// How long an answer is kept under its idempotency key.
     pub keep_answers_seconds: u64,
     /// What JWTs say of themselves.
@@ -323,6 +354,8 @@ mod tests {
             ("sokcet = \"/a\"", None, "sokcet"),
             ("[database]\ncache = 1", None, "cache"),
             ("[server]\nthreads = 0", None, "server.threads"),
+            ("state_dir = \"~/registry\"", None, "state_dir"),
+            ("reserved_callsigns = [\" pad\"]", None, "reserved_callsigns"),
             ("", Some(("ENROLLD_SOKCET", "/a")), "ENROLLD_SOKCET"),
             ("", Some(("ENROLLD_DATABASE_FAST_START", "maybe")), "ENROLLD_DATABASE_FAST_START"),
         ] {

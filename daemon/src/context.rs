@@ -1,9 +1,9 @@
 //! What a rule knows of the world: the time, random bytes, who asks, and the configuration. Drawn here once per
 //! request and nowhere else, so that a run is its context and its request and can be run again.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use enroll_protocol::{Envelope, Pk, Time};
 use rand::rngs::{ChaCha20Rng, SysRng};
@@ -52,11 +52,32 @@ pub struct Daemon {
     /// The derived keys.
     pub secrets: Secrets,
     /// The keys of JWTs.
-    pub keys: KeyRing,
+    pub keys: Keys,
     /// When it was started.
     pub started: Time,
     /// How busy it is.
     pub gauges: Gauges,
+}
+
+/// The keys of JWTs, which a rotation replaces while others are at work with those before.
+#[derive(Default)]
+pub struct Keys(RwLock<Arc<KeyRing>>);
+
+impl Keys {
+    /// These keys.
+    pub fn new(ring: KeyRing) -> Self {
+        Self(RwLock::new(Arc::new(ring)))
+    }
+
+    /// The keys of this moment.
+    pub fn now(&self) -> Arc<KeyRing> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Other keys from now on.
+    pub fn replace(&self, ring: KeyRing) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
+    }
 }
 
 /// Numbers that the status shows.
@@ -126,6 +147,11 @@ impl Clock {
     /// Whether the system's clock is behind.
     pub fn is_ahead(&self) -> bool {
         self.latest_micros.load(Ordering::Relaxed) > system_micros()
+    }
+
+    /// How long it is until then.
+    pub fn until(&self, then: Time) -> Duration {
+        Duration::from_micros(u64::try_from(then.micros().saturating_sub(self.now().micros())).unwrap_or(0))
     }
 
     /// The time now.

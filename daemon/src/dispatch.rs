@@ -3,13 +3,16 @@
 //! Each line of the table becomes one handler, by the word in its second column. A line whose request has no rule, or
 //! a rule of another kind, does not compile.
 
-use enroll_protocol::envelope::Envelope;
-use enroll_protocol::{Invalid, Operation, OperationRow, Refusal, codec, operations};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::context::Context;
+use enroll_protocol::envelope::Envelope;
+use enroll_protocol::frame::{Frame, FrameKind};
+use enroll_protocol::{Code, Invalid, Operation, OperationRow, Refusal, codec, operations};
+
+use crate::context::{Context, Peer};
 use crate::fault::Fault;
 use crate::identity::KeyRing;
-use crate::rules::{Call, ReadOp, WriteOp};
+use crate::rules::{self, Call, ReadOp, StreamOp, WriteOp};
 use crate::store::{ReadTxn, StoreError, Txn};
 
 /// How one operation is run.
@@ -28,17 +31,33 @@ pub type FinishJob = fn(&[u8], &KeyRing) -> Result<Vec<u8>, Fault>;
 /// A decoded request.
 pub enum Job {
     /// To be run on a snapshot.
-    Read(Box<dyn ReadJob>),
-    /// To be run on a snapshot, on a thread of its own.
-    Scan(Box<dyn ReadJob>),
+    Look(Look),
     /// To be run by the writer.
     Write(Box<dyn WriteJob>),
+}
+
+/// A decoded request that only looks.
+pub enum Look {
+    /// At once.
+    Read(Box<dyn ReadJob>),
+    /// On a thread of its own.
+    Scan(Box<dyn ReadJob>),
+    /// Again after every commit.
+    Stream(Box<dyn StreamJob>),
 }
 
 /// A read with its types erased.
 pub trait ReadJob: Send {
     /// Runs the rule; the encoded reply.
     fn run(&self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Vec<u8>, Fault>;
+}
+
+/// A stream with its types erased.
+pub trait StreamJob: Send {
+    /// Finds where it begins; the encoded request that begins in the same place.
+    fn start(&mut self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Vec<u8>, Fault>;
+    /// Moves on by one step; its items, encoded, none where there are none yet.
+    fn next(&mut self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Vec<Vec<u8>>, Fault>;
 }
 
 /// A write with its types erased.
@@ -59,8 +78,27 @@ pub fn handler(number: u16) -> Option<&'static Handler> {
     HANDLERS.get(at)
 }
 
+/// Decodes a request and refuses what needs no state to be refused: its shape, its values, and what the peer's grant
+/// does not allow.
+pub fn request(frame: &Frame<'_>, peer: &Peer) -> Result<(&'static Handler, Envelope, Job), Refusal> {
+    if frame.kind != FrameKind::Request {
+        return Err(Refusal::new(Code::INVALID_ARGUMENT, "after the hello a client sends requests only"));
+    }
+    let handler = handler(frame.operation).ok_or_else(|| {
+        let why = format!("this daemon has no operation {}; it may be older than the client", frame.operation);
+        Refusal::new(Code::UNKNOWN_OPERATION, why)
+    })?;
+    let (envelope, body) = envelope(frame.body)?;
+    let job = (handler.job)(body)?;
+    if let Job::Write(job) = &job {
+        job.check()?;
+    }
+    rules::admit(handler.row, peer, envelope.actor.is_some())?;
+    Ok((handler, envelope, job))
+}
+
 /// The front of a request's body: who asks and how. What is left is the operation's own.
-pub fn envelope(body: &[u8]) -> Result<(Envelope, &[u8]), Invalid> {
+fn envelope(body: &[u8]) -> Result<(Envelope, &[u8]), Invalid> {
     let (envelope, consumed) = codec::decode_front(body)?;
     Ok((envelope, body.get(consumed..).unwrap_or_default()))
 }
@@ -75,11 +113,11 @@ macro_rules! handlers {
 operations!(handlers);
 
 const fn read<O: ReadOp>() -> Handler {
-    Handler { row: O::ROW, job: |body| Ok(Job::Read(Box::new(codec::decode::<O>(body)?))), finish: None }
+    Handler { row: O::ROW, job: |body| Ok(Job::Look(Look::Read(Box::new(codec::decode::<O>(body)?)))), finish: None }
 }
 
 const fn scan<O: ReadOp>() -> Handler {
-    Handler { row: O::ROW, job: |body| Ok(Job::Scan(Box::new(codec::decode::<O>(body)?))), finish: None }
+    Handler { row: O::ROW, job: |body| Ok(Job::Look(Look::Scan(Box::new(codec::decode::<O>(body)?)))), finish: None }
 }
 
 const fn write<O: WriteOp>() -> Handler {
@@ -90,6 +128,10 @@ const fn write<O: WriteOp>() -> Handler {
     Handler { row: O::ROW, job: |body| Ok(Job::Write(Box::new(codec::decode::<O>(body)?))), finish }
 }
 
+const fn stream<O: StreamOp>() -> Handler {
+    Handler { row: O::ROW, job: |body| Ok(Job::Look(Look::Stream(Box::new(codec::decode::<O>(body)?)))), finish: None }
+}
+
 fn finish<O: WriteOp>(reply: &[u8], keys: &KeyRing) -> Result<Vec<u8>, Fault> {
     let reply = codec::decode::<O::Reply>(reply).map_err(|err| StoreError(format!("a reply is damaged: {err}")))?;
     Ok(codec::encode(&match O::FINISH {
@@ -98,10 +140,35 @@ fn finish<O: WriteOp>(reply: &[u8], keys: &KeyRing) -> Result<Vec<u8>, Fault> {
     }))
 }
 
+impl dyn ReadJob + '_ {
+    /// Runs the rule; a panic in it is a fault like others.
+    pub fn run_caught(&self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Vec<u8>, Fault> {
+        let ran = catch_unwind(AssertUnwindSafe(|| self.run(txn, ctx)));
+        ran.unwrap_or_else(|panic| Err(Fault::of_panic(&*panic)))
+    }
+}
+
 impl<O: ReadOp> ReadJob for O {
     fn run(&self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Vec<u8>, Fault> {
         let call = Call::begin(txn, ctx, O::ROW)?;
         Ok(codec::encode(&ReadOp::run(self, txn, &call)?))
+    }
+}
+
+impl<O: StreamOp> StreamJob for O {
+    fn start(&mut self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Vec<u8>, Fault> {
+        let call = Call::begin(txn, ctx, O::ROW)?;
+        *self = StreamOp::start(self, txn, &call)?;
+        Ok(codec::encode(self))
+    }
+
+    fn next(&mut self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Vec<Vec<u8>>, Fault> {
+        let call = Call::begin(txn, ctx, O::ROW)?;
+        let items = StreamOp::next(self, txn, &call)?;
+        if let Some(last) = items.last() {
+            *self = self.behind(last);
+        }
+        Ok(items.iter().map(codec::encode).collect())
     }
 }
 

@@ -1,5 +1,7 @@
 //! Why an operation has no reply, and what of that the caller is told.
 
+use std::any::Any;
+
 use enroll_protocol::{Code, Invalid, OperationRow, Pk, Refusal};
 
 use crate::identity::IdentityError;
@@ -33,6 +35,13 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// What a panicking rule comes to.
+    pub fn of_panic(panic: &(dyn Any + Send)) -> Self {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        Self::Panic(text.unwrap_or_else(|| "without a text".to_owned()))
+    }
+
     /// A refusal as a refused attempt on a code or token, which is remembered.
     pub fn into_attempt(self, subject: Option<Pk>) -> Self {
         match self {

@@ -6,7 +6,7 @@ use crate::config::{self, ConfigError};
 use crate::context::Grant;
 
 /// The user that the kernel shows for users it can not map; several may hide behind it, so it is granted nothing.
-const OVERFLOW_UID: u32 = 65_534;
+pub const OVERFLOW_UID: u32 = 65_534;
 
 /// The configuration's grants, names resolved.
 #[derive(Debug, Clone)]
@@ -50,10 +50,15 @@ impl Grants {
     }
 }
 
-/// The line of configuration that would let this user in.
-pub fn line_for(uid: u32) -> String {
+/// How this user could be let in: the line of configuration, where there can be one.
+pub fn way_in(uid: u32) -> String {
+    if uid == OVERFLOW_UID {
+        return "the kernel shows every user it can not map as this one, so it can be granted nothing; \
+                use a user of its own"
+            .to_owned();
+    }
     let name = User::from_uid(Uid::from_raw(uid)).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name);
-    format!("operate = [\"user:{name}\"]")
+    format!("an administrator can give one in enrolld.toml, under [grants]: operate = [\"user:{name}\"]")
 }
 
 fn resolve(member: &str, grant: Grant) -> Result<Member, ConfigError> {
@@ -62,7 +67,11 @@ fn resolve(member: &str, grant: Grant) -> Result<Member, ConfigError> {
         Some(("user", name)) => {
             let known = User::from_name(name).ok().flatten().map(|user| user.uid);
             let uid = known.or_else(|| name.parse().ok().map(Uid::from_raw));
-            uid.map(|uid| Member::User(uid.as_raw())).ok_or_else(|| wrong(format!("there is no user {name}")))
+            let uid = uid.ok_or_else(|| wrong(format!("there is no user {name}")))?.as_raw();
+            if uid == OVERFLOW_UID {
+                return Err(wrong(way_in(uid)));
+            }
+            Ok(Member::User(uid))
         }
         Some(("group", name)) => {
             let known = Group::from_name(name).ok().flatten().map(|group| group.gid);
@@ -101,7 +110,7 @@ mod tests {
 
     #[test]
     fn unknown_names_are_errors_that_name_them() {
-        for member in ["user:no-such-user-here", "group:no-such-group-here", "somebody"] {
+        for member in ["user:65534", "user:no-such-user-here", "group:no-such-group-here", "somebody"] {
             let config = config::Grants { read: vec![member.to_owned()], ..config::Grants::default() };
             assert!(Grants::resolve(&config).expect_err("refused").0.contains(member));
         }

@@ -3,9 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use nix::unistd::geteuid;
+use nix::unistd::{User, geteuid};
 
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::identity::key_file::KEY;
 use crate::start::Start;
 
@@ -26,19 +26,20 @@ pub(crate) enum Key {
 
 impl Places {
     /// As the flags say, else the configuration, else what is usual for who runs it.
-    pub(crate) fn of(flags: &Start, config: &Config) -> Self {
+    pub(crate) fn of(flags: &Start, config: &Config) -> Result<Self, ConfigError> {
         let chosen = |flag: &Option<PathBuf>, config: &Path| {
-            flag.clone().or_else(|| (!config.as_os_str().is_empty()).then(|| config.to_owned()))
+            let chosen = flag.clone().or_else(|| (!config.as_os_str().is_empty()).then(|| config.to_owned()))?;
+            Some(std::path::absolute(&chosen).unwrap_or(chosen))
         };
-        let state_dir = chosen(&flags.state_dir, &config.state_dir).unwrap_or_else(default_state_dir);
-        let socket = chosen(&flags.socket, &config.socket).unwrap_or_else(default_socket);
+        let state_dir = chosen(&flags.state_dir, &config.state_dir).map_or_else(default_state_dir, Ok)?;
+        let socket = chosen(&flags.socket, &config.socket).map_or_else(default_socket, Ok)?;
         let credential = std::env::var_os("CREDENTIALS_DIRECTORY").map(|directory| Path::new(&directory).join(KEY));
         let key = match (chosen(&None, &config.key_file), credential.filter(|path| path.exists())) {
             (Some(file), _) => Key::File(file),
             (None, Some(credential)) => Key::Credential(credential),
             (None, None) => Key::File(state_dir.join(KEY)),
         };
-        Self { state_dir, socket, key }
+        Ok(Self { state_dir, socket, key })
     }
 }
 
@@ -47,30 +48,39 @@ fn is_root() -> bool {
 }
 
 /// An absolute directory from the environment, as the XDG specification wants it, or one below the home directory.
-fn xdg(variable: &str, below_home: &str) -> PathBuf {
-    let set = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
-    set.unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(below_home))
+/// `None` for a user who has no home.
+fn xdg(variable: &str, below_home: &str) -> Option<PathBuf> {
+    let absolute = |variable| std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || User::from_uid(geteuid()).ok().flatten().map(|user| user.dir).filter(|home| home.is_absolute());
+    absolute(variable).or_else(|| Some(absolute("HOME").or_else(home)?.join(below_home)))
 }
 
 /// The configuration that is read if it is there and no other is named.
 pub(crate) fn default_config() -> Option<PathBuf> {
-    Some(if is_root() {
-        PathBuf::from("/etc/enrolld/enrolld.toml")
-    } else {
-        xdg("XDG_CONFIG_HOME", ".config").join("enrolld/enrolld.toml")
-    })
+    if is_root() {
+        return Some(PathBuf::from("/etc/enrolld/enrolld.toml"));
+    }
+    Some(xdg("XDG_CONFIG_HOME", ".config")?.join("enrolld/enrolld.toml"))
 }
 
-fn default_state_dir() -> PathBuf {
-    if is_root() { PathBuf::from("/var/lib/enrolld") } else { xdg("XDG_STATE_HOME", ".local/state").join("enrolld") }
+fn default_state_dir() -> Result<PathBuf, ConfigError> {
+    if is_root() {
+        return Ok(PathBuf::from("/var/lib/enrolld"));
+    }
+    match xdg("XDG_STATE_HOME", ".local/state") {
+        Some(state) => Ok(state.join("enrolld")),
+        None => {
+            Err(ConfigError("this user has no home directory; say where to keep the state with --state-dir".into()))
+        }
+    }
 }
 
-fn default_socket() -> PathBuf {
+fn default_socket() -> Result<PathBuf, ConfigError> {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
     match runtime {
-        _ if is_root() => PathBuf::from("/run/enrolld/enrolld.sock"),
-        Some(runtime) => runtime.join("enrolld/enrolld.sock"),
-        None => default_state_dir().join("run/enrolld.sock"),
+        _ if is_root() => Ok(PathBuf::from("/run/enrolld/enrolld.sock")),
+        Some(runtime) => Ok(runtime.join("enrolld/enrolld.sock")),
+        None => Ok(default_state_dir()?.join("run/enrolld.sock")),
     }
 }
 
@@ -82,7 +92,7 @@ pub(crate) fn control_command(places: &Places) -> String {
         None if std::env::var_os("CARGO").is_some() => "cargo run -q --release --bin enrollctl --".to_owned(),
         None => "enrollctl".to_owned(),
     };
-    if places.socket != default_socket() {
+    if default_socket().ok().as_ref() != Some(&places.socket) {
         command.push_str(&format!(" --socket {}", quoted(&places.socket)));
     }
     command

@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::context::Peer;
-use crate::grants::{Grants, line_for};
+use crate::grants::{Grants, way_in};
 use crate::handshake;
 use crate::session::{self, Shared};
 use crate::writer;
@@ -42,16 +42,24 @@ pub struct SocketError {
     pub problem: String,
 }
 
+/// Refuses a path that no socket can have.
+pub fn check_path(path: &Path) -> Result<(), SocketError> {
+    let length = path.as_os_str().len();
+    if length <= SOCKET_PATH_BYTES_MAX {
+        return Ok(());
+    }
+    let problem = format!(
+        "a socket's path has at most {SOCKET_PATH_BYTES_MAX} bytes, and this one has {length}; \
+         choose another with --socket"
+    );
+    Err(SocketError { path: path.to_owned(), problem })
+}
+
 /// Listens on a socket that its user and group may connect to. The state directory's lock is held, so a socket that is
 /// there already is one that nobody listens on, unless it is not ours.
 pub fn listen_on(path: &Path) -> Result<StdListener, SocketError> {
+    check_path(path)?;
     let refuse = |problem: String| SocketError { path: path.to_owned(), problem };
-    let length = path.as_os_str().len();
-    if length > SOCKET_PATH_BYTES_MAX {
-        return Err(refuse(format!(
-            "a socket's path has at most {SOCKET_PATH_BYTES_MAX} bytes, and this one has {length}; choose another with --socket"
-        )));
-    }
     if let Some(directory) = path.parent() {
         let mut builder = std::fs::DirBuilder::new();
         builder.recursive(true).mode(0o750).create(directory).map_err(|err| refuse(err.to_string()))?;
@@ -153,12 +161,6 @@ fn judge(stream: &UnixStream, grants: &Grants) -> Result<Peer, Refusal> {
     let uid = credentials.uid();
     match grants.of(uid, &groups) {
         Some(grant) => Ok(Peer { uid, pid: credentials.pid().unwrap_or(0), grant }),
-        None => Err(Refusal::new(
-            Code::PERMISSION_DENIED,
-            format!(
-                "uid {uid} has no grant here; an administrator can give one in enrolld.toml, under [grants]: {}",
-                line_for(uid)
-            ),
-        )),
+        None => Err(Refusal::new(Code::PERMISSION_DENIED, format!("uid {uid} has no grant here; {}", way_in(uid)))),
     }
 }

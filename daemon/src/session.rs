@@ -2,18 +2,20 @@
 //!
 //! What holds for every connection:
 //! - Its writes reach the writer in the order sent.
-//! - A read sees every write sent before it: it waits until those are answered, while later requests go on.
+//! - A read sees every write sent before it and none sent behind it. While writes are on their way it follows them
+//!   through the writer, which runs it in its place; what takes too long for that waits, and what is behind it too.
 //! - Only so many requests are in flight, and only so many bytes of answers wait to be taken; past that the connection
 //!   is not read.
 //! - Nothing is answered for a write before it is durable, and everything that was accepted is answered before the
 //!   connection is closed in good order.
 
-use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+mod output;
+mod streams;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use enroll_protocol::frame::{self, Frame, FrameKind, FrameReader, HEADER_BYTES};
+use enroll_protocol::frame::{self, FrameReader};
 use enroll_protocol::limits::{FRAME_BYTES_MAX, IN_FLIGHT_MAX};
 use enroll_protocol::{Code, Envelope, Refusal};
 use serde_json::json;
@@ -24,18 +26,22 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::context::{Clock, Context, Daemon, Peer, draw_seed};
-use crate::dispatch::{self, Handler, Job, ReadJob};
+use crate::dispatch::{self, Handler, Job, Look, ReadJob};
 use crate::fault::Fault;
-use crate::handshake::{self, End, READ_BYTES, STALL};
-use crate::rules;
-use crate::store::Store;
-use crate::writer::{self, Outcome};
+use crate::handshake::{self, End, STALL};
+use crate::store::{Store, StoreError, View};
+use crate::writer::{self, Outcome, Work};
+use output::Output;
+use streams::{Stream, Streams};
 
 /// How long a write waits for a place in the writer's queue before it is told that the daemon is busy.
 const QUEUE_WAIT: Duration = Duration::from_secs(2);
 
 /// Answers that wait to be taken by the peer; past this no further request of it is begun.
 const OUTPUT_BYTES_MAX: usize = FRAME_BYTES_MAX;
+
+/// Streams go on while less than this waits, so that they leave room for answers.
+const STREAM_OUTPUT_BYTES_MAX: usize = OUTPUT_BYTES_MAX / 2;
 
 /// How long a connection may keep the thread that it shares with the others.
 const TURN: Duration = Duration::from_millis(1);
@@ -52,6 +58,8 @@ pub struct Shared {
     pub idle: Duration,
     /// One scan at a time: each looks at every record.
     pub scans: Arc<Semaphore>,
+    /// The number of the latest change, told after its commit.
+    pub changes: watch::Receiver<u64>,
 }
 
 /// Serves one connection to its end.
@@ -86,14 +94,14 @@ struct Session {
     writer: mpsc::Sender<writer::Request>,
     answers: mpsc::UnboundedSender<Answered>,
     frames: FrameReader,
-    output: Vec<u8>,
-    /// How much of `output` the socket has taken.
-    written: usize,
+    output: Output,
     in_flight: usize,
     writes_sent: u64,
     writes_answered: u64,
-    /// Reads that were sent behind writes that are not answered yet.
-    waiting: VecDeque<WaitingRead>,
+    /// A scan or stream that was sent behind writes that are not answered yet.
+    waiting: Option<Read>,
+    /// They are in flight as long as they last.
+    streams: Streams,
     /// A write for which the writer's queue had no place.
     stalled: Option<Stalled>,
     /// The peer has sent its last request.
@@ -104,17 +112,11 @@ struct Session {
     farewell: Option<Refusal>,
 }
 
-struct WaitingRead {
-    behind: u64,
-    read: Read,
-}
-
 struct Read {
     id: u64,
     handler: &'static Handler,
     ctx: Context,
-    job: Box<dyn ReadJob>,
-    is_scan: bool,
+    look: Look,
 }
 
 struct Stalled {
@@ -139,18 +141,19 @@ impl Session {
         answers: mpsc::UnboundedSender<Answered>,
         frames: FrameReader,
     ) -> Self {
+        let streams = Streams::new(shared.changes.clone());
         Self {
             shared,
             peer,
             writer,
             answers,
             frames,
-            output: Vec::new(),
-            written: 0,
+            output: Output::default(),
             in_flight: 0,
             writes_sent: 0,
             writes_answered: 0,
-            waiting: VecDeque::new(),
+            waiting: None,
+            streams,
             stalled: None,
             input_ended: false,
             unfinished_since: None,
@@ -192,16 +195,18 @@ impl Session {
             tokio::select! {
                 biased;
                 _ = stopping.changed(), if self.farewell.is_none() => {
-                    self.farewell = Some(Refusal::plain(Code::SHUTTING_DOWN));
+                    self.part(Refusal::plain(Code::SHUTTING_DOWN));
                 }
+                // Before the rest: it comes once a commit at most, and the rest may come without a pause.
+                () = self.streams.woken() => {}
                 Some(answer) = inbox.recv() => {
                     self.take_answer(answer);
                     while let Ok(answer) = inbox.try_recv() {
                         self.take_answer(answer);
                     }
                 }
-                written = output.write(&self.output[self.written..]), if !self.output.is_empty() => {
-                    self.has_written(written?)?;
+                written = output.write(self.output.rest()), if !self.output.is_empty() => {
+                    self.output.has_written(written?)?;
                     last_heard = Instant::now();
                 }
                 read = handshake::read_some(&mut input, &mut self.frames), if may_read => {
@@ -216,14 +221,14 @@ impl Session {
                     }
                 }
                 () = sleep_until(stalled_until.unwrap_or(due)), if stalled_until.is_some() => self.give_up(),
-                () = &mut timer => {
+                () = &mut timer, if self.is_owed() || self.streams.len() == 0 => {
                     let now = Instant::now();
                     if now >= due && (self.is_owed() || self.in_flight == 0) {
                         return Err(End::Refused("it kept us waiting too long"));
                     }
                     timer.as_mut().reset(if due > now { due } else { now + STALL });
                 }
-                () = tokio::task::yield_now(), if has_more => {}
+                () = tokio::task::yield_now(), if has_more || self.may_stream() => {}
             }
         }
     }
@@ -232,8 +237,20 @@ impl Session {
     fn may_begin(&self) -> bool {
         self.farewell.is_none()
             && self.stalled.is_none()
+            && self.waiting.is_none()
             && self.in_flight < IN_FLIGHT_MAX
-            && self.output.len() < OUTPUT_BYTES_MAX
+            && self.output.bytes() < OUTPUT_BYTES_MAX
+    }
+
+    /// Whether a stream may go on.
+    fn may_stream(&self) -> bool {
+        self.streams.is_ready() && self.output.bytes() < STREAM_OUTPUT_BYTES_MAX
+    }
+
+    /// Begins nothing more. Whoever followed a stream finds its place again elsewhere.
+    fn part(&mut self, farewell: Refusal) {
+        self.farewell = Some(farewell);
+        self.in_flight -= self.streams.break_off();
     }
 
     /// Whether everything is answered and nothing more will come.
@@ -258,17 +275,29 @@ impl Session {
         }
     }
 
-    /// Runs the reads whose turn has come, then begins the requests that have arrived, as far as there is room, and
-    /// for so long only that other connections have their turn as well. Tells whether there is more to do at once.
+    /// Runs the reads whose turn has come, begins the requests that have arrived and goes on with the streams, as far
+    /// as there is room, and for so long only that other connections have their turn as well. Tells whether there are
+    /// more requests to begin at once.
     fn take_turn(&mut self) -> Result<bool, frame::FrameError> {
         let end = Instant::now() + TURN;
-        while self.output.len() < OUTPUT_BYTES_MAX
-            && let Some(waiting) = self.waiting.pop_front_if(|waiting| waiting.behind <= self.writes_answered)
-        {
-            self.run_read(waiting.read);
+        let has_more = self.take_requests(end)?;
+        if self.input_ended && !has_more && self.may_begin() && self.in_flight == self.streams.len() {
+            self.streams.finish();
+        }
+        while self.may_stream() {
+            let now = self.shared.clock.now();
+            let has_ended = self.streams.step(&*self.shared.store, now, &mut self.output);
+            self.in_flight -= usize::from(has_ended);
             if Instant::now() >= end {
-                return Ok(true);
+                break;
             }
+        }
+        Ok(has_more)
+    }
+
+    fn take_requests(&mut self, end: Instant) -> Result<bool, frame::FrameError> {
+        if let Some(waiting) = self.waiting.take_if(|_| self.writes_answered == self.writes_sent) {
+            self.run_read(waiting);
         }
         while self.may_begin() {
             let Some(frame) = self.frames.next_frame()? else {
@@ -282,7 +311,7 @@ impl Session {
             self.unfinished_since = None;
             self.in_flight += 1;
             let id = frame.id;
-            match read_request(&frame, &self.peer) {
+            match dispatch::request(&frame, &self.peer) {
                 Ok((handler, envelope, job)) => self.begin(id, handler, envelope, job),
                 Err(refusal) => {
                     let operation = frame.operation;
@@ -304,27 +333,26 @@ impl Session {
         match job {
             Job::Write(job) => {
                 let ctx = Context { now, seed: draw_seed(), peer, envelope, daemon };
-                let answers = self.answers.clone();
-                let answer = move |outcome| {
-                    // A session that is gone needs no answer.
-                    let _ = answers.send(Answered { id, handler, is_write: true, outcome });
-                };
-                self.send_write(id, handler, writer::Request { ctx, job, answer: Box::new(answer) });
+                self.send_to_writer(id, handler, ctx, Work::Write(job));
             }
-            Job::Read(job) | Job::Scan(job) => {
+            Job::Look(look) => {
                 let ctx = Context { now, seed: [0; 32], peer, envelope, daemon };
-                let is_scan = handler.row.kind == enroll_protocol::Kind::Scan;
-                let read = Read { id, handler, ctx, job, is_scan };
-                if self.writes_answered < self.writes_sent {
-                    self.waiting.push_back(WaitingRead { behind: self.writes_sent, read });
-                } else {
-                    self.run_read(read);
+                match look {
+                    look if self.writes_answered == self.writes_sent => self.run_read(Read { id, handler, ctx, look }),
+                    Look::Read(job) => self.send_to_writer(id, handler, ctx, Work::Read(handler.row, job)),
+                    look => self.waiting = Some(Read { id, handler, ctx, look }),
                 }
             }
         }
     }
 
-    fn send_write(&mut self, id: u64, handler: &'static Handler, request: writer::Request) {
+    fn send_to_writer(&mut self, id: u64, handler: &'static Handler, ctx: Context, work: Work) {
+        let answers = self.answers.clone();
+        let answer = move |outcome| {
+            // A session that is gone needs no answer.
+            let _ = answers.send(Answered { id, handler, is_write: true, outcome });
+        };
+        let request = writer::Request { ctx, work, answer: Box::new(answer) };
         self.writes_sent += 1;
         match self.writer.try_send(request) {
             Ok(()) => {}
@@ -336,21 +364,36 @@ impl Session {
     }
 
     fn run_read(&mut self, read: Read) {
-        let Read { id, handler, ctx, job, is_scan } = read;
-        if !is_scan {
-            let outcome = run_job(&*self.shared.store, &*job, &ctx, handler);
-            return self.answer(id, handler.row.number, outcome);
-        }
-        let (store, scans, answers) =
-            (Arc::clone(&self.shared.store), Arc::clone(&self.shared.scans), self.answers.clone());
+        let Read { id, handler, ctx, look } = read;
+        let job = match look {
+            Look::Read(job) => {
+                let outcome = run_job(self.shared.store.view(), &*job, &ctx, handler);
+                return self.answer(id, handler.row.number, outcome);
+            }
+            Look::Stream(job) => return self.begin_stream(Stream { id, handler, ctx, job }),
+            Look::Scan(job) => job,
+        };
+        // The snapshot is taken here: what is sent behind the scan is not in it.
+        let (view, scans, answers) = (self.shared.store.view(), Arc::clone(&self.shared.scans), self.answers.clone());
         tokio::spawn(async move {
             let permit = scans.acquire_owned().await;
             tokio::task::spawn_blocking(move || {
-                let outcome = run_job(&*store, &*job, &ctx, handler);
+                let outcome = run_job(view, &*job, &ctx, handler);
                 drop(permit);
                 let _ = answers.send(Answered { id, handler, is_write: false, outcome });
             });
         });
+    }
+
+    fn begin_stream(&mut self, stream: Stream) {
+        let (id, operation) = (stream.id, stream.handler.row.number);
+        let begun = match &self.farewell {
+            Some(farewell) => Err(farewell.clone()),
+            None => self.streams.begin(stream, &*self.shared.store, &mut self.output),
+        };
+        if let Err(refusal) = begun {
+            self.answer(id, operation, Err(refusal));
+        }
     }
 
     /// The writer has had no place for too long. Were only this write refused, those behind it might be done before
@@ -359,7 +402,7 @@ impl Session {
         if self.stalled.take().is_some() {
             self.writes_sent -= 1;
             self.in_flight -= 1;
-            self.farewell = Some(Refusal::plain(Code::BUSY).with(json!({"retry_after_ms": 100})));
+            self.part(Refusal::plain(Code::BUSY).with(json!({"retry_after_ms": 100})));
         }
     }
 
@@ -372,7 +415,7 @@ impl Session {
     fn take_answer(&mut self, answer: Answered) {
         let Answered { id, handler, is_write, outcome } = answer;
         let outcome = outcome.and_then(|reply| match handler.finish {
-            Some(finish) => finish(&reply, &self.shared.daemon.keys).map_err(|fault| fault.told(handler.row)),
+            Some(finish) => finish(&reply, &self.shared.daemon.keys.now()).map_err(|fault| fault.told(handler.row)),
             None => Ok(reply),
         });
         self.writes_answered += u64::from(is_write);
@@ -381,54 +424,10 @@ impl Session {
 
     fn answer(&mut self, id: u64, operation: u16, outcome: Outcome) {
         self.in_flight -= 1;
-        let outcome = outcome.and_then(|reply| {
-            if reply.len() + HEADER_BYTES > FRAME_BYTES_MAX { Err(Refusal::plain(Code::TOO_LARGE)) } else { Ok(reply) }
-        });
-        match outcome {
-            Ok(reply) => frame::append_with(&mut self.output, FrameKind::Reply, operation, id, |bytes| {
-                bytes.extend_from_slice(&reply);
-            }),
-            Err(refusal) => frame::append(&mut self.output, FrameKind::Refused, operation, id, &refusal),
-        }
-    }
-
-    fn has_written(&mut self, bytes: usize) -> Result<(), End> {
-        if bytes == 0 {
-            return Err(End::Refused("it takes nothing any more"));
-        }
-        self.written += bytes;
-        if self.written == self.output.len() || self.written >= READ_BYTES {
-            self.output.drain(..self.written);
-            self.written = 0;
-        }
-        if self.output.is_empty() {
-            self.output.shrink_to(READ_BYTES);
-        }
-        Ok(())
+        self.output.answer(id, operation, outcome);
     }
 }
 
-/// Decodes a request and refuses what needs no state to be refused: its shape, its values, and what the peer's grant
-/// does not allow.
-fn read_request(frame: &Frame<'_>, peer: &Peer) -> Result<(&'static Handler, Envelope, Job), Refusal> {
-    if frame.kind != FrameKind::Request {
-        return Err(Refusal::new(Code::INVALID_ARGUMENT, "after the hello a client sends requests only"));
-    }
-    let handler = dispatch::handler(frame.operation).ok_or_else(|| {
-        let why = format!("this daemon has no operation {}; it may be older than the client", frame.operation);
-        Refusal::new(Code::UNKNOWN_OPERATION, why)
-    })?;
-    let (envelope, body) = dispatch::envelope(frame.body)?;
-    let job = (handler.job)(body)?;
-    if let Job::Write(job) = &job {
-        job.check()?;
-    }
-    rules::admit(handler.row, peer, envelope.actor.is_some())?;
-    Ok((handler, envelope, job))
-}
-
-fn run_job(store: &dyn Store, job: &dyn ReadJob, ctx: &Context, handler: &Handler) -> Outcome {
-    let ran = catch_unwind(AssertUnwindSafe(|| job.run(&*store.view()?, ctx)));
-    let result = ran.unwrap_or_else(|_| Err(Fault::Panic("in a read".to_owned())));
-    result.map_err(|fault| fault.told(handler.row))
+fn run_job(view: Result<View, StoreError>, job: &dyn ReadJob, ctx: &Context, handler: &Handler) -> Outcome {
+    view.map_err(Fault::Store).and_then(|view| job.run_caught(&*view, ctx)).map_err(|fault| fault.told(handler.row))
 }

@@ -10,12 +10,13 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use nix::unistd::geteuid;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::config::{self, Config, ConfigError, EXAMPLE, LogFormat};
-use crate::context::{Clock, Daemon, Gauges, draw_seed};
-use crate::grants::Grants;
+use crate::context::{Clock, Daemon, Gauges, Keys, draw_seed};
+use crate::grants::{Grants, OVERFLOW_UID};
 use crate::identity::key_file::{self, KeyError};
 use crate::identity::{IdentityError, Secrets};
 use crate::model::record::{ChangesHead, Kind};
@@ -62,6 +63,11 @@ enum StartError {
     Identity(#[from] IdentityError),
     #[error(transparent)]
     Socket(#[from] SocketError),
+    #[error(
+        "enrolld must not run as uid {OVERFLOW_UID}: the kernel shows every user it can not map as that one, so nobody \
+         could be told apart; run it as a user of its own"
+    )]
+    Nobody,
     #[error("{0}: {1}")]
     Io(String, std::io::Error),
     #[error("the disk failed, and nothing was acknowledged since: {0}; see to the disk, then start again")]
@@ -71,7 +77,7 @@ enum StartError {
 impl StartError {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Io(..) | Self::Socket(_) | Self::Identity(_) => 1,
+            Self::Nobody | Self::Io(..) | Self::Socket(_) | Self::Identity(_) => 1,
             Self::Open(OpenError::File(_)) => 1,
             Self::Config(_) => 2,
             Self::Open(OpenError::InUse(_)) => 3,
@@ -94,7 +100,9 @@ impl Start {
         let checked = self.read_config().and_then(|(config, file)| {
             Grants::resolve(&config.grants)?;
             log_filter(&config)?;
-            Ok((Places::of(&self, &config), file))
+            let places = Places::of(&self, &config)?;
+            server::check_path(&places.socket)?;
+            Ok((places, file))
         });
         match checked {
             Ok((places, file)) => {
@@ -128,11 +136,14 @@ impl Start {
         let (config, _) = self.read_config()?;
         let grants = Grants::resolve(&config.grants)?;
         start_log(&config)?;
-        let places = Places::of(&self, &config);
+        let places = Places::of(&self, &config)?;
+        if geteuid().as_raw() == OVERFLOW_UID {
+            return Err(StartError::Nobody);
+        }
         let opened = Opened::open(&config, &places)?;
         let listener = server::listen_on(&places.socket)?;
         let runtime = runtime(&config)?;
-        let (writer, end) = opened.start_writer()?;
+        let (writer, end) = opened.start_writer(runtime.handle().clone())?;
         announce(&places, &opened);
 
         let result = runtime.block_on(serve(&config, &opened, listener, grants, writer, end));
@@ -188,20 +199,21 @@ impl Opened {
         let gauges = Gauges::default();
         gauges.database_bytes.store(store.bytes(), Ordering::Relaxed);
         let settings = config.settings(state_dir);
-        let daemon = Arc::new(Daemon { settings, secrets, keys, started, gauges });
+        let daemon = Arc::new(Daemon { settings, secrets, keys: Keys::new(keys), started, gauges });
         Ok(Self { store: Arc::new(store), daemon, clock, head, _state_dir: locked })
     }
 
     /// Starts the writer's thread. Its answers and its end, whatever it was, are told on the second half.
-    fn start_writer(&self) -> Result<(mpsc::Sender<Request>, WriterEnd), StartError> {
+    fn start_writer(&self, runtime: tokio::runtime::Handle) -> Result<(mpsc::Sender<Request>, WriterEnd), StartError> {
         let (sender, queue) = mpsc::channel(QUEUE_MAX);
         let (answers, answered) = mpsc::unbounded_channel();
         let (end, ended) = oneshot::channel();
-        let writer = Writer::new(self.store.clone(), Arc::clone(&self.daemon), self.head.clone());
+        let writer = Writer::new(self.store.clone(), Arc::clone(&self.daemon)).map_err(StartError::Storage)?;
+        let clock = self.clock.clone();
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || {
-                let result = writer.run(queue, answers);
+                let result = writer.run(queue, answers, &clock, &runtime);
                 let _ = end.send(result);
             })
             .map_err(|err| StartError::Io("the writer's thread".to_owned(), err))?;
@@ -219,7 +231,7 @@ impl Opened {
 
 struct WriterEnd {
     thread: JoinHandle<()>,
-    answered: mpsc::UnboundedReceiver<Answers>,
+    answered: mpsc::UnboundedReceiver<(Answers, u64)>,
     ended: oneshot::Receiver<Result<(), StoreError>>,
 }
 
@@ -259,26 +271,31 @@ async fn serve(
     let listener = tokio::net::UnixListener::from_std(listener).map_err(io("the socket"))?;
     let mut terminate = signal(SignalKind::terminate()).map_err(io("SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(io("SIGINT"))?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(io("SIGHUP"))?;
+    let (changes, latest) = watch::channel(opened.head.seq);
     let shared = Arc::new(Shared {
         daemon: Arc::clone(&opened.daemon),
         store: opened.store.clone(),
         clock: opened.clock.clone(),
         idle: Duration::from_secs(config.server.idle_seconds),
         scans: Arc::new(Semaphore::new(1)),
+        changes: latest,
     });
     let (stop, stopping) = watch::channel(false);
     let mut server = tokio::spawn(server::serve(listener, grants, shared, writer, stopping));
 
     let WriterEnd { thread, mut answered, mut ended } = end;
     tokio::spawn(async move {
-        while let Some(answers) = answered.recv().await {
+        while let Some((answers, head)) = answered.recv().await {
             answers.into_iter().for_each(|(answer, outcome)| answer(outcome));
+            changes.send_if_modified(|latest| std::mem::replace(latest, head) != head);
         }
     });
     let mut result = None;
     tokio::select! {
         _ = terminate.recv() => tracing::info!("SIGTERM: finishing what was begun"),
         _ = interrupt.recv() => tracing::info!("SIGINT: finishing what was begun"),
+        _ = hangup.recv() => tracing::info!("SIGHUP: finishing what was begun"),
         end = &mut ended => result = Some(end),
     }
     let _ = stop.send(true);
@@ -311,7 +328,11 @@ fn log_filter(config: &Config) -> Result<tracing_subscriber::EnvFilter, ConfigEr
 }
 
 fn start_log(config: &Config) -> Result<(), StartError> {
-    let builder = tracing_subscriber::fmt().with_env_filter(log_filter(config)?).with_writer(std::io::stderr);
+    // A log that nobody reads any more must not end the daemon, nor what it says about that.
+    let builder = tracing_subscriber::fmt()
+        .log_internal_errors(false)
+        .with_env_filter(log_filter(config)?)
+        .with_writer(std::io::stderr);
     let started = match config.log_format {
         LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
         LogFormat::Json => builder.json().try_init(),

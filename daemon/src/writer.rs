@@ -11,17 +11,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use enroll_protocol::{Code, Refusal, codec};
+use enroll_protocol::{Code, OperationRow, Refusal, Time, codec};
 use rand::Rng as _;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
-use crate::context::{Context, Daemon, Purpose};
-use crate::dispatch::WriteJob;
+use crate::context::{Clock, Context, Daemon, Purpose};
+use crate::dispatch::{ReadJob, WriteJob};
 use crate::fault::Fault;
+use crate::model::change::Told;
+use crate::model::key::{self, Due, Family};
 use crate::model::record::{self, ChangesHead, Kept};
-use crate::model::{change::Told, key};
-use crate::rules::{Call, attempts, changes};
+use crate::rules::bootstrap::{self, RegistryError};
+use crate::rules::{Call, attempts, changes, sweep};
 use crate::store::overlay::Overlay;
 use crate::store::{Store, StoreError, Writes};
 
@@ -40,56 +43,88 @@ pub type Answer = Box<dyn FnOnce(Outcome) + Send>;
 /// The answers of a batch, to be given out now that it is durable.
 pub type Answers = Vec<(Answer, Outcome)>;
 
-/// One write, and where its answer goes.
+/// What the writer runs.
+pub enum Work {
+    /// A rule that may write.
+    Write(Box<dyn WriteJob>),
+    /// A rule that looks, sent on its connection behind writes: it sees those, and nothing that was sent behind it.
+    Read(&'static OperationRow, Box<dyn ReadJob>),
+}
+
+/// One request, and where its answer goes.
 pub struct Request {
     /// Time, randomness, peer.
     pub ctx: Context,
-    /// The rule.
-    pub job: Box<dyn WriteJob>,
+    /// What to run.
+    pub work: Work,
     /// Takes the answer.
     pub answer: Answer,
 }
+
+/// How long the writer lets what is due come together: nothing depends on a sweep being on time, and each one wakes an
+/// idle daemon.
+const SWEEP_PAUSE_SECONDS: u64 = 60;
 
 /// The writer's state between batches.
 pub struct Writer {
     store: Arc<dyn Store>,
     daemon: Arc<Daemon>,
     head: ChangesHead,
+    /// When to sweep next; `None` while nothing will ever be due.
+    sweep_at: Option<Time>,
 }
 
 impl Writer {
     /// A writer that goes on where the store ends.
-    pub fn new(store: Arc<dyn Store>, daemon: Arc<Daemon>, head: ChangesHead) -> Self {
-        Self { store, daemon, head }
+    pub fn new(store: Arc<dyn Store>, daemon: Arc<Daemon>) -> Result<Self, StoreError> {
+        let view = store.view()?;
+        let (head, sweep_at) = (changes::head(&*view)?, sweep::next(&*view)?);
+        drop(view);
+        Ok(Self { store, daemon, head, sweep_at })
     }
 
-    /// Serves the queue until it is closed and empty, or until a commit fails. The answers of a batch leave together,
-    /// so that whoever gives them out is woken once.
+    /// Serves the queue until it is closed and empty, or until a commit fails, and wakes by itself for what is due. The
+    /// answers of a batch leave together, with the number of the latest change, so that whoever gives them out is woken
+    /// once. The runtime is driven by another thread; here it lends its timer.
     pub fn run(
         mut self,
         mut queue: mpsc::Receiver<Request>,
-        answers: mpsc::UnboundedSender<Answers>,
+        answers: mpsc::UnboundedSender<(Answers, u64)>,
+        clock: &Clock,
+        runtime: &Handle,
     ) -> Result<(), StoreError> {
         let mut batch = Vec::with_capacity(BATCH_MAX);
-        while queue.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
+        loop {
+            let wait = self.sweep_at.map(|at| clock.until(at));
+            let received = runtime.block_on(async {
+                let more = queue.recv_many(&mut batch, BATCH_MAX);
+                match wait {
+                    Some(wait) => tokio::time::timeout(wait, more).await.ok(),
+                    None => Some(more.await),
+                }
+            });
+            if received == Some(0) {
+                return Ok(());
+            }
             self.daemon.gauges.queue.store(queue.len() as u64, Ordering::Relaxed);
-            let (answered, result) = self.serve(batch.drain(..));
+            let (answered, result) = self.serve(batch.drain(..), clock.now());
             // Where nobody gives out answers any more, nobody waits for one.
-            let _ = answers.send(answered);
+            let _ = answers.send((answered, self.head.seq));
             if let Err(err) = result {
                 queue.close();
                 let rest = std::iter::from_fn(|| queue.try_recv().ok());
                 let refusal = Refusal::plain(Code::SHUTTING_DOWN);
-                let _ = answers.send(rest.map(|request| (request.answer, Err(refusal.clone()))).collect());
+                let rest = rest.map(|request| (request.answer, Err(refusal.clone()))).collect();
+                let _ = answers.send((rest, self.head.seq));
                 return Err(err);
             }
             self.daemon.gauges.database_bytes.store(self.store.bytes(), Ordering::Relaxed);
         }
-        Ok(())
     }
 
-    /// Runs these requests and commits once. After an error nothing may be served any more.
-    pub fn serve(&mut self, requests: impl Iterator<Item = Request>) -> (Answers, Result<(), StoreError>) {
+    /// Runs these requests, removes some of what is due now, and commits once. After an error nothing may be served any
+    /// more.
+    pub fn serve(&mut self, requests: impl Iterator<Item = Request>, now: Time) -> (Answers, Result<(), StoreError>) {
         let view = match self.store.view() {
             Ok(view) => view,
             Err(err) => return (requests.map(|request| unknown(request.answer)).collect(), Err(err)),
@@ -102,6 +137,9 @@ impl Writer {
             let outcome = self.run_one(&mut batch, &request);
             answers.push((request.answer, outcome));
         }
+        if let Err(fault) = self.sweep(&mut batch, now) {
+            tracing::error!(%fault, "what is due can not be removed");
+        }
         let (mut writes, _) = batch.into_parts();
         drop(view);
         if !writes.is_empty() {
@@ -109,65 +147,78 @@ impl Writer {
             if let Err(err) = self.store.commit(&writes) {
                 return (answers.into_iter().map(|(answer, _)| unknown(answer)).collect(), Err(err));
             }
+            self.plan_sweep(&writes, now);
+            if let Err(err) = self.take_new_keys(&writes) {
+                tracing::error!(%err, "a new signing key can not be read back; the ones before go on signing");
+            }
         }
         (answers, Ok(()))
     }
 
+    /// Removes some of what is due, and plans when to go on.
+    fn sweep(&mut self, batch: &mut Overlay<'_>, now: Time) -> Result<(), Fault> {
+        if self.sweep_at.is_none_or(|at| at > now) {
+            return Ok(());
+        }
+        self.sweep_at = None;
+        let mut overlay = Overlay::new(batch);
+        let is_complete = sweep::step(&mut overlay, &self.daemon.settings, now)? < sweep::STEP_MAX;
+        self.sweep_at = match sweep::next(&overlay)? {
+            Some(next) if is_complete => Some(next.max(now.plus_seconds(SWEEP_PAUSE_SECONDS))),
+            next => next,
+        };
+        let (writes, told) = overlay.into_parts();
+        batch.absorb(writes);
+        changes::number(batch, &mut self.head, told);
+        Ok(())
+    }
+
+    /// What was just written may be due before everything else.
+    fn plan_sweep(&mut self, writes: &Writes, now: Time) {
+        let (from, to) = Family::Dues.bounds();
+        let first = writes.range(from..to).find(|(_, value)| value.is_some());
+        if let Some((at, _)) = first.and_then(|(place, _)| key::due_of(place)) {
+            let at = at.max(now.plus_seconds(SWEEP_PAUSE_SECONDS));
+            self.sweep_at = Some(self.sweep_at.map_or(at, |planned| planned.min(at)));
+        }
+    }
+
+    /// After a rotation the new key signs, from the first answer on.
+    fn take_new_keys(&self, writes: &Writes) -> Result<(), RegistryError> {
+        let (from, to) = Family::SigningKeys.bounds();
+        if writes.range(from..to).next().is_some() {
+            self.daemon.keys.replace(bootstrap::key_ring(&*self.store.view()?, &self.daemon.secrets)?);
+        }
+        Ok(())
+    }
+
     fn run_one(&mut self, batch: &mut Overlay<'_>, request: &Request) -> Outcome {
         let ctx = &request.ctx;
-        let kept =
-            match Keeping::of(ctx, &*request.job).map(|keeping| keeping.find(batch).map(|found| (keeping, found))) {
-                None => None,
-                Some(Ok((_, Some(first)))) => return first,
-                Some(Ok((keeping, None))) => Some(keeping),
-                Some(Err(fault)) => return Err(fault.told(request.job.row())),
-            };
-        let result = self.run_rule(batch, request);
-        let (writes, told, outcome) = match result {
+        let job = match &request.work {
+            Work::Write(job) => &**job,
+            Work::Read(row, job) => return job.run_caught(batch, ctx).map_err(|fault| fault.told(row)),
+        };
+        let kept = match Keeping::of(ctx, job).map(|keeping| keeping.find(batch).map(|found| (keeping, found))) {
+            None => None,
+            Some(Ok((_, Some(first)))) => return first,
+            Some(Ok((keeping, None))) => Some(keeping),
+            Some(Err(fault)) => return Err(fault.told(job.row())),
+        };
+        let (writes, told, outcome) = match run_rule(batch, ctx, job) {
             Ok((_, _, reply)) if ctx.envelope.dry_run => return Ok(reply),
             Ok((writes, told, reply)) => (writes, told, Ok(reply)),
             Err(fault) => {
-                let refusal = fault.told(request.job.row());
-                match self.remember(batch, request, &fault) {
+                let refusal = fault.told(job.row());
+                match remember(batch, ctx, job, &fault) {
                     Ok((writes, told)) => (writes, told, Err(refusal)),
-                    Err(err) => return Err(Fault::from(err).told(request.job.row())),
+                    Err(err) => return Err(Fault::from(err).told(job.row())),
                 }
             }
         };
         match self.accept(batch, writes, told, kept, &outcome) {
             Ok(()) => outcome,
-            Err(fault) => Err(fault.told(request.job.row())),
+            Err(fault) => Err(fault.told(job.row())),
         }
-    }
-
-    /// Runs the rule on an overlay of its own, which is dropped unless it succeeds.
-    fn run_rule(&self, batch: &Overlay<'_>, request: &Request) -> Result<(Writes, Vec<Told>, Vec<u8>), Fault> {
-        let mut overlay = Overlay::new(batch);
-        let ran = catch_unwind(AssertUnwindSafe(|| {
-            let call = Call::begin(&overlay, &request.ctx, request.job.row())?;
-            request.job.run(&mut overlay, &call)
-        }));
-        let reply = ran.unwrap_or_else(|panic| Err(Fault::Panic(panic_text(&*panic))))?;
-        let (writes, told) = overlay.into_parts();
-        Ok((writes, told, reply))
-    }
-
-    /// What is remembered of a refused attempt on a code or token, when the rule's own writes are gone.
-    fn remember(
-        &self,
-        batch: &Overlay<'_>,
-        request: &Request,
-        fault: &Fault,
-    ) -> Result<(Writes, Vec<Told>), StoreError> {
-        let Fault::Attempt { refusal, subject, guess } = fault else { return Ok(Default::default()) };
-        let mut overlay = Overlay::new(batch);
-        // The actor was found already, or the rule would not have got as far as the code.
-        match Call::begin(&overlay, &request.ctx, request.job.row()) {
-            Ok(call) => attempts::remember(&mut overlay, &call, refusal, *subject, *guess)?,
-            Err(Fault::Store(err)) => return Err(err),
-            Err(_) => {}
-        }
-        Ok(overlay.into_parts())
     }
 
     /// Adds a request's writes, changes and kept answer to the batch.
@@ -182,16 +233,48 @@ impl Writer {
         let kept = keeping.map(|keeping| keeping.keep(&self.daemon, outcome)).transpose()?.flatten();
         batch.absorb(writes);
         changes::number(batch, &mut self.head, told);
-        if let Some((place, kept)) = kept {
+        if let Some((due, kept)) = kept {
             self.head.at = self.head.at.max(kept.at);
-            record::put(batch, place, &kept);
+            record::put(batch, due.place(), &kept);
+            sweep::plan(batch, kept.at.plus_seconds(self.daemon.settings.keep_answers_seconds), &due);
         }
         Ok(())
     }
 }
 
+/// Runs the rule on an overlay of its own, which is dropped unless it succeeds.
+fn run_rule(batch: &Overlay<'_>, ctx: &Context, job: &dyn WriteJob) -> Result<(Writes, Vec<Told>, Vec<u8>), Fault> {
+    let mut overlay = Overlay::new(batch);
+    let ran = catch_unwind(AssertUnwindSafe(|| {
+        let call = Call::begin(&overlay, ctx, job.row())?;
+        job.run(&mut overlay, &call)
+    }));
+    let reply = ran.unwrap_or_else(|panic| Err(Fault::of_panic(&*panic)))?;
+    let (writes, told) = overlay.into_parts();
+    Ok((writes, told, reply))
+}
+
+/// What is remembered of a refused attempt on a code or token, when the rule's own writes are gone.
+fn remember(
+    batch: &Overlay<'_>,
+    ctx: &Context,
+    job: &dyn WriteJob,
+    fault: &Fault,
+) -> Result<(Writes, Vec<Told>), StoreError> {
+    let Fault::Attempt { refusal, subject, guess } = fault else { return Ok(Default::default()) };
+    let mut overlay = Overlay::new(batch);
+    // The actor was found already, or the rule would not have got as far as the code.
+    match Call::begin(&overlay, ctx, job.row()) {
+        Ok(call) => attempts::remember(&mut overlay, &call, refusal, *subject, *guess)?,
+        Err(Fault::Store(err)) => return Err(err),
+        Err(_) => {}
+    }
+    Ok(overlay.into_parts())
+}
+
 /// The kept answer of one request: its place, and what tells the request from another under the same key.
 struct Keeping {
+    due: Due,
     place: Vec<u8>,
     kept: Kept,
     nonce: [u8; 24],
@@ -208,7 +291,8 @@ impl Keeping {
         let mut nonce = [0; 24];
         ctx.random(Purpose::Keeping).fill_bytes(&mut nonce);
         let kept = Kept { request, at: ctx.now, sealed: Vec::new() };
-        Some(Self { place: key::kept(ctx.peer.uid, key), kept, nonce, daemon: Arc::clone(&ctx.daemon) })
+        let due = Due::Kept(ctx.peer.uid, key);
+        Some(Self { due, place: due.place(), kept, nonce, daemon: Arc::clone(&ctx.daemon) })
     }
 
     /// The first answer, where this was asked before.
@@ -228,21 +312,16 @@ impl Keeping {
     }
 
     /// The record to keep, unless the refusal is one that passes.
-    fn keep(self, daemon: &Daemon, outcome: &Outcome) -> Result<Option<(Vec<u8>, Kept)>, Fault> {
+    fn keep(self, daemon: &Daemon, outcome: &Outcome) -> Result<Option<(Due, Kept)>, Fault> {
         if matches!(outcome, Err(refusal) if refusal.code.is_passing()) {
             return Ok(None);
         }
         let sealed = daemon.secrets.seal(&self.place, self.nonce, &Zeroizing::new(codec::encode(outcome)))?;
-        Ok(Some((self.place, Kept { sealed, ..self.kept })))
+        Ok(Some((self.due, Kept { sealed, ..self.kept })))
     }
 }
 
 /// Whether it was done will be known when the store is opened again.
 fn unknown(answer: Answer) -> (Answer, Outcome) {
     (answer, Err(Refusal::plain(Code::OUTCOME_UNKNOWN)))
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a text".to_owned())
 }

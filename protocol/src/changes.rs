@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::operations::StreamOperation;
 use crate::refusal::Code;
 use crate::value::{Cursor, Origin, PageLimit, Pk, Time, or_default};
 
@@ -58,4 +59,24 @@ pub struct List {
     /// The `next` of the page before
     #[cfg_attr(feature = "cli", arg(long, value_name = "CURSOR"))]
     pub after: Option<Cursor>,
+}
+
+/// Print changes as they happen, one JSON line each, until interrupted
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  enrollctl changes follow --since 1200")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Follow {
+    /// First all changes behind this number, then those to come [default: only those to come]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "SEQ"))]
+    pub since: Option<u64>,
+}
+
+impl StreamOperation for Follow {
+    fn behind(&self, item: &Change) -> Self {
+        Self { since: Some(item.seq) }
+    }
 }

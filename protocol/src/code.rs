@@ -39,7 +39,8 @@ pub struct Login {
 
 /// Make a login code for these claims
 ///
-/// The claims must not contain `iss`, `aud`, `iat`, `nbf`, `exp` or `jti`: the JWT gets those when it is made.
+/// The claims must not contain `iss`, `aud`, `iat`, `nbf`, `exp`, `jti` or `orig_iat`: the JWT gets those when it is
+/// made. They are at most 60 KiB, so that all of them together are an object within the bounds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",

@@ -26,11 +26,19 @@ pub enum FrameKind {
     Reply = 4,
     /// The request of this id is refused; with id 0, the connection is. Body: [`Refusal`](crate::Refusal).
     Refused = 5,
+    /// One item of the stream of this id. Body: the operation's reply, which of a stream is one item.
+    StreamItem = 6,
+    /// The stream of this id has no more items. No body. A stream that is refused ends with [`Self::Refused`].
+    StreamEnd = 7,
+    /// The stream of this id has begun; always its first frame. Body: the operation's request as it is to be asked to
+    /// begin in the same place again, so that a client that has seen no item yet can continue without a hole.
+    StreamBegun = 8,
 }
 
 impl FrameKind {
     fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Hello, Self::Welcome, Self::Request, Self::Reply, Self::Refused]
+        use FrameKind::{Hello, Refused, Reply, Request, StreamBegun, StreamEnd, StreamItem, Welcome};
+        [Hello, Welcome, Request, Reply, Refused, StreamItem, StreamEnd, StreamBegun]
             .into_iter()
             .find(|kind| *kind as u8 == byte)
     }

@@ -29,3 +29,27 @@ pub struct Verify {
 )]
 #[serde(deny_unknown_fields)]
 pub struct Keys {}
+
+/// Exchange a JWT of this daemon, while it is valid, for a fresh one with the same claims
+///
+/// Works until a configured time after the first one was issued. Refusals: `jwt_invalid`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  printf %s \"$JWT\" | enrollctl jwt refresh")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Refresh {
+    /// The JWT; `-`, the default, reads it from standard input
+    #[cfg_attr(feature = "cli", arg(default_value = "-", hide_default_value = true))]
+    pub jwt: Jwt,
+}
+
+/// Make a new signing key, and answer all public keys as a JWK set
+///
+/// New JWTs are signed with it; those signed before still verify until they expire. Needs the permission `/`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::Args), command(after_help = "Example:\n  enrollctl jwt rotate"))]
+#[serde(deny_unknown_fields)]
+pub struct Rotate {}

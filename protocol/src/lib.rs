@@ -11,9 +11,11 @@ pub mod value;
 
 pub mod changes;
 pub mod code;
+pub mod enrollment;
 pub mod jwt;
 pub mod permission;
 pub mod person;
+pub mod pool;
 pub mod role;
 pub mod server;
 pub mod token;
@@ -23,10 +25,10 @@ pub mod envelope;
 pub mod frame;
 
 pub use envelope::Envelope;
-pub use operations::{Access, Kind, Operation, OperationRow};
+pub use operations::{Access, Kind, Operation, OperationRow, StreamOperation};
 pub use person::Person;
 pub use refusal::{Code, Refusal};
 pub use value::{
-    Callsign, Cursor, Invalid, Json, Jwt, Key, LoginCode, Origin, Page, PageLimit, PermissionPath, Pk, Reference,
-    RoleName, Time, Token,
+    ApproveCode, Callsign, CallsignPrefix, Cursor, Invalid, InviteCode, Json, Jwt, Key, LoginCode, Origin, Page,
+    PageLimit, PermissionPath, Pk, Reason, Reference, RoleName, Time, Token,
 };

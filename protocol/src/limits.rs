@@ -37,5 +37,11 @@ pub const JWT_BYTES_MAX: usize = 128 << 10;
 /// Roles given in one request: one unit of work touches a bounded number of keys.
 pub const ROLES_MAX: usize = 64;
 
+/// Fields of a pool that can be cleared.
+pub const POOL_FIELDS: usize = 3;
+
 /// Requests in flight on one connection: the daemon reads no further until answers have left.
 pub const IN_FLIGHT_MAX: usize = 256;
+
+/// Streams of one connection: each looks at the state after every commit. Our client has one per connection.
+pub const STREAMS_MAX: usize = 4;

@@ -1,5 +1,5 @@
 //! THE TABLE: every operation, declared once. A line is its number, what it is, who may ask, the permission an actor
-//! needs, its name, its request and its reply.
+//! needs, its name, its request and its reply; of a stream, the type of one item.
 //!
 //! Numbers are stable and never reused; a changed shape is a new number. The table is a macro that hands its lines to
 //! another macro, so that whoever drives something by operation (the wire, the daemon's dispatch) does so from these
@@ -42,9 +42,28 @@ macro_rules! operations {
             33 write operate "" "code.delete" code::Delete => ();
             40 read read "" "jwt.verify" jwt::Verify => Json;
             41 read read "" "jwt.keys" jwt::Keys => Json;
+            42 write operate "/codes/" "jwt.refresh" jwt::Refresh => code::Exchanged;
+            43 write decide "/" "jwt.rotate" jwt::Rotate => Json;
             50 read read "/changes/" "changes.list" changes::List => Page<changes::Change>;
+            51 stream read "/changes/" "changes.follow" changes::Follow => changes::Change;
             60 read read "/server/" "server.status" server::Status => server::DaemonStatus;
             61 scan read "/server/" "server.check" server::Check => Vec<server::Violation>;
+            70 write operate "/pools/" "pool.create" pool::Create => pool::Pool;
+            71 write read "/pools/" "pool.get" pool::Get => pool::Pool;
+            72 read read "/pools/" "pool.list" pool::List => Page<pool::Pool>;
+            73 write operate "/pools/" "pool.update" pool::Update => pool::Pool;
+            74 write operate "/pools/" "pool.set_active" pool::SetActive => pool::Pool;
+            75 write operate "/pools/" "pool.reset_code" pool::ResetCode => pool::Pool;
+            76 write operate "/pools/" "pool.delete" pool::Delete => pool::Pool;
+            77 write operate "" "pool.check" pool::Check => bool;
+            80 write operate "/enrollments/" "enrollment.create" enrollment::Create => enrollment::Enrollment;
+            81 read read "/enrollments/" "enrollment.get" enrollment::Get => enrollment::Enrollment;
+            82 write operate "/enrollments/" "enrollment.find" enrollment::Find => enrollment::Enrollment;
+            83 write read "/enrollments/" "enrollment.list" enrollment::List => Page<enrollment::Enrollment>;
+            84 write decide "/enrollments/" "enrollment.approve" enrollment::Approve => person::Person;
+            85 write decide "/enrollments/" "enrollment.reject" enrollment::Reject => enrollment::Enrollment;
+            86 write operate "/enrollments/" "enrollment.reset_code" enrollment::ResetCode => enrollment::Enrollment;
+            87 write operate "" "enrollment.delete" enrollment::Delete => ();
         }
     };
 }
@@ -58,6 +77,8 @@ pub enum Kind {
     Scan,
     /// In the writer, answered when it is durable.
     Write,
+    /// On one snapshot after another, answered with one item after another.
+    Stream,
 }
 
 /// What the process at the other end of the socket must have been granted.
@@ -79,6 +100,15 @@ pub trait Operation: Serialize + DeserializeOwned + Send + 'static {
     const ROW: &'static OperationRow;
 }
 
+/// An operation that is answered with one item after another for as long as somebody listens. Its reply is one item.
+pub trait StreamOperation: Operation {
+    /// The request that continues this one behind an item that was received.
+    fn behind(&self, item: &Self::Reply) -> Self;
+}
+
+/// An encoded request that continues another one behind an encoded item of it.
+pub type Behind = fn(request: &[u8], item: &[u8]) -> Result<Vec<u8>, Invalid>;
+
 /// One line of the table, with its types erased.
 #[derive(Debug)]
 pub struct OperationRow {
@@ -96,6 +126,8 @@ pub struct OperationRow {
     pub request_to_wire: fn(&serde_json::value::RawValue) -> Result<Vec<u8>, Invalid>,
     /// The JSON form of a reply from its wire form.
     pub reply_to_json: fn(&[u8]) -> Result<String, Invalid>,
+    /// How a stream is continued where it broke off; `None` where it is no stream.
+    pub behind: Option<Behind>,
     /// The request's command line.
     #[cfg(feature = "cli")]
     pub command: fn(clap::Command) -> clap::Command,
@@ -141,6 +173,7 @@ macro_rules! rows {
                     name: $name,
                     request_to_wire: request_to_wire::<Self>,
                     reply_to_json: reply_to_json::<$reply>,
+                    behind: behind::$kind::<Self>(),
                     #[cfg(feature = "cli")]
                     command: <Self as clap::Args>::augment_args,
                     #[cfg(feature = "cli")]
@@ -163,6 +196,29 @@ mod kind {
     pub(super) const read: Kind = Kind::Read;
     pub(super) const scan: Kind = Kind::Scan;
     pub(super) const write: Kind = Kind::Write;
+    pub(super) const stream: Kind = Kind::Stream;
+}
+
+/// The words of the table's second column once more: only a stream can be continued.
+#[expect(clippy::extra_unused_type_parameters, reason = "the table names its type for every kind")]
+mod behind {
+    use super::{Behind, StreamOperation, codec};
+
+    pub(super) const fn read<O>() -> Option<Behind> {
+        None
+    }
+
+    pub(super) const fn scan<O>() -> Option<Behind> {
+        None
+    }
+
+    pub(super) const fn write<O>() -> Option<Behind> {
+        None
+    }
+
+    pub(super) const fn stream<O: StreamOperation>() -> Option<Behind> {
+        Some(|request, item| Ok(codec::encode(&codec::decode::<O>(request)?.behind(&codec::decode(item)?))))
+    }
 }
 
 /// The words of the table's third column.
@@ -179,7 +235,15 @@ fn request_to_wire<O: Operation>(args: &serde_json::value::RawValue) -> Result<V
     match serde_path_to_error::deserialize::<_, O>(&mut reader) {
         Ok(request) => Ok(codec::encode(&request)),
         Err(err) if err.path().iter().next().is_none() => Err(Invalid(without_position(err.inner()))),
-        Err(err) => Err(Invalid(format!("{}: {}", err.path(), without_position(err.inner())))),
+        Err(err) => {
+            let (path, sentence) = (err.path().to_string(), without_position(err.inner()));
+            // Most values name themselves.
+            if sentence.starts_with(&path) {
+                Err(Invalid(sentence))
+            } else {
+                Err(Invalid(format!("{path}: {sentence}")))
+            }
+        }
     }
 }
 

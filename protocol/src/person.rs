@@ -5,7 +5,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::ROLES_MAX;
-use crate::value::{Callsign, Cursor, Invalid, Json, PageLimit, Pk, Reference, RoleName, Time, at_most, or_default};
+use crate::value::{
+    Callsign, CallsignPrefix, Cursor, Invalid, Json, PageLimit, Pk, Reference, RoleName, Time, at_most, or_default,
+};
 
 /// A person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -224,7 +226,7 @@ pub struct List {
     pub role: Option<RoleName>,
     /// Only callsigns that begin so, without regard to case; then ordered by callsign
     #[cfg_attr(feature = "cli", arg(long))]
-    pub prefix: Option<Callsign>,
+    pub prefix: Option<CallsignPrefix>,
     /// Deleted people too
     #[cfg_attr(feature = "cli", arg(long))]
     #[serde(default, deserialize_with = "or_default")]

@@ -40,6 +40,10 @@ refusals! {
     19 EXPIRED "expired" "it has expired";
     20 TOO_MANY_ATTEMPTS "too_many_attempts" "too many wrong codes; wait before trying again";
     21 JWT_INVALID "jwt_invalid" "the JWT is not valid here";
+    22 POOL_INACTIVE "pool_inactive" "the pool is not active";
+    23 POOL_EXHAUSTED "pool_exhausted" "the pool is used up";
+    24 ALREADY_DECIDED "already_decided" "it was decided before";
+    25 CODE_MISMATCH "code_mismatch" "the approve code is another one";
 }
 
 /// The stable number of a refusal.

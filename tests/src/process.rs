@@ -307,7 +307,7 @@ impl Drop for Process {
     }
 }
 
-/// An `enrollctl call` that is talked to line by line.
+/// An `enrollctl call` that is talked to line by line, or an `enrollctl` that speaks by itself.
 #[derive(Debug)]
 pub struct Conversation {
     process: Process,
@@ -317,7 +317,12 @@ pub struct Conversation {
 impl Conversation {
     /// Begins one with the daemon of this directory.
     pub fn begin(home: &Home) -> Self {
-        let mut command = home.enrollctl(&["call"]);
+        Self::with(home, &["call"])
+    }
+
+    /// Begins one with these arguments.
+    pub fn with<A: AsRef<OsStr>>(home: &Home, args: &[A]) -> Self {
+        let mut command = home.enrollctl(args);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().expect("started");
         let (input, lines) = (child.stdin.take(), lines_of(child.stdout.take().expect("a pipe")));

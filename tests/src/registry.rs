@@ -6,10 +6,10 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use enroll_protocol::{Code, Envelope, Operation, Reference, Refusal, Time, codec};
-use enrolld::config::Config;
-use enrolld::context::{Context, Daemon, Gauges, Grant, Peer};
-use enrolld::dispatch::{self, Job, WriteJob};
+use enroll_protocol::{Code, Envelope, Operation, Reference, Refusal, StreamOperation, Time, codec};
+use enrolld::config::{Config, Settings};
+use enrolld::context::{Context, Daemon, Gauges, Grant, Keys, Peer};
+use enrolld::dispatch::{self, Job, Look, StreamJob, WriteJob};
 use enrolld::fault::Fault;
 use enrolld::identity::Secrets;
 use enrolld::identity::secrets::SecretKey;
@@ -19,7 +19,7 @@ use enrolld::store::memory::MemoryStore;
 use enrolld::store::overlay::Overlay;
 use enrolld::store::redb::{RedbOptions, RedbStore};
 use enrolld::store::{Store, StoreError, Writes};
-use enrolld::writer::{Outcome, Request, Writer};
+use enrolld::writer::{Outcome, Request, Work, Writer};
 
 /// When every registry of a test begins.
 pub const BEGIN_MICROS: i64 = 1_800_000_000_000_000;
@@ -36,6 +36,14 @@ pub struct Registry {
     calls: u64,
 }
 
+/// A stream that was begun.
+pub struct Stream {
+    /// The encoded request that begins in the same place.
+    pub begun: Vec<u8>,
+    job: Box<dyn StreamJob>,
+    ctx: Context,
+}
+
 impl Registry {
     /// An empty registry in memory.
     pub fn in_memory() -> Self {
@@ -45,6 +53,15 @@ impl Registry {
     /// An empty registry in memory, configured.
     pub fn configured(config: &Config) -> Self {
         Self::over(Arc::new(MemoryStore::default()), config)
+    }
+
+    /// An empty registry in memory with settings that no configuration gives.
+    pub fn with_settings(change: impl FnOnce(&mut Settings)) -> Self {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+        let mut settings = Config::default().settings(Path::new("/nowhere"));
+        change(&mut settings);
+        found(&*store);
+        Self::open(store, settings)
     }
 
     /// An empty registry in a redb database in this directory.
@@ -58,25 +75,21 @@ impl Registry {
 
     /// A new registry in an empty store.
     pub fn over(store: Arc<dyn Store>, config: &Config) -> Self {
-        let view = store.view().expect("a view");
-        let mut overlay = Overlay::new(&*view);
-        bootstrap::create(&mut overlay, &secrets(), begin(), [7; 32]).expect("a registry");
-        store.commit(&overlay.into_parts().0).expect("committed");
-        Self::open(store, config)
+        found(&*store);
+        Self::open(store, config.settings(Path::new("/nowhere")))
     }
 
     /// The registry that a store holds already.
     pub fn reopened(store: Arc<dyn Store>) -> Self {
-        Self::open(store, &Config::default())
+        Self::open(store, Config::default().settings(Path::new("/nowhere")))
     }
 
-    fn open(store: Arc<dyn Store>, config: &Config) -> Self {
+    fn open(store: Arc<dyn Store>, settings: Settings) -> Self {
         let (now, secrets) = (begin(), secrets());
         let keys = bootstrap::key_ring(&*store.view().expect("a view"), &secrets).expect("keys");
-        let settings = config.settings(Path::new("/nowhere"));
-        let daemon = Arc::new(Daemon { settings, secrets, keys, started: now, gauges: Gauges::default() });
-        let head = rules::changes::head(&*store.view().expect("a view")).expect("a head");
-        let writer = Writer::new(Arc::clone(&store), Arc::clone(&daemon), head);
+        let daemon =
+            Arc::new(Daemon { settings, secrets, keys: Keys::new(keys), started: now, gauges: Gauges::default() });
+        let writer = Writer::new(Arc::clone(&store), Arc::clone(&daemon)).expect("a writer");
         Self { now, peer: Peer { uid: 1000, pid: 1, grant: Grant::Admin }, store, daemon, writer, calls: 0 }
     }
 
@@ -102,15 +115,38 @@ impl Registry {
         Ok(codec::decode(&reply).expect("a reply of its type"))
     }
 
-    /// Calls an operation by its number, with its request's bytes.
+    /// Begins a stream.
+    pub fn begin<O: StreamOperation>(&mut self, envelope: Envelope, operation: &O) -> Result<Stream, Refusal> {
+        let handler = dispatch::handler(O::ROW.number).expect("a handler");
+        let Job::Look(Look::Stream(mut job)) = (handler.job)(&codec::encode(operation))? else {
+            panic!("{} is no stream", O::ROW.name);
+        };
+        let ctx = self.context(envelope);
+        let begun = job.start(&*self.store.view().expect("a view"), &ctx).map_err(|fault| fault.refusal())?;
+        Ok(Stream { job, ctx, begun })
+    }
+
+    /// The next items of a stream.
+    pub fn step<O: StreamOperation>(&self, stream: &mut Stream) -> Result<Vec<O::Reply>, Refusal> {
+        let view = self.store.view().expect("a view");
+        let items = stream.job.next(&*view, &stream.ctx).map_err(|fault| fault.refusal())?;
+        Ok(items.iter().map(|item| codec::decode(item).expect("an item of its type")).collect())
+    }
+
+    /// Calls an operation by its number, with its request's bytes; of a stream, where it begins.
     pub fn call_encoded(&mut self, envelope: Envelope, number: u16, request: &[u8]) -> Outcome {
         let handler = dispatch::handler(number).ok_or_else(|| Refusal::plain(Code::UNKNOWN_OPERATION))?;
         let job = (handler.job)(request)?;
         let ctx = self.context(envelope);
         match job {
-            Job::Read(job) | Job::Scan(job) => {
+            Job::Look(look) => {
                 rules::admit(handler.row, &self.peer, ctx.envelope.actor.is_some())?;
-                job.run(&*self.store.view().expect("a view"), &ctx).map_err(|fault| fault.refusal())
+                let view = self.store.view().expect("a view");
+                let outcome = match look {
+                    Look::Read(job) | Look::Scan(job) => job.run(&*view, &ctx),
+                    Look::Stream(mut job) => job.start(&*view, &ctx),
+                };
+                outcome.map_err(|fault| fault.refusal())
             }
             Job::Write(job) => {
                 job.check()?;
@@ -118,7 +154,7 @@ impl Registry {
                 self.expect_same_twice(&ctx, &*job);
                 let reply = self.write(ctx, job)?;
                 match handler.finish {
-                    Some(finish) => Ok(finish(&reply, &self.daemon.keys).expect("finished")),
+                    Some(finish) => Ok(finish(&reply, &self.daemon.keys.now()).expect("finished")),
                     None => Ok(reply),
                 }
             }
@@ -134,16 +170,23 @@ impl Registry {
     ) -> Request {
         let handler = dispatch::handler(O::ROW.number).expect("a handler");
         match (handler.job)(&codec::encode(operation)).expect("a request") {
-            Job::Write(job) => Request { ctx: self.context(envelope), job, answer: Box::new(answer) },
-            Job::Read(_) | Job::Scan(_) => panic!("{} is no write", O::ROW.name),
+            Job::Write(job) => {
+                Request { ctx: self.context(envelope), work: Work::Write(job), answer: Box::new(answer) }
+            }
+            Job::Look(_) => panic!("{} is no write", O::ROW.name),
         }
     }
 
     /// Has the writer serve a batch.
     pub fn serve(&mut self, requests: impl IntoIterator<Item = Request>) -> Result<(), StoreError> {
-        let (answers, result) = self.writer.serve(requests.into_iter());
+        let (answers, result) = self.writer.serve(requests.into_iter(), self.now);
         answers.into_iter().for_each(|(answer, outcome)| answer(outcome));
         result
+    }
+
+    /// Lets the writer wake by itself, as it does when something is due.
+    pub fn wake(&mut self) {
+        self.serve([]).expect("committed");
     }
 
     /// Everything that `server check` finds.
@@ -168,7 +211,7 @@ impl Registry {
         let answered: Arc<Mutex<Option<Outcome>>> = Arc::default();
         let slot = Arc::clone(&answered);
         let answer = Box::new(move |outcome| *slot.lock().expect("unpoisoned") = Some(outcome));
-        self.serve([Request { ctx, job, answer }]).expect("committed");
+        self.serve([Request { ctx, work: Work::Write(job), answer }]).expect("committed");
         answered.lock().expect("unpoisoned").take().expect("an answer")
     }
 
@@ -184,6 +227,14 @@ impl Registry {
         assert!(first == second, "{} gave other writes when run again", job.row().name);
         assert!(first.2.is_ok() || first.0.is_empty(), "{} wrote before it refused", job.row().name);
     }
+}
+
+/// Writes a new registry into an empty store.
+fn found(store: &dyn Store) {
+    let view = store.view().expect("a view");
+    let mut overlay = Overlay::new(&*view);
+    bootstrap::create(&mut overlay, &secrets(), begin(), [7; 32]).expect("a registry");
+    store.commit(&overlay.into_parts().0).expect("committed");
 }
 
 fn begin() -> Time {

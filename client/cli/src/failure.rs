@@ -15,6 +15,8 @@ pub(crate) enum Failure {
     Client(Error),
     /// Standard input or output failed.
     Io(io::Error),
+    /// What enrollctl does by itself, the tour or a bench, can not be done.
+    Own(String),
 }
 
 impl Failure {
@@ -24,14 +26,14 @@ impl Failure {
             Self::Usage(_) => ExitCode::from(2),
             Self::Client(Error::Unavailable(_)) => ExitCode::from(3),
             Self::Io(err) if err.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-            Self::Client(_) | Self::Io(_) => ExitCode::from(1),
+            Self::Client(_) | Self::Io(_) | Self::Own(_) => ExitCode::from(1),
         }
     }
 
     /// The line for people; `None` if nobody is there to read it.
     pub(crate) fn line(&self) -> Option<String> {
         match self {
-            Self::Usage(message) => Some(message.clone()),
+            Self::Usage(message) | Self::Own(message) => Some(message.clone()),
             Self::Client(Error::Unavailable(message)) => Some(format!(
                 "{message}; start the daemon with `enrolld`, or name another socket with --socket (unavailable)"
             )),
@@ -49,7 +51,7 @@ impl Failure {
         match self {
             Self::Client(error) => refusal_of(error),
             Self::Usage(message) => Some(Refusal::new(Code::INVALID_ARGUMENT, message.clone())),
-            Self::Io(_) => None,
+            Self::Io(_) | Self::Own(_) => None,
         }
     }
 }

@@ -1,16 +1,19 @@
 //! enrollctl, the command line of enrolld.
 //!
 //! Its verbs are not written here: they are made from the table of operations. What is written here is what is the
-//! same for all of them, and the three commands that are no operation: `call`, `bench` and `completions`.
+//! same for all of them, and the commands that are no operation: `call`, `bench`, `tour`, `completions`, `pool show`.
 
 mod failure;
 mod options;
 mod secret;
+mod stream;
 mod tree;
 mod verb;
 
 mod bench;
 mod call;
+mod pool_show;
+mod tour;
 
 mod members;
 mod output;
@@ -42,7 +45,11 @@ async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result
     match matches.subcommand() {
         Some(("call", _)) => call::run(options, output).await,
         Some(("bench", matches)) => bench::run(options, matches, output).await,
+        Some(("tour", _)) => tour::run(options, output).await,
         Some(("completions", matches)) => output.raw(&tree::completions(matches)).map(|()| ExitCode::SUCCESS),
+        Some(("pool", matches)) if let Some(("show", matches)) = matches.subcommand() => {
+            pool_show::run(matches, options, output).await
+        }
         Some((area, matches)) => verb::run(area, matches, options, output).await,
         None => Err(Failure::Usage("expected a command; see enrollctl --help".to_owned())),
     }

@@ -1,6 +1,7 @@
 //! The options that every verb has.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgMatches, Args, FromArgMatches};
 use enroll_client::protocol::{Envelope, Key, Origin, Reference};
@@ -54,6 +55,11 @@ impl Options {
     /// A client that will connect when it is used.
     pub(crate) fn lazy(&self) -> Client {
         self.equip(self.builder().lazy())
+    }
+
+    /// A client that will connect when it is used, and then waits this long for a daemon that went away.
+    pub(crate) fn patient(&self, longest: Duration) -> Client {
+        self.equip(self.builder().reconnect_for(longest).lazy())
     }
 
     fn builder(&self) -> Builder {

@@ -23,6 +23,7 @@ pub(crate) fn fill(
     row: &OperationRow,
     request: &str,
     input: &mut impl BufRead,
+    is_typed: bool,
     ask: impl Fn(&str),
 ) -> Result<Box<RawValue>, Failure> {
     let broken = |err: serde_json::Error| Failure::Usage(err.to_string());
@@ -36,7 +37,7 @@ pub(crate) fn fill(
                 return Err(shows(row, &name));
             }
             ask(&name);
-            value = to_raw_value(&read(&name, input)?).map_err(broken)?;
+            value = to_raw_value(&read(&name, input, is_typed)?).map_err(broken)?;
         }
         filled.push(format!("{}:{value}", Value::String(name)));
     }
@@ -69,7 +70,7 @@ fn shows(row: &OperationRow, name: &str) -> Failure {
     ))
 }
 
-fn read(name: &str, input: &mut impl BufRead) -> Result<String, Failure> {
+fn read(name: &str, input: &mut impl BufRead, is_typed: bool) -> Result<String, Failure> {
     // One byte more than the longest secret and its newline, so that a longer one is refused for its length.
     let bytes_max = JWT_BYTES_MAX as u64 + 2;
     let mut line = String::new();
@@ -77,9 +78,19 @@ fn read(name: &str, input: &mut impl BufRead) -> Result<String, Failure> {
     reading.map_err(|err| Failure::Usage(format!("the {name} can not be read from standard input: {err}")))?;
     if line.ends_with('\n') {
         line.pop();
+        // A line that came from elsewhere may end in both; a secret that ends in one of them is told from itself by it.
+        if line.ends_with('\r') {
+            line.pop();
+        }
     }
     if line.is_empty() {
         return Err(Failure::Usage(format!("standard input is empty; it must hold the {name}, on one line")));
+    }
+    // Whoever types goes on with something else; in a pipe a second line means that not the whole secret was read.
+    if !is_typed && input.fill_buf().is_ok_and(|rest| !rest.is_empty()) {
+        return Err(Failure::Usage(format!(
+            "standard input has more than one line; it must hold the {name} and no more"
+        )));
     }
     Ok(line)
 }
@@ -90,7 +101,7 @@ mod tests {
 
     fn filled(operation: &str, request: &str, input: &str) -> Result<String, String> {
         let row = OperationRow::by_name(operation).expect("an operation");
-        let filled = fill(row, request, &mut input.as_bytes(), |_| {});
+        let filled = fill(row, request, &mut input.as_bytes(), false, |_| {});
         filled.map(|request| request.get().to_owned()).map_err(|failure| failure.line().unwrap_or_default())
     }
 
@@ -100,7 +111,9 @@ mod tests {
         let expected = |token: &str| Ok(format!(r#"{{"token":"{token}","audit":null}}"#));
         assert_eq!(filled("token.use", asked, "abc"), expected("abc"));
         assert_eq!(filled("token.use", asked, "abc\n"), expected("abc"));
-        assert_eq!(filled("token.use", asked, " abc \n\nmore"), expected(" abc "));
+        assert_eq!(filled("token.use", asked, " abc \r\n"), expected(" abc "));
+        let refused = filled("token.use", asked, "abc\nmore").expect_err("two lines");
+        assert!(refused.contains("more than one line"), "{refused}");
         for empty in ["", "\n"] {
             let refused = filled("token.use", asked, empty).expect_err("nothing to read");
             assert!(refused.contains("the token"), "{refused}");

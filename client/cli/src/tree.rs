@@ -1,4 +1,5 @@
-//! The tree of commands: an area and a verb for every line of the table of operations, and three commands beside.
+//! The tree of commands: an area and a verb for every line of the table of operations, and what is no operation: three
+//! commands beside the areas, and a verb that puts several operations together.
 
 use clap::{Arg, ArgMatches, Args, Command, value_parser};
 use clap_complete::Shell;
@@ -6,10 +7,12 @@ use enroll_client::protocol::operations::TABLE;
 
 use crate::bench::Bench;
 use crate::options::{Options, RequestOptions};
+use crate::{pool_show, tour};
 
 const AFTER_HELP: &str = "Exit codes: 0 done, 1 refused, 2 usage, 3 the daemon can not be reached.
 
 Examples:
+  enrollctl tour
   enrollctl person create DOGGO01a --role member
   enrollctl role list DOGGO01a
   enrollctl server status --json";
@@ -33,6 +36,7 @@ pub(crate) fn command() -> Command {
         .arg_required_else_help(true)
         .subcommands(areas())
         .subcommand(call_command())
+        .subcommand(tour::command())
         .subcommand(Bench::augment_args(Command::new("bench")))
         .subcommand(completions_command())
 }
@@ -60,6 +64,12 @@ fn area(name: &'static str) -> Command {
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
         .subcommands(rows.map(|row| (row.command)(Command::new(row.verb()))))
+        .subcommands(put_together(name))
+}
+
+/// The verbs of an area that are no operation.
+fn put_together(area: &str) -> Option<Command> {
+    (area == "pool").then(pool_show::command)
 }
 
 /// What an area is about.
@@ -67,6 +77,9 @@ fn about(area: &str) -> Option<&'static str> {
     Some(match area {
         "person" => "People: those who have been let in",
         "role" => "Roles that people have",
+        "permission" => "What the roles permit",
+        "pool" => "Invite pools, by whose codes people enroll",
+        "enrollment" => "Enrollments: callsigns that wait to be let in",
         "token" => "One-time tokens, spent once by whoever comes first",
         "code" => "Login codes, exchanged once for a JWT",
         "jwt" => "JSON web tokens and the keys that verify them",
@@ -109,7 +122,8 @@ mod tests {
         let mut root = command();
         root.build();
         let operations = TABLE.iter().map(|row| (vec![row.area(), row.verb()], true));
-        let others = ["call", "bench", "completions"].into_iter().map(|name| (vec![name], false));
+        let others = [vec!["call"], vec!["bench"], vec!["tour"], vec!["completions"], vec!["pool", "show"]];
+        let others = others.into_iter().map(|path| (path, false));
         for (path, is_operation) in operations.chain(others) {
             let mut found = &mut root;
             for name in &path {

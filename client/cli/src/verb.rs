@@ -1,16 +1,16 @@
 //! One operation from the command line: its arguments as a request, its reply as output.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
 use clap::ArgMatches;
 use enroll_client::Error;
-use enroll_client::protocol::{Invalid, OperationRow};
+use enroll_client::protocol::{Invalid, Kind, OperationRow};
 
 use crate::failure::Failure;
 use crate::options::{Options, RequestOptions};
 use crate::output::Output;
-use crate::secret;
+use crate::{secret, stream};
 
 /// Asks for the operation of this area that the command line names.
 pub(crate) async fn run(
@@ -22,8 +22,12 @@ pub(crate) async fn run(
     let (verb, matches) = matches.subcommand().ok_or_else(|| usage(format!("expected a verb of {area}")))?;
     let row = OperationRow::by_name(&format!("{area}.{verb}")).ok_or_else(|| usage(format!("no verb {verb}")))?;
     let request = request(row, matches, output)?;
+    let envelope = RequestOptions::envelope(matches);
+    if row.kind == Kind::Stream {
+        return stream::run(row, envelope, &request, options, output).await;
+    }
     let client = options.connect().await?;
-    let reply = client.call_raw(row, RequestOptions::envelope(matches), &request).await?;
+    let reply = client.call_raw(row, envelope, &request).await?;
     let json = (row.reply_to_json)(&reply)
         .map_err(|err| Error::Protocol(format!("the reply of {} can not be read: {err}", row.name)))?;
     output.reply(row.name, &json)?;
@@ -36,7 +40,8 @@ pub(crate) async fn run(
 fn request(row: &OperationRow, matches: &ArgMatches, output: &Output) -> Result<Vec<u8>, Failure> {
     let invalid = |err: Invalid| usage(err.0);
     let request = (row.request_of)(matches).map_err(invalid)?;
-    let request = secret::fill(row, &request, &mut io::stdin().lock(), |what| output.ask(what))?;
+    let request =
+        secret::fill(row, &request, &mut io::stdin().lock(), io::stdin().is_terminal(), |what| output.ask(what))?;
     (row.request_to_wire)(&request).map_err(invalid)
 }
 

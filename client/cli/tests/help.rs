@@ -20,13 +20,16 @@ fn text(bytes: &[u8]) -> String {
 #[test]
 fn every_verb_has_help_with_an_example() {
     let verbs = TABLE.iter().map(|row| vec![row.area(), row.verb()]);
-    for command in verbs.chain([vec!["call"], vec!["bench"], vec!["completions"], vec![]]) {
+    for command in
+        verbs.chain([vec!["call"], vec!["bench"], vec!["tour"], vec!["completions"], vec!["pool", "show"], vec![]])
+    {
         let args: Vec<&str> = command.iter().copied().chain(["--help"]).collect();
         let output = enrollctl(&args);
         assert_eq!(output.status.code(), Some(0), "{args:?}");
         let help = text(&output.stdout);
         assert!(help.contains("Example"), "{args:?}: {help}");
-        // An example is of the command that it stands with.
+        // An example is of the command that it stands with, whoever it asks for.
+        let help = help.replace("enrollctl --as BOSS ", "enrollctl ");
         let named = format!("enrollctl {}", command.join(" "));
         let example = help.rsplit("Example").next().unwrap_or_default();
         assert!(example.contains(named.trim_end()), "{args:?}: {example}");
@@ -48,6 +51,9 @@ fn what_can_not_be_understood_ends_with_2() {
         &["token", "use", "--expires", "tomorrow"],
         &["token", "use"],
         &["token", "use", "on-the-command-line"],
+        &["pool", "show"],
+        &["tour", "around"],
+        &["--socket", "/nonexistent/enrolld.sock", "tour"],
         &["completions", "no-such-shell"],
         &["bench", "no-such-workload"],
         &["--key", "x", "call"],

@@ -22,10 +22,15 @@ pub struct Issuing {
     pub audience: String,
     /// How long a JWT is valid.
     pub lifetime_seconds: u64,
+    /// How long after the first one was issued it can be refreshed.
+    pub refresh_seconds: u64,
 }
 
 /// The claims that the daemon sets itself.
-pub const OWN_CLAIMS: [&str; 6] = ["iss", "aud", "iat", "nbf", "exp", "jti"];
+pub const OWN_CLAIMS: [&str; 7] = ["iss", "aud", "iat", "nbf", "exp", "jti", FIRST_ISSUED];
+
+/// The claim that a refreshed JWT says with when the first one was issued.
+const FIRST_ISSUED: &str = "orig_iat";
 
 /// A new key pair, ready to be stored.
 pub struct NewKey {
@@ -42,6 +47,7 @@ pub struct KeyRing {
     keys: Vec<SigningKey>,
 }
 
+#[derive(Clone)]
 struct SigningKey {
     kid: String,
     public: Vec<u8>,
@@ -73,6 +79,13 @@ impl KeyRing {
         });
     }
 
+    /// The same keys and one more, which signs from now on.
+    pub fn with(&self, pk: Pk, key: &NewKey) -> Self {
+        let mut ring = Self { keys: self.keys.clone() };
+        ring.add(pk, &key.private, &key.public);
+        ring
+    }
+
     /// The public keys as a JWK set (RFC 7517, RFC 8037).
     pub fn key_set(&self) -> Result<Json, IdentityError> {
         let keys: Vec<Value> = self
@@ -88,14 +101,51 @@ impl KeyRing {
 
     /// Header and claims of a JWT that is not signed yet, and when it expires.
     pub fn unsigned(&self, issuing: &Issuing, claims: &Json, now: Time, id: Pk) -> Result<(Jwt, Time), IdentityError> {
+        self.unsigned_since(issuing, claims, None, now, id)
+    }
+
+    /// The same for the successor of a JWT with these claims, or why there can be none.
+    pub fn unsigned_again(
+        &self,
+        issuing: &Issuing,
+        claims: &Json,
+        now: Time,
+        id: Pk,
+    ) -> Result<Result<(Jwt, Time), &'static str>, IdentityError> {
+        let failed = |err: enroll_protocol::Invalid| IdentityError(err.0);
+        let mut members = claims.members().map_err(failed)?;
+        let seconds = |name: &str| claims.member::<i64>(name).ok().flatten();
+        let Some(first) = seconds(FIRST_ISSUED).or_else(|| seconds("iat")) else {
+            return Ok(Err("it does not say when it was issued"));
+        };
+        let last = first.saturating_add(i64::try_from(issuing.refresh_seconds).unwrap_or(i64::MAX));
+        if now.seconds() >= last {
+            return Ok(Err("the first one was issued too long ago; log in again"));
+        }
+        members.retain(|name, _| !OWN_CLAIMS.contains(&name.as_str()));
+        let claims = Json::of(&members).map_err(failed)?;
+        self.unsigned_since(issuing, &claims, Some(first), now, id).map(Ok)
+    }
+
+    fn unsigned_since(
+        &self,
+        issuing: &Issuing,
+        claims: &Json,
+        first_issued: Option<i64>,
+        now: Time,
+        id: Pk,
+    ) -> Result<(Jwt, Time), IdentityError> {
         let key = self.keys.last().ok_or_else(|| IdentityError("there is no signing key".to_owned()))?;
         let header = Header { kid: Some(key.kid.clone()), ..Header::new(Algorithm::EdDSA) };
         let header = serde_json::to_vec(&header).map_err(|err| IdentityError(err.to_string()))?;
         let expires = now.plus_seconds(issuing.lifetime_seconds);
-        let own = json!({
+        let mut own = json!({
             "iss": issuing.issuer, "aud": issuing.audience, "iat": now.seconds(), "nbf": now.seconds(),
             "exp": expires.seconds(), "jti": id,
         });
+        if let Some(first_issued) = first_issued {
+            own[FIRST_ISSUED] = first_issued.into();
+        }
         // Joined as text, so that the caller's claims keep every digit.
         let mut payload = own.to_string();
         payload.pop();
@@ -168,7 +218,12 @@ mod tests {
     }
 
     fn issuing() -> Issuing {
-        Issuing { issuer: "enrolld".to_owned(), audience: "tests".to_owned(), lifetime_seconds: 60 }
+        Issuing {
+            issuer: "enrolld".to_owned(),
+            audience: "tests".to_owned(),
+            lifetime_seconds: 60,
+            refresh_seconds: 600,
+        }
     }
 
     #[test]

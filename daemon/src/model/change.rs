@@ -35,13 +35,13 @@ pub struct Change {
 
 impl Record for Change {}
 
-/// A change that has no number yet, and the record that was made with it, if one was.
+/// What a write tells beside what it writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
-    /// The change.
-    pub change: Change,
-    /// What there is one more of.
-    pub made: Option<Kind>,
+pub enum Told {
+    /// A change that has no number yet, and what there is one more of, if it made something.
+    Change(Change, Option<Kind>),
+    /// There is one less of this, which nobody did: its time had come.
+    Lost(Kind),
 }
 
 impl Change {

@@ -3,7 +3,8 @@
 //! A text part that is followed by another ends with a zero byte; no text here contains one. Tags are stable: a family
 //! that is given up leaves its tag unused.
 
-use enroll_protocol::{Key, Pk, RoleName};
+use enroll_protocol::enrollment::State;
+use enroll_protocol::{Key, Pk, RoleName, Time};
 
 use crate::identity::Hash;
 
@@ -13,12 +14,20 @@ const CALLSIGN: u8 = 0x11;
 const PERSON_ROLES: u8 = 0x12;
 const ROLE: u8 = 0x13;
 const ROLE_MEMBER: u8 = 0x14;
+const POOL: u8 = 0x18;
+const INVITE_CODE: u8 = 0x19;
+const OWNER_POOL: u8 = 0x1a;
+const ENROLLMENT: u8 = 0x1b;
+const APPROVE_CODE: u8 = 0x1c;
+const POOL_ENROLLMENT: u8 = 0x1d;
+const STATE_ENROLLMENT: u8 = 0x1e;
 const TOKEN: u8 = 0x20;
 const CODE: u8 = 0x21;
 const SIGNING_KEY: u8 = 0x30;
 const CHANGE: u8 = 0x40;
 const KEPT: u8 = 0x41;
 const GUESSES: u8 = 0x42;
+const DUE: u8 = 0x43;
 
 /// The schema version and the proof of the secret key: one record, the first ever written.
 pub fn registry() -> Vec<u8> {
@@ -60,6 +69,61 @@ pub fn role_members(role: &RoleName) -> Vec<u8> {
     [&[ROLE_MEMBER], role.as_str().as_bytes(), &[0]].concat()
 }
 
+/// An invite pool.
+pub fn pool(pk: Pk) -> Vec<u8> {
+    [&[POOL], pk.as_bytes().as_slice()].concat()
+}
+
+/// The pool of an invite code.
+pub fn invite_code(code: &str) -> Vec<u8> {
+    [&[INVITE_CODE], code.as_bytes()].concat()
+}
+
+/// A pool in the order of its owner's.
+pub fn owner_pool(owner: Pk, pool: Pk) -> Vec<u8> {
+    [owner_pools(owner).as_slice(), pool.as_bytes()].concat()
+}
+
+/// What begins every pool of an owner.
+pub fn owner_pools(owner: Pk) -> Vec<u8> {
+    [&[OWNER_POOL], owner.as_bytes().as_slice()].concat()
+}
+
+/// An enrollment.
+pub fn enrollment(pk: Pk) -> Vec<u8> {
+    [&[ENROLLMENT], pk.as_bytes().as_slice()].concat()
+}
+
+/// The enrollment of an approve code.
+pub fn approve_code(code: &str) -> Vec<u8> {
+    [&[APPROVE_CODE], code.as_bytes()].concat()
+}
+
+/// An enrollment in the order of its pool's.
+pub fn pool_enrollment(pool: Pk, enrollment: Pk) -> Vec<u8> {
+    [pool_enrollments(pool).as_slice(), enrollment.as_bytes()].concat()
+}
+
+/// What begins every enrollment of a pool.
+pub fn pool_enrollments(pool: Pk) -> Vec<u8> {
+    [&[POOL_ENROLLMENT], pool.as_bytes().as_slice()].concat()
+}
+
+/// An enrollment in the order of those in its state.
+pub fn state_enrollment(state: State, enrollment: Pk) -> Vec<u8> {
+    [state_enrollments(state).as_slice(), enrollment.as_bytes()].concat()
+}
+
+/// What begins every enrollment in a state.
+pub fn state_enrollments(state: State) -> Vec<u8> {
+    let state = match state {
+        State::Pending => 0,
+        State::Approved => 1,
+        State::Rejected => 2,
+    };
+    vec![STATE_ENROLLMENT, state]
+}
+
 /// A used token, by its keyed hash.
 pub fn token(hash: &Hash) -> Vec<u8> {
     [&[TOKEN], hash.as_slice()].concat()
@@ -90,6 +154,68 @@ pub fn guesses(source: &Hash) -> Vec<u8> {
     [&[GUESSES], source.as_slice()].concat()
 }
 
+/// Something that will be due, by what its own key is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// A kept answer.
+    Kept(u32, Key),
+    /// A window of wrong codes.
+    Guesses(Hash),
+    /// A token's audit.
+    Token(Hash),
+    /// A login code.
+    Code(Hash),
+}
+
+impl Due {
+    /// Where it is.
+    pub fn place(&self) -> Vec<u8> {
+        match self {
+            Self::Kept(uid, key) => kept(*uid, *key),
+            Self::Guesses(source) => guesses(source),
+            Self::Token(hash) => token(hash),
+            Self::Code(hash) => code(hash),
+        }
+    }
+
+    fn of_place(place: &[u8]) -> Option<Self> {
+        let (tag, rest) = place.split_first()?;
+        let hash = || Hash::try_from(rest).ok();
+        match *tag {
+            KEPT => {
+                let (uid, key) = rest.split_first_chunk::<4>()?;
+                Some(Self::Kept(u32::from_be_bytes(*uid), Key(Pk::from_bytes(key.try_into().ok()?))))
+            }
+            GUESSES => hash().map(Self::Guesses),
+            TOKEN => hash().map(Self::Token),
+            CODE => hash().map(Self::Code),
+            _ => None,
+        }
+    }
+}
+
+/// When something is due.
+pub fn due(at: Time, due: &Due) -> Vec<u8> {
+    [&dues_from(at), due.place().as_slice()].concat()
+}
+
+/// When and what a key of that index says.
+pub fn due_of(key: &[u8]) -> Option<(Time, Due)> {
+    let (at, place) = key.get(1..)?.split_first_chunk::<8>()?;
+    let micros = i64::from_be_bytes(*at) ^ i64::MIN;
+    Some((Time::from_micros(micros).ok()?, Due::of_place(place)?))
+}
+
+/// The first key of what is due later than this.
+pub fn dues_behind(now: Time) -> Vec<u8> {
+    prefixed(dues_from(now)).1
+}
+
+/// The sign bit is turned, so that times before 1970 sort first.
+fn dues_from(at: Time) -> Vec<u8> {
+    [&[DUE], (at.micros() ^ i64::MIN).to_be_bytes().as_slice()].concat()
+}
+
 /// A family, to walk over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
@@ -103,6 +229,20 @@ pub enum Family {
     Roles,
     /// Members of roles, by role and pk.
     RoleMembers,
+    /// Pools by pk.
+    Pools,
+    /// Invite codes.
+    InviteCodes,
+    /// Pools by owner and pk.
+    OwnerPools,
+    /// Enrollments by pk.
+    Enrollments,
+    /// Approve codes.
+    ApproveCodes,
+    /// Enrollments by pool and pk.
+    PoolEnrollments,
+    /// Enrollments by state and pk.
+    StateEnrollments,
     /// Tokens by hash.
     Tokens,
     /// Login codes by hash.
@@ -113,6 +253,8 @@ pub enum Family {
     Changes,
     /// Kept answers by uid and key.
     Kept,
+    /// What will be due, by when.
+    Dues,
 }
 
 impl Family {
@@ -123,11 +265,19 @@ impl Family {
             Self::PersonRoles => PERSON_ROLES,
             Self::Roles => ROLE,
             Self::RoleMembers => ROLE_MEMBER,
+            Self::Pools => POOL,
+            Self::InviteCodes => INVITE_CODE,
+            Self::OwnerPools => OWNER_POOL,
+            Self::Enrollments => ENROLLMENT,
+            Self::ApproveCodes => APPROVE_CODE,
+            Self::PoolEnrollments => POOL_ENROLLMENT,
+            Self::StateEnrollments => STATE_ENROLLMENT,
             Self::Tokens => TOKEN,
             Self::Codes => CODE,
             Self::SigningKeys => SIGNING_KEY,
             Self::Changes => CHANGE,
             Self::Kept => KEPT,
+            Self::Dues => DUE,
         }
     }
 
@@ -159,6 +309,11 @@ pub fn pk_at_end(key: &[u8]) -> Option<Pk> {
     key.last_chunk::<16>().copied().map(Pk::from_bytes)
 }
 
+/// The pk that a key of two pks begins with.
+pub fn pk_at_front(key: &[u8]) -> Option<Pk> {
+    key.get(1..)?.first_chunk::<16>().copied().map(Pk::from_bytes)
+}
+
 /// The number that a change's key holds.
 pub fn seq_at_end(key: &[u8]) -> Option<u64> {
     key.last_chunk::<8>().copied().map(u64::from_be_bytes)
@@ -182,14 +337,41 @@ mod tests {
             (person_roles(pk), format!("12{abs}")),
             (role(&role_name), "136d656d626572".to_owned()),
             (role_member(&role_name, pk), format!("146d656d62657200{abs}")),
+            (pool(pk), format!("18{abs}")),
+            (invite_code("AB"), "194142".to_owned()),
+            (owner_pool(pk, pk), format!("1a{abs}{abs}")),
+            (enrollment(pk), format!("1b{abs}")),
+            (approve_code("AB"), "1c4142".to_owned()),
+            (pool_enrollment(pk, pk), format!("1d{abs}{abs}")),
+            (state_enrollment(State::Rejected, pk), format!("1e02{abs}")),
             (token(&[0xcd; 32]), format!("20{}", "cd".repeat(32))),
             (code(&[0xcd; 32]), format!("21{}", "cd".repeat(32))),
             (signing_key(pk), format!("30{abs}")),
             (change(258), "400000000000000102".to_owned()),
             (kept(1000, Key(pk)), format!("41000003e8{abs}")),
             (guesses(&[0xcd; 32]), format!("42{}", "cd".repeat(32))),
+            (due(Time::EPOCH, &Due::Kept(1000, Key(pk))), format!("43800000000000000041000003e8{abs}")),
         ] {
             assert_eq!(hex(key), expected);
+        }
+    }
+
+    #[test]
+    fn dues_sort_by_time_and_come_back_whole() {
+        let at = |micros| Time::from_micros(micros).expect("a time");
+        let dues = [
+            Due::Kept(7, Key(Pk::from_bytes([1; 16]))),
+            Due::Guesses([2; 32]),
+            Due::Token([3; 32]),
+            Due::Code([4; 32]),
+        ];
+        for pair in [-5, 0, 5, 1 << 40].windows(2) {
+            assert!(due(at(pair[0]), &dues[3]) < due(at(pair[1]), &dues[0]));
+            assert!(due(at(pair[0]), &dues[3]) < dues_behind(at(pair[0])));
+            assert!(dues_behind(at(pair[0])) <= due(at(pair[1]), &dues[0]));
+        }
+        for what in dues {
+            assert_eq!(due_of(&due(at(-5), &what)), Some((at(-5), what)));
         }
     }
 

@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use enroll_protocol::enrollment::{Decider, State};
 use enroll_protocol::person::Revocation;
-use enroll_protocol::{Callsign, Json, Pk, RoleName, Time, codec};
+use enroll_protocol::{Callsign, Json, Pk, Reason, RoleName, Time, codec};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -47,12 +48,79 @@ pub struct Person {
     pub deleted: Option<Time>,
 }
 
-/// Who has a callsign.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum CallsignHolder {
+/// Who has a callsign: an enrollment, a person, or an enrollment and the person that it became.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallsignHolder {
     /// A person, deleted or not.
-    Person(Pk),
+    pub person: Option<Pk>,
+    /// An enrollment, decided or not.
+    pub enrollment: Option<Pk>,
 }
+
+/// An invite pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    /// Whose it is.
+    pub owner: Pk,
+    /// Whether people can enroll by it.
+    pub active: bool,
+    /// What they enroll by.
+    pub invitecode: String,
+    /// What every enrollment by it begins with.
+    #[serde(with = "stored_json")]
+    pub extra: Json,
+    /// How many may enroll by it.
+    pub max_uses: Option<u32>,
+    /// How many have: the head of its enrollments.
+    pub uses: u32,
+    /// When it expires.
+    pub expires: Option<Time>,
+    /// When the record was made.
+    pub created: Time,
+    /// When it was last changed.
+    pub updated: Time,
+    /// When it was deleted.
+    pub deleted: Option<Time>,
+}
+
+/// An enrollment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Enrollment {
+    /// As it was typed.
+    pub callsign: Callsign,
+    /// Whether it was decided, and how.
+    pub state: State,
+    /// What whoever approves it may ask for.
+    pub approvecode: String,
+    /// The pool it came by.
+    pub pool: Option<Pk>,
+    /// Who it became.
+    pub person: Option<Pk>,
+    /// The pool's extra, with what the caller attached over it.
+    #[serde(with = "stored_json")]
+    pub extra: Json,
+    /// Who decided.
+    pub decided_by: Option<Decider>,
+    /// When it was decided.
+    pub decided_on: Option<Time>,
+    /// Why it was rejected.
+    pub reason: Option<Reason>,
+    /// When the record was made.
+    pub created: Time,
+    /// When it was last changed.
+    pub updated: Time,
+}
+
+/// A record that another record's code or order leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pointer {
+    /// Its pk.
+    pub pk: Pk,
+}
+
+/// A place in an order; the key says it all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place;
 
 /// The roles of one person.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,8 +188,7 @@ pub struct SigningKey {
     pub created: Time,
 }
 
-/// The first answer to a write, kept for whoever sends the write again. Past its time it counts as gone, and is gone
-/// when the key is used anew; nothing removes it before, until there is a sweep.
+/// The first answer to a write, kept for whoever sends the write again until its time has passed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
     /// A keyed hash of what was asked.
@@ -132,8 +199,7 @@ pub struct Kept {
     pub sealed: Vec<u8>,
 }
 
-/// Wrong codes of one source in the window that began with the first of them. A window that has ended counts as none;
-/// it is removed when there is a sweep.
+/// Wrong codes of one source in the window that began with the first of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Guesses {
     /// When the window began.
@@ -153,11 +219,21 @@ pub enum Kind {
     Token,
     /// Login codes.
     Code,
+    /// Invite pools, deleted ones too.
+    Pool,
+    /// Enrollments.
+    Enrollment,
 }
 
 impl Kind {
     /// Every kind, and what the status calls it.
-    pub const ALL: [(Self, &'static str); 3] = [(Self::Person, "person"), (Self::Token, "token"), (Self::Code, "code")];
+    pub const ALL: [(Self, &'static str); 5] = [
+        (Self::Person, "person"),
+        (Self::Pool, "pool"),
+        (Self::Enrollment, "enrollment"),
+        (Self::Token, "token"),
+        (Self::Code, "code"),
+    ];
 }
 
 /// The head of the change feed.
@@ -174,6 +250,10 @@ pub struct ChangesHead {
 impl Record for Registry {}
 impl Record for Person {}
 impl Record for CallsignHolder {}
+impl Record for Pool {}
+impl Record for Enrollment {}
+impl Record for Pointer {}
+impl Record for Place {}
 impl Record for PersonRoles {}
 impl Record for Role {}
 impl Record for RoleMember {}

@@ -5,15 +5,15 @@
 //! recorded. All wrong codes together are counted too, and past their rate one alarm a window is recorded, but nobody
 //! is refused for it: one attacker must not lock everybody out.
 
-use enroll_protocol::{Code, Pk, Refusal};
+use enroll_protocol::{Code, Pk, Refusal, Time};
 use serde_json::json;
 
-use super::Call;
+use super::{Call, sweep};
 use crate::context::Context;
 use crate::fault::Fault;
 use crate::identity::Hash;
 use crate::model::change::{ALARM, Told};
-use crate::model::key;
+use crate::model::key::{self, Due};
 use crate::model::record::{self, Guesses};
 use crate::store::{ReadTxn, StoreError, Txn};
 
@@ -56,7 +56,7 @@ pub fn remember(
     }
     let mut change = call.change(subject.into_iter().collect());
     change.refused = Some(refusal.code);
-    txn.tell(Told { change, made: None });
+    txn.tell(Told::Change(change, None));
     Ok(())
 }
 
@@ -64,7 +64,7 @@ fn count_guess(txn: &mut dyn Txn, call: &Call<'_>) -> Result<(), StoreError> {
     let source = source(call.ctx);
     let mut own = window(txn.as_read(), call.ctx, &source)?;
     own.count += 1;
-    record::put(txn, key::guesses(&source), &own);
+    keep(txn, &source, &own);
 
     let everybody = everybody(call.ctx);
     let mut all = window(txn.as_read(), call.ctx, &everybody)?;
@@ -73,16 +73,28 @@ fn count_guess(txn: &mut dyn Txn, call: &Call<'_>) -> Result<(), StoreError> {
         all.told = true;
         let mut alarm = call.change(Vec::new());
         alarm.what = ALARM;
-        txn.tell(Told { change: alarm, made: None });
+        txn.tell(Told::Change(alarm, None));
     }
-    record::put(txn, key::guesses(&everybody), &all);
+    keep(txn, &everybody, &all);
     Ok(())
+}
+
+/// Writes a window, and when its first wrong code comes, that it will end.
+fn keep(txn: &mut dyn Txn, source: &Hash, window: &Guesses) {
+    record::put(txn, key::guesses(source), window);
+    if window.count == 1 {
+        sweep::plan(txn, window.since.plus_seconds(WINDOW_SECONDS), &Due::Guesses(*source));
+    }
+}
+
+/// Whether a window is over.
+pub(super) fn has_ended(window: &Guesses, now: Time) -> bool {
+    now >= window.since.plus_seconds(WINDOW_SECONDS)
 }
 
 /// The source's running window, or a new one where there is none or it has ended.
 fn window(txn: &dyn ReadTxn, ctx: &Context, source: &Hash) -> Result<Guesses, StoreError> {
-    let running = record::get::<Guesses>(txn, &key::guesses(source))?
-        .filter(|window| ctx.now < window.since.plus_seconds(WINDOW_SECONDS));
+    let running = record::get::<Guesses>(txn, &key::guesses(source))?.filter(|window| !has_ended(window, ctx.now));
     Ok(running.unwrap_or(Guesses { since: ctx.now, count: 0, told: false }))
 }
 

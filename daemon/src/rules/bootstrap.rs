@@ -1,6 +1,9 @@
 //! The first writes of a registry, and what every start checks before it goes on: the schema and the secret key.
 
-use enroll_protocol::{RoleName, Time};
+use enroll_protocol::{Pk, RoleName, Time};
+use rand::rngs::ChaCha20Rng;
+use rand::{Rng as _, SeedableRng as _};
+use zeroize::Zeroizing;
 
 use crate::context::Purpose;
 use crate::identity::jwt::NewKey;
@@ -52,25 +55,37 @@ pub fn verify(txn: &dyn ReadTxn, secrets: &Secrets) -> Result<bool, RegistryErro
 
 /// Writes a new registry: its proof, the built-in roles and a signing key. All or nothing, like any other commit.
 pub fn create(txn: &mut dyn Txn, secrets: &Secrets, now: Time, seed: [u8; 32]) -> Result<(), RegistryError> {
-    use rand::{Rng as _, SeedableRng as _};
     record::put(txn, key::registry(), &Registry { schema: SCHEMA, proof: secrets.proof(), created: now });
     for (name, permissions) in BUILT_IN_ROLES {
         let role = RoleName::new(*name).map_err(|err| StoreError(err.0))?;
         let permissions = permissions.iter().map(|path| (*path).to_owned()).collect();
         record::put(txn, key::role(&role), &Role { members: 0, permissions });
     }
-    let mut random = rand::rngs::ChaCha20Rng::from_seed(seed);
+    let mut random = ChaCha20Rng::from_seed(seed);
     random.set_stream(Purpose::Rule as u64);
-    let (mut key_seed, mut nonce, mut pk) = ([0; 32], [0; 24], [0; 10]);
-    random.fill_bytes(&mut key_seed);
+    make_signing_key(txn, secrets, now, &mut random)?;
+    Ok(())
+}
+
+/// Writes a new signing key, sealed.
+pub(super) fn make_signing_key(
+    txn: &mut dyn Txn,
+    secrets: &Secrets,
+    now: Time,
+    random: &mut ChaCha20Rng,
+) -> Result<(Pk, NewKey), IdentityError> {
+    let (mut key_seed, mut nonce, mut pk) = (Zeroizing::new([0; 32]), [0; 24], [0; 10]);
+    random.fill_bytes(key_seed.as_mut_slice());
     random.fill_bytes(&mut nonce);
     random.fill_bytes(&mut pk);
-    let place = key::signing_key(enroll_protocol::Pk::v7(now.micros(), pk));
+    let pk = Pk::v7(now.micros(), pk);
+    let place = key::signing_key(pk);
     let pair = NewKey::from_seed(&key_seed)?;
     let sealed = secrets.seal(&place, nonce, &pair.private)?;
-    let stored = SigningKey { algorithm: NewKey::ALGORITHM.to_owned(), sealed, public: pair.public, created: now };
+    let public = pair.public.clone();
+    let stored = SigningKey { algorithm: NewKey::ALGORITHM.to_owned(), sealed, public, created: now };
     record::put(txn, place, &stored);
-    Ok(())
+    Ok((pk, pair))
 }
 
 /// Opens the signing keys.

@@ -1,27 +1,67 @@
 //! The change feed, and the numbering that the writer does at commit.
 
-use enroll_protocol::Page;
-use enroll_protocol::changes::{Change, List};
+use std::ops::ControlFlow;
+
+use enroll_protocol::changes::{Change, Follow, List};
+use enroll_protocol::{Code, Page, Refusal, codec};
 
 use super::page::{Bounds, page};
-use super::{Call, ReadOp};
+use super::stream::{STEP_BYTES_MAX, STEP_ITEMS_MAX};
+use super::{Call, ReadOp, StreamOp};
 use crate::fault::Fault;
 use crate::model::change::{self, Told};
 use crate::model::key::{self, Family};
 use crate::model::record::{self, ChangesHead};
-use crate::store::{ReadTxn, StoreError, Txn};
+use crate::store::{ReadTxn, StoreError, Txn, walk};
 
 impl ReadOp for List {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Page<Change>, Fault> {
         call.permit(txn, false)?;
         let bounds = Bounds::of(call, &self.since, self.after.as_ref(), self.limit)?;
-        let (first, end) = Family::Changes.bounds();
-        let from = self.since.map_or(first, |since| key::change(since.saturating_add(1)));
-        page(txn, (from, end), &bounds, |key, value| {
-            let change = record::decode::<change::Change>(value)?;
-            Ok(key::seq_at_end(key).map(|seq| change.numbered(seq)))
-        })
+        page(txn, behind(self.since), &bounds, read)
     }
+}
+
+impl StreamOp for Follow {
+    fn start(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Self, Fault> {
+        call.permit(txn, false)?;
+        let latest = head(txn)?.seq;
+        match self.since {
+            // Whoever has seen more than there is has followed another feed, and would miss what is here.
+            Some(since) if since > latest => Err(Fault::Refused(Refusal::new(
+                Code::INVALID_ARGUMENT,
+                format!("since: there is no change {since} here; the latest is {latest}"),
+            ))),
+            since => Ok(Self { since: since.or(Some(latest)) }),
+        }
+    }
+
+    fn next(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Vec<Change>, Fault> {
+        call.permit(txn, false)?;
+        let (from, end) = behind(self.since);
+        let (mut changes, mut bytes) = (Vec::new(), 0);
+        walk(txn, (&from, &end), STEP_ITEMS_MAX, |key, value| {
+            if let Some(change) = read(key, value)? {
+                bytes += codec::encode(&change).len();
+                changes.push(change);
+            }
+            let is_full = changes.len() == STEP_ITEMS_MAX || bytes >= STEP_BYTES_MAX;
+            Ok::<_, Fault>(if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        Ok(changes)
+    }
+}
+
+/// The keys of all changes behind this number.
+fn behind(since: Option<u64>) -> (Vec<u8>, Vec<u8>) {
+    let (first, end) = Family::Changes.bounds();
+    (since.map_or(first, |since| key::change(since.saturating_add(1))), end)
+}
+
+/// A stored change as the feed shows it.
+fn read(key: &[u8], value: &[u8]) -> Result<Option<Change>, Fault> {
+    let change = record::decode::<change::Change>(value)?;
+    Ok(key::seq_at_end(key).map(|seq| change.numbered(seq)))
 }
 
 /// The head of the feed, at its beginning where nothing has happened yet.
@@ -31,12 +71,20 @@ pub fn head(txn: &dyn ReadTxn) -> Result<ChangesHead, StoreError> {
 
 /// Gives what was told its numbers and counts what was made. The caller writes the head, once per batch.
 pub fn number(txn: &mut dyn Txn, head: &mut ChangesHead, told: Vec<Told>) {
-    for Told { change, made } in told {
-        head.seq += 1;
-        head.at = head.at.max(change.at);
-        if let Some(kind) = made {
-            *head.records.entry(kind).or_default() += 1;
+    for told in told {
+        match told {
+            Told::Change(change, made) => {
+                head.seq += 1;
+                head.at = head.at.max(change.at);
+                if let Some(kind) = made {
+                    *head.records.entry(kind).or_default() += 1;
+                }
+                record::put(txn, key::change(head.seq), &change);
+            }
+            Told::Lost(kind) => {
+                let count = head.records.entry(kind).or_default();
+                *count = count.saturating_sub(1);
+            }
         }
-        record::put(txn, key::change(head.seq), &change);
     }
 }

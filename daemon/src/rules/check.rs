@@ -1,25 +1,32 @@
 //! The rules that hold across records, each with a name. `server check` walks the whole state and lists where one
 //! does not hold; tests ask for an empty list after every step.
 //!
-//! - I1: every person's folded callsign leads to them, and every callsign leads to a person who has it.
+//! - I1: every folded callsign of a person or an enrollment leads to them, and to nobody else.
 //! - I2: a person's roles and a role's members say the same, and deleted people have none.
 //! - I3: a role's head counts its members.
 //! - I4: the changes are numbered from 1 to the head without holes.
 //! - I5: the head counts the records of each kind.
 //! - I6: tokens and login codes lie under whole hashes and were not used before they were made.
 //! - I7: a kept answer lies under a uid and a key.
+//! - I8: a pool counts the enrollments that came by it, and stands among its owner's.
+//! - I9: every invite and approve code leads to the one record that has it.
+//! - I10: an enrollment stands among those of its state, and its state, decision and person fit.
+//! - I11: what is due can be read.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use enroll_protocol::enrollment::State;
 use enroll_protocol::server::Violation;
-use enroll_protocol::{Pk, RoleName};
+use enroll_protocol::{Callsign, Pk, RoleName};
 
 use super::changes;
 use crate::model::callsign::fold;
 use crate::model::change::Change;
 use crate::model::key::{self, Family};
-use crate::model::record::{self, CallsignHolder, Code, Kept, Kind, Person, PersonRoles, Record, Role, Token};
+use crate::model::record::{
+    self, CallsignHolder, Code, Enrollment, Kept, Kind, Person, PersonRoles, Place, Pointer, Pool, Record, Role, Token,
+};
 use crate::store::{ReadTxn, STRETCH, StoreError, walk};
 
 /// Whoever has so many to look at needs no longer list, and the answer must fit a frame.
@@ -32,6 +39,8 @@ pub fn violations(txn: &dyn ReadTxn) -> Result<Vec<Violation>, StoreError> {
     check.callsigns()?;
     check.roles()?;
     check.members()?;
+    check.pools()?;
+    check.enrollments()?;
     check.tokens()?;
     check.codes()?;
     check.changes()?;
@@ -79,7 +88,7 @@ impl Check<'_> {
             *check.counts.entry(Kind::Person).or_default() += 1;
             let Some(pk) = key::pk_at_end(place) else { return Ok(()) };
             let holder = record::get::<CallsignHolder>(check.txn, &key::callsign(&fold(person.callsign.as_str())))?;
-            if holder != Some(CallsignHolder::Person(pk)) {
+            if holder.and_then(|holder| holder.person) != Some(pk) {
                 check.violated("I1", pk, format!("the callsign \"{}\" does not lead here", person.callsign));
             }
             Ok(())
@@ -87,10 +96,22 @@ impl Check<'_> {
     }
 
     fn callsigns(&mut self) -> Result<(), StoreError> {
-        self.each::<CallsignHolder>(Family::Callsigns, |check, place, CallsignHolder::Person(pk)| {
-            let person = record::get::<Person>(check.txn, &key::person(pk))?;
-            if person.is_none_or(|person| key::callsign(&fold(person.callsign.as_str())) != place) {
-                check.violated("I1", pk, "a callsign leads here that nobody has");
+        self.each::<CallsignHolder>(Family::Callsigns, |check, place, holder| {
+            let leads_here = |callsign: &Callsign| key::callsign(&fold(callsign.as_str())) == place;
+            if let Some(pk) = holder.person {
+                let person = record::get::<Person>(check.txn, &key::person(pk))?;
+                if !person.is_some_and(|person| leads_here(&person.callsign)) {
+                    check.violated("I1", pk, "a callsign leads here that nobody has");
+                }
+            }
+            if let Some(pk) = holder.enrollment {
+                let enrollment = record::get::<Enrollment>(check.txn, &key::enrollment(pk))?;
+                if !enrollment.is_some_and(|found| leads_here(&found.callsign) && found.person == holder.person) {
+                    check.violated("I1", pk, "a callsign leads to an enrollment that has another callsign or person");
+                }
+            }
+            if holder == CallsignHolder::default() {
+                check.violated("I1", hex(place), "a callsign is held by nobody");
             }
             Ok(())
         })
@@ -140,6 +161,82 @@ impl Check<'_> {
         Ok(())
     }
 
+    fn pools(&mut self) -> Result<(), StoreError> {
+        let mut uses: BTreeMap<Pk, u32> = BTreeMap::new();
+        self.each::<Place>(Family::PoolEnrollments, |check, place, _| {
+            let (Some(pool), Some(pk)) = (key::pk_at_front(place), key::pk_at_end(place)) else { return Ok(()) };
+            let enrollment = record::get::<Enrollment>(check.txn, &key::enrollment(pk))?;
+            if enrollment.is_none_or(|enrollment| enrollment.pool != Some(pool)) {
+                check.violated("I8", pk, "stands among the enrollments of a pool that it did not come by");
+            }
+            *uses.entry(pool).or_default() += 1;
+            Ok(())
+        })?;
+        self.each::<Pool>(Family::Pools, |check, place, pool| {
+            *check.counts.entry(Kind::Pool).or_default() += 1;
+            let Some(pk) = key::pk_at_end(place) else { return Ok(()) };
+            let counted = uses.remove(&pk).unwrap_or(0);
+            if counted != pool.uses {
+                check.violated("I8", pk, format!("counts {} uses and has {counted}", pool.uses));
+            }
+            let by_code = record::get::<Pointer>(check.txn, &key::invite_code(&pool.invitecode))?;
+            if by_code != Some(Pointer { pk }) {
+                check.violated("I9", pk, "its invite code does not lead here");
+            }
+            if check.txn.get(&key::owner_pool(pool.owner, pk))?.is_none() {
+                check.violated("I8", pk, "does not stand among its owner's pools");
+            }
+            Ok(())
+        })?;
+        self.each::<Pointer>(Family::InviteCodes, |check, place, Pointer { pk }| {
+            let pool = record::get::<Pool>(check.txn, &key::pool(pk))?;
+            if pool.is_none_or(|pool| key::invite_code(&pool.invitecode) != place) {
+                check.violated("I9", pk, "an invite code leads here that is not this pool's");
+            }
+            Ok(())
+        })
+    }
+
+    fn enrollments(&mut self) -> Result<(), StoreError> {
+        self.each::<Enrollment>(Family::Enrollments, |check, place, enrollment| {
+            *check.counts.entry(Kind::Enrollment).or_default() += 1;
+            let Some(pk) = key::pk_at_end(place) else { return Ok(()) };
+            let place = key::callsign(&fold(enrollment.callsign.as_str()));
+            let holder = record::get::<CallsignHolder>(check.txn, &place)?;
+            if holder.and_then(|holder| holder.enrollment) != Some(pk) {
+                check.violated("I1", pk, format!("the callsign \"{}\" does not lead here", enrollment.callsign));
+            }
+            let by_code = record::get::<Pointer>(check.txn, &key::approve_code(&enrollment.approvecode))?;
+            if by_code != Some(Pointer { pk }) {
+                check.violated("I9", pk, "its approve code does not lead here");
+            }
+            if check.txn.get(&key::state_enrollment(enrollment.state, pk))?.is_none() {
+                check.violated("I10", pk, "does not stand among those of its state");
+            }
+            let is_pending = enrollment.state == State::Pending;
+            let is_decided = enrollment.decided_by.is_some() && enrollment.decided_on.is_some();
+            if is_pending == is_decided || (enrollment.state == State::Approved) != enrollment.person.is_some() {
+                check.violated("I10", pk, "its state, its decision and its person do not fit");
+            }
+            Ok(())
+        })?;
+        self.each::<Place>(Family::StateEnrollments, |check, place, _| {
+            let Some(pk) = key::pk_at_end(place) else { return Ok(()) };
+            let enrollment = record::get::<Enrollment>(check.txn, &key::enrollment(pk))?;
+            if enrollment.is_none_or(|enrollment| key::state_enrollment(enrollment.state, pk) != place) {
+                check.violated("I10", pk, "stands among those of another state");
+            }
+            Ok(())
+        })?;
+        self.each::<Pointer>(Family::ApproveCodes, |check, place, Pointer { pk }| {
+            let enrollment = record::get::<Enrollment>(check.txn, &key::enrollment(pk))?;
+            if enrollment.is_none_or(|enrollment| key::approve_code(&enrollment.approvecode) != place) {
+                check.violated("I9", pk, "an approve code leads here that is not this enrollment's");
+            }
+            Ok(())
+        })
+    }
+
     fn tokens(&mut self) -> Result<(), StoreError> {
         self.each::<Token>(Family::Tokens, |check, place, token| {
             *check.counts.entry(Kind::Token).or_default() += 1;
@@ -184,6 +281,12 @@ impl Check<'_> {
         self.each::<Kept>(Family::Kept, |check, place, _| {
             if place.len() != 21 {
                 check.violated("I7", hex(place), "a kept answer does not lie under a uid and a key");
+            }
+            Ok(())
+        })?;
+        self.each::<Place>(Family::Dues, |check, place, _| {
+            if key::due_of(place).is_none() {
+                check.violated("I11", hex(place), "what is due here can not be read");
             }
             Ok(())
         })?;

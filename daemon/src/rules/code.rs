@@ -6,25 +6,21 @@
 use enroll_protocol::code::{Create, Created, Delete, Exchanged, Get, Login, Use};
 use enroll_protocol::limits::JSON_BYTES_MAX;
 use enroll_protocol::{Code, Json, LoginCode, Reference, Refusal};
-use rand::Rng as _;
-use rand::rngs::ChaCha20Rng;
 use serde_json::json;
 
-use super::{Call, WriteOp, attempts, person};
+use super::{Call, Finish, WriteOp, alphabet, attempts, person, sweep};
 use crate::context::Purpose;
 use crate::fault::Fault;
 use crate::identity::jwt::OWN_CLAIMS;
-use crate::model::key;
+use crate::identity::{IdentityError, KeyRing};
+use crate::model::key::{self, Due};
 use crate::model::record::{self, Kind};
 use crate::store::{ReadTxn, Txn};
-
-const LOGIN_CODE_CHARACTERS: usize = 12;
 
 /// The JWT adds its own claims to the caller's, and all together must be an object within the bounds.
 const CLAIMS_BYTES_MAX: usize = JSON_BYTES_MAX - (4 << 10);
 
-/// How often a code is drawn before giving up: with 12 characters a second draw is already a miracle.
-const DRAWS_MAX: usize = 100;
+const CHARACTERS: usize = 12;
 
 impl WriteOp for Create {
     const REDACT: Option<fn(&mut Created)> = Some(|reply| reply.code = None);
@@ -52,33 +48,28 @@ impl WriteOp for Create {
         }
         let mut random = call.ctx.random(Purpose::Rule);
         let pk = call.ctx.new_pk(&mut random);
-        for _ in 0..DRAWS_MAX {
-            let code = draw(&mut random, call.ctx.daemon.settings.code_avoid_confusion);
-            let place = key::code(&call.ctx.daemon.secrets.code(&code));
-            if txn.get(&place)?.is_some() {
-                continue;
-            }
-            let stored = record::Code {
-                pk,
-                created: call.ctx.now,
-                claims: self.claims.clone(),
-                audit: self.audit.clone(),
-                used_on: None,
-                expires: self.expires,
-            };
-            record::put(txn, place, &stored);
-            call.tell(txn, vec![pk], Some(Kind::Code));
-            return Ok(Created { code: Some(LoginCode::new(code)?), expires: self.expires });
-        }
-        Err(Fault::Refused(Refusal::plain(Code::CODE_EXHAUSTED)))
+        let secrets = &call.ctx.daemon.secrets;
+        let settings = &call.ctx.daemon.settings;
+        let (code, place) = alphabet::draw_free(txn.as_read(), &mut random, settings, CHARACTERS, |code| {
+            key::code(&secrets.code(code))
+        })?;
+        let stored = record::Code {
+            pk,
+            created: call.ctx.now,
+            claims: self.claims.clone(),
+            audit: self.audit.clone(),
+            used_on: None,
+            expires: self.expires,
+        };
+        record::put(txn, place, &stored);
+        sweep::plan_after_expiry(txn, self.expires, &Due::Code(secrets.code(&code)));
+        call.tell(txn, vec![pk], Some(Kind::Code));
+        Ok(Created { code: Some(LoginCode::new(code)?), expires: self.expires })
     }
 }
 
 impl WriteOp for Use {
-    const FINISH: Option<super::Finish<Exchanged>> = Some(|mut reply, keys| {
-        reply.jwt = reply.jwt.as_ref().map(|unsigned| keys.sign(unsigned)).transpose()?;
-        Ok(reply)
-    });
+    const FINISH: Option<Finish<Exchanged>> = Some(sign);
 
     const REDACT: Option<fn(&mut Exchanged)> = Some(|reply| reply.jwt = None);
 
@@ -100,10 +91,12 @@ impl WriteOp for Use {
         }
         let daemon = &call.ctx.daemon;
         let id = call.ctx.new_pk(&mut call.ctx.random(Purpose::Rule));
-        let (jwt, expires) = daemon.keys.unsigned(&daemon.settings.issuing, &code.claims, call.ctx.now, id)?;
+        let (jwt, expires) = daemon.keys.now().unsigned(&daemon.settings.issuing, &code.claims, call.ctx.now, id)?;
         code.used_on = Some(call.ctx.now);
         code.audit = match (&code.audit, &self.audit) {
-            (Some(made), Some(used)) => Some(made.merged(used)?),
+            (Some(made), Some(used)) => Some(made.merged(used).map_err(|err| {
+                Refusal::new(Code::INVALID_ARGUMENT, format!("audit, with what was attached before: {err}"))
+            })?),
             (made, used) => used.clone().or_else(|| made.clone()),
         };
         record::put(txn, place, &code);
@@ -116,7 +109,8 @@ impl WriteOp for Get {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Login, Fault> {
         attempts::expect_under_limit(txn.as_read(), call.ctx)?;
         let (_, code) = expect(txn.as_read(), call, &self.code)?;
-        call.permit(txn.as_read(), false).map_err(|fault| fault.into_attempt(Some(code.pk)))?;
+        let is_own = names_actor(txn.as_read(), call, &code)?;
+        call.permit(txn.as_read(), is_own).map_err(|fault| fault.into_attempt(Some(code.pk)))?;
         Ok(Login {
             created: code.created,
             claims: code.claims,
@@ -134,9 +128,15 @@ impl WriteOp for Delete {
     }
 }
 
+/// Signs what was stored unsigned.
+pub(super) fn sign(mut reply: Exchanged, keys: &KeyRing) -> Result<Exchanged, IdentityError> {
+    reply.jwt = reply.jwt.as_ref().map(|unsigned| keys.sign(unsigned)).transpose()?;
+    Ok(reply)
+}
+
 /// The stored code, or an attempt that counts as a guess.
 fn expect(txn: &dyn ReadTxn, call: &Call<'_>, typed: &LoginCode) -> Result<(Vec<u8>, record::Code), Fault> {
-    let read = read_typed(typed.as_str(), call.ctx.daemon.settings.code_avoid_confusion);
+    let read = alphabet::read_typed(typed.as_str(), &call.ctx.daemon.settings);
     let place = key::code(&call.ctx.daemon.secrets.code(&read));
     match record::get::<record::Code>(txn, &place)? {
         Some(code) => Ok((place, code)),
@@ -148,6 +148,15 @@ fn expect(txn: &dyn ReadTxn, call: &Call<'_>, typed: &LoginCode) -> Result<(Vec<
     }
 }
 
+/// Whether a code's claims name the actor.
+fn names_actor(txn: &dyn ReadTxn, call: &Call<'_>, code: &record::Code) -> Result<bool, Fault> {
+    match expect_subject_live(txn, &code.claims) {
+        Ok(subject) => Ok(subject.is_some_and(|pk| call.is_actor(pk))),
+        Err(Fault::Refused(_)) => Ok(false),
+        Err(fault) => Err(fault),
+    }
+}
+
 /// The person whom the claim `sub` names, who must not be deleted. A `sub` may also name nobody here.
 fn expect_subject_live(txn: &dyn ReadTxn, claims: &Json) -> Result<Option<enroll_protocol::Pk>, Fault> {
     let Some(sub) = claims.member::<String>("sub")? else { return Ok(None) };
@@ -155,63 +164,4 @@ fn expect_subject_live(txn: &dyn ReadTxn, claims: &Json) -> Result<Option<enroll
     let Some((pk, found)) = person::find(txn, &named)? else { return Ok(None) };
     person::expect_live(&named, &found)?;
     Ok(Some(pk))
-}
-
-const LETTERS_AND_DIGITS: &[u8; 36] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ2345678901";
-
-/// A code, every character equally likely. Where confusion is avoided, `0` and `1` (the last two) are not issued.
-fn draw(random: &mut ChaCha20Rng, avoid_confusion: bool) -> String {
-    let alphabet = &LETTERS_AND_DIGITS[..if avoid_confusion { 34 } else { 36 }];
-    // Bytes at and over the largest multiple would favour the first characters.
-    let fair = 256 / alphabet.len() * alphabet.len();
-    let mut code = String::with_capacity(LOGIN_CODE_CHARACTERS);
-    while code.len() < LOGIN_CODE_CHARACTERS {
-        let mut byte = [0];
-        random.fill_bytes(&mut byte);
-        if usize::from(byte[0]) < fair {
-            code.push(char::from(alphabet[usize::from(byte[0]) % alphabet.len()]));
-        }
-    }
-    code
-}
-
-/// A code as people type it: case, blanks and dashes do not matter, nor `0` for `O` and `1` for `I` where those two
-/// are never issued.
-fn read_typed(typed: &str, avoid_confusion: bool) -> String {
-    typed
-        .chars()
-        .filter(|c| !c.is_whitespace() && *c != '-')
-        .map(|c| match c.to_ascii_uppercase() {
-            '0' if avoid_confusion => 'O',
-            '1' if avoid_confusion => 'I',
-            other => other,
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use rand::SeedableRng as _;
-
-    use super::*;
-
-    #[test]
-    fn issued_characters_are_evenly_spread_and_never_confusing() {
-        let mut random = ChaCha20Rng::from_seed([1; 32]);
-        let mut counts = [0_u32; 128];
-        for _ in 0..34_000 / LOGIN_CODE_CHARACTERS {
-            for c in draw(&mut random, true).bytes() {
-                counts[usize::from(c)] += 1;
-            }
-        }
-        assert_eq!(counts.iter().filter(|count| **count > 0).count(), 34);
-        assert_eq!((counts[usize::from(b'0')], counts[usize::from(b'1')]), (0, 0));
-        assert!(counts.iter().filter(|count| **count > 0).all(|count| (850..1150).contains(count)), "{counts:?}");
-    }
-
-    #[test]
-    fn typed_codes_are_read_kindly() {
-        assert_eq!(read_typed(" ab0d-1fgh \tjkl ", true), "ABODIFGHJKL");
-        assert_eq!(read_typed("ab0d-1", false), "AB0D1");
-    }
 }

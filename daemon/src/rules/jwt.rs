@@ -1,30 +1,65 @@
 //! JWTs that this daemon signed.
 
-use enroll_protocol::jwt::{Keys, Verify};
-use enroll_protocol::{Code, Json, Reference, Refusal};
+use enroll_protocol::code::Exchanged;
+use enroll_protocol::jwt::{Keys, Refresh, Rotate, Verify};
+use enroll_protocol::{Code, Json, Jwt, Pk, Reference, Refusal};
 
-use super::{Call, ReadOp, person};
+use super::{Call, Finish, ReadOp, WriteOp, bootstrap, code, person};
+use crate::context::Purpose;
 use crate::fault::Fault;
-use crate::store::ReadTxn;
+use crate::store::{ReadTxn, Txn};
 
 impl ReadOp for Verify {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Json, Fault> {
-        let daemon = &call.ctx.daemon;
-        let invalid = |why: &str| Refusal::new(Code::JWT_INVALID, format!("the JWT is not valid here: {why}"));
-        let claims = daemon.keys.verify(&daemon.settings.issuing, &self.jwt, call.ctx.now).map_err(invalid)?;
-        if let Some(sub) = claims.member::<String>("sub")?
-            && let Ok(named) = Reference::new(sub)
-            && let Some((_, found)) = person::find(txn, &named)?
-            && found.deleted.is_some()
-        {
-            return Err(invalid("it names a person who is deleted").into());
-        }
-        Ok(claims)
+        Ok(verified(txn, call, &self.jwt)?.0)
     }
 }
 
 impl ReadOp for Keys {
     fn run(&self, _: &dyn ReadTxn, call: &Call<'_>) -> Result<Json, Fault> {
-        Ok(call.ctx.daemon.keys.key_set()?)
+        Ok(call.ctx.daemon.keys.now().key_set()?)
     }
+}
+
+impl WriteOp for Refresh {
+    const FINISH: Option<Finish<Exchanged>> = Some(code::sign);
+
+    const REDACT: Option<fn(&mut Exchanged)> = Some(|reply| reply.jwt = None);
+
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Exchanged, Fault> {
+        let (claims, subject) = verified(txn.as_read(), call, &self.jwt)?;
+        call.permit(txn.as_read(), subject.is_some_and(|pk| call.is_actor(pk)))?;
+        let daemon = &call.ctx.daemon;
+        let id = call.ctx.new_pk(&mut call.ctx.random(Purpose::Rule));
+        let again = daemon.keys.now().unsigned_again(&daemon.settings.issuing, &claims, call.ctx.now, id)?;
+        let (jwt, expires) = again.map_err(invalid)?;
+        call.tell(txn, subject.into_iter().collect(), None);
+        Ok(Exchanged { jwt: Some(jwt), expires })
+    }
+}
+
+impl WriteOp for Rotate {
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Json, Fault> {
+        call.permit(txn.as_read(), false)?;
+        let daemon = &call.ctx.daemon;
+        let mut random = call.ctx.random(Purpose::Rule);
+        let (pk, pair) = bootstrap::make_signing_key(txn, &daemon.secrets, call.ctx.now, &mut random)?;
+        call.tell(txn, vec![pk], None);
+        Ok(daemon.keys.now().with(pk, &pair).key_set()?)
+    }
+}
+
+/// The claims of a JWT that is valid here, and the person they name, who must not be deleted.
+fn verified(txn: &dyn ReadTxn, call: &Call<'_>, jwt: &Jwt) -> Result<(Json, Option<Pk>), Fault> {
+    let daemon = &call.ctx.daemon;
+    let claims = daemon.keys.now().verify(&daemon.settings.issuing, jwt, call.ctx.now).map_err(invalid)?;
+    let named = claims.member::<String>("sub")?.and_then(|sub| Reference::new(sub).ok());
+    match named.map(|named| person::find(txn, &named)).transpose()?.flatten() {
+        Some((_, person)) if person.deleted.is_some() => Err(invalid("it names a person who is deleted").into()),
+        found => Ok((claims, found.map(|(pk, _)| pk))),
+    }
+}
+
+fn invalid(why: &str) -> Refusal {
+    Refusal::new(Code::JWT_INVALID, format!("the JWT is not valid here: {why}"))
 }

@@ -8,20 +8,26 @@
 //! key (the writer), actor ([`Call::begin`]), references, permission ([`Call::permit`]), state.
 
 mod access;
+pub mod alphabet;
 pub mod attempts;
 pub mod bootstrap;
 pub mod changes;
 pub mod check;
 mod code;
+mod enrollment;
 mod jwt;
 mod page;
 mod permission;
 mod person;
+mod pool;
 mod role;
 mod server;
+mod stream;
+pub mod sweep;
 mod token;
 
 pub use access::{Actor, admit};
+pub use stream::StreamOp;
 
 use enroll_protocol::changes::PeerId;
 use enroll_protocol::{Operation, OperationRow, Pk, Refusal};
@@ -80,7 +86,7 @@ impl<'a> Call<'a> {
     /// Adds this call to the change feed.
     pub fn tell(&self, txn: &mut dyn Txn, subjects: Vec<Pk>, made: Option<Kind>) {
         let change = self.change(subjects);
-        txn.tell(Told { change, made });
+        txn.tell(Told::Change(change, made));
     }
 
     fn change(&self, subjects: Vec<Pk>) -> Change {

@@ -1,7 +1,7 @@
 //! People.
 
 use enroll_protocol::person::{CertificateWanted, Create, Delete, Find, Get, List, Person, Revocation, Revoke, Update};
-use enroll_protocol::{Callsign, Code, Page, Pk, Reference, Refusal};
+use enroll_protocol::{Callsign, Code, Json, Page, Pk, Reference, Refusal};
 
 use super::page::{Bounds, page};
 use super::{Call, ReadOp, WriteOp, role};
@@ -14,11 +14,7 @@ use crate::store::{ReadTxn, Txn};
 
 impl WriteOp for Create {
     fn check(&self) -> Result<(), Refusal> {
-        if self.certificate != CertificateWanted::None {
-            let why = "this version makes no certificates; create the person with certificate \"none\"";
-            return Err(Refusal::new(Code::FORBIDDEN_OPERATION, why));
-        }
-        Ok(())
+        if self.certificate == CertificateWanted::None { Ok(()) } else { Err(no_certificates()) }
     }
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Person, Fault> {
@@ -26,25 +22,14 @@ impl WriteOp for Create {
         for role in &self.roles {
             call.permit_giving(txn.as_read(), role)?;
         }
-        let folded = expect_free(txn.as_read(), call, &self.callsign)?;
+        expect_free(txn.as_read(), call, &self.callsign)?;
 
-        let pk = call.ctx.new_pk(&mut call.ctx.random(Purpose::Rule));
-        let person = record::Person {
-            callsign: self.callsign.clone(),
-            extra: self.extra.clone(),
-            supervisor: None,
-            revocation: None,
-            created: call.ctx.now,
-            updated: call.ctx.now,
-            deleted: None,
-        };
-        record::put(txn, key::person(pk), &person);
-        record::put(txn, key::callsign(&folded), &CallsignHolder::Person(pk));
+        let person = make(txn, call, &self.callsign, CallsignHolder::default(), self.extra.clone());
         for role in &self.roles {
-            role::give(txn, pk, role)?;
+            role::give(txn, person.pk, role)?;
         }
-        call.tell(txn, vec![pk], Some(Kind::Person));
-        Ok(shown(pk, person))
+        call.tell(txn, vec![person.pk], Some(Kind::Person));
+        Ok(person)
     }
 }
 
@@ -71,8 +56,7 @@ impl ReadOp for List {
         };
         page(txn, range, &bounds, |key, value| {
             let pk = if self.prefix.is_some() {
-                let CallsignHolder::Person(pk) = record::decode(value)?;
-                Some(pk)
+                record::decode::<CallsignHolder>(value)?.person
             } else {
                 key::pk_at_end(key)
             };
@@ -152,17 +136,53 @@ fn delete(
     Ok(shown(pk, person))
 }
 
-/// Refuses a callsign that somebody has or that the configuration reserves; otherwise what to keep it under.
-fn expect_free(txn: &dyn ReadTxn, call: &Call<'_>, callsign: &Callsign) -> Result<String, Fault> {
-    let folded = fold(callsign.as_str());
-    let why = if call.ctx.daemon.settings.reserved_callsigns.contains(&folded) {
-        format!("the callsign \"{callsign}\" is reserved by the configuration; choose another")
-    } else if txn.get(&key::callsign(&folded))?.is_some() {
-        format!("the callsign \"{callsign}\" is taken; upper and lower case do not matter; choose another")
-    } else {
-        return Ok(folded);
+/// What is answered where a certificate is asked for.
+pub(super) fn no_certificates() -> Refusal {
+    let why = "this version makes no certificates; ask with certificate \"none\" and without a signing request";
+    Refusal::new(Code::FORBIDDEN_OPERATION, why)
+}
+
+/// Writes a new person, who takes over what the callsign was held for.
+pub(super) fn make(
+    txn: &mut dyn Txn,
+    call: &Call<'_>,
+    callsign: &Callsign,
+    holder: CallsignHolder,
+    extra: Json,
+) -> Person {
+    let pk = call.ctx.new_pk(&mut call.ctx.random(Purpose::Rule));
+    let person = record::Person {
+        callsign: callsign.clone(),
+        extra,
+        supervisor: None,
+        revocation: None,
+        created: call.ctx.now,
+        updated: call.ctx.now,
+        deleted: None,
     };
-    Err(Fault::Refused(Refusal::new(Code::CALLSIGN_RESERVED, why)))
+    record::put(txn, key::person(pk), &person);
+    record::put(txn, key::callsign(&fold(callsign.as_str())), &CallsignHolder { person: Some(pk), ..holder });
+    shown(pk, person)
+}
+
+/// Refuses a callsign that somebody has or that the configuration reserves; otherwise what to keep it under.
+pub(super) fn expect_free(txn: &dyn ReadTxn, call: &Call<'_>, callsign: &Callsign) -> Result<String, Fault> {
+    let folded = fold(callsign.as_str());
+    expect_unreserved(call, callsign, &folded)?;
+    if txn.get(&key::callsign(&folded))?.is_some() {
+        let why = format!("the callsign \"{callsign}\" is taken; upper and lower case do not matter; choose another");
+        return Err(Fault::Refused(Refusal::new(Code::CALLSIGN_RESERVED, why)));
+    }
+    Ok(folded)
+}
+
+/// Refuses a callsign that the configuration reserves.
+pub(super) fn expect_unreserved(call: &Call<'_>, callsign: &Callsign, folded: &str) -> Result<(), Fault> {
+    if call.ctx.daemon.settings.reserved_callsigns.contains(folded) {
+        let why = format!("the callsign \"{callsign}\" is reserved by the configuration; choose another");
+        return Err(Fault::Refused(Refusal::new(Code::CALLSIGN_RESERVED, why)));
+    }
+    Ok(())
 }
 
 /// The person of this pk or callsign.
@@ -178,7 +198,7 @@ pub(super) fn find(txn: &dyn ReadTxn, person: &Reference) -> Result<Option<(Pk, 
 /// The person of this callsign.
 fn of_callsign(txn: &dyn ReadTxn, callsign: &Reference) -> Result<Option<(Pk, record::Person)>, Fault> {
     let holder = record::get::<CallsignHolder>(txn, &key::callsign(&fold(callsign.as_str())))?;
-    let Some(CallsignHolder::Person(pk)) = holder else { return Ok(None) };
+    let Some(pk) = holder.and_then(|holder| holder.person) else { return Ok(None) };
     Ok(record::get::<record::Person>(txn, &key::person(pk))?.map(|found| (pk, found)))
 }
 

@@ -4,18 +4,18 @@ use enroll_protocol::token::{Delete, Get, Spent, Use};
 use enroll_protocol::{Code, Refusal, Token};
 use serde_json::json;
 
-use super::{Call, ReadOp, WriteOp};
+use super::{Call, ReadOp, WriteOp, sweep};
 use crate::context::Purpose;
 use crate::fault::Fault;
-use crate::model::key;
+use crate::model::key::{self, Due};
 use crate::model::record::{self, Kind};
 use crate::store::{ReadTxn, Txn};
 
 impl WriteOp for Use {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Spent, Fault> {
         call.permit(txn.as_read(), false).map_err(|fault| fault.into_attempt(None))?;
-        let place = key::token(&call.ctx.daemon.secrets.token(self.token.as_str()));
-        if let Some(first) = record::get::<record::Token>(txn.as_read(), &place)? {
+        let hash = call.ctx.daemon.secrets.token(self.token.as_str());
+        if let Some(first) = record::get::<record::Token>(txn.as_read(), &key::token(&hash))? {
             let why = format!("this token was used before, at {}", first.created);
             let refusal = Refusal::new(Code::TOKEN_REUSE, why).with(json!({"used_on": first.created}));
             return Err(Fault::Attempt { refusal, subject: Some(first.pk), guess: false });
@@ -30,7 +30,10 @@ impl WriteOp for Use {
             audit: self.audit.clone(),
             expires: self.expires,
         };
-        record::put(txn, place, &token);
+        record::put(txn, key::token(&hash), &token);
+        if token.audit.is_some() {
+            sweep::plan_after_expiry(txn, token.expires, &Due::Token(hash));
+        }
         call.tell(txn, vec![token.pk], Some(Kind::Token));
         Ok(shown(&self.token, token))
     }

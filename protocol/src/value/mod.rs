@@ -13,7 +13,10 @@ mod time;
 pub use json::Json;
 pub use page::{Page, PageLimit};
 pub use pk::{Key, Pk};
-pub use text::{Callsign, Cursor, Jwt, LoginCode, Origin, PermissionPath, Reference, RoleName, Text, TextRule, Token};
+pub use text::{
+    ApproveCode, Callsign, CallsignPrefix, Cursor, InviteCode, Jwt, LoginCode, Origin, PermissionPath, Reason,
+    Reference, RoleName, Text, TextRule, Token,
+};
 pub use time::Time;
 
 use std::fmt;

@@ -30,6 +30,8 @@ pub struct Text<R: TextRule>(String, PhantomData<fn() -> R>);
 
 /// A person's or an enrollment's name: 1 to 255 bytes, no control characters, no white space at either end.
 pub type Callsign = Text<CallsignRule>;
+/// The beginning of a callsign.
+pub type CallsignPrefix = Text<PrefixRule>;
 /// The name of a role: `[a-z0-9][a-z0-9_-]{0,62}`.
 pub type RoleName = Text<RoleRule>;
 /// A permission: `/` for everything, or a path of words such as `/events/create/social/`, which covers what lies below.
@@ -44,12 +46,21 @@ pub type Cursor = Text<CursorRule>;
 pub type Token = Text<TokenRule>;
 /// A login code as issued or as typed. Secret.
 pub type LoginCode = Text<LoginCodeRule>;
+/// A pool's invite code, as issued or as typed.
+pub type InviteCode = Text<InviteCodeRule>;
+/// An enrollment's approve code, as issued or as typed.
+pub type ApproveCode = Text<ApproveCodeRule>;
+/// Why somebody decided so, for people.
+pub type Reason = Text<ReasonRule>;
 /// A signed JSON web token. Secret.
 pub type Jwt = Text<JwtRule>;
 
 /// See [`Callsign`].
 #[derive(Debug)]
 pub enum CallsignRule {}
+/// See [`CallsignPrefix`].
+#[derive(Debug)]
+pub enum PrefixRule {}
 /// See [`RoleName`].
 #[derive(Debug)]
 pub enum RoleRule {}
@@ -71,6 +82,15 @@ pub enum TokenRule {}
 /// See [`LoginCode`].
 #[derive(Debug)]
 pub enum LoginCodeRule {}
+/// See [`InviteCode`].
+#[derive(Debug)]
+pub enum InviteCodeRule {}
+/// See [`ApproveCode`].
+#[derive(Debug)]
+pub enum ApproveCodeRule {}
+/// See [`Reason`].
+#[derive(Debug)]
+pub enum ReasonRule {}
 /// See [`Jwt`].
 #[derive(Debug)]
 pub enum JwtRule {}
@@ -83,6 +103,13 @@ impl TextRule for CallsignRule {
             return Err(Invalid::new("callsign must not begin or end with white space"));
         }
         Ok(())
+    }
+}
+
+impl TextRule for PrefixRule {
+    const NAME: &'static str = "prefix";
+    fn check(text: &str) -> Result<(), Invalid> {
+        printable::<Self>(text)
     }
 }
 
@@ -150,6 +177,29 @@ impl TextRule for LoginCodeRule {
     const SECRET: bool = true;
     fn check(text: &str) -> Result<(), Invalid> {
         sized::<Self>(text, limits::NAME_BYTES_MAX)
+    }
+}
+
+impl TextRule for InviteCodeRule {
+    const NAME: &'static str = "invitecode";
+    const SECRET: bool = true;
+    fn check(text: &str) -> Result<(), Invalid> {
+        sized::<Self>(text, limits::NAME_BYTES_MAX)
+    }
+}
+
+impl TextRule for ApproveCodeRule {
+    const NAME: &'static str = "approvecode";
+    const SECRET: bool = true;
+    fn check(text: &str) -> Result<(), Invalid> {
+        sized::<Self>(text, limits::NAME_BYTES_MAX)
+    }
+}
+
+impl TextRule for ReasonRule {
+    const NAME: &'static str = "reason";
+    fn check(text: &str) -> Result<(), Invalid> {
+        printable::<Self>(text)
     }
 }
 

@@ -63,7 +63,7 @@ impl FromStr for Time {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let instant: Timestamp = text
             .parse()
-            .map_err(|_| Invalid::new("a time must be in RFC 3339 with its offset, such as 2026-01-31T18:00:00Z"))?;
+            .map_err(|_| Invalid::new("a time must be in RFC 3339 with its offset, such as 2026-01-31T18:00:00Z, and not be later than 9999-12-30"))?;
         Ok(Self(instant.as_microsecond()))
     }
 }

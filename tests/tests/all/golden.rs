@@ -11,8 +11,8 @@ use enroll_protocol::envelope::{Hello, MAGIC, PROTOCOL_VERSION, Welcome};
 use enroll_protocol::frame::{self, FrameKind};
 use enroll_protocol::operations::TABLE;
 use enroll_protocol::{
-    Code, Envelope, Json, Key, Operation, Page, Pk, Refusal, Time, changes, code, codec, jwt, permission, person, role,
-    server, token,
+    Code, Envelope, Json, Key, Operation, Page, Pk, Refusal, Time, changes, code, codec, enrollment, jwt, permission,
+    person, pool, role, server, token,
 };
 
 const GOLDEN: &str = include_str!("../../golden/wire.txt");
@@ -25,6 +25,8 @@ fn every_operation_has_its_bytes() {
     permissions(&mut samples);
     tokens_and_codes(&mut samples);
     the_rest(&mut samples);
+    pools(&mut samples);
+    enrollments(&mut samples, &somebody());
     for row in TABLE {
         let declared = |what: &str| samples.0.contains(&format!("{} {what} ", row.name));
         assert!(declared("request") && declared("reply"), "{} has no sample here", row.name);
@@ -60,9 +62,28 @@ fn numbers_and_names_are_these_for_ever() {
         (33, "code.delete"),
         (40, "jwt.verify"),
         (41, "jwt.keys"),
+        (42, "jwt.refresh"),
+        (43, "jwt.rotate"),
         (50, "changes.list"),
+        (51, "changes.follow"),
         (60, "server.status"),
         (61, "server.check"),
+        (70, "pool.create"),
+        (71, "pool.get"),
+        (72, "pool.list"),
+        (73, "pool.update"),
+        (74, "pool.set_active"),
+        (75, "pool.reset_code"),
+        (76, "pool.delete"),
+        (77, "pool.check"),
+        (80, "enrollment.create"),
+        (81, "enrollment.get"),
+        (82, "enrollment.find"),
+        (83, "enrollment.list"),
+        (84, "enrollment.approve"),
+        (85, "enrollment.reject"),
+        (86, "enrollment.reset_code"),
+        (87, "enrollment.delete"),
     ];
     assert_eq!(table, expected);
 }
@@ -105,6 +126,13 @@ fn handshake(samples: &mut Samples) {
     let refusal = Refusal::new(Code::NOT_FOUND, "nobody").with(serde_json::json!({"a": 1}));
     frame::append(&mut bytes, FrameKind::Refused, 2, 7, &refusal);
     samples.line("refused", "frame", &bytes);
+    for (name, kind) in
+        [("item", FrameKind::StreamItem), ("end", FrameKind::StreamEnd), ("begun", FrameKind::StreamBegun)]
+    {
+        bytes.clear();
+        frame::append_with(&mut bytes, kind, 51, 7, |_| {});
+        samples.line(name, "frame", &bytes);
+    }
     let envelope = Envelope {
         actor: Some("BOSS".parse().expect("a name")),
         origin: Some("::1".parse().expect("an origin")),
@@ -115,8 +143,9 @@ fn handshake(samples: &mut Samples) {
     samples.line("envelope", "empty", &codec::encode(&Envelope::default()));
 }
 
-fn people_and_roles(samples: &mut Samples) {
-    let somebody = person::Person {
+/// A person with something in every field.
+fn somebody() -> person::Person {
+    person::Person {
         pk: pk(1),
         callsign: "DOGGO01a".parse().expect("a callsign"),
         extra: json(r#"{"team":"red"}"#),
@@ -126,7 +155,11 @@ fn people_and_roles(samples: &mut Samples) {
         created: time(1),
         updated: time(2),
         deleted: Some(time(3)),
-    };
+    }
+}
+
+fn people_and_roles(samples: &mut Samples) {
+    let somebody = somebody();
     let create = person::Create {
         roles: vec!["member".parse().expect("a role")],
         certificate: person::CertificateWanted::Csr("PEM".to_owned()),
@@ -168,6 +201,81 @@ fn permissions(samples: &mut Samples) {
     samples.operation(&permission::List { role: Some(role()) }, &vec![granted]);
 }
 
+fn pools(samples: &mut Samples) {
+    let pool = pool::Pool {
+        pk: pk(1),
+        owner: pk(2),
+        active: true,
+        invitecode: Some("K7QWM2XA".parse().expect("a code")),
+        extra: json(r#"{"team":"red"}"#),
+        max_uses: Some(40),
+        uses: 3,
+        expires: Some(time(5)),
+        created: time(1),
+        updated: time(2),
+        deleted: Some(time(3)),
+    };
+    let named = || name("K7QWM2XA");
+    let (extra, max_uses, expires) = (json(r#"{"team":"red"}"#), Some(40), Some(time(5)));
+    let create = pool::Create { owner: Some(name("BOSS")), extra: extra.clone(), max_uses, expires };
+    samples.operation(&create, &pool);
+    samples.operation(&pool::Get { pool: named(), allow_deleted: true }, &pool);
+    let after = Some("cursor".parse().expect("a cursor"));
+    let limit = "7".parse().expect("a limit");
+    let list = pool::List { owner: Some(name("BOSS")), include_deleted: true, after, limit };
+    samples.operation(&list, &Page { items: vec![pool.clone()], next: None });
+    let clear = vec![pool::Field::Extra, pool::Field::MaxUses, pool::Field::Expires];
+    let update = pool::Update { pool: named(), extra: Some(extra), max_uses, expires, clear };
+    samples.operation(&update, &pool);
+    samples.operation(&pool::SetActive { pool: named(), active: true }, &pool);
+    samples.operation(&pool::ResetCode { pool: named() }, &pool);
+    samples.operation(&pool::Delete { pool: named() }, &pool);
+    samples.operation(&pool::Check { invitecode: "K7QWM2XA".parse().expect("a code") }, &true);
+}
+
+fn enrollments(samples: &mut Samples, somebody: &person::Person) {
+    let enrollment = enrollment::Enrollment {
+        pk: pk(1),
+        callsign: "PORA22b".parse().expect("a callsign"),
+        state: enrollment::State::Rejected,
+        approvecode: Some("9RXTLQ4E".parse().expect("a code")),
+        pool: Some(pk(2)),
+        person: Some(pk(3)),
+        extra: json(r#"{"team":"red"}"#),
+        csr: true,
+        decided_by: Some(enrollment::Decider::Uid(1000)),
+        decided_on: Some(time(2)),
+        reason: Some("not one of us".parse().expect("a reason")),
+        created: time(1),
+        updated: time(2),
+        deleted: None,
+    };
+    let named = || name("PORA22b");
+    let create = enrollment::Create {
+        callsign: "PORA22b".parse().expect("a callsign"),
+        pool: Some(name("K7QWM2XA")),
+        extra: json("{}"),
+        csr: Some("PEM".to_owned()),
+    };
+    samples.operation(&create, &enrollment);
+    let by_person = Some(enrollment::Decider::Person(pk(4)));
+    let approved = enrollment::State::Approved;
+    let other = enrollment::Enrollment { decided_by: by_person, state: approved, ..enrollment.clone() };
+    samples.operation(&enrollment::Get { enrollment: named() }, &other);
+    samples.operation(&enrollment::Find { approvecode: "9RXTLQ4E".parse().expect("a code") }, &enrollment);
+    let after = Some("cursor".parse().expect("a cursor"));
+    let (pool, limit) = (Some(name("K7QWM2XA")), "7".parse().expect("a limit"));
+    let list = enrollment::List { pool, state: Some(enrollment::State::Pending), after, limit };
+    samples.operation(&list, &Page { items: vec![enrollment.clone()], next: None });
+    let approvecode = Some("9RXTLQ4E".parse().expect("a code"));
+    let certificate = person::CertificateWanted::Generate;
+    samples.operation(&enrollment::Approve { enrollment: named(), approvecode, certificate }, somebody);
+    let reason = Some("not one of us".parse().expect("a reason"));
+    samples.operation(&enrollment::Reject { enrollment: named(), reason }, &enrollment);
+    samples.operation(&enrollment::ResetCode { enrollment: named() }, &enrollment);
+    samples.operation(&enrollment::Delete { enrollment: named() }, &());
+}
+
 fn tokens_and_codes(samples: &mut Samples) {
     let token = || "nonce".parse().expect("a token");
     let (audit, expires) = (Some(json(r#"{"ip":"::1"}"#)), Some(time(5)));
@@ -189,6 +297,9 @@ fn tokens_and_codes(samples: &mut Samples) {
 fn the_rest(samples: &mut Samples) {
     samples.operation(&jwt::Verify { jwt: "h.p.s".parse().expect("a JWT") }, &json(r#"{"sub":"DOGGO01a"}"#));
     samples.operation(&jwt::Keys {}, &json(r#"{"keys":[]}"#));
+    let fresh = code::Exchanged { jwt: Some("h.p.s".parse().expect("a JWT")), expires: time(6) };
+    samples.operation(&jwt::Refresh { jwt: "h.p.s".parse().expect("a JWT") }, &fresh);
+    samples.operation(&jwt::Rotate {}, &json(r#"{"keys":[]}"#));
     let change = changes::Change {
         seq: 300,
         at: time(1),
@@ -203,6 +314,7 @@ fn the_rest(samples: &mut Samples) {
     };
     let list =
         changes::List { since: Some(12), after: Some("cursor".parse().expect("a cursor")), ..Default::default() };
+    samples.operation(&changes::Follow { since: Some(12) }, &change);
     samples.operation(&list, &Page { items: vec![change], next: None });
     let status = server::DaemonStatus {
         version: "0.1.0".to_owned(),

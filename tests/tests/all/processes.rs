@@ -8,12 +8,15 @@ mod call;
 mod crash;
 mod daemon;
 mod disk;
+mod follow;
+mod pools;
 mod races;
 mod readme;
 mod refusals;
 mod script;
 mod secrets;
 mod socket;
+mod tour;
 mod verbs;
 mod wire;
 

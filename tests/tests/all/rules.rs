@@ -6,10 +6,15 @@
 
 mod access;
 mod codes;
+mod enrollments;
+mod follow;
+mod grants;
+mod jwts;
 mod keys;
 mod pages;
 mod people;
 mod permissions;
+mod sweeps;
 mod tokens;
 
 use enroll_protocol::{Envelope, Key, OperationRow, Refusal};

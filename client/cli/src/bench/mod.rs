@@ -1,9 +1,11 @@
 //! `enrollctl bench`: how fast the daemon does one thing, seen by its clients.
 //!
 //! Each client has a connection of its own and one operation outstanding. Every answer is checked; what is wrong is
-//! counted as an error and not as an operation. The first half second is not counted.
+//! counted as an error and not as an operation. The first half second is not counted, nor is what a workload prepares.
 
 mod code;
+mod enroll;
+mod lookup;
 mod random;
 mod token_use;
 
@@ -30,7 +32,8 @@ const NANOS_MAX: u64 = 60_000_000_000;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   enrollctl bench token-use --clients 64 --seconds 5
-  enrollctl bench code --clients 16 --json")]
+  enrollctl bench code --clients 16 --json
+  enrollctl bench lookup --records 100000")]
 pub(crate) struct Bench {
     /// What to do
     #[arg(value_enum)]
@@ -41,27 +44,57 @@ pub(crate) struct Bench {
     /// How long to measure
     #[arg(long, value_name = "S", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     seconds: u64,
+    /// Records to make before measuring, where the workload looks something up
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    records: u64,
 }
 
-/// What can be measured. A new workload is a variant, a line in `run_once`, and a file.
+/// What can be measured. A new workload is a variant here and of `Ready`, and a file.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Workload {
     /// Use one-time tokens, each a new one
     TokenUse,
     /// Make a login code and exchange it for a JWT; both together count as one operation
     Code,
+    /// Enroll callsigns by the invite code of a pool, each a new one
+    Enroll,
+    /// Find enrollments by their approve codes
+    Lookup,
 }
 
 impl Workload {
-    async fn run_once(self, client: &Client, random: &mut Random) -> Result<(), String> {
-        match self {
-            Self::TokenUse => token_use::run_once(client, random).await,
-            Self::Code => code::run_once(client).await,
-        }
+    /// Makes what it needs, over one connection.
+    async fn prepare(self, client: &Client, records: u64) -> Result<Ready, String> {
+        Ok(match self {
+            Self::TokenUse => Ready::TokenUse,
+            Self::Code => Ready::Code,
+            Self::Enroll => Ready::Enroll(enroll::prepare(client).await?),
+            Self::Lookup => Ready::Lookup(lookup::prepare(client, records).await?),
+        })
     }
 
     fn name(self) -> String {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+}
+
+/// A workload with what it needs; every client has a copy.
+#[derive(Debug, Clone)]
+enum Ready {
+    TokenUse,
+    Code,
+    Enroll(enroll::Invitation),
+    Lookup(lookup::Known),
+}
+
+impl Ready {
+    async fn run_once(&self, client: &Client, random: &mut Random) -> Result<(), String> {
+        match self {
+            Self::TokenUse => token_use::run_once(client, random).await,
+            Self::Code => code::run_once(client).await,
+            Self::Enroll(invitation) => enroll::run_once(invitation, client, random).await,
+            Self::Lookup(known) => lookup::run_once(known, client, random).await,
+        }
     }
 }
 
@@ -106,7 +139,9 @@ pub(crate) async fn run(options: &Options, matches: &ArgMatches, output: &Output
     for _ in 0..bench.clients {
         clients.push(options.connect().await?);
     }
-    let tally = measure(&bench, clients).await?;
+    let prepared = bench.workload.prepare(&options.connect().await?, bench.records).await;
+    let ready = prepared.map_err(|why| Failure::Own(format!("the bench can not be prepared: {why}")))?;
+    let tally = measure(&bench, &ready, clients).await?;
     if let Some(error) = &tally.first_error {
         output.note(&format!("enrollctl: the first error: {error}"));
     }
@@ -115,13 +150,13 @@ pub(crate) async fn run(options: &Options, matches: &ArgMatches, output: &Output
     Ok(if tally.errors == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-async fn measure(bench: &Bench, clients: Vec<Client>) -> Result<Tally, Failure> {
+async fn measure(bench: &Bench, ready: &Ready, clients: Vec<Client>) -> Result<Tally, Failure> {
     let from = Instant::now() + WARM_UP;
     let window = Window { from, until: from + Duration::from_secs(bench.seconds) };
     let tally = Arc::new(Mutex::new(Tally::new()));
     let mut running = Vec::new();
     for client in clients {
-        running.push(tokio::spawn(drive(bench.workload, client, window, tally.clone())));
+        running.push(tokio::spawn(drive(ready.clone(), client, window, tally.clone())));
     }
     for client in running {
         client.await.map_err(|err| Failure::Io(err.into()))?;
@@ -131,14 +166,14 @@ async fn measure(bench: &Bench, clients: Vec<Client>) -> Result<Tally, Failure> 
     tally.ok_or_else(|| Failure::Io(std::io::Error::other("a client of the bench is still running")))
 }
 
-async fn drive(workload: Workload, client: Client, window: Window, tally: Arc<Mutex<Tally>>) {
+async fn drive(ready: Ready, client: Client, window: Window, tally: Arc<Mutex<Tally>>) {
     let mut random = Random::new();
     loop {
         let begun = Instant::now();
         if begun >= window.until {
             return;
         }
-        let outcome = workload.run_once(&client, &mut random).await;
+        let outcome = ready.run_once(&client, &mut random).await;
         let ended = Instant::now();
         if begun < window.from || (outcome.is_ok() && ended > window.until) {
             continue;
@@ -176,7 +211,7 @@ mod tests {
 
     #[test]
     fn the_report_has_the_promised_fields() {
-        let bench = Bench { workload: Workload::TokenUse, clients: 2, seconds: 4 };
+        let bench = Bench { workload: Workload::TokenUse, clients: 2, seconds: 4, records: 1 };
         let mut tally = Tally::new();
         tally.errors = 1;
         for nanos in [1_000_000, 1_000_000, 1_000_000, 1_000_000, 1_000_000, 2_000_000] {

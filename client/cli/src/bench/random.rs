@@ -1,5 +1,6 @@
 //! Randomness of one client, seeded by the operating system once: a system call per token would be measured too.
 
+use enroll_client::protocol::Callsign;
 use rand::rngs::{ChaCha8Rng, SysRng};
 use rand::{RngExt, SeedableRng};
 
@@ -11,6 +12,16 @@ impl Random {
     /// With a seed of its own.
     pub(crate) fn new() -> Self {
         Self(ChaCha8Rng::try_from_rng(&mut SysRng).expect("the operating system gives random bytes"))
+    }
+
+    /// A callsign that nobody had before.
+    pub(crate) fn callsign(&mut self) -> Result<Callsign, String> {
+        Callsign::new(format!("Call{:016x}", self.0.random::<u64>())).map_err(|err| err.to_string())
+    }
+
+    /// One of these, each as likely; `None` where there are none.
+    pub(crate) fn choose<'a, T>(&mut self, all: &'a [T]) -> Option<&'a T> {
+        if all.is_empty() { None } else { all.get(self.0.random_range(0..all.len())) }
     }
 
     /// 32 hexadecimal digits that nobody had before.

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use enroll_client::protocol::{Code, Envelope, OperationRow, Refusal};
+use enroll_client::protocol::{Code, Envelope, Kind, OperationRow, Refusal};
 use serde_json::value::RawValue;
 
 use crate::members::{self, Members};
@@ -70,6 +70,10 @@ fn ask(members: &Members<'_>) -> Result<Ask, Refusal> {
     }
     let op = op.ok_or_else(|| invalid("op is missing; it names an operation, such as \"person.get\""))?;
     let row = OperationRow::by_name(&op).ok_or_else(|| unknown_operation(&op))?;
+    if row.kind == Kind::Stream {
+        let (area, verb) = (row.area(), row.verb());
+        return Err(invalid(format!("{op} is a stream, and a line has one answer; run `enrollctl {area} {verb}`")));
+    }
     let args = match args {
         Some(args) if !args.get().starts_with('{') => return Err(invalid("args must be an object")),
         Some(args) => args,
@@ -158,6 +162,7 @@ mod tests {
             (br#"{"op":"server.status","args":{"x":1}}"#, "9", Code::INVALID_ARGUMENT, "`x`"),
             (br#"{"op":"server.status","key":"x"}"#, "9", Code::INVALID_ARGUMENT, "key: expected a UUID"),
             (br#"{"op":"server.status","dry_run":1}"#, "9", Code::INVALID_ARGUMENT, "dry_run must be true or false"),
+            (br#"{"op":"changes.follow"}"#, "9", Code::INVALID_ARGUMENT, "run `enrollctl changes follow`"),
             (br#"{"op":"person.get","args":{"person":""}}"#, "9", Code::INVALID_ARGUMENT, "person"),
         ] {
             let question = Question::of(9, line);

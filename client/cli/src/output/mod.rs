@@ -1,17 +1,22 @@
 //! The only place that prints. Everything else returns what is to be printed.
 //!
 //! A reply is shown as its JSON, as tables and lines for people on a terminal, or in a plain form that stays the same
-//! for scripts in a pipe. What is shown derives from the reply's JSON alone; no operation has a form of its own.
+//! for scripts in a pipe. What is shown derives from the reply's JSON; a list may say which of its columns a
+//! person looks for, and a reply that is put together from several has its own words for people and for scripts.
 
+mod glance;
 mod plain;
 mod terminal;
 mod view;
 mod when;
 
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use serde_json::json;
+use tokio::io::Interest;
+use tokio::net::unix::pipe::Sender;
 
 use self::terminal::Terminal;
 use self::view::View;
@@ -23,6 +28,17 @@ pub(crate) struct Output {
     json: bool,
     /// `None` in a pipe.
     terminal: Option<Terminal>,
+}
+
+/// One reply in three forms, each as JSON.
+#[derive(Debug)]
+pub(crate) struct Summary {
+    /// Where JSON is asked for.
+    pub(crate) json: String,
+    /// A record, on a terminal.
+    pub(crate) people: String,
+    /// A record, in a pipe. A name may stand in it more than once.
+    pub(crate) scripts: String,
 }
 
 impl Output {
@@ -49,10 +65,30 @@ impl Output {
         }
     }
 
+    /// Shows what was put together from several replies.
+    pub(crate) fn summary(&self, operation: &str, summary: &Summary) -> Result<(), Failure> {
+        let form = match (self.json, &self.terminal) {
+            (true, _) => &summary.json,
+            (false, Some(_)) => &summary.people,
+            (false, None) => &summary.scripts,
+        };
+        self.reply(operation, form)
+    }
+
     /// Prints bytes as they are.
     pub(crate) fn raw(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
         out.write_all(bytes).and_then(|()| out.flush()).map_err(Failure::Io)
+    }
+
+    /// Waits until nobody can read standard output any more; for ever where that can not be known, as of a file.
+    pub(crate) async fn closed(&self) {
+        let stdout = io::stdout().as_fd().try_clone_to_owned();
+        // Nothing is written through this, so it need not be a pipe, nor in the mode that the name warns of.
+        match stdout.and_then(Sender::from_owned_fd_unchecked) {
+            Ok(stdout) if stdout.ready(Interest::ERROR).await.is_ok() => {}
+            _ => std::future::pending().await,
+        }
     }
 
     /// Says why the command failed, and with which code it exits.

@@ -4,8 +4,8 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Cell, ContentArrangement, Table};
 use jiff::Timestamp;
 
-use super::view::{View, columns, items, member, record, text, visible};
-use super::when;
+use super::view::{View, items, member, record, text, visible};
+use super::{glance, when};
 use crate::members::Members;
 
 const WIDTH_DEFAULT: u16 = 80;
@@ -41,7 +41,7 @@ impl Terminal {
             View::Record(members) => self.record(members),
             View::Values { values, next: None } if values.is_empty() => self.dim(nothing(operation)),
             View::Values { values, .. } => values.iter().map(|value| visible(&text(value)) + "\n").collect(),
-            View::Records { records, .. } => self.table(records),
+            View::Records { records, .. } => self.table(operation, records),
         };
         if let Some(cursor) = view.next() {
             shown += &self.dim(&format!("more: --after {}", visible(cursor)));
@@ -64,7 +64,7 @@ impl Terminal {
         }
     }
 
-    fn table(&self, records: &[Members<'_>]) -> String {
+    fn table(&self, operation: &str, records: &[Members<'_>]) -> String {
         let mut table = Table::new();
         table.load_style(NOTHING).set_width(self.width).set_content_arrangement(ContentArrangement::Dynamic);
         if self.colors {
@@ -72,16 +72,26 @@ impl Terminal {
         } else {
             table.force_no_tty();
         }
-        let names = telling_columns(records);
+        let names = glance::shown(operation, records);
         let title = |name: &&str| Cell::new(visible(name).replace('_', " ").to_uppercase());
         table.set_header(names.iter().map(|name| title(name).add_attribute(Attribute::Bold)));
         for record in records {
-            table.add_row(names.iter().map(|name| self.short(member(record, name))));
+            table.add_row(names.iter().map(|name| self.cell(record, name)));
         }
         for column in table.column_iter_mut() {
             column.set_padding((0, 2));
         }
         table.trim_fmt() + "\n"
+    }
+
+    fn cell(&self, record: &Members<'_>, name: &str) -> String {
+        match name {
+            glance::WAITING => {
+                let since = glance::waiting_since(record).and_then(|json| when::instant(&text(json)));
+                since.map(|since| when::length(since, self.now)).unwrap_or_default()
+            }
+            _ => self.short(member(record, name)),
+        }
     }
 
     /// A value in a few words: relative times, and objects and lists without their brackets.
@@ -117,6 +127,8 @@ fn nothing(operation: &str) -> &'static str {
         "server.check" => "sound: every rule holds",
         "person.list" => "no people",
         "role.list" => "no roles",
+        "pool.list" => "no pools",
+        "enrollment.list" => "no enrollments",
         "changes.list" => "no changes",
         _ => "nothing found",
     }
@@ -141,18 +153,6 @@ fn flattened<'a>(members: &Members<'a>) -> Vec<(String, &'a str)> {
     fields
 }
 
-/// The columns worth showing: not those that say nothing in any row, nor those that only repeat `created`.
-fn telling_columns<'r>(records: &'r [Members<'_>]) -> Vec<&'r str> {
-    let all = columns(records);
-    let is_empty = |json: &str| matches!(json, "null" | "\"\"" | "{}" | "[]" | "false");
-    let tells = |name: &&str| {
-        let repeats = |record: &Members<'_>| *name != "created" && member(record, name) == member(record, "created");
-        !records.iter().all(|record| is_empty(member(record, name)) || repeats(record))
-    };
-    let telling: Vec<&str> = all.iter().copied().filter(tells).collect();
-    if telling.is_empty() { all } else { telling }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,12 +172,39 @@ mod tests {
     #[test]
     fn a_page_is_a_table_of_what_tells_something() {
         let expected = "\
-PK  CALLSIGN  EXTRA         CREATED
-p1  DOGGO01a                3 minutes ago
-p2  B         team=red n=1  2 hours ago
+CALLSIGN  EXTRA         CREATED
+DOGGO01a                3 minutes ago
+B         team=red n=1  2 hours ago
 more: --after c1
 ";
         assert_eq!(shown("person.list", PEOPLE), expected);
+    }
+
+    const ENROLLMENTS: &str = r#"{"items":[
+        {"pk":"e1","callsign":"DOGGO01a","state":"pending","approvecode":"9RXTLQ4E","pool":"q1","person":null,
+         "extra":{"team":"red"},"csr":false,"decided_by":null,"decided_on":null,"reason":null,
+         "created":"2026-01-31T17:57:00.000000Z","updated":"2026-01-31T17:57:00.000000Z","deleted":null},
+        {"pk":"e2","callsign":"B","state":"rejected","approvecode":"7QXTLQ4E","pool":null,"person":null,
+         "extra":{},"csr":false,"decided_by":{"uid":0},"decided_on":"2026-01-31T17:59:30.000000Z","reason":"no",
+         "created":"2026-01-31T16:00:00.000000Z","updated":"2026-01-31T17:59:30.000000Z","deleted":null}],
+        "next":null}"#;
+
+    #[test]
+    fn enrollments_show_who_waits_and_how_long() {
+        let expected = "\
+CALLSIGN  STATE     POOL  WAITING    DECIDED ON      REASON
+DOGGO01a  pending   q1    3 minutes
+B         rejected                   30 seconds ago  no
+";
+        let shown: String =
+            shown("enrollment.list", ENROLLMENTS).lines().map(|line| line.trim_end().to_owned() + "\n").collect();
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn a_list_without_a_glance_shows_every_column_that_tells_something() {
+        let list = r#"[{"role":"member","permission":"/a/","x":null,"y":false},{"role":"","permission":"/b/","x":{}}]"#;
+        assert_eq!(shown("permission.list", list), "ROLE    PERMISSION\nmember  /a/\n        /b/\n");
     }
 
     #[test]

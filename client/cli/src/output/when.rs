@@ -13,13 +13,20 @@ pub(crate) fn instant(text: &str) -> Option<Timestamp> {
 
 /// `3 minutes ago` or `in 2 hours`: the largest unit that fits at least once.
 pub(crate) fn relative(at: Timestamp, now: Timestamp) -> String {
-    let seconds = at.as_second() - now.as_second();
-    let Some((length, unit)) = UNITS.iter().find(|(length, _)| seconds.abs() >= *length) else {
-        return "just now".to_owned();
-    };
-    let count = seconds.abs() / length;
+    match at.as_second() - now.as_second() {
+        0 => "just now".to_owned(),
+        ..0 => format!("{} ago", length(at, now)),
+        _ => format!("in {}", length(at, now)),
+    }
+}
+
+/// `3 minutes`, between two instants.
+pub(crate) fn length(from: Timestamp, to: Timestamp) -> String {
+    let seconds = (to.as_second() - from.as_second()).abs();
+    let (length, unit) = UNITS.iter().find(|(length, _)| seconds >= *length).unwrap_or(&(1, "second"));
+    let count = seconds / length;
     let plural = if count == 1 { "" } else { "s" };
-    if seconds < 0 { format!("{count} {unit}{plural} ago") } else { format!("in {count} {unit}{plural}") }
+    format!("{count} {unit}{plural}")
 }
 
 /// `2026-01-31 18:00:00 UTC`.

@@ -77,6 +77,10 @@ fn lines_are_answered_in_their_order_whatever_is_wrong_with_some() {
             r#"{"id":20,"op":"changes.list","args":{"since":2,"limit":1}}"#,
             r#"{"id":20,"ok":{"items":[{"seq":3,.."actor":"..","peer":{"uid":..},"origin":"::1".."#,
         ),
+        (
+            r#"{"id":21,"op":"changes.follow","args":{"since":0}}"#,
+            r#"{"id":21,"error":{"code":"invalid_argument","message":"..`enrollctl changes follow`.."#,
+        ),
     ];
     let lines: Vec<&str> = table.iter().map(|(line, _)| *line).collect();
     let (answers, output) = call(&daemon, &lines);
@@ -195,4 +199,34 @@ fn a_stream_has_no_place_in_call() {
     let (answers, _) = call(&daemon, &[r#"{"op":"changes.follow"}"#, r#"{"op":"server.check"}"#]);
     assert!(answers[0].contains("unknown_operation") || answers[0].contains("invalid_argument"), "{}", answers[0]);
     assert_eq!(answers[1], r#"{"id":2,"ok":[]}"#);
+}
+
+#[test]
+fn a_read_sees_what_was_sent_before_it_and_nothing_that_was_sent_behind_it() {
+    let daemon = Daemon::start();
+    let mut lines = vec![r#"{"op":"person.create","args":{"callsign":"V"}}"#.to_owned()];
+    let role = |verb: &str| format!(r#"{{"op":"role.{verb}","args":{{"person":"V","role":"q"}}}}"#);
+    for number in 0..200 {
+        lines.extend(["assign", "has", "remove", "has"].map(role));
+        lines.push(format!(r#"{{"op":"person.get","args":{{"person":"P{number}"}}}}"#));
+        lines.push(format!(r#"{{"op":"person.create","args":{{"callsign":"P{number}"}}}}"#));
+        // A whole check in between sees a registry that is at rest as well.
+        lines.extend((number % 50 == 0).then(|| r#"{"op":"server.check"}"#.to_owned()));
+    }
+    let answered = daemon.enrollctl(&["call"], &lines.join("\n"));
+    let answers: Vec<serde_json::Value> =
+        answered.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(answers.len(), lines.len(), "{}", answered.stderr);
+    let mut has = [true, false].into_iter().cycle();
+    for (line, answer) in lines.iter().zip(&answers) {
+        let expected = match line {
+            line if line.contains("role.has") => serde_json::json!(has.next()),
+            line if line.contains("person.get") => serde_json::json!("not_found"),
+            line if line.contains("server.check") => serde_json::json!([]),
+            line if line.contains("person.create") => continue,
+            _ => serde_json::json!(true),
+        };
+        let answered = if answer["ok"].is_null() { &answer["error"]["code"] } else { &answer["ok"] };
+        assert_eq!(*answered, expected, "{line}");
+    }
 }

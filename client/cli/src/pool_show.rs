@@ -1,0 +1,165 @@
+//! `enrollctl pool show`: an invite pool and what came of it, put together from `pool.get` and `enrollment.list`.
+//!
+//! Enrollments are looked at up to a bound, oldest first; `uses` counts them all, so how many were not looked at is
+//! known. It is the one verb of an area that is no operation.
+
+use std::process::ExitCode;
+
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+use enroll_client::Client;
+use enroll_client::protocol::enrollment::{self, Enrollment, State};
+use enroll_client::protocol::limits::PAGE_ITEMS_MAX;
+use enroll_client::protocol::pool::{self, Pool};
+use enroll_client::protocol::{Invalid, PageLimit, Reference};
+use serde_json::{Map, Value, json};
+
+use crate::failure::Failure;
+use crate::options::Options;
+use crate::output::{Output, Summary};
+
+/// Pages of enrollments that are looked at.
+const PAGES_MAX: usize = 20;
+
+/// Callsigns that a line for people holds.
+const CALLSIGNS_MAX: usize = 20;
+
+const STATES: [(State, &str); 3] =
+    [(State::Pending, "pending"), (State::Approved, "approved"), (State::Rejected, "rejected")];
+
+/// Show an invite pool with its enrollments by state
+///
+/// Looks at the oldest 20000 enrollments at most; `uses` counts them all.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  enrollctl pool show K7QWM2XA")]
+struct Show {
+    /// Invite code or pk
+    pool: Reference,
+}
+
+/// The command line.
+pub(crate) fn command() -> Command {
+    Show::augment_args(Command::new("show"))
+}
+
+/// Asks and shows.
+pub(crate) async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result<ExitCode, Failure> {
+    let show = Show::from_arg_matches(matches).map_err(|err| Failure::Usage(err.to_string()))?;
+    let client = options.connect().await?;
+    let pool = client.call(pool::Get { pool: show.pool, allow_deleted: true }).await?;
+    let (enrollments, is_all) = enrollments(&client, &pool).await?;
+    let unseen = if is_all { 0 } else { (pool.uses as usize).saturating_sub(enrollments.len()) };
+    output.summary("pool.show", &summary(&pool, &enrollments, unseen)?)?;
+    if unseen > 0 {
+        output.note(&format!("{unseen} more enrollments were not looked at; see enrollctl enrollment list --pool"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The pool's enrollments, oldest first, and whether they are all there are.
+async fn enrollments(client: &Client, pool: &Pool) -> Result<(Vec<Enrollment>, bool), Failure> {
+    let unusable = |err: Invalid| Failure::Usage(err.0);
+    let by = pool.pk.to_string().parse::<Reference>().map_err(unusable)?;
+    let limit = PageLimit::new(u64::from(PAGE_ITEMS_MAX)).map_err(unusable)?;
+    let mut list = enrollment::List { pool: Some(by), limit, ..enrollment::List::default() };
+    let mut found = Vec::new();
+    for _ in 0..PAGES_MAX {
+        let page = client.call(list.clone()).await?;
+        found.extend(page.items);
+        if page.next.is_none() {
+            return Ok((found, true));
+        }
+        list.after = page.next;
+    }
+    Ok((found, false))
+}
+
+fn summary(pool: &Pool, enrollments: &[Enrollment], unseen: usize) -> Result<Summary, Failure> {
+    let callsigns = |state: State| -> Vec<&str> {
+        let of_state = enrollments.iter().filter(|enrollment| enrollment.state == state);
+        of_state.map(|enrollment| enrollment.callsign.as_str()).collect()
+    };
+    let by_state = STATES.map(|(state, name)| (name, callsigns(state)));
+    let fields = match serde_json::to_value(pool) {
+        Ok(Value::Object(fields)) => fields,
+        other => return Err(Failure::Usage(format!("the pool can not be shown: {other:?}"))),
+    };
+    let lists: Map<_, _> = by_state.iter().map(|(name, callsigns)| ((*name).to_owned(), json!(callsigns))).collect();
+    Ok(Summary {
+        json: json!({"pool": fields, "enrollments": lists}).to_string(),
+        people: Value::Object(for_people(pool, &fields, &by_state, unseen)).to_string(),
+        scripts: for_scripts(fields, &by_state),
+    })
+}
+
+/// What a person wants to know, in words.
+fn for_people(
+    pool: &Pool,
+    fields: &Map<String, Value>,
+    by_state: &[(&str, Vec<&str>)],
+    unseen: usize,
+) -> Map<String, Value> {
+    let mut lines = Map::new();
+    for name in ["invitecode", "pk", "owner", "active"] {
+        lines.insert(name.to_owned(), fields[name].clone());
+    }
+    let uses = pool.max_uses.map_or_else(|| pool.uses.to_string(), |max_uses| format!("{} of {max_uses}", pool.uses));
+    lines.insert("uses".to_owned(), uses.into());
+    lines.insert("expires".to_owned(), pool.expires.map_or("never".into(), |expires| json!(expires)));
+    for name in ["extra", "created", "deleted"] {
+        if !matches!(&fields[name], Value::Null) && fields[name] != json!({}) {
+            lines.insert(name.to_owned(), fields[name].clone());
+        }
+    }
+    for (name, callsigns) in by_state {
+        lines.insert((*name).to_owned(), counted(callsigns, unseen > 0).into());
+    }
+    lines
+}
+
+/// `2: DOGGO01a, PORA22b`, and no endless line.
+fn counted(callsigns: &[&str], is_cut: bool) -> String {
+    let or_more = if is_cut { " or more" } else { "" };
+    let shown = callsigns.iter().take(CALLSIGNS_MAX).copied().collect::<Vec<_>>().join(", ");
+    match callsigns.len() {
+        0 => format!("0{or_more}"),
+        count @ ..=CALLSIGNS_MAX => format!("{count}{or_more}: {shown}"),
+        count => format!("{count}{or_more}: {shown} and {} more", count - CALLSIGNS_MAX),
+    }
+}
+
+/// Every field, then the counts, then a field for each enrollment; put together as text, because a name stands in it
+/// more than once.
+fn for_scripts(fields: Map<String, Value>, by_state: &[(&str, Vec<&str>)]) -> String {
+    let counts = by_state.iter().map(|(name, callsigns)| (format!("{name}_count"), json!(callsigns.len())));
+    let each =
+        by_state.iter().flat_map(|(name, callsigns)| callsigns.iter().map(|one| ((*name).to_owned(), json!(one))));
+    let members = fields.into_iter().chain(counts).chain(each);
+    let members: Vec<String> = members.map(|(name, value)| format!("{}:{value}", Value::String(name))).collect();
+    format!("{{{}}}", members.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_for_people_says_how_many_there_are_and_ends() {
+        let many = vec!["A"; 23];
+        for (callsigns, is_cut, expected) in [
+            (&[][..], false, "0".to_owned()),
+            (&[], true, "0 or more".to_owned()),
+            (&["A", "B"], false, "2: A, B".to_owned()),
+            (&many, true, format!("23 or more: {} and 3 more", ["A"; 20].join(", "))),
+        ] {
+            assert_eq!(counted(callsigns, is_cut), expected);
+        }
+    }
+
+    #[test]
+    fn a_script_finds_each_enrollment_on_a_line_of_its_own() {
+        let fields = Map::from_iter([("uses".to_owned(), json!(2))]);
+        let by_state = [("pending", vec!["A", "B\""]), ("approved", vec![])];
+        let expected = r#"{"uses":2,"pending_count":2,"approved_count":0,"pending":"A","pending":"B\""}"#;
+        assert_eq!(for_scripts(fields, &by_state), expected);
+    }
+}

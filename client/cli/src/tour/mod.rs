@@ -1,0 +1,92 @@
+//! `enrollctl tour`: a story played with a daemon of its own, every command printed as one would type it, with its real
+//! answer.
+//!
+//! The daemon, its state and its socket are in a temporary directory. They are gone when the tour ends, whether it
+//! came to its end, failed, or was interrupted.
+
+mod daemon;
+mod stage;
+mod story;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::Command;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use self::daemon::Daemon;
+use self::stage::Stage;
+use self::story::STORY;
+use crate::failure::Failure;
+use crate::options::Options;
+use crate::output::Output;
+
+const LONG_ABOUT: &str = "Show what enrolld does, with a daemon that is started for it and leaves nothing behind
+
+The tour makes the first administrator, invites, enrolls, approves, rejects, spends a login code and a token, and \
+prints every command as one would type it, with its real answer. It uses the enrolld beside enrollctl, or else the \
+one in PATH, in a temporary directory, and touches no other daemon.";
+
+/// The command line.
+pub(crate) fn command() -> Command {
+    let about = LONG_ABOUT.lines().next().unwrap_or_default();
+    Command::new("tour").about(about).long_about(LONG_ABOUT).after_help("Example:\n  enrollctl tour | less")
+}
+
+/// Gives the tour, and tidies up whatever came of it.
+pub(crate) async fn run(options: &Options, output: &Output) -> Result<ExitCode, Failure> {
+    if options.socket.is_some() || options.actor.is_some() || options.origin.is_some() || options.json {
+        let why = "the tour has a daemon and a story of its own; it takes no --socket, --as, --origin or --json";
+        return Err(Failure::Usage(why.to_owned()));
+    }
+    // From here on no signal ends the process before it has tidied up.
+    let mut signals = Signals::listen().map_err(Failure::Io)?;
+    let mut daemon = Daemon::spawn()?;
+    let told = tokio::select! {
+        biased;
+        code = signals.next() => Ok(ExitCode::from(code)),
+        told = tell(&mut daemon, output) => told.map(|()| ExitCode::SUCCESS),
+    };
+    let tidied = daemon.stop().await;
+    told.and_then(|code| tidied.map(|()| code))
+}
+
+async fn tell(daemon: &mut Daemon, output: &Output) -> Result<(), Failure> {
+    let mut stage = Stage::new(daemon.socket().to_owned(), output)?;
+    stage.say("A registry to play with: a daemon whose state and socket are in a directory of their own.")?;
+    stage.show(&format!("{} &", daemon.command_line()))?;
+    stage.show(&format!("export ENROLLD_SOCKET={}", stage::quoted(&daemon.socket().to_string_lossy())))?;
+    daemon.await_start().await?;
+    for step in STORY {
+        stage.play(step).await?;
+    }
+    stage.say("That was the tour. The daemon stops, and its directory goes with it.")?;
+    stage.show("kill %1")?;
+    daemon.stop().await
+}
+
+/// The signals that people and systems end a program with.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// The exit code that shells give a program which such a signal has ended.
+    async fn next(&mut self) -> u8 {
+        tokio::select! {
+            _ = self.interrupt.recv() => 130,
+            _ = self.terminate.recv() => 143,
+            _ = self.hangup.recv() => 129,
+        }
+    }
+}

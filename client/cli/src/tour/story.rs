@@ -1,0 +1,77 @@
+//! The story that the tour tells: who lets whom in, and what nobody gets twice.
+//!
+//! Names, addresses and codes are the same every time, but for the codes that the daemon draws.
+
+/// One step.
+pub(super) enum Step {
+    /// A sentence between commands.
+    Say(&'static str),
+    /// A command that is carried out.
+    Run(Typed<'static>),
+    /// A command that is refused.
+    Refused(Typed<'static>),
+    /// A command of which one member of the answer is kept in a shell variable.
+    Keep { name: &'static str, member: &'static str, args: &'static [&'static str] },
+}
+
+/// What somebody types.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Typed<'a> {
+    /// Behind `enrollctl`; `$NAME` is a variable that was kept.
+    pub(super) args: &'a [&'a str],
+    /// What is piped into it.
+    pub(super) input: Option<Input<'a>>,
+}
+
+/// Where standard input comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Input<'a> {
+    /// A text.
+    Text(&'a str),
+    /// A variable that was kept.
+    Variable(&'a str),
+}
+
+/// The story.
+pub(super) const STORY: &[Step] = &[
+    Step::Say("The first administrator. Root and the user who runs the daemon need nobody's leave for it."),
+    run(&["person", "create", "BOSS", "--role", "superuser"]),
+    Step::Say("BOSS invites: whoever has the code of this pool may enroll, ten people at most."),
+    run(&["--as", "BOSS", "pool", "create", "--max-uses", "10", "--extra", r#"{"team":"red"}"#]),
+    Step::Keep { name: "POOL", member: "invitecode", args: &["pool", "list"] },
+    Step::Say("Two people enroll by the code. What the pool brings becomes theirs."),
+    run(&["enrollment", "create", "DOGGO01a", "--pool", "$POOL", "--origin", "203.0.113.9"]),
+    run(&["enrollment", "create", "PORA22b", "--pool", "$POOL", "--origin", "203.0.113.22"]),
+    Step::Say("Somebody guesses a code. A few wrong ones, and this address has to wait."),
+    refused(&["enrollment", "create", "MALLORY", "--pool", "AAAAAAAA", "--origin", "203.0.113.66"], None),
+    Step::Say("A callsign belongs to one person, however it is written."),
+    refused(&["enrollment", "create", "doggo01A", "--pool", "$POOL"], None),
+    Step::Say("Who is waiting?"),
+    run(&["enrollment", "list", "--state", "pending"]),
+    Step::Say("BOSS decides. An approved enrollment becomes a person."),
+    run(&["--as", "BOSS", "enrollment", "approve", "DOGGO01a"]),
+    run(&["--as", "BOSS", "enrollment", "reject", "PORA22b", "--reason", "not one of us"]),
+    Step::Say("It was decided, and stays so."),
+    refused(&["--as", "BOSS", "enrollment", "approve", "PORA22b"], None),
+    Step::Say("What came of the invitation."),
+    run(&["pool", "show", "$POOL"]),
+    Step::Say("A login code is exchanged once for a signed JWT. Secrets come from standard input, not from arguments."),
+    Step::Keep { name: "CODE", member: "code", args: &["code", "create", r#"{"sub":"DOGGO01a"}"#] },
+    Step::Run(Typed { args: &["code", "use"], input: Some(Input::Variable("CODE")) }),
+    refused(&["code", "use"], Some(Input::Variable("CODE"))),
+    Step::Say("A token that somebody else issued is spent once, and a replay is told when that was."),
+    Step::Run(Typed { args: &["token", "use", "--origin", "203.0.113.9"], input: Some(Input::Text("nonce-4711")) }),
+    refused(&["token", "use", "--origin", "203.0.113.66"], Some(Input::Text("nonce-4711"))),
+    Step::Say("Everything that happened, the refused attempts on codes and tokens too, in order and without a gap."),
+    run(&["changes", "list"]),
+    Step::Say("Every rule is checked across all records. No news is good news."),
+    run(&["server", "check"]),
+];
+
+const fn run(args: &'static [&'static str]) -> Step {
+    Step::Run(Typed { args, input: None })
+}
+
+const fn refused(args: &'static [&'static str], input: Option<Input<'static>>) -> Step {
+    Step::Refused(Typed { args, input })
+}

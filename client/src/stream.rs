@@ -1,0 +1,296 @@
+//! Streams: one item after another, over a connection of their own, continued where they broke off.
+//!
+//! No task reads ahead. What is not asked for stays in the socket, and then with the daemon, so a slow reader needs no
+//! more memory than a quick one; a daemon that grows tired of waiting closes the connection, and the stream goes on
+//! over the next one. Dropping a stream closes its connection, which ends it.
+
+use std::marker::PhantomData;
+
+use enroll_protocol::frame::{self, Frame, FrameKind};
+use enroll_protocol::{Code, Envelope, Kind, OperationRow, Refusal, StreamOperation, codec};
+use tokio::io::AsyncWriteExt as _;
+
+use crate::builder::Builder;
+use crate::connection::{self, Connection};
+use crate::error::Error;
+use crate::outage::{Jitter, Outage};
+use crate::worker::{Patience, reach};
+
+/// The only request of its connection.
+const ID: u64 = 1;
+
+/// The encoded items of a stream that was begun by [`Client::stream_raw`](crate::Client::stream_raw).
+#[derive(Debug)]
+pub struct RawStream {
+    builder: Builder,
+    row: &'static OperationRow,
+    envelope: Envelope,
+    /// Encoded; it begins where the stream began.
+    request: Vec<u8>,
+    /// The last item that was given out: the stream continues behind it.
+    last: Option<Vec<u8>>,
+    connection: Option<Connection>,
+    outage: Option<Outage>,
+    jitter: Jitter,
+    is_over: bool,
+}
+
+/// The items of a stream that was begun by [`Client::stream`](crate::Client::stream).
+#[derive(Debug)]
+pub struct Stream<O>(RawStream, PhantomData<fn() -> O>);
+
+/// What a frame means for the stream.
+enum Event {
+    Begun(Vec<u8>),
+    Item(Vec<u8>),
+    End,
+}
+
+impl RawStream {
+    /// Connects, asks, and waits until the stream has begun or is refused.
+    pub(crate) async fn open(
+        builder: Builder,
+        row: &'static OperationRow,
+        envelope: Envelope,
+        request: Vec<u8>,
+    ) -> Result<Self, Error> {
+        if row.kind != Kind::Stream {
+            return Err(Error::Refused(Refusal::new(Code::INVALID_ARGUMENT, format!("{} is no stream", row.name))));
+        }
+        let (connection, outage, jitter) = (None, None, Jitter::new());
+        let mut stream =
+            Self { builder, row, envelope, request, last: None, connection, outage, jitter, is_over: false };
+        match stream.event(Patience::WhileBusy).await? {
+            Event::Begun(request) => stream.request = request,
+            _ => return Err(Error::Protocol(format!("the daemon did not say where {} begins", row.name))),
+        }
+        Ok(stream)
+    }
+
+    /// The next item, whenever it comes; `None` when there will be no more. May be given up and called again.
+    ///
+    /// After [`Error::Unavailable`] the next call looks for the daemon anew and continues behind the last item; every
+    /// other error is the last one.
+    pub async fn next(&mut self) -> Option<Result<Vec<u8>, Error>> {
+        while !self.is_over {
+            match self.event(Patience::WhileAway).await {
+                Ok(Event::Item(item)) => return Some(Ok(self.last.insert(item).clone())),
+                Ok(Event::Begun(_)) => {}
+                Ok(Event::End) => self.end(),
+                Err(Error::Unavailable(why)) => return Some(Err(Error::Unavailable(why))),
+                Err(error) => {
+                    self.end();
+                    return Some(Err(error));
+                }
+            }
+        }
+        None
+    }
+
+    fn end(&mut self) {
+        self.is_over = true;
+        self.connection = None;
+    }
+
+    /// What happens next, across connections.
+    async fn event(&mut self, patience: Patience) -> Result<Event, Error> {
+        loop {
+            let Some(connection) = &mut self.connection else {
+                self.connection = self.ask(patience).await?;
+                continue;
+            };
+            let broken = |err| Error::Protocol(format!("the daemon's bytes: {err}"));
+            let event = match connection.reader.next_frame().map_err(broken)? {
+                Some(frame) => read(frame)?,
+                None => match connection::read(&mut connection.stream, &mut connection.reader).await {
+                    Ok(1..) => continue,
+                    Ok(0) | Err(_) => None,
+                },
+            };
+            match event {
+                Some(event) => {
+                    self.outage = None;
+                    return Ok(event);
+                }
+                None => self.connection = None,
+            }
+        }
+    }
+
+    /// Asks for what is left on a new connection; `None` if that is lost already.
+    async fn ask(&mut self, patience: Patience) -> Result<Option<Connection>, Error> {
+        let outage = self.outage.get_or_insert_with(|| Outage::begin(self.builder.reconnect_for));
+        let mut connection = match reach(&self.builder, outage, &mut self.jitter, patience).await {
+            Ok(connection) => connection,
+            Err(error) => {
+                self.outage = None;
+                return Err(error);
+            }
+        };
+        let request = match (self.row.behind, &self.last) {
+            (Some(behind), Some(last)) => behind(&self.request, last).map_err(|err| unreadable(self.row, &err))?,
+            _ => self.request.clone(),
+        };
+        let mut bytes = Vec::new();
+        frame::append_with(&mut bytes, FrameKind::Request, self.row.number, ID, |bytes| {
+            codec::encode_into(&self.envelope, bytes);
+            bytes.extend_from_slice(&request);
+        });
+        let asked = connection.stream.write_all(&bytes).await;
+        Ok(asked.is_ok().then_some(connection))
+    }
+}
+
+impl<O: StreamOperation> Stream<O> {
+    pub(crate) fn new(raw: RawStream) -> Self {
+        Self(raw, PhantomData)
+    }
+
+    /// The next item, whenever it comes; see [`RawStream::next`].
+    pub async fn next(&mut self) -> Option<Result<O::Reply, Error>> {
+        let item = self.0.next().await?;
+        Some(item.and_then(|item| codec::decode(&item).map_err(|err| unreadable(O::ROW, &err))))
+    }
+}
+
+/// `None` where the connection is at its end, and the stream is not.
+fn read(frame: Frame<'_>) -> Result<Option<Event>, Error> {
+    match frame.kind {
+        FrameKind::StreamBegun if frame.id == ID => Ok(Some(Event::Begun(frame.body.to_vec()))),
+        FrameKind::StreamItem if frame.id == ID => Ok(Some(Event::Item(frame.body.to_vec()))),
+        FrameKind::StreamEnd if frame.id == ID => Ok(Some(Event::End)),
+        FrameKind::Refused => {
+            let refusal: Refusal =
+                codec::decode(frame.body).map_err(|err| Error::Protocol(format!("a refusal of the daemon: {err}")))?;
+            match refusal.code {
+                Code::BUSY | Code::SHUTTING_DOWN | Code::OUTCOME_UNKNOWN => Ok(None),
+                _ => Err(Error::Refused(refusal)),
+            }
+        }
+        kind => Err(Error::Protocol(format!("the daemon sent an unexpected frame: {kind:?} of request {}", frame.id))),
+    }
+}
+
+fn unreadable(row: &OperationRow, err: &enroll_protocol::Invalid) -> Error {
+    Error::Protocol(format!("an item of {}: {err}", row.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use enroll_protocol::changes::{Change, Follow, PeerId};
+    use enroll_protocol::{Time, server};
+
+    use super::*;
+    use crate::Client;
+    use crate::fake::{FakeDaemon, FakeSession};
+
+    fn change(seq: u64) -> Change {
+        let (area, verb, peer) = ("token".to_owned(), "use".to_owned(), PeerId { uid: 1000, pid: 1 });
+        Change {
+            seq,
+            at: Time::EPOCH,
+            area,
+            verb,
+            subjects: vec![],
+            actor: None,
+            peer,
+            origin: None,
+            cause: None,
+            refused: None,
+        }
+    }
+
+    /// Expects to be asked for what is behind this number, and begins behind another.
+    async fn begin(daemon: &FakeDaemon, since: Option<u64>, behind: u64) -> FakeSession {
+        let mut session = daemon.accept().await;
+        let asked = session.asked::<Follow>().await;
+        assert_eq!((asked.id, asked.request.since), (ID, since));
+        session.send(FrameKind::StreamBegun, ID, &Follow { since: Some(behind) }).await;
+        session
+    }
+
+    async fn follow(daemon: &FakeDaemon, reconnect_for: Duration) -> (Stream<Follow>, FakeSession) {
+        let client = Client::builder(daemon.socket()).reconnect_for(reconnect_for).lazy();
+        let stream = tokio::spawn(async move { client.stream(Follow { since: None }).await });
+        let session = begin(daemon, None, 7).await;
+        (stream.await.expect("a task").expect("a stream"), session)
+    }
+
+    async fn seq(stream: &mut Stream<Follow>) -> Option<Result<u64, Error>> {
+        stream.next().await.map(|item| item.map(|change| change.seq))
+    }
+
+    #[tokio::test]
+    async fn a_stream_continues_where_it_began_and_then_behind_its_last_item() {
+        let daemon = FakeDaemon::listen();
+        let (mut stream, session) = follow(&daemon, Duration::from_secs(600)).await;
+        drop(session);
+        let serving = async {
+            let mut session = begin(&daemon, Some(7), 7).await;
+            for seq in [8, 9] {
+                session.send(FrameKind::StreamItem, ID, &change(seq)).await;
+            }
+            drop(session);
+            let mut session = begin(&daemon, Some(9), 9).await;
+            session.refuse(0, &Refusal::plain(Code::SHUTTING_DOWN)).await;
+            let mut session = begin(&daemon, Some(9), 9).await;
+            session.send(FrameKind::StreamItem, ID, &change(10)).await;
+            session.send(FrameKind::StreamEnd, ID, &()).await;
+            session.closed().await;
+        };
+        let following = async {
+            for expected in [8, 9, 10] {
+                assert_eq!(seq(&mut stream).await, Some(Ok(expected)));
+            }
+            assert_eq!((seq(&mut stream).await, seq(&mut stream).await), (None, None));
+        };
+        tokio::join!(serving, following);
+    }
+
+    #[tokio::test]
+    async fn a_stream_fails_when_the_daemon_stays_away_and_may_be_asked_again() {
+        let daemon = FakeDaemon::listen();
+        let (mut stream, mut session) = follow(&daemon, Duration::from_millis(30)).await;
+        session.send(FrameKind::StreamItem, ID, &change(8)).await;
+        let socket = daemon.socket();
+        drop(session);
+        assert_eq!(seq(&mut stream).await, Some(Ok(8)));
+        let away = socket.with_extension("away");
+        std::fs::rename(&socket, &away).expect("renamed");
+        for _ in 0..2 {
+            assert!(matches!(seq(&mut stream).await, Some(Err(Error::Unavailable(_)))));
+        }
+        std::fs::rename(&away, &socket).expect("renamed");
+        let serving = async {
+            let mut session = begin(&daemon, Some(8), 8).await;
+            session.send(FrameKind::StreamItem, ID, &change(9)).await;
+            session
+        };
+        assert_eq!(tokio::join!(serving, seq(&mut stream)).1, Some(Ok(9)));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_the_last_word() {
+        let daemon = FakeDaemon::listen();
+        let (mut stream, mut session) = follow(&daemon, Duration::from_secs(600)).await;
+        session.refuse(ID, &Refusal::plain(Code::PERMISSION_DENIED)).await;
+        assert_eq!(seq(&mut stream).await, Some(Err(Error::Refused(Refusal::plain(Code::PERMISSION_DENIED)))));
+        assert_eq!(seq(&mut stream).await, None);
+        session.closed().await;
+    }
+
+    #[tokio::test]
+    async fn an_absent_daemon_and_an_operation_that_is_no_stream_are_errors_at_once() {
+        let client = Client::builder("/nonexistent/enrolld.sock").reconnect_for(Duration::from_secs(600)).lazy();
+        let absent = client.stream(Follow::default()).await.expect_err("nobody listens");
+        assert!(matches!(absent, Error::Unavailable(_)), "{absent:?}");
+        let status = client.stream_raw(<server::Status as enroll_protocol::Operation>::ROW, Envelope::default(), &[]);
+        let refused = status.await.expect_err("no stream");
+        assert_eq!(refused.refusal().map(|refusal| refusal.code), Some(Code::INVALID_ARGUMENT));
+        let row = <Follow as enroll_protocol::Operation>::ROW;
+        let refused = client.call_raw(row, Envelope::default(), &[0]).await.expect_err("a stream");
+        assert_eq!(refused.refusal().map(|refusal| refusal.code), Some(Code::INVALID_ARGUMENT));
+    }
+}

@@ -1,0 +1,96 @@
+//! What codes are made of: characters that people can read to each other, drawn evenly, and read back kindly.
+
+use enroll_protocol::{Code, Refusal};
+use rand::Rng as _;
+use rand::rngs::ChaCha20Rng;
+
+use crate::config::Settings;
+use crate::fault::Fault;
+use crate::store::ReadTxn;
+
+/// Letters and digits; where confusion is avoided, `0` and `1` (the last two) are not issued.
+const LETTERS_AND_DIGITS: &[u8; 36] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ2345678901";
+
+/// How often a code is drawn before giving up.
+const DRAWS_MAX: usize = 100;
+
+/// The characters that codes are drawn from.
+pub fn characters(avoid_confusion: bool) -> &'static [u8] {
+    &LETTERS_AND_DIGITS[..if avoid_confusion { 34 } else { 36 }]
+}
+
+/// A code that no other of its kind has, and the key of the map that says so.
+pub(super) fn draw_free(
+    txn: &dyn ReadTxn,
+    random: &mut ChaCha20Rng,
+    settings: &Settings,
+    length: usize,
+    place: impl Fn(&str) -> Vec<u8>,
+) -> Result<(String, Vec<u8>), Fault> {
+    for _ in 0..DRAWS_MAX {
+        let code = draw(random, settings.code_characters, length);
+        let place = place(&code);
+        if txn.get(&place)?.is_none() {
+            return Ok((code, place));
+        }
+    }
+    Err(Fault::Refused(Refusal::plain(Code::CODE_EXHAUSTED)))
+}
+
+/// A code as people type it: case, blanks and dashes do not matter, nor `0` for `O` and `1` for `I` where those two
+/// are never issued.
+pub(super) fn read_typed(typed: &str, settings: &Settings) -> String {
+    let read = |c: char| match c.to_ascii_uppercase() {
+        '0' if settings.code_avoid_confusion => 'O',
+        '1' if settings.code_avoid_confusion => 'I',
+        other => other,
+    };
+    typed.chars().filter(|c| !c.is_whitespace() && *c != '-').map(read).collect()
+}
+
+/// A code, every character equally likely.
+fn draw(random: &mut ChaCha20Rng, characters: &[u8], length: usize) -> String {
+    // Bytes at and over the largest multiple would favour the first characters.
+    let fair = 256 / characters.len() * characters.len();
+    let mut code = String::with_capacity(length);
+    while code.len() < length {
+        let mut byte = [0];
+        random.fill_bytes(&mut byte);
+        if usize::from(byte[0]) < fair {
+            code.push(char::from(characters[usize::from(byte[0]) % characters.len()]));
+        }
+    }
+    code
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng as _;
+
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn issued_characters_are_evenly_spread_and_never_confusing() {
+        let mut random = ChaCha20Rng::from_seed([1; 32]);
+        let mut counts = [0_u32; 128];
+        for _ in 0..34_000 / 12 {
+            for c in draw(&mut random, characters(true), 12).bytes() {
+                counts[usize::from(c)] += 1;
+            }
+        }
+        assert_eq!(counts.iter().filter(|count| **count > 0).count(), 34);
+        assert_eq!((counts[usize::from(b'0')], counts[usize::from(b'1')]), (0, 0));
+        assert!(counts.iter().filter(|count| **count > 0).all(|count| (850..1150).contains(count)), "{counts:?}");
+    }
+
+    #[test]
+    fn typed_codes_are_read_kindly() {
+        let settings = |code_avoid_confusion| Settings {
+            code_avoid_confusion,
+            ..Config::default().settings(std::path::Path::new("/nowhere"))
+        };
+        assert_eq!(read_typed(" ab0d-1fgh \tjkl ", &settings(true)), "ABODIFGHJKL");
+        assert_eq!(read_typed("ab0d-1", &settings(false)), "AB0D1");
+    }
+}

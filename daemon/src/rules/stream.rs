@@ -1,0 +1,26 @@
+//! Streams: rules that are asked again and again, over one snapshot after another.
+//!
+//! A stream's request is its position: each step moves it behind the items that were given. Nothing else is kept
+//! between two steps, least of all a snapshot, so a stream may last for ever and costs nothing while nothing happens.
+
+use enroll_protocol::StreamOperation;
+
+use super::Call;
+use crate::fault::Fault;
+use crate::store::ReadTxn;
+
+/// Items of one step at most.
+pub(super) const STEP_ITEMS_MAX: usize = 256;
+
+/// A step ends with the item that reaches this, so that what a stream adds to a connection's answers stays small.
+pub(super) const STEP_BYTES_MAX: usize = 64 << 10;
+
+/// An operation that is answered with one item after another.
+pub trait StreamOp: StreamOperation {
+    /// Where it begins: the request that begins in the same place whenever it is asked.
+    fn start(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Self, Fault>;
+
+    /// The next items, at most `STEP_ITEMS_MAX` of them and up to `STEP_BYTES_MAX`; none where there are none yet.
+    /// Whether the caller may have them is decided anew each time: a stream outlives what it was allowed by.
+    fn next(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Vec<Self::Reply>, Fault>;
+}

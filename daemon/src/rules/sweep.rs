@@ -1,0 +1,84 @@
+//! What is no longer needed, removed when its time has come: kept answers, ended windows of wrong codes, the audit of
+//! tokens and whole login codes a day after they expired.
+//!
+//! Whoever writes something that will not be needed for ever also writes when, into one index ordered by time. Nothing
+//! depends on the sweep being on time: what is due counts as gone already, wherever that matters. A token itself is
+//! never due: it would be fresh again.
+
+use enroll_protocol::Time;
+
+use crate::config::Settings;
+use crate::fault::Fault;
+use crate::model::change::Told;
+use crate::model::key::{self, Due};
+use crate::model::record::{self, Code, Guesses, Kept, Kind, Place, Token};
+use crate::store::{ReadTxn, StoreError, Txn};
+
+/// Entries of one step; what is left is due at once.
+pub const STEP_MAX: usize = 256;
+
+/// How long a token's audit and a login code are kept after they expired.
+const KEPT_AFTER_EXPIRY_SECONDS: u64 = 24 * 60 * 60;
+
+/// Writes down when something will be due.
+pub(crate) fn plan(txn: &mut dyn Txn, at: Time, due: &Due) {
+    record::put(txn, key::due(at, due), &Place);
+}
+
+/// Writes down when something that expires will be due.
+pub(super) fn plan_after_expiry(txn: &mut dyn Txn, expires: Option<Time>, due: &Due) {
+    if let Some(expires) = expires {
+        plan(txn, expires.plus_seconds(KEPT_AFTER_EXPIRY_SECONDS), due);
+    }
+}
+
+/// When the next thing is due.
+pub fn next(txn: &dyn ReadTxn) -> Result<Option<Time>, StoreError> {
+    let (from, to) = key::Family::Dues.bounds();
+    Ok(txn.range(&from, &to, 1)?.first().and_then(|(place, _)| key::due_of(place)).map(|(at, _)| at))
+}
+
+/// Removes what is due, up to a bound; how many entries of the index that were.
+pub fn step(txn: &mut dyn Txn, settings: &Settings, now: Time) -> Result<usize, Fault> {
+    let (from, _) = key::Family::Dues.bounds();
+    let to = key::dues_behind(now);
+    let entries = txn.as_read().range(&from, &to, STEP_MAX)?;
+    for (place, _) in &entries {
+        if let Some((_, due)) = key::due_of(place) {
+            remove(txn, settings, now, &due)?;
+        }
+        txn.delete(place.clone());
+    }
+    Ok(entries.len())
+}
+
+/// Removes one thing, if it is still the one that was meant: under the same name there may be another by now.
+fn remove(txn: &mut dyn Txn, settings: &Settings, now: Time, due: &Due) -> Result<(), Fault> {
+    let place = due.place();
+    match due {
+        Due::Kept(..) => {
+            let kept = record::get::<Kept>(txn.as_read(), &place)?;
+            if kept.is_some_and(|kept| kept.at.plus_seconds(settings.keep_answers_seconds) <= now) {
+                txn.delete(place);
+            }
+        }
+        Due::Guesses(_) => {
+            let window = record::get::<Guesses>(txn.as_read(), &place)?;
+            if window.is_some_and(|window| super::attempts::has_ended(&window, now)) {
+                txn.delete(place);
+            }
+        }
+        Due::Token(_) => {
+            if let Some(token) = record::get::<Token>(txn.as_read(), &place)? {
+                record::put(txn, place, &Token { audit: None, ..token });
+            }
+        }
+        Due::Code(_) => {
+            if record::get::<Code>(txn.as_read(), &place)?.is_some() {
+                txn.delete(place);
+                txn.tell(Told::Lost(Kind::Code));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! What a connection has to say and the peer has not taken yet.
+
+use enroll_protocol::frame::{self, FrameKind, HEADER_BYTES};
+use enroll_protocol::limits::FRAME_BYTES_MAX;
+use enroll_protocol::{Code, Refusal};
+
+use crate::handshake::{End, READ_BYTES};
+use crate::writer::Outcome;
+
+/// Frames on their way to the socket.
+#[derive(Debug, Default)]
+pub(super) struct Output {
+    bytes: Vec<u8>,
+    /// How much of them the socket has taken.
+    written: usize,
+}
+
+impl Output {
+    /// Whether the peer has taken everything.
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// The memory that it takes.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// What is to be written next.
+    pub(super) fn rest(&self) -> &[u8] {
+        &self.bytes[self.written..]
+    }
+
+    /// Adds the answer of a request.
+    pub(super) fn answer(&mut self, id: u64, operation: u16, outcome: Outcome) {
+        match outcome {
+            Ok(reply) if !fits(&reply) => self.refuse(id, operation, &Refusal::plain(Code::TOO_LARGE)),
+            Ok(reply) => self.frame(FrameKind::Reply, id, operation, &reply),
+            Err(refusal) => self.refuse(id, operation, &refusal),
+        }
+    }
+
+    /// Adds the refusal of a request or of the rest of a stream.
+    pub(super) fn refuse(&mut self, id: u64, operation: u16, refusal: &Refusal) {
+        frame::append(&mut self.bytes, FrameKind::Refused, operation, id, refusal);
+    }
+
+    /// Adds a frame whose encoded body [`fits`].
+    pub(super) fn frame(&mut self, kind: FrameKind, id: u64, operation: u16, body: &[u8]) {
+        frame::append_with(&mut self.bytes, kind, operation, id, |bytes| bytes.extend_from_slice(body));
+    }
+
+    /// Notes that the socket has taken so many bytes.
+    pub(super) fn has_written(&mut self, bytes: usize) -> Result<(), End> {
+        if bytes == 0 {
+            return Err(End::Refused("it takes nothing any more"));
+        }
+        self.written += bytes;
+        if self.written == self.bytes.len() || self.written >= READ_BYTES {
+            self.bytes.drain(..self.written);
+            self.written = 0;
+        }
+        if self.bytes.is_empty() {
+            self.bytes.shrink_to(READ_BYTES);
+        }
+        Ok(())
+    }
+}
+
+/// Whether an encoded body may be sent in a frame.
+pub(super) fn fits(body: &[u8]) -> bool {
+    body.len() + HEADER_BYTES <= FRAME_BYTES_MAX
+}

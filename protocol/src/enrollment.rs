@@ -1,0 +1,224 @@
+//! Enrollments: callsigns that wait to be let in.
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::person::CertificateWanted;
+use crate::value::{ApproveCode, Callsign, Cursor, Invalid, Json, PageLimit, Pk, Reason, Reference, Time, or_default};
+
+/// An enrollment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Enrollment {
+    /// Primary key.
+    pub pk: Pk,
+    /// Unique among people and enrollments, without regard to case.
+    pub callsign: Callsign,
+    /// Whether it was decided, and how.
+    pub state: State,
+    /// What whoever approves it may ask for. `None` in a dry run.
+    pub approvecode: Option<ApproveCode>,
+    /// The pool it came by.
+    pub pool: Option<Pk>,
+    /// Who it became.
+    pub person: Option<Pk>,
+    /// The pool's extra, with what the caller attached over it.
+    pub extra: Json,
+    /// Whether it brought a signing request.
+    pub csr: bool,
+    /// Who decided.
+    pub decided_by: Option<Decider>,
+    /// When it was decided.
+    pub decided_on: Option<Time>,
+    /// Why it was rejected.
+    pub reason: Option<Reason>,
+    /// When the record was made.
+    pub created: Time,
+    /// When it was last changed.
+    pub updated: Time,
+    /// Always none: an enrollment is never deleted.
+    pub deleted: Option<Time>,
+}
+
+/// How far an enrollment has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Nobody has decided yet.
+    Pending,
+    /// It became a person.
+    Approved,
+    /// It did not.
+    Rejected,
+}
+
+impl FromStr for State {
+    type Err = Invalid;
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "pending" => Ok(Self::Pending),
+            "approved" => Ok(Self::Approved),
+            "rejected" => Ok(Self::Rejected),
+            _ => Err(Invalid::new("state must be pending, approved or rejected")),
+        }
+    }
+}
+
+/// Who decided: a person, or the user of a process that asked on nobody's behalf.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decider {
+    /// By pk.
+    Person(Pk),
+    /// By uid.
+    Uid(u32),
+}
+
+/// Enroll a callsign, by a pool or alone
+///
+/// Refusals: `callsign_reserved`; `pool_inactive`, `pool_exhausted`, `expired` or `deleted` for the pool;
+/// `forbidden_operation` for a signing request, until this version makes certificates.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  enrollctl enrollment create PORA22b --pool K7QWM2XA --origin 203.0.113.9")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Create {
+    /// The callsign to be let in under
+    pub callsign: Callsign,
+    /// The pool: invite code or pk
+    #[cfg_attr(feature = "cli", arg(long))]
+    pub pool: Option<Reference>,
+    /// A JSON object to keep with it; its keys win over the pool's
+    #[cfg_attr(feature = "cli", arg(long, value_name = "JSON", default_value = "{}", hide_default_value = true))]
+    #[serde(default, deserialize_with = "or_default")]
+    pub extra: Json,
+    /// A signing request in PEM
+    #[cfg_attr(feature = "cli", arg(long, value_name = "PEM"))]
+    pub csr: Option<String>,
+}
+
+impl Create {
+    /// This callsign alone.
+    pub fn new(callsign: Callsign) -> Self {
+        Self { callsign, pool: None, extra: Json::default(), csr: None }
+    }
+}
+
+/// Show an enrollment
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::Args), command(after_help = "Example:\n  enrollctl enrollment get PORA22b"))]
+#[serde(deny_unknown_fields)]
+pub struct Get {
+    /// Callsign or pk
+    pub enrollment: Reference,
+}
+
+/// Find an enrollment by its approve code
+///
+/// A code that does not exist counts as a guess, and guesses are limited (`too_many_attempts`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::Args), command(after_help = "Example:\n  enrollctl enrollment find 9RXTLQ4E"))]
+#[serde(deny_unknown_fields)]
+pub struct Find {
+    /// The approve code
+    pub approvecode: ApproveCode,
+}
+
+/// List enrollments, oldest first
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  enrollctl enrollment list --state pending")
+)]
+#[serde(deny_unknown_fields)]
+pub struct List {
+    /// Only those of this pool: invite code or pk
+    #[cfg_attr(feature = "cli", arg(long))]
+    pub pool: Option<Reference>,
+    /// Only those in this state: pending, approved or rejected
+    #[cfg_attr(feature = "cli", arg(long))]
+    pub state: Option<State>,
+    /// The `next` of the page before
+    #[cfg_attr(feature = "cli", arg(long, value_name = "CURSOR"))]
+    pub after: Option<Cursor>,
+    /// How many at most
+    #[cfg_attr(feature = "cli", arg(long, default_value_t))]
+    #[serde(default, deserialize_with = "or_default")]
+    pub limit: PageLimit,
+}
+
+/// Approve an enrollment: it becomes a person
+///
+/// Only while it is pending (`already_decided`); an approve code, where one is given, must be its own (`code_mismatch`,
+/// which counts as a guess).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  enrollctl --as BOSS enrollment approve PORA22b --approvecode 9RXTLQ4E")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Approve {
+    /// Callsign or pk
+    pub enrollment: Reference,
+    /// The approve code, if whoever approves was given one
+    #[cfg_attr(feature = "cli", arg(long, value_name = "CODE"))]
+    pub approvecode: Option<ApproveCode>,
+    /// The certificate to make with the person: none, generate, or the text of a signing request in PEM
+    #[cfg_attr(feature = "cli", arg(long, value_name = "WHICH", default_value = "none", hide_default_value = true))]
+    #[serde(default, deserialize_with = "or_default")]
+    pub certificate: CertificateWanted,
+}
+
+impl Approve {
+    /// This enrollment, without code and certificate.
+    pub fn new(enrollment: Reference) -> Self {
+        Self { enrollment, approvecode: None, certificate: CertificateWanted::None }
+    }
+}
+
+/// Reject an enrollment; its callsign stays taken
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  enrollctl --as BOSS enrollment reject PORA22b --reason 'not one of us'")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Reject {
+    /// Callsign or pk
+    pub enrollment: Reference,
+    /// Why, for people
+    #[cfg_attr(feature = "cli", arg(long, value_name = "TEXT"))]
+    pub reason: Option<Reason>,
+}
+
+/// Give a pending enrollment a new approve code; the old one stops working in the same instant
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  enrollctl enrollment reset_code PORA22b")
+)]
+#[serde(deny_unknown_fields)]
+pub struct ResetCode {
+    /// Callsign or pk
+    pub enrollment: Reference,
+}
+
+/// Refused, always: an enrollment can only be rejected
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  enrollctl enrollment delete PORA22b")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Delete {
+    /// Callsign or pk
+    pub enrollment: Reference,
+}

@@ -1,0 +1,198 @@
+//! Invite pools: links by which people enroll.
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits::POOL_FIELDS;
+use crate::value::{Cursor, Invalid, InviteCode, Json, PageLimit, Pk, Reference, Time, at_most, or_default};
+
+/// An invite pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    /// Primary key.
+    pub pk: Pk,
+    /// Whose it is.
+    pub owner: Pk,
+    /// Whether people can enroll by it.
+    pub active: bool,
+    /// What they enroll by. `None` in a dry run.
+    pub invitecode: Option<InviteCode>,
+    /// What every enrollment by it begins with.
+    pub extra: Json,
+    /// How many may enroll by it; without one, any number.
+    pub max_uses: Option<u32>,
+    /// How many have.
+    pub uses: u32,
+    /// When it expires.
+    pub expires: Option<Time>,
+    /// When the record was made.
+    pub created: Time,
+    /// When it was last changed.
+    pub updated: Time,
+    /// When it was deleted, if it was.
+    pub deleted: Option<Time>,
+}
+
+/// Make an invite pool
+///
+/// Its owner is the person named, or the one on whose behalf it is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  enrollctl pool create --owner BOSS --max-uses 40 --extra '{\"team\":\"red\"}'")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Create {
+    /// Whose it is: callsign or pk; by default the person of --as
+    #[cfg_attr(feature = "cli", arg(long, value_name = "PERSON"))]
+    pub owner: Option<Reference>,
+    /// A JSON object that every enrollment by it begins with
+    #[cfg_attr(feature = "cli", arg(long, value_name = "JSON", default_value = "{}", hide_default_value = true))]
+    #[serde(default, deserialize_with = "or_default")]
+    pub extra: Json,
+    /// How many may enroll by it
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N"))]
+    pub max_uses: Option<u32>,
+    /// When it expires (RFC 3339)
+    #[cfg_attr(feature = "cli", arg(long, value_name = "TIME"))]
+    pub expires: Option<Time>,
+}
+
+/// Show an invite pool
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::Args), command(after_help = "Example:\n  enrollctl pool get K7QWM2XA"))]
+#[serde(deny_unknown_fields)]
+pub struct Get {
+    /// Invite code or pk
+    pub pool: Reference,
+    /// Also show a deleted pool
+    #[cfg_attr(feature = "cli", arg(long))]
+    #[serde(default, deserialize_with = "or_default")]
+    pub allow_deleted: bool,
+}
+
+/// List invite pools, oldest first
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::Args), command(after_help = "Example:\n  enrollctl pool list --owner BOSS"))]
+#[serde(deny_unknown_fields)]
+pub struct List {
+    /// Only pools of this person: callsign or pk
+    #[cfg_attr(feature = "cli", arg(long, value_name = "PERSON"))]
+    pub owner: Option<Reference>,
+    /// Deleted pools too
+    #[cfg_attr(feature = "cli", arg(long))]
+    #[serde(default, deserialize_with = "or_default")]
+    pub include_deleted: bool,
+    /// The `next` of the page before
+    #[cfg_attr(feature = "cli", arg(long, value_name = "CURSOR"))]
+    pub after: Option<Cursor>,
+    /// How many at most
+    #[cfg_attr(feature = "cli", arg(long, default_value_t))]
+    #[serde(default, deserialize_with = "or_default")]
+    pub limit: PageLimit,
+}
+
+/// Change an invite pool
+///
+/// What is not named stays. A field that is cleared goes back to none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  enrollctl pool update K7QWM2XA --max-uses 60 --clear expires")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Update {
+    /// Invite code or pk
+    pub pool: Reference,
+    /// A JSON object that takes the place of the one that was there
+    #[cfg_attr(feature = "cli", arg(long, value_name = "JSON"))]
+    pub extra: Option<Json>,
+    /// How many may enroll by it
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N"))]
+    pub max_uses: Option<u32>,
+    /// When it expires (RFC 3339)
+    #[cfg_attr(feature = "cli", arg(long, value_name = "TIME"))]
+    pub expires: Option<Time>,
+    /// A field to clear: extra, max_uses or expires; may be repeated
+    #[cfg_attr(feature = "cli", arg(long, value_name = "FIELD"))]
+    #[serde(default, deserialize_with = "at_most::<POOL_FIELDS, _, _>")]
+    pub clear: Vec<Field>,
+}
+
+/// What of a pool can be cleared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Field {
+    /// Back to an empty object.
+    Extra,
+    /// Any number may enroll.
+    MaxUses,
+    /// It never expires.
+    Expires,
+}
+
+impl FromStr for Field {
+    type Err = Invalid;
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "extra" => Ok(Self::Extra),
+            "max_uses" => Ok(Self::MaxUses),
+            "expires" => Ok(Self::Expires),
+            _ => Err(Invalid::new("clear takes extra, max_uses or expires")),
+        }
+    }
+}
+
+/// Activate an invite pool, or deactivate it
+///
+/// While it is not active nobody enrolls by it; what was enrolled stays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  enrollctl pool set_active K7QWM2XA false")
+)]
+#[serde(deny_unknown_fields)]
+pub struct SetActive {
+    /// Invite code or pk
+    pub pool: Reference,
+    /// true or false
+    #[cfg_attr(feature = "cli", arg(action = clap::ArgAction::Set))]
+    pub active: bool,
+}
+
+/// Give an invite pool a new code; the old one stops working in the same instant
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::Args), command(after_help = "Example:\n  enrollctl pool reset_code K7QWM2XA"))]
+#[serde(deny_unknown_fields)]
+pub struct ResetCode {
+    /// Invite code or pk
+    pub pool: Reference,
+}
+
+/// Delete an invite pool; what was enrolled by it stays
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::Args), command(after_help = "Example:\n  enrollctl pool delete K7QWM2XA"))]
+#[serde(deny_unknown_fields)]
+pub struct Delete {
+    /// Invite code or pk
+    pub pool: Reference,
+}
+
+/// Tell whether somebody could enroll by this invite code right now
+///
+/// A code that does not exist counts as a guess, and guesses are limited (`too_many_attempts`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  enrollctl pool check K7QWM2XA --origin 203.0.113.9")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Check {
+    /// The invite code
+    pub invitecode: InviteCode,
+}

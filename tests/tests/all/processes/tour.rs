@@ -1,0 +1,163 @@
+//! The tour tells its story as printed here, and leaves nothing behind: no file and no process, whether it comes to its
+//! end, is interrupted, or can not begin.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use enroll_tests::pattern::matches;
+use enroll_tests::process::{Home, binary, run};
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// Lines of the transcript, in this order, with others between them; `..` stands for anything.
+const STORY: &str = r#"
+$ enrolld --config /dev/null --state-dir ..state --socket ..enrolld.sock &
+$ export ENROLLD_SOCKET=..enrolld.sock
+$ enrollctl person create BOSS --role superuser
+callsign→BOSS
+$ enrollctl --as BOSS pool create --max-uses 10 --extra '{"team":"red"}'
+max_uses→10
+uses→0
+$ POOL=$(enrollctl pool list --json | sed 's/.*"invitecode":"\([^"]*\)".*/\1/')
+$ enrollctl enrollment create DOGGO01a --pool $POOL --origin 203.0.113.9
+state→pending
+extra→{"team":"red"}
+$ enrollctl enrollment create PORA22b --pool $POOL --origin 203.0.113.22
+state→pending
+$ enrollctl enrollment create MALLORY --pool AAAAAAAA --origin 203.0.113.66
+enrollctl: ..(not_found)
+$ enrollctl enrollment create doggo01A --pool $POOL
+enrollctl: ..(callsign_reserved)
+$ enrollctl enrollment list --state pending
+..→DOGGO01a→pending→..
+..→PORA22b→pending→..
+$ enrollctl --as BOSS enrollment approve DOGGO01a
+callsign→DOGGO01a
+extra→{"team":"red"}
+$ enrollctl --as BOSS enrollment reject PORA22b --reason 'not one of us'
+state→rejected
+reason→not one of us
+$ enrollctl --as BOSS enrollment approve PORA22b
+enrollctl: ..(already_decided)
+$ enrollctl pool show $POOL
+uses→2
+approved→DOGGO01a
+rejected→PORA22b
+$ CODE=$(enrollctl code create '{"sub":"DOGGO01a"}' --json | sed 's/.*"code":"\([^"]*\)".*/\1/')
+$ printf %s "$CODE" | enrollctl code use
+jwt→..
+$ printf %s "$CODE" | enrollctl code use
+enrollctl: ..(token_reuse)
+$ printf %s nonce-4711 | enrollctl token use --origin 203.0.113.9
+token→nonce-4711
+$ printf %s nonce-4711 | enrollctl token use --origin 203.0.113.66
+enrollctl: ..(token_reuse)
+$ enrollctl changes list
+1→..→person→create→..
+..→enrollment→create→..203.0.113.66→→not_found
+..→enrollment→approve→..
+..→enrollment→reject→..
+..→code→use→..token_reuse
+..→token→use→..203.0.113.66→→token_reuse
+$ enrollctl server check
+$ kill %1
+"#;
+
+/// The tour, with temporary files in a directory of its own.
+fn tour(home: &Home) -> Command {
+    std::fs::create_dir(home.path("tmp")).expect("a directory");
+    let mut command = home.command(&binary("enrollctl"));
+    command.arg("tour").env("TMPDIR", home.path("tmp"));
+    command
+}
+
+/// No file in the temporary directory, and no process that was started for it.
+fn expect_nothing_left(home: &Home) {
+    let directory = home.path("tmp");
+    let left: Vec<_> = std::fs::read_dir(&directory).expect("a directory").collect();
+    assert!(left.is_empty(), "{left:?}");
+    assert_eq!(processes_naming(&directory), Vec::<String>::new());
+}
+
+/// The command lines that contain this path; none where the system does not show them.
+fn processes_naming(path: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let lines = entries.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    let lines = lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " "));
+    lines.filter(|line| line.contains(&*path.to_string_lossy())).collect()
+}
+
+#[test]
+fn the_tour_tells_its_story_and_leaves_nothing() {
+    let home = Home::make();
+    let output = run(&mut tour(&home), "");
+    assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""), "{}", output.stdout);
+    let mut told = output.stdout.lines().map(|line| line.replace('\t', "→"));
+    for expected in STORY.lines().filter(|line| !line.is_empty()) {
+        let is_told = told.any(|line| matches(&line, expected));
+        assert!(is_told, "this is missing, or not in its place: {expected}\n{}", output.stdout);
+    }
+    let commands = |text: &str| text.lines().filter(|line| line.starts_with("$ ")).count();
+    assert_eq!(commands(&output.stdout), commands(STORY), "{}", output.stdout);
+    expect_nothing_left(&home);
+}
+
+/// Its output goes into a pipe that holds less than the story, so it can not be over before the signal comes.
+#[test]
+fn an_interrupted_tour_leaves_nothing() {
+    for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143), (Signal::SIGHUP, 129)] {
+        let home = Home::make();
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        fcntl(&writer, FcntlArg::F_SETPIPE_SZ(4096)).expect("a small pipe");
+        let mut child = tour(&home).stdin(Stdio::null()).stdout(OwnedFd::from(writer)).spawn().expect("started");
+        let mut lines = BufReader::with_capacity(1, reader);
+        let mut line = String::new();
+        while !line.contains("person create") {
+            line.clear();
+            assert_ne!(lines.read_line(&mut line).expect("a line"), 0, "the tour ended");
+        }
+        kill(Pid::from_raw(i32::try_from(child.id()).expect("a pid")), signal).expect("a signal");
+        let mut rest = String::new();
+        lines.read_to_string(&mut rest).expect("the rest");
+        assert_eq!(child.wait().expect("ended").code(), Some(code), "{rest}");
+        assert!(!rest.contains("kill %1"), "it was over: {rest}");
+        expect_nothing_left(&home);
+    }
+}
+
+#[test]
+fn a_tour_nobody_watches_leaves_nothing() {
+    let home = Home::make();
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let status = tour(&home).stdin(Stdio::null()).stdout(OwnedFd::from(writer)).status().expect("run");
+    assert_eq!(status.code(), Some(0));
+    expect_nothing_left(&home);
+}
+
+/// The binaries are links in a directory beside the real ones, where no enrolld is.
+#[test]
+fn a_tour_without_a_daemon_says_what_it_needs() {
+    let home = Home::make();
+    let usual = tour(&home);
+    let real = Path::new(usual.get_program());
+    let alone = tempfile::tempdir_in(real.parent().expect("a directory")).expect("a directory");
+    let enrollctl = alone.path().join("enrollctl");
+    std::fs::hard_link(real, &enrollctl).expect("a link");
+    let mut lonely = home.command(&enrollctl);
+    lonely.arg("tour").env("TMPDIR", home.path("tmp")).env("PATH", "");
+    let output = run(&mut lonely, "");
+    assert_eq!((output.code, output.stdout.as_str()), (Some(1), ""), "{output:?}");
+    assert!(output.stderr.contains("needs enrolld") && output.stderr.lines().count() == 1, "{output:?}");
+    expect_nothing_left(&home);
+
+    // One that is none ends at once.
+    std::fs::hard_link(real, alone.path().join("enrolld")).expect("a link");
+    let output = run(&mut lonely, "");
+    assert_eq!(output.code, Some(1), "{output:?}");
+    assert!(output.stderr.contains("the tour's daemon does not start"), "{output:?}");
+    expect_nothing_left(&home);
+}

@@ -1,0 +1,157 @@
+//! Every operation, asked by every grant, on nobody's behalf, on behalf of somebody who may and of somebody who may
+//! not: the answer is the one that the operation's line in the table says. `docs/access.md` shows that table to people.
+
+use std::fmt::Write as _;
+
+use enroll_protocol::operations::TABLE;
+use enroll_protocol::{Access, Code, Envelope, Json, Kind, OperationRow, code, pool};
+use enroll_tests::registry::Registry;
+use enrolld::context::Grant;
+
+const ACCESS: &str = include_str!("../../../../docs/access.md");
+
+/// Arguments that are in order, about things that are nobody's of those who ask.
+const ARGUMENTS: &[(&str, &str)] = &[
+    ("person.create", r#"{"callsign":"NEW"}"#),
+    ("person.get", r#"{"person":"CAT"}"#),
+    ("person.list", "{}"),
+    ("person.find", r#"{"claims":{"sub":"CAT"}}"#),
+    ("person.update", r#"{"person":"CAT","extra":{}}"#),
+    ("person.delete", r#"{"person":"CAT"}"#),
+    ("person.revoke", r#"{"person":"CAT","reason":"unspecified"}"#),
+    ("role.assign", r#"{"person":"CAT","role":"member"}"#),
+    ("role.remove", r#"{"person":"CAT","role":"member"}"#),
+    ("role.has", r#"{"person":"CAT","role":"member"}"#),
+    ("role.list", r#"{"person":"CAT"}"#),
+    ("permission.grant", r#"{"role":"member","permission":"/x/"}"#),
+    ("permission.revoke", r#"{"role":"member","permission":"/x/"}"#),
+    ("permission.has", r#"{"person":"CAT","permission":"/x/"}"#),
+    ("permission.list", "{}"),
+    ("token.use", r#"{"token":"new"}"#),
+    ("token.get", r#"{"token":"old"}"#),
+    ("code.create", r#"{"claims":{}}"#),
+    ("code.use", r#"{"code":"$CODE"}"#),
+    ("code.get", r#"{"code":"$CODE"}"#),
+    ("jwt.verify", r#"{"jwt":"$JWT"}"#),
+    ("jwt.keys", "{}"),
+    ("jwt.refresh", r#"{"jwt":"$JWT"}"#),
+    ("jwt.rotate", "{}"),
+    ("changes.list", "{}"),
+    ("server.status", "{}"),
+    ("server.check", "{}"),
+    ("pool.create", r#"{"owner":"CAT"}"#),
+    ("pool.get", r#"{"pool":"$POOL"}"#),
+    ("pool.list", "{}"),
+    ("pool.update", r#"{"pool":"$POOL"}"#),
+    ("pool.set_active", r#"{"pool":"$POOL","active":true}"#),
+    ("pool.reset_code", r#"{"pool":"$POOL"}"#),
+    ("pool.delete", r#"{"pool":"$POOL"}"#),
+    ("pool.check", r#"{"invitecode":"$POOL"}"#),
+    ("enrollment.create", r#"{"callsign":"NEW"}"#),
+    ("enrollment.get", r#"{"enrollment":"ANT"}"#),
+    ("enrollment.find", r#"{"approvecode":"$APPROVE"}"#),
+    ("enrollment.list", "{}"),
+    ("enrollment.approve", r#"{"enrollment":"ANT"}"#),
+    ("enrollment.reject", r#"{"enrollment":"ANT"}"#),
+    ("enrollment.reset_code", r#"{"enrollment":"ANT"}"#),
+];
+
+/// What is refused to everybody, and the stream, which is asked for in another way.
+const ELSEWHERE: &[&str] = &["token.delete", "code.delete", "enrollment.delete", "changes.follow"];
+
+/// A registry with everything that the arguments speak of; their placeholders filled in.
+fn prepared(arguments: &str) -> (Registry, String) {
+    let mut registry = Registry::in_memory();
+    super::check(
+        &mut registry,
+        r#"
+        person.create {"callsign":"BOSS","roles":["superuser"]} => {"pk"..
+        person.create {"callsign":"DOG"} => {"pk"..
+        person.create {"callsign":"CAT"} => {"pk"..
+        token.use {"token":"old"} => {"token"..
+        "#,
+    );
+    let login = |registry: &mut Registry| {
+        let create = code::Create::new(Json::new(r#"{"sub":"CAT"}"#).expect("claims"));
+        registry.call(create).expect("made").code.expect("a code")
+    };
+    let (spent, fresh) = (login(&mut registry), login(&mut registry));
+    let jwt = registry.call(code::Use::new(spent)).expect("exchanged").jwt.expect("a JWT");
+    let owner = Some("CAT".parse().expect("a name"));
+    let pool = registry.call(pool::Create { owner, ..Default::default() }).expect("made").invitecode.expect("a code");
+    let ant = enroll_protocol::enrollment::Create::new("ANT".parse().expect("a callsign"));
+    let approve = registry.call(ant).expect("enrolled").approvecode.expect("a code");
+    let filled = arguments
+        .replace("$CODE", fresh.as_str())
+        .replace("$JWT", jwt.as_str())
+        .replace("$POOL", pool.as_str())
+        .replace("$APPROVE", approve.as_str());
+    (registry, filled)
+}
+
+#[test]
+fn every_operation_answers_as_its_line_says() {
+    for row in TABLE.iter().filter(|row| !ELSEWHERE.contains(&row.name)) {
+        let arguments = ARGUMENTS.iter().find(|(name, _)| *name == row.name);
+        let (_, arguments) = arguments.unwrap_or_else(|| panic!("{} has no arguments here", row.name));
+        for grant in [Grant::Read, Grant::Operate, Grant::Admin] {
+            for actor in [None, Some("BOSS"), Some("DOG")] {
+                let (mut registry, arguments) = prepared(arguments);
+                registry.peer.grant = grant;
+                let envelope =
+                    Envelope { actor: actor.map(|actor| actor.parse().expect("a name")), ..Envelope::default() };
+                let answer = super::call(&mut registry, envelope, row.name, &arguments).map_err(|refusal| refusal.code);
+                let place = format!("{} by {grant:?} for {actor:?}", row.name);
+                if is_allowed(row, grant, actor) {
+                    assert!(answer.is_ok(), "{place}: {answer:?}");
+                } else {
+                    assert_eq!(answer, Err(Code::PERMISSION_DENIED), "{place}");
+                }
+                assert_eq!(registry.violations(), Vec::<String>::new(), "{place}");
+            }
+        }
+    }
+}
+
+fn is_allowed(row: &OperationRow, grant: Grant, actor: Option<&str>) -> bool {
+    let by_grant = match (row.access, grant) {
+        (_, Grant::Read) if actor.is_some() => false,
+        (Access::Read, _) | (_, Grant::Admin) | (Access::Operate, Grant::Operate) => true,
+        (Access::Decide, Grant::Operate) => actor.is_some(),
+        (Access::Operate | Access::Decide, Grant::Read) => false,
+    };
+    by_grant && (actor != Some("DOG") || row.permission.is_empty())
+}
+
+#[test]
+fn the_table_for_people_is_the_one_of_the_code() {
+    let mut table = String::from(
+        "# Who may do what
+
+Made from the table of operations; a test compares the two.
+
+`read`, `operate` and `admin` are grants of the configuration, each including the one before. *Decide*: `operate` on \
+behalf of a person, or `admin`. A peer with the grant `read` acts for nobody. On behalf of a person, that person needs \
+the permission as well, except for what is their own: their own record, roles and permissions, pools they own and \
+what was enrolled by them, codes and JWTs whose `sub` names them.
+
+| operation | kind | needs | permission |
+|---|---|---|---|
+",
+    );
+    for row in TABLE {
+        let kind = match row.kind {
+            Kind::Write => "write",
+            Kind::Stream => "stream",
+            Kind::Read | Kind::Scan => "read",
+        };
+        let needs = match row.access {
+            Access::Read => "read",
+            Access::Operate => "operate",
+            Access::Decide => "*decide*",
+        };
+        let permission = if row.permission.is_empty() { "" } else { &format!("`{}`", row.permission) };
+        writeln!(table, "| {} | {kind} | {needs} | {permission} |", row.name).expect("written");
+    }
+    assert!(ACCESS == table, "docs/access.md must be:\n{table}");
+}

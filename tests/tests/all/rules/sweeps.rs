@@ -1,0 +1,87 @@
+//! What is removed when its time has come, and what never is.
+
+use enroll_protocol::{Code, Envelope, Json, Key, Pk, code, token};
+use enroll_tests::registry::Registry;
+use enrolld::model::key::Family;
+
+use super::check;
+
+const DAY: u64 = 24 * 60 * 60;
+
+fn entries(registry: &Registry, family: Family) -> usize {
+    let (from, to) = family.bounds();
+    registry.store().view().expect("a view").range(&from, &to, usize::MAX).expect("entries").len()
+}
+
+#[test]
+fn kept_answers_go_after_a_day_in_bounded_steps() {
+    let registry = &mut Registry::in_memory();
+    for number in 0..600_u32 {
+        let mut bytes = [0; 16];
+        bytes[..4].copy_from_slice(&number.to_be_bytes());
+        let envelope = Envelope { key: Some(Key(Pk::from_bytes(bytes))), ..Envelope::default() };
+        registry.call_with(envelope, token::Use::new(format!("{number}").parse().expect("a token"))).expect("used");
+    }
+    registry.pass_seconds(DAY - 1);
+    registry.wake();
+    assert_eq!((entries(registry, Family::Kept), entries(registry, Family::Dues)), (600, 600));
+    registry.pass_seconds(1);
+    for left in [344, 88, 0] {
+        registry.wake();
+        assert_eq!((entries(registry, Family::Kept), entries(registry, Family::Dues)), (left, left));
+    }
+    assert_eq!(entries(registry, Family::Tokens), 600);
+    check(registry, r#"token.use {"token":"7"} => token_reuse"#);
+}
+
+#[test]
+fn a_login_code_goes_a_day_after_it_expired() {
+    let registry = &mut Registry::in_memory();
+    let expires = Some(registry.now.plus_seconds(60));
+    let create = code::Create { expires, ..code::Create::new(Json::default()) };
+    let code = registry.call(create).expect("made").code.expect("a code");
+    registry.call(code::Create::new(Json::default())).expect("one that never expires");
+    registry.pass_seconds(60 + DAY - 1);
+    registry.wake();
+    assert_eq!(registry.call(code::Use::new(code.clone())).expect_err("refused").code, Code::EXPIRED);
+    registry.pass_seconds(61);
+    registry.wake();
+    assert_eq!(registry.call(code::Use::new(code)).expect_err("refused").code, Code::NOT_FOUND);
+    assert_eq!(entries(registry, Family::Codes), 1);
+    assert_eq!(registry.violations(), Vec::<String>::new());
+}
+
+#[test]
+fn a_token_loses_its_audit_and_is_never_forgotten() {
+    let registry = &mut Registry::in_memory();
+    check(
+        registry,
+        r#"
+        token.use {"token":"a","audit":{"ip":"::1"},"expires":"2027-01-15T08:01:00Z"} => {"token"..
+        +86459
+        token.get {"token":"a"} => {"token":"a",..,"audit":{"ip":"::1"}..
+        +61
+        "#,
+    );
+    registry.wake();
+    check(
+        registry,
+        r#"
+        token.get {"token":"a"} => {"token":"a",..,"audit":null,"expires":"2027-01-15T08:01:00.000000Z"}
+        token.use {"token":"a"} => token_reuse
+        "#,
+    );
+}
+
+#[test]
+fn an_ended_window_of_wrong_codes_goes_and_a_new_one_stays() {
+    let registry = &mut Registry::in_memory();
+    check(registry, r#"code.use {"code":"WRONG"} => not_found"#);
+    registry.pass_seconds(61);
+    check(registry, r#"code.use {"code":"WRONG"} => not_found"#);
+    registry.wake();
+    check(registry, r#"code.use {"code":"WRONG"} => not_found"#);
+    registry.pass_seconds(121);
+    registry.wake();
+    assert_eq!(entries(registry, Family::Dues), 0);
+}
