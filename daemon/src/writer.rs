@@ -205,7 +205,8 @@ impl Writer {
             Some(Err(fault)) => return Err(fault.told(job.row())),
         };
         let (writes, told, outcome) = match run_rule(batch, ctx, job) {
-            Ok((_, _, reply)) if ctx.envelope.dry_run => return Ok(reply),
+            // A guess counts in a dry run as well, also where it is answered and not refused.
+            Ok((_, told, reply)) if ctx.envelope.dry_run && !told.iter().any(Told::is_attempt) => return Ok(reply),
             Ok((writes, told, reply)) => (writes, told, Ok(reply)),
             Err(fault) => {
                 let refusal = fault.told(job.row());

@@ -44,6 +44,13 @@ pub enum Told {
     Lost(Kind),
 }
 
+impl Told {
+    /// Whether it says that somebody tried in vain.
+    pub fn is_attempt(&self) -> bool {
+        matches!(self, Self::Change(change, _) if change.refused.is_some())
+    }
+}
+
 impl Change {
     /// The change as the feed shows it.
     pub fn numbered(self, seq: u64) -> changes::Change {

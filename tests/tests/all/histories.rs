@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use enroll_protocol::{Code, Envelope, Key, Operation, Pk, Refusal, code, codec, person, role, token};
+use enroll_protocol::{Code, Envelope, Key, Operation, Pk, Refusal, code, codec, enrollment, person, role, token};
 use enroll_tests::registry::Registry;
 use rand::rngs::ChaCha20Rng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -48,6 +48,10 @@ struct History {
 struct Model {
     /// Roles of people, by callsign in lower case.
     people: BTreeMap<String, BTreeSet<String>>,
+    /// Whether enrollments were decided, by callsign in lower case.
+    enrollments: BTreeMap<String, bool>,
+    /// Callsigns of people who were deleted.
+    deleted: BTreeSet<String>,
     tokens: BTreeSet<String>,
     used_codes: BTreeSet<String>,
     /// What was asked first under a key, and what was answered.
@@ -58,7 +62,7 @@ impl History {
     fn call_something(&mut self) {
         self.stores.iter_mut().for_each(|store| store.pass_seconds(1));
         let (callsign, role) = (self.callsign(), ["member", "admin", "staff"][self.random.random_range(0..3)]);
-        match self.random.random_range(0..8) {
+        match self.random.random_range(0..12) {
             0 | 1 => {
                 let create = person::Create::new(callsign.parse().expect("a callsign"));
                 self.write(create, |model| model.create(&callsign));
@@ -92,6 +96,22 @@ impl History {
                     true if model.used_codes.insert(code) => Ok(()),
                     true => Err(Code::TOKEN_REUSE),
                 });
+            }
+            7 => {
+                let enroll = enrollment::Create::new(callsign.parse().expect("a callsign"));
+                self.write(enroll, |model| model.enroll(&callsign));
+            }
+            8 => {
+                let approve = enrollment::Approve::new(name(&callsign));
+                self.write(approve, |model| model.decide(&callsign, true));
+            }
+            9 => {
+                let reject = enrollment::Reject { enrollment: name(&callsign), reason: None };
+                self.write(reject, |model| model.decide(&callsign, false));
+            }
+            10 => {
+                let delete = person::Delete { person: name(&callsign) };
+                self.write(delete, |model| model.delete(&callsign));
             }
             _ => self.read_everything(),
         }
@@ -139,38 +159,71 @@ impl History {
             }
             assert_eq!(found, self.model.people, "seed {} step {}", self.seed, self.step);
             let status = store.call(enroll_protocol::server::Status {}).expect("a status");
+            assert_eq!(status.records["enrollment"], self.model.enrollments.len() as u64);
             assert_eq!(status.records["token"], self.model.tokens.len() as u64);
             assert_eq!(status.records["code"], self.codes.len() as u64);
         }
     }
 
     fn callsign(&mut self) -> String {
-        let name = ["Dog", "Cat", "Cow", "Hen", "Fox"][self.random.random_range(0..5)];
+        let name = ["Dog", "Cat", "Cow", "Hen", "Fox", "Bee", "Ant", "Elk"][self.random.random_range(0..8)];
         if self.random.random_bool(0.5) { name.to_uppercase() } else { name.to_owned() }
     }
 }
 
 impl Model {
     fn create(&mut self, callsign: &str) -> Result<(), Code> {
-        match self.people.entry(callsign.to_lowercase()) {
-            std::collections::btree_map::Entry::Occupied(_) => Err(Code::CALLSIGN_RESERVED),
-            std::collections::btree_map::Entry::Vacant(free) => {
-                free.insert(BTreeSet::new());
-                Ok(())
-            }
-        }
+        self.expect_free(callsign)?;
+        self.people.insert(callsign.to_lowercase(), BTreeSet::new());
+        Ok(())
     }
 
     fn assign(&mut self, callsign: &str, role: &str) -> Result<(), Code> {
-        let roles = self.people.get_mut(&callsign.to_lowercase()).ok_or(Code::NOT_FOUND)?;
-        roles.insert(role.to_owned());
+        self.person(callsign)?.insert(role.to_owned());
         Ok(())
     }
 
     fn remove(&mut self, callsign: &str, role: &str) -> Result<(), Code> {
-        let roles = self.people.get_mut(&callsign.to_lowercase()).ok_or(Code::NOT_FOUND)?;
-        roles.remove(role);
+        self.person(callsign)?.remove(role);
         Ok(())
+    }
+
+    fn delete(&mut self, callsign: &str) -> Result<(), Code> {
+        self.person(callsign)?;
+        self.people.remove(&callsign.to_lowercase());
+        self.deleted.insert(callsign.to_lowercase());
+        Ok(())
+    }
+
+    fn enroll(&mut self, callsign: &str) -> Result<(), Code> {
+        self.expect_free(callsign)?;
+        self.enrollments.insert(callsign.to_lowercase(), false);
+        Ok(())
+    }
+
+    fn decide(&mut self, callsign: &str, is_approved: bool) -> Result<(), Code> {
+        let is_decided = self.enrollments.get_mut(&callsign.to_lowercase()).ok_or(Code::NOT_FOUND)?;
+        if std::mem::replace(is_decided, true) {
+            return Err(Code::ALREADY_DECIDED);
+        }
+        if is_approved {
+            self.people.insert(callsign.to_lowercase(), BTreeSet::new());
+        }
+        Ok(())
+    }
+
+    fn expect_free(&self, callsign: &str) -> Result<(), Code> {
+        let callsign = callsign.to_lowercase();
+        let is_taken = self.people.contains_key(&callsign)
+            || self.deleted.contains(&callsign)
+            || self.enrollments.contains_key(&callsign);
+        if is_taken { Err(Code::CALLSIGN_RESERVED) } else { Ok(()) }
+    }
+
+    fn person(&mut self, callsign: &str) -> Result<&mut BTreeSet<String>, Code> {
+        let callsign = callsign.to_lowercase();
+        let missing = if self.deleted.contains(&callsign) { Code::DELETED } else { Code::NOT_FOUND };
+        self.people.get_mut(&callsign).ok_or(missing)
     }
 }
 

@@ -1,8 +1,11 @@
 //! Login codes, the JWTs they are exchanged for, and guessing.
 
+use std::sync::Arc;
+
 use enroll_protocol::{Code, Envelope, Json, LoginCode, Origin, code, jwt};
 use enroll_tests::registry::Registry;
 use enrolld::config::{Config, Guesses};
+use enrolld::store::memory::MemoryStore;
 
 use super::check;
 
@@ -156,6 +159,19 @@ fn guesses_are_recorded_one_by_one_and_what_is_past_the_limit_once() {
         changes.list {"since":6} => {"items":[{"seq":7,..,"verb":"alarm",..},{"seq":8,..,"refused":"not_found"}],"next":null}
         "#,
     );
+}
+
+#[test]
+fn guesses_are_remembered_over_a_restart() {
+    let store = Arc::new(MemoryStore::default());
+    let registry = &mut Registry::over(store.clone(), &Config::default());
+    for _ in 0..30 {
+        check(registry, r#"code.use {"code":"wrong"} => not_found"#);
+    }
+    let restarted = &mut Registry::reopened(store);
+    check(restarted, r#"code.use {"code":"wrong"} => too_many_attempts"#);
+    restarted.pass_seconds(60);
+    check(restarted, r#"code.use {"code":"wrong"} => not_found"#);
 }
 
 #[test]

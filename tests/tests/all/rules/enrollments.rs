@@ -205,6 +205,18 @@ fn every_wrong_code_in_whatever_field_is_a_guess() {
 }
 
 #[test]
+fn a_dry_run_is_a_guess_like_any_other() {
+    let guesses = Guesses { per_minute: 2, total_per_minute: 300 };
+    let registry = &mut Registry::configured(&Config { guesses, ..Config::default() });
+    let dry = Envelope { dry_run: true, ..Envelope::default() };
+    let check = pool::Check { invitecode: "WRONG".parse().expect("a code") };
+    let find = enrollment::Find { approvecode: "WRONG".parse().expect("a code") };
+    assert_eq!(registry.call_with(dry.clone(), check.clone()), Ok(false));
+    assert_eq!(registry.call_with(dry.clone(), find).expect_err("refused").code, Code::NOT_FOUND);
+    assert_eq!(registry.call_with(dry, check).expect_err("refused").code, Code::TOO_MANY_ATTEMPTS);
+}
+
+#[test]
 fn codes_run_out_when_there_are_no_more() {
     let registry = &mut Registry::with_settings(|settings| {
         settings.code_characters = b"AB";
