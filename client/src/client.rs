@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use enroll_protocol::frame::{self, FrameKind};
 use enroll_protocol::{
-    Access, Code, Envelope, Kind, Operation, OperationRow, Origin, Reference, Refusal, StreamOperation, codec,
+    Code, Envelope, Kind, Operation, OperationRow, Origin, Reference, Refusal, StreamOperation, codec,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -145,8 +145,7 @@ impl Client {
         }
         let mut envelope = self.filled(envelope);
         // A dry run neither reads nor stores a key.
-        // Nor does what only looks something up, though the daemon runs it as a write because it takes a code.
-        if row.kind == Kind::Write && row.access != Access::Read && envelope.key.is_none() && !envelope.dry_run {
+        if row.kind == Kind::Write && envelope.key.is_none() && !envelope.dry_run {
             envelope.key = Some(self.shared.keys.make());
         }
         let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);

@@ -120,6 +120,10 @@ const fn scan<O: ReadOp>() -> Handler {
     Handler { row: O::ROW, job: |body| Ok(Job::Look(Look::Scan(Box::new(codec::decode::<O>(body)?)))), finish: None }
 }
 
+const fn lookup<O: WriteOp>() -> Handler {
+    write::<O>()
+}
+
 const fn write<O: WriteOp>() -> Handler {
     let finish: Option<FinishJob> = match O::FINISH {
         Some(_) => Some(finish::<O>),

@@ -38,7 +38,7 @@ macro_rules! operations {
             22 write operate "" "token.delete" token::Delete => ();
             30 write operate "/codes/" "code.create" code::Create => code::Created;
             31 write operate "/codes/" "code.use" code::Use => code::Exchanged;
-            32 write operate "/codes/" "code.get" code::Get => code::Login;
+            32 lookup operate "/codes/" "code.get" code::Get => code::Login;
             33 write operate "" "code.delete" code::Delete => ();
             40 read read "" "jwt.verify" jwt::Verify => Json;
             41 read read "" "jwt.keys" jwt::Keys => Json;
@@ -49,17 +49,17 @@ macro_rules! operations {
             60 read read "/server/" "server.status" server::Status => server::DaemonStatus;
             61 scan read "/server/" "server.check" server::Check => Vec<server::Violation>;
             70 write operate "/pools/" "pool.create" pool::Create => pool::Pool;
-            71 write read "/pools/" "pool.get" pool::Get => pool::Pool;
+            71 lookup read "/pools/" "pool.get" pool::Get => pool::Pool;
             72 read read "/pools/" "pool.list" pool::List => Page<pool::Pool>;
             73 write operate "/pools/" "pool.update" pool::Update => pool::Pool;
             74 write operate "/pools/" "pool.set_active" pool::SetActive => pool::Pool;
             75 write operate "/pools/" "pool.reset_code" pool::ResetCode => pool::Pool;
             76 write operate "/pools/" "pool.delete" pool::Delete => pool::Pool;
-            77 write operate "" "pool.check" pool::Check => bool;
+            77 lookup operate "" "pool.check" pool::Check => bool;
             80 write operate "/enrollments/" "enrollment.create" enrollment::Create => enrollment::Enrollment;
             81 read read "/enrollments/" "enrollment.get" enrollment::Get => enrollment::Enrollment;
-            82 write operate "/enrollments/" "enrollment.find" enrollment::Find => enrollment::Enrollment;
-            83 write read "/enrollments/" "enrollment.list" enrollment::List => Page<enrollment::Enrollment>;
+            82 lookup operate "/enrollments/" "enrollment.find" enrollment::Find => enrollment::Enrollment;
+            83 lookup read "/enrollments/" "enrollment.list" enrollment::List => Page<enrollment::Enrollment>;
             84 write decide "/enrollments/" "enrollment.approve" enrollment::Approve => person::Person;
             85 write decide "/enrollments/" "enrollment.reject" enrollment::Reject => enrollment::Enrollment;
             86 write operate "/enrollments/" "enrollment.reset_code" enrollment::ResetCode => enrollment::Enrollment;
@@ -75,6 +75,9 @@ pub enum Kind {
     Read,
     /// On a snapshot, on a thread of its own, because it looks at every record.
     Scan,
+    /// In the writer, because it takes a code and may have to remember a guess. It changes nothing itself, so it needs no
+    /// idempotency key.
+    Lookup,
     /// In the writer, answered when it is durable.
     Write,
     /// On one snapshot after another, answered with one item after another.
@@ -195,6 +198,7 @@ mod kind {
     use super::Kind;
     pub(super) const read: Kind = Kind::Read;
     pub(super) const scan: Kind = Kind::Scan;
+    pub(super) const lookup: Kind = Kind::Lookup;
     pub(super) const write: Kind = Kind::Write;
     pub(super) const stream: Kind = Kind::Stream;
 }
@@ -209,6 +213,10 @@ mod behind {
     }
 
     pub(super) const fn scan<O>() -> Option<Behind> {
+        None
+    }
+
+    pub(super) const fn lookup<O>() -> Option<Behind> {
         None
     }
 

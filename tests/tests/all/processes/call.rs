@@ -214,8 +214,7 @@ fn a_read_sees_what_was_sent_before_it_and_nothing_that_was_sent_behind_it() {
         lines.extend((number % 50 == 0).then(|| r#"{"op":"server.check"}"#.to_owned()));
     }
     let answered = daemon.enrollctl(&["call"], &lines.join("\n"));
-    let answers: Vec<serde_json::Value> =
-        answered.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let answers: Vec<Value> = answered.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!(answers.len(), lines.len(), "{}", answered.stderr);
     let mut has = [true, false].into_iter().cycle();
     for (line, answer) in lines.iter().zip(&answers) {

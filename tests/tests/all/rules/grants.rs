@@ -142,6 +142,7 @@ what was enrolled by them, codes and JWTs whose `sub` names them.
     for row in TABLE {
         let kind = match row.kind {
             Kind::Write => "write",
+            Kind::Lookup => "lookup",
             Kind::Stream => "stream",
             Kind::Read | Kind::Scan => "read",
         };
