@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use enroll_protocol::Callsign;
+use enroll_protocol::{Callsign, Time};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -39,6 +39,7 @@ pub struct Config {
     pub grants: Grants,
     pub database: Database,
     pub jwt: Jwt,
+    pub tokens: Tokens,
     pub guesses: Guesses,
     pub server: Server,
 }
@@ -83,6 +84,14 @@ pub struct Jwt {
     pub refresh_seconds: u64,
 }
 
+/// `[tokens]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "the example file explains every key")]
+pub struct Tokens {
+    pub forget_after_seconds: u64,
+}
+
 /// `[guesses]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -116,6 +125,7 @@ impl Default for Config {
             grants: Grants::default(),
             database: Database::default(),
             jwt: Jwt::default(),
+            tokens: Tokens::default(),
             guesses: Guesses::default(),
             server: Server::default(),
         }
@@ -231,6 +241,7 @@ impl Config {
                 lifetime_seconds: self.jwt.lifetime_seconds,
                 refresh_seconds: self.jwt.refresh_seconds,
             },
+            tokens_forget_after_seconds: self.tokens.forget_after_seconds,
             guesses_per_minute: self.guesses.per_minute,
             guesses_total_per_minute: self.guesses.total_per_minute,
         }
@@ -267,6 +278,8 @@ pub struct Settings {
     pub keep_answers_seconds: u64,
     /// What JWTs say of themselves.
     pub issuing: Issuing,
+    /// How long after its expiry a token is forgotten; 0: never.
+    pub tokens_forget_after_seconds: u64,
     /// Wrong codes of one source before it is refused.
     pub guesses_per_minute: u32,
     /// Wrong codes of everybody before an alarm.
@@ -312,6 +325,14 @@ fn read_like(default: &Value, name: &str, text: &str) -> Result<Value, ConfigErr
         }
         _ => Value::String(text.to_owned()),
     })
+}
+
+impl Settings {
+    /// When a token that expires is forgotten, if it ever is.
+    pub fn forget_tokens_after(&self, expires: Option<Time>) -> Option<Time> {
+        let after = Some(self.tokens_forget_after_seconds).filter(|after| *after > 0)?;
+        Some(expires?.plus_seconds(after))
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //!
 //! Whoever writes something that will not be needed for ever also writes when, into one index ordered by time. Nothing
 //! depends on the sweep being on time: what is due counts as gone already, wherever that matters. A token itself is
-//! never due: it would be fresh again.
+//! never due, unless the configuration says so: it would be fresh again.
 
 use enroll_protocol::Time;
 
@@ -69,8 +69,16 @@ fn remove(txn: &mut dyn Txn, settings: &Settings, now: Time, due: &Due) -> Resul
             }
         }
         Due::Token(_) => {
-            if let Some(token) = record::get::<Token>(txn.as_read(), &place)? {
-                record::put(txn, place, &Token { audit: None, ..token });
+            let Some(token) = record::get::<Token>(txn.as_read(), &place)? else { return Ok(()) };
+            let forget_at = settings.forget_tokens_after(token.expires);
+            if forget_at.is_some_and(|at| at <= now) {
+                txn.delete(place);
+                txn.tell(Told::Lost(Kind::Token));
+                return Ok(());
+            }
+            record::put(txn, place, &Token { audit: None, ..token });
+            if let Some(at) = forget_at {
+                plan(txn, at, due);
             }
         }
         Due::Code(_) => {

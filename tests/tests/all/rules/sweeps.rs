@@ -74,6 +74,29 @@ fn a_token_loses_its_audit_and_is_never_forgotten() {
 }
 
 #[test]
+fn a_token_is_forgotten_only_where_the_configuration_says_so() {
+    let registry = &mut Registry::with_settings(|settings| settings.tokens_forget_after_seconds = 2 * DAY);
+    check(
+        registry,
+        r#"
+        token.use {"token":"a","expires":"2027-01-15T08:01:00Z"} => {"token"..
+        token.use {"token":"b"} => {"token"..
+        +86461
+        "#,
+    );
+    registry.wake();
+    check(registry, "token.use {\"token\":\"a\"} => token_reuse\n+86400");
+    registry.wake();
+    check(
+        registry,
+        r#"
+        token.use {"token":"a"} => {"token"..
+        token.use {"token":"b"} => token_reuse
+        "#,
+    );
+}
+
+#[test]
 fn an_ended_window_of_wrong_codes_goes_and_a_new_one_stays() {
     let registry = &mut Registry::in_memory();
     check(registry, r#"code.use {"code":"WRONG"} => not_found"#);
