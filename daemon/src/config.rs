@@ -40,6 +40,7 @@ pub struct Config {
     pub database: Database,
     pub jwt: Jwt,
     pub tokens: Tokens,
+    pub changes: Changes,
     pub guesses: Guesses,
     pub server: Server,
 }
@@ -92,6 +93,14 @@ pub struct Tokens {
     pub forget_after_seconds: u64,
 }
 
+/// `[changes]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "the example file explains every key")]
+pub struct Changes {
+    pub keep_seconds: u64,
+}
+
 /// `[guesses]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -126,6 +135,7 @@ impl Default for Config {
             database: Database::default(),
             jwt: Jwt::default(),
             tokens: Tokens::default(),
+            changes: Changes::default(),
             guesses: Guesses::default(),
             server: Server::default(),
         }
@@ -241,6 +251,7 @@ impl Config {
                 lifetime_seconds: self.jwt.lifetime_seconds,
                 refresh_seconds: self.jwt.refresh_seconds,
             },
+            changes_keep_seconds: self.changes.keep_seconds,
             tokens_forget_after_seconds: self.tokens.forget_after_seconds,
             guesses_per_minute: self.guesses.per_minute,
             guesses_total_per_minute: self.guesses.total_per_minute,
@@ -278,6 +289,8 @@ pub struct Settings {
     pub keep_answers_seconds: u64,
     /// What JWTs say of themselves.
     pub issuing: Issuing,
+    /// How long changes are kept; 0: for ever.
+    pub changes_keep_seconds: u64,
     /// How long after its expiry a token is forgotten; 0: never.
     pub tokens_forget_after_seconds: u64,
     /// Wrong codes of one source before it is refused.
@@ -328,6 +341,11 @@ fn read_like(default: &Value, name: &str, text: &str) -> Result<Value, ConfigErr
 }
 
 impl Settings {
+    /// Until when a change of this time is kept; `None`: for ever.
+    pub fn keep_changes_until(&self, at: Time) -> Option<Time> {
+        Some(self.changes_keep_seconds).filter(|keep| *keep > 0).map(|keep| at.plus_seconds(keep))
+    }
+
     /// When a token that expires is forgotten, if it ever is.
     pub fn forget_tokens_after(&self, expires: Option<Time>) -> Option<Time> {
         let after = Some(self.tokens_forget_after_seconds).filter(|after| *after > 0)?;

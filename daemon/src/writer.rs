@@ -78,7 +78,7 @@ impl Writer {
     /// A writer that goes on where the store ends.
     pub fn new(store: Arc<dyn Store>, daemon: Arc<Daemon>) -> Result<Self, StoreError> {
         let view = store.view()?;
-        let (head, sweep_at) = (changes::head(&*view)?, sweep::next(&*view)?);
+        let (head, sweep_at) = (changes::head(&*view)?, sweep::next(&*view, &daemon.settings)?);
         drop(view);
         Ok(Self { store, daemon, head, sweep_at })
     }
@@ -163,7 +163,7 @@ impl Writer {
         self.sweep_at = None;
         let mut overlay = Overlay::new(batch);
         let is_complete = sweep::step(&mut overlay, &self.daemon.settings, now)? < sweep::STEP_MAX;
-        self.sweep_at = match sweep::next(&overlay)? {
+        self.sweep_at = match sweep::next(&overlay, &self.daemon.settings)? {
             Some(next) if is_complete => Some(next.max(now.plus_seconds(SWEEP_PAUSE_SECONDS))),
             next => next,
         };
@@ -177,7 +177,9 @@ impl Writer {
     fn plan_sweep(&mut self, writes: &Writes, now: Time) {
         let (from, to) = Family::Dues.bounds();
         let first = writes.range(from..to).find(|(_, value)| value.is_some());
-        if let Some((at, _)) = first.and_then(|(place, _)| key::due_of(place)) {
+        let due = first.and_then(|(place, _)| key::due_of(place)).map(|(at, _)| at);
+        let change = self.daemon.settings.keep_changes_until(now);
+        if let Some(at) = due.into_iter().chain(change).min() {
             let at = at.max(now.plus_seconds(SWEEP_PAUSE_SECONDS));
             self.sweep_at = Some(self.sweep_at.map_or(at, |planned| planned.min(at)));
         }

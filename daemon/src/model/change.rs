@@ -42,6 +42,8 @@ pub enum Told {
     Change(Change, Option<Kind>),
     /// There is one less of this, which nobody did: its time had come.
     Lost(Kind),
+    /// The change of this number is no longer kept, nor any before it.
+    Forgotten(u64),
 }
 
 impl Told {

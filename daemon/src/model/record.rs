@@ -241,6 +241,8 @@ impl Kind {
 pub struct ChangesHead {
     /// The last number given.
     pub seq: u64,
+    /// The last number whose change is no longer kept.
+    pub forgotten: u64,
     /// The latest time that a write was run at.
     pub at: Time,
     /// How many records there are.

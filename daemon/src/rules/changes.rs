@@ -17,6 +17,7 @@ use crate::store::{ReadTxn, StoreError, Txn, walk};
 impl ReadOp for List {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Page<Change>, Fault> {
         call.permit(txn, false)?;
+        expect_kept(txn, self.since)?;
         let bounds = Bounds::of(call, &self.since, self.after.as_ref(), self.limit)?;
         page(txn, behind(self.since), &bounds, read)
     }
@@ -25,6 +26,7 @@ impl ReadOp for List {
 impl StreamOp for Follow {
     fn start(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Self, Fault> {
         call.permit(txn, false)?;
+        expect_kept(txn, self.since)?;
         let latest = head(txn)?.seq;
         match self.since {
             // Whoever has seen more than there is has followed another feed, and would miss what is here.
@@ -38,6 +40,7 @@ impl StreamOp for Follow {
 
     fn next(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Vec<Change>, Fault> {
         call.permit(txn, false)?;
+        expect_kept(txn, self.since)?;
         let (from, end) = behind(self.since);
         let (mut changes, mut bytes) = (Vec::new(), 0);
         walk(txn, (&from, &end), STEP_ITEMS_MAX, |key, value| {
@@ -49,6 +52,20 @@ impl StreamOp for Follow {
             Ok::<_, Fault>(if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
         Ok(changes)
+    }
+}
+
+/// Refuses whoever would miss changes that are no longer kept.
+fn expect_kept(txn: &dyn ReadTxn, since: Option<u64>) -> Result<(), Fault> {
+    let forgotten = head(txn)?.forgotten;
+    match since {
+        Some(since) if since < forgotten => Err(Fault::Refused(Refusal::new(
+            Code::EXPIRED,
+            format!(
+                "since: the changes up to {forgotten} are no longer kept; go on from there, knowing what is missed"
+            ),
+        ))),
+        _ => Ok(()),
     }
 }
 
@@ -85,6 +102,7 @@ pub fn number(txn: &mut dyn Txn, head: &mut ChangesHead, told: Vec<Told>) {
                 let count = head.records.entry(kind).or_default();
                 *count = count.saturating_sub(1);
             }
+            Told::Forgotten(seq) => head.forgotten = head.forgotten.max(seq),
         }
     }
 }

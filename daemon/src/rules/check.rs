@@ -4,7 +4,7 @@
 //! - I1: every folded callsign of a person or an enrollment leads to them, and to nobody else.
 //! - I2: a person's roles and a role's members say the same, and deleted people have none.
 //! - I3: a role's head counts its members.
-//! - I4: the changes are numbered from 1 to the head without holes.
+//! - I4: the changes are numbered without holes, from behind the last one that is no longer kept to the head.
 //! - I5: the head counts the records of each kind.
 //! - I6: tokens and login codes lie under whole hashes and were not used before they were made.
 //! - I7: a kept answer lies under a uid and a key.
@@ -261,7 +261,8 @@ impl Check<'_> {
     }
 
     fn changes(&mut self) -> Result<(), StoreError> {
-        let mut next = 1;
+        let head = changes::head(self.txn)?;
+        let mut next = head.forgotten + 1;
         self.each::<Change>(Family::Changes, |check, place, _| {
             let seq = key::seq_at_end(place).unwrap_or(0);
             if seq != next {
@@ -270,9 +271,8 @@ impl Check<'_> {
             next = seq + 1;
             Ok(())
         })?;
-        let head = changes::head(self.txn)?.seq;
-        if head != next - 1 {
-            self.violated("I4", head, format!("the head is {head}, and the last change is {}", next - 1));
+        if head.seq != next - 1 {
+            self.violated("I4", head.seq, format!("the head is {}, and the last change is {}", head.seq, next - 1));
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
 //! What is no longer needed, removed when its time has come: kept answers, ended windows of wrong codes, the audit of
-//! tokens and whole login codes a day after they expired.
+//! tokens and whole login codes a day after they expired, and changes that are not to be kept for ever.
 //!
 //! Whoever writes something that will not be needed for ever also writes when, into one index ordered by time. Nothing
 //! depends on the sweep being on time: what is due counts as gone already, wherever that matters. A token itself is
@@ -9,8 +9,8 @@ use enroll_protocol::Time;
 
 use crate::config::Settings;
 use crate::fault::Fault;
-use crate::model::change::Told;
-use crate::model::key::{self, Due};
+use crate::model::change::{Change, Told};
+use crate::model::key::{self, Due, Family};
 use crate::model::record::{self, Code, Guesses, Kept, Kind, Place, Token};
 use crate::store::{ReadTxn, StoreError, Txn};
 
@@ -33,14 +33,20 @@ pub(super) fn plan_after_expiry(txn: &mut dyn Txn, expires: Option<Time>, due: &
 }
 
 /// When the next thing is due.
-pub fn next(txn: &dyn ReadTxn) -> Result<Option<Time>, StoreError> {
-    let (from, to) = key::Family::Dues.bounds();
-    Ok(txn.range(&from, &to, 1)?.first().and_then(|(place, _)| key::due_of(place)).map(|(at, _)| at))
+pub fn next(txn: &dyn ReadTxn, settings: &Settings) -> Result<Option<Time>, StoreError> {
+    let (from, to) = Family::Dues.bounds();
+    let first = txn.range(&from, &to, 1)?.first().and_then(|(place, _)| key::due_of(place)).map(|(at, _)| at);
+    let (from, to) = Family::Changes.bounds();
+    let oldest = match (settings.keep_changes_until(Time::EPOCH), txn.range(&from, &to, 1)?.first()) {
+        (Some(_), Some((_, value))) => settings.keep_changes_until(record::decode::<Change>(value)?.at),
+        _ => None,
+    };
+    Ok(first.into_iter().chain(oldest).min())
 }
 
-/// Removes what is due, up to a bound; how many entries of the index that were.
+/// Removes what is due, up to a bound; how many entries that were.
 pub fn step(txn: &mut dyn Txn, settings: &Settings, now: Time) -> Result<usize, Fault> {
-    let (from, _) = key::Family::Dues.bounds();
+    let (from, _) = Family::Dues.bounds();
     let to = key::dues_behind(now);
     let entries = txn.as_read().range(&from, &to, STEP_MAX)?;
     for (place, _) in &entries {
@@ -49,7 +55,24 @@ pub fn step(txn: &mut dyn Txn, settings: &Settings, now: Time) -> Result<usize, 
         }
         txn.delete(place.clone());
     }
-    Ok(entries.len())
+    Ok(entries.len() + forget_changes(txn, settings, now, STEP_MAX - entries.len())?)
+}
+
+/// Removes the oldest changes, where the configuration does not have them kept for ever.
+fn forget_changes(txn: &mut dyn Txn, settings: &Settings, now: Time, most: usize) -> Result<usize, Fault> {
+    if settings.keep_changes_until(now).is_none() {
+        return Ok(0);
+    }
+    let (from, to) = Family::Changes.bounds();
+    let mut forgotten = 0;
+    for (place, value) in txn.as_read().range(&from, &to, most)? {
+        let until = settings.keep_changes_until(record::decode::<Change>(&value)?.at);
+        let Some(seq) = key::seq_at_end(&place).filter(|_| until.is_some_and(|until| until <= now)) else { break };
+        txn.delete(place);
+        txn.tell(Told::Forgotten(seq));
+        forgotten += 1;
+    }
+    Ok(forgotten)
 }
 
 /// Removes one thing, if it is still the one that was meant: under the same name there may be another by now.

@@ -97,6 +97,41 @@ fn a_token_is_forgotten_only_where_the_configuration_says_so() {
 }
 
 #[test]
+fn changes_are_kept_as_long_as_the_configuration_says() {
+    let registry = &mut Registry::with_settings(|settings| settings.changes_keep_seconds = 100);
+    check(
+        registry,
+        r#"
+        person.create {"callsign":"A"} => {"pk"..
+        person.create {"callsign":"B"} => {"pk"..
+        +50
+        person.create {"callsign":"C"} => {"pk"..
+        +60
+        "#,
+    );
+    registry.wake();
+    check(
+        registry,
+        r#"
+        changes.list {} => {"items":[{"seq":3..}],"next":null}
+        changes.list {"since":2} => {"items":[{"seq":3..}],"next":null}
+        changes.list {"since":1} => expired
+        +100
+        "#,
+    );
+    registry.wake();
+    check(
+        registry,
+        r#"
+        changes.list {} => {"items":[],"next":null}
+        person.create {"callsign":"D"} => {"pk"..
+        changes.list {} => {"items":[{"seq":4..}],"next":null}
+        server.status {} => {..,"records":{..,"person":4..},..,"changes_head":4}
+        "#,
+    );
+}
+
+#[test]
 fn an_ended_window_of_wrong_codes_goes_and_a_new_one_stays() {
     let registry = &mut Registry::in_memory();
     check(registry, r#"code.use {"code":"WRONG"} => not_found"#);
