@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::mpsc::{Sender, channel};
 
 use enroll_protocol::{
-    Code, Envelope, Json, Key, LoginCode, Operation, OperationRow, Pk, changes, code, codec, server, token,
+    Code, Envelope, Json, Key, LoginCode, Operation, OperationRow, Pk, changes, code, codec, enrollment, server, token,
 };
 use enroll_tests::process::{Daemon, Home, PATIENCE};
 use rand::rngs::SmallRng;
@@ -66,6 +66,8 @@ struct Load {
     random: SmallRng,
     /// Codes that were made and not used by this connection.
     codes: Vec<LoginCode>,
+    /// Enrollments that were made and not decided by this connection.
+    pending: Vec<Pk>,
     sent: Vec<Sent>,
 }
 
@@ -99,13 +101,25 @@ impl Load {
             let created: code::Created = codec::decode(reply).expect("a reply of its type");
             self.codes.extend(created.code);
         }
+        if let (true, Ok(reply)) = (sent.is(enrollment::Create::ROW), &outcome) {
+            self.pending.push(codec::decode::<enrollment::Enrollment>(reply).expect("a reply of its type").pk);
+        }
         sent.answer = Some(outcome);
     }
 
     fn next_write(&mut self) -> Sent {
         let key = Key(Pk::from_bytes(self.random.random()));
-        let (row, request) = match self.random.random_range(0..3) {
+        let (row, request) = match self.random.random_range(0..5) {
             0 => (token::Use::ROW, codec::encode(&token::Use::new(self.nonce()))),
+            2 => {
+                let callsign = format!("{:032x}", self.random.random::<u128>()).parse().expect("a callsign");
+                (enrollment::Create::ROW, codec::encode(&enrollment::Create::new(callsign)))
+            }
+            3 if !self.pending.is_empty() => {
+                let at = self.random.random_range(0..self.pending.len());
+                let named = self.pending.swap_remove(at).to_string().parse().expect("a pk");
+                (enrollment::Approve::ROW, codec::encode(&enrollment::Approve::new(named)))
+            }
             1 if !self.codes.is_empty() => {
                 let at = self.random.random_range(0..self.codes.len());
                 (code::Use::ROW, codec::encode(&code::Use::new(self.codes.swap_remove(at))))
@@ -157,7 +171,12 @@ fn verify(socket: &mut Socket, sent: &mut [Sent]) {
     let anew: Vec<_> = spent.iter().map(|sent| (Envelope::default(), sent.row.number, sent.request.clone())).collect();
     for (sent, outcome) in spent.iter().zip(socket.call_all(&anew)) {
         let code = outcome.err().map(|refusal| refusal.code);
-        assert_eq!(code, Some(Code::TOKEN_REUSE), "{:?}: without its key", (sent.row.name, sent.key));
+        let expected = match sent.row.name {
+            "enrollment.create" => Code::CALLSIGN_RESERVED,
+            "enrollment.approve" => Code::ALREADY_DECIDED,
+            _ => Code::TOKEN_REUSE,
+        };
+        assert_eq!(code, Some(expected), "{:?}: without its key", (sent.row.name, sent.key));
     }
 }
 
@@ -193,7 +212,12 @@ fn twenty_kills_under_load_lose_nothing_that_was_acknowledged() {
     let seed = Seed::of_this_run();
     let mut random = SmallRng::seed_from_u64(seed.0);
     let mut daemon = Daemon::start();
-    let load = |_| Load { random: SmallRng::seed_from_u64(random.random()), codes: Vec::new(), sent: Vec::new() };
+    let load = |_| Load {
+        random: SmallRng::seed_from_u64(random.random()),
+        codes: Vec::new(),
+        pending: Vec::new(),
+        sent: Vec::new(),
+    };
     let mut loads: Vec<Load> = (0..CONNECTIONS).map(load).collect();
     let (mut head, mut done, mut unanswered) = (0, BTreeMap::new(), 0);
     for _ in 0..ROUNDS {
