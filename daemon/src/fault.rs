@@ -5,6 +5,7 @@ use std::any::Any;
 use enroll_protocol::{Code, Invalid, OperationRow, Pk, Refusal};
 
 use crate::identity::IdentityError;
+use crate::rules::bootstrap::RegistryError;
 use crate::store::StoreError;
 
 /// Why an operation has no reply.
@@ -69,6 +70,16 @@ impl Fault {
     /// Whether this is a failure of the daemon rather than an answer of the domain.
     fn is_internal(&self) -> bool {
         matches!(self, Self::Store(_) | Self::Identity(_) | Self::Panic(_))
+    }
+}
+
+impl From<RegistryError> for Fault {
+    fn from(err: RegistryError) -> Self {
+        match err {
+            RegistryError::Store(err) => Self::Store(err),
+            RegistryError::Identity(err) => Self::Identity(err),
+            err => Self::Store(StoreError(err.to_string())),
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use enroll_protocol::frame::{self, FrameReader};
 use enroll_protocol::limits::{FRAME_BYTES_MAX, IN_FLIGHT_MAX};
-use enroll_protocol::{Code, Envelope, Refusal};
+use enroll_protocol::{Code, Envelope, Kind, Refusal};
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixStream;
@@ -45,6 +45,9 @@ const STREAM_OUTPUT_BYTES_MAX: usize = OUTPUT_BYTES_MAX / 2;
 
 /// How long a connection may keep the thread that it shares with the others.
 const TURN: Duration = Duration::from_millis(1);
+
+/// Reads and look-ups on their way through the writer: their answers come all at once, and each may be a page.
+const LOOKS_IN_WRITER_MAX: usize = 32;
 
 /// What every session needs of the daemon.
 pub struct Shared {
@@ -98,6 +101,7 @@ struct Session {
     in_flight: usize,
     writes_sent: u64,
     writes_answered: u64,
+    looks_in_writer: usize,
     /// A scan or stream that was sent behind writes that are not answered yet.
     waiting: Option<Read>,
     /// They are in flight as long as they last.
@@ -152,6 +156,7 @@ impl Session {
             in_flight: 0,
             writes_sent: 0,
             writes_answered: 0,
+            looks_in_writer: 0,
             waiting: None,
             streams,
             stalled: None,
@@ -239,6 +244,7 @@ impl Session {
             && self.stalled.is_none()
             && self.waiting.is_none()
             && self.in_flight < IN_FLIGHT_MAX
+            && self.looks_in_writer < LOOKS_IN_WRITER_MAX
             && self.output.bytes() < OUTPUT_BYTES_MAX
     }
 
@@ -354,6 +360,7 @@ impl Session {
         };
         let request = writer::Request { ctx, work, answer: Box::new(answer) };
         self.writes_sent += 1;
+        self.looks_in_writer += usize::from(handler.row.kind != Kind::Write);
         match self.writer.try_send(request) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(request)) => {
@@ -399,16 +406,21 @@ impl Session {
     /// The writer has had no place for too long. Were only this write refused, those behind it might be done before
     /// it is sent again; so the connection ends as busy, and the client sends what was not answered anew, in its order.
     fn give_up(&mut self) {
-        if self.stalled.take().is_some() {
-            self.writes_sent -= 1;
+        if let Some(stalled) = self.stalled.take() {
+            self.unsend(stalled.handler);
             self.in_flight -= 1;
             self.part(Refusal::plain(Code::BUSY).with(json!({"retry_after_ms": 100})));
         }
     }
 
+    fn unsend(&mut self, handler: &Handler) {
+        self.writes_sent -= 1;
+        self.looks_in_writer -= usize::from(handler.row.kind != Kind::Write);
+    }
+
     /// The writer is gone. This was the last write sent, so those that reads wait for stay the same.
     fn refuse_write(&mut self, id: u64, handler: &'static Handler) {
-        self.writes_sent -= 1;
+        self.unsend(handler);
         self.answer(id, handler.row.number, Err(Refusal::plain(Code::SHUTTING_DOWN)));
     }
 
@@ -418,7 +430,10 @@ impl Session {
             Some(finish) => finish(&reply, &self.shared.daemon.keys.now()).map_err(|fault| fault.told(handler.row)),
             None => Ok(reply),
         });
-        self.writes_answered += u64::from(is_write);
+        if is_write {
+            self.writes_answered += 1;
+            self.looks_in_writer -= usize::from(handler.row.kind != Kind::Write);
+        }
         self.answer(id, handler.row.number, outcome);
     }
 

@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use enroll_protocol::{Code, OperationRow, Refusal, Time, codec};
+use enroll_protocol::{Code, Kind, OperationRow, Refusal, Time, codec};
 use rand::Rng as _;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -198,7 +198,13 @@ impl Writer {
         let ctx = &request.ctx;
         let job = match &request.work {
             Work::Write(job) => &**job,
-            Work::Read(row, job) => return job.run_caught(batch, ctx).map_err(|fault| fault.told(row)),
+            Work::Read(row, job) => {
+                // The head is written once, with the batch; whoever reads in the middle of one sees it as well.
+                if !batch.is_empty() {
+                    record::put(batch, key::changes_head(), &self.head);
+                }
+                return job.run_caught(batch, ctx).map_err(|fault| fault.told(row));
+            }
         };
         let kept = match Keeping::of(ctx, job).map(|keeping| keeping.find(batch).map(|found| (keeping, found))) {
             None => None,
@@ -285,9 +291,9 @@ struct Keeping {
 }
 
 impl Keeping {
-    /// `None` where nothing is kept: without a key, and in a dry run.
+    /// `None` where nothing is kept: without a key, in a dry run, and for what only looks something up.
     fn of(ctx: &Context, job: &dyn WriteJob) -> Option<Self> {
-        let key = ctx.envelope.key.filter(|_| !ctx.envelope.dry_run)?;
+        let key = ctx.envelope.key.filter(|_| !ctx.envelope.dry_run && job.row().kind != Kind::Lookup)?;
         let number = job.row().number.to_be_bytes();
         let actor = ctx.envelope.actor.as_ref().map_or("", |actor| actor.as_str());
         let request = ctx.daemon.secrets.request(&[&number, &Zeroizing::new(job.request()), actor.as_bytes()]);

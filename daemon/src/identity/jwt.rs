@@ -47,9 +47,9 @@ pub struct KeyRing {
     keys: Vec<SigningKey>,
 }
 
-#[derive(Clone)]
 struct SigningKey {
     kid: String,
+    created: Time,
     public: Vec<u8>,
     signing: EncodingKey,
     verifying: DecodingKey,
@@ -70,27 +70,20 @@ impl NewKey {
 
 impl KeyRing {
     /// Adds a key; the last one added signs.
-    pub fn add(&mut self, pk: Pk, private: &[u8], public: &[u8]) {
+    pub fn add(&mut self, pk: Pk, created: Time, private: &[u8], public: &[u8]) {
         self.keys.push(SigningKey {
             kid: pk.to_string(),
+            created,
             public: public.to_vec(),
             signing: EncodingKey::from_ed_der(private),
             verifying: DecodingKey::from_ed_der(public),
         });
     }
 
-    /// The same keys and one more, which signs from now on.
-    pub fn with(&self, pk: Pk, key: &NewKey) -> Self {
-        let mut ring = Self { keys: self.keys.clone() };
-        ring.add(pk, &key.private, &key.public);
-        ring
-    }
-
-    /// The public keys as a JWK set (RFC 7517, RFC 8037).
-    pub fn key_set(&self) -> Result<Json, IdentityError> {
+    /// The public keys in use, as a JWK set (RFC 7517, RFC 8037).
+    pub fn key_set(&self, issuing: &Issuing, now: Time) -> Result<Json, IdentityError> {
         let keys: Vec<Value> = self
-            .keys
-            .iter()
+            .in_use(issuing, now)
             .map(|key| {
                 let x = URL_SAFE_NO_PAD.encode(&key.public);
                 json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": key.kid, "x": x})
@@ -170,7 +163,9 @@ impl KeyRing {
     /// The claims of a JWT that was signed here and is valid now; otherwise what is wrong with it, for people.
     pub fn verify(&self, issuing: &Issuing, jwt: &Jwt, now: Time) -> Result<Json, &'static str> {
         let header = jsonwebtoken::decode_header(jwt.as_str()).map_err(|_| "it is not a JWT")?;
-        let key = self.key(header.kid.as_deref()).ok_or("its key is not one of this daemon's")?;
+        let mut keys = self.in_use(issuing, now);
+        let key =
+            keys.find(|key| Some(&key.kid) == header.kid.as_ref()).ok_or("its key is not one of this daemon's")?;
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.validate_exp = false;
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
@@ -187,6 +182,15 @@ impl KeyRing {
             return Err("it is not valid yet");
         }
         payload_of(jwt).ok_or("its claims are not a JSON object within the bounds")
+    }
+
+    /// The key that signs, and those before it as long as something that they signed may be valid. What a key signed
+    /// once it was replaced, by whoever has come by it, is not.
+    fn in_use(&self, issuing: &Issuing, now: Time) -> impl Iterator<Item = &SigningKey> {
+        let replaced = self.keys.iter().skip(1).map(|next| Some(next.created)).chain([None]);
+        let lifetime = issuing.lifetime_seconds;
+        let is_used = move |at: Option<Time>| at.is_none_or(|at| now < at.plus_seconds(lifetime + 1));
+        self.keys.iter().zip(replaced).filter(move |(_, at)| is_used(*at)).map(|(key, _)| key)
     }
 
     fn key(&self, kid: Option<&str>) -> Option<&SigningKey> {
@@ -209,7 +213,7 @@ mod tests {
     fn ring() -> KeyRing {
         let mut ring = KeyRing::default();
         let pair = NewKey::from_seed(&[7; 32]).expect("a key");
-        ring.add(Pk::from_bytes([1; 16]), &pair.private, &pair.public);
+        ring.add(Pk::from_bytes([1; 16]), at(0), &pair.private, &pair.public);
         ring
     }
 

@@ -73,7 +73,7 @@ pub(super) fn make_signing_key(
     secrets: &Secrets,
     now: Time,
     random: &mut ChaCha20Rng,
-) -> Result<(Pk, NewKey), IdentityError> {
+) -> Result<Pk, IdentityError> {
     let (mut key_seed, mut nonce, mut pk) = (Zeroizing::new([0; 32]), [0; 24], [0; 10]);
     random.fill_bytes(key_seed.as_mut_slice());
     random.fill_bytes(&mut nonce);
@@ -82,10 +82,9 @@ pub(super) fn make_signing_key(
     let place = key::signing_key(pk);
     let pair = NewKey::from_seed(&key_seed)?;
     let sealed = secrets.seal(&place, nonce, &pair.private)?;
-    let public = pair.public.clone();
-    let stored = SigningKey { algorithm: NewKey::ALGORITHM.to_owned(), sealed, public, created: now };
+    let stored = SigningKey { algorithm: NewKey::ALGORITHM.to_owned(), sealed, public: pair.public, created: now };
     record::put(txn, place, &stored);
-    Ok((pk, pair))
+    Ok(pk)
 }
 
 /// Opens the signing keys.
@@ -96,7 +95,7 @@ pub fn key_ring(txn: &dyn ReadTxn, secrets: &Secrets) -> Result<KeyRing, Registr
         let stored = record::decode::<SigningKey>(value)?;
         let private = secrets.open(place, &stored.sealed)?;
         if let Some(pk) = key::pk_at_end(place) {
-            ring.add(pk, &private, &stored.public);
+            ring.add(pk, stored.created, &private, &stored.public);
         }
         Ok::<_, RegistryError>(std::ops::ControlFlow::Continue(()))
     })?;

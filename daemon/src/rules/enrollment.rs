@@ -30,10 +30,19 @@ impl WriteOp for Create {
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Enrollment, Fault> {
         let by = self.pool.as_ref().map(|named| pool::expect(txn.as_read(), call, named)).transpose()?;
-        call.permit(txn.as_read(), by.as_ref().is_some_and(|(_, pool)| call.is_actor(pool.owner)))?;
         let mut extra = self.extra.clone();
+        let attempted = |fault: Fault| match &by {
+            // Whoever has the code of a pool and is refused by it tried a code.
+            Some((pk, _)) => fault.into_attempt(Some(*pk)),
+            None => fault,
+        };
         if let Some((_, pool)) = &by {
-            pool::expect_usable(txn.as_read(), call.ctx, pool)?;
+            pool::expect_live(pool).map_err(attempted)?;
+        }
+        let is_own = by.as_ref().is_some_and(|(_, pool)| call.is_actor(pool.owner));
+        call.permit(txn.as_read(), is_own).map_err(attempted)?;
+        if let Some((_, pool)) = &by {
+            pool::expect_usable(txn.as_read(), call.ctx, pool).map_err(attempted)?;
             extra = pool.extra.merged(&self.extra)?;
         }
         let folded = person::expect_free(txn.as_read(), call, &self.callsign)?;
@@ -78,6 +87,8 @@ impl ReadOp for Get {
 }
 
 impl WriteOp for Find {
+    const REDACT: Option<fn(&mut Enrollment)> = Some(redact);
+
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Enrollment, Fault> {
         attempts::expect_under_limit(txn.as_read(), call.ctx)?;
         let code = alphabet::read_typed(self.approvecode.as_str(), &call.ctx.daemon.settings);
@@ -94,6 +105,8 @@ impl WriteOp for Find {
 }
 
 impl WriteOp for List {
+    const REDACT: Option<fn(&mut Page<Enrollment>)> = Some(|page| page.items.iter_mut().for_each(redact));
+
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Page<Enrollment>, Fault> {
         let by = self.pool.as_ref().map(|named| pool::expect(txn.as_read(), call, named)).transpose()?;
         call.permit(txn.as_read(), by.as_ref().is_some_and(|(_, pool)| call.is_actor(pool.owner)))?;

@@ -16,8 +16,8 @@ impl ReadOp for Verify {
 }
 
 impl ReadOp for Keys {
-    fn run(&self, _: &dyn ReadTxn, call: &Call<'_>) -> Result<Json, Fault> {
-        Ok(call.ctx.daemon.keys.now().key_set()?)
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Json, Fault> {
+        key_set(txn, call)
     }
 }
 
@@ -43,10 +43,17 @@ impl WriteOp for Rotate {
         call.permit(txn.as_read(), false)?;
         let daemon = &call.ctx.daemon;
         let mut random = call.ctx.random(Purpose::Rule);
-        let (pk, pair) = bootstrap::make_signing_key(txn, &daemon.secrets, call.ctx.now, &mut random)?;
+        let pk = bootstrap::make_signing_key(txn, &daemon.secrets, call.ctx.now, &mut random)?;
         call.tell(txn, vec![pk], None);
-        Ok(daemon.keys.now().with(pk, &pair).key_set()?)
+        key_set(txn.as_read(), call)
     }
+}
+
+/// The keys as they stand in this state: within a batch there may be one that does not sign yet.
+fn key_set(txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Json, Fault> {
+    let daemon = &call.ctx.daemon;
+    let ring = bootstrap::key_ring(txn, &daemon.secrets)?;
+    Ok(ring.key_set(&daemon.settings.issuing, call.ctx.now)?)
 }
 
 /// The claims of a JWT that is valid here, and the person they name, who must not be deleted.

@@ -58,6 +58,8 @@ impl WriteOp for Create {
 }
 
 impl WriteOp for Get {
+    const REDACT: Option<fn(&mut Pool)> = Some(redact);
+
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Pool, Fault> {
         let (pk, pool) = expect(txn.as_read(), call, &self.pool)?;
         if !self.allow_deleted {
@@ -229,7 +231,8 @@ pub(super) fn expect_usable(txn: &dyn ReadTxn, ctx: &Context, pool: &record::Poo
     }
 }
 
-fn expect_live(pool: &record::Pool) -> Result<(), Fault> {
+/// Refuses a deleted pool.
+pub(super) fn expect_live(pool: &record::Pool) -> Result<(), Fault> {
     match pool.deleted {
         Some(at) => Err(Fault::Refused(Refusal::new(Code::DELETED, format!("this pool was deleted at {at}")))),
         None => Ok(()),

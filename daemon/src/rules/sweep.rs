@@ -80,9 +80,11 @@ fn remove(txn: &mut dyn Txn, settings: &Settings, now: Time, due: &Due) -> Resul
     let place = due.place();
     match due {
         Due::Kept(..) => {
-            let kept = record::get::<Kept>(txn.as_read(), &place)?;
-            if kept.is_some_and(|kept| kept.at.plus_seconds(settings.keep_answers_seconds) <= now) {
-                txn.delete(place);
+            let Some(kept) = record::get::<Kept>(txn.as_read(), &place)? else { return Ok(()) };
+            match kept.at.plus_seconds(settings.keep_answers_seconds) {
+                until if until <= now => txn.delete(place),
+                // Another answer under the same key, or the configuration has it kept for longer by now.
+                until => plan(txn, until, due),
             }
         }
         Due::Guesses(_) => {

@@ -26,6 +26,11 @@ impl<'a> Overlay<'a> {
         (self.writes, self.told)
     }
 
+    /// Whether nothing was written.
+    pub fn is_empty(&self) -> bool {
+        self.writes.is_empty()
+    }
+
     /// Adds the writes of an overlay over this one.
     pub fn absorb(&mut self, writes: Writes) {
         self.writes.extend(writes);
