@@ -42,10 +42,7 @@ impl WriteOp for Create {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Created, Fault> {
         expect_subject_live(txn.as_read(), &self.claims)?;
         call.permit(txn.as_read(), false)?;
-        if let Some(expires) = self.expires.filter(|expires| *expires <= call.ctx.now) {
-            let why = format!("expires: {expires} has passed; give a time to come");
-            return Err(Fault::Refused(Refusal::new(Code::INVALID_ARGUMENT, why)));
-        }
+        call.expect_to_come(self.expires)?;
         let mut random = call.ctx.random(Purpose::Rule);
         let pk = call.ctx.new_pk(&mut random);
         let secrets = &call.ctx.daemon.secrets;

@@ -30,7 +30,7 @@ pub use access::{Actor, admit};
 pub use stream::StreamOp;
 
 use enroll_protocol::changes::PeerId;
-use enroll_protocol::{Operation, OperationRow, Pk, Refusal};
+use enroll_protocol::{Code, Operation, OperationRow, Pk, Refusal, Time};
 
 use crate::context::Context;
 use crate::fault::Fault;
@@ -81,6 +81,18 @@ impl<'a> Call<'a> {
     pub fn begin(txn: &dyn ReadTxn, ctx: &'a Context, row: &'static OperationRow) -> Result<Self, Fault> {
         let actor = ctx.envelope.actor.as_ref().map(|actor| Actor::find(txn, actor)).transpose()?;
         Ok(Self { ctx, row, actor })
+    }
+
+    /// Refuses an expiry that has passed. Behind the idempotency key, unlike other arguments: a call that is sent again
+    /// later must get its first answer.
+    fn expect_to_come(&self, expires: Option<Time>) -> Result<(), Refusal> {
+        match expires {
+            Some(expires) if expires <= self.ctx.now => {
+                let why = format!("expires: {expires} has passed; give a time to come");
+                Err(Refusal::new(Code::INVALID_ARGUMENT, why))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Adds this call to the change feed.

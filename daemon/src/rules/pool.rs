@@ -4,7 +4,7 @@
 //! A pool is found by its invite code too, so every operation that names one may be a guess, and is a write.
 
 use enroll_protocol::pool::{Check, Create, Delete, Field, Get, List, Pool, ResetCode, SetActive, Update};
-use enroll_protocol::{Code, InviteCode, Page, Pk, Reference, Refusal, Time};
+use enroll_protocol::{Code, InviteCode, Page, Pk, Reference, Refusal};
 
 use super::page::{Bounds, page};
 use super::{Call, ReadOp, WriteOp, alphabet, attempts, person};
@@ -31,7 +31,7 @@ impl WriteOp for Create {
             }
         };
         call.permit(txn.as_read(), call.is_actor(owner))?;
-        expect_to_come(call.ctx, self.expires)?;
+        call.expect_to_come(self.expires)?;
         let mut random = call.ctx.random(Purpose::Rule);
         let pk = call.ctx.new_pk(&mut random);
         let settings = &call.ctx.daemon.settings;
@@ -90,7 +90,7 @@ impl WriteOp for Update {
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Pool, Fault> {
         change(txn, call, &self.pool, |_, call, _, pool| {
-            expect_to_come(call.ctx, self.expires)?;
+            call.expect_to_come(self.expires)?;
             for field in &self.clear {
                 match field {
                     Field::Extra => pool.extra = Default::default(),
@@ -236,16 +236,6 @@ pub(super) fn expect_live(pool: &record::Pool) -> Result<(), Fault> {
     match pool.deleted {
         Some(at) => Err(Fault::Refused(Refusal::new(Code::DELETED, format!("this pool was deleted at {at}")))),
         None => Ok(()),
-    }
-}
-
-fn expect_to_come(ctx: &Context, expires: Option<Time>) -> Result<(), Fault> {
-    match expires {
-        Some(expires) if expires <= ctx.now => {
-            let why = format!("expires: {expires} has passed; give a time to come");
-            Err(Fault::Refused(Refusal::new(Code::INVALID_ARGUMENT, why)))
-        }
-        _ => Ok(()),
     }
 }
 
