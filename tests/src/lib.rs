@@ -1,5 +1,7 @@
-//! What the tests of enrolld are made of: a registry inside the test's own process, and daemons as real processes.
+//! What the tests of enrolld are made of: a registry inside the test's own process, daemons as real processes, and a
+//! checker of what their clients were answered.
 
+pub mod linearizability;
 pub mod pattern;
 pub mod process;
 pub mod registry;
