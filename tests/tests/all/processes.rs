@@ -9,6 +9,7 @@ mod crash;
 mod daemon;
 mod disk;
 mod follow;
+mod linearizable;
 mod pools;
 mod races;
 mod readme;
@@ -21,10 +22,28 @@ mod verbs;
 mod wire;
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use enroll_tests::process::Daemon;
+
+/// What a test draws its choices from; printed if it fails.
+struct Seed(u64);
+
+impl Seed {
+    fn of_this_run() -> Self {
+        Self(std::env::var("ENROLL_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_260_131))
+    }
+}
+
+impl Drop for Seed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let _ = writeln!(std::io::stderr(), "failed with ENROLL_SEED={}", self.0);
+        }
+    }
+}
 
 /// `server check` finds nothing.
 fn expect_sound(daemon: &Daemon) {

@@ -4,7 +4,6 @@
 //! The moment of each kill is drawn from a seed, as a number of acknowledged writes. Set `ENROLL_SEED` to repeat one.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::Path;
 use std::sync::mpsc::{Sender, channel};
 
@@ -15,29 +14,12 @@ use enroll_tests::process::{Daemon, Home, PATIENCE};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use super::expect_sound;
 use super::socket::{Outcome, Socket};
+use super::{Seed, expect_sound};
 
 const ROUNDS: usize = 20;
 const CONNECTIONS: usize = 4;
 const IN_FLIGHT: usize = 12;
-
-/// Prints the seed if the test fails.
-struct Seed(u64);
-
-impl Seed {
-    fn of_this_run() -> Self {
-        Self(std::env::var("ENROLL_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_260_131))
-    }
-}
-
-impl Drop for Seed {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let _ = writeln!(std::io::stderr(), "failed with ENROLL_SEED={}", self.0);
-        }
-    }
-}
 
 /// A write that was sent, and what was answered, if anything was.
 struct Sent {

@@ -1,0 +1,378 @@
+//! Clients race for tokens and codes while the daemon is killed again and again; what they were answered about each
+//! token and each code must fit into one order, in which each call took effect at once while it was open.
+//!
+//! Half of the clients are `enrollctl call`, which finds the daemon again and asks again by itself: to its user a kill is
+//! a call that takes long. The other half are sockets that do not, and now and then hang up without waiting: an answer
+//! they lose is never known, though some ask again under their key. The order of calls and answers is counted, not
+//! timed. Each use names itself in its audit, so a look tells which one it was that won.
+//!
+//! `ENROLL_LINEARIZABILITY=N` checks N histories and tells what they were like, `ENROLL_SEED=S` draws other calls and
+//! kills. Which call meets which is up to the machine, so a failure prints the whole history that does not fit.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Mutex, OnceLock};
+
+use enroll_protocol::{Envelope, Key, OperationRow, Pk};
+use enroll_tests::linearizability::{Answer, Call, History, Operation, State};
+use enroll_tests::process::{Conversation, Daemon, PATIENCE};
+use rand::rngs::SmallRng;
+use rand::{RngExt as _, SeedableRng as _};
+use serde_json::value::to_raw_value;
+use serde_json::{Value, json};
+
+use super::socket::Socket;
+use super::{Seed, expect_sound};
+
+/// In one run; half of them are of tokens.
+const HISTORIES: usize = 2_000;
+
+/// Every other one is a process.
+const CLIENTS: usize = 8;
+
+/// So many tokens, and as many codes, are raced for at one time.
+const WINDOW: usize = 2;
+
+/// The window moves on after so many calls.
+const CALLS_EACH: usize = 12;
+
+/// Between two kills so many calls are answered.
+const BETWEEN_KILLS: Range<usize> = 100..600;
+
+/// What is raced for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Name {
+    Token(usize),
+    Code(usize),
+}
+
+/// A login code: the first to want it makes it, and nobody else knows it before that is answered.
+#[derive(Debug, Default)]
+struct Login {
+    is_taken: AtomicBool,
+    code: OnceLock<String>,
+}
+
+/// What all clients share.
+struct Race {
+    /// Locked while it is down.
+    daemon: Mutex<Daemon>,
+    logins: Vec<Login>,
+    calls: u64,
+    next_call: AtomicU64,
+    /// Counts every call and every answer.
+    next_moment: AtomicU64,
+}
+
+impl Race {
+    fn begin(pairs: usize) -> Self {
+        Self {
+            daemon: Mutex::new(Daemon::start()),
+            logins: (0..pairs + WINDOW).map(|_| Login::default()).collect(),
+            calls: (pairs * CALLS_EACH) as u64,
+            next_call: AtomicU64::new(0),
+            next_moment: AtomicU64::new(0),
+        }
+    }
+
+    fn moment(&self) -> u64 {
+        self.next_moment.fetch_add(1, Ordering::SeqCst)
+    }
+
+    fn kill_and_restart(&self) {
+        let mut daemon = self.daemon.lock().expect("it came back before");
+        daemon.kill9();
+        daemon.restart();
+    }
+
+    /// Lets the clients race and kills the daemon until they are at their end; the number of kills.
+    fn run(&self, clients: &mut [Client<'_>], random: &mut SmallRng) -> usize {
+        let (sender, answers) = channel();
+        std::thread::scope(|scope| {
+            for client in clients {
+                let sender = sender.clone();
+                scope.spawn(move || client.run(&sender));
+            }
+            drop(sender);
+            let mut kills = 0;
+            while came(&answers, random.random_range(BETWEEN_KILLS)) {
+                self.kill_and_restart();
+                kills += 1;
+            }
+            kills
+        })
+    }
+}
+
+/// Waits for so many answers; whether there were so many.
+fn came(answers: &Receiver<()>, count: usize) -> bool {
+    (0..count).all(|_| match answers.recv_timeout(PATIENCE) {
+        Ok(()) => true,
+        Err(RecvTimeoutError::Disconnected) => false,
+        Err(RecvTimeoutError::Timeout) => panic!("nobody is answered"),
+    })
+}
+
+/// How a client reaches the daemon.
+enum Line {
+    Process(Conversation),
+    Socket(Socket),
+}
+
+impl Line {
+    /// A new one of the kind of this client.
+    fn open(race: &Race, client: usize) -> Self {
+        let daemon = race.daemon.lock().expect("the daemon comes back");
+        match client % 2 {
+            0 => Self::Process(Conversation::begin(&daemon.home)),
+            _ => Self::Socket(Socket::connect(&daemon.home.socket())),
+        }
+    }
+
+    /// Asks one thing; `None` if no answer comes, or if nobody waits for it. A process has keys of its own and always
+    /// waits.
+    fn ask(&mut self, key: Key, operation: &str, args: &Value, waits: bool) -> Option<Value> {
+        match self {
+            Self::Process(conversation) => {
+                conversation.say(&json!({"op": operation, "args": args}).to_string());
+                Some(conversation.answer()).filter(|answer| answer["error"]["code"] != "unavailable")
+            }
+            Self::Socket(socket) => {
+                let row = OperationRow::by_name(operation).expect("an operation");
+                let request = (row.request_to_wire)(&to_raw_value(args).expect("JSON")).expect("a request");
+                let mut bytes = Vec::new();
+                let envelope = Envelope { key: Some(key), ..Envelope::default() };
+                socket.frame(&mut bytes, &envelope, row.number, &request);
+                socket.send(&bytes).ok().filter(|()| waits)?;
+                Some(match socket.receive()?.outcome() {
+                    Ok(reply) => {
+                        let reply = (row.reply_to_json)(&reply).expect("a reply of its type");
+                        json!({"ok": serde_json::from_str::<Value>(&reply).expect("JSON")})
+                    }
+                    Err(refusal) => json!({"error": refusal}),
+                })
+            }
+        }
+    }
+}
+
+/// One client and what it has seen.
+struct Client<'a> {
+    race: &'a Race,
+    number: usize,
+    random: SmallRng,
+    line: Line,
+    seen: Vec<(Name, Operation)>,
+}
+
+impl<'a> Client<'a> {
+    fn new(race: &'a Race, number: usize, random: &mut SmallRng) -> Self {
+        let random = SmallRng::seed_from_u64(random.random());
+        Self { race, number, random, line: Line::open(race, number), seen: Vec::new() }
+    }
+
+    /// Calls until there were enough calls of all clients, and tells of each that it is over.
+    fn run(&mut self, over: &Sender<()>) {
+        loop {
+            let call = self.race.next_call.fetch_add(1, Ordering::SeqCst);
+            if call >= self.race.calls {
+                return;
+            }
+            let (name, what) = self.choose(call);
+            self.ask(name, what);
+            // The last kill may be done.
+            let _ = over.send(());
+        }
+    }
+
+    /// What to call for; the number of a call is the number of its use.
+    fn choose(&mut self, call: u64) -> (Name, Call) {
+        let at = usize::try_from(call).expect("a number") / CALLS_EACH + self.random.random_range(0..WINDOW);
+        let login = &self.race.logins[at];
+        let wants_code = self.random.random_bool(0.5);
+        if wants_code && !login.is_taken.swap(true, Ordering::SeqCst) {
+            return (Name::Code(at), Call::Make);
+        }
+        let name = if wants_code && login.code.get().is_some() { Name::Code(at) } else { Name::Token(at) };
+        (name, if self.random.random_bool(0.4) { Call::Use(call) } else { Call::Get })
+    }
+
+    /// Calls, notes what is seen, and may ask again if the answer is lost. A code whose making was lost would be known
+    /// to nobody, so that is asked for again always.
+    fn ask(&mut self, name: Name, call: Call) {
+        let key = Key(Pk::from_bytes(self.random.random()));
+        let (operation, args) = self.request(name, call);
+        loop {
+            let (waits, called) = (self.random.random_bool(0.9), self.race.moment());
+            let reply = self.line.ask(key, operation, &args, waits);
+            let answered = reply.map(|reply| (self.race.moment(), self.read(name, call, &reply)));
+            self.seen.push((name, Operation { client: self.number, called, call, answered }));
+            if answered.is_some() {
+                return;
+            }
+            self.line = Line::open(self.race, self.number);
+            let has_key = matches!(self.line, Line::Socket(_));
+            if !has_key || call != Call::Make && self.random.random_bool(0.5) {
+                return;
+            }
+        }
+    }
+
+    fn request(&self, name: Name, call: Call) -> (&'static str, Value) {
+        let code = |at: usize| self.race.logins[at].code.get().expect("a code that was made");
+        match (name, call) {
+            (Name::Token(_), Call::Make) => unreachable!("tokens are not made"),
+            (Name::Token(at), Call::Use(by)) => {
+                ("token.use", json!({"token": format!("nonce {at}"), "audit": {"by": by}}))
+            }
+            (Name::Token(at), Call::Get) => ("token.get", json!({"token": format!("nonce {at}")})),
+            (Name::Code(at), Call::Make) => ("code.create", json!({"claims": {"sub": format!("DOG{at}")}})),
+            (Name::Code(at), Call::Use(by)) => ("code.use", json!({"code": code(at), "audit": {"by": by}})),
+            (Name::Code(at), Call::Get) => ("code.get", json!({"code": code(at)})),
+        }
+    }
+
+    /// What a reply means. A token that nobody used is not found; a code that nobody used is.
+    fn read(&self, name: Name, call: Call, reply: &Value) -> Answer {
+        let by = || State::Used(reply["ok"]["audit"]["by"].as_u64().expect("the number of the use"));
+        match (name, call, reply["error"]["code"].as_str()) {
+            (Name::Code(at), Call::Make, None) => {
+                let code = reply["ok"]["code"].as_str().expect("a code").to_owned();
+                self.race.logins[at].code.set(code).expect("made once");
+                Answer::Done
+            }
+            (_, Call::Use(_), None) => Answer::Done,
+            (_, Call::Use(_), Some("token_reuse")) => Answer::Reuse,
+            (_, Call::Use(_), Some("not_found")) => Answer::NotFound,
+            (Name::Token(_), Call::Get, Some("not_found")) => Answer::Is(State::Unused),
+            (Name::Code(_), Call::Get, Some("not_found")) => Answer::Is(State::Absent),
+            (Name::Code(_), Call::Get, None) if reply["ok"]["used_on"].is_null() => Answer::Is(State::Unused),
+            (_, Call::Get, None) => Answer::Is(by()),
+            _ => panic!("{call:?} of {name:?} is answered {reply}"),
+        }
+    }
+}
+
+/// What all clients have seen of each name.
+fn histories<'a>(clients: &mut [Client<'a>]) -> BTreeMap<Name, History> {
+    let mut histories = BTreeMap::new();
+    for (name, operation) in clients.iter_mut().flat_map(|client| client.seen.drain(..)) {
+        let begins = match name {
+            Name::Token(_) => State::Unused,
+            Name::Code(_) => State::Absent,
+        };
+        let history = histories.entry(name).or_insert_with(|| History { begins, operations: Vec::new() });
+        history.operations.push(operation);
+    }
+    histories
+}
+
+/// The use that was told it is the first, if any was.
+fn winner(history: &History) -> Option<&Operation> {
+    let is_winner = |it: &&Operation| matches!((it.call, it.answer()), (Call::Use(_), Some(Answer::Done)));
+    history.operations.iter().find(is_winner)
+}
+
+/// With the answer changed of the last operation that the test finds.
+fn changed(history: &History, find: impl Fn(&Operation) -> bool, answer: Answer) -> Option<History> {
+    let mut history = history.clone();
+    let operation = history.operations.iter_mut().rfind(|operation| find(operation))?;
+    operation.answered = operation.answered.map(|(moment, _)| (moment, answer));
+    Some(history)
+}
+
+/// As if a use that was refused had been done.
+fn with_second_success(history: &History) -> Option<History> {
+    changed(history, |operation| operation.answer() == Some(Answer::Reuse), Answer::Done)
+}
+
+/// As if a use that was acknowledged had been forgotten later.
+fn with_forgotten_use(history: &History) -> Option<History> {
+    let (acknowledged, _) = winner(history)?.answered?;
+    let looked_later = |it: &Operation| it.call == Call::Get && it.called > acknowledged && it.answered.is_some();
+    changed(history, looked_later, Answer::Is(State::Unused))
+}
+
+/// As if the use that won had never been called for.
+fn without_winner(history: &History) -> Option<History> {
+    let call = winner(history)?.call;
+    let operations = history.operations.iter().filter(|operation| operation.call != call).cloned().collect();
+    Some(History { operations, ..history.clone() })
+}
+
+/// Whether somebody won over a use that was open at the same moment.
+fn was_raced_for(history: &History) -> bool {
+    let is_other_use = |won: &Operation, it: &Operation| matches!(it.call, Call::Use(_)) && it.call != won.call;
+    winner(history).is_some_and(|won| history.operations.iter().any(|it| is_other_use(won, it) && it.overlaps(won)))
+}
+
+/// Whether a use whose answer was lost turned out to be done.
+fn has_hidden_winner(history: &History) -> bool {
+    history.operations.iter().any(|it| match it.answer() {
+        Some(Answer::Is(State::Used(by))) => winner(history).is_none_or(|won| won.call != Call::Use(by)),
+        _ => false,
+    })
+}
+
+/// With this change, every history that allows it fits into no order any more; how many did.
+fn expect_rejected(histories: &BTreeMap<Name, History>, change: impl Fn(&History) -> Option<History>) -> usize {
+    let changed: Vec<_> = histories.values().filter_map(change).collect();
+    for history in &changed {
+        assert!(!history.is_linearizable(), "this must not fit into an order:\n{history}");
+    }
+    changed.len()
+}
+
+#[test]
+fn what_clients_are_answered_fits_into_one_order_though_the_daemon_is_killed() {
+    let seed = Seed::of_this_run();
+    let by_hand = std::env::var("ENROLL_LINEARIZABILITY").ok().map(|text| text.parse::<usize>().expect("a number"));
+    let wanted = by_hand.unwrap_or(HISTORIES);
+    let mut random = SmallRng::seed_from_u64(seed.0);
+    let race = Race::begin(wanted.div_ceil(2));
+    let mut clients: Vec<_> = (0..CLIENTS).map(|number| Client::new(&race, number, &mut random)).collect();
+    let kills = race.run(&mut clients, &mut random);
+    race.kill_and_restart();
+    // What is there in the end is a part of every history.
+    for (at, login) in race.logins.iter().enumerate() {
+        clients[0].ask(Name::Token(at), Call::Get);
+        if login.code.get().is_some() {
+            clients[0].ask(Name::Code(at), Call::Get);
+        }
+    }
+    let histories = histories(&mut clients);
+    for (name, history) in &histories {
+        assert!(
+            history.is_linearizable(),
+            "what was answered about {name:?} fits into no order:\n{history}\nmore of the same: ENROLL_SEED={} \
+             ENROLL_LINEARIZABILITY={wanted} cargo test -p enroll-tests --test all linearizable",
+            seed.0
+        );
+    }
+    let second = expect_rejected(&histories, with_second_success);
+    let forgotten = expect_rejected(&histories, with_forgotten_use);
+    let nobody = expect_rejected(&histories, without_winner);
+
+    let count = |is: &dyn Fn(&History) -> bool| histories.values().filter(|history| is(history)).count();
+    let operations = || histories.values().flat_map(|history| &history.operations);
+    let unknown = operations().filter(|operation| operation.answered.is_none()).count();
+    let (raced, hidden) = (count(&was_raced_for), count(&has_hidden_winner));
+    let longest = histories.values().map(|history| history.operations.len()).max();
+    if by_hand.is_some() {
+        let _ = writeln!(
+            std::io::stderr(),
+            "{} histories of {} operations, the longest of {longest:?}: {kills} kills, {unknown} outcomes unknown, \
+             {raced} won in a race, {hidden} won by an outcome that was lost; {second}, {forgotten} and {nobody} \
+             changed and rejected",
+            histories.len(),
+            operations().count(),
+        );
+    }
+    assert!(kills >= wanted / 100 && unknown >= kills, "{kills} kills, {unknown} outcomes unknown");
+    assert!(raced >= wanted / 10 && hidden >= wanted / 400, "{raced} races, {hidden} hidden winners");
+    assert!([second, forgotten, nobody].iter().all(|changed| *changed >= wanted / 2), "too few were changed");
+    expect_sound(&race.daemon.lock().expect("it is up"));
+}
