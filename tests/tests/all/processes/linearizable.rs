@@ -18,7 +18,7 @@ use std::sync::{Mutex, OnceLock};
 
 use enroll_protocol::{Envelope, Key, OperationRow, Pk};
 use enroll_tests::linearizability::{Answer, Call, History, Operation, State};
-use enroll_tests::process::{Conversation, Daemon, PATIENCE};
+use enroll_tests::process::{Conversation, Daemon, Home, PATIENCE};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::value::to_raw_value;
@@ -69,8 +69,11 @@ struct Race {
 
 impl Race {
     fn begin(pairs: usize) -> Self {
+        let home = Home::make();
+        // Codes that were lost would look like guesses: that is to be told as what it is.
+        home.configure("guesses.per_minute = 1000000");
         Self {
-            daemon: Mutex::new(Daemon::start()),
+            daemon: Mutex::new(home.start()),
             logins: (0..pairs + WINDOW).map(|_| Login::default()).collect(),
             calls: (pairs * CALLS_EACH) as u64,
             next_call: AtomicU64::new(0),
@@ -200,8 +203,8 @@ impl<'a> Client<'a> {
         (name, if self.random.random_bool(0.4) { Call::Use(call) } else { Call::Get })
     }
 
-    /// Calls, notes what is seen, and may ask again if the answer is lost. A code whose making was lost would be known
-    /// to nobody, so that is asked for again always.
+    /// Calls and notes what is seen. A socket that lost the answer may ask again under its key, and does where a code
+    /// was made: nobody else would ever know it.
     fn ask(&mut self, name: Name, call: Call) {
         let key = Key(Pk::from_bytes(self.random.random()));
         let (operation, args) = self.request(name, call);
@@ -214,8 +217,8 @@ impl<'a> Client<'a> {
                 return;
             }
             self.line = Line::open(self.race, self.number);
-            let has_key = matches!(self.line, Line::Socket(_));
-            if !has_key || call != Call::Make && self.random.random_bool(0.5) {
+            let may_ask_again = matches!(self.line, Line::Socket(_));
+            if !may_ask_again || call != Call::Make && self.random.random_bool(0.5) {
                 return;
             }
         }
@@ -257,7 +260,7 @@ impl<'a> Client<'a> {
 }
 
 /// What all clients have seen of each name.
-fn histories<'a>(clients: &mut [Client<'a>]) -> BTreeMap<Name, History> {
+fn histories(clients: &mut [Client<'_>]) -> BTreeMap<Name, History> {
     let mut histories = BTreeMap::new();
     for (name, operation) in clients.iter_mut().flat_map(|client| client.seen.drain(..)) {
         let begins = match name {
