@@ -1,0 +1,186 @@
+//! The configuration: a TOML file, then `ENROLLD_*`, then flags; each wins over the one before. Unknown keys are
+//! errors, in the environment too: a typing error must not silently leave a default.
+//!
+//! [`Config`] is what is written; [`Settings`] is the part that rules read. `enrolld.example.toml` lists every key,
+//! and a test holds it to the defaults here.
+
+mod environment;
+mod sections;
+mod settings;
+
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+use enroll_protocol::Callsign;
+use serde::{Deserialize, Serialize};
+use toml::Table;
+
+pub use environment::environment;
+pub use sections::{Changes, Database, Grants, Guesses, Jwt, LogFormat, Server, Tokens};
+pub use settings::Settings;
+
+/// Every key, commented, with its default.
+pub const EXAMPLE: &str = include_str!("../../enrolld.example.toml");
+
+const YEAR_SECONDS: u64 = 366 * 24 * 60 * 60;
+
+/// What can be configured. The keys are explained in the example file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "the example file explains every key")]
+pub struct Config {
+    pub state_dir: PathBuf,
+    pub socket: PathBuf,
+    pub key_file: PathBuf,
+    pub log: String,
+    pub log_format: LogFormat,
+    pub reserved_callsigns: Vec<String>,
+    pub code_avoid_confusion: bool,
+    pub code_size: usize,
+    pub keep_answers_seconds: u64,
+    pub grants: Grants,
+    pub database: Database,
+    pub jwt: Jwt,
+    pub tokens: Tokens,
+    pub changes: Changes,
+    pub guesses: Guesses,
+    pub server: Server,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            state_dir: PathBuf::new(),
+            socket: PathBuf::new(),
+            key_file: PathBuf::new(),
+            log: "info".to_owned(),
+            log_format: LogFormat::Text,
+            reserved_callsigns: Vec::new(),
+            code_avoid_confusion: true,
+            code_size: 8,
+            keep_answers_seconds: 24 * 60 * 60,
+            grants: Grants::default(),
+            database: Database::default(),
+            jwt: Jwt::default(),
+            tokens: Tokens::default(),
+            changes: Changes::default(),
+            guesses: Guesses::default(),
+            server: Server::default(),
+        }
+    }
+}
+
+/// What is wrong with a configuration, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(pub String);
+
+impl Config {
+    /// Reads a file, if there is one, and the environment over it.
+    pub fn read(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let Some(path) = file else { return Self::parse("", environment) };
+        let in_file = |err: &dyn std::fmt::Display| ConfigError(format!("{}: {err}", path.display()));
+        let text = std::fs::read_to_string(path).map_err(|err| in_file(&err))?;
+        // Read on its own first: only the file's own mistakes are told with its name.
+        toml::from_str::<Self>(&text).map_err(|err| in_file(&err))?;
+        Self::parse(&text, environment)
+    }
+
+    /// Reads a file's text and the environment over it.
+    pub fn parse(text: &str, environment: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+        let wrong = |err: toml::de::Error| ConfigError(err.to_string());
+        let mut table: Table = text.parse().map_err(wrong)?;
+        environment::apply(&mut table, environment)?;
+        let config: Self = table.try_into().map_err(wrong)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let Self { jwt, guesses, server, database, .. } = self;
+        let year = |from| from..=YEAR_SECONDS;
+        within("jwt.issuer", jwt.issuer.len() as u64, 1..=255, " bytes")?;
+        within("jwt.audience", jwt.audience.len() as u64, 1..=255, " bytes")?;
+        within("jwt.lifetime_seconds", jwt.lifetime_seconds, year(1), ", a year")?;
+        within("jwt.refresh_seconds", jwt.refresh_seconds, year(0), ", a year")?;
+        within("keep_answers_seconds", self.keep_answers_seconds, year(60), ", a year")?;
+        within("code_size", self.code_size as u64, 6..=64, "")?;
+        within("server.threads", server.threads as u64, 1..=64, "")?;
+        within("server.idle_seconds", server.idle_seconds, year(1), ", a year")?;
+        within("database.cache_mib", database.cache_mib as u64, 1..=1 << 20, "")?;
+        within("guesses.per_minute", u64::from(guesses.per_minute), 1..=u64::from(u32::MAX), "")?;
+        for (key, path) in [("state_dir", &self.state_dir), ("socket", &self.socket), ("key_file", &self.key_file)] {
+            if !path.as_os_str().is_empty() && !path.is_absolute() {
+                return Err(ConfigError(format!("{key} must be an absolute path; it is \"{}\"", path.display())));
+            }
+        }
+        for callsign in &self.reserved_callsigns {
+            let callsign = Callsign::new(callsign.as_str());
+            callsign.map_err(|err| ConfigError(format!("reserved_callsigns: {err}")))?;
+        }
+        Ok(())
+    }
+}
+
+fn within(key: &str, value: u64, range: RangeInclusive<u64>, note: &str) -> Result<(), ConfigError> {
+    match range.contains(&value) {
+        true => Ok(()),
+        false => Err(ConfigError(format!("{key} must be {} to {}{note}", range.start(), range.end()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Through a file, as a daemon does.
+    fn read(file: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("enrolld.toml");
+        std::fs::write(&path, file).expect("written");
+        Config::read(Some(&path), environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())))
+    }
+
+    #[test]
+    fn the_example_lists_every_key_with_its_default() {
+        let uncommented: String = EXAMPLE
+            .lines()
+            .map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        assert_eq!(toml::from_str::<Config>(&uncommented), Ok(Config::default()));
+        let defaults = Table::try_from(Config::default()).expect("a table");
+        assert_eq!(uncommented.parse::<Table>().expect("a table"), defaults);
+    }
+
+    #[test]
+    fn environment_wins_over_the_file() {
+        let environment =
+            [("ENROLLD_DATABASE_CACHE_MIB", "8"), ("ENROLLD_GRANTS_OPERATE", "user:a, group:b"), ("OTHER", "1")];
+        let config = read("socket = \"/a\"\n[database]\ncache_mib = 16\nfast_start = true", &environment);
+        let config = config.expect("a configuration");
+        assert_eq!((config.database.cache_mib, config.database.fast_start), (8, true));
+        assert_eq!(config.grants.operate, ["user:a", "group:b"]);
+        assert_eq!(config.socket, Path::new("/a"));
+    }
+
+    #[test]
+    fn what_is_not_known_or_not_sensible_is_an_error_that_names_it() {
+        for (file, environment, named) in [
+            ("sokcet = \"/a\"", None, "sokcet"),
+            ("[database]\ncache = 1", None, "cache"),
+            ("[server]\nthreads = 0", None, "server.threads"),
+            ("state_dir = \"~/registry\"", None, "state_dir"),
+            ("reserved_callsigns = [\" pad\"]", None, "reserved_callsigns"),
+            ("", Some(("ENROLLD_SOKCET", "/a")), "ENROLLD_SOKCET"),
+            ("", Some(("ENROLLD_DATABASE_FAST_START", "maybe")), "ENROLLD_DATABASE_FAST_START"),
+        ] {
+            let environment: Vec<_> = environment.into_iter().collect();
+            let err = read(file, &environment).expect_err("refused").0;
+            assert!(err.contains(named), "{err}");
+        }
+    }
+}

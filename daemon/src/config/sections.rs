@@ -1,0 +1,106 @@
+//! The sections of the configuration.
+
+use serde::{Deserialize, Serialize};
+
+/// How the log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// `[grants]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "the example file explains every key")]
+pub struct Grants {
+    pub read: Vec<String>,
+    pub operate: Vec<String>,
+    pub admin: Vec<String>,
+}
+
+/// `[database]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "the example file explains every key")]
+pub struct Database {
+    pub cache_mib: usize,
+    pub fast_start: bool,
+}
+
+/// `[jwt]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "the example file explains every key")]
+pub struct Jwt {
+    pub issuer: String,
+    pub audience: String,
+    pub lifetime_seconds: u64,
+    pub refresh_seconds: u64,
+}
+
+/// `[tokens]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "the example file explains every key")]
+pub struct Tokens {
+    pub forget_after_seconds: u64,
+}
+
+/// `[changes]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "the example file explains every key")]
+pub struct Changes {
+    pub keep_seconds: u64,
+}
+
+/// `[guesses]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "the example file explains every key")]
+pub struct Guesses {
+    pub per_minute: u32,
+    pub total_per_minute: u32,
+}
+
+/// `[server]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "the example file explains every key")]
+pub struct Server {
+    pub threads: usize,
+    pub idle_seconds: u64,
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self { cache_mib: 64, fast_start: false }
+    }
+}
+
+impl Default for Jwt {
+    fn default() -> Self {
+        Self {
+            issuer: "enrolld".to_owned(),
+            audience: "enrolld".to_owned(),
+            lifetime_seconds: 3600,
+            refresh_seconds: 604_800,
+        }
+    }
+}
+
+impl Default for Guesses {
+    fn default() -> Self {
+        Self { per_minute: 30, total_per_minute: 300 }
+    }
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self { threads: 1, idle_seconds: 600 }
+    }
+}

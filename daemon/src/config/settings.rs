@@ -1,0 +1,78 @@
+//! The part of the configuration that rules read.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use enroll_protocol::Time;
+
+use super::Config;
+use crate::identity::jwt::Issuing;
+use crate::model::callsign::fold;
+use crate::rules::alphabet;
+
+/// What rules read of the configuration.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// For the status.
+    pub state_dir: String,
+    /// For the status.
+    pub cache_bytes: u64,
+    /// Folded.
+    pub reserved_callsigns: HashSet<String>,
+    /// Whether 0 and 1 are neither issued nor told from O and I.
+    pub code_avoid_confusion: bool,
+    /// What codes are drawn from.
+    pub code_characters: &'static [u8],
+    /// How many characters an invite or approve code has.
+    pub code_size: usize,
+    /// How long an answer is kept under its idempotency key.
+    pub keep_answers_seconds: u64,
+    /// What JWTs say of themselves.
+    pub issuing: Issuing,
+    /// How long changes are kept; 0: for ever.
+    pub changes_keep_seconds: u64,
+    /// How long after its expiry a token is forgotten; 0: never.
+    pub tokens_forget_after_seconds: u64,
+    /// Wrong codes of one source before it is refused.
+    pub guesses_per_minute: u32,
+    /// Wrong codes of everybody before an alarm.
+    pub guesses_total_per_minute: u32,
+}
+
+impl Config {
+    /// The part that rules read.
+    pub fn settings(&self, state_dir: &Path) -> Settings {
+        Settings {
+            state_dir: state_dir.display().to_string(),
+            cache_bytes: (self.database.cache_mib as u64) << 20,
+            reserved_callsigns: self.reserved_callsigns.iter().map(|callsign| fold(callsign)).collect(),
+            code_avoid_confusion: self.code_avoid_confusion,
+            code_characters: alphabet::characters(self.code_avoid_confusion),
+            code_size: self.code_size,
+            keep_answers_seconds: self.keep_answers_seconds,
+            issuing: Issuing {
+                issuer: self.jwt.issuer.clone(),
+                audience: self.jwt.audience.clone(),
+                lifetime_seconds: self.jwt.lifetime_seconds,
+                refresh_seconds: self.jwt.refresh_seconds,
+            },
+            changes_keep_seconds: self.changes.keep_seconds,
+            tokens_forget_after_seconds: self.tokens.forget_after_seconds,
+            guesses_per_minute: self.guesses.per_minute,
+            guesses_total_per_minute: self.guesses.total_per_minute,
+        }
+    }
+}
+
+impl Settings {
+    /// Until when a change of this time is kept; `None`: for ever.
+    pub fn keep_changes_until(&self, at: Time) -> Option<Time> {
+        Some(self.changes_keep_seconds).filter(|keep| *keep > 0).map(|keep| at.plus_seconds(keep))
+    }
+
+    /// When a token that expires is forgotten, if it ever is.
+    pub fn forget_tokens_after(&self, expires: Option<Time>) -> Option<Time> {
+        let after = Some(self.tokens_forget_after_seconds).filter(|after| *after > 0)?;
+        Some(expires?.plus_seconds(after))
+    }
+}
