@@ -1,0 +1,187 @@
+//! From arguments to a running daemon and back: configuration, directories, lock, key, database, registry, writer,
+//! socket, in that order, and the same way out.
+
+mod opened;
+mod serve;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use nix::unistd::geteuid;
+
+use crate::config::{self, Config, ConfigError, EXAMPLE, LogFormat};
+use crate::grants::{Grants, OVERFLOW_UID};
+use crate::identity::IdentityError;
+use crate::identity::key_file::KeyError;
+use crate::model::record::Kind;
+use crate::places::{self, Places};
+use crate::rules::bootstrap::RegistryError;
+use crate::server::{self, SocketError};
+use crate::store::StoreError;
+use crate::store::open::{DATABASE, OpenError};
+use opened::Opened;
+
+/// What the command line says.
+#[derive(Debug, Clone, Default)]
+pub struct Start {
+    /// The configuration's file.
+    pub config: Option<PathBuf>,
+    /// Wins over the configuration.
+    pub state_dir: Option<PathBuf>,
+    /// Wins over the configuration.
+    pub socket: Option<PathBuf>,
+}
+
+/// Why the daemon did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error("{path}: {source}")]
+    Registry { path: PathBuf, source: RegistryError },
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    #[error(
+        "enrolld must not run as uid {OVERFLOW_UID}: the kernel shows every user it can not map as that one, so nobody \
+         could be told apart; run it as a user of its own"
+    )]
+    Nobody,
+    #[error("{0}: {1}")]
+    Io(String, std::io::Error),
+    #[error("the disk failed, and nothing was acknowledged since: {0}; see to the disk, then start again")]
+    Storage(StoreError),
+}
+
+impl StartError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Nobody | Self::Io(..) | Self::Socket(_) | Self::Identity(_) => 1,
+            Self::Open(OpenError::File(_)) => 1,
+            Self::Config(_) => 2,
+            Self::Open(OpenError::InUse(_)) => 3,
+            Self::Key(_) | Self::Registry { source: RegistryError::OtherKey, .. } => 4,
+            Self::Open(OpenError::Database { .. }) | Self::Registry { .. } => 5,
+            Self::Storage(_) => 6,
+        }
+    }
+}
+
+/// Prints every key of the configuration.
+pub fn print_example() -> ExitCode {
+    print(EXAMPLE);
+    ExitCode::SUCCESS
+}
+
+impl Start {
+    /// Reads the configuration and says whether it can be used.
+    pub fn check_config(self) -> ExitCode {
+        let checked = self.read_config().and_then(|(config, file)| {
+            Grants::resolve(&config.grants)?;
+            log_filter(&config)?;
+            let places = Places::of(&self, &config)?;
+            server::check_path(&places.socket)?;
+            Ok((places, file))
+        });
+        match checked {
+            Ok((places, file)) => {
+                let file = file.map_or("the defaults".to_owned(), |file| file.display().to_string());
+                print(&format!(
+                    "{file}: fine\n  state directory  {}\n  socket           {}\n",
+                    places.state_dir.display(),
+                    places.socket.display()
+                ));
+                ExitCode::SUCCESS
+            }
+            Err(err) => fail(&err),
+        }
+    }
+
+    /// Runs the daemon to its end.
+    pub fn run(self) -> ExitCode {
+        match self.try_run() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(err) => fail(&err),
+        }
+    }
+
+    fn read_config(&self) -> Result<(Config, Option<PathBuf>), StartError> {
+        let file = self.config.clone().or_else(|| places::default_config().filter(|path| path.exists()));
+        let config = Config::read(file.as_deref(), config::environment()?)?;
+        Ok((config, file))
+    }
+
+    fn try_run(self) -> Result<(), StartError> {
+        let (config, _) = self.read_config()?;
+        let grants = Grants::resolve(&config.grants)?;
+        start_log(&config)?;
+        let places = Places::of(&self, &config)?;
+        if geteuid().as_raw() == OVERFLOW_UID {
+            return Err(StartError::Nobody);
+        }
+        let opened = Opened::open(&config, &places)?;
+        let listener = server::listen_on(&places.socket)?;
+        let runtime = serve::runtime(&config)?;
+        let (writer, end) = opened.start_writer(runtime.handle().clone())?;
+        announce(&places, &opened);
+
+        let result = runtime.block_on(serve::serve(&config, &opened, listener, grants, writer, end));
+        runtime.shutdown_background();
+        let _ = std::fs::remove_file(&places.socket);
+        result?;
+        opened.close()?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+fn log_filter(config: &Config) -> Result<tracing_subscriber::EnvFilter, ConfigError> {
+    let filter = tracing_subscriber::EnvFilter::try_new(&config.log);
+    filter.map_err(|err| ConfigError(format!("log: \"{}\": {err}", config.log)))
+}
+
+fn start_log(config: &Config) -> Result<(), StartError> {
+    // A log that nobody reads any more must not end the daemon, nor what it says about that.
+    let builder = tracing_subscriber::fmt()
+        .log_internal_errors(false)
+        .with_env_filter(log_filter(config)?)
+        .with_writer(std::io::stderr);
+    let started = match config.log_format {
+        LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    };
+    started.map_err(|err| StartError::Io("the log".to_owned(), std::io::Error::other(err)))
+}
+
+/// Says where it listens, what it opened, and what to try.
+fn announce(places: &Places, opened: &Opened) {
+    let count = |kind| opened.head.records.get(&kind).copied().unwrap_or(0);
+    let counts: Vec<String> = Kind::ALL.iter().map(|(kind, name)| format!("{name} {}", count(*kind))).collect();
+    let control = places::control_command(places);
+    let first = if count(Kind::Person) == 0 { "person create BOSS --role superuser" } else { "person list" };
+    print(&format!(
+        "enrolld {}\n  listens on  {}\n  database    {} (records: {})\n  try         {control} {first}\n              \
+         {control} server status\n",
+        env!("CARGO_PKG_VERSION"),
+        places.socket.display(),
+        places.state_dir.join(DATABASE).display(),
+        counts.join(", "),
+    ));
+}
+
+fn fail(err: &StartError) -> ExitCode {
+    let mut stderr = std::io::stderr().lock();
+    let _ = writeln!(stderr, "enrolld: {err}");
+    ExitCode::from(err.exit_code())
+}
+
+fn print(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}

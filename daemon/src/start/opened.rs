@@ -1,0 +1,113 @@
+//! A state directory from its lock to its registry, and the writer's thread over it.
+
+use std::os::unix::fs::DirBuilderExt as _;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::StartError;
+use crate::config::Config;
+use crate::context::{Clock, Daemon, Gauges, Keys, draw_seed};
+use crate::identity::{Secrets, key_file};
+use crate::model::record::ChangesHead;
+use crate::places::{Key, Places};
+use crate::rules::bootstrap::{self, RegistryError};
+use crate::rules::changes;
+use crate::store::open::StateDir;
+use crate::store::overlay::Overlay;
+use crate::store::redb::{RedbOptions, RedbStore};
+use crate::store::{Store, StoreError};
+use crate::writer::{Answers, QUEUE_MAX, Request, Writer};
+
+/// A state directory that is locked, and what was found in it.
+pub(super) struct Opened {
+    pub(super) store: Arc<RedbStore>,
+    pub(super) daemon: Arc<Daemon>,
+    pub(super) clock: Clock,
+    pub(super) head: ChangesHead,
+    _state_dir: StateDir,
+}
+
+impl Opened {
+    pub(super) fn open(config: &Config, places: &Places) -> Result<Self, StartError> {
+        let state_dir = &places.state_dir;
+        let io = |err| StartError::Io(state_dir.display().to_string(), err);
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state_dir).map_err(io)?;
+        let locked = StateDir::lock(state_dir)?;
+        let path = locked.database_path();
+        let secret = match &places.key {
+            Key::File(file) => key_file::read_or_make(file, locked.has_database().then(|| path.clone()), draw_seed())?,
+            Key::Credential(file) => key_file::read_credential(file)?,
+        };
+        let secrets = Secrets::derive(&secret)?;
+        let options =
+            RedbOptions { cache_bytes: config.database.cache_mib << 20, fast_start: config.database.fast_start };
+        let registry = |source: RegistryError| StartError::Registry { path: path.clone(), source };
+        locked.peek(|view| bootstrap::verify(view, &secrets))?.transpose().map_err(registry)?;
+        let store = locked.open_database(options)?;
+        let unreadable = |err: StoreError| registry(err.into());
+
+        if !bootstrap::verify(&*store.view().map_err(unreadable)?, &secrets).map_err(registry)? {
+            found(&store, &secrets).map_err(registry)?;
+        }
+        let view = store.view().map_err(unreadable)?;
+        let keys = bootstrap::key_ring(&*view, &secrets).map_err(registry)?;
+        let head = changes::head(&*view).map_err(unreadable)?;
+        drop(view);
+        let clock = Clock::starting(Some(head.at));
+        if clock.is_ahead() {
+            tracing::warn!(latest = %head.at, "the system's clock is behind the latest change; time stands still until then");
+        }
+        let started = clock.now();
+        let gauges = Gauges::default();
+        gauges.database_bytes.store(store.bytes(), Ordering::Relaxed);
+        let settings = config.settings(state_dir);
+        let daemon = Arc::new(Daemon { settings, secrets, keys: Keys::new(keys), started, gauges });
+        Ok(Self { store: Arc::new(store), daemon, clock, head, _state_dir: locked })
+    }
+
+    /// Starts the writer's thread. Its answers and its end, whatever it was, are told on the second half.
+    pub(super) fn start_writer(
+        &self,
+        runtime: tokio::runtime::Handle,
+    ) -> Result<(mpsc::Sender<Request>, WriterEnd), StartError> {
+        let (sender, queue) = mpsc::channel(QUEUE_MAX);
+        let (answers, answered) = mpsc::unbounded_channel();
+        let (end, ended) = oneshot::channel();
+        let writer = Writer::new(self.store.clone(), Arc::clone(&self.daemon)).map_err(StartError::Storage)?;
+        let clock = self.clock.clone();
+        let thread = std::thread::Builder::new()
+            .name("writer".to_owned())
+            .spawn(move || {
+                let result = writer.run(queue, answers, &clock, &runtime);
+                let _ = end.send(result);
+            })
+            .map_err(|err| StartError::Io("the writer's thread".to_owned(), err))?;
+        Ok((sender, WriterEnd { thread, answered, ended }))
+    }
+
+    pub(super) fn close(self) -> Result<(), StartError> {
+        match Arc::try_unwrap(self.store) {
+            Ok(store) => store.close().map_err(StartError::Storage),
+            // A scan is still looking; the process ends, and every commit is durable already.
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+/// How the writer speaks: its answers, and its end.
+pub(super) struct WriterEnd {
+    pub(super) thread: JoinHandle<()>,
+    pub(super) answered: mpsc::UnboundedReceiver<(Answers, u64)>,
+    pub(super) ended: oneshot::Receiver<Result<(), StoreError>>,
+}
+
+/// Makes a new registry in an empty database.
+fn found(store: &RedbStore, secrets: &Secrets) -> Result<(), RegistryError> {
+    let view = store.view()?;
+    let mut overlay = Overlay::new(&*view);
+    bootstrap::create(&mut overlay, secrets, Clock::starting(None).now(), draw_seed())?;
+    Ok(store.commit(&overlay.into_parts().0)?)
+}

@@ -1,0 +1,102 @@
+//! Serving, from the first connection to the last answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Semaphore, mpsc, watch};
+
+use super::StartError;
+use super::opened::{Opened, WriterEnd};
+use crate::config::Config;
+use crate::grants::Grants;
+use crate::server;
+use crate::session::Shared;
+use crate::store::StoreError;
+use crate::writer::Request;
+
+/// How long connections have to take their last answers when the daemon stops.
+const DRAIN: Duration = Duration::from_secs(3);
+
+/// How long the writer has for what is queued after that.
+const LAST_COMMITS: Duration = Duration::from_secs(1);
+
+/// What drives the connections.
+pub(super) fn runtime(config: &Config) -> Result<tokio::runtime::Runtime, StartError> {
+    let mut builder = match config.server.threads {
+        1 => tokio::runtime::Builder::new_current_thread(),
+        threads => {
+            let mut builder = tokio::runtime::Builder::new_multi_thread();
+            builder.worker_threads(threads);
+            builder
+        }
+    };
+    builder.enable_all().build().map_err(|err| StartError::Io("the runtime".to_owned(), err))
+}
+
+/// Serves until a signal comes or the writer ends, then lets the connections take their last answers.
+pub(super) async fn serve(
+    config: &Config,
+    opened: &Opened,
+    listener: std::os::unix::net::UnixListener,
+    grants: Grants,
+    writer: mpsc::Sender<Request>,
+    end: WriterEnd,
+) -> Result<(), StartError> {
+    let io = |what: &str| {
+        let what = what.to_owned();
+        move |err| StartError::Io(what, err)
+    };
+    let listener = tokio::net::UnixListener::from_std(listener).map_err(io("the socket"))?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(io("SIGTERM"))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(io("SIGINT"))?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(io("SIGHUP"))?;
+    let (changes, latest) = watch::channel(opened.head.seq);
+    let shared = Arc::new(Shared {
+        daemon: Arc::clone(&opened.daemon),
+        store: opened.store.clone(),
+        clock: opened.clock.clone(),
+        idle: Duration::from_secs(config.server.idle_seconds),
+        scans: Arc::new(Semaphore::new(1)),
+        changes: latest,
+    });
+    let (stop, stopping) = watch::channel(false);
+    let mut server = tokio::spawn(server::serve(listener, grants, shared, writer, stopping));
+
+    let WriterEnd { thread, mut answered, mut ended } = end;
+    tokio::spawn(async move {
+        while let Some((answers, head)) = answered.recv().await {
+            answers.into_iter().for_each(|(answer, outcome)| answer(outcome));
+            changes.send_if_modified(|latest| std::mem::replace(latest, head) != head);
+        }
+    });
+    let mut result = None;
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("SIGTERM: finishing what was begun"),
+        _ = interrupt.recv() => tracing::info!("SIGINT: finishing what was begun"),
+        _ = hangup.recv() => tracing::info!("SIGHUP: finishing what was begun"),
+        end = &mut ended => result = Some(end),
+    }
+    let _ = stop.send(true);
+    if tokio::time::timeout(DRAIN, &mut server).await.is_err() {
+        tracing::warn!("some connections did not take their last answers and are cut off");
+        server.abort();
+        let _ = server.await;
+    }
+    // No connection is left to send anything, so the writer finishes what is queued and ends.
+    let result = match result {
+        Some(result) => result,
+        None => match tokio::time::timeout(LAST_COMMITS, &mut ended).await {
+            Ok(result) => result,
+            Err(_) => return Err(StartError::Storage(StoreError("the last commits took too long".to_owned()))),
+        },
+    };
+    match result {
+        Ok(Ok(())) => {
+            let _ = thread.join();
+            Ok(())
+        }
+        Ok(Err(err)) => Err(StartError::Storage(err)),
+        Err(_) => Err(StartError::Storage(StoreError("the writer died".to_owned()))),
+    }
+}
