@@ -1,9 +1,9 @@
 //! What a rule knows of the world: the time, random bytes, who asks, and the configuration. Drawn here once per
 //! request and nowhere else, so that a run is its context and its request and can be run again.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use enroll_protocol::{Envelope, Pk, Time};
 use rand::rngs::{ChaCha20Rng, SysRng};
@@ -11,6 +11,7 @@ use rand::{Rng as _, SeedableRng as _, TryRng as _};
 
 use crate::config::Settings;
 use crate::identity::{KeyRing, Secrets};
+use crate::metrics::Metrics;
 
 /// What the other end of the socket may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,8 +56,8 @@ pub struct Daemon {
     pub keys: Keys,
     /// When it was started.
     pub started: Time,
-    /// How busy it is.
-    pub gauges: Gauges,
+    /// What is counted and measured.
+    pub metrics: Metrics,
 }
 
 /// The keys of JWTs, which a rotation replaces while others are at work with those before.
@@ -78,17 +79,6 @@ impl Keys {
     pub fn replace(&self, ring: KeyRing) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
     }
-}
-
-/// Numbers that the status shows.
-#[derive(Debug, Default)]
-pub struct Gauges {
-    /// Open connections.
-    pub connections: AtomicU64,
-    /// Writes that wait.
-    pub queue: AtomicU64,
-    /// Bytes of the database's file.
-    pub database_bytes: AtomicU64,
 }
 
 /// Everything that enters a rule beside the state and the request.
@@ -159,6 +149,22 @@ impl Clock {
         let now = system_micros();
         let latest = self.latest_micros.fetch_max(now, Ordering::Relaxed).max(now);
         Time::from_micros(latest).unwrap_or_else(|_| Time::EPOCH.plus_seconds(u64::MAX))
+    }
+}
+
+/// A moment to measure from, whatever is done to the system's clock meanwhile. Good for nothing else: no rule sees one.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment(Instant);
+
+impl Moment {
+    /// This one.
+    pub fn now() -> Self {
+        Self(Instant::now())
+    }
+
+    /// How long ago it was.
+    pub fn elapsed_seconds(self) -> f64 {
+        self.0.elapsed().as_secs_f64()
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 use crate::context::Peer;
+use crate::metrics::Metrics;
 
 /// How long a peer may take to say hello, to finish a frame that it began, or to take what it is sent.
 pub const STALL: Duration = Duration::from_secs(5);
@@ -37,6 +38,7 @@ pub async fn greet(
     output: &mut (impl AsyncWrite + Unpin),
     frames: &mut FrameReader,
     peer: &Peer,
+    metrics: &Metrics,
 ) -> Result<(), End> {
     let hello = timeout(STALL, read_hello(input, frames)).await.map_err(|_| End::Refused("it said no hello"))?;
     let why = match hello {
@@ -51,12 +53,13 @@ pub async fn greet(
         Ok(_) | Err(End::Frame(_)) => "this is enrolld; a client says hello first".to_owned(),
         Err(end) => return Err(end),
     };
-    refuse(output, &Refusal::new(Code::INVALID_ARGUMENT, why)).await;
+    refuse(output, &Refusal::new(Code::INVALID_ARGUMENT, why), metrics).await;
     Err(End::Refused("it said no hello that we understand"))
 }
 
 /// Refuses a connection: one frame that says why.
-pub async fn refuse(output: &mut (impl AsyncWrite + Unpin), refusal: &Refusal) {
+pub async fn refuse(output: &mut (impl AsyncWrite + Unpin), refusal: &Refusal, metrics: &Metrics) {
+    metrics.connection_refused(refusal.code);
     let mut bytes = Vec::new();
     frame::append(&mut bytes, FrameKind::Refused, 0, 0, refusal);
     // The peer may be gone or may never read; that is its own affair.

@@ -13,6 +13,7 @@ pub mod fault;
 pub mod grants;
 pub mod handshake;
 pub mod identity;
+pub mod metrics;
 pub mod model;
 mod places;
 pub mod rules;

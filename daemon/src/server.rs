@@ -6,7 +6,6 @@ use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, 
 use std::os::unix::net::UnixListener as StdListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use enroll_protocol::{Code, Refusal};
@@ -124,15 +123,13 @@ pub async fn serve(
                     match judge(&stream, &grants) {
                         Ok(peer) => {
                             sessions.spawn(async move {
-                                let connections = &shared.daemon.gauges.connections;
-                                connections.fetch_add(1, Ordering::Relaxed);
+                                let _open = shared.daemon.metrics.connection();
                                 session::serve(stream, peer, Arc::clone(&shared), writer, shutdown).await;
-                                connections.fetch_sub(1, Ordering::Relaxed);
                             });
                         }
                         Err(refusal) => {
                             tracing::warn!(reason = refusal.message, "connection refused");
-                            sessions.spawn(async move { handshake::refuse(&mut stream, &refusal).await });
+                            sessions.spawn(async move { handshake::refuse(&mut stream, &refusal, &shared.daemon.metrics).await });
                         }
                     }
                 }

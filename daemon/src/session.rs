@@ -9,6 +9,7 @@
 //! - Nothing is answered for a write before it is durable, and everything that was accepted is answered before the
 //!   connection is closed in good order.
 
+mod asked;
 mod output;
 mod streams;
 
@@ -31,6 +32,7 @@ use crate::fault::Fault;
 use crate::handshake::{self, End, STALL};
 use crate::store::{Store, StoreError, View};
 use crate::writer::{self, Outcome, Work};
+use asked::{Answered, Asked, Read, Stalled};
 use output::Output;
 use streams::{Stream, Streams};
 
@@ -51,7 +53,7 @@ const LOOKS_IN_WRITER_MAX: usize = 32;
 
 /// What every session needs of the daemon.
 pub struct Shared {
-    /// Configuration, keys, gauges.
+    /// Configuration, keys, metrics.
     pub daemon: Arc<Daemon>,
     /// For reads.
     pub store: Arc<dyn Store>,
@@ -76,7 +78,7 @@ pub async fn serve(
     let (mut input, mut output) = stream.into_split();
     let mut frames = FrameReader::new(FRAME_BYTES_MAX);
     let greeted = tokio::select! {
-        greeted = handshake::greet(&mut input, &mut output, &mut frames, &peer) => greeted,
+        greeted = handshake::greet(&mut input, &mut output, &mut frames, &peer, &shared.daemon.metrics) => greeted,
         _ = stopping.changed() => return,
     };
     let result = match greeted {
@@ -114,27 +116,6 @@ struct Session {
     unfinished_since: Option<Instant>,
     /// No further request is begun, and this is said when everything that was begun is answered.
     farewell: Option<Refusal>,
-}
-
-struct Read {
-    id: u64,
-    handler: &'static Handler,
-    ctx: Context,
-    look: Look,
-}
-
-struct Stalled {
-    until: Instant,
-    id: u64,
-    handler: &'static Handler,
-    request: writer::Request,
-}
-
-struct Answered {
-    id: u64,
-    handler: &'static Handler,
-    is_write: bool,
-    outcome: Outcome,
 }
 
 impl Session {
@@ -181,13 +162,14 @@ impl Session {
             let has_more = match self.take_turn() {
                 Ok(has_more) => has_more,
                 Err(err) => {
-                    handshake::refuse(&mut output, &Refusal::new(Code::INVALID_ARGUMENT, err.to_string())).await;
+                    let why = Refusal::new(Code::INVALID_ARGUMENT, err.to_string());
+                    handshake::refuse(&mut output, &why, &self.shared.daemon.metrics).await;
                     return Err(err.into());
                 }
             };
             if self.is_done() && !has_more {
                 if let Some(farewell) = &self.farewell {
-                    handshake::refuse(&mut output, farewell).await;
+                    handshake::refuse(&mut output, farewell, &self.shared.daemon.metrics).await;
                 }
                 return Ok(());
             }
@@ -221,7 +203,7 @@ impl Session {
                 permit = queue.reserve(), if stalled_until.is_some() => {
                     match (permit, self.stalled.take()) {
                         (Ok(permit), Some(stalled)) => permit.send(stalled.request),
-                        (Err(_), Some(stalled)) => self.refuse_write(stalled.id, stalled.handler),
+                        (Err(_), Some(stalled)) => self.refuse_write(stalled.asked, stalled.handler),
                         (_, None) => {}
                     }
                 }
@@ -316,13 +298,10 @@ impl Session {
             }
             self.unfinished_since = None;
             self.in_flight += 1;
-            let id = frame.id;
+            let asked = Asked::now(&frame);
             match dispatch::request(&frame, &self.peer) {
-                Ok((handler, envelope, job)) => self.begin(id, handler, envelope, job),
-                Err(refusal) => {
-                    let operation = frame.operation;
-                    self.answer(id, operation, Err(refusal));
-                }
+                Ok((handler, envelope, job)) => self.begin(asked, handler, envelope, job),
+                Err(refusal) => self.answer(asked, Err(refusal)),
             }
             if Instant::now() >= end {
                 return Ok(true);
@@ -333,30 +312,32 @@ impl Session {
         Ok(false)
     }
 
-    fn begin(&mut self, id: u64, handler: &'static Handler, envelope: Envelope, job: Job) {
+    fn begin(&mut self, asked: Asked, handler: &'static Handler, envelope: Envelope, job: Job) {
         let now = self.shared.clock.now();
         let (peer, daemon) = (self.peer, Arc::clone(&self.shared.daemon));
         match job {
             Job::Write(job) => {
                 let ctx = Context { now, seed: draw_seed(), peer, envelope, daemon };
-                self.send_to_writer(id, handler, ctx, Work::Write(job));
+                self.send_to_writer(asked, handler, ctx, Work::Write(job));
             }
             Job::Look(look) => {
                 let ctx = Context { now, seed: [0; 32], peer, envelope, daemon };
                 match look {
-                    look if self.writes_answered == self.writes_sent => self.run_read(Read { id, handler, ctx, look }),
-                    Look::Read(job) => self.send_to_writer(id, handler, ctx, Work::Read(handler.row, job)),
-                    look => self.waiting = Some(Read { id, handler, ctx, look }),
+                    look if self.writes_answered == self.writes_sent => {
+                        self.run_read(Read { asked, handler, ctx, look })
+                    }
+                    Look::Read(job) => self.send_to_writer(asked, handler, ctx, Work::Read(handler.row, job)),
+                    look => self.waiting = Some(Read { asked, handler, ctx, look }),
                 }
             }
         }
     }
 
-    fn send_to_writer(&mut self, id: u64, handler: &'static Handler, ctx: Context, work: Work) {
+    fn send_to_writer(&mut self, asked: Asked, handler: &'static Handler, ctx: Context, work: Work) {
         let answers = self.answers.clone();
         let answer = move |outcome| {
             // A session that is gone needs no answer.
-            let _ = answers.send(Answered { id, handler, is_write: true, outcome });
+            let _ = answers.send(Answered { asked, handler, is_write: true, outcome });
         };
         let request = writer::Request { ctx, work, answer: Box::new(answer) };
         self.writes_sent += 1;
@@ -364,20 +345,20 @@ impl Session {
         match self.writer.try_send(request) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(request)) => {
-                self.stalled = Some(Stalled { until: Instant::now() + QUEUE_WAIT, id, handler, request });
+                self.stalled = Some(Stalled { until: Instant::now() + QUEUE_WAIT, asked, handler, request });
             }
-            Err(mpsc::error::TrySendError::Closed(_)) => self.refuse_write(id, handler),
+            Err(mpsc::error::TrySendError::Closed(_)) => self.refuse_write(asked, handler),
         }
     }
 
     fn run_read(&mut self, read: Read) {
-        let Read { id, handler, ctx, look } = read;
+        let Read { asked, handler, ctx, look } = read;
         let job = match look {
             Look::Read(job) => {
                 let outcome = run_job(self.shared.store.view(), &*job, &ctx, handler);
-                return self.answer(id, handler.row.number, outcome);
+                return self.answer(asked, outcome);
             }
-            Look::Stream(job) => return self.begin_stream(Stream { id, handler, ctx, job }),
+            Look::Stream(job) => return self.begin_stream(Stream::new(asked, handler, ctx, job)),
             Look::Scan(job) => job,
         };
         // The snapshot is taken here: what is sent behind the scan is not in it.
@@ -387,19 +368,20 @@ impl Session {
             tokio::task::spawn_blocking(move || {
                 let outcome = run_job(view, &*job, &ctx, handler);
                 drop(permit);
-                let _ = answers.send(Answered { id, handler, is_write: false, outcome });
+                let _ = answers.send(Answered { asked, handler, is_write: false, outcome });
             });
         });
     }
 
     fn begin_stream(&mut self, stream: Stream) {
-        let (id, operation) = (stream.id, stream.handler.row.number);
+        let asked = stream.asked;
         let begun = match &self.farewell {
             Some(farewell) => Err(farewell.clone()),
             None => self.streams.begin(stream, &*self.shared.store, &mut self.output),
         };
-        if let Err(refusal) = begun {
-            self.answer(id, operation, Err(refusal));
+        match begun {
+            Ok(()) => asked.answered(&self.shared.daemon.metrics, None),
+            Err(refusal) => self.answer(asked, Err(refusal)),
         }
     }
 
@@ -419,13 +401,13 @@ impl Session {
     }
 
     /// The writer is gone. This was the last write sent, so those that reads wait for stay the same.
-    fn refuse_write(&mut self, id: u64, handler: &'static Handler) {
+    fn refuse_write(&mut self, asked: Asked, handler: &'static Handler) {
         self.unsend(handler);
-        self.answer(id, handler.row.number, Err(Refusal::plain(Code::SHUTTING_DOWN)));
+        self.answer(asked, Err(Refusal::plain(Code::SHUTTING_DOWN)));
     }
 
     fn take_answer(&mut self, answer: Answered) {
-        let Answered { id, handler, is_write, outcome } = answer;
+        let Answered { asked, handler, is_write, outcome } = answer;
         let outcome = outcome.and_then(|reply| match handler.finish {
             Some(finish) => finish(&reply, &self.shared.daemon.keys.now()).map_err(|fault| fault.told(handler.row)),
             None => Ok(reply),
@@ -434,12 +416,13 @@ impl Session {
             self.writes_answered += 1;
             self.looks_in_writer -= usize::from(handler.row.kind != Kind::Write);
         }
-        self.answer(id, handler.row.number, outcome);
+        self.answer(asked, outcome);
     }
 
-    fn answer(&mut self, id: u64, operation: u16, outcome: Outcome) {
+    fn answer(&mut self, asked: Asked, outcome: Outcome) {
         self.in_flight -= 1;
-        self.output.answer(id, operation, outcome);
+        let refused = self.output.answer(asked.id, asked.operation, outcome);
+        asked.answered(&self.shared.daemon.metrics, refused);
     }
 }
 

@@ -9,7 +9,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use enroll_protocol::{Code, Kind, OperationRow, Refusal, Time, codec};
 use rand::Rng as _;
@@ -17,7 +16,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
-use crate::context::{Clock, Context, Daemon, Purpose};
+use crate::context::{Clock, Context, Daemon, Moment, Purpose};
 use crate::dispatch::{ReadJob, WriteJob};
 use crate::fault::Fault;
 use crate::model::change::Told;
@@ -106,7 +105,7 @@ impl Writer {
             if received == Some(0) {
                 return Ok(());
             }
-            self.daemon.gauges.queue.store(queue.len() as u64, Ordering::Relaxed);
+            self.daemon.metrics.queue.set(queue.len() as u64);
             let (answered, result) = self.serve(batch.drain(..), clock.now());
             // Where nobody gives out answers any more, nobody waits for one.
             let _ = answers.send((answered, self.head.seq));
@@ -118,7 +117,7 @@ impl Writer {
                 let _ = answers.send((rest, self.head.seq));
                 return Err(err);
             }
-            self.daemon.gauges.database_bytes.store(self.store.bytes(), Ordering::Relaxed);
+            self.daemon.metrics.database_bytes.set(self.store.bytes());
         }
     }
 
@@ -137,6 +136,9 @@ impl Writer {
             let outcome = self.run_one(&mut batch, &request);
             answers.push((request.answer, outcome));
         }
+        if !answers.is_empty() {
+            self.daemon.metrics.batch(answers.len());
+        }
         if let Err(fault) = self.sweep(&mut batch, now) {
             tracing::error!(%fault, "what is due can not be removed");
         }
@@ -144,9 +146,11 @@ impl Writer {
         drop(view);
         if !writes.is_empty() {
             writes.insert(key::changes_head(), Some(record::encode(&self.head)));
+            let begun = Moment::now();
             if let Err(err) = self.store.commit(&writes) {
                 return (answers.into_iter().map(|(answer, _)| unknown(answer)).collect(), Err(err));
             }
+            self.daemon.metrics.commit(begun.elapsed_seconds());
             self.plan_sweep(&writes, now);
             if let Err(err) = self.take_new_keys(&writes) {
                 tracing::error!(%err, "a new signing key can not be read back; the ones before go on signing");

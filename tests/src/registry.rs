@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex};
 
 use enroll_protocol::{Code, Envelope, Operation, Reference, Refusal, StreamOperation, Time, codec};
 use enrolld::config::{Config, Settings};
-use enrolld::context::{Context, Daemon, Gauges, Grant, Keys, Peer};
+use enrolld::context::{Context, Daemon, Grant, Keys, Peer};
 use enrolld::dispatch::{self, Job, Look, StreamJob, WriteJob};
 use enrolld::fault::Fault;
 use enrolld::identity::Secrets;
 use enrolld::identity::secrets::SecretKey;
+use enrolld::metrics::Metrics;
 use enrolld::model::change::Told;
 use enrolld::rules::{self, Call, bootstrap};
 use enrolld::store::memory::MemoryStore;
@@ -88,7 +89,7 @@ impl Registry {
         let (now, secrets) = (begin(), secrets());
         let keys = bootstrap::key_ring(&*store.view().expect("a view"), &secrets).expect("keys");
         let daemon =
-            Arc::new(Daemon { settings, secrets, keys: Keys::new(keys), started: now, gauges: Gauges::default() });
+            Arc::new(Daemon { settings, secrets, keys: Keys::new(keys), started: now, metrics: Metrics::new(now) });
         let writer = Writer::new(Arc::clone(&store), Arc::clone(&daemon)).expect("a writer");
         Self { now, peer: Peer { uid: 1000, pid: 1, grant: Grant::Admin }, store, daemon, writer, calls: 0 }
     }

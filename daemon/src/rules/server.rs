@@ -1,7 +1,5 @@
 //! How the daemon is.
 
-use std::sync::atomic::Ordering;
-
 use enroll_protocol::server::{Check, DaemonStatus, Database, Status, Violation};
 
 use super::{Call, ReadOp, changes, check};
@@ -21,13 +19,13 @@ impl ReadOp for Status {
             uptime_seconds: u64::try_from(uptime_micros / 1_000_000).unwrap_or(0),
             state_dir: daemon.settings.state_dir.clone(),
             database: Database {
-                bytes: daemon.gauges.database_bytes.load(Ordering::Relaxed),
+                bytes: daemon.metrics.database_bytes.get(),
                 cache_bytes: daemon.settings.cache_bytes,
                 schema: super::bootstrap::SCHEMA,
             },
             records: Kind::ALL.iter().map(|(kind, name)| ((*name).to_owned(), count(*kind))).collect(),
-            connections: daemon.gauges.connections.load(Ordering::Relaxed),
-            queue: daemon.gauges.queue.load(Ordering::Relaxed),
+            connections: daemon.metrics.connections.get(),
+            queue: daemon.metrics.queue.get(),
             changes_head: head.seq,
         })
     }

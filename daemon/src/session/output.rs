@@ -31,12 +31,18 @@ impl Output {
         &self.bytes[self.written..]
     }
 
-    /// Adds the answer of a request.
-    pub(super) fn answer(&mut self, id: u64, operation: u16, outcome: Outcome) {
-        match outcome {
-            Ok(reply) if !fits(&reply) => self.refuse(id, operation, &Refusal::plain(Code::TOO_LARGE)),
-            Ok(reply) => self.frame(FrameKind::Reply, id, operation, &reply),
-            Err(refusal) => self.refuse(id, operation, &refusal),
+    /// Adds the answer of a request; with which code, if it is a refusal.
+    pub(super) fn answer(&mut self, id: u64, operation: u16, outcome: Outcome) -> Option<Code> {
+        let fitting = |reply: Vec<u8>| if fits(&reply) { Ok(reply) } else { Err(Refusal::plain(Code::TOO_LARGE)) };
+        match outcome.and_then(fitting) {
+            Ok(reply) => {
+                self.frame(FrameKind::Reply, id, operation, &reply);
+                None
+            }
+            Err(refusal) => {
+                self.refuse(id, operation, &refusal);
+                Some(refusal.code)
+            }
         }
     }
 

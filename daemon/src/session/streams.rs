@@ -13,22 +13,25 @@ use enroll_protocol::limits::STREAMS_MAX;
 use enroll_protocol::{Code, Refusal, Time};
 use tokio::sync::watch;
 
+use super::asked::Asked;
 use super::output::{Output, fits};
 use crate::context::Context;
 use crate::dispatch::{Handler, StreamJob};
 use crate::fault::Fault;
+use crate::metrics::Open;
 use crate::store::Store;
 
 /// One stream.
 pub(super) struct Stream {
-    /// The request's.
-    pub(super) id: u64,
-    /// Its operation.
-    pub(super) handler: &'static Handler,
+    /// Its request.
+    pub(super) asked: Asked,
+    handler: &'static Handler,
     /// Who asks.
-    pub(super) ctx: Context,
+    ctx: Context,
     /// The rule, and where it is.
-    pub(super) job: Box<dyn StreamJob>,
+    job: Box<dyn StreamJob>,
+    /// Counts it as open, from when it begins.
+    open: Option<Open>,
 }
 
 /// The streams that are open.
@@ -69,6 +72,7 @@ impl Streams {
         }
         let begun = stream.run(|stream| stream.job.start(&*store.view()?, &stream.ctx))?;
         stream.append(output, FrameKind::StreamBegun, &begun);
+        stream.open = Some(stream.ctx.daemon.metrics.stream());
         self.ready.push_back(stream);
         Ok(())
     }
@@ -82,11 +86,13 @@ impl Streams {
         });
         match items {
             Err(refusal) => {
-                output.refuse(stream.id, stream.handler.row.number, &refusal);
+                output.refuse(stream.asked.id, stream.asked.operation, &refusal);
+                stream.ctx.daemon.metrics.refused(refusal.code);
                 return true;
             }
             Ok(items) if !items.is_empty() => {
                 items.iter().for_each(|item| stream.append(output, FrameKind::StreamItem, item));
+                stream.ctx.daemon.metrics.stream_items.inc_by(items.len() as u64);
                 self.ready.push_back(stream);
             }
             Ok(_) if self.is_ending => {
@@ -123,6 +129,11 @@ impl Streams {
 }
 
 impl Stream {
+    /// One that is yet to begin.
+    pub(super) fn new(asked: Asked, handler: &'static Handler, ctx: Context, job: Box<dyn StreamJob>) -> Self {
+        Self { asked, handler, ctx, job, open: None }
+    }
+
     fn run<T>(&mut self, step: impl FnOnce(&mut Self) -> Result<T, Fault>) -> Result<T, Refusal> {
         let ran = catch_unwind(AssertUnwindSafe(|| step(self)));
         let result = ran.unwrap_or_else(|panic| Err(Fault::of_panic(&*panic)));
@@ -130,6 +141,6 @@ impl Stream {
     }
 
     fn append(&self, output: &mut Output, kind: FrameKind, body: &[u8]) {
-        output.frame(kind, self.id, self.handler.row.number, body);
+        output.frame(kind, self.asked.id, self.asked.operation, body);
     }
 }

@@ -2,15 +2,15 @@
 
 use std::os::unix::fs::DirBuilderExt as _;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::StartError;
 use crate::config::Config;
-use crate::context::{Clock, Daemon, Gauges, Keys, draw_seed};
+use crate::context::{Clock, Daemon, Keys, draw_seed};
 use crate::identity::{Secrets, key_file};
+use crate::metrics::Metrics;
 use crate::model::record::ChangesHead;
 use crate::places::{Key, Places};
 use crate::rules::bootstrap::{self, RegistryError};
@@ -61,10 +61,10 @@ impl Opened {
             tracing::warn!(latest = %head.at, "the system's clock is behind the latest change; time stands still until then");
         }
         let started = clock.now();
-        let gauges = Gauges::default();
-        gauges.database_bytes.store(store.bytes(), Ordering::Relaxed);
+        let metrics = Metrics::new(started);
+        metrics.database_bytes.set(store.bytes());
         let settings = config.settings(state_dir);
-        let daemon = Arc::new(Daemon { settings, secrets, keys: Keys::new(keys), started, gauges });
+        let daemon = Arc::new(Daemon { settings, secrets, keys: Keys::new(keys), started, metrics });
         Ok(Self { store: Arc::new(store), daemon, clock, head, _state_dir: locked })
     }
 
