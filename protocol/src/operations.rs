@@ -48,6 +48,7 @@ macro_rules! operations {
             51 stream read "/changes/" "changes.follow" changes::Follow => changes::Change;
             60 read read "/server/" "server.status" server::Status => server::DaemonStatus;
             61 scan read "/server/" "server.check" server::Check => Vec<server::Violation>;
+            62 read read "/server/" "server.metrics" server::Metrics => String;
             70 write operate "/pools/" "pool.create" pool::Create => pool::Pool;
             71 lookup read "/pools/" "pool.get" pool::Get => pool::Pool;
             72 read read "/pools/" "pool.list" pool::List => Page<pool::Pool>;

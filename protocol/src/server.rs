@@ -50,6 +50,15 @@ pub struct Status {}
 #[serde(deny_unknown_fields)]
 pub struct Check {}
 
+/// Print what is counted and measured, in OpenMetrics
+///
+/// Operations by name and outcome with their latencies, refusals by code, batches, commits, queue, connections, streams,
+/// records by kind, and the size of the database. Counts begin when the daemon starts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::Args), command(after_help = "Example:\n  enrollctl server metrics"))]
+#[serde(deny_unknown_fields)]
+pub struct Metrics {}
+
 /// A rule that does not hold somewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Violation {

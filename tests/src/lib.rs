@@ -2,6 +2,7 @@
 //! checker of what their clients were answered.
 
 pub mod linearizability;
+pub mod openmetrics;
 pub mod pattern;
 pub mod process;
 pub mod registry;

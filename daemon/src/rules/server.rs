@@ -1,6 +1,7 @@
 //! How the daemon is.
 
-use enroll_protocol::server::{Check, DaemonStatus, Database, Status, Violation};
+use enroll_protocol::server::{Check, DaemonStatus, Database, Metrics, Status, Violation};
+use enroll_protocol::{Code, Refusal};
 
 use super::{Call, ReadOp, changes, check};
 use crate::fault::Fault;
@@ -35,5 +36,13 @@ impl ReadOp for Check {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Vec<Violation>, Fault> {
         call.permit(txn, false)?;
         Ok(check::violations(txn)?)
+    }
+}
+
+impl ReadOp for Metrics {
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<String, Fault> {
+        call.permit(txn, false)?;
+        let text = call.ctx.daemon.metrics.text(&changes::head(txn)?);
+        Ok(text.map_err(|_| Refusal::plain(Code::INTERNAL))?)
     }
 }

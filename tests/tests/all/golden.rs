@@ -68,6 +68,7 @@ fn numbers_and_names_are_these_for_ever() {
         (51, "changes.follow"),
         (60, "server.status"),
         (61, "server.check"),
+        (62, "server.metrics"),
         (70, "pool.create"),
         (71, "pool.get"),
         (72, "pool.list"),
@@ -330,6 +331,7 @@ fn the_rest(samples: &mut Samples) {
     let (invariant, subject) = ("I1".to_owned(), "x".to_owned());
     let violation = server::Violation { invariant, subject, message: "does not hold".to_owned() };
     samples.operation(&server::Check {}, &vec![violation]);
+    samples.operation(&server::Metrics {}, &"# EOF\n".to_owned());
 }
 
 fn pk(number: u8) -> Pk {

@@ -10,6 +10,7 @@ mod daemon;
 mod disk;
 mod follow;
 mod linearizable;
+mod metrics;
 mod pools;
 mod races;
 mod readme;

@@ -11,6 +11,7 @@ mod follow;
 mod grants;
 mod jwts;
 mod keys;
+mod metrics;
 mod pages;
 mod people;
 mod permissions;

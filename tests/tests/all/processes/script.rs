@@ -3,7 +3,7 @@
 //! A line `$ person get BOSS` runs `enrollctl person get BOSS`; a blank separates arguments. `< text` behind it is its
 //! standard input, `! 1 not_found` its exit code and a part of its standard error; without, it exits with 0 and an
 //! empty standard error. The lines that follow are its standard output: `..` stands for anything, `→` for a tab, and
-//! `<NAME>` keeps what stands there, for `$NAME` in later commands and outputs.
+//! `<NAME>` keeps what stands there, for `$NAME` in later commands and outputs. A line `...` stands for any lines.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -48,7 +48,11 @@ impl Script {
         assert_eq!(output.code.map(|code| code.to_string()).as_deref(), Some(code), "{line}\n{output:?}");
         let is_told = if words.is_empty() { output.stderr.is_empty() } else { output.stderr.contains(words) };
         assert!(is_told, "{line}\n{output:?}");
-        let printed: Vec<String> = output.stdout.lines().map(|line| line.replace('\t', "→")).collect();
+        let mut printed: Vec<String> = output.stdout.lines().map(|line| line.replace('\t', "→")).collect();
+        if let Some(gap) = expected.iter().position(|line| *line == "...") {
+            let rest = printed.len().saturating_sub(expected.len() - gap - 1);
+            printed.splice(gap.min(rest)..rest, ["...".to_owned()]);
+        }
         assert_eq!(printed.len(), expected.len(), "{line}\n{}", printed.join("\n"));
         for (printed, expected) in printed.iter().zip(expected) {
             let expected = self.filled(expected);

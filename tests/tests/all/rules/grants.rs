@@ -39,6 +39,7 @@ const ARGUMENTS: &[(&str, &str)] = &[
     ("changes.list", "{}"),
     ("server.status", "{}"),
     ("server.check", "{}"),
+    ("server.metrics", "{}"),
     ("pool.create", r#"{"owner":"CAT"}"#),
     ("pool.get", r#"{"pool":"$POOL"}"#),
     ("pool.list", "{}"),

@@ -1,0 +1,94 @@
+//! What is counted and measured, without sockets: what the rule tells, and how long its text can become.
+
+use enroll_protocol::limits::FRAME_BYTES_MAX;
+use enroll_protocol::operations::TABLE;
+use enroll_protocol::{Code, Envelope, Time, server};
+use enroll_tests::openmetrics::Exposition;
+use enroll_tests::registry::{BEGIN_MICROS, Registry};
+use enrolld::metrics::Metrics;
+use enrolld::model::record::ChangesHead;
+
+use super::check;
+
+fn metrics(registry: &mut Registry) -> Exposition {
+    Exposition::read(&registry.call(server::Metrics {}).expect("a text"))
+}
+
+#[test]
+fn the_text_tells_of_the_registry_as_it_is() {
+    let registry = &mut Registry::in_memory();
+    let before = metrics(registry);
+    assert_eq!(before.value("enrolld_records", &[("kind", "token")]), Some(0.0));
+    assert_eq!(before.value("enrolld_changes_head", &[]), Some(0.0));
+    assert_eq!(before.value("enrolld_start_time_seconds", &[]), Some(1_800_000_000.0));
+    assert_eq!(before.value("enrolld_build_info", &[("version", env!("CARGO_PKG_VERSION"))]), Some(1.0));
+    check(
+        registry,
+        r#"
+        person.create {"callsign":"BOSS","roles":["superuser"]} => {"pk"..
+        person.create {"callsign":"DOG"} => {"pk"..
+        token.use {"token":"a"} => {"token"..
+        token.use {"token":"a"} => token_reuse
+        BOSS> server.metrics => "..EOF\n"
+        DOG> server.metrics => permission_denied
+        "#,
+    );
+    let after = metrics(registry);
+    assert_eq!(after.value("enrolld_records", &[("kind", "person")]), Some(2.0));
+    assert_eq!(after.value("enrolld_records", &[("kind", "token")]), Some(1.0));
+    assert_eq!(after.sum("enrolld_records"), 3.0);
+    let head = registry.call(server::Status {}).expect("a status").changes_head;
+    assert_eq!(after.value("enrolld_changes_head", &[]), Some(head as f64));
+    // One request at a time: four writes are four batches, and each was worth a commit.
+    for (name, expected) in [
+        ("enrolld_batch_requests_count", 4.0),
+        ("enrolld_batch_requests_sum", 4.0),
+        ("enrolld_commit_seconds_count", 4.0),
+    ] {
+        assert_eq!(after.value(name, &[]), Some(expected), "{name}");
+    }
+}
+
+#[test]
+fn a_batch_counts_as_one() {
+    let mut registry = Registry::in_memory();
+    let spend = |number: u8| enroll_protocol::token::Use::new(format!("{number}").parse().expect("a token"));
+    let requests: Vec<_> = (0..5).map(|number| registry.request(Envelope::default(), &spend(number), |_| {})).collect();
+    registry.serve(requests).expect("committed");
+    let read = metrics(&mut registry);
+    for (bound, expected) in [("1.0", 0.0), ("4.0", 0.0), ("8.0", 1.0), ("+Inf", 1.0)] {
+        assert_eq!(read.value("enrolld_batch_requests_bucket", &[("le", bound)]), Some(expected), "{bound}");
+    }
+    assert_eq!(read.value("enrolld_batch_requests_sum", &[]), Some(5.0));
+    assert_eq!(read.value("enrolld_commit_seconds_count", &[]), Some(1.0));
+}
+
+/// With everything counted that can be, in numbers as long as they get, the text fits a frame several times.
+#[test]
+fn the_longest_text_is_far_below_a_frame() {
+    let metrics = Metrics::new(Time::from_micros(BEGIN_MICROS).expect("a time"));
+    let operations = TABLE.iter().map(|row| row.number).chain([9999, 0]);
+    for operation in operations {
+        for refused in [None, Some(Code::NOT_FOUND), Some(Code::INTERNAL)] {
+            metrics.answered(operation, refused, 1_234.567_890_123);
+        }
+    }
+    for (code, ..) in Code::TABLE {
+        metrics.refused(*code);
+        metrics.connection_refused(*code);
+    }
+    let text = metrics.text(&ChangesHead::default()).expect("a text");
+    let read = Exposition::read(&text);
+    let unknown = [("operation", "unknown"), ("outcome", "done")];
+    assert_eq!(read.value("enrolld_operations_total", &unknown), Some(2.0), "all that is unknown is one");
+    assert_eq!(read.sum("enrolld_operations_total"), (TABLE.len() as f64 + 2.0) * 3.0);
+    assert!(text.len() < FRAME_BYTES_MAX / 3, "{}", text.len());
+}
+
+#[test]
+fn every_metric_says_what_it_is() {
+    let read = metrics(&mut Registry::in_memory());
+    for (name, (_, help)) in &read.metrics {
+        assert!(name.starts_with("enrolld_") && help.len() > 15, "{name}: {help}");
+    }
+}
