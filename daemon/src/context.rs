@@ -1,13 +1,14 @@
 //! What a rule knows of the world: the time, random bytes, who asks, and the configuration. Drawn here once per
 //! request and nowhere else, so that a run is its context and its request and can be run again.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use enroll_protocol::{Envelope, Pk, Time};
 use rand::rngs::{ChaCha20Rng, SysRng};
 use rand::{Rng as _, SeedableRng as _, TryRng as _};
+use tokio::sync::watch;
 
 use crate::config::Settings;
 use crate::identity::{KeyRing, Secrets};
@@ -48,36 +49,41 @@ pub struct Peer {
 
 /// What does not change from one request to the next.
 pub struct Daemon {
-    /// What the rules read of the configuration.
-    pub settings: Settings,
+    /// What the rules read of the configuration. A reload replaces it; a request keeps what its context took.
+    pub settings: Current<Settings>,
     /// The derived keys.
     pub secrets: Secrets,
-    /// The keys of JWTs.
-    pub keys: Keys,
+    /// The keys of JWTs, which a rotation replaces.
+    pub keys: Current<KeyRing>,
     /// When it was started.
     pub started: Time,
     /// What is counted and measured.
     pub metrics: Metrics,
 }
 
-/// The keys of JWTs, which a rotation replaces while others are at work with those before.
-#[derive(Default)]
-pub struct Keys(RwLock<Arc<KeyRing>>);
+/// What is replaced as a whole, while others are at work with what was before.
+#[derive(Debug)]
+pub struct Current<T>(watch::Sender<Arc<T>>);
 
-impl Keys {
-    /// These keys.
-    pub fn new(ring: KeyRing) -> Self {
-        Self(RwLock::new(Arc::new(ring)))
+impl<T> Current<T> {
+    /// This, until it is replaced.
+    pub fn new(value: T) -> Self {
+        Self(watch::Sender::new(Arc::new(value)))
     }
 
-    /// The keys of this moment.
-    pub fn now(&self) -> Arc<KeyRing> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    /// What holds at this moment.
+    pub fn now(&self) -> Arc<T> {
+        Arc::clone(&self.0.borrow())
     }
 
-    /// Other keys from now on.
-    pub fn replace(&self, ring: KeyRing) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
+    /// Something else from now on.
+    pub fn replace(&self, value: T) {
+        self.0.send_replace(Arc::new(value));
+    }
+
+    /// Tells whoever waits that it was replaced.
+    pub fn subscribe(&self) -> watch::Receiver<Arc<T>> {
+        self.0.subscribe()
     }
 }
 
@@ -92,6 +98,8 @@ pub struct Context {
     pub peer: Peer,
     /// On whose behalf, from where, under which key.
     pub envelope: Envelope,
+    /// The configuration of this request's moment: a rule sees one from its beginning to its end.
+    pub settings: Arc<Settings>,
     /// The rest.
     pub daemon: Arc<Daemon>,
 }

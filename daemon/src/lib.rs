@@ -22,4 +22,5 @@ pub mod session;
 pub mod start;
 pub mod store;
 pub mod sys;
+pub mod systemd;
 pub mod writer;

@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::config;
 use crate::context::Peer;
 use crate::grants::{Grants, way_in};
 use crate::handshake;
@@ -30,6 +31,15 @@ const SOCKET_PATH_BYTES_MAX: usize = 107;
 /// How long to wait when no connection can be accepted for want of files or memory; the kernel would say so at once,
 /// again and again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What holds for a connection from its beginning to its end. A reload replaces it for those that come.
+#[derive(Debug)]
+pub struct Terms {
+    /// Who may connect, and as what.
+    pub grants: Grants,
+    /// How patient the daemon is.
+    pub server: config::Server,
+}
 
 /// Why there is no socket.
 #[derive(Debug, thiserror::Error)]
@@ -108,7 +118,6 @@ fn open_listener(path: &Path) -> io::Result<StdListener> {
 /// Accepts connections and what they may do, until told to stop; then waits for those that are open.
 pub async fn serve(
     listener: UnixListener,
-    grants: Grants,
     shared: Arc<Shared>,
     writer: mpsc::Sender<writer::Request>,
     mut shutdown: watch::Receiver<bool>,
@@ -120,7 +129,7 @@ pub async fn serve(
             accepted = listener.accept() => match accepted {
                 Ok((mut stream, _)) => {
                     let (shared, writer, shutdown) = (Arc::clone(&shared), writer.clone(), shutdown.clone());
-                    match judge(&stream, &grants) {
+                    match judge(&stream, &shared.terms.now().grants) {
                         Ok(peer) => {
                             sessions.spawn(async move {
                                 let _open = shared.daemon.metrics.connection();

@@ -26,10 +26,11 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-use crate::context::{Clock, Context, Daemon, Peer, draw_seed};
+use crate::context::{Clock, Context, Current, Daemon, Peer, draw_seed};
 use crate::dispatch::{self, Handler, Job, Look, ReadJob};
 use crate::fault::Fault;
 use crate::handshake::{self, End, STALL};
+use crate::server::Terms;
 use crate::store::{Store, StoreError, View};
 use crate::writer::{self, Outcome, Work};
 use asked::{Answered, Asked, Read, Stalled};
@@ -59,8 +60,8 @@ pub struct Shared {
     pub store: Arc<dyn Store>,
     /// The clock.
     pub clock: Clock,
-    /// How long a silent connection lives.
-    pub idle: Duration,
+    /// For connections that begin.
+    pub terms: Current<Terms>,
     /// One scan at a time: each looks at every record.
     pub scans: Arc<Semaphore>,
     /// The number of the latest change, told after its commit.
@@ -96,6 +97,7 @@ pub async fn serve(
 struct Session {
     shared: Arc<Shared>,
     peer: Peer,
+    idle: Duration,
     writer: mpsc::Sender<writer::Request>,
     answers: mpsc::UnboundedSender<Answered>,
     frames: FrameReader,
@@ -128,6 +130,7 @@ impl Session {
     ) -> Self {
         let streams = Streams::new(shared.changes.clone());
         Self {
+            idle: Duration::from_secs(shared.terms.now().server.idle_seconds),
             shared,
             peer,
             writer,
@@ -156,7 +159,7 @@ impl Session {
     ) -> Result<(), End> {
         let queue = self.writer.clone();
         let mut last_heard = Instant::now();
-        let timer = sleep_until(last_heard + self.shared.idle);
+        let timer = sleep_until(last_heard + self.idle);
         tokio::pin!(timer);
         loop {
             let has_more = match self.take_turn() {
@@ -259,7 +262,7 @@ impl Session {
         match self.unfinished_since {
             _ if !self.output.is_empty() => last_heard + STALL,
             Some(since) => since + STALL,
-            None => last_heard + self.shared.idle,
+            None => last_heard + self.idle,
         }
     }
 
@@ -313,15 +316,14 @@ impl Session {
     }
 
     fn begin(&mut self, asked: Asked, handler: &'static Handler, envelope: Envelope, job: Job) {
-        let now = self.shared.clock.now();
-        let (peer, daemon) = (self.peer, Arc::clone(&self.shared.daemon));
+        let (now, peer, daemon) = (self.shared.clock.now(), self.peer, Arc::clone(&self.shared.daemon));
         match job {
             Job::Write(job) => {
-                let ctx = Context { now, seed: draw_seed(), peer, envelope, daemon };
+                let ctx = Context { now, seed: draw_seed(), peer, envelope, settings: daemon.settings.now(), daemon };
                 self.send_to_writer(asked, handler, ctx, Work::Write(job));
             }
             Job::Look(look) => {
-                let ctx = Context { now, seed: [0; 32], peer, envelope, daemon };
+                let ctx = Context { now, seed: [0; 32], peer, envelope, settings: daemon.settings.now(), daemon };
                 match look {
                     look if self.writes_answered == self.writes_sent => {
                         self.run_read(Read { asked, handler, ctx, look })

@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
+use crate::config::Settings;
 use crate::context::{Clock, Context, Daemon, Moment, Purpose};
 use crate::dispatch::{ReadJob, WriteJob};
 use crate::fault::Fault;
@@ -26,6 +27,7 @@ use crate::rules::bootstrap::{self, RegistryError};
 use crate::rules::{Call, attempts, changes, sweep};
 use crate::store::overlay::Overlay;
 use crate::store::{Store, StoreError, Writes};
+use crate::systemd::Watchdog;
 
 /// Requests of one commit at most: past this a batch only makes its first members wait.
 const BATCH_MAX: usize = 256;
@@ -69,6 +71,8 @@ pub struct Writer {
     store: Arc<dyn Store>,
     daemon: Arc<Daemon>,
     head: ChangesHead,
+    /// The configuration that what is due was planned by.
+    settings: Arc<Settings>,
     /// When to sweep next; `None` while nothing will ever be due.
     sweep_at: Option<Time>,
 }
@@ -77,29 +81,34 @@ impl Writer {
     /// A writer that goes on where the store ends.
     pub fn new(store: Arc<dyn Store>, daemon: Arc<Daemon>) -> Result<Self, StoreError> {
         let view = store.view()?;
-        let (head, sweep_at) = (changes::head(&*view)?, sweep::next(&*view, &daemon.settings)?);
+        let settings = daemon.settings.now();
+        let (head, sweep_at) = (changes::head(&*view)?, sweep::next(&*view, &settings)?);
         drop(view);
-        Ok(Self { store, daemon, head, sweep_at })
+        Ok(Self { store, daemon, head, settings, sweep_at })
     }
 
-    /// Serves the queue until it is closed and empty, or until a commit fails, and wakes by itself for what is due. The
-    /// answers of a batch leave together, with the number of the latest change, so that whoever gives them out is woken
-    /// once. The runtime is driven by another thread; here it lends its timer.
+    /// Serves the queue until it is closed and empty, or until a commit fails, and wakes by itself for what is due, for
+    /// another configuration, and for the watchdog. The answers of a batch leave together, with the number of the latest
+    /// change, so that whoever gives them out is woken once. The runtime is driven by another thread; here it lends its
+    /// timer, so the watchdog is fed by nobody if either of the two is stuck.
     pub fn run(
         mut self,
         mut queue: mpsc::Receiver<Request>,
         answers: mpsc::UnboundedSender<(Answers, u64)>,
         clock: &Clock,
         runtime: &Handle,
+        mut watchdog: Watchdog,
     ) -> Result<(), StoreError> {
         let mut batch = Vec::with_capacity(BATCH_MAX);
+        let mut reloads = self.daemon.settings.subscribe();
         loop {
-            let wait = self.sweep_at.map(|at| clock.until(at));
+            let wait = self.sweep_at.map(|at| clock.until(at)).into_iter().chain(watchdog.feed()).min();
             let received = runtime.block_on(async {
-                let more = queue.recv_many(&mut batch, BATCH_MAX);
-                match wait {
-                    Some(wait) => tokio::time::timeout(wait, more).await.ok(),
-                    None => Some(more.await),
+                tokio::select! {
+                    biased;
+                    count = queue.recv_many(&mut batch, BATCH_MAX) => Some(count),
+                    Ok(()) = reloads.changed() => None,
+                    () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => None,
                 }
             });
             if received == Some(0) {
@@ -128,6 +137,7 @@ impl Writer {
             Ok(view) => view,
             Err(err) => return (requests.map(|request| unknown(request.answer)).collect(), Err(err)),
         };
+        self.take_settings(now);
         let mut batch = Overlay::new(&*view);
         let mut answers = Answers::new();
         for mut request in requests {
@@ -159,6 +169,15 @@ impl Writer {
         (answers, Ok(()))
     }
 
+    /// With another configuration other things may be due.
+    fn take_settings(&mut self, now: Time) {
+        let settings = self.daemon.settings.now();
+        if !Arc::ptr_eq(&self.settings, &settings) {
+            self.settings = settings;
+            self.sweep_at = Some(now);
+        }
+    }
+
     /// Removes some of what is due, and plans when to go on.
     fn sweep(&mut self, batch: &mut Overlay<'_>, now: Time) -> Result<(), Fault> {
         if self.sweep_at.is_none_or(|at| at > now) {
@@ -166,8 +185,8 @@ impl Writer {
         }
         self.sweep_at = None;
         let mut overlay = Overlay::new(batch);
-        let is_complete = sweep::step(&mut overlay, &self.daemon.settings, now)? < sweep::STEP_MAX;
-        self.sweep_at = match sweep::next(&overlay, &self.daemon.settings)? {
+        let is_complete = sweep::step(&mut overlay, &self.settings, now)? < sweep::STEP_MAX;
+        self.sweep_at = match sweep::next(&overlay, &self.settings)? {
             Some(next) if is_complete => Some(next.max(now.plus_seconds(SWEEP_PAUSE_SECONDS))),
             next => next,
         };
@@ -182,7 +201,7 @@ impl Writer {
         let (from, to) = Family::Dues.bounds();
         let first = writes.range(from..to).find(|(_, value)| value.is_some());
         let due = first.and_then(|(place, _)| key::due_of(place)).map(|(at, _)| at);
-        let change = self.daemon.settings.keep_changes_until(now);
+        let change = self.settings.keep_changes_until(now);
         if let Some(at) = due.into_iter().chain(change).min() {
             let at = at.max(now.plus_seconds(SWEEP_PAUSE_SECONDS));
             self.sweep_at = Some(self.sweep_at.map_or(at, |planned| planned.min(at)));
@@ -249,7 +268,7 @@ impl Writer {
         if let Some((due, kept)) = kept {
             self.head.at = self.head.at.max(kept.at);
             record::put(batch, due.place(), &kept);
-            sweep::plan(batch, kept.at.plus_seconds(self.daemon.settings.keep_answers_seconds), &due);
+            sweep::plan(batch, kept.at.plus_seconds(self.settings.keep_answers_seconds), &due);
         }
         Ok(())
     }
@@ -291,6 +310,7 @@ struct Keeping {
     place: Vec<u8>,
     kept: Kept,
     nonce: [u8; 24],
+    keep_seconds: u64,
     daemon: Arc<Daemon>,
 }
 
@@ -305,13 +325,14 @@ impl Keeping {
         ctx.random(Purpose::Keeping).fill_bytes(&mut nonce);
         let kept = Kept { request, at: ctx.now, sealed: Vec::new() };
         let due = Due::Kept(ctx.peer.uid, key);
-        Some(Self { due, place: due.place(), kept, nonce, daemon: Arc::clone(&ctx.daemon) })
+        let keep_seconds = ctx.settings.keep_answers_seconds;
+        Some(Self { due, place: due.place(), kept, nonce, keep_seconds, daemon: Arc::clone(&ctx.daemon) })
     }
 
     /// The first answer, where this was asked before.
     fn find(&self, batch: &Overlay<'_>) -> Result<Option<Outcome>, Fault> {
         let Some(first) = record::get::<Kept>(batch, &self.place)? else { return Ok(None) };
-        if first.at.plus_seconds(self.daemon.settings.keep_answers_seconds) <= self.kept.at {
+        if first.at.plus_seconds(self.keep_seconds) <= self.kept.at {
             return Ok(None);
         }
         if first.request != self.kept.request {

@@ -10,6 +10,7 @@
 use std::ffi::OsStr;
 use std::fs::OpenOptions;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -23,6 +24,9 @@ use tempfile::TempDir;
 
 /// After this, a process that should have said something or ended is taken for stuck.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Makes the standard input what systemd would pass: the first file behind the usual three.
+const PASS_STDIN: &str = "exec 3<&0 </dev/null; export LISTEN_PID=$$ LISTEN_FDS=1; exec \"$0\" \"$@\"";
 
 /// What a process that ended has left.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,12 +104,13 @@ pub fn skipped(test: &str, needs: &str) {
 pub struct Home {
     directory: TempDir,
     environment: Vec<(String, String)>,
+    passed: Option<OwnedFd>,
 }
 
 impl Home {
     /// An empty one, with an empty configuration.
     pub fn make() -> Self {
-        let home = Self { directory: tempfile::tempdir().expect("a directory"), environment: Vec::new() };
+        let home = Self { directory: tempfile::tempdir().expect("a directory"), environment: Vec::new(), passed: None };
         home.configure("");
         home
     }
@@ -113,6 +118,12 @@ impl Home {
     /// With this variable in the environment of its daemon.
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// With this socket passed to its daemon, as systemd passes one.
+    pub fn passing(mut self, socket: impl Into<OwnedFd>) -> Self {
+        self.passed = Some(socket.into());
         self
     }
 
@@ -143,8 +154,15 @@ impl Home {
 
     /// `enrolld` with the configuration of this directory and other places.
     pub fn enrolld_at(&self, state_dir: &Path, socket: &Path) -> Command {
-        let mut command = self.command(&binary("enrolld"));
-        command.arg("--config").arg(self.path("enrolld.toml"));
+        let mut command = match self.passed {
+            None => self.command(&binary("enrolld")),
+            Some(_) => {
+                let mut shell = self.command(Path::new("sh"));
+                shell.args(["-c", PASS_STDIN]).arg(binary("enrolld"));
+                shell
+            }
+        };
+        command.stdin(self.stdin()).arg("--config").arg(self.path("enrolld.toml"));
         command.arg("--state-dir").arg(state_dir).arg("--socket").arg(socket);
         command
     }
@@ -165,6 +183,10 @@ impl Home {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.envs(self.environment.iter().map(|(name, value)| (name, value))).current_dir(self.directory.path());
         command
+    }
+
+    fn stdin(&self) -> Stdio {
+        self.passed.as_ref().map_or_else(Stdio::null, |socket| socket.try_clone().expect("a copy").into())
     }
 
     /// Starts a daemon and waits until it listens.
@@ -205,6 +227,11 @@ impl Daemon {
     /// Kills it without a warning.
     pub fn kill9(&mut self) {
         self.process.kill9();
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.child.id()
     }
 
     /// Sends it a signal.
@@ -271,7 +298,7 @@ pub struct Process {
 impl Process {
     fn start(command: &mut Command, log: &Path) -> Self {
         let log = OpenOptions::new().create(true).append(true).open(log).expect("a log");
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().expect("started");
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().expect("started");
         let lines = lines_of(child.stdout.take().expect("a pipe"));
         Self { child, lines }
     }
@@ -322,7 +349,11 @@ impl Conversation {
 
     /// Begins one with these arguments.
     pub fn with<A: AsRef<OsStr>>(home: &Home, args: &[A]) -> Self {
-        let mut command = home.enrollctl(args);
+        Self::of(&mut home.enrollctl(args))
+    }
+
+    /// Begins one with a command of one's own.
+    pub fn of(command: &mut Command) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().expect("started");
         let (input, lines) = (child.stdin.take(), lines_of(child.stdout.take().expect("a pipe")));

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use enroll_protocol::{Code, Envelope, Operation, Reference, Refusal, StreamOperation, Time, codec};
 use enrolld::config::{Config, Settings};
-use enrolld::context::{Context, Daemon, Grant, Keys, Peer};
+use enrolld::context::{Context, Current, Daemon, Grant, Peer};
 use enrolld::dispatch::{self, Job, Look, StreamJob, WriteJob};
 use enrolld::fault::Fault;
 use enrolld::identity::Secrets;
@@ -88,10 +88,15 @@ impl Registry {
     fn open(store: Arc<dyn Store>, settings: Settings) -> Self {
         let (now, secrets) = (begin(), secrets());
         let keys = bootstrap::key_ring(&*store.view().expect("a view"), &secrets).expect("keys");
-        let daemon =
-            Arc::new(Daemon { settings, secrets, keys: Keys::new(keys), started: now, metrics: Metrics::new(now) });
+        let (settings, keys) = (Current::new(settings), Current::new(keys));
+        let daemon = Arc::new(Daemon { settings, secrets, keys, started: now, metrics: Metrics::new(now) });
         let writer = Writer::new(Arc::clone(&store), Arc::clone(&daemon)).expect("a writer");
         Self { now, peer: Peer { uid: 1000, pid: 1, grant: Grant::Admin }, store, daemon, writer, calls: 0 }
+    }
+
+    /// Replaces the configuration, as a reload does.
+    pub fn reload(&self, config: &Config) {
+        self.daemon.settings.replace(config.settings(Path::new("/nowhere")));
     }
 
     /// Lets time pass.
@@ -205,7 +210,8 @@ impl Registry {
         self.calls += 1;
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&self.calls.to_be_bytes());
-        Context { now: self.now, seed, peer: self.peer, envelope, daemon: Arc::clone(&self.daemon) }
+        let (settings, daemon) = (self.daemon.settings.now(), Arc::clone(&self.daemon));
+        Context { now: self.now, seed, peer: self.peer, envelope, settings, daemon }
     }
 
     fn write(&mut self, ctx: Context, job: Box<dyn WriteJob>) -> Outcome {

@@ -7,6 +7,7 @@
 mod environment;
 mod sections;
 mod settings;
+mod update;
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use toml::Table;
 pub use environment::environment;
 pub use sections::{Changes, Database, Grants, Guesses, Jwt, LogFormat, Server, Tokens};
 pub use settings::Settings;
+pub use update::{Changed, Update};
 
 /// Every key, commented, with its default.
 pub const EXAMPLE: &str = include_str!("../../enrolld.example.toml");

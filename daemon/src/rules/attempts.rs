@@ -22,7 +22,7 @@ const WINDOW_SECONDS: u64 = 60;
 /// Refuses a source that has guessed too often, whatever code it brings.
 pub(super) fn expect_under_limit(txn: &dyn ReadTxn, ctx: &Context) -> Result<(), Fault> {
     let window = window(txn, ctx, &source(ctx))?;
-    let per_minute = ctx.daemon.settings.guesses_per_minute;
+    let per_minute = ctx.settings.guesses_per_minute;
     if window.count < per_minute {
         return Ok(());
     }
@@ -69,7 +69,7 @@ fn count_guess(txn: &mut dyn Txn, call: &Call<'_>) -> Result<(), StoreError> {
     let everybody = everybody(call.ctx);
     let mut all = window(txn.as_read(), call.ctx, &everybody)?;
     all.count += 1;
-    if all.count > call.ctx.daemon.settings.guesses_total_per_minute && !all.told {
+    if all.count > call.ctx.settings.guesses_total_per_minute && !all.told {
         all.told = true;
         let mut alarm = call.change(Vec::new());
         alarm.what = ALARM;

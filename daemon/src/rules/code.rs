@@ -46,7 +46,7 @@ impl WriteOp for Create {
         let mut random = call.ctx.random(Purpose::Rule);
         let pk = call.ctx.new_pk(&mut random);
         let secrets = &call.ctx.daemon.secrets;
-        let settings = &call.ctx.daemon.settings;
+        let settings = &call.ctx.settings;
         let (code, place) = alphabet::draw_free(txn.as_read(), &mut random, settings, CHARACTERS, |code| {
             key::code(&secrets.code(code))
         })?;
@@ -88,7 +88,7 @@ impl WriteOp for Use {
         }
         let daemon = &call.ctx.daemon;
         let id = call.ctx.new_pk(&mut call.ctx.random(Purpose::Rule));
-        let (jwt, expires) = daemon.keys.now().unsigned(&daemon.settings.issuing, &code.claims, call.ctx.now, id)?;
+        let (jwt, expires) = daemon.keys.now().unsigned(&call.ctx.settings.issuing, &code.claims, call.ctx.now, id)?;
         code.used_on = Some(call.ctx.now);
         code.audit = match (&code.audit, &self.audit) {
             (Some(made), Some(used)) => Some(made.merged(used).map_err(|err| {
@@ -133,7 +133,7 @@ pub(super) fn sign(mut reply: Exchanged, keys: &KeyRing) -> Result<Exchanged, Id
 
 /// The stored code, or an attempt that counts as a guess.
 fn expect(txn: &dyn ReadTxn, call: &Call<'_>, typed: &LoginCode) -> Result<(Vec<u8>, record::Code), Fault> {
-    let read = alphabet::read_typed(typed.as_str(), &call.ctx.daemon.settings);
+    let read = alphabet::read_typed(typed.as_str(), &call.ctx.settings);
     let place = key::code(&call.ctx.daemon.secrets.code(&read));
     match record::get::<record::Code>(txn, &place)? {
         Some(code) => Ok((place, code)),

@@ -91,7 +91,7 @@ impl WriteOp for Find {
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Enrollment, Fault> {
         attempts::expect_under_limit(txn.as_read(), call.ctx)?;
-        let code = alphabet::read_typed(self.approvecode.as_str(), &call.ctx.daemon.settings);
+        let code = alphabet::read_typed(self.approvecode.as_str(), &call.ctx.settings);
         let unknown = || Fault::Attempt {
             refusal: Refusal::new(Code::NOT_FOUND, "no enrollment has this approve code; check it for typing errors"),
             subject: None,
@@ -139,7 +139,7 @@ impl WriteOp for Approve {
         call.permit(txn.as_read(), false)?;
         expect_pending(&enrollment)?;
         if let Some(typed) = &self.approvecode
-            && alphabet::read_typed(typed.as_str(), &call.ctx.daemon.settings) != enrollment.approvecode
+            && alphabet::read_typed(typed.as_str(), &call.ctx.settings) != enrollment.approvecode
         {
             let why =
                 format!("this is not the approve code of \"{}\"; check it for typing errors", enrollment.callsign);
@@ -241,7 +241,7 @@ fn draw_code(
     pk: Pk,
     random: &mut rand::rngs::ChaCha20Rng,
 ) -> Result<String, Fault> {
-    let settings = &call.ctx.daemon.settings;
+    let settings = &call.ctx.settings;
     let (code, place) = alphabet::draw_free(txn.as_read(), random, settings, settings.code_size, key::approve_code)?;
     record::put(txn, place, &Pointer { pk });
     Ok(code)

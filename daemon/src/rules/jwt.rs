@@ -31,7 +31,7 @@ impl WriteOp for Refresh {
         call.permit(txn.as_read(), subject.is_some_and(|pk| call.is_actor(pk)))?;
         let daemon = &call.ctx.daemon;
         let id = call.ctx.new_pk(&mut call.ctx.random(Purpose::Rule));
-        let again = daemon.keys.now().unsigned_again(&daemon.settings.issuing, &claims, call.ctx.now, id)?;
+        let again = daemon.keys.now().unsigned_again(&call.ctx.settings.issuing, &claims, call.ctx.now, id)?;
         let (jwt, expires) = again.map_err(invalid)?;
         call.tell(txn, subject.into_iter().collect(), None);
         Ok(Exchanged { jwt: Some(jwt), expires })
@@ -53,13 +53,13 @@ impl WriteOp for Rotate {
 fn key_set(txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Json, Fault> {
     let daemon = &call.ctx.daemon;
     let ring = bootstrap::key_ring(txn, &daemon.secrets)?;
-    Ok(ring.key_set(&daemon.settings.issuing, call.ctx.now)?)
+    Ok(ring.key_set(&call.ctx.settings.issuing, call.ctx.now)?)
 }
 
 /// The claims of a JWT that is valid here, and the person they name, who must not be deleted.
 fn verified(txn: &dyn ReadTxn, call: &Call<'_>, jwt: &Jwt) -> Result<(Json, Option<Pk>), Fault> {
     let daemon = &call.ctx.daemon;
-    let claims = daemon.keys.now().verify(&daemon.settings.issuing, jwt, call.ctx.now).map_err(invalid)?;
+    let claims = daemon.keys.now().verify(&call.ctx.settings.issuing, jwt, call.ctx.now).map_err(invalid)?;
     let named = claims.member::<String>("sub")?.and_then(|sub| Reference::new(sub).ok());
     match named.map(|named| person::find(txn, &named)).transpose()?.flatten() {
         Some((_, person)) if person.deleted.is_some() => Err(invalid("it names a person who is deleted").into()),

@@ -178,7 +178,7 @@ pub(super) fn expect_free(txn: &dyn ReadTxn, call: &Call<'_>, callsign: &Callsig
 
 /// Refuses a callsign that the configuration reserves.
 pub(super) fn expect_unreserved(call: &Call<'_>, callsign: &Callsign, folded: &str) -> Result<(), Fault> {
-    if call.ctx.daemon.settings.reserved_callsigns.contains(folded) {
+    if call.ctx.settings.reserved_callsigns.contains(folded) {
         let why = format!("the callsign \"{callsign}\" is reserved by the configuration; choose another");
         return Err(Fault::Refused(Refusal::new(Code::CALLSIGN_RESERVED, why)));
     }

@@ -34,7 +34,7 @@ impl WriteOp for Create {
         call.expect_to_come(self.expires)?;
         let mut random = call.ctx.random(Purpose::Rule);
         let pk = call.ctx.new_pk(&mut random);
-        let settings = &call.ctx.daemon.settings;
+        let settings = &call.ctx.settings;
         let (invitecode, place) =
             alphabet::draw_free(txn.as_read(), &mut random, settings, settings.code_size, key::invite_code)?;
         let pool = record::Pool {
@@ -139,7 +139,7 @@ impl WriteOp for ResetCode {
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Pool, Fault> {
         change(txn, call, &self.pool, |txn, call, pk, pool| {
-            let settings = &call.ctx.daemon.settings;
+            let settings = &call.ctx.settings;
             let mut random = call.ctx.random(Purpose::Rule);
             let (code, place) =
                 alphabet::draw_free(txn.as_read(), &mut random, settings, settings.code_size, key::invite_code)?;
@@ -204,7 +204,7 @@ pub(super) fn expect(txn: &dyn ReadTxn, call: &Call<'_>, named: &Reference) -> R
 
 fn of_code(txn: &dyn ReadTxn, call: &Call<'_>, typed: &str) -> Result<Option<(Pk, record::Pool)>, Fault> {
     attempts::expect_under_limit(txn, call.ctx)?;
-    let code = alphabet::read_typed(typed, &call.ctx.daemon.settings);
+    let code = alphabet::read_typed(typed, &call.ctx.settings);
     let Some(Pointer { pk }) = record::get::<Pointer>(txn, &key::invite_code(&code))? else { return Ok(None) };
     Ok(record::get::<record::Pool>(txn, &key::pool(pk))?.map(|pool| (pk, pool)))
 }

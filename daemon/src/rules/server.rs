@@ -18,10 +18,10 @@ impl ReadOp for Status {
         Ok(DaemonStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_seconds: u64::try_from(uptime_micros / 1_000_000).unwrap_or(0),
-            state_dir: daemon.settings.state_dir.clone(),
+            state_dir: call.ctx.settings.state_dir.clone(),
             database: Database {
                 bytes: daemon.metrics.database_bytes.get(),
-                cache_bytes: daemon.settings.cache_bytes,
+                cache_bytes: call.ctx.settings.cache_bytes,
                 schema: super::bootstrap::SCHEMA,
             },
             records: Kind::ALL.iter().map(|(kind, name)| ((*name).to_owned(), count(*kind))).collect(),

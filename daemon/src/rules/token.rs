@@ -31,7 +31,7 @@ impl WriteOp for Use {
             expires: self.expires,
         };
         record::put(txn, key::token(&hash), &token);
-        if token.audit.is_some() || call.ctx.daemon.settings.forget_tokens_after(token.expires).is_some() {
+        if token.audit.is_some() || call.ctx.settings.forget_tokens_after(token.expires).is_some() {
             sweep::plan_after_expiry(txn, token.expires, &Due::Token(hash));
         }
         call.tell(txn, vec![token.pk], Some(Kind::Token));

@@ -2,6 +2,7 @@
 //! socket, in that order, and the same way out.
 
 mod opened;
+mod reload;
 mod serve;
 
 use std::io::Write as _;
@@ -9,6 +10,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use nix::unistd::geteuid;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{self, Config, ConfigError, EXAMPLE, LogFormat};
 use crate::grants::{Grants, OVERFLOW_UID};
@@ -20,7 +23,10 @@ use crate::rules::bootstrap::RegistryError;
 use crate::server::{self, SocketError};
 use crate::store::StoreError;
 use crate::store::open::{DATABASE, OpenError};
+use crate::systemd;
 use opened::Opened;
+use reload::LogFilter;
+use serve::Serving;
 
 /// What the command line says.
 #[derive(Debug, Clone, Default)]
@@ -120,20 +126,29 @@ impl Start {
     fn try_run(self) -> Result<(), StartError> {
         let (config, _) = self.read_config()?;
         let grants = Grants::resolve(&config.grants)?;
-        start_log(&config)?;
-        let places = Places::of(&self, &config)?;
+        let log = start_log(&config)?;
+        let mut places = Places::of(&self, &config)?;
         if geteuid().as_raw() == OVERFLOW_UID {
             return Err(StartError::Nobody);
         }
-        let opened = Opened::open(&config, &places)?;
-        let listener = server::listen_on(&places.socket)?;
+        let passed = systemd::passed_socket()?;
+        let is_own = passed.is_none();
+        if let Some((_, path)) = &passed {
+            path.clone_into(&mut places.socket);
+        }
+        let opened = systemd::while_starting(|| Opened::open(&config, &places))?;
+        let listener = match passed {
+            Some((listener, _)) => listener,
+            None => server::listen_on(&places.socket)?,
+        };
         let runtime = serve::runtime(&config)?;
         let (writer, end) = opened.start_writer(runtime.handle().clone())?;
-        announce(&places, &opened);
-
-        let result = runtime.block_on(serve::serve(&config, &opened, listener, grants, writer, end));
+        let serving = Serving { flags: self, config, places: &places, opened: &opened, grants, log };
+        let result = runtime.block_on(serve::serve(serving, listener, writer, end));
         runtime.shutdown_background();
-        let _ = std::fs::remove_file(&places.socket);
+        if is_own {
+            let _ = std::fs::remove_file(&places.socket);
+        }
         result?;
         opened.close()?;
         tracing::info!("stopped");
@@ -146,17 +161,17 @@ fn log_filter(config: &Config) -> Result<tracing_subscriber::EnvFilter, ConfigEr
     filter.map_err(|err| ConfigError(format!("log: \"{}\": {err}", config.log)))
 }
 
-fn start_log(config: &Config) -> Result<(), StartError> {
+fn start_log(config: &Config) -> Result<LogFilter, StartError> {
+    let (filter, handle) = tracing_subscriber::reload::Layer::new(log_filter(config)?);
     // A log that nobody reads any more must not end the daemon, nor what it says about that.
-    let builder = tracing_subscriber::fmt()
-        .log_internal_errors(false)
-        .with_env_filter(log_filter(config)?)
-        .with_writer(std::io::stderr);
-    let started = match config.log_format {
-        LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
-        LogFormat::Json => builder.json().try_init(),
+    let lines = tracing_subscriber::fmt::layer().log_internal_errors(false).with_writer(std::io::stderr);
+    let lines = match config.log_format {
+        LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
+        LogFormat::Json => lines.json().boxed(),
     };
-    started.map_err(|err| StartError::Io("the log".to_owned(), std::io::Error::other(err)))
+    let started = tracing_subscriber::registry().with(filter).with(lines).try_init();
+    started.map_err(|err| StartError::Io("the log".to_owned(), std::io::Error::other(err)))?;
+    Ok(handle)
 }
 
 /// Says where it listens, what it opened, and what to try.

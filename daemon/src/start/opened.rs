@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::StartError;
 use crate::config::Config;
-use crate::context::{Clock, Daemon, Keys, draw_seed};
+use crate::context::{Clock, Current, Daemon, draw_seed};
 use crate::identity::{Secrets, key_file};
 use crate::metrics::Metrics;
 use crate::model::record::ChangesHead;
@@ -19,6 +19,7 @@ use crate::store::open::StateDir;
 use crate::store::overlay::Overlay;
 use crate::store::redb::{RedbOptions, RedbStore};
 use crate::store::{Store, StoreError};
+use crate::systemd::Watchdog;
 use crate::writer::{Answers, QUEUE_MAX, Request, Writer};
 
 /// A state directory that is locked, and what was found in it.
@@ -63,8 +64,8 @@ impl Opened {
         let started = clock.now();
         let metrics = Metrics::new(started);
         metrics.database_bytes.set(store.bytes());
-        let settings = config.settings(state_dir);
-        let daemon = Arc::new(Daemon { settings, secrets, keys: Keys::new(keys), started, metrics });
+        let (settings, keys) = (Current::new(config.settings(state_dir)), Current::new(keys));
+        let daemon = Arc::new(Daemon { settings, secrets, keys, started, metrics });
         Ok(Self { store: Arc::new(store), daemon, clock, head, _state_dir: locked })
     }
 
@@ -81,7 +82,7 @@ impl Opened {
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || {
-                let result = writer.run(queue, answers, &clock, &runtime);
+                let result = writer.run(queue, answers, &clock, &runtime, Watchdog::of_environment());
                 let _ = end.send(result);
             })
             .map_err(|err| StartError::Io("the writer's thread".to_owned(), err))?;

@@ -6,13 +6,17 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use super::StartError;
 use super::opened::{Opened, WriterEnd};
+use super::reload::{LogFilter, Reload};
+use super::{Start, StartError};
 use crate::config::Config;
+use crate::context::Current;
 use crate::grants::Grants;
-use crate::server;
+use crate::places::Places;
+use crate::server::{self, Terms};
 use crate::session::Shared;
 use crate::store::StoreError;
+use crate::systemd;
 use crate::writer::Request;
 
 /// How long connections have to take their last answers when the daemon stops.
@@ -20,6 +24,16 @@ const DRAIN: Duration = Duration::from_secs(3);
 
 /// How long the writer has for what is queued after that.
 const LAST_COMMITS: Duration = Duration::from_secs(1);
+
+/// What a start has come to.
+pub(super) struct Serving<'a> {
+    pub(super) flags: Start,
+    pub(super) config: Config,
+    pub(super) places: &'a Places,
+    pub(super) opened: &'a Opened,
+    pub(super) grants: Grants,
+    pub(super) log: LogFilter,
+}
 
 /// What drives the connections.
 pub(super) fn runtime(config: &Config) -> Result<tokio::runtime::Runtime, StartError> {
@@ -36,13 +50,12 @@ pub(super) fn runtime(config: &Config) -> Result<tokio::runtime::Runtime, StartE
 
 /// Serves until a signal comes or the writer ends, then lets the connections take their last answers.
 pub(super) async fn serve(
-    config: &Config,
-    opened: &Opened,
+    serving: Serving<'_>,
     listener: std::os::unix::net::UnixListener,
-    grants: Grants,
     writer: mpsc::Sender<Request>,
     end: WriterEnd,
 ) -> Result<(), StartError> {
+    let Serving { flags, config, places, opened, grants, log } = serving;
     let io = |what: &str| {
         let what = what.to_owned();
         move |err| StartError::Io(what, err)
@@ -50,18 +63,18 @@ pub(super) async fn serve(
     let listener = tokio::net::UnixListener::from_std(listener).map_err(io("the socket"))?;
     let mut terminate = signal(SignalKind::terminate()).map_err(io("SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(io("SIGINT"))?;
-    let mut hangup = signal(SignalKind::hangup()).map_err(io("SIGHUP"))?;
+    let hangup = signal(SignalKind::hangup()).map_err(io("SIGHUP"))?;
     let (changes, latest) = watch::channel(opened.head.seq);
     let shared = Arc::new(Shared {
         daemon: Arc::clone(&opened.daemon),
         store: opened.store.clone(),
         clock: opened.clock.clone(),
-        idle: Duration::from_secs(config.server.idle_seconds),
+        terms: Current::new(Terms { grants, server: config.server.clone() }),
         scans: Arc::new(Semaphore::new(1)),
         changes: latest,
     });
     let (stop, stopping) = watch::channel(false);
-    let mut server = tokio::spawn(server::serve(listener, grants, shared, writer, stopping));
+    let mut server = tokio::spawn(server::serve(listener, Arc::clone(&shared), writer, stopping));
 
     let WriterEnd { thread, mut answered, mut ended } = end;
     tokio::spawn(async move {
@@ -70,13 +83,20 @@ pub(super) async fn serve(
             changes.send_if_modified(|latest| std::mem::replace(latest, head) != head);
         }
     });
+    let status = format!("listening on {}", places.socket.display());
+    super::announce(places, opened);
+    systemd::ready(&status);
+    let state_dir = places.state_dir.clone();
+    let mut reloads = tokio::spawn(Reload { flags, config, state_dir, log, shared, status }.at_every(hangup));
     let mut result = None;
     tokio::select! {
         _ = terminate.recv() => tracing::info!("SIGTERM: finishing what was begun"),
         _ = interrupt.recv() => tracing::info!("SIGINT: finishing what was begun"),
-        _ = hangup.recv() => tracing::info!("SIGHUP: finishing what was begun"),
+        _ = &mut reloads => tracing::info!("SIGHUP: the terminal is gone; finishing what was begun"),
         end = &mut ended => result = Some(end),
     }
+    reloads.abort();
+    systemd::stopping();
     let _ = stop.send(true);
     if tokio::time::timeout(DRAIN, &mut server).await.is_err() {
         tracing::warn!("some connections did not take their last answers and are cut off");

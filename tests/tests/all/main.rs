@@ -6,3 +6,4 @@ mod house;
 mod processes;
 mod rules;
 mod storage;
+mod units;

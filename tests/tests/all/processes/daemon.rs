@@ -155,6 +155,22 @@ fn nobody_keeps_a_daemon_from_stopping_in_time() {
     expect_sound(&daemon);
 }
 
+/// `enrollctl` run by a stranger, who can reach the daemon as far as files are concerned.
+pub(super) fn stranger(daemon: &Daemon, args: &[&str]) -> Command {
+    let copy = daemon.home.path("enrollctl");
+    if !copy.exists() {
+        let copied = Command::new("cp").arg(binary("enrollctl")).arg(&copy).status();
+        assert!(copied.expect("cp").success());
+    }
+    for (path, mode) in [("", 0o755), ("run", 0o755), ("run/enrolld.sock", 0o666)] {
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(daemon.home.path(path), mode).expect("opened");
+    }
+    let mut command = daemon.home.command(&copy);
+    command.arg("--socket").arg(daemon.home.socket()).args(args).uid(STRANGER).gid(STRANGER);
+    command
+}
+
 #[test]
 fn who_has_no_grant_is_told_the_line_that_gives_it() {
     if !nix::unistd::geteuid().is_root() {
@@ -162,21 +178,7 @@ fn who_has_no_grant_is_told_the_line_that_gives_it() {
         return;
     }
     let mut daemon = Daemon::start();
-    // The stranger can reach the daemon as far as files are concerned.
-    let copied = Command::new("cp").arg(binary("enrollctl")).arg(daemon.home.path("enrollctl")).status();
-    assert!(copied.expect("cp").success());
-    let open = |daemon: &Daemon| {
-        for (path, mode) in [("", 0o755), ("run", 0o755), ("run/enrolld.sock", 0o666)] {
-            let mode = std::fs::Permissions::from_mode(mode);
-            std::fs::set_permissions(daemon.home.path(path), mode).expect("opened");
-        }
-    };
-    let ask = |daemon: &Daemon, args: &[&str]| {
-        let mut command = daemon.home.command(&daemon.home.path("enrollctl"));
-        command.arg("--socket").arg(daemon.home.socket()).args(args).uid(STRANGER).gid(STRANGER);
-        run(&mut command, "nonce")
-    };
-    open(&daemon);
+    let ask = |daemon: &Daemon, args: &[&str]| run(&mut stranger(daemon, args), "nonce");
     for args in [&["token", "use"][..], &["person", "list"], &["server", "status"], &["call"]] {
         let refused = ask(&daemon, args);
         assert_eq!(refused.code, Some(1), "{refused:?}");
@@ -187,7 +189,6 @@ fn who_has_no_grant_is_told_the_line_that_gives_it() {
     assert_eq!(daemon.terminate(), Some(0));
     daemon.home.configure("[grants]\noperate = [\"user:65533\"]\n");
     daemon.restart();
-    open(&daemon);
     let spent = ask(&daemon, &["token", "use"]);
     assert_eq!(spent.code, Some(0), "{spent:?}");
     let denied = ask(&daemon, &["role", "assign", "DOG", "superuser"]);

@@ -54,13 +54,24 @@ impl Socket {
 
     /// Connects and is welcomed.
     pub(super) fn connect(path: &Path) -> Self {
+        let mut socket = Self::hello(path);
+        socket.welcomed();
+        socket
+    }
+
+    /// Connects, says hello and does not wait.
+    pub(super) fn hello(path: &Path) -> Self {
         let mut socket = Self::silent(path);
         let hello = Hello { magic: MAGIC, protocol: PROTOCOL_VERSION, client: "test".to_owned() };
         let mut bytes = Vec::new();
         frame::append(&mut bytes, FrameKind::Hello, 0, 0, &hello);
         socket.send(&bytes).expect("sent");
-        assert_eq!(socket.receive().map(|frame| frame.kind), Some(FrameKind::Welcome));
         socket
+    }
+
+    /// Waits for the welcome.
+    pub(super) fn welcomed(&mut self) {
+        assert_eq!(self.receive().map(|frame| frame.kind), Some(FrameKind::Welcome));
     }
 
     /// Sends bytes as they are.

@@ -1,0 +1,137 @@
+//! The files for systemd, judged by systemd's own tools: they are understood, they expose next to nothing, and every
+//! directive has its reason beside it. Nothing is installed or started; without the tools the tests say that they were
+//! skipped.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use enroll_tests::process::skipped;
+use enrolld::config::Config;
+
+const SERVICE: &str = include_str!("../../../systemd/enrolld.service");
+const SOCKET: &str = include_str!("../../../systemd/enrolld.socket");
+const SYSUSERS: &str = include_str!("../../../systemd/sysusers.d/enrolld.conf");
+const TMPFILES: &str = include_str!("../../../systemd/tmpfiles.d/enrolld.conf");
+
+/// What `systemd-analyze security` may find at most, of 10.
+const EXPOSURE_MAX: f64 = 0.6;
+
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd").join(name).canonicalize().expect("the file")
+}
+
+/// Runs a tool of systemd; `None` where it is not installed.
+fn tool(test: &str, command: &mut Command) -> Option<Output> {
+    match command.output() {
+        Ok(output) => Some(output),
+        Err(_) => {
+            skipped(test, &format!("needs {} (package systemd)", command.get_program().to_string_lossy()));
+            None
+        }
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The values of a directive.
+fn values<'a>(unit: &'a str, directive: &str) -> Vec<&'a str> {
+    let assigned = unit.lines().filter_map(|line| line.split_once('='));
+    assigned.filter(|(name, _)| *name == directive).map(|(_, value)| value).collect()
+}
+
+#[test]
+fn the_service_exposes_next_to_nothing() {
+    let mut analyze = Command::new("systemd-analyze");
+    analyze.args(["security", "--offline=true", "--no-pager", "--threshold=6"]).arg(file("enrolld.service"));
+    let Some(output) = tool("the_service_exposes_next_to_nothing", &mut analyze) else { return };
+    let told = text(&output.stdout);
+    let line =
+        told.lines().find(|line| line.contains("Overall exposure level")).unwrap_or_else(|| panic!("{output:?}"));
+    let exposure: f64 = line.split_whitespace().find_map(|word| word.parse().ok()).expect("a number");
+    assert!(exposure <= EXPOSURE_MAX, "{told}");
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn the_units_are_understood_in_every_line() {
+    let root = tempfile::tempdir().expect("a directory");
+    let units = root.path().join("etc/systemd/system");
+    let programs = root.path().join("usr/bin");
+    for directory in [&units, &programs] {
+        std::fs::create_dir_all(directory).expect("a directory");
+    }
+    for program in ["enrolld", "kill"] {
+        let path = programs.join(program);
+        std::fs::write(&path, "#!/bin/sh\n").expect("written");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&path, mode).expect("executable");
+    }
+    for target in ["sysinit", "basic", "shutdown", "sockets", "multi-user"] {
+        std::fs::write(units.join(format!("{target}.target")), "[Unit]\nDescription=A target\n").expect("written");
+    }
+    let names = ["enrolld.service", "enrolld.socket"];
+    for name in names {
+        std::fs::copy(file(name), units.join(name)).expect("copied");
+    }
+    let verify = || {
+        let mut analyze = Command::new("systemd-analyze");
+        analyze.arg("verify").arg(format!("--root={}", root.path().display())).args(names);
+        tool("the_units_are_understood_in_every_line", &mut analyze)
+    };
+    let Some(output) = verify() else { return };
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    // The tool would say so.
+    std::fs::write(units.join(names[0]), SERVICE.replace("UMask=0077", "UMaks=0077")).expect("written");
+    let output = verify().expect("it is installed");
+    assert!(text(&output.stderr).contains("UMaks"), "{output:?}");
+}
+
+#[test]
+fn the_user_and_the_configuration_are_made() {
+    let root = tempfile::tempdir().expect("a directory");
+    std::fs::create_dir(root.path().join("etc")).expect("a directory");
+    let at = format!("--root={}", root.path().display());
+    let mut sysusers = Command::new("systemd-sysusers");
+    sysusers.args(["--dry-run", &at]).arg(file("sysusers.d/enrolld.conf"));
+    let Some(output) = tool("the_user_and_the_configuration_are_made", &mut sysusers) else { return };
+    assert!(output.status.success(), "{output:?}");
+    assert!(text(&output.stderr).contains("'enrolld'"), "{output:?}");
+    if !nix::unistd::geteuid().is_root() {
+        return skipped("the_user_and_the_configuration_are_made", "needs root for tmpfiles");
+    }
+    let mut tmpfiles = Command::new("systemd-tmpfiles");
+    tmpfiles.args(["--create", &at]).arg(file("tmpfiles.d/enrolld.conf"));
+    let Some(output) = tool("the_user_and_the_configuration_are_made", &mut tmpfiles) else { return };
+    assert!(output.status.success(), "{output:?}");
+    let made = Config::read(Some(&root.path().join("etc/enrolld/enrolld.toml")), []).expect("a configuration");
+    assert_eq!(made.grants.operate, ["group:enrolld"]);
+}
+
+#[test]
+fn every_directive_has_its_reason() {
+    for (name, unit) in [("service", SERVICE), ("socket", SOCKET), ("sysusers", SYSUSERS), ("tmpfiles", TMPFILES)] {
+        let mut before = "";
+        for line in unit.lines() {
+            // Those of one reason stand together, and the first of them behind it.
+            let has_reason = before.starts_with('#') || before.contains('=') || before.starts_with("d /");
+            let is_plain = line.is_empty() || line.starts_with(['#', '[']) || line.starts_with("Description=");
+            assert!(is_plain || has_reason, "{name}: {line}");
+            before = line;
+        }
+    }
+}
+
+#[test]
+fn the_units_say_what_the_daemon_expects() {
+    let config = Config::default();
+    let mebibytes = (22 * config.database.cache_mib).div_ceil(10) + 100;
+    assert_eq!(values(SERVICE, "MemoryMax"), [format!("{mebibytes}M")]);
+    assert_eq!(values(SERVICE, "PrivateUsers"), [""; 0], "it breaks the credentials of peers");
+    assert_eq!(values(SERVICE, "LoadCredential"), ["enrolld.key:/etc/enrolld/enrolld.key"]);
+    assert_eq!(values(SERVICE, "Type"), ["notify"]);
+    assert_eq!(values(SOCKET, "ListenStream"), ["/run/enrolld/enrolld.sock"]);
+    assert_eq!(values(SOCKET, "SocketGroup"), values(SERVICE, "Group"));
+    assert!(SYSUSERS.lines().any(|line| line.starts_with(&format!("u {} ", values(SERVICE, "User")[0]))));
+}
