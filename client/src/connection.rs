@@ -115,7 +115,7 @@ fn not_connected(builder: &Builder, err: &io::Error) -> Trouble {
             Trouble::Final(Error::Refused(Refusal::new(
                 Code::PERMISSION_DENIED,
                 format!(
-                    "{} may not be opened by this user: an administrator can put them into the group of its directory and \
+                    "{} may not be opened by this user: an administrator can put them into its group and \
                      give a grant in enrolld.toml, under [grants]: operate = [\"user:{name}\"]",
                     builder.socket.display()
                 ),

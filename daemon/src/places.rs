@@ -25,14 +25,16 @@ pub(crate) enum Key {
 }
 
 impl Places {
-    /// As the flags say, else the configuration, else what is usual for who runs it.
-    pub(crate) fn of(flags: &Start, config: &Config) -> Result<Self, ConfigError> {
+    /// As the flags say, else the configuration, else what is usual for who runs it. A socket that systemd passed is
+    /// where it is.
+    pub(crate) fn of(flags: &Start, config: &Config, passed: Option<&Path>) -> Result<Self, ConfigError> {
         let chosen = |flag: &Option<PathBuf>, config: &Path| {
             let chosen = flag.clone().or_else(|| (!config.as_os_str().is_empty()).then(|| config.to_owned()))?;
             Some(std::path::absolute(&chosen).unwrap_or(chosen))
         };
         let state_dir = chosen(&flags.state_dir, &config.state_dir).map_or_else(default_state_dir, Ok)?;
-        let socket = chosen(&flags.socket, &config.socket).map_or_else(default_socket, Ok)?;
+        let socket = passed.map(Path::to_owned).or_else(|| chosen(&flags.socket, &config.socket));
+        let socket = socket.map_or_else(default_socket, Ok)?;
         let credential = std::env::var_os("CREDENTIALS_DIRECTORY").map(|directory| Path::new(&directory).join(KEY));
         let key = match (chosen(&None, &config.key_file), credential.filter(|path| path.exists())) {
             (Some(file), _) => Key::File(file),

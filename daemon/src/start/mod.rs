@@ -91,7 +91,7 @@ impl Start {
         let checked = self.read_config().and_then(|(config, file)| {
             Grants::resolve(&config.grants)?;
             log_filter(&config)?;
-            let places = Places::of(&self, &config)?;
+            let places = Places::of(&self, &config, None)?;
             server::check_path(&places.socket)?;
             Ok((places, file))
         });
@@ -127,15 +127,12 @@ impl Start {
         let (config, _) = self.read_config()?;
         let grants = Grants::resolve(&config.grants)?;
         let log = start_log(&config)?;
-        let mut places = Places::of(&self, &config)?;
+        let passed = systemd::passed_socket()?;
+        let places = Places::of(&self, &config, passed.as_ref().map(|(_, path)| path.as_path()))?;
         if geteuid().as_raw() == OVERFLOW_UID {
             return Err(StartError::Nobody);
         }
-        let passed = systemd::passed_socket()?;
         let is_own = passed.is_none();
-        if let Some((_, path)) = &passed {
-            path.clone_into(&mut places.socket);
-        }
         let opened = systemd::while_starting(|| Opened::open(&config, &places))?;
         let listener = match passed {
             Some((listener, _)) => listener,

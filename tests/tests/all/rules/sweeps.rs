@@ -2,6 +2,7 @@
 
 use enroll_protocol::{Code, Envelope, Json, Key, Pk, code, token};
 use enroll_tests::registry::Registry;
+use enrolld::config::Config;
 use enrolld::model::key::Family;
 
 use super::check;
@@ -49,6 +50,22 @@ fn a_login_code_goes_a_day_after_it_expired() {
     assert_eq!(registry.call(code::Use::new(code)).expect_err("refused").code, Code::NOT_FOUND);
     assert_eq!(entries(registry, Family::Codes), 1);
     assert_eq!(registry.violations(), Vec::<String>::new());
+}
+
+#[test]
+fn what_another_configuration_makes_due_goes_at_the_next_wake() {
+    let registry = &mut Registry::in_memory();
+    for number in 0..3 {
+        registry.call(token::Use::new(format!("{number}").parse().expect("a token"))).expect("used");
+    }
+    registry.pass_seconds(DAY);
+    registry.wake();
+    assert_eq!(entries(registry, Family::Changes), 3);
+    let mut config = Config::default();
+    config.changes.keep_seconds = 60;
+    registry.reload(&config);
+    registry.wake();
+    assert_eq!(entries(registry, Family::Changes), 0);
 }
 
 #[test]
