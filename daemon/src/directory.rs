@@ -23,7 +23,7 @@ pub enum FileError {
         problem: String,
     },
     /// The operating system said no.
-    #[error("{path}: {source}")]
+    #[error("{path}: {source}{}", way_out(source))]
     Io {
         /// Which one.
         path: PathBuf,
@@ -57,6 +57,7 @@ impl Directory {
                 path.display()
             ));
         }
+        check_way(path)?;
         Ok(Self { path: path.to_owned(), file })
     }
 
@@ -117,6 +118,51 @@ impl Directory {
     fn failed(&self, name: &str) -> impl Fn(Errno) -> FileError {
         let path = self.path_of(name);
         move |errno| FileError::Io { path: path.clone(), source: errno.into() }
+    }
+}
+
+impl FileError {
+    /// Whether there is no more room on the disk.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if is_disk_full(source))
+    }
+}
+
+/// Whether this says that there is no more room on the disk.
+pub fn is_disk_full(err: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(err.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
+/// Refuses a directory that anybody could put another one in the place of. In a sticky directory, such as /tmp, only
+/// the owner of what lies there may.
+fn check_way(path: &Path) -> Result<(), FileError> {
+    let failed = |source| FileError::Io { path: path.to_owned(), source };
+    let path = path.canonicalize().map_err(failed)?;
+    for above in path.ancestors().skip(1) {
+        let mode = above.metadata().map_err(|source| FileError::Io { path: above.to_owned(), source })?.mode();
+        if mode & 0o1002 == 0o0002 {
+            return Err(FileError::Unsafe {
+                path: above.to_owned(),
+                problem: format!(
+                    "can be written to by everybody (mode {:o}), who could put another directory in the place of {}; \
+                     run: chmod o-w {}",
+                    mode & 0o7777,
+                    path.display(),
+                    above.display()
+                ),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// What can be done about what the operating system said.
+fn way_out(err: &io::Error) -> String {
+    match err.kind() {
+        io::ErrorKind::PermissionDenied => format!("; {}", whose_it_must_be()),
+        _ if is_disk_full(err) => "; make room there, then start again".to_owned(),
+        _ => String::new(),
     }
 }
 

@@ -1,19 +1,14 @@
 //! The first words on a connection: the client says hello, the daemon says welcome or why not.
 
-use std::time::Duration;
-
 use enroll_protocol::envelope::{Hello, MAGIC, PROTOCOL_VERSION, Welcome};
 use enroll_protocol::frame::{self, FrameError, FrameKind, FrameReader};
-use enroll_protocol::limits::FRAME_BYTES_MAX;
 use enroll_protocol::{Code, Refusal, codec};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
+use crate::config::Limits;
 use crate::context::Peer;
 use crate::metrics::Metrics;
-
-/// How long a peer may take to say hello, to finish a frame that it began, or to take what it is sent.
-pub const STALL: Duration = Duration::from_secs(5);
 
 /// Bytes asked of a socket at a time.
 pub const READ_BYTES: usize = 16 << 10;
@@ -38,13 +33,17 @@ pub async fn greet(
     output: &mut (impl AsyncWrite + Unpin),
     frames: &mut FrameReader,
     peer: &Peer,
+    limits: &Limits,
     metrics: &Metrics,
 ) -> Result<(), End> {
-    let hello = timeout(STALL, read_hello(input, frames)).await.map_err(|_| End::Refused("it said no hello"))?;
+    let Ok(hello) = timeout(limits.finish_frame, read_hello(input, frames)).await else {
+        refuse(output, &too_slow("a client says hello", limits), limits, metrics).await;
+        return Err(End::Refused("it said no hello"));
+    };
     let why = match hello {
         Ok(Some(hello)) if hello.magic == MAGIC && hello.protocol == PROTOCOL_VERSION => {
             tracing::debug!(uid = peer.uid, pid = peer.pid, client = %hello.client.chars().take(64).collect::<String>(), "connected");
-            return welcome(output, peer).await;
+            return welcome(output, peer, limits).await;
         }
         Ok(Some(hello)) if hello.magic == MAGIC => format!(
             "this daemon speaks protocol version {PROTOCOL_VERSION}, the client {}; use the same version of both",
@@ -53,17 +52,30 @@ pub async fn greet(
         Ok(_) | Err(End::Frame(_)) => "this is enrolld; a client says hello first".to_owned(),
         Err(end) => return Err(end),
     };
-    refuse(output, &Refusal::new(Code::INVALID_ARGUMENT, why), metrics).await;
+    refuse(output, &Refusal::new(Code::INVALID_ARGUMENT, why), limits, metrics).await;
     Err(End::Refused("it said no hello that we understand"))
 }
 
+/// What is said to a peer that began something and did not go on. Our own client then begins anew.
+pub fn too_slow(what: &str, limits: &Limits) -> Refusal {
+    let seconds = limits.finish_frame.as_secs();
+    let why =
+        format!("{what} within {seconds} s (server.finish_frame_seconds); connect again and send it in one piece");
+    Refusal::new(Code::BUSY, why)
+}
+
 /// Refuses a connection: one frame that says why.
-pub async fn refuse(output: &mut (impl AsyncWrite + Unpin), refusal: &Refusal, metrics: &Metrics) {
+pub async fn refuse(output: &mut (impl AsyncWrite + Unpin), refusal: &Refusal, limits: &Limits, metrics: &Metrics) {
     metrics.connection_refused(refusal.code);
+    // The peer may be gone or may never read; that is its own affair.
+    let _ = timeout(limits.take_answer, output.write_all(&refusal_frame(refusal))).await;
+}
+
+/// The frame that refuses a connection.
+pub fn refusal_frame(refusal: &Refusal) -> Vec<u8> {
     let mut bytes = Vec::new();
     frame::append(&mut bytes, FrameKind::Refused, 0, 0, refusal);
-    // The peer may be gone or may never read; that is its own affair.
-    let _ = timeout(STALL, output.write_all(&bytes)).await;
+    bytes
 }
 
 /// Reads what the socket has; 0 at its end.
@@ -85,15 +97,15 @@ async fn read_hello(input: &mut (impl AsyncRead + Unpin), frames: &mut FrameRead
     }
 }
 
-async fn welcome(output: &mut (impl AsyncWrite + Unpin), peer: &Peer) -> Result<(), End> {
+async fn welcome(output: &mut (impl AsyncWrite + Unpin), peer: &Peer, limits: &Limits) -> Result<(), End> {
     let welcome = Welcome {
         protocol: PROTOCOL_VERSION,
         daemon: env!("CARGO_PKG_VERSION").to_owned(),
         grant: peer.grant.name().to_owned(),
-        frame_bytes_max: u32::try_from(FRAME_BYTES_MAX).unwrap_or(u32::MAX),
+        frame_bytes_max: u32::try_from(limits.frame_bytes_max).unwrap_or(u32::MAX),
     };
     let mut bytes = Vec::new();
     frame::append(&mut bytes, FrameKind::Welcome, 0, 0, &welcome);
-    timeout(STALL, output.write_all(&bytes)).await.map_err(|_| End::Refused("it does not read"))??;
+    timeout(limits.take_answer, output.write_all(&bytes)).await.map_err(|_| End::Refused("it does not read"))??;
     Ok(())
 }

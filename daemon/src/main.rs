@@ -12,7 +12,7 @@ use enrolld::start::{self, Start};
 /// `enrollctl` and the client library talk to it. Needs no root: by default it uses the directories of whoever runs
 /// it. Exit codes: 0 stopped in good order, 1 it could not start, 2 wrong arguments or configuration, 3 another
 /// enrolld uses the state directory, 4 the secret key is missing or another one, 5 the database can not be used,
-/// 6 the disk failed while running.
+/// 6 the disk is full or failed.
 #[derive(Parser)]
 #[command(version, after_help = "Example:\n  enrolld --state-dir ~/registry --socket ~/registry/enrolld.sock")]
 struct Arguments {

@@ -8,22 +8,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use enroll_protocol::{Code, Refusal};
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket};
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::geteuid;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
-use crate::config;
-use crate::context::Peer;
-use crate::grants::{Grants, way_in};
-use crate::handshake;
+use crate::config::Limits;
+use crate::directory::Directory;
+use crate::door::Door;
+use crate::grants::Grants;
 use crate::session::{self, Shared};
-use crate::writer;
+use crate::{sys, writer};
 
 /// What the kernel accepts as a path.
 const SOCKET_PATH_BYTES_MAX: usize = 107;
@@ -37,8 +35,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct Terms {
     /// Who may connect, and as what.
     pub grants: Grants,
-    /// How patient the daemon is.
-    pub server: config::Server,
+    /// What a connection may take, and how many there may be.
+    pub limits: Limits,
 }
 
 /// Why there is no socket.
@@ -72,6 +70,8 @@ pub fn listen_on(path: &Path) -> Result<StdListener, SocketError> {
     if let Some(directory) = path.parent() {
         let mut builder = std::fs::DirBuilder::new();
         builder.recursive(true).mode(0o750).create(directory).map_err(|err| refuse(err.to_string()))?;
+        // Whoever may write there could put a socket of its own in the place of ours, and be told secrets.
+        Directory::open(directory).map_err(|err| refuse(format!("its directory: {err}")))?;
     }
     match path.symlink_metadata() {
         Err(err) if err.kind() == io::ErrorKind::NotFound => {}
@@ -104,6 +104,15 @@ fn is_answered(path: &Path) -> bool {
     matches!(connect(probe.as_raw_fd(), &address), Ok(()) | Err(Errno::EAGAIN))
 }
 
+/// Removes the socket that this daemon listened on, once it no longer does. One that is answered is another daemon's.
+pub fn remove(path: &Path) {
+    let is_socket = path.symlink_metadata().is_ok_and(|metadata| metadata.file_type().is_socket());
+    if is_socket && !is_answered(path) {
+        // At worst a stale one stays behind, which the next start removes.
+        let _ = std::fs::remove_file(path);
+    }
+}
+
 fn open_listener(path: &Path) -> io::Result<StdListener> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let listener = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
@@ -122,31 +131,27 @@ pub async fn serve(
     writer: mpsc::Sender<writer::Request>,
     mut shutdown: watch::Receiver<bool>,
 ) {
+    // Nobody's descriptors are ever received; a kernel that knows how refuses them already where they are sent.
+    let _ = sys::refuse_rights(listener.as_fd());
+    let mut door = Door::new(Arc::clone(&shared.daemon));
     let mut sessions = JoinSet::new();
-    let mut last_error: Option<Instant> = None;
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((mut stream, _)) => {
-                    let (shared, writer, shutdown) = (Arc::clone(&shared), writer.clone(), shutdown.clone());
-                    match judge(&stream, &shared.terms.now().grants) {
-                        Ok(peer) => {
-                            sessions.spawn(async move {
-                                let _open = shared.daemon.metrics.connection();
-                                session::serve(stream, peer, Arc::clone(&shared), writer, shutdown).await;
-                            });
-                        }
-                        Err(refusal) => {
-                            tracing::warn!(reason = refusal.message, "connection refused");
-                            sessions.spawn(async move { handshake::refuse(&mut stream, &refusal, &shared.daemon.metrics).await });
-                        }
+                Ok((stream, _)) => {
+                    if let Some((stream, peer, place)) = door.admit(stream, &shared.terms.now()) {
+                        let (shared, writer, shutdown) = (Arc::clone(&shared), writer.clone(), shutdown.clone());
+                        sessions.spawn(async move {
+                            let _open = shared.daemon.metrics.connection();
+                            session::serve(stream, peer, Arc::clone(&shared), writer, shutdown).await;
+                            drop(place);
+                        });
                     }
+                    // However many wait to be let in, those who are in have their turn.
+                    tokio::task::yield_now().await;
                 }
                 Err(err) => {
-                    if last_error.is_none_or(|at| at.elapsed() >= Duration::from_secs(1)) {
-                        tracing::error!(%err, "no connection can be accepted");
-                        last_error = Some(Instant::now());
-                    }
+                    door.stuck(&listener, &err).await;
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
@@ -156,17 +161,4 @@ pub async fn serve(
     }
     drop((listener, writer));
     while sessions.join_next().await.is_some() {}
-}
-
-/// What the process at the other end may do, by what the kernel says it was when it connected.
-fn judge(stream: &UnixStream, grants: &Grants) -> Result<Peer, Refusal> {
-    let unknown = |err: io::Error| Refusal::new(Code::PERMISSION_DENIED, format!("the peer is unknown: {err}"));
-    let credentials = stream.peer_cred().map_err(unknown)?;
-    let mut groups = crate::sys::peer_groups(stream.as_fd()).unwrap_or_default();
-    groups.push(credentials.gid());
-    let uid = credentials.uid();
-    match grants.of(uid, &groups) {
-        Some(grant) => Ok(Peer { uid, pid: credentials.pid().unwrap_or(0), grant }),
-        None => Err(Refusal::new(Code::PERMISSION_DENIED, format!("uid {uid} has no grant here; {}", way_in(uid)))),
-    }
 }

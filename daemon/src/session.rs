@@ -11,12 +11,13 @@
 
 mod asked;
 mod output;
+mod patience;
 mod streams;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use enroll_protocol::frame::{self, FrameReader};
+use enroll_protocol::frame::{FrameError, FrameReader};
 use enroll_protocol::limits::{FRAME_BYTES_MAX, IN_FLIGHT_MAX};
 use enroll_protocol::{Code, Envelope, Kind, Refusal};
 use serde_json::json;
@@ -26,15 +27,17 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
+use crate::config::Limits;
 use crate::context::{Clock, Context, Current, Daemon, Peer, draw_seed};
 use crate::dispatch::{self, Handler, Job, Look, ReadJob};
 use crate::fault::Fault;
-use crate::handshake::{self, End, STALL};
+use crate::handshake::{self, End};
 use crate::server::Terms;
 use crate::store::{Store, StoreError, View};
 use crate::writer::{self, Outcome, Work};
 use asked::{Answered, Asked, Read, Stalled};
 use output::Output;
+use patience::{Overdue, Patience};
 use streams::{Stream, Streams};
 
 /// How long a write waits for a place in the writer's queue before it is told that the daemon is busy.
@@ -47,7 +50,7 @@ const OUTPUT_BYTES_MAX: usize = FRAME_BYTES_MAX;
 const STREAM_OUTPUT_BYTES_MAX: usize = OUTPUT_BYTES_MAX / 2;
 
 /// How long a connection may keep the thread that it shares with the others.
-const TURN: Duration = Duration::from_millis(1);
+const TURN: Duration = Duration::from_micros(250);
 
 /// Reads and look-ups on their way through the writer: their answers come all at once, and each may be a page.
 const LOOKS_IN_WRITER_MAX: usize = 32;
@@ -77,15 +80,16 @@ pub async fn serve(
     mut stopping: watch::Receiver<bool>,
 ) {
     let (mut input, mut output) = stream.into_split();
-    let mut frames = FrameReader::new(FRAME_BYTES_MAX);
+    let limits = shared.terms.now().limits;
+    let mut frames = FrameReader::new(limits.frame_bytes_max);
     let greeted = tokio::select! {
-        greeted = handshake::greet(&mut input, &mut output, &mut frames, &peer, &shared.daemon.metrics) => greeted,
+        greeted = handshake::greet(&mut input, &mut output, &mut frames, &peer, &limits, &shared.daemon.metrics) => greeted,
         _ = stopping.changed() => return,
     };
     let result = match greeted {
         Ok(()) => {
             let (answers, inbox) = mpsc::unbounded_channel();
-            Session::new(peer, shared, writer, answers, frames).run(input, output, inbox, stopping).await
+            Session::new(peer, shared, limits, writer, answers, frames).run(input, output, inbox, stopping).await
         }
         Err(end) => Err(end),
     };
@@ -97,7 +101,7 @@ pub async fn serve(
 struct Session {
     shared: Arc<Shared>,
     peer: Peer,
-    idle: Duration,
+    limits: Limits,
     writer: mpsc::Sender<writer::Request>,
     answers: mpsc::UnboundedSender<Answered>,
     frames: FrameReader,
@@ -114,8 +118,7 @@ struct Session {
     stalled: Option<Stalled>,
     /// The peer has sent its last request.
     input_ended: bool,
-    /// Since when a frame has been begun and not finished.
-    unfinished_since: Option<Instant>,
+    patience: Patience,
     /// No further request is begun, and this is said when everything that was begun is answered.
     farewell: Option<Refusal>,
 }
@@ -124,19 +127,20 @@ impl Session {
     fn new(
         peer: Peer,
         shared: Arc<Shared>,
+        limits: Limits,
         writer: mpsc::Sender<writer::Request>,
         answers: mpsc::UnboundedSender<Answered>,
         frames: FrameReader,
     ) -> Self {
         let streams = Streams::new(shared.changes.clone());
         Self {
-            idle: Duration::from_secs(shared.terms.now().server.idle_seconds),
+            limits,
             shared,
             peer,
             writer,
             answers,
             frames,
-            output: Output::default(),
+            output: Output::new(limits.frame_bytes_max),
             in_flight: 0,
             writes_sent: 0,
             writes_answered: 0,
@@ -145,7 +149,7 @@ impl Session {
             streams,
             stalled: None,
             input_ended: false,
-            unfinished_since: None,
+            patience: Patience::new(limits),
             farewell: None,
         }
     }
@@ -158,27 +162,24 @@ impl Session {
         mut stopping: watch::Receiver<bool>,
     ) -> Result<(), End> {
         let queue = self.writer.clone();
-        let mut last_heard = Instant::now();
-        let timer = sleep_until(last_heard + self.idle);
+        let timer = sleep_until(Instant::now() + self.limits.idle);
         tokio::pin!(timer);
         loop {
-            let has_more = match self.take_turn() {
-                Ok(has_more) => has_more,
-                Err(err) => {
-                    let why = Refusal::new(Code::INVALID_ARGUMENT, err.to_string());
-                    handshake::refuse(&mut output, &why, &self.shared.daemon.metrics).await;
-                    return Err(err.into());
-                }
-            };
+            let has_more = self.take_turn().unwrap_or_else(|err| {
+                // Where frames can not be told apart nothing more can be read; what came before is answered.
+                self.part(Refusal::new(Code::INVALID_ARGUMENT, err.to_string()));
+                false
+            });
             if self.is_done() && !has_more {
                 if let Some(farewell) = &self.farewell {
-                    handshake::refuse(&mut output, farewell, &self.shared.daemon.metrics).await;
+                    handshake::refuse(&mut output, farewell, &self.limits, &self.shared.daemon.metrics).await;
                 }
                 return Ok(());
             }
-            let due = self.due(last_heard);
-            if due < timer.deadline() {
-                timer.as_mut().reset(due);
+            self.patience.note_answers(!self.output.is_empty());
+            let due = self.patience.due(self.in_flight > 0);
+            if let Some((at, _)) = due.filter(|(at, _)| *at < timer.deadline()) {
+                timer.as_mut().reset(at);
             }
             let may_read = !self.input_ended && !has_more && self.may_begin();
             let stalled_until = self.stalled.as_ref().map(|stalled| stalled.until);
@@ -197,11 +198,11 @@ impl Session {
                 }
                 written = output.write(self.output.rest()), if !self.output.is_empty() => {
                     self.output.has_written(written?)?;
-                    last_heard = Instant::now();
+                    self.patience.taken();
                 }
                 read = handshake::read_some(&mut input, &mut self.frames), if may_read => {
                     self.input_ended = read? == 0;
-                    last_heard = Instant::now();
+                    self.patience.heard();
                 }
                 permit = queue.reserve(), if stalled_until.is_some() => {
                     match (permit, self.stalled.take()) {
@@ -210,14 +211,12 @@ impl Session {
                         (_, None) => {}
                     }
                 }
-                () = sleep_until(stalled_until.unwrap_or(due)), if stalled_until.is_some() => self.give_up(),
-                () = &mut timer, if self.is_owed() || self.streams.len() == 0 => {
-                    let now = Instant::now();
-                    if now >= due && (self.is_owed() || self.in_flight == 0) {
-                        return Err(End::Refused("it kept us waiting too long"));
-                    }
-                    timer.as_mut().reset(if due > now { due } else { now + STALL });
-                }
+                () = sleep_until(stalled_until.unwrap_or_else(Instant::now)), if stalled_until.is_some() => self.give_up(),
+                () = &mut timer, if due.is_some() => match due {
+                    Some((at, overdue)) if at <= Instant::now() => self.lose_patience(overdue)?,
+                    Some((at, _)) => timer.as_mut().reset(at),
+                    None => {}
+                },
                 () = tokio::task::yield_now(), if has_more || self.may_stream() => {}
             }
         }
@@ -252,24 +251,20 @@ impl Session {
             && self.output.is_empty()
     }
 
-    /// Whether the peer owes us something: to take its answers, or the rest of a frame.
-    fn is_owed(&self) -> bool {
-        !self.output.is_empty() || self.unfinished_since.is_some()
-    }
-
-    /// Until when the peer must do what it owes us, or say anything at all.
-    fn due(&self, last_heard: Instant) -> Instant {
-        match self.unfinished_since {
-            _ if !self.output.is_empty() => last_heard + STALL,
-            Some(since) => since + STALL,
-            None => last_heard + self.idle,
+    /// Ends the connection, with a word where the peer may still hear it.
+    fn lose_patience(&mut self, overdue: Overdue) -> Result<(), End> {
+        match overdue {
+            Overdue::Frame => self.part(handshake::too_slow("a frame arrives whole", &self.limits)),
+            Overdue::Answers => return Err(End::Refused("it does not take its answers")),
+            Overdue::Word => return Err(End::Refused("it said nothing for too long")),
         }
+        Ok(())
     }
 
     /// Runs the reads whose turn has come, begins the requests that have arrived and goes on with the streams, as far
     /// as there is room, and for so long only that other connections have their turn as well. Tells whether there are
     /// more requests to begin at once.
-    fn take_turn(&mut self) -> Result<bool, frame::FrameError> {
+    fn take_turn(&mut self) -> Result<bool, FrameError> {
         let end = Instant::now() + TURN;
         let has_more = self.take_requests(end)?;
         if self.input_ended && !has_more && self.may_begin() && self.in_flight == self.streams.len() {
@@ -286,20 +281,19 @@ impl Session {
         Ok(has_more)
     }
 
-    fn take_requests(&mut self, end: Instant) -> Result<bool, frame::FrameError> {
+    fn take_requests(&mut self, end: Instant) -> Result<bool, FrameError> {
         if let Some(waiting) = self.waiting.take_if(|_| self.writes_answered == self.writes_sent) {
             self.run_read(waiting);
         }
         while self.may_begin() {
             let Some(frame) = self.frames.next_frame()? else {
-                let is_inside = self.frames.is_inside_frame() && !self.input_ended;
-                self.unfinished_since = is_inside.then(|| self.unfinished_since.unwrap_or_else(Instant::now));
+                self.patience.note_frame(self.frames.is_inside_frame() && !self.input_ended);
                 return Ok(false);
             };
             if frame.id == 0 {
-                return Err(frame::FrameError::ReservedId);
+                return Err(FrameError::ReservedId);
             }
-            self.unfinished_since = None;
+            self.patience.note_frame(false);
             self.in_flight += 1;
             let asked = Asked::now(&frame);
             match dispatch::request(&frame, &self.peer) {
@@ -311,7 +305,7 @@ impl Session {
             }
         }
         // It is we who do not read on, so nobody can finish a frame.
-        self.unfinished_since = None;
+        self.patience.note_frame(false);
         Ok(false)
     }
 

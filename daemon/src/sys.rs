@@ -1,17 +1,27 @@
 //! The one module that may be unsafe: what the operating system offers and no maintained library does.
-#![expect(unsafe_code, reason = "SO_PEERGROUPS is missing from nix")]
+#![expect(unsafe_code, reason = "SO_PEERGROUPS and SO_PASSRIGHTS are missing from nix")]
 
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 
 use nix::libc;
 
+/// Room for the groups of nearly everybody.
+const GROUPS_USUAL: usize = 64;
+
 /// As many groups as the kernel lets a process have.
 const GROUPS_MAX: usize = 65_536;
 
 /// The supplementary groups of the process at the other end of a Unix socket, as they were when it connected.
 pub fn peer_groups(socket: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
-    let mut groups = vec![0 as libc::gid_t; GROUPS_MAX];
+    match peer_groups_up_to(socket, GROUPS_USUAL) {
+        Err(err) if err.raw_os_error() == Some(libc::ERANGE) => peer_groups_up_to(socket, GROUPS_MAX),
+        groups => groups,
+    }
+}
+
+fn peer_groups_up_to(socket: BorrowedFd<'_>, count: usize) -> io::Result<Vec<u32>> {
+    let mut groups = vec![0 as libc::gid_t; count];
     let mut bytes = libc::socklen_t::try_from(size_of_val(groups.as_slice())).map_err(io::Error::other)?;
     // SAFETY: the pointer and the length describe the vector, which outlives the call; the kernel writes at most
     // `bytes` bytes and says how many it wrote.
@@ -29,4 +39,18 @@ pub fn peer_groups(socket: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
     }
     groups.truncate(bytes as usize / size_of::<libc::gid_t>());
     Ok(groups)
+}
+
+/// The option's number in Linux's generic list, where the libc crate does not have it yet.
+const SO_PASSRIGHTS: libc::c_int = 83;
+
+/// Has the kernel refuse file descriptors sent to this socket and to those accepted from it. Since Linux 6.16.
+pub fn refuse_rights(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let off: libc::c_int = 0;
+    let bytes = libc::socklen_t::try_from(size_of_val(&off)).map_err(io::Error::other)?;
+    // SAFETY: the pointer and the length describe `off`, which outlives the call; the kernel only reads it.
+    let result = unsafe {
+        libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, SO_PASSRIGHTS, (&raw const off).cast(), bytes)
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -261,6 +261,15 @@ impl Daemon {
         &self.announced
     }
 
+    /// Bytes of memory that it has in use.
+    pub fn resident_bytes(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.process.child.id());
+        let status = std::fs::read_to_string(path).expect("a process");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+        kib << 10
+    }
+
     /// Everything it has logged, before restarts too.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.home.path("log")).expect("a log")

@@ -1,10 +1,11 @@
 //! The configuration: a TOML file, then `ENROLLD_*`, then flags; each wins over the one before. Unknown keys are
 //! errors, in the environment too: a typing error must not silently leave a default.
 //!
-//! [`Config`] is what is written; [`Settings`] is the part that rules read. `enrolld.example.toml` lists every key,
-//! and a test holds it to the defaults here.
+//! [`Config`] is what is written; [`Settings`] is the part that rules read, [`Limits`] the part that connections keep
+//! to. `enrolld.example.toml` lists every key, and a test holds it to the defaults here.
 
 mod environment;
+mod limits;
 mod sections;
 mod settings;
 mod update;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 pub use environment::environment;
+pub use limits::Limits;
 pub use sections::{Changes, Database, Grants, Guesses, Jwt, LogFormat, Server, Tokens};
 pub use settings::Settings;
 pub use update::{Changed, Update};
@@ -111,6 +113,11 @@ impl Config {
         within("keep_answers_seconds", self.keep_answers_seconds, year(60), ", a year")?;
         within("code_size", self.code_size as u64, 6..=64, "")?;
         within("server.threads", server.threads as u64, 1..=64, "")?;
+        within("server.connections", server.connections as u64, 1..=1 << 16, "")?;
+        within("server.connections_per_uid", server.connections_per_uid as u64, 1..=1 << 16, "")?;
+        within("server.frame_kib", server.frame_kib as u64, 256..=16 << 10, "")?;
+        within("server.finish_frame_seconds", server.finish_frame_seconds, year(1), ", a year")?;
+        within("server.take_answer_seconds", server.take_answer_seconds, year(1), ", a year")?;
         within("server.idle_seconds", server.idle_seconds, year(1), ", a year")?;
         within("database.cache_mib", database.cache_mib as u64, 1..=1 << 20, "")?;
         within("guesses.per_minute", u64::from(guesses.per_minute), 1..=u64::from(u32::MAX), "")?;
@@ -175,6 +182,9 @@ mod tests {
             ("sokcet = \"/a\"", None, "sokcet"),
             ("[database]\ncache = 1", None, "cache"),
             ("[server]\nthreads = 0", None, "server.threads"),
+            ("[server]\nconnections = 0", None, "server.connections"),
+            ("[server]\nframe_kib = 65536", None, "server.frame_kib"),
+            ("", Some(("ENROLLD_SERVER_FINISH_FRAME_SECONDS", "0")), "server.finish_frame_seconds"),
             ("state_dir = \"~/registry\"", None, "state_dir"),
             ("reserved_callsigns = [\" pad\"]", None, "reserved_callsigns"),
             ("", Some(("ENROLLD_SOKCET", "/a")), "ENROLLD_SOKCET"),

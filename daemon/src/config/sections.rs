@@ -73,6 +73,11 @@ pub struct Guesses {
 #[expect(missing_docs, reason = "the example file explains every key")]
 pub struct Server {
     pub threads: usize,
+    pub connections: usize,
+    pub connections_per_uid: usize,
+    pub frame_kib: usize,
+    pub finish_frame_seconds: u64,
+    pub take_answer_seconds: u64,
     pub idle_seconds: u64,
 }
 
@@ -101,6 +106,14 @@ impl Default for Guesses {
 
 impl Default for Server {
     fn default() -> Self {
-        Self { threads: 1, idle_seconds: 600 }
+        Self {
+            threads: 1,
+            connections: 1024,
+            connections_per_uid: 512,
+            frame_kib: 1024,
+            finish_frame_seconds: 5,
+            take_answer_seconds: 5,
+            idle_seconds: 600,
+        }
     }
 }

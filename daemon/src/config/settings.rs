@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use enroll_protocol::Time;
+use enroll_protocol::limits::PAGE_BYTES_MAX;
 
 use super::Config;
 use crate::identity::jwt::Issuing;
@@ -17,6 +18,8 @@ pub struct Settings {
     pub state_dir: String,
     /// For the status.
     pub cache_bytes: u64,
+    /// A page stops here, so that it fits a frame.
+    pub page_bytes_max: usize,
     /// Folded.
     pub reserved_callsigns: HashSet<String>,
     /// Whether 0 and 1 are neither issued nor told from O and I.
@@ -45,6 +48,7 @@ impl Config {
         Settings {
             state_dir: state_dir.display().to_string(),
             cache_bytes: (self.database.cache_mib as u64) << 20,
+            page_bytes_max: PAGE_BYTES_MAX.min(self.limits().frame_bytes_max / 2),
             reserved_callsigns: self.reserved_callsigns.iter().map(|callsign| fold(callsign)).collect(),
             code_avoid_confusion: self.code_avoid_confusion,
             code_characters: alphabet::characters(self.code_avoid_confusion),

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use enroll_protocol::limits::{PAGE_BYTES_MAX, PAGE_SCAN_MAX};
+use enroll_protocol::limits::PAGE_SCAN_MAX;
 use enroll_protocol::{Code, Cursor, Page, PageLimit, Refusal, codec};
 use serde::Serialize;
 
@@ -24,6 +24,7 @@ pub(super) struct Bounds {
     /// The last key of the page before.
     after: Option<Vec<u8>>,
     limit: PageLimit,
+    bytes_max: usize,
 }
 
 impl Bounds {
@@ -38,7 +39,7 @@ impl Bounds {
         (call.row.number, filter).hash(&mut hasher);
         let list = hasher.finish();
         let after = after.map(|cursor| read_cursor(cursor, list)).transpose()?;
-        Ok(Self { list, after, limit })
+        Ok(Self { list, after, limit, bytes_max: call.ctx.settings.page_bytes_max })
     }
 }
 
@@ -67,7 +68,7 @@ pub(super) fn page<T: Serialize>(
     // One entry more than the page holds tells whether there is another page. Few at a time: records may be large.
     let stretch = (bounds.limit.items() + 1).min(STRETCH);
     walk(txn, (&from, &to), stretch, |key, value| {
-        if items.len() == bounds.limit.items() || bytes >= PAGE_BYTES_MAX || looked_at == PAGE_SCAN_MAX {
+        if items.len() == bounds.limit.items() || bytes >= bounds.bytes_max || looked_at == PAGE_SCAN_MAX {
             next = last.take().map(|last| cursor(bounds.list, last)).transpose()?;
             return Ok::<_, Fault>(ControlFlow::Break(()));
         }

@@ -1,21 +1,26 @@
 //! What a connection has to say and the peer has not taken yet.
 
 use enroll_protocol::frame::{self, FrameKind, HEADER_BYTES};
-use enroll_protocol::limits::FRAME_BYTES_MAX;
 use enroll_protocol::{Code, Refusal};
 
 use crate::handshake::{End, READ_BYTES};
 use crate::writer::Outcome;
 
 /// Frames on their way to the socket.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Output {
     bytes: Vec<u8>,
     /// How much of them the socket has taken.
     written: usize,
+    frame_bytes_max: usize,
 }
 
 impl Output {
+    /// Nothing yet; no frame will be larger than this.
+    pub(super) fn new(frame_bytes_max: usize) -> Self {
+        Self { bytes: Vec::new(), written: 0, frame_bytes_max }
+    }
+
     /// Whether the peer has taken everything.
     pub(super) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
@@ -33,7 +38,7 @@ impl Output {
 
     /// Adds the answer of a request; with which code, if it is a refusal.
     pub(super) fn answer(&mut self, id: u64, operation: u16, outcome: Outcome) -> Option<Code> {
-        let fitting = |reply: Vec<u8>| if fits(&reply) { Ok(reply) } else { Err(Refusal::plain(Code::TOO_LARGE)) };
+        let fitting = |reply: Vec<u8>| if self.fits(&reply) { Ok(reply) } else { Err(Refusal::plain(Code::TOO_LARGE)) };
         match outcome.and_then(fitting) {
             Ok(reply) => {
                 self.frame(FrameKind::Reply, id, operation, &reply);
@@ -51,9 +56,14 @@ impl Output {
         frame::append(&mut self.bytes, FrameKind::Refused, operation, id, refusal);
     }
 
-    /// Adds a frame whose encoded body [`fits`].
+    /// Adds a frame whose encoded body [`fits`](Self::fits).
     pub(super) fn frame(&mut self, kind: FrameKind, id: u64, operation: u16, body: &[u8]) {
         frame::append_with(&mut self.bytes, kind, operation, id, |bytes| bytes.extend_from_slice(body));
+    }
+
+    /// Whether an encoded body may be sent in a frame.
+    pub(super) fn fits(&self, body: &[u8]) -> bool {
+        body.len() + HEADER_BYTES <= self.frame_bytes_max
     }
 
     /// Notes that the socket has taken so many bytes.
@@ -71,9 +81,4 @@ impl Output {
         }
         Ok(())
     }
-}
-
-/// Whether an encoded body may be sent in a frame.
-pub(super) fn fits(body: &[u8]) -> bool {
-    body.len() + HEADER_BYTES <= FRAME_BYTES_MAX
 }

@@ -14,7 +14,7 @@ use enroll_protocol::{Code, Refusal, Time};
 use tokio::sync::watch;
 
 use super::asked::Asked;
-use super::output::{Output, fits};
+use super::output::Output;
 use crate::context::Context;
 use crate::dispatch::{Handler, StreamJob};
 use crate::fault::Fault;
@@ -82,7 +82,7 @@ impl Streams {
         let Some(mut stream) = self.ready.pop_front() else { return false };
         stream.ctx.now = now;
         let items = stream.run(|stream| stream.job.next(&*store.view()?, &stream.ctx)).and_then(|items| {
-            if items.iter().all(|item| fits(item)) { Ok(items) } else { Err(Refusal::plain(Code::TOO_LARGE)) }
+            if items.iter().all(|item| output.fits(item)) { Ok(items) } else { Err(Refusal::plain(Code::TOO_LARGE)) }
         });
         match items {
             Err(refusal) => {

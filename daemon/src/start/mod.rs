@@ -14,11 +14,13 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{self, Config, ConfigError, EXAMPLE, LogFormat};
+use crate::directory::is_disk_full;
 use crate::grants::{Grants, OVERFLOW_UID};
 use crate::identity::IdentityError;
 use crate::identity::key_file::KeyError;
 use crate::model::record::Kind;
 use crate::places::{self, Places};
+use crate::process;
 use crate::rules::bootstrap::RegistryError;
 use crate::server::{self, SocketError};
 use crate::store::StoreError;
@@ -68,13 +70,15 @@ enum StartError {
 impl StartError {
     fn exit_code(&self) -> u8 {
         match self {
+            Self::Storage(_) | Self::Open(OpenError::Disk { .. }) => 6,
+            Self::Io(_, err) if is_disk_full(err) => 6,
+            Self::Open(OpenError::File(err)) | Self::Key(KeyError::File(err)) if err.is_disk_full() => 6,
             Self::Nobody | Self::Io(..) | Self::Socket(_) | Self::Identity(_) => 1,
             Self::Open(OpenError::File(_)) => 1,
             Self::Config(_) => 2,
             Self::Open(OpenError::InUse(_)) => 3,
             Self::Key(_) | Self::Registry { source: RegistryError::OtherKey, .. } => 4,
             Self::Open(OpenError::Database { .. }) | Self::Registry { .. } => 5,
-            Self::Storage(_) => 6,
         }
     }
 }
@@ -127,6 +131,8 @@ impl Start {
         let (config, _) = self.read_config()?;
         let grants = Grants::resolve(&config.grants)?;
         let log = start_log(&config)?;
+        process::keep_memory_private();
+        process::raise_file_limit(&config.limits());
         let passed = systemd::passed_socket()?;
         let places = Places::of(&self, &config, passed.as_ref().map(|(_, path)| path.as_path()))?;
         if geteuid().as_raw() == OVERFLOW_UID {
@@ -144,7 +150,7 @@ impl Start {
         let result = runtime.block_on(serve::serve(serving, listener, writer, end));
         runtime.shutdown_background();
         if is_own {
-            let _ = std::fs::remove_file(&places.socket);
+            server::remove(&places.socket);
         }
         result?;
         opened.close()?;

@@ -18,7 +18,7 @@ use crate::rules::changes;
 use crate::store::open::StateDir;
 use crate::store::overlay::Overlay;
 use crate::store::redb::{RedbOptions, RedbStore};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Writes};
 use crate::systemd::Watchdog;
 use crate::writer::{Answers, QUEUE_MAX, Request, Writer};
 
@@ -51,7 +51,8 @@ impl Opened {
         let unreadable = |err: StoreError| registry(err.into());
 
         if !bootstrap::verify(&*store.view().map_err(unreadable)?, &secrets).map_err(registry)? {
-            found(&store, &secrets).map_err(registry)?;
+            let first = foundation(&store, &secrets).map_err(registry)?;
+            store.commit(&first).map_err(StartError::Storage)?;
         }
         let view = store.view().map_err(unreadable)?;
         let keys = bootstrap::key_ring(&*view, &secrets).map_err(registry)?;
@@ -105,10 +106,10 @@ pub(super) struct WriterEnd {
     pub(super) ended: oneshot::Receiver<Result<(), StoreError>>,
 }
 
-/// Makes a new registry in an empty database.
-fn found(store: &RedbStore, secrets: &Secrets) -> Result<(), RegistryError> {
+/// The first writes of an empty database.
+fn foundation(store: &RedbStore, secrets: &Secrets) -> Result<Writes, RegistryError> {
     let view = store.view()?;
     let mut overlay = Overlay::new(&*view);
     bootstrap::create(&mut overlay, secrets, Clock::starting(None).now(), draw_seed())?;
-    Ok(store.commit(&overlay.into_parts().0)?)
+    Ok(overlay.into_parts().0)
 }

@@ -72,7 +72,7 @@ impl Reload {
         }
         self.log.reload(filter).map_err(|err| lost(std::io::Error::other(err)))?;
         self.shared.daemon.settings.replace(config.settings(&self.state_dir));
-        self.shared.terms.replace(Terms { grants, server: config.server.clone() });
+        self.shared.terms.replace(Terms { grants, limits: config.limits() });
         if !needs_restart.is_empty() {
             tracing::warn!("changed, but only a restart can apply it: {}", needs_restart.join(", "));
         }

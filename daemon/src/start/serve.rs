@@ -69,7 +69,7 @@ pub(super) async fn serve(
         daemon: Arc::clone(&opened.daemon),
         store: opened.store.clone(),
         clock: opened.clock.clone(),
-        terms: Current::new(Terms { grants, server: config.server.clone() }),
+        terms: Current::new(Terms { grants, limits: config.limits() }),
         scans: Arc::new(Semaphore::new(1)),
         changes: latest,
     });

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg, OFlag, PosixFadviseAdvice, posix_fadvise};
 
-use super::redb::{self, RedbOptions, RedbStore};
+use super::redb::{self, OpenFault, RedbOptions, RedbStore};
 use super::{ReadTxn, StoreError};
 use crate::directory::{Directory, FileError};
 
@@ -26,6 +26,14 @@ pub enum OpenError {
     /// Another process holds the lock.
     #[error("{0} is in use by another enrolld; stop that one, or choose another directory with --state-dir")]
     InUse(PathBuf),
+    /// The disk does not take what has to be written.
+    #[error("{path}: {source}; see to the disk, then start again")]
+    Disk {
+        /// Which file.
+        path: PathBuf,
+        /// What redb said.
+        source: StoreError,
+    },
     /// A file can not be used.
     #[error(transparent)]
     File(#[from] FileError),
@@ -37,6 +45,17 @@ pub enum OpenError {
         /// What redb said.
         source: StoreError,
     },
+}
+
+impl OpenError {
+    /// The lock's file may have been replaced, and then it is the database's own lock that tells of another daemon.
+    fn of(fault: OpenFault, path: PathBuf) -> Self {
+        match fault {
+            OpenFault::InUse => Self::InUse(path),
+            OpenFault::DiskFull(source) => Self::Disk { path, source },
+            OpenFault::Unreadable(source) => Self::Database { path, source },
+        }
+    }
 }
 
 /// A state directory, locked as long as this lives. The lock's file is never removed: two daemons could then each lock
@@ -76,7 +95,7 @@ impl StateDir {
         }
         // A file of its own: redb's locks belong to an open file, and the real opening must not share them.
         let file = self.directory.open_private(DATABASE, OFlag::O_RDWR)?;
-        redb::peek(file, look).map_err(|source| OpenError::Database { path: self.database_path(), source })
+        redb::peek(file, look).map_err(|fault| OpenError::of(fault, self.database_path()))
     }
 
     /// Opens the database, making it if there is none.
@@ -89,7 +108,7 @@ impl StateDir {
         let failed = |source| FileError::Io { path: path.clone(), source };
         file.sync_data().map_err(failed)?;
         posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED).map_err(|errno| failed(errno.into()))?;
-        RedbStore::open(file, options).map_err(|source| OpenError::Database { path: path.clone(), source })
+        RedbStore::open(file, options).map_err(|fault| OpenError::of(fault, path.clone()))
     }
 
     fn create_database(&self, options: RedbOptions) -> Result<(), OpenError> {
@@ -97,9 +116,8 @@ impl StateDir {
         let file = self.directory.create_private(DATABASE_NEW)?;
         let failed = |source| FileError::Io { path: path.clone(), source };
         let kept = file.try_clone().map_err(failed)?;
-        RedbStore::open(file, options)
-            .and_then(RedbStore::close)
-            .map_err(|source| OpenError::Database { path: path.clone(), source })?;
+        let made = RedbStore::open(file, options).and_then(|store| Ok(store.close()?));
+        made.map_err(|fault| OpenError::Disk { path: path.clone(), source: StoreError(fault.to_string()) })?;
         kept.sync_all().map_err(failed)?;
         Ok(self.directory.publish(DATABASE_NEW, DATABASE)?)
     }

@@ -9,8 +9,10 @@ use std::fs::File;
 use redb::backends::FileBackend;
 use redb::{
     Builder, Database, DatabaseError, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase, StorageBackend,
-    TableDefinition,
+    StorageError, TableDefinition,
 };
+
+use crate::directory::is_disk_full;
 
 use super::{Entries, ReadTxn, Store, StoreError, View, Writes};
 
@@ -26,17 +28,41 @@ pub struct RedbOptions {
     pub fast_start: bool,
 }
 
+/// Why a database can not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenFault {
+    /// Another process has it open.
+    #[error("it is in use by another process")]
+    InUse,
+    /// There is no more room on the disk.
+    #[error("{0}")]
+    DiskFull(StoreError),
+    /// It can not be read.
+    #[error("{0}")]
+    Unreadable(#[from] StoreError),
+}
+
+impl From<DatabaseError> for OpenFault {
+    fn from(err: DatabaseError) -> Self {
+        match err {
+            DatabaseError::DatabaseAlreadyOpen => Self::InUse,
+            DatabaseError::Storage(StorageError::Io(source)) if is_disk_full(&source) => Self::DiskFull(told(source)),
+            err => Self::Unreadable(told(err)),
+        }
+    }
+}
+
 /// Lets `look` see the database in this file, which is not written to. `None` where it has to be repaired first, which
 /// only opening it does.
-pub fn peek<T>(file: File, look: impl FnOnce(&dyn ReadTxn) -> T) -> Result<Option<T>, StoreError> {
+pub fn peek<T>(file: File, look: impl FnOnce(&dyn ReadTxn) -> T) -> Result<Option<T>, OpenFault> {
     if file.metadata().map_err(told)?.len() == 0 {
-        return Err(StoreError("it is empty, which no database ever is".to_owned()));
+        return Err(StoreError("it is empty, which no database ever is".to_owned()).into());
     }
-    let backend = FileBackend::new(file).map_err(told)?;
+    let backend = FileBackend::new(file)?;
     let database = match Builder::new().set_cache_size(1 << 20).open_read_only_with_backend(backend) {
         Ok(database) => database,
         Err(DatabaseError::RepairAborted) => return Ok(None),
-        Err(err) => return Err(told(err)),
+        Err(err) => return Err(err.into()),
     };
     Ok(Some(look(&RedbView::of(&database)?)))
 }
@@ -56,18 +82,17 @@ struct RedbView {
 
 impl RedbStore {
     /// Opens the database in this file, or makes one if the file is empty. All tables exist when it returns.
-    pub fn open(file: File, options: RedbOptions) -> Result<Self, StoreError> {
+    pub fn open(file: File, options: RedbOptions) -> Result<Self, OpenFault> {
         let kept = file.try_clone().map_err(told)?;
-        let backend = FileBackend::new(file).map_err(told)?;
+        let backend = FileBackend::new(file)?;
         Self::open_backend(backend, kept, options)
     }
 
-    fn open_backend(backend: impl StorageBackend, file: File, options: RedbOptions) -> Result<Self, StoreError> {
+    fn open_backend(backend: impl StorageBackend, file: File, options: RedbOptions) -> Result<Self, OpenFault> {
         let database = Builder::new()
             .set_cache_size(options.cache_bytes)
             .set_check_integrity_on_open(!options.fast_start)
-            .create_with_backend(backend)
-            .map_err(told)?;
+            .create_with_backend(backend)?;
         let store = Self { database, fast_start: options.fast_start, file };
         if store.view().is_err() {
             store.commit(&Writes::new())?;

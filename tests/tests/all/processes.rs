@@ -9,6 +9,8 @@ mod crash;
 mod daemon;
 mod disk;
 mod follow;
+mod hostile;
+mod limits;
 mod linearizable;
 mod metrics;
 mod pools;

@@ -198,10 +198,17 @@ fn a_connection_has_a_few_streams_and_answers_besides() {
     }
 }
 
+/// A daemon that waits long for answers to be taken: here nobody reads before much was written, however slow that is.
+fn waiting_long() -> Home {
+    let home = Home::make();
+    home.configure("[server]\ntake_answer_seconds = 60\n");
+    home
+}
+
 #[test]
 fn a_follower_that_does_not_read_hinders_nobody_and_misses_nothing() {
     const CHANGES: usize = 6000;
-    let daemon = Daemon::start();
+    let daemon = waiting_long().start();
     let mut other = Socket::connect(&daemon.home.socket());
     let mut slow = Socket::connect(&daemon.home.socket());
     slow.ask(&TO_COME);
@@ -216,7 +223,7 @@ fn a_follower_that_does_not_read_hinders_nobody_and_misses_nothing() {
 
 #[test]
 fn a_follower_is_told_when_the_daemon_stops_and_does_not_keep_it() {
-    let mut daemon = Daemon::start();
+    let mut daemon = waiting_long().start();
     let path = daemon.home.socket();
     let (mut idle, mut greedy) = (Socket::connect(&path), Socket::connect(&path));
     idle.ask(&TO_COME);

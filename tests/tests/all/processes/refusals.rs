@@ -4,9 +4,16 @@
 //! directory byte for byte. Put right again, the registry must still know the token.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
+use std::process::Command;
 
-use enroll_tests::process::{Daemon, Home, Output, run_refused};
+use enroll_tests::process::{Daemon, Home, Output, run_refused, skipped};
+use enrolld::model::key;
+use enrolld::model::record::{self, Registry};
+use enrolld::store::redb::{RedbOptions, RedbStore};
+use enrolld::store::{Store as _, Writes};
+use nix::unistd::{Gid, Uid, chown, geteuid};
 
 use super::{expect_sound, files};
 
@@ -117,9 +124,17 @@ fn a_damaged_database_is_left_for_its_owner_to_look_at() {
     let right = std::fs::read(&database).expect("a database");
     let mut flipped = right.clone();
     flipped[..512].iter_mut().for_each(|byte| *byte ^= 0x55);
-    for damage in
-        [b"this is no database".repeat(5000), right[..right.len() / 2].to_vec(), flipped, vec![0; right.len()]]
-    {
+    // Somewhere in the middle, where only a checksum tells.
+    let used = right.iter().rposition(|byte| *byte != 0).expect("something is written");
+    let mut scattered = right.clone();
+    scattered[4096..used].iter_mut().step_by(97).for_each(|byte| *byte ^= 0x10);
+    for damage in [
+        b"this is no database".repeat(5000),
+        right[..right.len() / 2].to_vec(),
+        flipped,
+        scattered,
+        vec![0; right.len()],
+    ] {
         std::fs::write(&database, damage).expect("written");
         expect_refused(&daemon.home, 5, &["enrolld.redb"]);
     }
@@ -148,6 +163,153 @@ fn a_file_in_the_place_of_the_socket_is_not_touched() {
     let output = run_refused(&mut home.enrolld());
     expect_said(&output, 1, &[&home.socket().display().to_string(), "not a socket"]);
     assert_eq!(std::fs::read_to_string(home.socket()).expect("a file"), "precious");
+}
+
+#[test]
+fn a_symbolic_link_in_the_place_of_the_socket_is_not_followed() {
+    let home = Home::make();
+    std::fs::create_dir(home.path("run")).expect("a directory");
+    for target in ["enrolld.toml", "nowhere"] {
+        std::os::unix::fs::symlink(home.path(target), home.socket()).expect("a link");
+        let output = run_refused(&mut home.enrolld());
+        expect_said(&output, 1, &[&home.socket().display().to_string(), "not a socket", "--socket"]);
+        assert!(!home.path("nowhere").exists() && home.socket().is_symlink());
+        std::fs::remove_file(home.socket()).expect("removed");
+    }
+}
+
+#[test]
+fn a_directory_that_others_can_write_to_is_refused() {
+    let daemon = stopped();
+    let home = &daemon.home;
+    let set_mode = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("set");
+    };
+    // Sticky or not: in the state directory and in that of the socket nobody else has anything to make.
+    for (path, before) in [(home.state_dir(), 0o700), (home.path("run"), 0o750)] {
+        for mode in [0o777, 0o1777, 0o770] {
+            set_mode(&path, mode);
+            expect_said(
+                &run_refused(&mut home.enrolld()),
+                1,
+                &[&path.display().to_string(), &format!("{mode:o}"), "chmod go-w"],
+            );
+        }
+        set_mode(&path, before);
+    }
+    // Above them, who may write may put another directory in their place, but for what is sticky, such as /tmp.
+    set_mode(&home.path(""), 0o777);
+    expect_refused(home, 1, &[home.path("").display().to_string().trim_end_matches('/'), "777", "chmod o-w"]);
+    set_mode(&home.path(""), 0o1777);
+    expect_intact(daemon);
+}
+
+#[test]
+fn a_directory_of_somebody_else_is_refused_and_one_that_is_not_writable_too() {
+    const STRANGER: u32 = 65_533;
+    if !geteuid().is_root() {
+        let home = Home::make();
+        std::fs::create_dir(home.state_dir()).expect("made");
+        std::fs::set_permissions(home.state_dir(), std::fs::Permissions::from_mode(0o500)).expect("set");
+        expect_said(&run_refused(&mut home.enrolld()), 1, &["lock: Permission denied", "runs as uid"]);
+        skipped("a_directory_of_somebody_else_is_refused_and_one_that_is_not_writable_too", "half of it needs root");
+        return;
+    }
+    let daemon = stopped();
+    let (home, state_dir) = (&daemon.home, daemon.home.state_dir());
+    let give_to = |path: &Path, uid: u32| {
+        chown(path, Some(Uid::from_raw(uid)), Some(Gid::from_raw(uid))).expect("given away");
+    };
+    for path in [state_dir.clone(), home.path("run")] {
+        give_to(&path, STRANGER);
+        expect_said(
+            &run_refused(&mut home.enrolld()),
+            1,
+            &[&path.display().to_string(), "belongs to uid 65533", "runs as uid 0"],
+        );
+        give_to(&path, 0);
+    }
+    // The daemon runs as the stranger, whose directory it is but for the right to write.
+    let other = Home::make();
+    std::fs::create_dir(other.state_dir()).expect("made");
+    for (path, mode) in [(other.path(""), 0o755), (other.state_dir(), 0o500)] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("set");
+    }
+    give_to(&other.state_dir(), STRANGER);
+    let enrolld = other.path("enrolld");
+    assert!(Command::new("cp").arg(other.enrolld().get_program()).arg(&enrolld).status().expect("cp").success());
+    let mut command = other.command(&enrolld);
+    command.args(other.enrolld().get_args()).uid(STRANGER).gid(STRANGER);
+    expect_said(&run_refused(&mut command), 1, &["lock: Permission denied", "runs as uid 65533"]);
+    expect_intact(daemon);
+}
+
+/// The kernel refuses to let files grow, as a full disk would; with more of a file each time, so that each file in turn
+/// is the one that does not fit.
+#[test]
+fn a_full_disk_stops_a_start_and_leaves_no_half_of_anything() {
+    let home = Home::make();
+    for (blocks, words) in [("0", "enrolld.key"), ("8", "enrolld.redb"), ("1024", "disk")] {
+        let enrolld = home.enrolld();
+        let mut limited = home.command("sh".as_ref());
+        limited.arg("-c").arg(format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\""));
+        limited.arg(enrolld.get_program()).args(enrolld.get_args());
+        expect_said(&run_refused(&mut limited), 6, &[words, "File too large", "then start again"]);
+    }
+    let mut daemon = home.start();
+    assert_eq!(daemon.enrollctl(&["token", "use"], "nonce").code, Some(0));
+    assert_eq!(daemon.terminate(), Some(0));
+    expect_intact(daemon);
+}
+
+#[test]
+fn a_database_of_a_newer_schema_is_left_to_the_newer_version() {
+    let daemon = stopped();
+    let database = daemon.home.state_dir().join("enrolld.redb");
+    let set_schema = |change: fn(u32) -> u32| {
+        let file = std::fs::File::options().read(true).write(true).open(&database).expect("a database");
+        let options = RedbOptions { cache_bytes: 1 << 20, fast_start: false };
+        let store = RedbStore::open(file, options).expect("opened");
+        let mut registry: Registry =
+            record::get(&*store.view().expect("a view"), &key::registry()).expect("read").expect("a registry");
+        registry.schema = change(registry.schema);
+        store.commit(&Writes::from([(key::registry(), Some(record::encode(&registry)))])).expect("written");
+        store.close().expect("closed");
+    };
+    set_schema(|schema| schema + 1);
+    expect_refused(&daemon.home, 5, &["enrolld.redb", "schema 2", "use the newer enrolld"]);
+    set_schema(|schema| schema - 1);
+    expect_intact(daemon);
+}
+
+/// Another daemon can lock the new file; that the database is in use it learns from the database.
+#[test]
+fn a_replaced_lock_does_not_let_a_second_daemon_in() {
+    let mut daemon = Daemon::start();
+    let lock = daemon.home.state_dir().join("lock");
+    for replace in
+        [|lock: &Path| std::fs::remove_file(lock), |lock: &Path| std::fs::rename(lock, lock.with_extension("x"))]
+    {
+        replace(&lock).expect("taken away");
+        let output =
+            run_refused(&mut daemon.home.enrolld_at(&daemon.home.state_dir(), &daemon.home.path("other.sock")));
+        expect_said(&output, 3, &["enrolld.redb", "in use by another enrolld", "--state-dir"]);
+        expect_said(&run_refused(&mut daemon.home.enrolld()), 3, &["in use"]);
+    }
+    expect_sound(&daemon);
+    assert_eq!(daemon.terminate(), Some(0));
+    assert!(!daemon.home.socket().exists());
+}
+
+#[test]
+fn a_daemon_that_ends_leaves_the_socket_of_another_where_it_is() {
+    let mut first = Daemon::start();
+    std::fs::remove_file(first.home.socket()).expect("taken away");
+    let home = Home::make();
+    let mut enrolld = home.enrolld_at(&home.state_dir(), &first.home.socket());
+    let _second = home.start_with(&mut enrolld);
+    assert_eq!(first.terminate(), Some(0));
+    expect_sound(&first);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 use enroll_protocol::envelope::{Hello, MAGIC, PROTOCOL_VERSION};
 use enroll_protocol::frame::{self, FrameKind, FrameReader};
@@ -113,10 +114,27 @@ impl Socket {
             match self.stream.read(&mut buffer) {
                 Ok(0) => return None,
                 Ok(bytes) => self.reader.space().extend_from_slice(&buffer[..bytes]),
+                Err(err) if err.kind() == ErrorKind::Interrupted => {}
                 Err(err) if matches!(err.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => return None,
                 Err(err) => panic!("the daemon says nothing: {err}"),
             }
         }
+    }
+
+    /// Whether the daemon says something, or closes the connection, within this time.
+    pub(super) fn is_heard_within(&mut self, wait: Duration) -> bool {
+        self.stream.set_read_timeout(Some(wait)).expect("a timeout");
+        let mut buffer = [0; 1024];
+        let read = self.stream.read(&mut buffer);
+        self.stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        match read {
+            Ok(bytes) => self.reader.space().extend_from_slice(&buffer[..bytes]),
+            Err(err) if matches!(err.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {
+                return false;
+            }
+            Err(_) => {}
+        }
+        true
     }
 
     /// The next so many answers, by id.

@@ -1,0 +1,168 @@
+//! The door: who is let in. A connection is judged when it is accepted, before anything is read of it and before a
+//! task is made for it; whoever is turned away is told why in one frame and costs nothing more.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use enroll_protocol::{Code, Refusal};
+use serde_json::json;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::time::{Instant, timeout};
+
+use crate::context::{Daemon, Peer};
+use crate::grants::{Grants, way_in};
+use crate::handshake;
+use crate::room::{Full, Place, Room};
+use crate::server::Terms;
+
+/// A line of the log of one kind comes no sooner after the last.
+const LOG_PAUSE: Duration = Duration::from_secs(1);
+
+/// When a client that finds no room may come again.
+const RETRY_AFTER_MS: u64 = 500;
+
+/// How many are told at a time that there is no file left for them.
+const TOLD_MAX: usize = 64;
+
+/// See the module.
+pub(crate) struct Door {
+    daemon: Arc<Daemon>,
+    room: Arc<Room>,
+    /// A file given up for a moment to tell somebody that there are no files left.
+    reserve: Option<File>,
+    strangers: Seldom,
+    crowd: Seldom,
+    crowd_of_uid: Seldom,
+    stuck: Seldom,
+}
+
+impl Door {
+    pub(crate) fn new(daemon: Arc<Daemon>) -> Self {
+        Self {
+            daemon,
+            room: Arc::default(),
+            reserve: reserve(),
+            strangers: Seldom::default(),
+            crowd: Seldom::default(),
+            crowd_of_uid: Seldom::default(),
+            stuck: Seldom::default(),
+        }
+    }
+
+    /// Lets a connection in, or tells it why not.
+    pub(crate) fn admit(&mut self, stream: UnixStream, terms: &Terms) -> Option<(UnixStream, Peer, Place)> {
+        let peer = match judge(&stream, &terms.grants) {
+            Ok(peer) => peer,
+            Err(refusal) => {
+                let reason = &refusal.message;
+                self.strangers.say(|unsaid| tracing::warn!(reason, unsaid, "connection refused"));
+                self.turn_away(stream, &refusal);
+                return None;
+            }
+        };
+        match self.room.take(peer.uid, &terms.limits) {
+            Ok(place) => Some((stream, peer, place)),
+            Err(full) => {
+                let uid = peer.uid;
+                let (seldom, most, key) = match full {
+                    Full::Room => (&mut self.crowd, terms.limits.connections, "server.connections"),
+                    Full::Uid => {
+                        (&mut self.crowd_of_uid, terms.limits.connections_per_uid, "server.connections_per_uid")
+                    }
+                };
+                seldom.say(|unsaid| tracing::warn!(uid, limit = key, most, unsaid, "no room for a connection"));
+                let whose = if full == Full::Uid { format!(" of uid {uid}") } else { String::new() };
+                self.turn_away(
+                    stream,
+                    &no_room(&format!("{most} connections{whose} are open, the most there may be ({key})")),
+                );
+                None
+            }
+        }
+    }
+
+    /// No connection can be accepted. For want of a file, the one kept back serves to tell those who wait.
+    pub(crate) async fn stuck(&mut self, listener: &UnixListener, err: &io::Error) {
+        self.stuck.say(|unsaid| tracing::error!(%err, unsaid, "no connection can be accepted"));
+        for _ in 0..TOLD_MAX {
+            if self.reserve.take().is_some() {
+                match timeout(Duration::ZERO, listener.accept()).await {
+                    Ok(Ok((stream, _))) => {
+                        self.turn_away(stream, &no_room("the daemon has no files left for connections"));
+                    }
+                    _ => {
+                        self.reserve = reserve();
+                        return;
+                    }
+                }
+            }
+            self.reserve = reserve();
+        }
+    }
+
+    /// Says why in one frame and closes. A new socket takes that much at once, so nobody is waited for.
+    fn turn_away(&self, stream: UnixStream, refusal: &Refusal) {
+        self.daemon.metrics.connection_refused(refusal.code);
+        // The peer may be gone already; that is its own affair.
+        let _ = stream.into_std().and_then(|mut stream| stream.write_all(&handshake::refusal_frame(refusal)));
+    }
+}
+
+/// What the process at the other end may do, by what the kernel says it was when it connected.
+fn judge(stream: &UnixStream, grants: &Grants) -> Result<Peer, Refusal> {
+    let unknown = |err: io::Error| Refusal::new(Code::PERMISSION_DENIED, format!("the peer is unknown: {err}"));
+    let credentials = stream.peer_cred().map_err(unknown)?;
+    let mut groups = crate::sys::peer_groups(stream.as_fd()).unwrap_or_default();
+    groups.push(credentials.gid());
+    let uid = credentials.uid();
+    match grants.of(uid, &groups) {
+        Some(grant) => Ok(Peer { uid, pid: credentials.pid().unwrap_or(0), grant }),
+        None => Err(Refusal::new(Code::PERMISSION_DENIED, format!("uid {uid} has no grant here; {}", way_in(uid)))),
+    }
+}
+
+fn no_room(why: &str) -> Refusal {
+    let refusal = Refusal::new(Code::BUSY, format!("{why}; try again in a moment"));
+    refusal.with(json!({"retry_after_ms": RETRY_AFTER_MS}))
+}
+
+fn reserve() -> Option<File> {
+    File::open("/dev/null").ok()
+}
+
+/// Says one kind of thing once in a while, and how often it was left unsaid in between.
+#[derive(Default)]
+struct Seldom {
+    last: Option<Instant>,
+    unsaid: u64,
+}
+
+impl Seldom {
+    fn say(&mut self, line: impl FnOnce(u64)) {
+        if self.last.is_some_and(|last| last.elapsed() < LOG_PAUSE) {
+            self.unsaid += 1;
+            return;
+        }
+        self.last = Some(Instant::now());
+        line(std::mem::take(&mut self.unsaid));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_often_is_said_seldom_and_counted() {
+        let (mut seldom, mut said) = (Seldom::default(), Vec::new());
+        for _ in 0..10 {
+            seldom.say(|unsaid| said.push(unsaid));
+        }
+        seldom.last = seldom.last.and_then(|last| last.checked_sub(LOG_PAUSE));
+        seldom.say(|unsaid| said.push(unsaid));
+        assert_eq!(said, [0, 9]);
+    }
+}

@@ -1,0 +1,278 @@
+//! Hostile connections beside one that behaves: it must not notice them, the daemon's memory stays within bounds, and
+//! nothing that was acknowledged is lost.
+//!
+//! What is measured is a ratio within one run: rounds with hostile connections and rounds without take turns, and two
+//! of three pairs decide. Below [`NOTICEABLE`] a difference is noise.
+
+use std::path::Path;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use enroll_protocol::frame::{self, FrameKind};
+use enroll_protocol::{Code, Envelope, Json, Operation, codec, person, token};
+use enroll_tests::process::{Daemon, Home};
+
+use super::socket::Socket;
+use super::{count, expect_sound};
+
+/// Who waits no longer than this does not notice.
+const NOTICEABLE: Duration = Duration::from_millis(5);
+
+/// Uses of a token in one round.
+const USES: usize = 100;
+
+/// A disturbance must be seen so many times in a row to be one: the machine has other work, too.
+const ATTEMPTS: usize = 5;
+
+/// The database's cache is 8 MiB here; the rest is what connections may take.
+const MEMORY_BYTES_MAX: u64 = 160 << 20;
+
+/// Hostile connections at once, unless a pattern needs more.
+const HOSTILE: usize = 16;
+
+const CONFIGURATION: &str = "[server]\nconnections_per_uid = 200\nfinish_frame_seconds = 2\ntake_answer_seconds = 2\n\
+                             [database]\ncache_mib = 8\n";
+
+/// Something hostile: many connections at once begin it, and go on.
+struct Pattern {
+    name: &'static str,
+    begin: fn(&Path) -> Vec<Socket>,
+    then: Then,
+}
+
+/// How a pattern goes on until its round is over.
+#[derive(Clone, Copy)]
+enum Then {
+    /// It begins again when it is through, with a moment in between: at full speed it would be this process that
+    /// leaves no time to others.
+    Again,
+    /// The connections stay as they are until the daemon has had enough of them.
+    Hold,
+    /// They send one byte a second.
+    Drip,
+}
+
+const PATTERNS: &[Pattern] = &[
+    Pattern {
+        name: "half a frame and silence",
+        begin: |path| each(path, |socket| socket.send(&[0, 0, 0, 40, 3])),
+        then: Then::Hold,
+    },
+    Pattern {
+        name: "one byte a second",
+        begin: |path| each(path, |socket| socket.send(&[0, 0, 0, 40, 3])),
+        then: Then::Drip,
+    },
+    Pattern {
+        name: "all of a large frame but its last byte",
+        begin: |path| {
+            let mut most = framed(token::Use::ROW.number, &vec![0; (1 << 20) - 11]);
+            most.pop();
+            each(path, |socket| socket.send(&most))
+        },
+        then: Then::Hold,
+    },
+    Pattern {
+        name: "a length of 4 GiB",
+        begin: |path| ended(each(path, |socket| socket.send(&[0xff; 4]))),
+        then: Then::Again,
+    },
+    Pattern {
+        name: "bytes that are not bincode",
+        begin: |path| asked(path, token::Use::ROW.number, &[0xfe; 60]),
+        then: Then::Again,
+    },
+    Pattern {
+        name: "trailing bytes",
+        begin: |path| asked(path, token::Use::ROW.number, &[0, 0, 0, 0, 1, b'a', 0, 0, 0, 7, 7, 7]),
+        then: Then::Again,
+    },
+    Pattern { name: "an unknown operation", begin: |path| asked(path, 9999, &[0; 4]), then: Then::Again },
+    Pattern {
+        name: "a hostile length inside a body",
+        begin: |path| {
+            let claims = [0xff; 8];
+            asked(path, token::Use::ROW.number, &[&[0, 0, 0, 0, 0xfd][..], &claims].concat())
+        },
+        then: Then::Again,
+    },
+    Pattern {
+        name: "a newer protocol",
+        begin: |path| {
+            let mut hello = Vec::new();
+            frame::append(&mut hello, FrameKind::Hello, 0, 0, &(*b"enrolld\0", 2_u16, "newer"));
+            let mut sockets: Vec<Socket> = (0..HOSTILE).map(|_| Socket::silent(path)).collect();
+            sockets.iter_mut().for_each(|socket| drop(socket.send(&hello)));
+            ended(sockets)
+        },
+        then: Then::Again,
+    },
+    Pattern {
+        name: "peers that never read",
+        begin: |path| {
+            let request = codec::encode(&person::Get::new("LARGE".parse().expect("a name")));
+            each(path, |socket| {
+                let mut bytes = Vec::new();
+                for _ in 0..100 {
+                    socket.frame(&mut bytes, &Envelope::default(), person::Get::ROW.number, &request);
+                }
+                socket.send(&bytes)
+            })
+        },
+        then: Then::Hold,
+    },
+];
+
+/// Connections that were welcomed and then did this. The daemon may end them at any time.
+fn each(path: &Path, mut act: impl FnMut(&mut Socket) -> std::io::Result<()>) -> Vec<Socket> {
+    let mut sockets: Vec<Socket> = (0..HOSTILE).map(|_| Socket::connect(path)).collect();
+    sockets.iter_mut().for_each(|socket| drop(act(socket)));
+    sockets
+}
+
+/// New connections that send this request, and have it refused, many times each, and leave.
+fn asked(path: &Path, operation: u16, body: &[u8]) -> Vec<Socket> {
+    let request = framed(operation, body);
+    let mut sockets = each(path, |socket| socket.send(&request.repeat(20)));
+    for socket in &mut sockets {
+        for _ in 0..20 {
+            let frame = socket.receive().expect("an answer");
+            let code = frame.outcome().expect_err("a refusal").code;
+            assert!(matches!(code, Code::INVALID_ARGUMENT | Code::UNKNOWN_OPERATION));
+        }
+    }
+    Vec::new()
+}
+
+/// Each is refused and closed, so none is left.
+fn ended(mut sockets: Vec<Socket>) -> Vec<Socket> {
+    for mut socket in sockets.drain(..) {
+        assert_eq!(socket.receive().map(|frame| frame.kind), Some(FrameKind::Refused));
+        assert_eq!(socket.receive(), None);
+    }
+    sockets
+}
+
+fn framed(operation: u16, body: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    frame::append_with(&mut bytes, FrameKind::Request, operation, 77, |bytes| bytes.extend_from_slice(body));
+    bytes
+}
+
+/// A client that behaves, and remembers how many uses were acknowledged.
+struct Client {
+    socket: Socket,
+    acknowledged: usize,
+}
+
+impl Client {
+    /// The time that 99 of 100 uses do not exceed.
+    fn p99(&mut self) -> Duration {
+        let mut times: Vec<Duration> = (0..USES).map(|_| self.use_token()).collect();
+        times.sort_unstable();
+        times[USES * 99 / 100 - 1]
+    }
+
+    fn use_token(&mut self) -> Duration {
+        let token = format!("nonce {}", self.acknowledged).parse().expect("a token");
+        let begun = Instant::now();
+        self.socket.call(&token::Use::new(token)).expect("used");
+        self.acknowledged += 1;
+        begun.elapsed()
+    }
+
+    /// While somebody does this all the time; and the memory that the daemon then has.
+    fn p99_beside(&mut self, daemon: &Daemon, pattern: &Pattern) -> (Duration, u64) {
+        let ((begin, began), (finish, finished)) = (channel(), channel::<()>());
+        let path = &daemon.home.socket();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let mut held = (pattern.begin)(path);
+                begin.send(()).expect("somebody waits");
+                let wait = match pattern.then {
+                    Then::Again => Duration::from_millis(25),
+                    Then::Hold => Duration::from_secs(2),
+                    Then::Drip => Duration::from_secs(1),
+                };
+                while finished.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
+                    match pattern.then {
+                        // Those whom the daemon has ended can not send.
+                        Then::Drip if held.iter_mut().all(|socket| socket.send(&[0]).is_ok()) => {}
+                        _ => held = (pattern.begin)(path),
+                    }
+                }
+            });
+            began.recv().expect("it has begun");
+            let p99 = self.p99();
+            let bytes = daemon.resident_bytes();
+            drop(finish);
+            (p99, bytes)
+        })
+    }
+
+    /// Two of three pairs of rounds, one without hostile connections and one with, find no difference.
+    fn expect_undisturbed(&mut self, daemon: &Daemon, pattern: &Pattern) {
+        let (name, mut seen) = (pattern.name, Vec::new());
+        for _ in 0..ATTEMPTS {
+            let (mut unnoticed, mut noticed) = (0, 0);
+            while unnoticed < 2 && noticed < 2 {
+                let before = self.p99();
+                let (during, bytes) = self.p99_beside(daemon, pattern);
+                assert!(bytes < MEMORY_BYTES_MAX, "{name}: the daemon takes {bytes} bytes");
+                let is_noticed = during > NOTICEABLE.max(before * 2);
+                *(if is_noticed { &mut noticed } else { &mut unnoticed }) += 1;
+                seen.push((before, during));
+            }
+            if unnoticed == 2 {
+                return;
+            }
+        }
+        panic!("{name}: others notice (p99 before and during): {seen:?}");
+    }
+}
+
+#[test]
+fn others_do_not_notice_hostile_connections_and_nothing_is_lost() {
+    let home = Home::make();
+    home.configure(CONFIGURATION);
+    let mut daemon = home.start();
+    let mut client = Client { socket: Socket::connect(&daemon.home.socket()), acknowledged: 0 };
+    let extra = Json::new(&format!("{{\"a\":\"{}\"}}", "x".repeat(60_000))).expect("an object");
+    let large = person::Create { extra, ..person::Create::new("LARGE".parse().expect("a callsign")) };
+    client.socket.call(&large).expect("made");
+    client.p99();
+    for pattern in PATTERNS {
+        client.expect_undisturbed(&daemon, pattern);
+    }
+    daemon.kill9();
+    daemon.restart();
+    assert_eq!(count(&daemon, "token"), client.acknowledged as u64, "every use that was acknowledged, and no other");
+    expect_sound(&daemon);
+}
+
+/// Ten thousand, in waves that are each larger than what is let in.
+#[test]
+fn ten_thousand_connections_are_let_in_or_told_and_others_do_not_notice() {
+    const CONNECTIONS: usize = 10_000;
+    const WAVE: usize = 250;
+    let home = Home::make();
+    home.configure(CONFIGURATION);
+    let daemon = home.start();
+    let path = daemon.home.socket();
+    let mut client = Client { socket: Socket::connect(&path), acknowledged: 0 };
+    let wave = |path: &Path| {
+        let mut sockets: Vec<Socket> = (0..WAVE).map(|_| Socket::silent(path)).collect();
+        // Over the limit: the last one knows at once.
+        assert_eq!(sockets.pop().and_then(|mut last| last.receive()).map(|frame| frame.kind), Some(FrameKind::Refused));
+        sockets.clear();
+        sockets
+    };
+    client.p99();
+    client.expect_undisturbed(&daemon, &Pattern { name: "waves of connections", begin: wave, then: Then::Again });
+    (0..CONNECTIONS / WAVE).for_each(|_| drop(wave(&path)));
+    assert!(daemon.resident_bytes() < MEMORY_BYTES_MAX);
+    assert!(daemon.log().lines().count() < 200, "one line a second at most: {}", daemon.log());
+    daemon.client().call(token::Use::new("the last".parse().expect("a token"))).expect("used");
+    assert_eq!(count(&daemon, "token"), client.acknowledged as u64 + 1);
+    expect_sound(&daemon);
+}
