@@ -19,7 +19,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use enroll_protocol::{Envelope, Key, Operation, OperationRow, Origin, Reference, StreamOperation};
+use enroll_protocol::{Envelope, Key, Operation, OperationRow, Origin, Reference};
 use tokio::runtime::{self, Runtime};
 
 use crate::builder::Builder;
@@ -89,7 +89,7 @@ impl Client {
     }
 
     /// Begins a stream, over a connection of its own; see [`Client::stream`](crate::Client::stream).
-    pub fn stream<O: StreamOperation>(&self, operation: O) -> Result<Stream<O>, Error> {
+    pub fn stream<O: Operation>(&self, operation: O) -> Result<Stream<O>, Error> {
         let stream = self.runtime.block_on(self.client.stream(operation))?;
         Ok(Stream { stream, runtime: self.runtime.clone() })
     }
@@ -100,7 +100,7 @@ impl Client {
     }
 }
 
-impl<O: StreamOperation> Iterator for Stream<O> {
+impl<O: Operation> Iterator for Stream<O> {
     type Item = Result<O::Reply, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {

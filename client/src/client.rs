@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use enroll_protocol::frame::{self, FrameKind};
-use enroll_protocol::{
-    Code, Envelope, Kind, Operation, OperationRow, Origin, Reference, Refusal, StreamOperation, codec,
-};
+use enroll_protocol::{Code, Envelope, Kind, Operation, OperationRow, Origin, Reference, Refusal, codec};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::answer::{Answer, Reply};
@@ -93,7 +91,7 @@ impl Client {
 
     /// Begins a stream, over a connection of its own. An absent daemon is an error at once, as for
     /// [`connect`](Self::connect); one that goes away later is waited for, and the stream continues where it was.
-    /// What happens after this has returned is seen.
+    /// What happens after this has returned is seen. A walk, such as a backup, fails when the daemon goes away.
     ///
     /// ```no_run
     /// # use enroll_client::{Client, protocol::changes};
@@ -106,7 +104,8 @@ impl Client {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn stream<O: StreamOperation>(&self, operation: O) -> Result<Stream<O>, Error> {
+    pub async fn stream<O: Operation>(&self, operation: O) -> Result<Stream<O>, Error> {
+        const { assert!(O::ROW.kind.has_items(), "what has one answer is asked for by Client::call") };
         Ok(Stream::new(self.stream_raw(O::ROW, Envelope::default(), &codec::encode(&operation)).await?))
     }
 
@@ -121,7 +120,7 @@ impl Client {
     }
 
     pub(crate) fn call_with<O: Operation>(&self, envelope: Envelope, operation: O) -> Reply<O> {
-        const { assert!(!matches!(O::ROW.kind, Kind::Stream), "a stream is begun by Client::stream") };
+        const { assert!(!O::ROW.kind.has_items(), "a stream is begun by Client::stream") };
         Reply::new(self.send(O::ROW, envelope, |bytes| codec::encode_into(&operation, bytes)))
     }
 
@@ -138,7 +137,7 @@ impl Client {
 
     fn send(&self, row: &OperationRow, envelope: Envelope, request: impl FnOnce(&mut Vec<u8>)) -> Answer {
         let (answer, receiver) = oneshot::channel();
-        if row.kind == Kind::Stream {
+        if row.kind.has_items() {
             let why = format!("{} is a stream and has no one answer", row.name);
             let _ = answer.send(Err(Error::Refused(Refusal::new(Code::INVALID_ARGUMENT, why))));
             return Answer::new(receiver);

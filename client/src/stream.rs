@@ -1,4 +1,5 @@
-//! Streams: one item after another, over a connection of their own, continued where they broke off.
+//! Streams: one item after another, over a connection of their own, continued where they broke off. A walk over one
+//! state can not be continued: it is an error when it breaks off, and may be begun anew.
 //!
 //! No task reads ahead. What is not asked for stays in the socket, and then with the daemon, so a slow reader needs no
 //! more memory than a quick one; a daemon that grows tired of waiting closes the connection, and the stream goes on
@@ -7,7 +8,7 @@
 use std::marker::PhantomData;
 
 use enroll_protocol::frame::{self, Frame, FrameKind};
-use enroll_protocol::{Code, Envelope, Kind, OperationRow, Refusal, StreamOperation, codec};
+use enroll_protocol::{Code, Envelope, Operation, OperationRow, Refusal, codec};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::builder::Builder;
@@ -32,6 +33,7 @@ pub struct RawStream {
     connection: Option<Connection>,
     outage: Option<Outage>,
     jitter: Jitter,
+    is_begun: bool,
     is_over: bool,
 }
 
@@ -54,30 +56,33 @@ impl RawStream {
         envelope: Envelope,
         request: Vec<u8>,
     ) -> Result<Self, Error> {
-        if row.kind != Kind::Stream {
+        if !row.kind.has_items() {
             return Err(Error::Refused(Refusal::new(Code::INVALID_ARGUMENT, format!("{} is no stream", row.name))));
         }
         let (connection, outage, jitter) = (None, None, Jitter::new());
-        let mut stream =
-            Self { builder, row, envelope, request, last: None, connection, outage, jitter, is_over: false };
+        let (last, is_begun, is_over) = (None, false, false);
+        let mut stream = Self { builder, row, envelope, request, last, connection, outage, jitter, is_begun, is_over };
         match stream.event(Patience::WhileBusy).await? {
             Event::Begun(request) => stream.request = request,
             _ => return Err(Error::Protocol(format!("the daemon did not say where {} begins", row.name))),
         }
+        stream.is_begun = true;
         Ok(stream)
     }
 
     /// The next item, whenever it comes; `None` when there will be no more. May be given up and called again.
     ///
     /// After [`Error::Unavailable`] the next call looks for the daemon anew and continues behind the last item; every
-    /// other error is the last one.
+    /// other error is the last one, and of a walk every error is.
     pub async fn next(&mut self) -> Option<Result<Vec<u8>, Error>> {
         while !self.is_over {
             match self.event(Patience::WhileAway).await {
                 Ok(Event::Item(item)) => return Some(Ok(self.last.insert(item).clone())),
                 Ok(Event::Begun(_)) => {}
                 Ok(Event::End) => self.end(),
-                Err(Error::Unavailable(why)) => return Some(Err(Error::Unavailable(why))),
+                Err(Error::Unavailable(why)) if self.row.behind.is_some() => {
+                    return Some(Err(Error::Unavailable(why)));
+                }
                 Err(error) => {
                     self.end();
                     return Some(Err(error));
@@ -96,6 +101,12 @@ impl RawStream {
     async fn event(&mut self, patience: Patience) -> Result<Event, Error> {
         loop {
             let Some(connection) = &mut self.connection else {
+                if self.is_begun && self.row.behind.is_none() {
+                    return Err(Error::Unavailable(format!(
+                        "{} broke off and can not be continued; begin it again",
+                        self.row.name
+                    )));
+                }
                 self.connection = self.ask(patience).await?;
                 continue;
             };
@@ -141,7 +152,7 @@ impl RawStream {
     }
 }
 
-impl<O: StreamOperation> Stream<O> {
+impl<O: Operation> Stream<O> {
     pub(crate) fn new(raw: RawStream) -> Self {
         Self(raw, PhantomData)
     }
@@ -271,6 +282,29 @@ mod tests {
         assert_eq!(tokio::join!(serving, seq(&mut stream)).1, Some(Ok(9)));
     }
 
+    /// Whoever joined two halves of different states would have a backup of neither.
+    #[tokio::test]
+    async fn a_walk_that_breaks_off_is_neither_continued_nor_begun_anew() {
+        for items in [0, 2] {
+            let daemon = FakeDaemon::listen();
+            let client = Client::builder(daemon.socket()).reconnect_for(Duration::from_secs(600)).lazy();
+            let stream = tokio::spawn(async move { client.stream(server::Backup {}).await });
+            let mut session = daemon.accept().await;
+            session.asked::<server::Backup>().await;
+            session.send(FrameKind::StreamBegun, ID, &server::Backup {}).await;
+            let mut stream = stream.await.expect("a task").expect("a stream");
+            for number in 0..items {
+                let piece = server::Piece(vec![number; 9]);
+                session.send(FrameKind::StreamItem, ID, &piece).await;
+                assert_eq!(stream.next().await, Some(Ok(piece)));
+            }
+            drop(session);
+            let Some(Err(Error::Unavailable(why))) = stream.next().await else { panic!("it went on") };
+            assert!(why.contains("server.backup broke off"), "{why}");
+            assert_eq!(stream.next().await, None);
+        }
+    }
+
     #[tokio::test]
     async fn a_refusal_is_the_last_word() {
         let daemon = FakeDaemon::listen();
@@ -286,10 +320,10 @@ mod tests {
         let client = Client::builder("/nonexistent/enrolld.sock").reconnect_for(Duration::from_secs(600)).lazy();
         let absent = client.stream(Follow::default()).await.expect_err("nobody listens");
         assert!(matches!(absent, Error::Unavailable(_)), "{absent:?}");
-        let status = client.stream_raw(<server::Status as enroll_protocol::Operation>::ROW, Envelope::default(), &[]);
+        let status = client.stream_raw(<server::Status as Operation>::ROW, Envelope::default(), &[]);
         let refused = status.await.expect_err("no stream");
         assert_eq!(refused.refusal().map(|refusal| refusal.code), Some(Code::INVALID_ARGUMENT));
-        let row = <Follow as enroll_protocol::Operation>::ROW;
+        let row = <Follow as Operation>::ROW;
         let refused = client.call_raw(row, Envelope::default(), &[0]).await.expect_err("a stream");
         assert_eq!(refused.refusal().map(|refusal| refusal.code), Some(Code::INVALID_ARGUMENT));
     }

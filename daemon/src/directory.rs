@@ -100,12 +100,17 @@ impl Directory {
         Ok(file)
     }
 
+    /// Removes a file, if it is there.
+    pub fn remove(&self, name: &str) -> Result<(), FileError> {
+        match unlinkat(&self.file, name, UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(errno) => Err(self.failed(name)(errno)),
+        }
+    }
+
     /// Makes a new file, in the place of one that an interrupted start may have left.
     pub fn create_private(&self, name: &str) -> Result<File, FileError> {
-        match unlinkat(&self.file, name, UnlinkatFlags::NoRemoveDir) {
-            Ok(()) | Err(Errno::ENOENT) => {}
-            Err(errno) => return Err(self.failed(name)(errno)),
-        }
+        self.remove(name)?;
         self.open_private(name, OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL)
     }
 

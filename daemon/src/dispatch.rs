@@ -12,7 +12,7 @@ use enroll_protocol::{Code, Invalid, Operation, OperationRow, Refusal, codec, op
 use crate::context::{Context, Peer};
 use crate::fault::Fault;
 use crate::identity::KeyRing;
-use crate::rules::{self, Call, ReadOp, StreamOp, WriteOp};
+use crate::rules::{self, Call, Give, ReadOp, StreamOp, WalkOp, WriteOp};
 use crate::store::{ReadTxn, StoreError, Txn};
 
 /// How one operation is run.
@@ -42,8 +42,16 @@ pub enum Look {
     Read(Box<dyn ReadJob>),
     /// On a thread of its own.
     Scan(Box<dyn ReadJob>),
-    /// Again after every commit.
+    /// For one item after another.
+    Items(Items),
+}
+
+/// Where the items of a request come from.
+pub enum Items {
+    /// It is asked for them, again after every commit.
     Stream(Box<dyn StreamJob>),
+    /// It gives them, on a thread of its own.
+    Walk(Box<dyn WalkJob>),
 }
 
 /// A read with its types erased.
@@ -58,6 +66,14 @@ pub trait StreamJob: Send {
     fn start(&mut self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Vec<u8>, Fault>;
     /// Moves on by one step; its items, encoded, none where there are none yet.
     fn next(&mut self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Vec<Vec<u8>>, Fault>;
+}
+
+/// A walk with its types erased.
+pub trait WalkJob: Send {
+    /// The encoded request.
+    fn request(&self) -> Vec<u8>;
+    /// Runs the rule, which gives encoded items.
+    fn run(&self, txn: &dyn ReadTxn, ctx: &Context, give: Give<'_, Vec<u8>>) -> Result<(), Fault>;
 }
 
 /// A write with its types erased.
@@ -133,7 +149,19 @@ const fn write<O: WriteOp>() -> Handler {
 }
 
 const fn stream<O: StreamOp>() -> Handler {
-    Handler { row: O::ROW, job: |body| Ok(Job::Look(Look::Stream(Box::new(codec::decode::<O>(body)?)))), finish: None }
+    Handler {
+        row: O::ROW,
+        job: |body| Ok(Job::Look(Look::Items(Items::Stream(Box::new(codec::decode::<O>(body)?))))),
+        finish: None,
+    }
+}
+
+const fn walk<O: WalkOp>() -> Handler {
+    Handler {
+        row: O::ROW,
+        job: |body| Ok(Job::Look(Look::Items(Items::Walk(Box::new(codec::decode::<O>(body)?))))),
+        finish: None,
+    }
 }
 
 fn finish<O: WriteOp>(reply: &[u8], keys: &KeyRing) -> Result<Vec<u8>, Fault> {
@@ -148,6 +176,14 @@ impl dyn ReadJob + '_ {
     /// Runs the rule; a panic in it is a fault like others.
     pub fn run_caught(&self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Vec<u8>, Fault> {
         let ran = catch_unwind(AssertUnwindSafe(|| self.run(txn, ctx)));
+        ran.unwrap_or_else(|panic| Err(Fault::of_panic(&*panic)))
+    }
+}
+
+impl dyn WalkJob + '_ {
+    /// Runs the rule; a panic in it is a fault like others.
+    pub fn run_caught(&self, txn: &dyn ReadTxn, ctx: &Context, give: Give<'_, Vec<u8>>) -> Result<(), Fault> {
+        let ran = catch_unwind(AssertUnwindSafe(|| self.run(txn, ctx, give)));
         ran.unwrap_or_else(|panic| Err(Fault::of_panic(&*panic)))
     }
 }
@@ -173,6 +209,17 @@ impl<O: StreamOp> StreamJob for O {
             *self = self.behind(last);
         }
         Ok(items.iter().map(codec::encode).collect())
+    }
+}
+
+impl<O: WalkOp> WalkJob for O {
+    fn request(&self) -> Vec<u8> {
+        codec::encode(self)
+    }
+
+    fn run(&self, txn: &dyn ReadTxn, ctx: &Context, give: Give<'_, Vec<u8>>) -> Result<(), Fault> {
+        let call = Call::begin(txn, ctx, O::ROW)?;
+        WalkOp::run(self, txn, &call, &mut |item| give(codec::encode(&item)))
     }
 }
 

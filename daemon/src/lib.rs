@@ -16,6 +16,7 @@ pub mod handshake;
 pub mod identity;
 pub mod metrics;
 pub mod model;
+pub mod offline;
 mod places;
 mod process;
 mod room;

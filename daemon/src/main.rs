@@ -4,17 +4,24 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use enrolld::offline::Offline;
 use enrolld::start::{self, Start};
 
 /// A local enrollment authority
 ///
 /// Keeps people, roles, one-time tokens and login codes in an embedded database and serves them over a Unix socket;
 /// `enrollctl` and the client library talk to it. Needs no root: by default it uses the directories of whoever runs
-/// it. Exit codes: 0 stopped in good order, 1 it could not start, 2 wrong arguments or configuration, 3 another
-/// enrolld uses the state directory, 4 the secret key is missing or another one, 5 the database can not be used,
-/// 6 the disk is full or failed.
+/// it. Without a command it is the daemon; the commands are for a database on which no daemon runs.
+///
+/// Exit codes: 0 stopped in good order, or done; 1 it could not start or be done; 2 wrong arguments or configuration;
+/// 3 another enrolld uses the state directory; 4 the secret key is missing or another one; 5 the database or the
+/// backup can not be used or is not sound; 6 the disk is full or failed.
 #[derive(Parser)]
-#[command(version, after_help = "Example:\n  enrolld --state-dir ~/registry --socket ~/registry/enrolld.sock")]
+#[command(
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = "Example:\n  enrolld --state-dir ~/registry --socket ~/registry/enrolld.sock"
+)]
 struct Arguments {
     /// The configuration; without it /etc/enrolld/enrolld.toml (root) or ~/.config/enrolld/enrolld.toml, if there
     #[arg(long, value_name = "FILE", env = "ENROLLD_CONFIG")]
@@ -31,10 +38,15 @@ struct Arguments {
     /// Print every key of the configuration with its default, and end
     #[arg(long)]
     example_config: bool,
+    #[command(subcommand)]
+    offline: Option<Offline>,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Some(offline) = arguments.offline {
+        return offline.run();
+    }
     if arguments.example_config {
         return start::print_example();
     }

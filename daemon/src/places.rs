@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{User, geteuid};
 
 use crate::config::{Config, ConfigError};
-use crate::identity::key_file::KEY;
+use crate::identity::key_file::{self, KEY, KeyError};
+use crate::identity::secrets::SecretKey;
 use crate::start::Start;
 
 /// Where everything is.
@@ -22,6 +23,23 @@ pub(crate) enum Key {
     File(PathBuf),
     /// In a file that systemd passed.
     Credential(PathBuf),
+}
+
+impl Key {
+    /// Reads it, if it is there.
+    pub(crate) fn find(&self) -> Result<Option<SecretKey>, KeyError> {
+        match self {
+            Self::File(file) => key_file::find(file),
+            Self::Credential(file) => key_file::read_credential(file).map(Some),
+        }
+    }
+
+    /// Where it is or should be.
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::File(file) | Self::Credential(file) => file,
+        }
+    }
 }
 
 impl Places {

@@ -29,7 +29,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::config::Limits;
 use crate::context::{Clock, Context, Current, Daemon, Peer, draw_seed};
-use crate::dispatch::{self, Handler, Job, Look, ReadJob};
+use crate::dispatch::{self, Handler, Items, Job, Look, ReadJob};
 use crate::fault::Fault;
 use crate::handshake::{self, End};
 use crate::server::Terms;
@@ -38,7 +38,7 @@ use crate::writer::{self, Outcome, Work};
 use asked::{Answered, Asked, Read, Stalled};
 use output::Output;
 use patience::{Overdue, Patience};
-use streams::{Stream, Streams};
+use streams::{Request, Streams};
 
 /// How long a write waits for a place in the writer's queue before it is told that the daemon is busy.
 const QUEUE_WAIT: Duration = Duration::from_secs(2);
@@ -67,6 +67,8 @@ pub struct Shared {
     pub terms: Current<Terms>,
     /// One scan at a time: each looks at every record.
     pub scans: Arc<Semaphore>,
+    /// One walk at a time: each keeps its snapshot as long as somebody takes its items.
+    pub walks: Arc<Semaphore>,
     /// The number of the latest change, told after its commit.
     pub changes: watch::Receiver<u64>,
 }
@@ -354,7 +356,7 @@ impl Session {
                 let outcome = run_job(self.shared.store.view(), &*job, &ctx, handler);
                 return self.answer(asked, outcome);
             }
-            Look::Stream(job) => return self.begin_stream(Stream::new(asked, handler, ctx, job)),
+            Look::Items(items) => return self.begin_stream(Request { asked, handler, ctx }, items),
             Look::Scan(job) => job,
         };
         // The snapshot is taken here: what is sent behind the scan is not in it.
@@ -369,11 +371,11 @@ impl Session {
         });
     }
 
-    fn begin_stream(&mut self, stream: Stream) {
-        let asked = stream.asked;
+    fn begin_stream(&mut self, request: Request, items: Items) {
+        let asked = request.asked;
         let begun = match &self.farewell {
             Some(farewell) => Err(farewell.clone()),
-            None => self.streams.begin(stream, &*self.shared.store, &mut self.output),
+            None => self.streams.begin(request, items, &self.shared, &mut self.output),
         };
         match begun {
             Ok(()) => asked.answered(&self.shared.daemon.metrics, None),

@@ -31,7 +31,8 @@ pub enum FrameKind {
     /// The stream of this id has no more items. No body. A stream that is refused ends with [`Self::Refused`].
     StreamEnd = 7,
     /// The stream of this id has begun; always its first frame. Body: the operation's request as it is to be asked to
-    /// begin in the same place again, so that a client that has seen no item yet can continue without a hole.
+    /// begin in the same place again, so that a client that has seen no item yet can continue without a hole. A walk
+    /// has no such place: it is begun anew or not at all.
     StreamBegun = 8,
 }
 

@@ -20,6 +20,8 @@ pub mod role;
 pub mod server;
 pub mod token;
 
+#[cfg(feature = "backup")]
+pub mod backup;
 pub mod codec;
 pub mod envelope;
 pub mod frame;

@@ -1,5 +1,5 @@
 //! THE TABLE: every operation, declared once. A line is its number, what it is, who may ask, the permission an actor
-//! needs, its name, its request and its reply; of a stream, the type of one item.
+//! needs, its name, its request and its reply; of a stream or a walk, the type of one item.
 //!
 //! Numbers are stable and never reused; a changed shape is a new number. The table is a macro that hands its lines to
 //! another macro, so that whoever drives something by operation (the wire, the daemon's dispatch) does so from these
@@ -49,6 +49,7 @@ macro_rules! operations {
             60 read read "/server/" "server.status" server::Status => server::DaemonStatus;
             61 scan read "/server/" "server.check" server::Check => Vec<server::Violation>;
             62 read read "/server/" "server.metrics" server::Metrics => String;
+            63 walk decide "/" "server.backup" server::Backup => server::Piece;
             70 write operate "/pools/" "pool.create" pool::Create => pool::Pool;
             71 lookup read "/pools/" "pool.get" pool::Get => pool::Pool;
             72 read read "/pools/" "pool.list" pool::List => Page<pool::Pool>;
@@ -81,8 +82,17 @@ pub enum Kind {
     Lookup,
     /// In the writer, answered when it is durable.
     Write,
-    /// On one snapshot after another, answered with one item after another.
+    /// On one snapshot after another, answered with one item after another for as long as somebody listens.
     Stream,
+    /// On one snapshot from its first record to its last, on a thread of its own, answered with one item after another.
+    Walk,
+}
+
+impl Kind {
+    /// Whether it is answered with one item after another.
+    pub const fn has_items(self) -> bool {
+        matches!(self, Self::Stream | Self::Walk)
+    }
 }
 
 /// What the process at the other end of the socket must have been granted.
@@ -104,7 +114,8 @@ pub trait Operation: Serialize + DeserializeOwned + Send + 'static {
     const ROW: &'static OperationRow;
 }
 
-/// An operation that is answered with one item after another for as long as somebody listens. Its reply is one item.
+/// An operation that is answered with one item after another for as long as somebody listens, and that can be continued
+/// behind any of them. Its reply is one item.
 pub trait StreamOperation: Operation {
     /// The request that continues this one behind an item that was received.
     fn behind(&self, item: &Self::Reply) -> Self;
@@ -130,7 +141,7 @@ pub struct OperationRow {
     pub request_to_wire: fn(&serde_json::value::RawValue) -> Result<Vec<u8>, Invalid>,
     /// The JSON form of a reply from its wire form.
     pub reply_to_json: fn(&[u8]) -> Result<String, Invalid>,
-    /// How a stream is continued where it broke off; `None` where it is no stream.
+    /// How a stream is continued where it broke off; `None` where nothing can be continued.
     pub behind: Option<Behind>,
     /// The request's command line.
     #[cfg(feature = "cli")]
@@ -202,6 +213,7 @@ mod kind {
     pub(super) const lookup: Kind = Kind::Lookup;
     pub(super) const write: Kind = Kind::Write;
     pub(super) const stream: Kind = Kind::Stream;
+    pub(super) const walk: Kind = Kind::Walk;
 }
 
 /// The words of the table's second column once more: only a stream can be continued.
@@ -222,6 +234,10 @@ mod behind {
     }
 
     pub(super) const fn write<O>() -> Option<Behind> {
+        None
+    }
+
+    pub(super) const fn walk<O>() -> Option<Behind> {
         None
     }
 

@@ -1,8 +1,11 @@
 //! The daemon itself.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// How the daemon is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,4 +71,60 @@ pub struct Violation {
     pub subject: String,
     /// What is wrong.
     pub message: String,
+}
+
+/// Write a backup of everything, as of one moment, while the daemon runs
+///
+/// The backup is checked while it is written and gets its name when it is whole; a file that is there already is left
+/// alone. It holds no secret key: keep a copy of that, too, in another place. `enrolld restore` makes a database of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Examples:\n  enrollctl server backup registry.backup\n  \
+                          enrollctl server backup - | gzip > registry.backup.gz")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Backup {}
+
+/// The next bytes of a backup. In JSON they are base64.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece(pub Vec<u8>);
+
+impl Serialize for Piece {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.serialize_str(&STANDARD.encode(&self.0))
+        } else {
+            serializer.serialize_bytes(&self.0)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Piece {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            let text = String::deserialize(deserializer)?;
+            return STANDARD.decode(text).map(Self).map_err(de::Error::custom);
+        }
+        deserializer.deserialize_byte_buf(PieceBytes)
+    }
+}
+
+struct PieceBytes;
+
+impl de::Visitor<'_> for PieceBytes {
+    type Value = Piece;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("bytes")
+    }
+
+    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Piece, E> {
+        Ok(Piece(bytes.to_owned()))
+    }
+
+    fn visit_byte_buf<E: de::Error>(self, bytes: Vec<u8>) -> Result<Piece, E> {
+        Ok(Piece(bytes))
+    }
 }

@@ -167,6 +167,13 @@ impl Home {
         command
     }
 
+    /// `enrolld` with these arguments and nothing else.
+    pub fn enrolld_with<A: AsRef<OsStr>>(&self, args: &[A]) -> Command {
+        let mut command = self.command(&binary("enrolld"));
+        command.args(args);
+        command
+    }
+
     /// `enrollctl`, asking the daemon of this directory.
     pub fn enrollctl<A: AsRef<OsStr>>(&self, args: &[A]) -> Command {
         let mut command = self.command(&binary("enrollctl"));

@@ -3,13 +3,14 @@
 //! Every write is first run twice on the same base, and both runs must give the same writes and the same answer: a rule
 //! that depends on anything but its state, its context and its request fails here.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use enroll_protocol::{Code, Envelope, Operation, Reference, Refusal, StreamOperation, Time, codec};
 use enrolld::config::{Config, Settings};
 use enrolld::context::{Context, Current, Daemon, Grant, Peer};
-use enrolld::dispatch::{self, Job, Look, StreamJob, WriteJob};
+use enrolld::dispatch::{self, Items, Job, Look, StreamJob, WalkJob, WriteJob};
 use enrolld::fault::Fault;
 use enrolld::identity::Secrets;
 use enrolld::identity::secrets::SecretKey;
@@ -124,7 +125,7 @@ impl Registry {
     /// Begins a stream.
     pub fn begin<O: StreamOperation>(&mut self, envelope: Envelope, operation: &O) -> Result<Stream, Refusal> {
         let handler = dispatch::handler(O::ROW.number).expect("a handler");
-        let Job::Look(Look::Stream(mut job)) = (handler.job)(&codec::encode(operation))? else {
+        let Job::Look(Look::Items(Items::Stream(mut job))) = (handler.job)(&codec::encode(operation))? else {
             panic!("{} is no stream", O::ROW.name);
         };
         let ctx = self.context(envelope);
@@ -139,7 +140,19 @@ impl Registry {
         Ok(items.iter().map(|item| codec::decode(item).expect("an item of its type")).collect())
     }
 
-    /// Calls an operation by its number, with its request's bytes; of a stream, where it begins.
+    /// All items of a walk.
+    pub fn walk<O: Operation>(&mut self, envelope: Envelope, operation: &O) -> Result<Vec<O::Reply>, Refusal> {
+        let handler = dispatch::handler(O::ROW.number).expect("a handler");
+        let Job::Look(Look::Items(Items::Walk(job))) = (handler.job)(&codec::encode(operation))? else {
+            panic!("{} is no walk", O::ROW.name);
+        };
+        let ctx = self.context(envelope);
+        let items = self.items(&*job, &ctx)?;
+        Ok(items.iter().map(|item| codec::decode(item).expect("an item of its type")).collect())
+    }
+
+    /// Calls an operation by its number, with its request's bytes; of a stream, where it begins; of a walk, its first
+    /// item.
     pub fn call_encoded(&mut self, envelope: Envelope, number: u16, request: &[u8]) -> Outcome {
         let handler = dispatch::handler(number).ok_or_else(|| Refusal::plain(Code::UNKNOWN_OPERATION))?;
         let job = (handler.job)(request)?;
@@ -150,7 +163,8 @@ impl Registry {
                 let view = self.store.view().expect("a view");
                 let outcome = match look {
                     Look::Read(job) | Look::Scan(job) => job.run(&*view, &ctx),
-                    Look::Stream(mut job) => job.start(&*view, &ctx),
+                    Look::Items(Items::Stream(mut job)) => job.start(&*view, &ctx),
+                    Look::Items(Items::Walk(job)) => return Ok(self.items(&*job, &ctx)?.swap_remove(0)),
                 };
                 outcome.map_err(|fault| fault.refusal())
             }
@@ -204,6 +218,16 @@ impl Registry {
     /// The store, to look at.
     pub fn store(&self) -> &dyn Store {
         &*self.store
+    }
+
+    fn items(&self, job: &dyn WalkJob, ctx: &Context) -> Result<Vec<Vec<u8>>, Refusal> {
+        let mut items = Vec::new();
+        let view = self.store.view().expect("a view");
+        let walked = job.run(&*view, ctx, &mut |item| {
+            items.push(item);
+            ControlFlow::Continue(())
+        });
+        walked.map(|()| items).map_err(|fault| fault.refusal())
     }
 
     fn context(&mut self, envelope: Envelope) -> Context {

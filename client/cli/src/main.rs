@@ -3,6 +3,7 @@
 //! Its verbs are not written here: they are made from the table of operations. What is written here is what is the
 //! same for all of them, and the commands that are no operation: `call`, `bench`, `tour`, `completions`, `pool show`.
 
+mod backup;
 mod failure;
 mod options;
 mod secret;

@@ -4,10 +4,11 @@
 use clap::{Arg, ArgMatches, Args, Command, value_parser};
 use clap_complete::Shell;
 use enroll_client::protocol::operations::TABLE;
+use enroll_client::protocol::{Kind, OperationRow};
 
 use crate::bench::Bench;
 use crate::options::{Options, RequestOptions};
-use crate::{pool_show, tour};
+use crate::{backup, pool_show, tour};
 
 const AFTER_HELP: &str = "Exit codes: 0 done, 1 refused, 2 usage, 3 the daemon can not be reached.
 
@@ -63,8 +64,13 @@ fn area(name: &'static str) -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
-        .subcommands(rows.map(|row| (row.command)(Command::new(row.verb()))))
+        .subcommands(rows.map(verb))
         .subcommands(put_together(name))
+}
+
+fn verb(row: &&'static OperationRow) -> Command {
+    let command = (row.command)(Command::new(row.verb()));
+    if row.kind == Kind::Walk { backup::command(command) } else { command }
 }
 
 /// The verbs of an area that are no operation.

@@ -10,7 +10,7 @@ use enroll_client::protocol::{Invalid, Kind, OperationRow};
 use crate::failure::Failure;
 use crate::options::{Options, RequestOptions};
 use crate::output::Output;
-use crate::{secret, stream};
+use crate::{backup, secret, stream};
 
 /// Asks for the operation of this area that the command line names.
 pub(crate) async fn run(
@@ -23,8 +23,10 @@ pub(crate) async fn run(
     let row = OperationRow::by_name(&format!("{area}.{verb}")).ok_or_else(|| usage(format!("no verb {verb}")))?;
     let request = request(row, matches, output)?;
     let envelope = RequestOptions::envelope(matches);
-    if row.kind == Kind::Stream {
-        return stream::run(row, envelope, &request, options, output).await;
+    match row.kind {
+        Kind::Stream => return stream::run(row, envelope, &request, options, output).await,
+        Kind::Walk => return backup::run(row, matches, envelope, &request, options, output).await,
+        Kind::Read | Kind::Scan | Kind::Lookup | Kind::Write => {}
     }
     let client = options.connect().await?;
     let reply = client.call_raw(row, envelope, &request).await?;

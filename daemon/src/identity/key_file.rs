@@ -4,7 +4,7 @@
 //! token fresh, so there a missing key is a refusal to start.
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -42,9 +42,7 @@ pub enum KeyError {
 
 /// Reads the key; makes it of these random bytes where neither it nor a database is there yet.
 pub fn read_or_make(path: &Path, database: Option<PathBuf>, random: [u8; 32]) -> Result<SecretKey, KeyError> {
-    let name = path.file_name().and_then(|name| name.to_str());
-    let name = name.ok_or_else(|| KeyError::Unreadable(path.to_owned()))?;
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let (parent, name) = place(path)?;
     let directory = Directory::open(parent)?;
     match database {
         _ if directory.has(name) => read(path, directory.open_private(name, OFlag::O_RDONLY)?),
@@ -53,9 +51,28 @@ pub fn read_or_make(path: &Path, database: Option<PathBuf>, random: [u8; 32]) ->
     }
 }
 
+/// Reads the key, if it is there.
+pub fn find(path: &Path) -> Result<Option<SecretKey>, KeyError> {
+    let (parent, name) = place(path)?;
+    let directory = match Directory::open(parent) {
+        Err(FileError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
+        directory => directory?,
+    };
+    if !directory.has(name) {
+        return Ok(None);
+    }
+    read(path, directory.open_private(name, OFlag::O_RDONLY)?).map(Some)
+}
+
 /// Reads the key that systemd passed as a credential; systemd guards that file.
 pub fn read_credential(path: &Path) -> Result<SecretKey, KeyError> {
     read(path, File::open(path).map_err(|source| FileError::Io { path: path.to_owned(), source })?)
+}
+
+fn place(path: &Path) -> Result<(&Path, &str), KeyError> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Ok((parent, name.ok_or_else(|| KeyError::Unreadable(path.to_owned()))?))
 }
 
 fn read(path: &Path, file: File) -> Result<SecretKey, KeyError> {

@@ -287,6 +287,11 @@ impl Family {
     }
 }
 
+/// The first key there can be, and one behind every key there is.
+pub fn everything() -> (Vec<u8>, Vec<u8>) {
+    (Vec::new(), vec![u8::MAX])
+}
+
 /// The first key with this beginning, and the first one behind all of them.
 pub fn prefixed(beginning: Vec<u8>) -> (Vec<u8>, Vec<u8>) {
     let mut end = beginning.clone();

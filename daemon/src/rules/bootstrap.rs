@@ -32,6 +32,9 @@ pub enum RegistryError {
          nothing was changed"
     )]
     OtherKey,
+    /// There is none.
+    #[error("there is no registry in it")]
+    None,
     /// It was written by a newer version.
     #[error("the database has schema {0}, and this version knows up to {SCHEMA}; use the newer enrolld")]
     NewerSchema(u32),
@@ -43,13 +46,15 @@ pub enum RegistryError {
     Identity(#[from] IdentityError),
 }
 
-/// Checks the schema and the secret key. `false`: there is no registry yet.
-pub fn verify(txn: &dyn ReadTxn, secrets: &Secrets) -> Result<bool, RegistryError> {
-    match record::get::<Registry>(txn, &key::registry())? {
-        None => Ok(false),
-        Some(registry) if registry.schema > SCHEMA => Err(RegistryError::NewerSchema(registry.schema)),
-        Some(registry) if registry.proof != secrets.proof() => Err(RegistryError::OtherKey),
-        Some(_) => Ok(true),
+/// Checks the schema and, where there is one, the secret key. `false`: there is no registry yet.
+pub fn verify(txn: &dyn ReadTxn, secrets: Option<&Secrets>) -> Result<bool, RegistryError> {
+    let Some(registry) = record::get::<Registry>(txn, &key::registry())? else { return Ok(false) };
+    if registry.schema > SCHEMA {
+        return Err(RegistryError::NewerSchema(registry.schema));
+    }
+    match secrets {
+        Some(secrets) if registry.proof != secrets.proof() => Err(RegistryError::OtherKey),
+        _ => Ok(true),
     }
 }
 

@@ -10,6 +10,7 @@
 mod access;
 pub mod alphabet;
 pub mod attempts;
+mod backup;
 pub mod bootstrap;
 pub mod changes;
 pub mod check;
@@ -27,7 +28,7 @@ pub mod sweep;
 mod token;
 
 pub use access::{Actor, admit};
-pub use stream::StreamOp;
+pub use stream::{Give, StreamOp, WalkOp};
 
 use enroll_protocol::changes::PeerId;
 use enroll_protocol::{Code, Operation, OperationRow, Pk, Refusal, Time};

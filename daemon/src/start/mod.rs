@@ -1,7 +1,7 @@
 //! From arguments to a running daemon and back: configuration, directories, lock, key, database, registry, writer,
 //! socket, in that order, and the same way out.
 
-mod opened;
+pub(crate) mod opened;
 mod reload;
 mod serve;
 
@@ -43,7 +43,7 @@ pub struct Start {
 
 /// Why the daemon did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
-enum StartError {
+pub(crate) enum StartError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
@@ -68,7 +68,8 @@ enum StartError {
 }
 
 impl StartError {
-    fn exit_code(&self) -> u8 {
+    /// As the binary's help lists them.
+    pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Storage(_) | Self::Open(OpenError::Disk { .. }) => 6,
             Self::Io(_, err) if is_disk_full(err) => 6,
@@ -78,7 +79,7 @@ impl StartError {
             Self::Config(_) => 2,
             Self::Open(OpenError::InUse(_)) => 3,
             Self::Key(_) | Self::Registry { source: RegistryError::OtherKey, .. } => 4,
-            Self::Open(OpenError::Database { .. }) | Self::Registry { .. } => 5,
+            Self::Open(OpenError::Database { .. } | OpenError::NoDatabase(_)) | Self::Registry { .. } => 5,
         }
     }
 }
@@ -109,7 +110,7 @@ impl Start {
                 ));
                 ExitCode::SUCCESS
             }
-            Err(err) => fail(&err),
+            Err(err) => fail(&err, err.exit_code()),
         }
     }
 
@@ -117,11 +118,12 @@ impl Start {
     pub fn run(self) -> ExitCode {
         match self.try_run() {
             Ok(()) => ExitCode::SUCCESS,
-            Err(err) => fail(&err),
+            Err(err) => fail(&err, err.exit_code()),
         }
     }
 
-    fn read_config(&self) -> Result<(Config, Option<PathBuf>), StartError> {
+    /// The configuration and, if there is one, its file.
+    pub(crate) fn read_config(&self) -> Result<(Config, Option<PathBuf>), StartError> {
         let file = self.config.clone().or_else(|| places::default_config().filter(|path| path.exists()));
         let config = Config::read(file.as_deref(), config::environment()?)?;
         Ok((config, file))
@@ -193,13 +195,15 @@ fn announce(places: &Places, opened: &Opened) {
     ));
 }
 
-fn fail(err: &StartError) -> ExitCode {
+/// Says why it ends, on one line.
+pub(crate) fn fail(err: &impl std::fmt::Display, exit_code: u8) -> ExitCode {
     let mut stderr = std::io::stderr().lock();
     let _ = writeln!(stderr, "enrolld: {err}");
-    ExitCode::from(err.exit_code())
+    ExitCode::from(exit_code)
 }
 
-fn print(text: &str) {
+/// Says something on standard output.
+pub(crate) fn print(text: &str) {
     let mut stdout = std::io::stdout().lock();
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }

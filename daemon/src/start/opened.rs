@@ -1,6 +1,7 @@
 //! A state directory from its lock to its registry, and the writer's thread over it.
 
 use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -34,23 +35,20 @@ pub(super) struct Opened {
 impl Opened {
     pub(super) fn open(config: &Config, places: &Places) -> Result<Self, StartError> {
         let state_dir = &places.state_dir;
-        let io = |err| StartError::Io(state_dir.display().to_string(), err);
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state_dir).map_err(io)?;
-        let locked = StateDir::lock(state_dir)?;
+        let locked = lock(state_dir)?;
         let path = locked.database_path();
         let secret = match &places.key {
             Key::File(file) => key_file::read_or_make(file, locked.has_database().then(|| path.clone()), draw_seed())?,
             Key::Credential(file) => key_file::read_credential(file)?,
         };
         let secrets = Secrets::derive(&secret)?;
-        let options =
-            RedbOptions { cache_bytes: config.database.cache_mib << 20, fast_start: config.database.fast_start };
+        let options = redb_options(config);
         let registry = |source: RegistryError| StartError::Registry { path: path.clone(), source };
-        locked.peek(|view| bootstrap::verify(view, &secrets))?.transpose().map_err(registry)?;
+        locked.peek(|view| bootstrap::verify(view, Some(&secrets)))?.transpose().map_err(registry)?;
         let store = locked.open_database(options)?;
         let unreadable = |err: StoreError| registry(err.into());
 
-        if !bootstrap::verify(&*store.view().map_err(unreadable)?, &secrets).map_err(registry)? {
+        if !bootstrap::verify(&*store.view().map_err(unreadable)?, Some(&secrets)).map_err(registry)? {
             let first = foundation(&store, &secrets).map_err(registry)?;
             store.commit(&first).map_err(StartError::Storage)?;
         }
@@ -104,6 +102,18 @@ pub(super) struct WriterEnd {
     pub(super) thread: JoinHandle<()>,
     pub(super) answered: mpsc::UnboundedReceiver<(Answers, u64)>,
     pub(super) ended: oneshot::Receiver<Result<(), StoreError>>,
+}
+
+/// Takes the lock of a state directory, making the directory if there is none.
+pub(crate) fn lock(state_dir: &Path) -> Result<StateDir, StartError> {
+    let io = |err| StartError::Io(state_dir.display().to_string(), err);
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state_dir).map_err(io)?;
+    Ok(StateDir::lock(state_dir)?)
+}
+
+/// As the configuration says.
+pub(crate) fn redb_options(config: &Config) -> RedbOptions {
+    RedbOptions { cache_bytes: config.database.cache_mib << 20, fast_start: config.database.fast_start }
 }
 
 /// The first writes of an empty database.

@@ -71,6 +71,7 @@ pub(super) async fn serve(
         clock: opened.clock.clone(),
         terms: Current::new(Terms { grants, limits: config.limits() }),
         scans: Arc::new(Semaphore::new(1)),
+        walks: Arc::new(Semaphore::new(1)),
         changes: latest,
     });
     let (stop, stopping) = watch::channel(false);

@@ -12,6 +12,7 @@ pub mod memory;
 pub mod open;
 pub mod overlay;
 pub mod redb;
+pub mod scratch;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;

@@ -1,10 +1,11 @@
 //! The durable store: one redb table, one redb commit per batch.
 //!
 //! Commits are immediate and two-phase: redb's own advice where input may be hostile, and free once batches are large.
-//! A view is a redb read transaction; it must not be held longer than a request or a page, because the file grows
-//! while it is.
+//! A view is a redb read transaction; it must not be held longer than a request, a page or a backup, because the file
+//! grows while it is.
 
 use std::fs::File;
+use std::io;
 
 use redb::backends::FileBackend;
 use redb::{
@@ -12,11 +13,14 @@ use redb::{
     StorageError, TableDefinition,
 };
 
+use super::scratch::Scratch;
+use super::{Entries, ReadTxn, Store, StoreError, View, Writes};
 use crate::directory::is_disk_full;
 
-use super::{Entries, ReadTxn, Store, StoreError, View, Writes};
-
 const TABLE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("enrolld");
+
+/// Rounds of compacting; each ends when redb finds nothing more to move.
+const COMPACT_ROUNDS_MAX: usize = 8;
 
 /// How a database is opened.
 #[derive(Debug, Clone, Copy)]
@@ -88,6 +92,23 @@ impl RedbStore {
         Self::open_backend(backend, kept, options)
     }
 
+    /// Opens a copy of the database in this file as a start would, repairing it where it must. The file is not written to.
+    pub fn open_copy(file: File, options: RedbOptions) -> Result<Self, OpenFault> {
+        let kept = file.try_clone().map_err(told)?;
+        Self::open_backend(Scratch::over(file).map_err(told)?, kept, options)
+    }
+
+    /// Moves everything together and gives the space behind it back. A crash in between leaves the database as it was:
+    /// it is done in transactions like any other.
+    pub fn compact(&mut self) -> Result<(), StoreError> {
+        for _ in 0..COMPACT_ROUNDS_MAX {
+            if !self.database.compact().map_err(told)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     fn open_backend(backend: impl StorageBackend, file: File, options: RedbOptions) -> Result<Self, OpenFault> {
         let database = Builder::new()
             .set_cache_size(options.cache_bytes)
@@ -156,6 +177,29 @@ impl ReadTxn for RedbView {
             entries.push((key.value().to_vec(), value.value().to_vec()));
         }
         Ok(entries)
+    }
+}
+
+impl StorageBackend for Scratch {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.bytes())
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.read_at(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.resize(len);
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.write_at(offset, data)
     }
 }
 

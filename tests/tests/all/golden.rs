@@ -69,6 +69,7 @@ fn numbers_and_names_are_these_for_ever() {
         (60, "server.status"),
         (61, "server.check"),
         (62, "server.metrics"),
+        (63, "server.backup"),
         (70, "pool.create"),
         (71, "pool.get"),
         (72, "pool.list"),
@@ -332,6 +333,7 @@ fn the_rest(samples: &mut Samples) {
     let violation = server::Violation { invariant, subject, message: "does not hold".to_owned() };
     samples.operation(&server::Check {}, &vec![violation]);
     samples.operation(&server::Metrics {}, &"# EOF\n".to_owned());
+    samples.operation(&server::Backup {}, &server::Piece(b"enrollbk".to_vec()));
 }
 
 fn pk(number: u8) -> Pk {

@@ -5,6 +5,7 @@
 //! the registry.
 
 mod access;
+mod backups;
 mod codes;
 mod enrollments;
 mod follow;

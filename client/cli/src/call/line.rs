@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use enroll_client::protocol::{Code, Envelope, Kind, OperationRow, Refusal};
+use enroll_client::protocol::{Code, Envelope, OperationRow, Refusal};
 use serde_json::value::RawValue;
 
 use crate::members::{self, Members};
@@ -70,7 +70,7 @@ fn ask(members: &Members<'_>) -> Result<Ask, Refusal> {
     }
     let op = op.ok_or_else(|| invalid("op is missing; it names an operation, such as \"person.get\""))?;
     let row = OperationRow::by_name(&op).ok_or_else(|| unknown_operation(&op))?;
-    if row.kind == Kind::Stream {
+    if row.kind.has_items() {
         let (area, verb) = (row.area(), row.verb());
         return Err(invalid(format!("{op} is a stream, and a line has one answer; run `enrollctl {area} {verb}`")));
     }

@@ -40,6 +40,7 @@ const ARGUMENTS: &[(&str, &str)] = &[
     ("server.status", "{}"),
     ("server.check", "{}"),
     ("server.metrics", "{}"),
+    ("server.backup", "{}"),
     ("pool.create", r#"{"owner":"CAT"}"#),
     ("pool.get", r#"{"pool":"$POOL"}"#),
     ("pool.list", "{}"),
@@ -144,7 +145,7 @@ what was enrolled by them, codes and JWTs whose `sub` names them.
         let kind = match row.kind {
             Kind::Write => "write",
             Kind::Lookup => "lookup",
-            Kind::Stream => "stream",
+            Kind::Stream | Kind::Walk => "stream",
             Kind::Read | Kind::Scan => "read",
         };
         let needs = match row.access {

@@ -1,0 +1,50 @@
+//! `enrolld check`: looks at the database of a stopped daemon and changes nothing.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::inspect::{inspect, line, of_key};
+use super::{OfflineError, Whose};
+use crate::identity::Secrets;
+use crate::start::opened::redb_options;
+use crate::start::print;
+use crate::store::Store as _;
+use crate::store::open::StateDir;
+use crate::store::redb::RedbOptions;
+
+/// The exit code where something is wrong.
+const NOT_SOUND: u8 = 5;
+
+/// See the module.
+#[derive(Debug, Args)]
+pub struct Check {
+    #[command(flatten)]
+    whose: Whose,
+}
+
+impl Check {
+    pub(super) fn run(self) -> Result<ExitCode, OfflineError> {
+        let (config, places) = self.whose.find()?;
+        let locked = StateDir::lock_database(&places.state_dir)?;
+        let path = locked.database_path();
+        let secrets = places.key.find()?.map(|key| Secrets::derive(&key)).transpose()?;
+        let is_closed = locked.peek(|_| ())?.is_some();
+        let store = locked.open_copy(RedbOptions { fast_start: false, ..redb_options(&config) })?;
+        let found = store.view().map_err(Into::into).and_then(|view| inspect(&*view, secrets.as_ref()));
+        let found = found.map_err(OfflineError::registry(&path))?;
+        if !found.violations.is_empty() {
+            found.violations.iter().for_each(|violation| print(&format!("{}\n", line(violation))));
+            return Ok(ExitCode::from(NOT_SOUND));
+        }
+        print(&format!(
+            "{}: sound\n  holds       {} entries, latest change {}\n  secret key  {}\n  closed      {}\n",
+            path.display(),
+            found.entries,
+            found.changes_head,
+            of_key(&places.key, secrets.as_ref()),
+            if is_closed { "in good order" } else { "not in good order; the next start repairs it" },
+        ));
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,52 @@
+//! Looking at a whole database: that its registry is one of ours, that the key is the right one, and every rule.
+
+use std::ops::ControlFlow;
+
+use enroll_protocol::server::Violation;
+
+use crate::identity::Secrets;
+use crate::model::key;
+use crate::places::Key;
+use crate::rules::bootstrap::{self, RegistryError};
+use crate::rules::{changes, check};
+use crate::store::{ReadTxn, STRETCH, walk};
+
+/// What was found.
+pub(super) struct Found {
+    /// Entries of the map.
+    pub(super) entries: u64,
+    /// The number of the latest change.
+    pub(super) changes_head: u64,
+    /// What does not hold.
+    pub(super) violations: Vec<Violation>,
+}
+
+/// Looks at everything; without a key, at everything that can be read without it.
+pub(super) fn inspect(view: &dyn ReadTxn, secrets: Option<&Secrets>) -> Result<Found, RegistryError> {
+    if !bootstrap::verify(view, secrets)? {
+        return Err(RegistryError::None);
+    }
+    if let Some(secrets) = secrets {
+        bootstrap::key_ring(view, secrets)?;
+    }
+    let (from, to) = key::everything();
+    let mut entries = 0;
+    walk(view, (&from, &to), STRETCH, |_, _| {
+        entries += 1;
+        Ok::<_, RegistryError>(ControlFlow::Continue(()))
+    })?;
+    Ok(Found { entries, changes_head: changes::head(view)?.seq, violations: check::violations(view)? })
+}
+
+/// A violation on one line.
+pub(super) fn line(violation: &Violation) -> String {
+    format!("{} {}: {}", violation.invariant, violation.subject, violation.message)
+}
+
+/// What became of the secret key, for people.
+pub(super) fn of_key(key: &Key, secrets: Option<&Secrets>) -> String {
+    match secrets {
+        Some(_) => "the right one".to_owned(),
+        None => format!("not compared: {} is missing", key.path().display()),
+    }
+}

@@ -1,0 +1,134 @@
+//! What is done to a database while no daemon runs on it: restoring a backup, compacting, checking. Each takes the
+//! lock of the state directory, so none of them meets a daemon.
+
+mod check;
+mod compact;
+mod inspect;
+mod restore;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use enroll_protocol::backup::BackupError;
+
+use crate::config::Config;
+use crate::identity::IdentityError;
+use crate::identity::key_file::KeyError;
+use crate::places::Places;
+use crate::rules::bootstrap::RegistryError;
+use crate::start::{Start, StartError, fail};
+use crate::store::StoreError;
+use crate::store::open::OpenError;
+
+/// What there is to do.
+#[derive(Debug, Subcommand)]
+pub enum Offline {
+    /// Make a database of a backup
+    ///
+    /// Needs the secret key that the backup's registry had, in its place: a backup holds none. Everything is checked
+    /// before the database gets its name: the backup's checksum, every page, the key, and all rules of `server check`. A
+    /// database that is there already is left alone, and whatever fails or is interrupted leaves none.
+    #[command(after_help = "Examples:\n  enrolld restore registry.backup --state-dir /var/lib/enrolld\n  \
+                            gunzip -c registry.backup.gz | enrolld restore - --check")]
+    Restore(restore::Restore),
+    /// Give the space back that the database no longer needs
+    ///
+    /// The daemon must be stopped. An interruption leaves the database as it was; the next start may take longer. While
+    /// it works the file may grow, so there should be as much free space as the database is large.
+    #[command(after_help = "Example:\n  enrolld compact --state-dir /var/lib/enrolld")]
+    Compact(compact::Compact),
+    /// Check the database of a stopped daemon, and change nothing
+    ///
+    /// Checks every page's checksum, the secret key if it is there, and all rules of `server check`. What is wrong is
+    /// listed, a line each. A database that was not closed in good order is repaired in memory only; the next start does
+    /// that for good.
+    #[command(after_help = "Example:\n  enrolld check --state-dir /var/lib/enrolld")]
+    Check(check::Check),
+}
+
+/// Which registry.
+#[derive(Debug, Args)]
+struct Whose {
+    /// The configuration; without it the one that the daemon would read
+    #[arg(long, value_name = "FILE", env = "ENROLLD_CONFIG")]
+    config: Option<PathBuf>,
+    /// Where the database, its key and its lock are kept
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+}
+
+/// Why it was not done.
+#[derive(Debug, thiserror::Error)]
+enum OfflineError {
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("{0} is there already; move it away first, or choose another directory with --state-dir")]
+    Occupied(PathBuf),
+    #[error("{0}: {1}")]
+    Read(String, std::io::Error),
+    #[error("{0}: {1}")]
+    Backup(String, BackupError),
+    #[error("{name}: what it holds is not sound: {first}{more}; use another backup", more = and_more(*.count))]
+    Unsound { name: String, first: String, count: usize },
+    #[error("{0}: {1}; nothing was restored")]
+    Store(String, StoreError),
+}
+
+impl Offline {
+    /// Does it; how the process ends.
+    pub fn run(self) -> ExitCode {
+        let done = match self {
+            Self::Restore(restore) => restore.run(),
+            Self::Compact(compact) => compact.run(),
+            Self::Check(check) => check.run(),
+        };
+        done.unwrap_or_else(|err| fail(&err, err.exit_code()))
+    }
+}
+
+impl Whose {
+    fn find(self) -> Result<(Config, Places), StartError> {
+        let start = Start { config: self.config, state_dir: self.state_dir, socket: None };
+        let (config, _) = start.read_config()?;
+        let places = Places::of(&start, &config, None)?;
+        Ok((config, places))
+    }
+}
+
+impl OfflineError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Start(err) => err.exit_code(),
+            Self::Occupied(_) | Self::Read(..) | Self::Store(..) => 1,
+            Self::Backup(..) | Self::Unsound { .. } => 5,
+        }
+    }
+
+    fn registry(path: impl Into<PathBuf>) -> impl FnOnce(RegistryError) -> Self {
+        let path = path.into();
+        move |source| StartError::Registry { path, source }.into()
+    }
+}
+
+impl From<OpenError> for OfflineError {
+    fn from(err: OpenError) -> Self {
+        Self::Start(err.into())
+    }
+}
+
+impl From<KeyError> for OfflineError {
+    fn from(err: KeyError) -> Self {
+        Self::Start(err.into())
+    }
+}
+
+impl From<IdentityError> for OfflineError {
+    fn from(err: IdentityError) -> Self {
+        Self::Start(err.into())
+    }
+}
+
+fn and_more(count: usize) -> String {
+    if count > 1 { format!(", and {} more", count - 1) } else { String::new() }
+}

@@ -1,0 +1,202 @@
+//! `enrolld restore FILE`: a database from a backup, which has its name when everything about it is known to be right.
+//!
+//! The key comes first: a database without its key is of no use, and a daemon that found neither would begin a new
+//! registry, in which every token is fresh. A rehearsal does the same in a file without a name, and does without a key.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use enroll_protocol::backup::{BackupError, Header, Part, Reader};
+
+use super::inspect::{Found, inspect, line, of_key};
+use super::{OfflineError, Whose};
+use crate::identity::Secrets;
+use crate::identity::key_file::KeyError;
+use crate::places::Places;
+use crate::rules::bootstrap::{RegistryError, SCHEMA};
+use crate::start::opened::{lock, redb_options};
+use crate::start::print;
+use crate::store::open::{OpenError, make_in};
+use crate::store::redb::{RedbOptions, RedbStore};
+use crate::store::{Store as _, StoreError, Writes};
+
+const READ_BYTES: usize = 64 << 10;
+
+/// Bytes of keys and values that are committed at a time.
+const COMMIT_BYTES: usize = 8 << 20;
+
+/// See the module.
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// The backup, as `enrollctl server backup` wrote it; - is standard input
+    file: PathBuf,
+    /// Only rehearse it, in a temporary file: say whether the backup can be restored, and change nothing
+    #[arg(long)]
+    check: bool,
+    #[command(flatten)]
+    whose: Whose,
+}
+
+/// A backup that can be read.
+struct Source {
+    name: String,
+    bytes: Box<dyn Read>,
+}
+
+/// Why a database was not made of it.
+enum Failed {
+    Store(StoreError),
+    Other(OfflineError),
+}
+
+impl Restore {
+    pub(super) fn run(self) -> Result<ExitCode, OfflineError> {
+        let (config, places) = self.whose.find()?;
+        let options = redb_options(&config);
+        let source = Source::open(&self.file)?;
+        if self.check { rehearse(source, &places, options) } else { restore(source, &places, options) }
+    }
+}
+
+fn restore(mut source: Source, places: &Places, options: RedbOptions) -> Result<ExitCode, OfflineError> {
+    let locked = lock(&places.state_dir)?;
+    let path = locked.database_path();
+    if locked.has_database() {
+        return Err(OfflineError::Occupied(path));
+    }
+    let Some(key) = places.key.find()? else {
+        let missing = KeyError::Missing { key: places.key.path().to_owned(), database: source.name.into() };
+        return Err(missing.into());
+    };
+    let (secrets, name) = (Secrets::derive(&key)?, source.name.clone());
+    let judge = |store: &RedbStore, read| judge(store, read, &name, Some(&secrets));
+    let made = locked.make_database(options, |store| source.fill(store), judge).map_err(OpenError::from)?;
+    let (header, found) = made.map_err(|failed| failed.at(path.display().to_string()))?;
+    print(&format!(
+        "{} is restored from {name}\n{}  forgotten   what came later: tokens and codes used since then can be used again\n",
+        path.display(),
+        summary(&header, &found),
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn rehearse(mut source: Source, places: &Places, options: RedbOptions) -> Result<ExitCode, OfflineError> {
+    let secrets = places.key.find()?.map(|key| Secrets::derive(&key)).transpose()?;
+    let (name, place) = (source.name.clone(), std::env::temp_dir().display().to_string());
+    let file = tempfile::tempfile().map_err(|err| OfflineError::Read(place.clone(), err))?;
+    let judge = |store: &RedbStore, read| judge(store, read, &name, secrets.as_ref());
+    let made = make_in(&file, options, |store| source.fill(store), judge);
+    let (header, found) = made.map_err(|failed| failed.at(place))?;
+    print(&format!(
+        "{name} can be restored; nothing was changed\n{}  secret key  {}\n",
+        summary(&header, &found),
+        of_key(&places.key, secrets.as_ref()),
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Source {
+    fn open(path: &Path) -> Result<Self, OfflineError> {
+        if path.as_os_str() == "-" {
+            return Ok(Self { name: "standard input".to_owned(), bytes: Box::new(io::stdin()) });
+        }
+        let name = path.display().to_string();
+        let file = File::open(path).map_err(|err| OfflineError::Read(name.clone(), err))?;
+        Ok(Self { name, bytes: Box::new(file) })
+    }
+
+    /// Commits every entry, a few at a time; the header, and how many there were.
+    fn fill(&mut self, store: &RedbStore) -> Result<(Header, u64), Failed> {
+        let (mut reader, mut header, mut entries) = (Reader::new(), None, 0);
+        let (mut writes, mut bytes) = (Writes::new(), 0);
+        let mut buffer = vec![0; READ_BYTES];
+        loop {
+            let length = match self.bytes.read(&mut buffer) {
+                Ok(length) => length,
+                Err(err) if err.kind() == io::ErrorKind::Interrupted => continue,
+                Err(err) => return Err(Failed::Other(OfflineError::Read(self.name.clone(), err))),
+            };
+            let unusable = |err| Failed::Other(OfflineError::Backup(self.name.clone(), err));
+            if length == 0 {
+                reader.finish().map_err(unusable)?;
+                break;
+            }
+            reader.push(&buffer[..length]);
+            while let Some(part) = reader.next_part().map_err(unusable)? {
+                match part {
+                    Part::Header(found) => header = Some(self.expect_known(found)?),
+                    Part::Entry(key, value) => {
+                        bytes += key.len() + value.len();
+                        writes.insert(key.to_owned(), Some(value.to_owned()));
+                    }
+                    Part::End(count) => entries = count,
+                }
+                if bytes >= COMMIT_BYTES {
+                    store.commit(&std::mem::take(&mut writes))?;
+                    bytes = 0;
+                }
+            }
+        }
+        store.commit(&writes)?;
+        let header =
+            header.ok_or_else(|| Failed::Other(OfflineError::Backup(self.name.clone(), BackupError::Foreign)))?;
+        Ok((header, entries))
+    }
+
+    fn expect_known(&self, header: Header) -> Result<Header, Failed> {
+        if header.schema > SCHEMA {
+            let newer = RegistryError::NewerSchema(header.schema);
+            return Err(Failed::Other(OfflineError::registry(&self.name)(newer)));
+        }
+        Ok(header)
+    }
+}
+
+/// What was made must be what the backup says of itself, and hold by every rule.
+fn judge(
+    store: &RedbStore,
+    (header, entries): (Header, u64),
+    name: &str,
+    secrets: Option<&Secrets>,
+) -> Result<(Header, Found), Failed> {
+    let found = inspect(&*store.view()?, secrets);
+    let found = found.map_err(|err| Failed::Other(OfflineError::registry(name)(err)))?;
+    let not_sound = |first: String, count| OfflineError::Unsound { name: name.to_owned(), first, count };
+    if let [first, ..] = found.violations.as_slice() {
+        return Err(Failed::Other(not_sound(line(first), found.violations.len())));
+    }
+    if (found.entries, found.changes_head) != (entries, header.changes_head) {
+        let what = format!(
+            "{} entries and change {} where {entries} and {} were written",
+            found.entries, found.changes_head, header.changes_head
+        );
+        return Err(Failed::Other(not_sound(what, 1)));
+    }
+    Ok((header, found))
+}
+
+fn summary(header: &Header, found: &Found) -> String {
+    format!(
+        "  taken       {} by enrolld {}\n  holds       {} entries, latest change {}\n",
+        header.at, header.version, found.entries, found.changes_head
+    )
+}
+
+impl Failed {
+    /// The store's own failures are of this place.
+    fn at(self, place: String) -> OfflineError {
+        match self {
+            Self::Store(err) => OfflineError::Store(place, err),
+            Self::Other(err) => err,
+        }
+    }
+}
+
+impl From<StoreError> for Failed {
+    fn from(err: StoreError) -> Self {
+        Self::Store(err)
+    }
+}

@@ -1,0 +1,100 @@
+//! A backup as a walk: what is in the map is in it, whatever that is, and comes out as it went in.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use enroll_protocol::backup::{Header, Part, Reader};
+use enroll_protocol::server::Backup;
+use enroll_protocol::{Code, Envelope, token};
+use enroll_tests::registry::Registry;
+use enrolld::context::Grant;
+use enrolld::model::key;
+use enrolld::store::{StoreError, Writes, walk};
+use rand::rngs::SmallRng;
+use rand::{RngExt as _, SeedableRng as _};
+
+type Map = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// What a backup of now holds, and its longest piece.
+fn backed_up(registry: &mut Registry) -> (Header, Map, usize) {
+    let pieces = registry.walk(Envelope::default(), &Backup {}).expect("a backup");
+    let (mut reader, mut header, mut map) = (Reader::new(), None, Map::new());
+    for piece in &pieces {
+        reader.push(&piece.0);
+        while let Some(part) = reader.next_part().expect("a backup") {
+            match part {
+                Part::Header(found) => header = Some(found),
+                Part::Entry(key, value) => drop(map.insert(key.to_owned(), value.to_owned())),
+                Part::End(count) => assert_eq!(count, map.len() as u64),
+            }
+        }
+    }
+    reader.finish().expect("whole");
+    (header.expect("a header"), map, pieces.iter().map(|piece| piece.0.len()).max().unwrap_or(0))
+}
+
+/// What the store holds.
+fn stored(registry: &Registry) -> Map {
+    let (mut map, (from, to)) = (Map::new(), key::everything());
+    let view = registry.store().view().expect("a view");
+    let walked = walk(&*view, (&from, &to), 7, |key, value| {
+        map.insert(key.to_owned(), value.to_owned());
+        Ok::<_, StoreError>(ControlFlow::Continue(()))
+    });
+    walked.expect("walked");
+    map
+}
+
+#[test]
+fn what_is_in_the_map_is_in_the_backup() {
+    for seed in 0..60 {
+        let mut random = SmallRng::seed_from_u64(seed);
+        let mut registry = Registry::in_memory();
+        let mut writes = Writes::new();
+        for _ in 0..random.random_range(0..400) {
+            let mut bytes = |max: usize| -> Vec<u8> {
+                let length = random.random_range(0..max);
+                (0..length).map(|_| random.random()).collect()
+            };
+            // Where no family of records is, so that the registry stays one; now and then larger than a piece.
+            let key = [vec![0xe0], bytes(300)].concat();
+            let large = if key.len() == 17 { 200_000 } else { 300 };
+            writes.insert(key, Some(bytes(large)));
+        }
+        registry.store().commit(&writes).expect("committed");
+        let (header, map, longest) = backed_up(&mut registry);
+        assert!(map == stored(&registry), "seed {seed}");
+        assert_eq!((header.schema, header.changes_head, header.at), (1, 0, registry.now), "seed {seed}");
+        assert!(longest <= 64 << 10, "seed {seed}: a piece of {longest} bytes");
+    }
+}
+
+#[test]
+fn a_backup_says_how_far_it_goes_and_is_no_change() {
+    let mut registry = Registry::in_memory();
+    for number in 0..9 {
+        registry.call(token::Use::new(format!("nonce {number}").parse().expect("a token"))).expect("spent");
+    }
+    for _ in 0..2 {
+        assert_eq!(backed_up(&mut registry).0.changes_head, 9);
+    }
+}
+
+#[test]
+fn everything_is_for_those_only_who_may_do_everything() {
+    let mut registry = Registry::in_memory();
+    super::check(
+        &mut registry,
+        r#"
+        person.create {"callsign":"BOSS","roles":["superuser"]} => {"pk"..
+        person.create {"callsign":"DOG","roles":["admin"]} => {"pk"..
+        permission.grant {"role":"admin","permission":"/server/"} => true
+        "#,
+    );
+    registry.peer.grant = Grant::Operate;
+    for (actor, expected) in [("BOSS", None), ("DOG", Some(Code::PERMISSION_DENIED))] {
+        let envelope = Envelope { actor: Some(actor.parse().expect("a name")), ..Envelope::default() };
+        let refused = registry.walk(envelope, &Backup {}).err().map(|refusal| refusal.code);
+        assert_eq!(refused, expected, "{actor}");
+    }
+}
