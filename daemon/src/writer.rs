@@ -4,8 +4,12 @@
 //! overlay over that. A refused or panicking request is a dropped overlay and never disturbs its neighbours. Answers,
 //! refusals too, leave only after the commit: a refusal may have seen what a neighbour wrote.
 //!
+//! While the disk has too little free space, what would write is refused and what writes nothing goes on.
+//!
 //! If a commit fails, nothing more is acknowledged: the batch answers `outcome_unknown` and the writer ends, and with
 //! it the process.
+
+mod space;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -28,6 +32,7 @@ use crate::rules::{Call, attempts, changes, sweep};
 use crate::store::overlay::Overlay;
 use crate::store::{Store, StoreError, Writes};
 use crate::systemd::Watchdog;
+use space::FreeSpace;
 
 /// Requests of one commit at most: past this a batch only makes its first members wait.
 const BATCH_MAX: usize = 256;
@@ -75,6 +80,7 @@ pub struct Writer {
     settings: Arc<Settings>,
     /// When to sweep next; `None` while nothing will ever be due.
     sweep_at: Option<Time>,
+    space: FreeSpace,
 }
 
 impl Writer {
@@ -84,7 +90,7 @@ impl Writer {
         let settings = daemon.settings.now();
         let (head, sweep_at) = (changes::head(&*view)?, sweep::next(&*view, &settings)?);
         drop(view);
-        Ok(Self { store, daemon, head, settings, sweep_at })
+        Ok(Self { store, daemon, head, settings, sweep_at, space: FreeSpace::unknown() })
     }
 
     /// Serves the queue until it is closed and empty, or until a commit fails, and wakes by itself for what is due, for
@@ -138,6 +144,7 @@ impl Writer {
             Err(err) => return (requests.map(|request| unknown(request.answer)).collect(), Err(err)),
         };
         self.take_settings(now);
+        self.space.look(&*self.store, &self.settings);
         let mut batch = Overlay::new(&*view);
         let mut answers = Answers::new();
         for mut request in requests {
@@ -181,6 +188,10 @@ impl Writer {
     /// Removes some of what is due, and plans when to go on.
     fn sweep(&mut self, batch: &mut Overlay<'_>, now: Time) -> Result<(), Fault> {
         if self.sweep_at.is_none_or(|at| at > now) {
+            return Ok(());
+        }
+        if self.space.is_short() {
+            self.sweep_at = Some(now.plus_seconds(SWEEP_PAUSE_SECONDS));
             return Ok(());
         }
         self.sweep_at = None;
@@ -253,7 +264,7 @@ impl Writer {
         }
     }
 
-    /// Adds a request's writes, changes and kept answer to the batch.
+    /// Adds a request's writes, changes and kept answer to the batch, if the disk has space for them.
     fn accept(
         &mut self,
         batch: &mut Overlay<'_>,
@@ -263,6 +274,10 @@ impl Writer {
         outcome: &Outcome,
     ) -> Result<(), Fault> {
         let kept = keeping.map(|keeping| keeping.keep(&self.daemon, outcome)).transpose()?.flatten();
+        if !writes.is_empty() || !told.is_empty() || kept.is_some() {
+            let answer = kept.as_ref().map_or(0, |(_, kept)| kept.sealed.len());
+            self.space.take(&writes, answer, &self.settings)?;
+        }
         batch.absorb(writes);
         changes::number(batch, &mut self.head, told);
         if let Some((due, kept)) = kept {

@@ -16,7 +16,8 @@ use enrolld::identity::Secrets;
 use enrolld::identity::secrets::SecretKey;
 use enrolld::metrics::Metrics;
 use enrolld::model::change::Told;
-use enrolld::rules::{self, Call, bootstrap};
+use enrolld::rules::bootstrap::{self, RegistryError};
+use enrolld::rules::{self, Call};
 use enrolld::store::memory::MemoryStore;
 use enrolld::store::overlay::Overlay;
 use enrolld::store::redb::{RedbOptions, RedbStore};
@@ -62,8 +63,8 @@ impl Registry {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
         let mut settings = Config::default().settings(Path::new("/nowhere"));
         change(&mut settings);
-        found(&*store);
-        Self::open(store, settings)
+        found(&*store).expect("a registry");
+        Self::open(store, settings).expect("a registry")
     }
 
     /// An empty registry in a redb database in this directory.
@@ -77,22 +78,36 @@ impl Registry {
 
     /// A new registry in an empty store.
     pub fn over(store: Arc<dyn Store>, config: &Config) -> Self {
-        found(&*store);
-        Self::open(store, config.settings(Path::new("/nowhere")))
+        found(&*store).expect("a registry");
+        Self::open(store, config.settings(Path::new("/nowhere"))).expect("a registry")
     }
 
     /// The registry that a store holds already.
     pub fn reopened(store: Arc<dyn Store>) -> Self {
+        Self::open(store, Config::default().settings(Path::new("/nowhere"))).expect("a registry")
+    }
+
+    /// What a start makes of a store: a new registry where there is none, else the one it holds.
+    pub fn started(store: Arc<dyn Store>) -> Result<Self, RegistryError> {
+        if !bootstrap::verify(&*store.view()?, &secrets())? {
+            found(&*store)?;
+        }
         Self::open(store, Config::default().settings(Path::new("/nowhere")))
     }
 
-    fn open(store: Arc<dyn Store>, settings: Settings) -> Self {
+    /// The registry that a store holds now, for whoever had this one: no earlier, and no random bytes come again.
+    pub fn restarted(&self, store: Arc<dyn Store>) -> Result<Self, RegistryError> {
+        let next = Self::open(store, (*self.daemon.settings.now()).clone())?;
+        Ok(Self { now: self.now, peer: self.peer, calls: self.calls, ..next })
+    }
+
+    fn open(store: Arc<dyn Store>, settings: Settings) -> Result<Self, RegistryError> {
         let (now, secrets) = (begin(), secrets());
-        let keys = bootstrap::key_ring(&*store.view().expect("a view"), &secrets).expect("keys");
+        let keys = bootstrap::key_ring(&*store.view()?, &secrets)?;
         let (settings, keys) = (Current::new(settings), Current::new(keys));
         let daemon = Arc::new(Daemon { settings, secrets, keys, started: now, metrics: Metrics::new(now) });
-        let writer = Writer::new(Arc::clone(&store), Arc::clone(&daemon)).expect("a writer");
-        Self { now, peer: Peer { uid: 1000, pid: 1, grant: Grant::Admin }, store, daemon, writer, calls: 0 }
+        let writer = Writer::new(Arc::clone(&store), Arc::clone(&daemon))?;
+        Ok(Self { now, peer: Peer { uid: 1000, pid: 1, grant: Grant::Admin }, store, daemon, writer, calls: 0 })
     }
 
     /// Replaces the configuration, as a reload does.
@@ -188,12 +203,23 @@ impl Registry {
         operation: &O,
         answer: impl FnOnce(Outcome) + Send + 'static,
     ) -> Request {
-        let handler = dispatch::handler(O::ROW.number).expect("a handler");
-        match (handler.job)(&codec::encode(operation)).expect("a request") {
+        self.request_encoded(envelope, O::ROW.number, &codec::encode(operation), answer)
+    }
+
+    /// A write as the writer takes it, by its number and with its request's bytes.
+    pub fn request_encoded(
+        &mut self,
+        envelope: Envelope,
+        number: u16,
+        request: &[u8],
+        answer: impl FnOnce(Outcome) + Send + 'static,
+    ) -> Request {
+        let handler = dispatch::handler(number).expect("a handler");
+        match (handler.job)(request).expect("a request") {
             Job::Write(job) => {
                 Request { ctx: self.context(envelope), work: Work::Write(job), answer: Box::new(answer) }
             }
-            Job::Look(_) => panic!("{} is no write", O::ROW.name),
+            Job::Look(_) => panic!("{} is no write", handler.row.name),
         }
     }
 
@@ -261,11 +287,13 @@ impl Registry {
 }
 
 /// Writes a new registry into an empty store.
-fn found(store: &dyn Store) {
-    let view = store.view().expect("a view");
+fn found(store: &dyn Store) -> Result<(), RegistryError> {
+    let view = store.view()?;
     let mut overlay = Overlay::new(&*view);
-    bootstrap::create(&mut overlay, &secrets(), begin(), [7; 32]).expect("a registry");
-    store.commit(&overlay.into_parts().0).expect("committed");
+    bootstrap::create(&mut overlay, &secrets(), begin(), [7; 32])?;
+    let (writes, _) = overlay.into_parts();
+    drop(view);
+    Ok(store.commit(&writes)?)
 }
 
 fn begin() -> Time {

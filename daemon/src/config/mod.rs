@@ -120,6 +120,7 @@ impl Config {
         within("server.take_answer_seconds", server.take_answer_seconds, year(1), ", a year")?;
         within("server.idle_seconds", server.idle_seconds, year(1), ", a year")?;
         within("database.cache_mib", database.cache_mib as u64, 1..=1 << 20, "")?;
+        within("database.free_mib", database.free_mib, 0..=1 << 20, "")?;
         within("guesses.per_minute", u64::from(guesses.per_minute), 1..=u64::from(u32::MAX), "")?;
         for (key, path) in [("state_dir", &self.state_dir), ("socket", &self.socket), ("key_file", &self.key_file)] {
             if !path.as_os_str().is_empty() && !path.is_absolute() {

@@ -29,6 +29,7 @@ pub struct Grants {
 pub struct Database {
     pub cache_mib: usize,
     pub fast_start: bool,
+    pub free_mib: u64,
 }
 
 /// `[jwt]`
@@ -83,7 +84,7 @@ pub struct Server {
 
 impl Default for Database {
     fn default() -> Self {
-        Self { cache_mib: 64, fast_start: false }
+        Self { cache_mib: 64, fast_start: false, free_mib: 64 }
     }
 }
 

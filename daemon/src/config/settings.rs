@@ -18,6 +18,8 @@ pub struct Settings {
     pub state_dir: String,
     /// For the status.
     pub cache_bytes: u64,
+    /// What the disk must have left for writes to go on; 0: it is not asked.
+    pub free_bytes: u64,
     /// A page stops here, so that it fits a frame.
     pub page_bytes_max: usize,
     /// Folded.
@@ -48,6 +50,7 @@ impl Config {
         Settings {
             state_dir: state_dir.display().to_string(),
             cache_bytes: (self.database.cache_mib as u64) << 20,
+            free_bytes: self.database.free_mib << 20,
             page_bytes_max: PAGE_BYTES_MAX.min(self.limits().frame_bytes_max / 2),
             reserved_callsigns: self.reserved_callsigns.iter().map(|callsign| fold(callsign)).collect(),
             code_avoid_confusion: self.code_avoid_confusion,

@@ -8,6 +8,7 @@
 //! key order, to make them durable. It never sees a rule, a request or a clock. The memory store is the reference;
 //! `redb.rs` is the only file that names redb.
 
+pub mod disk;
 pub mod memory;
 pub mod open;
 pub mod overlay;
@@ -65,6 +66,11 @@ pub trait Store: Send + Sync {
 
     /// Bytes it takes on disk.
     fn bytes(&self) -> u64;
+
+    /// Bytes that its disk has left; without end where nothing is known of one.
+    fn free_bytes(&self) -> u64 {
+        u64::MAX
+    }
 }
 
 /// The store could not do what was asked: the disk failed, or the file is damaged.

@@ -114,7 +114,7 @@ impl StateDir {
             return Ok(None);
         }
         // A file of its own: redb's locks belong to an open file, and the real opening must not share them.
-        let file = self.directory.open_private(DATABASE, OFlag::O_RDWR)?;
+        let file = self.database_file()?;
         redb::peek(file, look).map_err(|fault| OpenError::of(fault, self.database_path()))
     }
 

@@ -6,6 +6,8 @@
 
 use std::fs::File;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use redb::backends::FileBackend;
 use redb::{
@@ -13,6 +15,7 @@ use redb::{
     StorageError, TableDefinition,
 };
 
+use super::disk::{Disk, Space};
 use super::scratch::Scratch;
 use super::{Entries, ReadTxn, Store, StoreError, View, Writes};
 use crate::directory::is_disk_full;
@@ -63,21 +66,26 @@ pub fn peek<T>(file: File, look: impl FnOnce(&dyn ReadTxn) -> T) -> Result<Optio
         return Err(StoreError("it is empty, which no database ever is".to_owned()).into());
     }
     let backend = FileBackend::new(file)?;
-    let database = match Builder::new().set_cache_size(1 << 20).open_read_only_with_backend(backend) {
-        Ok(database) => database,
-        Err(DatabaseError::RepairAborted) => return Ok(None),
-        Err(err) => return Err(err.into()),
-    };
-    Ok(Some(look(&RedbView::of(&database)?)))
+    unless_damaged(|| {
+        let database = match Builder::new().set_cache_size(1 << 20).open_read_only_with_backend(backend) {
+            Ok(database) => database,
+            Err(DatabaseError::RepairAborted) => return Ok(None),
+            Err(err) => return Err(err.into()),
+        };
+        Ok(Some(look(&RedbView::of(&database)?)))
+    })
 }
 
 /// A redb database.
 pub struct RedbStore {
     database: Database,
     fast_start: bool,
-    /// Kept to ask for the size only.
-    file: File,
+    space: Arc<dyn Space>,
 }
+
+/// A disk as redb wants it. It has no locks: nobody else knows of it.
+#[derive(Debug)]
+struct Backend(Arc<dyn Disk>);
 
 struct RedbView {
     table: ReadOnlyTable<&'static [u8], &'static [u8]>,
@@ -89,13 +97,12 @@ impl RedbStore {
     pub fn open(file: File, options: RedbOptions) -> Result<Self, OpenFault> {
         let kept = file.try_clone().map_err(told)?;
         let backend = FileBackend::new(file)?;
-        Self::open_backend(backend, kept, options)
+        Self::open_backend(backend, Arc::new(kept), options)
     }
 
     /// Opens a copy of the database in this file as a start would, repairing it where it must. The file is not written to.
     pub fn open_copy(file: File, options: RedbOptions) -> Result<Self, OpenFault> {
-        let kept = file.try_clone().map_err(told)?;
-        Self::open_backend(Scratch::over(file).map_err(told)?, kept, options)
+        Self::open_on(Arc::new(Scratch::over(file).map_err(told)?), options)
     }
 
     /// Moves everything together and gives the space behind it back. A crash in between leaves the database as it was:
@@ -109,16 +116,27 @@ impl RedbStore {
         Ok(())
     }
 
-    fn open_backend(backend: impl StorageBackend, file: File, options: RedbOptions) -> Result<Self, OpenFault> {
-        let database = Builder::new()
-            .set_cache_size(options.cache_bytes)
-            .set_check_integrity_on_open(!options.fast_start)
-            .create_with_backend(backend)?;
-        let store = Self { database, fast_start: options.fast_start, file };
-        if store.view().is_err() {
-            store.commit(&Writes::new())?;
-        }
-        Ok(store)
+    /// Opens a database on a disk that is no file.
+    pub fn open_on(disk: Arc<dyn Disk>, options: RedbOptions) -> Result<Self, OpenFault> {
+        Self::open_backend(Backend(Arc::clone(&disk)), disk, options)
+    }
+
+    fn open_backend(
+        backend: impl StorageBackend,
+        space: Arc<dyn Space>,
+        options: RedbOptions,
+    ) -> Result<Self, OpenFault> {
+        unless_damaged(|| {
+            let database = Builder::new()
+                .set_cache_size(options.cache_bytes)
+                .set_check_integrity_on_open(!options.fast_start)
+                .create_with_backend(backend)?;
+            let store = Self { database, fast_start: options.fast_start, space };
+            if store.view().is_err() {
+                store.commit(&Writes::new())?;
+            }
+            Ok(store)
+        })
     }
 
     /// Closes the database and says whether that went well.
@@ -150,7 +168,34 @@ impl Store for RedbStore {
     }
 
     fn bytes(&self) -> u64 {
-        self.file.metadata().map_or(0, |metadata| metadata.len())
+        self.space.bytes().unwrap_or(0)
+    }
+
+    fn free_bytes(&self) -> u64 {
+        // A disk that can not say is tried.
+        self.space.free_bytes().unwrap_or(u64::MAX)
+    }
+}
+
+impl StorageBackend for Backend {
+    fn len(&self) -> io::Result<u64> {
+        self.0.bytes()
+    }
+
+    fn read(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        self.0.read(offset, bytes)
+    }
+
+    fn set_len(&self, bytes: u64) -> io::Result<()> {
+        self.0.set_len(bytes)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync()
+    }
+
+    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.0.write(offset, bytes)
     }
 }
 
@@ -180,27 +225,10 @@ impl ReadTxn for RedbView {
     }
 }
 
-impl StorageBackend for Scratch {
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.bytes())
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.read_at(offset, out)
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.resize(len);
-        Ok(())
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.write_at(offset, data)
-    }
+/// Opens something. Until its checksums are verified, redb may panic over pages that are not what they were.
+fn unless_damaged<T>(open: impl FnOnce() -> Result<T, OpenFault>) -> Result<T, OpenFault> {
+    let opened = catch_unwind(AssertUnwindSafe(open));
+    opened.unwrap_or_else(|_| Err(StoreError("it is damaged".to_owned()).into()))
 }
 
 fn told(err: impl std::fmt::Display) -> StoreError {

@@ -8,6 +8,8 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::sync::{Mutex, PoisonError};
 
+use super::disk::{Disk, Space};
+
 const BLOCK_BYTES: usize = 4096;
 
 type Block = [u8; BLOCK_BYTES];
@@ -35,27 +37,31 @@ impl Scratch {
         Ok(Self { file, written: Mutex::new(written) })
     }
 
-    /// How long it is now.
-    pub fn bytes(&self) -> u64 {
-        self.with(|written| written.bytes)
+    /// What of the file shows there, and zeros behind it.
+    fn read_file(&self, offset: u64, out: &mut [u8], file_bytes: u64) -> io::Result<()> {
+        let there = usize::try_from(file_bytes.saturating_sub(offset)).unwrap_or(usize::MAX).min(out.len());
+        let (shown, behind) = out.split_at_mut(there);
+        behind.fill(0);
+        self.file.read_exact_at(shown, offset)
     }
 
-    /// Cuts it, or adds zeros.
-    pub fn resize(&self, bytes: u64) {
-        self.with(|written| {
-            let whole = bytes / BLOCK_BYTES as u64;
-            let within = block_offset(bytes);
-            written.blocks.split_off(&(whole + u64::from(within > 0)));
-            if let Some(last) = written.blocks.get_mut(&whole) {
-                last[within..].fill(0);
-            }
-            written.bytes = bytes;
-            written.file_bytes = written.file_bytes.min(bytes);
-        });
+    fn with<T>(&self, act: impl FnOnce(&mut Written) -> T) -> T {
+        act(&mut self.written.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Space for Scratch {
+    fn bytes(&self) -> io::Result<u64> {
+        Ok(self.with(|written| written.bytes))
     }
 
-    /// Fills `out` with what lies there.
-    pub fn read_at(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+    fn free_bytes(&self) -> io::Result<u64> {
+        self.file.free_bytes()
+    }
+}
+
+impl Disk for Scratch {
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         self.with(|written| {
             if offset + out.len() as u64 > written.bytes {
                 return Err(io::ErrorKind::UnexpectedEof.into());
@@ -71,8 +77,7 @@ impl Scratch {
         })
     }
 
-    /// Puts bytes there.
-    pub fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.with(|written| {
             for (number, within, part) in blocks(offset, bytes.len()) {
                 if !written.blocks.contains_key(&number) {
@@ -89,16 +94,23 @@ impl Scratch {
         })
     }
 
-    /// What of the file shows there, and zeros behind it.
-    fn read_file(&self, offset: u64, out: &mut [u8], file_bytes: u64) -> io::Result<()> {
-        let there = usize::try_from(file_bytes.saturating_sub(offset)).unwrap_or(usize::MAX).min(out.len());
-        let (shown, behind) = out.split_at_mut(there);
-        behind.fill(0);
-        self.file.read_exact_at(shown, offset)
+    fn set_len(&self, bytes: u64) -> io::Result<()> {
+        self.with(|written| {
+            let whole = bytes / BLOCK_BYTES as u64;
+            let within = block_offset(bytes);
+            written.blocks.split_off(&(whole + u64::from(within > 0)));
+            if let Some(last) = written.blocks.get_mut(&whole) {
+                last[within..].fill(0);
+            }
+            written.bytes = bytes;
+            written.file_bytes = written.file_bytes.min(bytes);
+        });
+        Ok(())
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut Written) -> T) -> T {
-        act(&mut self.written.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Nothing of it is ever on a disk.
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -153,19 +165,19 @@ mod tests {
                         let at = usize::try_from(offset).expect("small");
                         expected.resize(expected.len().max(at + bytes.len()), 0);
                         expected[at..at + bytes.len()].copy_from_slice(&bytes);
-                        scratch.write_at(offset, &bytes).expect("written");
+                        scratch.write(offset, &bytes).expect("written");
                     }
                     Step::Resize(bytes) => {
                         expected.resize(usize::try_from(bytes).expect("small"), 0);
-                        scratch.resize(bytes);
+                        scratch.set_len(bytes).expect("cut");
                     }
                 }
                 let mut read = vec![0; expected.len()];
-                scratch.read_at(0, &mut read).expect("read");
+                scratch.read(0, &mut read).expect("read");
                 prop_assert!(read == expected);
-                prop_assert_eq!(scratch.bytes(), expected.len() as u64);
+                prop_assert_eq!(scratch.bytes().expect("a length"), expected.len() as u64);
             }
-            scratch.read_at(expected.len() as u64, &mut [0]).expect_err("nothing is there");
+            scratch.read(expected.len() as u64, &mut [0]).expect_err("nothing is there");
             let mut left = Vec::new();
             file.rewind().expect("rewound");
             file.read_to_end(&mut left).expect("read");

@@ -1,0 +1,69 @@
+//! Free space on the disk. A commit for which there is none ends the daemon, so writes are refused before it comes to that,
+//! and reads go on.
+
+use enroll_protocol::{Code, Refusal};
+
+use crate::config::Settings;
+use crate::store::{Store, Writes};
+
+/// What a small write takes: the database writes every page on the way to it anew.
+const LEAST: u64 = 64 << 10;
+
+/// What a large value takes, as a multiple of itself: the database rounds it up to a power of two.
+const FACTOR: u64 = 2;
+
+/// What may still be taken of the disk.
+pub(super) struct FreeSpace {
+    left: u64,
+    is_short: bool,
+}
+
+impl FreeSpace {
+    /// As much as there can be, until somebody looks.
+    pub(super) fn unknown() -> Self {
+        Self { left: u64::MAX, is_short: false }
+    }
+
+    /// Looks, before a batch. What the configuration wants left is not there to be taken.
+    pub(super) fn look(&mut self, store: &dyn Store, settings: &Settings) {
+        if settings.free_bytes == 0 {
+            return;
+        }
+        let free = store.free_bytes();
+        self.left = free.saturating_sub(settings.free_bytes);
+        let was_short = std::mem::replace(&mut self.is_short, self.left < LEAST);
+        match (was_short, self.is_short) {
+            (false, true) => tracing::error!(
+                state_dir = settings.state_dir,
+                free_mib = free >> 20,
+                "the disk has too little free space: writes are refused until there is more, and reads go on"
+            ),
+            (true, false) => tracing::info!(free_mib = free >> 20, "the disk has free space again: writes go on"),
+            _ => {}
+        }
+    }
+
+    /// Whether there is none even for a small write.
+    pub(super) fn is_short(&self) -> bool {
+        self.is_short
+    }
+
+    /// Takes what these writes and so many bytes beside them need, or refuses them.
+    pub(super) fn take(&mut self, writes: &Writes, beside: usize, settings: &Settings) -> Result<(), Refusal> {
+        let bytes = writes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum::<usize>();
+        let needed = LEAST + FACTOR * (bytes + beside) as u64;
+        match self.left.checked_sub(needed) {
+            Some(left) => {
+                self.left = left;
+                Ok(())
+            }
+            None => {
+                let why = format!(
+                    "the disk of {} has too little free space, so nothing was done; free some there and ask again",
+                    settings.state_dir
+                );
+                Err(Refusal::new(Code::STORAGE, why))
+            }
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! A disk in memory, for the real store to lie on. It keeps apart what a sync has made durable and what was only
+//! written, and does what disks do at the worst moment: it fails at a call, loses its power at a call, or says that it
+//! synced and did not.
+//!
+//! What is left after a power loss is drawn: of every write that was not synced some pieces are there and others are
+//! not, so later ones may be there without the earlier, whole ones or torn.
+
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use enrolld::store::disk::{Disk, Space};
+use rand::RngExt as _;
+use rand::rngs::SmallRng;
+
+/// Bytes at the front that the database writes with every commit, and where its commits are decided.
+const HEADER: u64 = 320;
+
+/// What befalls a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// Nothing.
+    None,
+    /// The power is lost at the write, cut or sync of this number, counted from 0; reads before it do not count.
+    PowerLoss(u64),
+    /// The call of this number fails, reads too, and all later ones are fine.
+    FailsOnce(u64),
+    /// The call of this number fails, reads too, and all behind it.
+    FailsFrom(u64),
+}
+
+/// A disk in memory.
+#[derive(Debug)]
+pub struct SimulatedDisk {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// What a sync has made durable.
+    durable: Vec<u8>,
+    /// What a read sees.
+    live: Vec<u8>,
+    /// What was done since the last sync, in order.
+    pending: Vec<Pending>,
+    fate: Fate,
+    /// Syncs return, and nothing is durable.
+    lies: bool,
+    calls: u64,
+    has_met_its_fate: bool,
+}
+
+#[derive(Debug)]
+enum Pending {
+    Write(u64, Vec<u8>),
+    SetLen(u64),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Call {
+    Look,
+    Change,
+}
+
+impl SimulatedDisk {
+    /// A disk that holds this.
+    pub fn holding(image: Vec<u8>) -> Self {
+        let state = State {
+            durable: image.clone(),
+            live: image,
+            pending: Vec::new(),
+            fate: Fate::None,
+            lies: false,
+            calls: 0,
+            has_met_its_fate: false,
+        };
+        Self { state: Mutex::new(state) }
+    }
+
+    /// The same with a fate.
+    pub fn with(self, fate: Fate) -> Self {
+        self.state().fate = fate;
+        self
+    }
+
+    /// The same, but its syncs return without having made anything durable.
+    pub fn lying(self) -> Self {
+        self.state().lies = true;
+        self
+    }
+
+    /// Whether its fate has come.
+    pub fn has_met_its_fate(&self) -> bool {
+        self.state().has_met_its_fate
+    }
+
+    /// What a program that is started again finds while the power stays on.
+    pub fn live(&self) -> Vec<u8> {
+        self.state().live.clone()
+    }
+
+    /// What may be found after a power loss now.
+    pub fn after_power_loss(&self, random: &mut SmallRng) -> Vec<u8> {
+        let state = self.state();
+        let chance = [0.0, 0.05, 0.5, 0.9, 0.99, 1.0][random.random_range(0..6)];
+        let piece = [None, Some(64), Some(512), Some(4096)][random.random_range(0..4)];
+        let (is_torn, is_cut) = (random.random_bool(0.25), random.random_bool(0.5));
+        let header = [None, None, Some(true), Some(false)][random.random_range(0..4)];
+        let mut image = state.durable.clone();
+        for pending in &state.pending {
+            match pending {
+                Pending::SetLen(bytes) => {
+                    if random.random_bool(chance) {
+                        image.resize(length(*bytes), 0);
+                    }
+                }
+                Pending::Write(offset, bytes) => {
+                    let range = if is_torn { torn(bytes.len(), random) } else { 0..bytes.len() };
+                    let mut at = range.start;
+                    while at < range.end {
+                        let place = offset + at as u64;
+                        // Pieces lie where a disk's sectors lie, whatever a write's own beginning.
+                        let end = piece.map_or(range.end, |piece| at + piece - length(place) % piece).min(range.end);
+                        let is_kept = match header {
+                            Some(kept) if place < HEADER => kept,
+                            _ => random.random_bool(chance),
+                        };
+                        if is_kept {
+                            put(&mut image, place, &bytes[at..end], is_cut);
+                        }
+                        at = end;
+                    }
+                }
+            }
+        }
+        image
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Counts a call. `Ok(false)`: it is done as far as the power lasts, and fails.
+    fn call(&mut self, call: Call) -> io::Result<bool> {
+        let counts = call == Call::Change || !matches!(self.fate, Fate::PowerLoss(_));
+        let number = self.calls;
+        self.calls += u64::from(counts);
+        let comes = match self.fate {
+            Fate::None => return Ok(true),
+            Fate::PowerLoss(at) if self.has_met_its_fate || (counts && number >= at) => {
+                let was_on = !std::mem::replace(&mut self.has_met_its_fate, true);
+                return if was_on { Ok(false) } else { Err(failure("the power is off")) };
+            }
+            Fate::PowerLoss(_) => false,
+            Fate::FailsOnce(at) => number == at,
+            Fate::FailsFrom(at) => number >= at,
+        };
+        self.has_met_its_fate |= comes;
+        if comes { Err(failure("input/output error")) } else { Ok(true) }
+    }
+
+    fn change(&mut self, pending: Pending) -> io::Result<()> {
+        let is_on = self.call(Call::Change)?;
+        match &pending {
+            Pending::Write(offset, bytes) => put(&mut self.live, *offset, bytes, false),
+            Pending::SetLen(bytes) => self.live.resize(length(*bytes), 0),
+        }
+        self.pending.push(pending);
+        if is_on { Ok(()) } else { Err(failure("the power was lost")) }
+    }
+}
+
+impl Space for SimulatedDisk {
+    fn bytes(&self) -> io::Result<u64> {
+        let mut state = self.state();
+        state.call(Call::Look)?;
+        Ok(state.live.len() as u64)
+    }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        Ok(u64::MAX)
+    }
+}
+
+impl Disk for SimulatedDisk {
+    fn read(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        let mut state = self.state();
+        state.call(Call::Look)?;
+        let from = length(offset);
+        let found = state.live.get(from..from + bytes.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
+        bytes.copy_from_slice(found);
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.state().change(Pending::Write(offset, bytes.to_vec()))
+    }
+
+    fn set_len(&self, bytes: u64) -> io::Result<()> {
+        self.state().change(Pending::SetLen(bytes))
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let mut state = self.state();
+        let state = &mut *state;
+        if !state.call(Call::Change)? {
+            return Err(failure("the power was lost"));
+        }
+        if !state.lies {
+            for pending in state.pending.drain(..) {
+                match pending {
+                    Pending::Write(offset, bytes) => put(&mut state.durable, offset, &bytes, false),
+                    Pending::SetLen(bytes) => state.durable.resize(length(bytes), 0),
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Puts bytes into an image; what lies behind its end makes it longer, or is lost.
+fn put(image: &mut Vec<u8>, offset: u64, bytes: &[u8], is_cut: bool) {
+    let from = length(offset);
+    let mut to = from + bytes.len();
+    if is_cut {
+        to = to.min(image.len());
+    } else if image.len() < to {
+        image.resize(to, 0);
+    }
+    if from < to {
+        image[from..to].copy_from_slice(&bytes[..to - from]);
+    }
+}
+
+/// The front or the back of a write.
+fn torn(bytes: usize, random: &mut SmallRng) -> std::ops::Range<usize> {
+    let at = random.random_range(0..=bytes);
+    if random.random_bool(0.5) { 0..at } else { at..bytes }
+}
+
+fn failure(what: &str) -> io::Error {
+    io::Error::other(what.to_owned())
+}
+
+fn length(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
