@@ -259,7 +259,13 @@ impl Daemon {
 
     /// Starts it again where it was, after it has ended or was killed.
     pub fn restart(&mut self) {
-        self.process = self.home.spawn();
+        let mut enrolld = self.home.enrolld();
+        self.restart_with(&mut enrolld);
+    }
+
+    /// The same by a command of one's own.
+    pub fn restart_with(&mut self, enrolld: &mut Command) {
+        self.process = Process::start(enrolld, &self.home.path("log"));
         self.await_announcement();
     }
 

@@ -89,7 +89,7 @@ impl Registry {
 
     /// What a start makes of a store: a new registry where there is none, else the one it holds.
     pub fn started(store: Arc<dyn Store>) -> Result<Self, RegistryError> {
-        if !bootstrap::verify(&*store.view()?, &secrets())? {
+        if !bootstrap::verify(&*store.view()?, Some(&secrets()))? {
             found(&*store)?;
         }
         Self::open(store, Config::default().settings(Path::new("/nowhere")))

@@ -1,8 +1,10 @@
 //! One test binary: linking is what takes long.
 
+mod faults;
 mod golden;
 mod histories;
 mod house;
+mod power;
 mod processes;
 mod rules;
 mod storage;

@@ -9,6 +9,7 @@ mod call;
 mod crash;
 mod daemon;
 mod disk;
+mod ext4;
 mod follow;
 mod hostile;
 mod limits;

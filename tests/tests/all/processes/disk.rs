@@ -1,14 +1,18 @@
-//! A disk that takes no more, under the real daemon: the kernel refuses to let its file grow. What could not be
-//! committed is not acknowledged, the daemon ends with a code of its own, and the next start finds what is there.
+//! A disk that takes no more or fails, under the real daemon: the kernel refuses to let its file grow, or a tracer makes
+//! one of its calls fail. What could not be committed is not acknowledged, the daemon ends with a code of its own, and
+//! the next start finds what is there. Where the configuration wants more left than there is, nothing is tried.
 
+use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use enroll_client::blocking::Client;
-use enroll_client::protocol::{Code, Json, Key, Pk, token};
+use enroll_client::protocol::{Code, Envelope, Json, Key, Operation as _, Pk, codec, token};
 use enroll_client::{Client as AsyncClient, Error};
-use enroll_tests::process::{Home, PATIENCE};
+use enroll_tests::process::{Daemon, Home, PATIENCE, skipped};
 
 use super::expect_sound;
+use super::socket::{Outcome, Socket};
 
 /// Two or four MiB, by what the shell counts in: more than a new database has, less than some thousand tokens need.
 const BLOCKS: &str = "4096";
@@ -54,4 +58,127 @@ fn a_full_disk_loses_nothing_that_was_acknowledged() {
     }
     client.request(use_token(failed)).key(key(failed)).send().expect("used once, whatever became of it");
     expect_sound(&daemon);
+}
+
+type Answers = BTreeMap<u32, Option<Outcome>>;
+
+/// What is sent at once.
+const OF_A_BATCH: u32 = 10;
+
+/// Which calls fail, how, and which of them: one, or all from one on.
+const FAULTS: &[(&str, &str, &str)] = &[
+    ("fdatasync", "EIO", "12"),
+    ("fdatasync", "EIO", "13+"),
+    ("fdatasync", "ENOSPC", "14"),
+    ("fdatasync", "EIO", "15+"),
+    ("pwrite64", "ENOSPC", "60"),
+    ("pwrite64", "ENOSPC", "61+"),
+    ("pwrite64", "EIO", "75"),
+    ("pwrite64", "EIO", "90+"),
+];
+
+fn traced(home: &Home, (call, error, which): (&str, &str, &str)) -> Command {
+    let enrolld = home.enrolld();
+    let mut command = home.command("strace".as_ref());
+    command.args(["-D", "-f", "-qq", "-o", "/dev/null", "-e"]).arg(format!("trace={call}"));
+    command.arg("-e").arg(format!("inject={call}:error={error}:when={which}"));
+    command.arg(enrolld.get_program()).args(enrolld.get_args());
+    command
+}
+
+/// Whether there is a tracer, and it may trace.
+fn may_trace() -> bool {
+    let mut strace = Command::new("strace");
+    strace.args(["-D", "-f", "-qq", "-o", "/dev/null", "-e", "inject=fdatasync:error=EIO", "true"]);
+    strace.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+/// Uses tokens, some at once, until the connection ends; what was answered, by number.
+pub(super) fn use_tokens_until_it_ends(daemon: &Daemon) -> Answers {
+    let mut socket = Socket::connect(&daemon.home.socket());
+    let mut answers = Answers::new();
+    let mut next = 0;
+    while next < TOKENS_MAX {
+        let (mut bytes, mut asked) = (Vec::new(), BTreeMap::new());
+        for number in next..next + OF_A_BATCH {
+            let envelope = Envelope { key: Some(key(number)), ..Envelope::default() };
+            let request = codec::encode(&use_token(number));
+            asked.insert(socket.frame(&mut bytes, &envelope, token::Use::ROW.number, &request), number);
+            answers.insert(number, None);
+        }
+        next += OF_A_BATCH;
+        if socket.send(&bytes).is_err() {
+            return answers;
+        }
+        while !asked.is_empty() {
+            let Some(frame) = socket.receive() else { return answers };
+            // What is said last, when everything is answered, answers nothing.
+            let Some(number) = asked.remove(&frame.id) else { return answers };
+            answers.insert(number, Some(frame.outcome()));
+        }
+    }
+    panic!("{TOKENS_MAX} tokens, and nothing failed");
+}
+
+/// What was acknowledged is answered as it was, what was not is done now, and none can be used again. All answers.
+pub(super) fn expect_each_once(daemon: &Daemon, answers: &Answers) -> Answers {
+    let mut socket = Socket::connect(&daemon.home.socket());
+    let request = |number: &u32| (token::Use::ROW.number, codec::encode(&use_token(*number)));
+    let keyed = |number| Envelope { key: Some(key(number)), ..Envelope::default() };
+    let again: Vec<_> = answers.keys().map(|at| (keyed(*at), request(at).0, request(at).1)).collect();
+    let seconds = socket.call_all(&again);
+    for ((number, first), second) in answers.iter().zip(&seconds) {
+        match first {
+            Some(Ok(first)) => assert_eq!(second.as_ref(), Ok(first), "token {number} was acknowledged"),
+            _ => assert!(second.is_ok(), "token {number} was not acknowledged: {second:?}"),
+        }
+    }
+    let anew: Vec<_> = answers.keys().map(|at| (Envelope::default(), request(at).0, request(at).1)).collect();
+    for outcome in socket.call_all(&anew) {
+        assert_eq!(outcome.map_err(|refusal| refusal.code), Err(Code::TOKEN_REUSE));
+    }
+    answers.keys().copied().zip(seconds.into_iter().map(Some)).collect()
+}
+
+#[test]
+fn a_call_that_fails_is_answered_as_unknown_and_ends_the_daemon() {
+    if !may_trace() {
+        return skipped("a_call_that_fails_is_answered_as_unknown_and_ends_the_daemon", "strace that may trace");
+    }
+    for fault in FAULTS {
+        let mut daemon = Daemon::start();
+        expect_sound(&daemon);
+        assert_eq!(daemon.terminate(), Some(0));
+        let mut enrolld = traced(&daemon.home, *fault);
+        daemon.restart_with(&mut enrolld);
+        let answers = use_tokens_until_it_ends(&daemon);
+        let unknown =
+            |outcome: &Option<Outcome>| matches!(outcome, Some(Err(err)) if err.code == Code::OUTCOME_UNKNOWN);
+        assert!(answers.values().any(unknown), "{fault:?}: {}", daemon.log());
+        assert_eq!(daemon.ended(PATIENCE), Some(6), "{fault:?}: {}", daemon.log());
+        assert_eq!(daemon.log().matches("enrolld: the disk failed").count(), 1, "{fault:?}: {}", daemon.log());
+        daemon.restart();
+        expect_each_once(&daemon, &answers);
+        expect_sound(&daemon);
+    }
+}
+
+#[test]
+fn a_disk_with_less_left_than_configured_serves_reads_only() {
+    let mut daemon = Daemon::start();
+    assert_eq!(daemon.enrollctl(&["person", "create", "DOGGO01a"], "").code, Some(0));
+    assert_eq!(daemon.terminate(), Some(0));
+    // More than any disk has.
+    daemon.home.configure("[database]\nfree_mib = 1048576\n");
+    daemon.restart();
+    let refused = daemon.enrollctl(&["token", "use"], "nonce");
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("too little free space") && refused.stderr.contains("storage"), "{refused:?}");
+    let read = daemon.enrollctl(&["--json", "person", "get", "DOGGO01a"], "");
+    assert_eq!(read.json()["callsign"], "DOGGO01a");
+    assert_eq!(daemon.log().matches("the disk has too little free space").count(), 1, "{}", daemon.log());
+    assert_eq!(daemon.terminate(), Some(0));
+    daemon.home.configure("");
+    daemon.restart();
+    assert_eq!(daemon.enrollctl(&["token", "use"], "nonce").code, Some(0));
 }

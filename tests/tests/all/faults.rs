@@ -1,0 +1,135 @@
+//! Disks that fail at a call, every call in turn, and disks on which a bit turned over: the registry says so, and what it
+//! acknowledged is there when it is opened again.
+
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use enroll_tests::disk::{Fate, SimulatedDisk};
+use enroll_tests::load::Load;
+use enroll_tests::registry::Registry;
+use enroll_tests::witness::{Map, Testimony, Witness, everything, new_registry};
+use enrolld::model::key;
+use enrolld::store::open::{DATABASE, StateDir};
+use enrolld::store::redb::{RedbOptions, RedbStore};
+use rand::rngs::SmallRng;
+use rand::{RngExt as _, SeedableRng as _};
+
+/// Two hundred writes.
+const BATCHES: usize = 10;
+const OF_A_BATCH: usize = 20;
+
+const FLIPS: u64 = 300;
+
+const OPTIONS: RedbOptions = RedbOptions { cache_bytes: 1 << 20, fast_start: false };
+
+/// Opens what is on a disk and has it serve the writes, until they are done or something fails; whether they are done.
+fn run(disk: &Arc<SimulatedDisk>, testimony: &Arc<Mutex<Testimony>>, load: &mut Load) -> Result<bool, String> {
+    let Ok(store) = RedbStore::open_on(disk.clone(), OPTIONS) else { return Ok(false) };
+    let Ok(mut registry) = Registry::started(Arc::new(Witness::of(Arc::new(store), testimony))) else {
+        return Ok(false);
+    };
+    for _ in 0..BATCHES {
+        registry.pass_seconds(10);
+        if !load.send(&mut registry, OF_A_BATCH)? {
+            return Ok(false);
+        }
+    }
+    Ok(load.take_failed_inside() == 0)
+}
+
+/// Opens this image and finds everything that was acknowledged, also when it is asked for again.
+fn expect_all(image: Vec<u8>, mut testimony: Testimony, mut load: Load) -> Result<(), String> {
+    let store = RedbStore::open_on(Arc::new(SimulatedDisk::holding(image)), OPTIONS).map_err(|err| err.to_string())?;
+    testimony.judge(everything(&store).map_err(|err| err.to_string())?)?;
+    let mut registry = Registry::started(Arc::new(store)).map_err(|err| err.to_string())?;
+    load.take_failed_inside();
+    let sent = 0..load.len();
+    let goes_on = load.send_again(&mut registry, sent)?;
+    match (goes_on, load.take_failed_inside(), registry.violations()) {
+        (true, 0, violations) if violations.is_empty() => Ok(()),
+        other => Err(format!("{other:?}")),
+    }
+}
+
+/// Fails the calls in turn until the writes come through without meeting a failure; how many turns that took.
+fn fail_in_turn(fate: fn(u64) -> Fate) -> u64 {
+    let (image, committed) = new_registry();
+    for number in 0.. {
+        let disk = Arc::new(SimulatedDisk::holding(image.clone()).with(fate(number)));
+        let testimony = Arc::new(Mutex::new(Testimony::that(committed.clone())));
+        let mut load = Load::new(1);
+        let is_done = run(&disk, &testimony, &mut load).unwrap_or_else(|wrong| panic!("{:?}: {wrong}", fate(number)));
+        if is_done && !disk.has_met_its_fate() {
+            return number;
+        }
+        assert!(disk.has_met_its_fate(), "{:?} never came, and it did not get through", fate(number));
+        let testimony = testimony.lock().expect("unpoisoned").clone();
+        // Between them the two fates have both ends at every call.
+        let keeps_power = number.is_multiple_of(2) == matches!(fate(number), Fate::FailsOnce(_));
+        let image = match keeps_power {
+            true => disk.live(),
+            false => disk.after_power_loss(&mut SmallRng::seed_from_u64(number)),
+        };
+        let found = expect_all(image, testimony, load);
+        found.unwrap_or_else(|wrong| panic!("{:?}, the power kept: {keeps_power}: {wrong}", fate(number)));
+    }
+    unreachable!("numbers do not end")
+}
+
+#[test]
+fn a_disk_that_fails_one_call_loses_nothing_that_was_acknowledged() {
+    let calls = fail_in_turn(Fate::FailsOnce);
+    let _ = writeln!(std::io::stderr(), "each of {calls} calls failed once");
+    assert!(calls > 100, "{calls}");
+}
+
+#[test]
+fn a_disk_that_fails_from_one_call_on_loses_nothing_that_was_acknowledged() {
+    let calls = fail_in_turn(Fate::FailsFrom);
+    let _ = writeln!(std::io::stderr(), "from each of {calls} calls on all failed");
+    assert!(calls > 100, "{calls}");
+}
+
+/// As a start does it: what is in the database, or why it can not be used.
+fn start(directory: &Path) -> Result<Map, String> {
+    let state = StateDir::lock(directory).map_err(|err| err.to_string())?;
+    state.peek(|view| view.get(&key::registry())).map_err(|err| err.to_string())?.transpose().map_err(|err| err.0)?;
+    everything(&state.open_database(OPTIONS).map_err(|err| err.to_string())?).map_err(|err| err.0)
+}
+
+#[test]
+fn a_bit_that_turned_over_at_rest_is_found_or_does_not_matter() {
+    let (image, committed) = new_registry();
+    let disk = Arc::new(SimulatedDisk::holding(image.clone()));
+    let testimony = Arc::new(Mutex::new(Testimony::that(committed.clone())));
+    assert_eq!(run(&disk, &testimony, &mut Load::new(2)), Ok(true));
+    let image = disk.live();
+
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut refused = 0;
+    for flip in 0..FLIPS {
+        let state = directory.path().join(flip.to_string());
+        std::fs::DirBuilder::new().mode(0o700).create(&state).expect("a directory");
+        let mut random = SmallRng::seed_from_u64(flip);
+        // Every tenth in the header, on which everything hangs.
+        let at = random.random_range(0..if flip % 10 == 0 { 320 } else { image.len() });
+        let mut flipped = image.clone();
+        flipped[at] ^= 1 << random.random_range(0..8);
+        let mut file = std::fs::OpenOptions::new();
+        let file = file.write(true).create_new(true).mode(0o600).open(state.join(DATABASE));
+        file.and_then(|mut file| file.write_all(&flipped)).expect("written");
+        let started = catch_unwind(AssertUnwindSafe(|| start(&state)));
+        match started.unwrap_or_else(|_| panic!("bit flip {flip} at {at}: a panic")) {
+            Ok(found) => {
+                let judged = testimony.lock().expect("unpoisoned").clone().judge(found);
+                assert!(judged.is_ok(), "bit flip {flip} at {at}: {judged:?}");
+            }
+            Err(_) => refused += 1,
+        }
+        std::fs::remove_dir_all(&state).expect("removed");
+    }
+    assert!(refused > 0, "no flip hit anything");
+}
