@@ -78,11 +78,12 @@ pub fn refusal_frame(refusal: &Refusal) -> Vec<u8> {
     bytes
 }
 
-/// Reads what the socket has; 0 at its end.
+/// Reads what the socket has, up to [`READ_BYTES`]; 0 at its end.
 pub async fn read_some(input: &mut (impl AsyncRead + Unpin), frames: &mut FrameReader) -> std::io::Result<usize> {
     let buffer = frames.space();
     buffer.reserve(READ_BYTES);
-    input.read_buf(buffer).await
+    // A buffer that has grown for a long frame has more room than that.
+    input.take(READ_BYTES as u64).read_buf(buffer).await
 }
 
 async fn read_hello(input: &mut (impl AsyncRead + Unpin), frames: &mut FrameReader) -> Result<Option<Hello>, End> {

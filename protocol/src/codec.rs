@@ -2,7 +2,8 @@
 //!
 //! bincode is pinned: it is unmaintained, and its next version is empty. It stays behind these functions, with golden
 //! bytes as tests, so that another encoder of the same format can take its place. Decoding always starts from a
-//! complete slice, within a limit (a claimed length allocates nothing by itself), and must consume every byte.
+//! complete slice, within a limit, and must consume every byte. A text is read where it lies (`value::arrived`), so a
+//! length that is only claimed takes no room.
 
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use bincode::error::DecodeError;
@@ -42,7 +43,7 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Invalid> {
 
 /// The value at the front of these bytes, and how many of them it took.
 pub fn decode_front<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, usize), Invalid> {
-    bincode::serde::decode_from_slice(bytes, CONFIGURATION).map_err(|err| match err {
+    bincode::serde::borrow_decode_from_slice(bytes, CONFIGURATION).map_err(|err| match err {
         DecodeError::OtherString(sentence) => Invalid(sentence),
         other => Invalid(format!("the bytes are not what this operation takes: {other}")),
     })

@@ -5,7 +5,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::person::CertificateWanted;
-use crate::value::{ApproveCode, Callsign, Cursor, Invalid, Json, PageLimit, Pk, Reason, Reference, Time, or_default};
+use crate::value::{
+    ApproveCode, Callsign, Cursor, Invalid, Json, PageLimit, Pk, Reason, Reference, Time, arrived_if_any, or_default,
+};
 
 /// An enrollment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +99,7 @@ pub struct Create {
     pub extra: Json,
     /// A signing request in PEM
     #[cfg_attr(feature = "cli", arg(long, value_name = "PEM"))]
+    #[serde(default, deserialize_with = "arrived_if_any")]
     pub csr: Option<String>,
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::value::{Key, Origin, Reference};
+use crate::value::{Key, Origin, Reference, arrived};
 
 /// The first thing in every hello: what answers without it is not enrolld.
 pub const MAGIC: [u8; 8] = *b"enrolld\0";
@@ -31,6 +31,7 @@ pub struct Hello {
     /// [`PROTOCOL_VERSION`].
     pub protocol: u16,
     /// What the client calls itself; for logs.
+    #[serde(deserialize_with = "arrived")]
     pub client: String,
 }
 

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::ROLES_MAX;
 use crate::value::{
-    Callsign, CallsignPrefix, Cursor, Invalid, Json, PageLimit, Pk, Reference, RoleName, Time, at_most, or_default,
+    Callsign, CallsignPrefix, Cursor, Invalid, Json, PageLimit, Pk, Reference, RoleName, Time, arrived, at_most,
+    or_default,
 };
 
 /// A person.
@@ -114,7 +115,7 @@ pub enum CertificateWanted {
     /// One for a key pair that the daemon makes.
     Generate,
     /// One for this signing request (PEM).
-    Csr(String),
+    Csr(#[serde(deserialize_with = "arrived")] String),
 }
 
 impl FromStr for CertificateWanted {

@@ -1,7 +1,8 @@
-//! What the tests of enrolld are made of: a registry inside the test's own process, daemons as real processes, and a
-//! checker of what their clients were answered.
+//! What the tests of enrolld are made of: a registry inside the test's own process, daemons as real processes, disks that
+//! fail, a checker of what clients were answered, and what must hold of arbitrary bytes.
 
 pub mod disk;
+pub mod fuzz;
 pub mod linearizability;
 pub mod load;
 pub mod openmetrics;

@@ -7,10 +7,11 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use enroll_protocol::{Code, Envelope, Operation, Reference, Refusal, StreamOperation, Time, codec};
+use enroll_protocol::frame::{Frame, FrameKind};
+use enroll_protocol::{Envelope, Operation, Reference, Refusal, StreamOperation, Time, codec};
 use enrolld::config::{Config, Settings};
 use enrolld::context::{Context, Current, Daemon, Grant, Peer};
-use enrolld::dispatch::{self, Items, Job, Look, StreamJob, WalkJob, WriteJob};
+use enrolld::dispatch::{self, Handler, Items, Job, Look, StreamJob, WalkJob, WriteJob};
 use enrolld::fault::Fault;
 use enrolld::identity::Secrets;
 use enrolld::identity::secrets::SecretKey;
@@ -139,29 +140,33 @@ impl Registry {
 
     /// Begins a stream.
     pub fn begin<O: StreamOperation>(&mut self, envelope: Envelope, operation: &O) -> Result<Stream, Refusal> {
-        let handler = dispatch::handler(O::ROW.number).expect("a handler");
-        let Job::Look(Look::Items(Items::Stream(mut job))) = (handler.job)(&codec::encode(operation))? else {
-            panic!("{} is no stream", O::ROW.name);
-        };
-        let ctx = self.context(envelope);
+        self.begin_body(O::ROW.number, &body(&envelope, &codec::encode(operation)))
+    }
+
+    /// Begins a stream by its number, with the body of its frame.
+    pub fn begin_body(&mut self, number: u16, body: &[u8]) -> Result<Stream, Refusal> {
+        let (handler, job, ctx) = self.admitted(number, body)?;
+        let Job::Look(Look::Items(Items::Stream(mut job))) = job else { panic!("{} is no stream", handler.row.name) };
         let begun = job.start(&*self.store.view().expect("a view"), &ctx).map_err(|fault| fault.refusal())?;
         Ok(Stream { job, ctx, begun })
     }
 
     /// The next items of a stream.
     pub fn step<O: StreamOperation>(&self, stream: &mut Stream) -> Result<Vec<O::Reply>, Refusal> {
-        let view = self.store.view().expect("a view");
-        let items = stream.job.next(&*view, &stream.ctx).map_err(|fault| fault.refusal())?;
+        let items = self.step_encoded(stream)?;
         Ok(items.iter().map(|item| codec::decode(item).expect("an item of its type")).collect())
+    }
+
+    /// The next items of a stream, encoded.
+    pub fn step_encoded(&self, stream: &mut Stream) -> Result<Vec<Vec<u8>>, Refusal> {
+        let view = self.store.view().expect("a view");
+        stream.job.next(&*view, &stream.ctx).map_err(|fault| fault.refusal())
     }
 
     /// All items of a walk.
     pub fn walk<O: Operation>(&mut self, envelope: Envelope, operation: &O) -> Result<Vec<O::Reply>, Refusal> {
-        let handler = dispatch::handler(O::ROW.number).expect("a handler");
-        let Job::Look(Look::Items(Items::Walk(job))) = (handler.job)(&codec::encode(operation))? else {
-            panic!("{} is no walk", O::ROW.name);
-        };
-        let ctx = self.context(envelope);
+        let (handler, job, ctx) = self.admitted(O::ROW.number, &body(&envelope, &codec::encode(operation)))?;
+        let Job::Look(Look::Items(Items::Walk(job))) = job else { panic!("{} is no walk", handler.row.name) };
         let items = self.items(&*job, &ctx)?;
         Ok(items.iter().map(|item| codec::decode(item).expect("an item of its type")).collect())
     }
@@ -169,12 +174,14 @@ impl Registry {
     /// Calls an operation by its number, with its request's bytes; of a stream, where it begins; of a walk, its first
     /// item.
     pub fn call_encoded(&mut self, envelope: Envelope, number: u16, request: &[u8]) -> Outcome {
-        let handler = dispatch::handler(number).ok_or_else(|| Refusal::plain(Code::UNKNOWN_OPERATION))?;
-        let job = (handler.job)(request)?;
-        let ctx = self.context(envelope);
+        self.call_body(number, &body(&envelope, request))
+    }
+
+    /// Calls an operation by its number, with the body of its frame; of a stream, where it begins.
+    pub fn call_body(&mut self, number: u16, body: &[u8]) -> Outcome {
+        let (handler, job, ctx) = self.admitted(number, body)?;
         match job {
             Job::Look(look) => {
-                rules::admit(handler.row, &self.peer, ctx.envelope.actor.is_some())?;
                 let view = self.store.view().expect("a view");
                 let outcome = match look {
                     Look::Read(job) | Look::Scan(job) => job.run(&*view, &ctx),
@@ -184,8 +191,6 @@ impl Registry {
                 outcome.map_err(|fault| fault.refusal())
             }
             Job::Write(job) => {
-                job.check()?;
-                rules::admit(handler.row, &self.peer, ctx.envelope.actor.is_some())?;
                 self.expect_same_twice(&ctx, &*job);
                 let reply = self.write(ctx, job)?;
                 match handler.finish {
@@ -256,6 +261,13 @@ impl Registry {
         walked.map(|()| items).map_err(|fault| fault.refusal())
     }
 
+    /// What the daemon makes of a request's frame before it looks at any state.
+    fn admitted(&mut self, operation: u16, body: &[u8]) -> Result<(&'static Handler, Job, Context), Refusal> {
+        let frame = Frame { kind: FrameKind::Request, operation, id: 1, body };
+        let (handler, envelope, job) = dispatch::request(&frame, &self.peer)?;
+        Ok((handler, job, self.context(envelope)))
+    }
+
     fn context(&mut self, envelope: Envelope) -> Context {
         self.calls += 1;
         let mut seed = [0; 32];
@@ -284,6 +296,11 @@ impl Registry {
         assert!(first == second, "{} gave other writes when run again", job.row().name);
         assert!(first.2.is_ok() || first.0.is_empty(), "{} wrote before it refused", job.row().name);
     }
+}
+
+/// The body of a request's frame.
+fn body(envelope: &Envelope, request: &[u8]) -> Vec<u8> {
+    [&codec::encode(envelope), request].concat()
 }
 
 /// Writes a new registry into an empty store.

@@ -12,7 +12,7 @@ use serde::de::{self, DeserializeOwned, DeserializeSeed, MapAccess, SeqAccess, V
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::Invalid;
+use super::{Invalid, arrived};
 use crate::limits::{JSON_BYTES_MAX, JSON_DEPTH_MAX};
 
 /// Keys that serde_json gives a meaning of its own: an object with one of them reads as something else, or not at all.
@@ -110,7 +110,7 @@ impl<'de> Deserialize<'de> for Json {
         if deserializer.is_human_readable() {
             Self::new(Box::<RawValue>::deserialize(deserializer)?.get()).map_err(de::Error::custom)
         } else {
-            Self::new(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+            Self::new(&arrived(deserializer)?).map_err(de::Error::custom)
         }
     }
 }

@@ -37,6 +37,44 @@ impl Invalid {
     }
 }
 
+/// A text that was there: its length is believed when its bytes have been seen. A plain `String` of a request would be
+/// given all the room that a few bytes claim for it.
+pub(crate) struct Arrived(pub(crate) String);
+
+impl<'de> Deserialize<'de> for Arrived {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(ArrivedVisitor)
+    }
+}
+
+struct ArrivedVisitor;
+
+impl Visitor<'_> for ArrivedVisitor {
+    type Value = Arrived;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Arrived, E> {
+        Ok(Arrived(text.to_owned()))
+    }
+
+    fn visit_string<E: de::Error>(self, text: String) -> Result<Arrived, E> {
+        Ok(Arrived(text))
+    }
+}
+
+/// Reads a field that is a text without a rule of its own.
+pub fn arrived<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(Arrived::deserialize(deserializer)?.0)
+}
+
+/// Reads such a field that may be absent.
+pub fn arrived_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(Option::<Arrived>::deserialize(deserializer)?.map(|text| text.0))
+}
+
 /// Reads a list that may be absent, up to so many items: what is refused for its length is not read to its end.
 pub fn at_most<'de, const ITEMS_MAX: usize, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where

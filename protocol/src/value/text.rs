@@ -12,7 +12,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use zeroize::Zeroize;
 
-use super::Invalid;
+use super::{Invalid, arrived};
 use crate::limits;
 
 /// What a kind of text accepts.
@@ -339,7 +339,7 @@ impl<R: TextRule> Serialize for Text<R> {
 
 impl<'de, R: TextRule> Deserialize<'de> for Text<R> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::new(String::deserialize(deserializer)?).map_err(de::Error::custom)
+        Self::new(arrived(deserializer)?).map_err(de::Error::custom)
     }
 }
 

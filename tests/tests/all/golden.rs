@@ -14,6 +14,10 @@ use enroll_protocol::{
     Code, Envelope, Json, Key, Operation, Page, Pk, Refusal, Time, changes, code, codec, enrollment, jwt, permission,
     person, pool, role, server, token,
 };
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_wincode::SerdeCompat;
+use wincode::config::Configuration;
 
 const GOLDEN: &str = include_str!("../../golden/wire.txt");
 
@@ -109,6 +113,8 @@ impl Samples {
         assert_eq!(codec::encode(&codec::decode::<O>(&wire).expect("decoded")), wire, "{}", row.name);
         let json = serde_json::to_string(reply).expect("JSON");
         assert_eq!((row.reply_to_json)(&answer), Ok(json), "{}", row.name);
+        expect_other_encoder(request, &wire);
+        expect_other_encoder(reply, &answer);
         self.line(row.name, "request", &wire);
         self.line(row.name, "reply", &answer);
     }
@@ -141,8 +147,18 @@ fn handshake(samples: &mut Samples) {
         key: Some(Key(pk(9))),
         dry_run: true,
     };
+    expect_other_encoder(&envelope, &codec::encode(&envelope));
     samples.line("envelope", "full", &codec::encode(&envelope));
     samples.line("envelope", "empty", &codec::encode(&Envelope::default()));
+}
+
+/// The wire does not hang on one library: another encoder of the same format writes and reads the same bytes.
+fn expect_other_encoder<T: Serialize + DeserializeOwned>(value: &T, bytes: &[u8]) {
+    let configuration = Configuration::default().with_varint_encoding();
+    let written = <SerdeCompat<T> as wincode::config::Serialize<_>>::serialize(value, configuration);
+    assert_eq!(written.expect("bytes"), bytes);
+    let read = <SerdeCompat<T> as wincode::config::Deserialize<_>>::deserialize(bytes, configuration);
+    assert_eq!(codec::encode(&read.expect("a value")), bytes);
 }
 
 /// A person with something in every field.

@@ -62,7 +62,7 @@ fn read(mut source: impl Read, pieces: &mpsc::Sender<Vec<Question>>) {
 
 /// Cuts bytes into lines.
 #[derive(Debug, Default)]
-struct Lines {
+pub struct Lines {
     /// Lines that ended.
     number: u64,
     /// The beginning of the line that has not; nothing of one that is too long.
@@ -72,7 +72,7 @@ struct Lines {
 
 impl Lines {
     /// The questions of the lines that end in these bytes.
-    fn push(&mut self, mut bytes: &[u8]) -> Vec<Question> {
+    pub fn push(&mut self, mut bytes: &[u8]) -> Vec<Question> {
         let mut questions = Vec::new();
         while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
             self.begin(&bytes[..end]);
@@ -84,7 +84,7 @@ impl Lines {
     }
 
     /// The question of the last line, if it has no end.
-    fn end(&mut self) -> Vec<Question> {
+    pub fn end(&mut self) -> Vec<Question> {
         self.finish().into_iter().collect()
     }
 

@@ -9,20 +9,22 @@ use crate::members::{self, Members};
 
 /// A line that was read.
 #[derive(Debug)]
-pub(crate) struct Question {
+pub struct Question {
     /// What its answer bears, as JSON: the line's own id, or its number.
-    pub(crate) id: String,
+    pub id: String,
     /// What it asks for, or why it can not be asked.
-    pub(crate) ask: Result<Ask, Refusal>,
+    pub ask: Result<Ask, Refusal>,
 }
 
 /// A request as it is sent.
 #[derive(Debug)]
-pub(crate) struct Ask {
-    pub(crate) row: &'static OperationRow,
-    pub(crate) envelope: Envelope,
+pub struct Ask {
+    /// The operation.
+    pub row: &'static OperationRow,
+    /// Who asks and how.
+    pub envelope: Envelope,
     /// Encoded.
-    pub(crate) request: Vec<u8>,
+    pub request: Vec<u8>,
 }
 
 impl Question {

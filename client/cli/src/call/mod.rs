@@ -15,8 +15,9 @@ use enroll_client::protocol::limits::IN_FLIGHT_MAX;
 use enroll_client::protocol::{Code, OperationRow, Refusal};
 use enroll_client::{Answer, Client, Error};
 
+pub use self::input::Lines;
 use self::input::Questions;
-use self::line::Question;
+pub use self::line::{Ask, Question};
 use crate::failure::{Failure, refusal_of};
 use crate::options::Options;
 use crate::output::Output;

@@ -1,0 +1,60 @@
+//! enrollctl, the command line of enrolld.
+//!
+//! Its verbs are not written here: they are made from the table of operations. What is written here is what is the
+//! same for all of them, and the commands that are no operation: `call`, `bench`, `tour`, `completions`, `pool show`.
+
+mod backup;
+mod failure;
+mod options;
+mod secret;
+mod stream;
+mod tree;
+mod verb;
+
+mod bench;
+mod call;
+mod pool_show;
+mod tour;
+
+mod members;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::ArgMatches;
+
+use crate::failure::Failure;
+use crate::options::Options;
+use crate::output::Output;
+
+pub use crate::call::{Ask, Lines, Question};
+
+/// Does what this process's command line says.
+pub fn main() -> ExitCode {
+    let matches = match tree::command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(err) => secret::without(err).exit(),
+    };
+    let options = Options::of(&matches);
+    let output = Output::new(options.json);
+    let outcome = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::Io)
+        .and_then(|runtime| runtime.block_on(run(&matches, &options, &output)));
+    outcome.unwrap_or_else(|failure| output.failure(&failure))
+}
+
+async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result<ExitCode, Failure> {
+    match matches.subcommand() {
+        Some(("call", _)) => call::run(options, output).await,
+        Some(("bench", matches)) => bench::run(options, matches, output).await,
+        Some(("tour", _)) => tour::run(options, output).await,
+        Some(("completions", matches)) => output.raw(&tree::completions(matches)).map(|()| ExitCode::SUCCESS),
+        Some(("pool", matches)) if let Some(("show", matches)) = matches.subcommand() => {
+            pool_show::run(matches, options, output).await
+        }
+        Some((area, matches)) => verb::run(area, matches, options, output).await,
+        None => Err(Failure::Usage("expected a command; see enrollctl --help".to_owned())),
+    }
+}

@@ -1,0 +1,150 @@
+//! Requests: decoded, and what decodes is run as the daemon runs it, on a registry in memory. Whatever is asked, by
+//! whomever, the answer is a reply or a refusal of the domain, and the registry stays sound.
+
+use std::sync::{Arc, LazyLock};
+
+use enroll_protocol::{Code, Envelope, Invalid, Json, Kind, Refusal, codec, enrollment, person, pool};
+use enrolld::context::{Grant, Peer};
+use enrolld::store::Store as _;
+use enrolld::store::Writes;
+use enrolld::store::memory::MemoryStore;
+use serde::Deserialize as _;
+use serde_json::value::RawValue;
+
+use super::shapes::Shape;
+use super::words::{Unsaid, Words};
+use crate::registry::Registry;
+
+/// What says that something is wrong with the daemon, not with what was asked.
+const BROKEN: &[Code] = &[Code::INTERNAL, Code::STORAGE, Code::OUTCOME_UNKNOWN, Code::UNAVAILABLE];
+
+/// Steps of a history.
+const STEPS_MAX: usize = 48;
+
+const MINUTE: u64 = 60;
+const DAY: u64 = 24 * 60 * MINUTE;
+
+/// A request that decodes is the same when it is encoded and decoded again, and has an answer. The first byte chooses
+/// the operation, the second who asks and when, the rest is the body of the frame.
+pub fn request(input: &[u8]) {
+    let Some(([operation, who], body)) = input.split_first_chunk::<2>() else { return };
+    let shape = Shape::chosen(*operation);
+    if let Ok((envelope, consumed)) = codec::decode_front::<Envelope>(body) {
+        assert_eq!(codec::decode(&codec::encode(&envelope)), Ok(envelope));
+        again(shape.request, &body[consumed..], shape.row.name);
+    }
+    let mut registry = peopled();
+    set(&mut registry, *who);
+    answer(&mut registry, shape, body);
+    assert_eq!(registry.violations(), Vec::<String>::new());
+}
+
+/// A reply that decodes is the same when it is encoded and decoded again, and can be shown. The first byte chooses the
+/// operation.
+pub fn reply(input: &[u8]) {
+    let Some((operation, bytes)) = input.split_first() else { return };
+    let Shape { row, reply, .. } = Shape::chosen(*operation);
+    if again(*reply, bytes, row.name) {
+        let json = (row.reply_to_json)(bytes).expect("JSON");
+        serde_json::from_str::<&RawValue>(&json).expect("JSON");
+    }
+}
+
+/// A history of requests that make sense, each on what those before have left. Two bytes of each step choose the
+/// operation, and who asks and when; the others choose what is in the request.
+pub fn history(input: &[u8]) {
+    let (mut registry, mut words) = (peopled(), Words::new(input));
+    for _ in 0..STEPS_MAX {
+        if words.is_at_end() {
+            break;
+        }
+        let shape = Shape::chosen(words.byte());
+        set(&mut registry, words.byte());
+        if let Ok(body) = worded(shape, &mut words) {
+            for answer in answer(&mut registry, shape, &body) {
+                words.learn(serde_json::from_str(&answer).expect("JSON"));
+            }
+        }
+    }
+    assert_eq!(registry.violations(), Vec::<String>::new());
+    registry.pass_seconds(400 * DAY);
+    registry.wake();
+    assert_eq!(registry.violations(), Vec::<String>::new(), "when everything is due");
+}
+
+fn worded(shape: &Shape, words: &mut Words<'_>) -> Result<Vec<u8>, Unsaid> {
+    let envelope = codec::encode(&Envelope::deserialize(&mut *words)?);
+    Ok([envelope, (shape.worded)(words)?].concat())
+}
+
+/// Whether the bytes decode; if so, what is encoded of them must be no longer and decode to the same.
+fn again(read: fn(&[u8]) -> Result<Vec<u8>, Invalid>, bytes: &[u8], name: &str) -> bool {
+    let Ok(encoded) = read(bytes) else { return false };
+    assert!(encoded.len() <= bytes.len(), "{name} has grown");
+    assert_eq!(read(&encoded), Ok(encoded.clone()), "{name}");
+    true
+}
+
+/// Who asks, and how much time has passed.
+fn set(registry: &mut Registry, who: u8) {
+    let grant = [Grant::Admin, Grant::Operate, Grant::Read, Grant::Admin][usize::from(who & 3)];
+    registry.peer = Peer { uid: 1000 + u32::from(who & 1), pid: 1, grant };
+    registry.pass_seconds([0, 0, 1, 2, MINUTE, 60 * MINUTE, DAY, 8 * DAY][usize::from(who >> 2 & 7)]);
+    if who & 0x80 != 0 {
+        registry.wake();
+    }
+}
+
+/// What is answered, as JSON: one reply, the items of a stream, or nothing where it is refused.
+fn answer(registry: &mut Registry, shape: &Shape, body: &[u8]) -> Vec<String> {
+    let outcome = match shape.row.kind {
+        Kind::Stream => items(registry, shape, body),
+        _ => registry.call_body(shape.row.number, body).map(|reply| vec![reply]),
+    };
+    let replies = outcome.unwrap_or_else(|refusal| {
+        assert!(!BROKEN.contains(&refusal.code) && !refusal.message.is_empty(), "{}: {refusal:?}", shape.row.name);
+        assert_eq!(codec::decode::<Refusal>(&codec::encode(&refusal)), Ok(refusal));
+        Vec::new()
+    });
+    let shown = replies.iter().map(|reply| {
+        assert_eq!((shape.reply)(reply).as_ref(), Ok(reply), "{}", shape.row.name);
+        (shape.row.reply_to_json)(reply).expect("JSON")
+    });
+    shown.collect()
+}
+
+/// The first items of a stream.
+fn items(registry: &mut Registry, shape: &Shape, body: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
+    let mut stream = registry.begin_body(shape.row.number, body)?;
+    let items = registry.step_encoded(&mut stream)?;
+    let behind = shape.row.behind.expect("a stream can be continued");
+    for item in &items {
+        assert!((shape.request)(&behind(&stream.begun, item)?).is_ok(), "{}", shape.row.name);
+    }
+    Ok(items)
+}
+
+/// A registry with an administrator, a member, a pool and an enrollment that waits. It is made once and copied.
+fn peopled() -> Registry {
+    static ENTRIES: LazyLock<Writes> = LazyLock::new(|| {
+        let mut registry = Registry::in_memory();
+        for (callsign, role) in [("BOSS", "superuser"), ("DOGGO01a", "member")] {
+            let callsign = callsign.parse().expect("a callsign");
+            let roles = vec![role.parse().expect("a role")];
+            registry.call(person::Create { roles, ..person::Create::new(callsign) }).expect("a person");
+        }
+        let (owner, extra) = ("BOSS".parse().ok(), Json::default());
+        registry.call(pool::Create { owner, extra: extra.clone(), max_uses: Some(2), expires: None }).expect("a pool");
+        let callsign = "CAT02b".parse().expect("a callsign");
+        registry.call(enrollment::Create { callsign, pool: None, extra, csr: None }).expect("an enrollment");
+        let view = registry.store().view().expect("a view");
+        let entries = view.range(&[], &[0xff; 64], usize::MAX).expect("entries");
+        entries.into_iter().map(|(key, value)| (key, Some(value))).collect()
+    });
+    let store = MemoryStore::default();
+    store.commit(&ENTRIES).expect("committed");
+    let mut registry = Registry::reopened(Arc::new(store));
+    // Every registry of a test begins at the same time, and draws the same: what is made from here on is new.
+    registry.pass_seconds(MINUTE);
+    registry
+}

@@ -1,0 +1,35 @@
+//! What must hold of arbitrary bytes, one function per way in. The fuzz targets in `fuzz/` call these with bytes that
+//! a fuzzer makes up, and an ordinary test replays the ones it kept.
+//!
+//! A function panics where something does not hold. Nothing it is given is too strange: what can not be read is
+//! refused, in the way that is meant for it.
+
+mod calls;
+mod connection;
+mod seeds;
+mod shapes;
+mod texts;
+mod words;
+
+pub use calls::{history, reply, request};
+pub use connection::{frame, handshake};
+pub use seeds::{Seed, seeds};
+pub use texts::{config, json, ndjson};
+
+/// The longest input: long enough for everything that has a shape, short enough to be tried thousands of times.
+pub const INPUT_BYTES_MAX: usize = 4096;
+
+/// A way in, under the name of its fuzz target.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every way in.
+pub const TARGETS: &[Target] = &[
+    ("config", config),
+    ("frame", frame),
+    ("handshake", handshake),
+    ("history", history),
+    ("json", json),
+    ("ndjson", ndjson),
+    ("reply", reply),
+    ("request", request),
+];

@@ -1,0 +1,71 @@
+//! What fuzzers found and kept, replayed, and the seeds they began with. A binary of its own, with one test: it counts
+//! the memory of the whole process.
+
+use std::alloc::System;
+use std::collections::BTreeSet;
+use std::panic::catch_unwind;
+use std::path::{Path, PathBuf};
+
+use enroll_tests::fuzz::{INPUT_BYTES_MAX, TARGETS, seeds};
+use peakmem_alloc::{INSTRUMENTED_SYSTEM, PeakMemAlloc, PeakMemAllocTrait as _};
+
+#[global_allocator]
+static MEMORY: &PeakMemAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// What any input may take: the largest frame in a buffer that has doubled, or the start of a few lists whose lengths
+/// are claimed. Less than [`CLAIM`] claims.
+const MEMORY_BYTES_MAX: usize = 8 << 20;
+
+/// A length of 15 MiB on the wire: what a decoder would let pass.
+const CLAIM: [u8; 5] = [0xfc, 0, 0, 0xf0, 0];
+
+#[test]
+fn everything_that_was_kept_holds_and_takes_little_memory() {
+    let targets: BTreeSet<String> = TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(names("fuzz_targets", ".rs"), targets, "fuzz/fuzz_targets has a file for each target");
+    assert_eq!(names("corpus", ""), targets, "fuzz/corpus has a folder for each target");
+    let seeds = seeds();
+    for (target, run) in TARGETS {
+        // What is made once and kept is no input's.
+        run(&[0; 64]);
+        for seed in seeds.iter().filter(|seed| seed.target == *target) {
+            replay(*run, &seed.bytes, &format!("the seed {target}/{}", seed.name));
+        }
+        for seed in seeds.iter().filter(|seed| seed.target == *target && seed.target == "request") {
+            for at in 2..seed.bytes.len() {
+                let claiming = [&seed.bytes[..at], &CLAIM, &seed.bytes[at + 1..]].concat();
+                replay(*run, &claiming, &format!("{} with a length claimed at {at}", seed.name));
+            }
+        }
+        let kept = files(&folder("corpus").join(target));
+        assert!(!kept.is_empty(), "the corpus of {target} is empty");
+        for path in kept {
+            replay(*run, &std::fs::read(&path).expect("an input"), &path.display().to_string());
+        }
+    }
+}
+
+fn replay(run: fn(&[u8]), bytes: &[u8], what: &str) {
+    assert!(bytes.len() <= INPUT_BYTES_MAX, "{what} is longer than {INPUT_BYTES_MAX} bytes");
+    MEMORY.reset_peak_memory();
+    let held = catch_unwind(|| run(bytes));
+    let peak = MEMORY.get_peak_memory();
+    assert!(held.is_ok(), "{what} does not hold");
+    assert!(peak <= MEMORY_BYTES_MAX, "{what} takes {peak} bytes of memory");
+}
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz").join(name)
+}
+
+/// The names of what is in a folder of `fuzz`, without this ending.
+fn names(name: &str, ending: &str) -> BTreeSet<String> {
+    let files = files(&folder(name));
+    let names = files.iter().filter_map(|path| path.file_name()?.to_str()?.strip_suffix(ending));
+    names.map(str::to_owned).collect()
+}
+
+fn files(folder: &Path) -> BTreeSet<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|err| panic!("{}: {err}", folder.display()));
+    entries.map(|entry| entry.expect("an entry").path()).collect()
+}
