@@ -93,8 +93,10 @@ fn first_frame(builder: &Builder, reader: &mut FrameReader) -> Result<Option<usi
         FrameKind::Refused => {
             let refusal: Refusal = codec::decode(frame.body).map_err(unreadable)?;
             Err(match refusal.code {
-                Code::BUSY => Trouble::Crowded(format!("the daemon at {socket} is busy: {}", refusal.message)),
-                Code::SHUTTING_DOWN => absent(builder, &refusal.message),
+                // Somebody is there, and it or the next one will have time.
+                Code::BUSY | Code::SHUTTING_DOWN => {
+                    Trouble::Crowded(format!("the daemon at {socket} has no time: {}", refusal.message))
+                }
                 _ => Trouble::Final(Error::Refused(refusal)),
             })
         }

@@ -86,7 +86,11 @@ pub async fn serve(
     let mut frames = FrameReader::new(limits.frame_bytes_max);
     let greeted = tokio::select! {
         greeted = handshake::greet(&mut input, &mut output, &mut frames, &peer, &limits, &shared.daemon.metrics) => greeted,
-        _ = stopping.changed() => return,
+        // Whoever has just come is told to come again, and finds the next daemon.
+        _ = stopping.changed() => {
+            let stopping = Refusal::plain(Code::SHUTTING_DOWN);
+            return handshake::refuse(&mut output, &stopping, &limits, &shared.daemon.metrics).await;
+        }
     };
     let result = match greeted {
         Ok(()) => {

@@ -132,7 +132,6 @@ impl Writer {
                 let _ = answers.send((rest, self.head.seq));
                 return Err(err);
             }
-            self.daemon.metrics.database_bytes.set(self.store.bytes());
         }
     }
 
@@ -168,6 +167,7 @@ impl Writer {
                 return (answers.into_iter().map(|(answer, _)| unknown(answer)).collect(), Err(err));
             }
             self.daemon.metrics.commit(begun.elapsed_seconds());
+            self.daemon.metrics.database_bytes.set(self.store.bytes());
             self.plan_sweep(&writes, now);
             if let Err(err) = self.take_new_keys(&writes) {
                 tracing::error!(%err, "a new signing key can not be read back; the ones before go on signing");

@@ -9,4 +9,6 @@ pub mod openmetrics;
 pub mod pattern;
 pub mod process;
 pub mod registry;
+pub mod seed;
+pub mod socket;
 pub mod witness;

@@ -423,3 +423,15 @@ fn rest_of(mut pipe: impl Read + Send + 'static) -> Receiver<String> {
     });
     rest
 }
+
+/// `server check` finds nothing.
+pub fn expect_sound(daemon: &Daemon) {
+    let checked = daemon.enrollctl(&["--json", "server", "check"], "");
+    assert_eq!((checked.stdout.as_str(), checked.code), ("[]\n", Some(0)), "{}", checked.stderr);
+}
+
+/// How many records of a kind the daemon counts.
+pub fn count(daemon: &Daemon, kind: &str) -> u64 {
+    let status = daemon.enrollctl(&["--json", "server", "status"], "").json();
+    status["records"][kind].as_u64().unwrap_or_else(|| panic!("no count of {kind}: {status}"))
+}

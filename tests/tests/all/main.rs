@@ -4,7 +4,6 @@ mod faults;
 mod golden;
 mod histories;
 mod house;
-mod power;
 mod processes;
 mod rules;
 mod storage;

@@ -11,9 +11,7 @@ mod daemon;
 mod disk;
 mod ext4;
 mod follow;
-mod hostile;
 mod limits;
-mod linearizable;
 mod metrics;
 mod pools;
 mod races;
@@ -23,47 +21,17 @@ mod reload;
 mod restore;
 mod script;
 mod secrets;
-mod socket;
 mod systemd;
 mod tour;
 mod verbs;
 mod wire;
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use enroll_tests::process::Daemon;
-
-/// What a test draws its choices from; printed if it fails.
-struct Seed(u64);
-
-impl Seed {
-    fn of_this_run() -> Self {
-        Self(std::env::var("ENROLL_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_260_131))
-    }
-}
-
-impl Drop for Seed {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let _ = writeln!(std::io::stderr(), "failed with ENROLL_SEED={}", self.0);
-        }
-    }
-}
-
-/// `server check` finds nothing.
-fn expect_sound(daemon: &Daemon) {
-    let checked = daemon.enrollctl(&["--json", "server", "check"], "");
-    assert_eq!((checked.stdout.as_str(), checked.code), ("[]\n", Some(0)), "{}", checked.stderr);
-}
-
-/// How many records of a kind the daemon counts.
-fn count(daemon: &Daemon, kind: &str) -> u64 {
-    let status = daemon.enrollctl(&["--json", "server", "status"], "").json();
-    status["records"][kind].as_u64().unwrap_or_else(|| panic!("no count of {kind}: {status}"))
-}
+use enroll_tests::process::{count, expect_sound};
+use enroll_tests::seed::Seed;
 
 /// Files by name: their mode and their bytes.
 type Files = BTreeMap<String, (u32, Vec<u8>)>;

@@ -16,8 +16,8 @@ use enroll_protocol::server::{Backup, Piece};
 use enroll_protocol::{Code, Envelope, Json, Operation as _, changes, codec, server, token};
 use enroll_tests::process::{Daemon, Home, run, run_into};
 
-use super::socket::{Received, Socket};
 use super::{expect_sound, files};
+use enroll_tests::socket::{Received, Socket};
 
 /// Bytes that a token brings with it, so that a few thousand fill every buffer between daemon and reader.
 const AUDIT_BYTES: usize = 4000;
@@ -103,7 +103,7 @@ fn a_backup_under_load_is_exactly_one_committed_state() {
         let head = usize::try_from(head).expect("small");
         let again = |number| (Envelope::default(), token::Use::ROW.number, codec::encode(&use_of(number)));
         let known = socket.call_all(&(1..=head).map(again).collect::<Vec<_>>());
-        let is_refused = |outcome: &super::socket::Outcome| {
+        let is_refused = |outcome: &enroll_tests::socket::Outcome| {
             outcome.as_ref().err().map(|refusal| refusal.code) == Some(Code::TOKEN_REUSE)
         };
         assert!(known.iter().all(is_refused), "{name}: a token that was spent before the backup is fresh");

@@ -14,8 +14,8 @@ use enroll_tests::process::{Daemon, Home, PATIENCE};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use super::socket::{Outcome, Socket};
 use super::{Seed, expect_sound};
+use enroll_tests::socket::{Outcome, Socket};
 
 const ROUNDS: usize = 20;
 const CONNECTIONS: usize = 4;

@@ -14,8 +14,8 @@ use enroll_protocol::{Code, Envelope, Json, Operation, codec, person, server, to
 use enroll_tests::process::{Daemon, Home, binary, run, skipped};
 use nix::sys::signal::Signal;
 
-use super::socket::Socket;
 use super::{count, expect_sound, files};
+use enroll_tests::socket::Socket;
 
 /// What the contract gives a daemon to stop.
 const STOPS_WITHIN: Duration = Duration::from_secs(5);

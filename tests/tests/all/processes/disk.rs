@@ -12,7 +12,7 @@ use enroll_client::{Client as AsyncClient, Error};
 use enroll_tests::process::{Daemon, Home, PATIENCE, skipped};
 
 use super::expect_sound;
-use super::socket::{Outcome, Socket};
+use enroll_tests::socket::{Outcome, Socket};
 
 /// Two or four MiB, by what the shell counts in: more than a new database has, less than some thousand tokens need.
 const BLOCKS: &str = "4096";

@@ -17,7 +17,7 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 
 use super::expect_sound;
-use super::socket::{Received, Socket};
+use enroll_tests::socket::{Received, Socket};
 
 /// What the contract gives a daemon to stop.
 const STOPS_WITHIN: Duration = Duration::from_secs(5);

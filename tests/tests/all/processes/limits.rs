@@ -11,7 +11,7 @@ use enroll_protocol::frame::FrameKind;
 use enroll_protocol::{Code, Json, Refusal, person, server};
 use enroll_tests::process::{Daemon, Home, binary, run, skipped};
 
-use super::socket::Socket;
+use enroll_tests::socket::Socket;
 
 /// Neither root nor the daemon's user.
 const STRANGER: u32 = 65_533;

@@ -4,7 +4,7 @@ use enroll_protocol::{Code, changes, person, server, token};
 use enroll_tests::openmetrics::Exposition;
 use enroll_tests::process::Daemon;
 
-use super::socket::Socket;
+use enroll_tests::socket::Socket;
 
 const TOKEN: &str = "canary-token";
 const CALLSIGN: &str = "CANARY22b";

@@ -11,8 +11,8 @@ use nix::sys::signal::Signal;
 
 use super::daemon::stranger;
 use super::expect_sound;
-use super::socket::Socket;
 use super::systemd::Told;
+use enroll_tests::socket::Socket;
 
 /// A daemon that says when it has reloaded.
 fn start(toml: &str) -> (Told, Daemon) {

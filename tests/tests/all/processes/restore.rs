@@ -11,8 +11,8 @@ use enrolld::store::Store as _;
 use enrolld::store::redb::{RedbOptions, RedbStore};
 
 use super::backup::{read, restored, spend};
-use super::socket::Socket;
 use super::{expect_sound, files};
+use enroll_tests::socket::Socket;
 
 const NAME: &str = "registry.backup";
 

@@ -7,7 +7,7 @@ use enroll_protocol::token;
 use enroll_tests::process::{Conversation, Home};
 use serde_json::json;
 
-use super::socket::Socket;
+use enroll_tests::socket::Socket;
 
 const TOKEN: &str = "canary-token-0123456789";
 const WRONG_CODE: &str = "CANARYCANARY";

@@ -12,8 +12,8 @@ use enroll_protocol::{server, token};
 use enroll_tests::process::{Daemon, Home, PATIENCE, run_refused, skipped};
 use nix::sys::signal::Signal;
 
-use super::socket::Socket;
 use super::{count, expect_sound};
+use enroll_tests::socket::Socket;
 
 /// What a watchdog of these tests waits; it is fed twice as often.
 const WATCHDOG: Duration = Duration::from_millis(200);

@@ -12,7 +12,7 @@ use enroll_protocol::{
 };
 use enroll_tests::process::Daemon;
 
-use super::socket::{Outcome, Socket};
+use enroll_tests::socket::{Outcome, Socket};
 
 fn hello(magic: [u8; 8], protocol: u16) -> Vec<u8> {
     let mut bytes = Vec::new();

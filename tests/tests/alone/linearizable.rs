@@ -18,14 +18,14 @@ use std::sync::{Mutex, OnceLock};
 
 use enroll_protocol::{Envelope, Key, OperationRow, Pk};
 use enroll_tests::linearizability::{Answer, Call, History, Operation, State};
-use enroll_tests::process::{Conversation, Daemon, Home, PATIENCE};
+use enroll_tests::process::{Conversation, Daemon, Home, PATIENCE, expect_sound};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 
-use super::socket::Socket;
-use super::{Seed, expect_sound};
+use enroll_tests::seed::Seed;
+use enroll_tests::socket::Socket;
 
 /// In one run; half of them are of tokens.
 const HISTORIES: usize = 2_000;
@@ -331,6 +331,7 @@ fn expect_rejected(histories: &BTreeMap<Name, History>, change: impl Fn(&History
 
 #[test]
 fn what_clients_are_answered_fits_into_one_order_though_the_daemon_is_killed() {
+    let _alone = crate::alone();
     let seed = Seed::of_this_run();
     let by_hand = std::env::var("ENROLL_LINEARIZABILITY").ok().map(|text| text.parse::<usize>().expect("a number"));
     let wanted = by_hand.unwrap_or(HISTORIES);
@@ -351,7 +352,7 @@ fn what_clients_are_answered_fits_into_one_order_though_the_daemon_is_killed() {
         assert!(
             history.is_linearizable(),
             "what was answered about {name:?} fits into no order:\n{history}\nmore of the same: ENROLL_SEED={} \
-             ENROLL_LINEARIZABILITY={wanted} cargo test -p enroll-tests --test all linearizable",
+             ENROLL_LINEARIZABILITY={wanted} cargo test -p enroll-tests --test alone linearizable",
             seed.0
         );
     }

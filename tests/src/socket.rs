@@ -10,26 +10,29 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::process::PATIENCE;
 use enroll_protocol::envelope::{Hello, MAGIC, PROTOCOL_VERSION};
 use enroll_protocol::frame::{self, FrameKind, FrameReader};
 use enroll_protocol::limits::FRAME_BYTES_MAX;
 use enroll_protocol::{Envelope, Operation, Refusal, codec};
-use enroll_tests::process::PATIENCE;
 
 /// An encoded reply, or a refusal.
-pub(super) type Outcome = Result<Vec<u8>, Refusal>;
+pub type Outcome = Result<Vec<u8>, Refusal>;
 
 /// A frame that was received.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Received {
-    pub(super) kind: FrameKind,
-    pub(super) id: u64,
-    pub(super) body: Vec<u8>,
+pub struct Received {
+    /// What it is.
+    pub kind: FrameKind,
+    /// Of which request.
+    pub id: u64,
+    /// The rest.
+    pub body: Vec<u8>,
 }
 
 impl Received {
     /// What it answers; nothing else may arrive behind the welcome.
-    pub(super) fn outcome(self) -> Outcome {
+    pub fn outcome(self) -> Outcome {
         match self.kind {
             FrameKind::Reply => Ok(self.body),
             FrameKind::Refused => Err(codec::decode(&self.body).expect("a refusal")),
@@ -38,7 +41,9 @@ impl Received {
     }
 }
 
-pub(super) struct Socket {
+/// See the module.
+#[derive(Debug)]
+pub struct Socket {
     stream: UnixStream,
     reader: FrameReader,
     next_id: u64,
@@ -46,7 +51,7 @@ pub(super) struct Socket {
 
 impl Socket {
     /// Connects and says nothing.
-    pub(super) fn silent(path: &Path) -> Self {
+    pub fn silent(path: &Path) -> Self {
         let stream = UnixStream::connect(path).expect("a connection");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
@@ -54,14 +59,14 @@ impl Socket {
     }
 
     /// Connects and is welcomed.
-    pub(super) fn connect(path: &Path) -> Self {
+    pub fn connect(path: &Path) -> Self {
         let mut socket = Self::hello(path);
         socket.welcomed();
         socket
     }
 
     /// Connects, says hello and does not wait.
-    pub(super) fn hello(path: &Path) -> Self {
+    pub fn hello(path: &Path) -> Self {
         let mut socket = Self::silent(path);
         let hello = Hello { magic: MAGIC, protocol: PROTOCOL_VERSION, client: "test".to_owned() };
         let mut bytes = Vec::new();
@@ -71,22 +76,22 @@ impl Socket {
     }
 
     /// Waits for the welcome.
-    pub(super) fn welcomed(&mut self) {
+    pub fn welcomed(&mut self) {
         assert_eq!(self.receive().map(|frame| frame.kind), Some(FrameKind::Welcome));
     }
 
     /// Sends bytes as they are.
-    pub(super) fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+    pub fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.stream.write_all(bytes)
     }
 
     /// Says that nothing more is sent.
-    pub(super) fn end(&mut self) {
+    pub fn end(&mut self) {
         self.stream.shutdown(Shutdown::Write).expect("shut down");
     }
 
     /// Appends the frame of a request; its id.
-    pub(super) fn frame(&mut self, bytes: &mut Vec<u8>, envelope: &Envelope, number: u16, request: &[u8]) -> u64 {
+    pub fn frame(&mut self, bytes: &mut Vec<u8>, envelope: &Envelope, number: u16, request: &[u8]) -> u64 {
         let id = self.next_id;
         self.next_id += 1;
         frame::append_with(bytes, FrameKind::Request, number, id, |bytes| {
@@ -97,7 +102,7 @@ impl Socket {
     }
 
     /// Sends an operation; its id.
-    pub(super) fn ask<O: Operation>(&mut self, operation: &O) -> u64 {
+    pub fn ask<O: Operation>(&mut self, operation: &O) -> u64 {
         let mut bytes = Vec::new();
         let id = self.frame(&mut bytes, &Envelope::default(), O::ROW.number, &codec::encode(operation));
         self.send(&bytes).expect("sent");
@@ -105,7 +110,7 @@ impl Socket {
     }
 
     /// The next frame; `None` at the end of the connection, however it came.
-    pub(super) fn receive(&mut self) -> Option<Received> {
+    pub fn receive(&mut self) -> Option<Received> {
         loop {
             if let Some(frame) = self.reader.next_frame().expect("frames") {
                 return Some(Received { kind: frame.kind, id: frame.id, body: frame.body.to_vec() });
@@ -122,7 +127,7 @@ impl Socket {
     }
 
     /// Whether the daemon says something, or closes the connection, within this time.
-    pub(super) fn is_heard_within(&mut self, wait: Duration) -> bool {
+    pub fn is_heard_within(&mut self, wait: Duration) -> bool {
         self.stream.set_read_timeout(Some(wait)).expect("a timeout");
         let mut buffer = [0; 1024];
         let read = self.stream.read(&mut buffer);
@@ -138,13 +143,13 @@ impl Socket {
     }
 
     /// The next so many answers, by id.
-    pub(super) fn outcomes(&mut self, count: usize) -> BTreeMap<u64, Outcome> {
+    pub fn outcomes(&mut self, count: usize) -> BTreeMap<u64, Outcome> {
         let received = (0..count).map(|_| self.receive().expect("an answer"));
         received.map(|frame| (frame.id, frame.outcome())).collect()
     }
 
     /// Asks one thing and waits for its answer.
-    pub(super) fn call<O: Operation>(&mut self, operation: &O) -> Result<O::Reply, Refusal> {
+    pub fn call<O: Operation>(&mut self, operation: &O) -> Result<O::Reply, Refusal> {
         let id = self.ask(operation);
         let frame = self.receive().expect("an answer");
         assert_eq!(frame.id, id);
@@ -152,7 +157,7 @@ impl Socket {
     }
 
     /// Asks many things at once; their answers in the order they were asked.
-    pub(super) fn call_all(&mut self, requests: &[(Envelope, u16, Vec<u8>)]) -> Vec<Outcome> {
+    pub fn call_all(&mut self, requests: &[(Envelope, u16, Vec<u8>)]) -> Vec<Outcome> {
         let mut all = Vec::new();
         for some in requests.chunks(200) {
             let mut bytes = Vec::new();

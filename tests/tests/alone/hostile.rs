@@ -10,10 +10,9 @@ use std::time::{Duration, Instant};
 
 use enroll_protocol::frame::{self, FrameKind};
 use enroll_protocol::{Code, Envelope, Json, Operation, codec, person, token};
-use enroll_tests::process::{Daemon, Home};
+use enroll_tests::process::{Daemon, Home, count, expect_sound};
 
-use super::socket::Socket;
-use super::{count, expect_sound};
+use enroll_tests::socket::Socket;
 
 /// Who waits no longer than this does not notice.
 const NOTICEABLE: Duration = Duration::from_millis(5);
@@ -233,6 +232,7 @@ impl Client {
 
 #[test]
 fn others_do_not_notice_hostile_connections_and_nothing_is_lost() {
+    let _alone = crate::alone();
     let home = Home::make();
     home.configure(CONFIGURATION);
     let mut daemon = home.start();
@@ -253,6 +253,7 @@ fn others_do_not_notice_hostile_connections_and_nothing_is_lost() {
 /// Ten thousand, in waves that are each larger than what is let in.
 #[test]
 fn ten_thousand_connections_are_let_in_or_told_and_others_do_not_notice() {
+    let _alone = crate::alone();
     const CONNECTIONS: usize = 10_000;
     const WAVE: usize = 250;
     let home = Home::make();

@@ -25,6 +25,7 @@ fn number(name: &str) -> Option<u64> {
 
 #[test]
 fn ten_thousand_power_losses_lose_nothing_that_was_acknowledged() {
+    let _alone = crate::alone();
     let seeds = match number("ENROLL_SEED") {
         Some(seed) => seed..seed + 1,
         None => 0..number("ENROLL_POWER_CYCLES").unwrap_or(CYCLES).div_ceil(CYCLES_OF_ONE),
@@ -69,6 +70,7 @@ fn ten_thousand_power_losses_lose_nothing_that_was_acknowledged() {
 /// What the same checks must find, or they find nothing.
 #[test]
 fn a_store_that_is_wrong_is_caught() {
+    let _alone = crate::alone();
     for control in [Control::AcknowledgesAnyway, Control::SyncLies, Control::SkipsIndex] {
         let mut histories = (0..).map(|seed| History::new(seed, control));
         let caught = (0..CYCLES_OF_CONTROL / CYCLES_OF_ONE).find_map(|_| {
