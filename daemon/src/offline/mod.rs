@@ -35,7 +35,7 @@ pub enum Offline {
     /// Give the space back that the database no longer needs
     ///
     /// The daemon must be stopped. An interruption leaves the database as it was; the next start may take longer. While
-    /// it works the file may grow, so there should be as much free space as the database is large.
+    /// it works the file may grow, so there should be as much free space as the file is large.
     #[command(after_help = "Example:\n  enrolld compact --state-dir /var/lib/enrolld")]
     Compact(compact::Compact),
     /// Check the database of a stopped daemon, and change nothing

@@ -16,6 +16,9 @@ use enroll_protocol::server::{Backup, Piece};
 use enroll_protocol::{Code, Envelope, Json, Operation as _, changes, codec, server, token};
 use enroll_tests::process::{Daemon, Home, run, run_into};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use super::{expect_sound, files};
 use enroll_tests::socket::{Received, Socket};
 
@@ -200,8 +203,8 @@ fn a_daemon_that_is_killed_leaves_a_backup_that_says_it_is_none() {
     assert!(rehearsed.stderr.contains("cut off"), "{rehearsed:?}");
 }
 
-/// A daemon that welcomes whoever comes, sends these frames and goes away.
-fn fake(home: &Home, frames: Vec<u8>) -> std::thread::JoinHandle<()> {
+/// A daemon that welcomes whoever comes, sends these frames, and goes away or stays.
+fn fake(home: &Home, frames: Vec<u8>, stays: bool) -> std::thread::JoinHandle<()> {
     std::fs::create_dir_all(home.path("run")).expect("a directory");
     let listener = UnixListener::bind(home.socket()).expect("a socket");
     std::thread::spawn(move || {
@@ -219,7 +222,36 @@ fn fake(home: &Home, frames: Vec<u8>) -> std::thread::JoinHandle<()> {
             reader.space().extend_from_slice(&buffer[..length]);
         }
         stream.write_all(&frames).expect("sent");
+        if stays {
+            // Until whoever asked has gone.
+            while stream.read(&mut [0; 64]).is_ok_and(|length| length > 0) {}
+        }
     })
+}
+
+#[test]
+fn a_backup_that_is_interrupted_leaves_no_file() {
+    let home = Home::make();
+    let number = Backup::ROW.number;
+    let mut frames = Vec::new();
+    frame::append(&mut frames, FrameKind::StreamBegun, number, 1, &Backup {});
+    frame::append(&mut frames, FrameKind::StreamItem, number, 1, &Piece(b"enrollbk".to_vec()));
+    let serving = fake(&home, frames, true);
+    std::fs::create_dir(home.path("backups")).expect("a directory");
+    let mut command = home.enrollctl(&["server", "backup", "backups/registry.backup"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
+    let mut looks = 0;
+    while files(&home.path("backups")).is_empty() && looks < 5_000_000 {
+        looks += 1;
+        std::thread::yield_now();
+    }
+    assert_eq!(files(&home.path("backups")).values().map(|(mode, _)| *mode).collect::<Vec<_>>(), [0o600]);
+    kill(Pid::from_raw(i32::try_from(child.id()).expect("a pid")), Signal::SIGTERM).expect("a signal");
+    let output = child.wait_with_output().expect("ended");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("interrupted"), "{output:?}");
+    assert!(files(&home.path("backups")).is_empty());
+    serving.join().expect("served");
 }
 
 #[test]
@@ -244,7 +276,7 @@ fn half_a_backup_leaves_no_file() {
         if ends {
             frame::append_with(&mut frames, FrameKind::StreamEnd, number, 1, |_| {});
         }
-        let serving = fake(&home, frames);
+        let serving = fake(&home, frames, false);
         std::fs::create_dir(home.path("backups")).expect("a directory");
         let output = run(&mut home.enrollctl(&["server", "backup", "backups/registry.backup"]), "");
         assert_eq!((output.code, output.stdout.as_str()), (Some(code), ""), "{output:?}");
