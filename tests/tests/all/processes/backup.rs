@@ -7,6 +7,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
 
 use enroll_protocol::backup::{Header, Part, Reader};
 use enroll_protocol::envelope::{PROTOCOL_VERSION, Welcome};
@@ -14,7 +15,7 @@ use enroll_protocol::frame::{self, FrameKind, FrameReader};
 use enroll_protocol::limits::FRAME_BYTES_MAX;
 use enroll_protocol::server::{Backup, Piece};
 use enroll_protocol::{Code, Envelope, Json, Operation as _, changes, codec, server, token};
-use enroll_tests::process::{Daemon, Home, run, run_into};
+use enroll_tests::process::{Daemon, Home, PATIENCE, run, run_into};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -74,23 +75,27 @@ fn a_backup_under_load_is_exactly_one_committed_state() {
     spend(&mut writer, 1..501);
     let is_over = AtomicBool::new(false);
     let names = ["1.backup", "2.backup", "3.backup"];
+    let (sender, batches) = channel();
     let written = std::thread::scope(|scope| {
-        let writing = scope.spawn(|| {
+        // Dropped with this scope if anything fails, which ends the writer.
+        let (is_over, batches) = (&is_over, batches);
+        let writing = scope.spawn(move || {
             let mut next = 501;
             while !is_over.load(Ordering::Relaxed) {
-                spend(&mut writer, next..next + 100);
-                next += 100;
+                spend(&mut writer, next..next + 50);
+                next += 50;
+                sender.send(()).expect("the test goes on");
             }
             next
         });
         for name in names {
+            batches.recv_timeout(PATIENCE).expect("writes go on");
             let output = daemon.enrollctl(&["server", "backup", name, "--json"], "");
             assert_eq!(output.code, Some(0), "{output:?}");
         }
         is_over.store(true, Ordering::Relaxed);
         writing.join().expect("written")
     });
-    assert!(written > 601, "nothing was written while the backups were");
     let key = daemon.home.state_dir().join("enrolld.key");
     for name in names {
         let (header, entries) = read(&std::fs::read(daemon.home.path(name)).expect("a backup"));
@@ -216,10 +221,17 @@ fn fake(home: &Home, frames: Vec<u8>, stays: bool) -> std::thread::JoinHandle<()
         frame::append(&mut bytes, FrameKind::Welcome, 0, 0, &welcome);
         stream.write_all(&bytes).expect("sent");
         let mut reader = FrameReader::new(FRAME_BYTES_MAX);
-        while reader.next_frame().expect("frames").is_none_or(|frame| frame.kind != FrameKind::Request) {
-            let mut buffer = [0; 4096];
-            let length = stream.read(&mut buffer).expect("a request");
-            reader.space().extend_from_slice(&buffer[..length]);
+        loop {
+            match reader.next_frame().expect("frames").map(|frame| frame.kind) {
+                Some(FrameKind::Request) => break,
+                Some(_) => {}
+                None => {
+                    let mut buffer = [0; 4096];
+                    let length = stream.read(&mut buffer).expect("a request");
+                    assert!(length > 0, "a request");
+                    reader.space().extend_from_slice(&buffer[..length]);
+                }
+            }
         }
         stream.write_all(&frames).expect("sent");
         if stays {
