@@ -28,7 +28,7 @@ use crate::model::change::Told;
 use crate::model::key::{self, Due, Family};
 use crate::model::record::{self, ChangesHead, Kept};
 use crate::rules::bootstrap::{self, RegistryError};
-use crate::rules::{Call, attempts, changes, sweep};
+use crate::rules::{Call, attempts, changes, seating, sweep};
 use crate::store::overlay::Overlay;
 use crate::store::{Store, StoreError, Writes};
 use crate::systemd::Watchdog;
@@ -71,6 +71,9 @@ pub struct Request {
 /// idle daemon.
 const SWEEP_PAUSE_SECONDS: u64 = 60;
 
+/// When to look again at an event that could not go on.
+const EVENT_RETRY_SECONDS: u64 = 60;
+
 /// The writer's state between batches.
 pub struct Writer {
     store: Arc<dyn Store>,
@@ -80,6 +83,8 @@ pub struct Writer {
     settings: Arc<Settings>,
     /// When to sweep next; `None` while nothing will ever be due.
     sweep_at: Option<Time>,
+    /// When something happens next with an event by itself.
+    event_at: Option<Time>,
     space: FreeSpace,
 }
 
@@ -89,8 +94,9 @@ impl Writer {
         let view = store.view()?;
         let settings = daemon.settings.now();
         let (head, sweep_at) = (changes::head(&*view)?, sweep::next(&*view, &settings)?);
+        let event_at = seating::next_due(&*view)?;
         drop(view);
-        Ok(Self { store, daemon, head, settings, sweep_at, space: FreeSpace::unknown() })
+        Ok(Self { store, daemon, head, settings, sweep_at, event_at, space: FreeSpace::unknown() })
     }
 
     /// Serves the queue until it is closed and empty, or until a commit fails, and wakes by itself for what is due, for
@@ -108,7 +114,8 @@ impl Writer {
         let mut batch = Vec::with_capacity(BATCH_MAX);
         let mut reloads = self.daemon.settings.subscribe();
         loop {
-            let wait = self.sweep_at.map(|at| clock.until(at)).into_iter().chain(watchdog.feed()).min();
+            let due = self.sweep_at.into_iter().chain(self.event_at).min();
+            let wait = due.map(|at| clock.until(at)).into_iter().chain(watchdog.feed()).min();
             let received = runtime.block_on(async {
                 tokio::select! {
                     biased;
@@ -155,6 +162,9 @@ impl Writer {
         if !answers.is_empty() {
             self.daemon.metrics.batch(answers.len());
         }
+        if let Err(fault) = self.let_time_pass(&mut batch, now) {
+            tracing::error!(%fault, "an event does not go on");
+        }
         if let Err(fault) = self.sweep(&mut batch, now) {
             tracing::error!(%fault, "what is due can not be removed");
         }
@@ -169,6 +179,7 @@ impl Writer {
             self.daemon.metrics.commit(begun.elapsed_seconds());
             self.daemon.metrics.database_bytes.set(self.store.bytes());
             self.plan_sweep(&writes, now);
+            self.event_at = self.event_at.into_iter().chain(seating::first_due(&writes)).min();
             if let Err(err) = self.take_new_keys(&writes) {
                 tracing::error!(%err, "a new signing key can not be read back; the ones before go on signing");
             }
@@ -183,6 +194,24 @@ impl Writer {
             self.settings = settings;
             self.sweep_at = Some(now);
         }
+    }
+
+    /// Does some of what an event has to do now, and plans when to go on: between two steps others are served.
+    fn let_time_pass(&mut self, batch: &mut Overlay<'_>, now: Time) -> Result<(), Fault> {
+        if self.event_at.is_none_or(|at| at > now) {
+            return Ok(());
+        }
+        self.event_at = Some(now.plus_seconds(EVENT_RETRY_SECONDS));
+        if self.space.is_short() {
+            return Ok(());
+        }
+        let mut overlay = Overlay::new(batch);
+        seating::settle_next(&mut overlay, now)?;
+        self.event_at = seating::next_due(&overlay)?;
+        let (writes, told) = overlay.into_parts();
+        batch.absorb(writes);
+        changes::number(batch, &mut self.head, told);
+        Ok(())
     }
 
     /// Removes some of what is due, and plans when to go on.

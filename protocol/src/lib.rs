@@ -11,13 +11,17 @@ pub mod value;
 
 pub mod changes;
 pub mod code;
+pub mod constant;
 pub mod enrollment;
+pub mod event;
 pub mod jwt;
 pub mod permission;
 pub mod person;
 pub mod pool;
+pub mod registration;
 pub mod role;
 pub mod server;
+pub mod supervisor;
 pub mod token;
 
 #[cfg(feature = "backup")]
@@ -31,6 +35,7 @@ pub use operations::{Access, Kind, Operation, OperationRow, StreamOperation};
 pub use person::Person;
 pub use refusal::{Code, Refusal};
 pub use value::{
-    ApproveCode, Callsign, CallsignPrefix, Cursor, Invalid, InviteCode, Json, Jwt, Key, LoginCode, Origin, Page,
-    PageLimit, PermissionPath, Pk, Reason, Reference, RoleName, Time, Token,
+    ApproveCode, Callsign, CallsignPrefix, ConstantLabel, ConstantValue, Cursor, EventKind, EventPoolName, Invalid,
+    InviteCode, Json, Jwt, Key, ListName, LoginCode, Origin, Page, PageLimit, PermissionPath, Pk, Reason, Reference,
+    RoleName, Time, Title, Token,
 };

@@ -28,6 +28,9 @@ pub const JSON_DEPTH_MAX: usize = 32;
 /// A callsign, an origin, and whatever may name a record.
 pub const NAME_BYTES_MAX: usize = 255;
 
+/// A role, the kind of an event, a list: words that permissions and keys are made of.
+pub const WORD_BYTES_MAX: usize = 63;
+
 /// A one-time token.
 pub const TOKEN_BYTES_MAX: usize = 1024;
 
@@ -39,6 +42,18 @@ pub const ROLES_MAX: usize = 64;
 
 /// Fields of a pool that can be cleared.
 pub const POOL_FIELDS: usize = 3;
+
+/// Fields of an event that can be cleared.
+pub const EVENT_FIELDS: usize = 5;
+
+/// Pools of an event: every decision looks at all of them.
+pub const EVENT_POOLS_MAX: usize = 32;
+
+/// Roles of an event's pool.
+pub const POOL_ROLES_MAX: usize = 16;
+
+/// How long an event lasts: a leap year.
+pub const EVENT_MINUTES_MAX: u32 = 366 * 24 * 60;
 
 /// Requests in flight on one connection: the daemon reads no further until answers have left.
 pub const IN_FLIGHT_MAX: usize = 256;

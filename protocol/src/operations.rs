@@ -66,6 +66,31 @@ macro_rules! operations {
             85 write decide "/enrollments/" "enrollment.reject" enrollment::Reject => enrollment::Enrollment;
             86 write operate "/enrollments/" "enrollment.reset_code" enrollment::ResetCode => enrollment::Enrollment;
             87 write operate "" "enrollment.delete" enrollment::Delete => ();
+            90 write operate "" "event.create" event::Create => event::Event;
+            91 read read "" "event.get" event::Get => event::Event;
+            92 read read "" "event.list" event::List => Page<event::Event>;
+            93 write decide "/events/edit/" "event.update" event::Update => event::Event;
+            94 write decide "/events/edit/" "event.publish" event::Publish => event::Event;
+            95 write decide "/events/edit/" "event.unpublish" event::Unpublish => event::Event;
+            96 write decide "/events/edit/" "event.cancel" event::Cancel => event::Event;
+            97 write decide "/events/edit/" "event.add_pool" event::AddPool => event::Event;
+            98 write decide "/events/edit/" "event.update_pool" event::UpdatePool => event::Event;
+            99 write decide "/events/edit/" "event.remove_pool" event::RemovePool => event::Event;
+            100 write operate "/registrations/" "registration.create" registration::Create => registration::Registration;
+            101 write operate "/registrations/" "registration.cancel" registration::Cancel => registration::Registration;
+            102 read read "/registrations/" "registration.get" registration::Get => registration::Registration;
+            103 read read "/registrations/" "registration.list" registration::List => Page<registration::Registration>;
+            104 write decide "/registrations/approve/" "registration.approve" registration::Approve => registration::Registration;
+            105 write decide "/registrations/approve/" "registration.reject" registration::Reject => registration::Registration;
+            106 read read "/registrations/" "registration.explain" registration::Explain => registration::Explanation;
+            110 write decide "/supervisors/" "supervisor.assign" supervisor::Assign => person::Person;
+            111 write decide "/supervisors/" "supervisor.unassign" supervisor::Unassign => person::Person;
+            112 write decide "/supervisors/" "supervisor.add_representative" supervisor::AddRepresentative => bool;
+            113 write decide "/supervisors/" "supervisor.remove_representative" supervisor::RemoveRepresentative => bool;
+            114 read read "/supervisors/" "supervisor.pending" supervisor::Pending => Page<registration::Registration>;
+            120 write decide "/constants/" "constant.set" constant::Set => bool;
+            121 write decide "/constants/" "constant.remove" constant::Remove => bool;
+            122 read read "" "constant.list" constant::List => Vec<constant::Constant>;
         }
     };
 }

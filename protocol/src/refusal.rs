@@ -44,6 +44,18 @@ refusals! {
     23 POOL_EXHAUSTED "pool_exhausted" "the pool is used up";
     24 ALREADY_DECIDED "already_decided" "it was decided before";
     25 CODE_MISMATCH "code_mismatch" "the approve code is another one";
+    26 REGISTRATION_NOT_REQUIRED "registration_not_required" "everybody may come to this event without registering";
+    27 EVENT_NOT_PUBLISHED "event_not_published" "the event is not published";
+    28 EVENT_CANCELED "event_canceled" "the event is canceled";
+    29 EVENT_PAST "event_past" "the event is over";
+    30 REGISTRATION_CLOSED "registration_closed" "the time for this has passed";
+    31 REGISTRATION_NOT_OPEN "registration_not_open" "no pool that admits this person is open yet";
+    32 ALREADY_REGISTERED "already_registered" "the person is registered already";
+    33 NO_PERMISSION "no_permission" "no pool of the event admits this person";
+    34 NO_FREE_SLOTS "no_free_slots" "no place is free";
+    35 EVENT_HAS_REGISTRATIONS "event_has_registrations" "somebody has registered for the event";
+    36 POOL_HAS_REGISTRATIONS "pool_has_registrations" "somebody has registered for the event's pools";
+    37 INVALID_TRANSITION "invalid_transition" "the record is not in a state that allows this";
 }
 
 /// The stable number of a refusal.

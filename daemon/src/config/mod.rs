@@ -13,7 +13,7 @@ mod update;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-use enroll_protocol::Callsign;
+use enroll_protocol::{Callsign, EventKind};
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
@@ -39,6 +39,7 @@ pub struct Config {
     pub log: String,
     pub log_format: LogFormat,
     pub reserved_callsigns: Vec<String>,
+    pub restricted_event_types: Vec<String>,
     pub code_avoid_confusion: bool,
     pub code_size: usize,
     pub keep_answers_seconds: u64,
@@ -60,6 +61,7 @@ impl Default for Config {
             log: "info".to_owned(),
             log_format: LogFormat::Text,
             reserved_callsigns: Vec::new(),
+            restricted_event_types: Vec::new(),
             code_avoid_confusion: true,
             code_size: 8,
             keep_answers_seconds: 24 * 60 * 60,
@@ -130,6 +132,9 @@ impl Config {
         for callsign in &self.reserved_callsigns {
             let callsign = Callsign::new(callsign.as_str());
             callsign.map_err(|err| ConfigError(format!("reserved_callsigns: {err}")))?;
+        }
+        for kind in &self.restricted_event_types {
+            EventKind::new(kind.as_str()).map_err(|err| ConfigError(format!("restricted_event_types: {err}")))?;
         }
         Ok(())
     }

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use enroll_protocol::Time;
 use enroll_protocol::limits::PAGE_BYTES_MAX;
+use enroll_protocol::{EventKind, Time};
 
 use super::Config;
 use crate::identity::jwt::Issuing;
@@ -24,6 +24,8 @@ pub struct Settings {
     pub page_bytes_max: usize,
     /// Folded.
     pub reserved_callsigns: HashSet<String>,
+    /// Kinds of event that it takes a permission to make.
+    pub restricted_event_types: HashSet<EventKind>,
     /// Whether 0 and 1 are neither issued nor told from O and I.
     pub code_avoid_confusion: bool,
     /// What codes are drawn from.
@@ -53,6 +55,11 @@ impl Config {
             free_bytes: self.database.free_mib << 20,
             page_bytes_max: PAGE_BYTES_MAX.min(self.limits().frame_bytes_max / 2),
             reserved_callsigns: self.reserved_callsigns.iter().map(|callsign| fold(callsign)).collect(),
+            restricted_event_types: self
+                .restricted_event_types
+                .iter()
+                .filter_map(|kind| EventKind::new(kind.as_str()).ok())
+                .collect(),
             code_avoid_confusion: self.code_avoid_confusion,
             code_characters: alphabet::characters(self.code_avoid_confusion),
             code_size: self.code_size,

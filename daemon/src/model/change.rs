@@ -7,10 +7,28 @@ use serde::{Deserialize, Serialize};
 use super::record::{Kind, Record};
 
 /// What happened beside the operations themselves: numbers from 60000 on, stable like theirs.
-const CONSEQUENCES: &[(u16, &str)] = &[(ALARM, "code.alarm")];
+const CONSEQUENCES: &[(u16, &str)] = &[
+    (ALARM, "code.alarm"),
+    (SEATED, "registration.seated"),
+    (MOVED, "registration.moved"),
+    (OPENED, "event.opened"),
+    (MERGED, "event.merged"),
+];
 
 /// Wrong codes in all passed their rate: somebody tries codes from many places.
 pub const ALARM: u16 = 60_000;
+
+/// Somebody who waited was given a place. Of the event, the person, and the pool if there are any.
+pub const SEATED: u16 = 60_001;
+
+/// Somebody was moved to another pool, which gave somebody who waited a place. Of the event, the person and the pool.
+pub const MOVED: u16 = 60_002;
+
+/// A pool opened by itself. Of the event and the pool.
+pub const OPENED: u16 = 60_003;
+
+/// The places of an event's pools became one. Of the event.
+pub const MERGED: u16 = 60_004;
 
 /// A change as it is stored; its number is its key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +58,10 @@ impl Record for Change {}
 pub enum Told {
     /// A change that has no number yet, and what there is one more of, if it made something.
     Change(Change, Option<Kind>),
+    /// A change that follows from the last one told before it, unless it says itself from which.
+    Consequence(Change),
+    /// What is told later will follow from the last change told before this: its number is to be kept under this key.
+    Remember(Vec<u8>),
     /// There is one less of this, which nobody did: its time had come.
     Lost(Kind),
     /// The change of this number is no longer kept, nor any before it.

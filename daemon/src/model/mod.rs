@@ -3,5 +3,6 @@
 
 pub mod callsign;
 pub mod change;
+pub mod event;
 pub mod key;
 pub mod record;

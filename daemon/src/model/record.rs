@@ -223,14 +223,20 @@ pub enum Kind {
     Pool,
     /// Enrollments.
     Enrollment,
+    /// Events.
+    Event,
+    /// Registrations.
+    Registration,
 }
 
 impl Kind {
     /// Every kind, and what the status calls it.
-    pub const ALL: [(Self, &'static str); 5] = [
+    pub const ALL: [(Self, &'static str); 7] = [
         (Self::Person, "person"),
         (Self::Pool, "pool"),
         (Self::Enrollment, "enrollment"),
+        (Self::Event, "event"),
+        (Self::Registration, "registration"),
         (Self::Token, "token"),
         (Self::Code, "code"),
     ];
@@ -296,15 +302,15 @@ pub fn put<R: Record>(txn: &mut dyn Txn, key: Vec<u8>, record: &R) {
 }
 
 /// JSON objects were checked when they came in; reading them back does not parse them again.
-mod stored_json {
+pub(super) mod stored_json {
     use enroll_protocol::Json;
     use serde::{Deserialize as _, Deserializer, Serializer};
 
-    pub(super) fn serialize<S: Serializer>(json: &Json, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(in super::super) fn serialize<S: Serializer>(json: &Json, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(json.as_str())
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Json, D::Error> {
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Json, D::Error> {
         String::deserialize(deserializer).map(Json::from_stored)
     }
 

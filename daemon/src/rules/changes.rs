@@ -2,20 +2,21 @@
 
 use std::ops::ControlFlow;
 
-use enroll_protocol::changes::{Change, Follow, List};
+use enroll_protocol::changes::{self, Follow, List};
 use enroll_protocol::{Code, Page, Refusal, codec};
 
 use super::page::{Bounds, page};
 use super::stream::{STEP_BYTES_MAX, STEP_ITEMS_MAX};
 use super::{Call, ReadOp, StreamOp};
 use crate::fault::Fault;
-use crate::model::change::{self, Told};
+use crate::model::change::{Change, Told};
+use crate::model::event::Cause;
 use crate::model::key::{self, Family};
 use crate::model::record::{self, ChangesHead};
 use crate::store::{ReadTxn, StoreError, Txn, walk};
 
 impl ReadOp for List {
-    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Page<Change>, Fault> {
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Page<changes::Change>, Fault> {
         call.permit(txn, false)?;
         expect_kept(txn, self.since)?;
         let bounds = Bounds::of(call, &self.since, self.after.as_ref(), self.limit)?;
@@ -38,7 +39,7 @@ impl StreamOp for Follow {
         }
     }
 
-    fn next(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Vec<Change>, Fault> {
+    fn next(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Vec<changes::Change>, Fault> {
         call.permit(txn, false)?;
         expect_kept(txn, self.since)?;
         let (from, end) = behind(self.since);
@@ -76,8 +77,8 @@ fn behind(since: Option<u64>) -> (Vec<u8>, Vec<u8>) {
 }
 
 /// A stored change as the feed shows it.
-fn read(key: &[u8], value: &[u8]) -> Result<Option<Change>, Fault> {
-    let change = record::decode::<change::Change>(value)?;
+fn read(key: &[u8], value: &[u8]) -> Result<Option<changes::Change>, Fault> {
+    let change = record::decode::<Change>(value)?;
     Ok(key::seq_at_end(key).map(|seq| change.numbered(seq)))
 }
 
@@ -88,15 +89,26 @@ pub fn head(txn: &dyn ReadTxn) -> Result<ChangesHead, StoreError> {
 
 /// Gives what was told its numbers and counts what was made. The caller writes the head, once per batch.
 pub fn number(txn: &mut dyn Txn, head: &mut ChangesHead, told: Vec<Told>) {
+    let mut cause = None;
+    let add = |txn: &mut dyn Txn, head: &mut ChangesHead, change: &Change| {
+        head.seq += 1;
+        head.at = head.at.max(change.at);
+        record::put(txn, key::change(head.seq), change);
+    };
     for told in told {
         match told {
             Told::Change(change, made) => {
-                head.seq += 1;
-                head.at = head.at.max(change.at);
                 if let Some(kind) = made {
                     *head.records.entry(kind).or_default() += 1;
                 }
-                record::put(txn, key::change(head.seq), &change);
+                add(txn, head, &change);
+                cause = Some(head.seq);
+            }
+            Told::Consequence(change) => add(txn, head, &Change { cause: change.cause.or(cause), ..change }),
+            Told::Remember(place) => {
+                if let Some(seq) = cause {
+                    record::put(txn, place, &Cause { seq });
+                }
             }
             Told::Lost(kind) => {
                 let count = head.records.entry(kind).or_default();

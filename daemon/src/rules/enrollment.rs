@@ -10,7 +10,7 @@ use enroll_protocol::person::{CertificateWanted, Person};
 use enroll_protocol::{ApproveCode, Code, Page, Pk, Reference, Refusal};
 
 use super::page::{Bounds, page};
-use super::{Call, ReadOp, WriteOp, alphabet, attempts, person, pool};
+use super::{Call, ReadOp, WriteOp, alphabet, attempts, constant, person, pool};
 use crate::context::Purpose;
 use crate::fault::Fault;
 use crate::model::callsign::fold;
@@ -149,6 +149,7 @@ impl WriteOp for Approve {
         let folded = fold(enrollment.callsign.as_str());
         person::expect_unreserved(call, &enrollment.callsign, &folded)?;
         let holder = CallsignHolder { person: None, enrollment: Some(pk) };
+        constant::expect_allowed(txn.as_read(), &enrollment.extra)?;
         let person = person::make(txn, call, &enrollment.callsign, holder, enrollment.extra.clone());
         enrollment.person = Some(person.pk);
         decide(txn, call, pk, &mut enrollment, State::Approved);

@@ -57,29 +57,44 @@ fn read_cursor(cursor: &Cursor, list: u64) -> Result<Vec<u8>, Refusal> {
 /// The items of a range that `item` makes something of, until the page is full.
 pub(super) fn page<T: Serialize>(
     txn: &dyn ReadTxn,
-    (from, to): (Vec<u8>, Vec<u8>),
+    range: (Vec<u8>, Vec<u8>),
+    bounds: &Bounds,
+    item: impl FnMut(&[u8], &[u8]) -> Result<Option<T>, Fault>,
+) -> Result<Page<T>, Fault> {
+    page_of(txn, &[range], bounds, item)
+}
+
+/// The items of several ranges, one behind the other in the order of keys.
+pub(super) fn page_of<T: Serialize>(
+    txn: &dyn ReadTxn,
+    ranges: &[(Vec<u8>, Vec<u8>)],
     bounds: &Bounds,
     mut item: impl FnMut(&[u8], &[u8]) -> Result<Option<T>, Fault>,
 ) -> Result<Page<T>, Fault> {
-    let from = bounds.after.clone().map_or(from.clone(), successor).max(from);
+    let after = bounds.after.clone().map_or(Vec::new(), successor);
     let (mut items, mut bytes, mut looked_at) = (Vec::new(), 0, 0);
     let mut last: Option<Vec<u8>> = None;
     let mut next = None;
     // One entry more than the page holds tells whether there is another page. Few at a time: records may be large.
     let stretch = (bounds.limit.items() + 1).min(STRETCH);
-    walk(txn, (&from, &to), stretch, |key, value| {
-        if items.len() == bounds.limit.items() || bytes >= bounds.bytes_max || looked_at == PAGE_SCAN_MAX {
-            next = last.take().map(|last| cursor(bounds.list, last)).transpose()?;
-            return Ok::<_, Fault>(ControlFlow::Break(()));
+    for (from, to) in ranges {
+        walk(txn, (&after.clone().max(from.clone()), to), stretch, |key, value| {
+            if items.len() == bounds.limit.items() || bytes >= bounds.bytes_max || looked_at == PAGE_SCAN_MAX {
+                next = last.take().map(|last| cursor(bounds.list, last)).transpose()?;
+                return Ok::<_, Fault>(ControlFlow::Break(()));
+            }
+            looked_at += 1;
+            if let Some(found) = item(key, value)? {
+                bytes += codec::encode(&found).len();
+                items.push(found);
+            }
+            last = Some(key.to_vec());
+            Ok(ControlFlow::Continue(()))
+        })?;
+        if next.is_some() {
+            break;
         }
-        looked_at += 1;
-        if let Some(found) = item(key, value)? {
-            bytes += codec::encode(&found).len();
-            items.push(found);
-        }
-        last = Some(key.to_vec());
-        Ok(ControlFlow::Continue(()))
-    })?;
+    }
     Ok(Page { items, next })
 }
 

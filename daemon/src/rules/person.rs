@@ -4,13 +4,13 @@ use enroll_protocol::person::{CertificateWanted, Create, Delete, Find, Get, List
 use enroll_protocol::{Callsign, Code, Json, Page, Pk, Reference, Refusal};
 
 use super::page::{Bounds, page};
-use super::{Call, ReadOp, WriteOp, role};
+use super::{Call, ReadOp, WriteOp, constant, registration, role};
 use crate::context::Purpose;
 use crate::fault::Fault;
 use crate::model::callsign::fold;
 use crate::model::key::{self, Family};
 use crate::model::record::{self, CallsignHolder, Kind};
-use crate::store::{ReadTxn, Txn};
+use crate::store::{ReadTxn, StoreError, Txn};
 
 impl WriteOp for Create {
     fn check(&self) -> Result<(), Refusal> {
@@ -23,6 +23,7 @@ impl WriteOp for Create {
             call.permit_giving(txn.as_read(), role)?;
         }
         expect_free(txn.as_read(), call, &self.callsign)?;
+        constant::expect_allowed(txn.as_read(), &self.extra)?;
 
         let person = make(txn, call, &self.callsign, CallsignHolder::default(), self.extra.clone());
         for role in &self.roles {
@@ -93,14 +94,11 @@ impl ReadOp for Find {
 
 impl WriteOp for Update {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Person, Fault> {
-        let (pk, mut person) = expect(txn.as_read(), &self.person)?;
+        let (pk, person) = expect(txn.as_read(), &self.person)?;
         expect_live(&self.person, &person)?;
         call.permit(txn.as_read(), false)?;
-        person.extra = self.extra.clone();
-        person.updated = call.ctx.now;
-        record::put(txn, key::person(pk), &person);
-        call.tell(txn, vec![pk], None);
-        Ok(shown(pk, person))
+        constant::expect_allowed(txn.as_read(), &self.extra)?;
+        change(txn, call, pk, |_, person| person.extra = self.extra.clone())
     }
 }
 
@@ -124,13 +122,29 @@ fn delete(
     named: &Reference,
     revocation: Option<Revocation>,
 ) -> Result<Person, Fault> {
-    let (pk, mut person) = expect(txn.as_read(), named)?;
+    let (pk, person) = expect(txn.as_read(), named)?;
     expect_live(named, &person)?;
     call.permit(txn.as_read(), false)?;
     role::take_all(txn, pk)?;
-    person.revocation = revocation;
+    let deleted = change(txn, call, pk, |_, person| {
+        person.revocation = revocation;
+        person.deleted = Some(call.ctx.now);
+    })?;
+    registration::leave_all(txn, call, pk)?;
+    Ok(deleted)
+}
+
+/// Changes the record of a person who is there.
+pub(super) fn change(
+    txn: &mut dyn Txn,
+    call: &Call<'_>,
+    pk: Pk,
+    how: impl FnOnce(&mut dyn Txn, &mut record::Person),
+) -> Result<Person, Fault> {
+    let missing = || StoreError(format!("the person {pk} is missing"));
+    let mut person = record::get::<record::Person>(txn.as_read(), &key::person(pk))?.ok_or_else(missing)?;
+    how(txn, &mut person);
     person.updated = call.ctx.now;
-    person.deleted = Some(call.ctx.now);
     record::put(txn, key::person(pk), &person);
     call.tell(txn, vec![pk], None);
     Ok(shown(pk, person))

@@ -4,7 +4,7 @@
 use enroll_protocol::role::{Assign, Has, List, Remove};
 use enroll_protocol::{Code, Pk, Reference, Refusal, RoleName};
 
-use super::{Call, ReadOp, WriteOp, person};
+use super::{Call, ReadOp, WriteOp, person, registration};
 use crate::fault::Fault;
 use crate::model::key;
 use crate::model::record::{self, PersonRoles, Role, RoleMember};
@@ -25,6 +25,7 @@ impl WriteOp for Assign {
         let is_new = give(txn, pk, &self.role)?;
         if is_new {
             call.tell(txn, vec![pk], None);
+            registration::readmit_all(txn, call, pk)?;
         }
         Ok(is_new)
     }
@@ -37,6 +38,7 @@ impl WriteOp for Remove {
         let was_there = take(txn, pk, &self.role)?;
         if was_there {
             call.tell(txn, vec![pk], None);
+            registration::readmit_all(txn, call, pk)?;
         }
         Ok(was_there)
     }

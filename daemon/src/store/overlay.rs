@@ -66,15 +66,17 @@ impl ReadTxn for Overlay<'_> {
     fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Entries, StoreError> {
         let mut merged = Entries::new();
         let mut from = from.to_vec();
+        let mut asked = limit;
         while from.as_slice() < to && merged.len() < limit {
-            let base = self.base.range(&from, to, limit)?;
+            let base = self.base.range(&from, to, asked)?;
             // The base has told all of the range, or only what lies up to its last entry; further on, deletions
             // of this overlay may make room for more of the base.
-            let last = base.get(limit - 1).map(|(key, _)| key.clone());
+            let last = base.get(asked - 1).map(|(key, _)| key.clone());
             let end = last.as_deref().map_or(Bound::Excluded(to), Bound::Included);
             self.merge(&from, end, base, limit, &mut merged);
             match last {
-                Some(last) => from = successor(last),
+                // Where much was deleted, few steps get over it.
+                Some(last) => (from, asked) = (successor(last), asked.saturating_mul(2)),
                 None => break,
             }
         }

@@ -14,8 +14,8 @@ pub use json::Json;
 pub use page::{Page, PageLimit};
 pub use pk::{Key, Pk};
 pub use text::{
-    ApproveCode, Callsign, CallsignPrefix, Cursor, InviteCode, Jwt, LoginCode, Origin, PermissionPath, Reason,
-    Reference, RoleName, Text, TextRule, Token,
+    ApproveCode, Callsign, CallsignPrefix, ConstantLabel, ConstantValue, Cursor, EventKind, EventPoolName, InviteCode,
+    Jwt, ListName, LoginCode, Origin, PermissionPath, Reason, Reference, RoleName, Text, TextRule, Title, Token,
 };
 pub use time::Time;
 

@@ -1,32 +1,8 @@
-//! Text values: one generic newtype, one rule per kind of text.
-//!
-//! A secret kind (a token, a login code, a JWT) prints nothing through `Debug`, has no `Display`, and is wiped from
-//! memory when it is dropped.
+//! The kinds of text, and what each accepts.
 
-use std::cmp::Ordering;
-use std::fmt;
-use std::hash::{Hash, Hasher};
-use std::marker::PhantomData;
-use std::str::FromStr;
-
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use zeroize::Zeroize;
-
-use super::{Invalid, arrived};
+use super::{Text, TextRule};
 use crate::limits;
-
-/// What a kind of text accepts.
-pub trait TextRule: 'static {
-    /// How messages call it.
-    const NAME: &'static str;
-    /// Whether it must never be shown.
-    const SECRET: bool = false;
-    /// Refuses what is not of this kind, with a sentence that says what is.
-    fn check(text: &str) -> Result<(), Invalid>;
-}
-
-/// A text that satisfies the rule `R`.
-pub struct Text<R: TextRule>(String, PhantomData<fn() -> R>);
+use crate::value::Invalid;
 
 /// A person's or an enrollment's name: 1 to 255 bytes, no control characters, no white space at either end.
 pub type Callsign = Text<CallsignRule>;
@@ -52,6 +28,18 @@ pub type InviteCode = Text<InviteCodeRule>;
 pub type ApproveCode = Text<ApproveCodeRule>;
 /// Why somebody decided so, for people.
 pub type Reason = Text<ReasonRule>;
+/// What an event is called.
+pub type Title = Text<TitleRule>;
+/// What kind of event it is: a word like a role's name, because permissions name it.
+pub type EventKind = Text<EventKindRule>;
+/// An event pool's name.
+pub type EventPoolName = Text<EventPoolNameRule>;
+/// The name of a moderated list: a word like a role's name.
+pub type ListName = Text<ListNameRule>;
+/// A value of a moderated list.
+pub type ConstantValue = Text<ConstantValueRule>;
+/// How people call such a value.
+pub type ConstantLabel = Text<ConstantLabelRule>;
 /// A signed JSON web token. Secret.
 pub type Jwt = Text<JwtRule>;
 
@@ -91,6 +79,24 @@ pub enum ApproveCodeRule {}
 /// See [`Reason`].
 #[derive(Debug)]
 pub enum ReasonRule {}
+/// See [`Title`].
+#[derive(Debug)]
+pub enum TitleRule {}
+/// See [`EventKind`].
+#[derive(Debug)]
+pub enum EventKindRule {}
+/// See [`EventPoolName`].
+#[derive(Debug)]
+pub enum EventPoolNameRule {}
+/// See [`ListName`].
+#[derive(Debug)]
+pub enum ListNameRule {}
+/// See [`ConstantValue`].
+#[derive(Debug)]
+pub enum ConstantValueRule {}
+/// See [`ConstantLabel`].
+#[derive(Debug)]
+pub enum ConstantLabelRule {}
 /// See [`Jwt`].
 #[derive(Debug)]
 pub enum JwtRule {}
@@ -116,13 +122,49 @@ impl TextRule for PrefixRule {
 impl TextRule for RoleRule {
     const NAME: &'static str = "role";
     fn check(text: &str) -> Result<(), Invalid> {
-        let mut bytes = text.bytes();
-        let lower = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-        let fits = bytes.next().is_some_and(lower) && bytes.all(|b| lower(b) || b == b'_' || b == b'-');
-        if fits && text.len() <= 63 {
-            return Ok(());
-        }
-        Err(Invalid::new("role must be 1 to 63 of the characters a-z, 0-9, _ and -, beginning with a letter or digit"))
+        word::<Self>(text)
+    }
+}
+
+impl TextRule for EventKindRule {
+    const NAME: &'static str = "kind";
+    fn check(text: &str) -> Result<(), Invalid> {
+        word::<Self>(text)
+    }
+}
+
+impl TextRule for ListNameRule {
+    const NAME: &'static str = "list";
+    fn check(text: &str) -> Result<(), Invalid> {
+        word::<Self>(text)
+    }
+}
+
+impl TextRule for TitleRule {
+    const NAME: &'static str = "title";
+    fn check(text: &str) -> Result<(), Invalid> {
+        printable::<Self>(text)
+    }
+}
+
+impl TextRule for EventPoolNameRule {
+    const NAME: &'static str = "name";
+    fn check(text: &str) -> Result<(), Invalid> {
+        printable::<Self>(text)
+    }
+}
+
+impl TextRule for ConstantValueRule {
+    const NAME: &'static str = "value";
+    fn check(text: &str) -> Result<(), Invalid> {
+        printable::<Self>(text)
+    }
+}
+
+impl TextRule for ConstantLabelRule {
+    const NAME: &'static str = "label";
+    fn check(text: &str) -> Result<(), Invalid> {
+        printable::<Self>(text)
     }
 }
 
@@ -218,142 +260,24 @@ fn sized<R: TextRule>(text: &str, bytes_max: usize) -> Result<(), Invalid> {
     Ok(())
 }
 
+fn word<R: TextRule>(text: &str) -> Result<(), Invalid> {
+    let mut bytes = text.bytes();
+    let lower = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let fits = bytes.next().is_some_and(lower) && bytes.all(|b| lower(b) || b == b'_' || b == b'-');
+    if fits && text.len() <= limits::WORD_BYTES_MAX {
+        return Ok(());
+    }
+    Err(Invalid(format!(
+        "{} must be 1 to {} of the characters a-z, 0-9, _ and -, beginning with a letter or digit",
+        R::NAME,
+        limits::WORD_BYTES_MAX
+    )))
+}
+
 fn printable<R: TextRule>(text: &str) -> Result<(), Invalid> {
     sized::<R>(text, limits::NAME_BYTES_MAX)?;
     if text.chars().any(char::is_control) {
         return Err(Invalid(format!("{} must not contain control characters", R::NAME)));
     }
     Ok(())
-}
-
-impl<R: TextRule> Text<R> {
-    /// The text, if the rule accepts it.
-    pub fn new(text: impl Into<String>) -> Result<Self, Invalid> {
-        let text = text.into();
-        R::check(&text)?;
-        Ok(Self(text, PhantomData))
-    }
-
-    /// The text itself. For a secret this is the one way to it.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl<R: TextRule> FromStr for Text<R> {
-    type Err = Invalid;
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        Self::new(text)
-    }
-}
-
-impl<R: TextRule> TryFrom<&str> for Text<R> {
-    type Error = Invalid;
-    fn try_from(text: &str) -> Result<Self, Invalid> {
-        Self::new(text)
-    }
-}
-
-impl<R: TextRule> fmt::Debug for Text<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if R::SECRET { f.write_str("[secret]") } else { fmt::Debug::fmt(&self.0, f) }
-    }
-}
-
-impl fmt::Display for Callsign {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Display for RoleName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Display for PermissionPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Display for Reference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl From<&Callsign> for Reference {
-    /// Every callsign names a record: the two kinds have the same bounds.
-    fn from(callsign: &Callsign) -> Self {
-        Self(callsign.0.clone(), PhantomData)
-    }
-}
-
-impl<R: TextRule> Drop for Text<R> {
-    fn drop(&mut self) {
-        if R::SECRET {
-            self.0.zeroize();
-        }
-    }
-}
-
-impl<R: TextRule> Clone for Text<R> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone(), PhantomData)
-    }
-}
-
-impl<R: TextRule> PartialEq for Text<R> {
-    fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0
-    }
-}
-
-impl<R: TextRule> Eq for Text<R> {}
-
-impl<R: TextRule> PartialOrd for Text<R> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<R: TextRule> Ord for Text<R> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.0.cmp(&other.0)
-    }
-}
-
-impl<R: TextRule> Hash for Text<R> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.hash(state);
-    }
-}
-
-impl<R: TextRule> Serialize for Text<R> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
-impl<'de, R: TextRule> Deserialize<'de> for Text<R> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::new(arrived(deserializer)?).map_err(de::Error::custom)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn permissions_are_whole_words_between_slashes() {
-        for path in ["/", "/people/", "/events/create/social/", "/a_b-1/"] {
-            assert!(PermissionPath::new(path).is_ok(), "{path}");
-        }
-        for path in ["", "people", "/people", "people/", "//", "/a//b/", "/People/", "/a b/"] {
-            assert!(PermissionPath::new(path).is_err(), "{path}");
-        }
-    }
 }

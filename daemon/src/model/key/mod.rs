@@ -3,10 +3,15 @@
 //! A text part that is followed by another ends with a zero byte; no text here contains one. Tags are stable: a family
 //! that is given up leaves its tag unused.
 
+mod event;
+mod family;
+
 use enroll_protocol::enrollment::State;
 use enroll_protocol::{Key, Pk, RoleName, Time};
 
 use crate::identity::Hash;
+pub use event::*;
+pub use family::Family;
 
 const META: u8 = 0x01;
 const PERSON: u8 = 0x10;
@@ -201,9 +206,8 @@ pub fn due(at: Time, due: &Due) -> Vec<u8> {
 
 /// When and what a key of that index says.
 pub fn due_of(key: &[u8]) -> Option<(Time, Due)> {
-    let (at, place) = key.get(1..)?.split_first_chunk::<8>()?;
-    let micros = i64::from_be_bytes(*at) ^ i64::MIN;
-    Some((Time::from_micros(micros).ok()?, Due::of_place(place)?))
+    let at = key.get(1..)?;
+    Some((time_of(at)?, Due::of_place(at.get(8..)?)?))
 }
 
 /// The first key of what is due later than this.
@@ -211,80 +215,18 @@ pub fn dues_behind(now: Time) -> Vec<u8> {
     prefixed(dues_from(now)).1
 }
 
-/// The sign bit is turned, so that times before 1970 sort first.
 fn dues_from(at: Time) -> Vec<u8> {
-    [&[DUE], (at.micros() ^ i64::MIN).to_be_bytes().as_slice()].concat()
+    [&[DUE], from_time(at).as_slice()].concat()
 }
 
-/// A family, to walk over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Family {
-    /// People by pk.
-    People,
-    /// Callsigns, folded.
-    Callsigns,
-    /// Roles of people, by pk.
-    PersonRoles,
-    /// Roles by name.
-    Roles,
-    /// Members of roles, by role and pk.
-    RoleMembers,
-    /// Pools by pk.
-    Pools,
-    /// Invite codes.
-    InviteCodes,
-    /// Pools by owner and pk.
-    OwnerPools,
-    /// Enrollments by pk.
-    Enrollments,
-    /// Approve codes.
-    ApproveCodes,
-    /// Enrollments by pool and pk.
-    PoolEnrollments,
-    /// Enrollments by state and pk.
-    StateEnrollments,
-    /// Tokens by hash.
-    Tokens,
-    /// Login codes by hash.
-    Codes,
-    /// Signing keys, oldest first.
-    SigningKeys,
-    /// Changes by number.
-    Changes,
-    /// Kept answers by uid and key.
-    Kept,
-    /// What will be due, by when.
-    Dues,
+/// The sign bit is turned, so that times before 1970 sort first.
+fn from_time(at: Time) -> [u8; 8] {
+    (at.micros() ^ i64::MIN).to_be_bytes()
 }
 
-impl Family {
-    fn tag(self) -> u8 {
-        match self {
-            Self::People => PERSON,
-            Self::Callsigns => CALLSIGN,
-            Self::PersonRoles => PERSON_ROLES,
-            Self::Roles => ROLE,
-            Self::RoleMembers => ROLE_MEMBER,
-            Self::Pools => POOL,
-            Self::InviteCodes => INVITE_CODE,
-            Self::OwnerPools => OWNER_POOL,
-            Self::Enrollments => ENROLLMENT,
-            Self::ApproveCodes => APPROVE_CODE,
-            Self::PoolEnrollments => POOL_ENROLLMENT,
-            Self::StateEnrollments => STATE_ENROLLMENT,
-            Self::Tokens => TOKEN,
-            Self::Codes => CODE,
-            Self::SigningKeys => SIGNING_KEY,
-            Self::Changes => CHANGE,
-            Self::Kept => KEPT,
-            Self::Dues => DUE,
-        }
-    }
-
-    /// Its first key, and the first one behind it.
-    pub fn bounds(self) -> (Vec<u8>, Vec<u8>) {
-        prefixed(vec![self.tag()])
-    }
+/// The time that these bytes begin with.
+fn time_of(bytes: &[u8]) -> Option<Time> {
+    Time::from_micros(i64::from_be_bytes(*bytes.first_chunk()?) ^ i64::MIN).ok()
 }
 
 /// The first key there can be, and one behind every key there is.

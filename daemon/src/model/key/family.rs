@@ -1,0 +1,120 @@
+//! Families of keys: what one leading byte stands for.
+
+/// A family, to walk over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// People by pk.
+    People,
+    /// Callsigns, folded.
+    Callsigns,
+    /// Roles of people, by pk.
+    PersonRoles,
+    /// Roles by name.
+    Roles,
+    /// Members of roles, by role and pk.
+    RoleMembers,
+    /// Pools by pk.
+    Pools,
+    /// Invite codes.
+    InviteCodes,
+    /// Pools by owner and pk.
+    OwnerPools,
+    /// Enrollments by pk.
+    Enrollments,
+    /// Approve codes.
+    ApproveCodes,
+    /// Enrollments by pool and pk.
+    PoolEnrollments,
+    /// Enrollments by state and pk.
+    StateEnrollments,
+    /// Tokens by hash.
+    Tokens,
+    /// Login codes by hash.
+    Codes,
+    /// Signing keys, oldest first.
+    SigningKeys,
+    /// Changes by number.
+    Changes,
+    /// Kept answers by uid and key.
+    Kept,
+    /// What will be due, by when.
+    Dues,
+    /// Events by pk.
+    Events,
+    /// Heads of events' registrations.
+    EventHeads,
+    /// Events by start.
+    EventStarts,
+    /// Registrations by event and person.
+    Registrations,
+    /// Registrations by event and order.
+    Orders,
+    /// Registrations by person and time.
+    PersonRegistrations,
+    /// Who waits, by event and order.
+    Waitings,
+    /// How many wait in stretches of the order.
+    WaitingCounts,
+    /// Who waits, by event, pool and order.
+    WaitingsFor,
+    /// Who holds a place, by event, pool, other pool and order.
+    Seateds,
+    /// When something happens by itself with an event.
+    EventDues,
+    /// What the rest of an event's change follows from.
+    EventCauses,
+    /// Registrations to be decided on, by supervisor, person and event.
+    Pendings,
+    /// Representatives by supervisor.
+    Representatives,
+    /// Supervisors by representative.
+    Representeds,
+    /// Values of lists.
+    Constants,
+}
+
+impl Family {
+    fn tag(self) -> u8 {
+        match self {
+            Self::People => super::PERSON,
+            Self::Callsigns => super::CALLSIGN,
+            Self::PersonRoles => super::PERSON_ROLES,
+            Self::Roles => super::ROLE,
+            Self::RoleMembers => super::ROLE_MEMBER,
+            Self::Pools => super::POOL,
+            Self::InviteCodes => super::INVITE_CODE,
+            Self::OwnerPools => super::OWNER_POOL,
+            Self::Enrollments => super::ENROLLMENT,
+            Self::ApproveCodes => super::APPROVE_CODE,
+            Self::PoolEnrollments => super::POOL_ENROLLMENT,
+            Self::StateEnrollments => super::STATE_ENROLLMENT,
+            Self::Tokens => super::TOKEN,
+            Self::Codes => super::CODE,
+            Self::SigningKeys => super::SIGNING_KEY,
+            Self::Changes => super::CHANGE,
+            Self::Kept => super::KEPT,
+            Self::Dues => super::DUE,
+            Self::Events => super::event::EVENT,
+            Self::EventHeads => super::event::EVENT_HEAD,
+            Self::EventStarts => super::event::EVENT_START,
+            Self::Registrations => super::event::REGISTRATION,
+            Self::Orders => super::event::ORDER,
+            Self::PersonRegistrations => super::event::PERSON_REGISTRATION,
+            Self::Waitings => super::event::WAITING,
+            Self::WaitingCounts => super::event::WAITING_COUNT,
+            Self::WaitingsFor => super::event::WAITING_FOR,
+            Self::Seateds => super::event::SEATED,
+            Self::EventDues => super::event::EVENT_DUE,
+            Self::EventCauses => super::event::EVENT_CAUSE,
+            Self::Pendings => super::event::PENDING,
+            Self::Representatives => super::event::REPRESENTATIVE,
+            Self::Representeds => super::event::REPRESENTED,
+            Self::Constants => super::event::CONSTANT,
+        }
+    }
+
+    /// Its first key, and the first one behind it.
+    pub fn bounds(self) -> (Vec<u8>, Vec<u8>) {
+        super::prefixed(vec![self.tag()])
+    }
+}

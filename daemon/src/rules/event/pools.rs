@@ -1,0 +1,141 @@
+//! Pools of an event: added, changed, removed. People who wait are seated where that makes room; nobody is unseated.
+
+use enroll_protocol::event::{AddPool, Event, RemovePool, UpdatePool};
+use enroll_protocol::limits::{EVENT_POOLS_MAX, POOL_ROLES_MAX};
+use enroll_protocol::{Code, EventPoolName, Pk, Reference, Refusal, RoleName};
+
+use super::{change, expect, permit_editing};
+use crate::context::Purpose;
+use crate::fault::Fault;
+use crate::model::event::{self as stored, Slot};
+use crate::rules::seating::Seats;
+use crate::rules::{Call, WriteOp};
+use crate::store::Txn;
+
+impl WriteOp for AddPool {
+    fn check(&self) -> Result<(), Refusal> {
+        check_roles(&self.roles)
+    }
+
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Event, Fault> {
+        let (pk, event) = expect(txn.as_read(), &self.event)?;
+        permit_editing(txn.as_read(), call, &event)?;
+        change(txn, call, pk, event, |seats| {
+            let has_registrations = has_registrations(seats);
+            let event = &mut seats.event;
+            expect_free_name(event, &self.name, None)?;
+            if event.pools.len() >= EVENT_POOLS_MAX {
+                let why = format!("an event has at most {EVENT_POOLS_MAX} pools; remove one first");
+                return Err(Fault::Refused(Refusal::new(Code::CONFLICT, why)));
+            }
+            if event.pools.is_empty() && has_registrations {
+                let why = "somebody has registered for this event without pools; a first pool can not be added now";
+                return Err(Fault::Refused(Refusal::new(Code::POOL_HAS_REGISTRATIONS, why)));
+            }
+            let slot = event.next_slot;
+            event.next_slot += 1;
+            event.pools.push(stored::Pool {
+                pk: call.ctx.new_pk(&mut call.ctx.random(Purpose::Rule)),
+                slot,
+                name: self.name.clone(),
+                capacity: self.capacity,
+                opens: self.opens,
+                roles: self.roles.iter().cloned().collect(),
+            });
+            readmit(seats, slot);
+            Ok(())
+        })
+    }
+}
+
+impl WriteOp for UpdatePool {
+    fn check(&self) -> Result<(), Refusal> {
+        self.roles.as_ref().map_or(Ok(()), |roles| check_roles(roles))
+    }
+
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Event, Fault> {
+        let (pk, event) = expect(txn.as_read(), &self.event)?;
+        let at = expect_pool(&event, &self.pool)?;
+        permit_editing(txn.as_read(), call, &event)?;
+        change(txn, call, pk, event, |seats| {
+            let slot = seats.event.pools[at].slot;
+            if let Some(name) = &self.name {
+                expect_free_name(&seats.event, name, Some(slot))?;
+                seats.event.pools[at].name = name.clone();
+            }
+            let pool = &mut seats.event.pools[at];
+            pool.capacity = self.capacity.unwrap_or(pool.capacity);
+            pool.opens = self.opens.or(pool.opens);
+            if let Some(roles) = &self.roles {
+                pool.roles = roles.iter().cloned().collect();
+                readmit(seats, slot);
+            }
+            Ok(())
+        })
+    }
+}
+
+impl WriteOp for RemovePool {
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Event, Fault> {
+        let (pk, event) = expect(txn.as_read(), &self.event)?;
+        let at = expect_pool(&event, &self.pool)?;
+        permit_editing(txn.as_read(), call, &event)?;
+        change(txn, call, pk, event, |seats| {
+            let pool = &seats.event.pools[at];
+            let (slot, taken) = (pool.slot, seats.head.pools.get(&pool.slot).map_or(0, |count| count.taken));
+            if taken > 0 {
+                let why = format!("{taken} hold a place in the pool \"{}\"; it can not be removed", pool.name);
+                return Err(Fault::Refused(Refusal::new(Code::POOL_HAS_REGISTRATIONS, why)));
+            }
+            if seats.event.pools.len() == 1 && has_registrations(seats) {
+                let why = "somebody has registered for this event; its last pool can not be removed";
+                return Err(Fault::Refused(Refusal::new(Code::POOL_HAS_REGISTRATIONS, why)));
+            }
+            seats.event.pools.remove(at);
+            readmit(seats, slot);
+            Ok(())
+        })
+    }
+}
+
+/// Has everybody who is registered find out whether this pool admits them.
+fn readmit(seats: &mut Seats<'_>, slot: Slot) {
+    if has_registrations(seats) {
+        seats.head.left.readmit.insert(slot, 0);
+    }
+}
+
+fn has_registrations(seats: &Seats<'_>) -> bool {
+    seats.head.taken + seats.head.waiting > 0
+}
+
+/// Refuses no roles, and more than a pool may have.
+pub(super) fn check_roles(roles: &[RoleName]) -> Result<(), Refusal> {
+    if (1..=POOL_ROLES_MAX).contains(&roles.len()) {
+        return Ok(());
+    }
+    let why = format!("roles: a pool has 1 to {POOL_ROLES_MAX}; these are {}", roles.len());
+    Err(Refusal::new(Code::INVALID_ARGUMENT, why))
+}
+
+fn expect_free_name(event: &stored::Event, name: &EventPoolName, own: Option<Slot>) -> Result<(), Refusal> {
+    match event.pools.iter().any(|pool| pool.name == *name && Some(pool.slot) != own) {
+        true => {
+            let why = format!("the event has a pool \"{name}\" already; choose another name");
+            Err(Refusal::new(Code::CONFLICT, why))
+        }
+        false => Ok(()),
+    }
+}
+
+/// Where in its event the pool of this pk or name is.
+fn expect_pool(event: &stored::Event, named: &Reference) -> Result<usize, Refusal> {
+    let pk = Pk::parse(named.as_str());
+    let of_pk = event.pools.iter().position(|pool| Some(pool.pk) == pk);
+    let found = of_pk.or_else(|| event.pools.iter().position(|pool| pool.name.as_str() == named.as_str()));
+    found.ok_or_else(|| {
+        let names: Vec<_> = event.pools.iter().map(|pool| format!("\"{}\"", pool.name)).collect();
+        let has = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        Refusal::new(Code::NOT_FOUND, format!("the event has no pool \"{named}\"; it has {has}"))
+    })
+}

@@ -1,0 +1,93 @@
+//! Approving of registrations and rejecting them.
+
+use enroll_protocol::enrollment::Decider;
+use enroll_protocol::registration::{ApprovalState, Approve, Registration, Reject};
+use enroll_protocol::{Code, Pk, Reason, Reference, Refusal};
+
+use super::{consider, expect, finish};
+use crate::fault::Fault;
+use crate::model::change::Told;
+use crate::model::event::{self as stored, Stand};
+use crate::rules::seating::choose::Outcome;
+use crate::rules::seating::{Seats, Voice};
+use crate::rules::{Call, WriteOp, event, person, supervisor};
+use crate::store::Txn;
+
+impl WriteOp for Approve {
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Registration, Fault> {
+        decide(txn, call, (&self.event, &self.person), &self.reason, |seats, person, before| {
+            let stand = match before.stand {
+                // The person has gone; it is only no longer held against them.
+                _ if before.canceled_at.is_some() && before.approval == ApprovalState::Rejected => Stand::Out,
+                _ if before.canceled_at.is_some() => return Err(was_canceled()),
+                Stand::Out => {
+                    let admitted = seats.admitted(person)?;
+                    let outcome = match seats.choose(&admitted)?.outcome {
+                        Outcome::Wait => Err(no_places()),
+                        outcome => consider::decided(seats, outcome),
+                    };
+                    match outcome? {
+                        Outcome::Seat(slot) => Stand::Seated(slot),
+                        _ => return Err(no_places().into()),
+                    }
+                }
+                stand => stand,
+            };
+            let admitted = if stand == before.stand { before.admitted.clone() } else { seats.admitted(person)? };
+            Ok(stored::Registration { stand, admitted, approval: ApprovalState::Approved, ..before.clone() })
+        })
+    }
+}
+
+impl WriteOp for Reject {
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Registration, Fault> {
+        decide(txn, call, (&self.event, &self.person), &self.reason, |_, _, before| match before.canceled_at {
+            Some(_) => Err(was_canceled()),
+            None => Ok(stored::Registration { stand: Stand::Out, approval: ApprovalState::Rejected, ..before.clone() }),
+        })
+    }
+}
+
+fn decide(
+    txn: &mut dyn Txn,
+    call: &Call<'_>,
+    (event, person): (&Reference, &Reference),
+    reason: &Option<Reason>,
+    how: impl FnOnce(&mut Seats<'_>, Pk, &stored::Registration) -> Result<stored::Registration, Fault>,
+) -> Result<Registration, Fault> {
+    let (event_pk, event) = event::expect(txn.as_read(), event)?;
+    let named = person;
+    let (person, _) = person::expect(txn.as_read(), named)?;
+    expect(txn.as_read(), event_pk, person, named)?;
+    supervisor::permit_deciding(txn.as_read(), call, person)?;
+    let mut seats = Seats::open(txn, Voice::of(call), event_pk, event)?;
+    seats.settle_all()?;
+    let before = seats.expect_registration(person)?;
+    if before.approval == ApprovalState::NotRequired {
+        let why = "this registration needs nobody's approval";
+        return Err(Fault::Refused(Refusal::new(Code::INVALID_TRANSITION, why)));
+    }
+    let now = call.ctx.now;
+    let after = stored::Registration {
+        decided_by: Some(match &call.actor {
+            Some(actor) => Decider::Person(actor.pk),
+            None => Decider::Uid(call.ctx.peer.uid),
+        }),
+        decided_on: Some(now),
+        reason: reason.clone(),
+        updated: now,
+        ..how(&mut seats, person, &before)?
+    };
+    seats.replace(person, Some(&before), &after)?;
+    seats.tell_cause(Told::Change(call.change(vec![event_pk, person]), None));
+    seats.head.left.fill |= after.stand == Stand::Out && before.stand != Stand::Out;
+    finish(seats, person)
+}
+
+fn no_places() -> Refusal {
+    Refusal::new(Code::NO_FREE_SLOTS, "the rejection can not be withdrawn, no places are left")
+}
+
+fn was_canceled() -> Fault {
+    Fault::Refused(Refusal::new(Code::INVALID_TRANSITION, "the registration was canceled; there is nothing to decide"))
+}

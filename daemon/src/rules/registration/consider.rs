@@ -1,0 +1,88 @@
+//! What would come of registering: the state of the event, of the registration, and then the decision on places. `create`
+//! does what comes out here, and `explain` shows it.
+
+use enroll_protocol::registration::ApprovalState;
+use enroll_protocol::{Code, Pk, Refusal};
+
+use crate::fault::Fault;
+use crate::model::event::{Registration, Stand};
+use crate::rules::event::{closes, is_past};
+use crate::rules::seating::Seats;
+use crate::rules::seating::choose::{Choice, Outcome};
+
+/// What comes of registering, and why.
+pub(super) struct Consideration {
+    /// A place or the waiting list, or the refusal.
+    pub(super) outcome: Result<Outcome, Refusal>,
+    /// What speaks for and against each pool, whatever else does.
+    pub(super) choice: Choice,
+}
+
+/// Considers a person who may be registered already.
+pub(super) fn consider(
+    seats: &mut Seats<'_>,
+    person: Pk,
+    before: Option<&Registration>,
+) -> Result<Consideration, Fault> {
+    let admitted = seats.admitted(person)?;
+    let choice = seats.choose(&admitted)?;
+    let outcome = match expect_open(seats).and_then(|()| expect_not_registered(before)) {
+        Ok(()) => decided(seats, choice.outcome),
+        Err(refusal) => Err(refusal),
+    };
+    Ok(Consideration { outcome, choice })
+}
+
+/// Refuses everybody where the event is not one to register for now.
+fn expect_open(seats: &Seats<'_>) -> Result<(), Refusal> {
+    let (event, now) = (&seats.event, seats.now());
+    let title = &event.title;
+    let refuse = |code, why: String| Err(Refusal::new(code, why));
+    match closes(event) {
+        _ if event.leisure => {
+            refuse(Code::REGISTRATION_NOT_REQUIRED, format!("everybody may come to \"{title}\" without registering"))
+        }
+        _ if !event.published => refuse(Code::EVENT_NOT_PUBLISHED, format!("\"{title}\" is not published yet")),
+        _ if event.canceled => refuse(Code::EVENT_CANCELED, format!("\"{title}\" is canceled")),
+        _ if is_past(event, now) => refuse(Code::EVENT_PAST, format!("\"{title}\" is over")),
+        closes if closes <= now => {
+            refuse(Code::REGISTRATION_CLOSED, format!("registration for \"{title}\" closed at {closes}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn expect_not_registered(before: Option<&Registration>) -> Result<(), Refusal> {
+    let Some(before) = before else { return Ok(()) };
+    match before.stand {
+        _ if before.canceled_at.is_some() && before.approval == ApprovalState::Rejected => {
+            let why = "the registration was rejected, and canceled since; it takes somebody to take the rejection back";
+            Err(Refusal::new(Code::PERMISSION_DENIED, why))
+        }
+        _ if before.canceled_at.is_some() => Ok(()),
+        Stand::Waiting => Err(Refusal::new(Code::ALREADY_REGISTERED, "the person is in the waiting list already")),
+        Stand::Seated(_) => Err(Refusal::new(Code::ALREADY_REGISTERED, "the person has a place already")),
+        Stand::Out => Err(Refusal::new(Code::ALREADY_REGISTERED, "the person has registered, and was rejected")),
+    }
+}
+
+/// A decision on places as `create` answers it.
+pub(super) fn decided(seats: &Seats<'_>, outcome: Outcome) -> Result<Outcome, Refusal> {
+    match outcome {
+        Outcome::Seat(_) => Ok(outcome),
+        Outcome::Wait if seats.event.waiting_list => Ok(outcome),
+        Outcome::Wait => {
+            let why = "all places that the person could have are taken, and the event has no waiting list";
+            Err(Refusal::new(Code::NO_FREE_SLOTS, why))
+        }
+        Outcome::NotAdmitted => {
+            let why = "no pool of the event is for a role that the person has; give them one, or add a pool";
+            Err(Refusal::new(Code::NO_PERMISSION, why))
+        }
+        Outcome::NotOpen(opens) => {
+            let why = format!("the first pool that admits the person opens at {opens}");
+            let details = serde_json::json!({"opens": opens.to_string()});
+            Err(Refusal::new(Code::REGISTRATION_NOT_OPEN, why).with(details))
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Why somebody would get a place, would have to wait, or can not register: the decision of `create`, told.
+
+use enroll_protocol::EventPoolName;
+use enroll_protocol::registration::{Explain, Explanation, PoolExplanation};
+
+use super::consider::{Consideration, consider};
+use crate::fault::Fault;
+use crate::model::event::{Pool, Registration, Stand};
+use crate::rules::seating::choose::{Outcome, Places, PoolNow, Verdict};
+use crate::rules::seating::{Seats, Voice, exclusivity, position};
+use crate::rules::{Call, ReadOp, event, role};
+use crate::store::ReadTxn;
+use crate::store::overlay::Overlay;
+
+impl ReadOp for Explain {
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Explanation, Fault> {
+        let (event_pk, event) = event::expect(txn, &self.event)?;
+        let person = role::expect_person(txn, &self.person)?;
+        call.permit(txn, call.is_actor(person) || call.is_actor(event.owner))?;
+        // What is due comes first, as it would for whoever registers; nothing of this is kept.
+        let mut overlay = Overlay::new(txn);
+        let mut seats = Seats::open(&mut overlay, Voice::of(call), event_pk, event)?;
+        seats.settle_all()?;
+        let before = seats.registration(person)?;
+        let considered = consider(&mut seats, person, before.as_ref())?;
+        explain(&seats, before.as_ref(), considered)
+    }
+}
+
+fn explain(seats: &Seats<'_>, before: Option<&Registration>, considered: Consideration) -> Result<Explanation, Fault> {
+    let places = seats.places();
+    let chosen = match &considered.outcome {
+        Ok(Outcome::Seat(slot)) => Some(*slot),
+        _ => None,
+    };
+    let mut pools = Vec::with_capacity(seats.event.pools.len());
+    for pool in &seats.event.pools {
+        let verdict = considered.choice.verdicts.iter().find(|(slot, _)| *slot == pool.slot);
+        let now = places.pools.iter().find(|now| now.slot == pool.slot);
+        let (Some((_, verdict)), Some(now)) = (verdict, now) else { continue };
+        pools.push(PoolExplanation {
+            pk: pool.pk,
+            name: pool.name.clone(),
+            admits: *verdict != Verdict::NotAdmitted,
+            open: now.is_open,
+            opens: pool.opens,
+            capacity: pool.capacity,
+            places_taken: now.count.taken,
+            exclusivity: exclusivity(seats.txn.as_read(), &seats.event, pool.slot)?,
+            chosen: chosen == Some(pool.slot),
+            because: reason(pool, now, *verdict),
+        });
+    }
+    let pool = chosen.and_then(|slot| seats.event.pools.iter().find(|pool| pool.slot == slot));
+    let waiting_position = match (&considered.outcome, before) {
+        (Ok(Outcome::Wait), _) => Some(seats.head.waiting + 1),
+        (_, Some(before)) if before.stand == Stand::Waiting => {
+            Some(position(seats.txn.as_read(), seats.pk, before.order)?)
+        }
+        _ => None,
+    };
+    let because = sentences(&places, &considered, pool.map(|pool| &pool.name), waiting_position);
+    let outcome = match &considered.outcome {
+        Ok(Outcome::Seat(_)) => "seat".to_owned(),
+        Ok(_) => "wait".to_owned(),
+        Err(refusal) => refusal.code.to_string(),
+    };
+    Ok(Explanation { outcome, pool: pool.map(|pool| pool.pk), waiting_position, pools, because })
+}
+
+/// What speaks for or against a pool, in a sentence.
+fn reason(pool: &Pool, now: &PoolNow, verdict: Verdict) -> String {
+    let roles = || pool.roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(", ");
+    match verdict {
+        Verdict::NotAdmitted => format!("the person has none of its roles ({})", roles()),
+        Verdict::NotOpen => match pool.opens {
+            Some(opens) => format!("it opens at {opens}"),
+            None => "it is not open".to_owned(),
+        },
+        Verdict::Full => format!("all of its {} places are taken", now.capacity.unwrap_or(0)),
+        Verdict::EventFull => "the event has no place left, whatever this pool has".to_owned(),
+        Verdict::Only => "it is the only one with a free place for the person".to_owned(),
+        Verdict::First => "it is the first one possible; after the merge it does not matter which".to_owned(),
+        Verdict::BehindFirst => "another one comes first; after the merge it does not matter which".to_owned(),
+        Verdict::MostExclusive => "fewer people have its roles than those of any other with a free place".to_owned(),
+        Verdict::Largest => "of those that are as exclusive it has the most places".to_owned(),
+        Verdict::Oldest => "of those that are as exclusive and as large it is the oldest".to_owned(),
+        Verdict::LessExclusive => "more people have its roles than those of the chosen one".to_owned(),
+        Verdict::Smaller => "it is as exclusive as the chosen one and has fewer places".to_owned(),
+        Verdict::Younger => "it is as exclusive and as large as the chosen one, and younger".to_owned(),
+    }
+}
+
+/// The decision as a whole, in sentences.
+fn sentences(
+    places: &Places,
+    considered: &Consideration,
+    pool: Option<&EventPoolName>,
+    position: Option<u32>,
+) -> Vec<String> {
+    let mut because = Vec::new();
+    if places.is_merged {
+        because.push("the pools have been merged: their places are one".to_owned());
+    }
+    match (&considered.outcome, pool) {
+        (Ok(Outcome::Seat(_)), Some(pool)) => because.push(format!("there is a free place in the pool \"{pool}\"")),
+        (Ok(Outcome::Seat(_)), None) => because.push("there is a free place".to_owned()),
+        (Ok(_), _) => because.push("every place that the person could have is taken".to_owned()),
+        (Err(refusal), _) => because.push(refusal.message.clone()),
+    }
+    if let Some(position) = position {
+        because.push(format!("number {position} in the waiting list"));
+        if considered.outcome.is_ok() {
+            because.push(match to_leave(places, considered) {
+                1 => "the next place that comes free there is theirs".to_owned(),
+                count => format!("at most {count} people would have to leave before a place comes"),
+            });
+        }
+    }
+    because
+}
+
+/// How many would have to leave at most: everybody who waits for the least wanted of the possible pools, and one more.
+fn to_leave(places: &Places, considered: &Consideration) -> u32 {
+    let possible =
+        considered.choice.verdicts.iter().filter(|(_, verdict)| matches!(verdict, Verdict::Full | Verdict::EventFull));
+    let waiting = |slot| places.pools.iter().find(|pool| pool.slot == slot).map(|pool| pool.count.waiting);
+    possible.filter_map(|(slot, _)| waiting(*slot)).min().unwrap_or(0) + 1
+}

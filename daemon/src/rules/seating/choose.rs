@@ -1,0 +1,213 @@
+//! The decision: a place, the waiting list, or why neither; and what speaks for and against each pool.
+//!
+//! In this order: the pools that admit the person and are open are possible. After the merge the first of them is the
+//! one, as long as the event has a place. Before it the full ones are dropped; of those left the most exclusive is the
+//! one, of equals the largest, of equals the oldest.
+
+use std::cmp::Reverse;
+
+use enroll_protocol::Time;
+
+use crate::fault::Fault;
+use crate::model::event::{Count, Event, Head, IMPLICIT, Slot};
+
+/// The places of an event at a moment.
+#[derive(Debug, Clone)]
+pub(in crate::rules) struct Places {
+    /// Its pools, oldest first.
+    pub(in crate::rules) pools: Vec<PoolNow>,
+    /// Whether their places have become one.
+    pub(in crate::rules) is_merged: bool,
+    /// Whether nobody else may have a place, whatever the pools hold.
+    pub(in crate::rules) is_full: bool,
+}
+
+/// A pool at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::rules) struct PoolNow {
+    /// Which one.
+    pub(in crate::rules) slot: Slot,
+    /// How many places it has; without a number, any.
+    pub(in crate::rules) capacity: Option<u32>,
+    /// How many of them are taken, and how many people wait.
+    pub(in crate::rules) count: Count,
+    /// Whether it has opened.
+    pub(in crate::rules) is_open: bool,
+    /// When it opens or opened.
+    pub(in crate::rules) opens: Option<Time>,
+}
+
+/// What the decision comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::rules) enum Outcome {
+    /// A place in this pool.
+    Seat(Slot),
+    /// No place is free: the waiting list, for every pool that is possible.
+    Wait,
+    /// No pool admits the person.
+    NotAdmitted,
+    /// None of those that do is open; when the first of them will be.
+    NotOpen(Time),
+}
+
+/// What speaks for or against a pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::rules) enum Verdict {
+    /// The person has no role for it.
+    NotAdmitted,
+    /// It is not open yet.
+    NotOpen,
+    /// All its places are taken.
+    Full,
+    /// The event has no place left.
+    EventFull,
+    /// It is the only one with a free place for the person.
+    Only,
+    /// It is the first possible one, and after the merge it does not matter which.
+    First,
+    /// Another one comes first, and after the merge it does not matter which.
+    BehindFirst,
+    /// Fewer people hold its roles than those of any other.
+    MostExclusive,
+    /// As exclusive as another one and larger than it.
+    Largest,
+    /// As exclusive and as large as another one, and older.
+    Oldest,
+    /// More people hold its roles than those of the chosen one.
+    LessExclusive,
+    /// As exclusive as the chosen one and smaller.
+    Smaller,
+    /// As exclusive and as large as the chosen one and younger.
+    Younger,
+}
+
+/// The decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::rules) struct Choice {
+    /// What it comes to.
+    pub(in crate::rules) outcome: Outcome,
+    /// What speaks for and against each pool, oldest first.
+    pub(in crate::rules) verdicts: Vec<(Slot, Verdict)>,
+}
+
+impl Places {
+    /// Those of an event, as its head has them.
+    pub(in crate::rules) fn of(event: &Event, head: &Head) -> Self {
+        let count = |slot| head.pools.get(&slot).copied().unwrap_or_default();
+        let mut pools: Vec<PoolNow> = (event.pools.iter())
+            .map(|pool| PoolNow {
+                slot: pool.slot,
+                capacity: Some(pool.capacity).filter(|capacity| *capacity > 0),
+                count: count(pool.slot),
+                is_open: pool.opens.is_none_or(|opens| opens <= head.at),
+                opens: pool.opens,
+            })
+            .collect();
+        if pools.is_empty() {
+            let (slot, capacity) = (IMPLICIT, event.max_participants);
+            pools.push(PoolNow { slot, capacity, count: count(slot), is_open: true, opens: None });
+        }
+        let is_merged = event.merge_time.is_some_and(|merge| merge <= head.at);
+        let taken = u64::from(head.taken);
+        // Without a capacity a pool holds any number, and so does the event.
+        let open = pools.iter().filter(|pool| pool.is_open).map(|pool| pool.capacity.map(u64::from));
+        let merged_full = is_merged && open.sum::<Option<u64>>().is_some_and(|capacity| taken >= capacity);
+        let is_full = merged_full || event.max_participants.is_some_and(|max| taken >= u64::from(max));
+        Self { pools, is_merged, is_full }
+    }
+
+    /// Whether somebody may take a place in this pool.
+    pub(in crate::rules) fn is_free(&self, pool: &PoolNow) -> bool {
+        pool.is_open && !self.is_full && (self.is_merged || !pool.is_full())
+    }
+}
+
+impl PoolNow {
+    /// Whether all its own places are taken.
+    pub(in crate::rules) fn is_full(&self) -> bool {
+        self.capacity.is_some_and(|capacity| self.count.taken >= capacity)
+    }
+}
+
+/// Decides for somebody whom these pools admit. `exclusivity` is how many hold a pool's roles; it is asked only where it
+/// matters.
+pub(in crate::rules) fn choose(
+    places: &Places,
+    admitted: &[Slot],
+    exclusivity: &mut dyn FnMut(Slot) -> Result<u64, Fault>,
+) -> Result<Choice, Fault> {
+    let mut verdicts = Vec::with_capacity(places.pools.len());
+    let mut free: Vec<&PoolNow> = Vec::new();
+    for pool in &places.pools {
+        let against = match pool {
+            _ if !admitted.contains(&pool.slot) => Verdict::NotAdmitted,
+            _ if !pool.is_open => Verdict::NotOpen,
+            _ if places.is_full => Verdict::EventFull,
+            _ if !places.is_free(pool) => Verdict::Full,
+            _ => {
+                free.push(pool);
+                Verdict::Only
+            }
+        };
+        verdicts.push((pool.slot, against));
+    }
+    let mut judge = |slot: Slot, verdict| {
+        verdicts.iter_mut().filter(|(other, _)| *other == slot).for_each(|(_, judged)| *judged = verdict);
+    };
+    let chosen = match free.as_slice() {
+        [] => None,
+        [only] => Some(only.slot),
+        [first, behind @ ..] if places.is_merged => {
+            judge(first.slot, Verdict::First);
+            behind.iter().for_each(|pool| judge(pool.slot, Verdict::BehindFirst));
+            Some(first.slot)
+        }
+        several => Some(best(several, exclusivity, &mut judge)?),
+    };
+    let outcome = match chosen {
+        Some(slot) => Outcome::Seat(slot),
+        None if verdicts.iter().any(|(_, verdict)| matches!(verdict, Verdict::Full | Verdict::EventFull)) => {
+            Outcome::Wait
+        }
+        None => {
+            let opens = places.pools.iter().filter(|pool| admitted.contains(&pool.slot)).filter_map(|pool| pool.opens);
+            opens.min().map_or(Outcome::NotAdmitted, Outcome::NotOpen)
+        }
+    };
+    Ok(Choice { outcome, verdicts })
+}
+
+/// The most exclusive pool, of equals the largest, of equals the oldest.
+fn best(
+    pools: &[&PoolNow],
+    exclusivity: &mut dyn FnMut(Slot) -> Result<u64, Fault>,
+    judge: &mut dyn FnMut(Slot, Verdict),
+) -> Result<Slot, Fault> {
+    let mut ranked = Vec::with_capacity(pools.len());
+    for pool in pools {
+        let size = pool.capacity.map_or(u64::MAX, u64::from);
+        ranked.push((exclusivity(pool.slot)?, Reverse(size), pool.slot));
+    }
+    ranked.sort_unstable();
+    let (holders, size, slot) = ranked[0];
+    for (other_holders, other_size, other) in &ranked[1..] {
+        judge(
+            *other,
+            match () {
+                () if *other_holders > holders => Verdict::LessExclusive,
+                () if *other_size > size => Verdict::Smaller,
+                () => Verdict::Younger,
+            },
+        );
+    }
+    let (next_holders, next_size, _) = ranked[1];
+    judge(
+        slot,
+        match () {
+            () if next_holders > holders => Verdict::MostExclusive,
+            () if next_size > size => Verdict::Largest,
+            () => Verdict::Oldest,
+        },
+    );
+    Ok(slot)
+}

@@ -1,0 +1,206 @@
+//! Filling places that came free, in steps, and letting time pass.
+//!
+//! - The first person in the waiting list whom the decision would seat now takes the place.
+//! - If there is nobody and the pools are not merged, somebody who holds a place in a full pool moves to a free place in
+//!   another one, if that gives somebody who waits a place. So nobody moves in vain, and no free place stands beside
+//!   somebody who could take it.
+//! - Openings and the merge take effect one after the other, each with what follows from it, before anything that comes
+//!   later.
+
+use std::collections::BTreeMap;
+
+use enroll_protocol::{Pk, Time};
+
+use super::choose::{Outcome, Places};
+use super::seats::Seats;
+use crate::fault::Fault;
+use crate::model::change::{MERGED, MOVED, OPENED, SEATED};
+use crate::model::event::{Registered, Registration, Slot, Stand};
+use crate::model::{key, record};
+use crate::rules::event::is_over;
+use crate::store::StoreError;
+
+/// Something that happens to an event by itself.
+pub(super) struct Moment {
+    /// When.
+    pub(super) at: Time,
+    /// The pools that open.
+    opens: Vec<Pk>,
+    /// Whether the pools' places become one.
+    merges: bool,
+}
+
+/// Who comes first in an index.
+type First = Option<(u64, Pk)>;
+
+impl Seats<'_> {
+    /// Does what is left, and what openings and the merge up to now bring, for at most so many registrations; whether
+    /// nothing is left.
+    pub(in crate::rules) fn settle(&mut self, most: usize) -> Result<bool, Fault> {
+        let mut budget = most;
+        loop {
+            if !self.readmit(&mut budget)? || !self.fill(&mut budget)? {
+                return Ok(false);
+            }
+            match self.next_moment().filter(|moment| moment.at <= self.now()) {
+                Some(moment) => self.pass(&moment),
+                None => return Ok(true),
+            }
+        }
+    }
+
+    /// Does all that is left: whoever changes an event comes behind it.
+    pub(in crate::rules) fn settle_all(&mut self) -> Result<(), Fault> {
+        while !self.settle(usize::MAX)? {}
+        self.head.at = self.head.at.max(self.now());
+        Ok(())
+    }
+
+    /// What happens next by itself.
+    pub(super) fn next_moment(&self) -> Option<Moment> {
+        let opens = self.event.pools.iter().filter_map(|pool| pool.opens);
+        let at = opens.chain(self.event.merge_time).filter(|at| *at > self.head.at).min()?;
+        let opens = self.event.pools.iter().filter(|pool| pool.opens == Some(at)).map(|pool| pool.pk).collect();
+        Some(Moment { at, opens, merges: self.event.merge_time == Some(at) })
+    }
+
+    fn pass(&mut self, moment: &Moment) {
+        self.head.at = moment.at;
+        self.head.left.fill = true;
+        for pool in &moment.opens {
+            self.tell_moment(OPENED, vec![self.pk, *pool]);
+        }
+        if moment.merges {
+            self.tell_moment(MERGED, vec![self.pk]);
+        }
+    }
+
+    /// Finds out who is admitted by pools whose roles changed.
+    fn readmit(&mut self, budget: &mut usize) -> Result<bool, Fault> {
+        while let Some((slot, from)) = self.head.left.readmit.first_key_value().map(|(slot, from)| (*slot, *from)) {
+            let (_, end) = key::prefixed(key::orders(self.pk));
+            let stretch = (*budget).min(super::seats::STEP_MAX);
+            if stretch == 0 {
+                return Ok(false);
+            }
+            let entries = self.txn.as_read().range(&key::order(self.pk, from), &end, stretch)?;
+            *budget -= entries.len();
+            for (_, value) in &entries {
+                self.readmit_one(record::decode::<Registered>(value)?.person, slot)?;
+            }
+            match entries.last().and_then(|(place, _)| key::seq_at_end(place)) {
+                Some(last) if entries.len() == stretch => self.head.left.readmit.insert(slot, last + 1),
+                _ => self.head.left.readmit.remove(&slot),
+            };
+        }
+        Ok(true)
+    }
+
+    fn readmit_one(&mut self, person: Pk, slot: Slot) -> Result<(), Fault> {
+        let before = self.expect_registration(person)?;
+        let is_admitted = before.stand != Stand::Out && self.admitted(person)?.contains(&slot);
+        if before.stand == Stand::Out || before.admitted.contains(&slot) == is_admitted {
+            return Ok(());
+        }
+        let mut after = before.clone();
+        match is_admitted {
+            true => after.admitted.push(slot),
+            false => after.admitted.retain(|other| *other != slot),
+        }
+        after.admitted.sort_unstable();
+        self.replace(person, Some(&before), &after)
+    }
+
+    fn fill(&mut self, budget: &mut usize) -> Result<bool, Fault> {
+        if self.head.left.fill && !is_over(&self.event, self.now()) {
+            // Whom the walk has passed: nobody joins the waiting list while it lasts.
+            let mut behind = BTreeMap::new();
+            loop {
+                let places = self.places();
+                if *budget == 0 {
+                    return Ok(false);
+                }
+                *budget -= 1;
+                if let Some((order, person)) = self.first_who_fits(&places, &behind)? {
+                    let free = places.pools.iter().filter(|pool| places.is_free(pool));
+                    behind.extend(free.map(|pool| (pool.slot, order + 1)));
+                    self.seat(person)?;
+                } else if places.is_merged || places.is_full || !self.rebalance(&places)? {
+                    break;
+                }
+            }
+        }
+        self.head.left.fill = false;
+        Ok(true)
+    }
+
+    /// The first person in the waiting list whom a free place would suit.
+    fn first_who_fits(&self, places: &Places, behind: &BTreeMap<Slot, u64>) -> Result<First, Fault> {
+        let mut first: First = None;
+        for pool in places.pools.iter().filter(|pool| places.is_free(pool) && pool.count.waiting > 0) {
+            let from = behind.get(&pool.slot).copied().unwrap_or(0);
+            let found = self.first_of(key::waitings_for(self.pk, pool.slot), from)?;
+            first = first.into_iter().chain(found).min();
+        }
+        Ok(first)
+    }
+
+    fn seat(&mut self, person: Pk) -> Result<(), Fault> {
+        let before = self.expect_registration(person)?;
+        let Outcome::Seat(slot) = self.choose(&before.admitted)?.outcome else {
+            return Err(StoreError(format!("no place suits {person}, for whom one was found")).into());
+        };
+        let after =
+            Registration { stand: Stand::Seated(slot), updated: self.now().max(before.updated), ..before.clone() };
+        self.replace(person, Some(&before), &after)?;
+        self.tell_consequence(SEATED, person, slot);
+        Ok(())
+    }
+
+    /// Moves one person if that gives somebody who waits a place; whether it did.
+    fn rebalance(&mut self, places: &Places) -> Result<bool, Fault> {
+        let free: Vec<Slot> = places.pools.iter().filter(|pool| places.is_free(pool)).map(|pool| pool.slot).collect();
+        // Of each full pool, who would move: the first there whom a free place suits.
+        let mut movers = BTreeMap::new();
+        for pool in places.pools.iter().filter(|pool| pool.is_open && pool.is_full() && pool.count.waiting > 0) {
+            let mut first: Option<(u64, Pk)> = None;
+            for other in &free {
+                let found = self.first_of(key::seateds(self.pk, pool.slot, *other), 0)?;
+                first = first.into_iter().chain(found).min();
+            }
+            if let Some((_, mover)) = first {
+                movers.insert(pool.slot, mover);
+            }
+        }
+        // Who waits the longest for one of these pools decides which it is.
+        let mut waiting: First = None;
+        for slot in movers.keys() {
+            waiting = waiting.into_iter().chain(self.first_of(key::waitings_for(self.pk, *slot), 0)?).min();
+        }
+        let Some((_, waiting)) = waiting else { return Ok(false) };
+        let admitted = self.expect_registration(waiting)?.admitted;
+        let Some((from, mover)) = movers.into_iter().find(|(slot, _)| admitted.contains(slot)) else {
+            return Err(StoreError(format!("{waiting} waits for a pool that does not admit them")).into());
+        };
+        let before = self.expect_registration(mover)?;
+        let Some(to) = free.into_iter().find(|slot| *slot != from && before.admitted.contains(slot)) else {
+            return Err(StoreError(format!("{mover} is in the index of pools that do not admit them")).into());
+        };
+        let updated = self.now().max(before.updated);
+        let after = Registration { stand: Stand::Seated(to), updated, ..before.clone() };
+        self.replace(mover, Some(&before), &after)?;
+        self.tell_consequence(MOVED, mover, to);
+        self.seat(waiting)?;
+        Ok(true)
+    }
+
+    fn first_of(&self, beginning: Vec<u8>, from: u64) -> Result<First, Fault> {
+        let (_, end) = key::prefixed(beginning.clone());
+        let from = [beginning.as_slice(), &from.to_be_bytes()].concat();
+        let Some((place, value)) = self.txn.as_read().range(&from, &end, 1)?.into_iter().next() else {
+            return Ok(None);
+        };
+        let person = record::decode::<Registered>(&value)?.person;
+        Ok(key::seq_at_end(&place).map(|order| (order, person)))
+    }
+}

@@ -1,0 +1,287 @@
+//! An event while it is being changed.
+
+use std::collections::BTreeMap;
+
+use enroll_protocol::changes::PeerId;
+use enroll_protocol::registration::ApprovalState;
+use enroll_protocol::{Origin, Pk, RoleName, Time};
+
+use super::choose::{Choice, Places, choose};
+use super::rank;
+use crate::fault::Fault;
+use crate::model::change::{Change, Told};
+use crate::model::event::{Cause, Event, Head, IMPLICIT, Registered, Registration, Slot, Stand};
+use crate::model::key::{self, Family};
+use crate::model::record::{self, PersonRoles};
+use crate::rules::{Call, role};
+use crate::store::{ReadTxn, StoreError, Txn, Writes};
+
+/// Registrations that a write changes beside its own; the rest follows in further steps.
+pub(in crate::rules) const STEP_MAX: usize = 100;
+
+/// The uid and pid of changes that happen by themselves.
+const DAEMON: PeerId = PeerId { uid: 0, pid: 0 };
+
+/// In whose name consequences are told.
+#[derive(Debug, Clone)]
+pub(in crate::rules) struct Voice {
+    /// When.
+    pub(in crate::rules) now: Time,
+    actor: Option<Pk>,
+    peer: PeerId,
+    origin: Option<Origin>,
+}
+
+impl Voice {
+    /// Whoever calls.
+    pub(in crate::rules) fn of(call: &Call<'_>) -> Self {
+        let Change { at, actor, peer, origin, .. } = call.change(Vec::new());
+        Self { now: at, actor, peer, origin }
+    }
+
+    /// Nobody: its time has come.
+    fn nobody(now: Time) -> Self {
+        Self { now, actor: None, peer: DAEMON, origin: None }
+    }
+}
+
+/// An event while it is being changed. Nothing of its head is written before [`Seats::save`].
+pub(in crate::rules) struct Seats<'a> {
+    /// The state.
+    pub(in crate::rules) txn: &'a mut dyn Txn,
+    /// The event's pk.
+    pub(in crate::rules) pk: Pk,
+    /// Its record.
+    pub(in crate::rules) event: Event,
+    /// The head of its registrations.
+    pub(in crate::rules) head: Head,
+    voice: Voice,
+    /// In whose name consequences are told: of what came before this change, nobody's.
+    speaker: Voice,
+    /// What consequences follow from, where that was told in an earlier write.
+    cause: Option<u64>,
+    exclusivity: BTreeMap<Slot, u64>,
+}
+
+impl<'a> Seats<'a> {
+    /// Takes an event's head, to change it.
+    pub(in crate::rules) fn open(txn: &'a mut dyn Txn, voice: Voice, pk: Pk, event: Event) -> Result<Self, Fault> {
+        let head = head(txn.as_read(), pk)?;
+        let (speaker, cause) = match head.left.is_nothing() {
+            true => (voice.clone(), None),
+            false => (Voice::nobody(voice.now), record::get::<Cause>(txn.as_read(), &key::event_cause(pk))?),
+        };
+        let cause = cause.map(|cause| cause.seq);
+        Ok(Self { txn, pk, event, head, voice, speaker, cause, exclusivity: BTreeMap::new() })
+    }
+
+    /// The time of this change.
+    pub(in crate::rules) fn now(&self) -> Time {
+        self.voice.now
+    }
+
+    /// Tells a change that what comes now follows from.
+    pub(in crate::rules) fn tell_cause(&mut self, told: Told) {
+        self.follow();
+        self.txn.tell(told);
+    }
+
+    /// What comes now follows from the last change told before this one was begun.
+    pub(in crate::rules) fn follow(&mut self) {
+        (self.speaker, self.cause) = (self.voice.clone(), None);
+    }
+
+    /// Tells what happens to an event by itself; what comes now follows from it. What was due while nobody looked is told
+    /// at the time of the look.
+    pub(super) fn tell_moment(&mut self, what: u16, subjects: Vec<Pk>) {
+        (self.speaker, self.cause) = (Voice::nobody(self.voice.now), None);
+        self.txn.tell(Told::Change(Self::change(&self.speaker, what, subjects, None), None));
+    }
+
+    /// Tells what follows for a person.
+    pub(super) fn tell_consequence(&mut self, what: u16, person: Pk, slot: Slot) {
+        let pool = self.event.pools.iter().find(|pool| pool.slot == slot).map(|pool| pool.pk);
+        let subjects = [self.pk, person].into_iter().chain(pool).collect();
+        self.txn.tell(Told::Consequence(Self::change(&self.speaker, what, subjects, self.cause)));
+    }
+
+    fn change(voice: &Voice, what: u16, subjects: Vec<Pk>, cause: Option<u64>) -> Change {
+        let Voice { now, actor, peer, origin } = voice.clone();
+        Change { at: now, what, subjects, actor, peer, origin, cause, refused: None }
+    }
+
+    /// The event's places as they are now.
+    pub(in crate::rules) fn places(&self) -> Places {
+        Places::of(&self.event, &self.head)
+    }
+
+    /// Decides for somebody whom these pools admit.
+    pub(in crate::rules) fn choose(&mut self, admitted: &[Slot]) -> Result<Choice, Fault> {
+        let places = self.places();
+        let (txn, event, known) = (self.txn.as_read(), &self.event, &mut self.exclusivity);
+        choose(&places, admitted, &mut |slot| match known.get(&slot) {
+            Some(holders) => Ok(*holders),
+            None => {
+                let holders = exclusivity(txn, event, slot)?;
+                known.insert(slot, holders);
+                Ok(holders)
+            }
+        })
+    }
+
+    /// The pools that admit a person now.
+    pub(in crate::rules) fn admitted(&self, person: Pk) -> Result<Vec<Slot>, Fault> {
+        admitted(self.txn.as_read(), &self.event, person)
+    }
+
+    /// A person's registration.
+    pub(in crate::rules) fn registration(&self, person: Pk) -> Result<Option<Registration>, Fault> {
+        Ok(record::get(self.txn.as_read(), &key::registration(self.pk, person))?)
+    }
+
+    /// A person's registration, which an index says is there.
+    pub(in crate::rules) fn expect_registration(&self, person: Pk) -> Result<Registration, Fault> {
+        let found = self.registration(person)?;
+        Ok(found.ok_or_else(|| StoreError(format!("the registration of {person} for {} is missing", self.pk)))?)
+    }
+
+    /// Writes a registration in the place of what it was before, with everything that leads to it.
+    pub(in crate::rules) fn replace(
+        &mut self,
+        person: Pk,
+        before: Option<&Registration>,
+        after: &Registration,
+    ) -> Result<(), Fault> {
+        if let Some(before) = before {
+            self.count(before, false)?;
+            places_of(self.txn.as_read(), self.pk, person, before)?
+                .into_iter()
+                .for_each(|place| self.txn.delete(place));
+        }
+        self.count(after, true)?;
+        let registered = Registered { person };
+        for place in places_of(self.txn.as_read(), self.pk, person, after)? {
+            record::put(self.txn, place, &registered);
+        }
+        record::put(self.txn, key::registration(self.pk, person), after);
+        Ok(())
+    }
+
+    /// Counts a registration in or out.
+    fn count(&mut self, of: &Registration, is_in: bool) -> Result<(), Fault> {
+        let step = |count: &mut u32| *count = if is_in { *count + 1 } else { count.saturating_sub(1) };
+        match of.stand {
+            Stand::Out => {}
+            Stand::Seated(slot) => {
+                step(&mut self.head.taken);
+                step(&mut self.head.pools.entry(slot).or_default().taken);
+            }
+            Stand::Waiting => {
+                step(&mut self.head.waiting);
+                of.admitted.iter().for_each(|slot| step(&mut self.head.pools.entry(*slot).or_default().waiting));
+                rank::count(self.txn, self.pk, of.order, is_in)?;
+            }
+        }
+        self.head.pools.retain(|_, count| count.taken > 0 || count.waiting > 0);
+        Ok(())
+    }
+
+    /// Writes the head, and when the event is due next.
+    pub(in crate::rules) fn save(mut self) -> Event {
+        let due = match self.head.left.is_nothing() {
+            true => self.next_moment().map(|moment| moment.at),
+            false => Some(self.head.at),
+        };
+        if self.head.due != due {
+            if let Some(before) = self.head.due {
+                self.txn.delete(key::event_due(before, self.pk));
+            }
+            if let Some(due) = due {
+                record::put(self.txn, key::event_due(due, self.pk), &record::Place);
+            }
+            self.head.due = due;
+        }
+        if !self.head.left.is_nothing() && self.cause.is_none() {
+            self.txn.tell(Told::Remember(key::event_cause(self.pk)));
+        }
+        record::put(self.txn, key::event_head(self.pk), &self.head);
+        self.event
+    }
+}
+
+/// When something happens next with an event by itself.
+pub fn next_due(txn: &dyn ReadTxn) -> Result<Option<Time>, StoreError> {
+    let (from, to) = Family::EventDues.bounds();
+    Ok(txn.range(&from, &to, 1)?.first().and_then(|(place, _)| key::event_due_at(place)))
+}
+
+/// The first such time that is among these writes.
+pub fn first_due(writes: &Writes) -> Option<Time> {
+    let (from, to) = Family::EventDues.bounds();
+    let first = writes.range(from..to).find(|(_, value)| value.is_some());
+    first.and_then(|(place, _)| key::event_due_at(place))
+}
+
+/// Does some of what an event that is due has to do; whether there was one.
+pub fn settle_next(txn: &mut dyn Txn, now: Time) -> Result<bool, Fault> {
+    let (from, to) = key::event_dues_until(now);
+    let Some((place, _)) = txn.as_read().range(&from, &to, 1)?.into_iter().next() else { return Ok(false) };
+    let pk = key::pk_at_end(&place).ok_or_else(|| StoreError("an event that is due has no pk".to_owned()))?;
+    let Some(event) = record::get::<Event>(txn.as_read(), &key::event(pk))? else {
+        txn.delete(place);
+        return Ok(true);
+    };
+    let mut seats = Seats::open(txn, Voice::nobody(now), pk, event)?;
+    seats.settle(STEP_MAX)?;
+    seats.save();
+    Ok(true)
+}
+
+/// The head of an event's registrations.
+pub(in crate::rules) fn head(txn: &dyn ReadTxn, event: Pk) -> Result<Head, Fault> {
+    let head = record::get(txn, &key::event_head(event))?;
+    Ok(head.ok_or_else(|| StoreError(format!("the head of the event {event} is missing")))?)
+}
+
+/// The pools of an event that admit a person, whether they are open or not.
+pub(in crate::rules) fn admitted(txn: &dyn ReadTxn, event: &Event, person: Pk) -> Result<Vec<Slot>, Fault> {
+    if event.pools.is_empty() {
+        return Ok(vec![IMPLICIT]);
+    }
+    let held = record::get::<PersonRoles>(txn, &key::person_roles(person))?.unwrap_or_default().roles;
+    let admits = |roles: &std::collections::BTreeSet<RoleName>| !roles.is_disjoint(&held);
+    Ok(event.pools.iter().filter(|pool| admits(&pool.roles)).map(|pool| pool.slot).collect())
+}
+
+/// How many hold a pool's roles, counted role by role.
+pub(in crate::rules) fn exclusivity(txn: &dyn ReadTxn, event: &Event, slot: Slot) -> Result<u64, Fault> {
+    let Some(pool) = event.pools.iter().find(|pool| pool.slot == slot) else { return Ok(0) };
+    pool.roles.iter().map(|role| Ok(role::record_of(txn, role)?.members)).sum()
+}
+
+/// Every key of an index that leads to a registration.
+pub(in crate::rules) fn places_of(
+    txn: &dyn ReadTxn,
+    event: Pk,
+    person: Pk,
+    of: &Registration,
+) -> Result<Vec<Vec<u8>>, Fault> {
+    let mut places = vec![key::order(event, of.order), key::person_registration(person, of.registered_at, event)];
+    match of.stand {
+        Stand::Out => return Ok(places),
+        Stand::Waiting => {
+            places.push(key::waiting(event, of.order));
+            places.extend(of.admitted.iter().map(|slot| key::waiting_for(event, *slot, of.order)));
+        }
+        Stand::Seated(slot) => {
+            let others = of.admitted.iter().filter(|other| **other != slot);
+            places.extend(others.map(|other| key::seated(event, slot, *other, of.order)));
+        }
+    }
+    if of.approval == ApprovalState::Pending
+        && let Some(supervisor) = record::get::<record::Person>(txn, &key::person(person))?.and_then(|p| p.supervisor)
+    {
+        places.push(key::pending(supervisor, person, event));
+    }
+    Ok(places)
+}

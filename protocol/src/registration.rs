@@ -1,0 +1,260 @@
+//! Registrations: who holds a place at an event, who waits for one, and why.
+
+use serde::{Deserialize, Serialize};
+
+use crate::enrollment::Decider;
+use crate::value::{Cursor, EventPoolName, Invalid, PageLimit, Pk, Reason, Reference, Time, or_default};
+
+/// A registration: one for a person and an event, kept through canceling and registering again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registration {
+    /// Primary key.
+    pub pk: Pk,
+    /// The event.
+    pub event: Pk,
+    /// Who registered.
+    pub person: Pk,
+    /// The pool that the place is in; none without a place, or in an event without pools.
+    pub pool: Option<Pk>,
+    /// Whether the person waits for a place.
+    pub waiting: bool,
+    /// The pools that the person waits for.
+    pub waiting_pools: Vec<Pk>,
+    /// Where in the waiting list the person is, from 1.
+    pub waiting_position: Option<u32>,
+    /// When the person last registered.
+    pub registered_at: Time,
+    /// Whether the person canceled.
+    pub canceled: bool,
+    /// When.
+    pub canceled_at: Option<Time>,
+    /// Whether it was approved of.
+    pub approval: ApprovalState,
+    /// Who decided.
+    pub decided_by: Option<Decider>,
+    /// When it was decided.
+    pub decided_on: Option<Time>,
+    /// Why.
+    pub reason: Option<Reason>,
+    /// When the record was made.
+    pub created: Time,
+    /// When it was last changed.
+    pub updated: Time,
+    /// Always none: a registration is canceled, not deleted.
+    pub deleted: Option<Time>,
+}
+
+/// Whether a registration was approved of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ApprovalState {
+    /// Nobody needs to.
+    NotRequired,
+    /// Nobody has decided yet; it holds its place.
+    Pending,
+    /// Somebody did.
+    Approved,
+    /// Somebody did not; it holds no place.
+    Rejected,
+}
+
+impl std::str::FromStr for ApprovalState {
+    type Err = Invalid;
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "not_required" => Ok(Self::NotRequired),
+            "pending" => Ok(Self::Pending),
+            "approved" => Ok(Self::Approved),
+            "rejected" => Ok(Self::Rejected),
+            _ => Err(Invalid::new("approval must be not_required, pending, approved or rejected")),
+        }
+    }
+}
+
+/// What would come of registering now, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// `seat`, `wait`, or the code of the refusal.
+    pub outcome: String,
+    /// The pool that the place would be in.
+    pub pool: Option<Pk>,
+    /// The position in the waiting list that the person would have, or has.
+    pub waiting_position: Option<u32>,
+    /// What speaks for and against each pool, oldest first.
+    pub pools: Vec<PoolExplanation>,
+    /// The reasons, in sentences.
+    pub because: Vec<String>,
+}
+
+/// What speaks for and against one pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolExplanation {
+    /// Primary key.
+    pub pk: Pk,
+    /// Its name.
+    pub name: EventPoolName,
+    /// Whether the person has a role for it.
+    pub admits: bool,
+    /// Whether it is open.
+    pub open: bool,
+    /// When it opens or opened.
+    pub opens: Option<Time>,
+    /// How many places it has; 0 for any number.
+    pub capacity: u32,
+    /// How many are taken.
+    pub places_taken: u32,
+    /// How many hold its roles, counted role by role: fewer is more exclusive.
+    pub exclusivity: u64,
+    /// Whether it is the one.
+    pub chosen: bool,
+    /// Why it is or is not, in a sentence.
+    pub because: String,
+}
+
+/// Register a person for an event
+///
+/// Gives them the best place there is, or one in the waiting list.
+///
+/// Refusals, in this order: `registration_not_required`, `event_not_published`, `event_canceled`, `event_past`,
+/// `registration_closed`, `already_registered`, `no_permission`, `registration_not_open`, `no_free_slots`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(
+        after_help = "Example:\n  enrollctl --as DOGGO01a registration create 01994f3a-7c1e-7d55-a1b2-3c4d5e6f7a8b DOGGO01a"
+    )
+)]
+#[serde(deny_unknown_fields)]
+pub struct Create {
+    /// The event's pk
+    pub event: Reference,
+    /// Callsign or pk
+    pub person: Reference,
+}
+
+/// Cancel a registration; its place goes to whoever is next
+///
+/// Until the event's time for it has passed (`registration_closed`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(
+        after_help = "Example:\n  enrollctl --as DOGGO01a registration cancel 01994f3a-7c1e-7d55-a1b2-3c4d5e6f7a8b DOGGO01a"
+    )
+)]
+#[serde(deny_unknown_fields)]
+pub struct Cancel {
+    /// The event's pk
+    pub event: Reference,
+    /// Callsign or pk
+    pub person: Reference,
+}
+
+/// Show a registration
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  enrollctl registration get 01994f3a-7c1e-7d55-a1b2-3c4d5e6f7a8b DOGGO01a")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Get {
+    /// The event's pk
+    pub event: Reference,
+    /// Callsign or pk
+    pub person: Reference,
+}
+
+/// List registrations in the order they were made
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(
+        after_help = "Example:\n  enrollctl registration list --event 01994f3a-7c1e-7d55-a1b2-3c4d5e6f7a8b --waiting true"
+    )
+)]
+#[serde(deny_unknown_fields)]
+pub struct List {
+    /// Only those for this event: pk
+    #[cfg_attr(feature = "cli", arg(long))]
+    pub event: Option<Reference>,
+    /// Only those of this person: callsign or pk
+    #[cfg_attr(feature = "cli", arg(long))]
+    pub person: Option<Reference>,
+    /// Only those that wait (in the order of the waiting list), or only those that do not
+    #[cfg_attr(feature = "cli", arg(long, value_name = "BOOL"))]
+    pub waiting: Option<bool>,
+    /// Only those of this approval: not_required, pending, approved or rejected
+    #[cfg_attr(feature = "cli", arg(long, value_name = "STATE"))]
+    pub approval: Option<ApprovalState>,
+    /// The `next` of the page before
+    #[cfg_attr(feature = "cli", arg(long, value_name = "CURSOR"))]
+    pub after: Option<Cursor>,
+    /// How many at most
+    #[cfg_attr(feature = "cli", arg(long, default_value_t))]
+    #[serde(default, deserialize_with = "or_default")]
+    pub limit: PageLimit,
+}
+
+/// Approve a registration, or take its rejection back
+///
+/// Taking a rejection back needs a free place (`no_free_slots`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(
+        after_help = "Example:\n  enrollctl --as BOSS registration approve 01994f3a-7c1e-7d55-a1b2-3c4d5e6f7a8b DOGGO01a"
+    )
+)]
+#[serde(deny_unknown_fields)]
+pub struct Approve {
+    /// The event's pk
+    pub event: Reference,
+    /// Callsign or pk
+    pub person: Reference,
+    /// Why, for people
+    #[cfg_attr(feature = "cli", arg(long, value_name = "TEXT"))]
+    pub reason: Option<Reason>,
+}
+
+/// Reject a registration; its place goes to whoever is next
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(
+        after_help = "Example:\n  enrollctl --as BOSS registration reject 01994f3a-7c1e-7d55-a1b2-3c4d5e6f7a8b DOGGO01a \
+                      --reason 'needed elsewhere'"
+    )
+)]
+#[serde(deny_unknown_fields)]
+pub struct Reject {
+    /// The event's pk
+    pub event: Reference,
+    /// Callsign or pk
+    pub person: Reference,
+    /// Why, for people
+    #[cfg_attr(feature = "cli", arg(long, value_name = "TEXT"))]
+    pub reason: Option<Reason>,
+}
+
+/// Tell what would come of registering now, and why
+///
+/// The same decision as `registration create`, and nothing is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  enrollctl registration explain 01994f3a-7c1e-7d55-a1b2-3c4d5e6f7a8b DOGGO01a")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Explain {
+    /// The event's pk
+    pub event: Reference,
+    /// Callsign or pk
+    pub person: Reference,
+}

@@ -1,0 +1,151 @@
+//! Text values: one generic newtype, one rule per kind of text.
+//!
+//! A secret kind (a token, a login code, a JWT) prints nothing through `Debug`, has no `Display`, and is wiped from
+//! memory when it is dropped.
+
+mod kinds;
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use zeroize::Zeroize;
+
+use super::{Invalid, arrived};
+pub use kinds::*;
+
+/// What a kind of text accepts.
+pub trait TextRule: 'static {
+    /// How messages call it.
+    const NAME: &'static str;
+    /// Whether it must never be shown.
+    const SECRET: bool = false;
+    /// Refuses what is not of this kind, with a sentence that says what is.
+    fn check(text: &str) -> Result<(), Invalid>;
+}
+
+/// A text that satisfies the rule `R`.
+pub struct Text<R: TextRule>(String, PhantomData<fn() -> R>);
+
+impl<R: TextRule> Text<R> {
+    /// The text, if the rule accepts it.
+    pub fn new(text: impl Into<String>) -> Result<Self, Invalid> {
+        let text = text.into();
+        R::check(&text)?;
+        Ok(Self(text, PhantomData))
+    }
+
+    /// The text itself. For a secret this is the one way to it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<R: TextRule> FromStr for Text<R> {
+    type Err = Invalid;
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Self::new(text)
+    }
+}
+
+impl<R: TextRule> TryFrom<&str> for Text<R> {
+    type Error = Invalid;
+    fn try_from(text: &str) -> Result<Self, Invalid> {
+        Self::new(text)
+    }
+}
+
+impl<R: TextRule> fmt::Debug for Text<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if R::SECRET { f.write_str("[secret]") } else { fmt::Debug::fmt(&self.0, f) }
+    }
+}
+
+macro_rules! shown {
+    ($($kind:ident)*) => {
+        $(impl fmt::Display for kinds::$kind {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        })*
+    };
+}
+
+shown! { Callsign RoleName PermissionPath Reference Title EventKind EventPoolName ListName ConstantValue ConstantLabel }
+
+impl From<&Callsign> for Reference {
+    /// Every callsign names a record: the two kinds have the same bounds.
+    fn from(callsign: &Callsign) -> Self {
+        Self(callsign.0.clone(), PhantomData)
+    }
+}
+
+impl<R: TextRule> Drop for Text<R> {
+    fn drop(&mut self) {
+        if R::SECRET {
+            self.0.zeroize();
+        }
+    }
+}
+
+impl<R: TextRule> Clone for Text<R> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone(), PhantomData)
+    }
+}
+
+impl<R: TextRule> PartialEq for Text<R> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl<R: TextRule> Eq for Text<R> {}
+
+impl<R: TextRule> PartialOrd for Text<R> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<R: TextRule> Ord for Text<R> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.cmp(&other.0)
+    }
+}
+
+impl<R: TextRule> Hash for Text<R> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl<R: TextRule> Serialize for Text<R> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de, R: TextRule> Deserialize<'de> for Text<R> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(arrived(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn permissions_are_whole_words_between_slashes() {
+        for path in ["/", "/people/", "/events/create/social/", "/a_b-1/"] {
+            assert!(PermissionPath::new(path).is_ok(), "{path}");
+        }
+        for path in ["", "people", "/people", "people/", "//", "/a//b/", "/People/", "/a b/"] {
+            assert!(PermissionPath::new(path).is_err(), "{path}");
+        }
+    }
+}
