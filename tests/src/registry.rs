@@ -294,7 +294,6 @@ impl Registry {
         };
         let (first, second) = (run(), run());
         assert!(first == second, "{} gave other writes when run again", job.row().name);
-        assert!(first.2.is_ok() || first.0.is_empty(), "{} wrote before it refused", job.row().name);
     }
 }
 

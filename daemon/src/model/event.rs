@@ -55,6 +55,8 @@ pub struct Event {
     /// Whatever the caller attached.
     #[serde(with = "stored_json")]
     pub extra: Json,
+    /// How many held a place when a change left fewer than that.
+    pub held: u32,
     /// Its pools, oldest first.
     pub pools: Vec<Pool>,
     /// The slot of the next pool.
@@ -76,6 +78,8 @@ pub struct Pool {
     pub name: EventPoolName,
     /// How many places it has; 0 for any number.
     pub capacity: u32,
+    /// How many held one when a change left fewer than that.
+    pub held: u32,
     /// When it opens.
     pub opens: Option<Time>,
     /// Whoever has one of these may join.

@@ -1,8 +1,7 @@
 //! The domain. An operation is a pure function from a state, a call and its request to a reply or a refusal: no
 //! clock, no randomness, no store, no socket, no log. What a rule needs of those is in its [`Context`].
 //!
-//! One file per area, with the names of the protocol. A rule decides first and writes then, so a refusal leaves
-//! nothing half done even before its overlay is dropped.
+//! One file per area, with the names of the protocol. What a rule writes before it refuses is dropped with its overlay.
 //!
 //! The order of checks is part of the contract: shape and values of the arguments ([`WriteOp::check`]), idempotency
 //! key (the writer), actor ([`Call::begin`]), references, permission ([`Call::permit`]), state.

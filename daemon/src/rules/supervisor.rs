@@ -122,7 +122,7 @@ fn set(txn: &mut dyn Txn, call: &Call<'_>, pk: Pk, supervisor: Option<Pk>) -> Re
                 txn.delete(key::pending(before, pk, *event));
             }
             if let Some(supervisor) = supervisor {
-                record::put(txn, key::pending(supervisor, pk, *event), &Place);
+                record::put(txn, key::pending(supervisor, pk, *event), &stored::Registered { person: pk });
             }
         }
         person.supervisor = supervisor;

@@ -8,6 +8,7 @@ mod access;
 mod backups;
 mod codes;
 mod enrollments;
+mod events;
 mod follow;
 mod grants;
 mod jwts;
@@ -33,13 +34,24 @@ fn call(registry: &mut Registry, envelope: Envelope, op: &str, args: &str) -> Re
     Ok((row.reply_to_json)(&reply).expect("a reply of its type"))
 }
 
-/// Runs a table: lines of `[ACTOR>] OPERATION ARGS => ANSWER`. `+SECONDS` lets time pass.
+/// Runs a table: lines of `[$NAME =] [ACTOR>] OPERATION ARGS => ANSWER`. A name stands for the answer's pk in what comes
+/// behind it. `+SECONDS` lets time pass, and `wake` has the writer do what is due.
 fn check(registry: &mut Registry, table: &str) {
+    let mut names: Vec<(String, String)> = Vec::new();
     for line in table.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
         if let Some(seconds) = line.strip_prefix('+') {
             registry.pass_seconds(seconds.parse().expect("seconds"));
             continue;
         }
+        if line == "wake" {
+            registry.wake();
+            continue;
+        }
+        let (name, line) = match line.split_once(" = ") {
+            Some((name, rest)) if name.starts_with('$') => (Some(name), rest),
+            _ => (None, line),
+        };
+        let line = &names.iter().fold(line.to_owned(), |line, (name, pk)| line.replace(name, pk));
         let (asked, expected) = line.rsplit_once(" => ").expect("an arrow");
         let (actor, asked) = match asked.split_once("> ") {
             Some((actor, asked)) if !actor.contains('{') => (Some(actor.parse().expect("an actor")), asked),
@@ -51,6 +63,10 @@ fn check(registry: &mut Registry, table: &str) {
             Err(refusal) => refusal.code.to_string(),
         };
         assert!(matches(&answer, expected), "{line}\n  answered {answer}");
+        if let Some(name) = name {
+            let pk = answer.split_once("\"pk\":\"").and_then(|(_, rest)| rest.split_once('"')).expect("a pk").0;
+            names.push((name.to_owned(), pk.to_owned()));
+        }
         assert_eq!(registry.violations(), Vec::<String>::new(), "after {line}");
     }
 }

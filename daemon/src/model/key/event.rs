@@ -85,6 +85,13 @@ pub fn waiting_count(event: Pk, level: u8, stretch: u64) -> Vec<u8> {
     [of_pk(WAITING_COUNT, event).as_slice(), &[level], &stretch.to_be_bytes()].concat()
 }
 
+/// The event and the stretch of the order that such a key counts; the last stretch has no end.
+pub fn waiting_stretch(key: &[u8]) -> Option<(Pk, u64, Option<u64>)> {
+    let bits = 6 * u32::from(*key.get(17)?);
+    let stretch = super::seq_at_end(key)?;
+    Some((super::pk_at_front(key)?, stretch << bits, (stretch + 1).checked_shl(bits)))
+}
+
 /// Who waits and is admitted by a pool, in order.
 pub fn waiting_for(event: Pk, slot: Slot, order: u64) -> Vec<u8> {
     [waitings_for(event, slot).as_slice(), &order.to_be_bytes()].concat()

@@ -52,6 +52,7 @@ impl WriteOp for Create {
                 slot,
                 name: pool.name.clone(),
                 capacity: pool.capacity,
+                held: 0,
                 opens: pool.opens,
                 roles: pool.roles.iter().cloned().collect(),
             })
@@ -72,6 +73,7 @@ impl WriteOp for Create {
             registration_closes: self.registration_closes,
             unregistration_closes: self.unregistration_closes,
             extra: self.extra.clone(),
+            held: 0,
             next_slot: pools.last().map_or(1, |pool| pool.slot + 1),
             pools,
             created: now,
@@ -284,6 +286,7 @@ fn change(
         let slots: Vec<_> = seats.event.pools.iter().map(|pool| (pool.slot, 0)).collect();
         seats.head.left.readmit.extend(slots);
     }
+    seats.note_held();
     record::put(seats.txn, key::event(pk), &seats.event);
     seats.tell_cause(Told::Change(call.change(vec![pk]), None));
     seats.head.left.fill = true;

@@ -39,6 +39,7 @@ impl WriteOp for AddPool {
                 slot,
                 name: self.name.clone(),
                 capacity: self.capacity,
+                held: 0,
                 opens: self.opens,
                 roles: self.roles.iter().cloned().collect(),
             });

@@ -186,6 +186,14 @@ impl<'a> Seats<'a> {
         Ok(())
     }
 
+    /// Notes how many hold places that a change has taken away from under them: nobody is unseated.
+    pub(in crate::rules) fn note_held(&mut self) {
+        for pool in &mut self.event.pools {
+            pool.held = self.head.pools.get(&pool.slot).map_or(0, |count| count.taken);
+        }
+        self.event.held = self.head.taken;
+    }
+
     /// Writes the head, and when the event is due next.
     pub(in crate::rules) fn save(mut self) -> Event {
         let due = match self.head.left.is_nothing() {

@@ -12,6 +12,15 @@
 //! - I9: every invite and approve code leads to the one record that has it.
 //! - I10: an enrollment stands among those of its state, and its state, decision and person fit.
 //! - I11: what is due can be read.
+//! - I12: every index that leads to a registration is there, and no other.
+//! - I13: an event's head counts its registrations, and the stretches of its waiting list.
+//! - I14: no more hold a place than there are, but for what a merge or a lowered capacity leaves.
+//! - I15: no free place stands beside somebody who could take it.
+//! - I16: a registration knows which pools admit the person now.
+//! - I17: an event is due when something happens with it by itself, and stands among those that begin when it does.
+//! - I18: a supervisor's representatives and those whom somebody represents say the same.
+
+mod event;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -45,6 +54,9 @@ pub fn violations(txn: &dyn ReadTxn) -> Result<Vec<Violation>, StoreError> {
     check.codes()?;
     check.changes()?;
     check.kept()?;
+    check.events()?;
+    check.registrations()?;
+    check.representatives()?;
     check.counts()?;
     Ok(check.found)
 }
