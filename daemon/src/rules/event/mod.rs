@@ -315,7 +315,7 @@ fn check_duration(minutes: u32) -> Result<(), Refusal> {
 
 /// Making events of a restricted kind takes a permission, whoever owns them.
 fn permit_creating(txn: &dyn ReadTxn, call: &Call<'_>, kind: &EventKind) -> Result<(), Fault> {
-    match call.ctx.daemon.settings.restricted_event_types.contains(kind) {
+    match call.ctx.settings.restricted_event_types.contains(kind) {
         true => call.permit_path(txn, &format!("/events/create/{kind}/")),
         false => Ok(()),
     }
