@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::codec;
-use crate::value::Invalid;
+use crate::value::{Invalid, read_json};
 
 /// Hands every line of the table to the macro `$each`.
 #[macro_export]
@@ -281,27 +281,7 @@ mod access {
 }
 
 fn request_to_wire<O: Operation>(args: &serde_json::value::RawValue) -> Result<Vec<u8>, Invalid> {
-    let mut reader = serde_json::Deserializer::from_str(args.get());
-    match serde_path_to_error::deserialize::<_, O>(&mut reader) {
-        Ok(request) => Ok(codec::encode(&request)),
-        Err(err) if err.path().iter().next().is_none() => Err(Invalid(without_position(err.inner()))),
-        Err(err) => {
-            let (path, sentence) = (err.path().to_string(), without_position(err.inner()));
-            // Most values name themselves.
-            if sentence.starts_with(&path) {
-                Err(Invalid(sentence))
-            } else {
-                Err(Invalid(format!("{path}: {sentence}")))
-            }
-        }
-    }
-}
-
-/// An error of the JSON reader without its line and column: arguments are a part of what was written, so the place in
-/// them would mislead. The field is named instead.
-fn without_position(err: &serde_json::Error) -> String {
-    let sentence = err.to_string();
-    sentence.rsplit_once(" at line ").map_or(sentence.as_str(), |(sentence, _)| sentence).to_owned()
+    read_json::<O>(args.get()).map(|request| codec::encode(&request))
 }
 
 fn reply_to_json<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<String, Invalid> {

@@ -11,12 +11,39 @@ use std::str::FromStr;
 use serde::de::{self, DeserializeOwned, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
+use serde_path_to_error::Segment;
 
 use super::{Invalid, arrived};
 use crate::limits::{JSON_BYTES_MAX, JSON_DEPTH_MAX};
 
 /// Keys that serde_json gives a meaning of its own: an object with one of them reads as something else, or not at all.
 const READERS_OWN: &str = "$serde_json::private::";
+
+/// Reads a value from its JSON; an error names the field, and not the place in the text: what is read may be a part of
+/// what was written.
+pub(crate) fn read_json<T: DeserializeOwned>(text: &str) -> Result<T, Invalid> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let value = match serde_path_to_error::deserialize::<_, T>(&mut reader) {
+        Ok(value) => value,
+        // What breaks off in the middle of an object has no field to name.
+        Err(err) if matches!(err.path().iter().next(), None | Some(Segment::Unknown)) => {
+            return Err(Invalid(without_position(err.inner())));
+        }
+        Err(err) => {
+            let (path, sentence) = (err.path().to_string(), without_position(err.inner()));
+            // Most values name themselves.
+            return Err(Invalid(if sentence.starts_with(&path) { sentence } else { format!("{path}: {sentence}") }));
+        }
+    };
+    reader.end().map(|()| value).map_err(|err| Invalid(without_position(&err)))
+}
+
+/// The sentence of an error, with types of this language as what they hold.
+fn without_position(err: &serde_json::Error) -> String {
+    let sentence = err.to_string();
+    let sentence = sentence.rsplit_once(" at line ").map_or(sentence.as_str(), |(sentence, _)| sentence);
+    sentence.replace("expected u32", "expected a whole number from 0 to 4294967295")
+}
 
 /// A JSON object as compact text.
 #[derive(Clone, PartialEq, Eq)]

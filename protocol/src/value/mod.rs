@@ -11,6 +11,7 @@ mod text;
 mod time;
 
 pub use json::Json;
+pub(crate) use json::read_json;
 pub use page::{Page, PageLimit};
 pub use pk::{Key, Pk};
 pub use text::{

@@ -1,14 +1,14 @@
 //! Events with limited places. What people hold places in are an event's pools.
 
+mod pool;
+
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{EVENT_FIELDS, EVENT_POOLS_MAX, POOL_ROLES_MAX};
-use crate::value::{
-    Cursor, EventKind, EventPoolName, Invalid, Json, PageLimit, Pk, Reference, RoleName, Time, Title, at_most,
-    or_default,
-};
+pub use self::pool::{AddPool, EventPool, NewPool, RemovePool, UpdatePool};
+use crate::limits::{EVENT_FIELDS, EVENT_POOLS_MAX};
+use crate::value::{Cursor, EventKind, Invalid, Json, PageLimit, Pk, Reference, Time, Title, at_most, or_default};
 
 /// An event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,25 +63,6 @@ pub struct Event {
     pub updated: Time,
     /// Always none: an event is canceled, not deleted.
     pub deleted: Option<Time>,
-}
-
-/// A pool of an event: places for people of some roles.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EventPool {
-    /// Primary key.
-    pub pk: Pk,
-    /// Unique in its event.
-    pub name: EventPoolName,
-    /// How many places it has; 0 for any number.
-    pub capacity: u32,
-    /// When it opens; without a time it is open.
-    pub opens: Option<Time>,
-    /// Whoever has one of these may join.
-    pub roles: Vec<RoleName>,
-    /// How many hold a place in it.
-    pub places_taken: u32,
-    /// How many wait for a place in it.
-    pub waiting_count: u32,
 }
 
 /// Who approves of registrations.
@@ -152,32 +133,6 @@ words! {
     Approval: "none" "supervisor";
     TimeState: "upcoming" "current" "past";
     Field: "max_participants" "merge_time" "registration_closes" "unregistration_closes" "extra";
-}
-
-/// A pool to be made with its event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NewPool {
-    /// Unique in its event.
-    pub name: EventPoolName,
-    /// How many places it has; 0 for any number.
-    pub capacity: u32,
-    /// Whoever has one of these may join.
-    #[serde(deserialize_with = "at_most::<POOL_ROLES_MAX, _, _>")]
-    pub roles: Vec<RoleName>,
-    /// When it opens; without a time it is open.
-    pub opens: Option<Time>,
-}
-
-impl FromStr for NewPool {
-    type Err = Invalid;
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        serde_json::from_str(text).map_err(|err| {
-            Invalid(format!(
-                "a pool is written as {{\"name\":\"members\",\"capacity\":40,\"roles\":[\"member\"]}}: {err}"
-            ))
-        })
-    }
 }
 
 /// Make an event
@@ -442,87 +397,4 @@ of_an_event! {
     ///
     /// Only one that is published and that somebody has registered for (`invalid_transition`).
     Cancel "cancel"
-}
-
-/// Add a pool to an event
-///
-/// Not the first one while somebody has registered (`pool_has_registrations`). People who wait are seated in it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(
-    feature = "cli",
-    derive(clap::Args),
-    command(
-        after_help = "Example:\n  enrollctl --as BOSS event add_pool 01994f3a-7c1e-7d55-a1b2-3c4d5e6f7a8b guests \
-                      --capacity 10 --role guest"
-    )
-)]
-#[serde(deny_unknown_fields)]
-pub struct AddPool {
-    /// The event's pk
-    pub event: Reference,
-    /// The pool's name, unique in its event
-    pub name: EventPoolName,
-    /// How many places it has; 0 for any number
-    #[cfg_attr(feature = "cli", arg(long, value_name = "N"))]
-    pub capacity: u32,
-    /// Whoever has one of these may join; may be repeated
-    #[cfg_attr(feature = "cli", arg(long = "role", value_name = "ROLE", required = true))]
-    #[serde(deserialize_with = "at_most::<POOL_ROLES_MAX, _, _>")]
-    pub roles: Vec<RoleName>,
-    /// When it opens (RFC 3339); without a time it is open
-    #[cfg_attr(feature = "cli", arg(long, value_name = "TIME"))]
-    pub opens: Option<Time>,
-}
-
-/// Change a pool of an event
-///
-/// What is not named stays. Fewer places than are taken move nobody; they only stop new ones. Roles that no longer fit
-/// unseat nobody.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(
-    feature = "cli",
-    derive(clap::Args),
-    command(
-        after_help = "Example:\n  enrollctl --as BOSS event update_pool 01994f3a-7c1e-7d55-a1b2-3c4d5e6f7a8b members \
-                      --capacity 60"
-    )
-)]
-#[serde(deny_unknown_fields)]
-pub struct UpdatePool {
-    /// The event's pk
-    pub event: Reference,
-    /// The pool: name or pk
-    pub pool: Reference,
-    /// Another name
-    #[cfg_attr(feature = "cli", arg(long))]
-    pub name: Option<EventPoolName>,
-    /// How many places it has; 0 for any number
-    #[cfg_attr(feature = "cli", arg(long, value_name = "N"))]
-    pub capacity: Option<u32>,
-    /// Whoever has one of these may join, in place of the roles before; may be repeated
-    #[cfg_attr(feature = "cli", arg(long = "role", value_name = "ROLE"))]
-    pub roles: Option<Vec<RoleName>>,
-    /// When it opens (RFC 3339)
-    #[cfg_attr(feature = "cli", arg(long, value_name = "TIME"))]
-    pub opens: Option<Time>,
-}
-
-/// Remove a pool from an event
-///
-/// Not while somebody holds a place in it, and not the last one while somebody has registered
-/// (`pool_has_registrations`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(
-    feature = "cli",
-    derive(clap::Args),
-    command(
-        after_help = "Example:\n  enrollctl --as BOSS event remove_pool 01994f3a-7c1e-7d55-a1b2-3c4d5e6f7a8b guests"
-    )
-)]
-#[serde(deny_unknown_fields)]
-pub struct RemovePool {
-    /// The event's pk
-    pub event: Reference,
-    /// The pool: name or pk
-    pub pool: Reference,
 }
