@@ -66,7 +66,7 @@ macro_rules! operations {
             85 write decide "/enrollments/" "enrollment.reject" enrollment::Reject => enrollment::Enrollment;
             86 write operate "/enrollments/" "enrollment.reset_code" enrollment::ResetCode => enrollment::Enrollment;
             87 write operate "" "enrollment.delete" enrollment::Delete => ();
-            90 write operate "" "event.create" event::Create => event::Event;
+            90 write operate "/events/create/" "event.create" event::Create => event::Event;
             91 read read "" "event.get" event::Get => event::Event;
             92 read read "" "event.list" event::List => Page<event::Event>;
             93 write decide "/events/edit/" "event.update" event::Update => event::Event;
