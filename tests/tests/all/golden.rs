@@ -2,8 +2,11 @@
 //! were when the operation was declared. A difference means that old clients and new daemons no longer understand each
 //! other: a changed shape is a new number.
 //!
-//! `golden/wire.txt` holds a line each: name, what, hex (`-` for no bytes at all). After adding an operation, add its line: the failing test
-//! prints it.
+//! `golden/wire.txt` holds a line each: name, what, hex (`-` for no bytes at all). After adding an operation, add its line:
+//! the failing test prints it.
+
+mod events;
+mod pools;
 
 use std::fmt::Write as _;
 
@@ -11,8 +14,8 @@ use enroll_protocol::envelope::{Hello, MAGIC, PROTOCOL_VERSION, Welcome};
 use enroll_protocol::frame::{self, FrameKind};
 use enroll_protocol::operations::TABLE;
 use enroll_protocol::{
-    Code, Envelope, Json, Key, Operation, Page, Pk, Refusal, Time, changes, code, codec, enrollment, jwt, permission,
-    person, pool, role, server, token,
+    Code, Envelope, Json, Key, Operation, Page, Pk, Refusal, Time, changes, code, codec, jwt, permission, person, role,
+    server, token,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -29,8 +32,12 @@ fn every_operation_has_its_bytes() {
     permissions(&mut samples);
     tokens_and_codes(&mut samples);
     the_rest(&mut samples);
-    pools(&mut samples);
-    enrollments(&mut samples, &somebody());
+    pools::pools(&mut samples);
+    pools::enrollments(&mut samples, &somebody());
+    events::events(&mut samples);
+    events::registrations(&mut samples);
+    events::supervisors(&mut samples, &somebody());
+    events::constants(&mut samples);
     for row in TABLE {
         let declared = |what: &str| samples.0.contains(&format!("{} {what} ", row.name));
         assert!(declared("request") && declared("reply"), "{} has no sample here", row.name);
@@ -90,6 +97,31 @@ fn numbers_and_names_are_these_for_ever() {
         (85, "enrollment.reject"),
         (86, "enrollment.reset_code"),
         (87, "enrollment.delete"),
+        (90, "event.create"),
+        (91, "event.get"),
+        (92, "event.list"),
+        (93, "event.update"),
+        (94, "event.publish"),
+        (95, "event.unpublish"),
+        (96, "event.cancel"),
+        (97, "event.add_pool"),
+        (98, "event.update_pool"),
+        (99, "event.remove_pool"),
+        (100, "registration.create"),
+        (101, "registration.cancel"),
+        (102, "registration.get"),
+        (103, "registration.list"),
+        (104, "registration.approve"),
+        (105, "registration.reject"),
+        (106, "registration.explain"),
+        (110, "supervisor.assign"),
+        (111, "supervisor.unassign"),
+        (112, "supervisor.add_representative"),
+        (113, "supervisor.remove_representative"),
+        (114, "supervisor.pending"),
+        (120, "constant.set"),
+        (121, "constant.remove"),
+        (122, "constant.list"),
     ];
     assert_eq!(table, expected);
 }
@@ -217,81 +249,6 @@ fn permissions(samples: &mut Samples) {
     samples.operation(&permission::Has { person: name("DOGGO01a"), permission: permission() }, &true);
     let granted = permission::Granted { role: role(), permission: permission() };
     samples.operation(&permission::List { role: Some(role()) }, &vec![granted]);
-}
-
-fn pools(samples: &mut Samples) {
-    let pool = pool::Pool {
-        pk: pk(1),
-        owner: pk(2),
-        active: true,
-        invitecode: Some("K7QWM2XA".parse().expect("a code")),
-        extra: json(r#"{"team":"red"}"#),
-        max_uses: Some(40),
-        uses: 3,
-        expires: Some(time(5)),
-        created: time(1),
-        updated: time(2),
-        deleted: Some(time(3)),
-    };
-    let named = || name("K7QWM2XA");
-    let (extra, max_uses, expires) = (json(r#"{"team":"red"}"#), Some(40), Some(time(5)));
-    let create = pool::Create { owner: Some(name("BOSS")), extra: extra.clone(), max_uses, expires };
-    samples.operation(&create, &pool);
-    samples.operation(&pool::Get { pool: named(), allow_deleted: true }, &pool);
-    let after = Some("cursor".parse().expect("a cursor"));
-    let limit = "7".parse().expect("a limit");
-    let list = pool::List { owner: Some(name("BOSS")), include_deleted: true, after, limit };
-    samples.operation(&list, &Page { items: vec![pool.clone()], next: None });
-    let clear = vec![pool::Field::Extra, pool::Field::MaxUses, pool::Field::Expires];
-    let update = pool::Update { pool: named(), extra: Some(extra), max_uses, expires, clear };
-    samples.operation(&update, &pool);
-    samples.operation(&pool::SetActive { pool: named(), active: true }, &pool);
-    samples.operation(&pool::ResetCode { pool: named() }, &pool);
-    samples.operation(&pool::Delete { pool: named() }, &pool);
-    samples.operation(&pool::Check { invitecode: "K7QWM2XA".parse().expect("a code") }, &true);
-}
-
-fn enrollments(samples: &mut Samples, somebody: &person::Person) {
-    let enrollment = enrollment::Enrollment {
-        pk: pk(1),
-        callsign: "PORA22b".parse().expect("a callsign"),
-        state: enrollment::State::Rejected,
-        approvecode: Some("9RXTLQ4E".parse().expect("a code")),
-        pool: Some(pk(2)),
-        person: Some(pk(3)),
-        extra: json(r#"{"team":"red"}"#),
-        csr: true,
-        decided_by: Some(enrollment::Decider::Uid(1000)),
-        decided_on: Some(time(2)),
-        reason: Some("not one of us".parse().expect("a reason")),
-        created: time(1),
-        updated: time(2),
-        deleted: None,
-    };
-    let named = || name("PORA22b");
-    let create = enrollment::Create {
-        callsign: "PORA22b".parse().expect("a callsign"),
-        pool: Some(name("K7QWM2XA")),
-        extra: json("{}"),
-        csr: Some("PEM".to_owned()),
-    };
-    samples.operation(&create, &enrollment);
-    let by_person = Some(enrollment::Decider::Person(pk(4)));
-    let approved = enrollment::State::Approved;
-    let other = enrollment::Enrollment { decided_by: by_person, state: approved, ..enrollment.clone() };
-    samples.operation(&enrollment::Get { enrollment: named() }, &other);
-    samples.operation(&enrollment::Find { approvecode: "9RXTLQ4E".parse().expect("a code") }, &enrollment);
-    let after = Some("cursor".parse().expect("a cursor"));
-    let (pool, limit) = (Some(name("K7QWM2XA")), "7".parse().expect("a limit"));
-    let list = enrollment::List { pool, state: Some(enrollment::State::Pending), after, limit };
-    samples.operation(&list, &Page { items: vec![enrollment.clone()], next: None });
-    let approvecode = Some("9RXTLQ4E".parse().expect("a code"));
-    let certificate = person::CertificateWanted::Generate;
-    samples.operation(&enrollment::Approve { enrollment: named(), approvecode, certificate }, somebody);
-    let reason = Some("not one of us".parse().expect("a reason"));
-    samples.operation(&enrollment::Reject { enrollment: named(), reason }, &enrollment);
-    samples.operation(&enrollment::ResetCode { enrollment: named() }, &enrollment);
-    samples.operation(&enrollment::Delete { enrollment: named() }, &());
 }
 
 fn tokens_and_codes(samples: &mut Samples) {

@@ -119,3 +119,46 @@ fn a_person_may_exchange_their_own_code() {
     check(registry, &format!("CAT> code.use {{\"code\":\"{code}\"}} => permission_denied"));
     check(registry, &format!("DOG> code.use {{\"code\":\"{code}\"}} => {{\"jwt\".."));
 }
+
+#[test]
+fn an_events_owner_a_supervisor_and_their_representative_need_no_permission() {
+    let registry = &mut Registry::in_memory();
+    check(
+        registry,
+        r#"
+        person.create {"callsign":"BOSS","roles":["superuser"]} => {"pk"..
+        person.create {"callsign":"OWNER"} => {"pk"..
+        person.create {"callsign":"EDITOR","roles":["editor"]} => {"pk"..
+        person.create {"callsign":"CHIEF","roles":["supervisor"]} => {"pk"..
+        person.create {"callsign":"DEPUTY","roles":["supervisor"]} => {"pk"..
+        person.create {"callsign":"DOG"} => {"pk"..
+        permission.grant {"role":"editor","permission":"/events/edit/camp/"} => true
+        supervisor.assign {"person":"DOG","supervisor":"CHIEF"} => {"pk"..
+        $E = OWNER> event.create {"title":"Camp","kind":"camp","start":"2999-01-01T00:00:00Z","duration_minutes":60,"approval":"supervisor"} => {"pk"..
+        OWNER> event.create {"title":"Camp","kind":"camp","owner":"DOG","start":"2999-01-01T00:00:00Z","duration_minutes":60} => permission_denied
+        DOG> event.publish {"event":"$E"} => permission_denied
+        OWNER> event.publish {"event":"$E"} => {"pk"..
+        EDITOR> event.update {"event":"$E","title":"Trip"} => {"pk"..
+        EDITOR> event.update {"event":"$E","kind":"trip"} => permission_denied
+        OWNER> event.update {"event":"$E","kind":"trip"} => {"pk"..
+        EDITOR> event.update {"event":"$E","title":"Camp"} => permission_denied
+        CHIEF> registration.create {"event":"$E","person":"DOG"} => permission_denied
+        DOG> registration.create {"event":"$E","person":"DOG"} => {"pk"..
+        OWNER> registration.list {"event":"$E"} => {"items":[{"pk"..
+        DOG> registration.list {"event":"$E"} => permission_denied
+        DOG> registration.list {"person":"DOG"} => {"items":[{"pk"..
+        OWNER> registration.approve {"event":"$E","person":"DOG"} => permission_denied
+        DOG> registration.approve {"event":"$E","person":"DOG"} => permission_denied
+        DEPUTY> registration.approve {"event":"$E","person":"DOG"} => permission_denied
+        DEPUTY> supervisor.add_representative {"supervisor":"CHIEF","representative":"DEPUTY"} => permission_denied
+        DEPUTY> supervisor.pending {"supervisor":"CHIEF"} => permission_denied
+        CHIEF> supervisor.add_representative {"supervisor":"CHIEF","representative":"DEPUTY"} => true
+        DEPUTY> supervisor.pending {"supervisor":"DEPUTY"} => {"items":[{"pk"..
+        DEPUTY> registration.approve {"event":"$E","person":"DOG"} => ..,"approval":"approved"..
+        role.remove {"person":"CHIEF","role":"supervisor"} => true
+        DEPUTY> registration.reject {"event":"$E","person":"DOG"} => permission_denied
+        OWNER> registration.cancel {"event":"$E","person":"DOG"} => permission_denied
+        DOG> registration.cancel {"event":"$E","person":"DOG"} => ..,"canceled":true..
+        "#,
+    );
+}

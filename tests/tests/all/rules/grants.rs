@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use enroll_protocol::operations::TABLE;
-use enroll_protocol::{Access, Code, Envelope, Json, Kind, OperationRow, code, pool};
+use enroll_protocol::{Access, Code, Envelope, Json, Kind, OperationRow, code, event, pool};
 use enroll_tests::registry::Registry;
 use enrolld::context::Grant;
 
@@ -56,6 +56,34 @@ const ARGUMENTS: &[(&str, &str)] = &[
     ("enrollment.approve", r#"{"enrollment":"ANT"}"#),
     ("enrollment.reject", r#"{"enrollment":"ANT"}"#),
     ("enrollment.reset_code", r#"{"enrollment":"ANT"}"#),
+    (
+        "event.create",
+        r#"{"title":"Camp","kind":"camp","owner":"CAT","start":"2999-01-01T00:00:00Z","duration_minutes":60}"#,
+    ),
+    ("event.get", r#"{"event":"$FILLED"}"#),
+    ("event.list", "{}"),
+    ("event.update", r#"{"event":"$FILLED"}"#),
+    ("event.publish", r#"{"event":"$DRAFT"}"#),
+    ("event.unpublish", r#"{"event":"$EMPTY"}"#),
+    ("event.cancel", r#"{"event":"$FILLED"}"#),
+    ("event.add_pool", r#"{"event":"$EMPTY","name":"guests","capacity":1,"roles":["guest"]}"#),
+    ("event.update_pool", r#"{"event":"$EMPTY","pool":"members"}"#),
+    ("event.remove_pool", r#"{"event":"$EMPTY","pool":"members"}"#),
+    ("registration.create", r#"{"event":"$FILLED","person":"COW"}"#),
+    ("registration.cancel", r#"{"event":"$FILLED","person":"CAT"}"#),
+    ("registration.get", r#"{"event":"$FILLED","person":"CAT"}"#),
+    ("registration.list", r#"{"event":"$FILLED"}"#),
+    ("registration.approve", r#"{"event":"$FILLED","person":"CAT"}"#),
+    ("registration.reject", r#"{"event":"$FILLED","person":"CAT"}"#),
+    ("registration.explain", r#"{"event":"$FILLED","person":"COW"}"#),
+    ("supervisor.assign", r#"{"person":"CAT","supervisor":"COW"}"#),
+    ("supervisor.unassign", r#"{"person":"CAT"}"#),
+    ("supervisor.add_representative", r#"{"supervisor":"COW","representative":"HEN"}"#),
+    ("supervisor.remove_representative", r#"{"supervisor":"COW","representative":"HEN"}"#),
+    ("supervisor.pending", r#"{"supervisor":"COW"}"#),
+    ("constant.set", r#"{"list":"country","value":"SE"}"#),
+    ("constant.remove", r#"{"list":"country","value":"SE"}"#),
+    ("constant.list", "{}"),
 ];
 
 /// What is refused to everybody, and the stream, which is asked for in another way.
@@ -70,6 +98,8 @@ fn prepared(arguments: &str) -> (Registry, String) {
         person.create {"callsign":"BOSS","roles":["superuser"]} => {"pk"..
         person.create {"callsign":"DOG"} => {"pk"..
         person.create {"callsign":"CAT"} => {"pk"..
+        person.create {"callsign":"COW","roles":["supervisor"]} => {"pk"..
+        person.create {"callsign":"HEN","roles":["supervisor"]} => {"pk"..
         token.use {"token":"old"} => {"token"..
         "#,
     );
@@ -83,12 +113,37 @@ fn prepared(arguments: &str) -> (Registry, String) {
     let pool = registry.call(pool::Create { owner, ..Default::default() }).expect("made").invitecode.expect("a code");
     let ant = enroll_protocol::enrollment::Create::new("ANT".parse().expect("a callsign"));
     let approve = registry.call(ant).expect("enrolled").approvecode.expect("a code");
-    let filled = arguments
+    let [draft, empty, filled] = events(&mut registry);
+    let arguments = arguments
         .replace("$CODE", fresh.as_str())
         .replace("$JWT", jwt.as_str())
         .replace("$POOL", pool.as_str())
-        .replace("$APPROVE", approve.as_str());
-    (registry, filled)
+        .replace("$APPROVE", approve.as_str())
+        .replace("$DRAFT", &draft)
+        .replace("$EMPTY", &empty)
+        .replace("$FILLED", &filled);
+    (registry, arguments)
+}
+
+/// Events of CAT: a draft, a published one that nobody has registered for, and one that CAT has; their pks.
+fn events(registry: &mut Registry) -> [String; 3] {
+    let make = |registry: &mut Registry, published, pools| {
+        let start = "2999-01-01T00:00:00Z".parse().expect("a time");
+        let create = event::Create {
+            owner: Some("CAT".parse().expect("a name")),
+            published: Some(published),
+            approval: Some(event::Approval::Supervisor),
+            pools,
+            ..event::Create::new("Camp".parse().expect("a title"), "camp".parse().expect("a kind"), start, 60)
+        };
+        registry.call(create).expect("made").pk.to_string()
+    };
+    let members = r#"{"name":"members","capacity":1,"roles":["member"]}"#.parse().expect("a pool");
+    let draft = make(registry, false, Vec::new());
+    let empty = make(registry, true, vec![members]);
+    let filled = make(registry, true, Vec::new());
+    super::check(registry, &format!(r#"registration.create {{"event":"{filled}","person":"CAT"}} => {{"pk".."#));
+    [draft, empty, filled]
 }
 
 #[test]
@@ -135,7 +190,19 @@ Made from the table of operations; a test compares the two.
 `read`, `operate` and `admin` are grants of the configuration, each including the one before. *Decide*: `operate` on \
 behalf of a person, or `admin`. A peer with the grant `read` acts for nobody. On behalf of a person, that person needs \
 the permission as well, except for what is their own: their own record, roles and permissions, pools they own and \
-what was enrolled by them, codes and JWTs whose `sub` names them.
+what was enrolled by them, codes and JWTs whose `sub` names them, their own registrations, events they own, the \
+registrations for these as far as reading goes, and what waits for their own decision.
+
+Some operations look closer:
+
+- An event of a kind that the configuration restricts (`restricted_event_types`) is made only by who has \
+`/events/create/KIND/`, even as its owner.
+- To change somebody else's event takes `/events/edit/KIND/` of its kind; `/events/edit/` covers every kind.
+- A registration is decided on by the supervisor of whoever registered, or by a representative whom that supervisor \
+has named, as long as both have the role `supervisor`. Everybody else takes `/registrations/approve/`, the event's \
+owner too.
+- A supervisor names and drops their own representatives with `/representatives/`, which the role `supervisor` has \
+from the beginning.
 
 | operation | kind | needs | permission |
 |---|---|---|---|
