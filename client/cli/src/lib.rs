@@ -1,7 +1,8 @@
 //! enrollctl, the command line of enrolld.
 //!
 //! Its verbs are not written here: they are made from the table of operations. What is written here is what is the
-//! same for all of them, and the commands that are no operation: `call`, `bench`, `tour`, `completions`, `pool show`.
+//! same for all of them, and the commands that are no operation: `call`, `bench`, `tour`, `completions`, and the
+//! verbs that put several operations together: `pool show`, `event show`.
 
 mod backup;
 mod failure;
@@ -13,10 +14,12 @@ mod verb;
 
 mod bench;
 mod call;
+mod event_show;
 mod pool_show;
 mod tour;
 
 mod members;
+mod names;
 mod output;
 
 use std::process::ExitCode;
@@ -53,6 +56,9 @@ async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result
         Some(("completions", matches)) => output.raw(&tree::completions(matches)).map(|()| ExitCode::SUCCESS),
         Some(("pool", matches)) if let Some(("show", matches)) = matches.subcommand() => {
             pool_show::run(matches, options, output).await
+        }
+        Some(("event", matches)) if let Some(("show", matches)) = matches.subcommand() => {
+            event_show::run(matches, options, output).await
         }
         Some((area, matches)) => verb::run(area, matches, options, output).await,
         None => Err(Failure::Usage("expected a command; see enrollctl --help".to_owned())),

@@ -1,7 +1,7 @@
 //! `enrollctl pool show`: an invite pool and what came of it, put together from `pool.get` and `enrollment.list`.
 //!
 //! Enrollments are looked at up to a bound, oldest first; `uses` counts them all, so how many were not looked at is
-//! known. It is the one verb of an area that is no operation.
+//! known.
 
 use std::process::ExitCode;
 

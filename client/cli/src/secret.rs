@@ -14,6 +14,9 @@ use crate::members::{self, Members};
 /// The fields of requests that are secret.
 const SECRETS: [&str; 4] = ["token", "code", "jwt", "password"];
 
+/// Characters of a value that an error repeats.
+const REPEATED_MAX: usize = 80;
+
 /// What a secret is on the command line, in JSON.
 const FROM_STDIN: &str = "\"-\"";
 
@@ -44,8 +47,14 @@ pub(crate) fn fill(
     RawValue::from_string(format!("{{{}}}", filled.join(","))).map_err(broken)
 }
 
-/// An error of the command line that does not repeat a secret standing there.
-pub(crate) fn without(err: clap::Error) -> clap::Error {
+/// An error of the command line that does not repeat a secret standing there, nor a long value.
+pub(crate) fn without(mut err: clap::Error) -> clap::Error {
+    if let Some(ContextValue::String(value)) = err.get(ContextKind::InvalidValue)
+        && let Some((at, _)) = value.char_indices().nth(REPEATED_MAX)
+    {
+        let cut = format!("{}...", &value[..at]);
+        err.insert(ContextKind::InvalidValue, ContextValue::String(cut));
+    }
     let argument = match err.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(argument)) => argument.trim_matches(|c| "<>[].".contains(c)).to_lowercase(),
         _ => return err,

@@ -1,5 +1,5 @@
-//! The tree of commands: an area and a verb for every line of the table of operations, and what is no operation: three
-//! commands beside the areas, and a verb that puts several operations together.
+//! The tree of commands: an area and a verb for every line of the table of operations, and what is no operation: commands
+//! beside the areas, and verbs that put several operations together.
 
 use clap::{Arg, ArgMatches, Args, Command, value_parser};
 use clap_complete::Shell;
@@ -8,7 +8,7 @@ use enroll_client::protocol::{Kind, OperationRow};
 
 use crate::bench::Bench;
 use crate::options::{Options, RequestOptions};
-use crate::{backup, pool_show, tour};
+use crate::{backup, event_show, pool_show, tour};
 
 const AFTER_HELP: &str = "Exit codes: 0 done, 1 refused, 2 usage, 3 the daemon can not be reached.
 
@@ -75,7 +75,11 @@ fn verb(row: &&'static OperationRow) -> Command {
 
 /// The verbs of an area that are no operation.
 fn put_together(area: &str) -> Option<Command> {
-    (area == "pool").then(pool_show::command)
+    match area {
+        "pool" => Some(pool_show::command()),
+        "event" => Some(event_show::command()),
+        _ => None,
+    }
 }
 
 /// What an area is about.
@@ -91,6 +95,10 @@ fn about(area: &str) -> Option<&'static str> {
         "jwt" => "JSON web tokens and the keys that verify them",
         "changes" => "The feed of every committed write",
         "server" => "The daemon itself",
+        "event" => "Events with limited places, and their pools",
+        "registration" => "Registrations: who has a place at an event, who waits for one, and why",
+        "supervisor" => "Supervisors, who decide on other people's registrations",
+        "constant" => "Constants: lists of the values that a field of a person's extra may have",
         _ => return None,
     })
 }
@@ -128,8 +136,9 @@ mod tests {
         let mut root = command();
         root.build();
         let operations = TABLE.iter().map(|row| (vec![row.area(), row.verb()], true));
-        let others = [vec!["call"], vec!["bench"], vec!["tour"], vec!["completions"], vec!["pool", "show"]];
-        let others = others.into_iter().map(|path| (path, false));
+        let others = [vec!["call"], vec!["bench"], vec!["tour"], vec!["completions"]];
+        let shows = [vec!["pool", "show"], vec!["event", "show"]];
+        let others = others.into_iter().chain(shows).map(|path| (path, false));
         for (path, is_operation) in operations.chain(others) {
             let mut found = &mut root;
             for name in &path {

@@ -8,6 +8,7 @@ use enroll_client::Error;
 use enroll_client::protocol::{Invalid, Kind, OperationRow};
 
 use crate::failure::Failure;
+use crate::names::Names;
 use crate::options::{Options, RequestOptions};
 use crate::output::Output;
 use crate::{backup, secret, stream};
@@ -32,7 +33,8 @@ pub(crate) async fn run(
     let reply = client.call_raw(row, envelope, &request).await?;
     let json = (row.reply_to_json)(&reply)
         .map_err(|err| Error::Protocol(format!("the reply of {} can not be read: {err}", row.name)))?;
-    output.reply(row.name, &json)?;
+    let names = if output.is_for_people() { Names::look_up(&client, &json).await } else { Names::default() };
+    output.reply_named(row.name, &json, &names)?;
     // What is wrong with the registry was told; a script must notice it as well.
     let is_unsound = row.name == "server.check" && json != "[]";
     Ok(if is_unsound { ExitCode::from(1) } else { ExitCode::SUCCESS })

@@ -20,16 +20,18 @@ fn text(bytes: &[u8]) -> String {
 #[test]
 fn every_verb_has_help_with_an_example() {
     let verbs = TABLE.iter().map(|row| vec![row.area(), row.verb()]);
-    for command in
-        verbs.chain([vec!["call"], vec!["bench"], vec!["tour"], vec!["completions"], vec!["pool", "show"], vec![]])
-    {
+    let others = [vec!["call"], vec!["bench"], vec!["tour"], vec!["completions"], vec![]];
+    let shows = [vec!["pool", "show"], vec!["event", "show"]];
+    for command in verbs.chain(others).chain(shows) {
         let args: Vec<&str> = command.iter().copied().chain(["--help"]).collect();
         let output = enrollctl(&args);
         assert_eq!(output.status.code(), Some(0), "{args:?}");
         let help = text(&output.stdout);
         assert!(help.contains("Example"), "{args:?}: {help}");
         // An example is of the command that it stands with, whoever it asks for.
-        let help = help.replace("enrollctl --as BOSS ", "enrollctl ");
+        let help = ["BOSS", "MODERATOR", "DOGGO01a"]
+            .iter()
+            .fold(help, |help, actor| help.replace(&format!("enrollctl --as {actor} "), "enrollctl "));
         let named = format!("enrollctl {}", command.join(" "));
         let example = help.rsplit("Example").next().unwrap_or_default();
         assert!(example.contains(named.trim_end()), "{args:?}: {example}");
@@ -52,6 +54,8 @@ fn what_can_not_be_understood_ends_with_2() {
         &["token", "use"],
         &["token", "use", "on-the-command-line"],
         &["pool", "show"],
+        &["event", "show"],
+        &["event", "create", "Camp", "--kind", "camp", "--start", "tomorrow", "--duration-minutes", "1"],
         &["tour", "around"],
         &["--socket", "/nonexistent/enrolld.sock", "tour"],
         &["completions", "no-such-shell"],
@@ -63,6 +67,16 @@ fn what_can_not_be_understood_ends_with_2() {
         assert_eq!(output.status.code(), Some(2), "{args:?}: {output:?}");
         assert!(!output.stderr.is_empty(), "{args:?}");
         assert!(output.stdout.is_empty(), "{args:?}: {output:?}");
+    }
+}
+
+#[test]
+fn a_long_value_that_is_refused_is_not_repeated() {
+    for title in ["x".repeat(100 << 10), "ä".repeat(200)] {
+        let output = enrollctl(&["event", "create", &title, "--kind", "camp"]);
+        let told = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        assert!(told.contains("title must be 1 to 255 bytes") && told.len() < 400, "{told}");
     }
 }
 

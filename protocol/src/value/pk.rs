@@ -44,6 +44,11 @@ impl Pk {
         &self.0
     }
 
+    /// Its 22 characters of base64url, which name it as well as its UUID does.
+    pub fn short(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0)
+    }
+
     /// Reads a hyphenated UUID or the 22-character base64url form of its bytes; `None` if the text is neither.
     pub fn parse(text: &str) -> Option<Self> {
         match text.len() {

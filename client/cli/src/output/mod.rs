@@ -2,13 +2,15 @@
 //!
 //! A reply is shown as its JSON, as tables and lines for people on a terminal, or in a plain form that stays the same
 //! for scripts in a pipe. What is shown derives from the reply's JSON; a list may say which of its columns a
-//! person looks for, and a reply that is put together from several has its own words for people and for scripts.
+//! person looks for, an explanation is told in sentences, and a reply that is put together from several has its own words
+//! for people and for scripts.
 
+mod explained;
 mod glance;
 mod plain;
 mod terminal;
 mod view;
-mod when;
+pub(crate) mod when;
 
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
@@ -19,8 +21,9 @@ use tokio::io::Interest;
 use tokio::net::unix::pipe::Sender;
 
 use self::terminal::Terminal;
-use self::view::View;
+pub(crate) use self::view::{View, items, member, text};
 use crate::failure::Failure;
+use crate::names::Names;
 
 /// Standard output and standard error.
 #[derive(Debug)]
@@ -35,7 +38,7 @@ pub(crate) struct Output {
 pub(crate) struct Summary {
     /// Where JSON is asked for.
     pub(crate) json: String,
-    /// A record, on a terminal.
+    /// A record, or a text, on a terminal.
     pub(crate) people: String,
     /// A record, in a pipe. A name may stand in it more than once.
     pub(crate) scripts: String,
@@ -48,14 +51,30 @@ impl Output {
         Self { json, terminal: (is_terminal && !json).then(Terminal::of_this_process) }
     }
 
+    /// Whether a person looks at it, on a terminal.
+    pub(crate) fn is_for_people(&self) -> bool {
+        self.terminal.is_some()
+    }
+
     /// Shows the reply of an operation.
     pub(crate) fn reply(&self, operation: &str, json: &str) -> Result<(), Failure> {
+        self.reply_named(operation, json, &Names::default())
+    }
+
+    /// Shows the reply of an operation. On a terminal pks in its tables are shown by these names.
+    pub(crate) fn reply_named(&self, operation: &str, json: &str, names: &Names) -> Result<(), Failure> {
         if self.json {
             return self.raw(format!("{json}\n").as_bytes());
         }
+        let told = explained::summary(operation, json);
+        let json = match &told {
+            Some(told) if self.is_for_people() => &told.people,
+            Some(told) => &told.scripts,
+            None => json,
+        };
         let view = View::of(json);
         match &self.terminal {
-            Some(terminal) => self.raw(terminal.show(operation, &view).as_bytes()),
+            Some(terminal) => self.raw(terminal.show(operation, &view, names).as_bytes()),
             None => {
                 self.raw(plain::show(&view).as_bytes())?;
                 let Some(cursor) = view.next() else { return Ok(()) };

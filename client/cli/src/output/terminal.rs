@@ -1,12 +1,14 @@
 //! The form for people: aligned, short, with times as one would say them. Scripts must not rely on it.
 
 use comfy_table::presets::NOTHING;
-use comfy_table::{Attribute, Cell, ContentArrangement, Table};
+use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Table};
+use enroll_client::protocol::Pk;
 use jiff::Timestamp;
 
 use super::view::{View, items, member, record, text, visible};
 use super::{glance, when};
 use crate::members::Members;
+use crate::names::Names;
 
 const WIDTH_DEFAULT: u16 = 80;
 
@@ -33,15 +35,15 @@ impl Terminal {
         }
     }
 
-    /// The text of an operation's reply.
-    pub(crate) fn show(&self, operation: &str, view: &View<'_>) -> String {
+    /// The text of an operation's reply; pks in it are shown by these names.
+    pub(crate) fn show(&self, operation: &str, view: &View<'_>, names: &Names) -> String {
         let mut shown = match view {
             View::Scalar("null") => self.dim("done"),
             View::Scalar(value) => lines(&text(value)),
-            View::Record(members) => self.record(members),
+            View::Record(members) => self.record(members, names),
             View::Values { values, next: None } if values.is_empty() => self.dim(nothing(operation)),
             View::Values { values, .. } => values.iter().map(|value| visible(&text(value)) + "\n").collect(),
-            View::Records { records, .. } => self.table(operation, records),
+            View::Records { records, .. } => self.table(operation, records, names),
         };
         if let Some(cursor) = view.next() {
             shown += &self.dim(&format!("more: --after {}", visible(cursor)));
@@ -49,11 +51,18 @@ impl Terminal {
         shown
     }
 
-    fn record(&self, members: &Members<'_>) -> String {
-        let fields = flattened(members);
+    fn record(&self, members: &Members<'_>, names: &Names) -> String {
+        let (tables, members): (Members<'_>, Members<'_>) =
+            members.iter().cloned().partition(|(name, _)| glance::is_table(name));
+        let fields = flattened(&members);
         let width = fields.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
         let line = |(name, json): &(String, &str)| format!("{name:width$}  {}\n", self.value(json));
-        fields.iter().map(line).collect()
+        let lines = fields.iter().map(line);
+        let below = tables.iter().map(|(name, list)| match View::of(list.get()) {
+            View::Records { records, .. } => format!("\n{}", self.table(name, &records, names)),
+            _ => String::new(),
+        });
+        lines.chain(below).collect()
     }
 
     fn value(&self, json: &str) -> String {
@@ -64,7 +73,7 @@ impl Terminal {
         }
     }
 
-    fn table(&self, operation: &str, records: &[Members<'_>]) -> String {
+    fn table(&self, list: &str, records: &[Members<'_>], names: &Names) -> String {
         let mut table = Table::new();
         table.load_style(NOTHING).set_width(self.width).set_content_arrangement(ContentArrangement::Dynamic);
         if self.colors {
@@ -72,25 +81,33 @@ impl Terminal {
         } else {
             table.force_no_tty();
         }
-        let names = glance::shown(operation, records);
+        let columns = glance::shown(list, records);
         let title = |name: &&str| Cell::new(visible(name).replace('_', " ").to_uppercase());
-        table.set_header(names.iter().map(|name| title(name).add_attribute(Attribute::Bold)));
+        table.set_header(columns.iter().map(|name| title(name).add_attribute(Attribute::Bold)));
         for record in records {
-            table.add_row(names.iter().map(|name| self.cell(record, name)));
+            table.add_row(columns.iter().map(|name| {
+                let made = glance::made(list, name, record, names, self.now);
+                made.map_or_else(|| self.cell(member(record, name), names), |made| visible(&made))
+            }));
         }
-        for column in table.column_iter_mut() {
+        for (column, name) in table.column_iter_mut().zip(&columns) {
             column.set_padding((0, 2));
+            // A pk is there to be copied, so it stays in one piece.
+            if *name == "pk" {
+                column.set_constraint(ColumnConstraint::ContentWidth);
+            }
         }
         table.trim_fmt() + "\n"
     }
 
-    fn cell(&self, record: &Members<'_>, name: &str) -> String {
-        match name {
-            glance::WAITING => {
-                let since = glance::waiting_since(record).and_then(|json| when::instant(&text(json)));
-                since.map(|since| when::length(since, self.now)).unwrap_or_default()
+    /// A value in a table: what a pk names, or else the pk in its short form.
+    fn cell(&self, json: &str, names: &Names) -> String {
+        let named = |json: &str| text(json).parse::<Pk>().is_ok().then(|| visible(&names.of(&text(json))));
+        match items(json) {
+            Some(items) if !items.is_empty() && items.iter().all(|item| named(item.get()).is_some()) => {
+                items.iter().filter_map(|item| named(item.get())).collect::<Vec<_>>().join(", ")
             }
-            _ => self.short(member(record, name)),
+            _ => named(json).unwrap_or_else(|| self.short(json)),
         }
     }
 
@@ -130,6 +147,10 @@ fn nothing(operation: &str) -> &'static str {
         "pool.list" => "no pools",
         "enrollment.list" => "no enrollments",
         "changes.list" => "no changes",
+        "event.list" => "no events",
+        "registration.list" => "no registrations",
+        "supervisor.pending" => "nothing waits for a decision",
+        "constant.list" => "no constants",
         _ => "nothing found",
     }
 }
@@ -159,7 +180,7 @@ mod tests {
 
     fn shown(operation: &str, json: &str) -> String {
         let now = when::instant("2026-01-31T18:00:00.000000Z").expect("an instant");
-        Terminal { width: 80, colors: false, now }.show(operation, &View::of(json))
+        Terminal { width: 80, colors: false, now }.show(operation, &View::of(json), &Names::default())
     }
 
     const PEOPLE: &str = r#"{"items":[
@@ -199,6 +220,68 @@ B         rejected                   30 seconds ago  no
         let shown: String =
             shown("enrollment.list", ENROLLMENTS).lines().map(|line| line.trim_end().to_owned() + "\n").collect();
         assert_eq!(shown, expected);
+    }
+
+    const EVENTS: &str = r#"{"items":[
+        {"pk":"01010101-0101-0101-0101-010101010101","title":"A night hike that goes a long way round","kind":"hike",
+         "start":"2026-02-01T18:00:00.000000Z","max_participants":30,"leisure":false,"published":true,
+         "canceled":false,"time_state":"upcoming","places_taken":4,"waiting_count":12},
+        {"pk":"02020202-0202-0202-0202-020202020202","title":"Camp","kind":"camp","start":"2026-02-02T18:00:00.000000Z",
+         "max_participants":null,"leisure":false,"published":false,"canceled":false,"time_state":"upcoming",
+         "places_taken":0,"waiting_count":0}],"next":null}"#;
+
+    #[test]
+    fn events_show_their_places_and_a_pk_in_one_piece() {
+        let expected = "\
+PK                      TITLE          KIND  START      STATE     PLACES
+AQEBAQEBAQEBAQEBAQEBAQ  A night hike   hike  in 1 day   upcoming  4 of 30, 12
+                        that goes a                               wait
+                        long way
+                        round
+AgICAgICAgICAgICAgICAg  Camp           camp  in 2 days  draft     0
+";
+        let shown: String = shown("event.list", EVENTS).lines().map(|line| line.trim_end().to_owned() + "\n").collect();
+        assert_eq!(shown, expected);
+    }
+
+    const REGISTRATIONS: &str = r#"{"items":[
+        {"event":"01010101-0101-0101-0101-010101010101","person":"02020202-0202-0202-0202-020202020202",
+         "pool":"03030303-0303-0303-0303-030303030303","waiting":false,"waiting_position":null,"canceled":false,
+         "approval":"not_required","reason":null,"registered_at":"2026-01-31T17:57:00.000000Z"},
+        {"event":"01010101-0101-0101-0101-010101010101","person":"04020202-0202-0202-0202-020202020202",
+         "pool":null,"waiting":true,"waiting_position":3,"canceled":false,
+         "approval":"not_required","reason":null,"registered_at":"2026-01-31T17:58:00.000000Z"},
+        {"event":"01010101-0101-0101-0101-010101010101","person":"04020202-0202-0202-0202-020202020202",
+         "pool":null,"waiting":false,"waiting_position":null,"canceled":true,
+         "approval":"not_required","reason":null,"registered_at":"2026-01-31T17:59:00.000000Z"}],"next":null}"#;
+
+    #[test]
+    fn registrations_show_names_where_they_are_known_and_what_somebody_has_got() {
+        let names = [
+            ("01010101-0101-0101-0101-010101010101", "Camp"),
+            ("02020202-0202-0202-0202-020202020202", "DOGGO01a"),
+            ("03030303-0303-0303-0303-030303030303", "members"),
+        ];
+        let names = names.into_iter().map(|(pk, name)| (pk.to_owned(), name.to_owned())).collect();
+        let now = when::instant("2026-01-31T18:00:00.000000Z").expect("an instant");
+        let terminal = Terminal { width: 80, colors: false, now };
+        let expected = "\
+EVENT  PERSON                  PLACE            REGISTERED AT
+Camp   DOGGO01a                in members       3 minutes ago
+Camp   BAICAgICAgICAgICAgICAg  waits, number 3  2 minutes ago
+Camp   BAICAgICAgICAgICAgICAg  canceled         1 minute ago
+";
+        assert_eq!(terminal.show("registration.list", &View::of(REGISTRATIONS), &names), expected);
+    }
+
+    #[test]
+    fn pools_within_an_event_are_a_table_below_it() {
+        let event = r#"{"title":"Camp","pools":[{"pk":"p1","name":"members","capacity":2,"opens":null,
+            "roles":["member","guest"],"places_taken":2,"waiting_count":1}],"deleted":null}"#;
+        let expected =
+            "title    Camp\ndeleted  -\n\nNAME     PLACES           ROLES\nmembers  2 of 2, 1 waits  member, guest\n";
+        assert_eq!(shown("event.get", event), expected);
+        assert_eq!(shown("event.get", r#"{"title":"Camp","pools":[]}"#), "title  Camp\n");
     }
 
     #[test]
@@ -242,7 +325,8 @@ B         rejected                   30 seconds ago  no
     #[test]
     fn colors_are_dim_and_bold_only_where_wanted() {
         let now = when::instant("2026-01-31T18:00:00.000000Z").expect("an instant");
-        let colorful = Terminal { width: 80, colors: true, now }.show("person.list", &View::of(PEOPLE));
+        let terminal = Terminal { width: 80, colors: true, now };
+        let colorful = terminal.show("person.list", &View::of(PEOPLE), &Names::default());
         assert!(colorful.contains("\u{1b}[2mmore") && colorful.contains("\u{1b}[1m"), "{colorful:?}");
     }
 }
