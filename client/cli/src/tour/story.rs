@@ -62,10 +62,42 @@ pub(super) const STORY: &[Step] = &[
     Step::Say("A token that somebody else issued is spent once, and a replay is told when that was."),
     Step::Run(Typed { args: &["token", "use", "--origin", "203.0.113.9"], input: Some(Input::Text("nonce-4711")) }),
     refused(&["token", "use", "--origin", "203.0.113.66"], Some(Input::Text("nonce-4711"))),
-    Step::Say("Everything that happened, the refused attempts on codes and tokens too, in order and without a gap."),
+    Step::Say("An event with a single place, for people with the role member. Who comes later may wait."),
+    run(&["--as", "BOSS", "role", "assign", "DOGGO01a", "member"]),
+    run(&["person", "create", "CAT03c", "--role", "member"]),
+    Step::Keep { name: "EVENT", member: "pk", args: HIKE },
+    run(&["--as", "BOSS", "event", "add_pool", "$EVENT", "members", "--capacity", "1", "--role", "member"]),
+    run(&["--as", "BOSS", "event", "publish", "$EVENT"]),
+    run(&["--as", "DOGGO01a", "registration", "create", "$EVENT", "DOGGO01a"]),
+    Step::Say("The place is taken. What would come of registering, and why?"),
+    run(&["--as", "CAT03c", "registration", "explain", "$EVENT", "CAT03c"]),
+    run(&["--as", "CAT03c", "registration", "create", "$EVENT", "CAT03c"]),
+    run(&["event", "show", "$EVENT"]),
+    Step::Say("Who has the place gives it back, and the first who waits has it in the same instant."),
+    run(&["--as", "DOGGO01a", "registration", "cancel", "$EVENT", "DOGGO01a"]),
+    run(&["registration", "list", "--event", "$EVENT"]),
+    Step::Say(
+        "Everything that happened, in order and without a gap: the refused attempts on codes and tokens, and who was \
+         seated, with the change that was its cause.",
+    ),
     run(&["changes", "list"]),
     Step::Say("Every rule is checked across all records. No news is good news."),
     run(&["server", "check"]),
+];
+
+/// Makes the event that has a single place.
+const HIKE: &[&str] = &[
+    "--as",
+    "BOSS",
+    "event",
+    "create",
+    "Night hike",
+    "--kind",
+    "hike",
+    "--start",
+    "2999-07-01T20:00:00Z",
+    "--duration-minutes",
+    "180",
 ];
 
 const fn run(args: &'static [&'static str]) -> Step {

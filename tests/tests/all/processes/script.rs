@@ -75,7 +75,12 @@ impl Script {
         let Some((before, rest)) = expected.split_once('<') else { return matches(printed, expected) };
         let Some((name, after)) = rest.split_once('>') else { return matches(printed, expected) };
         let literal = before.rsplit("..").next().unwrap_or_default();
-        let Some(start) = printed.rfind(literal).map(|found| found + literal.len()) else { return false };
+        // Behind a gap it is the last that counts; without one it is where it stands.
+        let found = if before.contains("..") { printed.rfind(literal) } else { Some(0) };
+        let Some(start) = found.map(|found| found + literal.len()) else { return false };
+        if !printed.is_char_boundary(start) {
+            return false;
+        }
         let (printed_before, from) = printed.split_at(start);
         let literal = after.split("..").next().unwrap_or_default();
         let end = if after.is_empty() { Some(from.len()) } else { from.find(literal) };

@@ -55,6 +55,27 @@ $ printf %s nonce-4711 | enrollctl token use --origin 203.0.113.9
 token→nonce-4711
 $ printf %s nonce-4711 | enrollctl token use --origin 203.0.113.66
 enrollctl: ..(token_reuse)
+$ enrollctl --as BOSS role assign DOGGO01a member
+true
+$ enrollctl person create CAT03c --role member
+$ EVENT=$(enrollctl --as BOSS event create 'Night hike' --kind hike --start 2999-07-01T20:00:00Z --duration-minutes 180 --json | sed 's/.*"pk":"\([^"]*\)".*/\1/')
+$ enrollctl --as BOSS event add_pool $EVENT members --capacity 1 --role member
+$ enrollctl --as BOSS event publish $EVENT
+update_state→published
+$ enrollctl --as DOGGO01a registration create $EVENT DOGGO01a
+waiting→false
+$ enrollctl --as CAT03c registration explain $EVENT CAT03c
+outcome→wait
+waiting_position→1
+pool→members, 1 of 1 taken: all of its 1 places are taken
+$ enrollctl --as CAT03c registration create $EVENT CAT03c
+waiting→true
+$ enrollctl event show $EVENT
+pool→members: 1 of 1, for member; 1 waits
+waiting→CAT03c
+$ enrollctl --as DOGGO01a registration cancel $EVENT DOGGO01a
+canceled→true
+$ enrollctl registration list --event $EVENT
 $ enrollctl changes list
 1→..→person→create→..
 ..→enrollment→create→..203.0.113.66→→not_found
@@ -62,6 +83,8 @@ $ enrollctl changes list
 ..→enrollment→reject→..
 ..→code→use→..token_reuse
 ..→token→use→..203.0.113.66→→token_reuse
+20→..→registration→cancel→..
+21→..→registration→seated→..→20→
 $ enrollctl server check
 $ kill %1
 "#;
