@@ -42,7 +42,7 @@ fn the_first_of_the_waiting_list_gets_what_comes_free() {
         M2> registration.get {"event":"$E","person":"M2"} => ..,"waiting":false..
         M3> registration.get {"event":"$E","person":"M3"} => ..,"waiting_position":1..
         M1> registration.create {"event":"$E","person":"M1"} => ..,"waiting_position":2..
-        BOSS> changes.list {"since":13} => ..verb":"cancel"..,"seq":15,..,"verb":"seated"..,"cause":14..
+        BOSS> changes.list {"since":13} => ..verb":"cancel"..{"seq":15,..,"verb":"seated"..,"cause":14..
         OWNER> event.update_pool {"event":"$E","pool":"members","capacity":3} => ..,"places_taken":3,"waiting_count":0..
         "#,
     );
