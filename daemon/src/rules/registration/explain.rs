@@ -77,6 +77,7 @@ fn reason(pool: &Pool, now: &PoolNow, verdict: Verdict) -> String {
             Some(opens) => format!("it opens at {opens}"),
             None => "it is not open".to_owned(),
         },
+        Verdict::Full if now.capacity == Some(1) => "its one place is taken".to_owned(),
         Verdict::Full => format!("all of its {} places are taken", now.capacity.unwrap_or(0)),
         Verdict::EventFull => "the event has no place left, whatever this pool has".to_owned(),
         Verdict::Only => "it is the only one with a free place for the person".to_owned(),
