@@ -12,9 +12,10 @@ use enroll_client::protocol::registration::{self, Registration};
 use enroll_client::protocol::{Code, Invalid, PageLimit, Reference, Time};
 use enroll_client::{Client, Error};
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::failure::Failure;
+use crate::members::{self, Members};
 use crate::names::Names;
 use crate::options::Options;
 use crate::output::{Output, Summary, when};
@@ -78,15 +79,16 @@ async fn first_waiting(client: &Client, event: Reference) -> Result<Vec<Registra
 
 impl Picture {
     fn summary(&self) -> Result<Summary, Failure> {
-        let fields = match serde_json::to_value(&self.event) {
-            Ok(Value::Object(fields)) => fields,
-            other => return Err(Failure::Usage(format!("the event can not be shown: {other:?}"))),
-        };
+        // As text, so that every digit of its extra stays.
+        let broken = |err: serde_json::Error| Failure::Own(format!("the event can not be shown: {err}"));
+        let event = serde_json::to_string(&self.event).map_err(broken)?;
+        let mut fields = Members::new();
+        members::read(&event, &mut fields).map_err(broken)?;
         let next: Vec<_> = self.next().into_iter().map(|(at, what)| json!({"at": at, "what": what})).collect();
         Ok(Summary {
-            json: json!({"event": fields, "waiting": self.waiting, "next": next}).to_string(),
+            json: format!(r#"{{"event":{event},"waiting":{},"next":{}}}"#, json!(self.waiting), json!(next)),
             people: Value::String(self.drawn()).to_string(),
-            scripts: self.for_scripts(fields),
+            scripts: self.for_scripts(&fields),
         })
     }
 
@@ -163,13 +165,16 @@ impl Picture {
 
     /// Every field, then a line for each pool, for each of the first who wait, and for each thing to come; put together
     /// as text, because a name stands in it more than once.
-    fn for_scripts(&self, fields: Map<String, Value>) -> String {
-        let fields = fields.into_iter().filter(|(name, _)| name != "pools");
-        let pool = |pool: &EventPool| ("pool".to_owned(), json!(format!("{}: {}", pool.name, places(pool))));
-        let waiting = self.waiting.iter().map(|name| ("waiting".to_owned(), json!(name)));
-        let next = self.next().into_iter().map(|(at, what)| ("next".to_owned(), json!(format!("{at} {what}"))));
-        let members = fields.chain(self.event.pools.iter().map(pool)).chain(waiting).chain(next);
-        let members: Vec<String> = members.map(|(name, value)| format!("{}:{value}", Value::String(name))).collect();
+    fn for_scripts(&self, fields: &Members<'_>) -> String {
+        let fields = fields.iter().filter(|(name, _)| name != "pools");
+        let fields = fields.map(|(name, value)| (name.as_str(), value.get().to_owned()));
+        let text = |text: String| Value::String(text).to_string();
+        let pools = self.event.pools.iter();
+        let pools = pools.map(|pool| ("pool", text(format!("{}: {}", pool.name, places(pool)))));
+        let waiting = self.waiting.iter().map(|name| ("waiting", text(name.clone())));
+        let next = self.next().into_iter().map(|(at, what)| ("next", text(format!("{at} {what}"))));
+        let members = fields.chain(pools).chain(waiting).chain(next);
+        let members: Vec<String> = members.map(|(name, value)| format!("\"{name}\":{value}")).collect();
         format!("{{{}}}", members.join(","))
     }
 }
@@ -258,6 +263,22 @@ in 20 days  2026-02-20 10:00:00 UTC  the pools become one
 in 29 days  2026-03-01 10:00:00 UTC  registration closes, it begins
 in 29 days  2026-03-01 12:00:00 UTC  it ends";
         assert_eq!(picture(&["A", "B"]).drawn(), expected);
+    }
+
+    #[test]
+    fn scripts_and_json_have_every_field_as_it_is() {
+        let mut picture = picture(&["A"]);
+        picture.event.extra = r#"{"n":1.50}"#.parse().expect("an object");
+        let summary = picture.summary().expect("a summary");
+        assert!(
+            summary.json.contains(r#""extra":{"n":1.50},"#) && summary.json.contains(r#","waiting":["A"],"next":[{"#)
+        );
+        let end = r#","deleted":null,"pool":"members: 22 of 40, for member","pool":"late: 10 of 10, for guest, member; 12 wait","waiting":"A","next":"2026-02-01T10:00:00.000000Z \"late\" opens","#;
+        assert!(
+            summary.scripts.contains(end) && summary.scripts.contains(r#""extra":{"n":1.50},"#),
+            "{}",
+            summary.scripts
+        );
     }
 
     #[test]

@@ -16,7 +16,7 @@ const GLANCES: &[(&str, &[&str])] = &[
     ("pool.list", &["invitecode", "owner", "active", "uses", "max_uses", "expires", "extra", "deleted"]),
     ("enrollment.list", &["callsign", "state", "pool", "waiting", "decided_on", "reason", "person"]),
     ("event.list", &["pk", "title", "kind", "start", "state", "places"]),
-    ("changes.list", &["seq", "at", "area", "verb", "subjects", "actor", "origin", "cause", "refused"]),
+    ("changes.list", &["seq", "at", "change", "subjects", "actor", "origin", "cause", "refused"]),
     ("registration.list", &["event", "person", "place", "approval", "reason", "registered_at"]),
     ("supervisor.pending", &["event", "person", "place", "registered_at"]),
     (POOLS, &["name", "places", "roles", "opens"]),
@@ -25,9 +25,13 @@ const GLANCES: &[(&str, &[&str])] = &[
 /// The list of pools within an event.
 const POOLS: &str = "pools";
 
+/// What a column shows of a record, of which the names may be known, at this moment.
+type Make = fn(&Members<'_>, &Names, Timestamp) -> String;
+
 /// Columns that no record has, and how what they show is put together from one.
-const MADE: &[(&str, &str, fn(&Members<'_>, &Names, Timestamp) -> String)] = &[
+const MADE: &[(&str, &str, Make)] = &[
     ("enrollment.list", "waiting", waiting),
+    ("changes.list", "change", change),
     ("event.list", "state", state),
     ("event.list", "places", places),
     ("registration.list", "place", place),
@@ -71,6 +75,11 @@ fn waiting(record: &Members<'_>, _: &Names, now: Timestamp) -> String {
         Some(since) => when::length(since, now),
         None => String::new(),
     }
+}
+
+/// What was done, in words.
+fn change(record: &Members<'_>, _: &Names, _: Timestamp) -> String {
+    format!("{} {}", text(member(record, "area")), text(member(record, "verb")))
 }
 
 /// What an event has come to, in a word.

@@ -74,7 +74,7 @@ impl Output {
         };
         let view = View::of(json);
         match &self.terminal {
-            Some(terminal) => self.raw(terminal.show(operation, &view, names).as_bytes()),
+            Some(terminal) => self.raw(terminal.by_now().show(operation, &view, names).as_bytes()),
             None => {
                 self.raw(plain::show(&view).as_bytes())?;
                 let Some(cursor) = view.next() else { return Ok(()) };

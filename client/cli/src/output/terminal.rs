@@ -35,6 +35,11 @@ impl Terminal {
         }
     }
 
+    /// The same terminal by now: what is shown may be younger than this process.
+    pub(crate) fn by_now(self) -> Self {
+        Self { now: Timestamp::now(), ..self }
+    }
+
     /// The text of an operation's reply; pks in it are shown by these names.
     pub(crate) fn show(&self, operation: &str, view: &View<'_>, names: &Names) -> String {
         let mut shown = match view {

@@ -67,7 +67,7 @@ waiting→false
 $ enrollctl --as CAT03c registration explain $EVENT CAT03c
 outcome→wait
 waiting_position→1
-pool→members, 1 of 1 taken: all of its 1 places are taken
+pool→members, 1 of 1 taken: its one place is taken
 $ enrollctl --as CAT03c registration create $EVENT CAT03c
 waiting→true
 $ enrollctl event show $EVENT
