@@ -4,10 +4,11 @@ use enroll_protocol::EventPoolName;
 use enroll_protocol::registration::{Explain, Explanation, PoolExplanation};
 
 use super::consider::{Consideration, consider};
+use super::enter;
 use crate::fault::Fault;
 use crate::model::event::{Pool, Registration, Stand};
 use crate::rules::seating::choose::{Outcome, Places, PoolNow, Verdict};
-use crate::rules::seating::{Seats, Voice, exclusivity, position};
+use crate::rules::seating::{STEP_MAX, Seats, Voice, exclusivity, position};
 use crate::rules::{Call, ReadOp, event, role};
 use crate::store::ReadTxn;
 use crate::store::overlay::Overlay;
@@ -23,14 +24,28 @@ impl ReadOp for Explain {
         seats.settle_all()?;
         let before = seats.registration(person)?;
         let considered = consider(&mut seats, person, before.as_ref())?;
-        explain(&seats, before.as_ref(), considered)
+        let places = seats.places();
+        // Somebody may move for whoever comes into the waiting list: what comes of registering shows when it is done.
+        let after = match &considered.outcome {
+            Ok(outcome) => {
+                enter(&mut seats, call, person, before.as_ref(), *outcome)?;
+                seats.settle(STEP_MAX)?;
+                Some(seats.expect_registration(person)?)
+            }
+            Err(_) => before,
+        };
+        explain(&seats, &places, &considered, after.as_ref())
     }
 }
 
-fn explain(seats: &Seats<'_>, before: Option<&Registration>, considered: Consideration) -> Result<Explanation, Fault> {
-    let places = seats.places();
-    let chosen = match &considered.outcome {
-        Ok(Outcome::Seat(slot)) => Some(*slot),
+fn explain(
+    seats: &Seats<'_>,
+    places: &Places,
+    considered: &Consideration,
+    after: Option<&Registration>,
+) -> Result<Explanation, Fault> {
+    let chosen = match after.map(|after| after.stand) {
+        Some(Stand::Seated(slot)) if considered.outcome.is_ok() => Some(slot),
         _ => None,
     };
     let mut pools = Vec::with_capacity(seats.event.pools.len());
@@ -48,20 +63,15 @@ fn explain(seats: &Seats<'_>, before: Option<&Registration>, considered: Conside
             places_taken: now.count.taken,
             exclusivity: exclusivity(seats.txn.as_read(), &seats.event, pool.slot)?,
             chosen: chosen == Some(pool.slot),
-            because: reason(pool, now, *verdict),
+            because: reason(pool, now, *verdict, chosen == Some(pool.slot)),
         });
     }
     let pool = chosen.and_then(|slot| seats.event.pools.iter().find(|pool| pool.slot == slot));
-    let waiting_position = match (&considered.outcome, before) {
-        (Ok(Outcome::Wait), _) => Some(seats.head.waiting + 1),
-        (_, Some(before)) if before.stand == Stand::Waiting => {
-            Some(position(seats.txn.as_read(), seats.pk, before.order)?)
-        }
-        _ => None,
-    };
-    let because = sentences(&places, &considered, pool.map(|pool| &pool.name), waiting_position);
+    let waiting = after.filter(|after| after.stand == Stand::Waiting);
+    let waiting_position = waiting.map(|waiting| position(seats.txn.as_read(), seats.pk, waiting.order)).transpose()?;
+    let because = sentences(places, considered, pool.map(|pool| &pool.name), waiting_position);
     let outcome = match &considered.outcome {
-        Ok(Outcome::Seat(_)) => "seat".to_owned(),
+        Ok(_) if chosen.is_some() => "seat".to_owned(),
         Ok(_) => "wait".to_owned(),
         Err(refusal) => refusal.code.to_string(),
     };
@@ -69,7 +79,7 @@ fn explain(seats: &Seats<'_>, before: Option<&Registration>, considered: Conside
 }
 
 /// What speaks for or against a pool, in a sentence.
-fn reason(pool: &Pool, now: &PoolNow, verdict: Verdict) -> String {
+fn reason(pool: &Pool, now: &PoolNow, verdict: Verdict, is_chosen: bool) -> String {
     let roles = || pool.roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(", ");
     match verdict {
         Verdict::NotAdmitted => format!("the person has none of its roles ({})", roles()),
@@ -77,6 +87,7 @@ fn reason(pool: &Pool, now: &PoolNow, verdict: Verdict) -> String {
             Some(opens) => format!("it opens at {opens}"),
             None => "it is not open".to_owned(),
         },
+        Verdict::Full if is_chosen => "its places are taken, and somebody there can move to another pool".to_owned(),
         Verdict::Full if now.capacity == Some(1) => "its one place is taken".to_owned(),
         Verdict::Full => format!("all of its {} places are taken", now.capacity.unwrap_or(0)),
         Verdict::EventFull => "the event has no place left, whatever this pool has".to_owned(),
@@ -106,7 +117,10 @@ fn sentences(
     match (&considered.outcome, pool) {
         (Ok(Outcome::Seat(_)), Some(pool)) => because.push(format!("there is a free place in the pool \"{pool}\"")),
         (Ok(Outcome::Seat(_)), None) => because.push("there is a free place".to_owned()),
-        (Ok(_), _) => because.push("every place that the person could have is taken".to_owned()),
+        (Ok(_), Some(pool)) => {
+            because.push(format!("somebody moves to another pool, which leaves a place in the pool \"{pool}\""));
+        }
+        (Ok(_), None) => because.push("every place that the person could have is taken".to_owned()),
         (Err(refusal), _) => because.push(refusal.message.clone()),
     }
     if let Some(position) = position {

@@ -28,35 +28,8 @@ impl WriteOp for Create {
         let mut seats = Seats::open(txn, Voice::of(call), event_pk, event)?;
         seats.settle_all()?;
         let before = seats.registration(person)?;
-        let stand = match consider::consider(&mut seats, person, before.as_ref())?.outcome? {
-            Outcome::Seat(slot) => Stand::Seated(slot),
-            _ => Stand::Waiting,
-        };
-        let now = call.ctx.now;
-        let approval = match seats.event.approval {
-            enroll_protocol::event::Approval::None => ApprovalState::NotRequired,
-            enroll_protocol::event::Approval::Supervisor => ApprovalState::Pending,
-        };
-        let (pk, created) = match &before {
-            Some(before) => (before.pk, before.created),
-            None => (call.ctx.new_pk(&mut call.ctx.random(Purpose::Rule)), now),
-        };
-        let after = stored::Registration {
-            pk,
-            order: seats.head.next_order,
-            stand,
-            admitted: seats.admitted(person)?,
-            registered_at: now,
-            canceled_at: None,
-            approval,
-            decided_by: None,
-            decided_on: None,
-            reason: None,
-            created,
-            updated: now,
-        };
-        seats.head.next_order += 1;
-        seats.replace(person, before.as_ref(), &after)?;
+        let outcome = consider::consider(&mut seats, person, before.as_ref())?.outcome?;
+        enter(&mut seats, call, person, before.as_ref(), outcome)?;
         let made = before.is_none().then_some(Kind::Registration);
         seats.tell_cause(Told::Change(call.change(vec![event_pk, person]), made));
         finish(seats, person)
@@ -66,7 +39,7 @@ impl WriteOp for Create {
 impl WriteOp for Cancel {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Registration, Fault> {
         let (event_pk, event) = event::expect(txn.as_read(), &self.event)?;
-        let (person, _) = person::expect(txn.as_read(), &self.person)?;
+        let person = role::expect_person(txn.as_read(), &self.person)?;
         let before = expect(txn.as_read(), event_pk, person, &self.person)?;
         call.permit(txn.as_read(), call.is_actor(person))?;
         let mut seats = Seats::open(txn, Voice::of(call), event_pk, event)?;
@@ -83,7 +56,7 @@ impl WriteOp for Cancel {
         }
         // Settling may have seated the person a moment ago.
         let before = seats.registration(person)?.unwrap_or(before);
-        let after = stored::Registration { stand: Stand::Out, canceled_at: Some(now), updated: now, ..before.clone() };
+        let after = seats.left(&before);
         seats.replace(person, Some(&before), &after)?;
         seats.tell_cause(Told::Change(call.change(vec![event_pk, person]), None));
         seats.head.left.fill = true;
@@ -136,6 +109,46 @@ impl ReadOp for List {
             view.shown(txn, person, found).map(Some)
         })
     }
+}
+
+/// Registers a person: for a place, or in the waiting list, where somebody who can move may give them one.
+fn enter(
+    seats: &mut Seats<'_>,
+    call: &Call<'_>,
+    person: Pk,
+    before: Option<&stored::Registration>,
+    outcome: Outcome,
+) -> Result<(), Fault> {
+    let now = call.ctx.now;
+    let stand = match outcome {
+        Outcome::Seat(slot) => Stand::Seated(slot),
+        _ => Stand::Waiting,
+    };
+    let approval = match seats.event.approval {
+        enroll_protocol::event::Approval::None => ApprovalState::NotRequired,
+        enroll_protocol::event::Approval::Supervisor => ApprovalState::Pending,
+    };
+    let (pk, created) = match before {
+        Some(before) => (before.pk, before.created),
+        None => (call.ctx.new_pk(&mut call.ctx.random(Purpose::Rule)), now),
+    };
+    let after = stored::Registration {
+        pk,
+        order: seats.head.next_order,
+        stand,
+        admitted: seats.admitted(person)?,
+        registered_at: now,
+        canceled_at: None,
+        approval,
+        decided_by: None,
+        decided_on: None,
+        reason: None,
+        created,
+        updated: now,
+    };
+    seats.head.next_order += 1;
+    seats.head.left.fill |= stand == Stand::Waiting;
+    seats.replace(person, before, &after)
 }
 
 /// Seats whom the change made room for, and answers with the person's registration as it is then.

@@ -25,10 +25,7 @@ pub(in crate::rules) fn readmit_all(txn: &mut dyn Txn, call: &Call<'_>, person: 
 
 /// Has a person who was deleted give up their places and leave the waiting lists.
 pub(in crate::rules) fn leave_all(txn: &mut dyn Txn, call: &Call<'_>, person: Pk) -> Result<(), Fault> {
-    let now = call.ctx.now;
-    change_all(txn, call, person, |_, before| {
-        Ok(Registration { stand: Stand::Out, canceled_at: Some(now), updated: now, ..before.clone() })
-    })
+    change_all(txn, call, person, |seats, before| Ok(seats.left(before)))
 }
 
 /// The events for which a person's registration waits for a decision.

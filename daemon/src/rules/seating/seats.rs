@@ -167,6 +167,12 @@ impl<'a> Seats<'a> {
         Ok(())
     }
 
+    /// A registration of somebody who leaves.
+    pub(in crate::rules) fn left(&self, before: &Registration) -> Registration {
+        let now = self.now();
+        Registration { stand: Stand::Out, canceled_at: Some(now), updated: now, ..before.clone() }
+    }
+
     /// Counts a registration in or out.
     fn count(&mut self, of: &Registration, is_in: bool) -> Result<(), Fault> {
         let step = |count: &mut u32| *count = if is_in { *count + 1 } else { count.saturating_sub(1) };
