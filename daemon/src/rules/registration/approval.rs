@@ -10,7 +10,7 @@ use crate::model::change::Told;
 use crate::model::event::{self as stored, Stand};
 use crate::rules::seating::choose::Outcome;
 use crate::rules::seating::{Seats, Voice};
-use crate::rules::{Call, WriteOp, event, person, supervisor};
+use crate::rules::{Call, WriteOp, event, role, supervisor};
 use crate::store::Txn;
 
 impl WriteOp for Approve {
@@ -57,7 +57,7 @@ fn decide(
 ) -> Result<Registration, Fault> {
     let (event_pk, event) = event::expect(txn.as_read(), event)?;
     let named = person;
-    let (person, _) = person::expect(txn.as_read(), named)?;
+    let person = role::expect_person(txn.as_read(), named)?;
     expect(txn.as_read(), event_pk, person, named)?;
     supervisor::permit_deciding(txn.as_read(), call, person)?;
     let mut seats = Seats::open(txn, Voice::of(call), event_pk, event)?;
