@@ -237,6 +237,12 @@ pub(super) fn expect_live(named: &Reference, person: &record::Person) -> Result<
     }
 }
 
+/// Whether this person was deleted.
+pub(super) fn is_deleted(txn: &dyn ReadTxn, pk: Pk) -> Result<bool, Fault> {
+    let found = record::get::<record::Person>(txn, &key::person(pk))?;
+    Ok(found.is_none_or(|person| person.deleted.is_some()))
+}
+
 /// The record as it is answered.
 fn shown(pk: Pk, person: record::Person) -> Person {
     Person {

@@ -184,7 +184,8 @@ impl Check<'_> {
                 self.violated("I15", pk, format!("its pool {} has a free place that somebody waits for", pool.slot));
             }
         }
-        for pool in full.iter().filter(|pool| pool.is_open && pool.count.waiting > 0 && !places.is_full) {
+        let gives_place = |pool: &&PoolNow| pool.is_open && pool.has_place_after_one() && pool.count.waiting > 0;
+        for pool in full.iter().filter(|pool| gives_place(pool) && !places.is_full) {
             for other in &free {
                 let (from, to) = key::prefixed(key::seateds(pk, pool.slot, other.slot));
                 if !self.txn.range(&from, &to, 1)?.is_empty() {

@@ -282,8 +282,8 @@ fn change(
         record::put(seats.txn, key::event_start(seats.event.start, pk), &Place);
     }
     if is_past(&before, now) && !is_past(&seats.event, now) {
-        // Of an event that was over nobody kept up who is admitted.
-        let slots: Vec<_> = seats.event.pools.iter().map(|pool| (pool.slot, 0)).collect();
+        // Of an event that was over nobody kept up who is admitted, nor who was deleted.
+        let slots: Vec<_> = seats.places().pools.iter().map(|pool| (pool.slot, 0)).collect();
         seats.head.left.readmit.extend(slots);
     }
     seats.note_held();

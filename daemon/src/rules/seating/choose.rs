@@ -127,6 +127,11 @@ impl PoolNow {
     pub(in crate::rules) fn is_full(&self) -> bool {
         self.capacity.is_some_and(|capacity| self.count.taken >= capacity)
     }
+
+    /// Whether it is full, and would not be if one person moved: more may hold a place than there are.
+    pub(in crate::rules) fn has_place_after_one(&self) -> bool {
+        self.capacity == Some(self.count.taken)
+    }
 }
 
 /// Decides for somebody whom these pools admit. `exclusivity` is how many hold a pool's roles; it is asked only where it

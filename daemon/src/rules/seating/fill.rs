@@ -11,13 +11,14 @@ use std::collections::BTreeMap;
 
 use enroll_protocol::{Pk, Time};
 
-use super::choose::{Outcome, Places};
+use super::choose::{Outcome, Places, PoolNow};
 use super::seats::Seats;
 use crate::fault::Fault;
 use crate::model::change::{MERGED, MOVED, OPENED, SEATED};
 use crate::model::event::{Registered, Registration, Slot, Stand};
 use crate::model::{key, record};
 use crate::rules::event::is_over;
+use crate::rules::person;
 use crate::store::StoreError;
 
 /// Something that happens to an event by itself.
@@ -98,6 +99,11 @@ impl Seats<'_> {
 
     fn readmit_one(&mut self, person: Pk, slot: Slot) -> Result<(), Fault> {
         let before = self.expect_registration(person)?;
+        let is_live = before.stand != Stand::Out && !is_over(&self.event, self.now());
+        if is_live && person::is_deleted(self.txn.as_read(), person)? {
+            let after = self.left(&before);
+            return self.replace(person, Some(&before), &after);
+        }
         let is_admitted = before.stand != Stand::Out && self.admitted(person)?.contains(&slot);
         if before.stand == Stand::Out || before.admitted.contains(&slot) == is_admitted {
             return Ok(());
@@ -160,9 +166,10 @@ impl Seats<'_> {
     /// Moves one person if that gives somebody who waits a place; whether it did.
     fn rebalance(&mut self, places: &Places) -> Result<bool, Fault> {
         let free: Vec<Slot> = places.pools.iter().filter(|pool| places.is_free(pool)).map(|pool| pool.slot).collect();
-        // Of each full pool, who would move: the first there whom a free place suits.
+        // Of each pool where that makes room, who would move: the first there whom a free place suits.
         let mut movers = BTreeMap::new();
-        for pool in places.pools.iter().filter(|pool| pool.is_open && pool.is_full() && pool.count.waiting > 0) {
+        let gives_place = |pool: &&PoolNow| pool.is_open && pool.has_place_after_one() && pool.count.waiting > 0;
+        for pool in places.pools.iter().filter(gives_place) {
             let mut first: Option<(u64, Pk)> = None;
             for other in &free {
                 let found = self.first_of(key::seateds(self.pk, pool.slot, *other), 0)?;
