@@ -26,7 +26,7 @@ impl WriteOp for AddPool {
             expect_free_name(event, &self.name, None)?;
             if event.pools.len() >= EVENT_POOLS_MAX {
                 let why = format!("an event has at most {EVENT_POOLS_MAX} pools; remove one first");
-                return Err(Fault::Refused(Refusal::new(Code::CONFLICT, why)));
+                return Err(Fault::Refused(Refusal::new(Code::INVALID_ARGUMENT, why)));
             }
             if event.pools.is_empty() && has_registrations {
                 let why = "somebody has registered for this event without pools; a first pool can not be added now";
