@@ -7,6 +7,7 @@ mod code;
 mod enroll;
 mod lookup;
 mod random;
+mod register;
 mod token_use;
 
 use std::process::ExitCode;
@@ -44,7 +45,7 @@ pub(crate) struct Bench {
     /// How long to measure
     #[arg(long, value_name = "S", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     seconds: u64,
-    /// Records to make before measuring, where the workload looks something up
+    /// Records to make before measuring, where the workload looks something up; people, where it registers them
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     records: u64,
 }
@@ -60,6 +61,10 @@ enum Workload {
     Enroll,
     /// Find enrollments by their approve codes
     Lookup,
+    /// Register people for one event of a million places, each a new one
+    Register,
+    /// Register ten times more people than there are places in five overlapping pools, of whom a fifth cancel again
+    RegisterWaiting,
 }
 
 impl Workload {
@@ -70,6 +75,8 @@ impl Workload {
             Self::Code => Ready::Code,
             Self::Enroll => Ready::Enroll(enroll::prepare(client).await?),
             Self::Lookup => Ready::Lookup(lookup::prepare(client, records).await?),
+            Self::Register => Ready::Register(register::prepare(client, records, false).await?),
+            Self::RegisterWaiting => Ready::Register(register::prepare(client, records, true).await?),
         })
     }
 
@@ -85,6 +92,7 @@ enum Ready {
     Code,
     Enroll(enroll::Invitation),
     Lookup(lookup::Known),
+    Register(register::Crowd),
 }
 
 impl Ready {
@@ -94,6 +102,7 @@ impl Ready {
             Self::Code => code::run_once(client).await,
             Self::Enroll(invitation) => enroll::run_once(invitation, client, random).await,
             Self::Lookup(known) => lookup::run_once(known, client, random).await,
+            Self::Register(crowd) => register::run_once(crowd, client).await,
         }
     }
 }

@@ -1,0 +1,147 @@
+//! The workloads `register` and `register-waiting`: people who register for one event, each for the first time.
+//!
+//! The people are made before. With a waiting list there are ten times as many of them as places, in five pools of which
+//! everybody may join two, and of those who registered a fifth cancel again.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use enroll_client::Client;
+use enroll_client::protocol::event::{self, NewPool};
+use enroll_client::protocol::registration::{Cancel, Create, Registration};
+use enroll_client::protocol::{Pk, Reference, RoleName, Time, person};
+
+use super::random::Random;
+
+/// People asked for ahead of their answers: more than the daemon commits at once.
+const AHEAD: usize = 2048;
+
+/// Places where nobody is to wait.
+const PLACES: u32 = 1_000_000;
+
+/// Pools where people wait, and roles: a pool is for two of them, so everybody may join two.
+const POOLS: usize = 5;
+
+/// The first time that there is after this century.
+const START: &str = "2100-01-01T00:00:00Z";
+
+/// The event, and who has not registered for it yet.
+#[derive(Debug, Clone)]
+pub(crate) struct Crowd(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    event: Pk,
+    people: Vec<Pk>,
+    is_waiting: bool,
+    /// How many operations were begun.
+    begun: AtomicUsize,
+    /// How many of the people were asked to register.
+    next: AtomicUsize,
+    /// Who registered and may cancel.
+    registered: Mutex<VecDeque<Pk>>,
+}
+
+/// Makes the people and the event.
+pub(crate) async fn prepare(client: &Client, records: u64, is_waiting: bool) -> Result<Crowd, String> {
+    let roles: Vec<RoleName> = (0..POOLS).map(role).collect::<Result<_, _>>()?;
+    let people = make_people(client, records, &roles).await?;
+    let owner = people.first().ok_or("there is nobody to register")?;
+    let capacity =
+        if is_waiting { u32::try_from(records / 10 / POOLS as u64).unwrap_or(u32::MAX).max(1) } else { PLACES };
+    let pools = (0..if is_waiting { POOLS } else { 1 }).map(|at| {
+        let both = [roles[at].clone(), roles[(at + 1) % POOLS].clone()];
+        let roles = if is_waiting { both.to_vec() } else { roles.clone() };
+        Ok(NewPool { name: format!("pool {at}").parse().map_err(text)?, capacity, roles, opens: None })
+    });
+    let start: Time = START.parse().map_err(text)?;
+    let mut create = event::Create::new("Bench".parse().map_err(text)?, "bench".parse().map_err(text)?, start, 60);
+    create.owner = Some(reference(*owner)?);
+    create.published = Some(true);
+    create.pools = pools.collect::<Result<_, String>>()?;
+    let event = client.call(create).await.map_err(text)?.pk;
+    let (begun, next, registered) = (AtomicUsize::new(0), AtomicUsize::new(0), Mutex::default());
+    Ok(Crowd(Arc::new(Shared { event, people, is_waiting, begun, next, registered })))
+}
+
+async fn make_people(client: &Client, records: u64, roles: &[RoleName]) -> Result<Vec<Pk>, String> {
+    let mut random = Random::new();
+    let (mut open, mut people) = (VecDeque::with_capacity(AHEAD), Vec::new());
+    for (asked, role) in (0..).zip(roles.iter().cycle()) {
+        if asked < records {
+            let create = person::Create { roles: vec![role.clone()], ..person::Create::new(random.callsign()?) };
+            open.push_back(client.call(create));
+            if open.len() < AHEAD {
+                continue;
+            }
+        }
+        let Some(answer) = open.pop_front() else { break };
+        people.push(answer.await.map_err(text)?.pk);
+    }
+    Ok(people)
+}
+
+/// One operation.
+pub(crate) async fn run_once(crowd: &Crowd, client: &Client) -> Result<(), String> {
+    let shared = &*crowd.0;
+    let begun = shared.begun.fetch_add(1, Ordering::Relaxed);
+    // Of five who registered one cancels.
+    if shared.is_waiting && begun % 6 == 5 {
+        let first = shared.registered.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        if let Some(person) = first {
+            return shared.cancel(client, person).await;
+        }
+    }
+    let next = shared.next.fetch_add(1, Ordering::Relaxed);
+    let person = *shared.people.get(next).ok_or("everybody has registered; make more people with --records")?;
+    shared.register(client, person).await
+}
+
+impl Shared {
+    async fn register(&self, client: &Client, person: Pk) -> Result<(), String> {
+        let create = Create { event: reference(self.event)?, person: reference(person)? };
+        let registered = client.call(create).await.map_err(text)?;
+        self.check(&registered, person, false)?;
+        let waits =
+            (registered.pool.is_none(), registered.waiting_position.is_some(), !registered.waiting_pools.is_empty());
+        if waits != (registered.waiting, registered.waiting, registered.waiting)
+            || (registered.waiting && !self.is_waiting)
+        {
+            return Err("neither a place nor a place in the waiting list was answered".to_owned());
+        }
+        if self.is_waiting {
+            self.registered.lock().unwrap_or_else(PoisonError::into_inner).push_back(person);
+        }
+        Ok(())
+    }
+
+    async fn cancel(&self, client: &Client, person: Pk) -> Result<(), String> {
+        let cancel = Cancel { event: reference(self.event)?, person: reference(person)? };
+        let canceled = client.call(cancel).await.map_err(text)?;
+        self.check(&canceled, person, true)?;
+        match (canceled.pool, canceled.waiting) {
+            (None, false) => Ok(()),
+            _ => Err("whoever canceled was answered to hold a place still".to_owned()),
+        }
+    }
+
+    fn check(&self, answered: &Registration, person: Pk, is_canceled: bool) -> Result<(), String> {
+        if (answered.event, answered.person, answered.canceled) != (self.event, person, is_canceled) {
+            return Err("another registration was answered than the one that was asked for".to_owned());
+        }
+        Ok(())
+    }
+}
+
+fn role(at: usize) -> Result<RoleName, String> {
+    format!("bench-{at}").parse().map_err(text)
+}
+
+fn reference(pk: Pk) -> Result<Reference, String> {
+    pk.to_string().parse().map_err(text)
+}
+
+fn text(err: impl std::fmt::Display) -> String {
+    err.to_string()
+}
