@@ -1,5 +1,10 @@
 //! Events, their pools and who gets which place.
 
+mod deciding;
+mod publishing;
+mod registering;
+mod seating;
+
 use enroll_tests::registry::Registry;
 
 /// A registry with an owner, three members and two guests.

@@ -1,0 +1,104 @@
+//! Approving and rejecting, who may, and who names whom.
+
+use super::people;
+use crate::rules::check;
+
+#[test]
+fn a_supervisor_decides_and_whom_they_named_while_both_have_the_role() {
+    check(
+        &mut people(),
+        r#"
+        person.create {"callsign":"MOD","roles":["moderator"]} => {"pk"..
+        person.create {"callsign":"SUP"} => {"pk"..
+        person.create {"callsign":"REP"} => {"pk"..
+        SUP> supervisor.assign {"person":"M1","supervisor":"SUP"} => permission_denied
+        MOD> supervisor.assign {"person":"M1","supervisor":"SUP"} => conflict
+        MOD> role.assign {"person":"SUP","role":"supervisor"} => true
+        MOD> supervisor.assign {"person":"M1","supervisor":"M1"} => invalid_argument
+        MOD> supervisor.assign {"person":"M1","supervisor":"SUP"} => {"pk"..
+        $E = OWNER> event.create {"title":"Camp","kind":"camp","start":"2027-02-01T10:00:00Z","duration_minutes":60,"published":true,"approval":"supervisor"} => {"pk"..
+        M1> registration.create {"event":"$E","person":"M1"} => ..,"approval":"pending","decided_by":null..
+        REP> registration.approve {"event":"$E","person":"M1"} => permission_denied
+        SUP> supervisor.add_representative {"supervisor":"SUP","representative":"REP"} => conflict
+        MOD> role.assign {"person":"REP","role":"supervisor"} => true
+        REP> supervisor.add_representative {"supervisor":"SUP","representative":"REP"} => permission_denied
+        SUP> supervisor.add_representative {"supervisor":"SUP","representative":"REP"} => true
+        SUP> supervisor.add_representative {"supervisor":"SUP","representative":"REP"} => false
+        REP> supervisor.pending {"supervisor":"REP"} => {"items":[{..,"approval":"pending"..
+        REP> supervisor.pending {"supervisor":"SUP"} => permission_denied
+        REP> registration.approve {"event":"$E","person":"M1"} => ..,"approval":"approved","decided_by":{"person":"..
+        # A decision may be changed at any time.
+        SUP> registration.reject {"event":"$E","person":"M1","reason":"needed here"} => ..,"pool":null,"waiting":false,..,"approval":"rejected"..,"reason":"needed here"..
+        SUP> registration.approve {"event":"$E","person":"M1"} => ..,"approval":"approved",..,"reason":null..
+        MOD> role.remove {"person":"SUP","role":"supervisor"} => true
+        REP> registration.reject {"event":"$E","person":"M1"} => permission_denied
+        SUP> registration.reject {"event":"$E","person":"M1"} => permission_denied
+        MOD> role.assign {"person":"SUP","role":"supervisor"} => true
+        MOD> role.remove {"person":"REP","role":"supervisor"} => true
+        REP> registration.reject {"event":"$E","person":"M1"} => permission_denied
+        OWNER> registration.reject {"event":"$E","person":"M1"} => permission_denied
+        M1> registration.approve {"event":"$E","person":"M1"} => permission_denied
+        SUP> registration.reject {"event":"$E","person":"M2"} => not_found
+        BOSS> permission.grant {"role":"member","permission":"/registrations/approve/"} => true
+        M2> registration.reject {"event":"$E","person":"M1"} => ..,"approval":"rejected"..
+        MOD> role.assign {"person":"REP","role":"supervisor"} => true
+        SUP> supervisor.remove_representative {"supervisor":"SUP","representative":"REP"} => true
+        SUP> supervisor.remove_representative {"supervisor":"SUP","representative":"REP"} => false
+        REP> registration.approve {"event":"$E","person":"M1"} => permission_denied
+        MOD> supervisor.unassign {"person":"M1"} => ..,"supervisor":null..
+        SUP> registration.approve {"event":"$E","person":"M1"} => permission_denied
+        "#,
+    );
+}
+
+#[test]
+fn whoever_was_rejected_and_canceled_comes_back_only_when_that_is_taken_back() {
+    check(
+        &mut people(),
+        r#"
+        $E = OWNER> event.create {"title":"Camp","kind":"camp","start":"2027-02-01T10:00:00Z","duration_minutes":60,"published":true,"approval":"supervisor","pools":[{"name":"members","capacity":1,"roles":["member"]}]} => {"pk"..
+        M1> registration.create {"event":"$E","person":"M1"} => ..,"approval":"pending"..
+        M2> registration.create {"event":"$E","person":"M2"} => ..,"waiting":true..,"approval":"pending"..
+        BOSS> registration.approve {"event":"$E","person":"M2"} => ..,"waiting":true..,"approval":"approved"..
+        BOSS> registration.reject {"event":"$E","person":"M1"} => ..,"approval":"rejected"..
+        M2> registration.get {"event":"$E","person":"M2"} => ..,"waiting":false..
+        BOSS> registration.approve {"event":"$E","person":"M1"} => no_free_slots
+        M1> registration.create {"event":"$E","person":"M1"} => already_registered
+        M1> registration.cancel {"event":"$E","person":"M1"} => ..,"canceled":true..,"approval":"rejected"..
+        M1> registration.create {"event":"$E","person":"M1"} => permission_denied
+        M1> registration.explain {"event":"$E","person":"M1"} => {"outcome":"permission_denied"..
+        BOSS> registration.approve {"event":"$E","person":"M1"} => ..,"pool":null,..,"canceled":true..,"approval":"approved"..
+        BOSS> registration.reject {"event":"$E","person":"M1"} => invalid_transition
+        M1> registration.create {"event":"$E","person":"M1"} => ..,"waiting_position":1..,"approval":"pending","decided_by":null..
+        OWNER> event.update {"event":"$E","approval":"none"} => {"pk"..
+        M3> registration.create {"event":"$E","person":"M3"} => ..,"approval":"not_required"..
+        BOSS> registration.reject {"event":"$E","person":"M3"} => invalid_transition
+        OWNER> event.unpublish {"event":"$E"} => event_has_registrations
+        "#,
+    );
+}
+
+#[test]
+fn fields_with_a_list_have_one_of_its_values() {
+    check(
+        &mut people(),
+        r#"
+        person.create {"callsign":"MOD","roles":["moderator"]} => {"pk"..
+        person.create {"callsign":"FREE","extra":{"country":"atlantis"}} => {"pk"..
+        M1> constant.set {"list":"country","value":"no"} => permission_denied
+        MOD> constant.set {"list":"country","value":"no","label":"Norway"} => true
+        MOD> constant.set {"list":"country","value":"no","label":"Noreg"} => false
+        MOD> constant.set {"list":"countryside","value":"fjord"} => true
+        constant.list {"list":"country"} => [{"list":"country","value":"no","label":"Noreg"}]
+        person.create {"callsign":"C1","extra":{"country":"atlantis"}} => invalid_argument
+        person.create {"callsign":"C1","extra":{"country":47}} => invalid_argument
+        person.create {"callsign":"C1","extra":{"country":"no","town":"atlantis"}} => {"pk"..
+        person.update {"person":"FREE","extra":{"country":"atlantis"}} => invalid_argument
+        person.update {"person":"FREE","extra":{"country":"no"}} => {"pk"..
+        enrollment.create {"callsign":"C2","extra":{"country":"atlantis"}} => ..
+        MOD> constant.remove {"list":"country","value":"no"} => true
+        MOD> constant.remove {"list":"country","value":"no"} => false
+        person.create {"callsign":"C3","extra":{"country":"atlantis"}} => {"pk"..
+        "#,
+    );
+}

@@ -1,0 +1,109 @@
+//! Registering and canceling: each refusal, in their order; people who are deleted; events that were over.
+
+use super::people;
+use crate::rules::check;
+
+#[test]
+fn refusals_of_registering_come_in_their_order() {
+    check(
+        &mut people(),
+        r#"
+        registration.create {"event":"01994f3a-7c1e-7d55-a1b2-3c4d5e6f7a8b","person":"NOBODY"} => not_found
+        # Everything speaks against it, and then one thing less each time.
+        $E = OWNER> event.create {"title":"Camp","kind":"camp","start":"2027-01-15T06:00:00Z","duration_minutes":60,"leisure":true,"waiting_list":false,"pools":[{"name":"staff","capacity":1,"roles":["staff"],"opens":"2027-01-20T10:00:00Z"}]} => ..,"time_state":"past","update_state":"draft","actions":["save","publish"]..
+        M2> registration.create {"event":"$E","person":"M1"} => permission_denied
+        M1> registration.create {"event":"$E","person":"M1"} => registration_not_required
+        M1> registration.explain {"event":"$E","person":"M1"} => {"outcome":"registration_not_required"..
+        OWNER> event.update {"event":"$E","leisure":false} => {"pk"..
+        M1> registration.create {"event":"$E","person":"M1"} => event_not_published
+        OWNER> event.publish {"event":"$E"} => {"pk"..
+        M1> registration.create {"event":"$E","person":"M1"} => event_past
+        OWNER> event.update {"event":"$E","start":"2027-01-15T07:30:00Z"} => ..,"time_state":"current"..
+        M1> registration.create {"event":"$E","person":"M1"} => registration_closed
+        OWNER> event.update {"event":"$E","registration_closes":"2027-01-15T08:20:00Z"} => {"pk"..
+        M1> registration.create {"event":"$E","person":"M1"} => no_permission
+        BOSS> role.assign {"person":"M1","role":"staff"} => true
+        M1> registration.create {"event":"$E","person":"M1"} => registration_not_open
+        OWNER> event.update_pool {"event":"$E","pool":"staff","opens":"2027-01-10T10:00:00Z"} => {"pk"..
+        M1> registration.create {"event":"$E","person":"M1"} => ..,"waiting":false..
+        BOSS> role.assign {"person":"M2","role":"staff"} => true
+        M2> registration.create {"event":"$E","person":"M2"} => no_free_slots
+        M2> registration.explain {"event":"$E","person":"M2"} => {"outcome":"no_free_slots"..
+        M1> registration.create {"event":"$E","person":"M1"} => already_registered
+        M1> registration.cancel {"event":"$E","person":"M2"} => not_found
+        M1> registration.cancel {"event":"$E","person":"M1"} => registration_closed
+        OWNER> event.update {"event":"$E","unregistration_closes":"2027-01-15T08:10:00Z"} => {"pk"..
+        M2> registration.cancel {"event":"$E","person":"M1"} => permission_denied
+        M1> registration.cancel {"event":"$E","person":"M1"} => ..,"pool":null,"waiting":false,"waiting_pools":[]..,"canceled":true,"canceled_at":"2027-01-15T08:00:00..
+        M1> registration.cancel {"event":"$E","person":"M1"} => invalid_transition
+        M1> registration.create {"event":"$E","person":"M1"} => ..,"canceled":false,"canceled_at":null..
+        OWNER> event.cancel {"event":"$E"} => ..,"canceled":true,..,"update_state":"canceled","actions":["save"]..
+        M1> registration.create {"event":"$E","person":"M1"} => event_canceled
+        +1200
+        M1> registration.create {"event":"$E","person":"M1"} => event_canceled
+        "#,
+    );
+}
+
+#[test]
+fn whoever_registers_again_comes_last() {
+    check(
+        &mut people(),
+        r#"
+        $E = OWNER> event.create {"title":"Camp","kind":"camp","start":"2027-02-01T10:00:00Z","duration_minutes":60,"published":true,"max_participants":1} => {"pk"..,"pools":[]..
+        NONE> registration.create {"event":"$E","person":"NONE"} => ..,"pool":null,"waiting":false..
+        M1> registration.create {"event":"$E","person":"M1"} => ..,"waiting":true,"waiting_pools":[],"waiting_position":1..
+        M2> registration.create {"event":"$E","person":"M2"} => ..,"waiting_position":2..
+        M1> registration.cancel {"event":"$E","person":"M1"} => ..,"canceled":true..
+        M1> registration.create {"event":"$E","person":"M1"} => ..,"waiting_position":2..
+        NONE> registration.cancel {"event":"$E","person":"NONE"} => ..,"canceled":true..
+        M2> registration.get {"event":"$E","person":"M2"} => ..,"waiting":false..
+        OWNER> event.update {"event":"$E","max_participants":0} => ..,"places_taken":1,"waiting_count":1..
+        OWNER> event.add_pool {"event":"$E","name":"members","capacity":1,"roles":["member"]} => pool_has_registrations
+        "#,
+    );
+}
+
+#[test]
+fn deleted_people_give_up_their_places_and_get_none() {
+    check(
+        &mut people(),
+        r#"
+        $E = OWNER> event.create {"title":"Camp","kind":"camp","start":"2027-02-01T10:00:00Z","duration_minutes":60,"published":true,"approval":"supervisor","max_participants":2} => {"pk"..
+        M1> registration.create {"event":"$E","person":"M1"} => ..,"waiting":false..
+        M2> registration.create {"event":"$E","person":"M2"} => ..,"waiting":false..
+        M3> registration.create {"event":"$E","person":"M3"} => ..,"waiting_position":1..
+        G1> registration.create {"event":"$E","person":"G1"} => ..,"waiting_position":2..
+        BOSS> person.delete {"person":"M3"} => {"pk"..
+        G1> registration.get {"event":"$E","person":"G1"} => ..,"waiting_position":1..
+        BOSS> person.delete {"person":"M1"} => {"pk"..
+        G1> registration.get {"event":"$E","person":"G1"} => ..,"waiting":false..
+        BOSS> registration.reject {"event":"$E","person":"M2"} => ..,"approval":"rejected"..
+        BOSS> person.delete {"person":"M2"} => {"pk"..
+        BOSS> registration.approve {"event":"$E","person":"M2"} => deleted
+        BOSS> registration.create {"event":"$E","person":"M2"} => deleted
+        BOSS> registration.cancel {"event":"$E","person":"M2"} => deleted
+        OWNER> event.get {"event":"$E"} => ..,"places_taken":1,"waiting_count":0..
+        "#,
+    );
+}
+
+#[test]
+fn an_event_that_was_over_and_comes_again_seats_nobody_who_was_deleted() {
+    check(
+        &mut people(),
+        r#"
+        $E = OWNER> event.create {"title":"Camp","kind":"camp","start":"2027-01-15T08:05:00Z","duration_minutes":5,"published":true,"max_participants":1} => {"pk"..
+        M1> registration.create {"event":"$E","person":"M1"} => ..,"waiting":false..
+        M2> registration.create {"event":"$E","person":"M2"} => ..,"waiting":true..
+        M3> registration.create {"event":"$E","person":"M3"} => ..,"waiting":true..
+        +600
+        # What was stays as it was.
+        BOSS> person.delete {"person":"M1"} => {"pk"..
+        BOSS> person.delete {"person":"M2"} => {"pk"..
+        OWNER> event.get {"event":"$E"} => ..,"time_state":"past"..,"places_taken":1,"waiting_count":2..
+        OWNER> event.update {"event":"$E","start":"2027-02-01T10:00:00Z"} => ..,"time_state":"upcoming"..,"places_taken":1,"waiting_count":0..
+        M3> registration.get {"event":"$E","person":"M3"} => ..,"waiting":false..
+        "#,
+    );
+}
