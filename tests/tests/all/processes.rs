@@ -17,6 +17,7 @@ mod pools;
 mod races;
 mod readme;
 mod refusals;
+mod registrations;
 mod reload;
 mod restore;
 mod script;
