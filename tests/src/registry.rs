@@ -116,6 +116,11 @@ impl Registry {
         self.daemon.settings.replace(config.settings(Path::new("/nowhere")));
     }
 
+    /// Begins anew with what was committed, as a daemon that was started again.
+    pub fn restart(&mut self) {
+        self.writer = Writer::new(Arc::clone(&self.store), Arc::clone(&self.daemon)).expect("a writer");
+    }
+
     /// Lets time pass.
     pub fn pass_seconds(&mut self, seconds: u64) {
         self.now = self.now.plus_seconds(seconds);

@@ -1,0 +1,365 @@
+//! What an event is, as simple and as slow as it can be said: people in vectors, every decision a full scan, everything
+//! that is due done at once. Times are seconds.
+
+use std::collections::BTreeSet;
+
+use enroll_protocol::Code;
+use enroll_protocol::registration::ApprovalState;
+
+/// A person.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Person {
+    pub(super) roles: BTreeSet<&'static str>,
+    pub(super) is_deleted: bool,
+}
+
+/// A pool of an event.
+#[derive(Debug, Clone)]
+pub(super) struct Pool {
+    pub(super) name: String,
+    /// 0 for any number.
+    pub(super) capacity: u32,
+    pub(super) opens: Option<u64>,
+    pub(super) roles: BTreeSet<&'static str>,
+}
+
+/// Where a registration stands; a place is in a pool of this name, or in none where the event has no pools.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Stand {
+    Out,
+    Waiting,
+    Seated(Option<String>),
+}
+
+/// A registration.
+#[derive(Debug, Clone)]
+pub(super) struct Registration {
+    pub(super) person: usize,
+    /// Its place in the order of registration.
+    pub(super) order: u64,
+    pub(super) stand: Stand,
+    pub(super) is_canceled: bool,
+    pub(super) approval: ApprovalState,
+}
+
+/// An event.
+#[derive(Debug, Clone)]
+pub(super) struct Event {
+    pub(super) start: u64,
+    pub(super) minutes: u32,
+    pub(super) most: Option<u32>,
+    pub(super) is_leisure: bool,
+    pub(super) is_published: bool,
+    pub(super) is_canceled: bool,
+    pub(super) needs_approval: bool,
+    pub(super) has_waiting_list: bool,
+    pub(super) merges: Option<u64>,
+    pub(super) closes: Option<u64>,
+    pub(super) cancel_closes: Option<u64>,
+    pub(super) pools: Vec<Pool>,
+    pub(super) registrations: Vec<Registration>,
+    pub(super) next_order: u64,
+}
+
+/// What comes of registering, behind all refusals that the event itself gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Decision {
+    Seat(Option<String>),
+    Wait,
+    NoPermission,
+    NotOpen,
+}
+
+impl Event {
+    /// Those who hold a place, in order of registration.
+    fn seated(&self) -> Vec<&Registration> {
+        let mut seated: Vec<_> =
+            self.registrations.iter().filter(|other| matches!(other.stand, Stand::Seated(_))).collect();
+        seated.sort_by_key(|registration| registration.order);
+        seated
+    }
+
+    /// The waiting list.
+    pub(super) fn waiting(&self) -> Vec<&Registration> {
+        let mut waiting: Vec<_> = self.registrations.iter().filter(|other| other.stand == Stand::Waiting).collect();
+        waiting.sort_by_key(|registration| registration.order);
+        waiting
+    }
+
+    pub(super) fn taken(&self) -> u32 {
+        u32::try_from(self.seated().len()).expect("few")
+    }
+
+    pub(super) fn taken_in(&self, pool: &Pool) -> u32 {
+        let here = Stand::Seated(Some(pool.name.clone()));
+        u32::try_from(self.seated().iter().filter(|other| other.stand == here).count()).expect("few")
+    }
+
+    pub(super) fn has_live(&self) -> bool {
+        self.registrations.iter().any(|registration| registration.stand != Stand::Out)
+    }
+
+    pub(super) fn is_past(&self, now: u64) -> bool {
+        now >= self.start + u64::from(self.minutes) * 60
+    }
+
+    /// Nobody is seated at an event that is called off or over.
+    pub(super) fn is_over(&self, now: u64) -> bool {
+        self.is_canceled || self.is_past(now)
+    }
+
+    pub(super) fn is_merged(&self, now: u64) -> bool {
+        self.merges.is_some_and(|at| at <= now)
+    }
+
+    pub(super) fn of(&self, person: usize) -> Option<&Registration> {
+        self.registrations.iter().find(|registration| registration.person == person)
+    }
+
+    pub(super) fn of_mut(&mut self, person: usize) -> &mut Registration {
+        self.registrations.iter_mut().find(|registration| registration.person == person).expect("registered")
+    }
+
+    fn has_room_in(&self, pool: &Pool) -> bool {
+        pool.capacity == 0 || self.taken_in(pool) < pool.capacity
+    }
+
+    /// Whether the maximum, and after the merge the sum of the open pools, leaves a place.
+    fn has_room(&self, now: u64) -> bool {
+        let open: Vec<_> = self.pools.iter().filter(|pool| is_open(pool, now)).collect();
+        let is_bounded = self.is_merged(now) && !self.pools.is_empty() && open.iter().all(|pool| pool.capacity > 0);
+        let total: u64 = open.iter().map(|pool| u64::from(pool.capacity)).sum();
+        self.most.is_none_or(|most| self.taken() < most) && !(is_bounded && u64::from(self.taken()) >= total)
+    }
+
+    /// The pools that admit the person and are open.
+    pub(super) fn possible(&self, people: &[Person], person: usize, now: u64) -> Vec<&Pool> {
+        self.pools.iter().filter(|pool| admits(pool, &people[person]) && is_open(pool, now)).collect()
+    }
+
+    /// The decision.
+    pub(super) fn decide(&self, people: &[Person], person: usize, now: u64) -> Decision {
+        if self.pools.is_empty() {
+            return if self.has_room(now) { Decision::Seat(None) } else { Decision::Wait };
+        }
+        if !self.pools.iter().any(|pool| admits(pool, &people[person])) {
+            return Decision::NoPermission;
+        }
+        let mut possible = self.possible(people, person, now);
+        if possible.is_empty() {
+            return Decision::NotOpen;
+        }
+        if !self.has_room(now) {
+            return Decision::Wait;
+        }
+        if !self.is_merged(now) {
+            possible.retain(|pool| self.has_room_in(pool));
+            let members = |pool: &Pool| -> usize {
+                let holders = |role| people.iter().filter(|person| person.roles.contains(role)).count();
+                pool.roles.iter().map(|role| holders(*role)).sum()
+            };
+            let size = |pool: &Pool| if pool.capacity == 0 { u32::MAX } else { pool.capacity };
+            // Stable: of equals the oldest stays the first.
+            possible.sort_by_key(|pool| (members(pool), u32::MAX - size(pool)));
+        }
+        possible.first().map_or(Decision::Wait, |pool| Decision::Seat(Some(pool.name.clone())))
+    }
+
+    /// Fills places until nothing changes; how many steps that took.
+    pub(super) fn fill(&mut self, people: &[Person], now: u64) -> usize {
+        let mut steps = 0;
+        while !self.is_over(now) && (self.seat_one(people, now) || self.rebalance_one(people, now)) {
+            steps += 1;
+        }
+        steps
+    }
+
+    fn seat_one(&mut self, people: &[Person], now: u64) -> bool {
+        let waiting: Vec<usize> = self.waiting().iter().map(|other| other.person).collect();
+        for person in waiting {
+            if let Decision::Seat(pool) = self.decide(people, person, now) {
+                self.of_mut(person).stand = Stand::Seated(pool);
+                return true;
+            }
+        }
+        false
+    }
+
+    fn rebalance_one(&mut self, people: &[Person], now: u64) -> bool {
+        if self.is_merged(now) || !self.has_room(now) {
+            return false;
+        }
+        for waiting in self.waiting() {
+            for pool in self.possible(people, waiting.person, now) {
+                // Where more hold a place than there are, one who moves makes room for nobody.
+                if pool.capacity == 0 || self.taken_in(pool) != pool.capacity {
+                    continue;
+                }
+                for seated in self.seated() {
+                    if seated.stand != Stand::Seated(Some(pool.name.clone())) {
+                        continue;
+                    }
+                    let others = self.possible(people, seated.person, now);
+                    if let Some(other) = others.iter().find(|other| self.has_room_in(other)) {
+                        let (from, to) = (Some(pool.name.clone()), Some(other.name.clone()));
+                        let (mover, waiting) = (seated.person, waiting.person);
+                        self.of_mut(mover).stand = Stand::Seated(to);
+                        self.of_mut(waiting).stand = Stand::Seated(from);
+                        return true;
+                    }
+                }
+            }
+        }
+        false
+    }
+
+    /// Why nobody can register now, if so.
+    fn expect_open(&self, now: u64) -> Result<(), Code> {
+        match () {
+            () if self.is_leisure => Err(Code::REGISTRATION_NOT_REQUIRED),
+            () if !self.is_published => Err(Code::EVENT_NOT_PUBLISHED),
+            () if self.is_canceled => Err(Code::EVENT_CANCELED),
+            () if self.is_past(now) => Err(Code::EVENT_PAST),
+            () if self.closes.unwrap_or(self.start) <= now => Err(Code::REGISTRATION_CLOSED),
+            () => Ok(()),
+        }
+    }
+
+    pub(super) fn register(&mut self, people: &[Person], person: usize, now: u64) -> Result<(), Code> {
+        self.expect_open(now)?;
+        match self.of(person) {
+            Some(before) if !before.is_canceled => return Err(Code::ALREADY_REGISTERED),
+            Some(before) if before.approval == ApprovalState::Rejected => return Err(Code::PERMISSION_DENIED),
+            _ => {}
+        }
+        let order = self.next_order;
+        let approval = if self.needs_approval { ApprovalState::Pending } else { ApprovalState::NotRequired };
+        let stand = match self.decide(people, person, now) {
+            Decision::Seat(pool) => Stand::Seated(pool),
+            Decision::Wait if self.has_waiting_list => Stand::Waiting,
+            Decision::Wait => return Err(Code::NO_FREE_SLOTS),
+            Decision::NoPermission => return Err(Code::NO_PERMISSION),
+            Decision::NotOpen => return Err(Code::REGISTRATION_NOT_OPEN),
+        };
+        self.next_order += 1;
+        self.registrations.retain(|other| other.person != person);
+        self.registrations.push(Registration { person, order, stand, is_canceled: false, approval });
+        self.fill(people, now);
+        Ok(())
+    }
+
+    pub(super) fn cancel(&mut self, people: &[Person], person: usize, now: u64) -> Result<(), Code> {
+        if self.of(person).ok_or(Code::NOT_FOUND)?.is_canceled {
+            return Err(Code::INVALID_TRANSITION);
+        }
+        if self.cancel_closes.unwrap_or(self.start) <= now {
+            return Err(Code::REGISTRATION_CLOSED);
+        }
+        let registration = self.of_mut(person);
+        (registration.is_canceled, registration.stand) = (true, Stand::Out);
+        self.fill(people, now);
+        Ok(())
+    }
+
+    pub(super) fn reject(&mut self, people: &[Person], person: usize, now: u64) -> Result<(), Code> {
+        let before = self.of(person).ok_or(Code::NOT_FOUND)?;
+        if before.approval == ApprovalState::NotRequired || before.is_canceled {
+            return Err(Code::INVALID_TRANSITION);
+        }
+        let registration = self.of_mut(person);
+        (registration.approval, registration.stand) = (ApprovalState::Rejected, Stand::Out);
+        self.fill(people, now);
+        Ok(())
+    }
+
+    pub(super) fn approve(&mut self, people: &[Person], person: usize, now: u64) -> Result<(), Code> {
+        let before = self.of(person).ok_or(Code::NOT_FOUND)?;
+        let stand = match before.approval {
+            ApprovalState::NotRequired => return Err(Code::INVALID_TRANSITION),
+            ApprovalState::Rejected if before.is_canceled => Stand::Out,
+            _ if before.is_canceled => return Err(Code::INVALID_TRANSITION),
+            ApprovalState::Rejected => match self.decide(people, person, now) {
+                Decision::Seat(pool) => Stand::Seated(pool),
+                Decision::Wait => return Err(Code::NO_FREE_SLOTS),
+                Decision::NoPermission => return Err(Code::NO_PERMISSION),
+                Decision::NotOpen => return Err(Code::REGISTRATION_NOT_OPEN),
+            },
+            _ => before.stand.clone(),
+        };
+        let registration = self.of_mut(person);
+        (registration.approval, registration.stand) = (ApprovalState::Approved, stand);
+        Ok(())
+    }
+
+    pub(super) fn publish(&mut self) -> Result<(), Code> {
+        if self.is_published || self.is_canceled {
+            return Err(Code::INVALID_TRANSITION);
+        }
+        self.is_published = true;
+        Ok(())
+    }
+
+    pub(super) fn unpublish(&mut self) -> Result<(), Code> {
+        if !self.is_published || self.is_canceled {
+            return Err(Code::INVALID_TRANSITION);
+        }
+        if self.has_live() {
+            return Err(Code::EVENT_HAS_REGISTRATIONS);
+        }
+        self.is_published = false;
+        Ok(())
+    }
+
+    pub(super) fn call_off(&mut self) -> Result<(), Code> {
+        if self.is_canceled || !self.is_published || !self.has_live() {
+            return Err(Code::INVALID_TRANSITION);
+        }
+        self.is_canceled = true;
+        Ok(())
+    }
+
+    pub(super) fn remove_pool(&mut self, people: &[Person], name: &str, now: u64) -> Result<(), Code> {
+        let at = self.pools.iter().position(|pool| pool.name == name).ok_or(Code::NOT_FOUND)?;
+        if self.taken_in(&self.pools[at]) > 0 || (self.pools.len() == 1 && self.has_live()) {
+            return Err(Code::POOL_HAS_REGISTRATIONS);
+        }
+        self.pools.remove(at);
+        self.fill(people, now);
+        Ok(())
+    }
+
+    pub(super) fn add_pool(&mut self, people: &[Person], pool: Pool, now: u64) -> Result<(), Code> {
+        if self.pools.is_empty() && self.has_live() {
+            return Err(Code::POOL_HAS_REGISTRATIONS);
+        }
+        self.pools.push(pool);
+        self.fill(people, now);
+        Ok(())
+    }
+
+    /// Openings and the merge between two times, one after the other.
+    pub(super) fn pass(&mut self, people: &[Person], from: u64, to: u64) {
+        let opens = self.pools.iter().filter_map(|pool| pool.opens);
+        let moments: BTreeSet<u64> = opens.chain(self.merges).filter(|at| from < *at && *at <= to).collect();
+        for at in moments {
+            self.fill(people, at);
+        }
+    }
+
+    /// A person who is deleted leaves, unless the event is over.
+    pub(super) fn leave(&mut self, people: &[Person], person: usize, now: u64) {
+        if !self.is_over(now) && self.of(person).is_some_and(|registration| registration.stand != Stand::Out) {
+            let registration = self.of_mut(person);
+            (registration.is_canceled, registration.stand) = (true, Stand::Out);
+            self.fill(people, now);
+        }
+    }
+}
+
+pub(super) fn admits(pool: &Pool, person: &Person) -> bool {
+    !pool.roles.is_disjoint(&person.roles)
+}
+
+pub(super) fn is_open(pool: &Pool, now: u64) -> bool {
+    pool.opens.is_none_or(|opens| opens <= now)
+}
