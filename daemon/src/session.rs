@@ -49,8 +49,9 @@ const OUTPUT_BYTES_MAX: usize = FRAME_BYTES_MAX;
 /// Streams go on while less than this waits, so that they leave room for answers.
 const STREAM_OUTPUT_BYTES_MAX: usize = OUTPUT_BYTES_MAX / 2;
 
-/// How long a connection may keep the thread that it shares with the others.
-const TURN: Duration = Duration::from_micros(250);
+/// How long a connection may keep the thread that it shares with the others. As many as want it come before whoever has
+/// one thing to ask, so it is no longer than a few small requests take.
+const TURN: Duration = Duration::from_micros(50);
 
 /// Reads and look-ups on their way through the writer: their answers come all at once, and each may be a page.
 const LOOKS_IN_WRITER_MAX: usize = 32;
