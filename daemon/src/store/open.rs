@@ -125,8 +125,12 @@ impl StateDir {
             let made: Result<(), StoreError> = self.make_database(options, |_| Ok(()), |_, ()| Ok(()))?;
             made.map_err(|source| OpenError::Disk { path, source })?;
         }
-        let path = self.database_path();
-        RedbStore::open(self.database_file()?, options).map_err(|fault| OpenError::of(fault, path))
+        let (path, file) = (self.database_path(), self.database_file()?);
+        if !options.fast_start {
+            // Every page will be verified, in the order of the tree: read from the disk in the order of the file before.
+            let _ = posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_WILLNEED);
+        }
+        RedbStore::open(file, options).map_err(|fault| OpenError::of(fault, path))
     }
 
     /// Opens a copy of the database, which is not written to.
