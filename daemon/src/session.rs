@@ -10,6 +10,7 @@
 //!   connection is closed in good order.
 
 mod asked;
+mod line;
 mod output;
 mod patience;
 mod streams;
@@ -36,6 +37,7 @@ use crate::server::Terms;
 use crate::store::{Store, StoreError, View};
 use crate::writer::{self, Outcome, Work};
 use asked::{Answered, Asked, Read, Stalled};
+use line::Line;
 use output::Output;
 use patience::{Overdue, Patience};
 use streams::{Request, Streams};
@@ -49,8 +51,7 @@ const OUTPUT_BYTES_MAX: usize = FRAME_BYTES_MAX;
 /// Streams go on while less than this waits, so that they leave room for answers.
 const STREAM_OUTPUT_BYTES_MAX: usize = OUTPUT_BYTES_MAX / 2;
 
-/// How long a connection may keep the thread that it shares with the others. As many as want it come before whoever has
-/// one thing to ask, so it is no longer than a few small requests take.
+/// How long a connection may keep the thread that it shares with the others.
 const TURN: Duration = Duration::from_micros(50);
 
 /// Reads and look-ups on their way through the writer: their answers come all at once, and each may be a page.
@@ -70,6 +71,8 @@ pub struct Shared {
     pub scans: Arc<Semaphore>,
     /// One walk at a time: each keeps its snapshot as long as somebody takes its items.
     pub walks: Arc<Semaphore>,
+    /// One for each thread that serves connections, for those that want more than one at a time.
+    pub turns: Arc<Semaphore>,
     /// The number of the latest change, told after its commit.
     pub changes: watch::Receiver<u64>,
 }
@@ -171,12 +174,17 @@ impl Session {
         let queue = self.writer.clone();
         let timer = sleep_until(Instant::now() + self.limits.idle);
         tokio::pin!(timer);
+        let mut line = Line::new(Arc::clone(&self.shared.turns));
+        let mut has_more = false;
         loop {
-            let has_more = self.take_turn().unwrap_or_else(|err| {
-                // Where frames can not be told apart nothing more can be read; what came before is answered.
-                self.part(Refusal::new(Code::INVALID_ARGUMENT, err.to_string()));
-                false
-            });
+            if !line.is_waiting() {
+                has_more = self.take_turn().unwrap_or_else(|err| {
+                    // Where frames can not be told apart nothing more can be read; what came before is answered.
+                    self.part(Refusal::new(Code::INVALID_ARGUMENT, err.to_string()));
+                    false
+                });
+                line.turn_is_over(has_more || self.may_stream());
+            }
             if self.is_done() && !has_more {
                 if let Some(farewell) = &self.farewell {
                     handshake::refuse(&mut output, farewell, &self.limits, &self.shared.daemon.metrics).await;
@@ -224,7 +232,7 @@ impl Session {
                     Some((at, _)) => timer.as_mut().reset(at),
                     None => {}
                 },
-                () = tokio::task::yield_now(), if has_more || self.may_stream() => {}
+                () = line.advance(), if line.is_waiting() => {}
             }
         }
     }

@@ -72,6 +72,7 @@ pub(super) async fn serve(
         terms: Current::new(Terms { grants, limits: config.limits() }),
         scans: Arc::new(Semaphore::new(1)),
         walks: Arc::new(Semaphore::new(1)),
+        turns: Arc::new(Semaphore::new(config.server.threads)),
         changes: latest,
     });
     let (stop, stopping) = watch::channel(false);
