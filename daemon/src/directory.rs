@@ -114,6 +114,13 @@ impl Directory {
         self.open_private(name, OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL)
     }
 
+    /// Makes a file that is not there yet, durably.
+    pub fn make_private(&self, name: &str) -> Result<File, FileError> {
+        let file = self.open_private(name, OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL)?;
+        self.file.sync_all().map_err(|source| FileError::Io { path: self.path.clone(), source })?;
+        Ok(file)
+    }
+
     /// Gives a finished file its name, durably.
     pub fn publish(&self, new: &str, name: &str) -> Result<(), FileError> {
         renameat(&self.file, new, &self.file, name).map_err(self.failed(name))?;

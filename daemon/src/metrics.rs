@@ -42,6 +42,62 @@ const UNKNOWN: &str = "unknown";
 /// Something that goes up and down.
 pub type Level = Gauge<u64, AtomicU64>;
 
+/// What the journal counts, and the store tells.
+#[derive(Debug, Clone, Default)]
+pub struct JournalFigures {
+    syncs: Counter,
+    /// Bytes of all segments.
+    pub bytes: Level,
+    /// Bytes of memory that journaled writes take which are not on their way into the tree.
+    pub memory: Level,
+    flushes: Counter,
+    flush_seconds: Seconds,
+    flushed_keys: Counter,
+    paced_seconds: Seconds,
+}
+
+type Seconds = Counter<f64, AtomicU64>;
+
+impl JournalFigures {
+    /// A batch was made durable; all segments take so many bytes now.
+    pub fn synced(&self, bytes: u64) {
+        self.syncs.inc();
+        self.bytes.set(bytes);
+    }
+
+    /// So many writes were moved into the tree, in this time.
+    pub fn flushed(&self, entries: usize, seconds: f64) {
+        self.flushes.inc();
+        self.flushed_keys.inc_by(entries as u64);
+        self.flush_seconds.inc_by(seconds);
+    }
+
+    /// Somebody was held back for so long.
+    pub fn paced(&self, seconds: f64) {
+        self.paced_seconds.inc_by(seconds);
+    }
+
+    fn register(&self, all: &mut Registry) {
+        all.register("journal_syncs", "Batches made durable by the journal", self.syncs.clone());
+        all.register_with_unit("journal", "Size of the journal's files", Unit::Bytes, self.bytes.clone());
+        all.register_with_unit(
+            "memtable",
+            "Memory taken by what is journaled and not on its way into the database's file",
+            Unit::Bytes,
+            self.memory.clone(),
+        );
+        all.register("flushes", "Moves of what was journaled into the database's file", self.flushes.clone());
+        all.register_with_unit("flush", "Time that these moves took", Unit::Seconds, self.flush_seconds.clone());
+        all.register("flushed_keys", "Writes moved into the database's file", self.flushed_keys.clone());
+        all.register_with_unit(
+            "paced",
+            "Time for which batches were held back so that these moves keep up",
+            Unit::Seconds,
+            self.paced_seconds.clone(),
+        );
+    }
+}
+
 /// Every metric.
 pub struct Metrics {
     registry: Registry,
@@ -67,7 +123,7 @@ pub struct Metrics {
 
 impl Metrics {
     /// Nothing is counted yet, in a daemon that was started then.
-    pub fn new(started: Time) -> Self {
+    pub fn new(started: Time, journal: &JournalFigures) -> Self {
         let operations = TABLE.iter().map(|row| row.name).chain([UNKNOWN]);
         let outcomes =
             operations.flat_map(|name| OUTCOMES.map(|outcome| vec![("operation", name), ("outcome", outcome)]));
@@ -88,6 +144,7 @@ impl Metrics {
             stream_items: Counter::default(),
         };
         metrics.register(started);
+        journal.register(&mut metrics.registry);
         metrics
     }
 

@@ -33,7 +33,7 @@ fn a_good_configuration_is_fine_and_nothing_is_made() {
     for (toml, variables) in [
         ("", vec![]),
         ("state_dir = \"/somewhere/state\"\nsocket = \"/somewhere/sock\"\n", vec![]),
-        ("[grants]\noperate = [\"user:4000\", \"group:4000\"]\n[database]\nfast_start = true\n", vec![]),
+        ("[grants]\noperate = [\"user:4000\", \"group:4000\"]\n[database]\nverify_mib = 0\n", vec![]),
         ("", vec![("ENROLLD_STATE_DIR", "/somewhere/state"), ("ENROLLD_DATABASE_CACHE_MIB", "8")]),
         ("state_dir = \"/elsewhere\"", vec![("ENROLLD_STATE_DIR", "/somewhere/state")]),
     ] {

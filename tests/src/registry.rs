@@ -73,7 +73,7 @@ impl Registry {
         let mut options = std::fs::OpenOptions::new();
         let file =
             options.read(true).write(true).create_new(true).open(directory.join("enrolld.redb")).expect("a file");
-        let options = RedbOptions { cache_bytes: 1 << 20, fast_start: false };
+        let options = RedbOptions { cache_bytes: 1 << 20, verify: true };
         Self::over(Arc::new(RedbStore::open(file, options).expect("a database")), &Config::default())
     }
 

@@ -97,7 +97,7 @@ pub fn everything(store: &dyn Store) -> Result<Map, StoreError> {
 /// A disk with a new database on it, and no registry in that yet.
 pub fn new_database() -> SimulatedDisk {
     let disk = Arc::new(SimulatedDisk::holding(Vec::new()));
-    let options = RedbOptions { cache_bytes: 1 << 20, fast_start: false };
+    let options = RedbOptions { cache_bytes: 1 << 20, verify: true };
     drop(RedbStore::open_on(disk.clone(), options).expect("a database"));
     SimulatedDisk::holding(disk.live())
 }
@@ -107,7 +107,7 @@ pub fn new_registry() -> &'static (Vec<u8>, Map) {
     static NEW: OnceLock<(Vec<u8>, Map)> = OnceLock::new();
     NEW.get_or_init(|| {
         let disk = Arc::new(new_database());
-        let options = RedbOptions { cache_bytes: 1 << 20, fast_start: false };
+        let options = RedbOptions { cache_bytes: 1 << 20, verify: true };
         let store = Arc::new(RedbStore::open_on(disk.clone(), options).expect("a database"));
         drop(Registry::started(store.clone()).expect("a registry"));
         let committed = everything(&*store).expect("a view");

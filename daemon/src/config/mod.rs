@@ -19,7 +19,7 @@ use toml::Table;
 
 pub use environment::environment;
 pub use limits::Limits;
-pub use sections::{Changes, Database, Grants, Guesses, Jwt, LogFormat, Server, Tokens};
+pub use sections::{Changes, Database, Grants, Guesses, Journal, Jwt, LogFormat, Server, Tokens};
 pub use settings::Settings;
 pub use update::{Changed, Update};
 
@@ -45,6 +45,7 @@ pub struct Config {
     pub keep_answers_seconds: u64,
     pub grants: Grants,
     pub database: Database,
+    pub journal: Journal,
     pub jwt: Jwt,
     pub tokens: Tokens,
     pub changes: Changes,
@@ -67,6 +68,7 @@ impl Default for Config {
             keep_answers_seconds: 24 * 60 * 60,
             grants: Grants::default(),
             database: Database::default(),
+            journal: Journal::default(),
             jwt: Jwt::default(),
             tokens: Tokens::default(),
             changes: Changes::default(),
@@ -106,7 +108,7 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        let Self { jwt, guesses, server, database, .. } = self;
+        let Self { jwt, guesses, server, database, journal, .. } = self;
         let year = |from| from..=YEAR_SECONDS;
         within("jwt.issuer", jwt.issuer.len() as u64, 1..=255, " bytes")?;
         within("jwt.audience", jwt.audience.len() as u64, 1..=255, " bytes")?;
@@ -122,6 +124,9 @@ impl Config {
         within("server.take_answer_seconds", server.take_answer_seconds, year(1), ", a year")?;
         within("server.idle_seconds", server.idle_seconds, year(1), ", a year")?;
         within("database.cache_mib", database.cache_mib as u64, 1..=1 << 20, "")?;
+        within("database.verify_mib", database.verify_mib, 0..=1 << 30, "")?;
+        within("journal.segment_mib", journal.segment_mib, 1..=1 << 10, "")?;
+        within("journal.memory_mib", journal.memory_mib as u64, 1..=1 << 20, "")?;
         within("database.free_mib", database.free_mib, 0..=1 << 20, "")?;
         within("guesses.per_minute", u64::from(guesses.per_minute), 1..=u64::from(u32::MAX), "")?;
         for (key, path) in [("state_dir", &self.state_dir), ("socket", &self.socket), ("key_file", &self.key_file)] {
@@ -175,9 +180,9 @@ mod tests {
     fn environment_wins_over_the_file() {
         let environment =
             [("ENROLLD_DATABASE_CACHE_MIB", "8"), ("ENROLLD_GRANTS_OPERATE", "user:a, group:b"), ("OTHER", "1")];
-        let config = read("socket = \"/a\"\n[database]\ncache_mib = 16\nfast_start = true", &environment);
+        let config = read("socket = \"/a\"\n[database]\ncache_mib = 16\nverify_mib = 0", &environment);
         let config = config.expect("a configuration");
-        assert_eq!((config.database.cache_mib, config.database.fast_start), (8, true));
+        assert_eq!((config.database.cache_mib, config.database.verify_mib), (8, 0));
         assert_eq!(config.grants.operate, ["user:a", "group:b"]);
         assert_eq!(config.socket, Path::new("/a"));
     }

@@ -28,7 +28,7 @@ pub struct Grants {
 #[expect(missing_docs, reason = "the example file explains every key")]
 pub struct Database {
     pub cache_mib: usize,
-    pub fast_start: bool,
+    pub verify_mib: u64,
     pub free_mib: u64,
 }
 
@@ -68,6 +68,15 @@ pub struct Guesses {
     pub total_per_minute: u32,
 }
 
+/// `[journal]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "the example file explains every key")]
+pub struct Journal {
+    pub segment_mib: u64,
+    pub memory_mib: usize,
+}
+
 /// `[server]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -84,7 +93,13 @@ pub struct Server {
 
 impl Default for Database {
     fn default() -> Self {
-        Self { cache_mib: 64, fast_start: false, free_mib: 64 }
+        Self { cache_mib: 64, verify_mib: 64, free_mib: 64 }
+    }
+}
+
+impl Default for Journal {
+    fn default() -> Self {
+        Self { segment_mib: 64, memory_mib: 64 }
     }
 }
 

@@ -6,8 +6,17 @@ use super::{Config, ConfigError};
 
 /// Keys, and sections, that are read once, at the start. Whatever is not listed here is replaced while running: by
 /// [`Settings`](super::Settings), by the terms of new connections, or by the log's filter.
-const AT_START: &[&str] =
-    &["state_dir", "socket", "key_file", "log_format", "database.cache_mib", "database.fast_start", "server.threads"];
+const AT_START: &[&str] = &[
+    "state_dir",
+    "socket",
+    "key_file",
+    "log_format",
+    "database.cache_mib",
+    "database.verify_mib",
+    "journal.segment_mib",
+    "journal.memory_mib",
+    "server.threads",
+];
 
 /// The configuration that holds from now on, and how it came about.
 #[derive(Debug, PartialEq, Eq)]

@@ -7,11 +7,10 @@ use clap::Args;
 use super::inspect::{inspect, line, of_key};
 use super::{OfflineError, Whose};
 use crate::identity::Secrets;
-use crate::start::opened::redb_options;
+use crate::start::opened::open_options;
 use crate::start::print;
 use crate::store::Store as _;
 use crate::store::open::StateDir;
-use crate::store::redb::RedbOptions;
 
 /// The exit code where something is wrong.
 const NOT_SOUND: u8 = 5;
@@ -30,7 +29,7 @@ impl Check {
         let path = locked.database_path();
         let secrets = places.key.find()?.map(|key| Secrets::derive(&key)).transpose()?;
         let is_closed = locked.peek(|_| ())?.is_some();
-        let store = locked.open_copy(RedbOptions { fast_start: false, ..redb_options(&config) })?;
+        let store = locked.open_copy(&open_options(&config).verifying())?;
         let found = store.view().map_err(Into::into).and_then(|view| inspect(&*view, secrets.as_ref()));
         let found = found.map_err(OfflineError::registry(&path))?;
         if !found.violations.is_empty() {

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::{OfflineError, Whose};
-use crate::start::opened::redb_options;
+use crate::metrics::JournalFigures;
+use crate::start::opened::open_options;
 use crate::start::print;
 use crate::store::open::{OpenError, StateDir};
-use crate::store::redb::RedbOptions;
 
 /// See the module.
 #[derive(Debug, Args)]
@@ -25,9 +25,13 @@ impl Compact {
         // What can not be read is not to be written to, so even where starts are to be fast it is checked first.
         locked.peek(|_| ())?;
         let before = locked.database_bytes()?;
-        let mut store = locked.open_database(RedbOptions { fast_start: false, ..redb_options(&config) })?;
+        let store = locked.open_database(&open_options(&config).verifying(), JournalFigures::default())?;
         let failed = |source| OpenError::Database { path: path.clone(), source };
-        store.compact().and_then(|()| store.close()).map_err(failed)?;
+        let compacted = store.into_tree().and_then(|mut tree| {
+            tree.compact()?;
+            tree.close()
+        });
+        compacted.map_err(failed)?;
         let after = locked.database_bytes()?;
         print(&format!("{}: {before} bytes before, {after} now\n", path.display()));
         Ok(ExitCode::SUCCESS)

@@ -17,10 +17,10 @@ use crate::identity::Secrets;
 use crate::identity::key_file::KeyError;
 use crate::places::Places;
 use crate::rules::bootstrap::{RegistryError, SCHEMA};
-use crate::start::opened::{lock, redb_options};
+use crate::start::opened::{lock, open_options};
 use crate::start::print;
-use crate::store::open::{OpenError, make_in};
-use crate::store::redb::{RedbOptions, RedbStore};
+use crate::store::open::{OpenError, OpenOptions, make_in};
+use crate::store::redb::RedbStore;
 use crate::store::{Store as _, StoreError, Writes};
 
 const READ_BYTES: usize = 64 << 10;
@@ -55,17 +55,20 @@ enum Failed {
 impl Restore {
     pub(super) fn run(self) -> Result<ExitCode, OfflineError> {
         let (config, places) = self.whose.find()?;
-        let options = redb_options(&config);
+        let options = open_options(&config);
         let source = Source::open(&self.file)?;
-        if self.check { rehearse(source, &places, options) } else { restore(source, &places, options) }
+        if self.check { rehearse(source, &places, &options) } else { restore(source, &places, &options) }
     }
 }
 
-fn restore(mut source: Source, places: &Places, options: RedbOptions) -> Result<ExitCode, OfflineError> {
+fn restore(mut source: Source, places: &Places, options: &OpenOptions) -> Result<ExitCode, OfflineError> {
     let locked = lock(&places.state_dir)?;
     let path = locked.database_path();
     if locked.has_database() {
         return Err(OfflineError::Occupied(path));
+    }
+    if let Some(journal) = locked.journal_file()? {
+        return Err(OfflineError::Occupied(journal));
     }
     let Some(key) = places.key.find()? else {
         let missing = KeyError::Missing { key: places.key.path().to_owned(), database: source.name.into() };
@@ -83,7 +86,7 @@ fn restore(mut source: Source, places: &Places, options: RedbOptions) -> Result<
     Ok(ExitCode::SUCCESS)
 }
 
-fn rehearse(mut source: Source, places: &Places, options: RedbOptions) -> Result<ExitCode, OfflineError> {
+fn rehearse(mut source: Source, places: &Places, options: &OpenOptions) -> Result<ExitCode, OfflineError> {
     let secrets = places.key.find()?.map(|key| Secrets::derive(&key)).transpose()?;
     let (name, place) = (source.name.clone(), std::env::temp_dir().display().to_string());
     let file = tempfile::tempfile().map_err(|err| OfflineError::Read(place.clone(), err))?;

@@ -79,7 +79,8 @@ impl StartError {
             Self::Config(_) => 2,
             Self::Open(OpenError::InUse(_)) => 3,
             Self::Key(_) | Self::Registry { source: RegistryError::OtherKey, .. } => 4,
-            Self::Open(OpenError::Database { .. } | OpenError::NoDatabase(_)) | Self::Registry { .. } => 5,
+            Self::Open(OpenError::Database { .. } | OpenError::NoDatabase(_) | OpenError::JournalAlone(_))
+            | Self::Registry { .. } => 5,
         }
     }
 }
@@ -148,13 +149,15 @@ impl Start {
         };
         let runtime = serve::runtime(&config)?;
         let (writer, end) = opened.start_writer(runtime.handle().clone())?;
-        let serving = Serving { flags: self, config, places: &places, opened: &opened, grants, log };
+        let (flusher, flusher_failed) = opened.start_flusher()?;
+        let serving = Serving { flags: self, config, places: &places, opened: &opened, grants, log, flusher_failed };
         let result = runtime.block_on(serve::serve(serving, listener, writer, end));
         runtime.shutdown_background();
         if is_own {
             server::remove(&places.socket);
         }
         result?;
+        flusher.stop();
         opened.close()?;
         tracing::info!("stopped");
         Ok(())

@@ -11,21 +11,21 @@ use super::StartError;
 use crate::config::Config;
 use crate::context::{Clock, Current, Daemon, draw_seed};
 use crate::identity::{Secrets, key_file};
-use crate::metrics::Metrics;
+use crate::metrics::{JournalFigures, Metrics};
 use crate::model::record::ChangesHead;
 use crate::places::{Key, Places};
 use crate::rules::bootstrap::{self, RegistryError};
 use crate::rules::changes;
-use crate::store::open::StateDir;
+use crate::store::journal::{Flusher, JournalOptions, JournalStore};
+use crate::store::open::{OpenOptions, StateDir};
 use crate::store::overlay::Overlay;
-use crate::store::redb::{RedbOptions, RedbStore};
 use crate::store::{Store, StoreError, Writes};
 use crate::systemd::Watchdog;
 use crate::writer::{Answers, QUEUE_MAX, Request, Writer};
 
 /// A state directory that is locked, and what was found in it.
 pub(super) struct Opened {
-    pub(super) store: Arc<RedbStore>,
+    pub(super) store: Arc<JournalStore>,
     pub(super) daemon: Arc<Daemon>,
     pub(super) clock: Clock,
     pub(super) head: ChangesHead,
@@ -42,15 +42,17 @@ impl Opened {
             Key::Credential(file) => key_file::read_credential(file)?,
         };
         let secrets = Secrets::derive(&secret)?;
-        let options = redb_options(config);
+        let options = open_options(config);
         let registry = |source: RegistryError| StartError::Registry { path: path.clone(), source };
         locked.peek(|view| bootstrap::verify(view, Some(&secrets)))?.transpose().map_err(registry)?;
-        let store = locked.open_database(options)?;
+        let figures = JournalFigures::default();
+        let store = locked.open_database(&options, figures.clone())?;
         let unreadable = |err: StoreError| registry(err.into());
 
         if !bootstrap::verify(&*store.view().map_err(unreadable)?, Some(&secrets)).map_err(registry)? {
             let first = foundation(&store, &secrets).map_err(registry)?;
-            store.commit(&first).map_err(StartError::Storage)?;
+            // Whoever looks before the journal is read finds whose database it is.
+            store.commit(&first).and_then(|()| store.flush()).map_err(StartError::Storage)?;
         }
         let view = store.view().map_err(unreadable)?;
         let keys = bootstrap::key_ring(&*view, &secrets).map_err(registry)?;
@@ -61,7 +63,7 @@ impl Opened {
             tracing::warn!(latest = %head.at, "the system's clock is behind the latest change; time stands still until then");
         }
         let started = clock.now();
-        let metrics = Metrics::new(started);
+        let metrics = Metrics::new(started, &figures);
         metrics.database_bytes.set(store.bytes());
         let (settings, keys) = (Current::new(config.settings(state_dir)), Current::new(keys));
         let daemon = Arc::new(Daemon { settings, secrets, keys, started, metrics });
@@ -88,6 +90,16 @@ impl Opened {
         Ok((sender, WriterEnd { thread, answered, ended }))
     }
 
+    /// Starts the flusher, and where it tells that it had to give up.
+    pub(super) fn start_flusher(&self) -> Result<(Flusher, oneshot::Receiver<StoreError>), StartError> {
+        let (failed, failure) = oneshot::channel();
+        let flusher = Flusher::start(Arc::clone(&self.store), move |err| {
+            // Whoever does not listen has ended already.
+            let _ = failed.send(err);
+        });
+        Ok((flusher.map_err(|err| StartError::Io("the flusher's thread".to_owned(), err))?, failure))
+    }
+
     pub(super) fn close(self) -> Result<(), StartError> {
         match Arc::try_unwrap(self.store) {
             Ok(store) => store.close().map_err(StartError::Storage),
@@ -112,12 +124,21 @@ pub(crate) fn lock(state_dir: &Path) -> Result<StateDir, StartError> {
 }
 
 /// As the configuration says.
-pub(crate) fn redb_options(config: &Config) -> RedbOptions {
-    RedbOptions { cache_bytes: config.database.cache_mib << 20, fast_start: config.database.fast_start }
+pub(crate) fn open_options(config: &Config) -> OpenOptions {
+    let Config { database, journal, .. } = config;
+    OpenOptions {
+        cache_bytes: database.cache_mib << 20,
+        verify_bytes_max: database.verify_mib << 20,
+        journal: JournalOptions {
+            segment_bytes: journal.segment_mib << 20,
+            memory_bytes: journal.memory_mib << 20,
+            identity: draw_seed().first_chunk().copied().map_or(0, u64::from_le_bytes),
+        },
+    }
 }
 
 /// The first writes of an empty database.
-fn foundation(store: &RedbStore, secrets: &Secrets) -> Result<Writes, RegistryError> {
+fn foundation(store: &JournalStore, secrets: &Secrets) -> Result<Writes, RegistryError> {
     let view = store.view()?;
     let mut overlay = Overlay::new(&*view);
     bootstrap::create(&mut overlay, secrets, Clock::starting(None).now(), draw_seed())?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::opened::{Opened, WriterEnd};
 use super::reload::{LogFilter, Reload};
@@ -33,6 +33,7 @@ pub(super) struct Serving<'a> {
     pub(super) opened: &'a Opened,
     pub(super) grants: Grants,
     pub(super) log: LogFilter,
+    pub(super) flusher_failed: oneshot::Receiver<StoreError>,
 }
 
 /// What drives the connections.
@@ -55,7 +56,7 @@ pub(super) async fn serve(
     writer: mpsc::Sender<Request>,
     end: WriterEnd,
 ) -> Result<(), StartError> {
-    let Serving { flags, config, places, opened, grants, log } = serving;
+    let Serving { flags, config, places, opened, grants, log, flusher_failed } = serving;
     let io = |what: &str| {
         let what = what.to_owned();
         move |err| StartError::Io(what, err)
@@ -96,6 +97,7 @@ pub(super) async fn serve(
         _ = interrupt.recv() => tracing::info!("SIGINT: finishing what was begun"),
         _ = &mut reloads => tracing::info!("SIGHUP: the terminal is gone; finishing what was begun"),
         end = &mut ended => result = Some(end),
+        Ok(err) = flusher_failed => return Err(StartError::Storage(err)),
     }
     reloads.abort();
     systemd::stopping();

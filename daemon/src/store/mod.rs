@@ -9,6 +9,8 @@
 //! `redb.rs` is the only file that names redb.
 
 pub mod disk;
+pub mod journal;
+mod layer;
 pub mod memory;
 pub mod open;
 pub mod overlay;

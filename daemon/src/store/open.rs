@@ -9,17 +9,25 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nix::fcntl::{Flock, FlockArg, OFlag, PosixFadviseAdvice, posix_fadvise};
 
+use super::disk::Disk;
+use super::journal::{JournalFault, JournalOptions, JournalStore, MakeSlot, Slots};
 use super::redb::{self, OpenFault, RedbOptions, RedbStore};
+use super::scratch::Scratch;
 use super::{ReadTxn, StoreError};
 use crate::directory::{Directory, FileError};
+use crate::metrics::JournalFigures;
 
 /// The database's name in the state directory.
 pub const DATABASE: &str = "enrolld.redb";
 
 const DATABASE_NEW: &str = "enrolld.redb.new";
+
+/// The names of the journal's files begin with this; their number follows.
+const JOURNAL: &str = "enrolld.journal.";
 const LOCK: &str = "lock";
 
 /// Why a state directory can not be used.
@@ -36,6 +44,9 @@ pub enum OpenError {
         /// What redb said.
         source: StoreError,
     },
+    /// There is a journal, and not the database that it belongs to.
+    #[error("{0} is there without its database; move the journal's files to where the database is")]
+    JournalAlone(PathBuf),
     /// There is nothing to look at.
     #[error("there is no database in {0}; name another directory with --state-dir")]
     NoDatabase(PathBuf),
@@ -61,20 +72,50 @@ impl OpenError {
             OpenFault::Unreadable(source) => Self::Database { path, source },
         }
     }
+
+    fn of_journal(fault: JournalFault, path: PathBuf) -> Self {
+        match fault {
+            JournalFault::Store(source) => Self::Disk { path, source },
+            fault => Self::Database { path, source: StoreError(fault.to_string()) },
+        }
+    }
+}
+
+/// How the files of a state directory are opened.
+#[derive(Debug, Clone, Copy)]
+pub struct OpenOptions {
+    /// Bytes of the database's cache.
+    pub cache_bytes: usize,
+    /// A database that is no larger is verified when it is opened, checksums and all.
+    pub verify_bytes_max: u64,
+    /// The journal in front of it.
+    pub journal: JournalOptions,
+}
+
+impl OpenOptions {
+    /// The same, and every page is verified, however many there are.
+    pub fn verifying(self) -> Self {
+        Self { verify_bytes_max: u64::MAX, ..self }
+    }
+
+    /// For a database of this size.
+    pub fn redb(&self, bytes: u64) -> RedbOptions {
+        RedbOptions { cache_bytes: self.cache_bytes, verify: bytes <= self.verify_bytes_max }
+    }
 }
 
 /// A state directory, locked as long as this lives. The lock's file is never removed: two daemons could then each lock
 /// a file of that name.
 #[derive(Debug)]
 pub struct StateDir {
-    directory: Directory,
+    directory: Arc<Directory>,
     _lock: Flock<File>,
 }
 
 impl StateDir {
     /// Takes the lock, or says that somebody has it.
     pub fn lock(path: &Path) -> Result<Self, OpenError> {
-        let directory = Directory::open(path)?;
+        let directory = Arc::new(Directory::open(path)?);
         let file = directory.open_private(LOCK, OFlag::O_RDWR | OFlag::O_CREAT)?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => Ok(Self { directory, _lock: lock }),
@@ -118,31 +159,69 @@ impl StateDir {
         redb::peek(file, look).map_err(|fault| OpenError::of(fault, self.database_path()))
     }
 
-    /// Opens the database, making it if there is none.
-    pub fn open_database(&self, options: RedbOptions) -> Result<RedbStore, OpenError> {
+    /// Opens the database with the journal in front of it, making both if there is none.
+    pub fn open_database(&self, options: &OpenOptions, figures: JournalFigures) -> Result<JournalStore, OpenError> {
         if !self.has_database() {
+            if let Some(journal) = self.journal_file()? {
+                return Err(OpenError::JournalAlone(journal));
+            }
             let path = self.directory.path_of(DATABASE_NEW);
             let made: Result<(), StoreError> = self.make_database(options, |_| Ok(()), |_, ()| Ok(()))?;
             made.map_err(|source| OpenError::Disk { path, source })?;
         }
         let (path, file) = (self.database_path(), self.database_file()?);
-        if !options.fast_start {
+        let redb = options.redb(self.database_bytes()?);
+        if redb.verify {
             // Every page will be verified, in the order of the tree: read from the disk in the order of the file before.
             let _ = posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_WILLNEED);
         }
-        RedbStore::open(file, options).map_err(|fault| OpenError::of(fault, path))
+        let tree = RedbStore::open(file, redb).map_err(|fault| OpenError::of(fault, path.clone()))?;
+        let disks = self.journal_files()?.into_iter().map(|file| Arc::new(file) as Arc<dyn Disk>).collect();
+        let slots = Slots { disks, make: self.make_journal_file() };
+        JournalStore::open(tree, slots, options.journal, figures).map_err(|fault| OpenError::of_journal(fault, path))
     }
 
-    /// Opens a copy of the database, which is not written to.
-    pub fn open_copy(&self, options: RedbOptions) -> Result<RedbStore, OpenError> {
+    /// Opens a copy of the database, with what is in the journal. Nothing is written to either.
+    pub fn open_copy(&self, options: &OpenOptions) -> Result<RedbStore, OpenError> {
         let path = self.database_path();
-        RedbStore::open_copy(self.database_file()?, options).map_err(|fault| OpenError::of(fault, path))
+        let redb = options.redb(self.database_bytes()?);
+        let tree = RedbStore::open_copy(self.database_file()?, redb);
+        let tree = tree.map_err(|fault| OpenError::of(fault, path.clone()))?;
+        let failed = |source| OpenError::File(FileError::Io { path: path.clone(), source });
+        let copies = self.journal_files()?.into_iter().map(|file| {
+            let copy = Scratch::over(file).map_err(failed)?;
+            Ok(Arc::new(copy) as Arc<dyn Disk>)
+        });
+        let disks = copies.collect::<Result<_, OpenError>>()?;
+        JournalStore::replay(&tree, disks, options.journal).map_err(|fault| OpenError::of_journal(fault, path))?;
+        Ok(tree)
+    }
+
+    /// A file of a journal, if there is one.
+    pub fn journal_file(&self) -> Result<Option<PathBuf>, OpenError> {
+        let name = format!("{JOURNAL}0");
+        Ok(self.directory.has(&name).then(|| self.directory.path_of(&name)))
+    }
+
+    /// The journal's files, with nothing of them in memory that is not on the disk.
+    fn journal_files(&self) -> Result<Vec<File>, OpenError> {
+        let names = (0..).map(|number: usize| format!("{JOURNAL}{number}"));
+        names.take_while(|name| self.directory.has(name)).map(|name| self.settled(&name)).collect()
+    }
+
+    fn make_journal_file(&self) -> MakeSlot {
+        let directory = Arc::clone(&self.directory);
+        Box::new(move |number| {
+            let failed = |err: FileError| StoreError(err.to_string());
+            let file = directory.make_private(&format!("{JOURNAL}{number}")).map_err(failed)?;
+            Ok(Arc::new(file))
+        })
     }
 
     /// Makes a database: filled by the one, and judged by the other before it has its name. What fails leaves none.
     pub fn make_database<F, T, E: From<StoreError>>(
         &self,
-        options: RedbOptions,
+        options: &OpenOptions,
         fill: impl FnOnce(&RedbStore) -> Result<F, E>,
         judge: impl FnOnce(&RedbStore, F) -> Result<T, E>,
     ) -> Result<Result<T, E>, FileError> {
@@ -155,11 +234,14 @@ impl StateDir {
         Ok(made)
     }
 
-    /// The database's file, with nothing of it in memory that is not on the disk.
     fn database_file(&self) -> Result<File, OpenError> {
-        let path = self.database_path();
-        let file = self.directory.open_private(DATABASE, OFlag::O_RDWR)?;
-        settle(&file).map_err(|source| FileError::Io { path, source })?;
+        self.settled(DATABASE)
+    }
+
+    /// A file, with nothing of it in memory that is not on the disk.
+    fn settled(&self, name: &str) -> Result<File, OpenError> {
+        let file = self.directory.open_private(name, OFlag::O_RDWR)?;
+        settle(&file).map_err(|source| FileError::Io { path: self.directory.path_of(name), source })?;
         Ok(file)
     }
 }
@@ -167,7 +249,7 @@ impl StateDir {
 /// Makes a database in a new file: it is filled and closed, then read from the disk again, checksums and all, and judged.
 pub fn make_in<F, T, E: From<StoreError>>(
     file: &File,
-    options: RedbOptions,
+    options: &OpenOptions,
     fill: impl FnOnce(&RedbStore) -> Result<F, E>,
     judge: impl FnOnce(&RedbStore, F) -> Result<T, E>,
 ) -> Result<T, E> {
@@ -175,11 +257,11 @@ pub fn make_in<F, T, E: From<StoreError>>(
     let open = |options| -> Result<RedbStore, StoreError> {
         RedbStore::open(file.try_clone().map_err(failed)?, options).map_err(|fault| StoreError(fault.to_string()))
     };
-    let store = open(options)?;
+    let store = open(options.redb(0))?;
     let filled = fill(&store)?;
     store.close()?;
     settle(file).map_err(failed)?;
-    let store = open(RedbOptions { fast_start: false, ..options })?;
+    let store = open(options.verifying().redb(0))?;
     let judged = judge(&store, filled)?;
     store.close()?;
     file.sync_all().map_err(failed)?;

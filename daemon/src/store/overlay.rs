@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use super::{Entries, ReadTxn, StoreError, Txn, Writes, successor};
+use super::{Entries, ReadTxn, StoreError, Txn, Writes, layer};
 use crate::model::change::Told;
 
 /// Writes over a base.
@@ -35,24 +35,6 @@ impl<'a> Overlay<'a> {
     pub fn absorb(&mut self, writes: Writes) {
         self.writes.extend(writes);
     }
-
-    /// The writes of this stretch, over the base's entries of the same stretch.
-    fn merge(&self, from: &[u8], end: Bound<&[u8]>, base: Entries, limit: usize, merged: &mut Entries) {
-        let mut base = base.into_iter().peekable();
-        for (key, value) in self.writes.range::<[u8], _>((Bound::Included(from), end)) {
-            while let Some(entry) = base.next_if(|(other, _)| other < key) {
-                merged.push(entry);
-            }
-            base.next_if(|(other, _)| other == key);
-            if let Some(value) = value {
-                merged.push((key.clone(), value.clone()));
-            }
-            if merged.len() >= limit {
-                return;
-            }
-        }
-        merged.extend(base);
-    }
 }
 
 impl ReadTxn for Overlay<'_> {
@@ -64,24 +46,10 @@ impl ReadTxn for Overlay<'_> {
     }
 
     fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Entries, StoreError> {
-        let mut merged = Entries::new();
-        let mut from = from.to_vec();
-        let mut asked = limit;
-        while from.as_slice() < to && merged.len() < limit {
-            let base = self.base.range(&from, to, asked)?;
-            // The base has told all of the range, or only what lies up to its last entry; further on, deletions
-            // of this overlay may make room for more of the base.
-            let last = base.get(asked - 1).map(|(key, _)| key.clone());
-            let end = last.as_deref().map_or(Bound::Excluded(to), Bound::Included);
-            self.merge(&from, end, base, limit, &mut merged);
-            match last {
-                // Where much was deleted, few steps get over it.
-                Some(last) => (from, asked) = (successor(last), asked.saturating_mul(2)),
-                None => break,
-            }
-        }
-        merged.truncate(limit);
-        Ok(merged)
+        layer::range(self.base, (from, to), limit, |from, end, take| {
+            let writes = self.writes.range::<[u8], _>((Bound::Included(from), end));
+            take(&mut writes.map(|(key, value)| (key.as_slice(), value.as_deref())));
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The durable store: one redb table, one redb commit per batch.
 //!
-//! Commits are immediate and two-phase: redb's own advice where input may be hostile, and free once batches are large.
+//! Commits are immediate and two-phase: redb's own advice where input may be hostile, and free once batches are large. Each
+//! keeps the allocator's state, so that opening takes milliseconds whatever the size.
 //! A view is a redb read transaction; it must not be held longer than a request, a page or a backup, because the file
 //! grows while it is.
 
@@ -12,15 +13,19 @@ use std::sync::Arc;
 use redb::backends::FileBackend;
 use redb::{
     Builder, Database, DatabaseError, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase, StorageBackend,
-    StorageError, TableDefinition,
+    StorageError, Table, TableDefinition, TableError, WriteTransaction,
 };
 
 use super::disk::{Disk, Space};
+use super::journal::Mark;
 use super::scratch::Scratch;
 use super::{Entries, ReadTxn, Store, StoreError, View, Writes};
 use crate::directory::is_disk_full;
 
 const TABLE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("enrolld");
+
+/// How far it has come with the journal: identity, number, generation, and whether there may be more.
+const MARK: TableDefinition<'_, (), (u64, u64, u64, bool)> = TableDefinition::new("journal");
 
 /// Rounds of compacting; each ends when redb finds nothing more to move.
 const COMPACT_ROUNDS_MAX: usize = 8;
@@ -30,9 +35,8 @@ const COMPACT_ROUNDS_MAX: usize = 8;
 pub struct RedbOptions {
     /// What redb may cache; it takes about 2.2 times as much.
     pub cache_bytes: usize,
-    /// Verify no checksums when opening, and keep the allocator's state in every commit, so that opening takes
-    /// milliseconds whatever the size.
-    pub fast_start: bool,
+    /// Whether opening verifies every checksum, which takes about a second for each 100 MiB.
+    pub verify: bool,
 }
 
 /// Why a database can not be opened.
@@ -79,7 +83,6 @@ pub fn peek<T>(file: File, look: impl FnOnce(&dyn ReadTxn) -> T) -> Result<Optio
 /// A redb database.
 pub struct RedbStore {
     database: Database,
-    fast_start: bool,
     space: Arc<dyn Space>,
 }
 
@@ -129,9 +132,9 @@ impl RedbStore {
         unless_damaged(|| {
             let database = Builder::new()
                 .set_cache_size(options.cache_bytes)
-                .set_check_integrity_on_open(!options.fast_start)
+                .set_check_integrity_on_open(options.verify)
                 .create_with_backend(backend)?;
-            let store = Self { database, fast_start: options.fast_start, space };
+            let store = Self { database, space };
             if store.view().is_err() {
                 store.commit(&Writes::new())?;
             }
@@ -145,23 +148,68 @@ impl RedbStore {
     }
 }
 
+impl RedbStore {
+    /// A view that threads may share.
+    pub(super) fn shared_view(&self) -> Result<Arc<dyn ReadTxn + Send + Sync>, StoreError> {
+        Ok(Arc::new(RedbView::of(&self.database)?))
+    }
+
+    /// How far it has come with the journal in front of it, if there ever was one.
+    pub(super) fn mark(&self) -> Result<Option<Mark>, StoreError> {
+        let transaction = self.database.begin_read().map_err(told)?;
+        match transaction.open_table(MARK) {
+            Ok(table) => Ok(table.get(()).map_err(told)?.map(|mark| {
+                let (identity, number, generation, is_open) = mark.value();
+                Mark { identity, number, generation, is_open }
+            })),
+            Err(TableError::TableDoesNotExist(_)) => Ok(None),
+            Err(err) => Err(told(err)),
+        }
+    }
+
+    /// Takes what the journal has up to a mark, in the order of the keys, in one durable transaction.
+    pub(super) fn take_over(
+        &self,
+        mark: &Mark,
+        give: impl FnOnce(&mut dyn FnMut(&[u8], Option<&[u8]>)),
+    ) -> Result<(), StoreError> {
+        let Mark { identity, number, generation, is_open } = *mark;
+        let transaction = self.begin()?;
+        {
+            let mut table = transaction.open_table(TABLE).map_err(told)?;
+            let mut result = Ok(());
+            give(&mut |key, value| {
+                if result.is_ok() {
+                    result = set(&mut table, key, value);
+                }
+            });
+            result?;
+            let mut table = transaction.open_table(MARK).map_err(told)?;
+            table.insert((), (identity, number, generation, is_open)).map_err(told)?;
+        }
+        transaction.commit().map_err(told)
+    }
+
+    fn begin(&self) -> Result<WriteTransaction, StoreError> {
+        let mut transaction = self.database.begin_write().map_err(told)?;
+        transaction.set_durability(Durability::Immediate).map_err(told)?;
+        transaction.set_two_phase_commit(true);
+        transaction.set_quick_repair(true);
+        Ok(transaction)
+    }
+}
+
 impl Store for RedbStore {
     fn view(&self) -> Result<View, StoreError> {
         Ok(Box::new(RedbView::of(&self.database)?))
     }
 
     fn commit(&self, writes: &Writes) -> Result<(), StoreError> {
-        let mut transaction = self.database.begin_write().map_err(told)?;
-        transaction.set_durability(Durability::Immediate).map_err(told)?;
-        transaction.set_two_phase_commit(true);
-        transaction.set_quick_repair(self.fast_start);
+        let transaction = self.begin()?;
         {
             let mut table = transaction.open_table(TABLE).map_err(told)?;
             for (key, value) in writes {
-                match value {
-                    Some(value) => table.insert(key.as_slice(), value.as_slice()).map_err(told)?,
-                    None => table.remove(key.as_slice()).map_err(told)?,
-                };
+                set(&mut table, key, value.as_deref())?;
             }
         }
         transaction.commit().map_err(told)
@@ -175,6 +223,14 @@ impl Store for RedbStore {
         // A disk that can not say is tried.
         self.space.free_bytes().unwrap_or(u64::MAX)
     }
+}
+
+fn set(table: &mut Table<'_, &[u8], &[u8]>, key: &[u8], value: Option<&[u8]>) -> Result<(), StoreError> {
+    match value {
+        Some(value) => table.insert(key, value).map_err(told)?,
+        None => table.remove(key).map_err(told)?,
+    };
+    Ok(())
 }
 
 impl StorageBackend for Backend {

@@ -23,7 +23,7 @@ const OF_A_BATCH: usize = 20;
 
 const FLIPS: u64 = 300;
 
-const OPTIONS: RedbOptions = RedbOptions { cache_bytes: 1 << 20, fast_start: false };
+const OPTIONS: RedbOptions = RedbOptions { cache_bytes: 1 << 20, verify: true };
 
 /// Opens what is on a disk and has it serve the writes, until they are done or something fails; whether they are done.
 fn run(disk: &Arc<SimulatedDisk>, testimony: &Arc<Mutex<Testimony>>, load: &mut Load) -> Result<bool, String> {

@@ -268,7 +268,7 @@ fn a_database_of_a_newer_schema_is_left_to_the_newer_version() {
     let database = daemon.home.state_dir().join("enrolld.redb");
     let set_schema = |change: fn(u32) -> u32| {
         let file = std::fs::File::options().read(true).write(true).open(&database).expect("a database");
-        let options = RedbOptions { cache_bytes: 1 << 20, fast_start: false };
+        let options = RedbOptions { cache_bytes: 1 << 20, verify: true };
         let store = RedbStore::open(file, options).expect("opened");
         let mut registry: Registry =
             record::get(&*store.view().expect("a view"), &key::registry()).expect("read").expect("a registry");

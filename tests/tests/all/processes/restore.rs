@@ -164,7 +164,7 @@ fn a_restore_that_is_killed_leaves_no_database_and_can_be_begun_again() {
 fn make_unsound(home: &Home) {
     let mut options = std::fs::OpenOptions::new();
     let file = options.read(true).write(true).open(home.state_dir().join("enrolld.redb")).expect("a database");
-    let store = RedbStore::open(file, RedbOptions { cache_bytes: 1 << 20, fast_start: false }).expect("a database");
+    let store = RedbStore::open(file, RedbOptions { cache_bytes: 1 << 20, verify: true }).expect("a database");
     store.commit(&[(key::changes_head(), None)].into()).expect("committed");
     store.close().expect("closed");
 }

@@ -113,7 +113,7 @@ impl History {
         };
         let options = RedbOptions {
             cache_bytes: [0, 64 << 10, 16 << 20][self.random.random_range(0..3)],
-            fast_start: self.random.random_bool(0.2),
+            verify: self.random.random_bool(0.8),
         };
         self.figures.while_opening += 1;
         let store = RedbStore::open_on(disk.clone(), options).map_err(|err| ended("it does not open", &err))?;

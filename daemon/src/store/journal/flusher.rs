@@ -1,0 +1,80 @@
+//! The thread that moves frozen maps into the tree, and makes the segments that will be needed.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::{JournalStore, log};
+use crate::store::StoreError;
+
+/// How long a write stays out of the tree when few come.
+const FLUSH_PAUSE: Duration = Duration::from_secs(2);
+
+/// A running flusher.
+pub struct Flusher {
+    store: Arc<JournalStore>,
+    thread: JoinHandle<()>,
+}
+
+impl Flusher {
+    /// Starts the thread. `failed` is told if it has to give up; nothing can be committed then.
+    pub fn start(store: Arc<JournalStore>, failed: impl FnOnce(StoreError) + Send + 'static) -> std::io::Result<Self> {
+        store.has_flusher.store(true, Ordering::Release);
+        let of_thread = Arc::clone(&store);
+        let thread = std::thread::Builder::new().name("flusher".to_owned()).spawn(move || {
+            let result = of_thread.flush_on();
+            of_thread.has_flusher.store(false, Ordering::Release);
+            if let Err(err) = result {
+                of_thread.fail(err.clone());
+                failed(err);
+            }
+        })?;
+        Ok(Self { store, thread })
+    }
+
+    /// Lets it finish what it is doing. What is active stays active.
+    pub fn stop(self) {
+        self.store.state().is_closing = true;
+        self.store.work.notify_all();
+        // It reports its failures itself.
+        let _ = self.thread.join();
+    }
+}
+
+impl JournalStore {
+    /// Flushes whenever there is enough, or the oldest write has waited long enough, until the store is closed.
+    fn flush_on(&self) -> Result<(), StoreError> {
+        while self.wait_for_work() {
+            if let Some(disk) = self.log().make_wanted()? {
+                log::fill(&*disk, self.segment_bytes)?;
+                self.log().add_slot(disk);
+            }
+            self.flush_some()?;
+        }
+        Ok(())
+    }
+
+    /// Whether there is more to do.
+    fn wait_for_work(&self) -> bool {
+        let mut state = self.state();
+        loop {
+            if state.is_closing || state.failed.is_some() {
+                return false;
+            }
+            let waited = state.begun.map(|begun| begun.elapsed());
+            if waited.is_some_and(|waited| waited >= FLUSH_PAUSE) || self.is_full(&state.current.active) {
+                return true;
+            }
+            let wait = |state| match waited {
+                Some(waited) => self
+                    .work
+                    .wait_timeout(state, FLUSH_PAUSE - waited)
+                    .map(|(state, _)| state)
+                    .map_err(|err| err.into_inner().0),
+                None => self.work.wait(state).map_err(PoisonError::into_inner),
+            };
+            state = wait(state).unwrap_or_else(|state| state);
+        }
+    }
+}

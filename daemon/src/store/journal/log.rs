@@ -1,0 +1,344 @@
+//! The journal's segments: where a batch is made durable, and what is left of them at the next start.
+//!
+//! A segment is used again when the tree has all of it. It then gets a new header, with the next generation, and what it
+//! held before means nothing any more. One that is full ends with a seal, which is written when the next one has its
+//! header, so neither can be missing unseen.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::record::{self, ALIGN, HEADER_BYTES, HEADER_PLACE, Header, RECORDS, Record, SEAL_BYTES};
+use crate::store::disk::Disk;
+use crate::store::{StoreError, Writes};
+
+/// Bytes of zeros that are written at a time.
+const FILL_BYTES: usize = 1 << 20;
+
+/// Makes the disk of the slot with this number. They are counted from 0.
+pub type MakeSlot = Box<dyn Fn(usize) -> Result<Arc<dyn Disk>, StoreError> + Send>;
+
+/// The files of a journal, each a disk of its own.
+pub struct Slots {
+    /// Those that are there, in the order they were made.
+    pub disks: Vec<Arc<dyn Disk>>,
+    /// Makes the next one.
+    pub make: MakeSlot,
+}
+
+/// Why a journal can not be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JournalFault {
+    /// It does not say what it must.
+    #[error("the journal is damaged: {0}")]
+    Damaged(String),
+    /// It belongs to another database.
+    #[error("segment {0} of the journal belongs to another database; move the journal to the database it belongs to")]
+    Foreign(usize),
+    /// The disk failed, or is full.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What the tree says about the journal in front of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// Drawn once for each database.
+    pub identity: u64,
+    /// The number of the last batch that the tree has.
+    pub number: u64,
+    /// The segment in which the journal goes on behind it.
+    pub generation: u64,
+    /// Whether the journal may hold more than the tree: not after a stop in good order.
+    pub is_open: bool,
+}
+
+/// The disk of one slot.
+struct Slot {
+    disk: Arc<dyn Disk>,
+    /// Which of the two places has the newest header.
+    place: u64,
+}
+
+/// A segment that is written to.
+struct Segment {
+    slot: Slot,
+    header: Header,
+    at: u64,
+    end: u64,
+}
+
+/// See the module.
+pub(super) struct Log {
+    make: MakeSlot,
+    identity: u64,
+    segment_bytes: u64,
+    current: Segment,
+    /// Those before it that the tree may not have all of, by generation.
+    before: BTreeMap<u64, Slot>,
+    free: Vec<Slot>,
+    /// Slots that are being filled.
+    filling: usize,
+    /// The number of the next record.
+    next: u64,
+    buffer: Vec<u8>,
+}
+
+/// What a start finds.
+pub(super) struct Found {
+    free: Vec<Slot>,
+    live: BTreeMap<u64, (Slot, Header)>,
+    /// The highest generation there ever was.
+    generation: u64,
+}
+
+impl Found {
+    /// Looks at every slot. Those that hold nothing the tree does not have are free.
+    pub(super) fn look(disks: Vec<Arc<dyn Disk>>, mark: &Mark) -> Result<Self, JournalFault> {
+        let mut found = Self { free: Vec::new(), live: BTreeMap::new(), generation: mark.generation };
+        for (number, disk) in disks.into_iter().enumerate() {
+            let (place, header) = newest_header(&*disk)?;
+            let slot = Slot { disk, place };
+            match header {
+                Some(header) if header.identity != mark.identity => return Err(JournalFault::Foreign(number)),
+                Some(header) => {
+                    found.generation = found.generation.max(header.generation);
+                    if mark.is_open && header.generation >= mark.generation {
+                        found.live.insert(header.generation, (slot, header));
+                    } else {
+                        found.free.push(slot);
+                    }
+                }
+                None => found.free.push(slot),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Hands over what the tree does not have, batch by batch, with the generation it was found in, and tells the number
+    /// of the last batch.
+    pub(super) fn replay(
+        &self,
+        mark: &Mark,
+        mut take: impl FnMut(u64, u64, &Writes) -> Result<(), StoreError>,
+    ) -> Result<u64, JournalFault> {
+        if !mark.is_open {
+            return Ok(mark.number);
+        }
+        let (mut generation, mut expected, mut is_sealed) = (mark.generation, mark.number + 1, true);
+        let first = self.live.get(&generation).map(|(_, header)| header.first);
+        if first.is_some_and(|first| first > expected) {
+            return Err(damaged("it begins behind the end of the database"));
+        }
+        expected = first.unwrap_or(expected);
+        while let Some((slot, header)) = self.live.get(&generation) {
+            if header.first != expected {
+                return Err(damaged(&format!("segment {generation} does not begin where the one before it ends")));
+            }
+            let mut segment = read_whole(&*slot.disk)?;
+            let mut at = usize::try_from(RECORDS).unwrap_or(usize::MAX);
+            is_sealed = false;
+            while let Some(record) = Record::at(&segment, at, header.seed()).filter(|found| found.number == expected) {
+                if record.is_seal() {
+                    is_sealed = true;
+                    break;
+                }
+                if record.number > mark.number {
+                    let writes = record.writes(&segment).ok_or_else(|| damaged("a record says nothing"))?;
+                    take(generation, record.number, &writes)?;
+                }
+                (at, expected) = (record.end, expected + 1);
+            }
+            if !is_sealed {
+                expect_end(&mut segment, at, header, expected)?;
+            }
+            generation += 1;
+        }
+        if is_sealed {
+            return Err(damaged(&format!("segment {generation} is missing")));
+        }
+        match self.live.last_key_value() {
+            Some((last, _)) if *last >= generation => Err(damaged(&format!("segment {generation} is missing"))),
+            _ if expected <= mark.number => Err(damaged("it ends before the end of the database")),
+            _ => Ok(expected - 1),
+        }
+    }
+}
+
+/// What lies behind the last record must be nothing, or one that was never written whole.
+fn expect_end(segment: &mut [u8], at: usize, header: &Header, expected: u64) -> Result<(), JournalFault> {
+    let goes_on = (at + ALIGN..segment.len())
+        .step_by(ALIGN)
+        .any(|at| Record::from_number(segment, at, header.seed(), expected).is_some());
+    if goes_on || record::has_turned_bit(segment, at, header.seed()) {
+        return Err(damaged(&format!("batch {expected} in segment {} can not be read", header.generation)));
+    }
+    Ok(())
+}
+
+impl Log {
+    /// Goes on in a new segment, behind what was found. The segments found stay until they are freed.
+    pub(super) fn begin(
+        make: MakeSlot,
+        found: Found,
+        mark: &Mark,
+        last: u64,
+        segment_bytes: u64,
+    ) -> Result<Self, StoreError> {
+        let Found { mut free, live, generation } = found;
+        let count = free.len() + live.len();
+        let slot = match free.pop() {
+            Some(slot) => slot,
+            None => Slot { disk: make(count)?, place: 0 },
+        };
+        let header = Header { identity: mark.identity, generation: generation + 1, first: last + 1 };
+        let current = Segment::begin(slot, header, segment_bytes)?;
+        let before = live.into_iter().map(|(generation, (slot, _))| (generation, slot)).collect();
+        let identity = mark.identity;
+        Ok(Self {
+            make,
+            identity,
+            segment_bytes,
+            current,
+            before,
+            free,
+            filling: 0,
+            next: last + 1,
+            buffer: Vec::new(),
+        })
+    }
+
+    /// Makes these writes durable, as the next batch, whose number it tells.
+    pub(super) fn append(&mut self, writes: &Writes) -> Result<u64, StoreError> {
+        let bytes = record::record_bytes(writes) as u64;
+        if self.current.at + bytes + SEAL_BYTES as u64 > self.current.end {
+            self.begin_segment(bytes)?;
+        }
+        let number = self.next;
+        self.current.write(&mut self.buffer, number, writes)?;
+        self.next += 1;
+        Ok(number)
+    }
+
+    /// What the tree says about the journal when it has all that is in it now.
+    pub(super) fn mark(&self) -> Mark {
+        let generation = self.current.header.generation;
+        Mark { identity: self.identity, number: self.next - 1, generation, is_open: true }
+    }
+
+    /// The tree has all that is before this generation.
+    pub(super) fn free_before(&mut self, generation: u64) {
+        let kept = self.before.split_off(&generation);
+        self.free.extend(std::mem::replace(&mut self.before, kept).into_values());
+    }
+
+    /// Makes the slot that will be needed before long, if it is not there yet. Whoever asked fills it, which takes its
+    /// time, and adds it then.
+    pub(super) fn make_wanted(&mut self) -> Result<Option<Arc<dyn Disk>>, StoreError> {
+        let is_half_full = self.current.at > self.current.end / 2;
+        if !is_half_full || !self.free.is_empty() || self.filling > 0 {
+            return Ok(None);
+        }
+        let disk = (self.make)(self.slots())?;
+        self.filling += 1;
+        Ok(Some(disk))
+    }
+
+    /// A slot that was wanted and is filled.
+    pub(super) fn add_slot(&mut self, disk: Arc<dyn Disk>) {
+        self.filling -= 1;
+        self.free.push(Slot { disk, place: 0 });
+    }
+
+    /// Bytes that all of it takes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.slots() as u64 * self.segment_bytes
+    }
+
+    fn slots(&self) -> usize {
+        self.before.len() + self.free.len() + self.filling + 1
+    }
+
+    fn begin_segment(&mut self, bytes: u64) -> Result<(), StoreError> {
+        let slot = match self.free.pop() {
+            Some(slot) => slot,
+            None => Slot { disk: (self.make)(self.slots())?, place: 0 },
+        };
+        let generation = self.current.header.generation + 1;
+        let header = Header { identity: self.identity, generation, first: self.next };
+        let size = self.segment_bytes.max(RECORDS + bytes + SEAL_BYTES as u64);
+        let next = Segment::begin(slot, header, size)?;
+        self.current.write(&mut self.buffer, self.next, &Writes::new())?;
+        let full = std::mem::replace(&mut self.current, next);
+        self.before.insert(generation - 1, full.slot);
+        Ok(())
+    }
+}
+
+impl Segment {
+    /// Gives a slot its new header, durably.
+    fn begin(mut slot: Slot, header: Header, bytes: u64) -> Result<Self, StoreError> {
+        fill(&*slot.disk, bytes)?;
+        slot.place ^= 1;
+        slot.disk.write(slot.place * HEADER_PLACE, &header.encode()).map_err(told)?;
+        slot.disk.sync().map_err(told)?;
+        let end = slot.disk.bytes().map_err(told)?;
+        Ok(Self { slot, header, at: RECORDS, end })
+    }
+
+    fn write(&mut self, buffer: &mut Vec<u8>, number: u64, writes: &Writes) -> Result<(), StoreError> {
+        buffer.clear();
+        record::encode(buffer, self.header.seed(), number, writes);
+        self.slot.disk.write(self.at, buffer).map_err(told)?;
+        self.slot.disk.sync().map_err(told)?;
+        self.at += buffer.len() as u64;
+        Ok(())
+    }
+}
+
+/// Writes zeros until there are so many bytes, so that a later write changes nothing but bytes.
+pub(super) fn fill(disk: &dyn Disk, bytes: u64) -> Result<(), StoreError> {
+    let mut at = disk.bytes().map_err(told)?;
+    if at >= bytes {
+        return Ok(());
+    }
+    let zeros = vec![0; FILL_BYTES];
+    while at < bytes {
+        let part = FILL_BYTES.min(usize::try_from(bytes - at).unwrap_or(FILL_BYTES));
+        disk.write(at, &zeros[..part]).map_err(told)?;
+        at += part as u64;
+    }
+    disk.sync().map_err(told)
+}
+
+/// The header with the highest generation, and its place.
+fn newest_header(disk: &dyn Disk) -> Result<(u64, Option<Header>), StoreError> {
+    let mut newest: (u64, Option<Header>) = (0, None);
+    for place in 0..2 {
+        let mut bytes = [0; HEADER_BYTES];
+        if disk.bytes().map_err(told)? < place * HEADER_PLACE + HEADER_BYTES as u64 {
+            continue;
+        }
+        disk.read(place * HEADER_PLACE, &mut bytes).map_err(told)?;
+        if let Some(header) = Header::decode(&bytes)
+            && newest.1.is_none_or(|other| header.generation > other.generation)
+        {
+            newest = (place, Some(header));
+        }
+    }
+    Ok(newest)
+}
+
+fn read_whole(disk: &dyn Disk) -> Result<Vec<u8>, StoreError> {
+    let bytes = disk.bytes().map_err(told)?;
+    let mut segment = vec![0; usize::try_from(bytes).map_err(told)?];
+    disk.read(0, &mut segment).map_err(told)?;
+    Ok(segment)
+}
+
+fn damaged(what: &str) -> JournalFault {
+    JournalFault::Damaged(what.to_owned())
+}
+
+fn told(err: impl std::fmt::Display) -> StoreError {
+    StoreError(err.to_string())
+}

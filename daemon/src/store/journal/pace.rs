@@ -1,0 +1,85 @@
+//! How fast commits may come, so that the flusher keeps up: freely while less than half the memory is taken, and from
+//! there on slower and slower, until as much comes in as goes out.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// What a key that is put into the tree takes of the disk, at most about: the leaf it lies in is written anew, and now and
+/// then a page above it.
+const KEY_DISK_BYTES: u64 = 8192;
+
+/// A commit is held back for no longer than this, so that whoever waits for it sees a pace and no pause.
+const HOLD_MAX: Duration = Duration::from_millis(5);
+
+/// Bytes per second before anything was flushed: less than any disk does.
+const RATE_AT_FIRST: u64 = 16 << 20;
+
+/// See the module.
+pub(super) struct Pace {
+    /// Bytes of the frozen map that the tree has not been given yet.
+    left: AtomicUsize,
+    /// Bytes a second that flushes have moved lately.
+    rate: AtomicU64,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { left: AtomicUsize::new(0), rate: AtomicU64::new(RATE_AT_FIRST) }
+    }
+}
+
+impl Pace {
+    /// So many bytes are on their way into the tree.
+    pub(super) fn begin_flush(&self, bytes: usize) {
+        self.left.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Of so many bytes, and so many writes, this many writes were given to the tree. Half of what is to be done is left
+    /// then, which is to make it durable.
+    pub(super) fn progress(&self, bytes: usize, done: usize, count: usize) {
+        if done % 256 == 0 {
+            self.left.store(bytes - bytes / 2 * done.min(count) / count, Ordering::Relaxed);
+        }
+    }
+
+    /// They are all there, after so many seconds.
+    pub(super) fn end_flush(&self, bytes: usize, seconds: f64) {
+        self.left.store(0, Ordering::Relaxed);
+        let now = bytes as f64 / seconds.max(1e-6);
+        let lately = self.rate.load(Ordering::Relaxed) as f64;
+        // A small flush says little about a large one.
+        let weight = if bytes < 1 << 20 { 0.02 } else { 0.5 };
+        self.rate.store(rounded(lately + weight * (now - lately)).max(1), Ordering::Relaxed);
+    }
+
+    /// Bytes that wait for the tree.
+    pub(super) fn left(&self) -> usize {
+        self.left.load(Ordering::Relaxed)
+    }
+
+    /// Holds back a commit of so many bytes, where so many bytes of memory are taken. Tells for how many seconds.
+    pub(super) fn hold_back(&self, bytes: usize, taken: usize, memory: usize) -> f64 {
+        let half = memory / 2;
+        if taken <= half {
+            return 0.0;
+        }
+        let short = (taken - half) as f64 / half.max(1) as f64;
+        let seconds = 2.0 * short * bytes as f64 / self.rate.load(Ordering::Relaxed) as f64;
+        let hold = Duration::from_secs_f64(seconds).min(HOLD_MAX);
+        std::thread::sleep(hold);
+        hold.as_secs_f64()
+    }
+}
+
+/// Bytes of the disk that moving so many writes into a tree of this size may take, beside what it has: pages are written
+/// anew, and those before them are given back afterwards only.
+pub(super) fn disk_bytes(entries: usize, bytes: usize, tree: u64) -> u64 {
+    let pages = (entries as u64).saturating_mul(KEY_DISK_BYTES);
+    pages.min(tree.saturating_mul(2)).saturating_add(2 * bytes as u64)
+}
+
+/// A number of bytes; never negative, and far below what an integer holds.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "said above")]
+fn rounded(bytes: f64) -> u64 {
+    bytes as u64
+}
