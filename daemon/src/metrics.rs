@@ -123,7 +123,7 @@ pub struct Metrics {
 
 impl Metrics {
     /// Nothing is counted yet, in a daemon that was started then.
-    pub fn new(started: Time, journal: &JournalFigures) -> Self {
+    pub fn new(started: Time) -> Self {
         let operations = TABLE.iter().map(|row| row.name).chain([UNKNOWN]);
         let outcomes =
             operations.flat_map(|name| OUTCOMES.map(|outcome| vec![("operation", name), ("outcome", outcome)]));
@@ -144,8 +144,13 @@ impl Metrics {
             stream_items: Counter::default(),
         };
         metrics.register(started);
-        journal.register(&mut metrics.registry);
         metrics
+    }
+
+    /// Tells of a journal as well.
+    pub fn with_journal(mut self, journal: &JournalFigures) -> Self {
+        journal.register(&mut self.registry);
+        self
     }
 
     /// Gives every metric its name and its help.

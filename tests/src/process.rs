@@ -110,7 +110,9 @@ pub struct Home {
 impl Home {
     /// An empty one, with an empty configuration.
     pub fn make() -> Self {
-        let home = Self { directory: tempfile::tempdir().expect("a directory"), environment: Vec::new(), passed: None };
+        // A journal of the usual size would be most of what the tests write.
+        let environment = vec![("ENROLLD_JOURNAL_SEGMENT_MIB".to_owned(), "1".to_owned())];
+        let home = Self { directory: tempfile::tempdir().expect("a directory"), environment, passed: None };
         home.configure("");
         home
     }

@@ -63,7 +63,7 @@ impl Opened {
             tracing::warn!(latest = %head.at, "the system's clock is behind the latest change; time stands still until then");
         }
         let started = clock.now();
-        let metrics = Metrics::new(started, &figures);
+        let metrics = Metrics::new(started).with_journal(&figures);
         metrics.database_bytes.set(store.bytes());
         let (settings, keys) = (Current::new(config.settings(state_dir)), Current::new(keys));
         let daemon = Arc::new(Daemon { settings, secrets, keys, started, metrics });

@@ -155,7 +155,7 @@ impl RedbStore {
     }
 
     /// How far it has come with the journal in front of it, if there ever was one.
-    pub(super) fn mark(&self) -> Result<Option<Mark>, StoreError> {
+    pub fn mark(&self) -> Result<Option<Mark>, StoreError> {
         let transaction = self.database.begin_read().map_err(told)?;
         match transaction.open_table(MARK) {
             Ok(table) => Ok(table.get(()).map_err(told)?.map(|mark| {
@@ -168,7 +168,7 @@ impl RedbStore {
     }
 
     /// Takes what the journal has up to a mark, in the order of the keys, in one durable transaction.
-    pub(super) fn take_over(
+    pub fn take_over(
         &self,
         mark: &Mark,
         give: impl FnOnce(&mut dyn FnMut(&[u8], Option<&[u8]>)),

@@ -11,8 +11,10 @@ use enroll_tests::disk::{Fate, SimulatedDisk};
 use enroll_tests::load::Load;
 use enroll_tests::registry::Registry;
 use enroll_tests::witness::{Map, Testimony, Witness, everything, new_registry};
+use enrolld::metrics::JournalFigures;
 use enrolld::model::key;
-use enrolld::store::open::{DATABASE, StateDir};
+use enrolld::store::journal::JournalOptions;
+use enrolld::store::open::{DATABASE, OpenOptions, StateDir};
 use enrolld::store::redb::{RedbOptions, RedbStore};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -24,6 +26,12 @@ const OF_A_BATCH: usize = 20;
 const FLIPS: u64 = 300;
 
 const OPTIONS: RedbOptions = RedbOptions { cache_bytes: 1 << 20, verify: true };
+
+const OPEN: OpenOptions = OpenOptions {
+    cache_bytes: 1 << 20,
+    verify_bytes_max: u64::MAX,
+    journal: JournalOptions { segment_bytes: 1 << 20, memory_bytes: 1 << 20, identity: 1 },
+};
 
 /// Opens what is on a disk and has it serve the writes, until they are done or something fails; whether they are done.
 fn run(disk: &Arc<SimulatedDisk>, testimony: &Arc<Mutex<Testimony>>, load: &mut Load) -> Result<bool, String> {
@@ -97,7 +105,8 @@ fn a_disk_that_fails_from_one_call_on_loses_nothing_that_was_acknowledged() {
 fn start(directory: &Path) -> Result<Map, String> {
     let state = StateDir::lock(directory).map_err(|err| err.to_string())?;
     state.peek(|view| view.get(&key::registry())).map_err(|err| err.to_string())?.transpose().map_err(|err| err.0)?;
-    everything(&state.open_database(OPTIONS).map_err(|err| err.to_string())?).map_err(|err| err.0)
+    let store = state.open_database(&OPEN, JournalFigures::default()).map_err(|err| err.to_string())?;
+    everything(&store).map_err(|err| err.0)
 }
 
 #[test]

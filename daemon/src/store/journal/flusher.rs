@@ -46,7 +46,8 @@ impl JournalStore {
     /// Flushes whenever there is enough, or the oldest write has waited long enough, until the store is closed.
     fn flush_on(&self) -> Result<(), StoreError> {
         while self.wait_for_work() {
-            if let Some(disk) = self.log().make_wanted()? {
+            let wanted = self.log().make_wanted()?;
+            if let Some(disk) = wanted {
                 log::fill(&*disk, self.segment_bytes)?;
                 self.log().add_slot(disk);
             }

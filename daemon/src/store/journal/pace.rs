@@ -37,7 +37,7 @@ impl Pace {
     /// Of so many bytes, and so many writes, this many writes were given to the tree. Half of what is to be done is left
     /// then, which is to make it durable.
     pub(super) fn progress(&self, bytes: usize, done: usize, count: usize) {
-        if done % 256 == 0 {
+        if done.is_multiple_of(256) {
             self.left.store(bytes - bytes / 2 * done.min(count) / count, Ordering::Relaxed);
         }
     }
