@@ -79,7 +79,7 @@ impl StartError {
             Self::Config(_) => 2,
             Self::Open(OpenError::InUse(_)) => 3,
             Self::Key(_) | Self::Registry { source: RegistryError::OtherKey, .. } => 4,
-            Self::Open(OpenError::Database { .. } | OpenError::NoDatabase(_) | OpenError::JournalAlone(_))
+            Self::Open(OpenError::Database { .. } | OpenError::NoDatabase(_) | OpenError::OtherJournal(_))
             | Self::Registry { .. } => 5,
         }
     }

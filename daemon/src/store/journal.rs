@@ -137,7 +137,11 @@ impl JournalStore {
         options: JournalOptions,
     ) -> Result<(Found, Mark, u64), JournalFault> {
         let unused = Mark { identity: options.identity, number: 0, generation: 0, is_open: false };
-        let mark = tree.mark()?.unwrap_or(unused);
+        let mark = match tree.mark()? {
+            Some(mark) => mark,
+            // Before there is a segment of it, so that none is taken for another database's.
+            None => tree.take_over(&unused, |_| {}).map(|()| unused)?,
+        };
         let found = Found::look(disks, &mark)?;
         let last = replay(tree, &found, &mark, options.memory_bytes)?;
         Ok((found, mark, last))

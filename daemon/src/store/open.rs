@@ -45,8 +45,8 @@ pub enum OpenError {
         source: StoreError,
     },
     /// There is a journal, and not the database that it belongs to.
-    #[error("{0} is there without its database; move the journal's files to where the database is")]
-    JournalAlone(PathBuf),
+    #[error("{0} belongs to a database that is not here; move the journal's files to where their database is")]
+    OtherJournal(PathBuf),
     /// There is nothing to look at.
     #[error("there is no database in {0}; name another directory with --state-dir")]
     NoDatabase(PathBuf),
@@ -76,7 +76,8 @@ impl OpenError {
     fn of_journal(fault: JournalFault, path: PathBuf) -> Self {
         match fault {
             JournalFault::Store(source) => Self::Disk { path, source },
-            fault => Self::Database { path, source: StoreError(fault.to_string()) },
+            JournalFault::Foreign(number) => Self::OtherJournal(path.with_file_name(format!("{JOURNAL}{number}"))),
+            fault @ JournalFault::Damaged(_) => Self::Database { path, source: StoreError(fault.to_string()) },
         }
     }
 }
@@ -163,7 +164,7 @@ impl StateDir {
     pub fn open_database(&self, options: &OpenOptions, figures: JournalFigures) -> Result<JournalStore, OpenError> {
         if !self.has_database() {
             if let Some(journal) = self.journal_file()? {
-                return Err(OpenError::JournalAlone(journal));
+                return Err(OpenError::OtherJournal(journal));
             }
             let path = self.directory.path_of(DATABASE_NEW);
             let made: Result<(), StoreError> = self.make_database(options, |_| Ok(()), |_, ()| Ok(()))?;

@@ -32,7 +32,7 @@ pub enum JournalFault {
     #[error("the journal is damaged: {0}")]
     Damaged(String),
     /// It belongs to another database.
-    #[error("segment {0} of the journal belongs to another database; move the journal to the database it belongs to")]
+    #[error("segment {0} of the journal belongs to another database")]
     Foreign(usize),
     /// The disk failed, or is full.
     #[error(transparent)]
