@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::context::{Clock, Current, Daemon, draw_seed};
 use crate::identity::{Secrets, key_file};
 use crate::metrics::{JournalFigures, Metrics};
+use crate::model::key;
 use crate::model::record::ChangesHead;
 use crate::places::{Key, Places};
 use crate::rules::bootstrap::{self, RegistryError};
@@ -132,6 +133,7 @@ pub(crate) fn open_options(config: &Config) -> OpenOptions {
         journal: JournalOptions {
             segment_bytes: journal.segment_mib << 20,
             memory_bytes: journal.memory_mib << 20,
+            filtered: key::WITHOUT_ORDER,
             identity: draw_seed().first_chunk().copied().map_or(0, u64::from_le_bytes),
         },
     }

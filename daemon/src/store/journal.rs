@@ -15,16 +15,17 @@
 //! The flusher is a thread of its own. A commit that finds half the memory taken is held back a little, more the less
 //! is left, so that the flusher is never outrun and nobody waits for a whole flush.
 
+mod filter;
 mod flusher;
 mod log;
 mod memtable;
 mod pace;
 mod record;
 
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub use flusher::Flusher;
 pub use log::{JournalFault, MakeSlot, Mark, Slots};
@@ -32,8 +33,9 @@ pub use log::{JournalFault, MakeSlot, Mark, Slots};
 use super::disk::Disk;
 use super::layer;
 use super::redb::RedbStore;
-use super::{Entries, ReadTxn, Store, StoreError, View, Writes};
+use super::{Entries, ReadTxn, STRETCH, Store, StoreError, View, Writes, walk};
 use crate::metrics::JournalFigures;
+use filter::Filter;
 use log::{Found, Log};
 use memtable::Memtable;
 use pace::Pace;
@@ -45,12 +47,19 @@ pub struct JournalOptions {
     pub segment_bytes: u64,
     /// What the maps may take of memory, both together.
     pub memory_bytes: usize,
+    /// The first bytes of keys that come in no order and are mostly asked for before they are there.
+    pub filtered: &'static [u8],
     /// For a database that has no journal yet: tells its journal from others, and is known to nobody.
     pub identity: u64,
 }
 
 /// The writes that are frozen at a time, at most.
 const FLUSH_ENTRIES: usize = 100_000;
+
+/// How often, and for how long, the flusher waits for those who look at a map that it is done with. Only a backup takes
+/// longer.
+const LAST_LOOKS: u32 = 20;
+const LAST_LOOK: Duration = Duration::from_millis(1);
 
 /// See the module.
 pub struct JournalStore {
@@ -62,9 +71,10 @@ pub struct JournalStore {
     work: Condvar,
     /// Something was flushed, or nothing ever will be.
     flushed: Condvar,
+    /// The filter is outgrown, or nothing will come any more.
+    outgrown: Condvar,
     has_flusher: AtomicBool,
-    memory_bytes: usize,
-    segment_bytes: u64,
+    options: JournalOptions,
     pace: Pace,
     figures: JournalFigures,
 }
@@ -76,6 +86,8 @@ struct State {
     number: u64,
     /// When the active map's first write came.
     begun: Option<Instant>,
+    /// A filter that takes every new key already, and not all old ones yet.
+    growing: Option<Arc<Filter>>,
     /// Nothing more is written: it is not known what the disk has.
     failed: Option<StoreError>,
     is_closing: bool,
@@ -86,6 +98,8 @@ struct Snapshot {
     active: Arc<Memtable>,
     frozen: Option<Arc<Memtable>>,
     tree: Arc<dyn ReadTxn + Send + Sync>,
+    /// Of everything in the three, once it is complete.
+    filter: Option<Arc<Filter>>,
 }
 
 /// The state after a batch.
@@ -108,8 +122,9 @@ impl JournalStore {
         let mark = log.mark();
         tree.take_over(&mark, |_| {})?;
         log.free_before(mark.generation);
-        let current = Arc::new(Snapshot { active: Arc::default(), frozen: None, tree: tree.shared_view()? });
-        let state = State { current, number: mark.number, begun: None, failed: None, is_closing: false };
+        let current = Snapshot { active: Arc::default(), frozen: None, tree: tree.shared_view()?, filter: None };
+        let current = Arc::new(current);
+        let state = State { current, number: mark.number, begun: None, growing: None, failed: None, is_closing: false };
         figures.bytes.set(log.bytes());
         Ok(Self {
             tree,
@@ -117,9 +132,9 @@ impl JournalStore {
             state: Mutex::new(state),
             work: Condvar::new(),
             flushed: Condvar::new(),
+            outgrown: Condvar::new(),
             has_flusher: AtomicBool::new(false),
-            memory_bytes: options.memory_bytes,
-            segment_bytes: options.segment_bytes,
+            options,
             pace: Pace::default(),
             figures,
         })
@@ -178,7 +193,6 @@ impl JournalStore {
         let done = self.tree.take_over(&mark, |put| {
             frozen.with_stretch(u64::MAX, (&[], Bound::Unbounded), &mut |writes| {
                 let count = frozen.entries().max(1);
-                self.pace.begin_flush(bytes);
                 for (done, (key, value)) in writes.enumerate() {
                     put(key, value);
                     self.pace.progress(bytes, done, count);
@@ -188,8 +202,9 @@ impl JournalStore {
         let tree = done.and_then(|()| self.tree.shared_view()).inspect_err(|err| self.fail(err.clone()))?;
         {
             let mut state = self.state();
-            let active = Arc::clone(&state.current.active);
-            state.current = Arc::new(Snapshot { active, frozen: None, tree });
+            let Snapshot { active, filter, .. } = &*state.current;
+            let (active, filter) = (Arc::clone(active), filter.clone());
+            state.current = Arc::new(Snapshot { active, frozen: None, tree, filter });
         }
         let seconds = begun.elapsed().as_secs_f64();
         self.pace.end_flush(bytes, seconds);
@@ -207,16 +222,18 @@ impl JournalStore {
         if state.failed.is_some() || state.current.active.entries() == 0 {
             return None;
         }
-        let frozen = Arc::clone(&state.current.active);
-        let tree = Arc::clone(&state.current.tree);
-        state.current = Arc::new(Snapshot { active: Arc::default(), frozen: Some(Arc::clone(&frozen)), tree });
+        let Snapshot { active, tree, filter, .. } = &*state.current;
+        let (frozen, tree, filter) = (Arc::clone(active), Arc::clone(tree), filter.clone());
+        self.pace.begin_flush(frozen.bytes());
+        let current = Snapshot { active: Arc::default(), frozen: Some(Arc::clone(&frozen)), tree, filter };
+        state.current = Arc::new(current);
         state.begun = None;
         Some((frozen, log.mark()))
     }
 
     /// Whether the active map should be frozen, however little time has passed.
     fn is_full(&self, active: &Memtable) -> bool {
-        active.bytes() >= self.memory_bytes / 2 || active.entries() >= FLUSH_ENTRIES
+        active.bytes() >= self.options.memory_bytes / 2 || active.entries() >= FLUSH_ENTRIES
     }
 
     /// Holds a commit back while memory is short.
@@ -226,10 +243,12 @@ impl JournalStore {
             if let Some(err) = &state.failed {
                 return Err(err.clone());
             }
-            let taken = state.current.active.bytes() + self.pace.left();
-            if taken < self.memory_bytes {
+            let Snapshot { active, frozen, .. } = &*state.current;
+            let active = active.bytes();
+            if active + frozen.as_ref().map_or(0, |frozen| frozen.bytes()) < self.options.memory_bytes {
                 drop(state);
-                self.figures.paced(self.pace.hold_back(bytes, taken, self.memory_bytes));
+                let waiting = active + self.pace.left();
+                self.figures.paced(self.pace.hold_back(bytes, waiting, self.options.memory_bytes));
                 return Ok(());
             }
             if self.has_flusher.load(Ordering::Acquire) {
@@ -242,6 +261,37 @@ impl JournalStore {
                 self.flush()?;
             }
         }
+    }
+
+    /// Makes a filter of everything that is there, and of what comes meanwhile. Stops in the middle when the store closes.
+    pub fn make_filter(&self) -> Result<(), StoreError> {
+        let tags = self.options.filtered;
+        let (filter, view) = {
+            let log = self.log();
+            let mut state = self.state();
+            let outgrown = state.current.filter.as_ref().and_then(|filter| filter.outgrown());
+            let keys = outgrown.map_or_else(|| self.tree.entries().map(|entries| entries / 2), Ok)?;
+            let filter = Arc::new(Filter::new(tags, log.mark().identity, keys));
+            state.growing = Some(Arc::clone(&filter));
+            (filter, JournalView { snapshot: Arc::clone(&state.current), number: state.number })
+        };
+        for tag in tags {
+            walk(&view, (&[*tag], &[*tag + 1]), STRETCH, |key, _| {
+                filter.add_key(key);
+                Ok::<_, StoreError>(ControlFlow::Continue(()))
+            })?;
+            if self.state().is_closing {
+                return Ok(());
+            }
+        }
+        drop(view);
+        let _log = self.log();
+        let mut state = self.state();
+        let Snapshot { active, frozen, tree, .. } = &*state.current;
+        let (active, frozen, tree) = (Arc::clone(active), frozen.clone(), Arc::clone(tree));
+        state.growing = None;
+        state.current = Arc::new(Snapshot { active, frozen, tree, filter: Some(filter) });
+        Ok(())
     }
 
     fn fail(&self, err: StoreError) {
@@ -270,7 +320,11 @@ impl Store for JournalStore {
         let number = log.append(writes).inspect_err(|err| self.fail(err.clone()))?;
         self.figures.synced(log.bytes());
         // Only whoever holds the log replaces the active map.
-        let active = Arc::clone(&self.state().current.active);
+        let (active, filters) = {
+            let state = self.state();
+            (Arc::clone(&state.current.active), [state.current.filter.clone(), state.growing.clone()])
+        };
+        filters.iter().flatten().for_each(|filter| filter.add(writes));
         active.insert(number, writes);
         let mut state = self.state();
         state.number = number;
@@ -301,7 +355,10 @@ impl Store for JournalStore {
 
 impl ReadTxn for JournalView {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let Snapshot { active, frozen, tree } = &*self.snapshot;
+        let Snapshot { active, frozen, tree, filter } = &*self.snapshot;
+        if filter.as_ref().is_some_and(|filter| filter.excludes(key)) {
+            return Ok(None);
+        }
         if let Some(found) = active.get(key, self.number) {
             return Ok(found);
         }
@@ -312,7 +369,7 @@ impl ReadTxn for JournalView {
     }
 
     fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Entries, StoreError> {
-        let Snapshot { active, frozen, tree } = &*self.snapshot;
+        let Snapshot { active, frozen, tree, .. } = &*self.snapshot;
         let over = |base: &dyn ReadTxn, table: &Memtable| {
             layer::range(base, (from, to), limit, |from, end, take| table.with_stretch(self.number, (from, end), take))
         };
@@ -371,5 +428,10 @@ fn take_over(tree: &RedbStore, mark: &Mark, table: &Memtable) -> Result<(), Stor
 
 /// Lets a map go when nobody looks at it any more, so that no reader is the one to take it apart.
 fn retire(frozen: Arc<Memtable>) {
-    drop(frozen);
+    for _ in 0..LAST_LOOKS {
+        if Arc::strong_count(&frozen) == 1 {
+            break;
+        }
+        std::thread::sleep(LAST_LOOK);
+    }
 }

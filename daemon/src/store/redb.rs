@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use redb::backends::FileBackend;
 use redb::{
-    Builder, Database, DatabaseError, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase, StorageBackend,
-    StorageError, Table, TableDefinition, TableError, WriteTransaction,
+    Builder, Database, DatabaseError, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase,
+    ReadableTableMetadata, StorageBackend, StorageError, Table, TableDefinition, TableError, WriteTransaction,
 };
 
 use super::disk::{Disk, Space};
@@ -152,6 +152,12 @@ impl RedbStore {
     /// A view that threads may share.
     pub(super) fn shared_view(&self) -> Result<Arc<dyn ReadTxn + Send + Sync>, StoreError> {
         Ok(Arc::new(RedbView::of(&self.database)?))
+    }
+
+    /// How many entries it has.
+    pub(super) fn entries(&self) -> Result<usize, StoreError> {
+        let view = RedbView::of(&self.database)?;
+        usize::try_from(view.table.len().map_err(told)?).map_err(told)
     }
 
     /// How far it has come with the journal in front of it, if there ever was one.

@@ -30,7 +30,12 @@ const OPTIONS: RedbOptions = RedbOptions { cache_bytes: 1 << 20, verify: true };
 const OPEN: OpenOptions = OpenOptions {
     cache_bytes: 1 << 20,
     verify_bytes_max: u64::MAX,
-    journal: JournalOptions { segment_bytes: 1 << 20, memory_bytes: 1 << 20, identity: 1 },
+    journal: JournalOptions {
+        segment_bytes: 1 << 20,
+        memory_bytes: 1 << 20,
+        filtered: key::WITHOUT_ORDER,
+        identity: 1,
+    },
 };
 
 /// Opens what is on a disk and has it serve the writes, until they are done or something fails; whether they are done.

@@ -34,6 +34,9 @@ const KEPT: u8 = 0x41;
 const GUESSES: u8 = 0x42;
 const DUE: u8 = 0x43;
 
+/// The families whose keys come in no order, and are mostly asked for before they are there.
+pub const WITHOUT_ORDER: &[u8] = &[CALLSIGN, INVITE_CODE, APPROVE_CODE, TOKEN, CODE, KEPT, GUESSES];
+
 /// The schema version and the proof of the secret key: one record, the first ever written.
 pub fn registry() -> Vec<u8> {
     [&[META], b"registry".as_slice()].concat()

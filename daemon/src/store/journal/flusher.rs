@@ -1,28 +1,29 @@
-//! The thread that moves frozen maps into the tree, and makes the segments that will be needed.
+//! The threads behind the journal: one moves frozen maps into the tree and makes the segments that will be needed, one
+//! makes the filter, at the start and whenever it is outgrown.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::{JournalStore, log};
+use super::{JournalStore, State, log};
 use crate::store::StoreError;
 
 /// How long a write stays out of the tree when few come.
 const FLUSH_PAUSE: Duration = Duration::from_secs(2);
 
-/// A running flusher.
+/// What works behind the journal.
 pub struct Flusher {
     store: Arc<JournalStore>,
-    thread: JoinHandle<()>,
+    threads: [JoinHandle<()>; 2],
 }
 
 impl Flusher {
-    /// Starts the thread. `failed` is told if it has to give up; nothing can be committed then.
+    /// Starts the threads. `failed` is told if it has to give up; nothing can be committed then.
     pub fn start(store: Arc<JournalStore>, failed: impl FnOnce(StoreError) + Send + 'static) -> std::io::Result<Self> {
         store.has_flusher.store(true, Ordering::Release);
         let of_thread = Arc::clone(&store);
-        let thread = std::thread::Builder::new().name("flusher".to_owned()).spawn(move || {
+        let flusher = std::thread::Builder::new().name("flusher".to_owned()).spawn(move || {
             let result = of_thread.flush_on();
             of_thread.has_flusher.store(false, Ordering::Release);
             if let Err(err) = result {
@@ -30,15 +31,25 @@ impl Flusher {
                 failed(err);
             }
         })?;
-        Ok(Self { store, thread })
+        let of_thread = Arc::clone(&store);
+        let filter = std::thread::Builder::new().name("filter".to_owned()).spawn(move || {
+            if let Err(err) = of_thread.make_filters() {
+                // Everything is found without it, only not as fast.
+                tracing::error!(%err, "there is no filter of the keys");
+            }
+        })?;
+        Ok(Self { store, threads: [flusher, filter] })
     }
 
     /// Lets it finish what it is doing. What is active stays active.
     pub fn stop(self) {
         self.store.state().is_closing = true;
         self.store.work.notify_all();
-        // It reports its failures itself.
-        let _ = self.thread.join();
+        self.store.outgrown.notify_all();
+        for thread in self.threads {
+            // They report their failures themselves.
+            let _ = thread.join();
+        }
     }
 }
 
@@ -48,12 +59,28 @@ impl JournalStore {
         while self.wait_for_work() {
             let wanted = self.log().make_wanted()?;
             if let Some(disk) = wanted {
-                log::fill(&*disk, self.segment_bytes)?;
+                log::fill(&*disk, self.options.segment_bytes)?;
                 self.log().add_slot(disk);
             }
             self.flush_some()?;
+            self.outgrown.notify_all();
         }
         Ok(())
+    }
+
+    /// Makes a filter, and another one whenever that is outgrown, until the store is closed.
+    fn make_filters(&self) -> Result<(), StoreError> {
+        loop {
+            self.make_filter()?;
+            let wait = |state: &mut State| {
+                let filter = state.current.filter.as_ref();
+                !state.is_closing && filter.is_none_or(|filter| filter.outgrown().is_none())
+            };
+            let state = self.outgrown.wait_while(self.state(), wait).unwrap_or_else(PoisonError::into_inner);
+            if state.is_closing {
+                return Ok(());
+            }
+        }
     }
 
     /// Whether there is more to do.
