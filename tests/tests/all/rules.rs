@@ -19,6 +19,7 @@ mod people;
 mod permissions;
 mod sweeps;
 mod tokens;
+mod writes;
 
 use enroll_protocol::{Envelope, Key, OperationRow, Refusal};
 use enroll_tests::pattern::matches;
