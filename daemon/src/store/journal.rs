@@ -117,6 +117,10 @@ impl JournalStore {
         figures: JournalFigures,
     ) -> Result<Self, JournalFault> {
         let (found, mark, last) = Self::look(&tree, slots.disks, options)?;
+        if mark.generation == 0 {
+            // Whose its journal is must be known before there is one: the next start would draw another identity.
+            tree.take_over(&mark, |_| {})?;
+        }
         let mut log = Log::begin(slots.make, found, &mark, last, options.segment_bytes)?;
         // From here on nothing before the new segment is needed.
         let mark = log.mark();
