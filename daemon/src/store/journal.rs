@@ -204,14 +204,15 @@ impl JournalStore {
             });
         });
         let tree = done.and_then(|()| self.tree.shared_view()).inspect_err(|err| self.fail(err.clone()))?;
+        let seconds = begun.elapsed().as_secs_f64();
         {
             let mut state = self.state();
             let Snapshot { active, filter, .. } = &*state.current;
             let (active, filter) = (Arc::clone(active), filter.clone());
             state.current = Arc::new(Snapshot { active, frozen: None, tree, filter });
+            // Whoever found no room and is about to wait for some holds the state until it waits.
+            self.pace.end_flush(bytes, seconds);
         }
-        let seconds = begun.elapsed().as_secs_f64();
-        self.pace.end_flush(bytes, seconds);
         self.flushed.notify_all();
         self.figures.flushed(frozen.entries(), seconds);
         self.log().free_before(mark.generation);
