@@ -97,7 +97,10 @@ pub(super) async fn serve(
         _ = interrupt.recv() => tracing::info!("SIGINT: finishing what was begun"),
         _ = &mut reloads => tracing::info!("SIGHUP: the terminal is gone; finishing what was begun"),
         end = &mut ended => result = Some(end),
-        Ok(err) = flusher_failed => return Err(StartError::Storage(err)),
+        failure = flusher_failed => {
+            let died = |_| StoreError("the flusher died".to_owned());
+            return Err(StartError::Storage(failure.unwrap_or_else(died)));
+        }
     }
     reloads.abort();
     systemd::stopping();
