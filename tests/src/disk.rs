@@ -1,12 +1,12 @@
 //! A disk in memory, for the real store to lie on. It keeps apart what a sync has made durable and what was only
 //! written, and does what disks do at the worst moment: it fails at a call, loses its power at a call, or says that it
-//! synced and did not.
+//! synced and did not. Disks of one machine share their power, and the count of their calls.
 //!
 //! What is left after a power loss is drawn: of every write that was not synced some pieces are there and others are
 //! not, so later ones may be there without the earlier, whole ones or torn.
 
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use enrolld::store::disk::{Disk, Space};
 use rand::RngExt as _;
@@ -15,7 +15,7 @@ use rand::rngs::SmallRng;
 /// Bytes at the front that the database writes with every commit, and where its commits are decided.
 const HEADER: u64 = 320;
 
-/// What befalls a disk.
+/// What befalls a disk, or one of several that share their power.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// Nothing.
@@ -28,9 +28,21 @@ pub enum Fate {
     FailsFrom(u64),
 }
 
+/// What the disks of one machine share.
+#[derive(Debug)]
+pub(crate) struct Power(Mutex<Count>);
+
+#[derive(Debug)]
+struct Count {
+    fate: Fate,
+    calls: u64,
+    has_met_its_fate: bool,
+}
+
 /// A disk in memory.
 #[derive(Debug)]
 pub struct SimulatedDisk {
+    power: Arc<Power>,
     state: Mutex<State>,
 }
 
@@ -42,11 +54,12 @@ struct State {
     live: Vec<u8>,
     /// What was done since the last sync, in order.
     pending: Vec<Pending>,
-    fate: Fate,
     /// Syncs return, and nothing is durable.
     lies: bool,
-    calls: u64,
-    has_met_its_fate: bool,
+    /// Where the latest write began.
+    written_at: Option<u64>,
+    /// The power was lost at a call of this disk.
+    is_where_power_was_lost: bool,
 }
 
 #[derive(Debug)]
@@ -56,41 +69,74 @@ enum Pending {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Call {
+pub(crate) enum Call {
     Look,
     Change,
 }
 
+impl Power {
+    /// Nothing was called yet.
+    pub(crate) fn with(fate: Fate) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Count { fate, calls: 0, has_met_its_fate: false })))
+    }
+
+    /// Whether the fate has come.
+    pub(crate) fn has_met_its_fate(&self) -> bool {
+        self.count().has_met_its_fate
+    }
+
+    /// Counts a call. `Ok(false)`: it is done as far as the power lasts, and fails.
+    pub(crate) fn call(&self, call: Call) -> io::Result<bool> {
+        let mut count = self.count();
+        let counts = call == Call::Change || !matches!(count.fate, Fate::PowerLoss(_));
+        let number = count.calls;
+        count.calls += u64::from(counts);
+        let comes = match count.fate {
+            Fate::None => return Ok(true),
+            Fate::PowerLoss(at) if count.has_met_its_fate || (counts && number >= at) => {
+                let was_on = !std::mem::replace(&mut count.has_met_its_fate, true);
+                return if was_on { Ok(false) } else { Err(failure("the power is off")) };
+            }
+            Fate::PowerLoss(_) => false,
+            Fate::FailsOnce(at) => number == at,
+            Fate::FailsFrom(at) => number >= at,
+        };
+        count.has_met_its_fate |= comes;
+        if comes { Err(failure("input/output error")) } else { Ok(true) }
+    }
+
+    fn count(&self) -> MutexGuard<'_, Count> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl SimulatedDisk {
-    /// A disk that holds this.
+    /// A disk that holds this, by itself; nothing befalls it.
     pub fn holding(image: Vec<u8>) -> Self {
+        Self::sharing(&Power::with(Fate::None), image, false)
+    }
+
+    /// A disk of a machine. One that lies says that it synced and did not.
+    pub(crate) fn sharing(power: &Arc<Power>, image: Vec<u8>, lies: bool) -> Self {
         let state = State {
             durable: image.clone(),
             live: image,
             pending: Vec::new(),
-            fate: Fate::None,
-            lies: false,
-            calls: 0,
-            has_met_its_fate: false,
+            lies,
+            written_at: None,
+            is_where_power_was_lost: false,
         };
-        Self { state: Mutex::new(state) }
+        Self { power: Arc::clone(power), state: Mutex::new(state) }
     }
 
-    /// The same with a fate.
-    pub fn with(self, fate: Fate) -> Self {
-        self.state().fate = fate;
-        self
+    /// Where the latest write began, if there was one.
+    pub(crate) fn written_at(&self) -> Option<u64> {
+        self.state().written_at
     }
 
-    /// The same, but its syncs return without having made anything durable.
-    pub fn lying(self) -> Self {
-        self.state().lies = true;
-        self
-    }
-
-    /// Whether its fate has come.
-    pub fn has_met_its_fate(&self) -> bool {
-        self.state().has_met_its_fate
+    /// Whether the power was lost at a call of this disk.
+    pub(crate) fn is_where_power_was_lost(&self) -> bool {
+        self.state().is_where_power_was_lost
     }
 
     /// What a program that is started again finds while the power stays on.
@@ -141,29 +187,20 @@ impl SimulatedDisk {
 }
 
 impl State {
-    /// Counts a call. `Ok(false)`: it is done as far as the power lasts, and fails.
-    fn call(&mut self, call: Call) -> io::Result<bool> {
-        let counts = call == Call::Change || !matches!(self.fate, Fate::PowerLoss(_));
-        let number = self.calls;
-        self.calls += u64::from(counts);
-        let comes = match self.fate {
-            Fate::None => return Ok(true),
-            Fate::PowerLoss(at) if self.has_met_its_fate || (counts && number >= at) => {
-                let was_on = !std::mem::replace(&mut self.has_met_its_fate, true);
-                return if was_on { Ok(false) } else { Err(failure("the power is off")) };
-            }
-            Fate::PowerLoss(_) => false,
-            Fate::FailsOnce(at) => number == at,
-            Fate::FailsFrom(at) => number >= at,
-        };
-        self.has_met_its_fate |= comes;
-        if comes { Err(failure("input/output error")) } else { Ok(true) }
+    /// Counts a call that changes something. `Ok(false)`: the power was lost at it.
+    fn change(&mut self, power: &Power) -> io::Result<bool> {
+        let is_on = power.call(Call::Change)?;
+        self.is_where_power_was_lost |= !is_on;
+        Ok(is_on)
     }
 
-    fn change(&mut self, pending: Pending) -> io::Result<()> {
-        let is_on = self.call(Call::Change)?;
+    fn put(&mut self, power: &Power, pending: Pending) -> io::Result<()> {
+        let is_on = self.change(power)?;
         match &pending {
-            Pending::Write(offset, bytes) => put(&mut self.live, *offset, bytes, false),
+            Pending::Write(offset, bytes) => {
+                put(&mut self.live, *offset, bytes, false);
+                self.written_at = Some(*offset);
+            }
             Pending::SetLen(bytes) => self.live.resize(length(*bytes), 0),
         }
         self.pending.push(pending);
@@ -173,9 +210,8 @@ impl State {
 
 impl Space for SimulatedDisk {
     fn bytes(&self) -> io::Result<u64> {
-        let mut state = self.state();
-        state.call(Call::Look)?;
-        Ok(state.live.len() as u64)
+        self.power.call(Call::Look)?;
+        Ok(self.state().live.len() as u64)
     }
 
     fn free_bytes(&self) -> io::Result<u64> {
@@ -185,8 +221,8 @@ impl Space for SimulatedDisk {
 
 impl Disk for SimulatedDisk {
     fn read(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
-        let mut state = self.state();
-        state.call(Call::Look)?;
+        self.power.call(Call::Look)?;
+        let state = self.state();
         let from = length(offset);
         let found = state.live.get(from..from + bytes.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
         bytes.copy_from_slice(found);
@@ -194,17 +230,17 @@ impl Disk for SimulatedDisk {
     }
 
     fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.state().change(Pending::Write(offset, bytes.to_vec()))
+        self.state().put(&self.power, Pending::Write(offset, bytes.to_vec()))
     }
 
     fn set_len(&self, bytes: u64) -> io::Result<()> {
-        self.state().change(Pending::SetLen(bytes))
+        self.state().put(&self.power, Pending::SetLen(bytes))
     }
 
     fn sync(&self) -> io::Result<()> {
         let mut state = self.state();
         let state = &mut *state;
-        if !state.call(Call::Change)? {
+        if !state.change(&self.power)? {
             return Err(failure("the power was lost"));
         }
         if !state.lies {
@@ -239,7 +275,7 @@ fn torn(bytes: usize, random: &mut SmallRng) -> std::ops::Range<usize> {
     if random.random_bool(0.5) { 0..at } else { at..bytes }
 }
 
-fn failure(what: &str) -> io::Error {
+pub(crate) fn failure(what: &str) -> io::Error {
     io::Error::other(what.to_owned())
 }
 

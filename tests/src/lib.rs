@@ -5,6 +5,7 @@ pub mod disk;
 pub mod fuzz;
 pub mod linearizability;
 pub mod load;
+pub mod machine;
 pub mod openmetrics;
 pub mod pattern;
 pub mod process;

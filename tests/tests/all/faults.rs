@@ -7,55 +7,65 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use enroll_tests::disk::{Fate, SimulatedDisk};
+use enroll_tests::disk::Fate;
 use enroll_tests::load::Load;
+use enroll_tests::machine::{Lent, Liar, Machine, Platters};
 use enroll_tests::registry::Registry;
 use enroll_tests::witness::{Map, Testimony, Witness, everything, new_registry};
 use enrolld::metrics::JournalFigures;
 use enrolld::model::key;
 use enrolld::store::journal::JournalOptions;
 use enrolld::store::open::{DATABASE, OpenOptions, StateDir};
-use enrolld::store::redb::{RedbOptions, RedbStore};
+use enrolld::store::redb::RedbOptions;
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-/// Two hundred writes.
-const BATCHES: usize = 10;
+/// Two hundred writes, in two lives.
+const LIVES: usize = 2;
+const BATCHES: usize = 5;
 const OF_A_BATCH: usize = 20;
+
+/// What was committed is moved into the tree after so many batches, and again.
+const FLUSHED_AFTER: usize = 2;
 
 const FLIPS: u64 = 300;
 
 const OPTIONS: RedbOptions = RedbOptions { cache_bytes: 1 << 20, verify: true };
 
-const OPEN: OpenOptions = OpenOptions {
-    cache_bytes: 1 << 20,
-    verify_bytes_max: u64::MAX,
-    journal: JournalOptions {
-        segment_bytes: 1 << 20,
-        memory_bytes: 1 << 20,
-        filtered: key::WITHOUT_ORDER,
-        identity: 1,
-    },
-};
+/// Segments that are full after a batch or two, so that some are used again.
+const JOURNAL: JournalOptions = JournalOptions { segment_bytes: 16 << 10, memory_bytes: 1 << 20, identity: 1 };
 
-/// Opens what is on a disk and has it serve the writes, until they are done or something fails; whether they are done.
-fn run(disk: &Arc<SimulatedDisk>, testimony: &Arc<Mutex<Testimony>>, load: &mut Load) -> Result<bool, String> {
-    let Ok(store) = RedbStore::open_on(disk.clone(), OPTIONS) else { return Ok(false) };
-    let Ok(mut registry) = Registry::started(Arc::new(Witness::of(Arc::new(store), testimony))) else {
-        return Ok(false);
-    };
-    for _ in 0..BATCHES {
-        registry.pass_seconds(10);
-        if !load.send(&mut registry, OF_A_BATCH)? {
+const OPEN: OpenOptions = OpenOptions { cache_bytes: 1 << 20, verify_bytes_max: u64::MAX, journal: JOURNAL };
+
+/// Has what lies on a machine serve the writes, until they are done or something fails; whether they are done.
+fn run(machine: &Machine, testimony: &Arc<Mutex<Testimony>>, load: &mut Load) -> Result<bool, String> {
+    for _ in 0..LIVES {
+        let Ok(store) = machine.open(OPTIONS, JOURNAL) else { return Ok(false) };
+        let store = Lent::new(store);
+        let Ok(mut registry) = Registry::started(Arc::new(Witness::of(store.clone(), testimony))) else {
+            return Ok(false);
+        };
+        for batch in 0..BATCHES {
+            registry.pass_seconds(10);
+            if !load.send(&mut registry, OF_A_BATCH)? {
+                return Ok(false);
+            }
+            if batch % FLUSHED_AFTER == FLUSHED_AFTER - 1 && store.flush().is_err() {
+                // Nobody may believe from here on that anything is kept.
+                let goes_on = load.send(&mut registry, 1)? && load.take_failed_inside() == 0;
+                return if goes_on { Err("a write behind a failed flush".to_owned()) } else { Ok(false) };
+            }
+        }
+        if store.close().is_err() {
             return Ok(false);
         }
     }
     Ok(load.take_failed_inside() == 0)
 }
 
-/// Opens this image and finds everything that was acknowledged, also when it is asked for again.
-fn expect_all(image: Vec<u8>, mut testimony: Testimony, mut load: Load) -> Result<(), String> {
-    let store = RedbStore::open_on(Arc::new(SimulatedDisk::holding(image)), OPTIONS).map_err(|err| err.to_string())?;
+/// Opens what is there and finds everything that was acknowledged, also when it is asked for again.
+fn expect_all(platters: Platters, mut testimony: Testimony, mut load: Load) -> Result<(), String> {
+    let store = Machine::holding(platters).open(OPTIONS, JournalOptions { identity: 2, ..JOURNAL })?;
     testimony.judge(everything(&store).map_err(|err| err.to_string())?)?;
     let mut registry = Registry::started(Arc::new(store)).map_err(|err| err.to_string())?;
     load.take_failed_inside();
@@ -67,26 +77,33 @@ fn expect_all(image: Vec<u8>, mut testimony: Testimony, mut load: Load) -> Resul
     }
 }
 
+/// What the script begins with.
+fn begin() -> (Platters, Map) {
+    let (database, committed) = new_registry().clone();
+    (Platters { database, slots: Vec::new() }, committed)
+}
+
 /// Fails the calls in turn until the writes come through without meeting a failure; how many turns that took.
 fn fail_in_turn(fate: fn(u64) -> Fate) -> u64 {
-    let (image, committed) = new_registry();
+    let (platters, committed) = begin();
     for number in 0.. {
-        let disk = Arc::new(SimulatedDisk::holding(image.clone()).with(fate(number)));
+        let machine = Machine::with(platters.clone(), fate(number), Liar::None);
         let testimony = Arc::new(Mutex::new(Testimony::that(committed.clone())));
         let mut load = Load::new(1);
-        let is_done = run(&disk, &testimony, &mut load).unwrap_or_else(|wrong| panic!("{:?}: {wrong}", fate(number)));
-        if is_done && !disk.has_met_its_fate() {
+        let is_done =
+            run(&machine, &testimony, &mut load).unwrap_or_else(|wrong| panic!("{:?}: {wrong}", fate(number)));
+        if is_done && !machine.has_met_its_fate() {
             return number;
         }
-        assert!(disk.has_met_its_fate(), "{:?} never came, and it did not get through", fate(number));
+        assert!(machine.has_met_its_fate(), "{:?} never came, and it did not get through", fate(number));
         let testimony = testimony.lock().expect("unpoisoned").clone();
         // Between them the two fates have both ends at every call.
         let keeps_power = number.is_multiple_of(2) == matches!(fate(number), Fate::FailsOnce(_));
-        let image = match keeps_power {
-            true => disk.live(),
-            false => disk.after_power_loss(&mut SmallRng::seed_from_u64(number)),
+        let left = match keeps_power {
+            true => machine.live(),
+            false => machine.after_power_loss(&mut SmallRng::seed_from_u64(number)),
         };
-        let found = expect_all(image, testimony, load);
+        let found = expect_all(left, testimony, load);
         found.unwrap_or_else(|wrong| panic!("{:?}, the power kept: {keeps_power}: {wrong}", fate(number)));
     }
     unreachable!("numbers do not end")
@@ -116,11 +133,12 @@ fn start(directory: &Path) -> Result<Map, String> {
 
 #[test]
 fn a_bit_that_turned_over_at_rest_is_found_or_does_not_matter() {
-    let (image, committed) = new_registry();
-    let disk = Arc::new(SimulatedDisk::holding(image.clone()));
-    let testimony = Arc::new(Mutex::new(Testimony::that(committed.clone())));
-    assert_eq!(run(&disk, &testimony, &mut Load::new(2)), Ok(true));
-    let image = disk.live();
+    let (platters, committed) = begin();
+    let machine = Machine::holding(platters);
+    let testimony = Arc::new(Mutex::new(Testimony::that(committed)));
+    assert_eq!(run(&machine, &testimony, &mut Load::new(2)), Ok(true));
+    let Platters { database: image, slots } = machine.live();
+    assert!(slots.len() > 1, "a segment was begun behind another one");
 
     let directory = tempfile::tempdir().expect("a directory");
     let mut refused = 0;

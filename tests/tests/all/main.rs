@@ -5,6 +5,7 @@ mod faults;
 mod golden;
 mod histories;
 mod house;
+mod journal;
 mod processes;
 mod rules;
 mod storage;

@@ -36,7 +36,7 @@ fn directories_and_files_are_closed_to_others_whatever_the_umask() {
     assert_eq!(format!("{:o}", mode(&daemon.home.path("run"))), "750");
     assert_eq!(format!("{:o}", mode(&daemon.home.socket())), "660");
     let files = files(&state_dir);
-    assert_eq!(files.keys().collect::<Vec<_>>(), ["enrolld.key", "enrolld.redb", "lock"]);
+    assert_eq!(files.keys().collect::<Vec<_>>(), ["enrolld.journal.0", "enrolld.key", "enrolld.redb", "lock"]);
     for (name, (mode, _)) in files {
         assert_eq!(format!("{mode:o}"), "600", "{name}");
     }

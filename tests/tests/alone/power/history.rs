@@ -1,20 +1,25 @@
 //! A registry that lives on through power losses, and is looked at after each.
 
+use std::collections::BTreeMap;
 use std::ops::{AddAssign, Range};
 use std::sync::{Arc, Mutex};
 
-use enroll_tests::disk::{Fate, SimulatedDisk};
+use enroll_tests::disk::Fate;
 use enroll_tests::load::Load;
+use enroll_tests::machine::{Lent, Liar, Lost, Machine, Platters};
 use enroll_tests::registry::Registry;
 use enroll_tests::witness::{Map, Testimony, Verdict, Witness, everything, new_database, new_registry};
-use enrolld::model::key::Family;
+use enrolld::metrics::JournalFigures;
+use enrolld::store::journal::{JournalOptions, JournalStore, Mark};
 use enrolld::store::redb::{RedbOptions, RedbStore};
-use enrolld::store::{Store, StoreError, View, Writes};
+use enrolld::store::{Store, StoreError};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-/// Batches of one life at most; the power is lost in one of them, or behind the last.
-const BATCHES: usize = 12;
+use super::wrong::{Mispaired, WrongStore};
+
+/// Batches of one life at most; the power is lost in one of them, in what is done between them, or behind the last.
+const BATCHES: usize = 14;
 
 /// What is wrong on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,44 +28,105 @@ pub(super) enum Control {
     None,
     /// The store acknowledges without waiting for what becomes of the commit.
     AcknowledgesAnyway,
-    /// The disk says it synced and did not.
+    /// All disks say they synced and did not.
     SyncLies,
+    /// The journal's do: it is acknowledged before it is synced.
+    JournalLies,
+    /// The database's does: segments are used again before the database has what they held.
+    DatabaseLies,
+    /// Views see the writes since a flush over the tree before it.
+    MispairsViews,
+    /// A batch is taken for done that is in the journal alone.
+    SkipsBatch,
     /// One index is not written.
     SkipsIndex,
 }
 
+impl Control {
+    fn liar(self) -> Liar {
+        match self {
+            Self::SyncLies => Liar::All,
+            Self::JournalLies => Liar::Journal,
+            Self::DatabaseLies => Liar::Database,
+            _ => Liar::None,
+        }
+    }
+}
+
+/// What was under way when the power was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Doing {
+    /// The database was opened, and repaired if need be.
+    Open,
+    /// The tree took over what the journal had.
+    Replay,
+    /// A start began its own segment.
+    Begin,
+    /// A record was written or synced.
+    Record,
+    /// A segment was begun behind a full one: made, or used again.
+    Segment,
+    /// What was frozen was moved into the tree.
+    Flush,
+    /// It was closed in good order.
+    Close,
+    /// Nothing.
+    Nothing,
+}
+
 /// What the losses met.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Figures {
-    pub(super) losses: u64,
-    pub(super) while_opening: u64,
+    pub(super) losses: BTreeMap<Doing, u64>,
+    /// Lives that ended like a process that is killed, with the power on.
+    pub(super) kills: u64,
     pub(super) batches_acknowledged: u64,
     pub(super) batches_done: u64,
     pub(super) batches_undone: u64,
+    /// Lives that ended in good order, and of them those whose journal was removed then.
+    pub(super) closed: u64,
+    pub(super) journals_removed: u64,
 }
 
 impl AddAssign for Figures {
     fn add_assign(&mut self, other: Self) {
-        self.losses += other.losses;
-        self.while_opening += other.while_opening;
+        for (doing, losses) in other.losses {
+            *self.losses.entry(doing).or_default() += losses;
+        }
+        self.kills += other.kills;
         self.batches_acknowledged += other.batches_acknowledged;
         self.batches_done += other.batches_done;
         self.batches_undone += other.batches_undone;
+        self.closed += other.closed;
+        self.journals_removed += other.journals_removed;
     }
 }
 
-/// A registry, its disk between two lives, and what must be on that.
+/// A registry, its disks between two lives, and what must be on them.
 pub(super) struct History {
     random: SmallRng,
     control: Control,
-    image: Vec<u8>,
+    platters: Platters,
     testimony: Arc<Mutex<Testimony>>,
     load: Load,
     /// As it was in its last life; its clock and its random bytes go on.
     registry: Option<Registry>,
     /// Writes of the last life, answered or not.
     last: Range<usize>,
+    /// Its last life ended in good order.
+    is_closed: bool,
+    stage: Stage,
     pub(super) figures: Figures,
+}
+
+/// How far a life has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    OpeningDatabase,
+    OpeningJournal,
+    Serving,
+    Closing,
+    Closed,
 }
 
 /// Why a life ended.
@@ -73,81 +139,138 @@ impl History {
     pub(super) fn new(seed: u64, control: Control) -> Self {
         let mut random = SmallRng::seed_from_u64(seed);
         // Some lose their power while they make the registry.
-        let (image, committed) = match random.random_bool(0.1) {
+        let (database, committed) = match random.random_bool(0.1) {
             true => (new_database().live(), Map::new()),
             false => new_registry().clone(),
         };
         Self {
             random,
             control,
-            image,
+            platters: Platters { database, slots: Vec::new() },
             testimony: Arc::new(Mutex::new(Testimony::that(committed))),
             load: Load::new(seed),
             registry: None,
             last: 0..0,
+            is_closed: false,
+            stage: Stage::OpeningDatabase,
             figures: Figures::default(),
         }
     }
 
     /// One life and its end.
     pub(super) fn lose_power(&mut self) -> Result<(), String> {
-        // Opening takes the first few calls, and a batch a dozen.
-        let calls = if self.random.random_bool(0.2) { 12 } else { 150 };
+        // Opening takes the first calls, a batch two, and a flush a dozen.
+        let calls = if self.random.random_bool(0.25) { 30 } else { 160 };
         let fate = Fate::PowerLoss(self.random.random_range(0..calls));
-        let disk = SimulatedDisk::holding(std::mem::take(&mut self.image)).with(fate);
-        let disk = Arc::new(if self.control == Control::SyncLies { disk.lying() } else { disk });
-        let end = self.live(&disk);
-        self.image = disk.after_power_loss(&mut self.random);
-        self.figures.losses += 1;
+        if self.is_closed && self.random.random_bool(0.3) {
+            self.platters.slots.clear();
+            self.figures.journals_removed += 1;
+        }
+        let machine = Machine::with(std::mem::take(&mut self.platters), fate, self.control.liar());
+        let end = self.live(&machine);
+        let doing = self.doing(&machine);
+        *self.figures.losses.entry(doing).or_default() += 1;
+        let is_killed = self.random.random_bool(0.15);
+        self.figures.kills += u64::from(is_killed);
+        self.platters = if is_killed { machine.live() } else { machine.after_power_loss(&mut self.random) };
         match end {
-            Err(End::Wrong(wrong)) => Err(wrong),
+            Err(End::Wrong(wrong)) => Err(format!("{wrong} ({doing:?})")),
             Ok(()) | Err(End::PowerLoss) => Ok(()),
         }
     }
 
+    fn doing(&self, machine: &Machine) -> Doing {
+        match (self.stage, machine.lost()) {
+            (_, None) => Doing::Nothing,
+            (Stage::OpeningDatabase, _) => Doing::Open,
+            (Stage::OpeningJournal, Some(Lost::InDatabase)) if !machine.has_written_journal() => Doing::Replay,
+            (Stage::OpeningJournal, _) => Doing::Begin,
+            (Stage::Closing | Stage::Closed, _) => Doing::Close,
+            (Stage::Serving, Some(Lost::InDatabase)) => Doing::Flush,
+            (Stage::Serving, Some(Lost::InSegment)) => Doing::Segment,
+            (Stage::Serving, Some(Lost::InRecord)) => Doing::Record,
+        }
+    }
+
     /// Opens what is there, looks at it, and goes on until the power is lost.
-    fn live(&mut self, disk: &Arc<SimulatedDisk>) -> Result<(), End> {
-        let ended = |what: &str, err: &dyn std::fmt::Display| match disk.has_met_its_fate() {
+    fn live(&mut self, machine: &Machine) -> Result<(), End> {
+        let ended = |what: &str, err: &dyn std::fmt::Display| match machine.has_met_its_fate() {
             true => End::PowerLoss,
             false => End::Wrong(format!("{what}: {err}")),
         };
-        let options = RedbOptions {
-            cache_bytes: [0, 64 << 10, 16 << 20][self.random.random_range(0..3)],
-            verify: self.random.random_bool(0.8),
-        };
-        self.figures.while_opening += 1;
-        let store = RedbStore::open_on(disk.clone(), options).map_err(|err| ended("it does not open", &err))?;
+        let store = self.open(machine).map_err(|err| ended("it does not open", &err))?;
         let found = everything(&store).map_err(|err| ended("it can not be read", &err))?;
-        self.figures.while_opening -= 1;
+        self.stage = Stage::Serving;
         match self.testimony.lock().expect("unpoisoned").judge(found).map_err(End::Wrong)? {
             Verdict::Nothing => {}
             Verdict::Done => self.figures.batches_done += 1,
             Verdict::Undone => self.figures.batches_undone += 1,
         }
-        let store = self.watched(Arc::new(store));
+        let store = Lent::new(store);
+        let mispaired = match self.control {
+            Control::MispairsViews => {
+                Some(Mispaired::over(store.clone()).map_err(|err| ended("it has no view", &err))?)
+            }
+            _ => None,
+        };
+        let shown: Arc<dyn Store> = match &mispaired {
+            Some(wrong) => wrong.clone(),
+            None => store.clone(),
+        };
+        let watched = self.watched(shown);
         let mut registry = match &self.registry {
-            Some(registry) => registry.restarted(store),
-            None => Registry::started(store),
+            Some(registry) => registry.restarted(watched),
+            None => Registry::started(watched),
         }
         .map_err(|err| ended("it does not start", &err))?;
-        if disk.has_met_its_fate() {
+        if machine.has_met_its_fate() {
             return Err(End::PowerLoss);
         }
         match &*registry.violations() {
             [] => {}
             some => return Err(End::Wrong(some.join("; "))),
         }
-        let result = self.go_on(&mut registry);
+        let flush = || {
+            mispaired.as_ref().map_or(Ok(()), |wrong| wrong.before_flush())?;
+            store.flush()
+        };
+        let result = self.go_on(&mut registry, &flush);
         self.registry = Some(registry);
         match (result?, self.load.take_failed_inside()) {
-            (true, 0) => Ok(()),
+            (true, 0) => self.close(&store).map_err(|err| ended("it does not close", &err)),
             (false, _) => Err(ended("the writer ended", &"the power is on")),
             (true, failed) => Err(ended("requests failed inside", &failed)),
         }
     }
 
+    fn open(&mut self, machine: &Machine) -> Result<JournalStore, String> {
+        let options = RedbOptions {
+            cache_bytes: [0, 64 << 10, 16 << 20][self.random.random_range(0..3)],
+            verify: self.random.random_bool(0.8),
+        };
+        // Whoever configures it anew finds segments of other sizes. With no memory, every commit flushes the one before.
+        let journal = JournalOptions {
+            segment_bytes: [9 << 10, 12 << 10, 32 << 10][self.random.random_range(0..3)],
+            memory_bytes: [1, 32 << 10, 16 << 20, 16 << 20][self.random.random_range(0..4)],
+            identity: self.random.random(),
+        };
+        self.stage = Stage::OpeningDatabase;
+        let tree = RedbStore::open_on(machine.database(), options).map_err(|err| err.to_string())?;
+        let mark = tree.mark().map_err(|err| err.to_string())?;
+        let was_closed = std::mem::take(&mut self.is_closed);
+        if was_closed && mark.is_none_or(|mark| mark.is_open) {
+            return Err(format!("it was closed in good order and has something to replay: {mark:?}"));
+        }
+        if let (Control::SkipsBatch, Some(mark)) = (self.control, mark) {
+            let skipping = Mark { number: mark.number + 1, ..mark };
+            tree.take_over(&skipping, |_| {}).map_err(|err| err.to_string())?;
+        }
+        self.stage = Stage::OpeningJournal;
+        JournalStore::open(tree, machine.slots(), journal, JournalFigures::default()).map_err(|err| err.to_string())
+    }
+
     /// Asks again what was asked in the last life, then new things. `false`: the writer has ended.
-    fn go_on(&mut self, registry: &mut Registry) -> Result<bool, End> {
+    fn go_on(&mut self, registry: &mut Registry, flush: &dyn Fn() -> Result<(), StoreError>) -> Result<bool, End> {
         let before = self.load.len();
         let again = self.load.send_again(registry, self.last.clone()).map_err(End::Wrong);
         let mut goes_on = again?;
@@ -155,7 +278,11 @@ impl History {
             // Otherwise nobody knows more of them than before.
             self.last = before..before;
         }
+        let flushes = [0.0, 0.1, 0.4][self.random.random_range(0..3)];
         for _ in 0..BATCHES {
+            if goes_on && self.random.random_bool(flushes) {
+                goes_on = flush().is_ok();
+            }
             if !goes_on {
                 break;
             }
@@ -168,38 +295,25 @@ impl History {
         Ok(goes_on)
     }
 
-    fn watched(&self, store: Arc<dyn Store>) -> Arc<dyn Store> {
-        let control = self.control;
-        let wrong = |store| -> Arc<dyn Store> { Arc::new(WrongStore { store, control }) };
-        match control {
-            Control::AcknowledgesAnyway => Arc::new(Witness::of(wrong(store), &self.testimony)),
-            Control::SkipsIndex => wrong(Arc::new(Witness::of(store, &self.testimony))),
-            Control::None | Control::SyncLies => Arc::new(Witness::of(store, &self.testimony)),
+    /// Ends some lives in good order.
+    fn close(&mut self, store: &Lent) -> Result<(), StoreError> {
+        if !self.random.random_bool(0.6) {
+            return Ok(());
         }
-    }
-}
-
-struct WrongStore {
-    store: Arc<dyn Store>,
-    control: Control,
-}
-
-impl Store for WrongStore {
-    fn view(&self) -> Result<View, StoreError> {
-        self.store.view()
-    }
-
-    fn commit(&self, writes: &Writes) -> Result<(), StoreError> {
-        if self.control == Control::SkipsIndex {
-            let (from, to) = Family::StateEnrollments.bounds();
-            let kept = writes.iter().filter(|(key, _)| **key < from || **key >= to);
-            return self.store.commit(&kept.map(|(key, value)| (key.clone(), value.clone())).collect());
-        }
-        let _ = self.store.commit(writes);
+        self.stage = Stage::Closing;
+        store.close()?;
+        self.stage = Stage::Closed;
+        self.is_closed = true;
+        self.figures.closed += 1;
         Ok(())
     }
 
-    fn bytes(&self) -> u64 {
-        self.store.bytes()
+    fn watched(&self, store: Arc<dyn Store>) -> Arc<dyn Store> {
+        let wrong = |store| -> Arc<dyn Store> { Arc::new(WrongStore { store, control: self.control }) };
+        match self.control {
+            Control::AcknowledgesAnyway => Arc::new(Witness::of(wrong(store), &self.testimony)),
+            Control::SkipsIndex => wrong(Arc::new(Witness::of(store, &self.testimony))),
+            _ => Arc::new(Witness::of(store, &self.testimony)),
+        }
     }
 }

@@ -1,0 +1,219 @@
+//! A machine with the disks of a journal store: the database's, and one for each slot of the journal, made when the
+//! journal wants it. They lose their power together, at a call that is counted over all of them.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use enrolld::metrics::JournalFigures;
+use enrolld::store::disk::Disk;
+use enrolld::store::journal::{JournalOptions, JournalStore, MakeSlot, Slots};
+use enrolld::store::redb::{RedbOptions, RedbStore};
+use enrolld::store::{Store, StoreError, View, Writes};
+use rand::RngExt as _;
+use rand::rngs::SmallRng;
+
+use crate::disk::{Call, Fate, Power, SimulatedDisk, failure};
+
+/// Where a segment's records begin; before it are its headers.
+const RECORDS: u64 = 8192;
+
+/// What lies on the disks between two lives.
+#[derive(Debug, Clone, Default)]
+pub struct Platters {
+    /// The database.
+    pub database: Vec<u8>,
+    /// The journal's files, in the order they were made.
+    pub slots: Vec<Vec<u8>>,
+}
+
+/// Which disks say that they synced and did not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Liar {
+    /// None.
+    None,
+    /// The database's.
+    Database,
+    /// The journal's.
+    Journal,
+    /// All.
+    All,
+}
+
+/// Where the power was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lost {
+    /// At a call of the database's disk.
+    InDatabase,
+    /// Where a slot of the journal is made, filled or given its header.
+    InSegment,
+    /// Where a record is written or synced.
+    InRecord,
+}
+
+/// See the module.
+pub struct Machine {
+    power: Arc<Power>,
+    database: Arc<SimulatedDisk>,
+    journal: Arc<Journal>,
+}
+
+struct Journal {
+    power: Arc<Power>,
+    lies: bool,
+    slots: Mutex<Made>,
+}
+
+#[derive(Default)]
+struct Made {
+    disks: Vec<Arc<SimulatedDisk>>,
+    /// The power was lost while the next one was made.
+    is_next_in_doubt: bool,
+}
+
+impl Machine {
+    /// With these disks, until its fate comes.
+    pub fn with(platters: Platters, fate: Fate, liar: Liar) -> Self {
+        let power = Power::with(fate);
+        let [database_lies, lies] = [Liar::Database, Liar::Journal].map(|it| liar == it || liar == Liar::All);
+        let disk = |image, lies| Arc::new(SimulatedDisk::sharing(&power, image, lies));
+        let disks = platters.slots.into_iter().map(|image| disk(image, lies)).collect();
+        let slots = Mutex::new(Made { disks, is_next_in_doubt: false });
+        let database = disk(platters.database, database_lies);
+        let journal = Arc::new(Journal { power: Arc::clone(&power), lies, slots });
+        Self { power, database, journal }
+    }
+
+    /// The same without a fate.
+    pub fn holding(platters: Platters) -> Self {
+        Self::with(platters, Fate::None, Liar::None)
+    }
+
+    /// Opens the store that lies on it.
+    pub fn open(&self, redb: RedbOptions, journal: JournalOptions) -> Result<JournalStore, String> {
+        let tree = RedbStore::open_on(self.database(), redb).map_err(|err| err.to_string())?;
+        JournalStore::open(tree, self.slots(), journal, JournalFigures::default()).map_err(|err| err.to_string())
+    }
+
+    /// The database's disk.
+    pub fn database(&self) -> Arc<SimulatedDisk> {
+        Arc::clone(&self.database)
+    }
+
+    /// The journal's disks, and how one more is made.
+    pub fn slots(&self) -> Slots {
+        let disks = self.journal.made().disks.iter().map(|disk| Arc::clone(disk) as Arc<dyn Disk>).collect();
+        let journal = Arc::clone(&self.journal);
+        let make: MakeSlot = Box::new(move |number| journal.make(number));
+        Slots { disks, make }
+    }
+
+    /// Whether its fate has come.
+    pub fn has_met_its_fate(&self) -> bool {
+        self.power.has_met_its_fate()
+    }
+
+    /// Where the power was lost, if it was.
+    pub fn lost(&self) -> Option<Lost> {
+        let made = self.journal.made();
+        if self.database.is_where_power_was_lost() {
+            return Some(Lost::InDatabase);
+        }
+        match made.disks.iter().find(|disk| disk.is_where_power_was_lost()) {
+            Some(disk) if disk.written_at().is_some_and(|at| at >= RECORDS) => Some(Lost::InRecord),
+            Some(_) => Some(Lost::InSegment),
+            None => made.is_next_in_doubt.then_some(Lost::InSegment),
+        }
+    }
+
+    /// Whether anything was written to the journal in this life.
+    pub fn has_written_journal(&self) -> bool {
+        self.journal.made().disks.iter().any(|disk| disk.written_at().is_some())
+    }
+
+    /// What programs find that are started while the power stays on.
+    pub fn live(&self) -> Platters {
+        let made = self.journal.made();
+        Platters { database: self.database.live(), slots: made.disks.iter().map(|disk| disk.live()).collect() }
+    }
+
+    /// What may be found after a power loss now.
+    pub fn after_power_loss(&self, random: &mut SmallRng) -> Platters {
+        let made = self.journal.made();
+        let database = self.database.after_power_loss(random);
+        let mut slots: Vec<_> = made.disks.iter().map(|disk| disk.after_power_loss(random)).collect();
+        if made.is_next_in_doubt && random.random_bool(0.5) {
+            slots.push(Vec::new());
+        }
+        Platters { database, slots }
+    }
+}
+
+impl Journal {
+    /// Makes a file and its name durable.
+    fn make(&self, number: usize) -> Result<Arc<dyn Disk>, StoreError> {
+        let mut made = self.made();
+        assert_eq!(number, made.disks.len(), "slots are numbered in the order they are made");
+        match self.power.call(Call::Change) {
+            Ok(true) => {}
+            Ok(false) => {
+                made.is_next_in_doubt = true;
+                return Err(StoreError(failure("the power was lost").to_string()));
+            }
+            Err(err) => return Err(StoreError(err.to_string())),
+        }
+        let disk = Arc::new(SimulatedDisk::sharing(&self.power, Vec::new(), self.lies));
+        made.disks.push(Arc::clone(&disk));
+        Ok(disk)
+    }
+
+    fn made(&self) -> MutexGuard<'_, Made> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A store that its owner can close while others hold it.
+pub struct Lent(RwLock<Option<JournalStore>>);
+
+impl Lent {
+    /// Lends this one.
+    pub fn new(store: JournalStore) -> Arc<Self> {
+        Arc::new(Self(RwLock::new(Some(store))))
+    }
+
+    /// Moves everything that was committed into the tree.
+    pub fn flush(&self) -> Result<(), StoreError> {
+        self.with(JournalStore::flush)
+    }
+
+    /// Closes it in good order.
+    pub fn close(&self) -> Result<(), StoreError> {
+        let store = self.0.write().unwrap_or_else(PoisonError::into_inner).take();
+        store.map_or_else(|| Err(closed()), JournalStore::close)
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&JournalStore) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let store = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        store.as_ref().map_or_else(|| Err(closed()), act)
+    }
+}
+
+impl Store for Lent {
+    fn view(&self) -> Result<View, StoreError> {
+        self.with(|store| store.view())
+    }
+
+    fn commit(&self, writes: &Writes) -> Result<(), StoreError> {
+        self.with(|store| store.commit(writes))
+    }
+
+    fn bytes(&self) -> u64 {
+        self.with(|store| Ok(store.bytes())).unwrap_or(0)
+    }
+
+    fn free_bytes(&self) -> u64 {
+        self.with(|store| Ok(store.free_bytes())).unwrap_or(u64::MAX)
+    }
+}
+
+fn closed() -> StoreError {
+    StoreError("it is closed".to_owned())
+}

@@ -1,0 +1,19 @@
+//! The journal in front of the database: what views of it see, what of it can be damaged, and what is said then.
+
+mod damage;
+mod files;
+mod views;
+
+use enrolld::store::Writes;
+use enrolld::store::journal::JournalOptions;
+use enrolld::store::redb::RedbOptions;
+
+const REDB: RedbOptions = RedbOptions { cache_bytes: 1 << 20, verify: true };
+
+/// Segments for two batches or three, and memory for all.
+const JOURNAL: JournalOptions = JournalOptions { segment_bytes: 16 << 10, memory_bytes: 1 << 20, identity: 7 };
+
+/// One batch that puts this.
+fn put(key: &str, value: Vec<u8>) -> Writes {
+    [(key.as_bytes().to_vec(), Some(value))].into()
+}
