@@ -19,11 +19,14 @@ use enrolld::metrics::Metrics;
 use enrolld::model::change::Told;
 use enrolld::rules::bootstrap::{self, RegistryError};
 use enrolld::rules::{self, Call};
+use enrolld::store::journal::{JournalOptions, JournalStore};
 use enrolld::store::memory::MemoryStore;
 use enrolld::store::overlay::Overlay;
 use enrolld::store::redb::{RedbOptions, RedbStore};
 use enrolld::store::{Store, StoreError, Writes};
 use enrolld::writer::{Outcome, Request, Work, Writer};
+
+use crate::machine::{Machine, Platters};
 
 /// When every registry of a test begins.
 pub const BEGIN_MICROS: i64 = 1_800_000_000_000_000;
@@ -75,6 +78,15 @@ impl Registry {
             options.read(true).write(true).create_new(true).open(directory.join("enrolld.redb")).expect("a file");
         let options = RedbOptions { cache_bytes: 1 << 20, verify: true };
         Self::over(Arc::new(RedbStore::open(file, options).expect("a database")), &Config::default())
+    }
+
+    /// An empty registry in a journal in front of a database, and their store, which is flushed when somebody does.
+    /// Segments are small.
+    pub fn in_journal() -> (Self, Arc<JournalStore>) {
+        let redb = RedbOptions { cache_bytes: 1 << 20, verify: true };
+        let journal = JournalOptions { segment_bytes: 16 << 10, memory_bytes: 16 << 20, identity: 1 };
+        let store = Machine::holding(Platters::default()).open(redb, journal).map(Arc::new).expect("a store");
+        (Self::over(store.clone(), &Config::default()), store)
     }
 
     /// A new registry in an empty store.

@@ -1,13 +1,16 @@
-//! Seeded histories: the same random calls on the memory store, on redb and on a small model of what a registry is.
-//! Both stores must answer alike to the byte, the model must agree on who got what, and after every call the whole
-//! registry must be sound.
+//! Seeded histories: the same random calls on the memory store, on redb, on the journal in front of redb, which is
+//! flushed at random moments, and on a small model of what a registry is. All stores must answer alike to the byte, the
+//! model must agree on who got what, and after every call the whole registry must be sound.
 //!
 //! `ENROLL_HISTORIES=N` runs N of them, `ENROLL_SEED=S` only the one of that seed; a failure prints the seed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use enroll_protocol::{Code, Envelope, Key, Operation, Pk, Refusal, code, codec, enrollment, person, role, token};
 use enroll_tests::registry::Registry;
+use enroll_tests::witness::everything;
+use enrolld::store::journal::JournalStore;
 use rand::rngs::ChaCha20Rng;
 use rand::{RngExt as _, SeedableRng as _};
 
@@ -15,7 +18,7 @@ const HISTORIES: u64 = 40;
 const CALLS: usize = 60;
 
 #[test]
-fn both_stores_and_the_model_tell_the_same_history() {
+fn all_stores_and_the_model_tell_the_same_history() {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
     let seeds = match number("ENROLL_SEED") {
         Some(seed) => seed..seed + 1,
@@ -23,20 +26,26 @@ fn both_stores_and_the_model_tell_the_same_history() {
     };
     for seed in seeds {
         let directory = tempfile::tempdir().expect("a directory");
-        let stores = [Registry::in_memory(), Registry::in_redb(directory.path())];
+        let (journaled, journal) = Registry::in_journal();
+        let stores = [Registry::in_memory(), Registry::in_redb(directory.path()), journaled];
         let random = ChaCha20Rng::seed_from_u64(seed);
-        let mut history = History { seed, random, stores, model: Model::default(), codes: Vec::new(), step: 0 };
+        let mut history =
+            History { seed, random, stores, journal, model: Model::default(), codes: Vec::new(), step: 0 };
         for step in 0..CALLS {
             history.step = step;
             history.call_something();
         }
+        let [first, second, third] = history.stores.each_ref().map(|store| everything(store.store()).expect("read"));
+        assert!(first == second && first == third, "seed {seed}: the stores hold other entries");
     }
 }
 
 struct History {
     seed: u64,
     random: ChaCha20Rng,
-    stores: [Registry; 2],
+    stores: [Registry; 3],
+    /// Below the last of them.
+    journal: Arc<JournalStore>,
     model: Model,
     /// Every code that was made, used or not.
     codes: Vec<String>,
@@ -61,6 +70,9 @@ struct Model {
 impl History {
     fn call_something(&mut self) {
         self.stores.iter_mut().for_each(|store| store.pass_seconds(1));
+        if self.random.random_bool(0.2) {
+            self.journal.flush().expect("flushed");
+        }
         let (callsign, role) = (self.callsign(), ["member", "admin", "staff"][self.random.random_range(0..3)]);
         match self.random.random_range(0..12) {
             0 | 1 => {
@@ -120,7 +132,7 @@ impl History {
         }
     }
 
-    /// Calls a write on both stores, half of the time under one of a few keys, and compares with the model.
+    /// Calls a write on all stores, half of the time under one of a few keys, and compares with the model.
     fn write<O: Operation>(
         &mut self,
         operation: O,
@@ -131,9 +143,9 @@ impl History {
         let key = number.map(|number| Key(Pk::from_bytes([number; 16])));
         let envelope = Envelope { key, ..Envelope::default() };
         let request = codec::encode(&operation);
-        let [first, second] =
+        let [first, second, third] =
             self.stores.each_mut().map(|store| store.call_encoded(envelope.clone(), O::ROW.number, &request));
-        assert_eq!(first, second, "{place}");
+        assert_eq!((&first, &first), (&second, &third), "{place}");
 
         let asked = format!("{} {request:?}", O::ROW.name);
         match number.and_then(|number| self.model.kept.get(&number)) {

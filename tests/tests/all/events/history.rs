@@ -1,4 +1,5 @@
-//! Seeded histories of events, on the memory store or on redb, compared with the model after every call.
+//! Seeded histories of events, on the memory store, on redb or on the journal in front of it, compared with the model
+//! after every call.
 //!
 //! `ENROLL_HISTORIES=N` runs N of them, `ENROLL_SEED=S` only the one of that seed; a failure prints the seed and every
 //! call before it.
@@ -21,7 +22,8 @@ const HISTORIES: u64 = 240;
 const CALLS: usize = 60;
 const THREADS: u64 = 2;
 
-/// One history in so many has a database, and one in so many more people than one write seats.
+/// One history in so many has a database, another one a journal in front of it, and one in so many more people than one
+/// write seats.
 const EVERY_IN_REDB: u64 = 25;
 const EVERY_CROWD: u64 = 100;
 
@@ -44,12 +46,19 @@ fn events_go_as_the_model_says() {
 
 fn play(seed: u64) {
     let directory = tempfile::tempdir().expect("a directory");
-    let registry = match seed % EVERY_IN_REDB {
-        1 => Registry::in_redb(directory.path()),
-        _ => Registry::in_memory(),
+    let (registry, journal) = match seed % EVERY_IN_REDB {
+        1 => (Registry::in_redb(directory.path()), None),
+        2 | 3 => {
+            let (registry, journal) = Registry::in_journal();
+            (registry, Some(journal))
+        }
+        _ => (Registry::in_memory(), None),
     };
     let mut history = History::begin(seed, registry);
     for _ in 0..CALLS {
+        if let Some(journal) = journal.as_ref().filter(|_| history.chance(5)) {
+            journal.flush().expect("flushed");
+        }
         history.call_something();
     }
 }
