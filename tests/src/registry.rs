@@ -17,6 +17,7 @@ use enrolld::identity::Secrets;
 use enrolld::identity::secrets::SecretKey;
 use enrolld::metrics::Metrics;
 use enrolld::model::change::Told;
+use enrolld::model::key::WITHOUT_ORDER;
 use enrolld::rules::bootstrap::{self, RegistryError};
 use enrolld::rules::{self, Call};
 use enrolld::store::journal::{JournalOptions, JournalStore};
@@ -84,7 +85,8 @@ impl Registry {
     /// Segments are small.
     pub fn in_journal() -> (Self, Arc<JournalStore>) {
         let redb = RedbOptions { cache_bytes: 1 << 20, verify: true };
-        let journal = JournalOptions { segment_bytes: 16 << 10, memory_bytes: 16 << 20, identity: 1 };
+        let journal =
+            JournalOptions { segment_bytes: 16 << 10, memory_bytes: 16 << 20, filtered: WITHOUT_ORDER, identity: 1 };
         let store = Machine::holding(Platters::default()).open(redb, journal).map(Arc::new).expect("a store");
         (Self::over(store.clone(), &Config::default()), store)
     }

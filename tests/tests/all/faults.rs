@@ -13,7 +13,7 @@ use enroll_tests::machine::{Lent, Liar, Machine, Platters};
 use enroll_tests::registry::Registry;
 use enroll_tests::witness::{Map, Testimony, Witness, everything, new_registry};
 use enrolld::metrics::JournalFigures;
-use enrolld::model::key;
+use enrolld::model::key::{self, WITHOUT_ORDER};
 use enrolld::store::journal::JournalOptions;
 use enrolld::store::open::{DATABASE, OpenOptions, StateDir};
 use enrolld::store::redb::RedbOptions;
@@ -33,7 +33,8 @@ const FLIPS: u64 = 300;
 const OPTIONS: RedbOptions = RedbOptions { cache_bytes: 1 << 20, verify: true };
 
 /// Segments that are full after a batch or two, so that some are used again.
-const JOURNAL: JournalOptions = JournalOptions { segment_bytes: 16 << 10, memory_bytes: 1 << 20, identity: 1 };
+const JOURNAL: JournalOptions =
+    JournalOptions { segment_bytes: 16 << 10, memory_bytes: 1 << 20, filtered: WITHOUT_ORDER, identity: 1 };
 
 const OPEN: OpenOptions = OpenOptions { cache_bytes: 1 << 20, verify_bytes_max: u64::MAX, journal: JOURNAL };
 

@@ -10,8 +10,9 @@ use enrolld::store::redb::RedbOptions;
 
 const REDB: RedbOptions = RedbOptions { cache_bytes: 1 << 20, verify: true };
 
-/// Segments for two batches or three, and memory for all.
-const JOURNAL: JournalOptions = JournalOptions { segment_bytes: 16 << 10, memory_bytes: 1 << 20, identity: 7 };
+/// Segments for two batches or three, memory for all, and a filter of some keys.
+const JOURNAL: JournalOptions =
+    JournalOptions { segment_bytes: 16 << 10, memory_bytes: 1 << 20, filtered: b"acn", identity: 7 };
 
 /// One batch that puts this.
 fn put(key: &str, value: Vec<u8>) -> Writes {

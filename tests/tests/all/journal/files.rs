@@ -98,7 +98,7 @@ fn a_journal_without_its_database_or_with_another_one_is_refused() {
     let aside = path.join("aside");
     std::fs::rename(&database, &aside).expect("moved");
     let said = refusal(path);
-    assert!(said.contains("enrolld.journal.0 is there without its database"), "{said}");
+    assert!(said.contains("enrolld.journal.0 belongs to a database that is not here"), "{said}");
     assert!(!database.exists(), "none was made");
 
     let other = tempfile::tempdir().expect("a directory");
@@ -106,7 +106,7 @@ fn a_journal_without_its_database_or_with_another_one_is_refused() {
     std::fs::copy(other.path().join(DATABASE), &database).expect("copied");
     std::fs::set_permissions(&database, std::fs::Permissions::from_mode(0o600)).expect("closed to others");
     let said = refusal(path);
-    assert!(said.contains("segment 0 of the journal belongs to another database"), "{said}");
+    assert!(said.contains("enrolld.journal.0 belongs to a database that is not here"), "{said}");
 
     std::fs::rename(&aside, &database).expect("moved back");
     assert_eq!(all(path), held, "nothing of it was lost");

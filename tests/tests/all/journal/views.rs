@@ -75,6 +75,9 @@ fn a_view_stays_what_the_memory_store_was_after_its_batch() {
             if random.random_bool(flushes) {
                 store.flush().expect("flushed");
             }
+            if random.random_bool(0.1) {
+                store.make_filter().expect("a filter");
+            }
             if random.random_bool(0.02) {
                 // As after a kill, or in good order; nobody looks at a store that is gone.
                 kept.clear();

@@ -10,6 +10,7 @@ use enroll_tests::machine::{Lent, Liar, Lost, Machine, Platters};
 use enroll_tests::registry::Registry;
 use enroll_tests::witness::{Map, Testimony, Verdict, Witness, everything, new_database, new_registry};
 use enrolld::metrics::JournalFigures;
+use enrolld::model::key::WITHOUT_ORDER;
 use enrolld::store::journal::{JournalOptions, JournalStore, Mark};
 use enrolld::store::redb::{RedbOptions, RedbStore};
 use enrolld::store::{Store, StoreError};
@@ -232,7 +233,7 @@ impl History {
         }
         let flush = || {
             mispaired.as_ref().map_or(Ok(()), |wrong| wrong.before_flush())?;
-            store.flush()
+            store.flush().and_then(|()| store.make_filter())
         };
         let result = self.go_on(&mut registry, &flush);
         self.registry = Some(registry);
@@ -252,6 +253,7 @@ impl History {
         let journal = JournalOptions {
             segment_bytes: [9 << 10, 12 << 10, 32 << 10][self.random.random_range(0..3)],
             memory_bytes: [1, 32 << 10, 16 << 20, 16 << 20][self.random.random_range(0..4)],
+            filtered: WITHOUT_ORDER,
             identity: self.random.random(),
         };
         self.stage = Stage::OpeningDatabase;
