@@ -16,6 +16,7 @@ mod patience;
 mod streams;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use enroll_protocol::frame::{FrameError, FrameReader};
@@ -75,6 +76,8 @@ pub struct Shared {
     pub turns: Arc<Semaphore>,
     /// The number of the latest change, told after its commit.
     pub changes: watch::Receiver<u64>,
+    /// How many connections there have been.
+    pub numbers: AtomicU64,
 }
 
 /// Serves one connection to its end.
@@ -109,6 +112,8 @@ pub async fn serve(
 }
 
 struct Session {
+    /// No other connection has it.
+    number: u64,
     shared: Arc<Shared>,
     peer: Peer,
     limits: Limits,
@@ -144,6 +149,7 @@ impl Session {
     ) -> Self {
         let streams = Streams::new(shared.changes.clone());
         Self {
+            number: shared.numbers.fetch_add(1, Ordering::Relaxed),
             limits,
             shared,
             peer,
@@ -350,7 +356,7 @@ impl Session {
             // A session that is gone needs no answer.
             let _ = answers.send(Answered { asked, handler, is_write: true, outcome });
         };
-        let request = writer::Request { ctx, work, answer: Box::new(answer) };
+        let request = writer::Request { ctx, work, answer: Box::new(answer), connection: self.number };
         self.writes_sent += 1;
         self.looks_in_writer += usize::from(handler.row.kind != Kind::Write);
         match self.writer.try_send(request) {

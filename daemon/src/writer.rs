@@ -1,4 +1,5 @@
-//! The writer: one thread that runs every write, one commit for all that is queued, answers when it is durable.
+//! The writer: it runs every write, one batch after another, with one commit for all that is queued; answers when it is
+//! durable.
 //!
 //! The base of a batch is a committed view and the batch's own ordered puts and deletes; each request runs on an
 //! overlay over that. A refused or panicking request is a dropped overlay and never disturbs its neighbours. Answers,
@@ -9,6 +10,7 @@
 //! If a commit fails, nothing more is acknowledged: the batch answers `outcome_unknown` and the writer ends, and with
 //! it the process.
 
+pub mod desk;
 mod space;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,12 +18,10 @@ use std::sync::Arc;
 
 use enroll_protocol::{Code, Kind, OperationRow, Refusal, Time, codec};
 use rand::Rng as _;
-use tokio::runtime::Handle;
-use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 use crate::config::Settings;
-use crate::context::{Clock, Context, Daemon, Moment, Purpose};
+use crate::context::{Context, Daemon, Moment, Purpose};
 use crate::dispatch::{ReadJob, WriteJob};
 use crate::fault::Fault;
 use crate::model::change::Told;
@@ -31,7 +31,6 @@ use crate::rules::bootstrap::{self, RegistryError};
 use crate::rules::{Call, attempts, changes, seating, sweep};
 use crate::store::overlay::Overlay;
 use crate::store::{Store, StoreError, Writes};
-use crate::systemd::Watchdog;
 use space::FreeSpace;
 
 /// Requests of one commit at most: past this a batch only makes its first members wait.
@@ -65,6 +64,8 @@ pub struct Request {
     pub work: Work,
     /// Takes the answer.
     pub answer: Answer,
+    /// Whose it is: the number of a connection.
+    pub connection: u64,
 }
 
 /// How long the writer lets what is due come together: nothing depends on a sweep being on time, and each one wakes an
@@ -99,47 +100,9 @@ impl Writer {
         Ok(Self { store, daemon, head, settings, sweep_at, event_at, space: FreeSpace::unknown() })
     }
 
-    /// Serves the queue until it is closed and empty, or until a commit fails, and wakes by itself for what is due, for
-    /// another configuration, and for the watchdog. The answers of a batch leave together, with the number of the latest
-    /// change, so that whoever gives them out is woken once. The runtime is driven by another thread; here it lends its
-    /// timer, so the watchdog is fed by nobody if either of the two is stuck.
-    pub fn run(
-        mut self,
-        mut queue: mpsc::Receiver<Request>,
-        answers: mpsc::UnboundedSender<(Answers, u64)>,
-        clock: &Clock,
-        runtime: &Handle,
-        mut watchdog: Watchdog,
-    ) -> Result<(), StoreError> {
-        let mut batch = Vec::with_capacity(BATCH_MAX);
-        let mut reloads = self.daemon.settings.subscribe();
-        loop {
-            let due = self.sweep_at.into_iter().chain(self.event_at).min();
-            let wait = due.map(|at| clock.until(at)).into_iter().chain(watchdog.feed()).min();
-            let received = runtime.block_on(async {
-                tokio::select! {
-                    biased;
-                    count = queue.recv_many(&mut batch, BATCH_MAX) => Some(count),
-                    Ok(()) = reloads.changed() => None,
-                    () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => None,
-                }
-            });
-            if received == Some(0) {
-                return Ok(());
-            }
-            self.daemon.metrics.queue.set(queue.len() as u64);
-            let (answered, result) = self.serve(batch.drain(..), clock.now());
-            // Where nobody gives out answers any more, nobody waits for one.
-            let _ = answers.send((answered, self.head.seq));
-            if let Err(err) = result {
-                queue.close();
-                let rest = std::iter::from_fn(|| queue.try_recv().ok());
-                let refusal = Refusal::plain(Code::SHUTTING_DOWN);
-                let rest = rest.map(|request| (request.answer, Err(refusal.clone()))).collect();
-                let _ = answers.send((rest, self.head.seq));
-                return Err(err);
-            }
-        }
+    /// When something is due by itself.
+    pub(crate) fn due(&self) -> Option<Time> {
+        self.sweep_at.into_iter().chain(self.event_at).min()
     }
 
     /// Runs these requests, removes some of what is due now, and commits once. After an error nothing may be served any

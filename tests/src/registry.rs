@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use enroll_protocol::frame::{Frame, FrameKind};
 use enroll_protocol::{Envelope, Operation, Reference, Refusal, StreamOperation, Time, codec};
 use enrolld::config::{Config, Settings};
-use enrolld::context::{Context, Current, Daemon, Grant, Peer};
+use enrolld::context::{Clock, Context, Current, Daemon, Grant, Peer};
 use enrolld::dispatch::{self, Handler, Items, Job, Look, StreamJob, WalkJob, WriteJob};
 use enrolld::fault::Fault;
 use enrolld::identity::Secrets;
@@ -25,7 +25,9 @@ use enrolld::store::memory::MemoryStore;
 use enrolld::store::overlay::Overlay;
 use enrolld::store::redb::{RedbOptions, RedbStore};
 use enrolld::store::{Store, StoreError, Writes};
-use enrolld::writer::{Outcome, Request, Work, Writer};
+use enrolld::writer::desk::{Desk, Here};
+use enrolld::writer::{Outcome, QUEUE_MAX, Request, Work, Writer};
+use tokio::sync::mpsc;
 
 use crate::machine::{Machine, Platters};
 
@@ -241,7 +243,7 @@ impl Registry {
         let handler = dispatch::handler(number).expect("a handler");
         match (handler.job)(request).expect("a request") {
             Job::Write(job) => {
-                Request { ctx: self.context(envelope), work: Work::Write(job), answer: Box::new(answer) }
+                Request { ctx: self.context(envelope), work: Work::Write(job), answer: Box::new(answer), connection: 1 }
             }
             Job::Look(_) => panic!("{} is no write", handler.row.name),
         }
@@ -252,6 +254,13 @@ impl Registry {
         let (answers, result) = self.writer.serve(requests.into_iter(), self.now);
         answers.into_iter().for_each(|(answer, outcome)| answer(outcome));
         result
+    }
+
+    /// A writer at its desk, and where its requests go; its clock begins at the time of the next call.
+    pub fn desk(&self, here: Here) -> (mpsc::Sender<Request>, Desk) {
+        let (sender, queue) = mpsc::channel(QUEUE_MAX);
+        let writer = Writer::new(Arc::clone(&self.store), Arc::clone(&self.daemon)).expect("a writer");
+        (sender, Desk::new(writer, queue, Clock::starting(Some(self.now)), here))
     }
 
     /// Lets the writer wake by itself, as it does when something is due.
@@ -299,7 +308,7 @@ impl Registry {
         let answered: Arc<Mutex<Option<Outcome>>> = Arc::default();
         let slot = Arc::clone(&answered);
         let answer = Box::new(move |outcome| *slot.lock().expect("unpoisoned") = Some(outcome));
-        self.serve([Request { ctx, work: Work::Write(job), answer }]).expect("committed");
+        self.serve([Request { ctx, work: Work::Write(job), answer, connection: 1 }]).expect("committed");
         answered.lock().expect("unpoisoned").take().expect("an answer")
     }
 

@@ -53,7 +53,7 @@ pub trait ReadOp: Operation {
 /// An operation that may write.
 pub trait WriteOp: Operation {
     /// Completes a reply after its commit, from what was stored and nothing else, so that it comes out the same when
-    /// the kept answer is asked for. Off the writer's thread.
+    /// the kept answer is asked for. The writer has no part in it.
     const FINISH: Option<Finish<Self::Reply>> = None;
 
     /// Takes the secrets out of a dry run's reply.

@@ -148,10 +148,9 @@ impl Start {
             None => server::listen_on(&places.socket)?,
         };
         let runtime = serve::runtime(&config)?;
-        let (writer, end) = opened.start_writer(runtime.handle().clone())?;
         let (flusher, flusher_failed) = opened.start_flusher()?;
         let serving = Serving { flags: self, config, places: &places, opened: &opened, grants, log, flusher_failed };
-        let result = runtime.block_on(serve::serve(serving, listener, writer, end));
+        let result = runtime.block_on(serve::serve(serving, listener));
         runtime.shutdown_background();
         if is_own {
             server::remove(&places.socket);

@@ -1,11 +1,10 @@
-//! A state directory from its lock to its registry, and the writer's thread over it.
+//! A state directory from its lock to its registry, and the writer over it.
 
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::StartError;
 use crate::config::Config;
@@ -21,8 +20,8 @@ use crate::store::journal::{Flusher, JournalOptions, JournalStore};
 use crate::store::open::{OpenOptions, StateDir};
 use crate::store::overlay::Overlay;
 use crate::store::{Store, StoreError, Writes};
-use crate::systemd::Watchdog;
-use crate::writer::{Answers, QUEUE_MAX, Request, Writer};
+use crate::writer::desk::{Desk, Here};
+use crate::writer::{QUEUE_MAX, Request, Writer};
 
 /// A state directory that is locked, and what was found in it.
 pub(super) struct Opened {
@@ -71,24 +70,12 @@ impl Opened {
         Ok(Self { store: Arc::new(store), daemon, clock, head, _state_dir: locked })
     }
 
-    /// Starts the writer's thread. Its answers and its end, whatever it was, are told on the second half.
-    pub(super) fn start_writer(
-        &self,
-        runtime: tokio::runtime::Handle,
-    ) -> Result<(mpsc::Sender<Request>, WriterEnd), StartError> {
+    /// The writer at its desk, and where its requests go.
+    pub(super) fn desk(&self, config: &Config) -> Result<(mpsc::Sender<Request>, Desk), StartError> {
         let (sender, queue) = mpsc::channel(QUEUE_MAX);
-        let (answers, answered) = mpsc::unbounded_channel();
-        let (end, ended) = oneshot::channel();
         let writer = Writer::new(self.store.clone(), Arc::clone(&self.daemon)).map_err(StartError::Storage)?;
-        let clock = self.clock.clone();
-        let thread = std::thread::Builder::new()
-            .name("writer".to_owned())
-            .spawn(move || {
-                let result = writer.run(queue, answers, &clock, &runtime, Watchdog::of_environment());
-                let _ = end.send(result);
-            })
-            .map_err(|err| StartError::Io("the writer's thread".to_owned(), err))?;
-        Ok((sender, WriterEnd { thread, answered, ended }))
+        let here = if config.server.threads == 1 { Here::ONE_THREAD } else { Here::SEVERAL_THREADS };
+        Ok((sender, Desk::new(writer, queue, self.clock.clone(), here)))
     }
 
     /// Starts the flusher, and where it tells that it had to give up.
@@ -108,13 +95,6 @@ impl Opened {
             Err(_) => Ok(()),
         }
     }
-}
-
-/// How the writer speaks: its answers, and its end.
-pub(super) struct WriterEnd {
-    pub(super) thread: JoinHandle<()>,
-    pub(super) answered: mpsc::UnboundedReceiver<(Answers, u64)>,
-    pub(super) ended: oneshot::Receiver<Result<(), StoreError>>,
 }
 
 /// Takes the lock of a state directory, making the directory if there is none.

@@ -1,12 +1,13 @@
 //! Serving, from the first connection to the last answer.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
-use super::opened::{Opened, WriterEnd};
+use super::opened::Opened;
 use super::reload::{LogFilter, Reload};
 use super::{Start, StartError};
 use crate::config::Config;
@@ -16,8 +17,7 @@ use crate::places::Places;
 use crate::server::{self, Terms};
 use crate::session::Shared;
 use crate::store::StoreError;
-use crate::systemd;
-use crate::writer::Request;
+use crate::systemd::{self, Watchdog};
 
 /// How long connections have to take their last answers when the daemon stops.
 const DRAIN: Duration = Duration::from_secs(3);
@@ -50,17 +50,13 @@ pub(super) fn runtime(config: &Config) -> Result<tokio::runtime::Runtime, StartE
 }
 
 /// Serves until a signal comes or the writer ends, then lets the connections take their last answers.
-pub(super) async fn serve(
-    serving: Serving<'_>,
-    listener: std::os::unix::net::UnixListener,
-    writer: mpsc::Sender<Request>,
-    end: WriterEnd,
-) -> Result<(), StartError> {
+pub(super) async fn serve(serving: Serving<'_>, listener: std::os::unix::net::UnixListener) -> Result<(), StartError> {
     let Serving { flags, config, places, opened, grants, log, flusher_failed } = serving;
     let io = |what: &str| {
         let what = what.to_owned();
         move |err| StartError::Io(what, err)
     };
+    let (writer, desk) = opened.desk(&config)?;
     let listener = tokio::net::UnixListener::from_std(listener).map_err(io("the socket"))?;
     let mut terminate = signal(SignalKind::terminate()).map_err(io("SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(io("SIGINT"))?;
@@ -75,17 +71,15 @@ pub(super) async fn serve(
         walks: Arc::new(Semaphore::new(1)),
         turns: Arc::new(Semaphore::new(config.server.threads)),
         changes: latest,
+        numbers: AtomicU64::new(0),
     });
     let (stop, stopping) = watch::channel(false);
     let mut server = tokio::spawn(server::serve(listener, Arc::clone(&shared), writer, stopping));
 
-    let WriterEnd { thread, mut answered, mut ended } = end;
-    tokio::spawn(async move {
-        while let Some((answers, head)) = answered.recv().await {
-            answers.into_iter().for_each(|(answer, outcome)| answer(outcome));
-            changes.send_if_modified(|latest| std::mem::replace(latest, head) != head);
-        }
-    });
+    let tell = move |head| {
+        changes.send_if_modified(|latest| std::mem::replace(latest, head) != head);
+    };
+    let mut ended = tokio::spawn(desk.serve(Watchdog::of_environment(), tell));
     let status = format!("listening on {}", places.socket.display());
     super::announce(places, opened);
     systemd::ready(&status);
@@ -119,10 +113,7 @@ pub(super) async fn serve(
         },
     };
     match result {
-        Ok(Ok(())) => {
-            let _ = thread.join();
-            Ok(())
-        }
+        Ok(Ok(())) => Ok(()),
         Ok(Err(err)) => Err(StartError::Storage(err)),
         Err(_) => Err(StartError::Storage(StoreError("the writer died".to_owned()))),
     }

@@ -1,5 +1,6 @@
 //! One test binary: linking is what takes long.
 
+mod desk;
 mod events;
 mod faults;
 mod golden;

@@ -211,3 +211,28 @@ fn the_status_says_how_the_daemon_is() {
     let database = std::fs::metadata(daemon.home.state_dir().join("enrolld.redb")).expect("a database");
     assert_eq!(status.database.bytes, database.len());
 }
+
+#[test]
+fn a_daemon_of_whom_nothing_is_asked_does_not_wake() {
+    let daemon = Daemon::start();
+    let mut socket = Socket::connect(&daemon.home.socket());
+    socket.call(&token::Use::new("a token".parse().expect("a token"))).expect("used");
+    // What was begun before may still be coming to its rest.
+    let is_at_rest = (0..100).any(|_| {
+        let before = switches(daemon.pid());
+        assert!(!socket.is_heard_within(Duration::from_millis(500)));
+        switches(daemon.pid()) == before
+    });
+    assert!(is_at_rest, "it wakes though nothing is asked of it");
+}
+
+/// How often each thread of a process was taken off its processor.
+fn switches(pid: u32) -> Vec<String> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("threads");
+    let status = threads.map(|thread| std::fs::read_to_string(thread.expect("a thread").path().join("status")));
+    status.flat_map(|status| status.map_or(Vec::new(), |status| lines_about(&status, "ctxt_switches"))).collect()
+}
+
+fn lines_about(text: &str, word: &str) -> Vec<String> {
+    text.lines().filter(|line| line.contains(word)).map(str::to_owned).collect()
+}
