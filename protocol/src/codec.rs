@@ -16,9 +16,12 @@ use crate::value::Invalid;
 const CONFIGURATION: Configuration<LittleEndian, Varint, Limit<DECODE_BYTES_MAX>> =
     bincode::config::standard().with_limit::<DECODE_BYTES_MAX>();
 
+/// What most values take, so that their bytes are given room once and not a little at a time.
+const USUAL_BYTES: usize = 128;
+
 /// The bytes of a value.
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
     encode_into(value, &mut bytes);
     bytes
 }

@@ -145,17 +145,17 @@ impl<'de> Deserialize<'de> for Json {
 /// Removes white space between tokens; the text is known to be valid JSON.
 fn compact(text: &str) -> String {
     let (mut inside, mut escaped) = (false, false);
-    text.chars()
-        .filter(|&c| {
-            if inside {
-                inside = escaped || c != '"';
-                escaped = !escaped && c == '\\';
-                return true;
-            }
-            inside = c == '"';
-            !matches!(c, ' ' | '\t' | '\n' | '\r')
-        })
-        .collect()
+    let mut compact = String::with_capacity(text.len());
+    compact.extend(text.chars().filter(|&c| {
+        if inside {
+            inside = escaped || c != '"';
+            escaped = !escaped && c == '\\';
+            return true;
+        }
+        inside = c == '"';
+        !matches!(c, ' ' | '\t' | '\n' | '\r')
+    }));
+    compact
 }
 
 /// Walks a JSON value without keeping it, and refuses too many levels and repeated keys.
