@@ -179,9 +179,9 @@ impl Lent {
         Arc::new(Self(RwLock::new(Some(store))))
     }
 
-    /// Moves everything that was committed into the tree.
+    /// Moves everything that was committed into the tree, and makes a filter of all keys.
     pub fn flush(&self) -> Result<(), StoreError> {
-        self.with(JournalStore::flush)
+        self.with(|store| store.flush().and_then(|()| store.make_filter()))
     }
 
     /// Closes it in good order.

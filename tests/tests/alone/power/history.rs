@@ -233,7 +233,7 @@ impl History {
         }
         let flush = || {
             mispaired.as_ref().map_or(Ok(()), |wrong| wrong.before_flush())?;
-            store.flush().and_then(|()| store.make_filter())
+            store.flush()
         };
         let result = self.go_on(&mut registry, &flush);
         self.registry = Some(registry);
