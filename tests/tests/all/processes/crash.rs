@@ -4,22 +4,35 @@
 //! The moment of each kill is drawn from a seed, as a number of acknowledged writes. Set `ENROLL_SEED` to repeat one.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::io::Write as _;
 use std::sync::mpsc::{Sender, channel};
+use std::time::{Duration, Instant};
 
 use enroll_protocol::{
-    Code, Envelope, Json, Key, LoginCode, Operation, OperationRow, Pk, changes, code, codec, enrollment, server, token,
+    Code, Envelope, Json, Key, LoginCode, Operation, OperationRow, Pk, Reference, changes, code, codec, enrollment,
+    event, person, registration, server, token,
 };
 use enroll_tests::process::{Daemon, Home, PATIENCE};
+use enrolld::store::journal::Mark;
+use enrolld::store::open::DATABASE;
+use enrolld::store::redb::{RedbOptions, RedbStore};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use super::{Seed, expect_sound};
 use enroll_tests::socket::{Outcome, Socket};
 
-const ROUNDS: usize = 20;
-const CONNECTIONS: usize = 4;
-const IN_FLIGHT: usize = 12;
+const ROUNDS: usize = 100;
+const CONNECTIONS: usize = 16;
+const IN_FLIGHT: usize = 2;
+
+/// Of the event that people are registered to.
+const PLACES: u32 = 60;
+
+/// Acknowledged writes before the kill after which the next start is measured, and what that may take at most, also on a
+/// machine that has much else to do.
+const FULL_LOAD: usize = 5000;
+const READY_WITHIN: Duration = Duration::from_secs(15);
 
 /// A write that was sent, and what was answered, if anything was.
 struct Sent {
@@ -50,13 +63,15 @@ struct Load {
     codes: Vec<LoginCode>,
     /// Enrollments that were made and not decided by this connection.
     pending: Vec<Pk>,
+    /// People who were made and not registered by this connection.
+    people: Vec<Pk>,
+    event: Reference,
     sent: Vec<Sent>,
 }
 
 impl Load {
     /// Keeps some writes in flight and tells of each one that is acknowledged.
-    fn run(&mut self, socket: &Path, acknowledged: &Sender<()>) {
-        let mut socket = Socket::connect(socket);
+    fn run(&mut self, mut socket: Socket, acknowledged: &Sender<()>) {
         let mut open = BTreeMap::new();
         loop {
             let mut bytes = Vec::new();
@@ -86,12 +101,15 @@ impl Load {
         if let (true, Ok(reply)) = (sent.is(enrollment::Create::ROW), &outcome) {
             self.pending.push(codec::decode::<enrollment::Enrollment>(reply).expect("a reply of its type").pk);
         }
+        if let (true, Ok(reply)) = (sent.is(person::Create::ROW), &outcome) {
+            self.people.push(codec::decode::<person::Person>(reply).expect("a reply of its type").pk);
+        }
         sent.answer = Some(outcome);
     }
 
     fn next_write(&mut self) -> Sent {
         let key = Key(Pk::from_bytes(self.random.random()));
-        let (row, request) = match self.random.random_range(0..5) {
+        let (row, request) = match self.random.random_range(0..7) {
             0 => (token::Use::ROW, codec::encode(&token::Use::new(self.nonce()))),
             2 => {
                 let callsign = format!("{:032x}", self.random.random::<u128>()).parse().expect("a callsign");
@@ -105,6 +123,16 @@ impl Load {
             1 if !self.codes.is_empty() => {
                 let at = self.random.random_range(0..self.codes.len());
                 (code::Use::ROW, codec::encode(&code::Use::new(self.codes.swap_remove(at))))
+            }
+            4 if !self.people.is_empty() => {
+                let at = self.random.random_range(0..self.people.len());
+                let person = self.people.swap_remove(at).to_string().parse().expect("a pk");
+                let create = registration::Create { event: self.event.clone(), person };
+                (registration::Create::ROW, codec::encode(&create))
+            }
+            4 | 5 => {
+                let callsign = format!("{:032x}", self.random.random::<u128>()).parse().expect("a callsign");
+                (person::Create::ROW, codec::encode(&person::Create::new(callsign)))
             }
             _ => {
                 let claims = Json::new(&format!("{{\"sub\":\"{}\"}}", self.random.random::<u64>())).expect("claims");
@@ -121,11 +149,11 @@ impl Load {
 
 /// Writes over several connections until so many answers came, then kills the daemon.
 fn kill_under_load(daemon: &mut Daemon, loads: &mut [Load], acknowledged_until: usize) {
-    let socket = daemon.home.socket();
+    let sockets: Vec<_> = loads.iter().map(|_| Socket::connect(&daemon.home.socket())).collect();
     let (sender, acknowledged) = channel();
     std::thread::scope(|scope| {
-        for load in loads {
-            let (sender, socket) = (sender.clone(), &socket);
+        for (load, socket) in loads.iter_mut().zip(sockets) {
+            let sender = sender.clone();
             scope.spawn(move || load.run(socket, &sender));
         }
         drop(sender);
@@ -154,7 +182,8 @@ fn verify(socket: &mut Socket, sent: &mut [Sent]) {
     for (sent, outcome) in spent.iter().zip(socket.call_all(&anew)) {
         let code = outcome.err().map(|refusal| refusal.code);
         let expected = match sent.row.name {
-            "enrollment.create" => Code::CALLSIGN_RESERVED,
+            "enrollment.create" | "person.create" => Code::CALLSIGN_RESERVED,
+            "registration.create" => Code::ALREADY_REGISTERED,
             "enrollment.approve" => Code::ALREADY_DECIDED,
             _ => Code::TOKEN_REUSE,
         };
@@ -189,22 +218,57 @@ fn expect_done_once(done: &BTreeMap<String, usize>, loads: &[Load]) {
     assert_eq!(*done, expected);
 }
 
-#[test]
-fn twenty_kills_under_load_lose_nothing_that_was_acknowledged() {
-    let seed = Seed::of_this_run();
-    let mut random = SmallRng::seed_from_u64(seed.0);
-    let mut daemon = Daemon::start();
+/// A daemon with an event, and connections that will race on it.
+fn prepare(random: &mut SmallRng) -> (Daemon, Vec<Load>) {
+    let daemon = Daemon::start();
+    let client = daemon.client();
+    client.call(person::Create::new("OWNER".parse().expect("a callsign"))).expect("a person");
+    let start = "2100-01-01T00:00:00Z".parse().expect("a time");
+    let create = event::Create::new("Camp".parse().expect("a title"), "camp".parse().expect("a kind"), start, 60);
+    let owner = Some("OWNER".parse().expect("a name"));
+    let create = event::Create { owner, published: Some(true), max_participants: Some(PLACES), ..create };
+    let event: Reference = client.call(create).expect("an event").pk.to_string().parse().expect("a pk");
     let load = |_| Load {
         random: SmallRng::seed_from_u64(random.random()),
         codes: Vec::new(),
         pending: Vec::new(),
+        people: Vec::new(),
+        event: event.clone(),
         sent: Vec::new(),
     };
-    let mut loads: Vec<Load> = (0..CONNECTIONS).map(load).collect();
-    let (mut head, mut done, mut unanswered) = (0, BTreeMap::new(), 0);
+    (daemon, (0..CONNECTIONS).map(load).collect())
+}
+
+/// All places are taken, by as many people, and whoever came later waits.
+fn expect_places_given_once(daemon: &Daemon, loads: &[Load]) {
+    let mut seated = BTreeMap::new();
+    let registered = loads.iter().flat_map(|load| &load.sent).filter(|sent| sent.is(registration::Create::ROW));
+    let mut waiting = 0;
+    for sent in registered {
+        let reply = sent.answer.as_ref().and_then(|answer| answer.as_ref().ok()).expect("an answer");
+        let registration: registration::Registration = codec::decode(reply).expect("a reply of its type");
+        match registration.waiting {
+            true => waiting += 1,
+            false => assert_eq!(seated.insert(registration.person, registration.pk), None, "seated twice"),
+        }
+    }
+    assert_eq!(u32::try_from(seated.len()).ok(), Some(PLACES), "{waiting} wait");
+    assert!(waiting > 0, "nobody came too late");
+    let event = loads[0].event.clone();
+    let held = daemon.client().call(event::Get { event }).expect("an event");
+    assert_eq!((held.places_taken, held.waiting_count), (PLACES, waiting));
+}
+
+#[test]
+fn a_hundred_kills_under_load_lose_nothing_that_was_acknowledged() {
+    let seed = Seed::of_this_run();
+    let mut random = SmallRng::seed_from_u64(seed.0);
+    let (mut daemon, mut loads) = prepare(&mut random);
+    let status = daemon.client().call(server::Status {}).expect("a status");
+    let (mut head, mut done, mut unanswered) = (status.changes_head, BTreeMap::new(), 0);
     for _ in 0..ROUNDS {
         let before: Vec<usize> = loads.iter().map(|load| load.sent.len()).collect();
-        kill_under_load(&mut daemon, &mut loads, random.random_range(1..200));
+        kill_under_load(&mut daemon, &mut loads, random.random_range(1..60));
         daemon.restart();
         expect_sound(&daemon);
         let mut socket = Socket::connect(&daemon.home.socket());
@@ -214,26 +278,77 @@ fn twenty_kills_under_load_lose_nothing_that_was_acknowledged() {
             verify(&mut socket, round);
         }
         head = read_changes(&mut socket, head, &mut done);
-        expect_sound(&daemon);
     }
+    expect_sound(&daemon);
     assert!(unanswered > 0, "no kill met a write");
     let mut socket = Socket::connect(&daemon.home.socket());
-    for load in &mut loads {
-        verify(&mut socket, &mut load.sent);
-    }
+    loads.iter_mut().for_each(|load| verify(&mut socket, &mut load.sent));
     expect_done_once(&done, &loads);
+    expect_places_given_once(&daemon, &loads);
     assert_eq!(
         socket.call(&server::Status {}).expect("a status").changes_head,
         read_changes(&mut socket, head, &mut done)
     );
 }
 
+#[test]
+fn a_start_after_a_kill_at_full_load_is_ready_soon() {
+    let mut random = SmallRng::seed_from_u64(Seed::of_this_run().0);
+    let (mut daemon, mut loads) = prepare(&mut random);
+    kill_under_load(&mut daemon, &mut loads, FULL_LOAD);
+    let journaled = mark(&daemon).expect("it has a journal");
+    assert!(journaled.is_open, "{journaled:?}");
+    let begun = Instant::now();
+    daemon.restart();
+    let took = begun.elapsed();
+    let _ = writeln!(std::io::stderr(), "ready {} ms after a kill at full load", took.as_millis());
+    assert!(took < READY_WITHIN, "{took:?}");
+    let mut socket = Socket::connect(&daemon.home.socket());
+    loads.iter_mut().for_each(|load| verify(&mut socket, &mut load.sent));
+    expect_sound(&daemon);
+}
+
+/// How far the database of a daemon that has ended has come with its journal; a copy of it is asked.
+fn mark(daemon: &Daemon) -> Option<Mark> {
+    let copy = daemon.home.path("copy.redb");
+    std::fs::copy(daemon.home.state_dir().join(DATABASE), &copy).expect("copied");
+    let file = std::fs::OpenOptions::new().read(true).write(true).open(copy).expect("a file");
+    let store = RedbStore::open(file, RedbOptions { cache_bytes: 1 << 20, verify: true }).expect("a database");
+    store.mark().expect("read")
+}
+
+#[test]
+fn a_stop_in_good_order_leaves_nothing_to_replay_and_a_kill_does() {
+    let mut daemon = Daemon::start();
+    let spend = |daemon: &Daemon, nonce| assert_eq!(daemon.enrollctl(&["token", "use"], nonce).code, Some(0));
+    spend(&daemon, "first");
+    daemon.kill9();
+    assert!(mark(&daemon).expect("it has a journal").is_open);
+    daemon.restart();
+    spend(&daemon, "second");
+    assert_eq!(daemon.terminate(), Some(0));
+    assert!(!mark(&daemon).expect("it has a journal").is_open);
+    // It has everything, so nothing is missing without it.
+    std::fs::remove_file(daemon.home.state_dir().join("enrolld.journal.0")).expect("removed");
+    daemon.restart();
+    for nonce in ["first", "second"] {
+        let again = daemon.enrollctl(&["token", "use"], nonce);
+        assert!(again.stderr.contains("token_reuse"), "{again:?}");
+    }
+    expect_sound(&daemon);
+}
+
 /// The first start makes several files; a crash between any two of them leaves what the next start can use.
 #[test]
 fn a_daemon_killed_while_it_makes_its_registry_makes_it_at_the_next_start() {
-    for name in
-        ["state/lock", "state/enrolld.key.new", "state/enrolld.key", "state/enrolld.redb.new", "state/enrolld.redb"]
-    {
+    for name in [
+        "state/lock",
+        "state/enrolld.key.new",
+        "state/enrolld.key",
+        "state/enrolld.redb.new",
+        "state/enrolld.redb",
+        "state/enrolld.journal.0",
+    ] {
         let home = Home::make();
         let mut process = home.spawn();
         // A file that is gone again before it is seen: then the next one was there.

@@ -259,3 +259,45 @@ fn kept_answers_come_back_with_everything_else() {
     restored.signal(nix::sys::signal::Signal::SIGTERM);
     assert_eq!(restored.ended(PATIENCE), Some(0));
 }
+
+/// What was committed and is in the journal alone.
+#[test]
+fn what_only_the_journal_has_is_checked_moved_and_not_restored_over() {
+    let mut daemon = backed_up(5);
+    let backup = daemon.home.path(NAME);
+    daemon.restart();
+    spend(&mut Socket::connect(&daemon.home.socket()), 100..150);
+    assert_eq!(daemon.enrollctl(&["server", "backup", "later"], "").code, Some(0));
+    let (header, entries) = read(&std::fs::read(daemon.home.path("later")).expect("a backup"));
+    daemon.kill9();
+
+    let before = files(&daemon.home.state_dir());
+    let checked = on_database(&daemon.home, "check");
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    for words in
+        ["sound", &format!("{} entries, latest change {}", entries.len(), header.changes_head), "not in good order"]
+    {
+        assert!(checked.stdout.contains(words), "{words}: {checked:?}");
+    }
+    assert!(files(&daemon.home.state_dir()) == before, "it was looked at, and nothing changed");
+
+    // A directory whose database was moved away, and its journal was not.
+    let database = daemon.home.state_dir().join("enrolld.redb");
+    let aside = daemon.home.path("aside");
+    std::fs::rename(&database, &aside).expect("moved");
+    expect_refused(&daemon.home, &backup, 1, &["enrolld.journal.0 is there already", "move it away"]);
+    std::fs::rename(&aside, &database).expect("moved back");
+
+    let compacted = on_database(&daemon.home, "compact");
+    assert_eq!(compacted.code, Some(0), "{compacted:?}");
+    let checked = on_database(&daemon.home, "check");
+    assert!(checked.stdout.contains("in good order") && !checked.stdout.contains("not in good"), "{checked:?}");
+    // The database has all now.
+    for (name, _) in files(&daemon.home.state_dir()).iter().filter(|(name, _)| name.contains("journal")) {
+        std::fs::remove_file(daemon.home.state_dir().join(name)).expect("removed");
+    }
+    daemon.restart();
+    assert_eq!(daemon.enrollctl(&["server", "backup", "again"], "").code, Some(0));
+    assert!(read(&std::fs::read(daemon.home.path("again")).expect("a backup")).1 == entries);
+    expect_sound(&daemon);
+}
