@@ -354,7 +354,8 @@ impl Store for JournalStore {
             ((state.current.active.entries(), state.current.active.bytes()), frozen)
         };
         let pending = pace::disk_bytes(active.0 + frozen.0, active.1 + frozen.1, self.tree.bytes());
-        self.tree.free_bytes().saturating_sub(pending)
+        let wanted = self.log().bytes_wanted();
+        self.tree.free_bytes().saturating_sub(pending).saturating_sub(wanted)
     }
 }
 

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::{JournalStore, State, log};
-use crate::store::StoreError;
+use crate::store::{Store as _, StoreError};
 
 /// How long a write stays out of the tree when few come.
 const FLUSH_PAUSE: Duration = Duration::from_secs(2);
@@ -57,7 +57,9 @@ impl JournalStore {
     /// Flushes whenever there is enough, or the oldest write has waited long enough, until the store is closed.
     fn flush_on(&self) -> Result<(), StoreError> {
         while self.wait_for_work() {
-            let wanted = self.log().make_wanted()?;
+            // Where there is hardly place for one, it is made when nothing goes on without it.
+            let has_place = self.tree.free_bytes() / 2 >= self.segment_bytes;
+            let wanted = if has_place { self.log().make_wanted()? } else { None };
             if let Some(disk) = wanted {
                 log::fill(&*disk, self.options.segment_bytes)?;
                 self.log().add_slot(disk);

@@ -254,6 +254,12 @@ impl Log {
         self.slots() as u64 * self.segment_bytes
     }
 
+    /// Bytes of the disk that the next segment will take, beside what there is.
+    pub(super) fn bytes_wanted(&self) -> u64 {
+        let has = self.free.last().map_or(0, |slot| slot.disk.bytes().unwrap_or(0));
+        self.segment_bytes.saturating_sub(has)
+    }
+
     fn slots(&self) -> usize {
         self.before.len() + self.free.len() + self.filling + 1
     }
