@@ -19,7 +19,7 @@ const BLOCKS: &str = "4096";
 
 const TOKENS_MAX: u32 = 20_000;
 
-fn use_token(number: u32) -> token::Use {
+pub(super) fn use_token(number: u32) -> token::Use {
     let audit = Json::new(&format!("{{\"a\":\"{}\"}}", "x".repeat(1000))).ok();
     token::Use { audit, ..token::Use::new(format!("token {number}").parse().expect("a token")) }
 }

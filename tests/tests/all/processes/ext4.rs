@@ -14,10 +14,11 @@ use std::os::unix::fs::{DirBuilderExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use enroll_protocol::Code;
 use enroll_tests::process::{Daemon, Home, PATIENCE, run_refused, skipped};
 use tempfile::TempDir;
 
-use super::disk::{expect_each_once, is_unknown, use_tokens_until_it_ends};
+use super::disk::{expect_each_once, is_unknown, use_token, use_tokens_until_it_ends};
 use super::expect_sound;
 
 const ROUNDS: usize = 8;
@@ -264,4 +265,47 @@ fn a_disk_that_fills_up_stops_writes_and_not_reads() {
     std::fs::remove_file(&ballast).expect("removed");
     assert!(ran(Command::new("mount").args(["-o", "remount,size=16m"]).arg(&full)));
     expect_sound(&home.start());
+}
+
+/// Uses tokens until one is refused because there is too little space, and is answered until then; how many.
+fn use_tokens_until_there_is_no_space(daemon: &Daemon, tokens: Range<u32>) -> usize {
+    let client = daemon.client();
+    let refused = tokens.clone().position(|number| match client.call(use_token(number)) {
+        Ok(_) => false,
+        Err(err) => {
+            assert_eq!(err.refusal().map(|refusal| refusal.code), Some(Code::STORAGE), "{err}: {}", daemon.log());
+            true
+        }
+    });
+    refused.unwrap_or_else(|| panic!("{tokens:?}, and there is place: {}", daemon.log()))
+}
+
+#[test]
+fn a_disk_without_place_for_the_next_segment_stops_writes_and_not_reads() {
+    let Some(mut mounts) = Mounts::make() else {
+        return skipped("a_disk_without_place_for_the_next_segment_stops_writes_and_not_reads", "root that may mount");
+    };
+    assert!(mounts.mount("disk", &["-t", "tmpfs", "-o", "size=40m", "none"]));
+    let disk = mounts.path("disk");
+    let home = home_with_state_in(&disk).with("ENROLLD_JOURNAL_SEGMENT_MIB", "4");
+    home.configure("[database]\nfree_mib = 4\n");
+    let mut daemon = home.start();
+    let expect_reads = |daemon: &Daemon| assert_eq!(daemon.enrollctl(&["token", "get"], "token 0").code, Some(0));
+    assert_eq!(daemon.client().call(use_token(0)).map(drop), Ok(()));
+    // What the configuration wants left is there, and a segment is not.
+    let ballast = fill(&disk, 7 << 20);
+    assert_eq!(use_tokens_until_there_is_no_space(&daemon, 1..2), 0);
+    expect_reads(&daemon);
+    // Some segments are, until the database has taken their place.
+    std::fs::remove_file(&ballast).expect("removed");
+    let used = use_tokens_until_there_is_no_space(&daemon, 1..20_000);
+    assert!(used > 1000, "{used}");
+    expect_reads(&daemon);
+    daemon.kill9();
+    daemon.restart();
+    expect_reads(&daemon);
+    assert_eq!(daemon.terminate(), Some(0), "{}", daemon.log());
+    daemon.restart();
+    expect_reads(&daemon);
+    expect_sound(&daemon);
 }
