@@ -3,6 +3,7 @@
 
 pub mod disk;
 pub mod fuzz;
+pub mod leftovers;
 pub mod linearizability;
 pub mod load;
 pub mod machine;

@@ -21,6 +21,9 @@ mod tour;
 mod members;
 mod names;
 mod output;
+mod private;
+mod program;
+mod signals;
 
 use std::process::ExitCode;
 

@@ -8,11 +8,9 @@ mod daemon;
 mod stage;
 mod story;
 
-use std::io;
 use std::process::ExitCode;
 
 use clap::Command;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::daemon::Daemon;
 use self::stage::Stage;
@@ -20,6 +18,7 @@ use self::story::STORY;
 use crate::failure::Failure;
 use crate::options::Options;
 use crate::output::Output;
+use crate::signals::Signals;
 
 const LONG_ABOUT: &str = "Show what enrolld does, with a daemon that is started for it and leaves nothing behind
 
@@ -63,30 +62,4 @@ async fn tell(daemon: &mut Daemon, output: &Output) -> Result<(), Failure> {
     stage.say("That was the tour. The daemon stops, and its directory goes with it.")?;
     stage.show("kill %1")?;
     daemon.stop().await
-}
-
-/// The signals that people and systems end a program with.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn listen() -> io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    /// The exit code that shells give a program which such a signal has ended.
-    async fn next(&mut self) -> u8 {
-        tokio::select! {
-            _ = self.interrupt.recv() => 130,
-            _ = self.terminate.recv() => 143,
-            _ = self.hangup.recv() => 129,
-        }
-    }
 }

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use enroll_tests::leftovers::expect_nothing_left;
 use enroll_tests::pattern::matches;
 use enroll_tests::process::{Home, binary, run};
 use nix::fcntl::{FcntlArg, fcntl};
@@ -97,22 +98,6 @@ fn tour(home: &Home) -> Command {
     command
 }
 
-/// No file in the temporary directory, and no process that was started for it.
-fn expect_nothing_left(home: &Home) {
-    let directory = home.path("tmp");
-    let left: Vec<_> = std::fs::read_dir(&directory).expect("a directory").collect();
-    assert!(left.is_empty(), "{left:?}");
-    assert_eq!(processes_naming(&directory), Vec::<String>::new());
-}
-
-/// The command lines that contain this path; none where the system does not show them.
-fn processes_naming(path: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let lines = entries.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
-    let lines = lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " "));
-    lines.filter(|line| line.contains(&*path.to_string_lossy())).collect()
-}
-
 #[test]
 fn the_tour_tells_its_story_and_leaves_nothing() {
     let home = Home::make();
@@ -125,7 +110,7 @@ fn the_tour_tells_its_story_and_leaves_nothing() {
     }
     let commands = |text: &str| text.lines().filter(|line| line.starts_with("$ ")).count();
     assert_eq!(commands(&output.stdout), commands(STORY), "{}", output.stdout);
-    expect_nothing_left(&home);
+    expect_nothing_left(&home.path("tmp"));
 }
 
 /// Its output goes into a pipe that holds less than the story, so it can not be over before the signal comes.
@@ -147,7 +132,7 @@ fn an_interrupted_tour_leaves_nothing() {
         lines.read_to_string(&mut rest).expect("the rest");
         assert_eq!(child.wait().expect("ended").code(), Some(code), "{rest}");
         assert!(!rest.contains("kill %1"), "it was over: {rest}");
-        expect_nothing_left(&home);
+        expect_nothing_left(&home.path("tmp"));
     }
 }
 
@@ -158,7 +143,7 @@ fn a_tour_nobody_watches_leaves_nothing() {
     drop(reader);
     let status = tour(&home).stdin(Stdio::null()).stdout(OwnedFd::from(writer)).status().expect("run");
     assert_eq!(status.code(), Some(0));
-    expect_nothing_left(&home);
+    expect_nothing_left(&home.path("tmp"));
 }
 
 /// The binaries are links in a directory beside the real ones, where no enrolld is.
@@ -175,12 +160,12 @@ fn a_tour_without_a_daemon_says_what_it_needs() {
     let output = run(&mut lonely, "");
     assert_eq!((output.code, output.stdout.as_str()), (Some(1), ""), "{output:?}");
     assert!(output.stderr.contains("needs enrolld") && output.stderr.lines().count() == 1, "{output:?}");
-    expect_nothing_left(&home);
+    expect_nothing_left(&home.path("tmp"));
 
     // One that is none ends at once.
     std::fs::hard_link(real, alone.path().join("enrolld")).expect("a link");
     let output = run(&mut lonely, "");
     assert_eq!(output.code, Some(1), "{output:?}");
     assert!(output.stderr.contains("the tour's daemon does not start"), "{output:?}");
-    expect_nothing_left(&home);
+    expect_nothing_left(&home.path("tmp"));
 }
