@@ -51,8 +51,7 @@ impl Builder {
     /// Connects now, so that an absent daemon or a missing grant is an error at once. Must be called in a tokio
     /// runtime, where a task serves the connection from then on.
     pub async fn connect(self) -> Result<Client, Error> {
-        let mut outage = Outage::begin(self.reconnect_for);
-        let connection = reach(&self, &mut outage, &mut Jitter::new(), Patience::WhileBusy).await?;
+        let connection = self.reach().await?;
         Ok(self.spawn(Some(connection)))
     }
 
@@ -64,6 +63,12 @@ impl Builder {
     /// Connects now, for a program without async.
     pub fn connect_blocking(self) -> Result<blocking::Client, Error> {
         blocking::Client::connect_with(self)
+    }
+
+    /// A connection now, or why there is none.
+    pub(crate) async fn reach(&self) -> Result<Connection, Error> {
+        let mut outage = Outage::begin(self.reconnect_for);
+        reach(self, &mut outage, &mut Jitter::new(), Patience::WhileBusy).await
     }
 
     fn spawn(self, connection: Option<Connection>) -> Client {

@@ -119,6 +119,15 @@ impl Client {
         RawStream::open(self.shared.builder.clone(), row, self.filled(envelope), request.to_vec()).await
     }
 
+    /// The process that listens at the socket, as the kernel tells over a connection that is made for this question;
+    /// `None` where this process can not see it. Where systemd made the socket that is systemd, whoever serves it.
+    pub async fn listener_pid(&self) -> Result<Option<u32>, Error> {
+        let connection = self.shared.builder.reach().await?;
+        let pid = connection.stream.peer_cred().ok().and_then(|peer| peer.pid());
+        // The kernel says 0 of a process in a namespace that this one does not see into.
+        Ok(pid.and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid != 0))
+    }
+
     pub(crate) fn call_with<O: Operation>(&self, envelope: Envelope, operation: O) -> Reply<O> {
         const { assert!(!O::ROW.kind.has_items(), "a stream is begun by Client::stream") };
         Reply::new(self.send(O::ROW, envelope, |bytes| codec::encode_into(&operation, bytes)))

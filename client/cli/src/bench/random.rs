@@ -4,6 +4,10 @@ use enroll_client::protocol::Callsign;
 use rand::rngs::{ChaCha8Rng, SysRng};
 use rand::{RngExt, SeedableRng};
 
+const CODE_ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ23456789";
+
+const CODE_CHARACTERS: usize = 8;
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Random(ChaCha8Rng);
@@ -24,8 +28,23 @@ impl Random {
         if all.is_empty() { None } else { all.get(self.0.random_range(0..all.len())) }
     }
 
-    /// 32 hexadecimal digits that nobody had before.
+    /// 64 hexadecimal digits that nobody had before.
     pub(crate) fn token(&mut self) -> String {
+        format!("{:032x}{:032x}", self.0.random::<u128>(), self.0.random::<u128>())
+    }
+
+    /// A code as the daemon draws them for enrollments, for stores that do not draw any themselves.
+    pub(crate) fn code(&mut self) -> String {
+        (0..CODE_CHARACTERS).map(|_| char::from(CODE_ALPHABET[self.0.random_range(0..CODE_ALPHABET.len())])).collect()
+    }
+
+    /// A pk that nobody had before, as 32 hexadecimal digits.
+    pub(crate) fn pk(&mut self) -> String {
         format!("{:032x}", self.0.random::<u128>())
+    }
+
+    /// One of `0..end`, each as likely.
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.0.random_range(0..end)
     }
 }

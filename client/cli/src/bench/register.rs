@@ -12,13 +12,11 @@ use enroll_client::protocol::event::{self, NewPool};
 use enroll_client::protocol::registration::{Cancel, Create, Registration};
 use enroll_client::protocol::{Pk, Reference, RoleName, Time, person};
 
+use super::ahead::ask_all;
 use super::random::Random;
 
-/// People asked for ahead of their answers: more than the daemon commits at once.
-const AHEAD: usize = 2048;
-
 /// Places where nobody is to wait.
-const PLACES: u32 = 1_000_000;
+pub(super) const PLACES: u32 = 1_000_000;
 
 /// Pools where people wait, and roles: a pool is for two of them, so everybody may join two.
 const POOLS: usize = 5;
@@ -66,19 +64,16 @@ pub(crate) async fn prepare(client: &Client, records: u64, is_waiting: bool) -> 
 }
 
 async fn make_people(client: &Client, records: u64, roles: &[RoleName]) -> Result<Vec<Pk>, String> {
-    let mut random = Random::new();
-    let (mut open, mut people) = (VecDeque::with_capacity(AHEAD), Vec::new());
-    for (asked, role) in (0..).zip(roles.iter().cycle()) {
-        if asked < records {
-            let create = person::Create { roles: vec![role.clone()], ..person::Create::new(random.callsign()?) };
-            open.push_back(client.call(create));
-            if open.len() < AHEAD {
-                continue;
-            }
-        }
-        let Some(answer) = open.pop_front() else { break };
-        people.push(answer.await.map_err(text)?.pk);
-    }
+    let (mut random, mut people) = (Random::new(), Vec::new());
+    let requests = (0..records).zip(roles.iter().cycle()).map(|(_, role)| {
+        let create = person::Create { roles: vec![role.clone()], ..person::Create::new(random.callsign()?) };
+        Ok((create, ()))
+    });
+    ask_all(client, requests, |person, ()| {
+        people.push(person.pk);
+        Ok(())
+    })
+    .await?;
     Ok(people)
 }
 
