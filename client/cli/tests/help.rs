@@ -60,6 +60,8 @@ fn what_can_not_be_understood_ends_with_2() {
         &["--socket", "/nonexistent/enrolld.sock", "tour"],
         &["completions", "no-such-shell"],
         &["bench", "no-such-workload"],
+        &["bench", "token-use", "--vs", "no-such-peer"],
+        &["bench", "token-use", "--rounds", "3"],
         &["--key", "x", "call"],
         &[],
     ] {

@@ -5,6 +5,7 @@
 //! piped, what is raced for, what a crash leaves, what stops a start.
 
 mod backup;
+mod bench;
 mod call;
 mod crash;
 mod daemon;

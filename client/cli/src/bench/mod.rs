@@ -1,12 +1,13 @@
 //! `enrollctl bench`: how fast the daemon does one thing, seen by its clients, and what that took.
 //!
 //! Each client has a connection of its own and one operation outstanding. Every answer is checked, and what a workload
-//! prepares is not measured.
+//! prepares is not measured. With `--vs` other servers do equal work in turn with the daemon: that is in `versus`.
 
 mod ahead;
 mod meanwhile;
 mod measure;
 mod random;
+mod versus;
 mod workload;
 
 mod code;
@@ -24,6 +25,7 @@ use serde_json::{Map, Value};
 
 use self::meanwhile::{Spent, Watch};
 use self::measure::{Speed, Tally, measure};
+use self::versus::PeerName;
 use self::workload::{Ready, Workload};
 use crate::failure::Failure;
 use crate::options::Options;
@@ -34,12 +36,15 @@ use crate::output::{Output, Summary};
 /// Beside its speed it tells what the daemon did meanwhile, from before the first operation to after the last: processor
 /// time, memory, commits and the requests in one batch, flushes of all devices of this machine, and how much its database
 /// has grown. What can not be read, such as the memory of another user's process, is left out.
+///
+/// With --vs another server does equal work in turn with the daemon: it is started in a temporary directory (TMPDIR
+/// says where), as durable as it can be, begins with as many records as the daemon has, and is gone in the end.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   enrollctl bench token-use --clients 64 --seconds 5
   enrollctl bench code --clients 16 --json
   enrollctl bench lookup --records 100000
-  enrollctl bench token-use --fill 1000000")]
+  enrollctl bench token-use --fill 1000000 --vs redis --vs postgres")]
 pub(crate) struct Bench {
     /// What to do
     #[arg(value_enum)]
@@ -57,6 +62,12 @@ pub(crate) struct Bench {
     /// is about people
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=10_000_000))]
     fill: u64,
+    /// Compare with another server that does equal work; may be given for each
+    #[arg(long, value_name = "PEER", value_enum)]
+    vs: Vec<PeerName>,
+    /// How often each of those that are compared has its turn
+    #[arg(long, value_name = "N", default_value_t = 5, requires = "vs", value_parser = clap::value_parser!(u64).range(1..=1000))]
+    rounds: u64,
 }
 
 /// What is printed.
@@ -75,6 +86,9 @@ struct Report {
 /// Runs a workload and shows its report.
 pub(crate) async fn run(options: &Options, matches: &ArgMatches, output: &Output) -> Result<ExitCode, Failure> {
     let bench = Bench::from_arg_matches(matches).map_err(|err| Failure::Usage(err.to_string()))?;
+    if !bench.vs.is_empty() {
+        return versus::run(&bench, options, output).await;
+    }
     let client = options.connect().await?;
     bench.fill(&client).await?;
     let ready = bench.prepare(&client).await?;

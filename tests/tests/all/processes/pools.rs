@@ -156,15 +156,3 @@ fn pool_show_puts_the_pool_and_its_enrollments_together() {
     assert_eq!(unknown.code, Some(1));
     assert!(unknown.stderr.contains("not_found"), "{unknown:?}");
 }
-
-#[test]
-fn the_bench_enrolls_and_looks_up() {
-    let daemon = Daemon::start();
-    for args in [&["enroll"][..], &["lookup", "--records", "300"]] {
-        let report = answer(&daemon, &[&["bench"], args, &["--clients", "4", "--seconds", "1"]].concat());
-        assert_eq!((&report["workload"], &report["errors"]), (&args[0].into(), &0.into()), "{report}");
-        assert!(report["ops_per_s"].as_f64().is_some_and(|rate| rate > 0.0), "{report}");
-    }
-    assert!(count(&daemon, "enrollment") >= 300);
-    expect_sound(&daemon);
-}

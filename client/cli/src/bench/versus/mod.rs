@@ -1,0 +1,275 @@
+//! `enrollctl bench WORKLOAD --vs PEER`: the daemon and other servers do equal work in turn, for some rounds.
+//!
+//! In turn, because a disk and a machine are faster at one time than at another: what is compared is what was measured one
+//! after the other. A peer is started for this in a temporary directory, is as durable as the daemon, begins with as many
+//! records as the daemon has, and has as many clients with one operation outstanding each.
+
+mod comparison;
+mod postgres;
+mod redis;
+mod resp;
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+use enroll_client::protocol::server::Status;
+use tokio::process::Command;
+
+use self::comparison::{Comparison, Side};
+use self::postgres::Postgres;
+use self::redis::Redis;
+use super::Bench;
+use super::meanwhile::{Spent, Watch};
+use super::measure::Tally;
+use super::workload::Workload;
+use crate::failure::Failure;
+use crate::options::Options;
+use crate::output::Output;
+use crate::signals::Signals;
+
+/// Places of an event, as many as there are for those who register with the daemon.
+const CAPACITY: u32 = super::register::PLACES;
+
+/// The pool that everybody enrolls by; to a peer it is a number like any other.
+const POOL: &str = "01234567-89ab-cdef-0123-456789abcdef";
+
+/// Another server that does equal work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum PeerName {
+    /// Redis, with appendfsync always
+    Redis,
+    /// PostgreSQL, with fsync and synchronous_commit, under its own pgbench
+    Postgres,
+}
+
+/// The work that a peer has an equal of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Work {
+    TokenUse,
+    Enroll,
+    Lookup,
+    Register,
+}
+
+/// What a peer is to do.
+#[derive(Debug, Clone)]
+struct Job {
+    work: Work,
+    clients: u64,
+    seconds: u64,
+    /// Records that it begins with.
+    records: u64,
+    /// Of these so many are looked up.
+    known: u64,
+}
+
+/// A peer whose program, or the directory of its programs, was found on this machine.
+#[derive(Debug)]
+struct Found {
+    name: PeerName,
+    program: PathBuf,
+}
+
+/// A peer that runs. Dropping it stops it and removes its directory.
+#[derive(Debug)]
+enum Peer {
+    Redis(Redis),
+    Postgres(Postgres),
+}
+
+/// Compares, and tidies up whatever comes of it.
+pub(super) async fn run(bench: &Bench, options: &Options, output: &Output) -> Result<ExitCode, Failure> {
+    let work = Work::of(bench.workload).map_err(Failure::Usage)?;
+    let mut names = Vec::new();
+    for name in &bench.vs {
+        if !names.contains(name) {
+            names.push(*name);
+        }
+    }
+    let found = names.into_iter().map(Found::find).collect::<Result<Vec<_>, _>>().map_err(Failure::Usage)?;
+    // From here on no signal ends the process before its peers are gone: they go with what holds them.
+    let mut signals = Signals::listen().map_err(Failure::Io)?;
+    tokio::select! {
+        biased;
+        code = signals.next() => Ok(ExitCode::from(code)),
+        comparison = compare(bench, work, &found, options, output) => comparison?.show(output),
+    }
+}
+
+async fn compare<'a>(
+    bench: &'a Bench,
+    work: Work,
+    found: &[Found],
+    options: &Options,
+    output: &Output,
+) -> Result<Comparison<'a>, Failure> {
+    let client = options.connect().await?;
+    bench.fill(&client).await?;
+    let mut ready = bench.prepare(&client).await?;
+    let status = client.call(Status {}).await?;
+    note_other_file_system(Path::new(&status.state_dir), output);
+    let records = status.records.get(bench.workload.filling().kind()).copied().unwrap_or(0);
+    let known = bench.records.min(records);
+    let job = Job { work, clients: bench.clients, seconds: bench.seconds, records, known };
+    let mut peers = Vec::new();
+    for found in found {
+        let side = Side::new(found.name.word(), found.version().await);
+        peers.push((Peer::start(found, &job).await?, side));
+    }
+
+    let watch = Watch::of(client.clone()).await;
+    let (mut ours, mut spent) = (Side::new("enrolld".to_owned(), status.version), Spent::default());
+    for round in 1..=bench.rounds {
+        if round > 1 && ready.is_used_up() {
+            ready = bench.prepare(&client).await?;
+        }
+        let (tally, meanwhile) = bench.measure(&ready, &watch, options).await?;
+        spent = spent.and(meanwhile);
+        ours.add(&tally, bench.seconds)?;
+        for (peer, side) in &mut peers {
+            let tally = peer.turn(&job, round).await.map_err(|why| side.failed(&why))?;
+            side.add(&tally, bench.seconds)?;
+        }
+        output.note(&comparison::round_line(round, &ours, peers.iter().map(|(_, side)| side)));
+    }
+
+    let mut theirs = Vec::new();
+    for (mut peer, side) in peers {
+        peer.stop().await?;
+        theirs.push(side);
+    }
+    Ok(Comparison { bench, records, ours, theirs, spent })
+}
+
+/// Says so where the two are not on one disk, as far as that is to be known: then their disks are compared too.
+fn note_other_file_system(state_dir: &Path, output: &Output) {
+    let temporary = std::env::temp_dir();
+    let device = |path: &Path| path.metadata().map(|metadata| metadata.dev());
+    if let (Ok(ours), Ok(theirs)) = (device(state_dir), device(&temporary))
+        && ours != theirs
+    {
+        output.note(&format!(
+            "enrollctl: {} is not on the file system of {}, so disks are compared as well; TMPDIR names another place",
+            temporary.display(),
+            state_dir.display()
+        ));
+    }
+}
+
+impl Work {
+    /// The work that is equal to a workload.
+    fn of(workload: Workload) -> Result<Self, String> {
+        Ok(match workload {
+            Workload::TokenUse => Self::TokenUse,
+            Workload::Enroll => Self::Enroll,
+            Workload::Lookup => Self::Lookup,
+            Workload::Register => Self::Register,
+            Workload::Code | Workload::RegisterWaiting => {
+                let name = workload.name();
+                return Err(format!("no peer has an equal of {name}; compare token-use, enroll, lookup or register"));
+            }
+        })
+    }
+}
+
+impl PeerName {
+    fn word(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+}
+
+impl Found {
+    /// Looks for a peer; what to install, if it is not there.
+    fn find(name: PeerName) -> Result<Self, String> {
+        let program = match name {
+            PeerName::Redis => redis::find(),
+            PeerName::Postgres => postgres::find(),
+        };
+        Ok(Self { name, program: program? })
+    }
+
+    /// Its version, as it tells it itself.
+    async fn version(&self) -> String {
+        let program = match self.name {
+            PeerName::Redis => self.program.clone(),
+            PeerName::Postgres => self.program.join("postgres"),
+        };
+        let output = Command::new(program).arg("--version").kill_on_drop(true).output().await;
+        version_in(&String::from_utf8_lossy(&output.map(|output| output.stdout).unwrap_or_default()))
+    }
+}
+
+/// The first word that begins with a digit; `v=` may stand in front of it.
+fn version_in(text: &str) -> String {
+    let mut words = text.split_whitespace().map(|word| word.trim_start_matches("v="));
+    words.find(|word| word.starts_with(|c: char| c.is_ascii_digit())).unwrap_or_default().to_owned()
+}
+
+impl Peer {
+    /// Starts it, with the records that it begins with.
+    async fn start(found: &Found, job: &Job) -> Result<Self, Failure> {
+        let mut peer = match found.name {
+            PeerName::Redis => Self::Redis(Redis::start(&found.program, job).await?),
+            PeerName::Postgres => Self::Postgres(Postgres::start(&found.program, job).await?),
+        };
+        let filled = match &mut peer {
+            Self::Redis(redis) => redis.fill(job).await,
+            Self::Postgres(postgres) => postgres.fill(job).await,
+        };
+        let name = found.name.word();
+        filled.map_err(|why| Failure::Own(format!("{name} can not be filled: {why}")))?;
+        Ok(peer)
+    }
+
+    /// Does the work for the time of a round.
+    async fn turn(&mut self, job: &Job, round: u64) -> Result<Tally, String> {
+        match self {
+            Self::Redis(redis) => redis.turn(job, round).await,
+            Self::Postgres(postgres) => postgres.turn(job, round).await,
+        }
+    }
+
+    /// Ends it, and says so if something of it stays.
+    async fn stop(&mut self) -> Result<(), Failure> {
+        match self {
+            Self::Redis(redis) => redis.stop().await,
+            Self::Postgres(postgres) => postgres.stop().await,
+        }
+    }
+}
+
+/// The code of the enrollment of this number: spread over all codes, no two alike.
+fn code_of(at: u64) -> String {
+    // Odd, so multiplying is one to one in 32 bits.
+    format!("{:08X}", at.wrapping_mul(2_654_435_761) & 0xFFFF_FFFF)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_found_in_what_programs_say() {
+        for (text, expected) in [
+            ("Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64", "7.0.15"),
+            ("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n", "15.18"),
+            ("what?", ""),
+        ] {
+            assert_eq!(version_in(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_no_peer_does_is_refused() {
+        for workload in Workload::value_variants() {
+            let is_compared = !matches!(workload, Workload::Code | Workload::RegisterWaiting);
+            assert_eq!(Work::of(*workload).is_ok(), is_compared, "{workload:?}");
+        }
+        assert_eq!(
+            Work::of(Workload::Code),
+            Err("no peer has an equal of code; compare token-use, enroll, lookup or register".to_owned())
+        );
+    }
+}
