@@ -58,7 +58,7 @@ impl JournalStore {
     fn flush_on(&self) -> Result<(), StoreError> {
         while self.wait_for_work() {
             // Where there is hardly place for one, it is made when nothing goes on without it.
-            let has_place = self.tree.free_bytes() / 2 >= self.segment_bytes;
+            let has_place = self.tree.free_bytes() / 2 >= self.options.segment_bytes;
             let wanted = if has_place { self.log().make_wanted()? } else { None };
             if let Some(disk) = wanted {
                 log::fill(&*disk, self.options.segment_bytes)?;
