@@ -149,7 +149,7 @@ fn a_writer_whose_disk_does_not_answer_feeds_nobody() {
     let mut strace = home.command(Path::new("strace"));
     // With -D the daemon, not strace, is the process that was started, and is killed.
     strace.args(["-D", "-f", "-o", "/dev/null", "-e", "trace=fdatasync"]);
-    strace.args(["-e", "inject=fdatasync:delay_enter=10s:when=30+"]);
+    strace.args(["-e", "inject=fdatasync:delay_enter=10s:when=100+"]);
     strace.arg(enrolld.get_program()).args(enrolld.get_args());
     let mut daemon = home.start_with(&mut strace);
     let mut socket = Socket::connect(&daemon.home.socket());
