@@ -1,6 +1,6 @@
 //! The store that the daemon runs on: a journal and a map in memory, in front of the tree.
 //!
-//! A commit is one record in the journal, one sync, and its writes in a map in memory, the [memtable](memtable). The
+//! A commit is one record in the journal, one sync, and its writes in a map in memory, the memtable. The
 //! tree takes them over later, many at a time and in the order of their keys, in one transaction that also says how far
 //! it has come; what the tree has, the journal no longer needs. A start replays what the tree does not have.
 //!
