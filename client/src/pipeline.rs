@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use enroll_protocol::frame::{Frame, FrameKind};
+use enroll_protocol::frame::{Frame, FrameKind, LENGTH_BYTES};
 use enroll_protocol::limits::IN_FLIGHT_MAX;
 use enroll_protocol::{Code, Refusal, codec};
 use tokio::sync::oneshot;
@@ -18,9 +18,6 @@ use crate::outage::Jitter;
 
 /// One turn of sending stops here, so that large requests are not all copied at once.
 const TURN_BYTES_MAX: usize = 128 << 10;
-
-/// The length in front of a frame does not count itself.
-const LENGTH_BYTES: usize = 4;
 
 /// Where `busy` names no time.
 const BUSY_WAIT: Duration = Duration::from_millis(50);

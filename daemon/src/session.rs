@@ -10,7 +10,7 @@
 //!   connection is closed in good order.
 
 mod asked;
-mod line;
+pub mod line;
 mod output;
 mod patience;
 mod streams;
@@ -38,7 +38,7 @@ use crate::server::Terms;
 use crate::store::{Store, StoreError, View};
 use crate::writer::{self, Outcome, Work};
 use asked::{Answered, Asked, Read, Stalled};
-use line::Line;
+use line::{Line, Turns};
 use output::Output;
 use patience::{Overdue, Patience};
 use streams::{Request, Streams};
@@ -72,8 +72,8 @@ pub struct Shared {
     pub scans: Arc<Semaphore>,
     /// One walk at a time: each keeps its snapshot as long as somebody takes its items.
     pub walks: Arc<Semaphore>,
-    /// One for each thread that serves connections, for those that want more than one at a time.
-    pub turns: Arc<Semaphore>,
+    /// For those that want more than one at a time.
+    pub turns: Arc<Turns>,
     /// The number of the latest change, told after its commit.
     pub changes: watch::Receiver<u64>,
     /// How many connections there have been.
@@ -359,6 +359,7 @@ impl Session {
         let request = writer::Request { ctx, work, answer: Box::new(answer), connection: self.number };
         self.writes_sent += 1;
         self.looks_in_writer += usize::from(handler.row.kind != Kind::Write);
+        self.shared.turns.writer_is_asked();
         match self.writer.try_send(request) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(request)) => {

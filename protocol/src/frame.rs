@@ -10,7 +10,8 @@ use crate::codec;
 /// Kind, operation number and request id.
 pub const HEADER_BYTES: usize = 11;
 
-const LENGTH_BYTES: usize = 4;
+/// The length in front of a frame, which does not count itself.
+pub const LENGTH_BYTES: usize = 4;
 
 /// What a frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

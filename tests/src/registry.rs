@@ -20,6 +20,7 @@ use enrolld::model::change::Told;
 use enrolld::model::key::WITHOUT_ORDER;
 use enrolld::rules::bootstrap::{self, RegistryError};
 use enrolld::rules::{self, Call};
+use enrolld::session::line::Turns;
 use enrolld::store::journal::{JournalOptions, JournalStore};
 use enrolld::store::memory::MemoryStore;
 use enrolld::store::overlay::Overlay;
@@ -260,7 +261,7 @@ impl Registry {
     pub fn desk(&self, here: Here) -> (mpsc::Sender<Request>, Desk) {
         let (sender, queue) = mpsc::channel(QUEUE_MAX);
         let writer = Writer::new(Arc::clone(&self.store), Arc::clone(&self.daemon)).expect("a writer");
-        (sender, Desk::new(writer, queue, Clock::starting(Some(self.now)), here))
+        (sender, Desk::new(writer, queue, Clock::starting(Some(self.now)), here, Arc::new(Turns::new(1))))
     }
 
     /// Lets the writer wake by itself, as it does when something is due.

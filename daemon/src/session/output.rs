@@ -1,39 +1,47 @@
 //! What a connection has to say and the peer has not taken yet.
 
-use enroll_protocol::frame::{self, FrameKind, HEADER_BYTES};
+use std::collections::VecDeque;
+
+use enroll_protocol::frame::{self, FrameKind, HEADER_BYTES, LENGTH_BYTES};
 use enroll_protocol::{Code, Refusal};
 
 use crate::handshake::{End, READ_BYTES};
 use crate::writer::Outcome;
 
+/// What is written with one call, unless a frame is larger.
+const CHUNK_BYTES: usize = 64 << 10;
+
 /// Frames on their way to the socket.
 #[derive(Debug)]
 pub(super) struct Output {
-    bytes: Vec<u8>,
-    /// How much of them the socket has taken.
+    /// Whole frames in each, so that nothing is moved where much has gathered; the last is empty if all are.
+    chunks: VecDeque<Vec<u8>>,
+    /// How much of the first the socket has taken.
     written: usize,
+    /// In all chunks.
+    bytes: usize,
     frame_bytes_max: usize,
 }
 
 impl Output {
     /// Nothing yet; no frame will be larger than this.
     pub(super) fn new(frame_bytes_max: usize) -> Self {
-        Self { bytes: Vec::new(), written: 0, frame_bytes_max }
+        Self { chunks: VecDeque::from([Vec::new()]), written: 0, bytes: 0, frame_bytes_max }
     }
 
     /// Whether the peer has taken everything.
     pub(super) fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.bytes == 0
     }
 
     /// The memory that it takes.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes.len()
+        self.bytes
     }
 
     /// What is to be written next.
     pub(super) fn rest(&self) -> &[u8] {
-        &self.bytes[self.written..]
+        &self.chunks[0][self.written..]
     }
 
     /// Adds the answer of a request; with which code, if it is a refusal.
@@ -53,12 +61,27 @@ impl Output {
 
     /// Adds the refusal of a request or of the rest of a stream.
     pub(super) fn refuse(&mut self, id: u64, operation: u16, refusal: &Refusal) {
-        frame::append(&mut self.bytes, FrameKind::Refused, operation, id, refusal);
+        self.append(0, |bytes| frame::append(bytes, FrameKind::Refused, operation, id, refusal));
     }
 
     /// Adds a frame whose encoded body [`fits`](Self::fits).
     pub(super) fn frame(&mut self, kind: FrameKind, id: u64, operation: u16, body: &[u8]) {
-        frame::append_with(&mut self.bytes, kind, operation, id, |bytes| bytes.extend_from_slice(body));
+        self.append(body.len(), |bytes| {
+            frame::append_with(bytes, kind, operation, id, |bytes| bytes.extend_from_slice(body));
+        });
+    }
+
+    /// Has a frame appended whose body takes about so many bytes.
+    fn append(&mut self, body_bytes: usize, append: impl FnOnce(&mut Vec<u8>)) {
+        let is_full = |chunk: &Vec<u8>| !chunk.is_empty() && chunk.len() + body_bytes > CHUNK_BYTES;
+        if self.chunks.back().is_none_or(is_full) {
+            self.chunks.push_back(Vec::with_capacity(LENGTH_BYTES + HEADER_BYTES + body_bytes));
+        }
+        if let Some(chunk) = self.chunks.back_mut() {
+            let before = chunk.len();
+            append(chunk);
+            self.bytes += chunk.len() - before;
+        }
     }
 
     /// Whether an encoded body may be sent in a frame.
@@ -72,12 +95,16 @@ impl Output {
             return Err(End::Refused("it takes nothing any more"));
         }
         self.written += bytes;
-        if self.written == self.bytes.len() || self.written >= READ_BYTES {
-            self.bytes.drain(..self.written);
+        self.bytes -= bytes;
+        if self.written == self.chunks[0].len() {
             self.written = 0;
-        }
-        if self.bytes.is_empty() {
-            self.bytes.shrink_to(READ_BYTES);
+            match self.chunks.len() {
+                1 => {
+                    self.chunks[0].clear();
+                    self.chunks[0].shrink_to(READ_BYTES);
+                }
+                _ => drop(self.chunks.pop_front()),
+            }
         }
         Ok(())
     }

@@ -16,6 +16,7 @@ use crate::model::record::ChangesHead;
 use crate::places::{Key, Places};
 use crate::rules::bootstrap::{self, RegistryError};
 use crate::rules::changes;
+use crate::session::line::Turns;
 use crate::store::journal::{Flusher, JournalOptions, JournalStore};
 use crate::store::open::{OpenOptions, StateDir};
 use crate::store::overlay::Overlay;
@@ -70,12 +71,12 @@ impl Opened {
         Ok(Self { store: Arc::new(store), daemon, clock, head, _state_dir: locked })
     }
 
-    /// The writer at its desk, and where its requests go.
-    pub(super) fn desk(&self, config: &Config) -> Result<(mpsc::Sender<Request>, Desk), StartError> {
+    /// The writer at its desk, beside connections that take these turns; and where its requests go.
+    pub(super) fn desk(&self, config: &Config, turns: Arc<Turns>) -> Result<(mpsc::Sender<Request>, Desk), StartError> {
         let (sender, queue) = mpsc::channel(QUEUE_MAX);
         let writer = Writer::new(self.store.clone(), Arc::clone(&self.daemon)).map_err(StartError::Storage)?;
         let here = if config.server.threads == 1 { Here::ONE_THREAD } else { Here::SEVERAL_THREADS };
-        Ok((sender, Desk::new(writer, queue, self.clock.clone(), here)))
+        Ok((sender, Desk::new(writer, queue, self.clock.clone(), here, turns)))
     }
 
     /// Starts the flusher, and where it tells that it had to give up.

@@ -16,6 +16,7 @@ use crate::grants::Grants;
 use crate::places::Places;
 use crate::server::{self, Terms};
 use crate::session::Shared;
+use crate::session::line::Turns;
 use crate::store::StoreError;
 use crate::systemd::{self, Watchdog};
 
@@ -56,7 +57,8 @@ pub(super) async fn serve(serving: Serving<'_>, listener: std::os::unix::net::Un
         let what = what.to_owned();
         move |err| StartError::Io(what, err)
     };
-    let (writer, desk) = opened.desk(&config)?;
+    let turns = Arc::new(Turns::new(config.server.threads));
+    let (writer, desk) = opened.desk(&config, Arc::clone(&turns))?;
     let listener = tokio::net::UnixListener::from_std(listener).map_err(io("the socket"))?;
     let mut terminate = signal(SignalKind::terminate()).map_err(io("SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(io("SIGINT"))?;
@@ -69,7 +71,7 @@ pub(super) async fn serve(serving: Serving<'_>, listener: std::os::unix::net::Un
         terms: Current::new(Terms { grants, limits: config.limits() }),
         scans: Arc::new(Semaphore::new(1)),
         walks: Arc::new(Semaphore::new(1)),
-        turns: Arc::new(Semaphore::new(config.server.threads)),
+        turns,
         changes: latest,
         numbers: AtomicU64::new(0),
     });

@@ -15,6 +15,7 @@
 //! are run, and the watchdog is fed only while whoever drives the connections is not stuck and the desk comes back to it.
 
 use std::mem::take;
+use std::sync::Arc;
 
 use enroll_protocol::{Code, Kind, Refusal};
 use tokio::sync::mpsc;
@@ -22,6 +23,7 @@ use tokio::task::{spawn_blocking, yield_now};
 
 use super::{Answers, BATCH_MAX, Request, Work, Writer};
 use crate::context::{Clock, Moment};
+use crate::session::line::Turns;
 use crate::store::StoreError;
 use crate::systemd::Watchdog;
 
@@ -54,6 +56,7 @@ pub struct Desk {
     queue: mpsc::Receiver<Request>,
     clock: Clock,
     here: Here,
+    turns: Arc<Turns>,
     /// Taken from the queue, and to be served next.
     batch: Vec<Request>,
     /// How long the last batch took.
@@ -71,12 +74,13 @@ struct Served {
 
 impl Desk {
     /// Nothing is served yet.
-    pub fn new(writer: Writer, queue: mpsc::Receiver<Request>, clock: Clock, here: Here) -> Self {
+    pub fn new(writer: Writer, queue: mpsc::Receiver<Request>, clock: Clock, here: Here, turns: Arc<Turns>) -> Self {
         Self {
             writer,
             queue,
             clock,
             here,
+            turns,
             batch: Vec::with_capacity(BATCH_MAX),
             seconds: 0.0,
             lately: Default::default(),
@@ -102,7 +106,9 @@ impl Desk {
                 }
                 self.gather().await;
             }
-            let result = if self.is_for_here() {
+            let is_for_here = self.is_for_here();
+            self.turns.writer_begins(is_for_here);
+            let result = if is_for_here {
                 let (served, result) = self.serve_batch();
                 served.give_out(&mut tell);
                 result
@@ -115,6 +121,7 @@ impl Desk {
                 }
                 let result;
                 (self, result) = working.await.map_err(|_| StoreError("the writer died".to_owned()))?;
+                self.turns.writer_begins(true);
                 result
             };
             if let Err(err) = result {
@@ -124,7 +131,8 @@ impl Desk {
         }
     }
 
-    /// Lets the connections go on before a commit, as long as the batch may be run here and it is not in vain.
+    /// Lets the connections go on before a commit, as long as the batch may be run here and it is not in vain. Those
+    /// in the line have no turn meanwhile: theirs are long.
     async fn gather(&mut self) {
         let mut in_vain = 0;
         while self.writes().next().is_some()
