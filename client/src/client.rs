@@ -123,7 +123,7 @@ impl Client {
     /// `None` where this process can not see it. Where systemd made the socket that is systemd, whoever serves it.
     pub async fn listener_pid(&self) -> Result<Option<u32>, Error> {
         let connection = self.shared.builder.reach().await?;
-        let pid = connection.stream.peer_cred().ok().and_then(|peer| peer.pid());
+        let pid = connection.listener_pid;
         // The kernel says 0 of a process in a namespace that this one does not see into.
         Ok(pid.and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid != 0))
     }

@@ -5,6 +5,7 @@ use std::io;
 use enroll_protocol::envelope::{Hello, MAGIC, PROTOCOL_VERSION, Welcome};
 use enroll_protocol::frame::{self, FrameKind, FrameReader};
 use enroll_protocol::limits::DECODE_BYTES_MAX;
+use enroll_protocol::socket::{self, Incoming, Outgoing};
 use enroll_protocol::{Code, Refusal, codec};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -18,8 +19,11 @@ const READ_BYTES: usize = 16 << 10;
 /// A connection that the daemon welcomed.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    pub(crate) stream: UnixStream,
+    pub(crate) incoming: Incoming,
+    pub(crate) outgoing: Outgoing,
     pub(crate) reader: FrameReader,
+    /// The process that listens there, as far as it can be seen.
+    pub(crate) listener_pid: Option<i32>,
     /// The largest request frame that the daemon takes.
     pub(crate) frame_bytes_max: usize,
 }
@@ -38,12 +42,16 @@ pub(crate) enum Trouble {
 impl Connection {
     /// Connects and introduces itself, once.
     pub(crate) async fn open(builder: &Builder) -> Result<Self, Trouble> {
-        let mut stream = UnixStream::connect(&builder.socket).await.map_err(|err| not_connected(builder, &err))?;
+        let connected = UnixStream::connect(&builder.socket).await;
+        let stream = connected.map_err(|err| not_connected(builder, &err))?;
+        let listener_pid = stream.peer_cred().ok().and_then(|peer| peer.pid());
+        let parts = stream.into_std().and_then(socket::split);
+        let (mut incoming, mut outgoing) = parts.map_err(|err| not_connected(builder, &err))?;
         let hello = Hello { magic: MAGIC, protocol: PROTOCOL_VERSION, client: builder.name.clone() };
         let mut bytes = Vec::new();
         frame::append(&mut bytes, FrameKind::Hello, 0, 0, &hello);
         // What a daemon that is leaving said before it closed is still read.
-        let written = stream.write_all(&bytes).await;
+        let written = outgoing.write_all(&bytes).await;
         // The daemon's own limit is not known yet, and it may be set above the usual one.
         let mut reader = FrameReader::new(DECODE_BYTES_MAX);
         let frame_bytes_max = loop {
@@ -52,21 +60,21 @@ impl Connection {
                 Ok(None) => {}
                 Err(trouble) => return Err(trouble),
             }
-            match read(&mut stream, &mut reader).await {
+            match read(&mut incoming, &mut reader).await {
                 Ok(0) => return Err(absent(builder, "it closed the connection without a word")),
                 Ok(_) => {}
                 Err(err) => return Err(absent(builder, &written.err().unwrap_or(err).to_string())),
             }
         };
-        Ok(Self { stream, reader, frame_bytes_max })
+        Ok(Self { incoming, outgoing, reader, listener_pid, frame_bytes_max })
     }
 }
 
 /// Reads what has arrived into the reader; 0 at the end.
-pub(crate) async fn read(stream: &mut (impl AsyncReadExt + Unpin), reader: &mut FrameReader) -> io::Result<usize> {
+pub(crate) async fn read(incoming: &mut (impl AsyncReadExt + Unpin), reader: &mut FrameReader) -> io::Result<usize> {
     let space = reader.space();
     space.reserve(READ_BYTES);
-    stream.read_buf(space).await
+    incoming.read_buf(space).await
 }
 
 /// The daemon's frame limit from its welcome, or what it said instead, if it has said something.

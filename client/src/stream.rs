@@ -113,7 +113,7 @@ impl RawStream {
             let broken = |err| Error::Protocol(format!("the daemon's bytes: {err}"));
             let event = match connection.reader.next_frame().map_err(broken)? {
                 Some(frame) => read(frame)?,
-                None => match connection::read(&mut connection.stream, &mut connection.reader).await {
+                None => match connection::read(&mut connection.incoming, &mut connection.reader).await {
                     Ok(1..) => continue,
                     Ok(0) | Err(_) => None,
                 },
@@ -147,7 +147,7 @@ impl RawStream {
             codec::encode_into(&self.envelope, bytes);
             bytes.extend_from_slice(&request);
         });
-        let asked = connection.stream.write_all(&bytes).await;
+        let asked = connection.outgoing.write_all(&bytes).await;
         Ok(asked.is_ok().then_some(connection))
     }
 }

@@ -4,7 +4,8 @@
 //! is not replaced before the next call.
 
 use enroll_protocol::frame::FrameReader;
-use tokio::net::UnixStream;
+use enroll_protocol::socket::Outgoing;
+use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -116,16 +117,15 @@ impl Worker {
     }
 
     async fn serve(&mut self, connection: Connection) -> End {
-        let Connection { mut stream, mut reader, frame_bytes_max } = connection;
-        let (mut incoming, outgoing) = stream.split();
-        let mut out = Outgoing::default();
+        let Connection { mut incoming, mut outgoing, mut reader, frame_bytes_max, .. } = connection;
+        let mut out = Output::default();
         let mut has_clients = true;
         loop {
             while let Ok(job) = self.jobs.try_recv() {
                 self.pipeline.push(job);
             }
             self.pipeline.fill(&mut out.bytes, frame_bytes_max, Instant::now());
-            if out.send(outgoing.as_ref()).is_err() {
+            if out.send(&outgoing).is_err() {
                 return End::Lost;
             }
             if !has_clients && self.pipeline.is_empty() {
@@ -145,11 +145,10 @@ impl Worker {
                     Some(job) => self.pipeline.push(job),
                     None => has_clients = false,
                 },
-                ready = outgoing.writable(), if !out.is_empty() => {
-                    if ready.is_err() {
-                        return End::Lost;
-                    }
-                }
+                written = outgoing.write(out.rest()), if !out.is_empty() => match written {
+                    Ok(bytes) => out.written += bytes,
+                    Err(_) => return End::Lost,
+                },
                 () = until(self.pipeline.paused_until()) => {}
             }
         }
@@ -176,20 +175,24 @@ impl Worker {
 
 /// Bytes on their way to the socket.
 #[derive(Debug, Default)]
-struct Outgoing {
+struct Output {
     bytes: Vec<u8>,
     written: usize,
 }
 
-impl Outgoing {
+impl Output {
     fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
+    fn rest(&self) -> &[u8] {
+        &self.bytes[self.written..]
+    }
+
     /// Writes as much as the socket takes now, many frames in one system call.
-    fn send(&mut self, stream: &UnixStream) -> std::io::Result<()> {
+    fn send(&mut self, socket: &Outgoing) -> std::io::Result<()> {
         while self.written < self.bytes.len() {
-            match stream.try_write(&self.bytes[self.written..]) {
+            match socket.try_write(self.rest()) {
                 Ok(bytes) => self.written += bytes,
                 Err(err) if err.kind() == std::io::ErrorKind::WouldBlock => return Ok(()),
                 Err(err) => return Err(err),

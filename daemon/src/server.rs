@@ -139,11 +139,13 @@ pub async fn serve(
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    if let Some((stream, peer, place)) = door.admit(stream, &shared.terms.now()) {
+                    if let Some((stream, peer, place)) = door.admit(stream, &shared.terms.now())
+                        && let Ok(socket) = stream.into_std().and_then(enroll_protocol::socket::split)
+                    {
                         let (shared, writer, shutdown) = (Arc::clone(&shared), writer.clone(), shutdown.clone());
                         sessions.spawn(async move {
                             let _open = shared.daemon.metrics.connection();
-                            session::serve(stream, peer, Arc::clone(&shared), writer, shutdown).await;
+                            session::serve(socket, peer, Arc::clone(&shared), writer, shutdown).await;
                             drop(place);
                         });
                     }

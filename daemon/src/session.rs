@@ -21,11 +21,10 @@ use std::time::Duration;
 
 use enroll_protocol::frame::{FrameError, FrameReader};
 use enroll_protocol::limits::{FRAME_BYTES_MAX, IN_FLIGHT_MAX};
+use enroll_protocol::socket::{Incoming, Outgoing};
 use enroll_protocol::{Code, Envelope, Kind, Refusal};
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
@@ -82,13 +81,12 @@ pub struct Shared {
 
 /// Serves one connection to its end.
 pub async fn serve(
-    stream: UnixStream,
+    (mut input, mut output): (Incoming, Outgoing),
     peer: Peer,
     shared: Arc<Shared>,
     writer: mpsc::Sender<writer::Request>,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let (mut input, mut output) = stream.into_split();
     let limits = shared.terms.now().limits;
     let mut frames = FrameReader::new(limits.frame_bytes_max);
     let greeted = tokio::select! {
@@ -172,8 +170,8 @@ impl Session {
 
     async fn run(
         mut self,
-        mut input: OwnedReadHalf,
-        mut output: OwnedWriteHalf,
+        mut input: Incoming,
+        mut output: Outgoing,
         mut inbox: mpsc::UnboundedReceiver<Answered>,
         mut stopping: watch::Receiver<bool>,
     ) -> Result<(), End> {
