@@ -8,6 +8,9 @@ use std::os::unix::fs::FileExt as _;
 
 use nix::sys::statvfs::fstatvfs;
 
+/// What disks write at once, and most of them no less than that.
+pub const BLOCK_BYTES: usize = 4096;
+
 /// How much space is taken, and how much there is.
 pub trait Space: Debug + Send + Sync + 'static {
     /// Bytes that are taken.

@@ -8,6 +8,7 @@
 //! key order, to make them durable. It never sees a rule, a request or a clock. The memory store is the reference;
 //! `redb.rs` is the only file that names redb.
 
+pub mod direct;
 pub mod disk;
 pub mod journal;
 mod layer;

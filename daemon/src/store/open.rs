@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use nix::fcntl::{Flock, FlockArg, OFlag, PosixFadviseAdvice, posix_fadvise};
 
+use super::direct::DirectFile;
 use super::disk::Disk;
 use super::journal::{JournalFault, JournalOptions, JournalStore, MakeSlot, Slots};
 use super::redb::{self, OpenFault, RedbOptions, RedbStore};
@@ -177,7 +178,11 @@ impl StateDir {
             let _ = posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_WILLNEED);
         }
         let tree = RedbStore::open(file, redb).map_err(|fault| OpenError::of(fault, path.clone()))?;
-        let disks = self.journal_files()?.into_iter().map(|file| Arc::new(file) as Arc<dyn Disk>).collect();
+        let disks = self.journal_files()?.into_iter().enumerate().map(|(number, file)| {
+            let disk: Arc<dyn Disk> = Arc::new(direct(&self.directory, number, file));
+            disk
+        });
+        let disks = disks.collect();
         let slots = Slots { disks, make: self.make_journal_file() };
         JournalStore::open(tree, slots, options.journal, figures).map_err(|fault| OpenError::of_journal(fault, path))
     }
@@ -215,7 +220,7 @@ impl StateDir {
         Box::new(move |number| {
             let failed = |err: FileError| StoreError(err.to_string());
             let file = directory.make_private(&format!("{JOURNAL}{number}")).map_err(failed)?;
-            Ok(Arc::new(file))
+            Ok(Arc::new(direct(&directory, number, file)))
         })
     }
 
@@ -267,6 +272,13 @@ pub fn make_in<F, T, E: From<StoreError>>(
     store.close()?;
     file.sync_all().map_err(failed)?;
     Ok(judged)
+}
+
+/// A file of a journal, as it is written to.
+fn direct(directory: &Directory, number: usize, file: File) -> DirectFile {
+    let again = directory.open_private(&format!("{JOURNAL}{number}"), OFlag::O_RDWR | OFlag::O_DIRECT);
+    // Where it can not be written to directly, it is through the system's memory.
+    DirectFile::new(file, again.ok())
 }
 
 fn settle(file: &File) -> io::Result<()> {

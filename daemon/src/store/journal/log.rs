@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::record::{self, ALIGN, HEADER_BYTES, HEADER_PLACE, Header, RECORDS, Record, SEAL_BYTES};
-use crate::store::disk::Disk;
+use crate::store::disk::{BLOCK_BYTES, Disk};
 use crate::store::{StoreError, Writes};
 
 /// Bytes of zeros that are written at a time.
@@ -63,8 +63,11 @@ struct Slot {
 struct Segment {
     slot: Slot,
     header: Header,
+    /// Where the next record begins.
     at: u64,
     end: u64,
+    /// What the block holds in which it begins: whole blocks are written, so some of it is written again.
+    begun: Vec<u8>,
 }
 
 /// See the module.
@@ -283,20 +286,25 @@ impl Log {
 impl Segment {
     /// Gives a slot its new header, durably.
     fn begin(mut slot: Slot, header: Header, bytes: u64) -> Result<Self, StoreError> {
-        fill(&*slot.disk, bytes)?;
+        fill(&*slot.disk, bytes.next_multiple_of(BLOCK_BYTES as u64))?;
         slot.place ^= 1;
         slot.disk.write(slot.place * HEADER_PLACE, &header.encode()).map_err(told)?;
         slot.disk.sync().map_err(told)?;
         let end = slot.disk.bytes().map_err(told)?;
-        Ok(Self { slot, header, at: RECORDS, end })
+        Ok(Self { slot, header, at: RECORDS, end, begun: Vec::new() })
     }
 
     fn write(&mut self, buffer: &mut Vec<u8>, number: u64, writes: &Writes) -> Result<(), StoreError> {
-        buffer.clear();
+        let from = self.at - self.begun.len() as u64;
+        buffer.clone_from(&self.begun);
         record::encode(buffer, self.header.seed(), number, writes);
-        self.slot.disk.write(self.at, buffer).map_err(told)?;
+        let end = buffer.len();
+        buffer.resize(end.next_multiple_of(BLOCK_BYTES), 0);
+        self.slot.disk.write(from, buffer).map_err(told)?;
         self.slot.disk.sync().map_err(told)?;
-        self.at += buffer.len() as u64;
+        self.at = from + end as u64;
+        self.begun.clear();
+        self.begun.extend_from_slice(&buffer[end - end % BLOCK_BYTES..end]);
         Ok(())
     }
 }
