@@ -11,7 +11,8 @@ use rand::{Rng as _, SeedableRng as _, TryRng as _};
 use tokio::sync::watch;
 
 use crate::config::Settings;
-use crate::identity::{KeyRing, Secrets};
+use crate::identity::authority::{Authority, Issued};
+use crate::identity::{KeyRing, Secrets, crl};
 use crate::metrics::Metrics;
 
 /// What the other end of the socket may do.
@@ -55,6 +56,10 @@ pub struct Daemon {
     pub secrets: Secrets,
     /// The keys of JWTs, which a rotation replaces.
     pub keys: Current<KeyRing>,
+    /// What issues certificates.
+    pub authority: Authority,
+    /// The latest list of revoked certificates.
+    pub revoked: crl::Latest,
     /// When it was started.
     pub started: Time,
     /// What is counted and measured.
@@ -102,6 +107,8 @@ pub struct Context {
     pub settings: Arc<Settings>,
     /// The rest.
     pub daemon: Arc<Daemon>,
+    /// The certificate that was made for this request, if it may need one.
+    pub prepared: Option<Arc<Issued>>,
 }
 
 /// What a request's random bytes are for. Each purpose has a stream of its own, so that a rule that draws more does
@@ -112,6 +119,10 @@ pub enum Purpose {
     Rule,
     /// The nonce of the kept answer.
     Keeping,
+    /// The serial number of a certificate.
+    Serial,
+    /// The nonce of a certificate's private key.
+    PrivateKey,
 }
 
 impl Context {

@@ -12,7 +12,7 @@ use enroll_protocol::{Code, Invalid, Operation, OperationRow, Refusal, codec, op
 use crate::context::{Context, Peer};
 use crate::fault::Fault;
 use crate::identity::KeyRing;
-use crate::rules::{self, Call, Give, ReadOp, StreamOp, WalkOp, WriteOp};
+use crate::rules::{self, Call, Give, Prepared, ReadOp, StreamOp, WalkOp, WriteOp};
 use crate::store::{ReadTxn, StoreError, Txn};
 
 /// How one operation is run.
@@ -82,6 +82,10 @@ pub trait WriteJob: Send {
     fn row(&self) -> &'static OperationRow;
     /// The request's own bytes: encoded anew, because not every encoding of a value is the shortest one.
     fn request(&self) -> Vec<u8>;
+    /// Whether something may have to be made before the rule runs.
+    fn needs_preparing(&self) -> bool;
+    /// Makes it, from a snapshot, and off the writer's thread.
+    fn prepare(&self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Prepared, Fault>;
     /// Refuses arguments, before anything else is looked at.
     fn check(&self) -> Result<(), Refusal>;
     /// Runs the rule; the encoded reply, not yet finished.
@@ -230,6 +234,14 @@ impl<O: WriteOp> WriteJob for O {
 
     fn request(&self) -> Vec<u8> {
         codec::encode(self)
+    }
+
+    fn needs_preparing(&self) -> bool {
+        WriteOp::needs_preparing(self)
+    }
+
+    fn prepare(&self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Prepared, Fault> {
+        WriteOp::prepare(self, txn, ctx)
     }
 
     fn check(&self) -> Result<(), Refusal> {

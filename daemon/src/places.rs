@@ -53,14 +53,24 @@ impl Places {
         let state_dir = chosen(&flags.state_dir, &config.state_dir).map_or_else(default_state_dir, Ok)?;
         let socket = passed.map(Path::to_owned).or_else(|| chosen(&flags.socket, &config.socket));
         let socket = socket.map_or_else(default_socket, Ok)?;
-        let credential = std::env::var_os("CREDENTIALS_DIRECTORY").map(|directory| Path::new(&directory).join(KEY));
-        let key = match (chosen(&None, &config.key_file), credential.filter(|path| path.exists())) {
+        let key = match (chosen(&None, &config.key_file), credential(KEY)) {
             (Some(file), _) => Key::File(file),
             (None, Some(credential)) => Key::Credential(credential),
             (None, None) => Key::File(state_dir.join(KEY)),
         };
         Ok(Self { state_dir, socket, key })
     }
+}
+
+/// The private key and the certificates of an authority, if systemd passed both.
+pub(crate) fn authority_credentials() -> Option<(PathBuf, PathBuf)> {
+    Some((credential("enrolld.ca.key")?, credential("enrolld.ca.pem")?))
+}
+
+/// A file that systemd passed.
+fn credential(name: &str) -> Option<PathBuf> {
+    let directory = std::env::var_os("CREDENTIALS_DIRECTORY")?;
+    Some(Path::new(&directory).join(name)).filter(|path| path.exists())
 }
 
 fn is_root() -> bool {

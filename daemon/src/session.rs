@@ -13,6 +13,7 @@ mod asked;
 pub mod line;
 mod output;
 mod patience;
+mod preparing;
 mod streams;
 
 use std::sync::Arc;
@@ -40,6 +41,7 @@ use asked::{Answered, Asked, Read, Stalled};
 use line::{Line, Turns};
 use output::Output;
 use patience::{Overdue, Patience};
+use preparing::Preparing;
 use streams::{Request, Streams};
 
 /// How long a write waits for a place in the writer's queue before it is told that the daemon is busy.
@@ -125,6 +127,8 @@ struct Session {
     looks_in_writer: usize,
     /// A scan or stream that was sent behind writes that are not answered yet.
     waiting: Option<Read>,
+    /// A write for which something is being made.
+    preparing: Option<Preparing>,
     /// They are in flight as long as they last.
     streams: Streams,
     /// A write for which the writer's queue had no place.
@@ -160,6 +164,7 @@ impl Session {
             writes_answered: 0,
             looks_in_writer: 0,
             waiting: None,
+            preparing: None,
             streams,
             stalled: None,
             input_ended: false,
@@ -223,6 +228,7 @@ impl Session {
                     self.input_ended = read? == 0;
                     self.patience.heard();
                 }
+                made = preparing::made(&mut self.preparing), if self.preparing.is_some() => self.take_made(made),
                 permit = queue.reserve(), if stalled_until.is_some() => {
                     match (permit, self.stalled.take()) {
                         (Ok(permit), Some(stalled)) => permit.send(stalled.request),
@@ -246,6 +252,7 @@ impl Session {
         self.farewell.is_none()
             && self.stalled.is_none()
             && self.waiting.is_none()
+            && self.preparing.is_none()
             && self.in_flight < IN_FLIGHT_MAX
             && self.looks_in_writer < LOOKS_IN_WRITER_MAX
             && self.output.bytes() < OUTPUT_BYTES_MAX
@@ -301,6 +308,7 @@ impl Session {
     }
 
     fn take_requests(&mut self, end: Instant) -> Result<bool, FrameError> {
+        self.go_on_preparing();
         if let Some(waiting) = self.waiting.take_if(|_| self.writes_answered == self.writes_sent) {
             self.run_read(waiting);
         }
@@ -329,22 +337,18 @@ impl Session {
     }
 
     fn begin(&mut self, asked: Asked, handler: &'static Handler, envelope: Envelope, job: Job) {
-        let (now, peer, daemon) = (self.shared.clock.now(), self.peer, Arc::clone(&self.shared.daemon));
+        let (now, daemon) = (self.shared.clock.now(), Arc::clone(&self.shared.daemon));
+        let seed = if matches!(job, Job::Write(_)) { draw_seed() } else { [0; 32] };
+        let ctx =
+            Context { now, seed, peer: self.peer, envelope, settings: daemon.settings.now(), daemon, prepared: None };
         match job {
-            Job::Write(job) => {
-                let ctx = Context { now, seed: draw_seed(), peer, envelope, settings: daemon.settings.now(), daemon };
-                self.send_to_writer(asked, handler, ctx, Work::Write(job));
+            Job::Write(job) if job.needs_preparing() => self.prepare(asked, handler, ctx, job),
+            Job::Write(job) => self.send_to_writer(asked, handler, ctx, Work::Write(job)),
+            Job::Look(look) if self.writes_answered == self.writes_sent => {
+                self.run_read(Read { asked, handler, ctx, look });
             }
-            Job::Look(look) => {
-                let ctx = Context { now, seed: [0; 32], peer, envelope, settings: daemon.settings.now(), daemon };
-                match look {
-                    look if self.writes_answered == self.writes_sent => {
-                        self.run_read(Read { asked, handler, ctx, look })
-                    }
-                    Look::Read(job) => self.send_to_writer(asked, handler, ctx, Work::Read(handler.row, job)),
-                    look => self.waiting = Some(Read { asked, handler, ctx, look }),
-                }
-            }
+            Job::Look(Look::Read(job)) => self.send_to_writer(asked, handler, ctx, Work::Read(handler.row, job)),
+            Job::Look(look) => self.waiting = Some(Read { asked, handler, ctx, look }),
         }
     }
 

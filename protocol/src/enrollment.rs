@@ -78,8 +78,8 @@ pub enum Decider {
 
 /// Enroll a callsign, by a pool or alone
 ///
-/// Refusals: `callsign_reserved`; `pool_inactive`, `pool_exhausted`, `expired` or `deleted` for the pool;
-/// `forbidden_operation` for a signing request, until this version makes certificates.
+/// Refusals: `callsign_reserved`; `pool_inactive`, `pool_exhausted`, `expired` or `deleted` for the pool; `csr_mismatch`
+/// where a signing request names somebody else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",
@@ -157,7 +157,8 @@ pub struct List {
 /// Approve an enrollment: it becomes a person
 ///
 /// Only while it is pending (`already_decided`); an approve code, where one is given, must be its own (`code_mismatch`,
-/// which counts as a guess).
+/// which counts as a guess). A signing request that the enrollment brought gives the person a certificate, unless another
+/// one is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",

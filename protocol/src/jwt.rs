@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::value::Jwt;
+use crate::value::{Json, Jwt};
 
 /// Verify a JWT of this daemon and show its claims
 ///
@@ -44,6 +44,33 @@ pub struct Refresh {
     /// The JWT; `-`, the default, reads it from standard input
     #[cfg_attr(feature = "cli", arg(default_value = "-", hide_default_value = true))]
     pub jwt: Jwt,
+}
+
+/// Exchange a JWT of an issuer that the configuration trusts, once, for one of this daemon with the same claims
+///
+/// It must be for this daemon, say when it expires, and bear a `nonce`, which is spent: the same JWT, or another one of
+/// that issuer with the same nonce, is refused as `token_reuse`. Refusals: `jwt_invalid`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  printf %s \"$JWT\" | enrollctl jwt exchange")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Exchange {
+    /// The JWT; `-`, the default, reads it from standard input
+    #[cfg_attr(feature = "cli", arg(default_value = "-", hide_default_value = true))]
+    pub jwt: Jwt,
+    /// A JSON object to keep with the nonce
+    #[cfg_attr(feature = "cli", arg(long, value_name = "JSON"))]
+    pub audit: Option<Json>,
+}
+
+impl Exchange {
+    /// This JWT, without audit.
+    pub fn new(jwt: Jwt) -> Self {
+        Self { jwt, audit: None }
+    }
 }
 
 /// Make a new signing key, and answer all public keys as a JWK set

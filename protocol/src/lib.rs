@@ -9,6 +9,7 @@ pub mod operations;
 pub mod refusal;
 pub mod value;
 
+pub mod certificate;
 pub mod changes;
 pub mod code;
 pub mod constant;
@@ -38,6 +39,6 @@ pub use person::Person;
 pub use refusal::{Code, Refusal};
 pub use value::{
     ApproveCode, Callsign, CallsignPrefix, ConstantLabel, ConstantValue, Cursor, EventKind, EventPoolName, Invalid,
-    InviteCode, Json, Jwt, Key, ListName, LoginCode, Origin, Page, PageLimit, PermissionPath, Pk, Reason, Reference,
-    RoleName, Time, Title, Token,
+    InviteCode, Json, Jwt, Key, ListName, LoginCode, Origin, Page, PageLimit, Password, PermissionPath, Pfx, Pk,
+    PrivateKey, Reason, Reference, RoleName, Time, Title, Token,
 };

@@ -37,6 +37,15 @@ pub const TOKEN_BYTES_MAX: usize = 1024;
 /// A JWT as it is handed in: claims of the largest size, signed and in base64.
 pub const JWT_BYTES_MAX: usize = 128 << 10;
 
+/// What opens a PKCS#12 file.
+pub const PASSWORD_BYTES_MAX: usize = 1024;
+
+/// A signing request or a private key in PEM: four times what the largest RSA key takes.
+pub const PEM_BYTES_MAX: usize = 32 << 10;
+
+/// A PKCS#12 file in base64: a key, its certificate, and the certificates of an authority that was brought along.
+pub const PFX_BYTES_MAX: usize = 256 << 10;
+
 /// Roles given in one request: one unit of work touches a bounded number of keys.
 pub const ROLES_MAX: usize = 64;
 

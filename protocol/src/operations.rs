@@ -91,6 +91,12 @@ macro_rules! operations {
             120 write decide "/constants/" "constant.set" constant::Set => bool;
             121 write decide "/constants/" "constant.remove" constant::Remove => bool;
             122 read read "" "constant.list" constant::List => Vec<constant::Constant>;
+            130 read read "/people/" "certificate.get" certificate::Get => String;
+            131 read decide "/" "certificate.key" certificate::Key => Option<PrivateKey>;
+            132 scan decide "/" "certificate.pfx" certificate::Pfx => Option<Pfx>;
+            133 write operate "/people/" "certificate.renew" certificate::Renew => Option<String>;
+            134 read read "" "certificate.ca" certificate::Ca => String;
+            135 walk read "" "certificate.crl" certificate::Crl => String;
         }
     };
 }
@@ -100,7 +106,7 @@ macro_rules! operations {
 pub enum Kind {
     /// On a snapshot, at once.
     Read,
-    /// On a snapshot, on a thread of its own, because it looks at every record.
+    /// On a snapshot, on a thread of its own, because it takes long: it looks at every record, or stretches a password.
     Scan,
     /// In the writer, because it takes a code and may have to remember a guess. It changes nothing itself, so it needs no
     /// idempotency key.

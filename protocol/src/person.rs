@@ -73,7 +73,8 @@ impl FromStr for RevocationReason {
 /// The callsign is unique without regard to case, among deleted people too. Giving roles needs every permission that
 /// they carry, and the right to decide.
 ///
-/// Refusals: `callsign_reserved`; `forbidden_operation` for a certificate, until this version has them.
+/// Refusals: `callsign_reserved`; `csr_mismatch` where a signing request names somebody else; `expired` for a certificate
+/// of an authority that has expired.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",

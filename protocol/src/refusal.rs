@@ -56,6 +56,7 @@ refusals! {
     35 EVENT_HAS_REGISTRATIONS "event_has_registrations" "somebody has registered for the event";
     36 POOL_HAS_REGISTRATIONS "pool_has_registrations" "somebody has registered for the event's pools";
     37 INVALID_TRANSITION "invalid_transition" "the record is not in a state that allows this";
+    38 CSR_MISMATCH "csr_mismatch" "the signing request names somebody else";
 }
 
 /// The stable number of a refusal.

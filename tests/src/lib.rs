@@ -8,6 +8,7 @@ pub mod linearizability;
 pub mod load;
 pub mod machine;
 pub mod openmetrics;
+pub mod openssl;
 pub mod pattern;
 pub mod process;
 pub mod registry;

@@ -13,13 +13,13 @@ use enrolld::config::{Config, Settings};
 use enrolld::context::{Clock, Context, Current, Daemon, Grant, Peer};
 use enrolld::dispatch::{self, Handler, Items, Job, Look, StreamJob, WalkJob, WriteJob};
 use enrolld::fault::Fault;
-use enrolld::identity::Secrets;
 use enrolld::identity::secrets::SecretKey;
+use enrolld::identity::{Authority, Secrets, crl};
 use enrolld::metrics::Metrics;
 use enrolld::model::change::Told;
 use enrolld::model::key::WITHOUT_ORDER;
 use enrolld::rules::bootstrap::{self, RegistryError};
-use enrolld::rules::{self, Call};
+use enrolld::rules::{self, Call, Prepared, authority};
 use enrolld::session::line::Turns;
 use enrolld::store::journal::{JournalOptions, JournalStore};
 use enrolld::store::memory::MemoryStore;
@@ -28,6 +28,8 @@ use enrolld::store::redb::{RedbOptions, RedbStore};
 use enrolld::store::{Store, StoreError, Writes};
 use enrolld::writer::desk::{Desk, Here};
 use enrolld::writer::{Outcome, QUEUE_MAX, Request, Work, Writer};
+use rand::SeedableRng as _;
+use rand::rngs::ChaCha20Rng;
 use tokio::sync::mpsc;
 
 use crate::machine::{Machine, Platters};
@@ -123,7 +125,9 @@ impl Registry {
         let (now, secrets) = (begin(), secrets());
         let keys = bootstrap::key_ring(&*store.view()?, &secrets)?;
         let (settings, keys) = (Current::new(settings), Current::new(keys));
-        let daemon = Arc::new(Daemon { settings, secrets, keys, started: now, metrics: Metrics::new(now) });
+        let authority = authority::open(&*store.view()?, &secrets)?.ok_or(RegistryError::None)?;
+        let (revoked, metrics) = (crl::Latest::default(), Metrics::new(now));
+        let daemon = Arc::new(Daemon { settings, secrets, keys, authority, revoked, started: now, metrics });
         let writer = Writer::new(Arc::clone(&store), Arc::clone(&daemon))?;
         Ok(Self { now, peer: Peer { uid: 1000, pid: 1, grant: Grant::Admin }, store, daemon, writer, calls: 0 })
     }
@@ -213,6 +217,7 @@ impl Registry {
                 outcome.map_err(|fault| fault.refusal())
             }
             Job::Write(job) => {
+                let ctx = self.prepared(ctx, &*job);
                 self.expect_same_twice(&ctx, &*job);
                 let reply = self.write(ctx, job)?;
                 match handler.finish {
@@ -244,7 +249,8 @@ impl Registry {
         let handler = dispatch::handler(number).expect("a handler");
         match (handler.job)(request).expect("a request") {
             Job::Write(job) => {
-                Request { ctx: self.context(envelope), work: Work::Write(job), answer: Box::new(answer), connection: 1 }
+                let ctx = self.prepared(self.context(envelope), &*job);
+                Request { ctx, work: Work::Write(job), answer: Box::new(answer), connection: 1 }
             }
             Job::Look(_) => panic!("{} is no write", handler.row.name),
         }
@@ -302,7 +308,16 @@ impl Registry {
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&self.calls.to_be_bytes());
         let (settings, daemon) = (self.daemon.settings.now(), Arc::clone(&self.daemon));
-        Context { now: self.now, seed, peer: self.peer, envelope, settings, daemon }
+        Context { now: self.now, seed, peer: self.peer, envelope, settings, daemon, prepared: None }
+    }
+
+    /// With what is made before the rule runs.
+    fn prepared(&self, ctx: Context, job: &dyn WriteJob) -> Context {
+        let view = self.store.view().expect("a view");
+        match job.prepare(&*view, &ctx).expect("prepared") {
+            Prepared::Nothing | Prepared::NotYet => ctx,
+            Prepared::Certificate(issued) => Context { prepared: Some(issued), ..ctx },
+        }
     }
 
     fn write(&mut self, ctx: Context, job: Box<dyn WriteJob>) -> Outcome {
@@ -336,6 +351,12 @@ fn found(store: &dyn Store) -> Result<(), RegistryError> {
     let view = store.view()?;
     let mut overlay = Overlay::new(&*view);
     bootstrap::create(&mut overlay, &secrets(), begin(), [7; 32])?;
+    let mut random = ChaCha20Rng::from_seed([8; 32]);
+    let serial = authority::draw_serial(&mut random);
+    let certificates = Config::default().certificates;
+    let founded =
+        Authority::found(&certificates.authority_name, serial, begin(), certificates.authority_lifetime_seconds)?;
+    authority::found(&mut overlay, &secrets(), &founded, (begin(), certificates.crl_seconds), &mut random)?;
     let (writes, _) = overlay.into_parts();
     drop(view);
     Ok(store.commit(&writes)?)

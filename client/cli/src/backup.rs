@@ -11,8 +11,8 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgMatches, Command, value_parser};
 use enroll_client::protocol::backup::{BackupError, Header, Part, Reader};
-use enroll_client::protocol::server::Piece;
-use enroll_client::protocol::{Envelope, OperationRow, codec};
+use enroll_client::protocol::server::{self, Piece};
+use enroll_client::protocol::{Envelope, Operation as _, OperationRow, codec};
 use enroll_client::{Error, RawStream};
 use nix::errno::Errno;
 use serde_json::json;
@@ -32,7 +32,12 @@ struct Written {
     entries: u64,
 }
 
-/// A walk's command with the file that its items go to.
+/// Whether it is the operation whose items are a backup.
+pub(crate) fn is_one(row: &OperationRow) -> bool {
+    row.number == server::Backup::ROW.number
+}
+
+/// A backup's command with the file that its items go to.
 pub(crate) fn command(command: Command) -> Command {
     let help = "Where to write it; - is standard output";
     command.arg(Arg::new(FILE).required(true).value_name("FILE").help(help).value_parser(value_parser!(PathBuf)))

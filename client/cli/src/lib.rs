@@ -2,18 +2,21 @@
 //!
 //! Its verbs are not written here: they are made from the table of operations. What is written here is what is the
 //! same for all of them, and the commands that are no operation: `call`, `bench`, `tour`, `completions`, and the
-//! verbs that put several operations together: `pool show`, `event show`.
+//! verbs that put several operations together: `pool show`, `event show`, `certificate show`, `certificate install`.
 
 mod backup;
 mod failure;
 mod options;
 mod secret;
 mod stream;
+mod text;
 mod tree;
 mod verb;
 
 mod bench;
 mod call;
+mod certificate_install;
+mod certificate_show;
 mod event_show;
 mod pool_show;
 mod tour;
@@ -62,6 +65,12 @@ async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result
         }
         Some(("event", matches)) if let Some(("show", matches)) = matches.subcommand() => {
             event_show::run(matches, options, output).await
+        }
+        Some(("certificate", matches)) if let Some(("show", matches)) = matches.subcommand() => {
+            certificate_show::run(matches, options, output).await
+        }
+        Some(("certificate", matches)) if let Some(("install", matches)) = matches.subcommand() => {
+            certificate_install::run(matches, options, output).await
         }
         Some((area, matches)) => verb::run(area, matches, options, output).await,
         None => Err(Failure::Usage("expected a command; see enrollctl --help".to_owned())),

@@ -3,12 +3,12 @@
 
 use clap::{Arg, ArgMatches, Args, Command, value_parser};
 use clap_complete::Shell;
+use enroll_client::protocol::OperationRow;
 use enroll_client::protocol::operations::TABLE;
-use enroll_client::protocol::{Kind, OperationRow};
 
 use crate::bench::Bench;
 use crate::options::{Options, RequestOptions};
-use crate::{backup, event_show, pool_show, tour};
+use crate::{backup, certificate_install, certificate_show, event_show, pool_show, tour};
 
 const AFTER_HELP: &str = "Exit codes: 0 done, 1 refused, 2 usage, 3 the daemon can not be reached.
 
@@ -70,15 +70,16 @@ fn area(name: &'static str) -> Command {
 
 fn verb(row: &&'static OperationRow) -> Command {
     let command = (row.command)(Command::new(row.verb()));
-    if row.kind == Kind::Walk { backup::command(command) } else { command }
+    if backup::is_one(row) { backup::command(command) } else { command }
 }
 
 /// The verbs of an area that are no operation.
-fn put_together(area: &str) -> Option<Command> {
+fn put_together(area: &str) -> Vec<Command> {
     match area {
-        "pool" => Some(pool_show::command()),
-        "event" => Some(event_show::command()),
-        _ => None,
+        "pool" => vec![pool_show::command()],
+        "event" => vec![event_show::command()],
+        "certificate" => vec![certificate_show::command(), certificate_install::command()],
+        _ => Vec::new(),
     }
 }
 
@@ -92,6 +93,7 @@ fn about(area: &str) -> Option<&'static str> {
         "enrollment" => "Enrollments: callsigns that wait to be let in",
         "token" => "One-time tokens, spent once by whoever comes first",
         "code" => "Login codes, exchanged once for a JWT",
+        "certificate" => "Certificates of people, and the list of those that were revoked",
         "jwt" => "JSON web tokens and the keys that verify them",
         "changes" => "The feed of every committed write",
         "server" => "The daemon itself",
@@ -137,7 +139,8 @@ mod tests {
         root.build();
         let operations = TABLE.iter().map(|row| (vec![row.area(), row.verb()], true));
         let others = [vec!["call"], vec!["bench"], vec!["tour"], vec!["completions"]];
-        let shows = [vec!["pool", "show"], vec!["event", "show"]];
+        let shows = [["pool", "show"], ["event", "show"], ["certificate", "show"], ["certificate", "install"]];
+        let shows = shows.map(Vec::from);
         let others = others.into_iter().chain(shows).map(|path| (path, false));
         for (path, is_operation) in operations.chain(others) {
             let mut found = &mut root;

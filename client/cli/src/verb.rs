@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::names::Names;
 use crate::options::{Options, RequestOptions};
 use crate::output::Output;
-use crate::{backup, secret, stream};
+use crate::{backup, secret, stream, text};
 
 /// Asks for the operation of this area that the command line names.
 pub(crate) async fn run(
@@ -26,7 +26,10 @@ pub(crate) async fn run(
     let envelope = RequestOptions::envelope(matches);
     match row.kind {
         Kind::Stream => return stream::run(row, envelope, &request, options, output).await,
-        Kind::Walk => return backup::run(row, matches, envelope, &request, options, output).await,
+        Kind::Walk if backup::is_one(row) => {
+            return backup::run(row, matches, envelope, &request, options, output).await;
+        }
+        Kind::Walk => return text::run(row, envelope, &request, options, output).await,
         Kind::Read | Kind::Scan | Kind::Lookup | Kind::Write => {}
     }
     let client = options.connect().await?;

@@ -19,7 +19,7 @@ use toml::Table;
 
 pub use environment::environment;
 pub use limits::Limits;
-pub use sections::{Changes, Database, Grants, Guesses, Journal, Jwt, LogFormat, Server, Tokens};
+pub use sections::{Certificates, Changes, Database, Grants, Guesses, Journal, Jwt, LogFormat, Server, Tokens};
 pub use settings::Settings;
 pub use update::{Changed, Update};
 
@@ -47,6 +47,7 @@ pub struct Config {
     pub database: Database,
     pub journal: Journal,
     pub jwt: Jwt,
+    pub certificates: Certificates,
     pub tokens: Tokens,
     pub changes: Changes,
     pub guesses: Guesses,
@@ -70,6 +71,7 @@ impl Default for Config {
             database: Database::default(),
             journal: Journal::default(),
             jwt: Jwt::default(),
+            certificates: Certificates::default(),
             tokens: Tokens::default(),
             changes: Changes::default(),
             guesses: Guesses::default(),
@@ -108,12 +110,28 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        let Self { jwt, guesses, server, database, journal, .. } = self;
+        let Self { jwt, certificates, guesses, server, database, journal, .. } = self;
         let year = |from| from..=YEAR_SECONDS;
         within("jwt.issuer", jwt.issuer.len() as u64, 1..=255, " bytes")?;
         within("jwt.audience", jwt.audience.len() as u64, 1..=255, " bytes")?;
         within("jwt.lifetime_seconds", jwt.lifetime_seconds, year(1), ", a year")?;
         within("jwt.refresh_seconds", jwt.refresh_seconds, year(0), ", a year")?;
+        let century = |from| from..=100 * YEAR_SECONDS;
+        within(
+            "certificates.authority_name",
+            certificates.authority_name.chars().count() as u64,
+            1..=64,
+            " characters",
+        )?;
+        let lifetime = certificates.authority_lifetime_seconds;
+        within("certificates.authority_lifetime_seconds", lifetime, century(1), ", a century")?;
+        within("certificates.lifetime_seconds", certificates.lifetime_seconds, century(1), ", a century")?;
+        within("certificates.crl_seconds", certificates.crl_seconds, year(60), ", a year")?;
+        if certificates.authority_key.as_os_str().is_empty() != certificates.authority_chain.as_os_str().is_empty() {
+            let why =
+                "certificates.authority_key and certificates.authority_chain belong together; set both or neither";
+            return Err(ConfigError(why.to_owned()));
+        }
         within("keep_answers_seconds", self.keep_answers_seconds, year(60), ", a year")?;
         within("code_size", self.code_size as u64, 6..=64, "")?;
         within("server.threads", server.threads as u64, 1..=64, "")?;
@@ -129,7 +147,14 @@ impl Config {
         within("journal.memory_mib", journal.memory_mib as u64, 1..=1 << 20, "")?;
         within("database.free_mib", database.free_mib, 0..=1 << 20, "")?;
         within("guesses.per_minute", u64::from(guesses.per_minute), 1..=u64::from(u32::MAX), "")?;
-        for (key, path) in [("state_dir", &self.state_dir), ("socket", &self.socket), ("key_file", &self.key_file)] {
+        for (key, path) in [
+            ("state_dir", &self.state_dir),
+            ("socket", &self.socket),
+            ("key_file", &self.key_file),
+            ("certificates.authority_key", &certificates.authority_key),
+            ("certificates.authority_chain", &certificates.authority_chain),
+            ("certificates.crl_file", &certificates.crl_file),
+        ] {
             if !path.as_os_str().is_empty() && !path.is_absolute() {
                 return Err(ConfigError(format!("{key} must be an absolute path; it is \"{}\"", path.display())));
             }

@@ -1,5 +1,7 @@
 //! The sections of the configuration.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 /// How the log looks.
@@ -41,6 +43,20 @@ pub struct Jwt {
     pub audience: String,
     pub lifetime_seconds: u64,
     pub refresh_seconds: u64,
+}
+
+/// `[certificates]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "the example file explains every key")]
+pub struct Certificates {
+    pub authority_name: String,
+    pub authority_lifetime_seconds: u64,
+    pub authority_key: PathBuf,
+    pub authority_chain: PathBuf,
+    pub lifetime_seconds: u64,
+    pub crl_seconds: u64,
+    pub crl_file: PathBuf,
 }
 
 /// `[tokens]`
@@ -110,6 +126,20 @@ impl Default for Jwt {
             audience: "enrolld".to_owned(),
             lifetime_seconds: 3600,
             refresh_seconds: 604_800,
+        }
+    }
+}
+
+impl Default for Certificates {
+    fn default() -> Self {
+        Self {
+            authority_name: "enrolld".to_owned(),
+            authority_lifetime_seconds: 630_720_000,
+            authority_key: PathBuf::new(),
+            authority_chain: PathBuf::new(),
+            lifetime_seconds: 63_072_000,
+            crl_seconds: 604_800,
+            crl_file: PathBuf::new(),
         }
     }
 }

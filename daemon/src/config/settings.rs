@@ -1,7 +1,7 @@
 //! The part of the configuration that rules read.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use enroll_protocol::limits::PAGE_BYTES_MAX;
 use enroll_protocol::{EventKind, Time};
@@ -36,6 +36,12 @@ pub struct Settings {
     pub keep_answers_seconds: u64,
     /// What JWTs say of themselves.
     pub issuing: Issuing,
+    /// How long a certificate is valid.
+    pub certificate_lifetime_seconds: u64,
+    /// How long a list of revoked certificates is valid.
+    pub list_seconds: u64,
+    /// Where the list is written for others to read.
+    pub list_file: Option<PathBuf>,
     /// How long changes are kept; 0: for ever.
     pub changes_keep_seconds: u64,
     /// How long after its expiry a token is forgotten; 0: never.
@@ -70,6 +76,9 @@ impl Config {
                 lifetime_seconds: self.jwt.lifetime_seconds,
                 refresh_seconds: self.jwt.refresh_seconds,
             },
+            certificate_lifetime_seconds: self.certificates.lifetime_seconds,
+            list_seconds: self.certificates.crl_seconds,
+            list_file: Some(self.certificates.crl_file.clone()).filter(|path| !path.as_os_str().is_empty()),
             changes_keep_seconds: self.changes.keep_seconds,
             tokens_forget_after_seconds: self.tokens.forget_after_seconds,
             guesses_per_minute: self.guesses.per_minute,

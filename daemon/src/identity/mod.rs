@@ -1,10 +1,18 @@
-//! Keys and what is done with them: the secret key outside the database, what is derived from it, and JWTs.
-//! No sockets and no store here; what is kept goes through the rules, sealed.
+//! Keys and what is done with them: the secret key outside the database, what is derived from it, JWTs, and the authority
+//! that issues certificates. No sockets and no store here; what is kept goes through the rules, sealed.
 
+pub mod authority;
+pub mod crl;
+mod encoding;
 pub mod jwt;
 pub mod key_file;
+pub mod pem;
+pub mod pfx;
+pub mod request;
 pub mod secrets;
+mod signer;
 
+pub use authority::Authority;
 pub use jwt::KeyRing;
 pub use secrets::Secrets;
 
@@ -15,3 +23,9 @@ pub type Hash = [u8; 32];
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct IdentityError(pub String);
+
+impl From<der::Error> for IdentityError {
+    fn from(err: der::Error) -> Self {
+        Self(format!("what should be encoded can not be: {err}"))
+    }
+}

@@ -13,6 +13,7 @@ const CONSEQUENCES: &[(u16, &str)] = &[
     (MOVED, "registration.moved"),
     (OPENED, "event.opened"),
     (MERGED, "event.merged"),
+    (LISTED, "certificate.listed"),
 ];
 
 /// Wrong codes in all passed their rate: somebody tries codes from many places.
@@ -29,6 +30,12 @@ pub const OPENED: u16 = 60_003;
 
 /// The places of an event's pools became one. Of the event.
 pub const MERGED: u16 = 60_004;
+
+/// The list of revoked certificates got another number because its time had come.
+pub const LISTED: u16 = 60_005;
+
+/// The daemon itself, where nobody asked.
+pub const DAEMON: PeerId = PeerId { uid: 0, pid: 0 };
 
 /// A change as it is stored; its number is its key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +69,8 @@ pub enum Told {
     Consequence(Change),
     /// What is told later will follow from the last change told before this: its number is to be kept under this key.
     Remember(Vec<u8>),
+    /// There is one more of this, beside what the change made.
+    Made(Kind),
     /// There is one less of this, which nobody did: its time had come.
     Lost(Kind),
     /// The change of this number is no longer kept, nor any before it.
@@ -76,6 +85,11 @@ impl Told {
 }
 
 impl Change {
+    /// What happened by itself.
+    pub fn of_time(what: u16, at: Time) -> Self {
+        Self { at, what, subjects: Vec::new(), actor: None, peer: DAEMON, origin: None, cause: None, refused: None }
+    }
+
     /// The change as the feed shows it.
     pub fn numbered(self, seq: u64) -> changes::Change {
         let name = name_of(self.what);

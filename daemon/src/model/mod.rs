@@ -2,6 +2,7 @@
 //! types, so either can change without the other.
 
 pub mod callsign;
+pub mod certificate;
 pub mod change;
 pub mod event;
 pub mod key;

@@ -227,11 +227,13 @@ pub enum Kind {
     Event,
     /// Registrations.
     Registration,
+    /// Certificates that were issued, but for those that ended and were replaced.
+    Certificate,
 }
 
 impl Kind {
     /// Every kind, and what the status calls it.
-    pub const ALL: [(Self, &'static str); 7] = [
+    pub const ALL: [(Self, &'static str); 8] = [
         (Self::Person, "person"),
         (Self::Pool, "pool"),
         (Self::Enrollment, "enrollment"),
@@ -239,6 +241,7 @@ impl Kind {
         (Self::Registration, "registration"),
         (Self::Token, "token"),
         (Self::Code, "code"),
+        (Self::Certificate, "certificate"),
     ];
 }
 

@@ -13,7 +13,7 @@ use crate::model::record::{self, Registry, Role, SigningKey};
 use crate::store::{ReadTxn, STRETCH, StoreError, Txn, walk};
 
 /// The version of all keys and records together.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// The roles that exist from the beginning, and what they carry. They can be changed like any other.
 const BUILT_IN_ROLES: &[(&str, &[&str])] = &[
@@ -38,6 +38,18 @@ pub enum RegistryError {
     /// It was written by a newer version.
     #[error("the database has schema {0}, and this version knows up to {SCHEMA}; use the newer enrolld")]
     NewerSchema(u32),
+    /// Its certificates are another authority's.
+    #[error(
+        "its certificates were issued by another authority than the one that was brought along, which could not revoke \
+         them; bring that one, or its successor with the same name and key: nothing was changed"
+    )]
+    OtherAuthority,
+    /// Its certificates are those of an authority that was brought along and is not there.
+    #[error(
+        "its certificates were issued by an authority that was brought along; set certificates.authority_key and \
+         certificates.authority_chain again"
+    )]
+    NoAuthority,
     /// It can not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -69,6 +81,15 @@ pub fn create(txn: &mut dyn Txn, secrets: &Secrets, now: Time, seed: [u8; 32]) -
     let mut random = ChaCha20Rng::from_seed(seed);
     random.set_stream(Purpose::Rule as u64);
     make_signing_key(txn, secrets, now, &mut random)?;
+    Ok(())
+}
+
+/// Writes down that this version has written to a registry, so that none from before does.
+pub fn raise_schema(txn: &mut dyn Txn) -> Result<(), RegistryError> {
+    let registry = record::get::<Registry>(txn.as_read(), &key::registry())?.ok_or(RegistryError::None)?;
+    if registry.schema < SCHEMA {
+        record::put(txn, key::registry(), &Registry { schema: SCHEMA, ..registry });
+    }
     Ok(())
 }
 

@@ -110,6 +110,7 @@ pub fn number(txn: &mut dyn Txn, head: &mut ChangesHead, told: Vec<Told>) {
                     record::put(txn, place, &Cause { seq });
                 }
             }
+            Told::Made(kind) => *head.records.entry(kind).or_default() += 1,
             Told::Lost(kind) => {
                 let count = head.records.entry(kind).or_default();
                 *count = count.saturating_sub(1);

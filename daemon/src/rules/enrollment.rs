@@ -6,14 +6,16 @@
 use enroll_protocol::enrollment::{
     Approve, Create, Decider, Delete, Enrollment, Find, Get, List, Reject, ResetCode, State,
 };
-use enroll_protocol::person::{CertificateWanted, Person};
+use enroll_protocol::person::Person;
 use enroll_protocol::{ApproveCode, Code, Page, Pk, Reference, Refusal};
 
 use super::page::{Bounds, page};
-use super::{Call, ReadOp, WriteOp, alphabet, attempts, constant, person, pool};
-use crate::context::Purpose;
+use super::{Call, Prepared, ReadOp, WriteOp, alphabet, attempts, certificate, constant, person, pool};
+use crate::context::{Context, Purpose};
 use crate::fault::Fault;
+use crate::identity::authority::Wanted;
 use crate::model::callsign::fold;
+use crate::model::certificate::EnrollmentRequest;
 use crate::model::key::{self, Family};
 use crate::model::record::{self, CallsignHolder, Kind, Place, Pointer};
 use crate::store::{ReadTxn, Txn};
@@ -22,8 +24,8 @@ impl WriteOp for Create {
     const REDACT: Option<fn(&mut Enrollment)> = Some(redact);
 
     fn check(&self) -> Result<(), Refusal> {
-        match self.csr {
-            Some(_) => Err(person::no_certificates()),
+        match &self.csr {
+            Some(csr) => certificate::expect_request_of(&self.callsign, csr),
             None => Ok(()),
         }
     }
@@ -73,8 +75,11 @@ impl WriteOp for Create {
             subjects.push(pool_pk);
         }
         record::put(txn, key::enrollment(pk), &enrollment);
+        if let Some(csr) = &self.csr {
+            record::put(txn, key::enrollment_request(pk), &EnrollmentRequest { csr: csr.clone() });
+        }
         call.tell(txn, subjects, Some(Kind::Enrollment));
-        shown(pk, enrollment)
+        shown(txn.as_read(), pk, enrollment)
     }
 }
 
@@ -82,7 +87,7 @@ impl ReadOp for Get {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Enrollment, Fault> {
         let (pk, enrollment) = expect(txn, &self.enrollment)?;
         call.permit(txn, false)?;
-        shown(pk, enrollment)
+        shown(txn, pk, enrollment)
     }
 }
 
@@ -100,7 +105,7 @@ impl WriteOp for Find {
         let Pointer { pk } = record::get(txn.as_read(), &key::approve_code(&code))?.ok_or_else(unknown)?;
         let enrollment = record::get(txn.as_read(), &key::enrollment(pk))?.ok_or_else(unknown)?;
         call.permit(txn.as_read(), false).map_err(|fault| fault.into_attempt(Some(pk)))?;
-        shown(pk, enrollment)
+        shown(txn.as_read(), pk, enrollment)
     }
 }
 
@@ -121,14 +126,27 @@ impl WriteOp for List {
             let Some(pk) = key::pk_at_end(place) else { return Ok(None) };
             let found = record::get::<record::Enrollment>(txn.as_read(), &key::enrollment(pk))?;
             let wanted = found.filter(|found| self.state.is_none_or(|state| found.state == state));
-            wanted.map(|enrollment| shown(pk, enrollment)).transpose()
+            wanted.map(|enrollment| shown(txn.as_read(), pk, enrollment)).transpose()
         })
     }
 }
 
 impl WriteOp for Approve {
     fn check(&self) -> Result<(), Refusal> {
-        if self.certificate == CertificateWanted::None { Ok(()) } else { Err(person::no_certificates()) }
+        certificate::expect_readable(&self.certificate)
+    }
+
+    /// Whether the enrollment has brought a signing request is not known before it is looked at.
+    fn needs_preparing(&self) -> bool {
+        true
+    }
+
+    fn prepare(&self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Prepared, Fault> {
+        match find(txn, &self.enrollment)? {
+            None => Ok(Prepared::NotYet),
+            Some((_, enrollment)) if enrollment.state != State::Pending => Ok(Prepared::Nothing),
+            Some((pk, enrollment)) => certificate::prepare(ctx, &enrollment.callsign, wanted(self, txn, pk)?),
+        }
     }
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Person, Fault> {
@@ -150,7 +168,11 @@ impl WriteOp for Approve {
         person::expect_unreserved(call, &enrollment.callsign, &folded)?;
         let holder = CallsignHolder { person: None, enrollment: Some(pk) };
         constant::expect_allowed(txn.as_read(), &enrollment.extra)?;
-        let person = person::make(txn, call, &enrollment.callsign, holder, enrollment.extra.clone());
+        let mut person = person::make(txn, call, &enrollment.callsign, holder, enrollment.extra.clone());
+        if let Some(wanted) = wanted(self, txn.as_read(), pk)? {
+            certificate::give(txn, call, (person.pk, &enrollment.callsign), &wanted)?;
+            person.certificate = true;
+        }
         enrollment.person = Some(person.pk);
         decide(txn, call, pk, &mut enrollment, State::Approved);
         call.tell(txn, vec![pk, person.pk], Some(Kind::Person));
@@ -168,7 +190,7 @@ impl WriteOp for Reject {
         enrollment.reason = self.reason.clone();
         decide(txn, call, pk, &mut enrollment, State::Rejected);
         call.tell(txn, vec![pk], None);
-        shown(pk, enrollment)
+        shown(txn.as_read(), pk, enrollment)
     }
 }
 
@@ -186,7 +208,7 @@ impl WriteOp for ResetCode {
         enrollment.updated = call.ctx.now;
         record::put(txn, key::enrollment(pk), &enrollment);
         call.tell(txn, vec![pk], None);
-        shown(pk, enrollment)
+        shown(txn.as_read(), pk, enrollment)
     }
 }
 
@@ -197,20 +219,30 @@ impl WriteOp for Delete {
     }
 }
 
+/// The certificate that was asked for, else that of the request which the enrollment brought.
+fn wanted(approve: &Approve, txn: &dyn ReadTxn, enrollment: Pk) -> Result<Option<Wanted>, Fault> {
+    let brought = || record::get::<EnrollmentRequest>(txn, &key::enrollment_request(enrollment));
+    match certificate::wanted(&approve.certificate) {
+        Some(wanted) => Ok(Some(wanted)),
+        None => Ok(brought()?.map(|brought| Wanted::Request(brought.csr))),
+    }
+}
+
 /// The enrollment of this pk or callsign, who must exist.
 fn expect(txn: &dyn ReadTxn, named: &Reference) -> Result<(Pk, record::Enrollment), Fault> {
+    let nobody = || Refusal::new(Code::NOT_FOUND, format!("no enrollment has the pk or callsign \"{named}\""));
+    Ok(find(txn, named)?.ok_or_else(nobody)?)
+}
+
+fn find(txn: &dyn ReadTxn, named: &Reference) -> Result<Option<(Pk, record::Enrollment)>, Fault> {
     if let Some(pk) = Pk::parse(named.as_str())
         && let Some(found) = record::get::<record::Enrollment>(txn, &key::enrollment(pk))?
     {
-        return Ok((pk, found));
+        return Ok(Some((pk, found)));
     }
     let holder = record::get::<CallsignHolder>(txn, &key::callsign(&fold(named.as_str())))?;
-    if let Some(pk) = holder.and_then(|holder| holder.enrollment)
-        && let Some(found) = record::get::<record::Enrollment>(txn, &key::enrollment(pk))?
-    {
-        return Ok((pk, found));
-    }
-    Err(Fault::Refused(Refusal::new(Code::NOT_FOUND, format!("no enrollment has the pk or callsign \"{named}\""))))
+    let Some(pk) = holder.and_then(|holder| holder.enrollment) else { return Ok(None) };
+    Ok(record::get::<record::Enrollment>(txn, &key::enrollment(pk))?.map(|found| (pk, found)))
 }
 
 fn expect_pending(enrollment: &record::Enrollment) -> Result<(), Fault> {
@@ -252,7 +284,7 @@ fn redact(enrollment: &mut Enrollment) {
     enrollment.approvecode = None;
 }
 
-fn shown(pk: Pk, enrollment: record::Enrollment) -> Result<Enrollment, Fault> {
+fn shown(txn: &dyn ReadTxn, pk: Pk, enrollment: record::Enrollment) -> Result<Enrollment, Fault> {
     Ok(Enrollment {
         pk,
         callsign: enrollment.callsign,
@@ -261,7 +293,7 @@ fn shown(pk: Pk, enrollment: record::Enrollment) -> Result<Enrollment, Fault> {
         pool: enrollment.pool,
         person: enrollment.person,
         extra: enrollment.extra,
-        csr: false,
+        csr: txn.get(&key::enrollment_request(pk))?.is_some(),
         decided_by: enrollment.decided_by,
         decided_on: enrollment.decided_on,
         reason: enrollment.reason,

@@ -9,8 +9,10 @@
 mod access;
 pub mod alphabet;
 pub mod attempts;
+pub mod authority;
 mod backup;
 pub mod bootstrap;
+mod certificate;
 pub mod changes;
 pub mod check;
 mod code;
@@ -34,11 +36,14 @@ mod token;
 pub use access::{Actor, admit};
 pub use stream::{Give, StreamOp, WalkOp};
 
+use std::sync::Arc;
+
 use enroll_protocol::changes::PeerId;
 use enroll_protocol::{Code, Operation, OperationRow, Pk, Refusal, Time};
 
 use crate::context::Context;
 use crate::fault::Fault;
+use crate::identity::authority::Issued;
 use crate::identity::{IdentityError, KeyRing};
 use crate::model::change::{Change, Told};
 use crate::model::record::Kind;
@@ -59,6 +64,17 @@ pub trait WriteOp: Operation {
     /// Takes the secrets out of a dry run's reply.
     const REDACT: Option<fn(&mut Self::Reply)> = None;
 
+    /// Whether something may have to be made before the rule runs.
+    fn needs_preparing(&self) -> bool {
+        false
+    }
+
+    /// Makes what is slow, or random by nature, off the writer's thread and from a snapshot. The rule then finds it in
+    /// its context and sees whether it still fits. It refuses nothing: that is for the rule, in its order.
+    fn prepare(&self, _: &dyn ReadTxn, _: &Context) -> Result<Prepared, Fault> {
+        Ok(Prepared::Nothing)
+    }
+
     /// Refuses arguments that their types accept and this operation does not.
     fn check(&self) -> Result<(), Refusal> {
         Ok(())
@@ -66,6 +82,16 @@ pub trait WriteOp: Operation {
 
     /// The rule.
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Self::Reply, Fault>;
+}
+
+/// What was made before a rule runs.
+pub enum Prepared {
+    /// Nothing, and the rule needs nothing or refuses.
+    Nothing,
+    /// Nothing, because the snapshot does not hold what it is to be made for. A later one may.
+    NotYet,
+    /// A certificate.
+    Certificate(Arc<Issued>),
 }
 
 /// How a reply is completed.

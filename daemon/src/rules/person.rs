@@ -1,11 +1,13 @@
 //! People.
 
-use enroll_protocol::person::{CertificateWanted, Create, Delete, Find, Get, List, Person, Revocation, Revoke, Update};
+use enroll_protocol::person::{
+    CertificateWanted, Create, Delete, Find, Get, List, Person, Revocation, RevocationReason, Revoke, Update,
+};
 use enroll_protocol::{Callsign, Code, Json, Page, Pk, Reference, Refusal};
 
 use super::page::{Bounds, page};
-use super::{Call, ReadOp, WriteOp, constant, registration, role};
-use crate::context::Purpose;
+use super::{Call, Prepared, ReadOp, WriteOp, authority, certificate, constant, registration, role};
+use crate::context::{Context, Purpose};
 use crate::fault::Fault;
 use crate::model::callsign::fold;
 use crate::model::key::{self, Family};
@@ -14,7 +16,15 @@ use crate::store::{ReadTxn, StoreError, Txn};
 
 impl WriteOp for Create {
     fn check(&self) -> Result<(), Refusal> {
-        if self.certificate == CertificateWanted::None { Ok(()) } else { Err(no_certificates()) }
+        certificate::expect_for(&self.callsign, &self.certificate)
+    }
+
+    fn needs_preparing(&self) -> bool {
+        self.certificate != CertificateWanted::None
+    }
+
+    fn prepare(&self, _: &dyn ReadTxn, ctx: &Context) -> Result<Prepared, Fault> {
+        certificate::prepare(ctx, &self.callsign, certificate::wanted(&self.certificate))
     }
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Person, Fault> {
@@ -25,9 +35,13 @@ impl WriteOp for Create {
         expect_free(txn.as_read(), call, &self.callsign)?;
         constant::expect_allowed(txn.as_read(), &self.extra)?;
 
-        let person = make(txn, call, &self.callsign, CallsignHolder::default(), self.extra.clone());
+        let mut person = make(txn, call, &self.callsign, CallsignHolder::default(), self.extra.clone());
         for role in &self.roles {
             role::give(txn, person.pk, role)?;
+        }
+        if let Some(wanted) = certificate::wanted(&self.certificate) {
+            certificate::give(txn, call, (person.pk, &self.callsign), &wanted)?;
+            person.certificate = true;
         }
         call.tell(txn, vec![person.pk], Some(Kind::Person));
         Ok(person)
@@ -41,7 +55,7 @@ impl ReadOp for Get {
             expect_live(&self.person, &person)?;
         }
         call.permit(txn, call.is_actor(pk))?;
-        Ok(shown(pk, person))
+        Ok(shown(txn, pk, person)?)
     }
 }
 
@@ -70,7 +84,7 @@ impl ReadOp for List {
             let Some(person) = record::get::<record::Person>(txn, &key::person(pk))? else { return Ok(None) };
             // Deleted people are never listed by role: they hold none.
             let wanted = person.deleted.is_none() || (self.include_deleted && self.role.is_none());
-            Ok(wanted.then(|| shown(pk, person)))
+            Ok(if wanted { Some(shown(txn, pk, person)?) } else { None })
         })
     }
 }
@@ -88,7 +102,7 @@ impl ReadOp for Find {
         let (pk, person) = of_callsign(txn, &named)?.ok_or_else(|| nobody(&named, "callsign"))?;
         expect_live(&named, &person)?;
         call.permit(txn, call.is_actor(pk))?;
-        Ok(shown(pk, person))
+        Ok(shown(txn, pk, person)?)
     }
 }
 
@@ -115,7 +129,7 @@ impl WriteOp for Revoke {
     }
 }
 
-/// Deletes a person, who keeps the record and the callsign and loses every role.
+/// Deletes a person, who keeps the record and the callsign and loses every role. Their certificates are revoked.
 fn delete(
     txn: &mut dyn Txn,
     call: &Call<'_>,
@@ -126,8 +140,12 @@ fn delete(
     expect_live(named, &person)?;
     call.permit(txn.as_read(), false)?;
     role::take_all(txn, pk)?;
+    let reason = RevocationReason::PrivilegeWithdrawn;
+    let withdrawn = || Revocation { reason, at: call.ctx.now };
+    let of_certificates = revocation.clone().unwrap_or_else(withdrawn);
+    let has_revoked = authority::revoke(txn, call.ctx, pk, &of_certificates)?;
     let deleted = change(txn, call, pk, |_, person| {
-        person.revocation = revocation;
+        person.revocation = revocation.or(has_revoked.then_some(of_certificates));
         person.deleted = Some(call.ctx.now);
     })?;
     registration::leave_all(txn, call, pk)?;
@@ -147,13 +165,7 @@ pub(super) fn change(
     person.updated = call.ctx.now;
     record::put(txn, key::person(pk), &person);
     call.tell(txn, vec![pk], None);
-    Ok(shown(pk, person))
-}
-
-/// What is answered where a certificate is asked for.
-pub(super) fn no_certificates() -> Refusal {
-    let why = "this version makes no certificates; ask with certificate \"none\" and without a signing request";
-    Refusal::new(Code::FORBIDDEN_OPERATION, why)
+    Ok(shown(txn.as_read(), pk, person)?)
 }
 
 /// Writes a new person, who takes over what the callsign was held for.
@@ -176,7 +188,7 @@ pub(super) fn make(
     };
     record::put(txn, key::person(pk), &person);
     record::put(txn, key::callsign(&fold(callsign.as_str())), &CallsignHolder { person: Some(pk), ..holder });
-    shown(pk, person)
+    shown_with(pk, person, false)
 }
 
 /// Refuses a callsign that somebody has or that the configuration reserves; otherwise what to keep it under.
@@ -244,13 +256,17 @@ pub(super) fn is_deleted(txn: &dyn ReadTxn, pk: Pk) -> Result<bool, Fault> {
 }
 
 /// The record as it is answered.
-fn shown(pk: Pk, person: record::Person) -> Person {
+fn shown(txn: &dyn ReadTxn, pk: Pk, person: record::Person) -> Result<Person, StoreError> {
+    Ok(shown_with(pk, person, txn.get(&key::certificates(pk))?.is_some()))
+}
+
+fn shown_with(pk: Pk, person: record::Person, certificate: bool) -> Person {
     Person {
         pk,
         callsign: person.callsign,
         extra: person.extra,
         supervisor: person.supervisor,
-        certificate: false,
+        certificate,
         revocation: person.revocation,
         created: person.created,
         updated: person.updated,

@@ -1,5 +1,6 @@
 //! What is no longer needed, removed when its time has come: kept answers, ended windows of wrong codes, the audit of
-//! tokens and whole login codes a day after they expired, and changes that are not to be kept for ever.
+//! tokens and whole login codes a day after they expired, and changes that are not to be kept for ever. And what has to be
+//! renewed in time: the list of revoked certificates.
 //!
 //! Whoever writes something that will not be needed for ever also writes when, into one index ordered by time. Nothing
 //! depends on the sweep being on time: what is due counts as gone already, wherever that matters. A token itself is
@@ -106,6 +107,7 @@ fn remove(txn: &mut dyn Txn, settings: &Settings, now: Time, due: &Due) -> Resul
                 plan(txn, at, due);
             }
         }
+        Due::List => super::authority::renew_list(txn, settings, now)?,
         Due::Code(_) => {
             if record::get::<Code>(txn.as_read(), &place)?.is_some() {
                 txn.delete(place);

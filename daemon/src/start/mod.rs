@@ -1,7 +1,9 @@
 //! From arguments to a running daemon and back: configuration, directories, lock, key, database, registry, writer,
 //! socket, in that order, and the same way out.
 
+mod authority;
 pub(crate) mod opened;
+mod publish;
 mod reload;
 mod serve;
 
@@ -54,6 +56,8 @@ pub(crate) enum StartError {
     Registry { path: PathBuf, source: RegistryError },
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    #[error("certificates: {0}")]
+    Authority(IdentityError),
     #[error(transparent)]
     Socket(#[from] SocketError),
     #[error(
@@ -76,7 +80,8 @@ impl StartError {
             Self::Open(OpenError::File(err)) | Self::Key(KeyError::File(err)) if err.is_disk_full() => 6,
             Self::Nobody | Self::Io(..) | Self::Socket(_) | Self::Identity(_) => 1,
             Self::Open(OpenError::File(_)) => 1,
-            Self::Config(_) => 2,
+            Self::Config(_) | Self::Authority(_) => 2,
+            Self::Registry { source: RegistryError::OtherAuthority | RegistryError::NoAuthority, .. } => 2,
             Self::Open(OpenError::InUse(_)) => 3,
             Self::Key(_) | Self::Registry { source: RegistryError::OtherKey, .. } => 4,
             Self::Open(OpenError::Database { .. } | OpenError::NoDatabase(_) | OpenError::OtherJournal(_))

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::StartError;
+use super::{StartError, authority};
 use crate::config::Config;
 use crate::context::{Clock, Current, Daemon, draw_seed};
-use crate::identity::{Secrets, key_file};
+use crate::identity::{Secrets, crl, key_file};
 use crate::metrics::{JournalFigures, Metrics};
 use crate::model::key;
 use crate::model::record::ChangesHead;
@@ -55,6 +55,7 @@ impl Opened {
             // Whoever looks before the journal is read finds whose database it is.
             store.commit(&first).and_then(|()| store.flush()).map_err(StartError::Storage)?;
         }
+        let authority = authority::open(&store, config, &secrets, &path)?;
         let view = store.view().map_err(unreadable)?;
         let keys = bootstrap::key_ring(&*view, &secrets).map_err(registry)?;
         let head = changes::head(&*view).map_err(unreadable)?;
@@ -67,7 +68,8 @@ impl Opened {
         let metrics = Metrics::new(started).with_journal(&figures);
         metrics.database_bytes.set(store.bytes());
         let (settings, keys) = (Current::new(config.settings(state_dir)), Current::new(keys));
-        let daemon = Arc::new(Daemon { settings, secrets, keys, started, metrics });
+        let revoked = crl::Latest::default();
+        let daemon = Arc::new(Daemon { settings, secrets, keys, authority, revoked, started, metrics });
         Ok(Self { store: Arc::new(store), daemon, clock, head, _state_dir: locked })
     }
 

@@ -8,6 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::opened::Opened;
+use super::publish;
 use super::reload::{LogFilter, Reload};
 use super::{Start, StartError};
 use crate::config::Config;
@@ -86,6 +87,7 @@ pub(super) async fn serve(serving: Serving<'_>, listener: std::os::unix::net::Un
     super::announce(places, opened);
     systemd::ready(&status);
     let state_dir = places.state_dir.clone();
+    tokio::spawn(publish::keep(Arc::clone(&shared)));
     let mut reloads = tokio::spawn(Reload { flags, config, state_dir, log, shared, status }.at_every(hangup));
     let mut result = None;
     tokio::select! {

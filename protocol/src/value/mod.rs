@@ -16,7 +16,8 @@ pub use page::{Page, PageLimit};
 pub use pk::{Key, Pk};
 pub use text::{
     ApproveCode, Callsign, CallsignPrefix, ConstantLabel, ConstantValue, Cursor, EventKind, EventPoolName, InviteCode,
-    Jwt, ListName, LoginCode, Origin, PermissionPath, Reason, Reference, RoleName, Text, TextRule, Title, Token,
+    Jwt, ListName, LoginCode, Origin, Password, PermissionPath, Pfx, PrivateKey, Reason, Reference, RoleName, Text,
+    TextRule, Title, Token,
 };
 pub use time::Time;
 

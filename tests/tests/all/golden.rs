@@ -5,6 +5,7 @@
 //! `golden/wire.txt` holds a line each: name, what, hex (`-` for no bytes at all). After adding an operation, add its line:
 //! the failing test prints it.
 
+mod certificates;
 mod events;
 mod pools;
 
@@ -38,6 +39,7 @@ fn every_operation_has_its_bytes() {
     events::registrations(&mut samples);
     events::supervisors(&mut samples, &somebody());
     events::constants(&mut samples);
+    certificates::certificates(&mut samples);
     for row in TABLE {
         let declared = |what: &str| samples.0.contains(&format!("{} {what} ", row.name));
         assert!(declared("request") && declared("reply"), "{} has no sample here", row.name);
@@ -122,6 +124,12 @@ fn numbers_and_names_are_these_for_ever() {
         (120, "constant.set"),
         (121, "constant.remove"),
         (122, "constant.list"),
+        (130, "certificate.get"),
+        (131, "certificate.key"),
+        (132, "certificate.pfx"),
+        (133, "certificate.renew"),
+        (134, "certificate.ca"),
+        (135, "certificate.crl"),
     ];
     assert_eq!(table, expected);
 }

@@ -6,6 +6,7 @@
 
 mod access;
 mod backups;
+mod certificates;
 mod codes;
 mod enrollments;
 mod events;

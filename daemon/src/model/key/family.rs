@@ -33,6 +33,14 @@ pub enum Family {
     Codes,
     /// Signing keys, oldest first.
     SigningKeys,
+    /// Certificates by person and serial number.
+    Certificates,
+    /// What people have in certificates.
+    Holders,
+    /// Revoked certificates, in the order of the lists that they first stood in.
+    Revoked,
+    /// Signing requests of enrollments.
+    EnrollmentRequests,
     /// Changes by number.
     Changes,
     /// Kept answers by uid and key.
@@ -91,6 +99,10 @@ impl Family {
             Self::Tokens => super::TOKEN,
             Self::Codes => super::CODE,
             Self::SigningKeys => super::SIGNING_KEY,
+            Self::Certificates => super::certificate::CERTIFICATE,
+            Self::Holders => super::certificate::CERTIFICATES,
+            Self::Revoked => super::certificate::REVOKED,
+            Self::EnrollmentRequests => super::certificate::ENROLLMENT_REQUEST,
             Self::Changes => super::CHANGE,
             Self::Kept => super::KEPT,
             Self::Dues => super::DUE,

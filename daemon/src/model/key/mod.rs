@@ -3,6 +3,7 @@
 //! A text part that is followed by another ends with a zero byte; no text here contains one. Tags are stable: a family
 //! that is given up leaves its tag unused.
 
+mod certificate;
 mod event;
 mod family;
 
@@ -10,6 +11,7 @@ use enroll_protocol::enrollment::State;
 use enroll_protocol::{Key, Pk, RoleName, Time};
 
 use crate::identity::Hash;
+pub use certificate::*;
 pub use event::*;
 pub use family::Family;
 
@@ -173,6 +175,8 @@ pub enum Due {
     Token(Hash),
     /// A login code.
     Code(Hash),
+    /// Another list of revoked certificates.
+    List,
 }
 
 impl Due {
@@ -183,6 +187,7 @@ impl Due {
             Self::Guesses(source) => guesses(source),
             Self::Token(hash) => token(hash),
             Self::Code(hash) => code(hash),
+            Self::List => list_head(),
         }
     }
 
@@ -197,6 +202,7 @@ impl Due {
             GUESSES => hash().map(Self::Guesses),
             TOKEN => hash().map(Self::Token),
             CODE => hash().map(Self::Code),
+            META => (*place == *list_head()).then_some(Self::List),
             _ => None,
         }
     }
@@ -299,6 +305,10 @@ mod tests {
             (signing_key(pk), format!("30{abs}")),
             (change(258), "400000000000000102".to_owned()),
             (kept(1000, Key(pk)), format!("41000003e8{abs}")),
+            (certificate(pk, &[0xcd; 20]), format!("31{abs}{}", "cd".repeat(20))),
+            (certificates(pk), format!("32{abs}")),
+            (revoked(258, &[0xcd; 20]), format!("330000000000000102{}", "cd".repeat(20))),
+            (enrollment_request(pk), format!("34{abs}")),
             (guesses(&[0xcd; 32]), format!("42{}", "cd".repeat(32))),
             (due(Time::EPOCH, &Due::Kept(1000, Key(pk))), format!("43800000000000000041000003e8{abs}")),
         ] {
@@ -314,6 +324,7 @@ mod tests {
             Due::Guesses([2; 32]),
             Due::Token([3; 32]),
             Due::Code([4; 32]),
+            Due::List,
         ];
         for pair in [-5, 0, 5, 1 << 40].windows(2) {
             assert!(due(at(pair[0]), &dues[3]) < due(at(pair[1]), &dues[0]));

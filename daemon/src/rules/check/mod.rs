@@ -19,7 +19,11 @@
 //! - I16: a registration knows which pools admit the person now.
 //! - I17: an event is due when something happens with it by itself, and stands among those that begin when it does.
 //! - I18: a supervisor's representatives and those whom somebody represents say the same.
+//! - I19: a person's certificates are those that they hold, and no others.
+//! - I20: what was valid when its person was deleted is revoked and listed, and nothing else; the list counts what is in
+//!   it and is going to be renewed.
 
+mod certificate;
 mod event;
 
 use std::collections::BTreeMap;
@@ -52,6 +56,7 @@ pub fn violations(txn: &dyn ReadTxn) -> Result<Vec<Violation>, StoreError> {
     check.enrollments()?;
     check.tokens()?;
     check.codes()?;
+    check.certificates()?;
     check.changes()?;
     check.kept()?;
     check.events()?;

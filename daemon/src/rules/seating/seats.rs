@@ -9,7 +9,7 @@ use enroll_protocol::{Origin, Pk, RoleName, Time};
 use super::choose::{Choice, Places, choose};
 use super::rank;
 use crate::fault::Fault;
-use crate::model::change::{Change, Told};
+use crate::model::change::{Change, DAEMON, Told};
 use crate::model::event::{Cause, Event, Head, IMPLICIT, Registered, Registration, Slot, Stand};
 use crate::model::key::{self, Family};
 use crate::model::record::{self, PersonRoles};
@@ -18,9 +18,6 @@ use crate::store::{ReadTxn, StoreError, Txn, Writes};
 
 /// Registrations that a write changes beside its own; the rest follows in further steps.
 pub(in crate::rules) const STEP_MAX: usize = 100;
-
-/// The uid and pid of changes that happen by themselves.
-const DAEMON: PeerId = PeerId { uid: 0, pid: 0 };
 
 /// In whose name consequences are told.
 #[derive(Debug, Clone)]

@@ -42,6 +42,12 @@ pub type ConstantValue = Text<ConstantValueRule>;
 pub type ConstantLabel = Text<ConstantLabelRule>;
 /// A signed JSON web token. Secret.
 pub type Jwt = Text<JwtRule>;
+/// What opens a PKCS#12 file, 1 to 1024 bytes. Secret.
+pub type Password = Text<PasswordRule>;
+/// A private key in PEM. Secret.
+pub type PrivateKey = Text<PrivateKeyRule>;
+/// A PKCS#12 file in base64. Secret.
+pub type Pfx = Text<PfxRule>;
 
 /// See [`Callsign`].
 #[derive(Debug)]
@@ -100,6 +106,15 @@ pub enum ConstantLabelRule {}
 /// See [`Jwt`].
 #[derive(Debug)]
 pub enum JwtRule {}
+/// See [`Password`].
+#[derive(Debug)]
+pub enum PasswordRule {}
+/// See [`PrivateKey`].
+#[derive(Debug)]
+pub enum PrivateKeyRule {}
+/// See [`Pfx`].
+#[derive(Debug)]
+pub enum PfxRule {}
 
 impl TextRule for CallsignRule {
     const NAME: &'static str = "callsign";
@@ -250,6 +265,30 @@ impl TextRule for JwtRule {
     const SECRET: bool = true;
     fn check(text: &str) -> Result<(), Invalid> {
         sized::<Self>(text, limits::JWT_BYTES_MAX)
+    }
+}
+
+impl TextRule for PasswordRule {
+    const NAME: &'static str = "password";
+    const SECRET: bool = true;
+    fn check(text: &str) -> Result<(), Invalid> {
+        sized::<Self>(text, limits::PASSWORD_BYTES_MAX)
+    }
+}
+
+impl TextRule for PrivateKeyRule {
+    const NAME: &'static str = "key";
+    const SECRET: bool = true;
+    fn check(text: &str) -> Result<(), Invalid> {
+        sized::<Self>(text, limits::PEM_BYTES_MAX)
+    }
+}
+
+impl TextRule for PfxRule {
+    const NAME: &'static str = "pfx";
+    const SECRET: bool = true;
+    fn check(text: &str) -> Result<(), Invalid> {
+        sized::<Self>(text, limits::PFX_BYTES_MAX)
     }
 }
 

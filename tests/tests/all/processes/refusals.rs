@@ -11,6 +11,7 @@ use std::process::Command;
 use enroll_tests::process::{Daemon, Home, Output, run_refused, skipped};
 use enrolld::model::key;
 use enrolld::model::record::{self, Registry};
+use enrolld::rules::bootstrap::SCHEMA;
 use enrolld::store::redb::{RedbOptions, RedbStore};
 use enrolld::store::{Store as _, Writes};
 use nix::unistd::{Gid, Uid, chown, geteuid};
@@ -277,7 +278,8 @@ fn a_database_of_a_newer_schema_is_left_to_the_newer_version() {
         store.close().expect("closed");
     };
     set_schema(|schema| schema + 1);
-    expect_refused(&daemon.home, 5, &["enrolld.redb", "schema 2", "use the newer enrolld"]);
+    let newer = format!("schema {}", SCHEMA + 1);
+    expect_refused(&daemon.home, 5, &["enrolld.redb", &newer, "use the newer enrolld"]);
     set_schema(|schema| schema - 1);
     expect_intact(daemon);
 }

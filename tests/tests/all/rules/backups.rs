@@ -9,6 +9,7 @@ use enroll_protocol::{Code, Envelope, token};
 use enroll_tests::registry::Registry;
 use enrolld::context::Grant;
 use enrolld::model::key;
+use enrolld::rules::bootstrap::SCHEMA;
 use enrolld::store::{StoreError, Writes, walk};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -64,7 +65,7 @@ fn what_is_in_the_map_is_in_the_backup() {
         registry.store().commit(&writes).expect("committed");
         let (header, map, longest) = backed_up(&mut registry);
         assert!(map == stored(&registry), "seed {seed}");
-        assert_eq!((header.schema, header.changes_head, header.at), (1, 0, registry.now), "seed {seed}");
+        assert_eq!((header.schema, header.changes_head, header.at), (SCHEMA, 0, registry.now), "seed {seed}");
         assert!(longest <= 64 << 10, "seed {seed}: a piece of {longest} bytes");
     }
 }

@@ -44,8 +44,7 @@ fn an_enrollment_becomes_a_person_with_its_extra() {
         enrollment.create {"callsign":"DOG"} => callsign_reserved
         enrollment.delete {"enrollment":"DOG"} => forbidden_operation
         enrollment.get {"enrollment":"BOSS"} => not_found
-        enrollment.create {"callsign":"X","csr":"-----BEGIN"} => forbidden_operation
-        enrollment.approve {"enrollment":"DOG","certificate":"generate"} => forbidden_operation
+        enrollment.create {"callsign":"X","csr":"-----BEGIN"} => invalid_argument
         "#,
     );
 }

@@ -84,6 +84,12 @@ const ARGUMENTS: &[(&str, &str)] = &[
     ("constant.set", r#"{"list":"country","value":"SE"}"#),
     ("constant.remove", r#"{"list":"country","value":"SE"}"#),
     ("constant.list", "{}"),
+    ("certificate.get", r#"{"person":"CAT"}"#),
+    ("certificate.key", r#"{"person":"CAT"}"#),
+    ("certificate.pfx", r#"{"person":"CAT","password":"x","legacy":true}"#),
+    ("certificate.renew", r#"{"person":"CAT"}"#),
+    ("certificate.ca", "{}"),
+    ("certificate.crl", "{}"),
 ];
 
 /// What is refused to everybody, and the stream, which is asked for in another way.
@@ -97,7 +103,7 @@ fn prepared(arguments: &str) -> (Registry, String) {
         r#"
         person.create {"callsign":"BOSS","roles":["superuser"]} => {"pk"..
         person.create {"callsign":"DOG"} => {"pk"..
-        person.create {"callsign":"CAT"} => {"pk"..
+        person.create {"callsign":"CAT","certificate":"generate"} => {"pk"..
         person.create {"callsign":"COW","roles":["supervisor"]} => {"pk"..
         person.create {"callsign":"HEN","roles":["supervisor"]} => {"pk"..
         token.use {"token":"old"} => {"token"..

@@ -61,9 +61,9 @@ fn the_key_is_looked_at_before_the_actor_and_behind_the_arguments() {
     registry.call_with(key(1), create("A")).expect("made");
     let nobody = Envelope { actor: Some("nobody".parse().expect("a name")), ..key(1) };
     assert_eq!(registry.call_with(nobody, create("B")).expect_err("refused").code, Code::KEY_REUSED);
-    let certificate = person::CertificateWanted::Generate;
+    let certificate = person::CertificateWanted::Csr("no PEM".to_owned());
     let unacceptable = person::Create { certificate, ..create("B") };
-    assert_eq!(registry.call_with(key(1), unacceptable).expect_err("refused").code, Code::FORBIDDEN_OPERATION);
+    assert_eq!(registry.call_with(key(1), unacceptable).expect_err("refused").code, Code::INVALID_ARGUMENT);
 }
 
 #[test]

@@ -56,8 +56,7 @@ fn what_is_no_callsign_or_no_argument_is_refused_by_its_name() {
         person.create {{}} => invalid_argument
         person.create {{"callsign":"A","roles":["Boss"]}} => invalid_argument
         person.create {{"callsign":"A","roles":[""]}} => invalid_argument
-        person.create {{"callsign":"A","certificate":"generate"}} => forbidden_operation
-        person.create {{"callsign":"A","certificate":{{"csr":"-----BEGIN"}}}} => forbidden_operation
+        person.create {{"callsign":"A","certificate":{{"csr":"-----BEGIN"}}}} => invalid_argument
         person.create {{"callsign":"A","certificate":"none","roles":null,"extra":null}} => {{"pk"..
         person.list {{"limit":0}} => invalid_argument
         person.list {{"limit":1001}} => invalid_argument

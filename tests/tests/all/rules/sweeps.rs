@@ -9,9 +9,11 @@ use super::check;
 
 const DAY: u64 = 24 * 60 * 60;
 
+/// How many entries there are; of what is due, without the list of revoked certificates, which always is some day.
 fn entries(registry: &Registry, family: Family) -> usize {
     let (from, to) = family.bounds();
-    registry.store().view().expect("a view").range(&from, &to, usize::MAX).expect("entries").len()
+    let count = registry.store().view().expect("a view").range(&from, &to, usize::MAX).expect("entries").len();
+    count - usize::from(family == Family::Dues)
 }
 
 #[test]

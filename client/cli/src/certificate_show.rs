@@ -1,0 +1,134 @@
+//! `enrollctl certificate show`: what a person's certificate says and whether it still holds, put together from
+//! `person.get` and `certificate.get`.
+
+use std::process::ExitCode;
+
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+use der::{DecodePem as _, Encode as _};
+use enroll_client::protocol::person::{self, Person, Revocation};
+use enroll_client::protocol::{Reference, certificate};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use x509_cert::Certificate;
+
+use crate::failure::Failure;
+use crate::options::Options;
+use crate::output::{Output, Summary, when};
+
+/// Show a person's certificate: whose it is, since when and until when it is valid, and whether it was revoked
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  enrollctl certificate show DOGGO01a")]
+struct Show {
+    /// Callsign or pk, of a deleted person too
+    person: Reference,
+}
+
+/// What is shown of a certificate.
+struct Picture {
+    person: Person,
+    subject: String,
+    issuer: String,
+    serial: String,
+    key: &'static str,
+    begins: Timestamp,
+    ends: Timestamp,
+    now: Timestamp,
+}
+
+/// The command line.
+pub(crate) fn command() -> Command {
+    Show::augment_args(Command::new("show"))
+}
+
+/// Asks and shows.
+pub(crate) async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result<ExitCode, Failure> {
+    let show = Show::from_arg_matches(matches).map_err(|err| Failure::Usage(err.to_string()))?;
+    let client = options.connect().await?;
+    let person = client.call(person::Get { person: show.person.clone(), allow_deleted: true }).await?;
+    let pem = client.call(certificate::Get { person: show.person, allow_deleted: true }).await?;
+    output.summary("certificate.show", &Picture::of(person, &pem)?.summary())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Picture {
+    fn of(person: Person, text: &str) -> Result<Self, Failure> {
+        let broken = || Failure::Own("the certificate can not be read".to_owned());
+        let certificate = Certificate::from_pem(text).map_err(|_| broken())?;
+        let inside = certificate.tbs_certificate();
+        let validity = inside.validity();
+        let instant = |time: &x509_cert::time::Time| {
+            let seconds = i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX);
+            Timestamp::from_second(seconds).map_err(|_| broken())
+        };
+        let serial: Vec<String> = inside.serial_number().as_bytes().iter().map(|byte| format!("{byte:02X}")).collect();
+        let key = inside.subject_public_key_info();
+        let curve = key.algorithm.parameters.as_ref().and_then(|curve| curve.to_der().ok());
+        Ok(Self {
+            subject: inside.subject().to_string(),
+            issuer: inside.issuer().to_string(),
+            serial: serial.join(":"),
+            key: named(&key.algorithm.oid.to_string(), curve.as_deref()),
+            begins: instant(&validity.not_before)?,
+            ends: instant(&validity.not_after)?,
+            now: Timestamp::now(),
+            person,
+        })
+    }
+
+    fn summary(&self) -> Summary {
+        let fields = json!({
+            "person": self.person.pk,
+            "callsign": self.person.callsign,
+            "subject": self.subject,
+            "issuer": self.issuer,
+            "serial": self.serial,
+            "key": self.key,
+            "begins": self.begins.to_string(),
+            "ends": self.ends.to_string(),
+            "state": self.state(),
+            "revocation": self.person.revocation,
+        });
+        let people = Value::String(self.drawn()).to_string();
+        Summary { json: fields.to_string(), scripts: fields.to_string(), people }
+    }
+
+    fn state(&self) -> &'static str {
+        match () {
+            () if self.person.revocation.is_some() => "revoked",
+            () if self.ends <= self.now => "ended",
+            () if self.begins > self.now => "to come",
+            () => "valid",
+        }
+    }
+
+    /// For a person to look at.
+    fn drawn(&self) -> String {
+        let at = |at: Timestamp| format!("{} ({})", when::absolute(at), when::relative(at, self.now));
+        let mut lines = vec![
+            format!("{}  {}", self.subject, self.state()),
+            String::new(),
+            format!("issuer  {}", self.issuer),
+            format!("serial  {}", self.serial),
+            format!("key     {}", self.key),
+            format!("from    {}", at(self.begins)),
+            format!("until   {}", at(self.ends)),
+        ];
+        if let Some(Revocation { reason, at: since }) = &self.person.revocation {
+            let since = when::instant(&since.to_string()).map_or_else(|| since.to_string(), at);
+            let reason = json!(reason).as_str().unwrap_or_default().replace('_', " ");
+            lines.push(format!("revoked {since}: {reason}"));
+        }
+        lines.join("\n")
+    }
+}
+
+/// What people call an algorithm of keys, whose curve is encoded.
+fn named(algorithm: &str, curve: Option<&[u8]>) -> &'static str {
+    const P384: &[u8] = &[6, 5, 0x2b, 0x81, 4, 0, 0x22];
+    match algorithm {
+        "1.2.840.10045.2.1" if curve == Some(P384) => "EC P-384",
+        "1.2.840.10045.2.1" => "EC P-256",
+        "1.3.101.112" => "Ed25519",
+        _ => "RSA",
+    }
+}

@@ -1,0 +1,195 @@
+//! Keys of certificates: the authority's private key, whichever of the usual kinds it is, and the public keys whose
+//! signatures are checked.
+
+use aws_lc_rs::encoding::AsDer as _;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{
+    self, ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,
+    RSA_PKCS1_SHA256, RsaKeyPair, UnparsedPublicKey, VerificationAlgorithm,
+};
+use der::asn1::{AnyRef, BitString, ObjectIdentifier, UintRef};
+use der::{Decode as _, Sequence};
+use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
+use zeroize::Zeroizing;
+
+use super::{IdentityError, pem};
+
+/// The bits that an RSA key has, at least and at most.
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+
+const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+const ECDSA_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
+const ECDSA_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.3");
+const ECDSA_SHA512: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.4");
+const RSA_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.11");
+const RSA_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.12");
+const RSA_SHA512: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.13");
+
+/// A private key that signs.
+pub(super) enum Signer {
+    Ecdsa(EcdsaKeyPair, ObjectIdentifier),
+    Rsa(RsaKeyPair),
+    Ed25519(Ed25519KeyPair),
+}
+
+/// A new key pair of a certificate.
+pub(super) struct NewPair {
+    /// In PKCS#8.
+    pub(super) private: Zeroizing<Vec<u8>>,
+    pub(super) public: SubjectPublicKeyInfoOwned,
+}
+
+/// What an RSA public key is made of.
+#[derive(Sequence)]
+struct RsaPublicKey<'a> {
+    modulus: UintRef<'a>,
+    exponent: UintRef<'a>,
+}
+
+impl NewPair {
+    /// On the curve P-256.
+    pub(super) fn make() -> Result<Self, IdentityError> {
+        let failed = |_| IdentityError("a P-256 key pair can not be made".to_owned());
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).map_err(failed)?;
+        let private = pair.to_pkcs8v1().map_err(failed)?;
+        let public = pair.public_key().as_der().map_err(failed)?;
+        Ok(Self { private: Zeroizing::new(private.as_ref().to_vec()), public: public_key(public.as_ref())? })
+    }
+}
+
+impl Signer {
+    /// The key of a PEM text, not encrypted.
+    pub(super) fn of_pem(text: &str) -> Result<Self, IdentityError> {
+        let blocks = pem::read(text)?;
+        // openssl ecparam writes the curve in front of the key.
+        let mut keys = blocks.iter().filter(|block| block.label.ends_with("PRIVATE KEY"));
+        match (keys.next(), keys.next()) {
+            (Some(block), None) if block.label != "ENCRYPTED PRIVATE KEY" => Self::of_der(&block.der),
+            (Some(_), None) => {
+                Err(IdentityError("the private key is encrypted; store it without a password".to_owned()))
+            }
+            (None, _) => Err(IdentityError("there is no private key in PEM".to_owned())),
+            (Some(_), Some(_)) => Err(IdentityError("there is more than one private key".to_owned())),
+        }
+    }
+
+    /// The key of these bytes: PKCS#8, or what its algorithm had before that.
+    pub(super) fn of_der(der: &[u8]) -> Result<Self, IdentityError> {
+        for (algorithm, curve) in [(&ECDSA_P256_SHA256_ASN1_SIGNING, P256), (&ECDSA_P384_SHA384_ASN1_SIGNING, P384)] {
+            let pair = EcdsaKeyPair::from_pkcs8(algorithm, der);
+            if let Ok(pair) = pair.or_else(|_| EcdsaKeyPair::from_private_key_der(algorithm, der)) {
+                return Ok(Self::Ecdsa(pair, curve));
+            }
+        }
+        if let Ok(pair) = RsaKeyPair::from_pkcs8(der).or_else(|_| RsaKeyPair::from_der(der)) {
+            return match RSA_BITS.contains(&(8 * pair.public_modulus_len())) {
+                true => Ok(Self::Rsa(pair)),
+                false => Err(IdentityError("the private key is an RSA key of less than 2048 bits".to_owned())),
+            };
+        }
+        let unusable = || IdentityError("the private key is none of P-256, P-384, Ed25519 and RSA".to_owned());
+        Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map(Self::Ed25519).map_err(|_| unusable())
+    }
+
+    /// What it signs with.
+    pub(super) fn algorithm(&self) -> Result<AlgorithmIdentifierOwned, IdentityError> {
+        let (oid, parameters) = match self {
+            Self::Ecdsa(_, curve) if *curve == P256 => (ECDSA_SHA256, None),
+            Self::Ecdsa(..) => (ECDSA_SHA384, None),
+            Self::Rsa(_) => (RSA_SHA256, Some(AnyRef::NULL.into())),
+            Self::Ed25519(_) => (ED25519, None),
+        };
+        Ok(AlgorithmIdentifierOwned { oid, parameters })
+    }
+
+    /// The public key that belongs to it.
+    pub(super) fn public(&self) -> Result<SubjectPublicKeyInfoOwned, IdentityError> {
+        let (oid, parameters, key) = match self {
+            Self::Ecdsa(pair, curve) => (EC, Some(curve.into()), pair.public_key().as_ref()),
+            Self::Rsa(pair) => (RSA, Some(AnyRef::NULL.into()), pair.public_key().as_ref()),
+            Self::Ed25519(pair) => (ED25519, None, pair.public_key().as_ref()),
+        };
+        let algorithm = AlgorithmIdentifierOwned { oid, parameters };
+        Ok(SubjectPublicKeyInfoOwned { algorithm, subject_public_key: BitString::from_bytes(key)? })
+    }
+
+    /// Its signature. Two signatures of the same bytes may differ.
+    pub(super) fn sign(&self, bytes: &[u8]) -> Result<BitString, IdentityError> {
+        let failed = |_| IdentityError("the authority's key can not sign".to_owned());
+        let random = SystemRandom::new();
+        Ok(match self {
+            Self::Ecdsa(pair, _) => BitString::from_bytes(pair.sign(&random, bytes).map_err(failed)?.as_ref())?,
+            Self::Rsa(pair) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(&RSA_PKCS1_SHA256, &random, bytes, &mut signature).map_err(failed)?;
+                BitString::from_bytes(&signature)?
+            }
+            Self::Ed25519(pair) => BitString::from_bytes(pair.try_sign(bytes).map_err(failed)?.as_ref())?,
+        })
+    }
+}
+
+/// The public key of these bytes.
+pub(super) fn public_key(der: &[u8]) -> Result<SubjectPublicKeyInfoOwned, IdentityError> {
+    SubjectPublicKeyInfoOwned::from_der(der).map_err(|_| IdentityError("a public key can not be read".to_owned()))
+}
+
+/// Refuses a key that no certificate is to be issued for, with what would do.
+pub(super) fn expect_strong(key: &SubjectPublicKeyInfoOwned) -> Result<(), String> {
+    let bits = match &key.algorithm {
+        algorithm if algorithm.oid == ED25519 => return Ok(()),
+        algorithm if algorithm.oid == EC && curve_of(key).is_some_and(|curve| curve == P256 || curve == P384) => {
+            return Ok(());
+        }
+        algorithm if algorithm.oid == RSA => {
+            let modulus = RsaPublicKey::from_der(key.subject_public_key.raw_bytes());
+            modulus.map_or(0, |key| bits(key.modulus.as_bytes()))
+        }
+        _ => 0,
+    };
+    match bits {
+        bits if RSA_BITS.contains(&bits) => Ok(()),
+        0 => Err("its key is none of P-256, P-384, Ed25519 and RSA".to_owned()),
+        bits => Err(format!("its RSA key has {bits} bits; {} to {} will do", RSA_BITS.start(), RSA_BITS.end())),
+    }
+}
+
+/// Whether a signature of these bytes was made with the private key that belongs to this public one.
+pub(super) fn is_signed_by(
+    key: &SubjectPublicKeyInfoOwned,
+    algorithm: &AlgorithmIdentifierOwned,
+    bytes: &[u8],
+    signature: &BitString,
+) -> bool {
+    let oid = algorithm.oid;
+    let curve = curve_of(key);
+    let by: &'static dyn VerificationAlgorithm = match key.algorithm.oid {
+        ED25519 if oid == ED25519 => &signature::ED25519,
+        RSA if oid == RSA_SHA256 => &signature::RSA_PKCS1_2048_8192_SHA256,
+        RSA if oid == RSA_SHA384 => &signature::RSA_PKCS1_2048_8192_SHA384,
+        RSA if oid == RSA_SHA512 => &signature::RSA_PKCS1_2048_8192_SHA512,
+        EC if curve == Some(P256) && oid == ECDSA_SHA256 => &signature::ECDSA_P256_SHA256_ASN1,
+        EC if curve == Some(P256) && oid == ECDSA_SHA384 => &signature::ECDSA_P256_SHA384_ASN1,
+        EC if curve == Some(P256) && oid == ECDSA_SHA512 => &signature::ECDSA_P256_SHA512_ASN1,
+        EC if curve == Some(P384) && oid == ECDSA_SHA256 => &signature::ECDSA_P384_SHA256_ASN1,
+        EC if curve == Some(P384) && oid == ECDSA_SHA384 => &signature::ECDSA_P384_SHA384_ASN1,
+        EC if curve == Some(P384) && oid == ECDSA_SHA512 => &signature::ECDSA_P384_SHA512_ASN1,
+        _ => return false,
+    };
+    // Bytes that are not whole are no signature.
+    let (Some(key), Some(signature)) = (key.subject_public_key.as_bytes(), signature.as_bytes()) else { return false };
+    UnparsedPublicKey::new(by, key).verify(bytes, signature).is_ok()
+}
+
+fn curve_of(key: &SubjectPublicKeyInfoOwned) -> Option<ObjectIdentifier> {
+    key.algorithm.parameters.as_ref()?.decode_as().ok()
+}
+
+/// How many bits a number has whose bytes have no leading zeros.
+fn bits(bytes: &[u8]) -> usize {
+    bytes.first().map_or(0, |first| 8 * bytes.len() - first.leading_zeros() as usize)
+}

@@ -1,0 +1,84 @@
+//! The authority and its certificates as they are stored.
+
+use enroll_protocol::Time;
+use enroll_protocol::person::RevocationReason;
+use serde::{Deserialize, Serialize};
+
+use super::record::Record;
+use crate::identity::authority::Serial;
+
+/// The authority of this registry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Authority {
+    /// Its certificate.
+    pub certificate: Vec<u8>,
+    /// Its private key in PKCS#8, sealed; none where it was brought along and stays outside.
+    pub sealed: Option<Vec<u8>>,
+}
+
+/// The certificates of one person that are not known to have ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificates {
+    /// The latest one last; that one stays even when it has ended.
+    pub held: Vec<Held>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Its serial number.
+    pub serial: Serial,
+    /// When it ends.
+    pub ends: Time,
+}
+
+/// A certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// The certificate itself.
+    pub certificate: Vec<u8>,
+    /// The private key in PKCS#8, sealed, where the daemon made it.
+    pub sealed: Option<Vec<u8>>,
+    /// The number of the first list that it stands in as revoked.
+    pub revoked: Option<u64>,
+}
+
+/// A revoked certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revoked {
+    /// When.
+    pub at: Time,
+    /// Why.
+    pub reason: RevocationReason,
+    /// When it would have ended.
+    pub ends: Time,
+}
+
+/// The head of the revoked certificates: what the next list that is signed will be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListHead {
+    /// Its number, which a revocation raises, and so does time.
+    pub number: u64,
+    /// When it got that number.
+    pub since: Time,
+    /// By when there will be another.
+    pub until: Time,
+    /// When it is looked whether there should be.
+    pub due: Time,
+    /// How many were revoked so far.
+    pub revoked: u64,
+}
+
+/// The signing request of an enrollment, in PEM.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnrollmentRequest {
+    /// As it came.
+    pub csr: String,
+}
+
+impl Record for Authority {}
+impl Record for Certificates {}
+impl Record for Certificate {}
+impl Record for Revoked {}
+impl Record for ListHead {}
+impl Record for EnrollmentRequest {}

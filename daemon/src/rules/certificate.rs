@@ -1,0 +1,302 @@
+//! Certificates of people: issued with the person or renewed later, and revoked when the person is deleted.
+//!
+//! A certificate is made before the rule runs and off the writer's thread ([`prepare`]); the rule stores what was made if
+//! it is what it wants ([`give`]). The latest one is the person's; those before it stay valid until they end.
+
+use std::ops::ControlFlow;
+
+use enroll_protocol::certificate::{Ca, Crl, Get, Key, Pfx, Renew};
+use enroll_protocol::person::CertificateWanted;
+use enroll_protocol::{Callsign, Code, Pk, PrivateKey, Reference, Refusal};
+use rand::Rng as _;
+use serde_json::json;
+
+use super::{Call, Give, Prepared, ReadOp, WalkOp, WriteOp, authority, person};
+use crate::context::{Context, Purpose};
+use crate::fault::Fault;
+use crate::identity::authority::{CERTIFICATE, COMMON_NAME_CHARS_MAX, Issued, Wanted};
+use crate::identity::request::SigningRequest;
+use crate::identity::{pem, pfx};
+use crate::model::certificate::{Certificate, Certificates, Held};
+use crate::model::change::Told;
+use crate::model::key;
+use crate::model::record::{self, Kind};
+use crate::store::{ReadTxn, StoreError, Txn};
+
+/// Certificates of one person that have not ended: a deletion revokes all of them.
+const HELD_MAX: usize = 16;
+
+/// Bytes of a piece of the list.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// The label of a private key in PEM.
+const PRIVATE_KEY: &str = "PRIVATE KEY";
+
+impl ReadOp for Get {
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<String, Fault> {
+        let (pk, person) = person::expect(txn, &self.person)?;
+        if !self.allow_deleted {
+            person::expect_live(&self.person, &person)?;
+        }
+        call.permit(txn, call.is_actor(pk))?;
+        let (_, certificate) = expect(txn, pk, &self.person)?;
+        Ok(pem::write(CERTIFICATE, &certificate.certificate))
+    }
+}
+
+impl ReadOp for Key {
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Option<PrivateKey>, Fault> {
+        let (private, _) = expect_private(txn, call, &self.person)?;
+        match call.ctx.envelope.dry_run {
+            true => Ok(None),
+            false => Ok(Some(PrivateKey::new(pem::write(PRIVATE_KEY, &private))?)),
+        }
+    }
+}
+
+impl ReadOp for Pfx {
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Option<enroll_protocol::Pfx>, Fault> {
+        let (private, certificate) = expect_private(txn, call, &self.person)?;
+        if call.ctx.envelope.dry_run {
+            return Ok(None);
+        }
+        let chain = [&[certificate.certificate], call.ctx.daemon.authority.chain()].concat();
+        let name = self.person.as_str();
+        let file = pfx::write(name, &private, &chain, self.password.as_str(), self.legacy)?;
+        Ok(Some(enroll_protocol::Pfx::new(file)?))
+    }
+}
+
+impl WriteOp for Renew {
+    const REDACT: Option<fn(&mut Option<String>)> = Some(|reply| *reply = None);
+
+    fn check(&self) -> Result<(), Refusal> {
+        self.csr.as_deref().map_or(Ok(()), |csr| read(csr).map(drop))
+    }
+
+    fn needs_preparing(&self) -> bool {
+        true
+    }
+
+    fn prepare(&self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Prepared, Fault> {
+        let Some((pk, person)) = person::find(txn, &self.person)? else { return Ok(Prepared::NotYet) };
+        match latest(txn, pk)? {
+            Some((_, before)) => prepare(ctx, &person.callsign, Some(wanted_after(self, before))),
+            None => Ok(Prepared::NotYet),
+        }
+    }
+
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Option<String>, Fault> {
+        let (pk, person) = person::expect(txn.as_read(), &self.person)?;
+        person::expect_live(&self.person, &person)?;
+        call.permit(txn.as_read(), call.is_actor(pk))?;
+        let (_, before) = expect(txn.as_read(), pk, &self.person)?;
+        let certificate = give(txn, call, (pk, &person.callsign), &wanted_after(self, before))?;
+        call.tell(txn, vec![pk], None);
+        Ok(certificate.map(|certificate| pem::write(CERTIFICATE, &certificate)))
+    }
+}
+
+impl ReadOp for Ca {
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<String, Fault> {
+        call.permit(txn, false)?;
+        Ok(call.ctx.daemon.authority.chain_pem())
+    }
+}
+
+impl WalkOp for Crl {
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>, give: Give<'_, String>) -> Result<(), Fault> {
+        call.permit(txn, false)?;
+        let daemon = &call.ctx.daemon;
+        let head = authority::list_head(txn)?;
+        let list = daemon.revoked.of(head.number, || authority::sign_list(txn, &daemon.authority, &head))?;
+        // PEM is ASCII, so it can be cut anywhere.
+        let mut rest = list.pem.as_str();
+        while !rest.is_empty() {
+            let (piece, behind) = rest.split_at(rest.len().min(PIECE_BYTES));
+            rest = match give(piece.to_owned()) {
+                ControlFlow::Continue(()) => behind,
+                ControlFlow::Break(()) => "",
+            };
+        }
+        Ok(())
+    }
+}
+
+/// Which key is asked for, if a certificate is.
+pub(super) fn wanted(asked: &CertificateWanted) -> Option<Wanted> {
+    match asked {
+        CertificateWanted::None => None,
+        CertificateWanted::Generate => Some(Wanted::NewKey),
+        CertificateWanted::Csr(csr) => Some(Wanted::Request(csr.clone())),
+    }
+}
+
+/// A request's key; else a new one where the one before was made here, and the same again where it was brought.
+fn wanted_after(renew: &Renew, before: Certificate) -> Wanted {
+    match (&renew.csr, before.sealed) {
+        (Some(csr), _) => Wanted::Request(csr.clone()),
+        (None, Some(_)) => Wanted::NewKey,
+        (None, None) => Wanted::Again(before.certificate),
+    }
+}
+
+/// Refuses a certificate that this callsign can not have.
+pub(super) fn expect_for(callsign: &Callsign, asked: &CertificateWanted) -> Result<(), Refusal> {
+    match asked {
+        CertificateWanted::None => Ok(()),
+        CertificateWanted::Generate => expect_name(callsign),
+        CertificateWanted::Csr(csr) => expect_request_of(callsign, csr),
+    }
+}
+
+/// Refuses a signing request that can not be used, whoever it is for.
+pub(super) fn expect_readable(asked: &CertificateWanted) -> Result<(), Refusal> {
+    match asked {
+        CertificateWanted::None | CertificateWanted::Generate => Ok(()),
+        CertificateWanted::Csr(csr) => read(csr).map(drop),
+    }
+}
+
+/// Refuses a signing request that can not be used, or that names somebody else.
+pub(super) fn expect_request_of(callsign: &Callsign, csr: &str) -> Result<(), Refusal> {
+    let request = read(csr)?;
+    expect_name(callsign)?;
+    match request.common_name {
+        Some(name) if name == callsign.as_str() => Ok(()),
+        Some(name) => {
+            let why = format!("the signing request is for the CN {name:?}, and must be for \"{callsign}\"");
+            Err(Refusal::new(Code::CSR_MISMATCH, why))
+        }
+        None => {
+            let why = format!("the signing request must have one CN, which is \"{callsign}\"");
+            Err(Refusal::new(Code::CSR_MISMATCH, why))
+        }
+    }
+}
+
+/// Makes the certificate that a rule will want.
+pub(super) fn prepare(ctx: &Context, callsign: &Callsign, wanted: Option<Wanted>) -> Result<Prepared, Fault> {
+    let authority = &ctx.daemon.authority;
+    // What the rule refuses is not made, and in a dry run nothing is signed.
+    let Some(wanted) = wanted.filter(|wanted| {
+        let is_right = !matches!(wanted, Wanted::Request(csr) if expect_request_of(callsign, csr).is_err());
+        is_right && expect_name(callsign).is_ok() && authority.is_valid(ctx.now) && !ctx.envelope.dry_run
+    }) else {
+        return Ok(Prepared::Nothing);
+    };
+    let serial = authority::serial_of(ctx);
+    let issued = authority.issue(callsign, wanted, serial, ctx.now, ctx.settings.certificate_lifetime_seconds)?;
+    Ok(Prepared::Certificate(issued.into()))
+}
+
+/// Gives a person the certificate that was prepared, which must be the one that is wanted; nothing in a dry run.
+pub(super) fn give(
+    txn: &mut dyn Txn,
+    call: &Call<'_>,
+    (pk, callsign): (Pk, &Callsign),
+    wanted: &Wanted,
+) -> Result<Option<Vec<u8>>, Fault> {
+    let ctx = call.ctx;
+    expect_name(callsign)?;
+    if let Wanted::Request(csr) = wanted {
+        expect_request_of(callsign, csr)?;
+    }
+    expect_valid(ctx)?;
+    let mut certificates = record::get::<Certificates>(txn.as_read(), &key::certificates(pk))?.unwrap_or_default();
+    let (held, ended) = certificates.held.into_iter().partition(|held| ctx.now < held.ends);
+    certificates.held = held;
+    if certificates.held.len() >= HELD_MAX {
+        let why = format!("\"{callsign}\" has {HELD_MAX} certificates that are valid; wait until one of them ends");
+        return Err(Fault::Refused(Refusal::new(Code::CONFLICT, why)));
+    }
+    if ctx.envelope.dry_run {
+        return Ok(None);
+    }
+    let issued = ctx.prepared.as_ref().filter(|issued| issued.callsign == *callsign && issued.wanted == *wanted);
+    // It was made for what was there a moment ago, and that was something else.
+    let issued = issued.ok_or_else(|| Refusal::plain(Code::BUSY).with(json!({"retry_after_ms": 10})))?;
+    for ended in ended {
+        let ended: Held = ended;
+        txn.delete(key::certificate(pk, &ended.serial));
+        txn.tell(Told::Lost(Kind::Certificate));
+    }
+    store(txn, ctx, pk, issued)?;
+    certificates.held.push(Held { serial: issued.serial, ends: issued.ends });
+    record::put(txn, key::certificates(pk), &certificates);
+    txn.tell(Told::Made(Kind::Certificate));
+    Ok(Some(issued.certificate.clone()))
+}
+
+/// Writes a certificate, its private key sealed.
+fn store(txn: &mut dyn Txn, ctx: &Context, pk: Pk, issued: &Issued) -> Result<(), Fault> {
+    let place = key::certificate(pk, &issued.serial);
+    let mut nonce = [0; 24];
+    ctx.random(Purpose::PrivateKey).fill_bytes(&mut nonce);
+    let seal = |private: &zeroize::Zeroizing<Vec<u8>>| ctx.daemon.secrets.seal(&place, nonce, private);
+    let sealed = issued.private.as_ref().map(seal).transpose()?;
+    let stored = Certificate { certificate: issued.certificate.clone(), sealed, revoked: None };
+    record::put(txn, place, &stored);
+    Ok(())
+}
+
+/// The latest certificate of a person, and where it is.
+fn latest(txn: &dyn ReadTxn, pk: Pk) -> Result<Option<(Vec<u8>, Certificate)>, Fault> {
+    let held = record::get::<Certificates>(txn, &key::certificates(pk))?.unwrap_or_default().held;
+    let Some(last) = held.last() else { return Ok(None) };
+    let place = key::certificate(pk, &last.serial);
+    let missing = || StoreError(format!("the latest certificate of {pk} is missing"));
+    let certificate = record::get(txn, &place)?.ok_or_else(missing)?;
+    Ok(Some((place, certificate)))
+}
+
+fn expect(txn: &dyn ReadTxn, pk: Pk, named: &Reference) -> Result<(Vec<u8>, Certificate), Fault> {
+    let none = || Refusal::new(Code::NOT_FOUND, format!("the person \"{named}\" has no certificate"));
+    Ok(latest(txn, pk)?.ok_or_else(none)?)
+}
+
+/// A person's private key in PKCS#8, and their certificate.
+fn expect_private(
+    txn: &dyn ReadTxn,
+    call: &Call<'_>,
+    named: &Reference,
+) -> Result<(zeroize::Zeroizing<Vec<u8>>, Certificate), Fault> {
+    let (pk, person) = person::expect(txn, named)?;
+    person::expect_live(named, &person)?;
+    call.permit(txn, false)?;
+    let (place, certificate) = expect(txn, pk, named)?;
+    let brought = || {
+        let why = format!("the key of \"{named}\" was not made here, so only they have it");
+        Refusal::new(Code::NOT_FOUND, why)
+    };
+    let sealed = certificate.sealed.as_deref().ok_or_else(brought)?;
+    Ok((call.ctx.daemon.secrets.open(&place, sealed)?, certificate))
+}
+
+fn read(csr: &str) -> Result<SigningRequest, Refusal> {
+    SigningRequest::read(csr)
+        .map_err(|why| Refusal::new(Code::INVALID_ARGUMENT, format!("the signing request can not be used: {why}")))
+}
+
+fn expect_name(callsign: &Callsign) -> Result<(), Refusal> {
+    match callsign.as_str().chars().count() {
+        ..=COMMON_NAME_CHARS_MAX => Ok(()),
+        count => {
+            let why = format!(
+                "a certificate's name has at most {COMMON_NAME_CHARS_MAX} characters; this callsign has {count}"
+            );
+            Err(Refusal::new(Code::INVALID_ARGUMENT, why))
+        }
+    }
+}
+
+/// Refuses what the authority can not issue any more.
+fn expect_valid(ctx: &Context) -> Result<(), Refusal> {
+    let authority = &ctx.daemon.authority;
+    if authority.is_valid(ctx.now) {
+        return Ok(());
+    }
+    let why =
+        format!("the certificate of the authority ends at {}; nothing is issued without a valid one", authority.ends());
+    Err(Refusal::new(Code::EXPIRED, why))
+}

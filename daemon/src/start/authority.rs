@@ -1,0 +1,102 @@
+//! The certificate authority of a start: the one that was brought along, else the registry's own, which is made where
+//! there is none yet.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use nix::fcntl::OFlag;
+use rand::SeedableRng as _;
+use rand::rngs::ChaCha20Rng;
+use zeroize::Zeroizing;
+
+use super::StartError;
+use crate::config::Config;
+use crate::context::{Clock, draw_seed};
+use crate::directory::{Directory, FileError};
+use crate::identity::{Authority, IdentityError, Secrets};
+use crate::places;
+use crate::rules::authority;
+use crate::rules::bootstrap::{self, RegistryError};
+use crate::store::overlay::Overlay;
+use crate::store::redb::RedbStore;
+use crate::store::{Store as _, StoreError};
+
+/// Bytes of a key or of a chain at most.
+const FILE_BYTES_MAX: u64 = 256 << 10;
+
+/// Finds it, and commits what it takes to.
+pub(super) fn open(
+    store: &RedbStore,
+    config: &Config,
+    secrets: &Secrets,
+    path: &Path,
+) -> Result<Authority, StartError> {
+    let registry = |source: RegistryError| StartError::Registry { path: path.to_owned(), source };
+    let unreadable = |err: StoreError| registry(err.into());
+    let view = store.view().map_err(unreadable)?;
+    let mut overlay = Overlay::new(&*view);
+    let now = Clock::starting(None).now();
+    let since = (now, config.certificates.crl_seconds);
+    let authority = match brought(config)? {
+        Some(brought) => {
+            authority::adopt(&mut overlay, &brought, since).map_err(registry)?;
+            brought
+        }
+        None => match authority::open(&overlay, secrets).map_err(registry)? {
+            Some(own) => own,
+            None => {
+                let mut random = ChaCha20Rng::from_seed(draw_seed());
+                let serial = authority::draw_serial(&mut random);
+                let certificates = &config.certificates;
+                let (name, lifetime) = (&certificates.authority_name, certificates.authority_lifetime_seconds);
+                let founded = Authority::found(name, serial, now, lifetime)?;
+                authority::found(&mut overlay, secrets, &founded, since, &mut random)?;
+                Authority::open(&founded.private, vec![founded.certificate.clone()])?
+            }
+        },
+    };
+    bootstrap::raise_schema(&mut overlay).map_err(registry)?;
+    let writes = overlay.into_parts().0;
+    drop(view);
+    if !writes.is_empty() {
+        store.commit(&writes).map_err(StartError::Storage)?;
+    }
+    if !authority.is_valid(now) {
+        tracing::warn!(ends = %authority.ends(), "the certificate of the authority is not valid now; none is issued");
+    }
+    Ok(authority)
+}
+
+/// The authority of the configuration's files, or of the credentials that systemd passed.
+fn brought(config: &Config) -> Result<Option<Authority>, StartError> {
+    let (key, chain) = (&config.certificates.authority_key, &config.certificates.authority_chain);
+    let (key, chain) = match places::authority_credentials() {
+        _ if !key.as_os_str().is_empty() => (read_private(key)?, read(chain, open_plain(chain)?)?),
+        Some((key, chain)) => (read(&key, open_plain(&key)?)?, read(&chain, open_plain(&chain)?)?),
+        None => return Ok(None),
+    };
+    Authority::of_pem(&key, &chain).map(Some).map_err(StartError::Authority)
+}
+
+fn read_private(path: &Path) -> Result<Zeroizing<String>, StartError> {
+    let failed = |err: FileError| StartError::Authority(IdentityError(err.to_string()));
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let parent = path.parent().unwrap_or(Path::new("/"));
+    let file = Directory::open(parent).and_then(|directory| directory.open_private(name, OFlag::O_RDONLY));
+    read(path, file.map_err(failed)?)
+}
+
+fn open_plain(path: &Path) -> Result<File, StartError> {
+    File::open(path).map_err(failed(path))
+}
+
+fn read(path: &Path, file: File) -> Result<Zeroizing<String>, StartError> {
+    let mut text = Zeroizing::new(String::new());
+    file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(failed(path))?;
+    Ok(text)
+}
+
+fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> StartError {
+    move |err| StartError::Authority(IdentityError(format!("{}: {err}", path.display())))
+}

@@ -1,0 +1,105 @@
+//! The list of revoked certificates as a file, for web servers: written anew when it has another number, and replaced at
+//! once, so that whoever reads it has a whole one.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::fcntl::OFlag;
+
+use crate::fault::Fault;
+use crate::identity::crl::List;
+use crate::rules::authority;
+use crate::session::Shared;
+use crate::store::StoreError;
+
+/// Revocations of so long come into one list.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// When to try again what the disk has refused.
+const RETRY: Duration = Duration::from_secs(60);
+
+/// Bytes of a list that is read back at most.
+const FILE_BYTES_MAX: u64 = 1 << 30;
+
+/// A list that was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Written {
+    path: PathBuf,
+    number: u64,
+}
+
+/// Keeps the file as it should be, as long as the configuration names one.
+pub(super) async fn keep(shared: Arc<Shared>) {
+    let (mut changes, mut settings) = (shared.changes.clone(), shared.daemon.settings.subscribe());
+    let mut written = None;
+    loop {
+        let path = settings.borrow_and_update().list_file.clone();
+        changes.borrow_and_update();
+        let mut retry = None;
+        if let Some(path) = path.clone() {
+            let (shared, before) = (Arc::clone(&shared), written.clone());
+            let done = tokio::task::spawn_blocking(move || publish(&shared, &path, before)).await;
+            match done.unwrap_or_else(|err| Err(io::Error::other(err))) {
+                Ok(now) => written = Some(now),
+                Err(err) => {
+                    tracing::error!(%err, "the list of revoked certificates can not be written to certificates.crl_file");
+                    retry = Some(RETRY);
+                }
+            }
+        }
+        tokio::time::sleep(PAUSE).await;
+        tokio::select! {
+            changed = changes.changed(), if path.is_some() && retry.is_none() => if changed.is_err() { return },
+            changed = settings.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep(retry.unwrap_or_default()), if retry.is_some() => {}
+        }
+    }
+}
+
+/// Writes the list, unless it was written before.
+fn publish(shared: &Shared, path: &Path, before: Option<Written>) -> io::Result<Written> {
+    let failed = |err: Fault| io::Error::other(err.to_string());
+    let view = shared.store.view().map_err(|err| failed(err.into()))?;
+    let head = authority::list_head(&*view).map_err(|err: StoreError| failed(err.into()))?;
+    let now = Written { path: path.to_owned(), number: head.number };
+    if before.as_ref() == Some(&now) {
+        return Ok(now);
+    }
+    let daemon = &shared.daemon;
+    if before.is_none()
+        && let Some(list) = read(path).and_then(|text| List::read(&text, &daemon.authority))
+        && list.number == head.number
+    {
+        // It was signed before a restart, and once is enough.
+        daemon.revoked.set(list);
+        return Ok(now);
+    }
+    let list = daemon.revoked.of(head.number, || authority::sign_list(&*view, &daemon.authority, &head));
+    write(path, list.map_err(failed)?.pem.as_bytes())
+        .map_err(|err| io::Error::other(format!("{}: {err}", path.display())))?;
+    tracing::info!(number = head.number, revoked = head.revoked, "the list of revoked certificates is written");
+    Ok(now)
+}
+
+fn read(path: &Path) -> Option<String> {
+    let file = File::open(path).ok()?;
+    io::read_to_string(io::Read::take(file, FILE_BYTES_MAX)).ok()
+}
+
+/// Replaces a file.
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let name = path.file_name().ok_or_else(|| io::Error::other("this is no file's name"))?;
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let new = directory.join(format!(".{}.new", name.to_string_lossy()));
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o644).custom_flags(OFlag::O_NOFOLLOW.bits());
+    let mut file = options.open(&new)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&new, path)?;
+    File::open(directory)?.sync_all()
+}

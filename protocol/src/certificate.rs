@@ -1,0 +1,119 @@
+//! Certificates of people, and the authority that issues them. Everything here is PEM but PKCS#12, which is base64.
+
+use serde::{Deserialize, Serialize};
+
+use crate::value::{Password, Reference, arrived_if_any, or_default};
+
+/// Show a person's certificate
+///
+/// The one that was issued last; renewing leaves those before it valid until they end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  enrollctl certificate get DOGGO01a > DOGGO01a.pem")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Get {
+    /// Callsign or pk
+    pub person: Reference,
+    /// Also that of a deleted person, which is revoked
+    #[cfg_attr(feature = "cli", arg(long))]
+    #[serde(default, deserialize_with = "or_default")]
+    pub allow_deleted: bool,
+}
+
+impl Get {
+    /// That of this person, unless deleted.
+    pub fn new(person: Reference) -> Self {
+        Self { person, allow_deleted: false }
+    }
+}
+
+/// Show the private key of a person's certificate
+///
+/// Only where the daemon made it (`not_found` otherwise). Needs the permission `/`. `null` in a dry run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  (umask 077; enrollctl certificate key DOGGO01a > DOGGO01a.key)")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Key {
+    /// Callsign or pk
+    pub person: Reference,
+}
+
+/// Put a person's key, certificate and the authority's chain into one PKCS#12 file, in base64
+///
+/// Only where the daemon made the key (`not_found` otherwise). Needs the permission `/`. `null` in a dry run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(
+        after_help = "Example:\n  printf %s \"$PASSWORD\" | enrollctl certificate pfx DOGGO01a | base64 -d > DOGGO01a.pfx"
+    )
+)]
+#[serde(deny_unknown_fields)]
+pub struct Pfx {
+    /// Callsign or pk
+    pub person: Reference,
+    /// What opens the file; `-`, the default, reads it from standard input
+    #[cfg_attr(feature = "cli", arg(default_value = "-", hide_default_value = true))]
+    pub password: Password,
+    /// For systems that know nothing newer than triple DES and SHA-1, which protect little
+    #[cfg_attr(feature = "cli", arg(long))]
+    #[serde(default, deserialize_with = "or_default")]
+    pub legacy: bool,
+}
+
+impl Pfx {
+    /// That of this person, under this password, as systems of today read it.
+    pub fn new(person: Reference, password: Password) -> Self {
+        Self { person, password, legacy: false }
+    }
+}
+
+/// Issue another certificate to a person who has one
+///
+/// For a new key of the daemon, or for the key of a signing request; without one, a key that the person brought is
+/// certified again. The certificate before stays valid until it ends or is revoked with the person. `null` in a dry run.
+///
+/// Refusals: `not_found` without a certificate; `csr_mismatch`; `conflict` while too many are valid.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(
+        after_help = "Example:\n  enrollctl --as DOGGO01a certificate renew DOGGO01a --csr \"$(cat request.pem)\""
+    )
+)]
+#[serde(deny_unknown_fields)]
+pub struct Renew {
+    /// Callsign or pk
+    pub person: Reference,
+    /// A signing request in PEM
+    #[cfg_attr(feature = "cli", arg(long, value_name = "PEM"))]
+    #[serde(default, deserialize_with = "arrived_if_any")]
+    pub csr: Option<String>,
+}
+
+/// Show the certificate of the authority, and those above it
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::Args), command(after_help = "Example:\n  enrollctl certificate ca > ca.pem"))]
+#[serde(deny_unknown_fields)]
+pub struct Ca {}
+
+/// Print the signed list of revoked certificates
+///
+/// It comes in pieces, however long it is. It is signed once for each number, which grows with every revocation.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  enrollctl certificate crl > crl.pem")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Crl {}

@@ -1,0 +1,62 @@
+//! OpenSSL, where it is installed, as a judge of what the daemon makes.
+
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+use crate::process::skipped;
+
+/// OpenSSL in a directory of its own.
+#[derive(Debug)]
+pub struct OpenSsl {
+    directory: TempDir,
+}
+
+impl OpenSsl {
+    /// `None`, said loudly, where it is not installed.
+    pub fn find(test: &str) -> Option<Self> {
+        match Command::new("openssl").arg("version").output() {
+            Ok(output) if output.status.success() => {
+                Some(Self { directory: tempfile::tempdir().expect("a directory") })
+            }
+            _ => {
+                skipped(test, "openssl, which judges what was made");
+                None
+            }
+        }
+    }
+
+    /// A file in its directory.
+    pub fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.directory.path().join(name), text).expect("written");
+    }
+
+    /// Its standard output; it must succeed.
+    pub fn run(&self, args: &[&str]) -> String {
+        let output = self.output(args);
+        assert!(output.status.success(), "openssl {args:?}\n{}", text(&output));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// All it says; it must succeed.
+    pub fn told(&self, args: &[&str]) -> String {
+        let output = self.output(args);
+        assert!(output.status.success(), "openssl {args:?}\n{}", text(&output));
+        text(&output)
+    }
+
+    /// All it says; it must fail.
+    pub fn refused(&self, args: &[&str]) -> String {
+        let output = self.output(args);
+        assert!(!output.status.success(), "openssl {args:?}\n{}", text(&output));
+        text(&output)
+    }
+
+    fn output(&self, args: &[&str]) -> Output {
+        Command::new("openssl").args(args).current_dir(self.directory.path()).output().expect("openssl")
+    }
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&[output.stdout.as_slice(), &output.stderr].concat()).into_owned()
+}

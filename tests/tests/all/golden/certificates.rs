@@ -1,0 +1,18 @@
+//! Certificates.
+
+use enroll_protocol::certificate;
+
+use super::{Samples, name};
+
+pub(super) fn certificates(samples: &mut Samples) {
+    let named = || name("DOGGO01a");
+    let pem = || "PEM\n".to_owned();
+    samples.operation(&certificate::Get { person: named(), allow_deleted: true }, &pem());
+    samples.operation(&certificate::Key { person: named() }, &Some("PEM\n".parse().expect("a key")));
+    let password = "hunter2".parse().expect("a password");
+    let pfx = certificate::Pfx { person: named(), password, legacy: true };
+    samples.operation(&pfx, &Some("AAAA".parse().expect("a file")));
+    samples.operation(&certificate::Renew { person: named(), csr: Some(pem()) }, &Some(pem()));
+    samples.operation(&certificate::Ca {}, &pem());
+    samples.operation(&certificate::Crl {}, &pem());
+}
