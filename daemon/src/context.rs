@@ -121,6 +121,8 @@ pub enum Purpose {
     Keeping,
     /// The serial number of a certificate.
     Serial,
+    /// The id of a JWT, where the rule's own bytes are another thing's.
+    Session,
     /// The nonce of a certificate's private key.
     PrivateKey,
 }

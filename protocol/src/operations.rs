@@ -44,6 +44,7 @@ macro_rules! operations {
             41 read read "" "jwt.keys" jwt::Keys => Json;
             42 write operate "/codes/" "jwt.refresh" jwt::Refresh => code::Exchanged;
             43 write decide "/" "jwt.rotate" jwt::Rotate => Json;
+            44 write operate "/codes/" "jwt.exchange" jwt::Exchange => code::Exchanged;
             50 read read "/changes/" "changes.list" changes::List => Page<changes::Change>;
             51 stream read "/changes/" "changes.follow" changes::Follow => changes::Change;
             60 read read "/server/" "server.status" server::Status => server::DaemonStatus;

@@ -19,7 +19,7 @@ use toml::Table;
 
 pub use environment::environment;
 pub use limits::Limits;
-pub use sections::{Certificates, Changes, Database, Grants, Guesses, Journal, Jwt, LogFormat, Server, Tokens};
+pub use sections::{Certificates, Changes, Database, Grants, Guesses, Journal, Jwt, LogFormat, Server, Tokens, Trusted};
 pub use settings::Settings;
 pub use update::{Changed, Update};
 
@@ -115,6 +115,19 @@ impl Config {
         within("jwt.issuer", jwt.issuer.len() as u64, 1..=255, " bytes")?;
         within("jwt.audience", jwt.audience.len() as u64, 1..=255, " bytes")?;
         within("jwt.lifetime_seconds", jwt.lifetime_seconds, year(1), ", a year")?;
+        within("jwt.leeway_seconds", jwt.leeway_seconds, 0..=3600, ", an hour")?;
+        for (at, trusted) in jwt.trusted.iter().enumerate() {
+            if trusted.issuer.is_empty() || trusted.audience.is_empty() || !trusted.keys.is_absolute() {
+                let why = "needs an issuer, an audience, and the absolute path of its keys";
+                return Err(ConfigError(format!("jwt.trusted: number {} {why}", at + 1)));
+            }
+            if jwt.trusted[..at].iter().any(|before| before.issuer == trusted.issuer) || trusted.issuer == jwt.issuer {
+                return Err(ConfigError(format!(
+                    "jwt.trusted: the issuer \"{}\" stands there twice, or is our own",
+                    trusted.issuer
+                )));
+            }
+        }
         within("jwt.refresh_seconds", jwt.refresh_seconds, year(0), ", a year")?;
         let century = |from| from..=100 * YEAR_SECONDS;
         within(

@@ -43,6 +43,18 @@ pub struct Jwt {
     pub audience: String,
     pub lifetime_seconds: u64,
     pub refresh_seconds: u64,
+    pub leeway_seconds: u64,
+    pub trusted: Vec<Trusted>,
+}
+
+/// One of `trusted` in `[jwt]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the example file explains every key")]
+pub struct Trusted {
+    pub issuer: String,
+    pub audience: String,
+    pub keys: PathBuf,
 }
 
 /// `[certificates]`
@@ -126,6 +138,8 @@ impl Default for Jwt {
             audience: "enrolld".to_owned(),
             lifetime_seconds: 3600,
             refresh_seconds: 604_800,
+            leeway_seconds: 60,
+            trusted: Vec::new(),
         }
     }
 }

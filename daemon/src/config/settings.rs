@@ -2,12 +2,14 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use enroll_protocol::limits::PAGE_BYTES_MAX;
 use enroll_protocol::{EventKind, Time};
 
-use super::Config;
+use super::{Config, ConfigError, Trusted};
 use crate::identity::jwt::Issuing;
+use crate::identity::trust::Issuer;
 use crate::model::callsign::fold;
 use crate::rules::alphabet;
 
@@ -36,6 +38,10 @@ pub struct Settings {
     pub keep_answers_seconds: u64,
     /// What JWTs say of themselves.
     pub issuing: Issuing,
+    /// Issuers whose JWTs can be exchanged, once their keys were read ([`Config::trust`]).
+    pub trusted: Arc<[Issuer]>,
+    /// By how much their clocks may differ.
+    pub leeway_seconds: u64,
     /// How long a certificate is valid.
     pub certificate_lifetime_seconds: u64,
     /// How long a list of revoked certificates is valid.
@@ -53,7 +59,18 @@ pub struct Settings {
 }
 
 impl Config {
-    /// The part that rules read.
+    /// Reads the keys of the issuers that are trusted.
+    pub fn trust(&self) -> Result<Arc<[Issuer]>, ConfigError> {
+        let read = |trusted: &Trusted| {
+            let failed =
+                |err: &dyn std::fmt::Display| ConfigError(format!("jwt.trusted: {}: {err}", trusted.keys.display()));
+            let keys = std::fs::read_to_string(&trusted.keys).map_err(|err| failed(&err))?;
+            Issuer::read(&trusted.issuer, &trusted.audience, &keys).map_err(|err| failed(&err))
+        };
+        self.jwt.trusted.iter().map(read).collect()
+    }
+
+    /// The part that rules read, without what is read from other files.
     pub fn settings(&self, state_dir: &Path) -> Settings {
         Settings {
             state_dir: state_dir.display().to_string(),
@@ -76,6 +93,8 @@ impl Config {
                 lifetime_seconds: self.jwt.lifetime_seconds,
                 refresh_seconds: self.jwt.refresh_seconds,
             },
+            trusted: Arc::default(),
+            leeway_seconds: self.jwt.leeway_seconds,
             certificate_lifetime_seconds: self.certificates.lifetime_seconds,
             list_seconds: self.certificates.crl_seconds,
             list_file: Some(self.certificates.crl_file.clone()).filter(|path| !path.as_os_str().is_empty()),

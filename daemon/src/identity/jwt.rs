@@ -199,7 +199,7 @@ impl KeyRing {
 }
 
 /// The claims as they stand in the JWT, digit for digit.
-fn payload_of(jwt: &Jwt) -> Option<Json> {
+pub(super) fn payload_of(jwt: &Jwt) -> Option<Json> {
     let payload = URL_SAFE_NO_PAD.decode(jwt.as_str().split('.').nth(1)?).ok()?;
     Json::new(std::str::from_utf8(&payload).ok()?).ok()
 }

@@ -11,6 +11,7 @@ pub mod pfx;
 pub mod request;
 pub mod secrets;
 mod signer;
+pub mod trust;
 
 pub use authority::Authority;
 pub use jwt::KeyRing;

@@ -19,6 +19,7 @@ const NONCE_BYTES: usize = 24;
 /// The derived keys.
 pub struct Secrets {
     tokens: hmac::Key,
+    nonces: hmac::Key,
     codes: hmac::Key,
     requests: hmac::Key,
     guesses: hmac::Key,
@@ -41,6 +42,7 @@ impl Secrets {
         let hashing = |label| subkey(label).map(|bytes| hmac::Key::new(hmac::HMAC_SHA256, bytes.as_slice()));
         Ok(Self {
             tokens: hashing("token hash 1")?,
+            nonces: hashing("nonce hash 1")?,
             codes: hashing("login code hash 1")?,
             requests: hashing("request hash 1")?,
             guesses: hashing("guess source hash 1")?,
@@ -57,6 +59,11 @@ impl Secrets {
     /// What a token is stored under.
     pub fn token(&self, token: &str) -> Hash {
         hash(&self.tokens, &[token.as_bytes()])
+    }
+
+    /// What a nonce of an issuer is stored under, among the tokens: no token is stored there, and no other issuer's nonce.
+    pub fn nonce(&self, issuer: &str, nonce: &str) -> Hash {
+        hash(&self.nonces, &[issuer.as_bytes(), nonce.as_bytes()])
     }
 
     /// What a login code, in its issued form, is stored under.

@@ -9,6 +9,7 @@ use aws_lc_rs::signature::{
 };
 use der::asn1::{AnyRef, BitString, ObjectIdentifier, UintRef};
 use der::{Decode as _, Sequence};
+use jsonwebtoken::{Algorithm, DecodingKey};
 use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 use zeroize::Zeroizing;
 
@@ -136,6 +137,18 @@ impl Signer {
 /// The public key of these bytes.
 pub(super) fn public_key(der: &[u8]) -> Result<SubjectPublicKeyInfoOwned, IdentityError> {
     SubjectPublicKeyInfoOwned::from_der(der).map_err(|_| IdentityError("a public key can not be read".to_owned()))
+}
+
+/// The algorithm of JOSE that a public key verifies by, and the key.
+pub(super) fn verifying(key: &SubjectPublicKeyInfoOwned) -> Result<(Algorithm, DecodingKey), IdentityError> {
+    expect_strong(key).map_err(IdentityError)?;
+    let bytes = key.subject_public_key.raw_bytes();
+    match key.algorithm.oid {
+        RSA => Ok((Algorithm::RS256, DecodingKey::from_rsa_der(bytes))),
+        ED25519 => Ok((Algorithm::EdDSA, DecodingKey::from_ed_der(bytes))),
+        EC if curve_of(key) == Some(P256) => Ok((Algorithm::ES256, DecodingKey::from_ec_der(bytes))),
+        _ => Err(IdentityError("a public key is none of RSA, P-256 and Ed25519".to_owned())),
+    }
 }
 
 /// Refuses a key that no certificate is to be issued for, with what would do.

@@ -18,7 +18,7 @@ use crate::model::record::{self, Kind};
 use crate::store::{ReadTxn, Txn};
 
 /// The JWT adds its own claims to the caller's, and all together must be an object within the bounds.
-const CLAIMS_BYTES_MAX: usize = JSON_BYTES_MAX - (4 << 10);
+pub(super) const CLAIMS_BYTES_MAX: usize = JSON_BYTES_MAX - (4 << 10);
 
 const CHARACTERS: usize = 12;
 

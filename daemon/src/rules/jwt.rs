@@ -1,12 +1,13 @@
-//! JWTs that this daemon signed.
+//! JWTs that this daemon signed, and those of others that can be exchanged for one.
 
 use enroll_protocol::code::Exchanged;
-use enroll_protocol::jwt::{Keys, Refresh, Rotate, Verify};
+use enroll_protocol::jwt::{Exchange, Keys, Refresh, Rotate, Verify};
 use enroll_protocol::{Code, Json, Jwt, Pk, Reference, Refusal};
 
-use super::{Call, Finish, ReadOp, WriteOp, bootstrap, code, person};
+use super::{Call, Finish, ReadOp, WriteOp, bootstrap, code, person, token};
 use crate::context::Purpose;
 use crate::fault::Fault;
+use crate::identity::trust;
 use crate::store::{ReadTxn, Txn};
 
 impl ReadOp for Verify {
@@ -38,6 +39,27 @@ impl WriteOp for Refresh {
     }
 }
 
+impl WriteOp for Exchange {
+    const FINISH: Option<Finish<Exchanged>> = Some(code::sign);
+
+    const REDACT: Option<fn(&mut Exchanged)> = Some(|reply| reply.jwt = None);
+
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Exchanged, Fault> {
+        let (ctx, settings) = (call.ctx, &call.ctx.settings);
+        let foreign = trust::verify(&settings.trusted, &self.jwt, ctx.now, settings.leeway_seconds).map_err(invalid)?;
+        let subject = subject_of(txn.as_read(), &foreign.claims)?;
+        call.permit(txn.as_read(), subject.is_some_and(|pk| call.is_actor(pk)))?;
+        if foreign.claims.as_str().len() > code::CLAIMS_BYTES_MAX {
+            return Err(invalid("its claims are too large, so that our own would not fit as well").into());
+        }
+        let hash = ctx.daemon.secrets.nonce(&foreign.issuer, &foreign.nonce);
+        token::spend(txn, call, hash, (&self.audit, Some(foreign.expires)))?;
+        let id = ctx.new_pk(&mut ctx.random(Purpose::Session));
+        let (jwt, expires) = ctx.daemon.keys.now().unsigned(&settings.issuing, &foreign.claims, ctx.now, id)?;
+        Ok(Exchanged { jwt: Some(jwt), expires })
+    }
+}
+
 impl WriteOp for Rotate {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Json, Fault> {
         call.permit(txn.as_read(), false)?;
@@ -60,10 +82,16 @@ fn key_set(txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Json, Fault> {
 fn verified(txn: &dyn ReadTxn, call: &Call<'_>, jwt: &Jwt) -> Result<(Json, Option<Pk>), Fault> {
     let daemon = &call.ctx.daemon;
     let claims = daemon.keys.now().verify(&call.ctx.settings.issuing, jwt, call.ctx.now).map_err(invalid)?;
+    let subject = subject_of(txn, &claims)?;
+    Ok((claims, subject))
+}
+
+/// The person whom these claims name, who must not be deleted. They may also name nobody here.
+fn subject_of(txn: &dyn ReadTxn, claims: &Json) -> Result<Option<Pk>, Fault> {
     let named = claims.member::<String>("sub")?.and_then(|sub| Reference::new(sub).ok());
     match named.map(|named| person::find(txn, &named)).transpose()?.flatten() {
         Some((_, person)) if person.deleted.is_some() => Err(invalid("it names a person who is deleted").into()),
-        found => Ok((claims, found.map(|(pk, _)| pk))),
+        found => Ok(found.map(|(pk, _)| pk)),
     }
 }
 

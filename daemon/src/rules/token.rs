@@ -1,12 +1,13 @@
 //! One-time tokens. The first use stores the token's keyed hash, and whoever comes later finds it there.
 
 use enroll_protocol::token::{Delete, Get, Spent, Use};
-use enroll_protocol::{Code, Refusal, Token};
+use enroll_protocol::{Code, Json, Refusal, Time, Token};
 use serde_json::json;
 
 use super::{Call, ReadOp, WriteOp, sweep};
 use crate::context::Purpose;
 use crate::fault::Fault;
+use crate::identity::Hash;
 use crate::model::key::{self, Due};
 use crate::model::record::{self, Kind};
 use crate::store::{ReadTxn, Txn};
@@ -15,27 +16,7 @@ impl WriteOp for Use {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Spent, Fault> {
         call.permit(txn.as_read(), false).map_err(|fault| fault.into_attempt(None))?;
         let hash = call.ctx.daemon.secrets.token(self.token.as_str());
-        if let Some(first) = record::get::<record::Token>(txn.as_read(), &key::token(&hash))? {
-            let why = format!("this token was used before, at {}", first.created);
-            let refusal = Refusal::new(Code::TOKEN_REUSE, why).with(json!({"used_on": first.created}));
-            return Err(Fault::Attempt { refusal, subject: Some(first.pk), guess: false });
-        }
-        if let Some(expires) = self.expires.filter(|expires| *expires <= call.ctx.now) {
-            let refusal = Refusal::new(Code::EXPIRED, format!("this token expired at {expires}"));
-            return Err(Fault::Attempt { refusal, subject: None, guess: false });
-        }
-        let token = record::Token {
-            pk: call.ctx.new_pk(&mut call.ctx.random(Purpose::Rule)),
-            created: call.ctx.now,
-            audit: self.audit.clone(),
-            expires: self.expires,
-        };
-        record::put(txn, key::token(&hash), &token);
-        if token.audit.is_some() || call.ctx.settings.forget_tokens_after(token.expires).is_some() {
-            sweep::plan_after_expiry(txn, token.expires, &Due::Token(hash));
-        }
-        call.tell(txn, vec![token.pk], Some(Kind::Token));
-        Ok(shown(&self.token, token))
+        Ok(shown(&self.token, spend(txn, call, hash, (&self.audit, self.expires))?))
     }
 }
 
@@ -54,6 +35,36 @@ impl WriteOp for Delete {
         let why = "tokens can not be deleted: a token that is forgotten could be used twice";
         Err(Fault::Refused(Refusal::new(Code::FORBIDDEN_OPERATION, why)))
     }
+}
+
+/// Stores the hash of what is used once; refused where it is there already, or has expired.
+pub(super) fn spend(
+    txn: &mut dyn Txn,
+    call: &Call<'_>,
+    hash: Hash,
+    (audit, expires): (&Option<Json>, Option<Time>),
+) -> Result<record::Token, Fault> {
+    if let Some(first) = record::get::<record::Token>(txn.as_read(), &key::token(&hash))? {
+        let why = format!("this token was used before, at {}", first.created);
+        let refusal = Refusal::new(Code::TOKEN_REUSE, why).with(json!({"used_on": first.created}));
+        return Err(Fault::Attempt { refusal, subject: Some(first.pk), guess: false });
+    }
+    if let Some(expires) = expires.filter(|expires| *expires <= call.ctx.now) {
+        let refusal = Refusal::new(Code::EXPIRED, format!("this token expired at {expires}"));
+        return Err(Fault::Attempt { refusal, subject: None, guess: false });
+    }
+    let token = record::Token {
+        pk: call.ctx.new_pk(&mut call.ctx.random(Purpose::Rule)),
+        created: call.ctx.now,
+        audit: audit.clone(),
+        expires,
+    };
+    record::put(txn, key::token(&hash), &token);
+    if token.audit.is_some() || call.ctx.settings.forget_tokens_after(token.expires).is_some() {
+        sweep::plan_after_expiry(txn, token.expires, &Due::Token(hash));
+    }
+    call.tell(txn, vec![token.pk], Some(Kind::Token));
+    Ok(token)
 }
 
 fn shown(token: &Token, stored: record::Token) -> Spent {

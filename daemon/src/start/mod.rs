@@ -102,6 +102,7 @@ impl Start {
         let checked = self.read_config().and_then(|(config, file)| {
             Grants::resolve(&config.grants)?;
             log_filter(&config)?;
+            config.trust()?;
             let places = Places::of(&self, &config, None)?;
             server::check_path(&places.socket)?;
             Ok((places, file))

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{StartError, authority};
-use crate::config::Config;
+use crate::config::{Config, Settings};
 use crate::context::{Clock, Current, Daemon, draw_seed};
 use crate::identity::{Secrets, crl, key_file};
 use crate::metrics::{JournalFigures, Metrics};
@@ -67,7 +67,8 @@ impl Opened {
         let started = clock.now();
         let metrics = Metrics::new(started).with_journal(&figures);
         metrics.database_bytes.set(store.bytes());
-        let (settings, keys) = (Current::new(config.settings(state_dir)), Current::new(keys));
+        let settings = Settings { trusted: config.trust()?, ..config.settings(state_dir) };
+        let (settings, keys) = (Current::new(settings), Current::new(keys));
         let revoked = crl::Latest::default();
         let daemon = Arc::new(Daemon { settings, secrets, keys, authority, revoked, started, metrics });
         Ok(Self { store: Arc::new(store), daemon, clock, head, _state_dir: locked })

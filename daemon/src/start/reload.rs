@@ -11,7 +11,7 @@ use tokio::signal::unix::Signal;
 use tracing_subscriber::{EnvFilter, Registry, reload::Handle};
 
 use super::{Start, StartError, log_filter};
-use crate::config::{Changed, Config, Update};
+use crate::config::{Changed, Config, Settings, Update};
 use crate::grants::Grants;
 use crate::server::Terms;
 use crate::session::Shared;
@@ -61,17 +61,19 @@ impl Reload {
             let update = Update::of(&holding, &flags.read_config()?.0)?;
             let grants = Grants::resolve(&update.config.grants)?;
             let filter = log_filter(&update.config)?;
-            Ok((update, grants, filter))
+            let trusted = update.config.trust()?;
+            Ok((update, grants, filter, trusted))
         });
         let lost = |err| StartError::Io("reading the configuration".to_owned(), err);
-        let (update, grants, filter) = read.await.map_err(|err| lost(err.into()))??;
+        let (update, grants, filter, trusted) = read.await.map_err(|err| lost(err.into()))??;
         let Update { config, changed, needs_restart } = update;
 
         for Changed { key, before, now } in &changed {
             tracing::info!("{key} is now {now}; it was {before}");
         }
         self.log.reload(filter).map_err(|err| lost(std::io::Error::other(err)))?;
-        self.shared.daemon.settings.replace(config.settings(&self.state_dir));
+        let settings = Settings { trusted, ..config.settings(&self.state_dir) };
+        self.shared.daemon.settings.replace(settings);
         self.shared.terms.replace(Terms { grants, limits: config.limits() });
         if !needs_restart.is_empty() {
             tracing::warn!("changed, but only a restart can apply it: {}", needs_restart.join(", "));

@@ -77,6 +77,7 @@ fn numbers_and_names_are_these_for_ever() {
         (41, "jwt.keys"),
         (42, "jwt.refresh"),
         (43, "jwt.rotate"),
+        (44, "jwt.exchange"),
         (50, "changes.list"),
         (51, "changes.follow"),
         (60, "server.status"),
@@ -283,6 +284,8 @@ fn the_rest(samples: &mut Samples) {
     let fresh = code::Exchanged { jwt: Some("h.p.s".parse().expect("a JWT")), expires: time(6) };
     samples.operation(&jwt::Refresh { jwt: "h.p.s".parse().expect("a JWT") }, &fresh);
     samples.operation(&jwt::Rotate {}, &json(r#"{"keys":[]}"#));
+    let exchange = jwt::Exchange { jwt: "h.p.s".parse().expect("a JWT"), audit: Some(json(r#"{"ip":"::1"}"#)) };
+    samples.operation(&exchange, &fresh);
     let change = changes::Change {
         seq: 300,
         at: time(1),

@@ -10,6 +10,7 @@ mod certificates;
 mod codes;
 mod enrollments;
 mod events;
+mod exchanges;
 mod follow;
 mod grants;
 mod jwts;

@@ -92,8 +92,8 @@ const ARGUMENTS: &[(&str, &str)] = &[
     ("certificate.crl", "{}"),
 ];
 
-/// What is refused to everybody, and the stream, which is asked for in another way.
-const ELSEWHERE: &[&str] = &["token.delete", "code.delete", "enrollment.delete", "changes.follow"];
+/// What is refused to everybody, the stream, which is asked for in another way, and what takes another issuer.
+const ELSEWHERE: &[&str] = &["token.delete", "code.delete", "enrollment.delete", "changes.follow", "jwt.exchange"];
 
 /// A registry with everything that the arguments speak of; their placeholders filled in.
 fn prepared(arguments: &str) -> (Registry, String) {

@@ -1,0 +1,165 @@
+//! JWTs of others: issuers that the configuration trusts, and their public keys.
+//!
+//! A key verifies by one algorithm, that of its kind, whatever a JWT says; there are no shared secrets. Times are checked
+//! against the caller's clock, with a leeway for issuers whose clocks differ.
+
+use std::fmt;
+use std::time::Duration;
+
+use enroll_protocol::{Json, Jwt, Time};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicKeyUse};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde_json::Value;
+
+use super::jwt::{self, OWN_CLAIMS};
+use super::{IdentityError, pem, signer};
+
+/// The claim that is spent.
+pub const NONCE: &str = "nonce";
+
+/// The end of the year 9999.
+const LATEST_SECONDS: f64 = 253_402_300_799.0;
+
+/// An issuer whose JWTs can be exchanged.
+pub struct Issuer {
+    /// The claim `iss`, exactly.
+    pub issuer: String,
+    /// What the claim `aud` must be or hold.
+    pub audience: String,
+    keys: Vec<Key>,
+}
+
+/// A public key.
+struct Key {
+    id: Option<String>,
+    algorithm: Algorithm,
+    verifying: DecodingKey,
+}
+
+/// What a JWT of a trusted issuer says.
+#[derive(Debug)]
+pub struct Foreign {
+    /// Who issued it.
+    pub issuer: String,
+    /// What makes it single-use.
+    pub nonce: String,
+    /// Until when it can be exchanged.
+    pub expires: Time,
+    /// The claims that go on: none of those that a JWT of this daemon sets itself.
+    pub claims: Json,
+}
+
+impl fmt::Debug for Issuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Issuer").field("issuer", &self.issuer).field("audience", &self.audience).finish_non_exhaustive()
+    }
+}
+
+impl Issuer {
+    /// One with the keys of a text: a JWK set (RFC 7517), or public keys in PEM.
+    pub fn read(issuer: &str, audience: &str, keys: &str) -> Result<Self, IdentityError> {
+        let keys = if keys.trim_start().starts_with('{') { of_set(keys)? } else { of_pem(keys)? };
+        if keys.is_empty() {
+            return Err(IdentityError("there is no public key in it".to_owned()));
+        }
+        Ok(Self { issuer: issuer.to_owned(), audience: audience.to_owned(), keys })
+    }
+
+    /// What a JWT of this issuer says if it is valid now; otherwise what is wrong with it, for people.
+    fn verify(&self, jwt: &Jwt, now: Time, leeway_seconds: u64) -> Result<Foreign, &'static str> {
+        let claims = self.signed_claims(jwt)?;
+        let seconds = |name: &str| match claims.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            // A fraction of a second is allowed, and no matter here.
+            Some(value) => value.as_f64().map(Some).ok_or("one of its times is no number"),
+        };
+        let (now_seconds, leeway) = (now.micros() as f64 / 1e6, leeway_seconds as f64);
+        let exp = seconds("exp")?.ok_or("it does not say when it expires")?;
+        if exp + leeway <= now_seconds {
+            return Err("it has expired");
+        }
+        for name in ["nbf", "iat"] {
+            if seconds(name)?.is_some_and(|from| from - leeway > now_seconds) {
+                return Err("it is not valid yet");
+            }
+        }
+        let nonce = claims.get(NONCE).and_then(Value::as_str).filter(|nonce| !nonce.is_empty());
+        let nonce = nonce.ok_or("it has no nonce, or one that is no text")?.to_owned();
+        let unreadable = "its claims are not a JSON object within the bounds";
+        let payload = jwt::payload_of(jwt).ok_or(unreadable)?;
+        let mut members = payload.members().map_err(|_| unreadable)?;
+        members.retain(|name, _| !OWN_CLAIMS.contains(&name.as_str()) && name != NONCE);
+        let claims = Json::of(&members).map_err(|_| unreadable)?;
+        let until = Duration::try_from_secs_f64((exp + leeway).min(LATEST_SECONDS)).unwrap_or_default();
+        let expires = Time::EPOCH.plus_seconds(until.as_secs());
+        Ok(Foreign { issuer: self.issuer.clone(), nonce, expires, claims })
+    }
+
+    /// The claims of a JWT that one of the keys has signed, for this audience.
+    fn signed_claims(&self, jwt: &Jwt) -> Result<Value, &'static str> {
+        let header = jsonwebtoken::decode_header(jwt.as_str()).map_err(|_| "it is not a JWT")?;
+        let fits = |key: &&Key| {
+            key.algorithm == header.alg && (header.kid.is_none() || key.id.is_none() || key.id == header.kid)
+        };
+        for key in self.keys.iter().filter(fits) {
+            let mut validation = Validation::new(key.algorithm);
+            validation.validate_exp = false;
+            validation.set_required_spec_claims(&["exp", "iss", "aud"]);
+            validation.set_issuer(&[&self.issuer]);
+            validation.set_audience(&[&self.audience]);
+            if let Ok(decoded) = jsonwebtoken::decode::<Value>(jwt.as_str(), &key.verifying, &validation) {
+                return Ok(decoded.claims);
+            }
+        }
+        Err("its signature, issuer or audience is wrong")
+    }
+}
+
+/// What a JWT of one of these issuers says if it is valid now; otherwise what is wrong with it, for people.
+pub fn verify(issuers: &[Issuer], jwt: &Jwt, now: Time, leeway_seconds: u64) -> Result<Foreign, &'static str> {
+    let claims = jwt::payload_of(jwt).ok_or("it is not a JWT")?;
+    let issuer = claims.member::<String>("iss").ok().flatten().ok_or("it does not say who issued it")?;
+    let issuer = issuers.iter().find(|trusted| trusted.issuer == issuer);
+    issuer.ok_or("its issuer is not one that the configuration trusts")?.verify(jwt, now, leeway_seconds)
+}
+
+fn of_set(text: &str) -> Result<Vec<Key>, IdentityError> {
+    let set: JwkSet = serde_json::from_str(text).map_err(|err| IdentityError(format!("it is no JWK set: {err}")))?;
+    let for_signing =
+        |key: &&Jwk| key.common.public_key_use.as_ref().is_none_or(|used| *used == PublicKeyUse::Signature);
+    set.keys.iter().filter(for_signing).map(of_jwk).collect()
+}
+
+fn of_jwk(jwk: &Jwk) -> Result<Key, IdentityError> {
+    let id = jwk.common.key_id.clone();
+    let named = || id.as_ref().map_or("one of its keys".to_owned(), |id| format!("its key {id:?}"));
+    let algorithm = match &jwk.algorithm {
+        AlgorithmParameters::RSA(_) => Algorithm::RS256,
+        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => Algorithm::ES256,
+        AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => Algorithm::EdDSA,
+        _ => return Err(IdentityError(format!("{} is none of RSA, P-256 and Ed25519", named()))),
+    };
+    let says = jwk.common.key_algorithm.map(|algorithm| algorithm.to_string());
+    if let Some(says) = says.filter(|says| *says != format!("{algorithm:?}")) {
+        return Err(IdentityError(format!("{} is for {says}; RS256, ES256 and EdDSA will do", named())));
+    }
+    let verifying = DecodingKey::from_jwk(jwk).map_err(|err| IdentityError(format!("{}: {err}", named())))?;
+    Ok(Key { id, algorithm, verifying })
+}
+
+fn of_pem(text: &str) -> Result<Vec<Key>, IdentityError> {
+    let blocks = pem::read(text)?;
+    blocks
+        .iter()
+        .map(|block| {
+            if block.label != "PUBLIC KEY" {
+                return Err(IdentityError(format!(
+                    "there is a PEM block {}, and only PUBLIC KEY will do",
+                    block.label
+                )));
+            }
+            let (algorithm, verifying) = signer::verifying(&signer::public_key(&block.der)?)?;
+            Ok(Key { id: None, algorithm, verifying })
+        })
+        .collect()
+}

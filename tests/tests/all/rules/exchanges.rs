@@ -1,0 +1,241 @@
+//! JWTs of trusted issuers, exchanged once for one of this daemon.
+
+use aws_lc_rs::encoding::AsDer as _;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RsaKeyPair};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use enroll_protocol::{Code, Json, Jwt, code, jwt, person};
+use enroll_tests::registry::Registry;
+use enrolld::context::Grant;
+use enrolld::identity::pem;
+use enrolld::identity::trust::Issuer;
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde_json::{Value, json};
+
+use super::{check, key};
+
+const ISSUER: &str = "https://id.example.org";
+
+/// Somebody who signs JWTs.
+struct Signer {
+    algorithm: Algorithm,
+    key: EncodingKey,
+    /// The public key in PEM.
+    public: String,
+    kid: Option<&'static str>,
+}
+
+impl Signer {
+    fn rsa() -> Self {
+        let pair = RsaKeyPair::generate(KeySize::Rsa2048).expect("a key");
+        let private: aws_lc_rs::encoding::Pkcs8V1Der<'_> = pair.as_der().expect("PKCS#8");
+        let public: aws_lc_rs::encoding::PublicKeyX509Der<'_> = pair.public_key().as_der().expect("a public key");
+        // What PKCS#8 has in front of a key of this size.
+        let key = EncodingKey::from_rsa_der(&private.as_ref()[26..]);
+        Self { algorithm: Algorithm::RS256, key, public: pem::write("PUBLIC KEY", public.as_ref()), kid: None }
+    }
+
+    fn ec() -> Self {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).expect("a key");
+        let private = pair.to_pkcs8v1().expect("PKCS#8");
+        let public = pair.public_key().as_der().expect("a public key");
+        let key = EncodingKey::from_ec_der(private.as_ref());
+        Self { algorithm: Algorithm::ES256, key, public: pem::write("PUBLIC KEY", public.as_ref()), kid: None }
+    }
+
+    fn ed() -> Self {
+        let pair = Ed25519KeyPair::generate().expect("a key");
+        let private = pair.to_pkcs8v1().expect("PKCS#8");
+        let public = pair.public_key().as_der().expect("a public key");
+        let key = EncodingKey::from_ed_der(private.as_ref());
+        Self { algorithm: Algorithm::EdDSA, key, public: pem::write("PUBLIC KEY", public.as_ref()), kid: None }
+    }
+
+    /// A JWK set of its public key.
+    fn set(&self, id: &str) -> String {
+        let mut jwk = Jwk::from_encoding_key(&self.key, self.algorithm).expect("a JWK");
+        jwk.common.key_id = Some(id.to_owned());
+        json!({ "keys": [jwk] }).to_string()
+    }
+
+    fn sign(&self, claims: &Value) -> Jwt {
+        let header = Header { kid: self.kid.map(str::to_owned), ..Header::new(self.algorithm) };
+        Jwt::new(jsonwebtoken::encode(&header, claims, &self.key).expect("signed")).expect("a JWT")
+    }
+}
+
+fn trusting(keys: &str) -> Registry {
+    let issuer = Issuer::read(ISSUER, "enrolld", keys).expect("an issuer");
+    let other = Issuer::read("https://other.example.org", "enrolld", keys).expect("an issuer");
+    Registry::with_settings(|settings| settings.trusted = [issuer, other].into())
+}
+
+fn claims(registry: &Registry) -> Value {
+    let now = registry.now.seconds();
+    json!({"iss": ISSUER, "aud": "enrolld", "exp": now + 300, "nonce": "n1", "sub": "DOGGO01a", "team": "red"})
+}
+
+fn with(registry: &Registry, change: &[(&str, Value)]) -> Value {
+    let mut claims = claims(registry);
+    for (name, value) in change {
+        claims[*name] = value.clone();
+    }
+    claims
+}
+
+fn exchange(registry: &mut Registry, jwt: &Jwt) -> Result<code::Exchanged, Code> {
+    registry.call(jwt::Exchange::new(jwt.clone())).map_err(|refusal| refusal.code)
+}
+
+#[test]
+fn a_jwt_of_a_trusted_issuer_is_exchanged_once_by_each_kind_of_key() {
+    for signer in [Signer::rsa(), Signer::ec(), Signer::ed()] {
+        for keys in [signer.public.clone(), signer.set("a")] {
+            let registry = &mut trusting(&keys);
+            let jwt =
+                signer.sign(&with(registry, &[("jti", json!("theirs")), ("orig_iat", json!(1)), ("n", json!(1.5))]));
+            let session = exchange(registry, &jwt).expect("exchanged").jwt.expect("a JWT");
+            let verified = registry.call(jwt::Verify { jwt: session.clone() }).expect("valid");
+            let member = |name: &str| verified.member::<Value>(name).expect("members");
+            assert_eq!((member("iss"), member("sub")), (Some(json!("enrolld")), Some(json!("DOGGO01a"))));
+            assert_eq!((member("team"), member("n")), (Some(json!("red")), Some(json!(1.5))));
+            assert_eq!((member("nonce"), member("orig_iat")), (None, None));
+            assert_ne!(member("jti"), Some(json!("theirs")));
+            assert_eq!(exchange(registry, &jwt), Err(Code::TOKEN_REUSE));
+            let same_nonce = signer.sign(&with(registry, &[("sub", json!("BOSS"))]));
+            assert_eq!(exchange(registry, &same_nonce), Err(Code::TOKEN_REUSE));
+            let of_other = signer.sign(&with(registry, &[("iss", json!("https://other.example.org"))]));
+            exchange(registry, &of_other).expect("a nonce is its issuer's own");
+            // Neither is a token of that text spent, nor the other way round.
+            check(registry, r#"token.use {"token":"n1"} => {"token".."#);
+            let fresh = registry.call(jwt::Refresh { jwt: session }).expect("refreshed");
+            assert!(fresh.jwt.is_some());
+            assert_eq!(registry.violations(), Vec::<String>::new());
+        }
+    }
+}
+
+#[test]
+fn what_is_not_for_us_now_is_invalid_and_spends_nothing() {
+    let signer = Signer::ed();
+    let registry = &mut trusting(&signer.public);
+    let now = registry.now.seconds();
+    for (what, change) in [
+        ("expired", &[("exp", json!(now - 61))][..]),
+        ("no expiry", &[("exp", Value::Null)]),
+        ("an expiry in words", &[("exp", json!("tomorrow"))]),
+        ("to come", &[("nbf", json!(now + 61))]),
+        ("issued in the future", &[("iat", json!(now + 61))]),
+        ("another audience", &[("aud", json!("others"))]),
+        ("no audience", &[("aud", Value::Null)]),
+        ("an audience among others that is not ours", &[("aud", json!(["a", "b"]))]),
+        ("another issuer", &[("iss", json!("https://evil.example.org"))]),
+        ("our own name", &[("iss", json!("enrolld"))]),
+        ("no issuer", &[("iss", Value::Null)]),
+        ("no nonce", &[("nonce", Value::Null)]),
+        ("an empty nonce", &[("nonce", json!(""))]),
+        ("a nonce that is a number", &[("nonce", json!(7))]),
+    ] {
+        let jwt = signer.sign(&with(registry, change));
+        assert_eq!(exchange(registry, &jwt), Err(Code::JWT_INVALID), "{what}");
+    }
+    // The clocks of issuers may differ by a minute.
+    for (nonce, change) in
+        [("a", ("exp", json!(now - 59))), ("b", ("nbf", json!(now + 59))), ("c", ("iat", json!(now + 59)))]
+    {
+        let jwt = signer.sign(&with(registry, &[change, ("nonce", json!(nonce)), ("aud", json!(["x", "enrolld"]))]));
+        exchange(registry, &jwt).expect("within the leeway");
+    }
+    let jwt = signer.sign(&claims(registry));
+    exchange(registry, &jwt).expect("nothing that was refused has spent the nonce");
+}
+
+#[test]
+fn nothing_forged_is_believed() {
+    let signer = Signer::rsa();
+    let registry = &mut trusting(&signer.public);
+    let genuine = signer.sign(&claims(registry));
+    let parts: Vec<&str> = genuine.as_str().split('.').collect();
+    let encoded = |text: &str| URL_SAFE_NO_PAD.encode(text);
+    let payload = encoded(&with(registry, &[("sub", json!("BOSS"))]).to_string());
+    // The public key, which everybody has, as the secret of a keyed hash.
+    let hs256 = jsonwebtoken::encode(
+        &Header::new(Algorithm::HS256),
+        &claims(registry),
+        &EncodingKey::from_secret(signer.public.as_bytes()),
+    );
+    let foreign = Signer::ec().sign(&claims(registry));
+    for forged in [
+        format!("{}.{payload}.{}", parts[0], parts[2]),
+        format!("{}.{}.", parts[0], parts[1]),
+        format!("{}.{}.{}", encoded(r#"{"alg":"none"}"#), parts[1], ""),
+        format!("{}.{}.{}", encoded(r#"{"alg":"none"}"#), parts[1], parts[2]),
+        format!("{}.{}.{}", encoded(r#"{"alg":"RS512"}"#), parts[1], parts[2]),
+        hs256.expect("signed"),
+        foreign.as_str().to_owned(),
+        Signer::rsa().sign(&claims(registry)).as_str().to_owned(),
+        "x".to_owned(),
+        "..".to_owned(),
+    ] {
+        let jwt = Jwt::new(forged.clone()).expect("text");
+        assert_eq!(exchange(registry, &jwt), Err(Code::JWT_INVALID), "{forged}");
+    }
+    exchange(registry, &genuine).expect("exchanged");
+    let nobody = &mut Registry::in_memory();
+    assert_eq!(exchange(nobody, &genuine), Err(Code::JWT_INVALID));
+    // A session of our own is nobody's to exchange.
+    let own = registry.call(code::Create::new(Json::default())).expect("made").code.expect("a code");
+    let own = registry.call(code::Use::new(own)).expect("exchanged").jwt.expect("a JWT");
+    assert_eq!(exchange(registry, &own), Err(Code::JWT_INVALID));
+}
+
+#[test]
+fn keys_that_prove_nothing_are_refused_when_they_are_read() {
+    let (ec, ed) = (Signer::ec(), Signer::ed());
+    for keys in [
+        "",
+        "{}",
+        r#"{"keys":[]}"#,
+        r#"{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}"#,
+        &pem::write("CERTIFICATE", b"x"),
+        &pem::write("PUBLIC KEY", b"x"),
+        &ec.set("a").replace("\"ES256\"", "\"HS256\""),
+    ] {
+        assert!(Issuer::read(ISSUER, "enrolld", keys).is_err(), "{keys}");
+    }
+    // A JWT that names its key is verified by that one.
+    let registry = &mut trusting(&ed.set("mine"));
+    let other = Signer { kid: Some("other"), ..ed };
+    assert_eq!(exchange(registry, &other.sign(&claims(registry))), Err(Code::JWT_INVALID));
+    let mine = Signer { kid: Some("mine"), ..other };
+    exchange(registry, &mine.sign(&claims(registry))).expect("exchanged");
+}
+
+#[test]
+fn an_exchange_asks_for_leave_is_kept_and_tells_nothing_in_a_dry_run() {
+    let signer = Signer::ed();
+    let registry = &mut trusting(&signer.public);
+    check(registry, r#"person.create {"callsign":"DOGGO01a"} => {"pk".."#);
+    check(registry, r#"person.create {"callsign":"CAT"} => {"pk".."#);
+    let jwt = signer.sign(&claims(registry));
+    let asked = jwt::Exchange { jwt: jwt.clone(), audit: Some(Json::new(r#"{"ip":"::1"}"#).expect("audit")) };
+    registry.peer.grant = Grant::Operate;
+    let refused = registry.call_as("CAT", asked.clone()).expect_err("not theirs").code;
+    assert_eq!(refused, Code::PERMISSION_DENIED);
+    let dry = enroll_protocol::Envelope { dry_run: true, ..Default::default() };
+    assert_eq!(registry.call_with(dry, asked.clone()).expect("answered").jwt, None);
+    let first = registry.call_with(key(1), asked.clone()).expect("exchanged");
+    assert_eq!(registry.call_with(key(1), asked.clone()).expect("kept"), first);
+    assert_eq!(registry.call_as("DOGGO01a", asked).expect_err("spent").code, Code::TOKEN_REUSE);
+    registry.peer.grant = Grant::Admin;
+    registry.call(person::Delete { person: "DOGGO01a".parse().expect("a name") }).expect("deleted");
+    let another = signer.sign(&with(registry, &[("nonce", json!("n2"))]));
+    assert_eq!(exchange(registry, &another), Err(Code::JWT_INVALID));
+    // Long after it expired its audit is gone, and it is still spent.
+    registry.pass_seconds(3 * 24 * 60 * 60);
+    registry.wake();
+    assert_eq!(exchange(registry, &jwt), Err(Code::JWT_INVALID));
+    assert_eq!(registry.violations(), Vec::<String>::new());
+}
