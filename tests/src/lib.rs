@@ -3,6 +3,7 @@
 
 pub mod disk;
 pub mod fuzz;
+pub mod issuer;
 pub mod leftovers;
 pub mod linearizability;
 pub mod load;

@@ -31,6 +31,11 @@ impl OpenSsl {
         std::fs::write(self.directory.path().join(name), text).expect("written");
     }
 
+    /// A file of its directory.
+    pub fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.directory.path().join(name)).expect("a text")
+    }
+
     /// Its standard output; it must succeed.
     pub fn run(&self, args: &[&str]) -> String {
         let output = self.output(args);

@@ -18,6 +18,10 @@ use crate::directory::{Directory, FileError};
 /// The name of the key's file in the state directory, and of the systemd credential.
 pub const KEY: &str = "enrolld.key";
 
+/// What follows the name of a key that is not the one any more, or not yet.
+const OLD: &str = ".old";
+const NEXT: &str = ".next";
+
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
@@ -62,6 +66,36 @@ pub fn find(path: &Path) -> Result<Option<SecretKey>, KeyError> {
         return Ok(None);
     }
     read(path, directory.open_private(name, OFlag::O_RDONLY)?).map(Some)
+}
+
+/// Reads the key that is to take this one's place, if there is one.
+pub fn find_next(path: &Path) -> Result<Option<SecretKey>, KeyError> {
+    find(&beside(path, NEXT))
+}
+
+/// Makes the key that is to take this one's place, of these random bytes.
+pub fn make_next(path: &Path, random: [u8; 32]) -> Result<SecretKey, KeyError> {
+    write(&beside(path, NEXT), SecretKey::new(random))
+}
+
+/// Has it take this one's place, and keeps the one before; where that is.
+pub fn publish_next(path: &Path, before: &SecretKey) -> Result<PathBuf, KeyError> {
+    let old = beside(path, OLD);
+    write(&old, before.clone())?;
+    let (parent, name) = place(path)?;
+    Directory::open(parent)?.publish(&format!("{name}{NEXT}"), name)?;
+    Ok(old)
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+fn write(path: &Path, key: SecretKey) -> Result<SecretKey, KeyError> {
+    let (parent, name) = place(path)?;
+    make(path, name, &Directory::open(parent)?, key)
 }
 
 /// Reads the key that systemd passed as a credential; systemd guards that file.

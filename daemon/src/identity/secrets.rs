@@ -51,6 +51,12 @@ impl Secrets {
         })
     }
 
+    /// The same, with hashes as another key makes them.
+    pub fn hashing_with(self, key: &SecretKey) -> Result<Self, IdentityError> {
+        let Self { tokens, nonces, codes, requests, guesses, .. } = Self::derive(key)?;
+        Ok(Self { tokens, nonces, codes, requests, guesses, ..self })
+    }
+
     /// What only this key makes of a fixed text. Stored with the database and compared at every start.
     pub fn proof(&self) -> Hash {
         self.proof

@@ -188,6 +188,13 @@ pub struct SigningKey {
     pub created: Time,
 }
 
+/// The key that hashes are made with, where it is not the secret key itself any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HashingKey {
+    /// Sealed.
+    pub sealed: Vec<u8>,
+}
+
 /// The first answer to a write, kept for whoever sends the write again until its time has passed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
@@ -271,6 +278,7 @@ impl Record for RoleMember {}
 impl Record for Token {}
 impl Record for Code {}
 impl Record for SigningKey {}
+impl Record for HashingKey {}
 impl Record for Kept {}
 impl Record for Guesses {}
 impl Record for ChangesHead {}

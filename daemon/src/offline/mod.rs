@@ -5,6 +5,7 @@ mod check;
 mod compact;
 mod inspect;
 mod restore;
+mod rotate_key;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,6 +46,13 @@ pub enum Offline {
     /// that for good.
     #[command(after_help = "Example:\n  enrolld check --state-dir /var/lib/enrolld")]
     Check(check::Check),
+    /// Make a new secret key, and seal everything in the database of a stopped daemon under it
+    ///
+    /// A new database is made beside the old one, which takes as much free space, and takes its place when it is sound.
+    /// Whatever interrupts this, doing it again finishes it. The key before is kept beside the new one: backups from before
+    /// need it. Tokens and codes stay spent; what was hashed so far stays hashed as it was.
+    #[command(after_help = "Example:\n  enrolld rotate-key --state-dir /var/lib/enrolld")]
+    RotateKey(rotate_key::RotateKey),
 }
 
 /// Which registry.
@@ -73,6 +81,12 @@ enum OfflineError {
     Unsound { name: String, first: String, count: usize },
     #[error("{0}: {1}; nothing was restored")]
     Store(String, StoreError),
+    #[error("{0}: {1}; the key and the database are what they were")]
+    Kept(String, StoreError),
+    #[error(
+        "{0} is a credential, which only systemd replaces; copy it to the state directory, or name a file as key_file"
+    )]
+    Passed(PathBuf),
 }
 
 impl Offline {
@@ -82,6 +96,7 @@ impl Offline {
             Self::Restore(restore) => restore.run(),
             Self::Compact(compact) => compact.run(),
             Self::Check(check) => check.run(),
+            Self::RotateKey(rotate) => rotate.run(),
         };
         done.unwrap_or_else(|err| fail(&err, err.exit_code()))
     }
@@ -100,7 +115,7 @@ impl OfflineError {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Start(err) => err.exit_code(),
-            Self::Occupied(_) | Self::Read(..) | Self::Store(..) => 1,
+            Self::Occupied(_) | Self::Read(..) | Self::Store(..) | Self::Kept(..) | Self::Passed(_) => 1,
             Self::Backup(..) | Self::Unsound { .. } => 5,
         }
     }

@@ -7,9 +7,10 @@ use zeroize::Zeroizing;
 
 use crate::context::Purpose;
 use crate::identity::jwt::NewKey;
+use crate::identity::secrets::SecretKey;
 use crate::identity::{IdentityError, KeyRing, Secrets};
 use crate::model::key::{self, Family};
-use crate::model::record::{self, Registry, Role, SigningKey};
+use crate::model::record::{self, HashingKey, Registry, Role, SigningKey};
 use crate::store::{ReadTxn, STRETCH, StoreError, Txn, walk};
 
 /// The version of all keys and records together.
@@ -68,6 +69,16 @@ pub fn verify(txn: &dyn ReadTxn, secrets: Option<&Secrets>) -> Result<bool, Regi
         Some(secrets) if registry.proof != secrets.proof() => Err(RegistryError::OtherKey),
         _ => Ok(true),
     }
+}
+
+/// The keys with those of the hashes that this registry has: after a rotation they are not the secret key's own.
+pub fn hashes(txn: &dyn ReadTxn, secrets: Secrets) -> Result<Secrets, RegistryError> {
+    let place = key::hashing_key();
+    let Some(HashingKey { sealed }) = record::get(txn, &place)? else { return Ok(secrets) };
+    let opened = secrets.open(&place, &sealed)?;
+    let hashing =
+        SecretKey::new(opened.as_slice().try_into().map_err(|_| StoreError("the hashing key is damaged".into()))?);
+    Ok(secrets.hashing_with(&hashing)?)
 }
 
 /// Writes a new registry: its proof, the built-in roles and a signing key. All or nothing, like any other commit.

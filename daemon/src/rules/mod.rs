@@ -25,6 +25,7 @@ mod permission;
 mod person;
 mod pool;
 mod registration;
+pub mod rekey;
 mod role;
 pub mod seating;
 mod server;

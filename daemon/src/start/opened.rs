@@ -57,6 +57,7 @@ impl Opened {
         }
         let authority = authority::open(&store, config, &secrets, &path)?;
         let view = store.view().map_err(unreadable)?;
+        let secrets = bootstrap::hashes(&*view, secrets).map_err(registry)?;
         let keys = bootstrap::key_ring(&*view, &secrets).map_err(registry)?;
         let head = changes::head(&*view).map_err(unreadable)?;
         drop(view);

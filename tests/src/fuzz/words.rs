@@ -25,6 +25,12 @@ const OBJECTS: &[&str] = &[
     r#"{"team":["red",null,-0.0,1e400]}"#,
     r#"{"sub":7,"roles":["superuser"]}"#,
 ];
+const REQUESTS: &[&str] = &[
+    include_str!("../../requests/p256.pem"),
+    include_str!("../../requests/ed25519.pem"),
+    include_str!("../../requests/rsa1024.pem"),
+    "-----BEGIN",
+];
 const HOUR_MICROS: i64 = 60 * 60 * 1_000_000;
 
 /// Texts that are kept of answers, and how long they may be.
@@ -78,6 +84,7 @@ impl<'a> Words<'a> {
             "extra" | "claims" | "audit" => OBJECTS,
             "role" | "roles" => ROLES,
             "permission" => PERMISSIONS,
+            "csr" | "certificate" => REQUESTS,
             "token" => TOKENS,
             "code" | "jwt" | "invitecode" | "approvecode" | "after" => CODES,
             _ => NAMES,

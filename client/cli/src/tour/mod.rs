@@ -23,7 +23,7 @@ use crate::signals::Signals;
 const LONG_ABOUT: &str = "Show what enrolld does, with a daemon that is started for it and leaves nothing behind
 
 The tour makes the first administrator, invites, enrolls, approves, rejects, spends a login code and a token, gives \
-away the one place of an event twice, and prints every command as one would type it, with its real answer. It uses the \
+away the one place of an event twice, issues a certificate and revokes it, and prints every command as one would type it, with its real answer. It uses the \
 enrolld beside enrollctl, or else the one in PATH, in a temporary directory, and touches no other daemon.";
 
 /// The command line.

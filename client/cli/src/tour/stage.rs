@@ -46,6 +46,7 @@ impl<'a> Stage<'a> {
             Step::Say(sentence) => return self.say(sentence),
             Step::Run(typed) => (typed, false),
             Step::Refused(typed) => (typed, true),
+            Step::Shell(line) => return self.shell(line).await,
             Step::Keep { name, member, args } => return self.keep(name, member, args).await,
         };
         self.show(&typed.line())?;
@@ -74,6 +75,9 @@ impl<'a> Stage<'a> {
     /// Keeps a part of an answer in a variable, as a shell does.
     async fn keep(&mut self, name: &'static str, member: &str, args: &[&str]) -> Result<(), Failure> {
         let line = Typed { args, input: None }.line();
+        if member.is_empty() {
+            return self.keep_all(name, args).await;
+        }
         let quote = format!(r#"sed 's/.*"{member}":"\([^"]*\)".*/\1/'"#);
         self.show(&format!("{name}=$({line} --json | {quote})"))?;
         let output = self
@@ -89,6 +93,29 @@ impl<'a> Stage<'a> {
         let value = value.ok_or_else(|| Failure::Own(format!("that command did not answer a {member}")))?;
         self.kept.push((name, value.to_owned()));
         Ok(())
+    }
+
+    /// Keeps a whole answer.
+    async fn keep_all(&mut self, name: &'static str, args: &[&str]) -> Result<(), Failure> {
+        self.show(&format!("{name}=$({})", Typed { args, input: None }.line()))?;
+        let output = self.command(args).stdin(Stdio::null()).stderr(Stdio::inherit()).output().await;
+        let output = output.map_err(|err| self.not_started(&err))?;
+        self.kept.push((name, String::from_utf8_lossy(&output.stdout).trim_end().to_owned()));
+        Ok(())
+    }
+
+    /// Carries out a line of the shell, whose answer is whatever it says.
+    async fn shell(&self, line: &str) -> Result<(), Failure> {
+        let Some(program) = line.split(' ').next().filter(|program| is_in_path(program) && is_in_path("bash")) else {
+            return self.say("Where OpenSSL and bash are installed, openssl verify says that it is revoked.");
+        };
+        self.say(&format!("{program} says so, too."))?;
+        self.show(line)?;
+        let stdout = io::stdout().as_fd().try_clone_to_owned().map_err(Failure::Io)?;
+        let mut command = Command::new("bash");
+        command.args(["-c", line]).stdin(Stdio::null()).stdout(Stdio::inherit()).stderr(Stdio::from(stdout));
+        command.envs(self.kept.iter().map(|(name, value)| (name, value)));
+        command.status().await.map(drop).map_err(|err| self.not_started(&err))
     }
 
     fn command(&self, args: &[&str]) -> Command {
@@ -132,6 +159,12 @@ pub(super) fn quoted(word: &str) -> String {
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))
     }
+}
+
+/// Whether there is a program of this name.
+fn is_in_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
 }
 
 #[cfg(test)]

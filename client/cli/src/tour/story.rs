@@ -10,7 +10,9 @@ pub(super) enum Step {
     Run(Typed<'static>),
     /// A command that is refused.
     Refused(Typed<'static>),
-    /// A command of which one member of the answer is kept in a shell variable.
+    /// A command of the shell, which is skipped where a program of it is missing.
+    Shell(&'static str),
+    /// A command of which one member of the answer, or all of it, is kept in a shell variable.
     Keep { name: &'static str, member: &'static str, args: &'static [&'static str] },
 }
 
@@ -77,6 +79,18 @@ pub(super) const STORY: &[Step] = &[
     run(&["--as", "DOGGO01a", "registration", "cancel", "$EVENT", "DOGGO01a"]),
     run(&["registration", "list", "--event", "$EVENT"]),
     Step::Say(
+        "A certificate for a machine, signed by an authority of the daemon's own, with a key that the daemon makes.",
+    ),
+    run(&["person", "create", "RIG04d", "--certificate", "generate"]),
+    run(&["certificate", "show", "RIG04d"]),
+    Step::Keep { name: "CERTIFICATE", member: "", args: &["certificate", "get", "RIG04d"] },
+    Step::Keep { name: "CA", member: "", args: &["certificate", "ca"] },
+    Step::Say("Its key leaked. The list of revoked certificates has another number in the same instant."),
+    run(&["--as", "BOSS", "person", "revoke", "RIG04d", "key_compromise"]),
+    run(&["certificate", "show", "RIG04d"]),
+    Step::Keep { name: "CRL", member: "", args: &["certificate", "crl"] },
+    Step::Shell(VERIFY),
+    Step::Say(
         "Everything that happened, in order and without a gap: the refused attempts on codes and tokens, and who was \
          seated, with the change that was its cause.",
     ),
@@ -84,6 +98,10 @@ pub(super) const STORY: &[Step] = &[
     Step::Say("Every rule is checked across all records. No news is good news."),
     run(&["server", "check"]),
 ];
+
+/// Has OpenSSL judge the certificate, which fails as it should. Process substitution is bash's own.
+const VERIFY: &str = "openssl verify -crl_check -CAfile <(echo \"$CA\") -CRLfile <(echo \"$CRL\") \\
+    <(echo \"$CERTIFICATE\")";
 
 /// Makes the event that has a single place.
 const HIKE: &[&str] = &[

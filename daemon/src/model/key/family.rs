@@ -125,6 +125,11 @@ impl Family {
         }
     }
 
+    /// Whether this key is one of it.
+    pub fn holds(self, key: &[u8]) -> bool {
+        key.first() == Some(&self.tag())
+    }
+
     /// Its first key, and the first one behind it.
     pub fn bounds(self) -> (Vec<u8>, Vec<u8>) {
         super::prefixed(vec![self.tag()])

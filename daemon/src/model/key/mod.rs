@@ -49,6 +49,11 @@ pub fn changes_head() -> Vec<u8> {
     [&[META], b"changes".as_slice()].concat()
 }
 
+/// The key that hashes are made with.
+pub fn hashing_key() -> Vec<u8> {
+    [&[META], b"hashing".as_slice()].concat()
+}
+
 /// A person.
 pub fn person(pk: Pk) -> Vec<u8> {
     [&[PERSON], pk.as_bytes().as_slice()].concat()

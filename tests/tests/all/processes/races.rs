@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Barrier;
 
-use enroll_tests::process::{Conversation, Daemon};
+use enroll_tests::issuer::Signer;
+use enroll_tests::process::{Conversation, Daemon, Home};
 use serde_json::{Value, json};
 
 use super::{count, expect_sound};
@@ -100,4 +101,22 @@ fn a_callsign_is_given_to_one_of_eight_however_it_is_written() {
     expect_one_winner(&counts, "callsign_reserved");
     expect_sound(&daemon);
     assert_eq!(count(&daemon, "person"), THINGS as u64);
+}
+
+#[test]
+fn a_jwt_of_another_issuer_becomes_one_session_of_eight() {
+    let (home, signer) = (Home::make(), Signer::ed());
+    let keys = home.path("keys.json");
+    std::fs::write(&keys, signer.set("a")).expect("written");
+    let trusted = format!("{{ issuer = \"id\", audience = \"us\", keys = \"{}\" }}", keys.display());
+    home.configure(&format!("[jwt]\ntrusted = [{trusted}]"));
+    let daemon = home.start();
+    // Long after every run of this test.
+    let claims = |thing| json!({"iss": "id", "aud": "us", "exp": 99_999_999_999_u64, "nonce": format!("n{thing}")});
+    let jwts: Vec<String> = (0..THINGS).map(|thing| signer.sign(&claims(thing)).as_str().to_owned()).collect();
+    let counts = race(&daemon, |_, thing| json!({"op": "jwt.exchange", "args": {"jwt": jwts[thing]}}));
+    expect_one_winner(&counts, "token_reuse");
+    expect_sound(&daemon);
+    assert_eq!(count(&daemon, "token"), THINGS as u64);
+    assert!(jwts.iter().all(|jwt| !daemon.log().contains(jwt)));
 }

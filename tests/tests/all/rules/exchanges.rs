@@ -1,70 +1,19 @@
 //! JWTs of trusted issuers, exchanged once for one of this daemon.
 
-use aws_lc_rs::encoding::AsDer as _;
-use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use enroll_protocol::{Code, Json, Jwt, code, jwt, person};
+use enroll_tests::issuer::Signer;
 use enroll_tests::registry::Registry;
 use enrolld::context::Grant;
 use enrolld::identity::pem;
 use enrolld::identity::trust::Issuer;
-use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
 use super::{check, key};
 
 const ISSUER: &str = "https://id.example.org";
-
-/// Somebody who signs JWTs.
-struct Signer {
-    algorithm: Algorithm,
-    key: EncodingKey,
-    /// The public key in PEM.
-    public: String,
-    kid: Option<&'static str>,
-}
-
-impl Signer {
-    fn rsa() -> Self {
-        let pair = RsaKeyPair::generate(KeySize::Rsa2048).expect("a key");
-        let private: aws_lc_rs::encoding::Pkcs8V1Der<'_> = pair.as_der().expect("PKCS#8");
-        let public: aws_lc_rs::encoding::PublicKeyX509Der<'_> = pair.public_key().as_der().expect("a public key");
-        // What PKCS#8 has in front of a key of this size.
-        let key = EncodingKey::from_rsa_der(&private.as_ref()[26..]);
-        Self { algorithm: Algorithm::RS256, key, public: pem::write("PUBLIC KEY", public.as_ref()), kid: None }
-    }
-
-    fn ec() -> Self {
-        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).expect("a key");
-        let private = pair.to_pkcs8v1().expect("PKCS#8");
-        let public = pair.public_key().as_der().expect("a public key");
-        let key = EncodingKey::from_ec_der(private.as_ref());
-        Self { algorithm: Algorithm::ES256, key, public: pem::write("PUBLIC KEY", public.as_ref()), kid: None }
-    }
-
-    fn ed() -> Self {
-        let pair = Ed25519KeyPair::generate().expect("a key");
-        let private = pair.to_pkcs8v1().expect("PKCS#8");
-        let public = pair.public_key().as_der().expect("a public key");
-        let key = EncodingKey::from_ed_der(private.as_ref());
-        Self { algorithm: Algorithm::EdDSA, key, public: pem::write("PUBLIC KEY", public.as_ref()), kid: None }
-    }
-
-    /// A JWK set of its public key.
-    fn set(&self, id: &str) -> String {
-        let mut jwk = Jwk::from_encoding_key(&self.key, self.algorithm).expect("a JWK");
-        jwk.common.key_id = Some(id.to_owned());
-        json!({ "keys": [jwk] }).to_string()
-    }
-
-    fn sign(&self, claims: &Value) -> Jwt {
-        let header = Header { kid: self.kid.map(str::to_owned), ..Header::new(self.algorithm) };
-        Jwt::new(jsonwebtoken::encode(&header, claims, &self.key).expect("signed")).expect("a JWT")
-    }
-}
 
 fn trusting(keys: &str) -> Registry {
     let issuer = Issuer::read(ISSUER, "enrolld", keys).expect("an issuer");
@@ -207,10 +156,11 @@ fn keys_that_prove_nothing_are_refused_when_they_are_read() {
     }
     // A JWT that names its key is verified by that one.
     let registry = &mut trusting(&ed.set("mine"));
-    let other = Signer { kid: Some("other"), ..ed };
+    let mut other = ed;
+    other.kid = Some("other");
     assert_eq!(exchange(registry, &other.sign(&claims(registry))), Err(Code::JWT_INVALID));
-    let mine = Signer { kid: Some("mine"), ..other };
-    exchange(registry, &mine.sign(&claims(registry))).expect("exchanged");
+    other.kid = Some("mine");
+    exchange(registry, &other.sign(&claims(registry))).expect("exchanged");
 }
 
 #[test]

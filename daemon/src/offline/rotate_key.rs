@@ -1,0 +1,157 @@
+//! `enrolld rotate-key`: another secret key, and a database in which everything sealed is sealed under it.
+//!
+//! The new key is safe on the disk before anything depends on it. The new database is made beside the old one, judged, and
+//! takes its place at once; then the new key takes its place. Whatever interrupts this leaves the old database with the old
+//! key, or the new one with the new key beside the old: doing it again finishes it.
+
+use std::ops::ControlFlow;
+use std::process::ExitCode;
+
+use clap::Args;
+use rand::SeedableRng as _;
+use rand::rngs::ChaCha20Rng;
+
+use super::inspect::inspect;
+use super::{OfflineError, Whose};
+use crate::context::draw_seed;
+use crate::identity::Secrets;
+use crate::identity::key_file::{self, KeyError};
+use crate::identity::secrets::SecretKey;
+use crate::model::key;
+use crate::places::Key;
+use crate::rules::bootstrap::{self, RegistryError};
+use crate::rules::rekey::Rekey;
+use crate::start::opened::redb_options;
+use crate::start::print;
+use crate::store::open::{OpenError, StateDir};
+use crate::store::redb::{RedbOptions, RedbStore};
+use crate::store::{ReadTxn, STRETCH, Store as _, StoreError, Writes, walk};
+
+/// Bytes of keys and values that are committed at a time.
+const COMMIT_BYTES: usize = 8 << 20;
+
+/// See the module.
+#[derive(Debug, Args)]
+pub struct RotateKey {
+    #[command(flatten)]
+    whose: Whose,
+}
+
+/// Why the new database was not made.
+enum Failed {
+    Store(StoreError),
+    Registry(RegistryError),
+}
+
+impl RotateKey {
+    pub(super) fn run(self) -> Result<ExitCode, OfflineError> {
+        let (config, places) = self.whose.find()?;
+        let locked = StateDir::lock_database(&places.state_dir)?;
+        let path = locked.database_path();
+        let Key::File(file) = &places.key else {
+            return Err(OfflineError::Passed(places.key.path().to_owned()));
+        };
+        let missing = || KeyError::Missing { key: file.clone(), database: path.clone() };
+        let before = key_file::find(file)?.ok_or_else(missing)?;
+        let next = key_file::find_next(file)?;
+        let options = RedbOptions { fast_start: false, ..redb_options(&config) };
+        let store = locked.open_copy(options)?;
+        let is_done = is_rotated(&store, &before, next.as_ref()).map_err(OfflineError::registry(&path))?;
+        let after = next.map_or_else(|| key_file::make_next(file, draw_seed()), Ok)?;
+        let made = if is_done {
+            Ok(())
+        } else {
+            let fill = |new: &RedbStore| fill(new, &store, &before, &after);
+            let judge = |new: &RedbStore, entries| judge(new, entries, &after);
+            locked.make_database(options, fill, judge).map_err(OpenError::from)?
+        };
+        drop(store);
+        made.map_err(|failed| match failed {
+            Failed::Store(err) => OfflineError::Kept(path.display().to_string(), err),
+            Failed::Registry(err) => OfflineError::registry(&path)(err),
+        })?;
+        let old = key_file::publish_next(file, &before)?;
+        print(&format!(
+            "{} is a new key, and {} is sealed under it\n  the key before  {}: backups from before need it; keep it with \
+             them, and remove it here\n",
+            file.display(),
+            path.display(),
+            old.display(),
+        ));
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Whether the database is sealed under the next key already; refused where it is under neither.
+fn is_rotated(store: &RedbStore, before: &SecretKey, next: Option<&SecretKey>) -> Result<bool, RegistryError> {
+    let view = store.view()?;
+    let is_under = |key: &SecretKey| match bootstrap::verify(&*view, Some(&Secrets::derive(key)?)) {
+        Ok(true) => Ok(true),
+        Ok(false) => Err(RegistryError::None),
+        Err(RegistryError::OtherKey) => Ok(false),
+        Err(err) => Err(err),
+    };
+    match next.map(is_under).transpose()? {
+        Some(true) => Ok(true),
+        _ if is_under(before)? => Ok(false),
+        _ => Err(RegistryError::OtherKey),
+    }
+}
+
+/// Writes every entry, sealed anew, a few at a time; how many there were.
+fn fill(new: &RedbStore, old: &RedbStore, before: &SecretKey, after: &SecretKey) -> Result<u64, Failed> {
+    let (from_key, to_key) = (Secrets::derive(before)?, Secrets::derive(after)?);
+    let random = ChaCha20Rng::from_seed(draw_seed());
+    let mut rekey = Rekey { before: &from_key, after: &to_key, random };
+    let view = old.view()?;
+    let (mut writes, mut bytes, mut entries) = (Writes::new(), 0, 0);
+    if view.get(&key::hashing_key())?.is_none() {
+        writes.insert(key::hashing_key(), Some(rekey.hashing_key(before)?));
+        entries += 1;
+    }
+    let (from, to) = key::everything();
+    walk(&*view as &dyn ReadTxn, (&from, &to), STRETCH, |place, value| {
+        let value = rekey.entry(place, value)?;
+        bytes += place.len() + value.len();
+        writes.insert(place.to_owned(), Some(value));
+        entries += 1;
+        if bytes >= COMMIT_BYTES {
+            new.commit(&std::mem::take(&mut writes))?;
+            bytes = 0;
+        }
+        Ok::<_, Failed>(ControlFlow::Continue(()))
+    })?;
+    new.commit(&writes)?;
+    Ok(entries)
+}
+
+/// What was made must be whole, and sound under the new key.
+fn judge(new: &RedbStore, entries: u64, after: &SecretKey) -> Result<(), Failed> {
+    let secrets = Secrets::derive(after)?;
+    let view = new.view()?;
+    let found = inspect(&*view, Some(&secrets))?;
+    bootstrap::hashes(&*view, secrets)?;
+    match found.violations.first() {
+        None if found.entries == entries => Ok(()),
+        None => Err(StoreError(format!("{} entries where {entries} were written", found.entries)).into()),
+        Some(first) => Err(StoreError(format!("it is not sound: {}", super::inspect::line(first))).into()),
+    }
+}
+
+impl From<StoreError> for Failed {
+    fn from(err: StoreError) -> Self {
+        Self::Store(err)
+    }
+}
+
+impl From<RegistryError> for Failed {
+    fn from(err: RegistryError) -> Self {
+        Self::Registry(err)
+    }
+}
+
+impl From<crate::identity::IdentityError> for Failed {
+    fn from(err: crate::identity::IdentityError) -> Self {
+        Self::Registry(err.into())
+    }
+}

@@ -1,0 +1,100 @@
+//! Another secret key: everything opens under the new one, what was spent stays spent, and whatever interrupts the
+//! rotation, doing it again finishes it.
+
+use std::fs;
+
+use enroll_tests::process::{Daemon, Home, Output, PATIENCE, run};
+
+use super::expect_sound;
+
+fn rotate(home: &Home) -> Output {
+    let state = home.state_dir().display().to_string();
+    run(&mut home.enrolld_with(&["rotate-key", "--state-dir", &state]), "")
+}
+
+/// A stopped daemon that has something of everything that is sealed or hashed; a login code that is not used yet.
+fn stopped() -> (Daemon, String) {
+    let mut daemon = Daemon::start();
+    assert_eq!(daemon.enrollctl(&["person", "create", "DOGGO01a", "--certificate", "generate"], "").code, Some(0));
+    assert_eq!(daemon.enrollctl(&["--json", "token", "use", "--key", KEY], "nonce").code, Some(0));
+    let code =
+        daemon.enrollctl(&["--json", "code", "create", "{}"], "").json()["code"].as_str().expect("a code").to_owned();
+    assert_eq!(daemon.terminate(), Some(0));
+    (daemon, code)
+}
+
+const KEY: &str = "019aab01-997b-774b-bfff-ffffffffffff";
+
+/// Everything opens, and what was spent is spent.
+fn expect_whole(daemon: &mut Daemon, code: &str) {
+    daemon.restart();
+    let refused = daemon.enrollctl(&["token", "use"], "nonce");
+    assert!(refused.stderr.contains("token_reuse"), "{refused:?}");
+    let kept = daemon.enrollctl(&["--json", "token", "use", "--key", KEY], "nonce");
+    assert_eq!(kept.json()["token"], "nonce", "the first answer again");
+    assert_eq!(daemon.enrollctl(&["certificate", "key", "DOGGO01a"], "").code, Some(0));
+    assert_eq!(daemon.enrollctl(&["certificate", "renew", "DOGGO01a"], "").code, Some(0));
+    let jwt = daemon.enrollctl(&["--json", "code", "use"], code).json()["jwt"].as_str().expect("a JWT").to_owned();
+    assert_eq!(daemon.enrollctl(&["jwt", "verify"], &jwt).code, Some(0));
+    expect_sound(daemon);
+    assert_eq!(daemon.terminate(), Some(0));
+}
+
+#[test]
+fn another_key_opens_everything_and_the_one_before_nothing() {
+    let (mut daemon, code) = stopped();
+    let file = |name: &str| daemon.home.state_dir().join(name);
+    let (key, old) = (file("enrolld.key"), file("enrolld.key.old"));
+    let before = fs::read_to_string(&key).expect("a key");
+    let rotated = rotate(&daemon.home);
+    assert_eq!(rotated.code, Some(0), "{rotated:?}");
+    let after = fs::read_to_string(&key).expect("a key");
+    assert_ne!(before, after);
+    assert_eq!(fs::read_to_string(&old).expect("the key before"), before);
+    expect_whole(&mut daemon, &code);
+    // Once more, and the hashes are still those of the first key.
+    assert_eq!(rotate(&daemon.home).code, Some(0));
+    daemon.restart();
+    assert!(daemon.enrollctl(&["token", "use"], "nonce").stderr.contains("token_reuse"));
+    assert_eq!(daemon.terminate(), Some(0));
+    // The wrong key starts nothing, rotates nothing and changes nothing.
+    fs::write(&key, &before).expect("written");
+    let database = fs::read(daemon.home.state_dir().join("enrolld.redb")).expect("a database");
+    let refused = rotate(&daemon.home);
+    assert_eq!(refused.code, Some(4), "{refused:?}");
+    assert!(refused.stderr.contains("not the secret key"), "{refused:?}");
+    assert_eq!(fs::read(daemon.home.state_dir().join("enrolld.redb")).expect("a database"), database);
+    assert!(!daemon.home.state_dir().join("enrolld.key.next").exists());
+}
+
+#[test]
+fn an_interrupted_rotation_is_finished_by_another_one() {
+    let (mut daemon, code) = stopped();
+    let file = |name: &str| daemon.home.state_dir().join(name);
+    let (key, next, old) = (file("enrolld.key"), file("enrolld.key.next"), file("enrolld.key.old"));
+    // The database was replaced and the key was not yet.
+    assert_eq!(rotate(&daemon.home).code, Some(0));
+    fs::rename(&key, &next).expect("renamed");
+    fs::rename(&old, &key).expect("renamed");
+    let refused = run(&mut daemon.home.enrolld(), "");
+    assert_eq!(refused.code, Some(4), "{refused:?}");
+    let finished = rotate(&daemon.home);
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    expect_whole(&mut daemon, &code);
+    // Killed at moments that come as they do: the one or the other database is there, and whole.
+    let (mut daemon, code) = stopped();
+    for _ in 0..5 {
+        let state = daemon.home.state_dir().display().to_string();
+        let mut child = daemon.home.enrolld_with(&["rotate-key", "--state-dir", &state]).spawn().expect("started");
+        let next = daemon.home.state_dir().join("enrolld.key.next");
+        let begun = std::time::Instant::now();
+        while !next.exists() && child.try_wait().expect("its state").is_none() {
+            assert!(begun.elapsed() < PATIENCE);
+            std::thread::yield_now();
+        }
+        let _ = child.kill();
+        child.wait().expect("ended");
+    }
+    assert_eq!(rotate(&daemon.home).code, Some(0));
+    expect_whole(&mut daemon, &code);
+}
