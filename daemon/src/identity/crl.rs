@@ -7,7 +7,8 @@ use der::oid::AssociatedOid as _;
 use der::{Decode as _, Encode as _, TagMode, TagNumber};
 use enroll_protocol::Time;
 use enroll_protocol::person::RevocationReason;
-use x509_cert::crl::{CertificateList, RevokedCert};
+use x509_cert::certificate::Rfc5280;
+use x509_cert::crl::CertificateList;
 use x509_cert::ext::pkix::{CrlNumber, CrlReason};
 use x509_cert::serial_number::SerialNumber;
 
@@ -33,6 +34,8 @@ pub struct List {
 #[derive(Default)]
 pub struct Entries {
     encoded: Vec<u8>,
+    /// What is said of the reasons that came so far.
+    reasons: Vec<(RevocationReason, Vec<u8>)>,
 }
 
 /// When a list is of, and when the next one comes at the latest.
@@ -51,22 +54,16 @@ pub struct Latest(Mutex<Option<Arc<List>>>);
 impl Entries {
     /// One more certificate.
     pub fn add(&mut self, serial: &Serial, at: Time, reason: RevocationReason) -> Result<(), IdentityError> {
-        let reason = match reason {
-            // Nothing is said where nothing is known.
-            RevocationReason::Unspecified => None,
-            RevocationReason::KeyCompromise => Some(CrlReason::KeyCompromise),
-            RevocationReason::AffiliationChanged => Some(CrlReason::AffiliationChanged),
-            RevocationReason::Superseded => Some(CrlReason::Superseded),
-            RevocationReason::CessationOfOperation => Some(CrlReason::CessationOfOperation),
-            RevocationReason::PrivilegeWithdrawn => Some(CrlReason::PrivilegeWithdrawn),
+        let serial = SerialNumber::<Rfc5280>::new(serial)?.to_der()?;
+        let at = time(at)?.to_der()?;
+        let said = match self.reasons.iter().position(|(known, _)| *known == reason) {
+            Some(known) => known,
+            None => {
+                self.reasons.push((reason, said(reason)?));
+                self.reasons.len() - 1
+            }
         };
-        let extensions = reason.map(|reason| extension(&reason, false)).transpose()?;
-        let entry: RevokedCert = RevokedCert {
-            serial_number: SerialNumber::new(serial)?,
-            revocation_date: time(at)?,
-            crl_entry_extensions: extensions.map(|extension| vec![extension]),
-        };
-        entry.encode_to_vec(&mut self.encoded)?;
+        self.encoded.extend(sequence(&[&serial, &at, &self.reasons[said].1])?);
         Ok(())
     }
 
@@ -90,6 +87,20 @@ impl Entries {
         ])?;
         Ok(List { number, pem: pem::write(LIST, &authority.sign(&unsigned)?) })
     }
+}
+
+/// The extensions of an entry, as they are encoded.
+fn said(reason: RevocationReason) -> Result<Vec<u8>, IdentityError> {
+    let reason = match reason {
+        // Nothing is said where nothing is known.
+        RevocationReason::Unspecified => return Ok(Vec::new()),
+        RevocationReason::KeyCompromise => CrlReason::KeyCompromise,
+        RevocationReason::AffiliationChanged => CrlReason::AffiliationChanged,
+        RevocationReason::Superseded => CrlReason::Superseded,
+        RevocationReason::CessationOfOperation => CrlReason::CessationOfOperation,
+        RevocationReason::PrivilegeWithdrawn => CrlReason::PrivilegeWithdrawn,
+    };
+    Ok(vec![extension(&reason, false)?].to_der()?)
 }
 
 impl List {
