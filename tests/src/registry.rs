@@ -249,7 +249,8 @@ impl Registry {
         let handler = dispatch::handler(number).expect("a handler");
         match (handler.job)(request).expect("a request") {
             Job::Write(job) => {
-                let ctx = self.prepared(self.context(envelope), &*job);
+                let ctx = self.context(envelope);
+                let ctx = self.prepared(ctx, &*job);
                 Request { ctx, work: Work::Write(job), answer: Box::new(answer), connection: 1 }
             }
             Job::Look(_) => panic!("{} is no write", handler.row.name),

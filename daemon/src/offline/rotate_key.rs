@@ -21,10 +21,11 @@ use crate::model::key;
 use crate::places::Key;
 use crate::rules::bootstrap::{self, RegistryError};
 use crate::rules::rekey::Rekey;
-use crate::start::opened::redb_options;
+use crate::start::opened::open_options;
 use crate::start::print;
+use crate::store::journal::Mark;
 use crate::store::open::{OpenError, StateDir};
-use crate::store::redb::{RedbOptions, RedbStore};
+use crate::store::redb::RedbStore;
 use crate::store::{ReadTxn, STRETCH, Store as _, StoreError, Writes, walk};
 
 /// Bytes of keys and values that are committed at a time.
@@ -54,8 +55,8 @@ impl RotateKey {
         let missing = || KeyError::Missing { key: file.clone(), database: path.clone() };
         let before = key_file::find(file)?.ok_or_else(missing)?;
         let next = key_file::find_next(file)?;
-        let options = RedbOptions { fast_start: false, ..redb_options(&config) };
-        let store = locked.open_copy(options)?;
+        let options = open_options(&config).verifying();
+        let store = locked.open_copy(&options)?;
         let is_done = is_rotated(&store, &before, next.as_ref()).map_err(OfflineError::registry(&path))?;
         let after = next.map_or_else(|| key_file::make_next(file, draw_seed()), Ok)?;
         let made = if is_done {
@@ -63,7 +64,7 @@ impl RotateKey {
         } else {
             let fill = |new: &RedbStore| fill(new, &store, &before, &after);
             let judge = |new: &RedbStore, entries| judge(new, entries, &after);
-            locked.make_database(options, fill, judge).map_err(OpenError::from)?
+            locked.make_database(&options, fill, judge).map_err(OpenError::from)?
         };
         drop(store);
         made.map_err(|failed| match failed {
@@ -122,6 +123,10 @@ fn fill(new: &RedbStore, old: &RedbStore, before: &SecretKey, after: &SecretKey)
         Ok::<_, Failed>(ControlFlow::Continue(()))
     })?;
     new.commit(&writes)?;
+    if let Some(mark) = old.mark()? {
+        // What was in the journal is in the new database, which goes on with the same files.
+        new.take_over(&Mark { is_open: false, ..mark }, |_| {})?;
+    }
     Ok(entries)
 }
 

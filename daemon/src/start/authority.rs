@@ -19,15 +19,14 @@ use crate::places;
 use crate::rules::authority;
 use crate::rules::bootstrap::{self, RegistryError};
 use crate::store::overlay::Overlay;
-use crate::store::redb::RedbStore;
-use crate::store::{Store as _, StoreError};
+use crate::store::{Store, StoreError};
 
 /// Bytes of a key or of a chain at most.
 const FILE_BYTES_MAX: u64 = 256 << 10;
 
 /// Finds it, and commits what it takes to.
 pub(super) fn open(
-    store: &RedbStore,
+    store: &dyn Store,
     config: &Config,
     secrets: &Secrets,
     path: &Path,
