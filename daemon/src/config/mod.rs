@@ -19,7 +19,9 @@ use toml::Table;
 
 pub use environment::environment;
 pub use limits::Limits;
-pub use sections::{Certificates, Changes, Database, Grants, Guesses, Journal, Jwt, LogFormat, Server, Tokens, Trusted};
+pub use sections::{
+    Certificates, Changes, Database, Grants, Guesses, Journal, Jwt, LogFormat, Server, Tokens, Trusted,
+};
 pub use settings::Settings;
 pub use update::{Changed, Update};
 
