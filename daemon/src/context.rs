@@ -11,9 +11,10 @@ use rand::{Rng as _, SeedableRng as _, TryRng as _};
 use tokio::sync::watch;
 
 use crate::config::Settings;
-use crate::identity::authority::{Authority, Issued};
+use crate::identity::authority::Authority;
 use crate::identity::{KeyRing, Secrets, crl};
 use crate::metrics::Metrics;
+use crate::rules::Prepared;
 
 /// What the other end of the socket may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,8 +108,8 @@ pub struct Context {
     pub settings: Arc<Settings>,
     /// The rest.
     pub daemon: Arc<Daemon>,
-    /// The certificate that was made for this request, if it may need one.
-    pub prepared: Option<Arc<Issued>>,
+    /// What was made for this request, if it may need something.
+    pub prepared: Prepared,
 }
 
 /// What a request's random bytes are for. Each purpose has a stream of its own, so that a rule that draws more does

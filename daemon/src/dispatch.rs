@@ -4,6 +4,7 @@
 //! a rule of another kind, does not compile.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use enroll_protocol::envelope::Envelope;
 use enroll_protocol::frame::{Frame, FrameKind};
@@ -33,7 +34,7 @@ pub enum Job {
     /// To be run on a snapshot.
     Look(Look),
     /// To be run by the writer.
-    Write(Box<dyn WriteJob>),
+    Write(Arc<dyn WriteJob>),
 }
 
 /// A decoded request that only looks.
@@ -77,7 +78,7 @@ pub trait WalkJob: Send {
 }
 
 /// A write with its types erased.
-pub trait WriteJob: Send {
+pub trait WriteJob: Send + Sync {
     /// Its line of the table.
     fn row(&self) -> &'static OperationRow;
     /// The request's own bytes: encoded anew, because not every encoding of a value is the shortest one.
@@ -149,7 +150,7 @@ const fn write<O: WriteOp>() -> Handler {
         Some(_) => Some(finish::<O>),
         None => None,
     };
-    Handler { row: O::ROW, job: |body| Ok(Job::Write(Box::new(codec::decode::<O>(body)?))), finish }
+    Handler { row: O::ROW, job: |body| Ok(Job::Write(Arc::new(codec::decode::<O>(body)?))), finish }
 }
 
 const fn stream<O: StreamOp>() -> Handler {

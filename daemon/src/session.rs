@@ -15,6 +15,7 @@ mod output;
 mod patience;
 mod preparing;
 mod streams;
+mod writing;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,8 +24,7 @@ use std::time::Duration;
 use enroll_protocol::frame::{FrameError, FrameReader};
 use enroll_protocol::limits::{FRAME_BYTES_MAX, IN_FLIGHT_MAX};
 use enroll_protocol::socket::{Incoming, Outgoing};
-use enroll_protocol::{Code, Envelope, Kind, Refusal};
-use serde_json::json;
+use enroll_protocol::{Code, Envelope, Refusal};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
@@ -43,9 +43,6 @@ use output::Output;
 use patience::{Overdue, Patience};
 use preparing::Preparing;
 use streams::{Request, Streams};
-
-/// How long a write waits for a place in the writer's queue before it is told that the daemon is busy.
-const QUEUE_WAIT: Duration = Duration::from_secs(2);
 
 /// Answers that wait to be taken by the peer; past this no further request of it is begun.
 const OUTPUT_BYTES_MAX: usize = FRAME_BYTES_MAX;
@@ -127,7 +124,7 @@ struct Session {
     looks_in_writer: usize,
     /// A scan or stream that was sent behind writes that are not answered yet.
     waiting: Option<Read>,
-    /// A write for which something is being made.
+    /// A write for which something was or is being made, until it is answered.
     preparing: Option<Preparing>,
     /// They are in flight as long as they last.
     streams: Streams,
@@ -308,7 +305,6 @@ impl Session {
     }
 
     fn take_requests(&mut self, end: Instant) -> Result<bool, FrameError> {
-        self.go_on_preparing();
         if let Some(waiting) = self.waiting.take_if(|_| self.writes_answered == self.writes_sent) {
             self.run_read(waiting);
         }
@@ -352,25 +348,6 @@ impl Session {
         }
     }
 
-    fn send_to_writer(&mut self, asked: Asked, handler: &'static Handler, ctx: Context, work: Work) {
-        let answers = self.answers.clone();
-        let answer = move |outcome| {
-            // A session that is gone needs no answer.
-            let _ = answers.send(Answered { asked, handler, is_write: true, outcome });
-        };
-        let request = writer::Request { ctx, work, answer: Box::new(answer), connection: self.number };
-        self.writes_sent += 1;
-        self.looks_in_writer += usize::from(handler.row.kind != Kind::Write);
-        self.shared.turns.writer_is_asked();
-        match self.writer.try_send(request) {
-            Ok(()) => {}
-            Err(mpsc::error::TrySendError::Full(request)) => {
-                self.stalled = Some(Stalled { until: Instant::now() + QUEUE_WAIT, asked, handler, request });
-            }
-            Err(mpsc::error::TrySendError::Closed(_)) => self.refuse_write(asked, handler),
-        }
-    }
-
     fn run_read(&mut self, read: Read) {
         let Read { asked, handler, ctx, look } = read;
         let job = match look {
@@ -403,40 +380,6 @@ impl Session {
             Ok(()) => asked.answered(&self.shared.daemon.metrics, None),
             Err(refusal) => self.answer(asked, Err(refusal)),
         }
-    }
-
-    /// The writer has had no place for too long. Were only this write refused, those behind it might be done before
-    /// it is sent again; so the connection ends as busy, and the client sends what was not answered anew, in its order.
-    fn give_up(&mut self) {
-        if let Some(stalled) = self.stalled.take() {
-            self.unsend(stalled.handler);
-            self.in_flight -= 1;
-            self.part(Refusal::plain(Code::BUSY).with(json!({"retry_after_ms": 100})));
-        }
-    }
-
-    fn unsend(&mut self, handler: &Handler) {
-        self.writes_sent -= 1;
-        self.looks_in_writer -= usize::from(handler.row.kind != Kind::Write);
-    }
-
-    /// The writer is gone. This was the last write sent, so those that reads wait for stay the same.
-    fn refuse_write(&mut self, asked: Asked, handler: &'static Handler) {
-        self.unsend(handler);
-        self.answer(asked, Err(Refusal::plain(Code::SHUTTING_DOWN)));
-    }
-
-    fn take_answer(&mut self, answer: Answered) {
-        let Answered { asked, handler, is_write, outcome } = answer;
-        let outcome = outcome.and_then(|reply| match handler.finish {
-            Some(finish) => finish(&reply, &self.shared.daemon.keys.now()).map_err(|fault| fault.told(handler.row)),
-            None => Ok(reply),
-        });
-        if is_write {
-            self.writes_answered += 1;
-            self.looks_in_writer -= usize::from(handler.row.kind != Kind::Write);
-        }
-        self.answer(asked, outcome);
     }
 
     fn answer(&mut self, asked: Asked, outcome: Outcome) {

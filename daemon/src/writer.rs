@@ -51,7 +51,7 @@ pub type Answers = Vec<(Answer, Outcome)>;
 /// What the writer runs.
 pub enum Work {
     /// A rule that may write.
-    Write(Box<dyn WriteJob>),
+    Write(Arc<dyn WriteJob>),
     /// A rule that looks, sent on its connection behind writes: it sees those, and nothing that was sent behind it.
     Read(&'static OperationRow, Box<dyn ReadJob>),
 }

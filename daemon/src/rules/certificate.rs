@@ -79,10 +79,10 @@ impl WriteOp for Renew {
     }
 
     fn prepare(&self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Prepared, Fault> {
-        let Some((pk, person)) = person::find(txn, &self.person)? else { return Ok(Prepared::NotYet) };
+        let Some((pk, person)) = person::find(txn, &self.person)? else { return Ok(None) };
         match latest(txn, pk)? {
             Some((_, before)) => prepare(ctx, &person.callsign, Some(wanted_after(self, before))),
-            None => Ok(Prepared::NotYet),
+            None => Ok(None),
         }
     }
 
@@ -183,11 +183,11 @@ pub(super) fn prepare(ctx: &Context, callsign: &Callsign, wanted: Option<Wanted>
         let is_right = !matches!(wanted, Wanted::Request(csr) if expect_request_of(callsign, csr).is_err());
         is_right && expect_name(callsign).is_ok() && authority.is_valid(ctx.now) && !ctx.envelope.dry_run
     }) else {
-        return Ok(Prepared::Nothing);
+        return Ok(None);
     };
     let serial = authority::serial_of(ctx);
     let issued = authority.issue(callsign, wanted, serial, ctx.now, ctx.settings.certificate_lifetime_seconds)?;
-    Ok(Prepared::Certificate(issued.into()))
+    Ok(Some(issued.into()))
 }
 
 /// Gives a person the certificate that was prepared, which must be the one that is wanted; nothing in a dry run.

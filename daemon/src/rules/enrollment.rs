@@ -143,9 +143,9 @@ impl WriteOp for Approve {
 
     fn prepare(&self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Prepared, Fault> {
         match find(txn, &self.enrollment)? {
-            None => Ok(Prepared::NotYet),
-            Some((_, enrollment)) if enrollment.state != State::Pending => Ok(Prepared::Nothing),
+            Some((_, enrollment)) if enrollment.state != State::Pending => Ok(None),
             Some((pk, enrollment)) => certificate::prepare(ctx, &enrollment.callsign, wanted(self, txn, pk)?),
+            None => Ok(None),
         }
     }
 

@@ -57,7 +57,7 @@ pub trait ReadOp: Operation {
 }
 
 /// An operation that may write.
-pub trait WriteOp: Operation {
+pub trait WriteOp: Operation + Sync {
     /// Completes a reply after its commit, from what was stored and nothing else, so that it comes out the same when
     /// the kept answer is asked for. The writer has no part in it.
     const FINISH: Option<Finish<Self::Reply>> = None;
@@ -71,9 +71,10 @@ pub trait WriteOp: Operation {
     }
 
     /// Makes what is slow, or random by nature, off the writer's thread and from a snapshot. The rule then finds it in
-    /// its context and sees whether it still fits. It refuses nothing: that is for the rule, in its order.
+    /// its context and sees whether it still fits; if it does not, the rule answers `busy`, and it is made again. It
+    /// refuses nothing: that is for the rule, in its order.
     fn prepare(&self, _: &dyn ReadTxn, _: &Context) -> Result<Prepared, Fault> {
-        Ok(Prepared::Nothing)
+        Ok(None)
     }
 
     /// Refuses arguments that their types accept and this operation does not.
@@ -85,15 +86,8 @@ pub trait WriteOp: Operation {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Self::Reply, Fault>;
 }
 
-/// What was made before a rule runs.
-pub enum Prepared {
-    /// Nothing, and the rule needs nothing or refuses.
-    Nothing,
-    /// Nothing, because the snapshot does not hold what it is to be made for. A later one may.
-    NotYet,
-    /// A certificate.
-    Certificate(Arc<Issued>),
-}
+/// What was made before a rule runs: nothing where the snapshot shows that nothing is needed, or not for whom.
+pub type Prepared = Option<Arc<Issued>>;
 
 /// How a reply is completed.
 pub type Finish<R> = fn(R, &KeyRing) -> Result<R, IdentityError>;
