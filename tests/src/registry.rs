@@ -5,7 +5,7 @@
 
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use enroll_protocol::frame::{Frame, FrameKind};
 use enroll_protocol::{Envelope, Operation, Reference, Refusal, StreamOperation, Time, codec};
@@ -13,6 +13,7 @@ use enrolld::config::{Config, Settings};
 use enrolld::context::{Clock, Context, Current, Daemon, Grant, Peer};
 use enrolld::dispatch::{self, Handler, Items, Job, Look, StreamJob, WalkJob, WriteJob};
 use enrolld::fault::Fault;
+use enrolld::identity::authority::{Founded, SERIAL_BYTES, serial};
 use enrolld::identity::secrets::SecretKey;
 use enrolld::identity::{Authority, Secrets, crl};
 use enrolld::metrics::Metrics;
@@ -33,6 +34,13 @@ use rand::rngs::ChaCha20Rng;
 use tokio::sync::mpsc;
 
 use crate::machine::{Machine, Platters};
+
+/// One for all registries: its key is random by nature, and what they hold is compared.
+static AUTHORITY: LazyLock<Founded> = LazyLock::new(|| {
+    let certificates = Config::default().certificates;
+    let (name, lifetime) = (&certificates.authority_name, certificates.authority_lifetime_seconds);
+    Authority::found(name, serial([8; SERIAL_BYTES]), begin(), lifetime).expect("an authority")
+});
 
 /// When every registry of a test begins.
 pub const BEGIN_MICROS: i64 = 1_800_000_000_000_000;
@@ -217,7 +225,8 @@ impl Registry {
                 outcome.map_err(|fault| fault.refusal())
             }
             Job::Write(job) => {
-                let ctx = self.prepared(ctx, &*job);
+                let prepared = self.prepared(&ctx, &*job).map_err(|fault| fault.refusal())?;
+                let ctx = Context { prepared, ..ctx };
                 self.expect_same_twice(&ctx, &*job);
                 let reply = self.write(ctx, job)?;
                 match handler.finish {
@@ -250,7 +259,9 @@ impl Registry {
         match (handler.job)(request).expect("a request") {
             Job::Write(job) => {
                 let ctx = self.context(envelope);
-                let ctx = self.prepared(ctx, &*job);
+                // A store that can not be read now fails the rule as well, or its commit.
+                let prepared = self.prepared(&ctx, &*job).unwrap_or_default();
+                let ctx = Context { prepared, ..ctx };
                 Request { ctx, work: Work::Write(job), answer: Box::new(answer), connection: 1 }
             }
             Job::Look(_) => panic!("{} is no write", handler.row.name),
@@ -312,16 +323,12 @@ impl Registry {
         Context { now: self.now, seed, peer: self.peer, envelope, settings, daemon, prepared: None }
     }
 
-    /// With what is made before the rule runs.
-    fn prepared(&self, ctx: Context, job: &dyn WriteJob) -> Context {
-        let view = self.store.view().expect("a view");
-        match job.prepare(&*view, &ctx).expect("prepared") {
-            Prepared::Nothing | Prepared::NotYet => ctx,
-            Prepared::Certificate(issued) => Context { prepared: Some(issued), ..ctx },
-        }
+    /// What is made before the rule runs.
+    fn prepared(&self, ctx: &Context, job: &dyn WriteJob) -> Result<Prepared, Fault> {
+        self.store.view().map_err(Fault::Store).and_then(|view| job.prepare(&*view, ctx))
     }
 
-    fn write(&mut self, ctx: Context, job: Box<dyn WriteJob>) -> Outcome {
+    fn write(&mut self, ctx: Context, job: Arc<dyn WriteJob>) -> Outcome {
         let answered: Arc<Mutex<Option<Outcome>>> = Arc::default();
         let slot = Arc::clone(&answered);
         let answer = Box::new(move |outcome| *slot.lock().expect("unpoisoned") = Some(outcome));
@@ -352,12 +359,8 @@ fn found(store: &dyn Store) -> Result<(), RegistryError> {
     let view = store.view()?;
     let mut overlay = Overlay::new(&*view);
     bootstrap::create(&mut overlay, &secrets(), begin(), [7; 32])?;
-    let mut random = ChaCha20Rng::from_seed([8; 32]);
-    let serial = authority::draw_serial(&mut random);
-    let certificates = Config::default().certificates;
-    let founded =
-        Authority::found(&certificates.authority_name, serial, begin(), certificates.authority_lifetime_seconds)?;
-    authority::found(&mut overlay, &secrets(), &founded, (begin(), certificates.crl_seconds), &mut random)?;
+    let since = (begin(), Config::default().certificates.crl_seconds);
+    authority::found(&mut overlay, &secrets(), &AUTHORITY, since, &mut ChaCha20Rng::from_seed([8; 32]))?;
     let (writes, _) = overlay.into_parts();
     drop(view);
     Ok(store.commit(&writes)?)
