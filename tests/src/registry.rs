@@ -14,6 +14,7 @@ use enrolld::context::{Clock, Context, Current, Daemon, Grant, Peer};
 use enrolld::dispatch::{self, Handler, Items, Job, Look, StreamJob, WalkJob, WriteJob};
 use enrolld::fault::Fault;
 use enrolld::identity::authority::{Founded, SERIAL_BYTES, serial};
+use enrolld::identity::jwt::SigningAlgorithm;
 use enrolld::identity::secrets::SecretKey;
 use enrolld::identity::{Authority, Secrets, crl};
 use enrolld::metrics::Metrics;
@@ -358,7 +359,7 @@ fn body(envelope: &Envelope, request: &[u8]) -> Vec<u8> {
 fn found(store: &dyn Store) -> Result<(), RegistryError> {
     let view = store.view()?;
     let mut overlay = Overlay::new(&*view);
-    bootstrap::create(&mut overlay, &secrets(), begin(), [7; 32])?;
+    bootstrap::create(&mut overlay, &secrets(), SigningAlgorithm::default(), begin(), [7; 32])?;
     let since = (begin(), Config::default().certificates.crl_seconds);
     authority::found(&mut overlay, &secrets(), &AUTHORITY, since, &mut ChaCha20Rng::from_seed([8; 32]))?;
     let (writes, _) = overlay.into_parts();

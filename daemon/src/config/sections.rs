@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::identity::jwt::SigningAlgorithm;
+
 /// How the log looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -43,6 +45,7 @@ pub struct Jwt {
     pub audience: String,
     pub lifetime_seconds: u64,
     pub refresh_seconds: u64,
+    pub algorithm: SigningAlgorithm,
     pub leeway_seconds: u64,
     pub trusted: Vec<Trusted>,
 }
@@ -138,6 +141,7 @@ impl Default for Jwt {
             audience: "enrolld".to_owned(),
             lifetime_seconds: 3600,
             refresh_seconds: 604_800,
+            algorithm: SigningAlgorithm::default(),
             leeway_seconds: 60,
             trusted: Vec::new(),
         }

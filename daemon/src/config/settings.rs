@@ -88,6 +88,7 @@ impl Config {
             code_size: self.code_size,
             keep_answers_seconds: self.keep_answers_seconds,
             issuing: Issuing {
+                algorithm: self.jwt.algorithm,
                 issuer: self.jwt.issuer.clone(),
                 audience: self.jwt.audience.clone(),
                 lifetime_seconds: self.jwt.lifetime_seconds,

@@ -1,21 +1,37 @@
-//! JWTs: made by Ed25519, which gives the same signature for the same claims every time.
+//! JWTs: made by Ed25519, which gives the same signature for the same claims every time, or by ES256, which does not.
 //!
 //! A rule makes the *unsigned* form (header and claims) and stores that; it is signed after the commit, off the
-//! writer, and again the same when the kept answer is asked for. Times are checked against the caller's clock, never
-//! the system's.
+//! writer, and again when the kept answer is asked for. Times are checked against the caller's clock, never the
+//! system's.
 
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use enroll_protocol::{Json, Jwt, Pk, Time};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use super::IdentityError;
+
+/// By what a key signs; the names are JOSE's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SigningAlgorithm {
+    /// Ed25519.
+    #[default]
+    #[serde(rename = "EdDSA")]
+    Ed25519,
+    /// ECDSA over P-256.
+    #[serde(rename = "ES256")]
+    Es256,
+}
 
 /// What the daemon's own JWTs say of themselves.
 #[derive(Debug, Clone)]
 pub struct Issuing {
+    /// By what the keys sign that are made from now on.
+    pub algorithm: SigningAlgorithm,
     /// The claim `iss`.
     pub issuer: String,
     /// The claim `aud`.
@@ -32,11 +48,15 @@ pub const OWN_CLAIMS: [&str; 7] = ["iss", "aud", "iat", "nbf", "exp", "jti", FIR
 /// The claim that a refreshed JWT says with when the first one was issued.
 const FIRST_ISSUED: &str = "orig_iat";
 
+/// What stands before the private key in an ECPrivateKey, and behind it.
+const EC_PRIVATE_KEY: [u8; 7] = [0x30, 0x31, 0x02, 0x01, 0x01, 0x04, 0x20];
+const ON_P256: [u8; 12] = [0xa0, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+
 /// A new key pair, ready to be stored.
 pub struct NewKey {
     /// PKCS#8, to be sealed.
-    pub private: Vec<u8>,
-    /// The raw public key.
+    pub private: Zeroizing<Vec<u8>>,
+    /// The raw public key; of P-256 its uncompressed point.
     pub public: Vec<u8>,
 }
 
@@ -50,45 +70,102 @@ pub struct KeyRing {
 struct SigningKey {
     kid: String,
     created: Time,
+    algorithm: SigningAlgorithm,
     public: Vec<u8>,
     signing: EncodingKey,
     verifying: DecodingKey,
 }
 
-impl NewKey {
-    /// The algorithm of every key so far.
-    pub const ALGORITHM: &'static str = "EdDSA";
+impl SigningAlgorithm {
+    const ALL: [Self; 2] = [Self::Ed25519, Self::Es256];
 
-    /// The key pair of a seed.
-    pub fn from_seed(seed: &[u8; 32]) -> Result<Self, IdentityError> {
-        let failed = |_| IdentityError("an Ed25519 key pair can not be made".to_owned());
-        let pair = Ed25519KeyPair::from_seed_unchecked(seed).map_err(failed)?;
-        let private = pair.to_pkcs8().map_err(|_| IdentityError("a key can not be written".to_owned()))?;
-        Ok(Self { private: private.as_ref().to_vec(), public: pair.public_key().as_ref().to_vec() })
+    /// The one of this name.
+    pub fn named(name: &str) -> Result<Self, IdentityError> {
+        let found = Self::ALL.into_iter().find(|algorithm| algorithm.name() == name);
+        found.ok_or_else(|| IdentityError(format!("a key signs by {name:?}, which this version does not know")))
+    }
+
+    /// As it stands in the header of a JWT and in a JWK.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ed25519 => "EdDSA",
+            Self::Es256 => "ES256",
+        }
+    }
+
+    fn of_jose(self) -> Algorithm {
+        match self {
+            Self::Ed25519 => Algorithm::EdDSA,
+            Self::Es256 => Algorithm::ES256,
+        }
+    }
+}
+
+impl NewKey {
+    /// The key pair of a seed. One seed in four billion is none for ES256: it is drawn again when it is asked for again.
+    pub fn from_seed(algorithm: SigningAlgorithm, seed: &[u8; 32]) -> Result<Self, IdentityError> {
+        let failed = || IdentityError(format!("a key pair for {} can not be made", algorithm.name()));
+        let (private, public) = match algorithm {
+            SigningAlgorithm::Ed25519 => {
+                let pair = Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| failed())?;
+                let private = pair.to_pkcs8().map_err(|_| failed())?;
+                (private.as_ref().to_vec(), pair.public_key().as_ref().to_vec())
+            }
+            SigningAlgorithm::Es256 => {
+                // An ECPrivateKey (RFC 5915) with its curve and without its public key, which follows from it.
+                let der = Zeroizing::new([&EC_PRIVATE_KEY, &seed[..], &ON_P256].concat());
+                let pair = EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_ASN1_SIGNING, &der);
+                let pair = pair.map_err(|_| failed())?;
+                let private = pair.to_pkcs8v1().map_err(|_| failed())?;
+                (private.as_ref().to_vec(), pair.public_key().as_ref().to_vec())
+            }
+        };
+        Ok(Self { private: Zeroizing::new(private), public })
+    }
+}
+
+impl SigningKey {
+    /// The public key as a JWK (RFC 7517, 7518 and 8037).
+    fn jwk(&self) -> Value {
+        let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let mut jwk = json!({"alg": self.algorithm.name(), "use": "sig", "kid": self.kid});
+        let members = match self.algorithm {
+            SigningAlgorithm::Ed25519 => {
+                vec![("kty", "OKP".to_owned()), ("crv", "Ed25519".to_owned()), ("x", encode(&self.public))]
+            }
+            SigningAlgorithm::Es256 => {
+                // Behind the byte that says that it is not compressed, both coordinates are as long.
+                let (x, y) = self.public[1..].split_at(self.public.len() / 2);
+                vec![("kty", "EC".to_owned()), ("crv", "P-256".to_owned()), ("x", encode(x)), ("y", encode(y))]
+            }
+        };
+        for (name, value) in members {
+            jwk[name] = value.into();
+        }
+        jwk
     }
 }
 
 impl KeyRing {
     /// Adds a key; the last one added signs.
-    pub fn add(&mut self, pk: Pk, created: Time, private: &[u8], public: &[u8]) {
+    pub fn add(&mut self, pk: Pk, created: Time, algorithm: SigningAlgorithm, private: &[u8], public: &[u8]) {
+        let (signing, verifying) = match algorithm {
+            SigningAlgorithm::Ed25519 => (EncodingKey::from_ed_der(private), DecodingKey::from_ed_der(public)),
+            SigningAlgorithm::Es256 => (EncodingKey::from_ec_der(private), DecodingKey::from_ec_der(public)),
+        };
         self.keys.push(SigningKey {
             kid: pk.to_string(),
             created,
+            algorithm,
             public: public.to_vec(),
-            signing: EncodingKey::from_ed_der(private),
-            verifying: DecodingKey::from_ed_der(public),
+            signing,
+            verifying,
         });
     }
 
-    /// The public keys in use, as a JWK set (RFC 7517, RFC 8037).
+    /// The public keys in use, as a JWK set.
     pub fn key_set(&self, issuing: &Issuing, now: Time) -> Result<Json, IdentityError> {
-        let keys: Vec<Value> = self
-            .in_use(issuing, now)
-            .map(|key| {
-                let x = URL_SAFE_NO_PAD.encode(&key.public);
-                json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": key.kid, "x": x})
-            })
-            .collect();
+        let keys: Vec<Value> = self.in_use(issuing, now).map(SigningKey::jwk).collect();
         Json::of(&json!({ "keys": keys })).map_err(|err| IdentityError(err.0))
     }
 
@@ -129,7 +206,7 @@ impl KeyRing {
         id: Pk,
     ) -> Result<(Jwt, Time), IdentityError> {
         let key = self.keys.last().ok_or_else(|| IdentityError("there is no signing key".to_owned()))?;
-        let header = Header { kid: Some(key.kid.clone()), ..Header::new(Algorithm::EdDSA) };
+        let header = Header { kid: Some(key.kid.clone()), ..Header::new(key.algorithm.of_jose()) };
         let header = serde_json::to_vec(&header).map_err(|err| IdentityError(err.to_string()))?;
         let expires = now.plus_seconds(issuing.lifetime_seconds);
         let mut own = json!({
@@ -155,8 +232,8 @@ impl KeyRing {
         let failed = |err: jsonwebtoken::errors::Error| IdentityError(err.to_string());
         let header = jsonwebtoken::decode_header(format!("{}.", unsigned.as_str())).map_err(failed)?;
         let key = self.key(header.kid.as_deref()).ok_or_else(|| IdentityError("the signing key is gone".to_owned()))?;
-        let signature =
-            jsonwebtoken::crypto::sign(unsigned.as_str().as_bytes(), &key.signing, Algorithm::EdDSA).map_err(failed)?;
+        let signature = jsonwebtoken::crypto::sign(unsigned.as_str().as_bytes(), &key.signing, key.algorithm.of_jose())
+            .map_err(failed)?;
         Jwt::new(format!("{}.{signature}", unsigned.as_str())).map_err(|err| IdentityError(err.0))
     }
 
@@ -166,7 +243,7 @@ impl KeyRing {
         let mut keys = self.in_use(issuing, now);
         let key =
             keys.find(|key| Some(&key.kid) == header.kid.as_ref()).ok_or("its key is not one of this daemon's")?;
-        let mut validation = Validation::new(Algorithm::EdDSA);
+        let mut validation = Validation::new(key.algorithm.of_jose());
         validation.validate_exp = false;
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
         validation.set_issuer(&[&issuing.issuer]);
@@ -210,10 +287,10 @@ mod tests {
 
     const NOW: i64 = 1_763_805_600_000_000;
 
-    fn ring() -> KeyRing {
+    fn ring(algorithm: SigningAlgorithm) -> KeyRing {
         let mut ring = KeyRing::default();
-        let pair = NewKey::from_seed(&[7; 32]).expect("a key");
-        ring.add(Pk::from_bytes([1; 16]), at(0), &pair.private, &pair.public);
+        let pair = NewKey::from_seed(algorithm, &[7; 32]).expect("a key");
+        ring.add(Pk::from_bytes([1; 16]), at(0), algorithm, &pair.private, &pair.public);
         ring
     }
 
@@ -223,6 +300,7 @@ mod tests {
 
     fn issuing() -> Issuing {
         Issuing {
+            algorithm: SigningAlgorithm::default(),
             issuer: "enrolld".to_owned(),
             audience: "tests".to_owned(),
             lifetime_seconds: 60,
@@ -231,12 +309,18 @@ mod tests {
     }
 
     #[test]
-    fn a_jwt_verifies_until_it_expires_and_is_the_same_every_time() {
-        let ring = ring();
+    fn a_jwt_verifies_until_it_expires_and_by_ed25519_is_the_same_every_time() {
+        for algorithm in SigningAlgorithm::ALL {
+            expect_valid_until_it_expires(algorithm);
+        }
+    }
+
+    fn expect_valid_until_it_expires(algorithm: SigningAlgorithm) {
+        let ring = ring(algorithm);
         let claims = Json::new(r#"{"sub":"DOGGO01a","n":1.50}"#).expect("claims");
         let (unsigned, expires) = ring.unsigned(&issuing(), &claims, at(0), Pk::from_bytes([2; 16])).expect("unsigned");
         let jwt = ring.sign(&unsigned).expect("signed");
-        assert_eq!(ring.sign(&unsigned).expect("signed"), jwt);
+        assert_eq!(ring.sign(&unsigned).expect("signed") == jwt, algorithm == SigningAlgorithm::Ed25519);
         assert_eq!(expires, at(60));
         let verified = ring.verify(&issuing(), &jwt, at(59)).expect("valid");
         assert!(verified.as_str().ends_with(r#""sub":"DOGGO01a","n":1.50}"#), "{verified:?}");
@@ -246,7 +330,12 @@ mod tests {
 
     #[test]
     fn what_was_not_signed_here_is_refused() {
-        let ring = ring();
+        for algorithm in SigningAlgorithm::ALL {
+            expect_nothing_forged_is_believed(&ring(algorithm), algorithm);
+        }
+    }
+
+    fn expect_nothing_forged_is_believed(ring: &KeyRing, algorithm: SigningAlgorithm) {
         let (unsigned, _) =
             ring.unsigned(&issuing(), &Json::default(), at(0), Pk::from_bytes([2; 16])).expect("unsigned");
         let jwt = ring.sign(&unsigned).expect("signed");
@@ -254,6 +343,8 @@ mod tests {
         let kid = Pk::from_bytes([1; 16]);
         let none = URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"none","kid":"{kid}"}}"#));
         let hs256 = URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"HS256","kid":"{kid}"}}"#));
+        let other = SigningAlgorithm::ALL.into_iter().find(|other| *other != algorithm).map(SigningAlgorithm::name);
+        let other = URL_SAFE_NO_PAD.encode(json!({"alg": other, "kid": kid}).to_string());
         let claims = URL_SAFE_NO_PAD.encode(r#"{"sub":"BOSS","exp":99999999999,"iss":"enrolld","aud":"tests"}"#);
         for forged in [
             "x".to_owned(),
@@ -261,6 +352,7 @@ mod tests {
             format!("{none}.{}.", parts[1]),
             format!("{none}.{}.{}", parts[1], parts[2]),
             format!("{hs256}.{}.{}", parts[1], parts[2]),
+            format!("{other}.{}.{}", parts[1], parts[2]),
         ] {
             assert!(ring.verify(&issuing(), &Jwt::new(forged.clone()).expect("text"), at(1)).is_err(), "{forged}");
         }

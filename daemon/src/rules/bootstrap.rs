@@ -6,7 +6,7 @@ use rand::{Rng as _, SeedableRng as _};
 use zeroize::Zeroizing;
 
 use crate::context::Purpose;
-use crate::identity::jwt::NewKey;
+use crate::identity::jwt::{NewKey, SigningAlgorithm};
 use crate::identity::secrets::SecretKey;
 use crate::identity::{IdentityError, KeyRing, Secrets};
 use crate::model::key::{self, Family};
@@ -82,7 +82,13 @@ pub fn hashes(txn: &dyn ReadTxn, secrets: Secrets) -> Result<Secrets, RegistryEr
 }
 
 /// Writes a new registry: its proof, the built-in roles and a signing key. All or nothing, like any other commit.
-pub fn create(txn: &mut dyn Txn, secrets: &Secrets, now: Time, seed: [u8; 32]) -> Result<(), RegistryError> {
+pub fn create(
+    txn: &mut dyn Txn,
+    secrets: &Secrets,
+    signing: SigningAlgorithm,
+    now: Time,
+    seed: [u8; 32],
+) -> Result<(), RegistryError> {
     record::put(txn, key::registry(), &Registry { schema: SCHEMA, proof: secrets.proof(), created: now });
     for (name, permissions) in BUILT_IN_ROLES {
         let role = RoleName::new(*name).map_err(|err| StoreError(err.0))?;
@@ -91,7 +97,7 @@ pub fn create(txn: &mut dyn Txn, secrets: &Secrets, now: Time, seed: [u8; 32]) -
     }
     let mut random = ChaCha20Rng::from_seed(seed);
     random.set_stream(Purpose::Rule as u64);
-    make_signing_key(txn, secrets, now, &mut random)?;
+    make_signing_key(txn, secrets, signing, now, &mut random)?;
     Ok(())
 }
 
@@ -108,6 +114,7 @@ pub fn raise_schema(txn: &mut dyn Txn) -> Result<(), RegistryError> {
 pub(super) fn make_signing_key(
     txn: &mut dyn Txn,
     secrets: &Secrets,
+    algorithm: SigningAlgorithm,
     now: Time,
     random: &mut ChaCha20Rng,
 ) -> Result<Pk, IdentityError> {
@@ -117,9 +124,9 @@ pub(super) fn make_signing_key(
     random.fill_bytes(&mut pk);
     let pk = Pk::v7(now.micros(), pk);
     let place = key::signing_key(pk);
-    let pair = NewKey::from_seed(&key_seed)?;
+    let pair = NewKey::from_seed(algorithm, &key_seed)?;
     let sealed = secrets.seal(&place, nonce, &pair.private)?;
-    let stored = SigningKey { algorithm: NewKey::ALGORITHM.to_owned(), sealed, public: pair.public, created: now };
+    let stored = SigningKey { algorithm: algorithm.name().to_owned(), sealed, public: pair.public, created: now };
     record::put(txn, place, &stored);
     Ok(pk)
 }
@@ -132,7 +139,8 @@ pub fn key_ring(txn: &dyn ReadTxn, secrets: &Secrets) -> Result<KeyRing, Registr
         let stored = record::decode::<SigningKey>(value)?;
         let private = secrets.open(place, &stored.sealed)?;
         if let Some(pk) = key::pk_at_end(place) {
-            ring.add(pk, stored.created, &private, &stored.public);
+            let algorithm = SigningAlgorithm::named(&stored.algorithm)?;
+            ring.add(pk, stored.created, algorithm, &private, &stored.public);
         }
         Ok::<_, RegistryError>(std::ops::ControlFlow::Continue(()))
     })?;

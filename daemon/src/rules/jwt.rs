@@ -64,8 +64,8 @@ impl WriteOp for Rotate {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Json, Fault> {
         call.permit(txn.as_read(), false)?;
         let daemon = &call.ctx.daemon;
-        let mut random = call.ctx.random(Purpose::Rule);
-        let pk = bootstrap::make_signing_key(txn, &daemon.secrets, call.ctx.now, &mut random)?;
+        let (algorithm, mut random) = (call.ctx.settings.issuing.algorithm, call.ctx.random(Purpose::Rule));
+        let pk = bootstrap::make_signing_key(txn, &daemon.secrets, algorithm, call.ctx.now, &mut random)?;
         call.tell(txn, vec![pk], None);
         key_set(txn.as_read(), call)
     }

@@ -51,7 +51,7 @@ impl Opened {
         let unreadable = |err: StoreError| registry(err.into());
 
         if !bootstrap::verify(&*store.view().map_err(unreadable)?, Some(&secrets)).map_err(registry)? {
-            let first = foundation(&store, &secrets).map_err(registry)?;
+            let first = foundation(&store, config, &secrets).map_err(registry)?;
             // Whoever looks before the journal is read finds whose database it is.
             store.commit(&first).and_then(|()| store.flush()).map_err(StartError::Storage)?;
         }
@@ -125,9 +125,9 @@ pub(crate) fn open_options(config: &Config) -> OpenOptions {
 }
 
 /// The first writes of an empty database.
-fn foundation(store: &JournalStore, secrets: &Secrets) -> Result<Writes, RegistryError> {
+fn foundation(store: &JournalStore, config: &Config, secrets: &Secrets) -> Result<Writes, RegistryError> {
     let view = store.view()?;
     let mut overlay = Overlay::new(&*view);
-    bootstrap::create(&mut overlay, secrets, Clock::starting(None).now(), draw_seed())?;
+    bootstrap::create(&mut overlay, secrets, config.jwt.algorithm, Clock::starting(None).now(), draw_seed())?;
     Ok(overlay.into_parts().0)
 }

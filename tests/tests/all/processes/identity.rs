@@ -239,13 +239,13 @@ fn what_is_certified_may_come_in_the_line_before() {
     expect_sound(&daemon);
 }
 
-/// Verifies a JWT from standard input by the key set in its argument, as a service in Python does.
+/// Verifies a JWT from standard input by the key set and the algorithm in its arguments, as a service in Python does.
 const VERIFY: &str = r#"
 import json, sys, jwt
 token = sys.stdin.read().strip()
 keys = {key["kid"]: key for key in json.loads(sys.argv[1])["keys"]}
 key = jwt.PyJWK(keys[jwt.get_unverified_header(token)["kid"]])
-claims = jwt.decode(token, key=key.key, algorithms=["EdDSA"], audience="enrolld", issuer="enrolld",
+claims = jwt.decode(token, key=key.key, algorithms=[sys.argv[2]], audience="enrolld", issuer="enrolld",
                     options={"require": ["exp", "iat", "nbf", "jti"]})
 print(json.dumps(claims["sub"]))
 "#;
@@ -257,15 +257,19 @@ fn a_service_in_python_verifies_our_jwts_by_our_key_set() {
     if !test.is_ok_and(|output| output.status.success()) {
         return skipped("processes::identity, PyJWT", "python3 with pyjwt[crypto]; ENROLL_PYTHON names one");
     }
-    let daemon = Daemon::start();
-    let code = daemon.enrollctl(&["--json", "code", "create", r#"{"sub":"DOGGO01a"}"#], "").json();
-    let jwt = daemon.enrollctl(&["--json", "code", "use"], code["code"].as_str().expect("a code")).json();
-    let keys = daemon.enrollctl(&["--json", "jwt", "keys"], "").stdout;
-    let mut verify = Command::new(&python);
-    verify.args(["-c", VERIFY, keys.trim()]);
-    let jwt = jwt["jwt"].as_str().expect("a JWT");
-    let verified = run(&mut verify, jwt);
-    assert_eq!((verified.code, verified.stdout.trim()), (Some(0), "\"DOGGO01a\""), "{verified:?}");
-    let tampered = run(&mut verify, &jwt.replacen("ey", "eZ", 2));
-    assert_ne!(tampered.code, Some(0));
+    for algorithm in ["EdDSA", "ES256"] {
+        let home = Home::make();
+        home.configure(&format!("[jwt]\nalgorithm = \"{algorithm}\""));
+        let daemon = home.start();
+        let code = daemon.enrollctl(&["--json", "code", "create", r#"{"sub":"DOGGO01a"}"#], "").json();
+        let jwt = daemon.enrollctl(&["--json", "code", "use"], code["code"].as_str().expect("a code")).json();
+        let keys = daemon.enrollctl(&["--json", "jwt", "keys"], "").stdout;
+        let mut verify = Command::new(&python);
+        verify.args(["-c", VERIFY, keys.trim(), algorithm]);
+        let jwt = jwt["jwt"].as_str().expect("a JWT");
+        let verified = run(&mut verify, jwt);
+        assert_eq!((verified.code, verified.stdout.trim()), (Some(0), "\"DOGGO01a\""), "{verified:?}");
+        let tampered = run(&mut verify, &jwt.replacen("ey", "eZ", 2));
+        assert_ne!(tampered.code, Some(0));
+    }
 }

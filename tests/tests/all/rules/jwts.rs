@@ -2,6 +2,10 @@
 
 use enroll_protocol::{Code, Json, Jwt, code, jwt, person};
 use enroll_tests::registry::Registry;
+use enrolld::identity::jwt::SigningAlgorithm;
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{DecodingKey, Validation};
+use serde::Deserialize as _;
 
 use super::check;
 
@@ -77,4 +81,30 @@ fn after_a_rotation_the_new_key_signs_and_the_old_one_still_verifies() {
     registry.pass_seconds(3601);
     let set = registry.call(jwt::Keys {}).expect("keys");
     assert_eq!(set.member::<Vec<serde_json::Value>>("keys").expect("members").expect("keys").len(), 1);
+}
+
+#[test]
+fn what_the_configuration_signs_by_holds_from_the_next_rotation_on_and_what_was_signed_stays_valid() {
+    let registry = &mut Registry::with_settings(|settings| settings.issuing.algorithm = SigningAlgorithm::Es256);
+    let before = log_in(registry, r#"{"sub":"DOG"}"#);
+    registry.pass_seconds(1);
+    let set = registry.call(jwt::Rotate {}).expect("rotated");
+    let after = log_in(registry, r#"{"sub":"DOG"}"#);
+    let keys = set.member::<Vec<serde_json::Value>>("keys").expect("members").expect("keys");
+    let algorithms: Vec<_> = keys.iter().map(|key| key["alg"].as_str().expect("a name")).collect();
+    assert_eq!(algorithms, ["EdDSA", "ES256"]);
+    for (jwt, key) in [(&before, &keys[0]), (&after, &keys[1])] {
+        let key = Jwk::deserialize(key).expect("a JWK");
+        let verifying = DecodingKey::from_jwk(&key).expect("a key");
+        let header = jsonwebtoken::decode_header(jwt.as_str()).expect("a header");
+        assert_eq!(header.kid, key.common.key_id);
+        let mut validation = Validation::new(header.alg);
+        validation.validate_exp = false;
+        validation.set_audience(&["enrolld"]);
+        jsonwebtoken::decode::<serde_json::Value>(jwt.as_str(), &verifying, &validation).expect("verified");
+        claims(registry, jwt);
+    }
+    registry.restart();
+    claims(registry, &after);
+    assert_eq!(registry.violations(), Vec::<String>::new());
 }
