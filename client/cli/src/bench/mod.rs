@@ -10,6 +10,7 @@ mod random;
 mod versus;
 mod workload;
 
+mod certificate;
 mod code;
 mod enroll;
 mod lookup;

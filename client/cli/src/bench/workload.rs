@@ -5,7 +5,7 @@ use enroll_client::Client;
 
 use super::measure::Driver;
 use super::random::Random;
-use super::{code, enroll, lookup, register, token_use};
+use super::{certificate, code, enroll, lookup, register, token_use};
 
 /// A workload. A new one is a variant here and of [`Ready`], and a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -14,6 +14,8 @@ pub(super) enum Workload {
     TokenUse,
     /// Make a login code and exchange it for a JWT; both together count as one operation
     Code,
+    /// Make people with a certificate, each for a new key
+    Certificate,
     /// Enroll callsigns by the invite code of a pool, each a new one
     Enroll,
     /// Find enrollments by their approve codes
@@ -37,6 +39,7 @@ impl Workload {
         Ok(match self {
             Self::TokenUse => Ready::TokenUse,
             Self::Code => Ready::Code,
+            Self::Certificate => Ready::Certificate,
             Self::Enroll => Ready::Enroll(enroll::prepare(client).await?),
             Self::Lookup => Ready::Lookup(lookup::prepare(client, records).await?),
             Self::Register => Ready::Register(register::prepare(client, records, false).await?),
@@ -48,7 +51,9 @@ impl Workload {
     pub(super) fn filling(self) -> Filling {
         match self {
             Self::TokenUse | Self::Code => Filling::Tokens,
-            Self::Enroll | Self::Lookup | Self::Register | Self::RegisterWaiting => Filling::Enrollments,
+            Self::Certificate | Self::Enroll | Self::Lookup | Self::Register | Self::RegisterWaiting => {
+                Filling::Enrollments
+            }
         }
     }
 
@@ -81,6 +86,7 @@ impl Filling {
 pub(super) enum Ready {
     TokenUse,
     Code,
+    Certificate,
     Enroll(enroll::Invitation),
     Lookup(lookup::Known),
     Register(register::Crowd),
@@ -110,6 +116,7 @@ impl Driver for Ours {
         match ready {
             Ready::TokenUse => token_use::run_once(client, random).await,
             Ready::Code => code::run_once(client).await,
+            Ready::Certificate => certificate::run_once(client, random).await,
             Ready::Enroll(invitation) => enroll::run_once(invitation, client, random).await,
             Ready::Lookup(known) => lookup::run_once(known, client, random).await,
             Ready::Register(crowd) => register::run_once(crowd, client).await,

@@ -72,7 +72,7 @@ fn names(of: &Value) -> impl Iterator<Item = &str> {
 fn a_bench_tells_how_fast_the_daemon_was_and_what_it_did() {
     let daemon = Daemon::start();
     let temporary = temporary();
-    for workload in ["token-use", "enroll", "lookup"] {
+    for workload in ["token-use", "certificate", "enroll", "lookup"] {
         let output = run(&mut bench(&daemon, temporary.path(), &[workload, "--fill", "40", "--json"]), "");
         expect_done(&output);
         let report = output.json();
