@@ -95,7 +95,7 @@ pub struct Renew {
     /// Callsign or pk
     pub person: Reference,
     /// A signing request in PEM
-    #[cfg_attr(feature = "cli", arg(long, value_name = "PEM"))]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "PEM", allow_hyphen_values = true))]
     #[serde(default, deserialize_with = "arrived_if_any")]
     pub csr: Option<String>,
 }

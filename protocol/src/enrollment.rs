@@ -98,7 +98,7 @@ pub struct Create {
     #[serde(default, deserialize_with = "or_default")]
     pub extra: Json,
     /// A signing request in PEM
-    #[cfg_attr(feature = "cli", arg(long, value_name = "PEM"))]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "PEM", allow_hyphen_values = true))]
     #[serde(default, deserialize_with = "arrived_if_any")]
     pub csr: Option<String>,
 }
@@ -173,7 +173,10 @@ pub struct Approve {
     #[cfg_attr(feature = "cli", arg(long, value_name = "CODE"))]
     pub approvecode: Option<ApproveCode>,
     /// The certificate to make with the person: none, generate, or the text of a signing request in PEM
-    #[cfg_attr(feature = "cli", arg(long, value_name = "WHICH", default_value = "none", hide_default_value = true))]
+    #[cfg_attr(
+        feature = "cli",
+        arg(long, value_name = "WHICH", default_value = "none", hide_default_value = true, allow_hyphen_values = true)
+    )]
     #[serde(default, deserialize_with = "or_default")]
     pub certificate: CertificateWanted,
 }

@@ -94,7 +94,10 @@ pub struct Create {
     #[serde(default, deserialize_with = "at_most::<ROLES_MAX, _, _>")]
     pub roles: Vec<RoleName>,
     /// The certificate to make with the person: none, generate, or the text of a signing request in PEM
-    #[cfg_attr(feature = "cli", arg(long, value_name = "WHICH", default_value = "none", hide_default_value = true))]
+    #[cfg_attr(
+        feature = "cli",
+        arg(long, value_name = "WHICH", default_value = "none", hide_default_value = true, allow_hyphen_values = true)
+    )]
     #[serde(default, deserialize_with = "or_default")]
     pub certificate: CertificateWanted,
 }

@@ -214,6 +214,20 @@ fn an_authority_is_brought_along_with_its_chain_and_not_exchanged_for_another() 
     assert!(!daemon.log().contains("PRIVATE KEY"));
 }
 
+#[test]
+fn a_signing_request_is_an_argument_as_it_stands() {
+    let daemon = Daemon::start();
+    // PEM begins like an option.
+    let csr = include_str!("../../../requests/p256.pem");
+    daemon.enrollctl(&["enrollment", "create", "DOGGO01a", "--csr", csr], "");
+    let approved = daemon.enrollctl(&["--json", "enrollment", "approve", "DOGGO01a"], "").json();
+    assert_eq!(approved["certificate"], json!(true));
+    daemon.enrollctl(&["certificate", "renew", "DOGGO01a", "--csr", csr], "");
+    assert_eq!(count(&daemon, "certificate"), 2);
+    let refused = run_refused(&mut daemon.home.enrollctl(&["person", "create", "CAT", "--certificate", csr]));
+    assert!(refused.code == Some(1) && refused.stderr.contains("csr_mismatch"), "{refused:?}");
+}
+
 /// One connection: whoever enrolls is approved by the next line, which has to see the one before.
 #[test]
 fn what_is_certified_may_come_in_the_line_before() {
