@@ -253,6 +253,34 @@ fn what_is_certified_may_come_in_the_line_before() {
     expect_sound(&daemon);
 }
 
+/// Each certificate is for the key of the one before, so whoever comes second was prepared for another one.
+#[test]
+fn renewals_that_race_are_all_made_and_seen_by_what_follows_them() {
+    let daemon = Daemon::start();
+    let csr = include_str!("../../../requests/p256.pem");
+    daemon.enrollctl(&["person", "create", "DOGGO01a", "--certificate", csr], "");
+    let lines: String = (0..3)
+        .flat_map(|number| {
+            [
+                json!({"op": "certificate.renew", "args": {"person": "DOGGO01a"}}),
+                json!({"op": "person.update", "args": {"person": "DOGGO01a", "extra": {"number": number}}}),
+            ]
+        })
+        .map(|line| format!("{line}\n"))
+        .collect();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            let (home, lines) = (&daemon.home, &lines);
+            scope.spawn(move || {
+                let output = run(&mut home.enrollctl(&["call"]), lines);
+                assert_eq!(output.stdout.matches("\"ok\"").count(), 6, "{}", output.stdout);
+            });
+        }
+    });
+    assert_eq!(count(&daemon, "certificate"), 13);
+    expect_sound(&daemon);
+}
+
 /// Verifies a JWT from standard input by the key set and the algorithm in its arguments, as a service in Python does.
 const VERIFY: &str = r#"
 import json, sys, jwt

@@ -137,7 +137,7 @@ fn signing_requests_of_the_usual_keys_are_certified_and_nothing_else_of_them() {
             assert!(!text.contains(word), "{name} {word}\n{text}");
         }
     }
-    let too_long = format!("{P256}{}", " ".repeat(1 << 19));
+    let too_long = format!("{P256}{}", " ".repeat(1 << 20));
     let tampered = P256.replacen("MIH", "MIG", 1);
     let other_key = {
         // The signature of one request under another's content.
