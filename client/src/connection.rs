@@ -5,8 +5,8 @@ use std::io;
 use enroll_protocol::envelope::{Hello, MAGIC, PROTOCOL_VERSION, Welcome};
 use enroll_protocol::frame::{self, FrameKind, FrameReader};
 use enroll_protocol::limits::DECODE_BYTES_MAX;
-use enroll_protocol::socket::{self, Incoming, Outgoing};
 use enroll_protocol::{Code, Refusal, codec};
+use enroll_socket::{Incoming, Outgoing};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
@@ -45,7 +45,7 @@ impl Connection {
         let connected = UnixStream::connect(&builder.socket).await;
         let stream = connected.map_err(|err| not_connected(builder, &err))?;
         let listener_pid = stream.peer_cred().ok().and_then(|peer| peer.pid());
-        let parts = stream.into_std().and_then(socket::split);
+        let parts = stream.into_std().and_then(enroll_socket::split);
         let (mut incoming, mut outgoing) = parts.map_err(|err| not_connected(builder, &err))?;
         let hello = Hello { magic: MAGIC, protocol: PROTOCOL_VERSION, client: builder.name.clone() };
         let mut bytes = Vec::new();

@@ -4,7 +4,7 @@
 //! is not replaced before the next call.
 
 use enroll_protocol::frame::FrameReader;
-use enroll_protocol::socket::Outgoing;
+use enroll_socket::Outgoing;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout_at};

@@ -140,7 +140,7 @@ pub async fn serve(
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
                     if let Some((stream, peer, place)) = door.admit(stream, &shared.terms.now())
-                        && let Ok(socket) = stream.into_std().and_then(enroll_protocol::socket::split)
+                        && let Ok(socket) = stream.into_std().and_then(enroll_socket::split)
                     {
                         let (shared, writer, shutdown) = (Arc::clone(&shared), writer.clone(), shutdown.clone());
                         sessions.spawn(async move {

@@ -23,8 +23,8 @@ use std::time::Duration;
 
 use enroll_protocol::frame::{FrameError, FrameReader};
 use enroll_protocol::limits::{FRAME_BYTES_MAX, IN_FLIGHT_MAX};
-use enroll_protocol::socket::{Incoming, Outgoing};
 use enroll_protocol::{Code, Envelope, Refusal};
+use enroll_socket::{Incoming, Outgoing};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
@@ -184,12 +184,13 @@ impl Session {
         let mut has_more = false;
         loop {
             if !line.is_waiting() {
+                let sent = self.writes_sent;
                 has_more = self.take_turn().unwrap_or_else(|err| {
                     // Where frames can not be told apart nothing more can be read; what came before is answered.
                     self.part(Refusal::new(Code::INVALID_ARGUMENT, err.to_string()));
                     false
                 });
-                line.turn_is_over(has_more || self.may_stream());
+                line.turn_is_over(has_more || self.may_stream(), self.writes_sent > sent);
             }
             if self.is_done() && !has_more {
                 if let Some(farewell) = &self.farewell {

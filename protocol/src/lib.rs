@@ -30,8 +30,6 @@ pub mod backup;
 pub mod codec;
 pub mod envelope;
 pub mod frame;
-#[cfg(feature = "socket")]
-pub mod socket;
 
 pub use envelope::Envelope;
 pub use operations::{Access, Kind, Operation, OperationRow, StreamOperation};

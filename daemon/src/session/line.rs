@@ -42,11 +42,13 @@ impl Turns {
         self.writer.store(if is_here { HERE } else { AWAY }, Ordering::Relaxed);
     }
 
-    async fn next(&self) -> Result<OwnedSemaphorePermit, AcquireError> {
+    /// The next turn, for whoever brought the writer something in the last one or did not.
+    async fn next(&self, has_brought: bool) -> Result<OwnedSemaphorePermit, AcquireError> {
         let turn = Arc::clone(&self.permits).acquire_owned().await;
-        // Those who are not in the line come first, also before the only one in it, and so does what they ask for.
+        // Those who are not in the line come first, also before the only one in it, and so does what they ask for. But the
+        // writer waits for more of that, so whoever has brought some goes on.
         yield_now().await;
-        while self.writer.load(Ordering::Relaxed) == ASKED {
+        while !has_brought && self.writer.load(Ordering::Relaxed) == ASKED {
             yield_now().await;
         }
         turn
@@ -74,12 +76,13 @@ impl Line {
         self.coming.is_some()
     }
 
-    /// The turn is over; whoever wants another one lines up behind the others.
-    pub(super) fn turn_is_over(&mut self, wants_another: bool) {
+    /// The turn is over, in which the writer was brought something or not; whoever wants another one lines up behind the
+    /// others.
+    pub(super) fn turn_is_over(&mut self, wants_another: bool, has_brought: bool) {
         self.turn = None;
         self.coming = wants_another.then(|| {
             let turns = Arc::clone(&self.turns);
-            let coming: Coming = Box::pin(async move { turns.next().await });
+            let coming: Coming = Box::pin(async move { turns.next(has_brought).await });
             coming
         });
     }
