@@ -13,6 +13,7 @@
 pub mod desk;
 mod space;
 
+use std::mem::take;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -87,6 +88,8 @@ pub struct Writer {
     /// When something happens next with an event by itself.
     event_at: Option<Time>,
     space: FreeSpace,
+    /// The answers that this batch keeps.
+    kept: Vec<Due>,
 }
 
 impl Writer {
@@ -97,7 +100,7 @@ impl Writer {
         let (head, sweep_at) = (changes::head(&*view)?, sweep::next(&*view, &settings)?);
         let event_at = seating::next_due(&*view)?;
         drop(view);
-        Ok(Self { store, daemon, head, settings, sweep_at, event_at, space: FreeSpace::unknown() })
+        Ok(Self { store, daemon, head, settings, sweep_at, event_at, space: FreeSpace::unknown(), kept: Vec::new() })
     }
 
     /// When something is due by itself.
@@ -122,6 +125,9 @@ impl Writer {
             let outcome = self.run_one(&mut batch, &request);
             answers.push((request.answer, outcome));
         }
+        // One entry for all of them: they are due at the same time but for what one batch takes.
+        let due = self.head.at.plus_seconds(self.settings.keep_answers_seconds);
+        sweep::plan_together(&mut batch, due, &take(&mut self.kept));
         if !answers.is_empty() {
             self.daemon.metrics.batch(answers.len());
         }
@@ -275,7 +281,7 @@ impl Writer {
         if let Some((due, kept)) = kept {
             self.head.at = self.head.at.max(kept.at);
             record::put(batch, due.place(), &kept);
-            sweep::plan(batch, kept.at.plus_seconds(self.settings.keep_answers_seconds), &due);
+            self.kept.push(due);
         }
         Ok(())
     }

@@ -122,6 +122,13 @@ pub struct Pointer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place;
 
+/// What is due together with the one that the key names: the places of all others.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DueTogether {
+    /// One after another.
+    pub others: Vec<Vec<u8>>,
+}
+
 /// The roles of one person.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PersonRoles {
@@ -272,6 +279,7 @@ impl Record for Pool {}
 impl Record for Enrollment {}
 impl Record for Pointer {}
 impl Record for Place {}
+impl Record for DueTogether {}
 impl Record for PersonRoles {}
 impl Record for Role {}
 impl Record for RoleMember {}

@@ -12,10 +12,10 @@ use crate::config::Settings;
 use crate::fault::Fault;
 use crate::model::change::{Change, Told};
 use crate::model::key::{self, Due, Family};
-use crate::model::record::{self, Code, Guesses, Kept, Kind, Place, Token};
+use crate::model::record::{self, Code, DueTogether, Guesses, Kept, Kind, Token};
 use crate::store::{ReadTxn, StoreError, Txn};
 
-/// Entries of one step; what is left is due at once.
+/// What one step removes, but for what is due together with the last of it; what is left is due at once.
 pub const STEP_MAX: usize = 256;
 
 /// How long a token's audit and a login code are kept after they expired.
@@ -23,7 +23,15 @@ const KEPT_AFTER_EXPIRY_SECONDS: u64 = 24 * 60 * 60;
 
 /// Writes down when something will be due.
 pub(crate) fn plan(txn: &mut dyn Txn, at: Time, due: &Due) {
-    record::put(txn, key::due(at, due), &Place);
+    plan_together(txn, at, std::slice::from_ref(due));
+}
+
+/// Writes down when all of this will be due.
+pub(crate) fn plan_together(txn: &mut dyn Txn, at: Time, dues: &[Due]) {
+    if let Some((first, others)) = dues.split_first() {
+        let others = others.iter().map(Due::place).collect();
+        record::put(txn, key::due(at, first), &DueTogether { others });
+    }
 }
 
 /// Writes down when something that expires will be due.
@@ -45,18 +53,24 @@ pub fn next(txn: &dyn ReadTxn, settings: &Settings) -> Result<Option<Time>, Stor
     Ok(first.into_iter().chain(oldest).min())
 }
 
-/// Removes what is due, up to a bound; how many entries that were.
+/// Removes what is due, up to a bound; how much that was.
 pub fn step(txn: &mut dyn Txn, settings: &Settings, now: Time) -> Result<usize, Fault> {
     let (from, _) = Family::Dues.bounds();
     let to = key::dues_behind(now);
-    let entries = txn.as_read().range(&from, &to, STEP_MAX)?;
-    for (place, _) in &entries {
-        if let Some((_, due)) = key::due_of(place) {
-            remove(txn, settings, now, &due)?;
+    let mut removed = 0;
+    for (place, together) in txn.as_read().range(&from, &to, STEP_MAX)? {
+        if removed >= STEP_MAX {
+            break;
         }
-        txn.delete(place.clone());
+        let others = record::decode::<DueTogether>(&together)?.others;
+        let others = others.iter().filter_map(|other| Due::of_place(other));
+        for due in key::due_of(&place).map(|(_, due)| due).into_iter().chain(others) {
+            remove(txn, settings, now, &due)?;
+            removed += 1;
+        }
+        txn.delete(place);
     }
-    Ok(entries.len() + forget_changes(txn, settings, now, STEP_MAX - entries.len())?)
+    Ok(removed + forget_changes(txn, settings, now, STEP_MAX.saturating_sub(removed))?)
 }
 
 /// Removes the oldest changes, where the configuration does not have them kept for ever.

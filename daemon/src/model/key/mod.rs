@@ -196,7 +196,8 @@ impl Due {
         }
     }
 
-    fn of_place(place: &[u8]) -> Option<Self> {
+    /// What lies there, if that can be due.
+    pub fn of_place(place: &[u8]) -> Option<Self> {
         let (tag, rest) = place.split_first()?;
         let hash = || Hash::try_from(rest).ok();
         match *tag {

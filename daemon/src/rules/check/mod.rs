@@ -38,7 +38,8 @@ use crate::model::callsign::fold;
 use crate::model::change::Change;
 use crate::model::key::{self, Family};
 use crate::model::record::{
-    self, CallsignHolder, Code, Enrollment, Kept, Kind, Person, PersonRoles, Place, Pointer, Pool, Record, Role, Token,
+    self, CallsignHolder, Code, DueTogether, Enrollment, Kept, Kind, Person, PersonRoles, Place, Pointer, Pool, Record,
+    Role, Token,
 };
 use crate::store::{ReadTxn, STRETCH, StoreError, walk};
 
@@ -301,8 +302,9 @@ impl Check<'_> {
             }
             Ok(())
         })?;
-        self.each::<Place>(Family::Dues, |check, place, _| {
-            if key::due_of(place).is_none() {
+        self.each::<DueTogether>(Family::Dues, |check, place, together| {
+            let is_readable = |other: &Vec<u8>| key::Due::of_place(other).is_some();
+            if key::due_of(place).is_none() || !together.others.iter().all(is_readable) {
                 check.violated("I11", hex(place), "what is due here can not be read");
             }
             Ok(())

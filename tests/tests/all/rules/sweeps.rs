@@ -4,6 +4,7 @@ use enroll_protocol::{Code, Envelope, Json, Key, Pk, code, token};
 use enroll_tests::registry::Registry;
 use enrolld::config::Config;
 use enrolld::model::key::Family;
+use enrolld::writer::Outcome;
 
 use super::check;
 
@@ -35,6 +36,30 @@ fn kept_answers_go_after_a_day_in_bounded_steps() {
     }
     assert_eq!(entries(registry, Family::Tokens), 600);
     check(registry, r#"token.use {"token":"7"} => token_reuse"#);
+}
+
+#[test]
+fn what_one_batch_kept_is_due_together() {
+    let registry = &mut Registry::in_memory();
+    for batch in 0..4_u8 {
+        let requests: Vec<_> = (0..100_u8)
+            .map(|number| {
+                let key = Some(Key(Pk::from_bytes([[batch, number]; 8].concat().try_into().expect("16 bytes"))));
+                let token = format!("{batch} {number}").parse().expect("a token");
+                let answer = |outcome: Outcome| drop(outcome.expect("used"));
+                registry.request(Envelope { key, ..Envelope::default() }, &token::Use::new(token), answer)
+            })
+            .collect();
+        registry.serve(requests).expect("committed");
+    }
+    assert_eq!((entries(registry, Family::Kept), entries(registry, Family::Dues)), (400, 4));
+    registry.pass_seconds(DAY);
+    // A step ends with what is due together with the last of it.
+    for (kept, dues) in [(100, 1), (0, 0)] {
+        registry.wake();
+        assert_eq!((entries(registry, Family::Kept), entries(registry, Family::Dues)), (kept, dues));
+    }
+    assert_eq!(registry.violations(), Vec::<String>::new());
 }
 
 #[test]
