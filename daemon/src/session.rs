@@ -99,13 +99,16 @@ pub async fn serve(
     let result = match greeted {
         Ok(()) => {
             let (answers, inbox) = mpsc::unbounded_channel();
-            Session::new(peer, shared, limits, writer, answers, frames).run(input, output, inbox, stopping).await
+            let session = Session::new(peer, Arc::clone(&shared), limits, writer, answers, frames);
+            session.run(&mut input, &mut output, inbox, stopping).await
         }
         Err(end) => Err(end),
     };
     if let Err(end) = result {
         tracing::debug!(uid = peer.uid, pid = peer.pid, %end, "connection closed");
     }
+    // Closing takes its time as well, and many may leave at once.
+    let _turn = shared.turns.next(false).await;
 }
 
 struct Session {
@@ -172,8 +175,8 @@ impl Session {
 
     async fn run(
         mut self,
-        mut input: Incoming,
-        mut output: Outgoing,
+        input: &mut Incoming,
+        output: &mut Outgoing,
         mut inbox: mpsc::UnboundedReceiver<Answered>,
         mut stopping: watch::Receiver<bool>,
     ) -> Result<(), End> {
@@ -194,7 +197,7 @@ impl Session {
             }
             if self.is_done() && !has_more {
                 if let Some(farewell) = &self.farewell {
-                    handshake::refuse(&mut output, farewell, &self.limits, &self.shared.daemon.metrics).await;
+                    handshake::refuse(output, farewell, &self.limits, &self.shared.daemon.metrics).await;
                 }
                 return Ok(());
             }
@@ -222,7 +225,7 @@ impl Session {
                     self.output.has_written(written?)?;
                     self.patience.taken();
                 }
-                read = handshake::read_some(&mut input, &mut self.frames), if may_read => {
+                read = handshake::read_some(input, &mut self.frames), if may_read => {
                     self.input_ended = read? == 0;
                     self.patience.heard();
                 }
