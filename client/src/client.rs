@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use enroll_protocol::frame::{self, FrameKind};
-use enroll_protocol::{Code, Envelope, Kind, Operation, OperationRow, Origin, Reference, Refusal, codec};
+use enroll_protocol::{Code, Envelope, Operation, OperationRow, Origin, Reference, Refusal, codec};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::answer::{Answer, Reply};
@@ -153,7 +153,7 @@ impl Client {
         }
         let mut envelope = self.filled(envelope);
         // A dry run neither reads nor stores a key.
-        if row.kind == Kind::Write && envelope.key.is_none() && !envelope.dry_run {
+        if row.kind.is_write() && envelope.key.is_none() && !envelope.dry_run {
             envelope.key = Some(self.shared.keys.make());
         }
         let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);

@@ -126,6 +126,8 @@ pub enum Purpose {
     Session,
     /// The nonce of a certificate's private key.
     PrivateKey,
+    /// What the next part of a bulk write is expanded from.
+    Part,
 }
 
 impl Context {
@@ -134,6 +136,13 @@ impl Context {
         let mut random = ChaCha20Rng::from_seed(self.seed);
         random.set_stream(purpose as u64);
         random
+    }
+
+    /// The next part of a request has random bytes of its own.
+    pub(crate) fn go_on(&mut self) {
+        let mut seed = [0; 32];
+        self.random(Purpose::Part).fill_bytes(&mut seed);
+        self.seed = seed;
     }
 
     /// A new primary key of this time.

@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 use enroll_protocol::envelope::Envelope;
 use enroll_protocol::frame::{Frame, FrameKind};
-use enroll_protocol::{Code, Invalid, Operation, OperationRow, Refusal, codec, operations};
+use enroll_protocol::{Code, Invalid, Kind, Operation, OperationRow, Refusal, codec, operations};
+use serde::{Deserialize, Serialize};
 
 use crate::context::{Context, Peer};
 use crate::fault::Fault;
 use crate::identity::KeyRing;
-use crate::rules::{self, Call, Give, Prepared, ReadOp, StreamOp, WalkOp, WriteOp};
+use crate::rules::{self, BulkOp, Call, Give, Prepared, ReadOp, StreamOp, WalkOp, WriteOp};
+use crate::store::overlay::Overlay;
 use crate::store::{ReadTxn, StoreError, Txn};
 
 /// How one operation is run.
@@ -88,10 +90,36 @@ pub trait WriteJob: Send + Sync {
     /// Makes it, from a snapshot, and off the writer's thread.
     fn prepare(&self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Prepared, Fault>;
     /// Refuses arguments, before anything else is looked at.
-    fn check(&self) -> Result<(), Refusal>;
-    /// Runs the rule; the encoded reply, not yet finished.
-    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Vec<u8>, Fault>;
+    fn check(&mut self) -> Result<(), Refusal>;
+    /// Runs the rule; of a bulk write, as many units as may be done now, from where `so_far` has ended. Takes from
+    /// `units` what it did.
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>, so_far: Option<&[u8]>, units: &mut usize) -> Result<Ran, Fault>;
 }
+
+/// What running a write has come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ran {
+    /// All of it is done; the encoded reply, not yet finished.
+    Whole(Vec<u8>),
+    /// There is more to do behind this.
+    Part(Vec<u8>),
+}
+
+/// A bulk write: its units are known before anything is looked at.
+struct Bulk<O: BulkOp> {
+    operation: O,
+    units: Vec<O::Unit>,
+}
+
+/// How far a bulk write has come.
+#[derive(Serialize, Deserialize)]
+struct SoFar<R> {
+    units: u64,
+    reply: R,
+}
+
+/// A bulk write that is only tried: on a snapshot and whole, so that each unit finds what those before it have left.
+struct Trial(Box<dyn WriteJob>);
 
 /// The handler of an operation.
 pub fn handler(number: u16) -> Option<&'static Handler> {
@@ -110,11 +138,17 @@ pub fn request(frame: &Frame<'_>, peer: &Peer) -> Result<(&'static Handler, Enve
         Refusal::new(Code::UNKNOWN_OPERATION, why)
     })?;
     let (envelope, body) = envelope(frame.body)?;
-    let job = (handler.job)(body)?;
-    if let Job::Write(job) = &job {
+    let mut job = (handler.job)(body)?;
+    if let Job::Write(job) = &mut job {
         job.check()?;
     }
     rules::admit(handler.row, peer, envelope.actor.is_some())?;
+    let job = match job {
+        Job::Write(job) if handler.row.kind == Kind::Bulk && envelope.dry_run => {
+            Job::Look(Look::Scan(Box::new(Trial(job))))
+        }
+        job => job,
+    };
     Ok((handler, envelope, job))
 }
 
@@ -151,6 +185,12 @@ const fn write<O: WriteOp>() -> Handler {
         None => None,
     };
     Handler { row: O::ROW, job: |body| Ok(Job::Write(Arc::new(codec::decode::<O>(body)?))), finish }
+}
+
+const fn bulk<O: BulkOp>() -> Handler {
+    let job: fn(&[u8]) -> Result<Job, Invalid> =
+        |body| Ok(Job::Write(Box::new(Bulk { operation: codec::decode::<O>(body)?, units: Vec::new() })));
+    Handler { row: O::ROW, job, finish: None }
 }
 
 const fn stream<O: StreamOp>() -> Handler {
@@ -245,15 +285,70 @@ impl<O: WriteOp> WriteJob for O {
         WriteOp::prepare(self, txn, ctx)
     }
 
-    fn check(&self) -> Result<(), Refusal> {
+    fn check(&mut self) -> Result<(), Refusal> {
         WriteOp::check(self)
     }
 
-    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Vec<u8>, Fault> {
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>, _: Option<&[u8]>, _: &mut usize) -> Result<Ran, Fault> {
         let mut reply = WriteOp::run(self, txn, call)?;
         if let (true, Some(redact)) = (call.ctx.envelope.dry_run, O::REDACT) {
             redact(&mut reply);
         }
-        Ok(codec::encode(&reply))
+        Ok(Ran::Whole(codec::encode(&reply)))
+    }
+}
+
+impl<O: BulkOp> WriteJob for Bulk<O> {
+    fn row(&self) -> &'static OperationRow {
+        <O as Operation>::ROW
+    }
+
+    fn request(&self) -> Vec<u8> {
+        codec::encode(&self.operation)
+    }
+
+    fn needs_preparing(&self) -> bool {
+        false
+    }
+
+    fn prepare(&self, _: &dyn ReadTxn, _: &Context) -> Result<Prepared, Fault> {
+        Ok(Prepared::Nothing)
+    }
+
+    fn check(&mut self) -> Result<(), Refusal> {
+        self.units = self.operation.units()?;
+        Ok(())
+    }
+
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>, so_far: Option<&[u8]>, units: &mut usize) -> Result<Ran, Fault> {
+        let read = |bytes| codec::decode::<SoFar<O::Reply>>(bytes);
+        let damaged = |err| StoreError(format!("how far a bulk write has come is damaged: {err}"));
+        let mut so_far = so_far.map(read).transpose().map_err(damaged)?.unwrap_or_default();
+        let ground = self.operation.begin(txn.as_read(), call)?;
+        let rest = self.units.iter().skip(usize::try_from(so_far.units).unwrap_or(usize::MAX));
+        for unit in rest.take(*units) {
+            self.operation.run(txn, call, &ground, unit, &mut so_far.reply)?;
+            so_far.units += 1;
+            *units -= 1;
+        }
+        let is_whole = so_far.units >= self.units.len() as u64;
+        Ok(if is_whole { Ran::Whole(codec::encode(&so_far.reply)) } else { Ran::Part(codec::encode(&so_far)) })
+    }
+}
+
+impl<R: Default> Default for SoFar<R> {
+    fn default() -> Self {
+        Self { units: 0, reply: R::default() }
+    }
+}
+
+impl ReadJob for Trial {
+    fn run(&self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Vec<u8>, Fault> {
+        let mut overlay = Overlay::new(txn);
+        let call = Call::begin(txn, ctx, self.0.row())?;
+        match self.0.run(&mut overlay, &call, None, &mut usize::MAX.clone())? {
+            Ran::Whole(reply) => Ok(reply),
+            Ran::Part(_) => Err(Fault::Panic("a bulk write ended before its end".to_owned())),
+        }
     }
 }

@@ -125,6 +125,8 @@ struct Session {
     writes_sent: u64,
     writes_answered: u64,
     looks_in_writer: usize,
+    /// A bulk write is on its way: nothing that was sent behind it is begun, so that it comes behind all its units.
+    bulk_in_writer: bool,
     /// A scan or stream that was sent behind writes that are not answered yet.
     waiting: Option<Read>,
     /// A write for which something was or is being made, until it is answered.
@@ -163,6 +165,7 @@ impl Session {
             writes_sent: 0,
             writes_answered: 0,
             looks_in_writer: 0,
+            bulk_in_writer: false,
             waiting: None,
             preparing: None,
             streams,
@@ -253,6 +256,7 @@ impl Session {
         self.farewell.is_none()
             && self.stalled.is_none()
             && self.waiting.is_none()
+            && !self.bulk_in_writer
             && self.preparing.is_none()
             && self.in_flight < IN_FLIGHT_MAX
             && self.looks_in_writer < LOOKS_IN_WRITER_MAX

@@ -5,37 +5,46 @@
 //! overlay over that. A refused or panicking request is a dropped overlay and never disturbs its neighbours. Answers,
 //! refusals too, leave only after the commit: a refusal may have seen what a neighbour wrote.
 //!
+//! A bulk write is run in parts, so many units in each batch, and waits its turn between them. How far it has come is
+//! kept under its idempotency key, in the same commit as the units: whoever sends it again, after a crash or while it is
+//! still run, goes on from there.
+//!
 //! While the disk has too little free space, what would write is refused and what writes nothing goes on.
 //!
 //! If a commit fails, nothing more is acknowledged: the batch answers `outcome_unknown` and the writer ends, and with
 //! it the process.
 
 pub mod desk;
+mod kept;
 mod space;
 
+use std::collections::VecDeque;
 use std::mem::take;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use enroll_protocol::{Code, Kind, OperationRow, Refusal, Time, codec};
-use rand::Rng as _;
-use zeroize::Zeroizing;
+use enroll_protocol::{Code, Kind, OperationRow, Refusal, Time};
 
 use crate::config::Settings;
-use crate::context::{Context, Daemon, Moment, Purpose};
-use crate::dispatch::{ReadJob, WriteJob};
+use crate::context::{Context, Daemon, Moment};
+use crate::dispatch::{Ran, ReadJob, WriteJob};
 use crate::fault::Fault;
 use crate::model::change::Told;
-use crate::model::key::{self, Due, Family};
-use crate::model::record::{self, ChangesHead, Kept};
+use crate::model::key::{self, Family};
+use crate::model::record::{self, ChangesHead};
 use crate::rules::bootstrap::{self, RegistryError};
 use crate::rules::{Call, attempts, changes, seating, sweep};
 use crate::store::overlay::Overlay;
 use crate::store::{Store, StoreError, Writes};
+use kept::{Found, Keeping};
 use space::FreeSpace;
 
 /// Requests of one commit at most: past this a batch only makes its first members wait.
 const BATCH_MAX: usize = 256;
+
+/// Units of bulk writes in one batch: with the commit they take a few milliseconds, and others wait for no more than
+/// two such batches.
+pub const UNITS_MAX: usize = 128;
 
 /// Writes that may wait; whoever comes then waits to get in.
 pub const QUEUE_MAX: usize = 1024;
@@ -69,6 +78,22 @@ pub struct Request {
     pub connection: u64,
 }
 
+/// A request that is being run.
+struct Running {
+    request: Request,
+    /// Where its answer is kept, if it is; made when it is first run.
+    keeping: Option<Keeping>,
+    /// How far it has come, where nothing is kept.
+    so_far: Option<Vec<u8>>,
+}
+
+/// What running a request has come to.
+enum Step {
+    Answered(Outcome),
+    /// There is more to do.
+    Unfinished,
+}
+
 /// How long the writer lets what is due come together: nothing depends on a sweep being on time, and each one wakes an
 /// idle daemon.
 const SWEEP_PAUSE_SECONDS: u64 = 60;
@@ -90,6 +115,8 @@ pub struct Writer {
     space: FreeSpace,
     /// The answers that this batch keeps.
     kept: Vec<Due>,
+    /// Bulk writes that have more to do, in the order of their turns.
+    unfinished: VecDeque<Running>,
 }
 
 impl Writer {
@@ -100,12 +127,19 @@ impl Writer {
         let (head, sweep_at) = (changes::head(&*view)?, sweep::next(&*view, &settings)?);
         let event_at = seating::next_due(&*view)?;
         drop(view);
-        Ok(Self { store, daemon, head, settings, sweep_at, event_at, space: FreeSpace::unknown(), kept: Vec::new() })
+        let (space, kept, unfinished) = (FreeSpace::unknown(), Vec::new(), VecDeque::new());
+        Ok(Self { store, daemon, head, settings, sweep_at, event_at, space, kept, unfinished })
     }
 
     /// When something is due by itself.
     pub(crate) fn due(&self) -> Option<Time> {
-        self.sweep_at.into_iter().chain(self.event_at).min()
+        let unfinished = self.is_busy().then_some(Time::EPOCH);
+        self.sweep_at.into_iter().chain(self.event_at).chain(unfinished).min()
+    }
+
+    /// Whether there is more to do of what was begun.
+    pub fn is_busy(&self) -> bool {
+        !self.unfinished.is_empty()
     }
 
     /// Runs these requests, removes some of what is due now, and commits once. After an error nothing may be served any
@@ -113,18 +147,26 @@ impl Writer {
     pub fn serve(&mut self, requests: impl Iterator<Item = Request>, now: Time) -> (Answers, Result<(), StoreError>) {
         let view = match self.store.view() {
             Ok(view) => view,
-            Err(err) => return (requests.map(|request| unknown(request.answer)).collect(), Err(err)),
+            Err(err) => {
+                let unfinished = take(&mut self.unfinished).into_iter().map(|running| running.request);
+                return (unfinished.chain(requests).map(|request| unknown(request.answer)).collect(), Err(err));
+            }
         };
         self.take_settings(now);
         self.space.look(&*self.store, &self.settings);
         let mut batch = Overlay::new(&*view);
         let mut answers = Answers::new();
-        for mut request in requests {
+        let begun = take(&mut self.unfinished);
+        let mut units = UNITS_MAX;
+        for mut running in begun.into_iter().chain(requests.map(Running::new)) {
             // It may have waited behind later ones: the feed's times, like its numbers, only go up.
-            request.ctx.now = request.ctx.now.max(self.head.at);
-            let outcome = self.run_one(&mut batch, &request);
-            answers.push((request.answer, outcome));
+            running.request.ctx.now = running.request.ctx.now.max(self.head.at);
+            match self.run_one(&mut batch, &mut running, &mut units) {
+                Step::Answered(outcome) => answers.push((running.request.answer, outcome)),
+                Step::Unfinished => self.unfinished.push_back(running),
+            }
         }
+        self.unfinished.rotate_left(usize::from(self.is_busy()));
         // One entry for all of them: they are due at the same time but for what one batch takes.
         let due = self.head.at.plus_seconds(self.settings.keep_answers_seconds);
         sweep::plan_together(&mut batch, due, &take(&mut self.kept));
@@ -143,7 +185,9 @@ impl Writer {
             writes.insert(key::changes_head(), Some(record::encode(&self.head)));
             let begun = Moment::now();
             if let Err(err) = self.store.commit(&writes) {
-                return (answers.into_iter().map(|(answer, _)| unknown(answer)).collect(), Err(err));
+                let unfinished = take(&mut self.unfinished).into_iter().map(|running| running.request.answer);
+                let asked = answers.into_iter().map(|(answer, _)| answer);
+                return (asked.chain(unfinished).map(unknown).collect(), Err(err));
             }
             self.daemon.metrics.commit(begun.elapsed_seconds());
             self.daemon.metrics.database_bytes.set(self.store.bytes());
@@ -226,77 +270,111 @@ impl Writer {
         Ok(())
     }
 
-    fn run_one(&mut self, batch: &mut Overlay<'_>, request: &Request) -> Outcome {
-        let ctx = &request.ctx;
-        let job = match &request.work {
-            Work::Write(job) => &**job,
+    fn run_one(&mut self, batch: &mut Overlay<'_>, running: &mut Running, units: &mut usize) -> Step {
+        let ctx = &running.request.ctx;
+        match &running.request.work {
+            Work::Write(job) if job.row().kind == Kind::Bulk && *units == 0 => Step::Unfinished,
+            Work::Write(_) => self.run_write(batch, running, units),
             Work::Read(row, job) => {
                 // The head is written once, with the batch; whoever reads in the middle of one sees it as well.
                 if !batch.is_empty() {
                     record::put(batch, key::changes_head(), &self.head);
                 }
-                return job.run_caught(batch, ctx).map_err(|fault| fault.told(row));
+                Step::Answered(job.run_caught(batch, ctx).map_err(|fault| fault.told(row)))
             }
-        };
-        let kept = match Keeping::of(ctx, job).map(|keeping| keeping.find(batch).map(|found| (keeping, found))) {
-            None => None,
-            Some(Ok((_, Some(first)))) => return first,
-            Some(Ok((keeping, None))) => Some(keeping),
-            Some(Err(fault)) => return Err(fault.told(job.row())),
-        };
-        let (writes, told, outcome) = match run_rule(batch, ctx, job) {
-            // A guess counts in a dry run as well, also where it is answered and not refused.
-            Ok((_, told, reply)) if ctx.envelope.dry_run && !told.iter().any(Told::is_attempt) => return Ok(reply),
-            Ok((writes, told, reply)) => (writes, told, Ok(reply)),
-            Err(fault) => {
-                let refusal = fault.told(job.row());
-                match remember(batch, ctx, job, &fault) {
-                    Ok((writes, told)) => (writes, told, Err(refusal)),
-                    Err(err) => return Err(Fault::from(err).told(job.row())),
-                }
-            }
-        };
-        match self.accept(batch, writes, told, kept, &outcome) {
-            Ok(()) => outcome,
-            Err(fault) => Err(fault.told(job.row())),
         }
     }
 
-    /// Adds a request's writes, changes and kept answer to the batch, if the disk has space for them.
+    fn run_write(&mut self, batch: &mut Overlay<'_>, running: &mut Running, units: &mut usize) -> Step {
+        let Running { request: Request { ctx, work: Work::Write(job), .. }, keeping, so_far } = running else {
+            return Step::Unfinished;
+        };
+        if keeping.is_none() {
+            *keeping = Keeping::of(ctx, &**job);
+        }
+        let found = keeping.as_ref().map_or(Ok(Found::Nothing), |keeping| keeping.find(batch, ctx));
+        let is_first = matches!(found, Ok(Found::Nothing));
+        match found {
+            Ok(Found::Nothing) => {}
+            Ok(Found::Answer(first)) => return Step::Answered(first),
+            Ok(Found::SoFar(kept)) => *so_far = Some(kept),
+            Err(fault) => return Step::Answered(Err(fault.told(job.row()))),
+        }
+        let (writes, told, ran) = match run_rule(batch, ctx, &**job, so_far.as_deref(), units) {
+            // A guess counts in a dry run as well, also where it is answered and not refused.
+            Ok((_, told, ran)) if ctx.envelope.dry_run && !told.iter().any(Told::is_attempt) => {
+                (Writes::new(), Vec::new(), Ok(ran))
+            }
+            Ok((writes, told, ran)) => (writes, told, Ok(ran)),
+            Err(fault) => {
+                let refusal = fault.told(job.row());
+                match remember(batch, ctx, &**job, &fault) {
+                    Ok((writes, told)) => (writes, told, Err(refusal)),
+                    Err(err) => return Step::Answered(Err(Fault::from(err).told(job.row()))),
+                }
+            }
+        };
+        let keeping = keeping.as_ref().map(|keeping| (keeping, is_first));
+        if let Err(fault) = self.accept(batch, ctx, (writes, told), keeping, &ran) {
+            return Step::Answered(Err(fault.told(job.row())));
+        }
+        match ran {
+            Ok(Ran::Whole(reply)) => Step::Answered(Ok(reply)),
+            Ok(Ran::Part(part)) => {
+                *so_far = Some(part);
+                ctx.go_on();
+                Step::Unfinished
+            }
+            Err(refusal) => Step::Answered(Err(refusal)),
+        }
+    }
+
+    /// Adds a request's writes, changes and what is kept of it to the batch, if the disk has space for them.
     fn accept(
         &mut self,
         batch: &mut Overlay<'_>,
-        writes: Writes,
-        told: Vec<Told>,
-        keeping: Option<Keeping>,
-        outcome: &Outcome,
+        ctx: &Context,
+        (writes, told): (Writes, Vec<Told>),
+        keeping: Option<(&Keeping, bool)>,
+        ran: &Result<Ran, Refusal>,
     ) -> Result<(), Fault> {
-        let kept = keeping.map(|keeping| keeping.keep(&self.daemon, outcome)).transpose()?.flatten();
+        let kept = keeping.map(|(keeping, _)| keeping.record(ctx, ran)).transpose()?.flatten();
         if !writes.is_empty() || !told.is_empty() || kept.is_some() {
-            let answer = kept.as_ref().map_or(0, |(_, kept)| kept.sealed.len());
+            let answer = kept.as_ref().map_or(0, |kept| kept.sealed.len());
             self.space.take(&writes, answer, &self.settings)?;
         }
         batch.absorb(writes);
         changes::number(batch, &mut self.head, told);
-        if let Some((due, kept)) = kept {
+        if let Some((kept, (keeping, is_first))) = kept.zip(keeping) {
             self.head.at = self.head.at.max(kept.at);
-            record::put(batch, due.place(), &kept);
-            self.kept.push(due);
+            self.kept.extend(keeping.keep(batch, &kept, is_first));
         }
         Ok(())
     }
 }
 
+impl Running {
+    fn new(request: Request) -> Self {
+        Self { request, keeping: None, so_far: None }
+    }
+}
+
 /// Runs the rule on an overlay of its own, which is dropped unless it succeeds.
-fn run_rule(batch: &Overlay<'_>, ctx: &Context, job: &dyn WriteJob) -> Result<(Writes, Vec<Told>, Vec<u8>), Fault> {
+fn run_rule(
+    batch: &Overlay<'_>,
+    ctx: &Context,
+    job: &dyn WriteJob,
+    so_far: Option<&[u8]>,
+    units: &mut usize,
+) -> Result<(Writes, Vec<Told>, Ran), Fault> {
     let mut overlay = Overlay::new(batch);
     let ran = catch_unwind(AssertUnwindSafe(|| {
         let call = Call::begin(&overlay, ctx, job.row())?;
-        job.run(&mut overlay, &call)
+        job.run(&mut overlay, &call, so_far, units)
     }));
-    let reply = ran.unwrap_or_else(|panic| Err(Fault::of_panic(&*panic)))?;
+    let ran = ran.unwrap_or_else(|panic| Err(Fault::of_panic(&*panic)))?;
     let (writes, told) = overlay.into_parts();
-    Ok((writes, told, reply))
+    Ok((writes, told, ran))
 }
 
 /// What is remembered of a refused attempt on a code or token, when the rule's own writes are gone.
@@ -315,57 +393,6 @@ fn remember(
         Err(_) => {}
     }
     Ok(overlay.into_parts())
-}
-
-/// The kept answer of one request: its place, and what tells the request from another under the same key.
-struct Keeping {
-    due: Due,
-    place: Vec<u8>,
-    kept: Kept,
-    nonce: [u8; 24],
-    keep_seconds: u64,
-    daemon: Arc<Daemon>,
-}
-
-impl Keeping {
-    /// `None` where nothing is kept: without a key, in a dry run, and for what only looks something up.
-    fn of(ctx: &Context, job: &dyn WriteJob) -> Option<Self> {
-        let key = ctx.envelope.key.filter(|_| !ctx.envelope.dry_run && job.row().kind != Kind::Lookup)?;
-        let number = job.row().number.to_be_bytes();
-        let actor = ctx.envelope.actor.as_ref().map_or("", |actor| actor.as_str());
-        let request = ctx.daemon.secrets.request(&[&number, &Zeroizing::new(job.request()), actor.as_bytes()]);
-        let mut nonce = [0; 24];
-        ctx.random(Purpose::Keeping).fill_bytes(&mut nonce);
-        let kept = Kept { request, at: ctx.now, sealed: Vec::new() };
-        let due = Due::Kept(ctx.peer.uid, key);
-        let keep_seconds = ctx.settings.keep_answers_seconds;
-        Some(Self { due, place: due.place(), kept, nonce, keep_seconds, daemon: Arc::clone(&ctx.daemon) })
-    }
-
-    /// The first answer, where this was asked before.
-    fn find(&self, batch: &Overlay<'_>) -> Result<Option<Outcome>, Fault> {
-        let Some(first) = record::get::<Kept>(batch, &self.place)? else { return Ok(None) };
-        if first.at.plus_seconds(self.keep_seconds) <= self.kept.at {
-            return Ok(None);
-        }
-        if first.request != self.kept.request {
-            return Ok(Some(Err(Refusal::new(
-                Code::KEY_REUSED,
-                "this key was used for a different request; use a new key for every new request",
-            ))));
-        }
-        let outcome = self.daemon.secrets.open(&self.place, &first.sealed)?;
-        Ok(Some(codec::decode(&outcome).map_err(|err| StoreError(format!("a kept answer is damaged: {err}")))?))
-    }
-
-    /// The record to keep, unless the refusal is one that passes.
-    fn keep(self, daemon: &Daemon, outcome: &Outcome) -> Result<Option<(Due, Kept)>, Fault> {
-        if matches!(outcome, Err(refusal) if refusal.code.is_passing()) {
-            return Ok(None);
-        }
-        let sealed = daemon.secrets.seal(&self.place, self.nonce, &Zeroizing::new(codec::encode(outcome)))?;
-        Ok(Some((self.due, Kept { sealed, ..self.kept })))
-    }
 }
 
 /// Whether it was done will be known when the store is opened again.

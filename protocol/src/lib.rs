@@ -13,12 +13,14 @@ pub mod certificate;
 pub mod changes;
 pub mod code;
 pub mod constant;
+pub mod course;
 pub mod enrollment;
 pub mod event;
 pub mod jwt;
 pub mod permission;
 pub mod person;
 pub mod pool;
+pub mod program;
 pub mod registration;
 pub mod role;
 pub mod server;
@@ -36,7 +38,7 @@ pub use operations::{Access, Kind, Operation, OperationRow, StreamOperation};
 pub use person::Person;
 pub use refusal::{Code, Refusal};
 pub use value::{
-    ApproveCode, Callsign, CallsignPrefix, ConstantLabel, ConstantValue, Cursor, EventKind, EventPoolName, Invalid,
-    InviteCode, Json, Jwt, Key, ListName, LoginCode, Origin, Page, PageLimit, Password, PermissionPath, Pfx, Pk,
-    PrivateKey, Reason, Reference, RoleName, Time, Title, Token,
+    ApproveCode, Callsign, CallsignPrefix, ConstantLabel, ConstantValue, CourseKey, Cursor, EventKind, EventPoolName,
+    ExternalKey, Invalid, InviteCode, Json, Jwt, Key, ListName, LoginCode, Origin, Page, PageLimit, Password,
+    PermissionPath, Pfx, Pk, PrivateKey, Reason, Reference, RoleName, Time, Title, Token,
 };

@@ -64,6 +64,24 @@ pub const POOL_ROLES_MAX: usize = 16;
 /// How long an event lasts: a leap year.
 pub const EVENT_MINUTES_MAX: u32 = 366 * 24 * 60;
 
+/// Modes of a course: all there are.
+pub const COURSE_MODES: usize = 4;
+
+/// What somebody outside calls a person.
+pub const EXTERNAL_KEY_CHARACTERS_MAX: usize = 255;
+
+/// Units of one bulk write, such as pairs to link: each may have an answer of its own, and all of those must fit a frame.
+pub const BULK_UNITS_MAX: usize = 10_000;
+
+/// Bytes of all external keys of one bulk write, which come again in its answer.
+pub const BULK_KEY_BYTES_MAX: usize = FRAME_BYTES_MAX * 3 / 8;
+
+/// Courses and course roles of one program enrollment: they are one record.
+pub const PROGRAM_COURSES_MAX: usize = 256;
+
+/// Course roles in one answer.
+pub const COURSE_ROLES_MAX: usize = 1_000;
+
 /// Requests in flight on one connection: the daemon reads no further until answers have left.
 pub const IN_FLIGHT_MAX: usize = 256;
 

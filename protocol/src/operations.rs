@@ -98,6 +98,20 @@ macro_rules! operations {
             133 write operate "/people/" "certificate.renew" certificate::Renew => Option<String>;
             134 read read "" "certificate.ca" certificate::Ca => String;
             135 walk read "" "certificate.crl" certificate::Crl => String;
+            140 write operate "/courses/" "course.create" course::Create => course::Course;
+            141 read read "" "course.get" course::Get => course::Course;
+            142 read read "" "course.list" course::List => Page<course::Course>;
+            143 write operate "/courses/" "course.delete" course::Delete => bool;
+            144 write operate "/courses/" "course.enroll" course::Enroll => course::CourseEnrollment;
+            145 write operate "/courses/" "course.unenroll" course::Unenroll => course::CourseEnrollment;
+            146 read read "/courses/" "course.enrollments" course::Enrollments => Page<course::CourseEnrollment>;
+            147 read read "/courses/" "course.roles" course::Roles => Vec<course::CourseRoleHeld>;
+            150 bulk operate "/programs/" "program.enroll" program::Enroll => program::Statuses;
+            151 bulk operate "/programs/" "program.enroll_course" program::EnrollCourse => program::Statuses;
+            152 write decide "/programs/" "program.assign_course_role" program::AssignCourseRole => bool;
+            153 bulk operate "/programs/" "program.link" program::Link => program::Failures;
+            154 bulk operate "/programs/" "program.unlink" program::Unlink => program::Failures;
+            155 read read "/programs/" "program.enrollments" program::Enrollments => Page<program::ProgramEnrollment>;
         }
     };
 }
@@ -114,6 +128,8 @@ pub enum Kind {
     Lookup,
     /// In the writer, answered when it is durable.
     Write,
+    /// In the writer, some units after others and other requests between them, answered when all of it is durable.
+    Bulk,
     /// On one snapshot after another, answered with one item after another for as long as somebody listens.
     Stream,
     /// On one snapshot from its first record to its last, on a thread of its own, answered with one item after another.
@@ -121,6 +137,11 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether it changes something, so that it is sent again under a key only.
+    pub const fn is_write(self) -> bool {
+        matches!(self, Self::Write | Self::Bulk)
+    }
+
     /// Whether it is answered with one item after another.
     pub const fn has_items(self) -> bool {
         matches!(self, Self::Stream | Self::Walk)
@@ -244,6 +265,7 @@ mod kind {
     pub(super) const scan: Kind = Kind::Scan;
     pub(super) const lookup: Kind = Kind::Lookup;
     pub(super) const write: Kind = Kind::Write;
+    pub(super) const bulk: Kind = Kind::Bulk;
     pub(super) const stream: Kind = Kind::Stream;
     pub(super) const walk: Kind = Kind::Walk;
 }
@@ -266,6 +288,10 @@ mod behind {
     }
 
     pub(super) const fn write<O>() -> Option<Behind> {
+        None
+    }
+
+    pub(super) const fn bulk<O>() -> Option<Behind> {
         None
     }
 

@@ -11,7 +11,7 @@ use enroll_protocol::frame::{Frame, FrameKind};
 use enroll_protocol::{Envelope, Operation, Reference, Refusal, StreamOperation, Time, codec};
 use enrolld::config::{Config, Settings};
 use enrolld::context::{Clock, Context, Current, Daemon, Grant, Peer};
-use enrolld::dispatch::{self, Handler, Items, Job, Look, StreamJob, WalkJob, WriteJob};
+use enrolld::dispatch::{self, Handler, Items, Job, Look, Ran, StreamJob, WalkJob, WriteJob};
 use enrolld::fault::Fault;
 use enrolld::identity::authority::{Founded, SERIAL_BYTES, serial};
 use enrolld::identity::jwt::SigningAlgorithm;
@@ -29,7 +29,7 @@ use enrolld::store::overlay::Overlay;
 use enrolld::store::redb::{RedbOptions, RedbStore};
 use enrolld::store::{Store, StoreError, Writes};
 use enrolld::writer::desk::{Desk, Here};
-use enrolld::writer::{Outcome, QUEUE_MAX, Request, Work, Writer};
+use enrolld::writer::{Outcome, QUEUE_MAX, Request, UNITS_MAX, Work, Writer};
 use rand::SeedableRng as _;
 use rand::rngs::ChaCha20Rng;
 use tokio::sync::mpsc;
@@ -258,7 +258,8 @@ impl Registry {
     ) -> Request {
         let handler = dispatch::handler(number).expect("a handler");
         match (handler.job)(request).expect("a request") {
-            Job::Write(job) => {
+            Job::Write(mut job) => {
+                job.check().expect("arguments that are accepted");
                 let ctx = self.context(envelope);
                 // A store that can not be read now fails the rule as well, or its commit.
                 let prepared = self.prepared(&ctx, &*job).unwrap_or_default();
@@ -334,14 +335,18 @@ impl Registry {
         let slot = Arc::clone(&answered);
         let answer = Box::new(move |outcome| *slot.lock().expect("unpoisoned") = Some(outcome));
         self.serve([Request { ctx, work: Work::Write(job), answer, connection: 1 }]).expect("committed");
+        while self.writer.is_busy() {
+            self.serve([]).expect("committed");
+        }
         answered.lock().expect("unpoisoned").take().expect("an answer")
     }
 
     fn expect_same_twice(&self, ctx: &Context, job: &dyn WriteJob) {
         let view = self.store.view().expect("a view");
-        let run = || -> (Writes, Vec<Told>, Result<Vec<u8>, Fault>) {
-            let mut overlay = Overlay::new(&*view);
-            let result = Call::begin(&overlay, ctx, job.row()).and_then(|call| job.run(&mut overlay, &call));
+        let run = || -> (Writes, Vec<Told>, Result<Ran, Fault>) {
+            let (mut overlay, mut units) = (Overlay::new(&*view), UNITS_MAX);
+            let call = Call::begin(&overlay, ctx, job.row());
+            let result = call.and_then(|call| job.run(&mut overlay, &call, None, &mut units));
             let (writes, told) = overlay.into_parts();
             (writes, told, result)
         };

@@ -100,6 +100,8 @@ fn about(area: &str) -> Option<&'static str> {
         "event" => "Events with limited places, and their pools",
         "registration" => "Registrations: who has a place at an event, who waits for one, and why",
         "supervisor" => "Supervisors, who decide on other people's registrations",
+        "course" => "Courses, and who is in them",
+        "program" => "Programs: external keys that wait to be linked to people",
         "constant" => "Constants: lists of the values that a field of a person's extra may have",
         _ => return None,
     })

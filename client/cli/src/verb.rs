@@ -30,7 +30,7 @@ pub(crate) async fn run(
             return backup::run(row, matches, envelope, &request, options, output).await;
         }
         Kind::Walk => return text::run(row, envelope, &request, options, output).await,
-        Kind::Read | Kind::Scan | Kind::Lookup | Kind::Write => {}
+        Kind::Read | Kind::Scan | Kind::Lookup | Kind::Write | Kind::Bulk => {}
     }
     let client = options.connect().await?;
     let reply = client.call_raw(row, envelope, &request).await?;

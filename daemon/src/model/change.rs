@@ -14,6 +14,17 @@ const CONSEQUENCES: &[(u16, &str)] = &[
     (OPENED, "event.opened"),
     (MERGED, "event.merged"),
     (LISTED, "certificate.listed"),
+    (LINKED, "program.linked"),
+    (UNLINKED, "program.unlinked"),
+    (ENROLLED, "course.enrolled"),
+    (CONVERTED, "course.converted"),
+    (MODE_KEPT, "course.mode_kept"),
+    (MOVED_TO_AUDIT, "course.moved_to_audit"),
+    (ACTIVATED, "course.activated"),
+    (DEACTIVATED, "course.deactivated"),
+    (ROLE_GIVEN, "course.role_given"),
+    (ROLE_TAKEN, "course.role_taken"),
+    (ROLE_FAILED, "course.role_failed"),
 ];
 
 /// Wrong codes in all passed their rate: somebody tries codes from many places.
@@ -33,6 +44,40 @@ pub const MERGED: u16 = 60_004;
 
 /// The list of revoked certificates got another number because its time had come.
 pub const LISTED: u16 = 60_005;
+
+/// An external key was linked by another operation than that. Of the program enrollment and the person.
+pub const LINKED: u16 = 60_006;
+
+/// An external key was unlinked from somebody, to be linked to somebody else. Of the program enrollment and the person.
+pub const UNLINKED: u16 = 60_007;
+
+/// What an external key waited for has come true: its person is enrolled in a course as `masters`. This and what follows
+/// are of the course, the person and the program enrollment.
+pub const ENROLLED: u16 = 60_008;
+
+/// Somebody who was enrolled in a course as `audit` or `honor` is from now on as `masters`.
+pub const CONVERTED: u16 = 60_009;
+
+/// Somebody who was enrolled in a course in another mode stays in it.
+pub const MODE_KEPT: u16 = 60_010;
+
+/// Somebody's course enrollment was cut from a program and moved to `audit`.
+pub const MOVED_TO_AUDIT: u16 = 60_011;
+
+/// A course enrollment became active again.
+pub const ACTIVATED: u16 = 60_012;
+
+/// A course enrollment became inactive.
+pub const DEACTIVATED: u16 = 60_013;
+
+/// Somebody has a role in a course.
+pub const ROLE_GIVEN: u16 = 60_014;
+
+/// A role in a course was taken back.
+pub const ROLE_TAKEN: u16 = 60_015;
+
+/// A role in a course could not be given, and goes on waiting.
+pub const ROLE_FAILED: u16 = 60_016;
 
 /// The daemon itself, where nobody asked.
 pub const DAEMON: PeerId = PeerId { uid: 0, pid: 0 };

@@ -6,4 +6,5 @@ pub mod certificate;
 pub mod change;
 pub mod event;
 pub mod key;
+pub mod program;
 pub mod record;

@@ -243,11 +243,17 @@ pub enum Kind {
     Registration,
     /// Certificates that were issued, but for those that ended and were replaced.
     Certificate,
+    /// Courses.
+    Course,
+    /// Course enrollments, inactive ones too.
+    CourseEnrollment,
+    /// Program enrollments.
+    ProgramEnrollment,
 }
 
 impl Kind {
     /// Every kind, and what the status calls it.
-    pub const ALL: [(Self, &'static str); 8] = [
+    pub const ALL: [(Self, &'static str); 11] = [
         (Self::Person, "person"),
         (Self::Pool, "pool"),
         (Self::Enrollment, "enrollment"),
@@ -256,6 +262,9 @@ impl Kind {
         (Self::Token, "token"),
         (Self::Code, "code"),
         (Self::Certificate, "certificate"),
+        (Self::Course, "course"),
+        (Self::CourseEnrollment, "course_enrollment"),
+        (Self::ProgramEnrollment, "program_enrollment"),
     ];
 }
 

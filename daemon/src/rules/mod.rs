@@ -17,6 +17,7 @@ pub mod changes;
 pub mod check;
 mod code;
 mod constant;
+mod course;
 mod enrollment;
 mod event;
 mod jwt;
@@ -24,6 +25,7 @@ mod page;
 mod permission;
 mod person;
 mod pool;
+mod program;
 mod registration;
 pub mod rekey;
 mod role;
@@ -48,6 +50,7 @@ use crate::identity::authority::Issued;
 use crate::identity::{IdentityError, KeyRing};
 use crate::model::change::{Change, Told};
 use crate::model::record::Kind;
+use crate::store::overlay::Overlay;
 use crate::store::{ReadTxn, Txn};
 
 /// An operation that looks at a snapshot. What it is given has no `put`.
@@ -89,6 +92,59 @@ pub trait WriteOp: Operation + Sync {
 /// What was made before a rule runs: nothing where the snapshot shows that nothing is needed, or not for whom.
 pub type Prepared = Option<Arc<Issued>>;
 
+/// A write of many units, each done whole or not at all. The writer runs some at a time and others' requests between
+/// them, so a unit may find a state that is not what the one before it has left.
+///
+/// Who may ask and what all units share is looked at each time anew. What is refused there ends the call; the units that
+/// were done stay done.
+pub trait BulkOp: Operation<Reply: Default> {
+    /// What one unit is made of, as far as no state is needed to tell.
+    type Unit: Send;
+
+    /// What all units need of the state.
+    type Ground;
+
+    /// The units, in the order in which they are done. Refuses arguments that their types accept and this operation
+    /// does not.
+    fn units(&self) -> Result<Vec<Self::Unit>, Refusal>;
+
+    /// What comes before any unit: references of the whole call, and the permission.
+    fn begin(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Self::Ground, Fault>;
+
+    /// One unit, which adds its answer to the reply.
+    fn run(
+        &self,
+        txn: &mut dyn Txn,
+        call: &Call<'_>,
+        ground: &Self::Ground,
+        unit: &Self::Unit,
+        reply: &mut Self::Reply,
+    ) -> Result<(), Fault>;
+}
+
+/// Does something whole or not at all: what it wrote before it was refused is dropped.
+fn whole<T>(
+    txn: &mut dyn Txn,
+    run: impl FnOnce(&mut dyn Txn) -> Result<T, Fault>,
+) -> Result<Result<T, Refusal>, Fault> {
+    let mut overlay = Overlay::new(txn.as_read());
+    match run(&mut overlay) {
+        Ok(done) => {
+            let (writes, told) = overlay.into_parts();
+            for (place, value) in writes {
+                match value {
+                    Some(value) => txn.put(place, value),
+                    None => txn.delete(place),
+                }
+            }
+            told.into_iter().for_each(|told| txn.tell(told));
+            Ok(Ok(done))
+        }
+        Err(Fault::Refused(refusal)) => Ok(Err(refusal)),
+        Err(fault) => Err(fault),
+    }
+}
+
 /// How a reply is completed.
 pub type Finish<R> = fn(R, &KeyRing) -> Result<R, IdentityError>;
 
@@ -125,6 +181,18 @@ impl<'a> Call<'a> {
     pub fn tell(&self, txn: &mut dyn Txn, subjects: Vec<Pk>, made: Option<Kind>) {
         let change = self.change(subjects);
         txn.tell(Told::Change(change, made));
+    }
+
+    /// Adds what follows from the change that was told before it.
+    fn tell_consequence(&self, txn: &mut dyn Txn, what: u16, subjects: Vec<Pk>) {
+        let change = self.change(subjects);
+        txn.tell(Told::Consequence(Change { what, ..change }));
+    }
+
+    /// The same for something that was refused, and undid nothing.
+    fn tell_failure(&self, txn: &mut dyn Txn, what: u16, subjects: Vec<Pk>, code: Code) {
+        let change = self.change(subjects);
+        txn.tell(Told::Consequence(Change { what, refused: Some(code), ..change }));
     }
 
     fn change(&self, subjects: Vec<Pk>) -> Change {

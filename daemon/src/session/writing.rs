@@ -26,7 +26,8 @@ impl Session {
         };
         let request = writer::Request { ctx, work, answer: Box::new(answer), connection: self.number };
         self.writes_sent += 1;
-        self.looks_in_writer += usize::from(handler.row.kind != Kind::Write);
+        self.looks_in_writer += usize::from(!handler.row.kind.is_write());
+        self.bulk_in_writer = handler.row.kind == Kind::Bulk;
         self.shared.turns.writer_is_asked();
         match self.writer.try_send(request) {
             Ok(()) => {}
@@ -55,7 +56,15 @@ impl Session {
 
     fn unsend(&mut self, handler: &Handler) {
         self.writes_sent -= 1;
-        self.looks_in_writer -= usize::from(handler.row.kind != Kind::Write);
+        self.leave_writer(handler);
+    }
+
+    /// It is no longer on its way through the writer.
+    fn leave_writer(&mut self, handler: &Handler) {
+        self.looks_in_writer -= usize::from(!handler.row.kind.is_write());
+        if handler.row.kind == Kind::Bulk {
+            self.bulk_in_writer = false;
+        }
     }
 
     /// The writer is gone. This was the last write sent, so those that reads wait for stay the same.
@@ -74,7 +83,7 @@ impl Session {
         });
         if is_write {
             self.writes_answered += 1;
-            self.looks_in_writer -= usize::from(handler.row.kind != Kind::Write);
+            self.leave_writer(handler);
             if self.writes_answered == self.writes_sent && self.prepares_again(&outcome) {
                 return;
             }

@@ -153,13 +153,18 @@ impl Desk {
     }
 
     fn writes(&self) -> impl Iterator<Item = &Request> {
-        self.batch.iter().filter(|request| matches!(&request.work, Work::Write(job) if job.row().kind == Kind::Write))
+        self.batch.iter().filter(|request| matches!(&request.work, Work::Write(job) if job.row().kind.is_write()))
+    }
+
+    fn has_bulk(&self) -> bool {
+        self.batch.iter().any(|request| matches!(&request.work, Work::Write(job) if job.row().kind == Kind::Bulk))
     }
 
     /// Whether the batch may be run on the thread that drives the connections.
     fn is_for_here(&self) -> bool {
         (1..=self.here.requests_max).contains(&self.batch.len())
             && self.writes().count() <= self.here.writes_max
+            && !self.has_bulk()
             && self.seconds <= self.here.seconds_max
             && self.writer.due().is_none_or(|at| at > self.clock.now())
     }
@@ -172,14 +177,16 @@ impl Desk {
         }
     }
 
-    /// On a thread of its own: serves this batch, and those that came meanwhile as long as they are not for here.
+    /// On a thread of its own: serves this batch, and those that came meanwhile as long as they are not for here. Goes on
+    /// with bulk writes as long as somebody could wait for them.
     fn serve_batches(mut self, giver: &mpsc::UnboundedSender<Served>) -> (Self, Result<(), StoreError>) {
         loop {
             let (served, result) = self.serve_batch();
             // Where nobody gives out answers any more, nobody waits for one.
             let _ = giver.send(served);
             self.take_queued();
-            if result.is_err() || self.batch.is_empty() || self.is_for_here() {
+            let has_more = !self.batch.is_empty() || (self.writer.is_busy() && !self.queue.is_closed());
+            if result.is_err() || !has_more || self.is_for_here() {
                 return (self, result);
             }
         }

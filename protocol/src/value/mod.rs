@@ -15,9 +15,9 @@ pub(crate) use json::read_json;
 pub use page::{Page, PageLimit};
 pub use pk::{Key, Pk};
 pub use text::{
-    ApproveCode, Callsign, CallsignPrefix, ConstantLabel, ConstantValue, Cursor, EventKind, EventPoolName, InviteCode,
-    Jwt, ListName, LoginCode, Origin, Password, PermissionPath, Pfx, PrivateKey, Reason, Reference, RoleName, Text,
-    TextRule, Title, Token,
+    ApproveCode, Callsign, CallsignPrefix, ConstantLabel, ConstantValue, CourseKey, Cursor, EventKind, EventPoolName,
+    ExternalKey, InviteCode, Jwt, ListName, LoginCode, Origin, Password, PermissionPath, Pfx, PrivateKey, Reason,
+    Reference, RoleName, Text, TextRule, Title, Token,
 };
 pub use time::Time;
 

@@ -79,6 +79,24 @@ pub enum Family {
     Representeds,
     /// Values of lists.
     Constants,
+    /// Courses by key.
+    Courses,
+    /// Courses by pk.
+    CoursePks,
+    /// Course enrollments by course and person.
+    CourseEnrollments,
+    /// Course enrollments by person and course.
+    PersonCourses,
+    /// Roles in courses by course, person and role.
+    CourseRoles,
+    /// Roles in courses by person, course and role.
+    PersonCourseRoles,
+    /// Program enrollments by program and folded external key.
+    ProgramEnrollments,
+    /// Program enrollments by program and pk.
+    ProgramPks,
+    /// Program enrollments by person, program and curriculum.
+    PersonPrograms,
 }
 
 impl Family {
@@ -122,6 +140,15 @@ impl Family {
             Self::Representatives => super::event::REPRESENTATIVE,
             Self::Representeds => super::event::REPRESENTED,
             Self::Constants => super::event::CONSTANT,
+            Self::Courses => super::program::COURSE,
+            Self::CoursePks => super::program::COURSE_PK,
+            Self::CourseEnrollments => super::program::COURSE_ENROLLMENT,
+            Self::PersonCourses => super::program::PERSON_COURSE,
+            Self::CourseRoles => super::program::COURSE_ROLE,
+            Self::PersonCourseRoles => super::program::PERSON_COURSE_ROLE,
+            Self::ProgramEnrollments => super::program::PROGRAM_ENROLLMENT,
+            Self::ProgramPks => super::program::PROGRAM_PK,
+            Self::PersonPrograms => super::program::PERSON_PROGRAM,
         }
     }
 

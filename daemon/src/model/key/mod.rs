@@ -6,6 +6,7 @@
 mod certificate;
 mod event;
 mod family;
+mod program;
 
 use enroll_protocol::enrollment::State;
 use enroll_protocol::{Key, Pk, RoleName, Time};
@@ -14,6 +15,7 @@ use crate::identity::Hash;
 pub use certificate::*;
 pub use event::*;
 pub use family::Family;
+pub use program::*;
 
 const META: u8 = 0x01;
 const PERSON: u8 = 0x10;

@@ -22,9 +22,14 @@
 //! - I19: a person's certificates are those that they hold, and no others.
 //! - I20: what was valid when its person was deleted is revoked and listed, and nothing else; the list counts what is in
 //!   it and is going to be renewed.
+//! - I21: a course counts who is enrolled in it and the roles in it, and its pk leads to it.
+//! - I22: who is in a course and the courses of a person say the same; so do roles in courses.
+//! - I23: an external key leads to its enrollment, which stands among those of its program and of its person.
+//! - I24: of a linked key every course has come true; of one that waits no role has.
 
 mod certificate;
 mod event;
+mod program;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -63,6 +68,8 @@ pub fn violations(txn: &dyn ReadTxn) -> Result<Vec<Violation>, StoreError> {
     check.events()?;
     check.registrations()?;
     check.representatives()?;
+    check.courses()?;
+    check.programs()?;
     check.counts()?;
     Ok(check.found)
 }

@@ -40,6 +40,10 @@ pub type ListName = Text<ListNameRule>;
 pub type ConstantValue = Text<ConstantValueRule>;
 /// How people call such a value.
 pub type ConstantLabel = Text<ConstantLabelRule>;
+/// What names a course, such as `course-v1:School+Hiking+2027`. Upper and lower case are different.
+pub type CourseKey = Text<CourseKeyRule>;
+/// What somebody outside calls a person: 1 to 255 characters, no control characters.
+pub type ExternalKey = Text<ExternalKeyRule>;
 /// A signed JSON web token. Secret.
 pub type Jwt = Text<JwtRule>;
 /// What opens a PKCS#12 file, 1 to 1024 bytes. Secret.
@@ -103,6 +107,12 @@ pub enum ConstantValueRule {}
 /// See [`ConstantLabel`].
 #[derive(Debug)]
 pub enum ConstantLabelRule {}
+/// See [`CourseKey`].
+#[derive(Debug)]
+pub enum CourseKeyRule {}
+/// See [`ExternalKey`].
+#[derive(Debug)]
+pub enum ExternalKeyRule {}
 /// See [`Jwt`].
 #[derive(Debug)]
 pub enum JwtRule {}
@@ -260,6 +270,25 @@ impl TextRule for ReasonRule {
     }
 }
 
+impl TextRule for CourseKeyRule {
+    const NAME: &'static str = "course";
+    fn check(text: &str) -> Result<(), Invalid> {
+        printable::<Self>(text)
+    }
+}
+
+impl TextRule for ExternalKeyRule {
+    const NAME: &'static str = "external_key";
+    fn check(text: &str) -> Result<(), Invalid> {
+        let count = text.chars().count();
+        if count == 0 || count > limits::EXTERNAL_KEY_CHARACTERS_MAX {
+            let most = limits::EXTERNAL_KEY_CHARACTERS_MAX;
+            return Err(Invalid(format!("external_key must be 1 to {most} characters; this is {count}")));
+        }
+        without_control::<Self>(text)
+    }
+}
+
 impl TextRule for JwtRule {
     const NAME: &'static str = "jwt";
     const SECRET: bool = true;
@@ -315,6 +344,10 @@ fn word<R: TextRule>(text: &str) -> Result<(), Invalid> {
 
 fn printable<R: TextRule>(text: &str) -> Result<(), Invalid> {
     sized::<R>(text, limits::NAME_BYTES_MAX)?;
+    without_control::<R>(text)
+}
+
+fn without_control<R: TextRule>(text: &str) -> Result<(), Invalid> {
     if text.chars().any(char::is_control) {
         return Err(Invalid(format!("{} must not contain control characters", R::NAME)));
     }

@@ -74,12 +74,19 @@ macro_rules! shown {
     };
 }
 
-shown! { Callsign RoleName PermissionPath Reference Title EventKind EventPoolName ListName ConstantValue ConstantLabel }
+shown! { Callsign RoleName PermissionPath Reference Title EventKind EventPoolName ListName ConstantValue ConstantLabel CourseKey ExternalKey }
 
 impl From<&Callsign> for Reference {
     /// Every callsign names a record: the two kinds have the same bounds.
     fn from(callsign: &Callsign) -> Self {
         Self(callsign.0.clone(), PhantomData)
+    }
+}
+
+impl From<&CourseKey> for Reference {
+    /// Every course key names a record: the two kinds have the same bounds.
+    fn from(course: &CourseKey) -> Self {
+        Self(course.0.clone(), PhantomData)
     }
 }
 

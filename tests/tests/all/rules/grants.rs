@@ -216,7 +216,7 @@ from the beginning.
     );
     for row in TABLE {
         let kind = match row.kind {
-            Kind::Write => "write",
+            Kind::Write | Kind::Bulk => "write",
             Kind::Lookup => "lookup",
             Kind::Stream | Kind::Walk => "stream",
             Kind::Read | Kind::Scan => "read",

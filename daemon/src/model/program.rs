@@ -1,0 +1,97 @@
+//! Courses and programs as they are stored.
+//!
+//! A course is stored under its key, and everything that speaks of a course names it by that: what waits for a course
+//! may outlive it, and finds the next one of the same key.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use enroll_protocol::course::{CourseRole, Mode};
+use enroll_protocol::program::{CourseStatus, Status};
+use enroll_protocol::{CourseKey, ExternalKey, Pk, Time};
+use serde::{Deserialize, Serialize};
+
+use super::record::Record;
+
+/// A course: also the head of who is in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Course {
+    /// Primary key.
+    pub pk: Pk,
+    /// In which modes people can be enrolled in it.
+    pub modes: BTreeSet<Mode>,
+    /// How many are, active ones alone.
+    pub enrolled: u64,
+    /// How many roles people have in it.
+    pub roles: u32,
+    /// When the record was made.
+    pub created: Time,
+    /// When it was last changed, but for who is in it.
+    pub updated: Time,
+}
+
+/// The key of a course.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CourseOf {
+    /// The key.
+    pub key: CourseKey,
+}
+
+/// Somebody in a course. An inactive one may outlive the course.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CourseEnrollment {
+    /// In which mode.
+    pub mode: Mode,
+    /// Whether they still are.
+    pub active: bool,
+    /// When the record was made.
+    pub created: Time,
+    /// When it was last changed.
+    pub updated: Time,
+}
+
+/// An external key in a program, with everything that waits for its person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgramEnrollment {
+    /// Primary key.
+    pub pk: Pk,
+    /// What is studied.
+    pub curriculum: Pk,
+    /// As it was sent.
+    pub external_key: ExternalKey,
+    /// Who it is.
+    pub person: Option<Pk>,
+    /// How it stands.
+    pub status: Status,
+    /// The courses. Of a linked key all have come true, of a waiting one none.
+    pub courses: BTreeMap<CourseKey, CourseStatus>,
+    /// The roles in courses.
+    pub roles: BTreeMap<(CourseKey, CourseRole), RoleStand>,
+    /// When the record was made.
+    pub created: Time,
+    /// When it was last changed.
+    pub updated: Time,
+}
+
+/// What has become of a role in a course that an external key was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RoleStand {
+    /// It waits.
+    Waiting,
+    /// The person has it because of this.
+    Given,
+    /// The person had it already.
+    Held,
+}
+
+/// The folded external key of a program enrollment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyOf {
+    /// The key.
+    pub folded: String,
+}
+
+impl Record for Course {}
+impl Record for CourseOf {}
+impl Record for CourseEnrollment {}
+impl Record for ProgramEnrollment {}
+impl Record for KeyOf {}

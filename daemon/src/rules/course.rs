@@ -1,0 +1,288 @@
+//! Courses, and who is in them. A course's record is the head of who is in it: whoever changes that writes it.
+
+use std::collections::BTreeSet;
+
+use enroll_protocol::course::{
+    Course, CourseEnrollment, CourseRole, CourseRoleHeld, Create, Delete, Enroll, Enrollments, Get, List, Mode, Roles,
+    Unenroll,
+};
+use enroll_protocol::limits::COURSE_ROLES_MAX;
+use enroll_protocol::{Code, CourseKey, Page, Pk, Reference, Refusal};
+
+use super::page::{Bounds, page};
+use super::{Call, ReadOp, WriteOp, person, role};
+use crate::context::Purpose;
+use crate::fault::Fault;
+use crate::model::change::Told;
+use crate::model::key::{self, Family};
+use crate::model::program::{self as stored, CourseOf};
+use crate::model::record::{self, Kind, Place};
+use crate::store::{ReadTxn, Txn};
+
+impl WriteOp for Create {
+    fn check(&self) -> Result<(), Refusal> {
+        if self.modes.is_empty() {
+            let why = "modes: a course offers at least one of audit, honor, verified, masters";
+            return Err(Refusal::new(Code::INVALID_ARGUMENT, why));
+        }
+        Ok(())
+    }
+
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Course, Fault> {
+        call.permit(txn.as_read(), false)?;
+        let place = key::course(&self.key);
+        if txn.as_read().get(&place)?.is_some() {
+            let why = format!("there is a course with the key \"{}\" already; choose another", self.key);
+            return Err(Fault::Refused(Refusal::new(Code::CONFLICT, why)));
+        }
+        let course = stored::Course {
+            pk: call.ctx.new_pk(&mut call.ctx.random(Purpose::Rule)),
+            modes: self.modes.iter().copied().collect(),
+            enrolled: 0,
+            roles: 0,
+            created: call.ctx.now,
+            updated: call.ctx.now,
+        };
+        record::put(txn, place, &course);
+        record::put(txn, key::course_pk(course.pk), &CourseOf { key: self.key.clone() });
+        call.tell(txn, vec![course.pk], Some(Kind::Course));
+        Ok(shown(self.key.clone(), course))
+    }
+}
+
+impl ReadOp for Get {
+    fn run(&self, txn: &dyn ReadTxn, _: &Call<'_>) -> Result<Course, Fault> {
+        let (key, course) = expect(txn, &self.key)?;
+        Ok(shown(key, course))
+    }
+}
+
+impl ReadOp for List {
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Page<Course>, Fault> {
+        let bounds = Bounds::of(call, &(), self.after.as_ref(), self.limit)?;
+        page(txn, Family::CoursePks.bounds(), &bounds, |_, value| {
+            let CourseOf { key } = record::decode(value)?;
+            Ok(record::get::<stored::Course>(txn, &key::course(&key))?.map(|course| shown(key, course)))
+        })
+    }
+}
+
+impl WriteOp for Delete {
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<bool, Fault> {
+        let found = find(txn.as_read(), &self.key)?;
+        call.permit(txn.as_read(), false)?;
+        let Some((key, course)) = found else { return Ok(false) };
+        if course.enrolled > 0 {
+            let why = format!("{} people are enrolled in the course \"{key}\"; unenroll them first", course.enrolled);
+            return Err(Fault::Refused(Refusal::new(Code::CONFLICT, why)));
+        }
+        // They are few: a course has a bound for them.
+        let (from, to) = key::prefixed(key::course_roles(&key));
+        for (place, _) in txn.as_read().range(&from, &to, usize::MAX)? {
+            if let Some((_, person, role)) = key::course_role_of(&place) {
+                txn.delete(key::person_course_role(person, &key, role));
+            }
+            txn.delete(place);
+        }
+        txn.delete(key::course(&key));
+        txn.delete(key::course_pk(course.pk));
+        call.tell(txn, vec![course.pk], None);
+        txn.tell(Told::Lost(Kind::Course));
+        Ok(true)
+    }
+}
+
+impl WriteOp for Enroll {
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<CourseEnrollment, Fault> {
+        let (key, course) = expect(txn.as_read(), &self.course)?;
+        let person = role::expect_person(txn.as_read(), &self.person)?;
+        call.permit(txn.as_read(), call.is_actor(person))?;
+        if !course.modes.contains(&self.mode) {
+            let offered: Vec<&str> = course.modes.iter().map(|mode| mode.name()).collect();
+            let why = format!("mode: the course \"{key}\" offers {}", offered.join(", "));
+            return Err(Fault::Refused(Refusal::new(Code::INVALID_ARGUMENT, why)));
+        }
+        let before = enrollment(txn.as_read(), &key, person)?;
+        if before.as_ref().is_none_or(|before| (before.mode, before.active) != (self.mode, true)) {
+            call.tell(txn, vec![course.pk, person], None);
+            set_enrollment(txn, call, (&key, person), before, (self.mode, true))?;
+        }
+        Ok(CourseEnrollment { course: key, person, mode: self.mode, active: true })
+    }
+}
+
+impl WriteOp for Unenroll {
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<CourseEnrollment, Fault> {
+        let (key, course) = expect(txn.as_read(), &self.course)?;
+        let (person, record) = person::expect(txn.as_read(), &self.person)?;
+        call.permit(txn.as_read(), call.is_actor(person))?;
+        let Some(before) = enrollment(txn.as_read(), &key, person)? else {
+            let why = format!("\"{}\" is not enrolled in the course \"{key}\"", record.callsign);
+            return Err(Fault::Refused(Refusal::new(Code::NOT_FOUND, why)));
+        };
+        let mode = before.mode;
+        if before.active {
+            call.tell(txn, vec![course.pk, person], None);
+            set_enrollment(txn, call, (&key, person), Some(before), (mode, false))?;
+        }
+        Ok(CourseEnrollment { course: key, person, mode, active: false })
+    }
+}
+
+impl ReadOp for Enrollments {
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Page<CourseEnrollment>, Fault> {
+        let course = self.course.as_ref().map(|course| expect(txn, course)).transpose()?.map(|(key, _)| key);
+        let person = self.person.as_ref().map(|person| person::expect(txn, person)).transpose()?.map(|(pk, _)| pk);
+        call.permit(txn, person.is_some_and(|person| call.is_actor(person)))?;
+        let bounds = Bounds::of(call, &(&course, &person), self.after.as_ref(), self.limit)?;
+        let range = match (&course, person) {
+            (Some(course), Some(person)) => key::prefixed(key::course_enrollment(course, person)),
+            (Some(course), None) => key::prefixed(key::course_enrollments(course)),
+            (None, Some(person)) => key::prefixed(key::person_courses(person)),
+            (None, None) => Family::CourseEnrollments.bounds(),
+        };
+        let by_person = || |place: &[u8]| key::person_course_of(place).map(|(person, course)| (course, person));
+        page(txn, range, &bounds, |place, _| {
+            let is_by_person = course.is_none() && person.is_some();
+            let found = if is_by_person { by_person()(place) } else { key::course_enrollment_of(place) };
+            let Some((course, person)) = found else { return Ok(None) };
+            let found = enrollment(txn, &course, person)?;
+            Ok(found.map(|found| CourseEnrollment { course, person, mode: found.mode, active: found.active }))
+        })
+    }
+}
+
+impl ReadOp for Roles {
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Vec<CourseRoleHeld>, Fault> {
+        let course = self.course.as_ref().map(|course| expect(txn, course)).transpose()?.map(|(key, _)| key);
+        let person = self.person.as_ref().map(|person| person::expect(txn, person)).transpose()?.map(|(pk, _)| pk);
+        call.permit(txn, person.is_some_and(|person| call.is_actor(person)))?;
+        let (from, to) = match (&course, person) {
+            (Some(course), _) => key::prefixed(key::course_roles(course)),
+            (None, Some(person)) => key::prefixed(key::person_course_roles(person)),
+            (None, None) => Family::CourseRoles.bounds(),
+        };
+        let entries = txn.range(&from, &to, COURSE_ROLES_MAX + 1)?;
+        if entries.len() > COURSE_ROLES_MAX {
+            let why = format!("there are more than {COURSE_ROLES_MAX} roles; name a course");
+            return Err(Fault::Refused(Refusal::new(Code::TOO_LARGE, why)));
+        }
+        let mut roles = Vec::new();
+        for (place, _) in entries {
+            let by_person = || key::person_course_role_of(&place).map(|(person, course, role)| (course, person, role));
+            let found = if course.is_none() && person.is_some() { by_person() } else { key::course_role_of(&place) };
+            let Some((course, holder, role)) = found else { continue };
+            // Deleted people hold no roles.
+            if person.is_none_or(|person| person == holder) && !person::is_deleted(txn, holder)? {
+                roles.push(CourseRoleHeld { person: holder, course, role });
+            }
+        }
+        Ok(roles)
+    }
+}
+
+/// The course of this key or pk.
+pub(super) fn find(txn: &dyn ReadTxn, named: &Reference) -> Result<Option<(CourseKey, stored::Course)>, Fault> {
+    let by_pk = Pk::parse(named.as_str()).map(|pk| record::get::<CourseOf>(txn, &key::course_pk(pk)));
+    let of_pk = by_pk.transpose()?.flatten().map(|CourseOf { key }| key);
+    let Some(key) = of_pk.or_else(|| CourseKey::new(named.as_str()).ok()) else { return Ok(None) };
+    Ok(record::get::<stored::Course>(txn, &key::course(&key))?.map(|course| (key, course)))
+}
+
+/// The course of this key or pk, which must exist.
+pub(super) fn expect(txn: &dyn ReadTxn, named: &Reference) -> Result<(CourseKey, stored::Course), Fault> {
+    Ok(find(txn, named)?.ok_or_else(|| unknown(named.as_str()))?)
+}
+
+/// There is no course of this name.
+pub(super) fn unknown(named: &str) -> Refusal {
+    Refusal::new(Code::NOT_FOUND, format!("no course has the key \"{named}\""))
+}
+
+/// Somebody's enrollment in a course.
+pub(super) fn enrollment(
+    txn: &dyn ReadTxn,
+    course: &CourseKey,
+    person: Pk,
+) -> Result<Option<stored::CourseEnrollment>, Fault> {
+    Ok(record::get(txn, &key::course_enrollment(course, person))?)
+}
+
+/// Writes somebody's enrollment in a course, and counts it.
+pub(super) fn set_enrollment(
+    txn: &mut dyn Txn,
+    call: &Call<'_>,
+    (course, person): (&CourseKey, Pk),
+    before: Option<stored::CourseEnrollment>,
+    (mode, active): (Mode, bool),
+) -> Result<(), Fault> {
+    let was_active = before.as_ref().is_some_and(|before| before.active);
+    if before.is_none() {
+        record::put(txn, key::person_course(person, course), &Place);
+        txn.tell(Told::Made(Kind::CourseEnrollment));
+    }
+    let created = before.map_or(call.ctx.now, |before| before.created);
+    let enrollment = stored::CourseEnrollment { mode, active, created, updated: call.ctx.now };
+    record::put(txn, key::course_enrollment(course, person), &enrollment);
+    if was_active != active
+        && let Some(mut head) = record::get::<stored::Course>(txn.as_read(), &key::course(course))?
+    {
+        head.enrolled = if active { head.enrolled + 1 } else { head.enrolled.saturating_sub(1) };
+        record::put(txn, key::course(course), &head);
+    }
+    Ok(())
+}
+
+/// Gives somebody a role in a course; tells whether that was new.
+pub(super) fn give_role(
+    txn: &mut dyn Txn,
+    key: &CourseKey,
+    person: Pk,
+    role: CourseRole,
+) -> Result<(stored::Course, bool), Fault> {
+    let found = record::get::<stored::Course>(txn.as_read(), &key::course(key))?;
+    let mut course = found.ok_or_else(|| unknown(key.as_str()))?;
+    let place = key::course_role(key, person, role);
+    if txn.as_read().get(&place)?.is_some() {
+        return Ok((course, false));
+    }
+    if course.roles as usize >= COURSE_ROLES_MAX {
+        let why =
+            format!("in the course \"{key}\" people have {COURSE_ROLES_MAX} roles already, and there is no more room");
+        return Err(Fault::Refused(Refusal::new(Code::CONFLICT, why)));
+    }
+    course.roles += 1;
+    record::put(txn, key::course(key), &course);
+    record::put(txn, place, &Place);
+    record::put(txn, key::person_course_role(person, key, role), &Place);
+    Ok((course, true))
+}
+
+/// Takes a role in a course; the course, if it was held.
+pub(super) fn take_role(
+    txn: &mut dyn Txn,
+    key: &CourseKey,
+    person: Pk,
+    role: CourseRole,
+) -> Result<Option<stored::Course>, Fault> {
+    let place = key::course_role(key, person, role);
+    let found = record::get::<stored::Course>(txn.as_read(), &key::course(key))?;
+    let Some(mut course) = found.filter(|_| matches!(txn.as_read().get(&place), Ok(Some(_)))) else { return Ok(None) };
+    course.roles = course.roles.saturating_sub(1);
+    record::put(txn, key::course(key), &course);
+    txn.delete(place);
+    txn.delete(key::person_course_role(person, key, role));
+    Ok(Some(course))
+}
+
+fn shown(key: CourseKey, course: stored::Course) -> Course {
+    let modes: BTreeSet<Mode> = course.modes;
+    Course {
+        pk: course.pk,
+        key,
+        modes: modes.into_iter().collect(),
+        created: course.created,
+        updated: course.updated,
+        deleted: None,
+    }
+}

@@ -1,0 +1,72 @@
+//! What the bulk writes have in common: units by external key, in the order of the keys, so that what lies together is
+//! read together; and the words for what failed.
+
+use enroll_protocol::limits::BULK_KEY_BYTES_MAX;
+use enroll_protocol::program::{Failure, Failures};
+use enroll_protocol::{Code, ExternalKey, Refusal};
+
+use crate::model::callsign::fold;
+use crate::rules::Call;
+
+/// One external key of a call.
+pub struct Unit {
+    /// Its place in the call.
+    pub(super) at: usize,
+    /// What it is compared by.
+    pub(super) folded: String,
+    /// Whether it stands in the call more than once, without regard to case.
+    pub(super) is_twice: bool,
+}
+
+/// The units of these keys. Refuses so many bytes that the answer might not fit.
+pub(super) fn units<'a>(keys: impl Iterator<Item = &'a ExternalKey>) -> Result<Vec<Unit>, Refusal> {
+    let mut bytes = 0;
+    let unit = |(at, key): (usize, &ExternalKey)| {
+        bytes += key.as_str().len();
+        Unit { at, folded: fold(key.as_str()), is_twice: false }
+    };
+    let mut units: Vec<Unit> = keys.enumerate().map(unit).collect();
+    if bytes > BULK_KEY_BYTES_MAX {
+        let why = format!("external keys of {bytes} bytes are too many for one call; send them in several");
+        return Err(Refusal::new(Code::INVALID_ARGUMENT, why));
+    }
+    units.sort_by(|one, other| one.folded.cmp(&other.folded).then(one.at.cmp(&other.at)));
+    for second in 1..units.len() {
+        if units[second - 1].folded == units[second].folded {
+            units[second - 1].is_twice = true;
+            units[second].is_twice = true;
+        }
+    }
+    Ok(units)
+}
+
+/// The same, where a key that stands in the call more than once is an argument that makes no sense.
+pub(super) fn distinct_units<'a>(
+    field: &str,
+    keys: impl Iterator<Item = &'a ExternalKey> + Clone,
+) -> Result<Vec<Unit>, Refusal> {
+    let units = units(keys.clone())?;
+    let Some(twice) = units.iter().find(|unit| unit.is_twice) else { return Ok(units) };
+    let key = keys.clone().nth(twice.at).map_or("", ExternalKey::as_str);
+    let why = format!("{field}: the key \"{key}\" stands there twice; upper and lower case do not matter");
+    Err(Refusal::new(Code::INVALID_ARGUMENT, why))
+}
+
+/// Refuses a bulk write that neither creates nor updates.
+pub(super) fn expect_something_to_do(create: bool, update: bool) -> Result<(), Refusal> {
+    if create || update {
+        return Ok(());
+    }
+    Err(Refusal::new(Code::INVALID_ARGUMENT, "create, update: at least one of them must be true"))
+}
+
+/// Adds a failure, which names the key and the person. Where so many fail that words as long as these would fill half a
+/// page, further ones say no more than their code does: all of them must fit a frame.
+pub(super) fn fail(reply: &mut Failures, call: &Call<'_>, key: &ExternalKey, person: Option<&str>, why: Refusal) {
+    let person = person.map_or(String::new(), |person| format!(", person \"{person}\""));
+    let message = format!("key \"{key}\"{person}: {}", why.message);
+    let bytes = message.len() * (reply.len() + 1);
+    let fits = bytes <= call.ctx.settings.page_bytes_max / 2;
+    let message = if fits { message } else { Refusal::plain(why.code).message };
+    reply.insert(key.clone(), Failure { code: why.code, message });
+}

@@ -1,0 +1,134 @@
+//! Linking external keys to people, and unlinking them. A pair is one unit: it is done whole, a person who had the key
+//! before unlinked with it, or leaves nothing behind.
+
+use enroll_protocol::program::{Failures, Link, Unlink};
+use enroll_protocol::{Code, ExternalKey, Pk, Refusal};
+
+use super::bulk::{Unit, distinct_units, fail};
+use super::realise::{cut, give_role, realise};
+use super::{expect_free, not_in_program};
+use crate::fault::Fault;
+use crate::model::change;
+use crate::model::key;
+use crate::model::program::{KeyOf, ProgramEnrollment, RoleStand};
+use crate::model::record;
+use crate::rules::{BulkOp, Call, person, whole};
+use crate::store::{ReadTxn, Txn};
+
+impl BulkOp for Link {
+    type Unit = Unit;
+    type Ground = ();
+
+    fn units(&self) -> Result<Vec<Unit>, Refusal> {
+        distinct_units("links", self.links.iter().map(|pair| &pair.external_key))
+    }
+
+    fn begin(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<(), Fault> {
+        call.permit(txn, false)
+    }
+
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>, (): &(), unit: &Unit, reply: &mut Failures) -> Result<(), Fault> {
+        let Some(pair) = self.links.get(unit.at) else { return Ok(()) };
+        let Some((person, found)) = person::find(txn.as_read(), &pair.person)? else {
+            let why = Refusal::new(Code::NOT_FOUND, "there is no such person; create them first");
+            fail(reply, call, &pair.external_key, Some(pair.person.as_str()), why);
+            return Ok(());
+        };
+        let linked = whole(txn, |txn| {
+            person::expect_live(&pair.person, &found)?;
+            let mut enrollment = expect(txn.as_read(), self.program, unit, &pair.external_key)?;
+            if enrollment.person == Some(person) {
+                let why = "it is linked to that person already";
+                return Err(Fault::Refused(Refusal::new(Code::CONFLICT, why)));
+            }
+            call.tell(txn, vec![enrollment.pk, person], None);
+            link(txn, call, (self.program, &unit.folded), &mut enrollment, person)?;
+            enrollment.updated = call.ctx.now;
+            record::put(txn, key::program_enrollment(self.program, &unit.folded), &enrollment);
+            Ok(())
+        })?;
+        if let Err(why) = linked {
+            fail(reply, call, &pair.external_key, Some(found.callsign.as_str()), why);
+        }
+        Ok(())
+    }
+}
+
+impl BulkOp for Unlink {
+    type Unit = Unit;
+    type Ground = ();
+
+    fn units(&self) -> Result<Vec<Unit>, Refusal> {
+        distinct_units("external_keys", self.external_keys.iter())
+    }
+
+    fn begin(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<(), Fault> {
+        call.permit(txn, false)
+    }
+
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>, (): &(), unit: &Unit, reply: &mut Failures) -> Result<(), Fault> {
+        let Some(external_key) = self.external_keys.get(unit.at) else { return Ok(()) };
+        let unlinked = whole(txn, |txn| {
+            let mut enrollment = expect(txn.as_read(), self.program, unit, external_key)?;
+            let Some(person) = enrollment.person else {
+                return Err(Fault::Refused(Refusal::new(Code::CONFLICT, "it is not linked to anybody")));
+            };
+            call.tell(txn, vec![enrollment.pk, person], None);
+            unlink(txn, call, self.program, &mut enrollment, person)?;
+            enrollment.updated = call.ctx.now;
+            record::put(txn, key::program_enrollment(self.program, &unit.folded), &enrollment);
+            Ok(())
+        })?;
+        if let Err(why) = unlinked {
+            fail(reply, call, external_key, None, why);
+        }
+        Ok(())
+    }
+}
+
+fn expect(txn: &dyn ReadTxn, program: Pk, unit: &Unit, external_key: &ExternalKey) -> Result<ProgramEnrollment, Fault> {
+    let found = record::get::<ProgramEnrollment>(txn, &key::program_enrollment(program, &unit.folded))?;
+    Ok(found.ok_or_else(|| not_in_program(external_key))?)
+}
+
+/// Links an external key: its courses come true, and then its roles, each by itself. The caller has told why, and writes
+/// the record.
+pub(super) fn link(
+    txn: &mut dyn Txn,
+    call: &Call<'_>,
+    (program, folded): (Pk, &str),
+    enrollment: &mut ProgramEnrollment,
+    person: Pk,
+) -> Result<(), Fault> {
+    expect_free(txn.as_read(), program, enrollment.curriculum, person)?;
+    if let Some(before) = enrollment.person {
+        call.tell_consequence(txn, change::UNLINKED, vec![enrollment.pk, before]);
+        unlink(txn, call, program, enrollment, before)?;
+    }
+    enrollment.person = Some(person);
+    let place = key::person_program(person, program, enrollment.curriculum);
+    record::put(txn, place, &KeyOf { folded: folded.to_owned() });
+    for (course, status) in &enrollment.courses {
+        realise(txn, call, enrollment.pk, person, (course, *status))?;
+    }
+    for ((course, role), stand) in &mut enrollment.roles {
+        if *stand == RoleStand::Waiting {
+            *stand = give_role(txn, call, enrollment.pk, person, (course, *role))?;
+        }
+    }
+    Ok(())
+}
+
+/// Unlinks an external key from its person. The caller has told why, and writes the record.
+fn unlink(
+    txn: &mut dyn Txn,
+    call: &Call<'_>,
+    program: Pk,
+    enrollment: &mut ProgramEnrollment,
+    person: Pk,
+) -> Result<(), Fault> {
+    cut(txn, call, enrollment, person)?;
+    enrollment.person = None;
+    txn.delete(key::person_program(person, program, enrollment.curriculum));
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! The kept answer of a write under its idempotency key; of a bulk write that is not whole yet, how far it has come.
+
+use std::sync::Arc;
+
+use enroll_protocol::{Code, Kind, Refusal, codec};
+use rand::Rng as _;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::Outcome;
+use crate::context::{Context, Daemon, Purpose};
+use crate::dispatch::{Ran, WriteJob};
+use crate::fault::Fault;
+use crate::model::key::Due;
+use crate::model::record::{self, Kept};
+use crate::store::overlay::Overlay;
+use crate::store::{StoreError, Txn};
+
+/// Where one request's answer is kept, and what tells the request from another under the same key.
+pub(super) struct Keeping {
+    due: Due,
+    place: Vec<u8>,
+    request: [u8; 16],
+    daemon: Arc<Daemon>,
+}
+
+/// What lies under a key.
+pub(super) enum Found {
+    /// Nothing that counts.
+    Nothing,
+    /// The first answer.
+    Answer(Outcome),
+    /// How far it has come.
+    SoFar(Vec<u8>),
+}
+
+/// What is sealed. The first two have the bytes of a `Result`, which was all there was once.
+#[derive(Serialize, Deserialize)]
+enum Sealed {
+    Reply(Vec<u8>),
+    Refusal(Refusal),
+    SoFar(Vec<u8>),
+}
+
+impl Keeping {
+    /// `None` where nothing is kept: without a key, in a dry run, and for what only looks something up.
+    pub(super) fn of(ctx: &Context, job: &dyn WriteJob) -> Option<Self> {
+        let key = ctx.envelope.key.filter(|_| !ctx.envelope.dry_run && job.row().kind != Kind::Lookup)?;
+        let number = job.row().number.to_be_bytes();
+        let actor = ctx.envelope.actor.as_ref().map_or("", |actor| actor.as_str());
+        let request = ctx.daemon.secrets.request(&[&number, &Zeroizing::new(job.request()), actor.as_bytes()]);
+        let due = Due::Kept(ctx.peer.uid, key);
+        Some(Self { place: due.place(), due, request, daemon: Arc::clone(&ctx.daemon) })
+    }
+
+    /// What was kept, where this was asked before.
+    pub(super) fn find(&self, batch: &Overlay<'_>, ctx: &Context) -> Result<Found, Fault> {
+        let Some(first) = record::get::<Kept>(batch, &self.place)? else { return Ok(Found::Nothing) };
+        if first.at.plus_seconds(ctx.settings.keep_answers_seconds) <= ctx.now {
+            return Ok(Found::Nothing);
+        }
+        if first.request != self.request {
+            return Ok(Found::Answer(Err(Refusal::new(
+                Code::KEY_REUSED,
+                "this key was used for a different request; use a new key for every new request",
+            ))));
+        }
+        let sealed = self.daemon.secrets.open(&self.place, &first.sealed)?;
+        let sealed = codec::decode(&sealed).map_err(|err| StoreError(format!("a kept answer is damaged: {err}")))?;
+        Ok(match sealed {
+            Sealed::Reply(reply) => Found::Answer(Ok(reply)),
+            Sealed::Refusal(refusal) => Found::Answer(Err(refusal)),
+            Sealed::SoFar(so_far) => Found::SoFar(so_far),
+        })
+    }
+
+    /// What to keep, unless it is a refusal that passes.
+    pub(super) fn record(&self, ctx: &Context, ran: &Result<Ran, Refusal>) -> Result<Option<Kept>, Fault> {
+        let sealed = match ran {
+            Err(refusal) if refusal.code.is_passing() => return Ok(None),
+            Err(refusal) => Sealed::Refusal(refusal.clone()),
+            Ok(Ran::Whole(reply)) => Sealed::Reply(reply.clone()),
+            Ok(Ran::Part(so_far)) => Sealed::SoFar(so_far.clone()),
+        };
+        let mut nonce = [0; 24];
+        ctx.random(Purpose::Keeping).fill_bytes(&mut nonce);
+        let sealed = self.daemon.secrets.seal(&self.place, nonce, &Zeroizing::new(codec::encode(&sealed)))?;
+        Ok(Some(Kept { request: self.request, at: ctx.now, sealed }))
+    }
+
+    /// Keeps it, and tells what will be due then, unless what lay there before has planned it.
+    pub(super) fn keep(&self, batch: &mut Overlay<'_>, kept: &Kept, is_first: bool) -> Option<Due> {
+        batch.put(self.place.clone(), record::encode(kept));
+        is_first.then_some(self.due)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_that_were_kept_before_there_were_parts_can_be_read() {
+        let refusal = Refusal::plain(Code::NOT_FOUND);
+        let before: [Outcome; 2] = [Ok(vec![1, 2]), Err(refusal.clone())];
+        let now = [Sealed::Reply(vec![1, 2]), Sealed::Refusal(refusal)];
+        for (before, now) in before.iter().zip(&now) {
+            assert_eq!(codec::encode(before), codec::encode(now));
+        }
+    }
+}

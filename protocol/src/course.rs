@@ -1,0 +1,243 @@
+//! Courses, who is enrolled in them in which mode, and who has a role in them.
+//!
+//! A course is named by its key wherever it stands in a record; a request may name it by its pk as well.
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits::COURSE_MODES;
+use crate::value::{CourseKey, Cursor, Invalid, PageLimit, Pk, Reference, Time, at_most, or_default};
+
+/// A course.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Course {
+    /// Primary key.
+    pub pk: Pk,
+    /// What names it; no other course has it.
+    pub key: CourseKey,
+    /// The modes in which people can be enrolled in it.
+    pub modes: Vec<Mode>,
+    /// When the record was made.
+    pub created: Time,
+    /// When it was last changed.
+    pub updated: Time,
+    /// Always none: a course that is deleted is gone.
+    pub deleted: Option<Time>,
+}
+
+/// The mode in which somebody is enrolled in a course.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// To listen.
+    Audit,
+    /// For a certificate of honor.
+    Honor,
+    /// For a verified certificate.
+    Verified,
+    /// As part of a program.
+    Masters,
+}
+
+impl Mode {
+    /// As it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Audit => "audit",
+            Self::Honor => "honor",
+            Self::Verified => "verified",
+            Self::Masters => "masters",
+        }
+    }
+}
+
+impl FromStr for Mode {
+    type Err = Invalid;
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let all = [Self::Audit, Self::Honor, Self::Verified, Self::Masters];
+        let found = all.into_iter().find(|mode| mode.name() == text);
+        found.ok_or_else(|| Invalid(format!("\"{text}\" is none of audit, honor, verified, masters")))
+    }
+}
+
+/// A role that somebody can have in a course.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CourseRole {
+    /// Who teaches it.
+    Staff,
+}
+
+impl FromStr for CourseRole {
+    type Err = Invalid;
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "staff" => Ok(Self::Staff),
+            _ => Err(Invalid(format!("\"{text}\" is no role in a course; there is staff"))),
+        }
+    }
+}
+
+/// Somebody in a course.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CourseEnrollment {
+    /// The course's key.
+    pub course: CourseKey,
+    /// Who is enrolled.
+    pub person: Pk,
+    /// In which mode.
+    pub mode: Mode,
+    /// Whether they still are.
+    pub active: bool,
+}
+
+/// A role that somebody has in a course.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CourseRoleHeld {
+    /// Who has it.
+    pub person: Pk,
+    /// The course's key.
+    pub course: CourseKey,
+    /// The role.
+    pub role: CourseRole,
+}
+
+/// Make a course
+///
+/// A key that a course has already is a `conflict`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  enrollctl course create Hiking+2027 --mode audit --mode masters")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Create {
+    /// What names it
+    pub key: CourseKey,
+    /// A mode in which people can be enrolled in it: audit, honor, verified or masters; may be repeated
+    #[cfg_attr(feature = "cli", arg(long = "mode", value_name = "MODE", required = true))]
+    #[serde(deserialize_with = "at_most::<COURSE_MODES, _, _>")]
+    pub modes: Vec<Mode>,
+}
+
+/// Show a course
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::Args), command(after_help = "Example:\n  enrollctl course get Hiking+2027"))]
+#[serde(deny_unknown_fields)]
+pub struct Get {
+    /// The course: key or pk
+    pub key: Reference,
+}
+
+/// List courses, oldest first
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::Args), command(after_help = "Example:\n  enrollctl course list --limit 20"))]
+#[serde(deny_unknown_fields)]
+pub struct List {
+    /// The `next` of the page before
+    #[cfg_attr(feature = "cli", arg(long, value_name = "CURSOR"))]
+    pub after: Option<Cursor>,
+    /// How many at most
+    #[cfg_attr(feature = "cli", arg(long, default_value_t))]
+    #[serde(default, deserialize_with = "or_default")]
+    pub limit: PageLimit,
+}
+
+/// Delete a course in which nobody is enrolled; true if there was one
+///
+/// While somebody is enrolled, it is a `conflict`. Roles in it are gone with it. Program enrollments that wait for it
+/// may go on naming it, and fail to be linked until there is a course of that key again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  enrollctl course delete Hiking+2027")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Delete {
+    /// The course: key or pk
+    pub key: Reference,
+}
+
+/// Enroll a person in a course
+///
+/// Who was enrolled before is from now on in this mode. The course must offer it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  enrollctl course enroll Hiking+2027 DOGGO01a audit")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Enroll {
+    /// The course: key or pk
+    pub course: Reference,
+    /// Who: callsign or pk
+    pub person: Reference,
+    /// audit, honor, verified or masters
+    pub mode: Mode,
+}
+
+/// Take a person out of a course
+///
+/// The enrollment stays, with its mode, and is no longer active.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  enrollctl course unenroll Hiking+2027 DOGGO01a")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Unenroll {
+    /// The course: key or pk
+    pub course: Reference,
+    /// Who: callsign or pk
+    pub person: Reference,
+}
+
+/// List who is or was enrolled in courses
+///
+/// In the order of the courses' keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  enrollctl course enrollments --course Hiking+2027")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Enrollments {
+    /// Only in this course: key or pk
+    #[cfg_attr(feature = "cli", arg(long, value_name = "COURSE"))]
+    pub course: Option<Reference>,
+    /// Only of this person: callsign or pk
+    #[cfg_attr(feature = "cli", arg(long, value_name = "PERSON"))]
+    pub person: Option<Reference>,
+    /// The `next` of the page before
+    #[cfg_attr(feature = "cli", arg(long, value_name = "CURSOR"))]
+    pub after: Option<Cursor>,
+    /// How many at most
+    #[cfg_attr(feature = "cli", arg(long, default_value_t))]
+    #[serde(default, deserialize_with = "or_default")]
+    pub limit: PageLimit,
+}
+
+/// List the roles that people have in courses
+///
+/// Where there are more than 1000 it is `too_large`: name a course.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  enrollctl course roles --person DOGGO01a")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Roles {
+    /// Only in this course: key or pk
+    #[cfg_attr(feature = "cli", arg(long, value_name = "COURSE"))]
+    pub course: Option<Reference>,
+    /// Only of this person: callsign or pk
+    #[cfg_attr(feature = "cli", arg(long, value_name = "PERSON"))]
+    pub person: Option<Reference>,
+}
