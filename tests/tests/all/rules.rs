@@ -19,6 +19,7 @@ mod metrics;
 mod pages;
 mod people;
 mod permissions;
+mod programs;
 mod sweeps;
 mod tokens;
 mod writes;
