@@ -57,6 +57,7 @@ refusals! {
     36 POOL_HAS_REGISTRATIONS "pool_has_registrations" "somebody has registered for the event's pools";
     37 INVALID_TRANSITION "invalid_transition" "the record is not in a state that allows this";
     38 CSR_MISMATCH "csr_mismatch" "the signing request names somebody else";
+    39 WOULD_MOVE "would_move" "only in a trial: it is linked to somebody else, who would be unlinked";
 }
 
 /// The stable number of a refusal.

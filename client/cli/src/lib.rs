@@ -14,6 +14,7 @@ mod tree;
 mod verb;
 
 mod bench;
+mod bulk;
 mod call;
 mod certificate_install;
 mod certificate_show;

@@ -8,7 +8,7 @@ use enroll_client::protocol::operations::TABLE;
 
 use crate::bench::Bench;
 use crate::options::{Options, RequestOptions};
-use crate::{backup, certificate_install, certificate_show, event_show, pool_show, tour};
+use crate::{backup, bulk, certificate_install, certificate_show, event_show, pool_show, tour};
 
 const AFTER_HELP: &str = "Exit codes: 0 done, 1 refused, 2 usage, 3 the daemon can not be reached.
 
@@ -70,7 +70,12 @@ fn area(name: &'static str) -> Command {
 
 fn verb(row: &&'static OperationRow) -> Command {
     let command = (row.command)(Command::new(row.verb()));
-    if backup::is_one(row) { backup::command(command) } else { command }
+    let command = if row.verb().contains('_') { command.alias(row.verb().replace('_', "-")) } else { command };
+    match row {
+        row if backup::is_one(row) => backup::command(command),
+        row if bulk::is_one(row) => bulk::command(command),
+        _ => command,
+    }
 }
 
 /// The verbs of an area that are no operation.

@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::names::Names;
 use crate::options::{Options, RequestOptions};
 use crate::output::Output;
-use crate::{backup, secret, stream, text};
+use crate::{backup, bulk, secret, stream, text};
 
 /// Asks for the operation of this area that the command line names.
 pub(crate) async fn run(
@@ -22,8 +22,11 @@ pub(crate) async fn run(
 ) -> Result<ExitCode, Failure> {
     let (verb, matches) = matches.subcommand().ok_or_else(|| usage(format!("expected a verb of {area}")))?;
     let row = OperationRow::by_name(&format!("{area}.{verb}")).ok_or_else(|| usage(format!("no verb {verb}")))?;
-    let request = request(row, matches, output)?;
     let envelope = RequestOptions::envelope(matches);
+    if bulk::is_one(row) && bulk::is_wanted(matches) {
+        return bulk::run(row, matches, envelope, options, output).await;
+    }
+    let request = request(row, matches, output)?;
     match row.kind {
         Kind::Stream => return stream::run(row, envelope, &request, options, output).await,
         Kind::Walk if backup::is_one(row) => {

@@ -16,6 +16,9 @@ const NAMES: &[&str] = &["DOGGO01a", "BOSS", "doggo01A", "CAT02b", "PORA22b", "Å
 const ROLES: &[&str] = &["member", "superuser", "helper"];
 const PERMISSIONS: &[&str] = &["/", "/people/", "/roles/", "/pools/", "/enrollments/", "/people/a/", "/tokens/"];
 const TOKENS: &[&str] = &["nonce", "Nonce", "another"];
+const COURSES: &[&str] = &["Hiking", "hiking", "Sailing"];
+const KEYS: &[&str] = &["s-1", "S-1", "s-2", "ÃŸ", "SS"];
+const STATUSES: &[&str] = &["enrolled", "active", "inactive", "ended", "none"];
 const CODES: &[&str] = &["K7QWM2XA", "K7QW-M2XA", "0", "ABCDEFGHJKLM", "a.b.c"];
 const OBJECTS: &[&str] = &[
     "{}",
@@ -86,6 +89,9 @@ impl<'a> Words<'a> {
             "permission" => PERMISSIONS,
             "csr" | "certificate" => REQUESTS,
             "token" => TOKENS,
+            "course" | "key" => COURSES,
+            "external_key" | "external_keys" => KEYS,
+            "status" => STATUSES,
             "code" | "jwt" | "invitecode" | "approvecode" | "after" => CODES,
             _ => NAMES,
         };

@@ -8,6 +8,7 @@
 mod certificates;
 mod events;
 mod pools;
+mod programs;
 
 use std::fmt::Write as _;
 
@@ -40,6 +41,8 @@ fn every_operation_has_its_bytes() {
     events::supervisors(&mut samples, &somebody());
     events::constants(&mut samples);
     certificates::certificates(&mut samples);
+    programs::courses(&mut samples);
+    programs::programs(&mut samples);
     for row in TABLE {
         let declared = |what: &str| samples.0.contains(&format!("{} {what} ", row.name));
         assert!(declared("request") && declared("reply"), "{} has no sample here", row.name);
@@ -131,6 +134,20 @@ fn numbers_and_names_are_these_for_ever() {
         (133, "certificate.renew"),
         (134, "certificate.ca"),
         (135, "certificate.crl"),
+        (140, "course.create"),
+        (141, "course.get"),
+        (142, "course.list"),
+        (143, "course.delete"),
+        (144, "course.enroll"),
+        (145, "course.unenroll"),
+        (146, "course.enrollments"),
+        (147, "course.roles"),
+        (150, "program.enroll"),
+        (151, "program.enroll_course"),
+        (152, "program.assign_course_role"),
+        (153, "program.link"),
+        (154, "program.unlink"),
+        (155, "program.enrollments"),
     ];
     assert_eq!(table, expected);
 }

@@ -56,6 +56,11 @@ impl Output {
         self.terminal.is_some()
     }
 
+    /// Whether JSON was asked for.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// Shows the reply of an operation.
     pub(crate) fn reply(&self, operation: &str, json: &str) -> Result<(), Failure> {
         self.reply_named(operation, json, &Names::default())

@@ -11,7 +11,7 @@ use crate::fault::Fault;
 use crate::model::change;
 use crate::model::key;
 use crate::model::program::{KeyOf, ProgramEnrollment, RoleStand};
-use crate::model::record;
+use crate::model::record::{self, Person};
 use crate::rules::{BulkOp, Call, person, whole};
 use crate::store::{ReadTxn, Txn};
 
@@ -41,15 +41,20 @@ impl BulkOp for Link {
                 let why = "it is linked to that person already";
                 return Err(Fault::Refused(Refusal::new(Code::CONFLICT, why)));
             }
+            let earlier = enrollment.person;
             call.tell(txn, vec![enrollment.pk, person], None);
             link(txn, call, (self.program, &unit.folded), &mut enrollment, person)?;
             enrollment.updated = call.ctx.now;
             record::put(txn, key::program_enrollment(self.program, &unit.folded), &enrollment);
-            Ok(())
+            Ok(earlier)
         })?;
-        if let Err(why) = linked {
-            fail(reply, call, &pair.external_key, Some(found.callsign.as_str()), why);
-        }
+        let why = match linked {
+            Err(why) => why,
+            // A trial tells of whom it would take a key from.
+            Ok(Some(earlier)) if call.ctx.envelope.dry_run => would_move(txn.as_read(), earlier)?,
+            Ok(_) => return Ok(()),
+        };
+        fail(reply, call, &pair.external_key, Some(found.callsign.as_str()), why);
         Ok(())
     }
 }
@@ -89,6 +94,13 @@ impl BulkOp for Unlink {
 fn expect(txn: &dyn ReadTxn, program: Pk, unit: &Unit, external_key: &ExternalKey) -> Result<ProgramEnrollment, Fault> {
     let found = record::get::<ProgramEnrollment>(txn, &key::program_enrollment(program, &unit.folded))?;
     Ok(found.ok_or_else(|| not_in_program(external_key))?)
+}
+
+fn would_move(txn: &dyn ReadTxn, earlier: Pk) -> Result<Refusal, Fault> {
+    let earlier = record::get::<Person>(txn, &key::person(earlier))?;
+    let earlier = earlier.map_or(String::new(), |person| person.callsign.to_string());
+    let why = format!("it is linked to \"{earlier}\", who would be unlinked");
+    Ok(Refusal::new(Code::WOULD_MOVE, why))
 }
 
 /// Links an external key: its courses come true, and then its roles, each by itself. The caller has told why, and writes

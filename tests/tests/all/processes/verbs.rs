@@ -17,6 +17,7 @@ const ENROLLMENTS: &str = include_str!("scripts/enrollments.txt");
 const EVENTS: &str = include_str!("scripts/events.txt");
 const SECRETS: &str = include_str!("scripts/secrets.txt");
 const CERTIFICATES: &str = include_str!("scripts/certificates.txt");
+const PROGRAMS: &str = include_str!("scripts/programs.txt");
 const DAEMON: &str = include_str!("scripts/daemon.txt");
 
 #[test]
@@ -29,6 +30,7 @@ fn every_verb_does_in_a_pipe_and_as_json_what_it_says() {
     script.run(ENROLLMENTS);
     script.run(EVENTS);
     script.run(CERTIFICATES);
+    script.run(PROGRAMS);
     for row in TABLE {
         for json in [false, true] {
             assert!(script.seen.contains(&(row.name.to_owned(), json)), "{} is in no script (json: {json})", row.name);

@@ -90,7 +90,29 @@ const ARGUMENTS: &[(&str, &str)] = &[
     ("certificate.renew", r#"{"person":"CAT"}"#),
     ("certificate.ca", "{}"),
     ("certificate.crl", "{}"),
+    ("course.create", r#"{"key":"New","modes":["audit"]}"#),
+    ("course.get", r#"{"key":"Hiking"}"#),
+    ("course.list", "{}"),
+    ("course.delete", r#"{"key":"Empty"}"#),
+    ("course.enroll", r#"{"course":"Hiking","person":"CAT","mode":"honor"}"#),
+    ("course.unenroll", r#"{"course":"Hiking","person":"CAT"}"#),
+    ("course.enrollments", "{}"),
+    ("course.roles", "{}"),
+    (
+        "program.enroll",
+        r#"{"program":"$PROGRAM","create":true,"update":false,"enrollments":[{"external_key":"b","curriculum":"$PROGRAM","status":"ended"}]}"#,
+    ),
+    (
+        "program.enroll_course",
+        r#"{"program":"$PROGRAM","course":"Hiking","create":true,"update":false,"enrollments":[{"external_key":"a","status":"active"}]}"#,
+    ),
+    ("program.assign_course_role", r#"{"program":"$PROGRAM","external_key":"a","course":"Hiking","role":"staff"}"#),
+    ("program.link", r#"{"program":"$PROGRAM","links":{"a":"CAT"}}"#),
+    ("program.unlink", r#"{"program":"$PROGRAM","external_keys":["a"]}"#),
+    ("program.enrollments", r#"{"program":"$PROGRAM"}"#),
 ];
+
+const PROGRAM: &str = "00000000-0000-0000-0000-00000000000a";
 
 /// What is refused to everybody, the stream, which is asked for in another way, and what takes another issuer.
 const ELSEWHERE: &[&str] = &["token.delete", "code.delete", "enrollment.delete", "changes.follow", "jwt.exchange"];
@@ -107,6 +129,10 @@ fn prepared(arguments: &str) -> (Registry, String) {
         person.create {"callsign":"COW","roles":["supervisor"]} => {"pk"..
         person.create {"callsign":"HEN","roles":["supervisor"]} => {"pk"..
         token.use {"token":"old"} => {"token"..
+        course.create {"key":"Empty","modes":["audit"]} => {"pk"..
+        course.create {"key":"Hiking","modes":["audit","honor","masters"]} => {"pk"..
+        course.enroll {"course":"Hiking","person":"CAT","mode":"audit"} => {"course"..
+        program.enroll {"program":"00000000-0000-0000-0000-00000000000a","create":true,"update":false,"enrollments":[{"external_key":"a","curriculum":"00000000-0000-0000-0000-00000000000a","status":"enrolled"}]} => {"a"..
         "#,
     );
     let login = |registry: &mut Registry| {
@@ -121,6 +147,7 @@ fn prepared(arguments: &str) -> (Registry, String) {
     let approve = registry.call(ant).expect("enrolled").approvecode.expect("a code");
     let [draft, empty, filled] = events(&mut registry);
     let arguments = arguments
+        .replace("$PROGRAM", PROGRAM)
         .replace("$CODE", fresh.as_str())
         .replace("$JWT", jwt.as_str())
         .replace("$POOL", pool.as_str())
@@ -196,7 +223,8 @@ Made from the table of operations; a test compares the two.
 `read`, `operate` and `admin` are grants of the configuration, each including the one before. *Decide*: `operate` on \
 behalf of a person, or `admin`. A peer with the grant `read` acts for nobody. On behalf of a person, that person needs \
 the permission as well, except for what is their own: their own record, roles and permissions, pools they own and \
-what was enrolled by them, codes and JWTs whose `sub` names them, their own registrations, events they own, the \
+what was enrolled by them, codes and JWTs whose `sub` names them, their own registrations and course \
+enrollments, their roles in courses, their enrollments in programs as far as reading goes, events they own, the \
 registrations for these as far as reading goes, and what waits for their own decision.
 
 Some operations look closer:

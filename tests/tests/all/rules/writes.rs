@@ -105,6 +105,19 @@ fn the_table_of_what_is_written_is_right() {
     run(Some("registration.create, with a place"), plain(), "registration.create", &of("DOGGO01a"));
     run(Some("registration.create, waiting"), plain(), "registration.create", &of("DOGGO02a"));
     run(Some("registration.cancel, and one moves up"), plain(), "registration.cancel", &of("DOGGO01a"));
+    let program = "00000000-0000-0000-0000-00000000000a";
+    let enroll = format!(
+        r#"{{"program":"{program}","create":true,"update":false,"enrollments":[{{"external_key":"s-4711","curriculum":"{program}","status":"enrolled"}}]}}"#
+    );
+    let enroll_course = format!(
+        r#"{{"program":"{program}","course":"Hiking","create":true,"update":false,"enrollments":[{{"external_key":"s-4711","status":"active"}}]}}"#
+    );
+    run(Some("course.create"), plain(), "course.create", r#"{"key":"Hiking","modes":["audit","masters"]}"#);
+    run(Some("program.enroll, one key"), plain(), "program.enroll", &enroll);
+    run(Some("program.enroll_course, one key"), plain(), "program.enroll_course", &enroll_course);
+    let link = |person: &str| format!(r#"{{"program":"{program}","links":{{"s-4711":"{person}"}}}}"#);
+    run(Some("program.link, one key with one course"), plain(), "program.link", &link("DOGGO01a"));
+    run(Some("program.link, of a key that is moved"), plain(), "program.link", &link("DOGGO02a"));
 
     let mut lines = String::new();
     writeln!(lines, "| write | keys | without order | in order | again | deleted | bytes | largest without order |")

@@ -1,0 +1,257 @@
+//! `enrollctl program link --file`, and the other writes of many rows: a file is sent in pieces, each a bulk write under
+//! a key of its own that follows from the command's, so that whoever runs the same command on the same file again goes
+//! on where it broke off.
+//!
+//! What failed is told by line, as CSV or as JSON lines; the rest is done. With `--all-or-nothing` the whole file is read
+//! and tried first, and nothing is written unless all of it would succeed.
+
+mod rows;
+mod send;
+mod told;
+
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Read, Seek as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches, value_parser};
+use enroll_client::protocol::program::{self, CourseUnit, EnrollmentUnit, Failures, Pair, Statuses};
+use enroll_client::protocol::{Envelope, ExternalKey, Operation, OperationRow, Reference};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use self::rows::{Column, Rows, spooled};
+use self::send::{Count, send};
+use self::told::{Failed, Told};
+use crate::failure::Failure;
+use crate::options::Options;
+use crate::output::Output;
+
+const FILE: &str = "bulk.file";
+const FAILURES: &str = "bulk.failures";
+const ALL_OR_NOTHING: &str = "bulk.all_or_nothing";
+
+/// A write of many units that can come from a file.
+trait Bulk: Operation + FromArgMatches {
+    /// A row of the file.
+    type Unit: DeserializeOwned;
+    /// The columns of a CSV file.
+    const COLUMNS: &'static [Column];
+    /// The same request for other units, and those it had.
+    fn replace(&mut self, units: Vec<Self::Unit>) -> Vec<Self::Unit>;
+    /// A request like this one without units.
+    fn empty(&self) -> Self;
+    /// The external key of a row.
+    fn key(unit: &Self::Unit) -> &ExternalKey;
+    /// The keys that failed.
+    fn failed(reply: Self::Reply) -> Vec<Failed>;
+}
+
+/// Whether it is an operation whose units can come from a file.
+pub(crate) fn is_one(row: &OperationRow) -> bool {
+    [program::Link::ROW, program::Enroll::ROW, program::EnrollCourse::ROW].iter().any(|one| one.number == row.number)
+}
+
+/// Its command with the options for files.
+pub(crate) fn command(command: Command) -> Command {
+    let path = |id: &'static str, long: &'static str, help: &'static str| {
+        Arg::new(id).long(long).value_name("FILE").help(help).value_parser(value_parser!(PathBuf))
+    };
+    let file = "Read rows from here, CSV with a header or one JSON object per line; - is standard input";
+    let failures = "Write what failed here, as CSV, instead of to standard output";
+    let all = "Write nothing unless every row would succeed";
+    let all = Arg::new(ALL_OR_NOTHING).long("all-or-nothing").help(all).action(ArgAction::SetTrue).requires(FILE);
+    command.arg(path(FILE, "file", file)).arg(path(FAILURES, "failures", failures).requires(FILE)).arg(all)
+}
+
+/// Whether the command line names a file.
+pub(crate) fn is_wanted(matches: &ArgMatches) -> bool {
+    matches.get_one::<PathBuf>(FILE).is_some()
+}
+
+/// Reads, sends and tells.
+pub(crate) async fn run(
+    row: &OperationRow,
+    matches: &ArgMatches,
+    envelope: Envelope,
+    options: &Options,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
+    if row.number == program::Link::ROW.number {
+        run_one::<program::Link>(matches, envelope, options, output).await
+    } else if row.number == program::Enroll::ROW.number {
+        run_one::<program::Enroll>(matches, envelope, options, output).await
+    } else {
+        run_one::<program::EnrollCourse>(matches, envelope, options, output).await
+    }
+}
+
+async fn run_one<B: Bulk>(
+    matches: &ArgMatches,
+    envelope: Envelope,
+    options: &Options,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
+    let mut operation = B::from_arg_matches(matches).map_err(|err| Failure::Usage(err.to_string()))?;
+    if !operation.replace(Vec::new()).is_empty() {
+        return Err(Failure::Usage("rows come either from --file or from the command line".to_owned()));
+    }
+    let path = matches.get_one::<PathBuf>(FILE).ok_or_else(|| Failure::Usage("expected a file".to_owned()))?;
+    let is_stdin = path.as_os_str() == "-";
+    let all_or_nothing = matches.get_flag(ALL_OR_NOTHING);
+    let failed = |err: io::Error| Failure::Own(format!("{}: {err}", path.display()));
+    let mut told = Told::new(matches.get_one::<PathBuf>(FAILURES), options.json)?;
+    let client = options.patient(send::PATIENCE);
+    let rows = |input: Box<dyn Read>| Rows::open(input, B::COLUMNS);
+    let count = if !all_or_nothing {
+        let input: Box<dyn Read> =
+            if is_stdin { Box::new(io::stdin()) } else { Box::new(File::open(path).map_err(failed)?) };
+        let bytes = path.metadata().map(|file| file.len()).ok().filter(|_| !is_stdin);
+        send(&client, &operation, envelope.clone(), rows(input)?, bytes, &mut told, output).await?
+    } else {
+        let mut file = if is_stdin { spooled(io::stdin()) } else { File::open(path) }.map_err(failed)?;
+        let bytes = file.metadata().map(|file| file.len()).ok();
+        let again = |file: &mut File| {
+            file.rewind()?;
+            file.try_clone()
+        };
+        let trial = Envelope { key: None, dry_run: true, ..envelope.clone() };
+        let input = rows(Box::new(again(&mut file).map_err(failed)?))?;
+        let tried = send(&client, &operation, trial, input, bytes, &mut told, output).await?;
+        if tried.failed > 0 || envelope.dry_run {
+            tried
+        } else {
+            let input = rows(Box::new(again(&mut file).map_err(failed)?))?;
+            send(&client, &operation, envelope.clone(), input, bytes, &mut told, output).await?
+        }
+    };
+    let nothing_was_done = all_or_nothing && count.is_trial && !envelope.dry_run;
+    told.end(&count, nothing_was_done, output)?;
+    Ok(if count.failed > 0 { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+/// A pair as a file has it.
+#[derive(Debug, Deserialize)]
+struct LinkRow {
+    external_key: ExternalKey,
+    #[serde(alias = "callsign")]
+    person: Reference,
+}
+
+const EXTERNAL_KEY: Column = Column { field: "external_key", names: &["external_key"], is_optional: false };
+const STATUS: Column = Column { field: "status", names: &["status"], is_optional: false };
+
+impl Bulk for program::Link {
+    type Unit = LinkPair;
+    const COLUMNS: &'static [Column] =
+        &[EXTERNAL_KEY, Column { field: "person", names: &["callsign", "person"], is_optional: false }];
+
+    fn replace(&mut self, units: Vec<LinkPair>) -> Vec<LinkPair> {
+        let units = units.into_iter().map(|LinkPair(pair)| pair).collect();
+        std::mem::replace(&mut self.links, units).into_iter().map(LinkPair).collect()
+    }
+
+    fn empty(&self) -> Self {
+        Self { program: self.program, links: Vec::new() }
+    }
+
+    fn key(unit: &LinkPair) -> &ExternalKey {
+        &unit.0.external_key
+    }
+
+    fn failed(reply: Failures) -> Vec<Failed> {
+        let failed = |(key, failure): (ExternalKey, program::Failure)| Failed {
+            key: key.to_string(),
+            code: failure.code.to_string(),
+            message: failure.message,
+        };
+        reply.into_iter().map(failed).collect()
+    }
+}
+
+/// A pair that is read from a row.
+#[derive(Debug, Deserialize)]
+#[serde(from = "LinkRow")]
+struct LinkPair(Pair);
+
+impl From<LinkRow> for LinkPair {
+    fn from(row: LinkRow) -> Self {
+        Self(Pair { external_key: row.external_key, person: row.person })
+    }
+}
+
+impl Bulk for program::Enroll {
+    type Unit = EnrollmentUnit;
+    const COLUMNS: &'static [Column] = &[
+        EXTERNAL_KEY,
+        Column { field: "curriculum", names: &["curriculum"], is_optional: true },
+        STATUS,
+        Column { field: "person", names: &["person", "callsign"], is_optional: true },
+    ];
+
+    fn replace(&mut self, units: Vec<EnrollmentUnit>) -> Vec<EnrollmentUnit> {
+        std::mem::replace(&mut self.enrollments, units)
+    }
+
+    fn empty(&self) -> Self {
+        Self { enrollments: Vec::new(), ..*self }
+    }
+
+    fn key(unit: &EnrollmentUnit) -> &ExternalKey {
+        &unit.external_key
+    }
+
+    fn failed(reply: Statuses) -> Vec<Failed> {
+        of_statuses(reply)
+    }
+}
+
+impl Bulk for program::EnrollCourse {
+    type Unit = CourseUnit;
+    const COLUMNS: &'static [Column] = &[EXTERNAL_KEY, STATUS];
+
+    fn replace(&mut self, units: Vec<CourseUnit>) -> Vec<CourseUnit> {
+        std::mem::replace(&mut self.enrollments, units)
+    }
+
+    fn empty(&self) -> Self {
+        Self { enrollments: Vec::new(), course: self.course.clone(), ..*self }
+    }
+
+    fn key(unit: &CourseUnit) -> &ExternalKey {
+        &unit.external_key
+    }
+
+    fn failed(reply: Statuses) -> Vec<Failed> {
+        of_statuses(reply)
+    }
+}
+
+/// The keys of an answer that have a word for a failure in place of their status.
+fn of_statuses(reply: Statuses) -> Vec<Failed> {
+    let failed = |(key, word): (ExternalKey, String)| {
+        let message = match word.as_str() {
+            "duplicated" => "the key stands there twice; upper and lower case do not matter",
+            "invalid-status" => "there is no such status",
+            "conflict" => "it is there already and --update was not given, or its person is in the way",
+            "not-in-program" => "no enrollment in this program has the key",
+            "not-found" => "there is no such person or course enrollment",
+            _ => return None,
+        };
+        Some(Failed { key: key.to_string(), code: word, message: message.to_owned() })
+    };
+    reply.into_iter().filter_map(failed).collect()
+}
+
+/// Whether a progress bar has somebody to look at it.
+fn is_watched(output_is_json: bool) -> bool {
+    !output_is_json && io::stderr().is_terminal()
+}
+
+impl Count {
+    fn words(&self) -> String {
+        let done = if self.is_trial { "would succeed" } else { "succeeded" };
+        let moved = if self.moved > 0 { format!(", {} of them by a move", self.moved) } else { String::new() };
+        format!("{} rows: {} {done}{moved}, {} failed", self.rows, self.rows - self.failed, self.failed)
+    }
+}

@@ -1,0 +1,213 @@
+//! Rows in pieces: while the daemon is at one, the next is read. A piece that is refused as a whole for its arguments is
+//! halved until the row is found that it is refused for.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::time::Duration;
+
+use enroll_client::protocol::{Code, Envelope, Key, Pk, codec};
+use enroll_client::{Answer, Client, Error};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::rows::{Row, Rows};
+use super::told::{Failed, Told};
+use super::{Bulk, is_watched};
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// How long a daemon that went away is waited for: it starts again.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Rows of a piece, and the bytes of their keys. They are part of what a repeated command means: its pieces must be the
+/// same.
+const ROWS_MAX: usize = 2_000;
+const BYTES_MAX: usize = 256 << 10;
+
+/// Pieces on their way: one that is worked on, and the next.
+const WINDOW: usize = 2;
+
+/// How a file went.
+#[derive(Debug, Default)]
+pub(super) struct Count {
+    pub(super) rows: u64,
+    pub(super) failed: u64,
+    /// Links that would be moved; known of trials only.
+    pub(super) moved: u64,
+    pub(super) is_trial: bool,
+}
+
+/// Rows that are sent together, and their lines.
+type Piece<U> = Vec<(u64, U)>;
+
+struct Sender<'a, B: Bulk> {
+    client: &'a Client,
+    operation: &'a B,
+    envelope: Envelope,
+    told: &'a mut Told,
+    output: &'a Output,
+    open: VecDeque<(Sent, Answer)>,
+    /// Pieces sent so far.
+    number: u64,
+    count: Count,
+}
+
+/// A piece on its way: the lines of its keys, and its request in case it has to be halved.
+struct Sent {
+    lines: Vec<(u64, String)>,
+    request: Vec<u8>,
+}
+
+/// Sends all rows.
+pub(super) async fn send<B: Bulk>(
+    client: &Client,
+    operation: &B,
+    mut envelope: Envelope,
+    mut rows: Rows,
+    bytes: Option<u64>,
+    told: &mut Told,
+    output: &Output,
+) -> Result<Count, Failure> {
+    if envelope.key.is_none() && !envelope.dry_run {
+        let key = fresh_key();
+        output.note(&format!(
+            "if this is interrupted, the same command with --key {key} goes on where it was",
+            key = key.0
+        ));
+        envelope.key = Some(key);
+    }
+    let bar = bar(bytes, is_watched(output.is_json()));
+    let count = Count { is_trial: envelope.dry_run, ..Count::default() };
+    let mut sender = Sender { client, operation, envelope, told, output, open: VecDeque::new(), number: 0, count };
+    // Eight bytes a row: a key that stands in the file twice must not move what its first row has linked.
+    let mut seen = HashSet::new();
+    loop {
+        let (piece, is_last) = sender.read(&mut rows, &mut seen)?;
+        if !piece.is_empty() {
+            sender.send(piece);
+        }
+        while sender.open.len() >= WINDOW || (is_last && !sender.open.is_empty()) {
+            sender.take_answer().await?;
+        }
+        bar.set_position(rows.bytes());
+        bar.set_message(sender.count.rows.to_string());
+        if is_last {
+            bar.finish_and_clear();
+            return Ok(sender.count);
+        }
+    }
+}
+
+impl<B: Bulk> Sender<'_, B> {
+    /// The next piece, and whether it is the last. Rows that can not be read are told of.
+    fn read(&mut self, rows: &mut Rows, seen: &mut HashSet<u64>) -> Result<(Piece<B::Unit>, bool), Failure> {
+        let (mut piece, mut bytes) = (Piece::new(), 0);
+        while piece.len() < ROWS_MAX && bytes < BYTES_MAX {
+            let Some(Row { line, unit }) = rows.next::<B::Unit>()? else { return Ok((piece, true)) };
+            self.count.rows += 1;
+            let unit = match unit {
+                Ok(unit) => unit,
+                Err(message) => {
+                    self.fail(line, &Failed { key: String::new(), code: "invalid_argument".to_owned(), message })?;
+                    continue;
+                }
+            };
+            let key = B::key(&unit).as_str();
+            bytes += key.len();
+            let mut hasher = DefaultHasher::new();
+            key.to_lowercase().hash(&mut hasher);
+            if !seen.insert(hasher.finish()) {
+                let message = "the key stands in the file before; upper and lower case do not matter".to_owned();
+                let failed = Failed { key: key.to_owned(), code: "invalid_argument".to_owned(), message };
+                self.fail(line, &failed)?;
+                continue;
+            }
+            piece.push((line, unit));
+        }
+        Ok((piece, false))
+    }
+
+    fn send(&mut self, piece: Piece<B::Unit>) {
+        let mut operation = self.operation.empty();
+        let (lines, units): (Vec<_>, Vec<_>) =
+            piece.into_iter().map(|(line, unit)| ((line, B::key(&unit).to_string()), unit)).unzip();
+        operation.replace(units);
+        let request = codec::encode(&operation);
+        let mut envelope = self.envelope.clone();
+        envelope.key = envelope.key.map(|key| nth_key(key, self.number));
+        self.number += 1;
+        let answer = self.client.call_raw(B::ROW, envelope, &request);
+        self.open.push_back((Sent { lines, request }, answer));
+    }
+
+    async fn take_answer(&mut self) -> Result<(), Failure> {
+        let Some((sent, answer)) = self.open.pop_front() else { return Ok(()) };
+        match answer.await {
+            Ok(reply) => {
+                let reply = codec::decode::<B::Reply>(&reply).map_err(|err| Error::Protocol(err.to_string()))?;
+                let failed = B::failed(reply);
+                let lines: HashMap<&str, u64> = match failed.is_empty() {
+                    true => HashMap::new(),
+                    false => sent.lines.iter().map(|(line, key)| (key.as_str(), *line)).collect(),
+                };
+                for failed in failed {
+                    let line = lines.get(failed.key.as_str()).copied().unwrap_or(0);
+                    if failed.code == Code::WOULD_MOVE.to_string() {
+                        self.count.moved += 1;
+                        self.told.failed(line, &failed, self.output)?;
+                    } else {
+                        self.fail(line, &failed)?;
+                    }
+                }
+                self.told.flush()
+            }
+            Err(Error::Refused(refusal)) if refusal.code == Code::INVALID_ARGUMENT => match &sent.lines[..] {
+                [(line, key)] => {
+                    let (key, code) = (key.clone(), refusal.code.to_string());
+                    self.fail(*line, &Failed { key, code, message: refusal.message })
+                }
+                _ => self.halve(&sent),
+            },
+            Err(err) => Err(Failure::Client(err)),
+        }
+    }
+
+    fn halve(&mut self, sent: &Sent) -> Result<(), Failure> {
+        let unreadable = |err: enroll_client::protocol::Invalid| Error::Protocol(err.0);
+        let units = codec::decode::<B>(&sent.request).map_err(unreadable)?.replace(Vec::new());
+        let mut rows: Vec<_> = sent.lines.iter().map(|(line, _)| *line).zip(units).collect();
+        let rest = rows.split_off(rows.len() / 2);
+        self.send(rows);
+        self.send(rest);
+        Ok(())
+    }
+
+    fn fail(&mut self, line: u64, failed: &Failed) -> Result<(), Failure> {
+        self.count.failed += 1;
+        self.told.failed(line, failed, self.output)
+    }
+}
+
+/// The key of a piece, which follows from the command's.
+fn nth_key(key: Key, number: u64) -> Key {
+    let number = u128::from_be_bytes(*key.0.as_bytes()).wrapping_add(number.into());
+    Key(Pk::from_bytes(number.to_be_bytes()))
+}
+
+fn fresh_key() -> Key {
+    Key(Pk::from_bytes(rand::random()))
+}
+
+/// A bar on a terminal, over the bytes of a file; without its end, of a pipe; nothing elsewhere.
+fn bar(bytes: Option<u64>, is_watched: bool) -> ProgressBar {
+    if !is_watched {
+        return ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+    }
+    let (bar, template) = match bytes {
+        Some(bytes) => (ProgressBar::new(bytes), "{bar:40} {percent}%, {msg} rows, {elapsed}, {eta} left"),
+        None => (ProgressBar::no_length(), "{spinner} {msg} rows, {elapsed}"),
+    };
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
