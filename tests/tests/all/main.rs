@@ -8,6 +8,7 @@ mod histories;
 mod house;
 mod journal;
 mod processes;
+mod programs;
 mod rules;
 mod storage;
 mod units;

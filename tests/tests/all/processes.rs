@@ -16,6 +16,7 @@ mod identity;
 mod limits;
 mod metrics;
 mod pools;
+mod programs;
 mod races;
 mod readme;
 mod refusals;

@@ -55,7 +55,9 @@ impl Rows {
         if is_json {
             return Ok(Self::Json { input, line: 0, bytes: 0 });
         }
-        let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(input);
+        let terminator = csv::Terminator::Any(b'\n');
+        let mut reader =
+            csv::ReaderBuilder::new().has_headers(false).flexible(true).terminator(terminator).from_reader(input);
         let mut record = ByteRecord::new();
         reader.read_byte_record(&mut record).map_err(unreadable)?;
         let header: Vec<String> =
@@ -86,11 +88,14 @@ impl Rows {
     pub(crate) fn next<U: DeserializeOwned>(&mut self) -> Result<Option<Row<U>>, Failure> {
         match self {
             Self::Csv { reader, columns, record } => {
-                if !reader.read_byte_record(record).map_err(unreadable)? {
-                    return Ok(None);
+                while reader.read_byte_record(record).map_err(unreadable)? {
+                    // A file of another system ends its lines with two characters, an empty one too.
+                    if record.len() > 1 || !record.as_slice().trim_ascii().is_empty() {
+                        let line = line_of(record, reader);
+                        return Ok(Some(Row { line, unit: of_record(record, columns) }));
+                    }
                 }
-                let line = record.position().map_or(0, csv::Position::line);
-                Ok(Some(Row { line, unit: of_record(record, columns) }))
+                Ok(None)
             }
             Self::Json { input, line, bytes } => loop {
                 let mut text = Vec::new();
@@ -112,6 +117,12 @@ impl Rows {
     }
 }
 
+/// Where the record that was just read begins: a field may hold ends of lines.
+fn line_of(record: &ByteRecord, reader: &csv::Reader<Box<dyn Input>>) -> u64 {
+    let inside = record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
+    reader.position().line().saturating_sub(inside + u64::from(!reader.is_done()))
+}
+
 fn of_record<U: DeserializeOwned>(
     record: &ByteRecord,
     columns: &[(&'static Column, Option<usize>)],
@@ -119,6 +130,7 @@ fn of_record<U: DeserializeOwned>(
     let mut object = Map::new();
     for (column, at) in columns {
         let field = at.and_then(|at| record.get(at)).unwrap_or_default();
+        let field = field.strip_suffix(b"\r").unwrap_or(field);
         let text = str::from_utf8(field).map_err(|_| format!("{} is not UTF-8", column.names[0]))?;
         let value = if text.is_empty() && column.is_optional { Value::Null } else { text.into() };
         object.insert(column.field.to_owned(), value);
