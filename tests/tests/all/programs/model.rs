@@ -88,11 +88,7 @@ impl Model {
             _ => {}
         }
         match (found.person, before) {
-            (Some(person), None) => {
-                if self.realise(course, person, active).is_err() {
-                    return "conflict";
-                }
-            }
+            (Some(person), None) if self.realise(course, person, active).is_err() => return "conflict",
             (Some(person), Some(before)) if before != active => {
                 if let Some(enrolled) = self.enrolled.get_mut(&(course, person)) {
                     enrolled.1 = active;
