@@ -18,10 +18,10 @@ use crate::output::Output;
 /// How long a daemon that went away is waited for: it starts again.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Rows of a piece, and the bytes of their keys. They are part of what a repeated command means: its pieces must be the
-/// same.
-const ROWS_MAX: usize = 2_000;
-const BYTES_MAX: usize = 256 << 10;
+/// Rows of a piece, and the bytes of their keys: so few that reading one keeps the daemon from others for a moment only.
+/// They are part of what a repeated command means: its pieces must be the same.
+const ROWS_MAX: usize = 1_000;
+const BYTES_MAX: usize = 128 << 10;
 
 /// Pieces on their way: one that is worked on, and the next.
 const WINDOW: usize = 2;
