@@ -4,7 +4,7 @@
 //! a rule of another kind, does not compile.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use enroll_protocol::envelope::Envelope;
 use enroll_protocol::frame::{Frame, FrameKind};
@@ -90,7 +90,7 @@ pub trait WriteJob: Send + Sync {
     /// Makes it, from a snapshot, and off the writer's thread.
     fn prepare(&self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Prepared, Fault>;
     /// Refuses arguments, before anything else is looked at.
-    fn check(&mut self) -> Result<(), Refusal>;
+    fn check(&self) -> Result<(), Refusal>;
     /// Runs the rule; of a bulk write, as many units as may be done now, from where `so_far` has ended. Takes from
     /// `units` what it did.
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>, so_far: Option<&[u8]>, units: &mut usize) -> Result<Ran, Fault>;
@@ -108,7 +108,7 @@ pub enum Ran {
 /// A bulk write: its units are known before anything is looked at.
 struct Bulk<O: BulkOp> {
     operation: O,
-    units: Vec<O::Unit>,
+    units: OnceLock<Vec<O::Unit>>,
 }
 
 /// How far a bulk write has come.
@@ -119,7 +119,7 @@ struct SoFar<R> {
 }
 
 /// A bulk write that is only tried: on a snapshot and whole, so that each unit finds what those before it have left.
-struct Trial(Box<dyn WriteJob>);
+struct Trial(Arc<dyn WriteJob>);
 
 /// The handler of an operation.
 pub fn handler(number: u16) -> Option<&'static Handler> {
@@ -138,8 +138,8 @@ pub fn request(frame: &Frame<'_>, peer: &Peer) -> Result<(&'static Handler, Enve
         Refusal::new(Code::UNKNOWN_OPERATION, why)
     })?;
     let (envelope, body) = envelope(frame.body)?;
-    let mut job = (handler.job)(body)?;
-    if let Job::Write(job) = &mut job {
+    let job = (handler.job)(body)?;
+    if let Job::Write(job) = &job {
         job.check()?;
     }
     rules::admit(handler.row, peer, envelope.actor.is_some())?;
@@ -189,7 +189,7 @@ const fn write<O: WriteOp>() -> Handler {
 
 const fn bulk<O: BulkOp>() -> Handler {
     let job: fn(&[u8]) -> Result<Job, Invalid> =
-        |body| Ok(Job::Write(Box::new(Bulk { operation: codec::decode::<O>(body)?, units: Vec::new() })));
+        |body| Ok(Job::Write(Arc::new(Bulk { operation: codec::decode::<O>(body)?, units: OnceLock::new() })));
     Handler { row: O::ROW, job, finish: None }
 }
 
@@ -285,7 +285,7 @@ impl<O: WriteOp> WriteJob for O {
         WriteOp::prepare(self, txn, ctx)
     }
 
-    fn check(&mut self) -> Result<(), Refusal> {
+    fn check(&self) -> Result<(), Refusal> {
         WriteOp::check(self)
     }
 
@@ -312,11 +312,13 @@ impl<O: BulkOp> WriteJob for Bulk<O> {
     }
 
     fn prepare(&self, _: &dyn ReadTxn, _: &Context) -> Result<Prepared, Fault> {
-        Ok(Prepared::Nothing)
+        Ok(None)
     }
 
-    fn check(&mut self) -> Result<(), Refusal> {
-        self.units = self.operation.units()?;
+    fn check(&self) -> Result<(), Refusal> {
+        let units = self.operation.units()?;
+        // They are always the same.
+        self.units.get_or_init(|| units);
         Ok(())
     }
 
@@ -325,13 +327,14 @@ impl<O: BulkOp> WriteJob for Bulk<O> {
         let damaged = |err| StoreError(format!("how far a bulk write has come is damaged: {err}"));
         let mut so_far = so_far.map(read).transpose().map_err(damaged)?.unwrap_or_default();
         let ground = self.operation.begin(txn.as_read(), call)?;
-        let rest = self.units.iter().skip(usize::try_from(so_far.units).unwrap_or(usize::MAX));
+        let all = self.units.get().map_or(&[][..], Vec::as_slice);
+        let rest = all.iter().skip(usize::try_from(so_far.units).unwrap_or(usize::MAX));
         for unit in rest.take(*units) {
             self.operation.run(txn, call, &ground, unit, &mut so_far.reply)?;
             so_far.units += 1;
             *units -= 1;
         }
-        let is_whole = so_far.units >= self.units.len() as u64;
+        let is_whole = so_far.units >= all.len() as u64;
         Ok(if is_whole { Ran::Whole(codec::encode(&so_far.reply)) } else { Ran::Part(codec::encode(&so_far)) })
     }
 }

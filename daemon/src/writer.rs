@@ -30,7 +30,7 @@ use crate::context::{Context, Daemon, Moment};
 use crate::dispatch::{Ran, ReadJob, WriteJob};
 use crate::fault::Fault;
 use crate::model::change::Told;
-use crate::model::key::{self, Family};
+use crate::model::key::{self, Due, Family};
 use crate::model::record::{self, ChangesHead};
 use crate::rules::bootstrap::{self, RegistryError};
 use crate::rules::{Call, attempts, changes, seating, sweep};

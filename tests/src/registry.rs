@@ -258,7 +258,7 @@ impl Registry {
     ) -> Request {
         let handler = dispatch::handler(number).expect("a handler");
         match (handler.job)(request).expect("a request") {
-            Job::Write(mut job) => {
+            Job::Write(job) => {
                 job.check().expect("arguments that are accepted");
                 let ctx = self.context(envelope);
                 // A store that can not be read now fails the rule as well, or its commit.

@@ -97,9 +97,9 @@ pub type Prepared = Option<Arc<Issued>>;
 ///
 /// Who may ask and what all units share is looked at each time anew. What is refused there ends the call; the units that
 /// were done stay done.
-pub trait BulkOp: Operation<Reply: Default> {
+pub trait BulkOp: Operation<Reply: Default> + Sync {
     /// What one unit is made of, as far as no state is needed to tell.
-    type Unit: Send;
+    type Unit: Send + Sync;
 
     /// What all units need of the state.
     type Ground;
