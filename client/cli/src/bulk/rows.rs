@@ -47,7 +47,9 @@ impl<T: BufRead> Input for T {}
 impl Rows {
     /// Finds out what the input is, and what its columns are. Refuses a CSV header without a column that is needed.
     pub(crate) fn open(input: impl Read + 'static, columns: &'static [Column]) -> Result<Self, Failure> {
-        let mut input: Box<dyn Input> = Box::new(BufReader::with_capacity(1 << 16, Filled(input)));
+        // The last line ends as well, so that lines can be told from their ends; an empty one is none.
+        let ended = Filled(input).chain(&b"\n"[..]);
+        let mut input: Box<dyn Input> = Box::new(BufReader::with_capacity(1 << 16, ended));
         if input.fill_buf().map_err(Failure::Io)?.starts_with(BOM) {
             input.consume(BOM.len());
         }
@@ -120,7 +122,7 @@ impl Rows {
 /// Where the record that was just read begins: a field may hold ends of lines.
 fn line_of(record: &ByteRecord, reader: &csv::Reader<Box<dyn Input>>) -> u64 {
     let inside = record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
-    reader.position().line().saturating_sub(inside + u64::from(!reader.is_done()))
+    reader.position().line().saturating_sub(inside + 1)
 }
 
 fn of_record<U: DeserializeOwned>(
