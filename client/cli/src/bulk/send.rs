@@ -8,6 +8,8 @@ use std::time::Duration;
 use enroll_client::protocol::{Code, Envelope, Key, Pk, codec};
 use enroll_client::{Answer, Client, Error};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rand::TryRng as _;
+use rand::rngs::SysRng;
 
 use super::rows::{Row, Rows};
 use super::told::{Failed, Told};
@@ -194,7 +196,9 @@ fn nth_key(key: Key, number: u64) -> Key {
 }
 
 fn fresh_key() -> Key {
-    Key(Pk::from_bytes(rand::random()))
+    let mut bytes = [0; 16];
+    SysRng.try_fill_bytes(&mut bytes).expect("the operating system gives random bytes");
+    Key(Pk::from_bytes(bytes))
 }
 
 /// A bar on a terminal, over the bytes of a file; without its end, of a pipe; nothing elsewhere.
