@@ -53,12 +53,12 @@ pub struct Peer {
 pub struct Daemon {
     /// What the rules read of the configuration. A reload replaces it; a request keeps what its context took.
     pub settings: Current<Settings>,
-    /// The derived keys.
-    pub secrets: Secrets,
+    /// The derived keys. An import may bring the key that its hashes were made with.
+    pub secrets: Current<Secrets>,
     /// The keys of JWTs, which a rotation replaces.
     pub keys: Current<KeyRing>,
-    /// What issues certificates.
-    pub authority: Authority,
+    /// What issues certificates. An import may bring it.
+    pub authority: Current<Authority>,
     /// The latest list of revoked certificates.
     pub revoked: crl::Latest,
     /// When it was started.

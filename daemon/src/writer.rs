@@ -9,6 +9,9 @@
 //! kept under its idempotency key, in the same commit as the units: whoever sends it again, after a crash or while it is
 //! still run, goes on from there.
 //!
+//! While an import is under way nobody else writes, and nothing happens by itself; when it ends, what was read at the start
+//! is read again.
+//!
 //! While the disk has too little free space, what would write is refused and what writes nothing goes on.
 //!
 //! If a commit fails, nothing more is acknowledged: the batch answers `outcome_unknown` and the writer ends, and with
@@ -23,7 +26,8 @@ use std::mem::take;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use enroll_protocol::{Code, Kind, OperationRow, Refusal, Time};
+use enroll_protocol::server::Import;
+use enroll_protocol::{Code, Kind, Operation as _, OperationRow, Refusal, Time};
 
 use crate::config::Settings;
 use crate::context::{Context, Daemon, Moment};
@@ -33,7 +37,7 @@ use crate::model::change::Told;
 use crate::model::key::{self, Due, Family};
 use crate::model::record::{self, ChangesHead};
 use crate::rules::bootstrap::{self, RegistryError};
-use crate::rules::{Call, attempts, changes, seating, sweep};
+use crate::rules::{Call, attempts, authority, changes, seating, sweep};
 use crate::store::overlay::Overlay;
 use crate::store::{Store, StoreError, Writes};
 use kept::{Found, Keeping};
@@ -115,6 +119,10 @@ pub struct Writer {
     space: FreeSpace,
     /// The answers that this batch keeps.
     kept: Vec<Due>,
+    /// An import is under way: nobody else writes, and nothing happens by itself.
+    importing: bool,
+    /// It has ended with this batch.
+    imported: bool,
     /// Bulk writes that have more to do, in the order of their turns.
     unfinished: VecDeque<Running>,
 }
@@ -126,15 +134,28 @@ impl Writer {
         let settings = daemon.settings.now();
         let (head, sweep_at) = (changes::head(&*view)?, sweep::next(&*view, &settings)?);
         let event_at = seating::next_due(&*view)?;
+        let importing = view.get(&key::importing())?.is_some();
         drop(view);
-        let (space, kept, unfinished) = (FreeSpace::unknown(), Vec::new(), VecDeque::new());
-        Ok(Self { store, daemon, head, settings, sweep_at, event_at, space, kept, unfinished })
+        Ok(Self {
+            store,
+            daemon,
+            head,
+            settings,
+            sweep_at,
+            event_at,
+            space: FreeSpace::unknown(),
+            kept: Vec::new(),
+            importing,
+            imported: false,
+            unfinished: VecDeque::new(),
+        })
     }
 
     /// When something is due by itself.
     pub(crate) fn due(&self) -> Option<Time> {
         let unfinished = self.is_busy().then_some(Time::EPOCH);
-        self.sweep_at.into_iter().chain(self.event_at).chain(unfinished).min()
+        let by_itself = self.sweep_at.into_iter().chain(self.event_at).filter(|_| !self.importing);
+        by_itself.chain(unfinished).min()
     }
 
     /// Whether there is more to do of what was begun.
@@ -196,6 +217,11 @@ impl Writer {
             if let Err(err) = self.take_new_keys(&writes) {
                 tracing::error!(%err, "a new signing key can not be read back; the ones before go on signing");
             }
+            if std::mem::take(&mut self.imported)
+                && let Err(err) = self.take_imported()
+            {
+                tracing::error!(%err, "what was imported can not be read back; start the daemon again");
+            }
         }
         (answers, Ok(()))
     }
@@ -211,7 +237,7 @@ impl Writer {
 
     /// Does some of what an event has to do now, and plans when to go on: between two steps others are served.
     fn let_time_pass(&mut self, batch: &mut Overlay<'_>, now: Time) -> Result<(), Fault> {
-        if self.event_at.is_none_or(|at| at > now) {
+        if self.importing || self.event_at.is_none_or(|at| at > now) {
             return Ok(());
         }
         self.event_at = Some(now.plus_seconds(EVENT_RETRY_SECONDS));
@@ -229,7 +255,7 @@ impl Writer {
 
     /// Removes some of what is due, and plans when to go on.
     fn sweep(&mut self, batch: &mut Overlay<'_>, now: Time) -> Result<(), Fault> {
-        if self.sweep_at.is_none_or(|at| at > now) {
+        if self.importing || self.sweep_at.is_none_or(|at| at > now) {
             return Ok(());
         }
         if self.space.is_short() {
@@ -265,8 +291,26 @@ impl Writer {
     fn take_new_keys(&self, writes: &Writes) -> Result<(), RegistryError> {
         let (from, to) = Family::SigningKeys.bounds();
         if writes.range(from..to).next().is_some() {
-            self.daemon.keys.replace(bootstrap::key_ring(&*self.store.view()?, &self.daemon.secrets)?);
+            self.daemon.keys.replace(bootstrap::key_ring(&*self.store.view()?, &self.daemon.secrets.now())?);
         }
+        Ok(())
+    }
+
+    /// Everything that was read when the daemon started may be another thing after an import.
+    fn take_imported(&mut self) -> Result<(), RegistryError> {
+        let view = self.store.view()?;
+        self.sweep_at = sweep::next(&*view, &self.settings)?;
+        self.event_at = seating::next_due(&*view)?;
+        let secrets = bootstrap::hashes(&*view, (*self.daemon.secrets.now()).clone())?;
+        match authority::open(&*view, &secrets) {
+            Ok(Some(own)) => self.daemon.authority.replace(own),
+            // It was brought along, and was before.
+            Ok(None) | Err(RegistryError::NoAuthority) => {}
+            Err(err) => return Err(err),
+        }
+        self.daemon.revoked.forget();
+        self.daemon.secrets.replace(secrets);
+        self.importing = false;
         Ok(())
     }
 
@@ -289,6 +333,10 @@ impl Writer {
         let Running { request: Request { ctx, work: Work::Write(job), .. }, keeping, so_far } = running else {
             return Step::Unfinished;
         };
+        if self.importing && job.row().number != Import::ROW.number {
+            let why = "an import is under way; wait until it has ended, or begin it again if it was interrupted";
+            return Step::Answered(Err(Refusal::new(Code::CONFLICT, why)));
+        }
         if keeping.is_none() {
             *keeping = Keeping::of(ctx, &**job);
         }
@@ -342,6 +390,13 @@ impl Writer {
         if !writes.is_empty() || !told.is_empty() || kept.is_some() {
             let answer = kept.as_ref().map_or(0, |kept| kept.sealed.len());
             self.space.take(&writes, answer, &self.settings)?;
+        }
+        // Nobody but an import writes these themselves.
+        if let Some(Some(head)) = writes.get(&key::changes_head()) {
+            self.head = record::decode(head)?;
+        }
+        if let Some(mark) = writes.get(&key::importing()) {
+            (self.importing, self.imported) = (true, mark.is_none());
         }
         batch.absorb(writes);
         changes::number(batch, &mut self.head, told);

@@ -31,6 +31,7 @@ pub mod token;
 pub mod backup;
 pub mod codec;
 pub mod envelope;
+pub mod export;
 pub mod frame;
 
 pub use envelope::Envelope;

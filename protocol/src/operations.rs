@@ -51,6 +51,8 @@ macro_rules! operations {
             61 scan read "/server/" "server.check" server::Check => Vec<server::Violation>;
             62 read read "/server/" "server.metrics" server::Metrics => String;
             63 walk decide "/" "server.backup" server::Backup => server::Piece;
+            64 walk decide "/" "server.export" server::Export => String;
+            65 write decide "/" "server.import" server::Import => server::Imported;
             70 write operate "/pools/" "pool.create" pool::Create => pool::Pool;
             71 lookup read "/pools/" "pool.get" pool::Get => pool::Pool;
             72 read read "/pools/" "pool.list" pool::List => Page<pool::Pool>;

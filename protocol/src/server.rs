@@ -7,6 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::value::arrived;
+
 /// How the daemon is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DaemonStatus {
@@ -86,6 +88,73 @@ pub struct Violation {
 )]
 #[serde(deny_unknown_fields)]
 pub struct Backup {}
+
+/// Write everything as lines of JSON, as of one moment, while the daemon runs
+///
+/// One record a line: {"record":KIND,"key":{..},"value":{..}}, what is referred to before what refers to it, between a
+/// line that says what the file is and one that says that it is whole. `enrollctl server import` reads it into an empty
+/// registry.
+///
+/// WITHOUT --with-secrets the hashes of spent tokens and login codes, signing keys, the authority, certificates and answers
+/// kept under idempotency keys are left out. A registry that is made of such a file KNOWS NO SPENT TOKEN: every one of them
+/// can be used again. Its login codes and JWTs are no longer valid, and it has an authority of its own; certificates
+/// have to be renewed. Invite codes and approve codes are in every export: keep it where others can not read it.
+///
+/// With --with-secrets everything is there; hashes and keys as they are stored, under the secret key, which is not in
+/// the file: whoever imports it needs the same one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Examples:\n  enrollctl server export registry.ndjson\n  \
+                          enrollctl server export --with-secrets | gzip > registry.ndjson.gz")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Export {
+    /// Everything: hashes, keys, certificates and kept answers too
+    #[cfg_attr(feature = "cli", arg(long))]
+    #[serde(default)]
+    pub with_secrets: bool,
+}
+
+/// Read an export into an empty registry
+///
+/// Empty is what a daemon makes when it first starts. From the first piece on until the whole file is read and every
+/// rule holds, everybody else's writes are refused with `conflict`. An import that was interrupted, or found a bad line,
+/// is begun again with the whole file: what was read of it is removed first.
+///
+/// A file with secrets needs the secret key that it was exported under; one without them makes a registry that KNOWS NO
+/// SPENT TOKEN. See the help of `server export`.
+///
+/// Refusals: `conflict` where the registry is not empty, where the secret key or the authority is another one, and where
+/// a rule does not hold at the end; `invalid_argument` for a line, with its number.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Examples:\n  enrollctl server import registry.ndjson\n  \
+                          gunzip < registry.ndjson.gz | enrollctl server import -")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Import {
+    /// How many bytes of the file came before this piece; 0 begins.
+    #[cfg_attr(feature = "cli", arg(skip))]
+    pub at: u64,
+    /// The next piece of the file, cut anywhere. The first one holds the whole first line.
+    #[cfg_attr(feature = "cli", arg(skip))]
+    #[serde(deserialize_with = "arrived")]
+    pub text: String,
+}
+
+/// How far an import has come.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Imported {
+    /// Where the next piece begins. Still 0 behind the first piece while an earlier import is being removed: it is sent
+    /// again.
+    pub at: u64,
+    /// How many records of each kind there were, once everything was read and is right; before that, nothing.
+    pub records: Option<BTreeMap<String, u64>>,
+}
 
 /// The next bytes of a backup. In JSON they are base64.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,9 +4,8 @@
 //! whatever happens: a half backup is none. What is written is read at the same time, so a backup that has its name is
 //! one that its reader takes.
 
-use std::fs::File;
-use std::io::{self, IsTerminal as _, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Arg, ArgMatches, Command, value_parser};
@@ -14,14 +13,13 @@ use enroll_client::protocol::backup::{BackupError, Header, Part, Reader};
 use enroll_client::protocol::server::{self, Piece};
 use enroll_client::protocol::{Envelope, Operation as _, OperationRow, codec};
 use enroll_client::{Error, RawStream};
-use nix::errno::Errno;
 use serde_json::json;
-use tempfile::NamedTempFile;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::Failure;
 use crate::options::Options;
 use crate::output::Output;
+use crate::place::Place;
 
 const FILE: &str = "backup.file";
 
@@ -53,7 +51,7 @@ pub(crate) async fn run(
     output: &Output,
 ) -> Result<ExitCode, Failure> {
     let path = matches.get_one::<PathBuf>(FILE).ok_or_else(|| Failure::Usage("expected a file".to_owned()))?;
-    let place = (path.as_os_str() != "-").then(|| Place::find(path)).transpose()?;
+    let place = (path.as_os_str() != "-").then(|| Place::find(path, "backup")).transpose()?;
     if place.is_none() && io::stdout().is_terminal() {
         return Err(Failure::Usage("a backup is nothing to look at; send standard output elsewhere".to_owned()));
     }
@@ -84,11 +82,11 @@ async fn pass_on(stream: &mut RawStream, output: &Output) -> Result<ExitCode, Fa
 }
 
 async fn write(stream: &mut RawStream, place: &Place, output: &Output) -> Result<ExitCode, Failure> {
-    let mut file = NamedTempFile::with_prefix_in(".enrolld-backup-", &place.directory).map_err(place.failed())?;
+    let mut file = place.begin()?;
     let written = copy(stream, |bytes| file.write_all(bytes).map_err(place.failed())).await?;
     place.publish(file)?;
     let told = json!({
-        "file": place.path.display().to_string(),
+        "file": place.name(),
         "bytes": written.bytes,
         "entries": written.entries,
         "changes_head": written.header.changes_head,
@@ -119,40 +117,4 @@ async fn copy(stream: &mut RawStream, mut put: impl FnMut(&[u8]) -> Result<(), F
     reader.finish().map_err(damaged)?;
     let header = header.ok_or_else(|| damaged(BackupError::Foreign))?;
     Ok(Written { header, bytes, entries })
-}
-
-/// Where a file will be.
-struct Place {
-    path: PathBuf,
-    directory: PathBuf,
-}
-
-impl Place {
-    /// Refuses the place of a file that is there.
-    fn find(path: &Path) -> Result<Self, Failure> {
-        if path.symlink_metadata().is_ok() {
-            return Err(is_there(path));
-        }
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        Ok(Self { path: path.to_owned(), directory: directory.to_owned() })
-    }
-
-    /// Gives a whole file its name, durably.
-    fn publish(&self, file: NamedTempFile) -> Result<(), Failure> {
-        file.as_file().sync_all().map_err(self.failed())?;
-        file.persist_noclobber(&self.path).map_err(|err| match err.error.raw_os_error() {
-            Some(errno) if Errno::from_raw(errno) == Errno::EEXIST => is_there(&self.path),
-            _ => self.failed()(err.error),
-        })?;
-        File::open(&self.directory).and_then(|directory| directory.sync_all()).map_err(self.failed())
-    }
-
-    fn failed(&self) -> impl Fn(io::Error) -> Failure {
-        let path = self.path.display().to_string();
-        move |err| Failure::Own(format!("{path}: {err}; no backup was made"))
-    }
-}
-
-fn is_there(path: &Path) -> Failure {
-    Failure::Usage(format!("{} is there already; choose another name, or move it away", path.display()))
 }

@@ -5,8 +5,11 @@
 //! verbs that put several operations together: `pool show`, `event show`, `certificate show`, `certificate install`.
 
 mod backup;
+mod export;
 mod failure;
+mod import;
 mod options;
+mod place;
 mod secret;
 mod stream;
 mod text;

@@ -8,7 +8,7 @@ use enroll_client::protocol::operations::TABLE;
 
 use crate::bench::Bench;
 use crate::options::{Options, RequestOptions};
-use crate::{backup, bulk, certificate_install, certificate_show, event_show, pool_show, tour};
+use crate::{backup, bulk, certificate_install, certificate_show, event_show, export, import, pool_show, tour};
 
 const AFTER_HELP: &str = "Exit codes: 0 done, 1 refused, 2 usage, 3 the daemon can not be reached.
 
@@ -73,6 +73,8 @@ fn verb(row: &&'static OperationRow) -> Command {
     let command = if row.verb().contains('_') { command.alias(row.verb().replace('_', "-")) } else { command };
     match row {
         row if backup::is_one(row) => backup::command(command),
+        row if export::is_one(row) => export::command(command),
+        row if import::is_one(row) => import::command(command),
         row if bulk::is_one(row) => bulk::command(command),
         _ => command,
     }

@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::names::Names;
 use crate::options::{Options, RequestOptions};
 use crate::output::Output;
-use crate::{backup, bulk, secret, stream, text};
+use crate::{backup, bulk, export, import, secret, stream, text};
 
 /// Asks for the operation of this area that the command line names.
 pub(crate) async fn run(
@@ -26,11 +26,17 @@ pub(crate) async fn run(
     if bulk::is_one(row) && bulk::is_wanted(matches) {
         return bulk::run(row, matches, envelope, options, output).await;
     }
+    if import::is_one(row) {
+        return import::run(matches, envelope, options, output).await;
+    }
     let request = request(row, matches, output)?;
     match row.kind {
         Kind::Stream => return stream::run(row, envelope, &request, options, output).await,
         Kind::Walk if backup::is_one(row) => {
             return backup::run(row, matches, envelope, &request, options, output).await;
+        }
+        Kind::Walk if export::is_one(row) => {
+            return export::run(row, matches, envelope, &request, options, output).await;
         }
         Kind::Walk => return text::run(row, envelope, &request, options, output).await,
         Kind::Read | Kind::Scan | Kind::Lookup | Kind::Write | Kind::Bulk => {}

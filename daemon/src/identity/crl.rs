@@ -139,6 +139,11 @@ impl Latest {
         }
     }
 
+    /// Another authority signs from now on.
+    pub fn forget(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// Has this one be the latest.
     pub fn set(&self, list: List) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(list));

@@ -17,6 +17,7 @@ pub type SecretKey = Zeroizing<[u8; 32]>;
 const NONCE_BYTES: usize = 24;
 
 /// The derived keys.
+#[derive(Clone)]
 pub struct Secrets {
     tokens: hmac::Key,
     nonces: hmac::Key,

@@ -4,20 +4,24 @@ use enroll_protocol::Time;
 use enroll_protocol::person::RevocationReason;
 use serde::{Deserialize, Serialize};
 
-use super::record::Record;
+use super::record::{Record, stored_bytes};
 use crate::identity::authority::Serial;
 
 /// The authority of this registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Authority {
     /// Its certificate.
+    #[serde(with = "stored_bytes")]
     pub certificate: Vec<u8>,
     /// Its private key in PKCS#8, sealed; none where it was brought along and stays outside.
+    #[serde(with = "stored_bytes::optional")]
     pub sealed: Option<Vec<u8>>,
 }
 
 /// The certificates of one person that are not known to have ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Certificates {
     /// The latest one last; that one stays even when it has ended.
     pub held: Vec<Held>,
@@ -25,8 +29,10 @@ pub struct Certificates {
 
 /// One of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Held {
     /// Its serial number.
+    #[serde(with = "stored_bytes")]
     pub serial: Serial,
     /// When it ends.
     pub ends: Time,
@@ -34,10 +40,13 @@ pub struct Held {
 
 /// A certificate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Certificate {
     /// The certificate itself.
+    #[serde(with = "stored_bytes")]
     pub certificate: Vec<u8>,
     /// The private key in PKCS#8, sealed, where the daemon made it.
+    #[serde(with = "stored_bytes::optional")]
     pub sealed: Option<Vec<u8>>,
     /// The number of the first list that it stands in as revoked.
     pub revoked: Option<u64>,
@@ -45,6 +54,7 @@ pub struct Certificate {
 
 /// A revoked certificate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Revoked {
     /// When.
     pub at: Time,
@@ -56,6 +66,7 @@ pub struct Revoked {
 
 /// The head of the revoked certificates: what the next list that is signed will be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ListHead {
     /// Its number, which a revocation raises, and so does time.
     pub number: u64,
@@ -71,6 +82,7 @@ pub struct ListHead {
 
 /// The signing request of an enrollment, in PEM.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct EnrollmentRequest {
     /// As it came.
     pub csr: String,

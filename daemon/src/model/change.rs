@@ -84,6 +84,7 @@ pub const DAEMON: PeerId = PeerId { uid: 0, pid: 0 };
 
 /// A change as it is stored; its number is its key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Change {
     /// When.
     pub at: Time,

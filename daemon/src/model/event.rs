@@ -23,6 +23,7 @@ pub const IMPLICIT: Slot = 0;
 
 /// An event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Event {
     /// What it is called.
     pub title: Title,
@@ -69,6 +70,7 @@ pub struct Event {
 
 /// A pool of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Pool {
     /// Primary key.
     pub pk: Pk,
@@ -88,6 +90,7 @@ pub struct Pool {
 
 /// The head of an event's registrations.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Head {
     /// How many hold a place.
     pub taken: u32,
@@ -107,6 +110,7 @@ pub struct Head {
 
 /// What a change of an event has left to be done, in steps.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Left {
     /// Pools whose roles changed: registrations from this order number on do not know yet whether they are admitted.
     pub readmit: BTreeMap<Slot, u64>,
@@ -123,6 +127,7 @@ impl Left {
 
 /// How many are in a pool.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Count {
     /// How many hold a place.
     pub taken: u32,
@@ -132,6 +137,7 @@ pub struct Count {
 
 /// A registration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Registration {
     /// Primary key.
     pub pk: Pk,
@@ -161,6 +167,7 @@ pub struct Registration {
 
 /// Where a registration stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Stand {
     /// Canceled or rejected.
     Out,
@@ -172,6 +179,7 @@ pub enum Stand {
 
 /// Whose registration is here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Registered {
     /// The person.
     pub person: Pk,
@@ -179,6 +187,7 @@ pub struct Registered {
 
 /// How many wait in a stretch of the order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Waiting {
     /// How many.
     pub count: u32,
@@ -186,6 +195,7 @@ pub struct Waiting {
 
 /// The number of the change that what is left of an event follows from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Cause {
     /// The number.
     pub seq: u64,
@@ -193,6 +203,7 @@ pub struct Cause {
 
 /// A value of a moderated list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Constant {
     /// How people call it.
     pub label: Option<enroll_protocol::ConstantLabel>,

@@ -5,6 +5,8 @@ pub mod callsign;
 pub mod certificate;
 pub mod change;
 pub mod event;
+pub mod exported;
+pub mod hex;
 pub mod key;
 pub mod program;
 pub mod record;

@@ -14,6 +14,7 @@ use super::record::Record;
 
 /// A course: also the head of who is in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Course {
     /// Primary key.
     pub pk: Pk,
@@ -31,6 +32,7 @@ pub struct Course {
 
 /// The key of a course.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CourseOf {
     /// The key.
     pub key: CourseKey,
@@ -38,6 +40,7 @@ pub struct CourseOf {
 
 /// Somebody in a course. An inactive one may outlive the course.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CourseEnrollment {
     /// In which mode.
     pub mode: Mode,
@@ -51,6 +54,7 @@ pub struct CourseEnrollment {
 
 /// An external key in a program, with everything that waits for its person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ProgramEnrollment {
     /// Primary key.
     pub pk: Pk,
@@ -65,6 +69,7 @@ pub struct ProgramEnrollment {
     /// The courses. Of a linked key all have come true, of a waiting one none.
     pub courses: BTreeMap<CourseKey, CourseStatus>,
     /// The roles in courses.
+    #[serde(with = "stored_pairs")]
     pub roles: BTreeMap<(CourseKey, CourseRole), RoleStand>,
     /// When the record was made.
     pub created: Time,
@@ -74,6 +79,7 @@ pub struct ProgramEnrollment {
 
 /// What has become of a role in a course that an external key was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RoleStand {
     /// It waits.
     Waiting,
@@ -85,6 +91,7 @@ pub enum RoleStand {
 
 /// The folded external key of a program enrollment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct KeyOf {
     /// The key.
     pub folded: String,
@@ -95,3 +102,31 @@ impl Record for CourseOf {}
 impl Record for CourseEnrollment {}
 impl Record for ProgramEnrollment {}
 impl Record for KeyOf {}
+
+/// A map whose keys are no texts is a list of pairs where people read it.
+mod stored_pairs {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<K, V, S>(map: &BTreeMap<K, V>, serializer: S) -> Result<S::Ok, S::Error>
+    where
+        K: Serialize,
+        V: Serialize,
+        S: Serializer,
+    {
+        if serializer.is_human_readable() { serializer.collect_seq(map) } else { map.serialize(serializer) }
+    }
+
+    pub(super) fn deserialize<'de, K, V, D>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+    where
+        K: Deserialize<'de> + Ord,
+        V: Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
+        if deserializer.is_human_readable() {
+            return Vec::deserialize(deserializer).map(|pairs: Vec<(K, V)>| pairs.into_iter().collect());
+        }
+        BTreeMap::deserialize(deserializer)
+    }
+}

@@ -19,10 +19,12 @@ pub trait Record: Serialize + DeserializeOwned {
 
 /// The registry itself: written first, read before anything else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Registry {
     /// The version of all keys and records together.
     pub schema: u32,
     /// What only the right secret key makes of a fixed text.
+    #[serde(with = "stored_bytes")]
     pub proof: [u8; 32],
     /// When the registry was made.
     pub created: Time,
@@ -30,6 +32,7 @@ pub struct Registry {
 
 /// A person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Person {
     /// As it was typed.
     pub callsign: Callsign,
@@ -50,6 +53,7 @@ pub struct Person {
 
 /// Who has a callsign: an enrollment, a person, or an enrollment and the person that it became.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CallsignHolder {
     /// A person, deleted or not.
     pub person: Option<Pk>,
@@ -59,6 +63,7 @@ pub struct CallsignHolder {
 
 /// An invite pool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Pool {
     /// Whose it is.
     pub owner: Pk,
@@ -85,6 +90,7 @@ pub struct Pool {
 
 /// An enrollment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Enrollment {
     /// As it was typed.
     pub callsign: Callsign,
@@ -113,6 +119,7 @@ pub struct Enrollment {
 
 /// A record that another record's code or order leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Pointer {
     /// Its pk.
     pub pk: Pk,
@@ -131,6 +138,7 @@ pub struct DueTogether {
 
 /// The roles of one person.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PersonRoles {
     /// Their names.
     pub roles: BTreeSet<RoleName>,
@@ -138,6 +146,7 @@ pub struct PersonRoles {
 
 /// A role: the head of its members, and what it carries.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Role {
     /// How many have it.
     pub members: u64,
@@ -151,6 +160,7 @@ pub struct RoleMember;
 
 /// A used token. The token itself is nowhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Token {
     /// What changes call it.
     pub pk: Pk,
@@ -165,6 +175,7 @@ pub struct Token {
 
 /// A login code. The code itself is nowhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Code {
     /// What changes call it.
     pub pk: Pk,
@@ -184,12 +195,15 @@ pub struct Code {
 
 /// A key that signs JWTs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SigningKey {
     /// The algorithm, as JOSE names it.
     pub algorithm: String,
     /// The private key in PKCS#8, sealed.
+    #[serde(with = "stored_bytes")]
     pub sealed: Vec<u8>,
     /// The public key.
+    #[serde(with = "stored_bytes")]
     pub public: Vec<u8>,
     /// When it was made.
     pub created: Time,
@@ -197,24 +211,30 @@ pub struct SigningKey {
 
 /// The key that hashes are made with, where it is not the secret key itself any more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct HashingKey {
     /// Sealed.
+    #[serde(with = "stored_bytes")]
     pub sealed: Vec<u8>,
 }
 
 /// The first answer to a write, kept for whoever sends the write again until its time has passed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Kept {
     /// A keyed hash of what was asked.
+    #[serde(with = "stored_bytes")]
     pub request: [u8; 16],
     /// When it was answered.
     pub at: Time,
     /// The answer, sealed, before it is finished.
+    #[serde(with = "stored_bytes")]
     pub sealed: Vec<u8>,
 }
 
 /// Wrong codes of one source in the window that began with the first of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Guesses {
     /// When the window began.
     pub since: Time,
@@ -226,6 +246,7 @@ pub struct Guesses {
 
 /// The kinds of record that are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// People, deleted ones too.
     Person,
@@ -270,6 +291,7 @@ impl Kind {
 
 /// The head of the change feed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ChangesHead {
     /// The last number given.
     pub seq: u64,
@@ -329,16 +351,24 @@ pub fn put<R: Record>(txn: &mut dyn Txn, key: Vec<u8>, record: &R) {
     txn.put(key, encode(record));
 }
 
-/// JSON objects were checked when they came in; reading them back does not parse them again.
+/// JSON objects were checked when they came in; reading them back does not parse them again. Where people read them they
+/// are objects and not texts, and are checked.
 pub(super) mod stored_json {
     use enroll_protocol::Json;
-    use serde::{Deserialize as _, Deserializer, Serializer};
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
 
     pub(in super::super) fn serialize<S: Serializer>(json: &Json, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(json.as_str())
+        if serializer.is_human_readable() {
+            json.serialize(serializer)
+        } else {
+            serializer.serialize_str(json.as_str())
+        }
     }
 
     pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Json, D::Error> {
+        if deserializer.is_human_readable() {
+            return Json::deserialize(deserializer);
+        }
         String::deserialize(deserializer).map(Json::from_stored)
     }
 
@@ -350,11 +380,69 @@ pub(super) mod stored_json {
             json: &Option<Json>,
             serializer: S,
         ) -> Result<S::Ok, S::Error> {
+            if serializer.is_human_readable() {
+                return json.serialize(serializer);
+            }
             json.as_ref().map(Json::as_str).serialize(serializer)
         }
 
         pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Json>, D::Error> {
+            if d.is_human_readable() {
+                return Option::deserialize(d);
+            }
             Ok(Option::<String>::deserialize(d)?.map(Json::from_stored))
+        }
+    }
+}
+
+/// Bytes are hexadecimal where people read them.
+pub(super) mod stored_bytes {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+    use crate::model::hex;
+
+    pub(in super::super) fn serialize<T, S>(bytes: &T, serializer: S) -> Result<S::Ok, S::Error>
+    where
+        T: AsRef<[u8]> + Serialize,
+        S: Serializer,
+    {
+        if serializer.is_human_readable() {
+            serializer.serialize_str(&hex::encode(bytes.as_ref()))
+        } else {
+            bytes.serialize(serializer)
+        }
+    }
+
+    pub(in super::super) fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+    where
+        T: TryFrom<Vec<u8>> + Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
+        if !deserializer.is_human_readable() {
+            return T::deserialize(deserializer);
+        }
+        let text = String::deserialize(deserializer)?;
+        let bytes = hex::decode(&text).and_then(|bytes| T::try_from(bytes).ok());
+        bytes.ok_or_else(|| de::Error::custom("expected hexadecimal digits, as many as there were"))
+    }
+
+    pub(in super::super) mod optional {
+        use super::{Deserialize, Deserializer, Serialize, Serializer};
+
+        #[derive(Serialize, Deserialize)]
+        struct Bytes(#[serde(with = "super")] Vec<u8>);
+
+        pub(in super::super::super) fn serialize<S: Serializer>(
+            bytes: &Option<Vec<u8>>,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            bytes.clone().map(Bytes).serialize(serializer)
+        }
+
+        pub(in super::super::super) fn deserialize<'de, D: Deserializer<'de>>(
+            d: D,
+        ) -> Result<Option<Vec<u8>>, D::Error> {
+            Ok(Option::<Bytes>::deserialize(d)?.map(|Bytes(bytes)| bytes))
         }
     }
 }

@@ -100,11 +100,11 @@ fn window(txn: &dyn ReadTxn, ctx: &Context, source: &Hash) -> Result<Guesses, St
 
 fn source(ctx: &Context) -> Hash {
     match &ctx.envelope.origin {
-        Some(origin) => ctx.daemon.secrets.guess_source(&[b"origin", origin.as_str().as_bytes()]),
-        None => ctx.daemon.secrets.guess_source(&[b"uid", &ctx.peer.uid.to_be_bytes()]),
+        Some(origin) => ctx.daemon.secrets.now().guess_source(&[b"origin", origin.as_str().as_bytes()]),
+        None => ctx.daemon.secrets.now().guess_source(&[b"uid", &ctx.peer.uid.to_be_bytes()]),
     }
 }
 
 fn everybody(ctx: &Context) -> Hash {
-    ctx.daemon.secrets.guess_source(&[b"everybody"])
+    ctx.daemon.secrets.now().guess_source(&[b"everybody"])
 }

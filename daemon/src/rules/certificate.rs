@@ -60,7 +60,7 @@ impl ReadOp for Pfx {
         if call.ctx.envelope.dry_run {
             return Ok(None);
         }
-        let chain = [&[certificate.certificate], call.ctx.daemon.authority.chain()].concat();
+        let chain = [&[certificate.certificate], call.ctx.daemon.authority.now().chain()].concat();
         let name = self.person.as_str();
         let file = pfx::write(name, &private, &chain, self.password.as_str(), self.legacy)?;
         Ok(Some(enroll_protocol::Pfx::new(file)?))
@@ -100,7 +100,7 @@ impl WriteOp for Renew {
 impl ReadOp for Ca {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<String, Fault> {
         call.permit(txn, false)?;
-        Ok(call.ctx.daemon.authority.chain_pem())
+        Ok(call.ctx.daemon.authority.now().chain_pem())
     }
 }
 
@@ -109,7 +109,7 @@ impl WalkOp for Crl {
         call.permit(txn, false)?;
         let daemon = &call.ctx.daemon;
         let head = authority::list_head(txn)?;
-        let list = daemon.revoked.of(head.number, || authority::sign_list(txn, &daemon.authority, &head))?;
+        let list = daemon.revoked.of(head.number, || authority::sign_list(txn, &daemon.authority.now(), &head))?;
         // PEM is ASCII, so it can be cut anywhere.
         let mut rest = list.pem.as_str();
         while !rest.is_empty() {
@@ -177,7 +177,7 @@ pub(super) fn expect_request_of(callsign: &Callsign, csr: &str) -> Result<(), Re
 
 /// Makes the certificate that a rule will want.
 pub(super) fn prepare(ctx: &Context, callsign: &Callsign, wanted: Option<Wanted>) -> Result<Prepared, Fault> {
-    let authority = &ctx.daemon.authority;
+    let authority = ctx.daemon.authority.now();
     // What the rule refuses is not made, and in a dry run nothing is signed.
     let Some(wanted) = wanted.filter(|wanted| {
         let is_right = !matches!(wanted, Wanted::Request(csr) if expect_request_of(callsign, csr).is_err());
@@ -233,7 +233,7 @@ fn store(txn: &mut dyn Txn, ctx: &Context, pk: Pk, issued: &Issued) -> Result<()
     let place = key::certificate(pk, &issued.serial);
     let mut nonce = [0; 24];
     ctx.random(Purpose::PrivateKey).fill_bytes(&mut nonce);
-    let seal = |private: &zeroize::Zeroizing<Vec<u8>>| ctx.daemon.secrets.seal(&place, nonce, private);
+    let seal = |private: &zeroize::Zeroizing<Vec<u8>>| ctx.daemon.secrets.now().seal(&place, nonce, private);
     let sealed = issued.private.as_ref().map(seal).transpose()?;
     let stored = Certificate { certificate: issued.certificate.clone(), sealed, revoked: None };
     record::put(txn, place, &stored);
@@ -270,7 +270,7 @@ fn expect_private(
         Refusal::new(Code::NOT_FOUND, why)
     };
     let sealed = certificate.sealed.as_deref().ok_or_else(brought)?;
-    Ok((call.ctx.daemon.secrets.open(&place, sealed)?, certificate))
+    Ok((call.ctx.daemon.secrets.now().open(&place, sealed)?, certificate))
 }
 
 fn read(csr: &str) -> Result<SigningRequest, Refusal> {
@@ -292,7 +292,7 @@ fn expect_name(callsign: &Callsign) -> Result<(), Refusal> {
 
 /// Refuses what the authority can not issue any more.
 fn expect_valid(ctx: &Context) -> Result<(), Refusal> {
-    let authority = &ctx.daemon.authority;
+    let authority = ctx.daemon.authority.now();
     if authority.is_valid(ctx.now) {
         return Ok(());
     }

@@ -45,7 +45,7 @@ impl WriteOp for Create {
         call.expect_to_come(self.expires)?;
         let mut random = call.ctx.random(Purpose::Rule);
         let pk = call.ctx.new_pk(&mut random);
-        let secrets = &call.ctx.daemon.secrets;
+        let secrets = call.ctx.daemon.secrets.now();
         let settings = &call.ctx.settings;
         let (code, place) = alphabet::draw_free(txn.as_read(), &mut random, settings, CHARACTERS, |code| {
             key::code(&secrets.code(code))
@@ -134,7 +134,7 @@ pub(super) fn sign(mut reply: Exchanged, keys: &KeyRing) -> Result<Exchanged, Id
 /// The stored code, or an attempt that counts as a guess.
 fn expect(txn: &dyn ReadTxn, call: &Call<'_>, typed: &LoginCode) -> Result<(Vec<u8>, record::Code), Fault> {
     let read = alphabet::read_typed(typed.as_str(), &call.ctx.settings);
-    let place = key::code(&call.ctx.daemon.secrets.code(&read));
+    let place = key::code(&call.ctx.daemon.secrets.now().code(&read));
     match record::get::<record::Code>(txn, &place)? {
         Some(code) => Ok((place, code)),
         None => Err(Fault::Attempt {

@@ -52,7 +52,7 @@ impl WriteOp for Exchange {
         if foreign.claims.as_str().len() > code::CLAIMS_BYTES_MAX {
             return Err(invalid("its claims are too large, so that our own would not fit as well").into());
         }
-        let hash = ctx.daemon.secrets.nonce(&foreign.issuer, &foreign.nonce);
+        let hash = ctx.daemon.secrets.now().nonce(&foreign.issuer, &foreign.nonce);
         token::spend(txn, call, hash, (&self.audit, Some(foreign.expires)))?;
         let id = ctx.new_pk(&mut ctx.random(Purpose::Session));
         let (jwt, expires) = ctx.daemon.keys.now().unsigned(&settings.issuing, &foreign.claims, ctx.now, id)?;
@@ -65,7 +65,7 @@ impl WriteOp for Rotate {
         call.permit(txn.as_read(), false)?;
         let daemon = &call.ctx.daemon;
         let (algorithm, mut random) = (call.ctx.settings.issuing.algorithm, call.ctx.random(Purpose::Rule));
-        let pk = bootstrap::make_signing_key(txn, &daemon.secrets, algorithm, call.ctx.now, &mut random)?;
+        let pk = bootstrap::make_signing_key(txn, &daemon.secrets.now(), algorithm, call.ctx.now, &mut random)?;
         call.tell(txn, vec![pk], None);
         key_set(txn.as_read(), call)
     }
@@ -74,7 +74,7 @@ impl WriteOp for Rotate {
 /// The keys as they stand in this state: within a batch there may be one that does not sign yet.
 fn key_set(txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Json, Fault> {
     let daemon = &call.ctx.daemon;
-    let ring = bootstrap::key_ring(txn, &daemon.secrets)?;
+    let ring = bootstrap::key_ring(txn, &daemon.secrets.now())?;
     Ok(ring.key_set(&call.ctx.settings.issuing, call.ctx.now)?)
 }
 

@@ -20,6 +20,8 @@ mod constant;
 mod course;
 mod enrollment;
 mod event;
+mod export;
+mod import;
 mod jwt;
 mod page;
 mod permission;

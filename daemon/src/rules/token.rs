@@ -15,14 +15,14 @@ use crate::store::{ReadTxn, Txn};
 impl WriteOp for Use {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Spent, Fault> {
         call.permit(txn.as_read(), false).map_err(|fault| fault.into_attempt(None))?;
-        let hash = call.ctx.daemon.secrets.token(self.token.as_str());
+        let hash = call.ctx.daemon.secrets.now().token(self.token.as_str());
         Ok(shown(&self.token, spend(txn, call, hash, (&self.audit, self.expires))?))
     }
 }
 
 impl ReadOp for Get {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Spent, Fault> {
-        let place = key::token(&call.ctx.daemon.secrets.token(self.token.as_str()));
+        let place = key::token(&call.ctx.daemon.secrets.now().token(self.token.as_str()));
         let found = record::get::<record::Token>(txn, &place)?;
         let found = found.ok_or_else(|| Refusal::new(Code::NOT_FOUND, "this token was not used yet"))?;
         call.permit(txn, false)?;

@@ -70,6 +70,7 @@ impl Opened {
         metrics.database_bytes.set(store.bytes());
         let settings = Settings { trusted: config.trust()?, ..config.settings(state_dir) };
         let (settings, keys) = (Current::new(settings), Current::new(keys));
+        let (secrets, authority) = (Current::new(secrets), Current::new(authority));
         let revoked = crl::Latest::default();
         let daemon = Arc::new(Daemon { settings, secrets, keys, authority, revoked, started, metrics });
         Ok(Self { store: Arc::new(store), daemon, clock, head, _state_dir: locked })

@@ -30,6 +30,8 @@ const FILE_BYTES_MAX: u64 = 1 << 30;
 struct Written {
     path: PathBuf,
     number: u64,
+    /// The certificate of whoever signed it.
+    authority: Vec<u8>,
 }
 
 /// Keeps the file as it should be, as long as the configuration names one.
@@ -65,20 +67,22 @@ fn publish(shared: &Shared, path: &Path, before: Option<Written>) -> io::Result<
     let failed = |err: Fault| io::Error::other(err.to_string());
     let view = shared.store.view().map_err(|err| failed(err.into()))?;
     let head = authority::list_head(&*view).map_err(|err: StoreError| failed(err.into()))?;
-    let now = Written { path: path.to_owned(), number: head.number };
+    let authority = shared.daemon.authority.now();
+    let signer = authority.chain().first().cloned().unwrap_or_default();
+    let now = Written { path: path.to_owned(), number: head.number, authority: signer };
     if before.as_ref() == Some(&now) {
         return Ok(now);
     }
     let daemon = &shared.daemon;
     if before.is_none()
-        && let Some(list) = read(path).and_then(|text| List::read(&text, &daemon.authority))
+        && let Some(list) = read(path).and_then(|text| List::read(&text, &authority))
         && list.number == head.number
     {
         // It was signed before a restart, and once is enough.
         daemon.revoked.set(list);
         return Ok(now);
     }
-    let list = daemon.revoked.of(head.number, || authority::sign_list(&*view, &daemon.authority, &head));
+    let list = daemon.revoked.of(head.number, || authority::sign_list(&*view, &authority, &head));
     write(path, list.map_err(failed)?.pem.as_bytes())
         .map_err(|err| io::Error::other(format!("{}: {err}", path.display())))?;
     tracing::info!(number = head.number, revoked = head.revoked, "the list of revoked certificates is written");

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use enroll_protocol::{Code, Kind, Refusal, codec};
+use enroll_protocol::server::Import;
+use enroll_protocol::{Code, Kind, Operation as _, Refusal, codec};
 use rand::Rng as _;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -43,12 +44,14 @@ enum Sealed {
 }
 
 impl Keeping {
-    /// `None` where nothing is kept: without a key, in a dry run, and for what only looks something up.
+    /// `None` where nothing is kept: without a key, in a dry run, for what only looks something up, and for an import,
+    /// which remembers itself how far it has come and whose registry has no answers but those of the file.
     pub(super) fn of(ctx: &Context, job: &dyn WriteJob) -> Option<Self> {
-        let key = ctx.envelope.key.filter(|_| !ctx.envelope.dry_run && job.row().kind != Kind::Lookup)?;
+        let is_kept = job.row().kind != Kind::Lookup && job.row().number != Import::ROW.number;
+        let key = ctx.envelope.key.filter(|_| is_kept && !ctx.envelope.dry_run)?;
         let number = job.row().number.to_be_bytes();
         let actor = ctx.envelope.actor.as_ref().map_or("", |actor| actor.as_str());
-        let request = ctx.daemon.secrets.request(&[&number, &Zeroizing::new(job.request()), actor.as_bytes()]);
+        let request = ctx.daemon.secrets.now().request(&[&number, &Zeroizing::new(job.request()), actor.as_bytes()]);
         let due = Due::Kept(ctx.peer.uid, key);
         Some(Self { place: due.place(), due, request, daemon: Arc::clone(&ctx.daemon) })
     }
@@ -65,7 +68,7 @@ impl Keeping {
                 "this key was used for a different request; use a new key for every new request",
             ))));
         }
-        let sealed = self.daemon.secrets.open(&self.place, &first.sealed)?;
+        let sealed = self.daemon.secrets.now().open(&self.place, &first.sealed)?;
         let sealed = codec::decode(&sealed).map_err(|err| StoreError(format!("a kept answer is damaged: {err}")))?;
         Ok(match sealed {
             Sealed::Reply(reply) => Found::Answer(Ok(reply)),
@@ -84,7 +87,7 @@ impl Keeping {
         };
         let mut nonce = [0; 24];
         ctx.random(Purpose::Keeping).fill_bytes(&mut nonce);
-        let sealed = self.daemon.secrets.seal(&self.place, nonce, &Zeroizing::new(codec::encode(&sealed)))?;
+        let sealed = self.daemon.secrets.now().seal(&self.place, nonce, &Zeroizing::new(codec::encode(&sealed)))?;
         Ok(Some(Kept { request: self.request, at: ctx.now, sealed }))
     }
 

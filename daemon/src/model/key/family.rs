@@ -45,6 +45,8 @@ pub enum Family {
     Changes,
     /// Kept answers by uid and key.
     Kept,
+    /// Wrong codes by source.
+    Guesses,
     /// What will be due, by when.
     Dues,
     /// Events by pk.
@@ -123,6 +125,7 @@ impl Family {
             Self::EnrollmentRequests => super::certificate::ENROLLMENT_REQUEST,
             Self::Changes => super::CHANGE,
             Self::Kept => super::KEPT,
+            Self::Guesses => super::GUESSES,
             Self::Dues => super::DUE,
             Self::Events => super::event::EVENT,
             Self::EventHeads => super::event::EVENT_HEAD,

@@ -51,6 +51,16 @@ pub fn changes_head() -> Vec<u8> {
     [&[META], b"changes".as_slice()].concat()
 }
 
+/// How far an import has come that is not finished.
+pub fn importing() -> Vec<u8> {
+    [&[META], b"importing".as_slice()].concat()
+}
+
+/// Whether this key is one of the registry as a whole.
+pub fn is_of_registry(key: &[u8]) -> bool {
+    key.first() == Some(&META)
+}
+
 /// The key that hashes are made with.
 pub fn hashing_key() -> Vec<u8> {
     [&[META], b"hashing".as_slice()].concat()
@@ -237,12 +247,12 @@ fn dues_from(at: Time) -> Vec<u8> {
 }
 
 /// The sign bit is turned, so that times before 1970 sort first.
-fn from_time(at: Time) -> [u8; 8] {
+pub(in crate::model) fn from_time(at: Time) -> [u8; 8] {
     (at.micros() ^ i64::MIN).to_be_bytes()
 }
 
 /// The time that these bytes begin with.
-fn time_of(bytes: &[u8]) -> Option<Time> {
+pub(in crate::model) fn time_of(bytes: &[u8]) -> Option<Time> {
     Time::from_micros(i64::from_be_bytes(*bytes.first_chunk()?) ^ i64::MIN).ok()
 }
 

@@ -26,6 +26,7 @@
 //! - I22: who is in a course and the courses of a person say the same; so do roles in courses.
 //! - I23: an external key leads to its enrollment, which stands among those of its program and of its person.
 //! - I24: of a linked key every course has come true; of one that waits no role has.
+//! - I25: no import is under way.
 
 mod certificate;
 mod event;
@@ -41,6 +42,8 @@ use enroll_protocol::{Callsign, Pk, RoleName};
 use super::changes;
 use crate::model::callsign::fold;
 use crate::model::change::Change;
+use crate::model::exported::Importing;
+use crate::model::hex::encode as hex;
 use crate::model::key::{self, Family};
 use crate::model::record::{
     self, CallsignHolder, Code, DueTogether, Enrollment, Kept, Kind, Person, PersonRoles, Place, Pointer, Pool, Record,
@@ -71,6 +74,7 @@ pub fn violations(txn: &dyn ReadTxn) -> Result<Vec<Violation>, StoreError> {
     check.courses()?;
     check.programs()?;
     check.counts()?;
+    check.import()?;
     Ok(check.found)
 }
 
@@ -319,6 +323,14 @@ impl Check<'_> {
         self.each::<record::SigningKey>(Family::SigningKeys, |_, _, _| Ok(()))
     }
 
+    fn import(&mut self) -> Result<(), StoreError> {
+        if let Some(importing) = record::get::<Importing>(self.txn, &key::importing())? {
+            let message = "an import is not finished: begin it again with the whole file";
+            self.violated("I25", format!("{} bytes", importing.bytes), message);
+        }
+        Ok(())
+    }
+
     fn counts(&mut self) -> Result<(), StoreError> {
         let head = changes::head(self.txn)?.records;
         for (kind, name) in Kind::ALL {
@@ -335,8 +347,4 @@ fn role_and_pk(place: &[u8]) -> Option<(RoleName, Pk)> {
     let pk = key::pk_at_end(place)?;
     let name = place.get(1..place.len().checked_sub(17)?)?;
     Some((RoleName::new(std::str::from_utf8(name).ok()?).ok()?, pk))
-}
-
-fn hex(key: &[u8]) -> String {
-    key.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,0 +1,121 @@
+//! `enrollctl server import FILE`: an export, sent in pieces, one behind the answer of another.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Arg, ArgMatches, Command, value_parser};
+use enroll_client::protocol::server::{Import, Imported};
+use enroll_client::protocol::{Envelope, Operation as _, OperationRow, codec};
+use enroll_client::{Client, Error};
+
+use crate::export::bar;
+use crate::failure::Failure;
+use crate::options::Options;
+use crate::output::Output;
+
+const FILE: &str = "import.file";
+
+/// Bytes of a piece: a commit of it takes a few tens of milliseconds.
+const PIECE_BYTES: usize = 256 << 10;
+
+/// A file as text, in pieces.
+struct Pieces {
+    name: String,
+    input: Box<dyn Read>,
+    /// What was read of a character.
+    rest: Vec<u8>,
+}
+
+/// Whether it is the operation that a file is sent with.
+pub(crate) fn is_one(row: &OperationRow) -> bool {
+    row.number == Import::ROW.number
+}
+
+/// An import's command with the file.
+pub(crate) fn command(command: Command) -> Command {
+    let help = "What `enrollctl server export` wrote; - is standard input";
+    command.arg(Arg::new(FILE).required(true).value_name("FILE").help(help).value_parser(value_parser!(PathBuf)))
+}
+
+/// Reads, sends and tells.
+pub(crate) async fn run(
+    matches: &ArgMatches,
+    envelope: Envelope,
+    options: &Options,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
+    let path = matches.get_one::<PathBuf>(FILE).ok_or_else(|| Failure::Usage("expected a file".to_owned()))?;
+    if envelope.key.is_some() || envelope.dry_run {
+        let why = "an import has no --key and no --dry-run; to try a file, import it into another daemon";
+        return Err(Failure::Usage(why.to_owned()));
+    }
+    let name = path.display().to_string();
+    let is_stdin = path.as_os_str() == "-";
+    let input: Box<dyn Read> = match is_stdin {
+        true => Box::new(io::stdin()),
+        false => Box::new(File::open(path).map_err(|err| Failure::Own(format!("{name}: {err}")))?),
+    };
+    let bytes = path.metadata().map(|file| file.len()).ok().filter(|_| !is_stdin);
+    let bar = bar(bytes, true, output);
+    let client = options.connect().await?;
+    let (mut pieces, mut at) = (Pieces { name, input, rest: Vec::new() }, 0);
+    while let Some(text) = pieces.next()? {
+        let import = Import { at, text };
+        let mut imported = send(&client, &envelope, &import).await?;
+        // What an earlier import has left is being removed.
+        while imported.at == 0 {
+            imported = send(&client, &envelope, &import).await?;
+        }
+        at = imported.at;
+        bar.set_position(at);
+        if let Some(records) = imported.records {
+            if pieces.next()?.is_some() {
+                return Err(Failure::Own(format!(
+                    "{}: something follows its last line, and was not read",
+                    pieces.name
+                )));
+            }
+            bar.finish_and_clear();
+            let records = serde_json::to_string(&records).map_err(|err| Failure::Own(err.to_string()))?;
+            output.reply("server.import", &records)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
+    Err(Failure::Own(format!(
+        "{}: it is cut off behind {at} bytes: its last line is missing; nothing can be done with what was read, begin \
+         again with the whole file",
+        pieces.name
+    )))
+}
+
+async fn send(client: &Client, envelope: &Envelope, import: &Import) -> Result<Imported, Failure> {
+    let reply = client.call_raw(Import::ROW, envelope.clone(), &codec::encode(import)).await?;
+    codec::decode(&reply).map_err(|err| Failure::Client(Error::Protocol(format!("the reply of server.import: {err}"))))
+}
+
+impl Pieces {
+    /// The next piece; `None` at the end.
+    fn next(&mut self) -> Result<Option<String>, Failure> {
+        let mut bytes = std::mem::take(&mut self.rest);
+        let read = self.input.by_ref().take(PIECE_BYTES as u64).read_to_end(&mut bytes);
+        let read = read.map_err(|err| Failure::Own(format!("{}: {err}", self.name)))?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let no_text = || Failure::Own(format!("{}: this is no text, and so no export", self.name));
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok(Some(text)),
+            Err(err) => {
+                let end = err.utf8_error().valid_up_to();
+                if err.utf8_error().error_len().is_some() || end == 0 || read == 0 {
+                    return Err(no_text());
+                }
+                let mut bytes = err.into_bytes();
+                self.rest = bytes.split_off(end);
+                String::from_utf8(bytes).map(Some).map_err(|_| no_text())
+            }
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! An import: an export read into an empty registry, piece by piece, and judged when it is whole.
+//!
+//! Each piece is a write of its own. How far it has come is kept in the registry, and as long as it is there nobody else
+//! writes: half an import is none. Whoever begins again, after a bad line or an interruption, has what was read removed
+//! first, some of it with each request. Nothing is told in the feed, which is the one of the file.
+
+use std::ops::ControlFlow;
+
+use enroll_protocol::export::{End, FORMAT, Header};
+use enroll_protocol::server::{Import, Imported};
+use enroll_protocol::{Code, Refusal};
+
+use super::bootstrap::{self, RegistryError, SCHEMA};
+use super::{Call, WriteOp, authority, check};
+use crate::fault::Fault;
+use crate::model::change::{Change, LISTED};
+use crate::model::exported::{self, Importing, Place, SHAPES};
+use crate::model::key::{self, Due, Family};
+use crate::model::record::{self, ChangesHead, Registry};
+use crate::model::{certificate, hex};
+use crate::store::{ReadTxn, STRETCH, StoreError, Txn, walk};
+
+/// Entries of an earlier import that are removed with one request.
+const REMOVED_MAX: usize = 10_000;
+
+/// Bytes of a line at most: more than the largest record takes.
+const LINE_BYTES_MAX: usize = 4 << 20;
+
+impl WriteOp for Import {
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Imported, Fault> {
+        call.permit(txn.as_read(), false)?;
+        if call.ctx.envelope.dry_run {
+            let why = "an import can not be tried piece by piece; to try a file, import it into another daemon";
+            return Err(Refusal::new(Code::INVALID_ARGUMENT, why).into());
+        }
+        let before = record::get::<Importing>(txn.as_read(), &key::importing())?;
+        let (mut importing, text) = match (before, self.at) {
+            (before, 0) => match begin(txn, call, &self.text, before)? {
+                Some(begun) => begun,
+                None => return Ok(Imported::default()),
+            },
+            (Some(before), at) if before.bytes == at => {
+                let text = [before.open.as_str(), &self.text].concat();
+                (before, text)
+            }
+            (Some(before), at) => {
+                let why =
+                    format!("at: the import has come to {}, and this piece is of {at}; begin it again", before.bytes);
+                return Err(conflict(why));
+            }
+            (None, _) => return Err(conflict("no import is under way; begin one with the first piece of a file")),
+        };
+        importing.bytes = self.at + self.text.len() as u64;
+        let is_whole = take(txn, &mut importing, &text)?;
+        let at = importing.bytes;
+        if !is_whole {
+            record::put(txn, key::importing(), &importing);
+            return Ok(Imported { at, records: None });
+        }
+        finish(txn, call, &importing)?;
+        tracing::info!(bytes = at, lines = importing.lines, "an import is finished");
+        Ok(Imported { at, records: Some(importing.records) })
+    }
+}
+
+/// Judges the first line, removes what is in the way, and makes room for the secrets of a file that has them; what comes
+/// behind the line. `None` where there is more to be removed.
+fn begin(
+    txn: &mut dyn Txn,
+    call: &Call<'_>,
+    text: &str,
+    before: Option<Importing>,
+) -> Result<Option<(Importing, String)>, Fault> {
+    let foreign = || bad_line(1, "this is no export of enrolld");
+    let (line, text) = text.split_once('\n').ok_or_else(foreign)?;
+    let header = serde_json::from_str::<Header>(line).map_err(|_| foreign())?;
+    let registry = record::get::<Registry>(txn.as_read(), &key::registry())?;
+    let registry = registry.ok_or_else(|| StoreError("there is no registry".to_owned()))?;
+    if (header.enrolld_export, header.schema) != (FORMAT, SCHEMA) {
+        let Header { enrolld_export: format, schema, version, .. } = header;
+        return Err(conflict(format!(
+            "enrolld {version} wrote this export with format {format} and schema {schema}, and this version reads \
+             {FORMAT} and {SCHEMA}; import it with that version, then update"
+        )));
+    }
+    let has_other_hashes = header.with_secrets && txn.get(&key::hashing_key())?.is_some() && before.is_none();
+    if header.with_secrets && (header.proof != Some(hex::encode(&registry.proof)) || has_other_hashes) {
+        return Err(conflict(
+            "this export was made under another secret key; start a new registry with the key of the one that was \
+             exported, or export it without secrets",
+        ));
+    }
+    let is_brought = match &before {
+        Some(before) => before.is_brought,
+        None => {
+            expect_empty(txn.as_read())?;
+            let own = record::get::<certificate::Authority>(txn.as_read(), &key::authority())?;
+            own.is_some_and(|own| own.sealed.is_none())
+        }
+    };
+    let mut importing = Importing { is_brought, with_secrets: header.with_secrets, lines: 1, ..Importing::default() };
+    if !clear(txn)? {
+        record::put(txn, key::importing(), &importing);
+        return Ok(None);
+    }
+    record::put(txn, key::registry(), &Registry { created: header.created, ..registry });
+    record::put(txn, key::changes_head(), &ChangesHead { at: call.ctx.now, ..ChangesHead::default() });
+    if importing.with_secrets {
+        for family in [Family::SigningKeys, Family::Dues] {
+            let (from, to) = family.bounds();
+            for (place, _) in txn.as_read().range(&from, &to, usize::MAX)? {
+                txn.delete(place);
+            }
+        }
+        [key::authority(), key::list_head(), key::hashing_key()].into_iter().for_each(|place| txn.delete(place));
+    }
+    importing.records.clear();
+    Ok(Some((importing, text.to_owned())))
+}
+
+/// Refuses a registry that has more than its first start makes. Answers are kept and guesses counted where nothing was
+/// done, and lists of revoked certificates are renewed by themselves.
+fn expect_empty(txn: &dyn ReadTxn) -> Result<(), Fault> {
+    let not_empty = |what: &str| {
+        conflict(format!(
+            "an import needs an empty registry, and this one has a {what}; start a daemon with another state directory"
+        ))
+    };
+    for shape in SHAPES {
+        let Place::Many(family, _) = shape.place else { continue };
+        let (from, to) = family.bounds();
+        match family {
+            Family::Roles | Family::SigningKeys | Family::Kept | Family::Guesses | Family::Dues => {}
+            Family::Changes => {
+                walk(txn, (&from, &to), STRETCH, |_, value| match record::decode::<Change>(value)?.what {
+                    LISTED => Ok(ControlFlow::Continue(())),
+                    _ => Err(not_empty(shape.name)),
+                })?
+            }
+            _ if !txn.range(&from, &to, 1)?.is_empty() => return Err(not_empty(shape.name)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Removes everything but what a registry needs to be one; whether that was all of it.
+fn clear(txn: &mut dyn Txn) -> Result<bool, Fault> {
+    let list = record::get::<certificate::ListHead>(txn.as_read(), &key::list_head())?;
+    let list_due = list.map(|list| key::due(list.due, &Due::List));
+    let stays = |place: &[u8]| {
+        key::is_of_registry(place) || Family::SigningKeys.holds(place) || list_due.as_deref() == Some(place)
+    };
+    let mut places = Vec::new();
+    let (from, to) = key::everything();
+    walk(txn.as_read(), (&from, &to), STRETCH, |place, _| {
+        if !stays(place) {
+            places.push(place.to_owned());
+        }
+        Ok::<_, StoreError>(if places.len() < REMOVED_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+    })?;
+    let is_all = places.len() < REMOVED_MAX;
+    places.into_iter().for_each(|place| txn.delete(place));
+    Ok(is_all)
+}
+
+/// Writes the records of whole lines and remembers the rest; whether the last line of the file was among them.
+fn take(txn: &mut dyn Txn, importing: &mut Importing, text: &str) -> Result<bool, Fault> {
+    let mut rest = text;
+    while let Some((line, behind)) = rest.split_once('\n') {
+        rest = behind;
+        importing.lines += 1;
+        let bad = |why: &str| bad_line(importing.lines, why);
+        if let Ok(End { enrolld_export_end: written }) = serde_json::from_str(line) {
+            let count: u64 = importing.records.values().sum();
+            return match rest {
+                _ if count != written => Err(bad(&format!("{written} records were written, and {count} are here"))),
+                "" => Ok(true),
+                _ => Err(bad("something follows the last line")),
+            };
+        }
+        let (shape, place, value) = exported::entry(line).map_err(|why| bad(&why))?;
+        if shape.is_secret && !importing.with_secrets {
+            return Err(bad(&format!("a {} in an export without secrets", shape.name)));
+        }
+        let count = importing.records.entry(shape.name.to_owned()).or_default();
+        let is_twice = match shape.place {
+            Place::One(_) => *count > 0,
+            Place::Many(..) => txn.get(&place)?.is_some(),
+        };
+        if is_twice {
+            return Err(bad(&format!("this {} stands there twice", shape.name)));
+        }
+        *count += 1;
+        txn.put(place, value);
+    }
+    if rest.len() > LINE_BYTES_MAX {
+        return Err(bad_line(importing.lines + 1, "the line is too long"));
+    }
+    importing.open = rest.to_owned();
+    Ok(false)
+}
+
+/// Everything was read: it must be what this daemon can go on with, and hold by every rule.
+fn finish(txn: &mut dyn Txn, call: &Call<'_>, importing: &Importing) -> Result<(), Fault> {
+    let daemon = &call.ctx.daemon;
+    let unusable = |err: RegistryError| conflict(format!("this export can not be used here: {err}"));
+    let secrets = bootstrap::hashes(txn.as_read(), (*daemon.secrets.now()).clone()).map_err(unusable)?;
+    bootstrap::key_ring(txn.as_read(), &secrets).map_err(unusable)?;
+    if importing.is_brought {
+        let since = (call.ctx.now, call.ctx.settings.list_seconds);
+        authority::adopt(txn, &daemon.authority.now(), since).map_err(unusable)?;
+    } else if authority::open(txn.as_read(), &secrets).map_err(unusable)?.is_none() {
+        return Err(conflict(
+            "the authority of this export was brought along; start the daemon with that one, then begin again",
+        ));
+    }
+    txn.delete(key::importing());
+    match check::violations(txn.as_read())?.as_slice() {
+        [] => Ok(()),
+        [first, rest @ ..] => Err(conflict(format!(
+            "this export does not hold: {} {}: {}, and {} more; begin again with a file that does",
+            first.invariant,
+            first.subject,
+            first.message,
+            rest.len()
+        ))),
+    }
+}
+
+fn bad_line(line: u64, why: &str) -> Fault {
+    Refusal::new(Code::INVALID_ARGUMENT, format!("line {line}: {why}")).into()
+}
+
+fn conflict(why: impl Into<String>) -> Fault {
+    Refusal::new(Code::CONFLICT, why.into()).into()
+}
