@@ -311,6 +311,7 @@ impl Writer {
         self.daemon.revoked.forget();
         self.daemon.secrets.replace(secrets);
         self.importing = false;
+        tracing::info!(latest = self.head.seq, "an import is finished");
         Ok(())
     }
 

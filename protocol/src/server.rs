@@ -97,8 +97,8 @@ pub struct Backup {}
 ///
 /// WITHOUT --with-secrets the hashes of spent tokens and login codes, signing keys, the authority, certificates and answers
 /// kept under idempotency keys are left out. A registry that is made of such a file KNOWS NO SPENT TOKEN: every one of them
-/// can be used again. Its login codes and JWTs are no longer valid, and it has an authority of its own; certificates
-/// have to be renewed. Invite codes and approve codes are in every export: keep it where others can not read it.
+/// can be used again. Its login codes and JWTs are no longer valid, it has an authority of its own, and nobody in it has a
+/// certificate. Invite codes and approve codes are in every export: keep it where others can not read it.
 ///
 /// With --with-secrets everything is there; hashes and keys as they are stored, under the secret key, which is not in
 /// the file: whoever imports it needs the same one.

@@ -136,6 +136,7 @@ impl Registry {
         let (settings, keys) = (Current::new(settings), Current::new(keys));
         let authority = authority::open(&*store.view()?, &secrets)?.ok_or(RegistryError::None)?;
         let (revoked, metrics) = (crl::Latest::default(), Metrics::new(now));
+        let (secrets, authority) = (Current::new(secrets), Current::new(authority));
         let daemon = Arc::new(Daemon { settings, secrets, keys, authority, revoked, started: now, metrics });
         let writer = Writer::new(Arc::clone(&store), Arc::clone(&daemon))?;
         Ok(Self { now, peer: Peer { uid: 1000, pid: 1, grant: Grant::Admin }, store, daemon, writer, calls: 0 })

@@ -58,7 +58,6 @@ impl WriteOp for Import {
             return Ok(Imported { at, records: None });
         }
         finish(txn, call, &importing)?;
-        tracing::info!(bytes = at, lines = importing.lines, "an import is finished");
         Ok(Imported { at, records: Some(importing.records) })
     }
 }

@@ -87,6 +87,8 @@ fn numbers_and_names_are_these_for_ever() {
         (61, "server.check"),
         (62, "server.metrics"),
         (63, "server.backup"),
+        (64, "server.export"),
+        (65, "server.import"),
         (70, "pool.create"),
         (71, "pool.get"),
         (72, "pool.list"),
@@ -335,6 +337,9 @@ fn the_rest(samples: &mut Samples) {
     samples.operation(&server::Check {}, &vec![violation]);
     samples.operation(&server::Metrics {}, &"# EOF\n".to_owned());
     samples.operation(&server::Backup {}, &server::Piece(b"enrollbk".to_vec()));
+    samples.operation(&server::Export { with_secrets: true }, &"{\"record\":".to_owned());
+    let imported = server::Imported { at: 300, records: Some([("person".to_owned(), 2)].into()) };
+    samples.operation(&server::Import { at: 12, text: "{}\n".to_owned() }, &imported);
 }
 
 fn pk(number: u8) -> Pk {

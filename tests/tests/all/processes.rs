@@ -28,6 +28,7 @@ mod script;
 mod secrets;
 mod systemd;
 mod tour;
+mod transfer;
 mod verbs;
 mod wire;
 

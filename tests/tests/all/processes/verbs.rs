@@ -20,8 +20,8 @@ const CERTIFICATES: &str = include_str!("scripts/certificates.txt");
 const PROGRAMS: &str = include_str!("scripts/programs.txt");
 const DAEMON: &str = include_str!("scripts/daemon.txt");
 
-#[test]
-fn every_verb_does_in_a_pipe_and_as_json_what_it_says() {
+/// A daemon that every script has been through.
+pub(super) fn everything() -> Script {
     let mut script = Script::of(Daemon::start());
     script.run(PEOPLE);
     script.run(SECRETS);
@@ -31,6 +31,12 @@ fn every_verb_does_in_a_pipe_and_as_json_what_it_says() {
     script.run(EVENTS);
     script.run(CERTIFICATES);
     script.run(PROGRAMS);
+    script
+}
+
+#[test]
+fn every_verb_does_in_a_pipe_and_as_json_what_it_says() {
+    let script = everything();
     for row in TABLE {
         for json in [false, true] {
             assert!(script.seen.contains(&(row.name.to_owned(), json)), "{} is in no script (json: {json})", row.name);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use enroll_protocol::backup::{Header, Part, Reader};
-use enroll_protocol::server::Backup;
+use enroll_protocol::server::{Backup, Export, Import};
 use enroll_protocol::{Code, Envelope, token};
 use enroll_tests::registry::Registry;
 use enrolld::context::Grant;
@@ -97,5 +97,23 @@ fn everything_is_for_those_only_who_may_do_everything() {
         let envelope = Envelope { actor: Some(actor.parse().expect("a name")), ..Envelope::default() };
         let refused = registry.walk(envelope, &Backup {}).err().map(|refusal| refusal.code);
         assert_eq!(refused, expected, "{actor}");
+    }
+    // An import goes on from there to what the registry is: this one has people.
+    let text = registry.walk(Envelope::default(), &Export::default()).map_err(|refusal| refusal.code);
+    assert_eq!(text, Err(Code::PERMISSION_DENIED));
+    registry.peer.grant = Grant::Admin;
+    let text = registry.walk(Envelope::default(), &Export::default()).expect("an export").concat();
+    let cases = [
+        (Grant::Read, None, Code::PERMISSION_DENIED),
+        (Grant::Operate, None, Code::PERMISSION_DENIED),
+        (Grant::Operate, Some("BOSS"), Code::CONFLICT),
+        (Grant::Operate, Some("DOG"), Code::PERMISSION_DENIED),
+        (Grant::Admin, None, Code::CONFLICT),
+    ];
+    for (grant, actor, expected) in cases {
+        registry.peer.grant = grant;
+        let envelope = Envelope { actor: actor.map(|name| name.parse().expect("a name")), ..Envelope::default() };
+        let refused = registry.call_with(envelope, Import { at: 0, text: text.clone() });
+        assert_eq!(refused.map_err(|refusal| refusal.code), Err(expected), "{grant:?} {actor:?}");
     }
 }

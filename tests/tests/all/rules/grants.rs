@@ -41,6 +41,7 @@ const ARGUMENTS: &[(&str, &str)] = &[
     ("server.check", "{}"),
     ("server.metrics", "{}"),
     ("server.backup", "{}"),
+    ("server.export", "{}"),
     ("pool.create", r#"{"owner":"CAT"}"#),
     ("pool.get", r#"{"pool":"$POOL"}"#),
     ("pool.list", "{}"),
@@ -115,7 +116,8 @@ const ARGUMENTS: &[(&str, &str)] = &[
 const PROGRAM: &str = "00000000-0000-0000-0000-00000000000a";
 
 /// What is refused to everybody, the stream, which is asked for in another way, and what takes another issuer.
-const ELSEWHERE: &[&str] = &["token.delete", "code.delete", "enrollment.delete", "changes.follow", "jwt.exchange"];
+const ELSEWHERE: &[&str] =
+    &["server.import", "token.delete", "code.delete", "enrollment.delete", "changes.follow", "jwt.exchange"];
 
 /// A registry with everything that the arguments speak of; their placeholders filled in.
 fn prepared(arguments: &str) -> (Registry, String) {
