@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use enroll_protocol::server::Violation;
 use enroll_protocol::{Envelope, Pk, Time};
 use rand::rngs::{ChaCha20Rng, SysRng};
 use rand::{Rng as _, SeedableRng as _, TryRng as _};
@@ -14,6 +15,7 @@ use crate::config::Settings;
 use crate::identity::authority::Authority;
 use crate::identity::{KeyRing, Secrets, crl};
 use crate::metrics::Metrics;
+use crate::model::exported::Importing;
 use crate::rules::Prepared;
 
 /// What the other end of the socket may do.
@@ -91,6 +93,23 @@ impl<T> Current<T> {
     pub fn subscribe(&self) -> watch::Receiver<Arc<T>> {
         self.0.subscribe()
     }
+}
+
+/// What is made for a request before its rule runs, because it takes long.
+#[derive(Clone)]
+pub enum Made {
+    /// A certificate.
+    Certificate(Arc<Issued>),
+    /// What is wrong with an import.
+    Judgement(Arc<Judgement>),
+}
+
+/// What is wrong with an import that has come so far.
+pub struct Judgement {
+    /// How far.
+    pub importing: Importing,
+    /// The rules that do not hold.
+    pub violations: Vec<Violation>,
 }
 
 /// Everything that enters a rule beside the state and the request.

@@ -140,7 +140,7 @@ pub struct Import {
     /// How many bytes of the file came before this piece; 0 begins.
     #[cfg_attr(feature = "cli", arg(skip))]
     pub at: u64,
-    /// The next piece of the file, cut anywhere. The first one holds the whole first line.
+    /// The next piece of the file, cut anywhere. The first one holds the whole first line; an empty one ends the file.
     #[cfg_attr(feature = "cli", arg(skip))]
     #[serde(deserialize_with = "arrived")]
     pub text: String,
@@ -152,7 +152,7 @@ pub struct Imported {
     /// Where the next piece begins. Still 0 behind the first piece while an earlier import is being removed: it is sent
     /// again.
     pub at: u64,
-    /// How many records of each kind there were, once everything was read and is right; before that, nothing.
+    /// How many records of each kind there were, once the file was ended and is right; before that, nothing.
     pub records: Option<BTreeMap<String, u64>>,
 }
 

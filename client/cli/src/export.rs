@@ -99,7 +99,7 @@ async fn copy(
             last.drain(..=end);
         }
         bar.set_position(bytes);
-        bar.set_message(lines.to_string());
+        bar.set_message(format!("{lines} lines"));
     }
     bar.finish_and_clear();
     match serde_json::from_str::<End>(&last) {
@@ -115,9 +115,9 @@ pub(crate) fn bar(bytes: Option<u64>, is_wanted: bool, output: &Output) -> Progr
     }
     let (bar, template) = match bytes {
         Some(bytes) => {
-            (ProgressBar::new(bytes), "{bar:40} {percent}%, {bytes} of {total_bytes}, {elapsed}, {eta} left")
+            (ProgressBar::new(bytes), "{bar:40} {percent}%, {bytes} of {total_bytes}, {elapsed}, {eta} left {msg}")
         }
-        None => (ProgressBar::no_length(), "{spinner} {msg} lines, {bytes}, {elapsed}"),
+        None => (ProgressBar::no_length(), "{spinner} {bytes}, {elapsed} {msg}"),
     };
     match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),

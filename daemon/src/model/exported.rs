@@ -29,6 +29,8 @@ pub struct Importing {
     pub with_secrets: bool,
     /// Whether this daemon's authority was brought along.
     pub is_brought: bool,
+    /// Whether the last line was read.
+    pub is_read: bool,
     /// How many records of each family there were.
     pub records: BTreeMap<String, u64>,
 }

@@ -12,7 +12,7 @@ use rand::Rng as _;
 use serde_json::json;
 
 use super::{Call, Give, Prepared, ReadOp, WalkOp, WriteOp, authority, person};
-use crate::context::{Context, Purpose};
+use crate::context::{Context, Made, Purpose};
 use crate::fault::Fault;
 use crate::identity::authority::{CERTIFICATE, COMMON_NAME_CHARS_MAX, Issued, Wanted};
 use crate::identity::request::SigningRequest;
@@ -187,7 +187,7 @@ pub(super) fn prepare(ctx: &Context, callsign: &Callsign, wanted: Option<Wanted>
     };
     let serial = authority::serial_of(ctx);
     let issued = authority.issue(callsign, wanted, serial, ctx.now, ctx.settings.certificate_lifetime_seconds)?;
-    Ok(Some(issued.into()))
+    Ok(Some(Made::Certificate(issued.into())))
 }
 
 /// Gives a person the certificate that was prepared, which must be the one that is wanted; nothing in a dry run.
@@ -213,7 +213,11 @@ pub(super) fn give(
     if ctx.envelope.dry_run {
         return Ok(None);
     }
-    let issued = ctx.prepared.as_ref().filter(|issued| issued.callsign == *callsign && issued.wanted == *wanted);
+    let issued = match &ctx.prepared {
+        Some(Made::Certificate(issued)) => Some(issued),
+        _ => None,
+    };
+    let issued = issued.filter(|issued| issued.callsign == *callsign && issued.wanted == *wanted);
     // It was made for what was there a moment ago, and that was something else.
     let issued = issued.ok_or_else(|| Refusal::plain(Code::BUSY).with(json!({"retry_after_ms": 10})))?;
     for ended in ended {

@@ -2,22 +2,26 @@
 //!
 //! Each piece is a write of its own. How far it has come is kept in the registry, and as long as it is there nobody else
 //! writes: half an import is none. Whoever begins again, after a bad line or an interruption, has what was read removed
-//! first, some of it with each request. Nothing is told in the feed, which is the one of the file.
+//! first, some of it with each request. An empty piece ends it: whether every rule holds is found out before, off the
+//! writer's thread, because it takes as long as there are records. Nothing is told in the feed, which is the one of the file.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use enroll_protocol::export::{End, FORMAT, Header};
 use enroll_protocol::server::{Import, Imported};
 use enroll_protocol::{Code, Refusal};
 
 use super::bootstrap::{self, RegistryError, SCHEMA};
-use super::{Call, WriteOp, authority, check};
+use super::{Call, Prepared, WriteOp, authority, check};
+use crate::context::{Context, Judgement, Made};
 use crate::fault::Fault;
 use crate::model::change::{Change, LISTED};
 use crate::model::exported::{self, Importing, Place, SHAPES};
 use crate::model::key::{self, Due, Family};
 use crate::model::record::{self, ChangesHead, Registry};
 use crate::model::{certificate, hex};
+use crate::store::overlay::Overlay;
 use crate::store::{ReadTxn, STRETCH, StoreError, Txn, walk};
 
 /// Entries of an earlier import that are removed with one request.
@@ -27,6 +31,21 @@ const REMOVED_MAX: usize = 10_000;
 const LINE_BYTES_MAX: usize = 4 << 20;
 
 impl WriteOp for Import {
+    fn needs_preparing(&self) -> bool {
+        self.text.is_empty() && self.at > 0
+    }
+
+    fn prepare(&self, txn: &dyn ReadTxn, _: &Context) -> Result<Prepared, Fault> {
+        let importing = record::get::<Importing>(txn, &key::importing())?;
+        let Some(importing) = importing.filter(|importing| importing.is_read && importing.bytes == self.at) else {
+            return Ok(None);
+        };
+        let mut finished = Overlay::new(txn);
+        finished.delete(key::importing());
+        let violations = check::violations(&finished)?;
+        Ok(Some(Made::Judgement(Arc::new(Judgement { importing, violations }))))
+    }
+
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Imported, Fault> {
         call.permit(txn.as_read(), false)?;
         if call.ctx.envelope.dry_run {
@@ -39,6 +58,7 @@ impl WriteOp for Import {
                 Some(begun) => begun,
                 None => return Ok(Imported::default()),
             },
+            (Some(before), at) if before.bytes == at && self.text.is_empty() => return finish(txn, call, before),
             (Some(before), at) if before.bytes == at => {
                 let text = [before.open.as_str(), &self.text].concat();
                 (before, text)
@@ -51,14 +71,9 @@ impl WriteOp for Import {
             (None, _) => return Err(conflict("no import is under way; begin one with the first piece of a file")),
         };
         importing.bytes = self.at + self.text.len() as u64;
-        let is_whole = take(txn, &mut importing, &text)?;
-        let at = importing.bytes;
-        if !is_whole {
-            record::put(txn, key::importing(), &importing);
-            return Ok(Imported { at, records: None });
-        }
-        finish(txn, call, &importing)?;
-        Ok(Imported { at, records: Some(importing.records) })
+        take(txn, &mut importing, &text)?;
+        record::put(txn, key::importing(), &importing);
+        Ok(Imported { at: importing.bytes, records: None })
     }
 }
 
@@ -163,20 +178,24 @@ fn clear(txn: &mut dyn Txn) -> Result<bool, Fault> {
     Ok(is_all)
 }
 
-/// Writes the records of whole lines and remembers the rest; whether the last line of the file was among them.
-fn take(txn: &mut dyn Txn, importing: &mut Importing, text: &str) -> Result<bool, Fault> {
+/// Writes the records of whole lines and remembers the rest.
+fn take(txn: &mut dyn Txn, importing: &mut Importing, text: &str) -> Result<(), Fault> {
     let mut rest = text;
     while let Some((line, behind)) = rest.split_once('\n') {
         rest = behind;
         importing.lines += 1;
-        let bad = |why: &str| bad_line(importing.lines, why);
+        let number = importing.lines;
+        let bad = |why: &str| bad_line(number, why);
+        if importing.is_read {
+            return Err(bad("something follows the last line"));
+        }
         if let Ok(End { enrolld_export_end: written }) = serde_json::from_str(line) {
             let count: u64 = importing.records.values().sum();
-            return match rest {
-                _ if count != written => Err(bad(&format!("{written} records were written, and {count} are here"))),
-                "" => Ok(true),
-                _ => Err(bad("something follows the last line")),
-            };
+            if count != written {
+                return Err(bad(&format!("{written} records were written, and {count} are here")));
+            }
+            importing.is_read = true;
+            continue;
         }
         let (shape, place, value) = exported::entry(line).map_err(|why| bad(&why))?;
         if shape.is_secret && !importing.with_secrets {
@@ -197,11 +216,27 @@ fn take(txn: &mut dyn Txn, importing: &mut Importing, text: &str) -> Result<bool
         return Err(bad_line(importing.lines + 1, "the line is too long"));
     }
     importing.open = rest.to_owned();
-    Ok(false)
+    Ok(())
 }
 
-/// Everything was read: it must be what this daemon can go on with, and hold by every rule.
-fn finish(txn: &mut dyn Txn, call: &Call<'_>, importing: &Importing) -> Result<(), Fault> {
+/// Everything was read: it must hold by every rule, and be what this daemon can go on with.
+fn finish(txn: &mut dyn Txn, call: &Call<'_>, importing: Importing) -> Result<Imported, Fault> {
+    if !importing.is_read || !importing.open.is_empty() {
+        return Err(bad_line(importing.lines + 1, "the file is cut off here, or goes on behind its last line"));
+    }
+    let judgement = match &call.ctx.prepared {
+        Some(Made::Judgement(judgement)) if judgement.importing == importing => judgement,
+        _ => return Err(conflict("another import has come between; begin again")),
+    };
+    if let [first, rest @ ..] = judgement.violations.as_slice() {
+        return Err(conflict(format!(
+            "this export does not hold: {} {}: {}, and {} more; begin again with a file that does",
+            first.invariant,
+            first.subject,
+            first.message,
+            rest.len()
+        )));
+    }
     let daemon = &call.ctx.daemon;
     let unusable = |err: RegistryError| conflict(format!("this export can not be used here: {err}"));
     let secrets = bootstrap::hashes(txn.as_read(), (*daemon.secrets.now()).clone()).map_err(unusable)?;
@@ -215,16 +250,7 @@ fn finish(txn: &mut dyn Txn, call: &Call<'_>, importing: &Importing) -> Result<(
         ));
     }
     txn.delete(key::importing());
-    match check::violations(txn.as_read())?.as_slice() {
-        [] => Ok(()),
-        [first, rest @ ..] => Err(conflict(format!(
-            "this export does not hold: {} {}: {}, and {} more; begin again with a file that does",
-            first.invariant,
-            first.subject,
-            first.message,
-            rest.len()
-        ))),
-    }
+    Ok(Imported { at: importing.bytes, records: Some(importing.records) })
 }
 
 fn bad_line(line: u64, why: &str) -> Fault {

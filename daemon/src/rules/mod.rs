@@ -41,14 +41,11 @@ mod token;
 pub use access::{Actor, admit};
 pub use stream::{Give, StreamOp, WalkOp};
 
-use std::sync::Arc;
-
 use enroll_protocol::changes::PeerId;
 use enroll_protocol::{Code, Operation, OperationRow, Pk, Refusal, Time};
 
-use crate::context::Context;
+use crate::context::{Context, Made};
 use crate::fault::Fault;
-use crate::identity::authority::Issued;
 use crate::identity::{IdentityError, KeyRing};
 use crate::model::change::{Change, Told};
 use crate::model::record::Kind;
@@ -92,7 +89,7 @@ pub trait WriteOp: Operation + Sync {
 }
 
 /// What was made before a rule runs: nothing where the snapshot shows that nothing is needed, or not for whom.
-pub type Prepared = Option<Arc<Issued>>;
+pub type Prepared = Option<Made>;
 
 /// A write of many units, each done whole or not at all. The writer runs some at a time and others' requests between
 /// them, so a unit may find a state that is not what the one before it has left.

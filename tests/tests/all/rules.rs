@@ -13,6 +13,7 @@ mod events;
 mod exchanges;
 mod follow;
 mod grants;
+mod imports;
 mod jwts;
 mod keys;
 mod metrics;

@@ -200,7 +200,7 @@ fn what_is_no_export_is_told_by_its_line_and_changes_nothing() {
     let number = at + 1;
     let person = lines[at];
     let cases = [
-        (String::new(), "cut off"),
+        (String::new(), "line 1: this is no export"),
         ("no json\n".to_owned(), "line 1: this is no export"),
         ("{}".to_owned(), "line 1: this is no export"),
         (text.replacen("\"schema\":", "\"schema\":9", 1), "schema 9"),
@@ -267,7 +267,8 @@ fn half_an_import_is_nobodys_registry_until_it_is_begun_again() {
     // It may go on where it was, or begin again.
     let other = Daemon::start();
     assert_eq!(send(&other, 0, &text[..middle]).map(|imported| imported.at), Ok(middle as u64));
-    assert!(send(&other, middle, &text[middle..]).expect("the rest").records.is_some());
+    assert_eq!(send(&other, middle, &text[middle..]).map(|imported| imported.at), Ok(text.len() as u64));
+    assert!(send(&other, text.len(), "").expect("its end").records.is_some());
     assert_eq!(import(&target, &text).code, Some(0));
     for daemon in [&target, &other] {
         expect_same(&text, &exported(daemon, &[]));

@@ -1,0 +1,103 @@
+//! An import piece by piece, wherever it is cut, and begun again over more than one request removes.
+
+use enroll_protocol::server::{Export, Import};
+use enroll_protocol::{Code, Envelope, person, token};
+use enroll_tests::registry::Registry;
+use enrolld::model::exported::entry;
+
+/// More than is removed with one request.
+const MANY: usize = 10_500;
+
+fn exported(registry: &mut Registry) -> String {
+    let export = Export { with_secrets: true };
+    registry.walk(Envelope::default(), &export).expect("an export").concat()
+}
+
+fn send(registry: &mut Registry, at: usize, text: &str) -> Result<u64, Code> {
+    let import = Import { at: at as u64, text: text.to_owned() };
+    registry.call(import).map(|imported| imported.at).map_err(|refusal| refusal.code)
+}
+
+fn filled() -> Registry {
+    let mut registry = Registry::in_memory();
+    for number in 0..7 {
+        registry.call(token::Use::new(format!("nonce {number}").parse().expect("a token"))).expect("spent");
+        registry.call(person::Create::new(format!("P{number}").parse().expect("a callsign"))).expect("made");
+    }
+    registry
+}
+
+#[test]
+fn a_file_is_the_same_wherever_it_is_cut() {
+    let text = exported(&mut filled());
+    let first = text.find('\n').expect("a line") + 1;
+    for piece in [1, 7, 300, text.len()] {
+        let mut registry = Registry::in_memory();
+        let mut at = first.max(piece.min(text.len()));
+        assert_eq!(send(&mut registry, 0, &text[..at]), Ok(at as u64));
+        while at < text.len() {
+            let end = (at + piece).min(text.len());
+            assert_eq!(send(&mut registry, at, &text[at..end]), Ok(end as u64));
+            at = end;
+        }
+        let ended = registry.call(Import { at: at as u64, text: String::new() }).expect("its end");
+        assert_eq!(ended.records.and_then(|records| records.get("person").copied()), Some(7));
+        let lines = |text: &str| text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(lines(&exported(&mut registry)), lines(&text));
+        assert_eq!(registry.violations(), Vec::<String>::new());
+        let again = registry.call(token::Use::new("nonce 3".parse().expect("a token")));
+        assert_eq!(again.map_err(|refusal| refusal.code), Err(Code::TOKEN_REUSE));
+    }
+}
+
+#[test]
+fn what_an_import_has_left_is_removed_some_at_a_time() {
+    let text = exported(&mut filled());
+    let (header, rest) = text.split_once('\n').expect("a line");
+    let constant = |number| {
+        format!(
+            "{{\"record\":\"constant\",\"key\":{{\"list\":\"many\",\"value\":\"v{number}\"}},\"value\":{{\"label\":null}}}}\n"
+        )
+    };
+    let half = format!("{header}\n{}", (0..MANY).map(constant).collect::<String>());
+    let mut registry = Registry::in_memory();
+    assert_eq!(send(&mut registry, 0, &half), Ok(half.len() as u64));
+    // Others are refused before, between and behind.
+    for expected in [0, text.len() as u64] {
+        let create = registry.call(person::Create::new("CAT".parse().expect("a callsign")));
+        assert_eq!(create.map_err(|refusal| refusal.code), Err(Code::CONFLICT));
+        registry.wake();
+        registry.restart();
+        assert_eq!(send(&mut registry, 0, &text), Ok(expected));
+    }
+    assert_eq!(send(&mut registry, text.len(), ""), Ok(text.len() as u64));
+    assert_eq!(exported(&mut registry).split_once('\n').map(|(_, lines)| lines), Some(rest));
+    // Two registries that were asked the same at the same time would make the same pk.
+    registry.pass_seconds(1);
+    registry.call(person::Create::new("CAT".parse().expect("a callsign"))).expect("made");
+    assert_eq!(registry.violations(), Vec::<String>::new());
+}
+
+/// A line that is accepted is written as it is read.
+#[test]
+fn keys_are_taken_in_one_form_only() {
+    let pk = "00000000-0000-0000-0000-00000000000a";
+    let line = |record: &str, key: &str, value: &str| {
+        entry(&format!("{{\"record\":\"{record}\",\"key\":{key},\"value\":{value}}}")).map(|(shape, ..)| shape.name)
+    };
+    for (record, key, is_one) in [
+        ("role_member", format!("{{\"role\":\"cook\",\"person\":\"{pk}\"}}"), true),
+        ("role_member", format!("{{\"role\":\"cook\\u0000x\",\"person\":\"{pk}\"}}"), false),
+        ("role_member", format!("{{\"role\":\"Cook!\",\"person\":\"{pk}\"}}"), false),
+        ("role_member", format!("{{\"person\":\"{pk}\"}}"), false),
+        ("state_enrollment", format!("{{\"state\":\"approved\",\"enrollment\":\"{pk}\"}}"), true),
+        ("state_enrollment", format!("{{\"state\":\"lost\",\"enrollment\":\"{pk}\"}}"), false),
+        ("state_enrollment", format!("{{\"state\":1,\"enrollment\":\"{pk}\"}}"), false),
+        ("event_start", format!("{{\"start\":\"2999-01-01T00:00:00.000000Z\",\"event\":\"{pk}\"}}"), true),
+        ("event_start", format!("{{\"start\":\"soon\",\"event\":\"{pk}\"}}"), false),
+        ("due", "{\"at\":\"2999-01-01T00:00:00.000000Z\",\"of\":\"abc\"}".to_owned(), false),
+    ] {
+        assert_eq!(line(record, &key, "null").is_ok(), is_one, "{record} {key}");
+    }
+    assert!(line("role", "{\"role\":\"cook\"}", "{\"members\":0,\"permissions\":[],\"more\":1}").is_err());
+}
