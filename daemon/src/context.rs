@@ -12,7 +12,7 @@ use rand::{Rng as _, SeedableRng as _, TryRng as _};
 use tokio::sync::watch;
 
 use crate::config::Settings;
-use crate::identity::authority::Authority;
+use crate::identity::authority::{Authority, Issued};
 use crate::identity::{KeyRing, Secrets, crl};
 use crate::metrics::Metrics;
 use crate::model::exported::Importing;

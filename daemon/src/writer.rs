@@ -217,7 +217,7 @@ impl Writer {
             if let Err(err) = self.take_new_keys(&writes) {
                 tracing::error!(%err, "a new signing key can not be read back; the ones before go on signing");
             }
-            if std::mem::take(&mut self.imported)
+            if take(&mut self.imported)
                 && let Err(err) = self.take_imported()
             {
                 tracing::error!(%err, "what was imported can not be read back; start the daemon again");

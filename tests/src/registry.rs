@@ -328,6 +328,9 @@ impl Registry {
 
     /// What is made before the rule runs.
     fn prepared(&self, ctx: &Context, job: &dyn WriteJob) -> Result<Prepared, Fault> {
+        if !job.needs_preparing() {
+            return Ok(None);
+        }
         self.store.view().map_err(Fault::Store).and_then(|view| job.prepare(&*view, ctx))
     }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use enroll_protocol::export::{End, FORMAT, Header};
 use enroll_protocol::server::{Import, Imported};
 use enroll_protocol::{Code, Refusal};
+use serde_json::json;
 
 use super::bootstrap::{self, RegistryError, SCHEMA};
 use super::{Call, Prepared, WriteOp, authority, check};
@@ -226,7 +227,9 @@ fn finish(txn: &mut dyn Txn, call: &Call<'_>, importing: Importing) -> Result<Im
     }
     let judgement = match &call.ctx.prepared {
         Some(Made::Judgement(judgement)) if judgement.importing == importing => judgement,
-        _ => return Err(conflict("another import has come between; begin again")),
+        Some(_) => return Err(conflict("another import has come between; begin again")),
+        // The last piece was not committed yet.
+        None => return Err(Refusal::plain(Code::BUSY).with(json!({"retry_after_ms": 10})).into()),
     };
     if let [first, rest @ ..] = judgement.violations.as_slice() {
         return Err(conflict(format!(
