@@ -20,6 +20,7 @@
 pub mod desk;
 mod kept;
 mod space;
+mod time;
 
 use std::collections::VecDeque;
 use std::mem::take;
@@ -97,13 +98,6 @@ enum Step {
     /// There is more to do.
     Unfinished,
 }
-
-/// How long the writer lets what is due come together: nothing depends on a sweep being on time, and each one wakes an
-/// idle daemon.
-const SWEEP_PAUSE_SECONDS: u64 = 60;
-
-/// When to look again at an event that could not go on.
-const EVENT_RETRY_SECONDS: u64 = 60;
 
 /// The writer's state between batches.
 pub struct Writer {
@@ -232,58 +226,6 @@ impl Writer {
         if !Arc::ptr_eq(&self.settings, &settings) {
             self.settings = settings;
             self.sweep_at = Some(now);
-        }
-    }
-
-    /// Does some of what an event has to do now, and plans when to go on: between two steps others are served.
-    fn let_time_pass(&mut self, batch: &mut Overlay<'_>, now: Time) -> Result<(), Fault> {
-        if self.importing || self.event_at.is_none_or(|at| at > now) {
-            return Ok(());
-        }
-        self.event_at = Some(now.plus_seconds(EVENT_RETRY_SECONDS));
-        if self.space.is_short() {
-            return Ok(());
-        }
-        let mut overlay = Overlay::new(batch);
-        seating::settle_next(&mut overlay, now)?;
-        self.event_at = seating::next_due(&overlay)?;
-        let (writes, told) = overlay.into_parts();
-        batch.absorb(writes);
-        changes::number(batch, &mut self.head, told);
-        Ok(())
-    }
-
-    /// Removes some of what is due, and plans when to go on.
-    fn sweep(&mut self, batch: &mut Overlay<'_>, now: Time) -> Result<(), Fault> {
-        if self.importing || self.sweep_at.is_none_or(|at| at > now) {
-            return Ok(());
-        }
-        if self.space.is_short() {
-            self.sweep_at = Some(now.plus_seconds(SWEEP_PAUSE_SECONDS));
-            return Ok(());
-        }
-        self.sweep_at = None;
-        let mut overlay = Overlay::new(batch);
-        let is_complete = sweep::step(&mut overlay, &self.settings, now)? < sweep::STEP_MAX;
-        self.sweep_at = match sweep::next(&overlay, &self.settings)? {
-            Some(next) if is_complete => Some(next.max(now.plus_seconds(SWEEP_PAUSE_SECONDS))),
-            next => next,
-        };
-        let (writes, told) = overlay.into_parts();
-        batch.absorb(writes);
-        changes::number(batch, &mut self.head, told);
-        Ok(())
-    }
-
-    /// What was just written may be due before everything else.
-    fn plan_sweep(&mut self, writes: &Writes, now: Time) {
-        let (from, to) = Family::Dues.bounds();
-        let first = writes.range(from..to).find(|(_, value)| value.is_some());
-        let due = first.and_then(|(place, _)| key::due_of(place)).map(|(at, _)| at);
-        let change = self.settings.keep_changes_until(now);
-        if let Some(at) = due.into_iter().chain(change).min() {
-            let at = at.max(now.plus_seconds(SWEEP_PAUSE_SECONDS));
-            self.sweep_at = Some(self.sweep_at.map_or(at, |planned| planned.min(at)));
         }
     }
 

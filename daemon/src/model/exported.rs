@@ -218,7 +218,7 @@ pub static SHAPES: &[Shape] = &[
     ),
     many::<record::Kept>("kept", Family::Kept, &[("uid", Part::Short), ("key", Part::Pk)]).secret(),
     many::<record::Guesses>("guesses", Family::Guesses, &[("source", Part::Bytes(32))]).secret(),
-    many::<record::Place>("due", Family::Dues, &[("at", Part::Time), ("of", Part::Rest)]).secret(),
+    many::<record::DueTogether>("due", Family::Dues, &[("at", Part::Time), ("of", Part::Rest)]).secret(),
     many::<change::Change>("change", Family::Changes, &[("seq", Part::Number)]),
     one::<record::ChangesHead>("changes_head", key::changes_head),
 ];
