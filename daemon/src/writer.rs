@@ -49,7 +49,7 @@ const BATCH_MAX: usize = 256;
 
 /// Units of bulk writes in one batch: with the commit they take a few milliseconds, and others wait for no more than
 /// two such batches.
-pub const UNITS_MAX: usize = 64;
+pub const UNITS_MAX: usize = 32;
 
 /// Writes that may wait; whoever comes then waits to get in.
 pub const QUEUE_MAX: usize = 1024;
