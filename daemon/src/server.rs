@@ -149,8 +149,8 @@ pub async fn serve(
                             drop(place);
                         });
                     }
-                    // However many wait to be let in, those who are in have their turn.
-                    tokio::task::yield_now().await;
+                    // However many wait to be let in, those who are in have their turn, and what they ask for comes first.
+                    let _turn = shared.turns.next(false).await;
                 }
                 Err(err) => {
                     door.stuck(&listener, &err).await;

@@ -43,7 +43,7 @@ impl Turns {
     }
 
     /// The next turn, for whoever brought the writer something in the last one or did not.
-    pub(super) async fn next(&self, has_brought: bool) -> Result<OwnedSemaphorePermit, AcquireError> {
+    pub(crate) async fn next(&self, has_brought: bool) -> Result<OwnedSemaphorePermit, AcquireError> {
         let turn = Arc::clone(&self.permits).acquire_owned().await;
         // Those who are not in the line come first, also before the only one in it, and so does what they ask for. But the
         // writer waits for more of that, so whoever has brought some goes on.
