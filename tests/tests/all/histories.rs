@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use enroll_protocol::{Code, Envelope, Key, Operation, Pk, Refusal, code, codec, enrollment, person, role, token};
 use enroll_tests::registry::Registry;
+use enroll_tests::seed::of_histories;
 use enroll_tests::witness::everything;
 use enrolld::store::journal::JournalStore;
 use rand::rngs::ChaCha20Rng;
@@ -19,12 +20,7 @@ const CALLS: usize = 60;
 
 #[test]
 fn all_stores_and_the_model_tell_the_same_history() {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
-    let seeds = match number("ENROLL_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("ENROLL_HISTORIES").unwrap_or(HISTORIES),
-    };
-    for seed in seeds {
+    for seed in of_histories(HISTORIES) {
         let directory = tempfile::tempdir().expect("a directory");
         let (journaled, journal) = Registry::in_journal();
         let stores = [Registry::in_memory(), Registry::in_redb(directory.path()), journaled];

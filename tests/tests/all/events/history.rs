@@ -11,6 +11,7 @@ use enroll_protocol::event::{self, Approval};
 use enroll_protocol::registration::{self, Registration};
 use enroll_protocol::{Code, Envelope, Operation, Pk, Reference, Refusal, Time, person, role};
 use enroll_tests::registry::{BEGIN_MICROS, Registry};
+use enroll_tests::seed::of_histories;
 use enrolld::rules::seating;
 use rand::rngs::ChaCha20Rng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -31,11 +32,7 @@ const ROLES: [&str; 3] = ["member", "guest", "staff"];
 
 #[test]
 fn events_go_as_the_model_says() {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
-    let seeds = match number("ENROLL_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("ENROLL_HISTORIES").unwrap_or(HISTORIES),
-    };
+    let seeds = of_histories(HISTORIES);
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
             let seeds = seeds.clone().filter(move |seed| seed % THREADS == thread);

@@ -11,6 +11,7 @@ use enroll_protocol::course::Mode;
 use enroll_protocol::program::Status;
 use enroll_protocol::{Envelope, OperationRow, Pk, person};
 use enroll_tests::registry::Registry;
+use enroll_tests::seed::of_histories;
 use enrolld::store::journal::JournalStore;
 use rand::rngs::ChaCha20Rng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -29,12 +30,7 @@ const STATUSES: [&str; 5] = ["enrolled", "pending", "suspended", "canceled", "en
 
 #[test]
 fn programs_go_as_the_model_says_on_every_store() {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
-    let seeds = match number("ENROLL_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("ENROLL_HISTORIES").unwrap_or(HISTORIES),
-    };
-    for seed in seeds {
+    for seed in of_histories(HISTORIES) {
         let directory = tempfile::tempdir().expect("a directory");
         let (journaled, journal) = Registry::in_journal();
         let stores = [Registry::in_memory(), Registry::in_redb(directory.path()), journaled];
