@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use super::key::{self, Family};
 use super::record::{self, Record};
-use super::{certificate, change, event, hex, program};
+use super::{certificate, change, event, hex, program, token};
 use crate::store::StoreError;
 
 /// How far an import has come that is not finished.
@@ -139,8 +139,10 @@ pub static SHAPES: &[Shape] = &[
     many::<record::Place>("pool_enrollment", Family::PoolEnrollments, &[("pool", Part::Pk), ("enrollment", Part::Pk)]),
     many::<record::Place>("state_enrollment", Family::StateEnrollments, &[("state", STATES), ("enrollment", Part::Pk)]),
     many::<record::CallsignHolder>("callsign", Family::Callsigns, &[("folded", Part::Text(ANY))]),
-    many::<record::Token>("token", Family::Tokens, &[("hash", Part::Bytes(32))]).secret(),
-    many::<record::Code>("code", Family::Codes, &[("hash", Part::Bytes(32))]).secret(),
+    many::<token::Token>("token", Family::Tokens, &[("hash", Part::Bytes(32))]).secret(),
+    many::<token::TokenAudit>("token_audit", Family::TokenAudits, &[("token", Part::Pk)]).secret(),
+    many::<token::Code>("code", Family::Codes, &[("pk", Part::Pk)]).secret(),
+    many::<record::Pointer>("code_hash", Family::CodeHashes, &[("hash", Part::Bytes(32))]).secret(),
     many::<certificate::Certificate>(
         "certificate",
         Family::Certificates,

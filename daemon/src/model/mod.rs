@@ -10,3 +10,4 @@ pub mod hex;
 pub mod key;
 pub mod program;
 pub mod record;
+pub mod token;

@@ -158,41 +158,6 @@ pub struct Role {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoleMember;
 
-/// A used token. The token itself is nowhere.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Token {
-    /// What changes call it.
-    pub pk: Pk,
-    /// When it was used.
-    pub created: Time,
-    /// What was attached.
-    #[serde(with = "stored_json::optional")]
-    pub audit: Option<Json>,
-    /// When its issuer lets it expire.
-    pub expires: Option<Time>,
-}
-
-/// A login code. The code itself is nowhere.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Code {
-    /// What changes call it.
-    pub pk: Pk,
-    /// When it was made.
-    pub created: Time,
-    /// The claims it carries.
-    #[serde(with = "stored_json")]
-    pub claims: Json,
-    /// What was attached.
-    #[serde(with = "stored_json::optional")]
-    pub audit: Option<Json>,
-    /// When it was exchanged.
-    pub used_on: Option<Time>,
-    /// When it expires.
-    pub expires: Option<Time>,
-}
-
 /// A key that signs JWTs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -314,8 +279,6 @@ impl Record for DueTogether {}
 impl Record for PersonRoles {}
 impl Record for Role {}
 impl Record for RoleMember {}
-impl Record for Token {}
-impl Record for Code {}
 impl Record for SigningKey {}
 impl Record for HashingKey {}
 impl Record for Kept {}
@@ -372,11 +335,11 @@ pub(super) mod stored_json {
         String::deserialize(deserializer).map(Json::from_stored)
     }
 
-    pub(super) mod optional {
+    pub(in super::super) mod optional {
         use super::{Deserializer, Json, Serializer};
         use serde::{Deserialize as _, Serialize as _};
 
-        pub(in super::super) fn serialize<S: Serializer>(
+        pub(in super::super::super) fn serialize<S: Serializer>(
             json: &Option<Json>,
             serializer: S,
         ) -> Result<S::Ok, S::Error> {
@@ -386,7 +349,7 @@ pub(super) mod stored_json {
             json.as_ref().map(Json::as_str).serialize(serializer)
         }
 
-        pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Json>, D::Error> {
+        pub(in super::super::super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Json>, D::Error> {
             if d.is_human_readable() {
                 return Option::deserialize(d);
             }

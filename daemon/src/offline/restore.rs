@@ -150,9 +150,9 @@ impl Source {
     }
 
     fn expect_known(&self, header: Header) -> Result<Header, Failed> {
-        if header.schema > SCHEMA {
-            let newer = RegistryError::NewerSchema(header.schema);
-            return Err(Failed::Other(OfflineError::registry(&self.name)(newer)));
+        if header.schema != SCHEMA {
+            let other = RegistryError::OtherSchema(header.schema);
+            return Err(Failed::Other(OfflineError::registry(&self.name)(other)));
         }
         Ok(header)
     }

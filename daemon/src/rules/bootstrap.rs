@@ -14,7 +14,7 @@ use crate::model::record::{self, HashingKey, Registry, Role, SigningKey};
 use crate::store::{ReadTxn, STRETCH, StoreError, Txn, walk};
 
 /// The version of all keys and records together.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// The roles that exist from the beginning, and what they carry. They can be changed like any other.
 const BUILT_IN_ROLES: &[(&str, &[&str])] = &[
@@ -36,9 +36,9 @@ pub enum RegistryError {
     /// There is none.
     #[error("there is no registry in it")]
     None,
-    /// It was written by a newer version.
-    #[error("the database has schema {0}, and this version knows up to {SCHEMA}; use the newer enrolld")]
-    NewerSchema(u32),
+    /// It was written by another version.
+    #[error("the database has schema {0}, and this version knows only {SCHEMA}; use the enrolld that wrote it")]
+    OtherSchema(u32),
     /// Its certificates are another authority's.
     #[error(
         "its certificates were issued by another authority than the one that was brought along, which could not revoke \
@@ -62,8 +62,8 @@ pub enum RegistryError {
 /// Checks the schema and, where there is one, the secret key. `false`: there is no registry yet.
 pub fn verify(txn: &dyn ReadTxn, secrets: Option<&Secrets>) -> Result<bool, RegistryError> {
     let Some(registry) = record::get::<Registry>(txn, &key::registry())? else { return Ok(false) };
-    if registry.schema > SCHEMA {
-        return Err(RegistryError::NewerSchema(registry.schema));
+    if registry.schema != SCHEMA {
+        return Err(RegistryError::OtherSchema(registry.schema));
     }
     match secrets {
         Some(secrets) if registry.proof != secrets.proof() => Err(RegistryError::OtherKey),
@@ -98,15 +98,6 @@ pub fn create(
     let mut random = ChaCha20Rng::from_seed(seed);
     random.set_stream(Purpose::Rule as u64);
     make_signing_key(txn, secrets, signing, now, &mut random)?;
-    Ok(())
-}
-
-/// Writes down that this version has written to a registry, so that none from before does.
-pub fn raise_schema(txn: &mut dyn Txn) -> Result<(), RegistryError> {
-    let registry = record::get::<Registry>(txn.as_read(), &key::registry())?.ok_or(RegistryError::None)?;
-    if registry.schema < SCHEMA {
-        record::put(txn, key::registry(), &Registry { schema: SCHEMA, ..registry });
-    }
     Ok(())
 }
 

@@ -5,7 +5,7 @@
 
 use enroll_protocol::code::{Create, Created, Delete, Exchanged, Get, Login, Use};
 use enroll_protocol::limits::JSON_BYTES_MAX;
-use enroll_protocol::{Code, Json, LoginCode, Reference, Refusal};
+use enroll_protocol::{Code, Json, LoginCode, Pk, Reference, Refusal};
 use serde_json::json;
 
 use super::{Call, Finish, WriteOp, alphabet, attempts, person, sweep};
@@ -14,8 +14,9 @@ use crate::fault::Fault;
 use crate::identity::jwt::OWN_CLAIMS;
 use crate::identity::{IdentityError, KeyRing};
 use crate::model::key::{self, Due};
-use crate::model::record::{self, Kind};
-use crate::store::{ReadTxn, Txn};
+use crate::model::record::{self, Kind, Pointer};
+use crate::model::token;
+use crate::store::{ReadTxn, StoreError, Txn};
 
 /// The JWT adds its own claims to the caller's, and all together must be an object within the bounds.
 pub(super) const CLAIMS_BYTES_MAX: usize = JSON_BYTES_MAX - (4 << 10);
@@ -48,18 +49,19 @@ impl WriteOp for Create {
         let secrets = call.ctx.daemon.secrets.now();
         let settings = &call.ctx.settings;
         let (code, place) = alphabet::draw_free(txn.as_read(), &mut random, settings, CHARACTERS, |code| {
-            key::code(&secrets.code(code))
+            key::code_hash(&secrets.code(code))
         })?;
-        let stored = record::Code {
-            pk,
+        let stored = token::Code {
+            hash: secrets.code(&code),
             created: call.ctx.now,
             claims: self.claims.clone(),
             audit: self.audit.clone(),
             used_on: None,
             expires: self.expires,
         };
-        record::put(txn, place, &stored);
-        sweep::plan_after_expiry(txn, self.expires, &Due::Code(secrets.code(&code)));
+        record::put(txn, place, &Pointer { pk });
+        record::put(txn, key::code(pk), &stored);
+        sweep::plan_after_expiry(txn, self.expires, &Due::Code(pk));
         call.tell(txn, vec![pk], Some(Kind::Code));
         Ok(Created { code: Some(LoginCode::new(code)?), expires: self.expires })
     }
@@ -72,8 +74,7 @@ impl WriteOp for Use {
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Exchanged, Fault> {
         attempts::expect_under_limit(txn.as_read(), call.ctx)?;
-        let (place, mut code) = expect(txn.as_read(), call, &self.code)?;
-        let pk = code.pk;
+        let (pk, mut code) = expect(txn.as_read(), call, &self.code)?;
         let attempt = |refusal| Fault::Attempt { refusal, subject: Some(pk), guess: false };
         let subject = expect_subject_live(txn.as_read(), &code.claims);
         let is_own = matches!(&subject, Ok(Some(pk)) if call.is_actor(*pk));
@@ -96,7 +97,7 @@ impl WriteOp for Use {
             })?),
             (made, used) => used.clone().or_else(|| made.clone()),
         };
-        record::put(txn, place, &code);
+        record::put(txn, key::code(pk), &code);
         call.tell(txn, vec![pk], None);
         Ok(Exchanged { jwt: Some(jwt), expires })
     }
@@ -105,9 +106,9 @@ impl WriteOp for Use {
 impl WriteOp for Get {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Login, Fault> {
         attempts::expect_under_limit(txn.as_read(), call.ctx)?;
-        let (_, code) = expect(txn.as_read(), call, &self.code)?;
+        let (pk, code) = expect(txn.as_read(), call, &self.code)?;
         let is_own = names_actor(txn.as_read(), call, &code)?;
-        call.permit(txn.as_read(), is_own).map_err(|fault| fault.into_attempt(Some(code.pk)))?;
+        call.permit(txn.as_read(), is_own).map_err(|fault| fault.into_attempt(Some(pk)))?;
         Ok(Login {
             created: code.created,
             claims: code.claims,
@@ -132,11 +133,14 @@ pub(super) fn sign(mut reply: Exchanged, keys: &KeyRing) -> Result<Exchanged, Id
 }
 
 /// The stored code, or an attempt that counts as a guess.
-fn expect(txn: &dyn ReadTxn, call: &Call<'_>, typed: &LoginCode) -> Result<(Vec<u8>, record::Code), Fault> {
+fn expect(txn: &dyn ReadTxn, call: &Call<'_>, typed: &LoginCode) -> Result<(Pk, token::Code), Fault> {
     let read = alphabet::read_typed(typed.as_str(), &call.ctx.settings);
-    let place = key::code(&call.ctx.daemon.secrets.now().code(&read));
-    match record::get::<record::Code>(txn, &place)? {
-        Some(code) => Ok((place, code)),
+    let place = key::code_hash(&call.ctx.daemon.secrets.now().code(&read));
+    match record::get::<Pointer>(txn, &place)? {
+        Some(Pointer { pk }) => {
+            let code = record::get(txn, &key::code(pk))?;
+            Ok((pk, code.ok_or_else(|| StoreError("a login code is missing that its hash leads to".to_owned()))?))
+        }
         None => Err(Fault::Attempt {
             refusal: Refusal::new(Code::NOT_FOUND, "there is no such login code; check it for typing errors"),
             subject: None,
@@ -146,7 +150,7 @@ fn expect(txn: &dyn ReadTxn, call: &Call<'_>, typed: &LoginCode) -> Result<(Vec<
 }
 
 /// Whether a code's claims name the actor.
-fn names_actor(txn: &dyn ReadTxn, call: &Call<'_>, code: &record::Code) -> Result<bool, Fault> {
+fn names_actor(txn: &dyn ReadTxn, call: &Call<'_>, code: &token::Code) -> Result<bool, Fault> {
     match expect_subject_live(txn, &code.claims) {
         Ok(subject) => Ok(subject.is_some_and(|pk| call.is_actor(pk))),
         Err(Fault::Refused(_)) => Ok(false),
@@ -155,7 +159,7 @@ fn names_actor(txn: &dyn ReadTxn, call: &Call<'_>, code: &record::Code) -> Resul
 }
 
 /// The person whom the claim `sub` names, who must not be deleted. A `sub` may also name nobody here.
-fn expect_subject_live(txn: &dyn ReadTxn, claims: &Json) -> Result<Option<enroll_protocol::Pk>, Fault> {
+fn expect_subject_live(txn: &dyn ReadTxn, claims: &Json) -> Result<Option<Pk>, Fault> {
     let Some(sub) = claims.member::<String>("sub")? else { return Ok(None) };
     let Ok(named) = Reference::new(sub) else { return Ok(None) };
     let Some((pk, found)) = person::find(txn, &named)? else { return Ok(None) };

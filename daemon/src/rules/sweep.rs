@@ -12,7 +12,8 @@ use crate::config::Settings;
 use crate::fault::Fault;
 use crate::model::change::{Change, Told};
 use crate::model::key::{self, Due, Family};
-use crate::model::record::{self, Code, DueTogether, Guesses, Kept, Kind, Token};
+use crate::model::record::{self, DueTogether, Guesses, Kept, Kind};
+use crate::model::token::{Code, Token};
 use crate::store::{ReadTxn, StoreError, Txn};
 
 /// What one step removes, but for what is due together with the last of it; what is left is due at once.
@@ -113,18 +114,20 @@ fn remove(txn: &mut dyn Txn, settings: &Settings, now: Time, due: &Due) -> Resul
             let forget_at = settings.forget_tokens_after(token.expires);
             if forget_at.is_some_and(|at| at <= now) {
                 txn.delete(place);
+                txn.delete(key::token_audit(token.pk));
                 txn.tell(Told::Lost(Kind::Token));
                 return Ok(());
             }
-            record::put(txn, place, &Token { audit: None, ..token });
+            txn.delete(key::token_audit(token.pk));
             if let Some(at) = forget_at {
                 plan(txn, at, due);
             }
         }
         Due::List => super::authority::renew_list(txn, settings, now)?,
         Due::Code(_) => {
-            if record::get::<Code>(txn.as_read(), &place)?.is_some() {
+            if let Some(code) = record::get::<Code>(txn.as_read(), &place)? {
                 txn.delete(place);
+                txn.delete(key::code_hash(&code.hash));
                 txn.tell(Told::Lost(Kind::Code));
             }
         }

@@ -10,23 +10,25 @@ use crate::fault::Fault;
 use crate::identity::Hash;
 use crate::model::key::{self, Due};
 use crate::model::record::{self, Kind};
+use crate::model::token::{self, TokenAudit};
 use crate::store::{ReadTxn, Txn};
 
 impl WriteOp for Use {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Spent, Fault> {
         call.permit(txn.as_read(), false).map_err(|fault| fault.into_attempt(None))?;
         let hash = call.ctx.daemon.secrets.now().token(self.token.as_str());
-        Ok(shown(&self.token, spend(txn, call, hash, (&self.audit, self.expires))?))
+        Ok(shown(&self.token, spend(txn, call, hash, (&self.audit, self.expires))?, self.audit.clone()))
     }
 }
 
 impl ReadOp for Get {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Spent, Fault> {
         let place = key::token(&call.ctx.daemon.secrets.now().token(self.token.as_str()));
-        let found = record::get::<record::Token>(txn, &place)?;
+        let found = record::get::<token::Token>(txn, &place)?;
         let found = found.ok_or_else(|| Refusal::new(Code::NOT_FOUND, "this token was not used yet"))?;
         call.permit(txn, false)?;
-        Ok(shown(&self.token, found))
+        let attached = record::get::<TokenAudit>(txn, &key::token_audit(found.pk))?;
+        Ok(shown(&self.token, found, attached.map(|attached| attached.audit)))
     }
 }
 
@@ -43,8 +45,8 @@ pub(super) fn spend(
     call: &Call<'_>,
     hash: Hash,
     (audit, expires): (&Option<Json>, Option<Time>),
-) -> Result<record::Token, Fault> {
-    if let Some(first) = record::get::<record::Token>(txn.as_read(), &key::token(&hash))? {
+) -> Result<token::Token, Fault> {
+    if let Some(first) = record::get::<token::Token>(txn.as_read(), &key::token(&hash))? {
         let why = format!("this token was used before, at {}", first.created);
         let refusal = Refusal::new(Code::TOKEN_REUSE, why).with(json!({"used_on": first.created}));
         return Err(Fault::Attempt { refusal, subject: Some(first.pk), guess: false });
@@ -53,20 +55,19 @@ pub(super) fn spend(
         let refusal = Refusal::new(Code::EXPIRED, format!("this token expired at {expires}"));
         return Err(Fault::Attempt { refusal, subject: None, guess: false });
     }
-    let token = record::Token {
-        pk: call.ctx.new_pk(&mut call.ctx.random(Purpose::Rule)),
-        created: call.ctx.now,
-        audit: audit.clone(),
-        expires,
-    };
+    let pk = call.ctx.new_pk(&mut call.ctx.random(Purpose::Rule));
+    let token = token::Token { pk, created: call.ctx.now, expires };
     record::put(txn, key::token(&hash), &token);
-    if token.audit.is_some() || call.ctx.settings.forget_tokens_after(token.expires).is_some() {
+    if let Some(audit) = audit {
+        record::put(txn, key::token_audit(pk), &TokenAudit { hash, audit: audit.clone() });
+    }
+    if audit.is_some() || call.ctx.settings.forget_tokens_after(token.expires).is_some() {
         sweep::plan_after_expiry(txn, token.expires, &Due::Token(hash));
     }
     call.tell(txn, vec![token.pk], Some(Kind::Token));
     Ok(token)
 }
 
-fn shown(token: &Token, stored: record::Token) -> Spent {
-    Spent { token: token.clone(), created: stored.created, audit: stored.audit, expires: stored.expires }
+fn shown(token: &Token, stored: token::Token, audit: Option<Json>) -> Spent {
+    Spent { token: token.clone(), created: stored.created, audit, expires: stored.expires }
 }

@@ -17,7 +17,7 @@ use crate::directory::{Directory, FileError};
 use crate::identity::{Authority, IdentityError, Secrets};
 use crate::places;
 use crate::rules::authority;
-use crate::rules::bootstrap::{self, RegistryError};
+use crate::rules::bootstrap::RegistryError;
 use crate::store::overlay::Overlay;
 use crate::store::{Store, StoreError};
 
@@ -55,7 +55,6 @@ pub(super) fn open(
             }
         },
     };
-    bootstrap::raise_schema(&mut overlay).map_err(registry)?;
     let writes = overlay.into_parts().0;
     drop(view);
     if !writes.is_empty() {

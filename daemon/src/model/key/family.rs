@@ -29,8 +29,12 @@ pub enum Family {
     StateEnrollments,
     /// Tokens by hash.
     Tokens,
-    /// Login codes by hash.
+    /// What was attached to tokens, by their pks.
+    TokenAudits,
+    /// Login codes by pk.
     Codes,
+    /// Hashes of login codes.
+    CodeHashes,
     /// Signing keys, oldest first.
     SigningKeys,
     /// Certificates by person and serial number.
@@ -117,7 +121,9 @@ impl Family {
             Self::PoolEnrollments => super::POOL_ENROLLMENT,
             Self::StateEnrollments => super::STATE_ENROLLMENT,
             Self::Tokens => super::TOKEN,
+            Self::TokenAudits => super::TOKEN_AUDIT,
             Self::Codes => super::CODE,
+            Self::CodeHashes => super::CODE_HASH,
             Self::SigningKeys => super::SIGNING_KEY,
             Self::Certificates => super::certificate::CERTIFICATE,
             Self::Holders => super::certificate::CERTIFICATES,

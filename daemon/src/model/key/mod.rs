@@ -31,7 +31,9 @@ const APPROVE_CODE: u8 = 0x1c;
 const POOL_ENROLLMENT: u8 = 0x1d;
 const STATE_ENROLLMENT: u8 = 0x1e;
 const TOKEN: u8 = 0x20;
-const CODE: u8 = 0x21;
+const TOKEN_AUDIT: u8 = 0x22;
+const CODE: u8 = 0x23;
+const CODE_HASH: u8 = 0x24;
 const SIGNING_KEY: u8 = 0x30;
 const CHANGE: u8 = 0x40;
 const KEPT: u8 = 0x41;
@@ -39,7 +41,7 @@ const GUESSES: u8 = 0x42;
 const DUE: u8 = 0x43;
 
 /// The families whose keys come in no order, and are mostly asked for before they are there.
-pub const WITHOUT_ORDER: &[u8] = &[CALLSIGN, INVITE_CODE, APPROVE_CODE, TOKEN, CODE, KEPT, GUESSES];
+pub const WITHOUT_ORDER: &[u8] = &[CALLSIGN, INVITE_CODE, APPROVE_CODE, TOKEN, CODE_HASH, KEPT, GUESSES];
 
 /// The schema version and the proof of the secret key: one record, the first ever written.
 pub fn registry() -> Vec<u8> {
@@ -156,9 +158,19 @@ pub fn token(hash: &Hash) -> Vec<u8> {
     [&[TOKEN], hash.as_slice()].concat()
 }
 
-/// A login code, by its keyed hash.
-pub fn code(hash: &Hash) -> Vec<u8> {
-    [&[CODE], hash.as_slice()].concat()
+/// What was attached to a token.
+pub fn token_audit(pk: Pk) -> Vec<u8> {
+    [&[TOKEN_AUDIT], pk.as_bytes().as_slice()].concat()
+}
+
+/// A login code.
+pub fn code(pk: Pk) -> Vec<u8> {
+    [&[CODE], pk.as_bytes().as_slice()].concat()
+}
+
+/// The login code of a keyed hash.
+pub fn code_hash(hash: &Hash) -> Vec<u8> {
+    [&[CODE_HASH], hash.as_slice()].concat()
 }
 
 /// A key that signs JWTs.
@@ -191,7 +203,7 @@ pub enum Due {
     /// A token's audit.
     Token(Hash),
     /// A login code.
-    Code(Hash),
+    Code(Pk),
     /// Another list of revoked certificates.
     List,
 }
@@ -203,7 +215,7 @@ impl Due {
             Self::Kept(uid, key) => kept(*uid, *key),
             Self::Guesses(source) => guesses(source),
             Self::Token(hash) => token(hash),
-            Self::Code(hash) => code(hash),
+            Self::Code(pk) => code(*pk),
             Self::List => list_head(),
         }
     }
@@ -219,7 +231,7 @@ impl Due {
             }
             GUESSES => hash().map(Self::Guesses),
             TOKEN => hash().map(Self::Token),
-            CODE => hash().map(Self::Code),
+            CODE => rest.try_into().ok().map(Pk::from_bytes).map(Self::Code),
             META => (*place == *list_head()).then_some(Self::List),
             _ => None,
         }
@@ -319,7 +331,9 @@ mod tests {
             (pool_enrollment(pk, pk), format!("1d{abs}{abs}")),
             (state_enrollment(State::Rejected, pk), format!("1e02{abs}")),
             (token(&[0xcd; 32]), format!("20{}", "cd".repeat(32))),
-            (code(&[0xcd; 32]), format!("21{}", "cd".repeat(32))),
+            (token_audit(pk), format!("22{abs}")),
+            (code(pk), format!("23{abs}")),
+            (code_hash(&[0xcd; 32]), format!("24{}", "cd".repeat(32))),
             (signing_key(pk), format!("30{abs}")),
             (change(258), "400000000000000102".to_owned()),
             (kept(1000, Key(pk)), format!("41000003e8{abs}")),
@@ -341,7 +355,7 @@ mod tests {
             Due::Kept(7, Key(Pk::from_bytes([1; 16]))),
             Due::Guesses([2; 32]),
             Due::Token([3; 32]),
-            Due::Code([4; 32]),
+            Due::Code(Pk::from_bytes([4; 16])),
             Due::List,
         ];
         for pair in [-5, 0, 5, 1 << 40].windows(2) {

@@ -6,7 +6,8 @@
 //! - I3: a role's head counts its members.
 //! - I4: the changes are numbered without holes, from behind the last one that is no longer kept to the head.
 //! - I5: the head counts the records of each kind.
-//! - I6: tokens and login codes lie under whole hashes and were not used before they were made.
+//! - I6: tokens lie under whole hashes, and what is attached to one under its pk; every hash of a login code leads to the
+//!   code that has it; none was used before it was made.
 //! - I7: a kept answer lies under a uid and a key.
 //! - I8: a pool counts the enrollments that came by it, and stands among its owner's.
 //! - I9: every invite and approve code leads to the one record that has it.
@@ -46,9 +47,9 @@ use crate::model::exported::Importing;
 use crate::model::hex::encode as hex;
 use crate::model::key::{self, Family};
 use crate::model::record::{
-    self, CallsignHolder, Code, DueTogether, Enrollment, Kept, Kind, Person, PersonRoles, Place, Pointer, Pool, Record,
-    Role, Token,
+    self, CallsignHolder, DueTogether, Enrollment, Kept, Kind, Person, PersonRoles, Place, Pointer, Pool, Record, Role,
 };
+use crate::model::token::{Code, Token, TokenAudit};
 use crate::store::{ReadTxn, STRETCH, StoreError, walk};
 
 /// Whoever has so many to look at needs no longer list, and the answer must fit a frame.
@@ -273,17 +274,32 @@ impl Check<'_> {
                 check.violated("I6", token.pk, "a token does not lie under a hash");
             }
             Ok(())
+        })?;
+        self.each::<TokenAudit>(Family::TokenAudits, |check, place, audit| {
+            let token = record::get::<Token>(check.txn, &key::token(&audit.hash))?;
+            if token.is_none_or(|token| key::token_audit(token.pk) != place) {
+                check.violated("I6", hex(place), "something is attached to a token that is not there");
+            }
+            Ok(())
         })
     }
 
     fn codes(&mut self) -> Result<(), StoreError> {
         self.each::<Code>(Family::Codes, |check, place, code| {
             *check.counts.entry(Kind::Code).or_default() += 1;
-            if place.len() != 33 {
-                check.violated("I6", code.pk, "a login code does not lie under a hash");
+            let pointer = record::get::<Pointer>(check.txn, &key::code_hash(&code.hash))?;
+            if pointer.is_none_or(|pointer| key::code(pointer.pk) != place) {
+                check.violated("I6", hex(place), "its hash does not lead to a login code");
             }
             if code.used_on.is_some_and(|used_on| used_on < code.created) {
-                check.violated("I6", code.pk, "a login code was used before it was made");
+                check.violated("I6", hex(place), "a login code was used before it was made");
+            }
+            Ok(())
+        })?;
+        self.each::<Pointer>(Family::CodeHashes, |check, place, Pointer { pk }| {
+            let code = record::get::<Code>(check.txn, &key::code(pk))?;
+            if code.is_none_or(|code| key::code_hash(&code.hash) != place) {
+                check.violated("I6", pk, "a hash leads here that is not this login code's");
             }
             Ok(())
         })

@@ -264,7 +264,7 @@ fn a_full_disk_stops_a_start_and_leaves_no_half_of_anything() {
 }
 
 #[test]
-fn a_database_of_a_newer_schema_is_left_to_the_newer_version() {
+fn a_database_of_another_schema_is_left_to_its_version() {
     let daemon = stopped();
     let database = daemon.home.state_dir().join("enrolld.redb");
     let set_schema = |change: fn(u32) -> u32| {
@@ -277,10 +277,12 @@ fn a_database_of_a_newer_schema_is_left_to_the_newer_version() {
         store.commit(&Writes::from([(key::registry(), Some(record::encode(&registry)))])).expect("written");
         store.close().expect("closed");
     };
+    for (change, schema) in [((|schema| schema + 1) as fn(u32) -> u32, SCHEMA + 1), (|schema| schema - 2, SCHEMA - 1)] {
+        set_schema(change);
+        let other = format!("schema {schema}");
+        expect_refused(&daemon.home, 5, &["enrolld.redb", &other, "use the enrolld that wrote it"]);
+    }
     set_schema(|schema| schema + 1);
-    let newer = format!("schema {}", SCHEMA + 1);
-    expect_refused(&daemon.home, 5, &["enrolld.redb", &newer, "use the newer enrolld"]);
-    set_schema(|schema| schema - 1);
     expect_intact(daemon);
 }
 

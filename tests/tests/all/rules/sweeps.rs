@@ -75,7 +75,7 @@ fn a_login_code_goes_a_day_after_it_expired() {
     registry.pass_seconds(61);
     registry.wake();
     assert_eq!(registry.call(code::Use::new(code)).expect_err("refused").code, Code::NOT_FOUND);
-    assert_eq!(entries(registry, Family::Codes), 1);
+    assert_eq!((entries(registry, Family::Codes), entries(registry, Family::CodeHashes)), (1, 1));
     assert_eq!(registry.violations(), Vec::<String>::new());
 }
 
@@ -108,6 +108,8 @@ fn a_token_loses_its_audit_and_is_never_forgotten() {
         "#,
     );
     registry.wake();
+    assert_eq!((entries(registry, Family::Tokens), entries(registry, Family::TokenAudits)), (1, 0));
+    assert_eq!(registry.violations(), Vec::<String>::new());
     check(
         registry,
         r#"
@@ -123,7 +125,7 @@ fn a_token_is_forgotten_only_where_the_configuration_says_so() {
     check(
         registry,
         r#"
-        token.use {"token":"a","expires":"2027-01-15T08:01:00Z"} => {"token"..
+        token.use {"token":"a","audit":{"ip":"::1"},"expires":"2027-01-15T08:01:00Z"} => {"token"..
         token.use {"token":"b"} => {"token"..
         +86461
         "#,
@@ -131,6 +133,7 @@ fn a_token_is_forgotten_only_where_the_configuration_says_so() {
     registry.wake();
     check(registry, "token.use {\"token\":\"a\"} => token_reuse\n+86400");
     registry.wake();
+    assert_eq!((entries(registry, Family::Tokens), entries(registry, Family::TokenAudits)), (1, 0));
     check(
         registry,
         r#"

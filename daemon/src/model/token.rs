@@ -1,0 +1,58 @@
+//! Stored records of one-time tokens and login codes.
+//!
+//! Both are found by their hashes, which lie in no order, so only little lies there; what can be large lies under a pk.
+
+use enroll_protocol::{Json, Pk, Time};
+use serde::{Deserialize, Serialize};
+
+use super::record::{Record, stored_bytes, stored_json};
+use crate::identity::Hash;
+
+/// A used token. The token itself is nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Token {
+    /// What changes call it.
+    pub pk: Pk,
+    /// When it was used.
+    pub created: Time,
+    /// When its issuer lets it expire.
+    pub expires: Option<Time>,
+}
+
+/// What was attached to a token: apart from it, because tokens lie in no order and are kept for ever.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenAudit {
+    /// The token's hash.
+    #[serde(with = "stored_bytes")]
+    pub hash: Hash,
+    /// As it was attached.
+    #[serde(with = "stored_json")]
+    pub audit: Json,
+}
+
+/// A login code. The code itself is nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Code {
+    /// Its hash.
+    #[serde(with = "stored_bytes")]
+    pub hash: Hash,
+    /// When it was made.
+    pub created: Time,
+    /// The claims it carries.
+    #[serde(with = "stored_json")]
+    pub claims: Json,
+    /// What was attached.
+    #[serde(with = "stored_json::optional")]
+    pub audit: Option<Json>,
+    /// When it was exchanged.
+    pub used_on: Option<Time>,
+    /// When it expires.
+    pub expires: Option<Time>,
+}
+
+impl Record for Token {}
+impl Record for TokenAudit {}
+impl Record for Code {}
