@@ -5,6 +5,7 @@ use std::any::Any;
 use enroll_protocol::{Code, Invalid, OperationRow, Pk, Refusal};
 
 use crate::identity::IdentityError;
+use crate::identity::crl::ListError;
 use crate::rules::bootstrap::RegistryError;
 use crate::store::StoreError;
 
@@ -79,6 +80,15 @@ impl From<RegistryError> for Fault {
             RegistryError::Store(err) => Self::Store(err),
             RegistryError::Identity(err) => Self::Identity(err),
             err => Self::Store(StoreError(err.to_string())),
+        }
+    }
+}
+
+impl From<ListError> for Fault {
+    fn from(err: ListError) -> Self {
+        match err {
+            ListError::Identity(err) => Self::Identity(err),
+            ListError::Kept(_) => Self::Refused(Refusal::new(Code::STORAGE, err.to_string())),
         }
     }
 }

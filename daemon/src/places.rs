@@ -62,9 +62,15 @@ impl Places {
     }
 }
 
-/// The private key and the certificates of an authority, if systemd passed both.
-pub(crate) fn authority_credentials() -> Option<(PathBuf, PathBuf)> {
-    Some((credential("enrolld.ca.key")?, credential("enrolld.ca.pem")?))
+/// The private key and the certificates of an authority, if systemd passed them; refused where there is only one.
+pub(crate) fn authority_credentials() -> Result<Option<(PathBuf, PathBuf)>, ConfigError> {
+    match (credential("enrolld.ca.key"), credential("enrolld.ca.pem")) {
+        (Some(key), Some(chain)) => Ok(Some((key, chain))),
+        (None, None) => Ok(None),
+        _ => Err(ConfigError(
+            "the credentials enrolld.ca.key and enrolld.ca.pem belong together; pass both or none".into(),
+        )),
+    }
 }
 
 /// A file that systemd passed.

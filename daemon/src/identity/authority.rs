@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use der::asn1::{Any, Ia5String, Utf8StringRef};
+use der::asn1::{Any, BitString, Ia5String, Utf8StringRef};
 use der::oid::ObjectIdentifier;
 use der::{Decode as _, Encode as _};
 use enroll_protocol::{Callsign, Time};
@@ -227,9 +227,14 @@ impl Authority {
         })
     }
 
-    /// What is encoded, signed.
-    pub(super) fn sign(&self, unsigned: &[u8]) -> Result<Vec<u8>, IdentityError> {
-        signed(unsigned, &self.signer.algorithm()?, &self.signer.sign(unsigned)?)
+    /// Its signature of what is encoded.
+    pub(super) fn sign(&self, unsigned: &[u8]) -> Result<BitString, IdentityError> {
+        self.signer.sign(unsigned)
+    }
+
+    /// What is encoded, with its signature.
+    pub(super) fn signed(&self, unsigned: &[u8], signature: &BitString) -> Result<Vec<u8>, IdentityError> {
+        signed(unsigned, &self.signer.algorithm()?, signature)
     }
 
     /// What it signs with.
@@ -238,7 +243,7 @@ impl Authority {
     }
 
     /// Whether these bytes were signed by it.
-    pub(super) fn has_signed(&self, unsigned: &[u8], signature: &der::asn1::BitString) -> bool {
+    pub(super) fn has_signed(&self, unsigned: &[u8], signature: &BitString) -> bool {
         let algorithm = self.signer.algorithm();
         algorithm.is_ok_and(|algorithm| signer::is_signed_by(&self.key, &algorithm, unsigned, signature))
     }

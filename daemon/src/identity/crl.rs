@@ -1,20 +1,32 @@
 //! The list of revoked certificates (RFC 5280, section 5): everything that one number stands for, signed once.
+//!
+//! What is signed follows from the state that has the number, byte for byte; only a signature is random. So the signature
+//! is all that is kept over a restart, in a file of its own: where it is right for what would be signed it is taken, and
+//! a lost file, a torn one, or one of another list or another authority costs no more than another signature.
 
+use std::io::{Read as _, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use der::asn1::{ContextSpecific, Uint};
-use der::oid::AssociatedOid as _;
-use der::{Decode as _, Encode as _, TagMode, TagNumber};
+use der::asn1::{BitString, ContextSpecific, Uint};
+use der::{Encode as _, TagMode, TagNumber};
 use enroll_protocol::Time;
 use enroll_protocol::person::RevocationReason;
+use nix::fcntl::OFlag;
 use x509_cert::certificate::Rfc5280;
-use x509_cert::crl::CertificateList;
 use x509_cert::ext::pkix::{CrlNumber, CrlReason};
 use x509_cert::serial_number::SerialNumber;
 
 use super::authority::{Authority, Serial};
-use super::encoding::{Parts, extension, issued_by, sequence, time};
+use super::encoding::{extension, issued_by, sequence, time};
 use super::{IdentityError, pem};
+use crate::directory::{Directory, FileError};
+
+/// The file of the latest list's signature in the state directory, and what it is called before it is whole.
+pub const SIGNATURE: &str = "enrolld.crl.signature";
+const SIGNATURE_NEW: &str = "enrolld.crl.signature.new";
+
+/// Bytes of a signature at most: that of an RSA key of 8192 bits.
+const SIGNATURE_BYTES_MAX: u64 = 1024;
 
 /// The label of a list in PEM.
 const LIST: &str = "X509 CRL";
@@ -49,7 +61,22 @@ pub struct Span {
 
 /// The latest list. It is made when somebody first asks for its number, and whoever asks meanwhile waits for it.
 #[derive(Default)]
-pub struct Latest(Mutex<Option<Arc<List>>>);
+pub struct Latest {
+    list: Mutex<Option<Arc<List>>>,
+    /// Where its signature outlasts the process.
+    kept: Option<Arc<Directory>>,
+}
+
+/// Why there is no list.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    /// It could not be put together or signed.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// Its signature could not be kept, so it was given to nobody.
+    #[error("the signature of a list of revoked certificates can not be kept: {0}")]
+    Kept(#[from] FileError),
+}
 
 impl Entries {
     /// One more certificate.
@@ -67,8 +94,8 @@ impl Entries {
         Ok(())
     }
 
-    /// The list of all of them.
-    pub fn sign(self, authority: &Authority, number: u64, span: Span) -> Result<List, IdentityError> {
+    /// The list of all of them, as it is signed.
+    pub fn encode(self, authority: &Authority, number: u64, span: Span) -> Result<Vec<u8>, IdentityError> {
         let extensions = vec![
             extension(&issued_by(&authority.key_id), false)?,
             extension(&CrlNumber(Uint::new(&number.to_be_bytes())?), false)?,
@@ -76,7 +103,7 @@ impl Entries {
         let extensions = ContextSpecific { tag_number: TagNumber(0), tag_mode: TagMode::Explicit, value: extensions };
         // An empty list is none at all.
         let entries = if self.encoded.is_empty() { Vec::new() } else { sequence(&[&self.encoded])? };
-        let unsigned = sequence(&[
+        sequence(&[
             &VERSION_2.to_der()?,
             &authority.algorithm()?,
             &authority.name.to_der()?,
@@ -84,8 +111,7 @@ impl Entries {
             &time(span.until)?.to_der()?,
             &entries,
             &extensions.to_der()?,
-        ])?;
-        Ok(List { number, pem: pem::write(LIST, &authority.sign(&unsigned)?) })
+        ])
     }
 }
 
@@ -103,49 +129,53 @@ fn said(reason: RevocationReason) -> Result<Vec<u8>, IdentityError> {
     Ok(vec![extension(&reason, false)?].to_der()?)
 }
 
-impl List {
-    /// A list that this authority has signed before.
-    pub fn read(text: &str, authority: &Authority) -> Option<Self> {
-        let blocks = pem::read(text).ok()?;
-        let [block] = blocks.as_slice() else { return None };
-        let parts = Parts::from_der(&block.der).ok()?;
-        if !authority.has_signed(&parts.unsigned.to_der().ok()?, &parts.signature) {
-            return None;
+impl Latest {
+    /// None yet; this directory may have the signature of the one before.
+    pub fn kept_in(state_dir: Arc<Directory>) -> Self {
+        Self { kept: Some(state_dir), ..Self::default() }
+    }
+
+    /// The list of this number, or a later one where there is one already: of what is encoded, if it is not signed yet.
+    pub fn of<E: From<ListError>>(
+        &self,
+        number: u64,
+        authority: &Authority,
+        encode: impl FnOnce() -> Result<Vec<u8>, E>,
+    ) -> Result<Arc<List>, E> {
+        // Whoever panicked has left the list before in its place.
+        let mut latest = self.list.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(list) = latest.as_ref().filter(|list| list.number >= number) {
+            return Ok(Arc::clone(list));
         }
-        let list: CertificateList = CertificateList::from_der(&block.der).ok()?;
-        let extensions = list.tbs_cert_list.crl_extensions?;
-        let number = extensions.iter().find(|extension| extension.extn_id == CrlNumber::OID)?;
-        let number = CrlNumber::from_der(number.extn_value.as_bytes()).ok()?;
-        let number = number.0.as_bytes().iter().fold(0, |number: u64, byte| number << 8 | u64::from(*byte));
-        Some(Self { number, pem: text.to_owned() })
+        let unsigned = encode()?;
+        let signed = authority.signed(&unsigned, &self.signature(authority, &unsigned)?).map_err(ListError::from)?;
+        let list = Arc::new(List { number, pem: pem::write(LIST, &signed) });
+        Ok(Arc::clone(latest.insert(list)))
+    }
+
+    /// Another registry begins: what was signed says nothing about it.
+    pub fn forget(&self) {
+        *self.list.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// The signature that was made before, if it was; else one that is kept before anybody sees it.
+    fn signature(&self, authority: &Authority, unsigned: &[u8]) -> Result<BitString, ListError> {
+        let Some(directory) = &self.kept else { return Ok(authority.sign(unsigned)?) };
+        if let Some(before) = read(directory).filter(|before| authority.has_signed(unsigned, before)) {
+            return Ok(before);
+        }
+        let signature = authority.sign(unsigned)?;
+        let failed = |source| FileError::Io { path: directory.path_of(SIGNATURE_NEW), source };
+        let mut file = directory.create_private(SIGNATURE_NEW)?;
+        file.write_all(signature.raw_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+        directory.publish(SIGNATURE_NEW, SIGNATURE)?;
+        Ok(signature)
     }
 }
 
-impl Latest {
-    /// The list of this number.
-    pub fn of<E>(&self, number: u64, make: impl FnOnce() -> Result<List, E>) -> Result<Arc<List>, E> {
-        // Whoever panicked has left the list before in its place.
-        let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*latest {
-            Some(list) if list.number == number => Ok(Arc::clone(list)),
-            before => {
-                let is_newer = before.as_ref().is_none_or(|before| before.number < number);
-                let made = Arc::new(make()?);
-                if is_newer {
-                    *latest = Some(Arc::clone(&made));
-                }
-                Ok(made)
-            }
-        }
-    }
-
-    /// Another authority signs from now on.
-    pub fn forget(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-
-    /// Has this one be the latest.
-    pub fn set(&self, list: List) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(list));
-    }
+fn read(directory: &Directory) -> Option<BitString> {
+    let file = directory.open_private(SIGNATURE, OFlag::O_RDONLY).ok()?;
+    let mut bytes = Vec::new();
+    file.take(SIGNATURE_BYTES_MAX).read_to_end(&mut bytes).ok()?;
+    BitString::from_bytes(&bytes).ok()
 }

@@ -1,7 +1,10 @@
 //! The authority's own records: its certificate and key, and the head of the certificates that were revoked.
 //!
 //! The head's number stands for a list: whoever revokes raises it in the same transaction, and half of a list's time
-//! raises it as well. The list itself is signed when somebody asks for it, from the entries of its snapshot.
+//! raises it as well, and so does another certificate of the authority. The list itself is signed when somebody asks for
+//! it, from the entries of its snapshot.
+
+use std::sync::Arc;
 
 use enroll_protocol::person::Revocation;
 use enroll_protocol::{Pk, Time};
@@ -11,11 +14,11 @@ use rand::rngs::ChaCha20Rng;
 use super::bootstrap::RegistryError;
 use super::{changes, sweep};
 use crate::config::Settings;
-use crate::context::{Context, Purpose};
+use crate::context::{Context, Daemon, Purpose};
 use crate::fault::Fault;
 use crate::identity::authority::{Authority, Founded, Serial};
 use crate::identity::crl::{Entries, List, Span};
-use crate::identity::{IdentityError, Secrets, authority};
+use crate::identity::{Secrets, authority};
 use crate::model::certificate::{self, Certificate, Certificates, ListHead, Revoked};
 use crate::model::change::{Change, LISTED, Told};
 use crate::model::key::{self, Due, Family};
@@ -29,14 +32,13 @@ pub fn found(
     founded: &Founded,
     (now, list_seconds): (Time, u64),
     random: &mut ChaCha20Rng,
-) -> Result<(), IdentityError> {
+) -> Result<(), RegistryError> {
     let mut nonce = [0; 24];
     random.fill_bytes(&mut nonce);
     let sealed = secrets.seal(&key::authority(), nonce, &founded.private)?;
     let stored = certificate::Authority { certificate: founded.certificate.clone(), sealed: Some(sealed) };
     record::put(txn, key::authority(), &stored);
-    begin_list(txn, now, list_seconds);
-    Ok(())
+    Ok(begin_list(txn, now, list_seconds)?)
 }
 
 /// Writes an authority that was brought along, without its key. One that has issued certificates is not replaced by
@@ -52,10 +54,7 @@ pub fn adopt(txn: &mut dyn Txn, brought: &Authority, (now, list_seconds): (Time,
         _ => {}
     }
     record::put(txn, key::authority(), &certificate::Authority { certificate, sealed: None });
-    if record::get::<ListHead>(txn.as_read(), &key::list_head())?.is_none() {
-        begin_list(txn, now, list_seconds);
-    }
-    Ok(())
+    Ok(begin_list(txn, now, list_seconds)?)
 }
 
 /// The authority that was founded here; `None` where there is none yet.
@@ -79,13 +78,19 @@ pub fn draw_serial(random: &mut ChaCha20Rng) -> Serial {
 }
 
 /// The head of the revoked certificates.
-pub fn list_head(txn: &dyn ReadTxn) -> Result<ListHead, StoreError> {
+pub(super) fn list_head(txn: &dyn ReadTxn) -> Result<ListHead, StoreError> {
     let missing = || StoreError("the head of the revoked certificates is missing".to_owned());
     record::get(txn, &key::list_head())?.ok_or_else(missing)
 }
 
-/// The signed list of this state.
-pub fn sign_list(txn: &dyn ReadTxn, authority: &Authority, head: &ListHead) -> Result<List, Fault> {
+/// The signed list of this state, or of a later one.
+pub fn list(txn: &dyn ReadTxn, daemon: &Daemon) -> Result<Arc<List>, Fault> {
+    let (head, authority) = (list_head(txn)?, daemon.authority.now());
+    daemon.revoked.of(head.number, &authority, || encode_list(txn, &authority, &head))
+}
+
+/// What is signed follows from the state alone, whenever that is done.
+fn encode_list(txn: &dyn ReadTxn, authority: &Authority, head: &ListHead) -> Result<Vec<u8>, Fault> {
     let mut entries = Entries::default();
     let lasts = head.until.seconds().saturating_sub(head.since.seconds()).unsigned_abs();
     let (from, to) = Family::Revoked.bounds();
@@ -98,14 +103,14 @@ pub fn sign_list(txn: &dyn ReadTxn, authority: &Authority, head: &ListHead) -> R
         }
         Ok::<_, Fault>(std::ops::ControlFlow::Continue(()))
     })?;
-    Ok(entries.sign(authority, head.number, Span { since: head.since, until: head.until })?)
+    Ok(entries.encode(authority, head.number, Span { since: head.since, until: head.until })?)
 }
 
 /// Revokes what a person holds and what has not ended yet; whether that was anything.
 pub(super) fn revoke(txn: &mut dyn Txn, ctx: &Context, person: Pk, why: &Revocation) -> Result<bool, Fault> {
     let held = record::get::<Certificates>(txn.as_read(), &key::certificates(person))?.unwrap_or_default().held;
     let mut head = list_head(txn.as_read())?;
-    let number = head.number + 1;
+    let number = number_after(head.number, ctx.now);
     let before = head.revoked;
     for held in held.iter().filter(|held| ctx.now < held.ends) {
         let place = key::certificate(person, &held.serial);
@@ -132,7 +137,7 @@ pub(super) fn renew_list(txn: &mut dyn Txn, settings: &Settings, now: Time) -> R
         return Ok(());
     }
     if half_way(head.since, head.until) <= now {
-        head.number += 1;
+        head.number = number_after(head.number, now);
         head = next_list(txn, head, now, settings.list_seconds);
         txn.tell(Told::Consequence(Change::of_time(LISTED, now)));
     }
@@ -142,11 +147,29 @@ pub(super) fn renew_list(txn: &mut dyn Txn, settings: &Settings, now: Time) -> R
     Ok(())
 }
 
-fn begin_list(txn: &mut dyn Txn, now: Time, list_seconds: u64) {
-    let until = now.plus_seconds(list_seconds);
-    let head = ListHead { number: 1, since: now, until, due: half_way(now, until), revoked: 0 };
-    sweep::plan(txn, head.due, &Due::List);
+/// The first list of an authority, which may come after lists of another one, or of the certificate that it had before.
+fn begin_list(txn: &mut dyn Txn, now: Time, list_seconds: u64) -> Result<(), StoreError> {
+    let head = match record::get::<ListHead>(txn.as_read(), &key::list_head())? {
+        Some(before) => {
+            let (number, now) = (number_after(before.number, now), now.max(before.since));
+            next_list(txn, ListHead { number, ..before }, now, list_seconds)
+        }
+        None => {
+            let until = now.plus_seconds(list_seconds);
+            let head =
+                ListHead { number: number_after(0, now), since: now, until, due: half_way(now, until), revoked: 0 };
+            sweep::plan(txn, head.due, &Due::List);
+            head
+        }
+    };
     record::put(txn, key::list_head(), &head);
+    Ok(())
+}
+
+/// Another number: the microsecond, or the next where that is taken. So numbers grow whatever becomes of a registry:
+/// behind a restored backup, and for an authority that was brought along and has signed lists elsewhere.
+fn number_after(number: u64, now: Time) -> u64 {
+    (number + 1).max(now.micros().unsigned_abs())
 }
 
 /// The head with the times of a list that begins now.

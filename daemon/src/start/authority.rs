@@ -50,7 +50,7 @@ pub(super) fn open(
                 let certificates = &config.certificates;
                 let (name, lifetime) = (&certificates.authority_name, certificates.authority_lifetime_seconds);
                 let founded = Authority::found(name, serial, now, lifetime)?;
-                authority::found(&mut overlay, secrets, &founded, since, &mut random)?;
+                authority::found(&mut overlay, secrets, &founded, since, &mut random).map_err(registry)?;
                 Authority::open(&founded.private, vec![founded.certificate.clone()])?
             }
         },
@@ -69,10 +69,12 @@ pub(super) fn open(
 /// The authority of the configuration's files, or of the credentials that systemd passed.
 fn brought(config: &Config) -> Result<Option<Authority>, StartError> {
     let (key, chain) = (&config.certificates.authority_key, &config.certificates.authority_chain);
-    let (key, chain) = match places::authority_credentials() {
-        _ if !key.as_os_str().is_empty() => (read_private(key)?, read(chain, open_plain(chain)?)?),
-        Some((key, chain)) => (read(&key, open_plain(&key)?)?, read(&chain, open_plain(&chain)?)?),
-        None => return Ok(None),
+    let (key, chain) = if !key.as_os_str().is_empty() {
+        (read_private(key)?, read(chain, open_plain(chain)?)?)
+    } else if let Some((key, chain)) = places::authority_credentials()? {
+        (read(&key, open_plain(&key)?)?, read(&chain, open_plain(&chain)?)?)
+    } else {
+        return Ok(None);
     };
     Authority::of_pem(&key, &chain).map(Some).map_err(StartError::Authority)
 }

@@ -71,7 +71,7 @@ impl Opened {
         let settings = Settings { trusted: config.trust()?, ..config.settings(state_dir) };
         let (settings, keys) = (Current::new(settings), Current::new(keys));
         let (secrets, authority) = (Current::new(secrets), Current::new(authority));
-        let revoked = crl::Latest::default();
+        let revoked = crl::Latest::kept_in(locked.directory());
         let daemon = Arc::new(Daemon { settings, secrets, keys, authority, revoked, started, metrics });
         Ok(Self { store: Arc::new(store), daemon, clock, head, _state_dir: locked })
     }

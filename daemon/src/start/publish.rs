@@ -2,7 +2,7 @@
 //! once, so that whoever reads it has a whole one.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +14,6 @@ use crate::fault::Fault;
 use crate::identity::crl::List;
 use crate::rules::authority;
 use crate::session::Shared;
-use crate::store::StoreError;
 
 /// Revocations of so long come into one list.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -22,16 +21,11 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// When to try again what the disk has refused.
 const RETRY: Duration = Duration::from_secs(60);
 
-/// Bytes of a list that is read back at most.
-const FILE_BYTES_MAX: u64 = 1 << 30;
-
-/// A list that was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A list that was written, and where.
+#[derive(Clone)]
 struct Written {
     path: PathBuf,
-    number: u64,
-    /// The certificate of whoever signed it.
-    authority: Vec<u8>,
+    list: Arc<List>,
 }
 
 /// Keeps the file as it should be, as long as the configuration names one.
@@ -44,7 +38,7 @@ pub(super) async fn keep(shared: Arc<Shared>) {
         let mut retry = None;
         if let Some(path) = path.clone() {
             let (shared, before) = (Arc::clone(&shared), written.clone());
-            let done = tokio::task::spawn_blocking(move || publish(&shared, &path, before)).await;
+            let done = tokio::task::spawn_blocking(move || publish(&shared, path, before)).await;
             match done.unwrap_or_else(|err| Err(io::Error::other(err))) {
                 Ok(now) => written = Some(now),
                 Err(err) => {
@@ -63,35 +57,25 @@ pub(super) async fn keep(shared: Arc<Shared>) {
 }
 
 /// Writes the list, unless it was written before.
-fn publish(shared: &Shared, path: &Path, before: Option<Written>) -> io::Result<Written> {
+fn publish(shared: &Shared, path: PathBuf, before: Option<Written>) -> io::Result<Written> {
     let failed = |err: Fault| io::Error::other(err.to_string());
     let view = shared.store.view().map_err(|err| failed(err.into()))?;
-    let head = authority::list_head(&*view).map_err(|err: StoreError| failed(err.into()))?;
-    let authority = shared.daemon.authority.now();
-    let signer = authority.chain().first().cloned().unwrap_or_default();
-    let now = Written { path: path.to_owned(), number: head.number, authority: signer };
-    if before.as_ref() == Some(&now) {
-        return Ok(now);
+    let list = authority::list(&*view, &shared.daemon).map_err(failed)?;
+    if before.is_some_and(|before| before.path == path && Arc::ptr_eq(&before.list, &list)) {
+        return Ok(Written { path, list });
     }
-    let daemon = &shared.daemon;
-    if before.is_none()
-        && let Some(list) = read(path).and_then(|text| List::read(&text, &authority))
-        && list.number == head.number
-    {
-        // It was signed before a restart, and once is enough.
-        daemon.revoked.set(list);
-        return Ok(now);
+    if !has(&path, list.pem.as_bytes()) {
+        write(&path, list.pem.as_bytes()).map_err(|err| io::Error::other(format!("{}: {err}", path.display())))?;
+        tracing::info!(number = list.number, "the list of revoked certificates is written");
     }
-    let list = daemon.revoked.of(head.number, || authority::sign_list(&*view, &authority, &head));
-    write(path, list.map_err(failed)?.pem.as_bytes())
-        .map_err(|err| io::Error::other(format!("{}: {err}", path.display())))?;
-    tracing::info!(number = head.number, revoked = head.revoked, "the list of revoked certificates is written");
-    Ok(now)
+    Ok(Written { path, list })
 }
 
-fn read(path: &Path) -> Option<String> {
-    let file = File::open(path).ok()?;
-    io::read_to_string(io::Read::take(file, FILE_BYTES_MAX)).ok()
+/// Whether a file holds exactly this.
+fn has(path: &Path, bytes: &[u8]) -> bool {
+    let mut found = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(bytes.len() as u64 + 1).read_to_end(&mut found));
+    read.is_ok() && found == bytes
 }
 
 /// Replaces a file.

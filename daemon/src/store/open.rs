@@ -133,6 +133,11 @@ impl StateDir {
         Self::lock(path)
     }
 
+    /// Where its files are.
+    pub fn directory(&self) -> Arc<Directory> {
+        Arc::clone(&self.directory)
+    }
+
     /// Where the database is or will be.
     pub fn database_path(&self) -> PathBuf {
         self.directory.path_of(DATABASE)

@@ -4,6 +4,7 @@
 //! what needs another user says loudly that it was skipped. A file is a part of the contract: what is typed, what is
 //! piped, what is raced for, what a crash leaves, what stops a start.
 
+mod authority;
 mod backup;
 mod bench;
 mod call;
@@ -23,6 +24,7 @@ mod refusals;
 mod registrations;
 mod reload;
 mod restore;
+mod revocations;
 mod rotation;
 mod script;
 mod secrets;

@@ -1,14 +1,12 @@
-//! Certificates and exchanged JWTs with real processes: killed in the middle, raced for, published, brought along.
+//! Certificates and JWTs with real processes: killed in the middle, raced for, installed, and verified by others.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 use std::process::Command;
-use std::time::Instant;
 
 use enroll_protocol::{Envelope, Key, Operation as _, Pk, codec, person};
 use enroll_tests::openssl::OpenSsl;
-use enroll_tests::process::{Daemon, Home, PATIENCE, run, run_refused, skipped};
+use enroll_tests::process::{Daemon, Home, run, run_refused, skipped};
 use enroll_tests::socket::Socket;
 use serde_json::json;
 
@@ -83,135 +81,6 @@ fn files_of_a_certificate_are_installed_with_their_modes() {
     openssl.run(&["verify", "-CAfile", "chain.pem", "certificate.pem"]);
     let public = openssl.run(&["pkey", "-in", "key.pem", "-pubout"]);
     assert_eq!(public, openssl.run(&["x509", "-in", "certificate.pem", "-noout", "-pubkey"]));
-}
-
-/// Waits until a file is another one than before; its text.
-fn awaited(path: &Path, before: &str) -> String {
-    let begun = Instant::now();
-    loop {
-        match std::fs::read_to_string(path) {
-            Ok(text) if text != before => return text,
-            _ => assert!(begun.elapsed() < PATIENCE, "{} is not written", path.display()),
-        }
-        std::thread::yield_now();
-    }
-}
-
-#[test]
-fn the_list_is_a_file_that_is_replaced_after_a_revocation_and_kept_over_a_restart() {
-    let home = Home::make();
-    let path = home.path("revoked.pem");
-    home.configure(&format!("[certificates]\ncrl_file = \"{}\"", path.display()));
-    let mut daemon = home.start();
-    let first = awaited(&path, "");
-    daemon.enrollctl(&["person", "create", "DOGGO01a", "--certificate", "generate"], "");
-    daemon.enrollctl(&["person", "revoke", "DOGGO01a", "superseded"], "");
-    let second = awaited(&path, &first);
-    assert_eq!(std::fs::metadata(&path).expect("a file").permissions().mode() & 0o777, 0o644);
-    assert_eq!(daemon.enrollctl(&["certificate", "crl"], "").stdout, second);
-    assert_eq!(daemon.terminate(), Some(0));
-    daemon.restart();
-    // The one that was signed before, once it was read: a list is signed once.
-    let begun = Instant::now();
-    while daemon.enrollctl(&["certificate", "crl"], "").stdout != std::fs::read_to_string(&path).expect("a list") {
-        assert!(begun.elapsed() < PATIENCE);
-    }
-    if let Some(openssl) = OpenSsl::find("processes::identity, the list's file") {
-        openssl.write("crl.pem", &second);
-        openssl.write("ca.pem", &daemon.enrollctl(&["certificate", "ca"], "").stdout);
-        let told = openssl.told(&["crl", "-in", "crl.pem", "-CAfile", "ca.pem", "-noout", "-text"]);
-        assert!(told.contains("verify OK") && told.contains("Superseded"), "{told}");
-    }
-}
-
-#[test]
-fn an_authority_is_brought_along_with_its_chain_and_not_exchanged_for_another() {
-    let Some(openssl) = OpenSsl::find("processes::identity, an authority that is brought along") else { return };
-    let authority = |name: &str, kind: &[&str]| {
-        let (key, request) = (format!("{name}.key"), format!("{name}.csr"));
-        let subject = format!("/O=Example/CN={name}");
-        let make = ["req", "-new", "-nodes", "-keyout", &key, "-out", &request, "-subj", &subject];
-        openssl.told(&[&make, kind].concat());
-    };
-    openssl.write(
-        "ca.ext",
-        "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n",
-    );
-    authority("root", &["-newkey", "rsa:2048"]);
-    openssl.told(&[
-        "x509", "-req", "-in", "root.csr", "-signkey", "root.key", "-out", "root.pem", "-days", "30", "-extfile",
-        "ca.ext",
-    ]);
-    for (name, kind) in
-        [("middle", &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-384"][..]), ("other", &["-newkey", "rsa:2048"])]
-    {
-        authority(name, kind);
-        let (request, out) = (format!("{name}.csr"), format!("{name}.pem"));
-        openssl.told(&[
-            "x509",
-            "-req",
-            "-in",
-            &request,
-            "-CA",
-            "root.pem",
-            "-CAkey",
-            "root.key",
-            "-CAcreateserial",
-            "-out",
-            &out,
-            "-days",
-            "20",
-            "-extfile",
-            "ca.ext",
-        ]);
-    }
-    let home = Home::make();
-    let bring = |home: &Home, name: &str, certificates: &[&str]| {
-        let (key, chain) = (home.path("ca.key"), home.path("ca.pem"));
-        std::fs::write(&key, openssl.read(&format!("{name}.key"))).expect("written");
-        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).expect("a mode");
-        let text: String = certificates.iter().map(|name| openssl.read(&format!("{name}.pem"))).collect();
-        std::fs::write(&chain, text).expect("written");
-        home.configure(&format!(
-            "[certificates]\nauthority_key = \"{}\"\nauthority_chain = \"{}\"",
-            key.display(),
-            chain.display()
-        ));
-    };
-    for (name, chain, said) in [
-        ("middle", &["other", "root"][..], "another key"),
-        ("middle", &["middle", "other"], "no chain"),
-        ("middle", &[], "missing"),
-    ] {
-        bring(&home, name, chain);
-        let refused = run_refused(&mut home.enrolld());
-        assert_eq!(refused.code, Some(2), "{refused:?}");
-        assert!(refused.stderr.contains(said), "{refused:?}");
-    }
-    bring(&home, "middle", &["middle", "root"]);
-    let mut daemon = home.start();
-    daemon.enrollctl(&["person", "create", "DOGGO01a", "--certificate", "generate"], "");
-    openssl.write("leaf.pem", &daemon.enrollctl(&["certificate", "get", "DOGGO01a"], "").stdout);
-    openssl.write("chain.pem", &daemon.enrollctl(&["certificate", "ca"], "").stdout);
-    openssl.run(&["verify", "-purpose", "sslclient", "-CAfile", "root.pem", "-untrusted", "chain.pem", "leaf.pem"]);
-    daemon.enrollctl(&["person", "delete", "DOGGO01a"], "");
-    openssl.write("crl.pem", &daemon.enrollctl(&["certificate", "crl"], "").stdout);
-    let told = openssl.told(&["crl", "-in", "crl.pem", "-CAfile", "middle.pem", "-noout", "-text"]);
-    assert!(told.contains("verify OK") && told.contains("Privilege Withdrawn"), "{told}");
-    expect_sound(&daemon);
-    assert_eq!(daemon.terminate(), Some(0));
-    // What it has issued could not be revoked by another one, nor without it.
-    bring(&daemon.home, "other", &["other", "root"]);
-    let refused = run_refused(&mut daemon.home.enrolld());
-    assert_eq!(refused.code, Some(2), "{refused:?}");
-    assert!(refused.stderr.contains("another authority"), "{refused:?}");
-    daemon.home.configure("");
-    let refused = run_refused(&mut daemon.home.enrolld());
-    assert!(refused.stderr.contains("authority_key"), "{refused:?}");
-    bring(&daemon.home, "middle", &["middle", "root"]);
-    daemon.restart();
-    expect_sound(&daemon);
-    assert!(!daemon.log().contains("PRIVATE KEY"));
 }
 
 #[test]
