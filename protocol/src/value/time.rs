@@ -19,9 +19,9 @@ impl Time {
 
     /// The instant this many microseconds after the beginning of 1970, if it lies in the range.
     pub fn from_micros(micros: i64) -> Result<Self, Invalid> {
-        match Timestamp::from_microsecond(micros) {
-            Ok(_) => Ok(Self(micros)),
-            Err(_) => Err(Invalid::new("a time must lie between the years -9999 and 9999")),
+        match instant(micros) {
+            Some(_) => Ok(Self(micros)),
+            None => Err(Invalid::new("a time must lie between the years -9999 and 9999")),
         }
     }
 
@@ -43,11 +43,17 @@ impl Time {
     }
 }
 
+/// Up to the last microsecond of the range, which `Timestamp::from_microsecond` takes for one too late.
+fn instant(micros: i64) -> Option<Timestamp> {
+    let nanos = i32::try_from(micros.rem_euclid(1_000_000) * 1_000).ok()?;
+    Timestamp::new(micros.div_euclid(1_000_000), nanos).ok()
+}
+
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match Timestamp::from_microsecond(self.0) {
-            Ok(instant) => write!(f, "{instant:.6}"),
-            Err(_) => f.write_str("out of range"),
+        match instant(self.0) {
+            Some(instant) => write!(f, "{instant:.6}"),
+            None => f.write_str("out of range"),
         }
     }
 }
@@ -94,5 +100,17 @@ mod tests {
         assert_eq!(time.to_string(), "2026-01-31T18:00:00.500000Z");
         assert!("2026-01-31".parse::<Time>().is_err());
         assert!(Time::from_micros(i64::MAX).is_err());
+    }
+
+    #[test]
+    fn the_end_of_the_range_lies_in_it() {
+        let end = Time::EPOCH.plus_seconds(u64::MAX);
+        assert_eq!(Time::from_micros(end.micros()), Ok(end));
+        assert_eq!(end.to_string().parse(), Ok(end));
+        assert!(Time::from_micros(end.micros() + 1).is_err());
+        let begin = Time(Timestamp::MIN.as_microsecond());
+        assert_eq!(Time::from_micros(begin.micros()), Ok(begin));
+        assert!(Time::from_micros(begin.micros() - 1).is_err());
+        assert_eq!(Time(-1).to_string(), "1969-12-31T23:59:59.999999Z");
     }
 }
