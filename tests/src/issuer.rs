@@ -58,7 +58,11 @@ impl Signer {
 
     /// A JWT of these claims.
     pub fn sign(&self, claims: &Value) -> Jwt {
-        let header = Header { kid: self.kid.map(str::to_owned), ..Header::new(self.algorithm) };
-        Jwt::new(jsonwebtoken::encode(&header, claims, &self.key).expect("signed")).expect("a JWT")
+        self.sign_with(&Header { kid: self.kid.map(str::to_owned), ..Header::new(self.algorithm) }, claims)
+    }
+
+    /// The same with this header.
+    pub fn sign_with(&self, header: &Header, claims: &Value) -> Jwt {
+        Jwt::new(jsonwebtoken::encode(header, claims, &self.key).expect("signed")).expect("a JWT")
     }
 }

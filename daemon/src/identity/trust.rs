@@ -98,6 +98,10 @@ impl Issuer {
     /// The claims of a JWT that one of the keys has signed, for this audience.
     fn signed_claims(&self, jwt: &Jwt) -> Result<Value, &'static str> {
         let header = jsonwebtoken::decode_header(jwt.as_str()).map_err(|_| "it is not a JWT")?;
+        if header.crit.is_some() {
+            // RFC 7515, section 4.1.11: what somebody who does not know it must not believe.
+            return Err("its header has a critical extension (crit), and none is known here");
+        }
         let fits = |key: &&Key| {
             key.algorithm == header.alg && (header.kid.is_none() || key.id.is_none() || key.id == header.kid)
         };

@@ -99,6 +99,11 @@ fn what_is_not_for_us_now_is_invalid_and_spends_nothing() {
     }
     let jwt = signer.sign(&claims(registry));
     exchange(registry, &jwt).expect("nothing that was refused has spent the nonce");
+    // For ever is until the last time that there is.
+    let jwt = signer.sign(&with(registry, &[("exp", json!(100_000_000_000_000_000_u64)), ("nonce", json!("d"))]));
+    exchange(registry, &jwt).expect("exchanged");
+    assert_eq!(exchange(registry, &jwt), Err(Code::TOKEN_REUSE));
+    assert_eq!(registry.violations(), Vec::<String>::new());
 }
 
 #[test]
@@ -131,6 +136,8 @@ fn nothing_forged_is_believed() {
         let jwt = Jwt::new(forged.clone()).expect("text");
         assert_eq!(exchange(registry, &jwt), Err(Code::JWT_INVALID), "{forged}");
     }
+    let header = Header { crit: Some(vec!["b64".to_owned()]), ..Header::new(Algorithm::RS256) };
+    assert_eq!(exchange(registry, &signer.sign_with(&header, &claims(registry))), Err(Code::JWT_INVALID));
     exchange(registry, &genuine).expect("exchanged");
     let nobody = &mut Registry::in_memory();
     assert_eq!(exchange(nobody, &genuine), Err(Code::JWT_INVALID));
