@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::identity::IdentityError;
 use crate::identity::key_file::KeyError;
 use crate::places::Places;
+use crate::process;
 use crate::rules::bootstrap::RegistryError;
 use crate::start::{Start, StartError, fail};
 use crate::store::StoreError;
@@ -92,6 +93,7 @@ enum OfflineError {
 impl Offline {
     /// Does it; how the process ends.
     pub fn run(self) -> ExitCode {
+        process::keep_memory_private();
         let done = match self {
             Self::Restore(restore) => restore.run(),
             Self::Compact(compact) => compact.run(),

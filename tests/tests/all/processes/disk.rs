@@ -97,7 +97,7 @@ fn traced(home: &Home, (call, file, error, which): (&str, &str, &str, &str)) -> 
 }
 
 /// Whether there is a tracer, and it may trace.
-fn may_trace() -> bool {
+pub(super) fn may_trace() -> bool {
     let mut strace = Command::new("strace");
     strace.args(["-D", "-f", "-qq", "-o", "/dev/null", "-e", "inject=fdatasync:error=EIO", "true"]);
     strace.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())

@@ -2,10 +2,13 @@
 //! rotation, doing it again finishes it.
 
 use std::fs;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::Path;
 
-use enroll_tests::process::{Daemon, Home, Output, PATIENCE, run};
+use enroll_tests::process::{Daemon, Home, Output, PATIENCE, run, skipped};
 
-use super::expect_sound;
+use super::disk::may_trace;
+use super::{Files, expect_sound, files};
 
 fn rotate(home: &Home) -> Output {
     let state = home.state_dir().display().to_string();
@@ -17,6 +20,7 @@ fn stopped() -> (Daemon, String) {
     let mut daemon = Daemon::start();
     assert_eq!(daemon.enrollctl(&["person", "create", "DOGGO01a", "--certificate", "generate"], "").code, Some(0));
     assert_eq!(daemon.enrollctl(&["--json", "token", "use", "--key", KEY], "nonce").code, Some(0));
+    assert_eq!(daemon.enrollctl(&["certificate", "crl"], "").code, Some(0));
     let code =
         daemon.enrollctl(&["--json", "code", "create", "{}"], "").json()["code"].as_str().expect("a code").to_owned();
     assert_eq!(daemon.terminate(), Some(0));
@@ -97,4 +101,59 @@ fn an_interrupted_rotation_is_finished_by_another_one() {
     }
     assert_eq!(rotate(&daemon.home).code, Some(0));
     expect_whole(&mut daemon, &code);
+}
+
+/// What makes a rotation durable, and what may become of it: the calls are killed in, or refused by a full disk, one after
+/// another.
+const STEPS: &[(&str, &str, usize)] = &[
+    ("fdatasync", "signal=KILL", 1),
+    ("fsync", "signal=KILL", 1),
+    ("renameat", "signal=KILL", 1),
+    ("unlinkat", "signal=KILL", 1),
+    ("pwrite64", "signal=KILL", 11),
+    ("pwrite64", "error=ENOSPC", 11),
+    ("fdatasync", "error=ENOSPC", 7),
+    ("renameat", "error=ENOSPC", 1),
+    ("write", "error=ENOSPC", 1),
+];
+
+#[test]
+fn a_rotation_cut_off_at_any_of_its_steps_is_finished_by_another_one() {
+    if !may_trace() {
+        return skipped("a_rotation_cut_off_at_any_of_its_steps_is_finished_by_another_one", "strace that may trace");
+    }
+    let (mut daemon, code) = stopped();
+    let (state, whole) = (daemon.home.state_dir(), files(&daemon.home.state_dir()));
+    let name = state.display().to_string();
+    for (call, fault, stride) in STEPS {
+        let mut steps = 0;
+        loop {
+            let enrolld = daemon.home.enrolld_with(&["rotate-key", "--state-dir", &name]);
+            let mut strace = daemon.home.command("strace".as_ref());
+            let step = 1 + steps * stride;
+            strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("inject={call}:{fault}:when={step}")]);
+            strace.arg(enrolld.get_program()).args(enrolld.get_args());
+            if run(&mut strace, "").code == Some(0) {
+                break;
+            }
+            steps += 1;
+            let finished = rotate(&daemon.home);
+            assert_eq!(finished.code, Some(0), "{call} {fault} {step}: {finished:?}");
+            let checked = run(&mut daemon.home.enrolld_with(&["check", "--state-dir", &name]), "");
+            assert_eq!(checked.code, Some(0), "{call} {fault} {step}: {checked:?}");
+            fs::remove_dir_all(&state).expect("removed");
+            put_back(&state, &whole);
+        }
+        assert!(steps > 0, "{call} {fault}");
+    }
+    expect_whole(&mut daemon, &code);
+}
+
+/// A state directory as it was.
+fn put_back(state: &Path, whole: &Files) {
+    fs::DirBuilder::new().mode(0o700).create(state).expect("a directory");
+    for (name, (mode, bytes)) in whole {
+        fs::write(state.join(name), bytes).expect("written");
+        fs::set_permissions(state.join(name), fs::Permissions::from_mode(*mode)).expect("a mode");
+    }
 }
