@@ -100,7 +100,18 @@ fn a_key_makes_a_repeated_command_harmless() {
 
 /// Gives this secret on the command line of every verb that takes one.
 fn expect_not_repeated(daemon: &Daemon, secret: &str) {
-    let verbs = ["token use", "token get", "token delete", "code use", "code get", "code delete", "jwt verify"];
+    let verbs = [
+        "token use",
+        "token get",
+        "token delete",
+        "code use",
+        "code get",
+        "code delete",
+        "jwt verify",
+        "jwt exchange",
+        "jwt refresh",
+        "certificate pfx DOGGO01a",
+    ];
     let mut repeated = Vec::new();
     for verb in verbs {
         for json in [&["--json"][..], &[]] {
