@@ -32,6 +32,8 @@ pub mod backup;
 pub mod codec;
 pub mod envelope;
 pub mod export;
+#[cfg(feature = "fold")]
+pub mod fold;
 pub mod frame;
 
 pub use envelope::Envelope;

@@ -4,13 +4,13 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use enroll_protocol::fold::fold;
 use enroll_protocol::limits::PAGE_BYTES_MAX;
 use enroll_protocol::{EventKind, Time};
 
 use super::{Config, ConfigError, Trusted};
 use crate::identity::jwt::Issuing;
 use crate::identity::trust::Issuer;
-use crate::model::callsign::fold;
 use crate::rules::alphabet;
 
 /// What rules read of the configuration.

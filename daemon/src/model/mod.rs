@@ -1,7 +1,6 @@
 //! What is stored: keys, records, and how both become bytes. Stored records are versioned and are never the wire's
 //! types, so either can change without the other.
 
-pub mod callsign;
 pub mod certificate;
 pub mod change;
 pub mod event;

@@ -6,6 +6,7 @@
 use enroll_protocol::enrollment::{
     Approve, Create, Decider, Delete, Enrollment, Find, Get, List, Reject, ResetCode, State,
 };
+use enroll_protocol::fold::fold;
 use enroll_protocol::person::Person;
 use enroll_protocol::{ApproveCode, Code, Page, Pk, Reference, Refusal};
 
@@ -14,7 +15,6 @@ use super::{Call, Prepared, ReadOp, WriteOp, alphabet, attempts, certificate, co
 use crate::context::{Context, Purpose};
 use crate::fault::Fault;
 use crate::identity::authority::Wanted;
-use crate::model::callsign::fold;
 use crate::model::certificate::EnrollmentRequest;
 use crate::model::key::{self, Family};
 use crate::model::record::{self, CallsignHolder, Kind, Place, Pointer};

@@ -1,5 +1,6 @@
 //! People.
 
+use enroll_protocol::fold::fold;
 use enroll_protocol::person::{
     CertificateWanted, Create, Delete, Find, Get, List, Person, Revocation, RevocationReason, Revoke, Update,
 };
@@ -9,7 +10,6 @@ use super::page::{Bounds, page};
 use super::{Call, Prepared, ReadOp, WriteOp, authority, certificate, constant, registration, role};
 use crate::context::{Context, Purpose};
 use crate::fault::Fault;
-use crate::model::callsign::fold;
 use crate::model::key::{self, Family};
 use crate::model::record::{self, CallsignHolder, Kind};
 use crate::store::{ReadTxn, StoreError, Txn};

@@ -203,7 +203,7 @@ pub struct AssignCourseRole {
 
 /// Link external keys of a program to people
 ///
-/// Each pair is done whole or not at all. What waited for the key comes true for its person: course enrollments, then
+/// Each pair is done whole or not at all, in the order given: who is taken from one key may be given a later one. What waited for the key comes true for its person: course enrollments, then
 /// roles in courses. A key that is linked to somebody else is first unlinked from them. Answers the keys that failed, and
 /// in a dry run also those that would be moved (would_move).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -37,11 +37,11 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use enroll_protocol::enrollment::State;
+use enroll_protocol::fold::fold;
 use enroll_protocol::server::Violation;
 use enroll_protocol::{Callsign, Pk, RoleName};
 
 use super::changes;
-use crate::model::callsign::fold;
 use crate::model::change::Change;
 use crate::model::exported::Importing;
 use crate::model::hex::encode as hex;

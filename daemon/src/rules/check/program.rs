@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use enroll_protocol::CourseKey;
+use enroll_protocol::fold::fold;
 
 use super::{Check, hex};
-use crate::model::callsign::fold;
 use crate::model::key::{self, Family};
 use crate::model::program::{Course, CourseEnrollment, CourseOf, KeyOf, ProgramEnrollment, RoleStand};
 use crate::model::record::{self, Kind, Place};

@@ -1,11 +1,11 @@
-//! What the bulk writes have in common: units by external key, in the order of the keys, so that what lies together is
-//! read together; and the words for what failed.
+//! What the bulk writes have in common: units by external key, in the order of the call, because one may make room for
+//! another; and the words for what failed.
 
+use enroll_protocol::fold::fold;
 use enroll_protocol::limits::BULK_KEY_BYTES_MAX;
 use enroll_protocol::program::{Failure, Failures};
 use enroll_protocol::{Code, ExternalKey, Refusal};
 
-use crate::model::callsign::fold;
 use crate::rules::Call;
 
 /// One external key of a call.
@@ -30,13 +30,14 @@ pub(super) fn units<'a>(keys: impl Iterator<Item = &'a ExternalKey>) -> Result<V
         let why = format!("external keys of {bytes} bytes are too many for one call; send them in several");
         return Err(Refusal::new(Code::INVALID_ARGUMENT, why));
     }
-    units.sort_by(|one, other| one.folded.cmp(&other.folded).then(one.at.cmp(&other.at)));
+    units.sort_by(|one, other| one.folded.cmp(&other.folded));
     for second in 1..units.len() {
         if units[second - 1].folded == units[second].folded {
             units[second - 1].is_twice = true;
             units[second].is_twice = true;
         }
     }
+    units.sort_by_key(|unit| unit.at);
     Ok(units)
 }
 

@@ -10,6 +10,7 @@ mod enroll;
 mod link;
 mod realise;
 
+use enroll_protocol::fold::fold;
 use enroll_protocol::limits::PROGRAM_COURSES_MAX;
 use enroll_protocol::program::{AssignCourseRole, Enrollments, ProgramCourse, ProgramEnrollment};
 use enroll_protocol::{Code, ExternalKey, Page, Pk, Refusal};
@@ -17,7 +18,6 @@ use enroll_protocol::{Code, ExternalKey, Page, Pk, Refusal};
 use super::page::{Bounds, page};
 use super::{Call, ReadOp, WriteOp, course, person};
 use crate::fault::Fault;
-use crate::model::callsign::fold;
 use crate::model::key;
 use crate::model::program::{self as stored, KeyOf, RoleStand};
 use crate::model::record;

@@ -121,8 +121,23 @@ fn each_pair_that_fails_says_why_and_costs_the_others_nothing() {
 fn one_person_for_two_keys_of_one_program_has_the_first_alone() {
     check_on_ground(
         r#"
-        program.link {"program":"$P","links":{"s-2":"ANT","s-1":"ANT"}} => {"s-2":{"code":"conflict"..
-        program.enrollments {"program":"$P","person":"ANT"} => {"items":[{"pk":..,"external_key":"s-1",..
+        program.link {"program":"$P","links":{"s-2":"ANT","s-1":"ANT"}} => {"s-1":{"code":"conflict"..
+        program.enrollments {"program":"$P","person":"ANT"} => {"items":[{"pk":..,"external_key":"s-2",..
+        "#,
+    );
+}
+
+/// In the order of the call: who is taken from one key may be given the next, and not the other way about.
+#[test]
+fn a_pair_finds_what_those_before_it_have_left() {
+    check_on_ground(
+        r#"
+        program.link {"program":"$P","links":{"s-2":"BEE"}} => {}
+        program.link {"program":"$P","links":{"s-1":"BEE","s-2":"ANT"}} => {"s-1":{"code":"conflict",..
+        program.link {"program":"$P","links":{"s-2":"BEE","s-1":"ANT"}} => {}
+        program.enroll {"program":"$P","create":false,"update":true,"enrollments":[{"external_key":"s-2","curriculum":"$P","status":"ended","person":"COW"},{"external_key":"s-1","curriculum":"$P","status":"ended","person":"BEE"}]} => {"s-1":"ended","s-2":"ended"}
+        program.enrollments {"program":"$P","person":"ANT"} => {"items":[],"next":null}
+        program.enrollments {"program":"$P","person":"BEE"} => {"items":[{"pk":..,"external_key":"s-1",..
         "#,
     );
 }

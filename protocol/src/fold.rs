@@ -1,11 +1,14 @@
-//! When two callsigns are the same one: NFKC, then full case folding, then NFKC once more, because folding can leave
-//! a text that is not normalized.
+//! When two callsigns, or two external keys, are the same one: NFKC, then full case folding, then NFKC once more,
+//! because folding can leave a text that is not normalized.
 
 use unicode_normalization::UnicodeNormalization as _;
 
-/// What a callsign, or a prefix of one, is compared by.
-pub fn fold(callsign: &str) -> String {
-    let normalized: String = callsign.nfkc().collect();
+/// What a callsign, a prefix of one, or an external key is compared by.
+pub fn fold(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
+    let normalized: String = text.nfkc().collect();
     caseless::default_case_fold_str(&normalized).nfkc().collect()
 }
 
@@ -26,5 +29,12 @@ mod tests {
             assert_eq!(fold(&fold(one)), fold(one), "{one}");
         }
         assert_ne!(fold("DOGGO01"), fold("DOGG001"));
+    }
+
+    #[test]
+    fn ascii_alone_is_folded_like_the_rest() {
+        let ascii: String = (0..128_u8).map(char::from).collect();
+        let with_more = fold(&format!("{ascii}ß"));
+        assert_eq!(with_more.strip_suffix("ss"), Some(fold(&ascii).as_str()));
     }
 }
