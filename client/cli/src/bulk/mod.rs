@@ -3,25 +3,29 @@
 //! on where it broke off.
 //!
 //! What failed is told by line, as CSV or as JSON lines; the rest is done. With `--all-or-nothing` the whole file is read
-//! and tried first, and nothing is written unless all of it would succeed.
+//! and tried first, and nothing is written unless all of it would succeed. A trial finds what the file itself would find,
+//! as long as nobody else writes.
 
+mod kin;
 mod rows;
+mod seen;
 mod send;
 mod told;
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, IsTerminal as _, Read, Seek as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches, value_parser};
 use enroll_client::protocol::program::{self, CourseUnit, EnrollmentUnit, Failures, Pair, Statuses};
-use enroll_client::protocol::{Envelope, ExternalKey, Operation, OperationRow, Reference};
+use enroll_client::protocol::{Envelope, ExternalKey, Operation, OperationRow, Pk, Reference};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use self::kin::Kin;
 use self::rows::{Column, Rows, spooled};
-use self::send::{Count, send};
+use self::send::{Count, Run, bar, send};
 use self::told::{Failed, Told};
 use crate::failure::Failure;
 use crate::options::Options;
@@ -41,8 +45,12 @@ trait Bulk: Operation + FromArgMatches {
     fn replace(&mut self, units: Vec<Self::Unit>) -> Vec<Self::Unit>;
     /// A request like this one without units.
     fn empty(&self) -> Self;
+    /// The program.
+    fn program(&self) -> Pk;
     /// The external key of a row.
     fn key(unit: &Self::Unit) -> &ExternalKey;
+    /// The person of a row.
+    fn person(unit: &Self::Unit) -> Option<&Reference>;
     /// The keys that failed.
     fn failed(reply: Self::Reply) -> Vec<Failed>;
 }
@@ -99,34 +107,49 @@ async fn run_one<B: Bulk>(
     let path = matches.get_one::<PathBuf>(FILE).ok_or_else(|| Failure::Usage("expected a file".to_owned()))?;
     let is_stdin = path.as_os_str() == "-";
     let all_or_nothing = matches.get_flag(ALL_OR_NOTHING);
-    let failed = |err: io::Error| Failure::Own(format!("{}: {err}", path.display()));
+    if all_or_nothing && envelope.key.is_some() {
+        let why =
+            "--key goes on with a file that was begun, and --all-or-nothing tries one that was not; give one of them";
+        return Err(Failure::Usage(why.to_owned()));
+    }
     let mut told = Told::new(matches.get_one::<PathBuf>(FAILURES), options.json)?;
     let client = options.patient(send::PATIENCE);
-    let rows = |input: Box<dyn Read>| Rows::open(input, B::COLUMNS);
-    let count = if !all_or_nothing {
-        let input: Box<dyn Read> =
-            if is_stdin { Box::new(io::stdin()) } else { Box::new(File::open(path).map_err(failed)?) };
-        let bytes = path.metadata().map(|file| file.len()).ok().filter(|_| !is_stdin);
-        send(&client, &operation, envelope.clone(), rows(input)?, bytes, &mut told, output).await?
+    let failed = |err: io::Error| Failure::Own(format!("{}: {err}", path.display()));
+    let (input, bytes): (Box<dyn Read>, _) = if is_stdin {
+        (Box::new(io::stdin()), None)
     } else {
-        let mut file = if is_stdin { spooled(io::stdin()) } else { File::open(path) }.map_err(failed)?;
-        let bytes = file.metadata().map(|file| file.len()).ok();
-        let again = |file: &mut File| {
-            file.rewind()?;
-            file.try_clone()
-        };
-        let trial = Envelope { key: None, dry_run: true, ..envelope.clone() };
-        let input = rows(Box::new(again(&mut file).map_err(failed)?))?;
-        let tried = send(&client, &operation, trial, input, bytes, &mut told, output).await?;
-        if tried.failed > 0 || envelope.dry_run {
-            tried
-        } else {
-            let input = rows(Box::new(again(&mut file).map_err(failed)?))?;
-            send(&client, &operation, envelope.clone(), input, bytes, &mut told, output).await?
-        }
+        let file = File::open(path).map_err(failed)?;
+        // What is no file has no end that is known, and comes only once.
+        let bytes = file.metadata().ok().filter(Metadata::is_file).map(|file| file.len());
+        (Box::new(file), bytes)
     };
-    let nothing_was_done = all_or_nothing && count.is_trial && !envelope.dry_run;
-    told.end(&count, nothing_was_done, output)?;
+    if !all_or_nothing && !envelope.dry_run {
+        let run = Run { envelope, kin: None, again: "" };
+        let count = send(&client, &operation, run, Rows::open(input, B::COLUMNS)?, bytes, &mut told, output).await?;
+        return end(told, &count, false, output);
+    }
+    let mut file = if bytes.is_some() { File::open(path) } else { spooled(input) }.map_err(failed)?;
+    let bytes = file.metadata().ok().map(|file| file.len());
+    let mut rows = || {
+        file.rewind().map_err(failed)?;
+        Rows::open(file.try_clone().map_err(failed)?, B::COLUMNS)
+    };
+    let looking = bar(bytes, output);
+    let kin = Kin::of(&client, &operation, rows()?, |bytes| looking.set_position(bytes)).await?;
+    looking.finish_and_clear();
+    let trial = Envelope { dry_run: true, ..envelope.clone() };
+    let run = Run { envelope: trial, kin: Some(kin), again: "" };
+    let tried = send(&client, &operation, run, rows()?, bytes, &mut told, output).await?;
+    if tried.failed > 0 || envelope.dry_run {
+        return end(told, &tried, !envelope.dry_run, output);
+    }
+    let run = Run { envelope, kin: None, again: " in place of --all-or-nothing" };
+    let count = send(&client, &operation, run, rows()?, bytes, &mut told, output).await?;
+    end(told, &count, false, output)
+}
+
+fn end(told: Told, count: &Count, nothing_was_done: bool, output: &Output) -> Result<ExitCode, Failure> {
+    told.end(count, nothing_was_done, output)?;
     Ok(if count.failed > 0 { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
@@ -155,8 +178,16 @@ impl Bulk for program::Link {
         Self { program: self.program, links: Vec::new() }
     }
 
+    fn program(&self) -> Pk {
+        self.program
+    }
+
     fn key(unit: &LinkPair) -> &ExternalKey {
         &unit.0.external_key
+    }
+
+    fn person(unit: &LinkPair) -> Option<&Reference> {
+        Some(&unit.0.person)
     }
 
     fn failed(reply: Failures) -> Vec<Failed> {
@@ -197,8 +228,16 @@ impl Bulk for program::Enroll {
         Self { enrollments: Vec::new(), ..*self }
     }
 
+    fn program(&self) -> Pk {
+        self.program
+    }
+
     fn key(unit: &EnrollmentUnit) -> &ExternalKey {
         &unit.external_key
+    }
+
+    fn person(unit: &EnrollmentUnit) -> Option<&Reference> {
+        unit.person.as_ref()
     }
 
     fn failed(reply: Statuses) -> Vec<Failed> {
@@ -218,8 +257,16 @@ impl Bulk for program::EnrollCourse {
         Self { enrollments: Vec::new(), course: self.course.clone(), ..*self }
     }
 
+    fn program(&self) -> Pk {
+        self.program
+    }
+
     fn key(unit: &CourseUnit) -> &ExternalKey {
         &unit.external_key
+    }
+
+    fn person(_: &CourseUnit) -> Option<&Reference> {
+        None
     }
 
     fn failed(reply: Statuses) -> Vec<Failed> {

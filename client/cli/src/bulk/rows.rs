@@ -1,18 +1,25 @@
 //! Rows of a file: CSV with a header, or one JSON object per line, whichever the first character says. Read one after
-//! another, so that a file's length does not matter for memory. A row that can not be read is an answer for its line,
-//! and the next one is read.
+//! another, so that a file's length does not matter for memory, and neither does what a row claims to be. A row that can
+//! not be read is an answer for its line, and the next one is read: where a quote is not closed, or a row has no end, that
+//! is the next line.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read, Seek as _};
 
-use csv::ByteRecord;
+use csv_core::{ReadRecordResult, Reader, ReaderBuilder, Terminator};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::failure::Failure;
 
-/// A line of JSON, in bytes at most.
-const LINE_BYTES_MAX: u64 = 1 << 20;
+/// Bytes of a row at most: many times what its key and its person can take, quoted and with other columns beside them.
+const ROW_BYTES_MAX: usize = 64 << 10;
+
+/// Columns of a row at most.
+const COLUMNS_MAX: usize = 256;
+
+/// What is read at once.
+const CHUNK_BYTES: u64 = 64 << 10;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -34,37 +41,162 @@ pub(crate) struct Row<U> {
 }
 
 /// The rows of one input.
-pub(crate) enum Rows {
-    Csv { reader: csv::Reader<Box<dyn Input>>, columns: Vec<(&'static Column, Option<usize>)>, record: ByteRecord },
-    Json { input: Box<dyn Input>, line: u64, bytes: u64 },
+pub(crate) struct Rows {
+    window: Window,
+    /// Of CSV; otherwise they are JSON.
+    csv: Option<Csv>,
 }
-
-/// What rows are read from.
-pub(crate) trait Input: BufRead {}
-
-impl<T: BufRead> Input for T {}
 
 impl Rows {
     /// Finds out what the input is, and what its columns are. Refuses a CSV header without a column that is needed.
     pub(crate) fn open(input: impl Read + 'static, columns: &'static [Column]) -> Result<Self, Failure> {
-        // The last line ends as well, so that lines can be told from their ends; an empty one is none.
-        let ended = Filled(input).chain(&b"\n"[..]);
-        let mut input: Box<dyn Input> = Box::new(BufReader::with_capacity(1 << 16, ended));
-        if input.fill_buf().map_err(Failure::Io)?.starts_with(BOM) {
-            input.consume(BOM.len());
+        let input = Box::new(input);
+        let mut window = Window { input, bytes: Vec::new(), at: 0, has_ended: false, line: 1, passed: 0 };
+        while window.rest().trim_ascii_start().len() < BOM.len() && !window.has_ended {
+            window.fill()?;
         }
-        let is_json = input.fill_buf().map_err(Failure::Io)?.trim_ascii_start().starts_with(b"{");
-        if is_json {
-            return Ok(Self::Json { input, line: 0, bytes: 0 });
+        if window.rest().starts_with(BOM) {
+            window.pass(BOM.len());
         }
-        let terminator = csv::Terminator::Any(b'\n');
-        let mut reader =
-            csv::ReaderBuilder::new().has_headers(false).flexible(true).terminator(terminator).from_reader(input);
-        let mut record = ByteRecord::new();
-        reader.read_byte_record(&mut record).map_err(unreadable)?;
+        let is_json = window.rest().trim_ascii_start().starts_with(b"{");
+        let csv = if is_json { None } else { Some(Csv::open(&mut window, columns)?) };
+        Ok(Self { window, csv })
+    }
+
+    /// How much was read.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.window.passed
+    }
+
+    /// The next row; `None` at the end.
+    pub(crate) fn next<U: DeserializeOwned>(&mut self) -> Result<Option<Row<U>>, Failure> {
+        while self.window.has_more()? {
+            let line = self.window.line;
+            let unit = match &mut self.csv {
+                Some(csv) => match csv.take(&mut self.window)? {
+                    Ok(()) => csv.unit().map(|read| read.map_err(|why| goes_on(why, line, self.window.line))),
+                    Err(why) => Some(Err(why)),
+                },
+                None => match self.window.take_line()? {
+                    Ok(text) if text.trim_ascii().is_empty() => None,
+                    Ok(text) => Some(serde_json::from_slice(text).map_err(|err| err.to_string())),
+                    Err(why) => Some(Err(why)),
+                },
+            };
+            if let Some(unit) = unit {
+                return Ok(Some(Row { line, unit }));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// What is wrong with a row that has more than one line, which may be due to a quote.
+fn goes_on(why: String, line: u64, next: u64) -> String {
+    if next > line + 1 { format!("{why}; as its quotes have it, the row goes on to line {}", next - 1) } else { why }
+}
+
+/// What was read and not yet passed: no more than a row and a chunk. The last line ends like the others, so that what does
+/// not end is inside quotes.
+struct Window {
+    input: Box<dyn Read>,
+    bytes: Vec<u8>,
+    at: usize,
+    has_ended: bool,
+    /// The line that comes next.
+    line: u64,
+    /// How many bytes are behind it.
+    passed: u64,
+}
+
+impl Window {
+    fn rest(&self) -> &[u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
+    }
+
+    /// Reads on. What was passed is forgotten.
+    fn fill(&mut self) -> Result<(), Failure> {
+        self.bytes.drain(..self.at);
+        self.at = 0;
+        if self.input.by_ref().take(CHUNK_BYTES).read_to_end(&mut self.bytes).map_err(Failure::Io)? == 0 {
+            self.has_ended = true;
+            if self.bytes.last().is_some_and(|last| *last != b'\n') {
+                self.bytes.push(b'\n');
+            }
+        }
+        Ok(())
+    }
+
+    fn has_more(&mut self) -> Result<bool, Failure> {
+        while self.rest().is_empty() && !self.has_ended {
+            self.fill()?;
+        }
+        Ok(!self.rest().is_empty())
+    }
+
+    fn pass(&mut self, bytes: usize) {
+        let passed = &self.rest()[..bytes];
+        self.line += passed.iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.at += bytes;
+        self.passed += bytes as u64;
+    }
+
+    /// Where the line ends that comes next; `None` where it is too long for a row.
+    fn line_end(&mut self) -> Result<Option<usize>, Failure> {
+        loop {
+            if let Some(end) = self.rest().iter().take(ROW_BYTES_MAX).position(|byte| *byte == b'\n') {
+                return Ok(Some(end + 1));
+            }
+            if self.rest().len() >= ROW_BYTES_MAX || self.has_ended {
+                return Ok(None);
+            }
+            self.fill()?;
+        }
+    }
+
+    /// The next line, or why it is none.
+    fn take_line(&mut self) -> Result<Result<&[u8], String>, Failure> {
+        let Some(bytes) = self.line_end()? else {
+            self.pass_line()?;
+            return Ok(Err(format!("the line is longer than {ROW_BYTES_MAX} bytes")));
+        };
+        self.pass(bytes);
+        Ok(Ok(&self.bytes[self.at - bytes..self.at]))
+    }
+
+    /// Passes the next line, however long it is.
+    fn pass_line(&mut self) -> Result<(), Failure> {
+        loop {
+            let end = self.rest().iter().position(|byte| *byte == b'\n');
+            self.pass(end.map_or(self.rest().len(), |end| end + 1));
+            if end.is_some() || self.has_ended {
+                return Ok(());
+            }
+            self.fill()?;
+        }
+    }
+}
+
+/// What a CSV file is read with.
+struct Csv {
+    reader: Reader,
+    columns: Vec<(&'static Column, Option<usize>)>,
+    /// The fields of the record that was taken, one behind the other, and where each ends.
+    text: Vec<u8>,
+    ends: Vec<usize>,
+    fields: usize,
+}
+
+impl Csv {
+    fn open(window: &mut Window, columns: &'static [Column]) -> Result<Self, Failure> {
+        let reader = ReaderBuilder::new().terminator(Terminator::Any(b'\n')).build();
+        let (text, ends) = (vec![0; ROW_BYTES_MAX + 1], vec![0; COLUMNS_MAX + 1]);
+        let mut csv = Self { reader, columns: Vec::new(), text, ends, fields: 0 };
+        if window.has_more()? {
+            csv.take(window)?.map_err(|why| Failure::Usage(format!("the header can not be read: {why}")))?;
+        }
         let header: Vec<String> =
-            record.iter().map(|name| String::from_utf8_lossy(name).trim().to_ascii_lowercase()).collect();
-        let mut found = Vec::new();
+            (0..csv.fields).map(|at| String::from_utf8_lossy(csv.field(at)).trim().to_ascii_lowercase()).collect();
         for column in columns {
             let at = header.iter().position(|name| column.names.contains(&name.as_str()));
             if at.is_none() && !column.is_optional {
@@ -73,103 +205,83 @@ impl Rows {
                 let why = format!("the header has no column {needed}; it is written as {}", names.join(","));
                 return Err(Failure::Usage(why));
             }
-            found.push((column, at));
+            csv.columns.push((column, at));
         }
-        Ok(Self::Csv { reader, columns: found, record })
+        Ok(csv)
     }
 
-    /// How much was read.
-    pub(crate) fn bytes(&self) -> u64 {
-        match self {
-            Self::Csv { reader, .. } => reader.position().byte(),
-            Self::Json { bytes, .. } => *bytes,
+    /// Takes the next record, or tells why there is none; then its first line is passed, and it is gone on behind that.
+    fn take(&mut self, window: &mut Window) -> Result<Result<(), String>, Failure> {
+        self.reader.reset();
+        self.fields = 0;
+        // A line of its own may be empty: it is no record, and the reader would go on to the next.
+        if let Some(end @ 1..=2) = window.line_end()?
+            && window.rest()[..end].trim_ascii().is_empty()
+        {
+            window.pass(end);
+            return Ok(Ok(()));
         }
-    }
-
-    /// The next row; `None` at the end.
-    pub(crate) fn next<U: DeserializeOwned>(&mut self) -> Result<Option<Row<U>>, Failure> {
-        match self {
-            Self::Csv { reader, columns, record } => {
-                while reader.read_byte_record(record).map_err(unreadable)? {
-                    // A file of another system ends its lines with two characters, an empty one too.
-                    if record.len() > 1 || !record.as_slice().trim_ascii().is_empty() {
-                        let line = line_of(record, reader);
-                        return Ok(Some(Row { line, unit: of_record(record, columns) }));
-                    }
+        let (mut read, mut written) = (0, 0);
+        let why = loop {
+            if read == window.rest().len() {
+                if window.has_ended {
+                    break "a quote is opened and not closed".to_owned();
                 }
-                Ok(None)
+                window.fill()?;
+                continue;
             }
-            Self::Json { input, line, bytes } => loop {
-                let mut text = Vec::new();
-                let read = input.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut text).map_err(Failure::Io)?;
-                if read == 0 {
-                    return Ok(None);
+            let input = &window.rest()[read..];
+            let (result, some_read, some_written, some_fields) =
+                self.reader.read_record(input, &mut self.text[written..], &mut self.ends[self.fields..]);
+            read += some_read;
+            written += some_written;
+            self.fields += some_fields;
+            match result {
+                ReadRecordResult::Record => {
+                    window.pass(read);
+                    return Ok(Ok(()));
                 }
-                *line += 1;
-                *bytes += read as u64;
-                if read as u64 == LINE_BYTES_MAX && !text.ends_with(b"\n") {
-                    return Err(Failure::Own(format!("line {line} is longer than {LINE_BYTES_MAX} bytes")));
+                ReadRecordResult::InputEmpty if read <= ROW_BYTES_MAX => {}
+                ReadRecordResult::InputEmpty | ReadRecordResult::OutputFull => {
+                    break format!("the row does not end within {ROW_BYTES_MAX} bytes; is a quote not closed?");
                 }
-                if !text.trim_ascii().is_empty() {
-                    let unit = serde_json::from_slice(&text).map_err(|err| err.to_string());
-                    return Ok(Some(Row { line: *line, unit }));
-                }
-            },
-        }
-    }
-}
-
-/// Where the record that was just read begins: a field may hold ends of lines.
-fn line_of(record: &ByteRecord, reader: &csv::Reader<Box<dyn Input>>) -> u64 {
-    let inside = record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
-    reader.position().line().saturating_sub(inside + 1)
-}
-
-fn of_record<U: DeserializeOwned>(
-    record: &ByteRecord,
-    columns: &[(&'static Column, Option<usize>)],
-) -> Result<U, String> {
-    let mut object = Map::new();
-    for (column, at) in columns {
-        let field = at.and_then(|at| record.get(at)).unwrap_or_default();
-        let field = field.strip_suffix(b"\r").unwrap_or(field);
-        let text = str::from_utf8(field).map_err(|_| format!("{} is not UTF-8", column.names[0]))?;
-        let value = if text.is_empty() && column.is_optional { Value::Null } else { text.into() };
-        object.insert(column.field.to_owned(), value);
-    }
-    serde_json::from_value(Value::Object(object)).map_err(|err| err.to_string())
-}
-
-fn unreadable(err: csv::Error) -> Failure {
-    match err.into_kind() {
-        csv::ErrorKind::Io(err) => Failure::Io(err),
-        kind => Failure::Own(format!("the file can not be read: {kind:?}")),
-    }
-}
-
-/// Fills the buffer it is given as far as there is anything: a pipe may give a byte at a time, and the beginning of the
-/// input must be seen whole.
-struct Filled<R>(R);
-
-impl<R: Read> Read for Filled<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut filled = 0;
-        while filled < BOM.len().min(buffer.len()) {
-            match self.0.read(&mut buffer[filled..]) {
-                Ok(0) => break,
-                Ok(read) => filled += read,
-                Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
-                Err(err) => return Err(err),
+                ReadRecordResult::OutputEndsFull => break format!("the row has more than {COLUMNS_MAX} columns"),
+                ReadRecordResult::End => break "the row can not be read".to_owned(),
             }
+        };
+        self.fields = 0;
+        window.pass_line()?;
+        Ok(Err(why))
+    }
+
+    fn field(&self, at: usize) -> &[u8] {
+        let begin = if at == 0 { 0 } else { self.ends[at - 1] };
+        if at < self.fields { &self.text[begin..self.ends[at]] } else { &[] }
+    }
+
+    /// What the record says that was taken last; `None` of an empty line.
+    fn unit<U: DeserializeOwned>(&self) -> Option<Result<U, String>> {
+        if self.fields == 0 || (self.fields == 1 && self.field(0).trim_ascii().is_empty()) {
+            return None;
         }
-        Ok(filled)
+        let mut object = Map::new();
+        for (column, at) in &self.columns {
+            let field = at.map_or(&[][..], |at| self.field(at));
+            // A file of another system ends its lines with two characters.
+            let field = field.strip_suffix(b"\r").unwrap_or(field);
+            let Ok(text) = str::from_utf8(field) else { return Some(Err(format!("{} is not UTF-8", column.names[0]))) };
+            let value = if text.is_empty() && column.is_optional { Value::Null } else { text.into() };
+            object.insert(column.field.to_owned(), value);
+        }
+        Some(serde_json::from_value(Value::Object(object)).map_err(|err| err.to_string()))
     }
 }
 
-/// Standard input as a file, so that it can be read twice.
+/// What comes only once as a file, so that it can be read twice.
 pub(crate) fn spooled(mut input: impl Read) -> io::Result<File> {
     let mut file = tempfile::tempfile()?;
     io::copy(&mut input, &mut file)?;
+    file.rewind()?;
     Ok(file)
 }
 
@@ -226,6 +338,36 @@ mod tests {
         .expect("rows");
         let lines: Vec<(u64, bool)> = rows.iter().map(|(line, unit)| (*line, unit.is_ok())).collect();
         assert_eq!(lines, [(2, false), (4, false), (5, true)], "{rows:?}");
+    }
+
+    #[test]
+    fn what_has_no_end_is_told_by_its_line_and_the_next_line_is_read() {
+        let long = "x".repeat(ROW_BYTES_MAX);
+        for (text, expected) in [
+            // A quote that is not closed, to the end and for too long.
+            ("external_key,status\n\"a,active\nb,active\n".to_owned(), vec![(2, false), (3, true)]),
+            (format!("external_key,status\n\"a,active\nb,active\n{}", "c,x\n".repeat(1 << 15)), {
+                (2..=3 + (1 << 15)).map(|line| (line, line > 2)).collect()
+            }),
+            // One that another row's quote closes.
+            ("external_key,status\n\"a,active\nb,\"active\"\nc,active".to_owned(), vec![(2, false), (4, true)]),
+            (format!("external_key,status\n{long},active\nb,active\n"), vec![(2, false), (3, true)]),
+            (format!("external_key,status\n{long}{long}"), vec![(2, false)]),
+            (format!("external_key,status\na,active{}\nb,active", ",x".repeat(300)), vec![(2, false), (3, true)]),
+            (
+                format!("external_key,status,x\na,active,\"{}\"\n\r\n\nb,active", "\n".repeat(9)),
+                vec![(2, true), (14, true)],
+            ),
+            (
+                format!("{{\"external_key\":\"{long}\"}}\n{{\"external_key\":\"b\",\"status\":\"x\"}}"),
+                vec![(1, false), (2, true)],
+            ),
+        ] {
+            let rows = read(text.as_bytes()).expect("rows");
+            let lines: Vec<(u64, bool)> = rows.iter().map(|(line, unit)| (*line, unit.is_ok())).collect();
+            assert_eq!(lines, expected, "{:?}", &text[..text.len().min(60)]);
+        }
+        assert!(matches!(read(format!("\"external_key{long}").as_bytes()), Err(Failure::Usage(_))));
     }
 
     #[test]

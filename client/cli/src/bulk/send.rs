@@ -1,17 +1,21 @@
 //! Rows in pieces: while the daemon is at one, the next is read. A piece that is refused as a whole for its arguments is
 //! halved until the row is found that it is refused for.
+//!
+//! A trial has rows that have to do with each other in one piece, whatever lies between them in the file.
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
+use enroll_client::protocol::limits::{BULK_KEY_BYTES_MAX, BULK_UNITS_MAX};
 use enroll_client::protocol::{Code, Envelope, Key, Pk, codec};
 use enroll_client::{Answer, Client, Error};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 
+use super::kin::Kin;
 use super::rows::{Row, Rows};
+use super::seen::Seen;
 use super::told::{Failed, Told};
 use super::{Bulk, is_watched};
 use crate::failure::Failure;
@@ -28,6 +32,15 @@ const BYTES_MAX: usize = 128 << 10;
 /// Pieces on their way: one that is worked on, and the next.
 const WINDOW: usize = 2;
 
+/// How a file is to be sent.
+pub(super) struct Run<'a> {
+    pub(super) envelope: Envelope,
+    /// For a trial, which rows belong together.
+    pub(super) kin: Option<Kin>,
+    /// Where the command's key has its place when it is given again, if not behind the rest.
+    pub(super) again: &'a str,
+}
+
 /// How a file went.
 #[derive(Debug, Default)]
 pub(super) struct Count {
@@ -40,6 +53,7 @@ pub(super) struct Count {
 
 /// Rows that are sent together, and their lines.
 type Piece<U> = Vec<(u64, U)>;
+type Pieces<U> = Vec<Piece<U>>;
 
 struct Sender<'a, B: Bulk> {
     client: &'a Client,
@@ -51,6 +65,12 @@ struct Sender<'a, B: Bulk> {
     /// Pieces sent so far.
     number: u64,
     count: Count,
+    seen: Seen,
+    kin: Option<Kin>,
+    /// Rows that could be read so far.
+    readable: usize,
+    /// Of each group the rows so far, until it has all.
+    groups: HashMap<usize, Piece<B::Unit>>,
 }
 
 /// A piece on its way: the lines of its keys, and its request in case it has to be halved.
@@ -63,7 +83,7 @@ struct Sent {
 pub(super) async fn send<B: Bulk>(
     client: &Client,
     operation: &B,
-    mut envelope: Envelope,
+    Run { mut envelope, kin, again }: Run<'_>,
     mut rows: Rows,
     bytes: Option<u64>,
     told: &mut Told,
@@ -72,22 +92,26 @@ pub(super) async fn send<B: Bulk>(
     if envelope.key.is_none() && !envelope.dry_run {
         let key = fresh_key();
         output.note(&format!(
-            "if this is interrupted, the same command with --key {key} goes on where it was",
+            "if this is interrupted, the same command with --key {key}{again} goes on where it was",
             key = key.0
         ));
         envelope.key = Some(key);
     }
-    let bar = bar(bytes, is_watched(output.is_json()));
+    let bar = bar(bytes, output);
     let count = Count { is_trial: envelope.dry_run, ..Count::default() };
-    let mut sender = Sender { client, operation, envelope, told, output, open: VecDeque::new(), number: 0, count };
-    // Eight bytes a row: a key that stands in the file twice must not move what its first row has linked.
-    let mut seen = HashSet::new();
+    let (open, groups) = (VecDeque::new(), HashMap::new());
+    let (number, readable, seen) = (0, 0, Seen::default());
+    let mut sender =
+        Sender { client, operation, envelope, told, output, open, number, count, seen, kin, readable, groups };
     loop {
-        let (piece, is_last) = sender.read(&mut rows, &mut seen)?;
-        if !piece.is_empty() {
+        let (pieces, is_last) = sender.read(&mut rows)?;
+        for piece in pieces {
             sender.send(piece);
+            while sender.open.len() >= WINDOW {
+                sender.take_answer().await?;
+            }
         }
-        while sender.open.len() >= WINDOW || (is_last && !sender.open.is_empty()) {
+        while is_last && !sender.open.is_empty() {
             sender.take_answer().await?;
         }
         bar.set_position(rows.bytes());
@@ -100,32 +124,68 @@ pub(super) async fn send<B: Bulk>(
 }
 
 impl<B: Bulk> Sender<'_, B> {
-    /// The next piece, and whether it is the last. Rows that can not be read are told of.
-    fn read(&mut self, rows: &mut Rows, seen: &mut HashSet<u64>) -> Result<(Piece<B::Unit>, bool), Failure> {
-        let (mut piece, mut bytes) = (Piece::new(), 0);
+    /// The next pieces, and whether they are the last. Rows that can not be read are told of.
+    fn read(&mut self, rows: &mut Rows) -> Result<(Pieces<B::Unit>, bool), Failure> {
+        let (mut pieces, mut piece, mut bytes) = (Vec::new(), Piece::new(), 0);
         while piece.len() < ROWS_MAX && bytes < BYTES_MAX {
-            let Some(Row { line, unit }) = rows.next::<B::Unit>()? else { return Ok((piece, true)) };
+            let Some(Row { line, unit }) = rows.next::<B::Unit>()? else {
+                // Of those that lack a row, that one is refused, and so is the file.
+                pieces.extend(std::mem::take(&mut self.groups).into_values());
+                pieces.push(piece);
+                pieces.retain(|piece| !piece.is_empty());
+                return Ok((pieces, true));
+            };
             self.count.rows += 1;
             let unit = match unit {
                 Ok(unit) => unit,
                 Err(message) => {
-                    self.fail(line, &Failed { key: String::new(), code: "invalid_argument".to_owned(), message })?;
+                    self.fail(line, &Failed { key: String::new(), code: Code::INVALID_ARGUMENT.to_string(), message })?;
                     continue;
                 }
             };
-            let key = B::key(&unit).as_str();
-            bytes += key.len();
-            let mut hasher = DefaultHasher::new();
-            key.to_lowercase().hash(&mut hasher);
-            if !seen.insert(hasher.finish()) {
+            let group = self.kin.as_mut().and_then(|kin| kin.of_row(self.readable));
+            self.readable += 1;
+            let key = B::key(&unit);
+            if !self.seen.insert(key) {
                 let message = "the key stands in the file before; upper and lower case do not matter".to_owned();
-                let failed = Failed { key: key.to_owned(), code: "invalid_argument".to_owned(), message };
+                let failed = Failed { key: key.to_string(), code: Code::INVALID_ARGUMENT.to_string(), message };
                 self.fail(line, &failed)?;
                 continue;
             }
-            piece.push((line, unit));
+            let Some((group, rows)) = group else {
+                bytes += key.as_str().len();
+                piece.push((line, unit));
+                continue;
+            };
+            let others = self.groups.entry(group).or_default();
+            others.push((line, unit));
+            if others.len() < rows as usize {
+                continue;
+            }
+            let group = self.groups.remove(&group).unwrap_or_default();
+            let group_bytes: usize = group.iter().map(|(_, unit)| B::key(unit).as_str().len()).sum();
+            if group.len() > BULK_UNITS_MAX || group_bytes > BULK_KEY_BYTES_MAX {
+                self.refuse(group)?;
+            } else if group.len() > ROWS_MAX || group_bytes > BYTES_MAX {
+                pieces.push(group);
+            } else {
+                bytes += group_bytes;
+                piece.extend(group);
+            }
         }
-        Ok((piece, false))
+        pieces.push(piece);
+        Ok((pieces, false))
+    }
+
+    /// Refuses rows that can not be tried.
+    fn refuse(&mut self, group: Piece<B::Unit>) -> Result<(), Failure> {
+        let rows = group.len();
+        for (line, unit) in group {
+            let message = format!("{rows} rows speak of the same people, which is too many to be tried together");
+            let (key, code) = (B::key(&unit).to_string(), Code::TOO_LARGE.to_string());
+            self.fail(line, &Failed { key, code, message })?;
+        }
+        Ok(())
     }
 
     fn send(&mut self, piece: Piece<B::Unit>) {
@@ -202,8 +262,8 @@ fn fresh_key() -> Key {
 }
 
 /// A bar on a terminal, over the bytes of a file; without its end, of a pipe; nothing elsewhere.
-fn bar(bytes: Option<u64>, is_watched: bool) -> ProgressBar {
-    if !is_watched {
+pub(super) fn bar(bytes: Option<u64>, output: &Output) -> ProgressBar {
+    if !is_watched(output.is_json()) {
         return ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
     }
     let (bar, template) = match bytes {

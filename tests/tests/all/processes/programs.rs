@@ -108,6 +108,82 @@ fn a_file_that_is_none_is_refused_whole() {
     expect_sound(&daemon);
 }
 
+/// Rows that have to do with each other stand in other pieces of the file; a trial finds what the file would find.
+#[test]
+fn all_or_nothing_judges_what_lies_far_apart_in_a_file() {
+    const KEYS: usize = 1_100;
+    let daemon = filled(KEYS + 4);
+    let link = |rows: &str, more: &[&str]| {
+        let file = format!("external_key,callsign\n{rows}");
+        daemon.enrollctl(&[&["program", "link", PROGRAM, "--file", "-"][..], more].concat(), &file)
+    };
+    let before = link("k-01101,P01101\nk-01102,P01102\n", &[]);
+    expect_words(&before, 0, "2 rows: 2 succeeded");
+    let far: String = (0..KEYS).map(|number| format!("k-{number:05},P{number:05}\n")).collect();
+    let pk =
+        daemon.enrollctl(&["person", "get", "P00000", "--json"], "").json()["pk"].as_str().expect("a pk").to_owned();
+    let last = KEYS + 2;
+    for (rows, refused) in [
+        (format!("{far}k-01100,p00000\n"), vec![format!("{last},k-01100,conflict,")]),
+        (format!("{far}k-01100,{pk}\n"), vec![format!("{last},k-01100,conflict,")]),
+        (format!("{far}K-00000,P01100\n"), vec![format!("{last},K-00000,invalid_argument,")]),
+        (format!("k-01100,P01101\n{far}k-01101,P01100\n"), vec!["2,k-01100,conflict,".to_owned()]),
+        // Each is in the other's way.
+        (
+            format!("k-01101,P01102\n{far}k-01102,P01101\n"),
+            vec!["2,k-01101,conflict,".to_owned(), format!("{},k-01102,conflict,", last + 1)],
+        ),
+    ] {
+        for (how, words) in [("--dry-run", " failed"), ("--all-or-nothing", "nothing was written")] {
+            let tried = link(&rows, &[how]);
+            expect_words(&tried, 1, words);
+            let told = tried.stdout.lines().skip(1).filter(|line| !line.contains("would_move"));
+            let told: Vec<&str> = told.collect();
+            let fits = told.iter().zip(&refused).all(|(row, begin)| row.starts_with(begin));
+            assert!(told.len() == refused.len() && fits, "{refused:?}: {told:?}");
+        }
+        assert_eq!(linked_of(&daemon, "P00000"), 0, "{refused:?}");
+    }
+    // Whoever moves first makes room for whoever comes behind.
+    let chain = format!("k-01101,P01100\n{far}k-01102,P01101\nk-01103,P01102\n");
+    let done = link(&chain, &["--all-or-nothing"]);
+    expect_words(&done, 0, &format!("{rows} rows: {rows} succeeded, 0 failed", rows = KEYS + 3));
+    assert_eq!(linked_of(&daemon, "P01101"), 1);
+    let key = ["--all-or-nothing", "--key", "019aab01-997b-774b-bfff-ffffffffffff"];
+    expect_words(&link("k-00000,P00000\n", &key), 2, "--key goes on with a file that was begun");
+    expect_sound(&daemon);
+}
+
+/// How many keys somebody is linked by.
+fn linked_of(daemon: &Daemon, person: &str) -> usize {
+    let list = ["program", "enrollments", PROGRAM, "--person", person, "--json"];
+    daemon.enrollctl(&list, "").json()["items"].as_array().expect("items").len()
+}
+
+/// A thousand keys, over and over, and rows that are none between them.
+#[test]
+fn a_file_of_a_million_lines_is_read_to_its_end() {
+    const KEYS: usize = 1_000;
+    const TIMES: usize = 1_000;
+    let daemon = filled(KEYS);
+    let directory = tempfile::tempdir().expect("a directory");
+    let (file, failures) = (directory.path().join("links.csv"), directory.path().join("failures.csv"));
+    let once: String = (1..KEYS).map(|number| format!("k-{number:05},P{number:05}\n")).collect();
+    let all = format!("{once}k-00000\n").repeat(TIMES);
+    write(&file, format!("external_key,callsign\n{all}")).expect("written");
+    let path = |path: &std::path::Path| path.to_str().expect("a path").to_owned();
+    let (file, told) = (path(&file), path(&failures));
+    let done = daemon.enrollctl(&["program", "link", PROGRAM, "--file", &file, "--failures", &told], "");
+    let failed = KEYS * TIMES - (KEYS - 1);
+    expect_words(&done, 1, &format!("{} rows: {} succeeded, {failed} failed", KEYS * TIMES, KEYS - 1));
+    let told = std::fs::read_to_string(&failures).expect("failures");
+    assert_eq!(told.lines().count(), failed + 1);
+    let last = KEYS * TIMES + 1;
+    assert!(told.lines().last().is_some_and(|line| line.starts_with(&format!("{last},,invalid_argument,"))));
+    assert_eq!(linked(&daemon), KEYS - 1);
+    expect_sound(&daemon);
+}
+
 /// The key of the command is told first; with it the same command goes on where it was.
 #[test]
 fn a_daemon_killed_in_the_middle_of_a_file_and_the_same_command_again_finish_it() {

@@ -1,0 +1,76 @@
+//! The external keys of a file so far: eight bytes for each, so that a file of millions takes a few megabytes.
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use enroll_client::protocol::ExternalKey;
+use enroll_client::protocol::fold::fold;
+
+/// New ones that are put in order together, at least.
+const RECENT_MIN: usize = 4 << 10;
+
+/// Of the rest, one in so many.
+const RECENT_SHARE: usize = 16;
+
+/// What stood there before, as hashes.
+#[derive(Default)]
+pub(super) struct Seen {
+    sorted: Vec<u64>,
+    recent: HashSet<u64>,
+}
+
+impl Seen {
+    /// Adds a key; whether it is new, upper and lower case apart.
+    pub(super) fn insert(&mut self, key: &ExternalKey) -> bool {
+        let mut hasher = DefaultHasher::new();
+        fold(key.as_str()).hash(&mut hasher);
+        let hash = hasher.finish();
+        if self.sorted.binary_search(&hash).is_ok() || !self.recent.insert(hash) {
+            return false;
+        }
+        if self.recent.len() >= RECENT_MIN.max(self.sorted.len() / RECENT_SHARE) {
+            self.merge();
+        }
+        true
+    }
+
+    /// Puts the recent ones among the others, from the end on, so that no second copy is needed.
+    fn merge(&mut self) {
+        let mut recent: Vec<u64> = self.recent.drain().collect();
+        recent.sort_unstable();
+        let mut before = self.sorted.len();
+        self.sorted.reserve_exact(recent.len());
+        self.sorted.resize(before + recent.len(), 0);
+        for to in (0..self.sorted.len()).rev() {
+            match recent.last() {
+                None => return,
+                Some(last) if before == 0 || self.sorted[before - 1] < *last => {
+                    self.sorted[to] = *last;
+                    recent.pop();
+                }
+                Some(_) => {
+                    before -= 1;
+                    self.sorted[to] = self.sorted[before];
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_new_once_however_it_is_written() {
+        let mut seen = Seen::default();
+        let mut insert = |key: &str| seen.insert(&key.parse().expect("a key"));
+        for (key, is_new) in [("k-1", true), ("K-1", false), ("straße", true), ("STRASSE", false), ("k-2", true)] {
+            assert_eq!(insert(key), is_new, "{key}");
+        }
+        let numbers = 10..5 * RECENT_MIN;
+        assert!(numbers.clone().all(|number| insert(&format!("n{}", number * 7919 % 1_000_003))));
+        assert!(numbers.clone().all(|number| !insert(&format!("N{}", number * 7919 % 1_000_003))));
+        assert!(seen.sorted.is_sorted() && seen.sorted.len() + seen.recent.len() == numbers.len() + 3);
+    }
+}
