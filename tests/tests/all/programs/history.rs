@@ -1,4 +1,5 @@
-//! Seeded histories of courses and programs, on the memory store, on redb and on the journal in front of it at once.
+//! Seeded histories of courses and programs, on the memory store, on redb and on the journal in front of it at once: what
+//! is answered, what is there then, and what the changes say.
 //!
 //! `ENROLL_HISTORIES=N` runs N of them, `ENROLL_SEED=S` only the one of that seed; a failure prints the seed and every
 //! call before it.
@@ -9,16 +10,17 @@ use std::sync::Arc;
 
 use enroll_protocol::course::Mode;
 use enroll_protocol::program::Status;
-use enroll_protocol::{Envelope, OperationRow, Pk, person};
+use enroll_protocol::{Envelope, OperationRow, person};
 use enroll_tests::registry::Registry;
 use enroll_tests::seed::of_histories;
 use enrolld::store::journal::JournalStore;
 use rand::rngs::ChaCha20Rng;
+use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use super::model::{Course, Model};
+use super::model::{Course, Model, Subject, Told};
 
 const HISTORIES: u64 = 60;
 const CALLS: usize = 80;
@@ -47,7 +49,10 @@ struct History {
     random: ChaCha20Rng,
     stores: [Registry; 3],
     journal: Arc<JournalStore>,
-    pks: Vec<Pk>,
+    /// What has had which pk.
+    named: BTreeMap<String, Subject>,
+    /// How many changes were looked at.
+    seen: u64,
     model: Model,
     log: Vec<String>,
 }
@@ -62,17 +67,18 @@ impl Drop for History {
 
 impl History {
     fn begin(seed: u64, mut stores: [Registry; 3], journal: Arc<JournalStore>) -> Self {
-        let mut pks = Vec::new();
+        let mut named = BTreeMap::new();
         for at in 0..PEOPLE {
             let create = person::Create::new(format!("P{at}").parse().expect("a callsign"));
             let made = stores.each_mut().map(|store| {
                 store.pass_seconds(1);
                 store.call(create.clone()).expect("a person").pk
             });
-            pks.push(made[0]);
+            named.insert(made[0].to_string(), Subject::Who(at));
         }
         let random = ChaCha20Rng::seed_from_u64(seed);
-        Self { seed, random, stores, journal, pks, model: Model::default(), log: Vec::new() }
+        let seen = PEOPLE as u64;
+        Self { seed, random, stores, journal, named, seen, model: Model::default(), log: Vec::new() }
     }
 
     fn chance(&mut self, one_in: u32) -> bool {
@@ -83,7 +89,7 @@ impl History {
         all[self.random.random_range(0..all.len())]
     }
 
-    /// Some of the keys; none twice without regard to case.
+    /// Some of the keys in some order; none twice without regard to case.
     fn some_keys(&mut self) -> Vec<&'static str> {
         let mut keys: Vec<&'static str> = Vec::new();
         for key in KEYS {
@@ -91,7 +97,7 @@ impl History {
                 keys.push(key);
             }
         }
-        keys.sort_by_key(|key| key.to_lowercase());
+        keys.shuffle(&mut self.random);
         keys
     }
 
@@ -199,7 +205,10 @@ impl History {
             false => Ok(json!({"key": course, "modes": names})),
         };
         let args = json!({"key": course, "modes": names});
-        self.model.courses.entry(course).or_insert(modes);
+        if expected.is_ok() {
+            self.model.courses.insert(course, modes);
+            self.model.tell("course.create", [Subject::Of(course)]);
+        }
         self.expect_same("course.create", &args, expected);
     }
 
@@ -217,7 +226,9 @@ impl History {
             Some(_) if self.model.deleted.contains(&person) => Err("deleted"),
             Some(modes) if !modes.contains(&mode) => Err("invalid_argument"),
             Some(_) => {
-                self.model.enrolled.insert((course, person), (mode, true));
+                if self.model.enrolled.insert((course, person), (mode, true)) != Some((mode, true)) {
+                    self.model.tell("course.enroll", [Subject::Of(course), Subject::Who(person)]);
+                }
                 Ok(json!({"course": course, "mode": mode.name(), "active": true}))
             }
         };
@@ -231,8 +242,12 @@ impl History {
         let expected = match self.model.enrolled.get_mut(&(course, person)).filter(|_| is_there) {
             None => Err("not_found"),
             Some(enrolled) => {
+                let (mode, was_active) = *enrolled;
                 enrolled.1 = false;
-                Ok(json!({"course": course, "mode": enrolled.0.name(), "active": false}))
+                if was_active {
+                    self.model.tell("course.unenroll", [Subject::Of(course), Subject::Who(person)]);
+                }
+                Ok(json!({"course": course, "mode": mode.name(), "active": false}))
             }
         };
         let args = json!({"course": course, "person": callsign(Some(person))});
@@ -242,6 +257,9 @@ impl History {
     fn delete_person(&mut self) {
         let person = self.random.random_range(0..PEOPLE);
         let expected = if self.model.deleted.insert(person) { Ok(json!({})) } else { Err("deleted") };
+        if expected.is_ok() {
+            self.model.tell("person.delete", [Subject::Who(person)]);
+        }
         self.expect_same("person.delete", &json!({"person": callsign(Some(person))}), expected);
     }
 
@@ -266,20 +284,64 @@ impl History {
             _ => false,
         };
         assert!(fits, "{op} {args}\n  answered {answer:?}\n  expected {expected:?}");
+        if let Ok(course) = answer
+            && op == "course.create"
+        {
+            self.named.insert(pk_of(&course).to_owned(), Subject::Of(course_of(&course["key"])));
+        }
     }
 
     /// Compares everything with the model, on every store, and has it checked.
     fn compare(&mut self) {
-        let pks = self.pks.iter().enumerate().map(|(at, pk)| (pk.to_string(), at)).collect();
+        // Each is asked the same: random bytes follow from how much was asked before.
+        let list = json!({"program": PROGRAM, "limit": 1000});
+        let [page, ..] = self.stores.each_mut().map(|store| ask(store, "program.enrollments", &list).expect("a page"));
+        for item in items(&page) {
+            let key = item["external_key"].as_str().expect("a key").to_lowercase();
+            self.named.insert(pk_of(item).to_owned(), Subject::By(key));
+        }
+        let told = std::mem::take(&mut self.model.told);
         for store in &mut self.stores {
             assert_eq!(store.violations(), Vec::<String>::new());
-            compare(store, &self.model, &pks);
+            compare(store, &self.model, &self.named);
+            assert_eq!(changes(store, self.seen, &self.named), told);
         }
+        self.seen += told.len() as u64;
     }
 }
 
-fn compare(store: &mut Registry, model: &Model, pks: &BTreeMap<String, usize>) {
-    let of = |value: &Value| value.as_str().map(|pk| pks[pk]);
+/// The changes behind this one, which have its numbers without a hole.
+fn changes(store: &mut Registry, since: u64, named: &BTreeMap<String, Subject>) -> Vec<Told> {
+    let page = ask(store, "changes.list", &json!({"since": since, "limit": 1000})).expect("a page");
+    let mut cause = Value::Null;
+    let change = |(seq, item): (u64, &Value)| {
+        assert_eq!(item["seq"], seq);
+        let follows = !item["cause"].is_null();
+        if follows {
+            assert_eq!(item["cause"], cause, "{item}");
+        } else {
+            cause = item["seq"].clone();
+        }
+        let subjects = item["subjects"].as_array().expect("a list").iter();
+        let refused = item["refused"].as_str().map(|code| if code == "not_found" { "not_found" } else { "another" });
+        let word = |name: &str| item[name].as_str().expect("a word").to_owned();
+        Told {
+            what: format!("{}.{}", word("area"), word("verb")),
+            subjects: subjects
+                .map(|pk| named.get(pk.as_str().expect("a pk")).unwrap_or_else(|| panic!("{item}")).clone())
+                .collect(),
+            follows,
+            refused,
+        }
+    };
+    (since + 1..).zip(items(&page)).map(change).collect()
+}
+
+fn compare(store: &mut Registry, model: &Model, named: &BTreeMap<String, Subject>) {
+    let of = |value: &Value| match named[value.as_str()?] {
+        Subject::Who(person) => Some(person),
+        _ => panic!("{value} is nobody"),
+    };
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
     let page = ask(store, "course.enrollments", &json!({"limit": 1000})).expect("a page");
     let found: Vec<_> = items(&page)
@@ -323,6 +385,14 @@ fn ask(store: &mut Registry, op: &str, args: &Value) -> Result<Value, String> {
 
 fn items(page: &Value) -> &Vec<Value> {
     page["items"].as_array().expect("items")
+}
+
+fn pk_of(record: &Value) -> &str {
+    record["pk"].as_str().expect("a pk")
+}
+
+fn course_of(key: &Value) -> Course {
+    COURSES.into_iter().find(|course| *key == *course).expect("a course")
 }
 
 fn callsign(person: Option<usize>) -> String {

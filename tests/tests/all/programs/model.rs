@@ -1,4 +1,5 @@
-//! What courses and programs are, as plainly as it can be said: no indexes, no counts, everything looked for by walking.
+//! What courses and programs are, as plainly as it can be said: no indexes, no counts, everything looked for by walking;
+//! and what is told of every change of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +17,26 @@ pub(super) struct Model {
     /// By key in lower case.
     pub(super) keys: BTreeMap<String, Key>,
     pub(super) deleted: BTreeSet<Person>,
+    /// What the changes say, since somebody took it.
+    pub(super) told: Vec<Told>,
+}
+
+/// A change: its name, what it happened to, whether it follows from the one before it that does not, and why it was
+/// refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Told {
+    pub(super) what: String,
+    pub(super) subjects: Vec<Subject>,
+    pub(super) follows: bool,
+    pub(super) refused: Option<&'static str>,
+}
+
+/// What a change happened to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Subject {
+    Of(Course),
+    Who(Person),
+    By(String),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,9 +51,22 @@ pub(super) struct Key {
 }
 
 impl Model {
+    /// Notes what a call does itself.
+    pub(super) fn tell(&mut self, what: &str, subjects: impl IntoIterator<Item = Subject>) {
+        let subjects = subjects.into_iter().collect();
+        self.told.push(Told { what: what.to_owned(), subjects, follows: false, refused: None });
+    }
+
+    /// Notes what follows from that.
+    fn tell_more(&mut self, what: &str, subjects: impl IntoIterator<Item = Subject>) {
+        self.tell(what, subjects);
+        self.told.iter_mut().next_back().expect("it was just told").follows = true;
+    }
+
     /// What is answered, and the state after it; the same state where something is refused.
     pub(super) fn link(&mut self, key: &str, person: Option<Person>) -> Result<(), &'static str> {
         let before = self.clone();
+        self.tell("program.link", [by(key)].into_iter().chain(person.map(Subject::Who)));
         let linked = self.try_link(key, person);
         if linked.is_err() {
             *self = before;
@@ -49,11 +83,14 @@ impl Model {
         if found.person == Some(person) || self.is_in(person, found.curriculum) {
             return Err("conflict");
         }
-        self.unlink(key).or_else(|code| if code == "conflict" { Ok(()) } else { Err(code) })?;
-        for (course, active) in &found.courses {
-            self.realise(course, person, *active)?;
+        if let Some(before) = found.person {
+            self.tell_more("program.unlinked", [by(key), Subject::Who(before)]);
+            self.cut(key, before);
         }
-        let given: Vec<_> = found.roles.keys().map(|course| (*course, self.give_role(course, person))).collect();
+        for (course, active) in &found.courses {
+            self.realise(key, course, person, *active)?;
+        }
+        let given: Vec<_> = found.roles.keys().map(|course| (*course, self.give_role(key, course, person))).collect();
         let key = self.keys.get_mut(&key.to_lowercase()).ok_or("not_found")?;
         key.person = Some(person);
         key.roles.extend(given);
@@ -61,22 +98,37 @@ impl Model {
     }
 
     pub(super) fn unlink(&mut self, key: &str) -> Result<(), &'static str> {
-        let found = self.keys.get_mut(&key.to_lowercase()).ok_or("not_found")?;
-        let person = found.person.take().ok_or("conflict")?;
-        for course in found.courses.keys() {
-            let Some(modes) = self.courses.get(course) else { continue };
-            if let Some((mode, active)) = self.enrolled.get_mut(&(*course, person)) {
-                *active = false;
-                *mode = if modes.contains(&Mode::Audit) { Mode::Audit } else { *mode };
-            }
-        }
-        for (course, stand) in &mut found.roles {
-            if *stand == Some(true) {
-                self.roles.remove(&(*course, person));
-            }
-            *stand = None;
-        }
+        let person = self.keys.get(&key.to_lowercase()).ok_or("not_found")?.person.ok_or("conflict")?;
+        self.tell("program.unlink", [by(key), Subject::Who(person)]);
+        self.cut(key, person);
         Ok(())
+    }
+
+    fn cut(&mut self, key: &str, person: Person) {
+        let found = self.keys[&key.to_lowercase()].clone();
+        for course in found.courses.keys() {
+            let (Some(modes), Some(before)) = (self.courses.get(course), self.enrolled.get(&(*course, person))) else {
+                continue;
+            };
+            let (mode, active) = *before;
+            let now = if modes.contains(&Mode::Audit) { Mode::Audit } else { mode };
+            let subjects = [Subject::Of(course), Subject::Who(person), by(key)];
+            if active {
+                self.tell_more("course.deactivated", subjects.clone());
+            }
+            if now != mode {
+                self.tell_more("course.moved_to_audit", subjects);
+            }
+            self.enrolled.insert((course, person), (now, false));
+        }
+        for (course, stand) in &found.roles {
+            if *stand == Some(true) && self.roles.remove(&(*course, person)) {
+                self.tell_more("course.role_taken", [Subject::Of(course), Subject::Who(person), by(key)]);
+            }
+        }
+        let found = self.keys.get_mut(&key.to_lowercase()).expect("a key");
+        found.person = None;
+        found.roles.values_mut().for_each(|stand| *stand = None);
     }
 
     pub(super) fn enroll_course(&mut self, key: &str, course: Course, how: (bool, bool), active: bool) -> &'static str {
@@ -87,17 +139,31 @@ impl Model {
             None if !how.0 => return "not-found",
             _ => {}
         }
+        let word = if active { "active" } else { "inactive" };
+        if before == Some(active) {
+            return word;
+        }
+        let state = self.clone();
+        let subjects = [Some(Subject::Of(course)), found.person.map(Subject::Who), Some(by(key))];
+        self.tell("program.enroll_course", subjects.into_iter().flatten());
         match (found.person, before) {
-            (Some(person), None) if self.realise(course, person, active).is_err() => return "conflict",
-            (Some(person), Some(before)) if before != active => {
-                if let Some(enrolled) = self.enrolled.get_mut(&(course, person)) {
+            (Some(person), None) if self.realise(key, course, person, active).is_err() => {
+                *self = state;
+                return "conflict";
+            }
+            (Some(person), Some(_)) => {
+                if let Some(enrolled) = self.enrolled.get_mut(&(course, person))
+                    && enrolled.1 != active
+                {
                     enrolled.1 = active;
+                    let what = if active { "course.activated" } else { "course.deactivated" };
+                    self.tell_more(what, [Subject::Of(course), Subject::Who(person), by(key)]);
                 }
             }
             _ => {}
         }
         self.keys.get_mut(&key.to_lowercase()).expect("a key").courses.insert(course, active);
-        if active { "active" } else { "inactive" }
+        word
     }
 
     pub(super) fn enroll(
@@ -121,20 +187,30 @@ impl Model {
             return "not-in-program";
         }
         let (courses, roles) = (BTreeMap::new(), BTreeMap::new());
+        let is_same = |found: &Key| {
+            (found.curriculum, found.status) == (curriculum, status)
+                && person.is_none_or(|who| found.person == Some(who))
+        };
+        if exists.as_ref().is_some_and(is_same) {
+            return status;
+        }
         let mut found = exists.unwrap_or(Key { person: None, curriculum, status, courses, roles });
+        self.tell("program.enroll", [by(key)].into_iter().chain(found.person.map(Subject::Who)));
         if let Some(linked) = found.person.filter(|_| found.curriculum != curriculum)
             && self.is_in(linked, curriculum)
         {
+            *self = before;
             return "conflict";
         }
         (found.curriculum, found.status) = (curriculum, status);
         let linked = found.person;
         self.keys.insert(key.to_lowercase(), found);
-        if let Some(person) = person.filter(|person| linked != Some(*person))
-            && self.try_link(key, Some(person)).is_err()
-        {
-            *self = before;
-            return "conflict";
+        if let Some(person) = person.filter(|person| linked != Some(*person)) {
+            self.tell_more("program.linked", [by(key), Subject::Who(person)]);
+            if self.try_link(key, Some(person)).is_err() {
+                *self = before;
+                return "conflict";
+            }
         }
         status
     }
@@ -147,7 +223,9 @@ impl Model {
         if found.roles.contains_key(course) {
             return Ok(false);
         }
-        let stand = found.person.and_then(|person| self.give_role(course, person));
+        let subjects = [Some(Subject::Of(course)), found.person.map(Subject::Who), Some(by(key))];
+        self.tell("program.assign_course_role", subjects.into_iter().flatten());
+        let stand = found.person.and_then(|person| self.give_role(key, course, person));
         self.keys.get_mut(&key.to_lowercase()).expect("a key").roles.insert(course, stand);
         Ok(stand != Some(false))
     }
@@ -159,6 +237,7 @@ impl Model {
         if self.enrolled.iter().any(|((of, _), (_, active))| *of == course && *active) {
             return Err("conflict");
         }
+        self.tell("course.delete", [Subject::Of(course)]);
         self.courses.remove(course);
         self.roles.retain(|(of, _)| *of != course);
         Ok(true)
@@ -168,18 +247,38 @@ impl Model {
         self.keys.values().any(|key| key.person == Some(person) && key.curriculum == curriculum)
     }
 
-    fn realise(&mut self, course: Course, person: Person, active: bool) -> Result<(), &'static str> {
+    fn realise(&mut self, key: &str, course: Course, person: Person, active: bool) -> Result<(), &'static str> {
         let modes = self.courses.get(course).ok_or("not_found")?;
-        let mode = match self.enrolled.get(&(course, person)) {
-            Some((mode @ (Mode::Verified | Mode::Masters), true)) => *mode,
-            _ if modes.contains(&Mode::Masters) => Mode::Masters,
-            _ => return Err("conflict"),
+        let (mode, what) = match self.enrolled.get(&(course, person)) {
+            Some((mode @ (Mode::Verified | Mode::Masters), true)) => (*mode, "course.mode_kept"),
+            _ if !modes.contains(&Mode::Masters) => return Err("conflict"),
+            Some((_, true)) => (Mode::Masters, "course.converted"),
+            _ => (Mode::Masters, "course.enrolled"),
         };
         self.enrolled.insert((course, person), (mode, active));
+        let subjects = [Subject::Of(course), Subject::Who(person), by(key)];
+        self.tell_more(what, subjects.clone());
+        if !active {
+            self.tell_more("course.deactivated", subjects);
+        }
         Ok(())
     }
 
-    fn give_role(&mut self, course: Course, person: Person) -> Option<bool> {
-        self.courses.contains_key(course).then(|| self.roles.insert((course, person)))
+    fn give_role(&mut self, key: &str, course: Course, person: Person) -> Option<bool> {
+        let subjects = [Subject::Who(person), by(key)];
+        if !self.courses.contains_key(course) {
+            self.tell_more("course.role_failed", subjects);
+            self.told.iter_mut().next_back().expect("it was just told").refused = Some("not_found");
+            return None;
+        }
+        let is_new = self.roles.insert((course, person));
+        if is_new {
+            self.tell_more("course.role_given", [Subject::Of(course)].into_iter().chain(subjects));
+        }
+        Some(is_new)
     }
+}
+
+fn by(key: &str) -> Subject {
+    Subject::By(key.to_lowercase())
 }
