@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use enroll_protocol::{ConstantValue, CourseKey, ListName, Pk, RoleName, Time};
+use enroll_protocol::{ConstantValue, CourseKey, Key, ListName, Pk, RoleName, Time};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -16,7 +16,7 @@ use super::record::{self, Record};
 use super::{certificate, change, event, hex, program, token};
 use crate::store::StoreError;
 
-/// How far an import has come that is not finished.
+/// How far an import has come; once it is finished, how it ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Importing {
     /// Bytes that were taken.
@@ -33,6 +33,8 @@ pub struct Importing {
     pub is_read: bool,
     /// How many records of each family there were.
     pub records: BTreeMap<String, u64>,
+    /// Who sent the latest piece, and its idempotency key: sent again, it is answered and not taken again.
+    pub latest: Option<(u32, Key)>,
 }
 
 impl Record for Importing {}

@@ -58,6 +58,11 @@ pub fn importing() -> Vec<u8> {
     [&[META], b"importing".as_slice()].concat()
 }
 
+/// How the import ended that this registry came by.
+pub fn imported() -> Vec<u8> {
+    [&[META], b"imported".as_slice()].concat()
+}
+
 /// Whether this key is one of the registry as a whole.
 pub fn is_of_registry(key: &[u8]) -> bool {
     key.first() == Some(&META)

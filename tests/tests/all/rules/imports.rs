@@ -1,7 +1,7 @@
 //! An import piece by piece, wherever it is cut, and begun again over more than one request removes.
 
 use enroll_protocol::server::{Export, Import};
-use enroll_protocol::{Code, Envelope, person, token};
+use enroll_protocol::{Code, Envelope, Key, Pk, person, token};
 use enroll_tests::registry::Registry;
 use enrolld::model::exported::entry;
 
@@ -48,6 +48,28 @@ fn a_file_is_the_same_wherever_it_is_cut() {
         let again = registry.call(token::Use::new("nonce 3".parse().expect("a token")));
         assert_eq!(again.map_err(|refusal| refusal.code), Err(Code::TOKEN_REUSE));
     }
+}
+
+#[test]
+fn a_piece_whose_answer_was_lost_is_answered_again_under_its_key() {
+    let text = exported(&mut filled());
+    let mut registry = Registry::in_memory();
+    let middle = text.len() / 2;
+    let pieces = [(0, &text[..middle]), (middle, &text[middle..]), (text.len(), "")];
+    let mut send = |number: u8, at: usize, text: &str| {
+        let envelope = Envelope { key: Some(Key(Pk::from_bytes([number; 16]))), ..Envelope::default() };
+        registry.call_with(envelope, Import { at: at as u64, text: text.to_owned() }).map_err(|refusal| refusal.code)
+    };
+    for (number, (at, text)) in (1..).zip(pieces) {
+        let first = send(number, at, text);
+        assert!(first.is_ok(), "{first:?}");
+        assert_eq!(send(number, at, text), first);
+        // Under another key it is another piece; the first one begins anew.
+        if at > 0 {
+            assert_eq!(send(9, at, text), Err(Code::CONFLICT), "{at}");
+        }
+    }
+    assert_eq!(registry.violations(), Vec::<String>::new());
 }
 
 #[test]
