@@ -14,7 +14,7 @@ mod words;
 pub use calls::{history, reply, request};
 pub use connection::{frame, handshake};
 pub use seeds::{Seed, seeds};
-pub use texts::{config, json, ndjson};
+pub use texts::{config, import, json, ndjson};
 
 /// The longest input: long enough for everything that has a shape, short enough to be tried thousands of times.
 pub const INPUT_BYTES_MAX: usize = 4096;
@@ -28,6 +28,7 @@ pub const TARGETS: &[Target] = &[
     ("frame", frame),
     ("handshake", handshake),
     ("history", history),
+    ("import", import),
     ("json", json),
     ("ndjson", ndjson),
     ("reply", reply),

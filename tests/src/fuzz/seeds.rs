@@ -4,12 +4,14 @@ use std::fmt::Write as _;
 
 use enroll_protocol::frame::{self, FrameKind};
 use enroll_protocol::operations::TABLE;
-use enroll_protocol::{Envelope, Kind, codec};
+use enroll_protocol::server::Export;
+use enroll_protocol::{Envelope, Kind, codec, person};
 use enrolld::config::EXAMPLE;
 use rand::rngs::ChaCha20Rng;
 use rand::{Rng as _, SeedableRng as _};
 
 use super::shapes::Shape;
+use crate::registry::Registry;
 
 const GOLDEN: &str = include_str!("../../golden/wire.txt");
 
@@ -33,6 +35,7 @@ pub fn seeds() -> Vec<Seed> {
     operations(&mut seeds);
     connections(&mut seeds);
     configurations(&mut seeds);
+    exports(&mut seeds);
     for number in 0..HISTORIES {
         let mut bytes = vec![0; HISTORY_BYTES];
         ChaCha20Rng::seed_from_u64(number).fill_bytes(&mut bytes);
@@ -75,6 +78,22 @@ fn connections(seeds: &mut Vec<Seed>) {
         let frames = [golden(name, "frame"), request.clone()].concat();
         seeds.push(Seed { target: "frame", name: name.to_owned(), bytes: [&[255, 3], &frames[..]].concat() });
         seeds.push(Seed { target: "handshake", name: name.to_owned(), bytes: [&[3, 0], &frames[..]].concat() });
+    }
+}
+
+/// The lines of a small export, all together and each by itself.
+fn exports(seeds: &mut Vec<Seed>) {
+    let mut registry = Registry::in_memory();
+    registry.call(person::Create::new("DOGGO01a".parse().expect("a callsign"))).expect("a person");
+    let export = Export { with_secrets: false };
+    let text = registry.walk(Envelope::default(), &export).expect("an export").concat();
+    let lines: Vec<&str> = text.lines().skip(1).collect();
+    let records = &lines[..lines.len() - 1];
+    for (name, lines) in [("all".to_owned(), records)]
+        .into_iter()
+        .chain(records.chunks(1).enumerate().map(|(at, line)| (format!("line-{at}"), line)))
+    {
+        seeds.push(Seed { target: "import", name, bytes: [&[40], lines.join("\n").as_bytes()].concat() });
     }
 }
 

@@ -1,14 +1,19 @@
-//! Texts that people and programs write: arguments in JSON, lines of `enrollctl call`, the configuration.
+//! Texts that people and programs write: arguments in JSON, lines of `enrollctl call`, exports, the configuration.
 
 use std::path::Path;
 
-use enroll_protocol::{Envelope, Kind, Refusal, codec};
+use enroll_protocol::export::{End, FORMAT, Header};
+use enroll_protocol::server::Import;
+use enroll_protocol::{Code, Envelope, Kind, Refusal, codec};
 use enrollctl::{Lines, Question};
 use enrolld::config::Config;
+use enrolld::model::exported::entry;
+use enrolld::rules::bootstrap::SCHEMA;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::shapes::Shape;
+use crate::registry::Registry;
 
 /// Arguments that are accepted become a request that the daemon reads, and JSON that is accepted again and is the same
 /// request. The first byte chooses the operation, the rest is the text.
@@ -60,6 +65,49 @@ fn questions(bytes: &[u8], size: usize) -> Vec<Asked> {
         (question.id, ask)
     });
     asked.collect()
+}
+
+/// A record that is read from a line is written as a line that is read as the same record; and an import of lines like
+/// these is refused for one of them, or holds by every rule. The first byte chooses the size of the pieces.
+pub fn import(input: &[u8]) {
+    let Some((size, bytes)) = input.split_first() else { return };
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    let mut records = 0;
+    for line in text.lines() {
+        if let Ok((shape, place, value)) = entry(line) {
+            let again = shape.line(&place, &value).expect("a line");
+            let (same, place_again, value_again) = entry(again.trim_end()).expect("a record");
+            assert_eq!((same.name, place_again, value_again), (shape.name, place, value));
+            records += 1;
+        }
+    }
+    let mut registry = Registry::in_memory();
+    let version = "any".to_owned();
+    let header = Header {
+        enrolld_export: FORMAT,
+        schema: SCHEMA,
+        version,
+        at: registry.now,
+        with_secrets: false,
+        created: registry.now,
+        proof: None,
+    };
+    let header = serde_json::to_string(&header).expect("JSON");
+    let end = serde_json::to_string(&End { enrolld_export_end: records }).expect("JSON");
+    let file = format!("{header}\n{text}\n{end}\n").replace("\n\n", "\n");
+    let mut at = file.find('\n').map_or(0, |end| end + 1);
+    let mut ended = registry.call(Import { at: 0, text: file[..at].to_owned() });
+    while let Ok(imported) = &ended
+        && imported.records.is_none()
+    {
+        let next = file.ceil_char_boundary((at + 16 * usize::from(*size).max(1)).min(file.len()));
+        ended = registry.call(Import { at: at as u64, text: file[at..next].to_owned() });
+        at = next;
+    }
+    match ended {
+        Ok(_) => assert_eq!(registry.violations(), Vec::<String>::new()),
+        Err(refusal) => assert!([Code::INVALID_ARGUMENT, Code::CONFLICT].contains(&refusal.code), "{refusal:?}"),
+    }
 }
 
 /// A configuration that is accepted is accepted and the same when it is written out. The text is the file's; behind a
