@@ -13,7 +13,7 @@ use enroll_protocol::Time;
 use enroll_protocol::person::RevocationReason;
 use nix::fcntl::OFlag;
 use x509_cert::certificate::Rfc5280;
-use x509_cert::ext::pkix::{CrlNumber, CrlReason};
+use x509_cert::ext::pkix::{CrlNumber, CrlReason, SubjectKeyIdentifier};
 use x509_cert::serial_number::SerialNumber;
 
 use super::authority::{Authority, Serial};
@@ -40,6 +40,8 @@ pub struct List {
     pub number: u64,
     /// The list.
     pub pem: String,
+    /// Whose it is.
+    signer: SubjectKeyIdentifier,
 }
 
 /// What is gathered for a list.
@@ -144,12 +146,13 @@ impl Latest {
     ) -> Result<Arc<List>, E> {
         // Whoever panicked has left the list before in its place.
         let mut latest = self.list.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(list) = latest.as_ref().filter(|list| list.number >= number) {
+        let is_latest = |list: &&Arc<List>| list.number >= number && list.signer == authority.key_id;
+        if let Some(list) = latest.as_ref().filter(is_latest) {
             return Ok(Arc::clone(list));
         }
         let unsigned = encode()?;
         let signed = authority.signed(&unsigned, &self.signature(authority, &unsigned)?).map_err(ListError::from)?;
-        let list = Arc::new(List { number, pem: pem::write(LIST, &signed) });
+        let list = Arc::new(List { number, pem: pem::write(LIST, &signed), signer: authority.key_id.clone() });
         Ok(Arc::clone(latest.insert(list)))
     }
 
@@ -178,4 +181,28 @@ fn read(directory: &Directory) -> Option<BitString> {
     let mut bytes = Vec::new();
     file.take(SIGNATURE_BYTES_MAX).read_to_end(&mut bytes).ok()?;
     BitString::from_bytes(&bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::authority::SERIAL_BYTES;
+    use super::*;
+
+    fn authority(name: &str) -> Authority {
+        let founded = Authority::found(name, [7; SERIAL_BYTES], Time::EPOCH, 60).expect("an authority");
+        Authority::open(&founded.private, vec![founded.certificate.clone()]).expect("the same")
+    }
+
+    #[test]
+    fn whoever_has_an_older_state_gets_the_latest_list_and_each_authority_has_its_own() {
+        let (latest, one, other) = (Latest::default(), authority("one"), authority("other"));
+        let list = |number, authority: &Authority| {
+            let span = Span { since: Time::EPOCH, until: Time::EPOCH.plus_seconds(60) };
+            let encode = || Ok::<_, ListError>(Entries::default().encode(authority, number, span)?);
+            latest.of(number, authority, encode).expect("a list")
+        };
+        let fifth = list(5, &one);
+        assert!(Arc::ptr_eq(&fifth, &list(5, &one)) && Arc::ptr_eq(&fifth, &list(4, &one)));
+        assert_eq!((list(6, &one).number, list(4, &other).number), (6, 4));
+    }
 }
