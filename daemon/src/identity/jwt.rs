@@ -1,7 +1,8 @@
 //! JWTs: made by Ed25519, which gives the same signature for the same claims every time, or by ES256, which does not.
 //!
 //! A rule makes the *unsigned* form (header and claims) and stores that; it is signed after the commit, off the
-//! writer, and again when the kept answer is asked for. Times are checked against the caller's clock, never the
+//! writer, and again when the kept answer is asked for. What ES256 signs is signed at once where it is kept, because it
+//! would not come out the same again. Times are checked against the caller's clock, never the
 //! system's.
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
@@ -227,8 +228,16 @@ impl KeyRing {
         Ok((Jwt::new(unsigned).map_err(|err| IdentityError(err.0))?, expires))
     }
 
-    /// The same with its signature.
+    /// Whether what is signed again gets the same signature.
+    pub fn signs_alike(&self) -> bool {
+        self.keys.last().is_none_or(|key| key.algorithm == SigningAlgorithm::Ed25519)
+    }
+
+    /// The same with its signature; what has one already stays as it is.
     pub fn sign(&self, unsigned: &Jwt) -> Result<Jwt, IdentityError> {
+        if unsigned.as_str().split('.').count() == 3 {
+            return Ok(unsigned.clone());
+        }
         let failed = |err: jsonwebtoken::errors::Error| IdentityError(err.to_string());
         let header = jsonwebtoken::decode_header(format!("{}.", unsigned.as_str())).map_err(failed)?;
         let key = self.key(header.kid.as_deref()).ok_or_else(|| IdentityError("the signing key is gone".to_owned()))?;

@@ -1,6 +1,6 @@
 //! Refreshing JWTs and rotating the keys that sign them.
 
-use enroll_protocol::{Code, Json, Jwt, code, jwt, person};
+use enroll_protocol::{Code, Envelope, Json, Jwt, Key, Pk, code, jwt, person};
 use enroll_tests::registry::Registry;
 use enrolld::identity::jwt::SigningAlgorithm;
 use jsonwebtoken::jwk::Jwk;
@@ -107,4 +107,21 @@ fn what_the_configuration_signs_by_holds_from_the_next_rotation_on_and_what_was_
     registry.restart();
     claims(registry, &after);
     assert_eq!(registry.violations(), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_asked_for_again_under_its_key_is_the_first_jwt_whatever_signs() {
+    for algorithm in [SigningAlgorithm::Ed25519, SigningAlgorithm::Es256] {
+        let registry = &mut Registry::with_settings(|settings| settings.issuing.algorithm = algorithm);
+        registry.call(jwt::Rotate {}).expect("rotated");
+        let create = code::Create::new(Json::new(r#"{"sub":"DOG"}"#).expect("claims"));
+        let code = registry.call(create).expect("made").code.expect("a code");
+        let envelope = Envelope { key: Some(Key(Pk::from_bytes([1; 16]))), ..Envelope::default() };
+        let mut exchange = || {
+            registry.call_with(envelope.clone(), code::Use::new(code.clone())).expect("exchanged").jwt.expect("a JWT")
+        };
+        let first = exchange();
+        assert_eq!(exchange(), first, "{algorithm:?}");
+        claims(registry, &first);
+    }
 }
