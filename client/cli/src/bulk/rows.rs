@@ -79,7 +79,7 @@ impl Rows {
                 },
                 None => match self.window.take_line()? {
                     Ok(text) if text.trim_ascii().is_empty() => None,
-                    Ok(text) => Some(serde_json::from_slice(text).map_err(|err| err.to_string())),
+                    Ok(text) => Some(serde_json::from_slice(text).map_err(|err| of_line(&err))),
                     Err(why) => Some(Err(why)),
                 },
             };
@@ -88,6 +88,15 @@ impl Rows {
             }
         }
         Ok(None)
+    }
+}
+
+/// What is wrong with a line: its number is told beside it.
+fn of_line(err: &serde_json::Error) -> String {
+    let why = err.to_string();
+    match why.rsplit_once(" at line 1 column ") {
+        Some((what, column)) => format!("{what} at column {column}"),
+        None => why,
     }
 }
 
@@ -338,6 +347,7 @@ mod tests {
         .expect("rows");
         let lines: Vec<(u64, bool)> = rows.iter().map(|(line, unit)| (*line, unit.is_ok())).collect();
         assert_eq!(lines, [(2, false), (4, false), (5, true)], "{rows:?}");
+        assert!(rows[1].1.as_ref().is_err_and(|why| why.ends_with(" at column 2")), "{rows:?}");
     }
 
     #[test]
