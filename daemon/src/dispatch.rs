@@ -5,6 +5,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
+use std::thread;
 
 use enroll_protocol::envelope::Envelope;
 use enroll_protocol::frame::{Frame, FrameKind};
@@ -17,6 +18,10 @@ use crate::identity::KeyRing;
 use crate::rules::{self, BulkOp, Call, Give, Prepared, ReadOp, StreamOp, WalkOp, WriteOp};
 use crate::store::overlay::Overlay;
 use crate::store::{ReadTxn, StoreError, Txn};
+
+/// Threads that read what a bulk write will need, and for how many units they are worth it.
+const READERS: usize = 4;
+const READ_AHEAD_MIN: usize = 32;
 
 /// How one operation is run.
 pub struct Handler {
@@ -88,7 +93,7 @@ pub trait WriteJob: Send + Sync {
     /// Whether something may have to be made before the rule runs.
     fn needs_preparing(&self) -> bool;
     /// Makes it, from a snapshot, and off the writer's thread.
-    fn prepare(&self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Prepared, Fault>;
+    fn prepare(&self, txn: &(dyn ReadTxn + Sync), ctx: &Context) -> Result<Prepared, Fault>;
     /// Refuses arguments, before anything else is looked at.
     fn check(&self) -> Result<(), Refusal>;
     /// Runs the rule; of a bulk write, as many units as may be done now, from where `so_far` has ended. Takes from
@@ -281,7 +286,7 @@ impl<O: WriteOp> WriteJob for O {
         WriteOp::needs_preparing(self)
     }
 
-    fn prepare(&self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Prepared, Fault> {
+    fn prepare(&self, txn: &(dyn ReadTxn + Sync), ctx: &Context) -> Result<Prepared, Fault> {
         WriteOp::prepare(self, txn, ctx)
     }
 
@@ -304,6 +309,16 @@ impl<O: WriteOp> WriteJob for O {
     }
 }
 
+impl<O: BulkOp> Bulk<O> {
+    fn attempt(&self, txn: &dyn ReadTxn, ctx: &Context, units: &[O::Unit]) -> Result<(), Fault> {
+        let mut overlay = Overlay::new(txn);
+        let call = Call::begin(txn, ctx, O::ROW)?;
+        let ground = self.operation.begin(txn, &call)?;
+        let mut reply = O::Reply::default();
+        units.iter().try_for_each(|unit| self.operation.run(&mut overlay, &call, &ground, unit, &mut reply))
+    }
+}
+
 impl<O: BulkOp> WriteJob for Bulk<O> {
     fn row(&self) -> &'static OperationRow {
         <O as Operation>::ROW
@@ -314,10 +329,20 @@ impl<O: BulkOp> WriteJob for Bulk<O> {
     }
 
     fn needs_preparing(&self) -> bool {
-        false
+        self.units.get().is_some_and(|units| units.len() >= READ_AHEAD_MIN)
     }
 
-    fn prepare(&self, _: &dyn ReadTxn, _: &Context) -> Result<Prepared, Fault> {
+    /// Tries the units, some side by side. Nothing comes of it but that what they read is at hand when the writer runs
+    /// them: a disk is asked for several things at once, and nobody else waits for it.
+    fn prepare(&self, txn: &(dyn ReadTxn + Sync), ctx: &Context) -> Result<Prepared, Fault> {
+        let all = self.units.get().map_or(&[][..], Vec::as_slice);
+        let share = all.len().div_ceil(READERS).max(1);
+        thread::scope(|scope| {
+            for units in all.chunks(share) {
+                // What is refused or fails here does so again where it is told.
+                scope.spawn(move || self.attempt(txn, ctx, units));
+            }
+        });
         Ok(None)
     }
 

@@ -1,5 +1,6 @@
-//! Writes for which something is made before they reach the writer: certificates, and the judgement of an import. A thread
-//! makes it, and the connection begins nothing else until the write is answered, so that its writes keep their order.
+//! Writes for which something is made or read before they reach the writer: certificates, the judgement of an import, what a
+//! large bulk write will need. A thread does it, and the connection begins nothing else until the write is answered, so that
+//! its writes keep their order.
 //!
 //! What was made may not fit any more, or not be there: what is to be certified may still have been on its way, in a
 //! write that was sent before, or somebody else may have changed it. Then the rule answers `busy`, and it is made again

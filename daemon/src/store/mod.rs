@@ -55,8 +55,8 @@ pub trait Txn: ReadTxn {
     fn as_read(&self) -> &dyn ReadTxn;
 }
 
-/// A consistent state that outlives the call that took it.
-pub type View = Box<dyn ReadTxn + Send>;
+/// A consistent state that outlives the call that took it, and that threads may share.
+pub type View = Box<dyn ReadTxn + Send + Sync>;
 
 /// Where the state is kept.
 pub trait Store: Send + Sync {
