@@ -34,12 +34,12 @@ pub(super) struct Kin {
 type Asked = (Reply<program::Enrollments>, Option<Reply<person::Get>>);
 
 impl Kin {
-    /// Looks up whom the rows speak of. Tells after each how far it is in the file.
+    /// Looks up whom the rows speak of. Tells after each how many there were, and bytes.
     pub(super) async fn of<B: Bulk>(
         client: &Client,
         operation: &B,
         mut rows: Rows,
-        mut tell: impl FnMut(u64),
+        mut tell: impl FnMut(usize, u64),
     ) -> Result<Self, Failure> {
         let (mut found, mut open) = (Vec::new(), VecDeque::new());
         while let Some(Row { unit, .. }) = rows.next::<B::Unit>()? {
@@ -48,7 +48,7 @@ impl Kin {
                 take(&mut open, &mut found).await?;
             }
             open.push_back(ask(client, operation, &unit));
-            tell(rows.bytes());
+            tell(found.len() + open.len(), rows.bytes());
         }
         while !open.is_empty() {
             take(&mut open, &mut found).await?;

@@ -135,7 +135,11 @@ async fn run_one<B: Bulk>(
         Rows::open(file.try_clone().map_err(failed)?, B::COLUMNS)
     };
     let looking = bar(bytes, output);
-    let kin = Kin::of(&client, &operation, rows()?, |bytes| looking.set_position(bytes)).await?;
+    let kin = Kin::of(&client, &operation, rows()?, |rows, bytes| {
+        looking.set_message(rows.to_string());
+        looking.set_position(bytes);
+    });
+    let kin = kin.await?;
     looking.finish_and_clear();
     let trial = Envelope { dry_run: true, ..envelope.clone() };
     let run = Run { envelope: trial, kin: Some(kin), again: "" };
