@@ -72,9 +72,9 @@ impl Connection {
 
 /// Reads what has arrived into the reader; 0 at the end.
 pub(crate) async fn read(incoming: &mut (impl AsyncReadExt + Unpin), reader: &mut FrameReader) -> io::Result<usize> {
-    let space = reader.space();
-    space.reserve(READ_BYTES);
-    incoming.read_buf(space).await
+    let bytes = incoming.read(reader.room(READ_BYTES)).await?;
+    reader.arrived(bytes);
+    Ok(bytes)
 }
 
 /// The daemon's frame limit from its welcome, or what it said instead, if it has said something.

@@ -200,8 +200,9 @@ mod tests {
 
         /// The ids that are sent now.
         fn sent(&mut self) -> Vec<u64> {
-            let mut reader = frame::FrameReader::new(1024);
-            self.pipeline.fill(reader.space(), 1024, self.now);
+            let (mut reader, mut bytes) = (frame::FrameReader::new(1024), Vec::new());
+            self.pipeline.fill(&mut bytes, 1024, self.now);
+            reader.push(&bytes);
             let mut ids = Vec::new();
             while let Some(frame) = reader.next_frame().expect("frames") {
                 ids.push(frame.id);

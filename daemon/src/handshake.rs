@@ -80,10 +80,9 @@ pub fn refusal_frame(refusal: &Refusal) -> Vec<u8> {
 
 /// Reads what the socket has, up to [`READ_BYTES`]; 0 at its end.
 pub async fn read_some(input: &mut (impl AsyncRead + Unpin), frames: &mut FrameReader) -> std::io::Result<usize> {
-    let buffer = frames.space();
-    buffer.reserve(READ_BYTES);
-    // A buffer that has grown for a long frame has more room than that.
-    input.take(READ_BYTES as u64).read_buf(buffer).await
+    let bytes = input.read(frames.room(READ_BYTES)).await?;
+    frames.arrived(bytes);
+    Ok(bytes)
 }
 
 async fn read_hello(input: &mut (impl AsyncRead + Unpin), frames: &mut FrameReader) -> Result<Option<Hello>, End> {

@@ -84,37 +84,64 @@ pub enum FrameError {
 /// Turns bytes into frames.
 #[derive(Debug)]
 pub struct FrameReader {
+    /// What has arrived, and behind it room for more.
     buffer: Vec<u8>,
     /// Everything before this was handed out.
     start: usize,
+    /// Nothing has arrived behind this.
+    end: usize,
     bytes_max: usize,
 }
+
+/// Room that is kept, for connections on which little comes at a time.
+const ROOM_BYTES: usize = 64 << 10;
 
 impl FrameReader {
     /// A reader that refuses frames over `bytes_max`.
     pub fn new(bytes_max: usize) -> Self {
-        Self { buffer: Vec::new(), start: 0, bytes_max }
+        Self { buffer: Vec::new(), start: 0, end: 0, bytes_max }
     }
 
-    /// Where arriving bytes are appended. What was handed out is dropped here, so the buffer holds at most one
-    /// unfinished frame and what one read brought.
-    pub fn space(&mut self) -> &mut Vec<u8> {
-        self.buffer.drain(..self.start);
-        self.start = 0;
-        if self.buffer.is_empty() {
-            self.buffer.shrink_to(64 << 10);
+    /// Room for so many bytes, to be read into; [`arrived`](Self::arrived) says how many came. What was handed out is
+    /// dropped here, so the buffer holds at most one unfinished frame and what one read brought.
+    pub fn room(&mut self, bytes: usize) -> &mut [u8] {
+        self.buffer.copy_within(self.start..self.end, 0);
+        (self.start, self.end) = (0, self.end - self.start);
+        if self.end == 0 && self.buffer.len() > ROOM_BYTES {
+            self.buffer.truncate(ROOM_BYTES);
+            self.buffer.shrink_to_fit();
         }
-        &mut self.buffer
+        let end = self.end + bytes;
+        if self.buffer.len() < end {
+            self.buffer.resize(end, 0);
+        }
+        &mut self.buffer[self.end..end]
+    }
+
+    /// So many bytes have arrived in the room.
+    pub fn arrived(&mut self, bytes: usize) {
+        self.end = self.buffer.len().min(self.end + bytes);
+    }
+
+    /// These have arrived.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.room(bytes.len()).copy_from_slice(bytes);
+        self.arrived(bytes.len());
+    }
+
+    /// What has arrived and was not handed out.
+    pub fn rest(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
     }
 
     /// Whether a frame was begun and not finished.
     pub fn is_inside_frame(&self) -> bool {
-        self.start < self.buffer.len()
+        !self.rest().is_empty()
     }
 
     /// The next complete frame, or `None` until more bytes arrive.
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, FrameError> {
-        let rest = &self.buffer[self.start..];
+        let rest = &self.buffer[self.start..self.end];
         let Some((length, rest)) = rest.split_first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
         let bytes = u32::from_be_bytes(*length) as usize;
         if bytes > self.bytes_max {
@@ -167,7 +194,7 @@ mod tests {
             let mut reader = FrameReader::new(1024);
             let mut seen = Vec::new();
             for part in [&bytes[..cut], &bytes[cut..]] {
-                reader.space().extend_from_slice(part);
+                reader.push(part);
                 while let Some(frame) = reader.next_frame().expect("frames") {
                     seen.push((frame.kind, frame.operation, frame.id, frame.body.to_vec()));
                 }
@@ -186,7 +213,7 @@ mod tests {
             (10, FrameError::TooShort(10)),
         ] {
             let mut reader = FrameReader::new(1024);
-            reader.space().extend_from_slice(&length.to_be_bytes());
+            reader.push(&length.to_be_bytes());
             assert_eq!(reader.next_frame(), Err(error));
         }
     }

@@ -118,7 +118,7 @@ impl Socket {
             let mut buffer = [0; 16 << 10];
             match self.stream.read(&mut buffer) {
                 Ok(0) => return None,
-                Ok(bytes) => self.reader.space().extend_from_slice(&buffer[..bytes]),
+                Ok(bytes) => self.reader.push(&buffer[..bytes]),
                 Err(err) if err.kind() == ErrorKind::Interrupted => {}
                 Err(err) if matches!(err.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => return None,
                 Err(err) => panic!("the daemon says nothing: {err}"),
@@ -133,7 +133,7 @@ impl Socket {
         let read = self.stream.read(&mut buffer);
         self.stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         match read {
-            Ok(bytes) => self.reader.space().extend_from_slice(&buffer[..bytes]),
+            Ok(bytes) => self.reader.push(&buffer[..bytes]),
             Err(err) if matches!(err.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {
                 return false;
             }

@@ -50,7 +50,7 @@ impl Frames {
         let mut reader = FrameReader::new(bytes_max);
         let (mut written, mut error) = (Vec::new(), None);
         for piece in bytes.chunks(size) {
-            reader.space().extend_from_slice(piece);
+            reader.push(piece);
             loop {
                 match reader.next_frame() {
                     Ok(Some(frame)) => {
@@ -69,7 +69,7 @@ impl Frames {
             if error.is_some() {
                 break;
             }
-            assert!(reader.space().len() < LENGTH_BYTES + bytes_max, "more is kept than one unfinished frame");
+            assert!(reader.rest().len() < LENGTH_BYTES + bytes_max, "more is kept than one unfinished frame");
         }
         // An error ends the connection; what lies behind it is nobody's.
         let is_inside_frame = error.is_none() && reader.is_inside_frame();
@@ -101,11 +101,8 @@ pub fn handshake(input: &[u8]) {
             let welcome: Welcome = only(&output, FrameKind::Welcome).expect("a welcome");
             assert_eq!((welcome.protocol, welcome.grant.as_str()), (PROTOCOL_VERSION, "operate"));
             if let Some(hello) = hello {
-                assert!(
-                    bytes[hello..].starts_with(&frames.space()[..]) || endless > 0,
-                    "what is behind the hello stays"
-                );
-                assert_eq!(frames.space().len(), read - hello);
+                assert!(bytes[hello..].starts_with(frames.rest()) || endless > 0, "what is behind the hello stays");
+                assert_eq!(frames.rest().len(), read - hello);
             } else {
                 assert!(endless > 0, "somebody was welcomed without a hello");
             }
@@ -121,7 +118,7 @@ pub fn handshake(input: &[u8]) {
 /// How long the hello at the front of these bytes is, if there is one that the daemon understands.
 fn hello(bytes: &[u8]) -> Option<usize> {
     let mut reader = FrameReader::new(FRAME_BYTES_MAX);
-    reader.space().extend_from_slice(bytes);
+    reader.push(bytes);
     let frame = reader.next_frame().ok()??;
     let hello: Hello = codec::decode(frame.body).ok()?;
     let is_ours = frame.kind == FrameKind::Hello && hello.magic == MAGIC && hello.protocol == PROTOCOL_VERSION;
@@ -131,7 +128,7 @@ fn hello(bytes: &[u8]) -> Option<usize> {
 /// The body of the only frame that was written, if it is of this kind and about the connection itself.
 fn only<T: DeserializeOwned>(bytes: &[u8], kind: FrameKind) -> Option<T> {
     let mut reader = FrameReader::new(FRAME_BYTES_MAX);
-    reader.space().extend_from_slice(bytes);
+    reader.push(bytes);
     let frame = reader.next_frame().ok()??;
     let body = (frame.kind == kind && frame.id == 0).then(|| codec::decode(frame.body))?.ok()?;
     (!reader.is_inside_frame()).then_some(body)

@@ -229,7 +229,7 @@ fn fake(home: &Home, frames: Vec<u8>, stays: bool) -> std::thread::JoinHandle<()
                     let mut buffer = [0; 4096];
                     let length = stream.read(&mut buffer).expect("a request");
                     assert!(length > 0, "a request");
-                    reader.space().extend_from_slice(&buffer[..length]);
+                    reader.push(&buffer[..length]);
                 }
             }
         }
