@@ -2,7 +2,8 @@
 //!
 //! A commit is one record in the journal, one sync, and its writes in a map in memory, the memtable. The
 //! tree takes them over later, many at a time and in the order of their keys, in one transaction that also says how far
-//! it has come; what the tree has, the journal no longer needs. A start replays what the tree does not have.
+//! it has come; what the tree has, the journal no longer needs. A start reads what the tree does not have back into the
+//! memtable, so however large the tree is, it takes no longer.
 //!
 //! Writes pass through two maps: the active one takes them, the frozen one is on its way into the tree and does not change.
 //! A view is both maps, the tree as it was when the frozen one was begun, and the number of a batch, behind which it
@@ -21,6 +22,7 @@ mod log;
 mod memtable;
 mod pace;
 mod record;
+mod replay;
 
 use std::ops::{Bound, ControlFlow};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,6 +41,7 @@ use filter::Filter;
 use log::{Found, Log};
 use memtable::Memtable;
 use pace::Pace;
+use replay::{Replayed, replay, take_over};
 
 /// How a journal is kept.
 #[derive(Debug, Clone, Copy)]
@@ -109,26 +112,28 @@ struct JournalView {
 }
 
 impl JournalStore {
-    /// Replays what is in the journal and not in the tree, into the tree, and begins a new segment.
+    /// Replays what is in the journal and not in the tree, and goes on behind it.
     pub fn open(
         tree: RedbStore,
         slots: Slots,
         options: JournalOptions,
         figures: JournalFigures,
     ) -> Result<Self, JournalFault> {
-        let (found, mark, last) = Self::look(&tree, slots.disks, options)?;
-        if mark.generation == 0 {
-            // Whose its journal is must be known before there is one: the next start would draw another identity.
-            tree.take_over(&mark, |_| {})?;
+        let (found, Replayed { mut table, mark, tail }) = Self::look(&tree, slots.disks, options)?;
+        if tree.free_bytes() < pace::disk_bytes(table.entries(), table.bytes(), tree.bytes()) {
+            // Whether there is place for it is found out before anybody relies on it.
+            take_over(&tree, &mark, &std::mem::take(&mut table))?;
         }
-        let mut log = Log::begin(slots.make, found, &mark, last, options.segment_bytes)?;
-        // From here on nothing before the new segment is needed.
-        let mark = log.mark();
-        tree.take_over(&mark, |_| {})?;
-        log.free_before(mark.generation);
-        let current = Snapshot { active: Arc::default(), frozen: None, tree: tree.shared_view()?, filter: None };
+        let (number, begun) = (tail.last, (table.entries() > 0).then(Instant::now));
+        let log = Log::begin(slots.make, found, &mark, tail, options.segment_bytes)?;
+        if !mark.is_open {
+            // From here on there may be more in the journal.
+            tree.take_over(&log.mark(), |_| {})?;
+        }
+        let active = Arc::new(table);
+        let current = Snapshot { active, frozen: None, tree: tree.shared_view()?, filter: None };
         let current = Arc::new(current);
-        let state = State { current, number: mark.number, begun: None, growing: None, failed: None, is_closing: false };
+        let state = State { current, number, begun, growing: None, failed: None, is_closing: false };
         figures.bytes.set(log.bytes());
         Ok(Self {
             tree,
@@ -146,15 +151,16 @@ impl JournalStore {
 
     /// Brings the tree up to the end of its journal, which is left as it is.
     pub fn replay(tree: &RedbStore, disks: Vec<Arc<dyn Disk>>, options: JournalOptions) -> Result<(), JournalFault> {
-        Self::look(tree, disks, options).map(|_| ())
+        let (_, Replayed { table, mark, .. }) = Self::look(tree, disks, options)?;
+        Ok(take_over(tree, &mark, &table)?)
     }
 
-    /// What is there, what the tree said of it, and the number of the last batch, which the tree has now.
+    /// What is there, and what of it the tree does not have.
     fn look(
         tree: &RedbStore,
         disks: Vec<Arc<dyn Disk>>,
         options: JournalOptions,
-    ) -> Result<(Found, Mark, u64), JournalFault> {
+    ) -> Result<(Found, Replayed), JournalFault> {
         let unused = Mark { identity: options.identity, number: 0, generation: 0, is_open: false };
         let mark = match tree.mark()? {
             Some(mark) => mark,
@@ -162,8 +168,8 @@ impl JournalStore {
             None => tree.take_over(&unused, |_| {}).map(|()| unused)?,
         };
         let found = Found::look(disks, &mark)?;
-        let last = replay(tree, &found, &mark, options.memory_bytes)?;
-        Ok((found, mark, last))
+        let replayed = replay(tree, &found, mark, options.memory_bytes / 2)?;
+        Ok((found, replayed))
     }
 
     /// Moves everything that was committed into the tree.
@@ -403,33 +409,6 @@ impl ReadTxn for Below<'_> {
             self.frozen.with_stretch(self.number, (from, end), take);
         })
     }
-}
-
-/// Brings the tree up to the journal's end, a part at a time. Tells the number of the last batch.
-fn replay(tree: &RedbStore, found: &Found, mark: &Mark, memory_bytes: usize) -> Result<u64, JournalFault> {
-    let (mut table, mut reached) = (Memtable::default(), *mark);
-    let last = found.replay(mark, |generation, number, writes| {
-        table.insert(number, writes);
-        reached = Mark { number, generation, ..*mark };
-        if table.bytes() >= memory_bytes {
-            take_over(tree, &reached, &std::mem::take(&mut table))?;
-        }
-        Ok(())
-    })?;
-    if table.entries() > 0 {
-        take_over(tree, &reached, &table)?;
-    }
-    Ok(last)
-}
-
-fn take_over(tree: &RedbStore, mark: &Mark, table: &Memtable) -> Result<(), StoreError> {
-    tree.take_over(mark, |put| {
-        table.with_stretch(u64::MAX, (&[], Bound::Unbounded), &mut |writes| {
-            for (key, value) in writes {
-                put(key, value);
-            }
-        });
-    })
 }
 
 /// Lets a map go when nobody looks at it any more, so that no reader is the one to take it apart.

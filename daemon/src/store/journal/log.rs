@@ -94,6 +94,15 @@ pub(super) struct Found {
     generation: u64,
 }
 
+/// Where a journal ends that goes on.
+pub(super) struct Tail {
+    /// The number of its last record.
+    pub(super) last: u64,
+    /// Its last segment, the place behind that record, and what the block holds in which that is; none where the journal
+    /// was closed.
+    open: Option<(u64, u64, Vec<u8>)>,
+}
+
 impl Found {
     /// Looks at every slot. Those that hold nothing the tree does not have are free.
     pub(super) fn look(disks: Vec<Arc<dyn Disk>>, mark: &Mark) -> Result<Self, JournalFault> {
@@ -117,16 +126,17 @@ impl Found {
         Ok(found)
     }
 
-    /// Hands over what the tree does not have, batch by batch, with the generation it was found in, and tells the number
-    /// of the last batch.
+    /// Hands over what the tree does not have, batch by batch, with the generation it was found in, and tells where that
+    /// ends.
     pub(super) fn replay(
         &self,
         mark: &Mark,
         mut take: impl FnMut(u64, u64, &Writes) -> Result<(), StoreError>,
-    ) -> Result<u64, JournalFault> {
+    ) -> Result<Tail, JournalFault> {
         if !mark.is_open {
-            return Ok(mark.number);
+            return Ok(Tail { last: mark.number, open: None });
         }
+        let mut open = None;
         let (mut generation, mut expected, mut is_sealed) = (mark.generation, mark.number + 1, true);
         let first = self.live.get(&generation).map(|(_, header)| header.first);
         if first.is_some_and(|first| first > expected) {
@@ -154,6 +164,7 @@ impl Found {
             if !is_sealed {
                 expect_end(&mut segment, at, header, expected)?;
             }
+            open = Some((generation, at as u64, segment[at - at % BLOCK_BYTES..at].to_vec()));
             generation += 1;
         }
         if is_sealed {
@@ -162,7 +173,7 @@ impl Found {
         match self.live.last_key_value() {
             Some((last, _)) if *last >= generation => Err(damaged(&format!("segment {generation} is missing"))),
             _ if expected <= mark.number => Err(damaged("it ends before the end of the database")),
-            _ => Ok(expected - 1),
+            _ => Ok(Tail { last: expected - 1, open }),
         }
     }
 }
@@ -179,22 +190,28 @@ fn expect_end(segment: &mut [u8], at: usize, header: &Header, expected: u64) -> 
 }
 
 impl Log {
-    /// Goes on in a new segment, behind what was found. The segments found stay until they are freed.
+    /// Goes on behind what was found: where the journal ended, or in a new segment if it was closed. The segments found
+    /// stay until they are freed.
     pub(super) fn begin(
         make: MakeSlot,
         found: Found,
         mark: &Mark,
-        last: u64,
+        Tail { last, open }: Tail,
         segment_bytes: u64,
     ) -> Result<Self, StoreError> {
-        let Found { mut free, live, generation } = found;
-        let count = free.len() + live.len();
-        let slot = match free.pop() {
-            Some(slot) => slot,
-            None => Slot { disk: make(count)?, place: 0 },
+        let Found { mut free, mut live, generation } = found;
+        let tail = open.and_then(|(generation, at, begun)| Some((live.remove(&generation)?, at, begun)));
+        let current = match tail {
+            Some(((slot, header), at, begun)) => Segment::go_on(slot, header, at, begun)?,
+            None => {
+                let slot = match free.pop() {
+                    Some(slot) => slot,
+                    None => Slot { disk: make(live.len())?, place: 0 },
+                };
+                let header = Header { identity: mark.identity, generation: generation + 1, first: last + 1 };
+                Segment::begin(slot, header, segment_bytes)?
+            }
         };
-        let header = Header { identity: mark.identity, generation: generation + 1, first: last + 1 };
-        let current = Segment::begin(slot, header, segment_bytes)?;
         let before = live.into_iter().map(|(generation, (slot, _))| (generation, slot)).collect();
         let identity = mark.identity;
         Ok(Self {
@@ -292,6 +309,13 @@ impl Segment {
         slot.disk.sync().map_err(told)?;
         let end = slot.disk.bytes().map_err(told)?;
         Ok(Self { slot, header, at: RECORDS, end, begun: Vec::new() })
+    }
+
+    /// Goes on behind a segment's last record. What was read of it may not be durable yet.
+    fn go_on(slot: Slot, header: Header, at: u64, begun: Vec<u8>) -> Result<Self, StoreError> {
+        slot.disk.sync().map_err(told)?;
+        let end = slot.disk.bytes().map_err(told)?;
+        Ok(Self { slot, header, at, end, begun })
     }
 
     fn write(&mut self, buffer: &mut Vec<u8>, number: u64, writes: &Writes) -> Result<(), StoreError> {
