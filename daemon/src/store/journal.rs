@@ -168,7 +168,7 @@ impl JournalStore {
             None => tree.take_over(&unused, |_| {}).map(|()| unused)?,
         };
         let found = Found::look(disks, &mark)?;
-        let replayed = replay(tree, &found, mark, options.memory_bytes / 2)?;
+        let replayed = replay(tree, &found, mark, options.memory_bytes)?;
         Ok((found, replayed))
     }
 
