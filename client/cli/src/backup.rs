@@ -14,12 +14,11 @@ use enroll_client::protocol::server::{self, Piece};
 use enroll_client::protocol::{Envelope, Operation as _, OperationRow, codec};
 use enroll_client::{Error, RawStream};
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::Failure;
 use crate::options::Options;
 use crate::output::Output;
-use crate::place::Place;
+use crate::place::{self, Place};
 
 const FILE: &str = "backup.file";
 
@@ -57,14 +56,7 @@ pub(crate) async fn run(
     }
     let mut stream = options.lazy().stream_raw(row, envelope, request).await?;
     let Some(place) = place else { return pass_on(&mut stream, output).await };
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::Io)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::Io)?;
-    let interrupted = || Failure::Own("interrupted; nothing was kept".to_owned());
-    tokio::select! {
-        written = write(&mut stream, &place, output) => written,
-        _ = interrupt.recv() => Err(interrupted()),
-        _ = terminate.recv() => Err(interrupted()),
-    }
+    place::unless_interrupted(write(&mut stream, &place, output)).await
 }
 
 async fn pass_on(stream: &mut RawStream, output: &Output) -> Result<ExitCode, Failure> {

@@ -9,16 +9,22 @@ use enroll_client::protocol::export::End;
 use enroll_client::protocol::server;
 use enroll_client::protocol::{Envelope, Operation as _, OperationRow, codec};
 use enroll_client::{Error, RawStream};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::Failure;
 use crate::options::Options;
 use crate::output::Output;
-use crate::place::Place;
+use crate::place::{self, Place};
+use crate::progress;
 
 const FILE: &str = "export.file";
+
+/// Bytes, and beside them lines: of an import, whose end is known, and of an export.
+pub(crate) const BAR: [&str; 2] = [
+    "{bar:40} {percent}%, {bytes} of {total_bytes}, {elapsed}, {eta} left {msg}",
+    "{spinner} {bytes}, {elapsed} {msg}",
+];
 
 /// What was written.
 struct Written {
@@ -48,7 +54,8 @@ pub(crate) async fn run(
 ) -> Result<ExitCode, Failure> {
     let path = matches.get_one::<PathBuf>(FILE).filter(|path| path.as_os_str() != "-");
     let place = path.map(|path| Place::find(path, "export")).transpose()?;
-    let bar = bar(None, place.is_some() || !io::stdout().is_terminal(), output);
+    let is_wanted = place.is_some() || !io::stdout().is_terminal();
+    let bar = if is_wanted { progress::bar(None, BAR, output) } else { progress::hidden() };
     let mut stream = options.lazy().stream_raw(row, envelope, request).await?;
     let Some(place) = place else {
         let put = |bytes: &[u8]| {
@@ -61,14 +68,7 @@ pub(crate) async fn run(
         output.note(&format!("{bytes} bytes, {records} records"));
         return Ok(ExitCode::SUCCESS);
     };
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::Io)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::Io)?;
-    let interrupted = || Failure::Own("interrupted; nothing was kept".to_owned());
-    tokio::select! {
-        written = write(&mut stream, &place, &bar, output) => written,
-        _ = interrupt.recv() => Err(interrupted()),
-        _ = terminate.recv() => Err(interrupted()),
-    }
+    place::unless_interrupted(write(&mut stream, &place, &bar, output)).await
 }
 
 async fn write(stream: &mut RawStream, place: &Place, bar: &ProgressBar, output: &Output) -> Result<ExitCode, Failure> {
@@ -105,22 +105,5 @@ async fn copy(
     match serde_json::from_str::<End>(&last) {
         Ok(End { enrolld_export_end: records }) if lines == records + 2 => Ok(Written { bytes, records }),
         _ => Err(unreadable("an export without its last line".to_owned())),
-    }
-}
-
-/// A bar on a terminal, over the bytes of a file; without its end where nobody knows it; nothing elsewhere.
-pub(crate) fn bar(bytes: Option<u64>, is_wanted: bool, output: &Output) -> ProgressBar {
-    if !is_wanted || output.is_json() || !io::stderr().is_terminal() {
-        return ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-    }
-    let (bar, template) = match bytes {
-        Some(bytes) => {
-            (ProgressBar::new(bytes), "{bar:40} {percent}%, {bytes} of {total_bytes}, {elapsed}, {eta} left {msg}")
-        }
-        None => (ProgressBar::no_length(), "{spinner} {bytes}, {elapsed} {msg}"),
-    };
-    match ProgressStyle::with_template(template) {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
     }
 }

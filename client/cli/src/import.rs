@@ -10,10 +10,11 @@ use enroll_client::protocol::server::{Import, Imported};
 use enroll_client::protocol::{Envelope, Operation as _, OperationRow, codec};
 use enroll_client::{Client, Error};
 
-use crate::export::bar;
+use crate::export::BAR;
 use crate::failure::Failure;
 use crate::options::Options;
 use crate::output::Output;
+use crate::progress;
 
 const FILE: &str = "import.file";
 
@@ -58,7 +59,7 @@ pub(crate) async fn run(
         false => Box::new(File::open(path).map_err(|err| Failure::Own(format!("{name}: {err}")))?),
     };
     let bytes = path.metadata().map(|file| file.len()).ok().filter(|_| !is_stdin);
-    let bar = bar(bytes, true, output);
+    let bar = progress::bar(bytes, BAR, output);
     let client = options.connect().await?;
     let (mut pieces, mut at) = (Pieces { name, input, rest: Vec::new() }, 0);
     while let Some(text) = pieces.next()? {

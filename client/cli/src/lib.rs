@@ -30,6 +30,7 @@ mod names;
 mod output;
 mod private;
 mod program;
+mod progress;
 mod signals;
 
 use std::process::ExitCode;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use tempfile::NamedTempFile;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::Failure;
 
@@ -51,6 +52,18 @@ impl Place {
     pub(crate) fn failed(&self) -> impl Fn(io::Error) -> Failure {
         let (path, what) = (self.name(), self.what);
         move |err| Failure::Own(format!("{path}: {err}; no {what} was made"))
+    }
+}
+
+/// Makes a file unless a signal comes first, by which what was begun of it goes.
+pub(crate) async fn unless_interrupted<T>(made: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::Io)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::Io)?;
+    let interrupted = || Failure::Own("interrupted; nothing was kept".to_owned());
+    tokio::select! {
+        made = made => made,
+        _ = interrupt.recv() => Err(interrupted()),
+        _ = terminate.recv() => Err(interrupted()),
     }
 }
 

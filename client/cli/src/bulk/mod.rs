@@ -13,7 +13,7 @@ mod send;
 mod told;
 
 use std::fs::{File, Metadata};
-use std::io::{self, IsTerminal as _, Read, Seek as _};
+use std::io::{self, Read, Seek as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -25,15 +25,19 @@ use serde::de::DeserializeOwned;
 
 use self::kin::Kin;
 use self::rows::{Column, Rows, spooled};
-use self::send::{Count, Run, bar, send};
+use self::send::{Count, Run, send};
 use self::told::{Failed, Told};
 use crate::failure::Failure;
 use crate::options::Options;
 use crate::output::Output;
+use crate::progress;
 
 const FILE: &str = "bulk.file";
 const FAILURES: &str = "bulk.failures";
 const ALL_OR_NOTHING: &str = "bulk.all_or_nothing";
+
+/// Rows, of a file and of a pipe.
+const BAR: [&str; 2] = ["{bar:40} {percent}%, {msg} rows, {elapsed}, {eta} left", "{spinner} {msg} rows, {elapsed}"];
 
 /// A write of many units that can come from a file.
 trait Bulk: Operation + FromArgMatches {
@@ -134,7 +138,7 @@ async fn run_one<B: Bulk>(
         file.rewind().map_err(failed)?;
         Rows::open(file.try_clone().map_err(failed)?, B::COLUMNS)
     };
-    let looking = bar(bytes, output);
+    let looking = progress::bar(bytes, BAR, output);
     let kin = Kin::of(&client, &operation, rows()?, |rows, bytes| {
         looking.set_message(rows.to_string());
         looking.set_position(bytes);
@@ -292,11 +296,6 @@ fn of_statuses(reply: Statuses) -> Vec<Failed> {
         Some(Failed { key: key.to_string(), code: word, message: message.to_owned() })
     };
     reply.into_iter().filter_map(failed).collect()
-}
-
-/// Whether a progress bar has somebody to look at it.
-fn is_watched(output_is_json: bool) -> bool {
-    !output_is_json && io::stderr().is_terminal()
 }
 
 impl Count {

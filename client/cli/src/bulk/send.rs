@@ -9,7 +9,6 @@ use std::time::Duration;
 use enroll_client::protocol::limits::{BULK_KEY_BYTES_MAX, BULK_UNITS_MAX};
 use enroll_client::protocol::{Code, Envelope, Key, Pk, codec};
 use enroll_client::{Answer, Client, Error};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 
@@ -17,9 +16,10 @@ use super::kin::Kin;
 use super::rows::{Row, Rows};
 use super::seen::Seen;
 use super::told::{Failed, Told};
-use super::{Bulk, is_watched};
+use super::{BAR, Bulk};
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::progress;
 
 /// How long a daemon that went away is waited for: it starts again.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
@@ -97,7 +97,7 @@ pub(super) async fn send<B: Bulk>(
         ));
         envelope.key = Some(key);
     }
-    let bar = bar(bytes, output);
+    let bar = progress::bar(bytes, BAR, output);
     let count = Count { is_trial: envelope.dry_run, ..Count::default() };
     let (open, groups) = (VecDeque::new(), HashMap::new());
     let (number, readable, seen) = (0, 0, Seen::default());
@@ -259,19 +259,4 @@ fn fresh_key() -> Key {
     let mut bytes = [0; 16];
     SysRng.try_fill_bytes(&mut bytes).expect("the operating system gives random bytes");
     Key(Pk::from_bytes(bytes))
-}
-
-/// A bar on a terminal, over the bytes of a file; without its end, of a pipe; nothing elsewhere.
-pub(super) fn bar(bytes: Option<u64>, output: &Output) -> ProgressBar {
-    if !is_watched(output.is_json()) {
-        return ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-    }
-    let (bar, template) = match bytes {
-        Some(bytes) => (ProgressBar::new(bytes), "{bar:40} {percent}%, {msg} rows, {elapsed}, {eta} left"),
-        None => (ProgressBar::no_length(), "{spinner} {msg} rows, {elapsed}"),
-    };
-    match ProgressStyle::with_template(template) {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
 }
