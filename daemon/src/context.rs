@@ -17,6 +17,7 @@ use crate::identity::{KeyRing, Secrets, crl};
 use crate::metrics::Metrics;
 use crate::model::exported::Importing;
 use crate::rules::Prepared;
+use crate::warnings::Warnings;
 
 /// What the other end of the socket may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,6 +68,8 @@ pub struct Daemon {
     pub started: Time,
     /// What is counted and measured.
     pub metrics: Metrics,
+    /// What an administrator should see to.
+    pub warnings: Warnings,
 }
 
 /// What is replaced as a whole, while others are at work with what was before.

@@ -27,4 +27,5 @@ pub mod start;
 pub mod store;
 pub mod sys;
 pub mod systemd;
+pub mod warnings;
 pub mod writer;

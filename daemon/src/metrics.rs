@@ -20,6 +20,7 @@ use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::model::record::{ChangesHead, Kind};
+use crate::warnings::Warnings;
 
 /// Bounds of what takes time, in seconds. A read is answered in some ten microseconds, a write in the milliseconds of
 /// a commit, and whoever waits for more than two seconds is told that the daemon is busy. The steps are narrow enough
@@ -150,6 +151,13 @@ impl Metrics {
     /// Tells of a journal as well.
     pub fn with_journal(mut self, journal: &JournalFigures) -> Self {
         journal.register(&mut self.registry);
+        self
+    }
+
+    /// Tells how many warnings hold, too.
+    pub fn with_warnings(mut self, warnings: &Warnings) -> Self {
+        let count = warnings.counts().clone();
+        self.registry.register("warnings", "Warnings that hold now, by topic; server.status tells them", count);
         self
     }
 
@@ -286,17 +294,17 @@ type Labels = Vec<(&'static str, &'static str)>;
 /// A metric with labels: one series for each of their values, in an order of its own. A series that was never counted
 /// in takes no room and is not in the text.
 #[derive(Debug, Clone)]
-struct Series<M> {
+pub struct Series<M> {
     series: Arc<[(Labels, OnceLock<M>)]>,
     new: fn() -> M,
 }
 
 impl<M> Series<M> {
-    fn of(labels: impl IntoIterator<Item = Labels>, new: fn() -> M) -> Self {
+    pub(crate) fn of(labels: impl IntoIterator<Item = Labels>, new: fn() -> M) -> Self {
         Self { series: labels.into_iter().map(|labels| (labels, OnceLock::new())).collect(), new }
     }
 
-    fn at(&self, place: usize) -> &M {
+    pub(crate) fn at(&self, place: usize) -> &M {
         self.series[place].1.get_or_init(self.new)
     }
 }

@@ -28,6 +28,20 @@ pub struct DaemonStatus {
     pub queue: u64,
     /// The number of the latest change; 0 before the first.
     pub changes_head: u64,
+    /// What an administrator should see to; empty where all is well.
+    pub warnings: Vec<Warning>,
+}
+
+/// Something that does not stop the daemon, and that an administrator should see to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// What part of the daemon it is about, one of a few words, such as `grants`. The metric `enrolld_warnings` counts
+    /// by it.
+    pub topic: String,
+    /// What in that part, such as an issuer; empty where there is only one thing.
+    pub subject: String,
+    /// What is wrong, what follows from it, and what to do.
+    pub message: String,
 }
 
 /// The database's size and shape.

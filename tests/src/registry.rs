@@ -28,6 +28,7 @@ use enrolld::store::memory::MemoryStore;
 use enrolld::store::overlay::Overlay;
 use enrolld::store::redb::{RedbOptions, RedbStore};
 use enrolld::store::{Store, StoreError, Writes};
+use enrolld::warnings::Warnings;
 use enrolld::writer::desk::{Desk, Here};
 use enrolld::writer::{Outcome, QUEUE_MAX, Request, UNITS_MAX, Work, Writer};
 use rand::SeedableRng as _;
@@ -135,9 +136,10 @@ impl Registry {
         let keys = bootstrap::key_ring(&*store.view()?, &secrets)?;
         let (settings, keys) = (Current::new(settings), Current::new(keys));
         let authority = authority::open(&*store.view()?, &secrets)?.ok_or(RegistryError::None)?;
-        let (revoked, metrics) = (crl::Latest::default(), Metrics::new(now));
+        let (revoked, warnings) = (crl::Latest::default(), Warnings::default());
+        let metrics = Metrics::new(now).with_warnings(&warnings);
         let (secrets, authority) = (Current::new(secrets), Current::new(authority));
-        let daemon = Arc::new(Daemon { settings, secrets, keys, authority, revoked, started: now, metrics });
+        let daemon = Arc::new(Daemon { settings, secrets, keys, authority, revoked, started: now, metrics, warnings });
         let writer = Writer::new(Arc::clone(&store), Arc::clone(&daemon))?;
         Ok(Self { now, peer: Peer { uid: 1000, pid: 1, grant: Grant::Admin }, store, daemon, writer, calls: 0 })
     }

@@ -14,7 +14,7 @@ use crate::model::record::{self, HashingKey, Registry, Role, SigningKey};
 use crate::store::{ReadTxn, STRETCH, StoreError, Txn, walk};
 
 /// The version of all keys and records together.
-pub const SCHEMA: u32 = 3;
+pub const SCHEMA: u32 = 4;
 
 /// The roles that exist from the beginning, and what they carry. They can be changed like any other.
 const BUILT_IN_ROLES: &[(&str, &[&str])] = &[

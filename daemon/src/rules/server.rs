@@ -28,6 +28,7 @@ impl ReadOp for Status {
             connections: daemon.metrics.connections.get(),
             queue: daemon.metrics.queue.get(),
             changes_head: head.seq,
+            warnings: daemon.warnings.all(),
         })
     }
 }

@@ -21,6 +21,7 @@ use crate::store::journal::{Flusher, JournalOptions, JournalStore};
 use crate::store::open::{OpenOptions, StateDir};
 use crate::store::overlay::Overlay;
 use crate::store::{Store, StoreError, Writes};
+use crate::warnings::Warnings;
 use crate::writer::desk::{Desk, Here};
 use crate::writer::{QUEUE_MAX, Request, Writer};
 
@@ -66,13 +67,14 @@ impl Opened {
             tracing::warn!(latest = %head.at, "the system's clock is behind the latest change; time stands still until then");
         }
         let started = clock.now();
-        let metrics = Metrics::new(started).with_journal(&figures);
+        let warnings = Warnings::default();
+        let metrics = Metrics::new(started).with_journal(&figures).with_warnings(&warnings);
         metrics.database_bytes.set(store.bytes());
         let settings = Settings { trusted: config.trust()?, ..config.settings(state_dir) };
         let (settings, keys) = (Current::new(settings), Current::new(keys));
         let (secrets, authority) = (Current::new(secrets), Current::new(authority));
         let revoked = crl::Latest::kept_in(locked.directory());
-        let daemon = Arc::new(Daemon { settings, secrets, keys, authority, revoked, started, metrics });
+        let daemon = Arc::new(Daemon { settings, secrets, keys, authority, revoked, started, metrics, warnings });
         Ok(Self { store: Arc::new(store), daemon, clock, head, _state_dir: locked })
     }
 

@@ -50,8 +50,8 @@ fn who_says_no_hello_is_told_why_and_let_go() {
     too_long[..4].copy_from_slice(&u32::MAX.to_be_bytes());
     let cases = [
         ("another magic", hello(*b"enrolldx", PROTOCOL_VERSION), "hello"),
-        ("a newer protocol", hello(MAGIC, PROTOCOL_VERSION + 1), "protocol version 1"),
-        ("an older protocol", hello(MAGIC, 0), "protocol version 1"),
+        ("a newer protocol", hello(MAGIC, PROTOCOL_VERSION + 1), "protocol version 2"),
+        ("an older protocol", hello(MAGIC, 1), "the client 1;"),
         ("a request first", framed(FrameKind::Request, 60, &[0, 0, 0, 0]), "hello"),
         ("a body that is none", framed(FrameKind::Hello, 0, b"?"), "hello"),
         ("a hello and more in one frame", framed(FrameKind::Hello, 0, &[0; 100]), "hello"),

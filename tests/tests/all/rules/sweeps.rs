@@ -173,7 +173,7 @@ fn changes_are_kept_as_long_as_the_configuration_says() {
         changes.list {} => {"items":[],"next":null}
         person.create {"callsign":"D"} => {"pk"..
         changes.list {} => {"items":[{"seq":4..}],"next":null}
-        server.status {} => {..,"records":{..,"person":4..},..,"changes_head":4}
+        server.status {} => {..,"records":{..,"person":4..},..,"changes_head":4,..}
         "#,
     );
 }

@@ -1,0 +1,117 @@
+//! Standing warnings: conditions that do not stop the daemon and that an administrator should see to, such as a trusted
+//! issuer without a usable key or an authority that ends soon.
+//!
+//! A warning is logged once, when it begins to hold. As long as it holds `server.status` lists it and the metric
+//! `enrolld_warnings` counts it by topic.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use enroll_protocol::server::Warning;
+
+use crate::metrics::{Level, Series};
+
+/// The part of the daemon that a warning is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Topic {
+    /// A line of the grants.
+    Grants,
+    /// A trusted issuer of JWTs.
+    Issuers,
+    /// The certificate authority.
+    Authority,
+    /// The system's clock.
+    Clock,
+    /// The registry itself.
+    Registry,
+}
+
+impl Topic {
+    /// Every topic, in the order of its discriminants.
+    const ALL: [Self; 5] = [Self::Grants, Self::Issuers, Self::Authority, Self::Clock, Self::Registry];
+
+    /// The word for it in status and metrics.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Grants => "grants",
+            Self::Issuers => "issuers",
+            Self::Authority => "authority",
+            Self::Clock => "clock",
+            Self::Registry => "registry",
+        }
+    }
+}
+
+/// The warnings that hold now: the message of each topic and subject.
+#[derive(Debug)]
+pub struct Warnings {
+    held: Mutex<BTreeMap<(Topic, String), String>>,
+    counts: Series<Level>,
+}
+
+impl Default for Warnings {
+    fn default() -> Self {
+        let labels = Topic::ALL.map(|topic| vec![("topic", topic.name())]);
+        let counts = Series::of(labels, Level::default);
+        for at in 0..Topic::ALL.len() {
+            counts.at(at).set(0);
+        }
+        Self { held: Mutex::default(), counts }
+    }
+}
+
+impl Warnings {
+    /// Makes these the only warnings of a topic, each a subject and a message, and logs the ones that are new.
+    pub fn replace(&self, topic: Topic, warnings: impl IntoIterator<Item = (String, String)>) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut before = held.extract_if(.., |(of, _), _| *of == topic).collect::<BTreeMap<_, _>>();
+        let mut count = 0;
+        for (subject, message) in warnings {
+            let place = (topic, subject);
+            if before.remove(&place).as_ref() != Some(&message) {
+                tracing::warn!(topic = topic.name(), subject = place.1, "{message}");
+            }
+            held.insert(place, message);
+            count += 1;
+        }
+        for (_, subject) in before.keys().filter(|place| !held.contains_key(*place)) {
+            tracing::info!(topic = topic.name(), subject, "a warning no longer holds");
+        }
+        self.counts.at(topic as usize).set(count);
+    }
+
+    /// All of them, by topic and subject.
+    pub fn all(&self) -> Vec<Warning> {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let warning = |((topic, subject), message): (&(Topic, String), &String)| Warning {
+            topic: topic.name().to_owned(),
+            subject: subject.clone(),
+            message: message.clone(),
+        };
+        held.iter().map(warning).collect()
+    }
+
+    /// How many hold, by topic, for the metrics.
+    pub(crate) fn counts(&self) -> &Series<Level> {
+        &self.counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_has_the_warnings_it_was_given_last() {
+        let warnings = Warnings::default();
+        let given = |subject: &str| (subject.to_owned(), format!("{subject} is odd"));
+        warnings.replace(Topic::Issuers, [given("b"), given("a")]);
+        warnings.replace(Topic::Grants, [given("c")]);
+        warnings.replace(Topic::Issuers, [given("a")]);
+        let subjects: Vec<_> = warnings.all().into_iter().map(|warning| (warning.topic, warning.subject)).collect();
+        let expected =
+            [("grants", "c"), ("issuers", "a")].map(|(topic, subject)| (topic.to_owned(), subject.to_owned()));
+        assert_eq!(subjects, expected);
+        assert_eq!(warnings.counts().at(Topic::Issuers as usize).get(), 1);
+    }
+}
