@@ -49,7 +49,8 @@ impl Client {
         Self { shared: Arc::new(shared), actor: None, origin: None }
     }
 
-    /// This client, asking on behalf of this person.
+    /// This client, asking on behalf of this person. A service that takes the name from a certificate, or from what
+    /// somebody typed, names the person by [`by_callsign`](crate::by_callsign).
     #[must_use]
     pub fn as_actor(&self, actor: Reference) -> Self {
         Self { actor: Some(actor), ..self.clone() }

@@ -18,6 +18,10 @@
 //! # }
 //! ```
 //!
+//! A text names a record by its primary key or its natural name. A service that passes on what somebody typed, or the name
+//! in a certificate, says which it is, so that no text of a stranger is ever a primary key: [`by_callsign`], [`by_code`]
+//! and [`by_pk`].
+//!
 //! A program without async calls the same through [`blocking::Client`].
 //!
 //! What holds, whatever happens to the connection:
@@ -34,6 +38,7 @@ pub mod blocking;
 
 mod answer;
 mod builder;
+mod by;
 mod client;
 mod error;
 mod request;
@@ -51,6 +56,7 @@ mod fake;
 
 pub use answer::{Answer, Reply};
 pub use builder::Builder;
+pub use by::{by_callsign, by_code, by_pk};
 pub use client::Client;
 pub use enroll_protocol as protocol;
 pub use error::Error;

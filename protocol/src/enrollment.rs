@@ -90,7 +90,9 @@ pub enum Decider {
 pub struct Create {
     /// The callsign to be let in under
     pub callsign: Callsign,
-    /// The pool: invite code or pk
+    /// The pool, by its invite code
+    ///
+    /// Read as an invite code and never as a pk, because strangers type it; in JSON {"pk": ..} names a pool by its pk.
     #[cfg_attr(feature = "cli", arg(long))]
     pub pool: Option<Reference>,
     /// A JSON object to keep with it; its keys win over the pool's

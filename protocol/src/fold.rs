@@ -1,15 +1,20 @@
-//! When two callsigns, or two external keys, are the same one: NFKC, then full case folding, then NFKC once more,
-//! because folding can leave a text that is not normalized.
+//! NFKC_Casefold: the form by which names are compared, callsigns and external keys for example, so that two names that
+//! look alike are one.
+//!
+//! It is the caseless compatibility matching of the Unicode standard (definition D146), without default ignorables.
 
 use unicode_normalization::UnicodeNormalization as _;
 
-/// What a callsign, a prefix of one, or an external key is compared by.
+use crate::is_unseen;
+
+/// The form of a name that equal names share.
 pub fn fold(text: &str) -> String {
     if text.is_ascii() {
         return text.to_ascii_lowercase();
     }
-    let normalized: String = text.nfkc().collect();
-    caseless::default_case_fold_str(&normalized).nfkc().collect()
+    let decomposed: String = text.chars().filter(|c| !is_unseen(*c)).nfd().collect();
+    let once: String = caseless::default_case_fold_str(&decomposed).nfkc().collect();
+    caseless::default_case_fold_str(&once).nfkc().filter(|c| !is_unseen(*c)).collect()
 }
 
 #[cfg(test)]
@@ -24,6 +29,10 @@ mod tests {
             ("\u{fb01}sh", "FISH"),
             ("\u{212b}ngstr\u{f6}m", "\u{c5}NGSTRO\u{308}M"),
             ("Ὀδυσσεύς", "ὈΔΥΣΣΕΎΣ"),
+            ("DOG\u{200b}GO\u{feff}01a", "doggo01a"),
+            ("\u{ff24}\u{ff2f}\u{ff27}\u{ff10}", "dog0"),
+            ("\u{345}\u{3b1}", "\u{3b9}\u{3b1}"),
+            ("\u{1f71}\u{345}", "\u{1fb4}"),
         ] {
             assert_eq!(fold(one), fold(other), "{one} {other}");
             assert_eq!(fold(&fold(one)), fold(one), "{one}");
@@ -32,8 +41,16 @@ mod tests {
     }
 
     #[test]
+    fn folding_what_is_folded_changes_nothing() {
+        for c in '\u{80}'..='\u{2ffff}' {
+            let folded = fold(&c.to_string());
+            assert_eq!(fold(&folded), folded, "U+{:04X}", u32::from(c));
+        }
+    }
+
+    #[test]
     fn ascii_alone_is_folded_like_the_rest() {
-        let ascii: String = (0..128_u8).map(char::from).collect();
+        let ascii: String = (' '..='~').collect();
         let with_more = fold(&format!("{ascii}ß"));
         assert_eq!(with_more.strip_suffix("ss"), Some(fold(&ascii).as_str()));
     }

@@ -42,6 +42,6 @@ pub use person::Person;
 pub use refusal::{Code, Refusal};
 pub use value::{
     ApproveCode, Callsign, CallsignPrefix, ConstantLabel, ConstantValue, CourseKey, Cursor, EventKind, EventPoolName,
-    ExternalKey, Invalid, InviteCode, Json, Jwt, Key, ListName, LoginCode, Origin, Page, PageLimit, Password,
-    PermissionPath, Pfx, Pk, PrivateKey, Reason, Reference, RoleName, Time, Title, Token,
+    ExternalKey, Invalid, InviteCode, Json, Jwt, Key, ListName, LoginCode, Named, NaturalName, Origin, Page, PageLimit,
+    Password, PermissionPath, Pfx, Pk, PrivateKey, Reason, Reference, RoleName, Time, Title, Token, is_dash, is_unseen,
 };

@@ -58,7 +58,7 @@ pub(crate) async fn run(matches: &ArgMatches, options: &Options, output: &Output
 /// The pool's enrollments, oldest first, and whether they are all there are.
 async fn enrollments(client: &Client, pool: &Pool) -> Result<(Vec<Enrollment>, bool), Failure> {
     let unusable = |err: Invalid| Failure::Usage(err.0);
-    let by = pool.pk.to_string().parse::<Reference>().map_err(unusable)?;
+    let by = Reference::by_pk(pool.pk);
     let limit = PageLimit::new(u64::from(PAGE_ITEMS_MAX)).map_err(unusable)?;
     let mut list = enrollment::List { pool: Some(by), limit, ..enrollment::List::default() };
     let mut found = Vec::new();

@@ -1,8 +1,9 @@
 //! What codes are made of: characters that people can read to each other, drawn evenly, and read back kindly.
 
-use enroll_protocol::{Code, Refusal};
+use enroll_protocol::{Code, Refusal, is_dash, is_unseen};
 use rand::Rng as _;
 use rand::rngs::ChaCha20Rng;
+use unicode_normalization::UnicodeNormalization as _;
 
 use crate::config::Settings;
 use crate::fault::Fault;
@@ -37,15 +38,16 @@ pub(super) fn draw_free(
     Err(Fault::Refused(Refusal::plain(Code::CODE_EXHAUSTED)))
 }
 
-/// A code as people type it: case, blanks and dashes do not matter, nor `0` for `O` and `1` for `I` where those two
-/// are never issued.
+/// A code as people type it or paste it: case, blanks, dashes of any length, characters that are not seen and wide forms do
+/// not matter, nor `0` for `O` and `1` for `I` where those two are never issued.
 pub(super) fn read_typed(typed: &str, settings: &Settings) -> String {
     let read = |c: char| match c.to_ascii_uppercase() {
         '0' if settings.code_avoid_confusion => 'O',
         '1' if settings.code_avoid_confusion => 'I',
         other => other,
     };
-    typed.chars().filter(|c| !c.is_whitespace() && *c != '-').map(read).collect()
+    let is_part = |c: &char| !c.is_whitespace() && !is_dash(*c) && !is_unseen(*c);
+    typed.chars().filter(is_part).nfkc().map(read).collect()
 }
 
 /// A code, every character equally likely.
@@ -91,6 +93,10 @@ mod tests {
             ..Config::default().settings(std::path::Path::new("/nowhere"))
         };
         assert_eq!(read_typed(" ab0d-1fgh \tjkl ", &settings(true)), "ABODIFGHJKL");
+        assert_eq!(
+            read_typed("\u{feff}ab\u{2013}cd\u{2212}\u{200b}ef\u{ad}\u{a0}\u{ff11}", &settings(true)),
+            "ABCDEFI"
+        );
         assert_eq!(read_typed("ab0d-1", &settings(false)), "AB0D1");
     }
 }

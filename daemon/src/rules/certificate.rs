@@ -61,7 +61,7 @@ impl ReadOp for Pfx {
             return Ok(None);
         }
         let chain = [&[certificate.certificate], call.ctx.daemon.authority.now().chain()].concat();
-        let name = self.person.as_str();
+        let name = &self.person.to_string();
         let file = pfx::write(name, &private, &chain, self.password.as_str(), self.legacy)?;
         Ok(Some(enroll_protocol::Pfx::new(file)?))
     }

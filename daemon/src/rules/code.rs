@@ -161,8 +161,7 @@ fn names_actor(txn: &dyn ReadTxn, call: &Call<'_>, code: &token::Code) -> Result
 /// The person whom the claim `sub` names, who must not be deleted. A `sub` may also name nobody here.
 fn expect_subject_live(txn: &dyn ReadTxn, claims: &Json) -> Result<Option<Pk>, Fault> {
     let Some(sub) = claims.member::<String>("sub")? else { return Ok(None) };
-    let Ok(named) = Reference::new(sub) else { return Ok(None) };
-    let Some((pk, found)) = person::find(txn, &named)? else { return Ok(None) };
-    person::expect_live(&named, &found)?;
+    let Some((pk, found)) = person::of_callsign(txn, &sub)? else { return Ok(None) };
+    person::expect_live(&Reference::from(&found.callsign), &found)?;
     Ok(Some(pk))
 }

@@ -7,7 +7,7 @@ use enroll_protocol::course::{
     Unenroll,
 };
 use enroll_protocol::limits::COURSE_ROLES_MAX;
-use enroll_protocol::{Code, CourseKey, Page, Pk, Reference, Refusal};
+use enroll_protocol::{Code, CourseKey, Named, NaturalName, Page, Pk, Reference, Refusal};
 
 use super::page::{Bounds, page};
 use super::{Call, ReadOp, WriteOp, person, role};
@@ -183,15 +183,17 @@ impl ReadOp for Roles {
 
 /// The course of this key or pk.
 pub(super) fn find(txn: &dyn ReadTxn, named: &Reference) -> Result<Option<(CourseKey, stored::Course)>, Fault> {
-    let by_pk = Pk::parse(named.as_str()).map(|pk| record::get::<CourseOf>(txn, &key::course_pk(pk)));
-    let of_pk = by_pk.transpose()?.flatten().map(|CourseOf { key }| key);
-    let Some(key) = of_pk.or_else(|| CourseKey::new(named.as_str()).ok()) else { return Ok(None) };
+    let key = match named.read(NaturalName::Name)? {
+        Named::Pk(pk) => record::get::<CourseOf>(txn, &key::course_pk(pk))?.map(|CourseOf { key }| key),
+        Named::Natural(key) => CourseKey::new(key).ok(),
+    };
+    let Some(key) = key else { return Ok(None) };
     Ok(record::get::<stored::Course>(txn, &key::course(&key))?.map(|course| (key, course)))
 }
 
 /// The course of this key or pk, which must exist.
 pub(super) fn expect(txn: &dyn ReadTxn, named: &Reference) -> Result<(CourseKey, stored::Course), Fault> {
-    Ok(find(txn, named)?.ok_or_else(|| unknown(named.as_str()))?)
+    Ok(find(txn, named)?.ok_or_else(|| unknown(&named.to_string()))?)
 }
 
 /// There is no course of this name.

@@ -8,7 +8,7 @@ use enroll_protocol::enrollment::{
 };
 use enroll_protocol::fold::fold;
 use enroll_protocol::person::Person;
-use enroll_protocol::{ApproveCode, Code, Page, Pk, Reference, Refusal};
+use enroll_protocol::{ApproveCode, Code, Named, NaturalName, Page, Pk, Reference, Refusal};
 
 use super::page::{Bounds, page};
 use super::{Call, Prepared, ReadOp, WriteOp, alphabet, attempts, certificate, constant, person, pool};
@@ -31,7 +31,7 @@ impl WriteOp for Create {
     }
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Enrollment, Fault> {
-        let by = self.pool.as_ref().map(|named| pool::expect(txn.as_read(), call, named)).transpose()?;
+        let by = self.pool.as_ref().map(|named| pool::expect_typed(txn.as_read(), call, named)).transpose()?;
         let mut extra = self.extra.clone();
         let attempted = |fault: Fault| match &by {
             // Whoever has the code of a pool and is refused by it tried a code.
@@ -235,13 +235,14 @@ fn expect(txn: &dyn ReadTxn, named: &Reference) -> Result<(Pk, record::Enrollmen
 }
 
 fn find(txn: &dyn ReadTxn, named: &Reference) -> Result<Option<(Pk, record::Enrollment)>, Fault> {
-    if let Some(pk) = Pk::parse(named.as_str())
-        && let Some(found) = record::get::<record::Enrollment>(txn, &key::enrollment(pk))?
-    {
-        return Ok(Some((pk, found)));
-    }
-    let holder = record::get::<CallsignHolder>(txn, &key::callsign(&fold(named.as_str())))?;
-    let Some(pk) = holder.and_then(|holder| holder.enrollment) else { return Ok(None) };
+    let pk = match named.read(NaturalName::Callsign)? {
+        Named::Pk(pk) => Some(pk),
+        Named::Natural(callsign) => {
+            let holder = record::get::<CallsignHolder>(txn, &key::callsign(&fold(callsign)))?;
+            holder.and_then(|holder| holder.enrollment)
+        }
+    };
+    let Some(pk) = pk else { return Ok(None) };
     Ok(record::get::<record::Enrollment>(txn, &key::enrollment(pk))?.map(|found| (pk, found)))
 }
 

@@ -2,7 +2,7 @@
 
 use enroll_protocol::code::Exchanged;
 use enroll_protocol::jwt::{Exchange, Keys, Refresh, Rotate, Verify};
-use enroll_protocol::{Code, Json, Jwt, Pk, Reference, Refusal};
+use enroll_protocol::{Code, Json, Jwt, Pk, Refusal};
 
 use super::{Call, Finish, ReadOp, WriteOp, bootstrap, code, person, token};
 use crate::context::Purpose;
@@ -88,8 +88,8 @@ fn verified(txn: &dyn ReadTxn, call: &Call<'_>, jwt: &Jwt) -> Result<(Json, Opti
 
 /// The person whom these claims name, who must not be deleted. They may also name nobody here.
 fn subject_of(txn: &dyn ReadTxn, claims: &Json) -> Result<Option<Pk>, Fault> {
-    let named = claims.member::<String>("sub")?.and_then(|sub| Reference::new(sub).ok());
-    match named.map(|named| person::find(txn, &named)).transpose()?.flatten() {
+    let subject = claims.member::<String>("sub")?;
+    match subject.map(|callsign| person::of_callsign(txn, &callsign)).transpose()?.flatten() {
         Some((_, person)) if person.deleted.is_some() => Err(invalid("it names a person who is deleted").into()),
         found => Ok(found.map(|(pk, _)| pk)),
     }

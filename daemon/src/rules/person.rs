@@ -4,7 +4,8 @@ use enroll_protocol::fold::fold;
 use enroll_protocol::person::{
     CertificateWanted, Create, Delete, Find, Get, List, Person, Revocation, RevocationReason, Revoke, Update,
 };
-use enroll_protocol::{Callsign, Code, Json, Page, Pk, Reference, Refusal};
+use enroll_protocol::{Callsign, Code, Json, Named, NaturalName, Page, Pk, Reference, Refusal};
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::page::{Bounds, page};
 use super::{Call, Prepared, ReadOp, WriteOp, authority, certificate, constant, registration, role};
@@ -99,7 +100,7 @@ impl ReadOp for Find {
         let callsign =
             Callsign::new(callsign).map_err(|err| Refusal::new(Code::INVALID_ARGUMENT, format!("claims: {err}")))?;
         let named = Reference::from(&callsign);
-        let (pk, person) = of_callsign(txn, &named)?.ok_or_else(|| nobody(&named, "callsign"))?;
+        let (pk, person) = expect(txn, &named)?;
         expect_live(&named, &person)?;
         call.permit(txn, call.is_actor(pk))?;
         Ok(shown(txn, pk, person)?)
@@ -191,10 +192,15 @@ pub(super) fn make(
     shown_with(pk, person, false)
 }
 
-/// Refuses a callsign that somebody has or that the configuration reserves; otherwise what to keep it under.
+/// Refuses a callsign that somebody has, that the configuration reserves, or that reads as a pk; otherwise what to keep it
+/// under.
 pub(super) fn expect_free(txn: &dyn ReadTxn, call: &Call<'_>, callsign: &Callsign) -> Result<String, Fault> {
     let folded = fold(callsign.as_str());
     expect_unreserved(call, callsign, &folded)?;
+    if reads_as_pk(callsign) {
+        let why = format!("the callsign \"{callsign}\" has the form of a pk; choose another");
+        return Err(Fault::Refused(Refusal::new(Code::CALLSIGN_RESERVED, why)));
+    }
     if txn.get(&key::callsign(&folded))?.is_some() {
         let why = format!("the callsign \"{callsign}\" is taken; upper and lower case do not matter; choose another");
         return Err(Fault::Refused(Refusal::new(Code::CALLSIGN_RESERVED, why)));
@@ -211,31 +217,38 @@ pub(super) fn expect_unreserved(call: &Call<'_>, callsign: &Callsign, folded: &s
     Ok(())
 }
 
+/// Whether somebody could take a callsign for one of our pks, in compatibility characters too: the same name in other
+/// words would name another record.
+pub(super) fn reads_as_pk(callsign: &Callsign) -> bool {
+    let plain: String = callsign.as_str().nfkc().collect();
+    Pk::of_ours(&plain).is_some()
+}
+
 /// The person of this pk or callsign.
 pub(super) fn find(txn: &dyn ReadTxn, person: &Reference) -> Result<Option<(Pk, record::Person)>, Fault> {
-    if let Some(pk) = Pk::parse(person.as_str())
-        && let Some(found) = record::get::<record::Person>(txn, &key::person(pk))?
-    {
-        return Ok(Some((pk, found)));
+    match person.read(NaturalName::Callsign)? {
+        Named::Pk(pk) => Ok(record::get::<record::Person>(txn, &key::person(pk))?.map(|found| (pk, found))),
+        Named::Natural(callsign) => of_callsign(txn, callsign),
     }
-    of_callsign(txn, person)
 }
 
 /// The person of this callsign.
-fn of_callsign(txn: &dyn ReadTxn, callsign: &Reference) -> Result<Option<(Pk, record::Person)>, Fault> {
-    let holder = record::get::<CallsignHolder>(txn, &key::callsign(&fold(callsign.as_str())))?;
+pub(super) fn of_callsign(txn: &dyn ReadTxn, callsign: &str) -> Result<Option<(Pk, record::Person)>, Fault> {
+    let holder = record::get::<CallsignHolder>(txn, &key::callsign(&fold(callsign)))?;
     let Some(pk) = holder.and_then(|holder| holder.person) else { return Ok(None) };
     Ok(record::get::<record::Person>(txn, &key::person(pk))?.map(|found| (pk, found)))
 }
 
 /// The person of this pk or callsign, who must exist.
 pub(super) fn expect(txn: &dyn ReadTxn, person: &Reference) -> Result<(Pk, record::Person), Fault> {
-    let kind = if Pk::parse(person.as_str()).is_some() { "pk" } else { "callsign" };
-    Ok(find(txn, person)?.ok_or_else(|| nobody(person, kind))?)
-}
-
-fn nobody(named: &Reference, kind: &str) -> Refusal {
-    Refusal::new(Code::NOT_FOUND, format!("no person has the {kind} \"{named}\""))
+    let nobody = || {
+        let kind = match person.read(NaturalName::Callsign) {
+            Ok(Named::Pk(_)) => "pk",
+            _ => "callsign",
+        };
+        Refusal::new(Code::NOT_FOUND, format!("no person has the {kind} \"{person}\""))
+    };
+    Ok(find(txn, person)?.ok_or_else(nobody)?)
 }
 
 /// Refuses a deleted person.

@@ -4,7 +4,7 @@
 //! A pool is found by its invite code too, so every operation that names one may be a guess, and is a write.
 
 use enroll_protocol::pool::{Check, Create, Delete, Field, Get, List, Pool, ResetCode, SetActive, Update};
-use enroll_protocol::{Code, InviteCode, Page, Pk, Reference, Refusal};
+use enroll_protocol::{Code, InviteCode, Named, NaturalName, Page, Pk, Reference, Refusal};
 
 use super::page::{Bounds, page};
 use super::{Call, ReadOp, WriteOp, alphabet, attempts, person};
@@ -193,12 +193,19 @@ fn change(
 
 /// The pool of this pk or invite code. One that does not exist counts as a guess.
 pub(super) fn expect(txn: &dyn ReadTxn, call: &Call<'_>, named: &Reference) -> Result<(Pk, record::Pool), Fault> {
-    if let Some(pk) = Pk::parse(named.as_str())
-        && let Some(pool) = record::get::<record::Pool>(txn, &key::pool(pk))?
-    {
-        return Ok((pk, pool));
-    }
-    let found = of_code(txn, call, named.as_str())?;
+    expect_named(txn, call, named.read(NaturalName::InviteCode)?)
+}
+
+/// The same for what a stranger typed: a text is an invite code and never a pk, which would open the pool for ever.
+pub(super) fn expect_typed(txn: &dyn ReadTxn, call: &Call<'_>, named: &Reference) -> Result<(Pk, record::Pool), Fault> {
+    expect_named(txn, call, named.read_typed(NaturalName::InviteCode)?)
+}
+
+fn expect_named(txn: &dyn ReadTxn, call: &Call<'_>, named: Named<'_>) -> Result<(Pk, record::Pool), Fault> {
+    let found = match named {
+        Named::Pk(pk) => record::get::<record::Pool>(txn, &key::pool(pk))?.map(|pool| (pk, pool)),
+        Named::Natural(invitecode) => of_code(txn, call, invitecode)?,
+    };
     found.ok_or_else(|| Fault::Attempt { refusal: unknown(), subject: None, guess: true })
 }
 

@@ -50,8 +50,8 @@ impl Keeping {
         let is_kept = job.row().kind != Kind::Lookup && job.row().number != Import::ROW.number;
         let key = ctx.envelope.key.filter(|_| is_kept && !ctx.envelope.dry_run)?;
         let number = job.row().number.to_be_bytes();
-        let actor = ctx.envelope.actor.as_ref().map_or("", |actor| actor.as_str());
-        let request = ctx.daemon.secrets.now().request(&[&number, &Zeroizing::new(job.request()), actor.as_bytes()]);
+        let actor = codec::encode(&ctx.envelope.actor);
+        let request = ctx.daemon.secrets.now().request(&[&number, &Zeroizing::new(job.request()), &actor]);
         let due = Due::Kept(ctx.peer.uid, key);
         Some(Self { place: due.place(), due, request, daemon: Arc::clone(&ctx.daemon) })
     }

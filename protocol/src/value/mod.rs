@@ -7,6 +7,7 @@
 mod json;
 mod page;
 mod pk;
+mod reference;
 mod text;
 mod time;
 
@@ -14,10 +15,11 @@ pub use json::Json;
 pub(crate) use json::read_json;
 pub use page::{Page, PageLimit};
 pub use pk::{Key, Pk};
+pub use reference::{Named, NaturalName, Reference};
 pub use text::{
     ApproveCode, Callsign, CallsignPrefix, ConstantLabel, ConstantValue, CourseKey, Cursor, EventKind, EventPoolName,
     ExternalKey, InviteCode, Jwt, ListName, LoginCode, Origin, Password, PermissionPath, Pfx, PrivateKey, Reason,
-    Reference, RoleName, Text, TextRule, Title, Token,
+    ReferenceText, RoleName, Text, TextRule, Title, Token, is_dash, is_unseen,
 };
 pub use time::Time;
 

@@ -49,6 +49,11 @@ impl Pk {
         URL_SAFE_NO_PAD.encode(self.0)
     }
 
+    /// Reads a text that has the form of a primary key that we make: a UUIDv7 in either form. No natural name has it.
+    pub fn of_ours(text: &str) -> Option<Self> {
+        Self::parse(text).filter(|pk| pk.0[6] >> 4 == 7)
+    }
+
     /// Reads a hyphenated UUID or the 22-character base64url form of its bytes; `None` if the text is neither.
     pub fn parse(text: &str) -> Option<Self> {
         match text.len() {

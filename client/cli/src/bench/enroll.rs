@@ -21,7 +21,7 @@ pub(crate) async fn prepare(client: &Client) -> Result<Invitation, String> {
     let create = pool::Create { owner: Some(owner), ..pool::Create::default() };
     let pool = client.call(create).await.map_err(|err| err.to_string())?;
     let code = pool.invitecode.ok_or("no invite code was answered")?;
-    let code = Reference::new(code.as_str()).map_err(|err| err.to_string())?;
+    let code = Reference::by_code(code.as_str()).map_err(|err| err.to_string())?;
     Ok(Invitation { code, pool: pool.pk })
 }
 

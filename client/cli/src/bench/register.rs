@@ -55,7 +55,7 @@ pub(crate) async fn prepare(client: &Client, records: u64, is_waiting: bool) -> 
     });
     let start: Time = START.parse().map_err(text)?;
     let mut create = event::Create::new("Bench".parse().map_err(text)?, "bench".parse().map_err(text)?, start, 60);
-    create.owner = Some(reference(*owner)?);
+    create.owner = Some(Reference::by_pk(*owner));
     create.published = Some(true);
     create.pools = pools.collect::<Result<_, String>>()?;
     let event = client.call(create).await.map_err(text)?.pk;
@@ -95,7 +95,7 @@ pub(crate) async fn run_once(crowd: &Crowd, client: &Client) -> Result<(), Strin
 
 impl Shared {
     async fn register(&self, client: &Client, person: Pk) -> Result<(), String> {
-        let create = Create { event: reference(self.event)?, person: reference(person)? };
+        let create = Create { event: Reference::by_pk(self.event), person: Reference::by_pk(person) };
         let registered = client.call(create).await.map_err(text)?;
         self.check(&registered, person, false)?;
         let waits =
@@ -112,7 +112,7 @@ impl Shared {
     }
 
     async fn cancel(&self, client: &Client, person: Pk) -> Result<(), String> {
-        let cancel = Cancel { event: reference(self.event)?, person: reference(person)? };
+        let cancel = Cancel { event: Reference::by_pk(self.event), person: Reference::by_pk(person) };
         let canceled = client.call(cancel).await.map_err(text)?;
         self.check(&canceled, person, true)?;
         match (canceled.pool, canceled.waiting) {
@@ -131,10 +131,6 @@ impl Shared {
 
 fn role(at: usize) -> Result<RoleName, String> {
     format!("bench-{at}").parse().map_err(text)
-}
-
-fn reference(pk: Pk) -> Result<Reference, String> {
-    pk.to_string().parse().map_err(text)
 }
 
 fn text(err: impl std::fmt::Display) -> String {

@@ -1,7 +1,7 @@
 //! The rules that hold across records, each with a name. `server check` walks the whole state and lists where one
 //! does not hold; tests ask for an empty list after every step.
 //!
-//! - I1: every folded callsign of a person or an enrollment leads to them, and to nobody else.
+//! - I1: every folded callsign of a person or an enrollment leads to them, and to nobody else; none reads as a pk.
 //! - I2: a person's roles and a role's members say the same, and deleted people have none.
 //! - I3: a role's head counts its members.
 //! - I4: the changes are numbered without holes, from behind the last one that is no longer kept to the head.
@@ -42,6 +42,7 @@ use enroll_protocol::server::Violation;
 use enroll_protocol::{Callsign, Pk, RoleName};
 
 use super::changes;
+use super::person::reads_as_pk;
 use crate::model::change::Change;
 use crate::model::exported::Importing;
 use crate::model::hex::encode as hex;
@@ -121,8 +122,15 @@ impl Check<'_> {
             if holder.and_then(|holder| holder.person) != Some(pk) {
                 check.violated("I1", pk, format!("the callsign \"{}\" does not lead here", person.callsign));
             }
+            check.no_pk(pk, &person.callsign);
             Ok(())
         })
+    }
+
+    fn no_pk(&mut self, pk: Pk, callsign: &Callsign) {
+        if reads_as_pk(callsign) {
+            self.violated("I1", pk, format!("the callsign \"{callsign}\" has the form of a pk"));
+        }
     }
 
     fn callsigns(&mut self) -> Result<(), StoreError> {
@@ -236,6 +244,7 @@ impl Check<'_> {
             if holder.and_then(|holder| holder.enrollment) != Some(pk) {
                 check.violated("I1", pk, format!("the callsign \"{}\" does not lead here", enrollment.callsign));
             }
+            check.no_pk(pk, &enrollment.callsign);
             let by_code = record::get::<Pointer>(check.txn, &key::approve_code(&enrollment.approvecode))?;
             if by_code != Some(Pointer { pk }) {
                 check.violated("I9", pk, "its approve code does not lead here");

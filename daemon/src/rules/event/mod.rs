@@ -5,7 +5,7 @@ mod view;
 
 use enroll_protocol::event::{Cancel, Create, Event, Field, Get, List, Publish, Unpublish, Update, UpdateState};
 use enroll_protocol::limits::EVENT_MINUTES_MAX;
-use enroll_protocol::{Code, EventKind, Page, Pk, Reference, Refusal, Time};
+use enroll_protocol::{Code, EventKind, Named, NaturalName, Page, Pk, Reference, Refusal, Time};
 
 use super::page::{Bounds, page};
 use super::seating::{Seats, Voice};
@@ -297,7 +297,10 @@ fn change(
 
 /// The event of this pk.
 pub(super) fn expect(txn: &dyn ReadTxn, named: &Reference) -> Result<(Pk, stored::Event), Fault> {
-    let pk = Pk::parse(named.as_str());
+    let pk = match named.read(NaturalName::None)? {
+        Named::Pk(pk) => Some(pk),
+        Named::Natural(_) => None,
+    };
     let found = pk.map(|pk| record::get::<stored::Event>(txn, &key::event(pk))).transpose()?.flatten();
     match (pk, found) {
         (Some(pk), Some(event)) => Ok((pk, event)),

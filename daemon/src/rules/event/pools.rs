@@ -1,8 +1,9 @@
 //! Pools of an event: added, changed, removed. People who wait are seated where that makes room; nobody is unseated.
 
 use enroll_protocol::event::{AddPool, Event, RemovePool, UpdatePool};
+use enroll_protocol::fold::fold;
 use enroll_protocol::limits::{EVENT_POOLS_MAX, POOL_ROLES_MAX};
-use enroll_protocol::{Code, EventPoolName, Pk, Reference, Refusal, RoleName};
+use enroll_protocol::{Code, EventPoolName, Named, NaturalName, Reference, Refusal, RoleName};
 
 use super::{change, expect, permit_editing};
 use crate::context::Purpose;
@@ -120,23 +121,29 @@ pub(super) fn check_roles(roles: &[RoleName]) -> Result<(), Refusal> {
 }
 
 fn expect_free_name(event: &stored::Event, name: &EventPoolName, own: Option<Slot>) -> Result<(), Refusal> {
-    match event.pools.iter().any(|pool| pool.name == *name && Some(pool.slot) != own) {
-        true => {
-            let why = format!("the event has a pool \"{name}\" already; choose another name");
+    match of_name(event, name.as_str()) {
+        Some(at) if Some(event.pools[at].slot) != own => {
+            let why = format!("the event has a pool \"{}\" already; choose another name", event.pools[at].name);
             Err(Refusal::new(Code::CONFLICT, why))
         }
-        false => Ok(()),
+        _ => Ok(()),
     }
 }
 
 /// Where in its event the pool of this pk or name is.
 fn expect_pool(event: &stored::Event, named: &Reference) -> Result<usize, Refusal> {
-    let pk = Pk::parse(named.as_str());
-    let of_pk = event.pools.iter().position(|pool| Some(pool.pk) == pk);
-    let found = of_pk.or_else(|| event.pools.iter().position(|pool| pool.name.as_str() == named.as_str()));
+    let found = match named.read(NaturalName::Name)? {
+        Named::Pk(pk) => event.pools.iter().position(|pool| pool.pk == pk),
+        Named::Natural(name) => of_name(event, name),
+    };
     found.ok_or_else(|| {
         let names: Vec<_> = event.pools.iter().map(|pool| format!("\"{}\"", pool.name)).collect();
         let has = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         Refusal::new(Code::NOT_FOUND, format!("the event has no pool \"{named}\"; it has {has}"))
     })
+}
+
+fn of_name(event: &stored::Event, name: &str) -> Option<usize> {
+    let folded = fold(name);
+    event.pools.iter().position(|pool| fold(pool.name.as_str()) == folded)
 }

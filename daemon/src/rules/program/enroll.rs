@@ -62,9 +62,10 @@ fn enroll(
     }
     let person = match &wanted.person {
         None => None,
-        Some(named) => match person::find(txn.as_read(), named)? {
-            Some((pk, found)) if found.deleted.is_none() => Some(pk),
-            _ => return Ok(NOT_FOUND),
+        Some(named) => match person::find(txn.as_read(), named) {
+            Ok(Some((pk, found))) if found.deleted.is_none() => Some(pk),
+            Ok(_) | Err(Fault::Refused(_)) => return Ok(NOT_FOUND),
+            Err(fault) => return Err(fault),
         },
     };
     let mut enrollment = match (before.clone(), wanted.curriculum) {

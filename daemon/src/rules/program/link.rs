@@ -29,10 +29,16 @@ impl BulkOp for Link {
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>, (): &(), unit: &Unit, reply: &mut Failures) -> Result<(), Fault> {
         let Some(pair) = self.links.get(unit.at) else { return Ok(()) };
-        let Some((person, found)) = person::find(txn.as_read(), &pair.person)? else {
-            let why = Refusal::new(Code::NOT_FOUND, "there is no such person; create them first");
-            fail(reply, call, &pair.external_key, Some(pair.person.as_str()), why);
-            return Ok(());
+        let found = match person::find(txn.as_read(), &pair.person) {
+            Err(Fault::Refused(why)) => Err(why),
+            found => found?.ok_or_else(|| Refusal::new(Code::NOT_FOUND, "there is no such person; create them first")),
+        };
+        let (person, found) = match found {
+            Ok(found) => found,
+            Err(why) => {
+                fail(reply, call, &pair.external_key, Some(&pair.person.to_string()), why);
+                return Ok(());
+            }
         };
         let linked = whole(txn, |txn| {
             person::expect_live(&pair.person, &found)?;

@@ -1,10 +1,10 @@
 //! The kinds of text, and what each accepts.
 
-use super::{Text, TextRule};
+use super::{Text, TextRule, is_unseen};
 use crate::limits;
-use crate::value::Invalid;
+use crate::value::{Invalid, Pk};
 
-/// A person's or an enrollment's name: 1 to 255 bytes, no control characters, no white space at either end.
+/// A person's or an enrollment's name: 1 to 255 bytes, no characters that are not seen, no white space at either end.
 pub type Callsign = Text<CallsignRule>;
 /// The beginning of a callsign.
 pub type CallsignPrefix = Text<PrefixRule>;
@@ -12,8 +12,8 @@ pub type CallsignPrefix = Text<PrefixRule>;
 pub type RoleName = Text<RoleRule>;
 /// A permission: `/` for everything, or a path of words such as `/events/create/social/`, which covers what lies below.
 pub type PermissionPath = Text<PermissionRule>;
-/// Something that names a record: its pk as a UUID or in base64url, or its natural name.
-pub type Reference = Text<ReferenceRule>;
+/// The text of a [`Reference`](crate::Reference).
+pub type ReferenceText = Text<ReferenceRule>;
 /// Where an attempt came from, such as a remote address; guesses are counted per origin.
 pub type Origin = Text<OriginRule>;
 /// The place where a list goes on; opaque.
@@ -65,7 +65,7 @@ pub enum RoleRule {}
 /// See [`PermissionPath`].
 #[derive(Debug)]
 pub enum PermissionRule {}
-/// See [`Reference`].
+/// See [`ReferenceText`].
 #[derive(Debug)]
 pub enum ReferenceRule {}
 /// See [`Origin`].
@@ -129,11 +129,7 @@ pub enum PfxRule {}
 impl TextRule for CallsignRule {
     const NAME: &'static str = "callsign";
     fn check(text: &str) -> Result<(), Invalid> {
-        printable::<Self>(text)?;
-        if text.trim() != text {
-            return Err(Invalid::new("callsign must not begin or end with white space"));
-        }
-        Ok(())
+        name::<Self>(text)
     }
 }
 
@@ -147,7 +143,8 @@ impl TextRule for PrefixRule {
 impl TextRule for RoleRule {
     const NAME: &'static str = "role";
     fn check(text: &str) -> Result<(), Invalid> {
-        word::<Self>(text)
+        word::<Self>(text)?;
+        no_pk::<Self>(text)
     }
 }
 
@@ -168,28 +165,29 @@ impl TextRule for ListNameRule {
 impl TextRule for TitleRule {
     const NAME: &'static str = "title";
     fn check(text: &str) -> Result<(), Invalid> {
-        printable::<Self>(text)
+        name::<Self>(text)
     }
 }
 
 impl TextRule for EventPoolNameRule {
     const NAME: &'static str = "name";
     fn check(text: &str) -> Result<(), Invalid> {
-        printable::<Self>(text)
+        name::<Self>(text)?;
+        no_pk::<Self>(text)
     }
 }
 
 impl TextRule for ConstantValueRule {
     const NAME: &'static str = "value";
     fn check(text: &str) -> Result<(), Invalid> {
-        printable::<Self>(text)
+        name::<Self>(text)
     }
 }
 
 impl TextRule for ConstantLabelRule {
     const NAME: &'static str = "label";
     fn check(text: &str) -> Result<(), Invalid> {
-        printable::<Self>(text)
+        name::<Self>(text)
     }
 }
 
@@ -273,7 +271,8 @@ impl TextRule for ReasonRule {
 impl TextRule for CourseKeyRule {
     const NAME: &'static str = "course";
     fn check(text: &str) -> Result<(), Invalid> {
-        printable::<Self>(text)
+        name::<Self>(text)?;
+        no_pk::<Self>(text)
     }
 }
 
@@ -285,7 +284,7 @@ impl TextRule for ExternalKeyRule {
             let most = limits::EXTERNAL_KEY_CHARACTERS_MAX;
             return Err(Invalid(format!("external_key must be 1 to {most} characters; this is {count}")));
         }
-        without_control::<Self>(text)
+        visible::<Self>(text)
     }
 }
 
@@ -345,6 +344,34 @@ fn word<R: TextRule>(text: &str) -> Result<(), Invalid> {
 fn printable<R: TextRule>(text: &str) -> Result<(), Invalid> {
     sized::<R>(text, limits::NAME_BYTES_MAX)?;
     without_control::<R>(text)
+}
+
+/// A name of at most 255 bytes that people see whole.
+fn name<R: TextRule>(text: &str) -> Result<(), Invalid> {
+    sized::<R>(text, limits::NAME_BYTES_MAX)?;
+    visible::<R>(text)
+}
+
+/// Refuses what would make two names look alike: characters that are not seen or turn the direction of text, and white
+/// space at the ends.
+fn visible<R: TextRule>(text: &str) -> Result<(), Invalid> {
+    without_control::<R>(text)?;
+    if let Some(unseen) = text.chars().find(|c| is_unseen(*c)) {
+        let code = u32::from(unseen);
+        return Err(Invalid(format!("{} must not contain characters that are not seen; U+{code:04X} is one", R::NAME)));
+    }
+    if text.trim() != text {
+        return Err(Invalid(format!("{} must not begin or end with white space", R::NAME)));
+    }
+    Ok(())
+}
+
+/// Refuses a name that a reference would read as a primary key.
+fn no_pk<R: TextRule>(text: &str) -> Result<(), Invalid> {
+    match Pk::of_ours(text) {
+        Some(_) => Err(Invalid(format!("{} must not have the form of a pk; choose another", R::NAME))),
+        None => Ok(()),
+    }
 }
 
 fn without_control<R: TextRule>(text: &str) -> Result<(), Invalid> {

@@ -4,6 +4,7 @@
 //! memory when it is dropped.
 
 mod kinds;
+mod unicode;
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -14,8 +15,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use zeroize::Zeroize;
 
-use super::{Invalid, arrived};
+use super::{Invalid, Reference, arrived};
 pub use kinds::*;
+pub use unicode::{is_dash, is_unseen};
 
 /// What a kind of text accepts.
 pub trait TextRule: 'static {
@@ -74,19 +76,19 @@ macro_rules! shown {
     };
 }
 
-shown! { Callsign RoleName PermissionPath Reference Title EventKind EventPoolName ListName ConstantValue ConstantLabel CourseKey ExternalKey }
+shown! { Callsign RoleName PermissionPath ReferenceText Title EventKind EventPoolName ListName ConstantValue ConstantLabel CourseKey ExternalKey }
 
 impl From<&Callsign> for Reference {
     /// Every callsign names a record: the two kinds have the same bounds.
     fn from(callsign: &Callsign) -> Self {
-        Self(callsign.0.clone(), PhantomData)
+        Self::of_callsign(Text(callsign.0.clone(), PhantomData))
     }
 }
 
 impl From<&CourseKey> for Reference {
     /// Every course key names a record: the two kinds have the same bounds.
     fn from(course: &CourseKey) -> Self {
-        Self(course.0.clone(), PhantomData)
+        Self::of_name(Text(course.0.clone(), PhantomData))
     }
 }
 

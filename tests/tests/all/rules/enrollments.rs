@@ -87,7 +87,7 @@ fn a_pool_gives_its_extra_and_counts_its_uses() {
         pool.check {{"invitecode":"{typed}"}} => true
         enrollment.create {{"callsign":"A","pool":"{typed}","extra":{{"n":2}}}} => {{"pk":"..,"extra":{{"n":2,"team":"red"}}..
         +1
-        enrollment.create {{"callsign":"B","pool":"{}"}} => {{"pk":"..,"pool":"{}"..
+        enrollment.create {{"callsign":"B","pool":{{"pk":"{}"}}}} => {{"pk":"..,"pool":"{}"..
         +1
         enrollment.create {{"callsign":"C","pool":"{code}"}} => pool_exhausted
         pool.check {{"invitecode":"{code}"}} => false
@@ -142,6 +142,48 @@ fn a_pool_that_is_not_to_be_used_says_why() {
         enrollment.create {{"callsign":"D","pool":"{other}"}} => pool_inactive
         pool.create {{"owner":"BOSS"}} => deleted
         pool.create {{"owner":"BOSS","expires":"2020-01-01T00:00:00Z"}} => deleted
+        "#
+        ),
+    );
+}
+
+#[test]
+fn what_a_stranger_typed_is_an_invite_code_and_never_a_pk() {
+    let registry = &mut Registry::in_memory();
+    check(registry, r#"person.create {"callsign":"BOSS"} => {"pk".."#);
+    let pool = make_pool(registry, "BOSS");
+    check(
+        registry,
+        &format!(
+            r#"
+        enrollment.create {{"callsign":"A","pool":"{pk}"}} => not_found
+        enrollment.create {{"callsign":"A","pool":"{short}"}} => not_found
+        enrollment.create {{"callsign":"A","pool":{{"invitecode":"{pk}"}}}} => not_found
+        enrollment.create {{"callsign":"A","pool":{{"callsign":"BOSS"}}}} => invalid_argument
+        pool.check {{"invitecode":"{pk}"}} => false
+        enrollment.create {{"callsign":"A","pool":{{"invitecode":"{code}"}}}} => {{"pk"..
+        enrollment.create {{"callsign":"B","pool":{{"pk":"{pk}"}}}} => {{"pk"..
+        pool.get {{"pool":"{pk}"}} => {{"pk":"{pk}"..
+        code.create {{"claims":{{"sub":"{pk}"}}}} => {{"code"..
+        "#,
+            pk = pool.pk,
+            short = pool.pk.short(),
+            code = code_of(&pool),
+        ),
+    );
+}
+
+#[test]
+fn a_subject_is_a_callsign_and_never_a_pk() {
+    let registry = &mut Registry::in_memory();
+    let dog = registry.call(person::Create::new("DOG".parse().expect("a callsign"))).expect("made").pk;
+    check(
+        registry,
+        &format!(
+            r#"
+        person.delete {{"person":"DOG"}} => {{"pk"..
+        code.create {{"claims":{{"sub":"dog"}}}} => deleted
+        code.create {{"claims":{{"sub":"{dog}"}}}} => {{"code"..
         "#
         ),
     );

@@ -1,5 +1,6 @@
 //! People and roles.
 
+use enroll_protocol::{Envelope, Reference};
 use enroll_tests::registry::Registry;
 use enrolld::config::Config;
 
@@ -23,16 +24,109 @@ fn a_callsign_is_one_persons_in_any_case_and_any_form() {
 }
 
 #[test]
-fn a_person_is_found_by_pk_in_both_forms_and_a_callsign_that_looks_like_one() {
+fn a_person_is_found_by_pk_in_both_forms_or_as_the_reference_says() {
     let registry = &mut Registry::in_memory();
-    let odd = "0195aaaa-0000-7000-8000-000000000000";
-    check(registry, &format!("person.create {{\"callsign\":\"{odd}\"}} => {{\"pk\".."));
-    check(registry, &format!("person.get {{\"person\":\"{odd}\"}} => {{\"pk\":\"..\",\"callsign\":\"{odd}\".."));
-    let person = registry.call(enroll_protocol::person::Get::new(odd.parse().expect("a name"))).expect("found");
-    let short = base64_url(person.pk.as_bytes());
-    for reference in [person.pk.to_string(), short] {
-        check(registry, &format!("person.get {{\"person\":\"{reference}\"}} => {{\"pk\":\"{}\"..", person.pk));
+    let person = registry.call(enroll_protocol::person::Create::new("DOGGO01a".parse().expect("a callsign")));
+    let pk = person.expect("made").pk;
+    let short = base64_url(pk.as_bytes());
+    for reference in [
+        format!(r#""{pk}""#),
+        format!(r#""{short}""#),
+        format!(r#"{{"pk":"{pk}"}}"#),
+        format!(r#"{{"pk":"{short}"}}"#),
+        r#"{"callsign":"doggo01A"}"#.to_owned(),
+    ] {
+        check(registry, &format!(r#"person.get {{"person":{reference}}} => {{"pk":"{pk}".."#));
     }
+    for (reference, code) in [
+        (format!(r#"{{"callsign":"{pk}"}}"#), "not_found"),
+        (r#"{"pk":"DOGGO01a"}"#.to_owned(), "invalid_argument"),
+        (r#"{"invitecode":"DOGGO01a"}"#.to_owned(), "invalid_argument"),
+        (r#"{"name":"DOGGO01a"}"#.to_owned(), "invalid_argument"),
+        (format!(r#"{{"callsign":"DOGGO01a","pk":"{pk}"}}"#), "invalid_argument"),
+    ] {
+        check(registry, &format!(r#"person.get {{"person":{reference}}} => {code}"#));
+    }
+}
+
+#[test]
+fn no_name_reads_as_a_pk_so_nobody_passes_for_somebody_else() {
+    let registry = &mut Registry::in_memory();
+    let mut boss = enroll_protocol::person::Create::new("BOSS".parse().expect("a callsign"));
+    boss.roles = vec!["superuser".parse().expect("a role")];
+    let boss = registry.call(boss).expect("made").pk;
+    let short = base64_url(boss.as_bytes());
+    let wide: String = boss.to_string().chars().map(wide).collect();
+    let (text, upper) = (boss.to_string(), boss.to_string().to_ascii_uppercase());
+    for callsign in [&text, &upper, &short, &wide] {
+        check(
+            registry,
+            &format!(
+                r#"
+            enrollment.create {{"callsign":"{callsign}"}} => callsign_reserved
+            person.create {{"callsign":"{callsign}"}} => callsign_reserved
+            course.create {{"key":"{upper}","modes":["audit"]}} => invalid_argument
+            role.assign {{"person":"BOSS","role":"{text}"}} => invalid_argument
+            "#
+            ),
+        );
+    }
+    check(
+        registry,
+        &format!(
+            r#"
+        person.find {{"claims":{{"sub":"{boss}"}}}} => not_found
+        person.find {{"claims":{{"CN":"{short}"}}}} => not_found
+        person.create {{"callsign":"0195aaaa-0000-4000-8000-000000000000"}} => {{"pk"..
+        person.get {{"person":"0195aaaa-0000-4000-8000-000000000000"}} => {{"pk"..
+        person.get {{"person":"{boss}"}} => {{"pk":"{boss}"..
+        "#
+        ),
+    );
+    let actor =
+        |actor: &str| Envelope { actor: Some(Reference::by_callsign(actor).expect("a name")), ..Envelope::default() };
+    for (named, expected) in [("BOSS", true), (text.as_str(), false), (short.as_str(), false)] {
+        let delete = enroll_protocol::person::Get::new("BOSS".parse().expect("a name"));
+        assert_eq!(registry.call_with(actor(named), delete).is_ok(), expected, "{named}");
+    }
+}
+
+#[test]
+fn names_have_no_characters_that_are_not_seen_and_are_compared_without_them() {
+    let registry = &mut Registry::in_memory();
+    for odd in
+        ["\u{200b}", "\u{202e}", "\u{2066}", "\u{feff}", "\u{ad}", "\u{3164}", "\u{fe0f}", "\u{2028}", "\u{e0041}"]
+    {
+        check(
+            registry,
+            &format!(
+                r#"
+            person.create {{"callsign":"DOG{odd}GO"}} => invalid_argument
+            enrollment.create {{"callsign":"{odd}DOGGO"}} => invalid_argument
+            course.create {{"key":"Navi{odd}gation","modes":["audit"]}} => invalid_argument
+            constant.set {{"list":"country","value":"Nor{odd}way"}} => invalid_argument
+            constant.set {{"list":"country","value":"NO","label":"Nor{odd}way"}} => invalid_argument
+            "#
+            ),
+        );
+    }
+    check(
+        registry,
+        r#"
+        course.create {"key":" Navigation","modes":["audit"]} => invalid_argument
+        course.create {"key":"Navigation\u00a0","modes":["audit"]} => invalid_argument
+        constant.set {"list":"country","value":"Norway "} => invalid_argument
+        person.create {"callsign":"DOGGO01a"} => {"pk"..
+        person.get {"person":"DOG\u200bGO01a"} => {"pk":"..","callsign":"DOGGO01a"..
+        person.get {"person":"\uff24OGGO01a\ufeff"} => {"pk":"..","callsign":"DOGGO01a"..
+        person.create {"callsign":"\uff24OGGO01a"} => callsign_reserved
+        "#,
+    );
+}
+
+/// The wide form of a character.
+fn wide(c: char) -> char {
+    char::from_u32(u32::from(c) + 0xfee0).expect("a character")
 }
 
 #[test]

@@ -108,7 +108,7 @@ fn each_pair_that_fails_says_why_and_costs_the_others_nothing() {
         person.create {"callsign":"DOG"} => {"pk"..
         person.delete {"person":"DOG"} => {"pk"..
         program.link {"program":"$P","links":{"s-1":"ANT"}} => {}
-        program.link {"program":"$P","links":{"s-1":"ANT","s-2":"BEE","s-3":"NOBODY","s-4":"COW","S-3 ":"COW"}} => {"S-3 ":{"code":"not_found","message":"key \"S-3 \", person \"COW\": no enrollment in this program has the key \"S-3 \"; enroll it first"},"s-1":{"code":"conflict","message":"key \"s-1\", person \"ANT\": it is linked to that person already"},"s-3":{"code":"not_found","message":"key \"s-3\", person \"NOBODY\": there is no such person; create them first"},"s-4":{"code":"not_found",..
+        program.link {"program":"$P","links":{"s-1":"ANT","s-2":"BEE","s-3":"NOBODY","s-4":"COW","S-3x":"COW"}} => {"S-3x":{"code":"not_found","message":"key \"S-3x\", person \"COW\": no enrollment in this program has the key \"S-3x\"; enroll it first"},"s-1":{"code":"conflict","message":"key \"s-1\", person \"ANT\": it is linked to that person already"},"s-3":{"code":"not_found","message":"key \"s-3\", person \"NOBODY\": there is no such person; create them first"},"s-4":{"code":"not_found",..
         program.enrollments {"program":"$P","external_key":"s-2"} => {"items":[{"pk":..,"person":"$B",..
         program.link {"program":"$P","links":{"s-3":"DOG"}} => {"s-3":{"code":"deleted","message":"key \"s-3\", person \"DOG\":..
         program.link {"program":"$P","links":{"s-3":"BEE"}} => {"s-3":{"code":"conflict","message":"key \"s-3\", person \"BEE\": the person is in this program and curriculum already, by the key \"s-2\""}}
