@@ -11,7 +11,7 @@ use serde::de::{self, MapAccess, Visitor};
 use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Invalid, Pk, ReferenceText};
+use super::{Invalid, Pk, ReferenceText, read_json};
 
 /// Something that names a record.
 ///
@@ -56,6 +56,11 @@ impl Reference {
     /// A text that is read kindly, of 1 to 255 bytes.
     pub fn new(text: impl Into<String>) -> Result<Self, Invalid> {
         ReferenceText::new(text).map(By::Text).map(Self)
+    }
+
+    /// Reads the JSON form; `None` of `null`.
+    pub fn of_json(text: &str) -> Result<Option<Self>, Invalid> {
+        read_json(text)
     }
 
     /// The record of this primary key.
@@ -109,7 +114,9 @@ impl Reference {
         }
         let way_out = kind.word().map_or_else(String::new, |word| format!(" or {word}"));
         let word = is.word().unwrap_or_default();
-        Err(Invalid(format!("this record can not be named by {word}; name it by pk{way_out}")))
+        Err(Invalid(format!(
+            "no record of the kind that is asked for has the {word} \"{self}\"; name it by pk{way_out}"
+        )))
     }
 }
 

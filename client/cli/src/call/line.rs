@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use enroll_client::protocol::{Code, Envelope, OperationRow, Refusal};
+use enroll_client::protocol::{Code, Envelope, OperationRow, Reference, Refusal};
 use serde_json::value::RawValue;
 
 use crate::members::{self, Members};
@@ -59,7 +59,10 @@ fn ask(members: &Members<'_>) -> Result<Ask, Refusal> {
             "id" => {}
             "op" => op = text::<String>(name, value)?,
             "args" => args = Some(*value).filter(|value| value.get() != "null"),
-            "actor" => envelope.actor = text(name, value)?,
+            "actor" => {
+                let actor = Reference::of_json(value.get());
+                envelope.actor = actor.map_err(|err| invalid(format!("actor: {err}")))?;
+            }
             "origin" => envelope.origin = text(name, value)?,
             "key" => envelope.key = text(name, value)?,
             "dry_run" => envelope.dry_run = flag(name, value)?,
@@ -135,6 +138,13 @@ mod tests {
     }
 
     #[test]
+    fn an_actor_may_say_how_it_is_named() {
+        let line = br#"{"op":"person.get","args":{"person":"A"},"actor":{"callsign":"BOSS"}}"#;
+        let ask = Question::of(1, line).ask.expect("a request");
+        assert_eq!(ask.envelope.actor, Reference::by_callsign("BOSS").ok());
+    }
+
+    #[test]
     fn what_may_be_left_out_is_left_out() {
         for line in [
             r#"{"op":"server.status"}"#,
@@ -163,6 +173,12 @@ mod tests {
             (br#"{"op":"server.status","args":[]}"#, "9", Code::INVALID_ARGUMENT, "args must be an object"),
             (br#"{"op":"server.status","args":{"x":1}}"#, "9", Code::INVALID_ARGUMENT, "`x`"),
             (br#"{"op":"server.status","key":"x"}"#, "9", Code::INVALID_ARGUMENT, "key: expected a UUID"),
+            (
+                br#"{"op":"server.status","actor":{"uid":"1"}}"#,
+                "9",
+                Code::INVALID_ARGUMENT,
+                "actor: a reference has one",
+            ),
             (br#"{"op":"server.status","dry_run":1}"#, "9", Code::INVALID_ARGUMENT, "dry_run must be true or false"),
             (br#"{"op":"changes.follow"}"#, "9", Code::INVALID_ARGUMENT, "run `enrollctl changes follow`"),
             (br#"{"op":"person.get","args":{"person":""}}"#, "9", Code::INVALID_ARGUMENT, "person"),
