@@ -1,9 +1,11 @@
 //! Who may connect, and as what. Decided once per connection by what the kernel says of the peer; never by its pid.
 
+use enroll_protocol::plain_name;
 use nix::unistd::{Gid, Group, Uid, User, geteuid};
 
 use crate::config::{self, ConfigError};
 use crate::context::Grant;
+use crate::warnings::Warned;
 
 /// The user that the kernel shows for users it can not map; several may hide behind it, so it is granted nothing.
 pub const OVERFLOW_UID: u32 = 65_534;
@@ -22,16 +24,23 @@ enum Member {
 }
 
 impl Grants {
-    /// Resolves the names; one that the system does not know is an error.
-    pub fn resolve(config: &config::Grants) -> Result<Self, ConfigError> {
-        let mut entries = Vec::new();
+    /// Resolves the names. One that the system does not know grants nothing and is a warning: a user who was removed, or
+    /// a directory service that does not answer, must not cost the others their grant.
+    pub fn resolve(config: &config::Grants) -> Result<(Self, Vec<Warned>), ConfigError> {
+        let (mut entries, mut warnings) = (Vec::new(), Vec::new());
         let lists = [(&config.read, Grant::Read), (&config.operate, Grant::Operate), (&config.admin, Grant::Admin)];
         for (members, grant) in lists {
             for member in members {
-                entries.push((resolve(member, grant)?, grant));
+                match resolve(member, grant)? {
+                    Ok(member) => entries.push((member, grant)),
+                    Err(why) => {
+                        let message = format!("{why}; this line of grants.{} grants nothing", grant.name());
+                        warnings.push((format!("{} = {member}", grant.name()), message));
+                    }
+                }
             }
         }
-        Ok(Self { entries, own_uid: geteuid().as_raw() })
+        Ok((Self { entries, own_uid: geteuid().as_raw() }, warnings))
     }
 
     /// The most that a user with these groups was granted.
@@ -61,24 +70,28 @@ pub fn way_in(uid: u32) -> String {
     format!("an administrator can give one in enrolld.toml, under [grants]: operate = [\"user:{name}\"]")
 }
 
-fn resolve(member: &str, grant: Grant) -> Result<Member, ConfigError> {
-    let wrong = |what: String| ConfigError(format!("grants.{}: \"{member}\": {what}", grant.name()));
+/// The user or group of an entry; the inner error says why there is none.
+fn resolve(member: &str, grant: Grant) -> Result<Result<Member, String>, ConfigError> {
     match member.split_once(':') {
         Some(("user", name)) => {
             let known = User::from_name(name).ok().flatten().map(|user| user.uid);
-            let uid = known.or_else(|| name.parse().ok().map(Uid::from_raw));
-            let uid = uid.ok_or_else(|| wrong(format!("there is no user {name}")))?.as_raw();
-            if uid == OVERFLOW_UID {
-                return Err(wrong(way_in(uid)));
-            }
-            Ok(Member::User(uid))
+            Ok(match known.or_else(|| name.parse().ok().map(Uid::from_raw)).map(Uid::as_raw) {
+                Some(OVERFLOW_UID) => Err(way_in(OVERFLOW_UID)),
+                Some(uid) => Ok(Member::User(uid)),
+                None => Err(format!("there is no user {}", plain_name(name))),
+            })
         }
         Some(("group", name)) => {
             let known = Group::from_name(name).ok().flatten().map(|group| group.gid);
             let gid = known.or_else(|| name.parse().ok().map(Gid::from_raw));
-            gid.map(|gid| Member::Group(gid.as_raw())).ok_or_else(|| wrong(format!("there is no group {name}")))
+            Ok(gid
+                .map(|gid| Member::Group(gid.as_raw()))
+                .ok_or_else(|| format!("there is no group {}", plain_name(name))))
         }
-        _ => Err(wrong("expected \"user:NAME\" or \"group:NAME\"".to_owned())),
+        _ => {
+            let (list, member) = (grant.name(), plain_name(member));
+            Err(ConfigError(format!("grants.{list}: \"{member}\": expected \"user:NAME\" or \"group:NAME\"")))
+        }
     }
 }
 
@@ -93,7 +106,7 @@ mod tests {
             operate: vec!["user:3000".to_owned(), "group:4001".to_owned()],
             admin: vec!["user:3001".to_owned()],
         };
-        let grants = Grants { own_uid: 2000, ..Grants::resolve(&config).expect("grants") };
+        let grants = Grants { own_uid: 2000, ..Grants::resolve(&config).expect("grants").0 };
         for (uid, groups, expected) in [
             (0, [1, 1], Some(Grant::Admin)),
             (2000, [1, 1], Some(Grant::Admin)),
@@ -109,10 +122,16 @@ mod tests {
     }
 
     #[test]
-    fn unknown_names_are_errors_that_name_them() {
-        for member in ["user:65534", "user:no-such-user-here", "group:no-such-group-here", "somebody"] {
-            let config = config::Grants { read: vec![member.to_owned()], ..config::Grants::default() };
-            assert!(Grants::resolve(&config).expect_err("refused").0.contains(member));
+    fn an_unknown_name_grants_nothing_and_costs_nobody_else() {
+        for member in ["user:65534", "user:no-such-user-here", "group:no-such-group-here"] {
+            let config =
+                config::Grants { read: vec![member.to_owned(), "user:3000".to_owned()], ..config::Grants::default() };
+            let (grants, warnings) = Grants::resolve(&config).expect("grants");
+            assert_eq!(grants.of(3000, &[1]), Some(Grant::Read), "{member}");
+            let [(subject, message)] = &warnings[..] else { panic!("one warning: {warnings:?}") };
+            assert!(subject.contains(member) && message.contains("grants nothing"), "{subject}: {message}");
         }
+        let config = config::Grants { read: vec!["somebody".to_owned()], ..config::Grants::default() };
+        assert!(Grants::resolve(&config).expect_err("refused").0.contains("somebody"));
     }
 }

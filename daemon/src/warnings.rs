@@ -42,6 +42,9 @@ impl Topic {
     }
 }
 
+/// A warning of a topic: its subject and its message.
+pub type Warned = (String, String);
+
 /// The warnings that hold now: the message of each topic and subject.
 #[derive(Debug)]
 pub struct Warnings {
@@ -62,7 +65,7 @@ impl Default for Warnings {
 
 impl Warnings {
     /// Makes these the only warnings of a topic, each a subject and a message, and logs the ones that are new.
-    pub fn replace(&self, topic: Topic, warnings: impl IntoIterator<Item = (String, String)>) {
+    pub fn replace(&self, topic: Topic, warnings: impl IntoIterator<Item = Warned>) {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let mut before = held.extract_if(.., |(of, _), _| *of == topic).collect::<BTreeMap<_, _>>();
         let mut count = 0;

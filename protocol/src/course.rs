@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::COURSE_MODES;
-use crate::value::{CourseKey, Cursor, Invalid, PageLimit, Pk, Reference, Time, at_most, or_default};
+use crate::value::{CourseKey, Cursor, Invalid, PageLimit, Pk, Reference, Time, at_most, or_default, plain_name};
 
 /// A course.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,7 +57,7 @@ impl FromStr for Mode {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let all = [Self::Audit, Self::Honor, Self::Verified, Self::Masters];
         let found = all.into_iter().find(|mode| mode.name() == text);
-        found.ok_or_else(|| Invalid(format!("\"{text}\" is none of audit, honor, verified, masters")))
+        found.ok_or_else(|| Invalid(format!("\"{}\" is none of audit, honor, verified, masters", plain_name(text))))
     }
 }
 
@@ -74,7 +74,7 @@ impl FromStr for CourseRole {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         match text {
             "staff" => Ok(Self::Staff),
-            _ => Err(Invalid(format!("\"{text}\" is no role in a course; there is staff"))),
+            _ => Err(Invalid(format!("\"{}\" is no role in a course; there is staff", plain_name(text)))),
         }
     }
 }

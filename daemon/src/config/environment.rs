@@ -58,8 +58,7 @@ fn set_from_environment(table: &mut Table, name: &str, text: &str) -> Result<(),
 
 /// Reads a text as the kind of value that the default is.
 fn read_like(default: &Value, name: &str, text: &str) -> Result<Value, ConfigError> {
-    let wrong =
-        |expected: &str| ConfigError(format!("{ENVIRONMENT_PREFIX}{name} must be {expected}; it is \"{text}\""));
+    let wrong = |expected: &str| ConfigError(format!("{ENVIRONMENT_PREFIX}{name} must be {expected}"));
     Ok(match default {
         Value::Boolean(_) => Value::Boolean(text.parse().map_err(|_| wrong("true or false"))?),
         Value::Integer(_) => Value::Integer(text.parse().map_err(|_| wrong("a number"))?),

@@ -13,7 +13,7 @@ mod update;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-use enroll_protocol::{Callsign, EventKind};
+use enroll_protocol::{Callsign, EventKind, plain_error};
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
@@ -82,6 +82,9 @@ impl Default for Config {
     }
 }
 
+/// What is longer than this is no key of the configuration.
+const KEY_BYTES_MAX: usize = 40;
+
 /// What is wrong with a configuration, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -97,13 +100,13 @@ impl Config {
         let in_file = |err: &dyn std::fmt::Display| ConfigError(format!("{}: {err}", path.display()));
         let text = std::fs::read_to_string(path).map_err(|err| in_file(&err))?;
         // Read on its own first: only the file's own mistakes are told with its name.
-        toml::from_str::<Self>(&text).map_err(|err| in_file(&err))?;
+        toml::from_str::<Self>(&text).map_err(|err| in_file(&place_of(&text, &err)))?;
         Self::parse(&text, environment)
     }
 
     /// Reads a file's text and the environment over it.
     pub fn parse(text: &str, environment: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigError> {
-        let wrong = |err: toml::de::Error| ConfigError(err.to_string());
+        let wrong = |err: toml::de::Error| ConfigError(place_of(text, &err));
         let mut table: Table = text.parse().map_err(wrong)?;
         environment::apply(&mut table, environment)?;
         let config: Self = table.try_into().map_err(wrong)?;
@@ -182,6 +185,20 @@ impl Config {
             EventKind::new(kind.as_str()).map_err(|err| ConfigError(format!("restricted_event_types: {err}")))?;
         }
         Ok(())
+    }
+}
+
+/// A mistake in a file by its line and what is before the `=` there. The rest of the line is not repeated: it may hold a
+/// secret that belongs elsewhere.
+fn place_of(text: &str, err: &toml::de::Error) -> String {
+    let why = plain_error(err.message());
+    let Some(before) = err.span().and_then(|span| text.get(..span.start)) else { return why };
+    let number = before.matches('\n').count();
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
+    let key = text.lines().nth(number).and_then(|line| line.split_once('=')).map(|(key, _)| key.trim());
+    match key.filter(|key| key.len() <= KEY_BYTES_MAX && key.chars().all(is_name)) {
+        Some(key) => format!("line {}, {key}: {why}", number + 1),
+        None => format!("line {}: {why}", number + 1),
     }
 }
 

@@ -8,10 +8,11 @@ use enroll_protocol::fold::fold;
 use enroll_protocol::limits::PAGE_BYTES_MAX;
 use enroll_protocol::{EventKind, Time};
 
-use super::{Config, ConfigError, Trusted};
+use super::{Config, Trusted};
 use crate::identity::jwt::Issuing;
 use crate::identity::trust::Issuer;
 use crate::rules::alphabet;
+use crate::warnings::Warned;
 
 /// What rules read of the configuration.
 #[derive(Debug, Clone)]
@@ -59,15 +60,23 @@ pub struct Settings {
 }
 
 impl Config {
-    /// Reads the keys of the issuers that are trusted.
-    pub fn trust(&self) -> Result<Arc<[Issuer]>, ConfigError> {
-        let read = |trusted: &Trusted| {
-            let failed =
-                |err: &dyn std::fmt::Display| ConfigError(format!("jwt.trusted: {}: {err}", trusted.keys.display()));
-            let keys = std::fs::read_to_string(&trusted.keys).map_err(|err| failed(&err))?;
-            Issuer::read(&trusted.issuer, &trusted.audience, &keys).map_err(|err| failed(&err))
-        };
-        self.jwt.trusted.iter().map(read).collect()
+    /// Reads the keys of the issuers that are trusted. What is wrong with those of one issuer costs only that one, and is
+    /// a warning about it.
+    pub fn trust(&self) -> (Arc<[Issuer]>, Vec<Warned>) {
+        let mut warnings = Vec::new();
+        let issuers = self.jwt.trusted.iter().map(|Trusted { issuer, audience, keys }| {
+            let (read, wrong) = match std::fs::read_to_string(keys) {
+                Ok(text) => Issuer::read(issuer, audience, &text),
+                Err(err) => (Issuer::without_keys(issuer, audience), vec![err.to_string()]),
+            };
+            if !wrong.is_empty() {
+                let follows = if read.is_unusable() { "its JWTs are refused" } else { "its other keys are used" };
+                let message = format!("{}: {}; {follows}", keys.display(), wrong.join("; "));
+                warnings.push((issuer.clone(), message));
+            }
+            read
+        });
+        (issuers.collect(), warnings)
     }
 
     /// The part that rules read, without what is read from other files.

@@ -1,6 +1,7 @@
 //! PEM: labelled base64 between two lines, as RFC 7468 has it, and as people paste it.
 //!
-//! What stands outside of the blocks is skipped; inside, lines may be of any length and end in any way.
+//! What stands outside of the blocks is skipped; inside, lines may be of any length and end in any way. A text that lost
+//! its line ends on the way, so that there are blanks or the letters `\n` in their place, is read all the same.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,6 +11,13 @@ use super::IdentityError;
 
 const LINE: usize = 64;
 
+const BEGIN: &str = "-----BEGIN ";
+const END: &str = "-----END ";
+const DASHES: &str = "-----";
+
+/// Bytes of a label at most; what is longer is something else, which no error may repeat.
+const LABEL_BYTES_MAX: usize = 40;
+
 /// One block. What it holds may be a private key.
 pub struct Block {
     /// Between the dashes, such as `CERTIFICATE`.
@@ -18,28 +26,44 @@ pub struct Block {
     pub der: Zeroizing<Vec<u8>>,
 }
 
-/// All blocks of a text.
+/// All blocks of a text. An error names the label of a block and nothing of what it holds.
 pub fn read(text: &str) -> Result<Vec<Block>, IdentityError> {
     let mut blocks = Vec::new();
-    let mut lines = text.lines().map(str::trim);
-    while let Some(line) = lines.next() {
-        let Some(label) = line.strip_prefix("-----BEGIN ").and_then(|rest| rest.strip_suffix("-----")) else {
-            continue;
-        };
-        let end = format!("-----END {label}-----");
-        let mut inside = Zeroizing::new(String::new());
-        loop {
-            match lines.next() {
-                Some(line) if line == end => break,
-                Some(line) => inside.push_str(line),
-                None => return Err(IdentityError(format!("a PEM block {label} does not end"))),
-            }
-        }
-        let der = STANDARD.decode(inside.as_bytes());
+    let mut rest = text;
+    while let Some((_, begun)) = rest.split_once(BEGIN) {
+        rest = begun;
+        let Some((label, inside)) = begun.split_once(DASHES).filter(|(label, _)| is_label(label)) else { continue };
+        let end = format!("{END}{label}{DASHES}");
+        let (inside, behind) = inside
+            .split_once(end.as_str())
+            .ok_or_else(|| IdentityError(format!("a PEM block {label} does not end")))?;
+        let der = STANDARD.decode(base64_in(inside).as_bytes());
         let der = der.map_err(|_| IdentityError(format!("a PEM block {label} is not base64")))?;
         blocks.push(Block { label: label.to_owned(), der: Zeroizing::new(der) });
+        rest = behind;
     }
     Ok(blocks)
+}
+
+/// The text inside of a block without what stands between its lines: white space, or the letters `\n` and `\r` that a
+/// configuration or an environment variable made of the ends of lines.
+fn base64_in(inside: &str) -> Zeroizing<String> {
+    let mut plain = Zeroizing::new(String::with_capacity(inside.len()));
+    let mut characters = inside.chars().peekable();
+    while let Some(c) = characters.next() {
+        match c {
+            '\\' if matches!(characters.peek(), Some('n' | 'r')) => drop(characters.next()),
+            c if c.is_whitespace() => {}
+            c => plain.push(c),
+        }
+    }
+    plain
+}
+
+/// Whether this can be a label: a few words in upper case.
+fn is_label(label: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b' ';
+    label.len() <= LABEL_BYTES_MAX && !label.is_empty() && label.bytes().all(fits)
 }
 
 /// One block as text.
@@ -70,13 +94,29 @@ mod tests {
         let text = write("THING", &der);
         assert!(text.lines().all(|line| line.len() <= LINE));
         let pasted = format!("subject=/CN=x\r\n{}\n", text.replace('\n', "\r\n"));
-        for text in [text.clone(), pasted, format!("{text}{text}")] {
-            let blocks = read(&text).expect("blocks");
+        let without_ends = [text.replace('\n', " "), text.replace('\n', "\\n"), text.replace('\n', "\\r\\n")];
+        for text in [text.clone(), pasted, format!("{text}{text}"), text.replace('\n', "")].iter().chain(&without_ends)
+        {
+            let blocks = read(text).expect("blocks");
             assert!(!blocks.is_empty() && blocks.iter().all(|block| block.label == "THING" && *block.der == der));
         }
         for damaged in ["-----BEGIN THING-----\nAAAA", "-----BEGIN THING-----\n!\n-----END THING-----"] {
             assert!(read(damaged).is_err());
         }
         assert!(read("no block at all").expect("none").is_empty());
+    }
+
+    #[test]
+    fn no_error_repeats_what_a_block_holds() {
+        for damaged in [
+            "-----BEGIN PRIVATE KEY-----\nS3CRETS3CRET\n",
+            "-----BEGIN PRIVATE KEY-----\nS3CRETS3CRET!\n-----END PRIVATE KEY-----",
+            "-----BEGIN PRIVATE KEY----- S3CRETS3CRET -----END PRIVATE KEY",
+            "-----BEGIN PRIVATE KEY\nS3CRETS3CRET\n-----END PRIVATE KEY-----",
+            "-----BEGIN PRIVATE KEY S3CRETS3CRETS3CRETS3CRETS3CRETS3CRETS3CRET-----",
+        ] {
+            let told = read(damaged).map_or_else(|err| err.to_string(), |blocks| format!("{} blocks", blocks.len()));
+            assert!(!told.contains("S3CRET"), "{told}");
+        }
     }
 }

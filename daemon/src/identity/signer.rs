@@ -89,7 +89,10 @@ impl Signer {
         if let Ok(pair) = RsaKeyPair::from_pkcs8(der).or_else(|_| RsaKeyPair::from_der(der)) {
             return match RSA_BITS.contains(&(8 * pair.public_modulus_len())) {
                 true => Ok(Self::Rsa(pair)),
-                false => Err(IdentityError("the private key is an RSA key of less than 2048 bits".to_owned())),
+                false => {
+                    let bits = 8 * pair.public_modulus_len();
+                    Err(IdentityError(expect_strong_rsa(bits).err().unwrap_or_default()))
+                }
             };
         }
         let unusable = || IdentityError("the private key is none of P-256, P-384, Ed25519 and RSA".to_owned());
@@ -165,9 +168,18 @@ pub(super) fn expect_strong(key: &SubjectPublicKeyInfoOwned) -> Result<(), Strin
         _ => 0,
     };
     match bits {
-        bits if RSA_BITS.contains(&bits) => Ok(()),
         0 => Err("its key is none of P-256, P-384, Ed25519 and RSA".to_owned()),
-        bits => Err(format!("its RSA key has {bits} bits; {} to {} will do", RSA_BITS.start(), RSA_BITS.end())),
+        bits => expect_strong_rsa(bits),
+    }
+}
+
+/// Refuses an RSA key of too few bits, which is weak, and of more than anybody can use.
+pub(super) fn expect_strong_rsa(bits: usize) -> Result<(), String> {
+    let (least, most) = (RSA_BITS.start(), RSA_BITS.end());
+    match bits {
+        bits if bits < *least => Err(format!("its RSA key of {bits} bits is weak; {least} to {most} bits will do")),
+        bits if bits > *most => Err(format!("its RSA key has {bits} bits; {least} to {most} will do")),
+        _ => Ok(()),
     }
 }
 
@@ -203,6 +215,6 @@ fn curve_of(key: &SubjectPublicKeyInfoOwned) -> Option<ObjectIdentifier> {
 }
 
 /// How many bits a number has whose bytes have no leading zeros.
-fn bits(bytes: &[u8]) -> usize {
+pub(super) fn bits(bytes: &[u8]) -> usize {
     bytes.first().map_or(0, |first| 8 * bytes.len() - first.leading_zeros() as usize)
 }

@@ -6,9 +6,12 @@
 use std::fmt;
 use std::time::Duration;
 
-use enroll_protocol::{Json, Jwt, Time};
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicKeyUse};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use enroll_protocol::{Json, Jwt, Time, plain_name};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::jwt::{self, OWN_CLAIMS};
@@ -56,13 +59,34 @@ impl fmt::Debug for Issuer {
 }
 
 impl Issuer {
-    /// One with the keys of a text: a JWK set (RFC 7517), or public keys in PEM.
-    pub fn read(issuer: &str, audience: &str, keys: &str) -> Result<Self, IdentityError> {
-        let keys = if keys.trim_start().starts_with('{') { of_set(keys)? } else { of_pem(keys)? };
-        if keys.is_empty() {
-            return Err(IdentityError("there is no public key in it".to_owned()));
-        }
-        Ok(Self { issuer: issuer.to_owned(), audience: audience.to_owned(), keys })
+    /// One with the keys of a text, a JWK set (RFC 7517) or public keys in PEM, and what is wrong with those of them that
+    /// can not be used. The others are used all the same (RFC 7517, section 5); without any, every JWT of this issuer is
+    /// refused.
+    pub fn read(issuer: &str, audience: &str, keys: &str) -> (Self, Vec<String>) {
+        let keys = keys.trim_start_matches('\u{feff}');
+        let read = if keys.trim_start().starts_with('{') { of_set(keys) } else { of_pem(keys) };
+        let (keys, wrong): (Vec<_>, Vec<_>) = match read {
+            Ok(read) => {
+                let (keys, wrong): (Vec<_>, Vec<_>) = read.into_iter().partition(Result::is_ok);
+                (keys.into_iter().flatten().collect(), wrong.into_iter().filter_map(Result::err).collect())
+            }
+            Err(err) => (Vec::new(), vec![err.0]),
+        };
+        let wrong = match (keys.is_empty(), wrong.is_empty()) {
+            (true, true) => vec!["there is no public key in it".to_owned()],
+            _ => wrong,
+        };
+        (Self { keys, ..Self::without_keys(issuer, audience) }, wrong)
+    }
+
+    /// One whose keys could not be read: every JWT of it is refused.
+    pub fn without_keys(issuer: &str, audience: &str) -> Self {
+        Self { issuer: issuer.to_owned(), audience: audience.to_owned(), keys: Vec::new() }
+    }
+
+    /// Whether it has no usable key.
+    pub fn is_unusable(&self) -> bool {
+        self.keys.is_empty()
     }
 
     /// What a JWT of this issuer says if it is valid now; otherwise what is wrong with it, for people.
@@ -97,6 +121,9 @@ impl Issuer {
 
     /// The claims of a JWT that one of the keys has signed, for this audience.
     fn signed_claims(&self, jwt: &Jwt) -> Result<Value, &'static str> {
+        if self.is_unusable() {
+            return Err("none of its issuer's keys can be used here; server status says why");
+        }
         let header = jsonwebtoken::decode_header(jwt.as_str()).map_err(|_| "it is not a JWT")?;
         if header.crit.is_some() {
             // RFC 7515, section 4.1.11: what somebody who does not know it must not believe.
@@ -127,43 +154,67 @@ pub fn verify(issuers: &[Issuer], jwt: &Jwt, now: Time, leeway_seconds: u64) -> 
     issuer.ok_or("its issuer is not one that the configuration trusts")?.verify(jwt, now, leeway_seconds)
 }
 
-fn of_set(text: &str) -> Result<Vec<Key>, IdentityError> {
-    let set: JwkSet = serde_json::from_str(text).map_err(|err| IdentityError(format!("it is no JWK set: {err}")))?;
-    let for_signing =
-        |key: &&Jwk| key.common.public_key_use.as_ref().is_none_or(|used| *used == PublicKeyUse::Signature);
-    set.keys.iter().filter(for_signing).map(of_jwk).collect()
+/// What became of each key of a file.
+type Keys = Vec<Result<Key, String>>;
+
+fn of_set(text: &str) -> Result<Keys, IdentityError> {
+    #[derive(Deserialize)]
+    struct Set {
+        keys: Vec<Value>,
+    }
+    let unreadable = |err: serde_json::Error| {
+        let (line, column) = (err.line(), err.column());
+        IdentityError(format!("it is no JWK set: an object with a list keys; see line {line}, column {column}"))
+    };
+    let set: Set = serde_json::from_str(text).map_err(unreadable)?;
+    let keys = set.keys.into_iter().enumerate();
+    Ok(keys.filter_map(|(at, key)| of_jwk(at, key).transpose()).collect())
 }
 
-fn of_jwk(jwk: &Jwk) -> Result<Key, IdentityError> {
-    let id = jwk.common.key_id.clone();
-    let named = || id.as_ref().map_or("one of its keys".to_owned(), |id| format!("its key {id:?}"));
+/// The key of a member of a JWK set; `None` of one that is not for signatures.
+fn of_jwk(at: usize, key: Value) -> Result<Option<Key>, String> {
+    let name = match key.get("kid").and_then(Value::as_str) {
+        Some(id) => format!("its key {:?}", plain_name(id)),
+        None => format!("its key {}", at + 1),
+    };
+    if key.get("use").and_then(Value::as_str).is_some_and(|used| used != "sig") {
+        return Ok(None);
+    }
+    let kind = key.get("kty").and_then(Value::as_str).map(|kind| plain_name(kind).to_owned()).unwrap_or_default();
+    let wrong = |why: &str| format!("{name}: {why}");
+    let unusable = || wrong(&format!("it is of the kind {kind:?}; a whole key of RSA, P-256 or Ed25519 will do"));
+    let jwk: Jwk = serde_json::from_value(key).map_err(|_| unusable())?;
     let algorithm = match &jwk.algorithm {
-        AlgorithmParameters::RSA(_) => Algorithm::RS256,
+        AlgorithmParameters::RSA(key) => {
+            expect_strong_modulus(&key.n).map_err(|why| wrong(&why))?;
+            Algorithm::RS256
+        }
         AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => Algorithm::ES256,
         AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => Algorithm::EdDSA,
-        _ => return Err(IdentityError(format!("{} is none of RSA, P-256 and Ed25519", named()))),
+        _ => return Err(unusable()),
     };
     let says = jwk.common.key_algorithm.map(|algorithm| algorithm.to_string());
     if let Some(says) = says.filter(|says| *says != format!("{algorithm:?}")) {
-        return Err(IdentityError(format!("{} is for {says}; RS256, ES256 and EdDSA will do", named())));
+        return Err(wrong(&format!("it is for {says}; RS256, ES256 and EdDSA will do")));
     }
-    let verifying = DecodingKey::from_jwk(jwk).map_err(|err| IdentityError(format!("{}: {err}", named())))?;
-    Ok(Key { id, algorithm, verifying })
+    let verifying = DecodingKey::from_jwk(&jwk).map_err(|_| wrong("its numbers can not be read"))?;
+    Ok(Some(Key { id: jwk.common.key_id, algorithm, verifying }))
 }
 
-fn of_pem(text: &str) -> Result<Vec<Key>, IdentityError> {
-    let blocks = pem::read(text)?;
-    blocks
-        .iter()
-        .map(|block| {
-            if block.label != "PUBLIC KEY" {
-                return Err(IdentityError(format!(
-                    "there is a PEM block {}, and only PUBLIC KEY will do",
-                    block.label
-                )));
-            }
-            let (algorithm, verifying) = signer::verifying(&signer::public_key(&block.der)?)?;
-            Ok(Key { id: None, algorithm, verifying })
-        })
-        .collect()
+fn expect_strong_modulus(modulus: &str) -> Result<(), String> {
+    let bytes = URL_SAFE_NO_PAD.decode(modulus).map_err(|_| "its modulus is not base64url".to_owned())?;
+    let first = bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len());
+    signer::expect_strong_rsa(signer::bits(&bytes[first..]))
+}
+
+fn of_pem(text: &str) -> Result<Keys, IdentityError> {
+    let key = |block: &pem::Block| {
+        if block.label != "PUBLIC KEY" {
+            return Err(format!("there is a PEM block {}, and only PUBLIC KEY will do", block.label));
+        }
+        let key = signer::public_key(&block.der).and_then(|key| signer::verifying(&key));
+        let (algorithm, verifying) = key.map_err(|err| err.0)?;
+        Ok(Key { id: None, algorithm, verifying })
+    };
+    Ok(pem::read(text)?.iter().map(key).collect())
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use enroll_protocol::{ConstantValue, CourseKey, Key, ListName, Pk, RoleName, Time};
+use enroll_protocol::{ConstantValue, CourseKey, Key, ListName, Pk, RoleName, Time, plain_error, plain_name};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -273,9 +273,10 @@ impl Shape {
 
 /// The shape, the key and the value of a line; else what is wrong with it.
 pub fn entry(line: &str) -> Result<(&'static Shape, Vec<u8>, Vec<u8>), String> {
-    let line: Line<'_> = serde_json::from_str(line).map_err(|err| format!("this is no record: {err}"))?;
+    let line: Line<'_> =
+        serde_json::from_str(line).map_err(|err| format!("this is no record: {}", plain_error(&err.to_string())))?;
     let shape = SHAPES.iter().find(|shape| shape.name == line.record);
-    let shape = shape.ok_or_else(|| format!("there is no kind of record \"{}\"", line.record))?;
+    let shape = shape.ok_or_else(|| format!("there is no kind of record \"{}\"", plain_name(&line.record)))?;
     let place = match &shape.place {
         Place::One(place) => line.key.is_empty().then(place),
         Place::Many(family, parts) => {
@@ -285,7 +286,8 @@ pub fn entry(line: &str) -> Result<(&'static Shape, Vec<u8>, Vec<u8>), String> {
         }
     };
     let place = place.ok_or_else(|| format!("this is not the key of a {}", shape.name))?;
-    let value = (shape.of_json)(line.value.get()).map_err(|err| format!("this is no {}: {err}", shape.name))?;
+    let value = (shape.of_json)(line.value.get())
+        .map_err(|err| format!("this is no {}: {}", shape.name, plain_error(&err.to_string())))?;
     Ok((shape, place, value))
 }
 

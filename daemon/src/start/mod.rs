@@ -28,6 +28,7 @@ use crate::server::{self, SocketError};
 use crate::store::StoreError;
 use crate::store::open::{DATABASE, OpenError};
 use crate::systemd;
+use crate::warnings::Topic;
 use opened::Opened;
 use reload::LogFilter;
 use serve::Serving;
@@ -100,15 +101,17 @@ impl Start {
     /// Reads the configuration and says whether it can be used.
     pub fn check_config(self) -> ExitCode {
         let checked = self.read_config().and_then(|(config, file)| {
-            Grants::resolve(&config.grants)?;
+            let warnings = Grants::resolve(&config.grants)?.1.into_iter().chain(config.trust().1).collect::<Vec<_>>();
             log_filter(&config)?;
-            config.trust()?;
             let places = Places::of(&self, &config, None)?;
             server::check_path(&places.socket)?;
-            Ok((places, file))
+            Ok((places, file, warnings))
         });
         match checked {
-            Ok((places, file)) => {
+            Ok((places, file, warnings)) => {
+                for (subject, message) in &warnings {
+                    say(&format!("warning: {subject}: {message}"));
+                }
                 let file = file.map_or("the defaults".to_owned(), |file| file.display().to_string());
                 print(&format!(
                     "{file}: fine\n  state directory  {}\n  socket           {}\n",
@@ -138,7 +141,7 @@ impl Start {
 
     fn try_run(self) -> Result<(), StartError> {
         let (config, _) = self.read_config()?;
-        let grants = Grants::resolve(&config.grants)?;
+        let (grants, unknown) = Grants::resolve(&config.grants)?;
         let log = start_log(&config)?;
         process::keep_memory_private();
         process::raise_file_limit(&config.limits());
@@ -149,6 +152,7 @@ impl Start {
         }
         let is_own = passed.is_none();
         let opened = systemd::while_starting(|| Opened::open(&config, &places))?;
+        opened.daemon.warnings.replace(Topic::Grants, unknown);
         let listener = match passed {
             Some((listener, _)) => listener,
             None => server::listen_on(&places.socket)?,
@@ -171,7 +175,10 @@ impl Start {
 
 fn log_filter(config: &Config) -> Result<tracing_subscriber::EnvFilter, ConfigError> {
     let filter = tracing_subscriber::EnvFilter::try_new(&config.log);
-    filter.map_err(|err| ConfigError(format!("log: \"{}\": {err}", config.log)))
+    filter.map_err(|_| {
+        let why = "log must be a level such as info, or filters such as info,enrolld::writer=debug";
+        ConfigError(why.to_owned())
+    })
 }
 
 fn start_log(config: &Config) -> Result<LogFilter, StartError> {
@@ -205,9 +212,14 @@ fn announce(places: &Places, opened: &Opened) {
 
 /// Says why it ends, on one line.
 pub(crate) fn fail(err: &impl std::fmt::Display, exit_code: u8) -> ExitCode {
-    let mut stderr = std::io::stderr().lock();
-    let _ = writeln!(stderr, "enrolld: {err}");
+    say(&err.to_string());
     ExitCode::from(exit_code)
+}
+
+/// Says something to people, on one line of standard error.
+fn say(what: &str) {
+    let mut stderr = std::io::stderr().lock();
+    let _ = writeln!(stderr, "enrolld: {what}");
 }
 
 /// Says something on standard output.

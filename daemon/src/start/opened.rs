@@ -21,7 +21,7 @@ use crate::store::journal::{Flusher, JournalOptions, JournalStore};
 use crate::store::open::{OpenOptions, StateDir};
 use crate::store::overlay::Overlay;
 use crate::store::{Store, StoreError, Writes};
-use crate::warnings::Warnings;
+use crate::warnings::{Topic, Warnings};
 use crate::writer::desk::{Desk, Here};
 use crate::writer::{QUEUE_MAX, Request, Writer};
 
@@ -70,7 +70,9 @@ impl Opened {
         let warnings = Warnings::default();
         let metrics = Metrics::new(started).with_journal(&figures).with_warnings(&warnings);
         metrics.database_bytes.set(store.bytes());
-        let settings = Settings { trusted: config.trust()?, ..config.settings(state_dir) };
+        let (trusted, distrusted) = config.trust();
+        warnings.replace(Topic::Issuers, distrusted);
+        let settings = Settings { trusted, ..config.settings(state_dir) };
         let (settings, keys) = (Current::new(settings), Current::new(keys));
         let (secrets, authority) = (Current::new(secrets), Current::new(authority));
         let revoked = crl::Latest::kept_in(locked.directory());

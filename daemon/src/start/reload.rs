@@ -16,6 +16,7 @@ use crate::grants::Grants;
 use crate::server::Terms;
 use crate::session::Shared;
 use crate::systemd;
+use crate::warnings::Topic;
 
 /// What is logged, replaceable.
 pub(super) type LogFilter = Handle<EnvFilter, Registry>;
@@ -59,19 +60,23 @@ impl Reload {
         // Whoever knows the users' and groups' names may take long to answer.
         let read = tokio::task::spawn_blocking(move || -> Result<_, StartError> {
             let update = Update::of(&holding, &flags.read_config()?.0)?;
-            let grants = Grants::resolve(&update.config.grants)?;
+            let (grants, unknown) = Grants::resolve(&update.config.grants)?;
             let filter = log_filter(&update.config)?;
-            let trusted = update.config.trust()?;
-            Ok((update, grants, filter, trusted))
+            let (trusted, distrusted) = update.config.trust();
+            let warnings = [(Topic::Grants, unknown), (Topic::Issuers, distrusted)];
+            Ok((update, grants, filter, trusted, warnings))
         });
         let lost = |err| StartError::Io("reading the configuration".to_owned(), err);
-        let (update, grants, filter, trusted) = read.await.map_err(|err| lost(err.into()))??;
+        let (update, grants, filter, trusted, warnings) = read.await.map_err(|err| lost(err.into()))??;
         let Update { config, changed, needs_restart } = update;
 
         for Changed { key, before, now } in &changed {
             tracing::info!("{key} is now {now}; it was {before}");
         }
         self.log.reload(filter).map_err(|err| lost(std::io::Error::other(err)))?;
+        for (topic, warnings) in warnings {
+            self.shared.daemon.warnings.replace(topic, warnings);
+        }
         let settings = Settings { trusted, ..config.settings(&self.state_dir) };
         self.shared.daemon.settings.replace(settings);
         self.shared.terms.replace(Terms { grants, limits: config.limits() });

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 pub use self::pool::{AddPool, EventPool, NewPool, RemovePool, UpdatePool};
 use crate::limits::{EVENT_FIELDS, EVENT_POOLS_MAX};
-use crate::value::{Cursor, EventKind, Invalid, Json, PageLimit, Pk, Reference, Time, Title, at_most, or_default};
+use crate::value::{
+    Cursor, EventKind, Invalid, Json, PageLimit, Pk, Reference, Time, Title, at_most, or_default, plain_name,
+};
 
 /// An event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,7 +125,7 @@ macro_rules! words {
             fn from_str(text: &str) -> Result<Self, Invalid> {
                 let word = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(text);
                 let accepted = [$($word),*].join(", ");
-                Self::deserialize(word).map_err(|_| Invalid(format!("\"{text}\" is none of {accepted}")))
+                Self::deserialize(word).map_err(|_| Invalid(format!("\"{}\" is none of {accepted}", plain_name(text))))
             }
         })*
     };

@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_path_to_error::Segment;
 
-use super::{Invalid, arrived};
+use super::{Invalid, arrived, plain_error};
 use crate::limits::{JSON_BYTES_MAX, JSON_DEPTH_MAX};
 
 /// Keys that serde_json gives a meaning of its own: an object with one of them reads as something else, or not at all.
@@ -42,7 +42,7 @@ pub(crate) fn read_json<T: DeserializeOwned>(text: &str) -> Result<T, Invalid> {
 fn without_position(err: &serde_json::Error) -> String {
     let sentence = err.to_string();
     let sentence = sentence.rsplit_once(" at line ").map_or(sentence.as_str(), |(sentence, _)| sentence);
-    sentence.replace("expected u32", "expected a whole number from 0 to 4294967295")
+    plain_error(sentence).replace("expected u32", "expected a whole number from 0 to 4294967295")
 }
 
 /// A JSON object as compact text.
@@ -59,7 +59,7 @@ impl Json {
         Shape { levels: JSON_DEPTH_MAX }
             .deserialize(&mut reader)
             .and_then(|()| reader.end())
-            .map_err(|err| Invalid(format!("not an acceptable JSON object: {err}")))?;
+            .map_err(|err| Invalid(format!("not an acceptable JSON object: {}", plain_error(&err.to_string()))))?;
         let text = compact(text);
         if text.len() > JSON_BYTES_MAX {
             return Err(Invalid(format!(

@@ -7,6 +7,7 @@
 mod json;
 mod page;
 mod pk;
+mod plain;
 mod reference;
 mod text;
 mod time;
@@ -15,6 +16,7 @@ pub use json::Json;
 pub(crate) use json::read_json;
 pub use page::{Page, PageLimit};
 pub use pk::{Key, Pk};
+pub use plain::{plain_error, plain_name};
 pub use reference::{Named, NaturalName, Reference};
 pub use text::{
     ApproveCode, Callsign, CallsignPrefix, ConstantLabel, ConstantValue, CourseKey, Cursor, EventKind, EventPoolName,

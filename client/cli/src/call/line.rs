@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use enroll_client::protocol::{Code, Envelope, OperationRow, Reference, Refusal};
+use enroll_client::protocol::{Code, Envelope, OperationRow, Reference, Refusal, plain_name};
 use serde_json::value::RawValue;
 
 use crate::members::{self, Members};
@@ -53,7 +53,7 @@ fn ask(members: &Members<'_>) -> Result<Ask, Refusal> {
     let mut envelope = Envelope::default();
     for (at, (name, value)) in members.iter().enumerate() {
         if members[..at].iter().any(|(before, _)| before == name) {
-            return Err(invalid(format!("the field {name:?} stands twice")));
+            return Err(invalid(format!("the field {:?} stands twice", plain_name(name))));
         }
         match name.as_str() {
             "id" => {}
@@ -68,7 +68,8 @@ fn ask(members: &Members<'_>) -> Result<Ask, Refusal> {
             "dry_run" => envelope.dry_run = flag(name, value)?,
             _ => {
                 return Err(invalid(format!(
-                    "unknown field {name:?}; a line has id, op, args, actor, origin, key and dry_run"
+                    "unknown field {:?}; a line has id, op, args, actor, origin, key and dry_run",
+                    plain_name(name)
                 )));
             }
         }

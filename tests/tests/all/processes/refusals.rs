@@ -8,6 +8,8 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
+use enroll_protocol::server;
+use enroll_tests::issuer::Signer;
 use enroll_tests::process::{Daemon, Home, Output, run_refused, skipped};
 use enrolld::model::key;
 use enrolld::model::record::{self, Registry};
@@ -329,7 +331,12 @@ fn a_wrong_configuration_is_an_error_that_names_the_key() {
     let home = Home::make();
     for (toml, word) in [
         ("sokcet = \"/x\"", "sokcet"),
-        ("[grants]\nadmin = [\"user:no-such-user-here\"]", "no-such-user-here"),
+        ("[grants]\nadmin = [\"no-such-user-here\"]", "no-such-user-here"),
+        (
+            "[jwt]\nlifetime_seconds = \"-----BEGIN PRIVATE KEY----- S3CRET\"",
+            "line 2, lifetime_seconds: invalid type: string, expected u64",
+        ),
+        ("[server]\n-----BEGIN PRIVATE KEY----- S3CRET", "line 2"),
         ("log = \"enrolld=loud\"", "log"),
         ("[server]\nthreads = \"two\"", "threads"),
     ] {
@@ -337,10 +344,55 @@ fn a_wrong_configuration_is_an_error_that_names_the_key() {
         let output = run_refused(&mut home.enrolld());
         assert_eq!(output.code, Some(2), "{toml}: {output:?}");
         assert!(output.stderr.contains(word), "{toml}: {output:?}");
+        assert!(!output.stderr.contains("S3CRET"), "{toml}: {output:?}");
         assert!(!home.state_dir().exists(), "{toml}: nothing is made for a wrong configuration");
     }
     let home = Home::make().with("ENROLLD_SOKCET", "/x");
     expect_said(&run_refused(&mut home.enrolld()), 2, &["ENROLLD_SOKCET"]);
+}
+
+/// A user who was removed and a file of keys that is empty cost nobody else anything.
+#[test]
+fn what_is_wrong_with_one_element_is_a_warning_and_costs_the_others_nothing() {
+    let home = Home::make();
+    let (empty, set) = (home.path("empty.json"), home.path("set.json"));
+    std::fs::write(&empty, "").expect("written");
+    let usable = Signer::ec()
+        .set("good")
+        .replace("{\"keys\":[", "{\"keys\":[{\"kty\":\"oct\",\"k\":\"S3CRET\",\"kid\":\"odd\"},");
+    std::fs::write(&set, usable).expect("written");
+    let trusted = |name: &str, keys: &Path| {
+        let keys = keys.display();
+        format!("[[jwt.trusted]]\nissuer = \"https://{name}\"\naudience = \"enrolld\"\nkeys = \"{keys}\"\n")
+    };
+    home.configure(&format!(
+        "[grants]\nread = [\"user:no-such-user-here\"]\n{}{}{}",
+        trusted("empty", &empty),
+        trusted("set", &set),
+        trusted("missing", &home.path("nowhere")),
+    ));
+    let checked = run_refused(home.enrolld().arg("--check-config"));
+    let daemon = home.start();
+    let status = daemon.client().call(server::Status {}).expect("a status");
+    let told =
+        status.warnings.iter().map(|warning| format!("{} {} {}", warning.topic, warning.subject, warning.message));
+    let told: Vec<String> = told.collect();
+    assert_eq!(told.len(), 4, "{told:#?}");
+    for words in [
+        &["grants", "no-such-user-here", "grants nothing"],
+        &["issuers", "https://empty", "no public key in it; its JWTs are refused"],
+        &["issuers", "https://missing", "its JWTs are refused"],
+        &["issuers", "https://set", "\"odd\""],
+    ] {
+        let is_told = |text: &str| words.iter().all(|word| text.contains(word));
+        assert!(told.iter().any(|told| is_told(told)), "{words:?}: {told:#?}");
+        assert!(checked.stderr.lines().any(|line| words[1..].iter().all(|word| line.contains(word))), "{checked:?}");
+    }
+    let metrics = daemon.client().call(server::Metrics {}).expect("metrics");
+    assert!(metrics.contains("enrolld_warnings{topic=\"issuers\"} 3"), "{metrics}");
+    for text in [&daemon.log(), &checked.stderr, &told.concat()] {
+        assert!(!text.contains("S3CRET"), "{text}");
+    }
 }
 
 #[test]

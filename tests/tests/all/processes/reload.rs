@@ -72,8 +72,8 @@ fn what_is_not_valid_changes_nothing_and_is_told() {
     let (told, daemon) = start("code_size = 10\n");
     for (toml, words) in [
         ("code_size = 12\nsokcet = \"/x\"", "sokcet"),
-        ("code_size = 12\n[grants]\nread = [\"user:no-such-user-here\"]", "no-such-user-here"),
-        ("code_size = 12\nlog = \"enrolld=loudly\"", "loudly"),
+        ("code_size = 12\n[grants]\nread = [\"no-such-user-here\"]", "no-such-user-here"),
+        ("code_size = 12\nlog = \"enrolld=loudly\"", "log must be"),
         ("code_size = 1000", "code_size"),
     ] {
         let status = reload(&told, &daemon, toml);
@@ -83,6 +83,12 @@ fn what_is_not_valid_changes_nothing_and_is_told() {
     }
     let status = reload(&told, &daemon, "code_size = 10");
     assert!(!status.contains("configuration"), "{status}");
+    reload(&told, &daemon, "code_size = 11\n[grants]\nread = [\"user:no-such-user-here\"]");
+    assert_eq!(code_size(&daemon), 11, "a name that the system does not know is a warning");
+    let warnings = daemon.client().call(server::Status {}).expect("a status").warnings;
+    assert!(warnings.len() == 1 && warnings[0].message.contains("no-such-user-here"), "{warnings:?}");
+    reload(&told, &daemon, "code_size = 10");
+    assert_eq!(daemon.client().call(server::Status {}).expect("a status").warnings, []);
 }
 
 #[test]

@@ -16,8 +16,8 @@ use super::{check, key};
 const ISSUER: &str = "https://id.example.org";
 
 fn trusting(keys: &str) -> Registry {
-    let issuer = Issuer::read(ISSUER, "enrolld", keys).expect("an issuer");
-    let other = Issuer::read("https://other.example.org", "enrolld", keys).expect("an issuer");
+    let (issuer, _) = Issuer::read(ISSUER, "enrolld", keys);
+    let (other, _) = Issuer::read("https://other.example.org", "enrolld", keys);
     Registry::with_settings(|settings| settings.trusted = [issuer, other].into())
 }
 
@@ -148,19 +148,35 @@ fn nothing_forged_is_believed() {
 }
 
 #[test]
-fn keys_that_prove_nothing_are_refused_when_they_are_read() {
+fn keys_that_prove_nothing_are_left_out_and_named() {
     let (ec, ed) = (Signer::ec(), Signer::ed());
-    for keys in [
-        "",
-        "{}",
-        r#"{"keys":[]}"#,
-        r#"{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}"#,
-        &pem::write("CERTIFICATE", b"x"),
-        &pem::write("PUBLIC KEY", b"x"),
-        &ec.set("a").replace("\"ES256\"", "\"HS256\""),
+    let weak = URL_SAFE_NO_PAD.encode([0xff; 128]);
+    for (keys, words) in [
+        ("", "no public key"),
+        ("{}", "no JWK set"),
+        (r#"{"keys":"s3cret"}"#, "no JWK set"),
+        (r#"{"keys":[]}"#, "no public key"),
+        (r#"{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}"#, "its key 1: it is of the kind \"oct\""),
+        (r#"{"keys":[{"kty":"EC","crv":"P-521","kid":"k5"}]}"#, "its key \"k5\""),
+        (&format!(r#"{{"keys":[{{"kty":"RSA","n":"{weak}","e":"AQAB"}}]}}"#), "its RSA key of 1024 bits is weak"),
+        (&pem::write("CERTIFICATE", b"x"), "only PUBLIC KEY will do"),
+        (&pem::write("PUBLIC KEY", b"x"), "can not be read"),
+        (&ec.set("a").replace("\"ES256\"", "\"HS256\""), "it is for HS256"),
     ] {
-        assert!(Issuer::read(ISSUER, "enrolld", keys).is_err(), "{keys}");
+        let (issuer, wrong) = Issuer::read(ISSUER, "enrolld", keys);
+        assert!(issuer.is_unusable() && wrong.len() == 1 && wrong[0].contains(words), "{keys}: {wrong:?}");
+        assert!(!wrong[0].contains("c2VjcmV0") && !wrong[0].contains("s3cret"), "{wrong:?}");
+        let refused =
+            trusting(keys).call(jwt::Exchange::new(ed.sign(&claims(&Registry::in_memory())))).expect_err("refused");
+        assert!(refused.code == Code::JWT_INVALID && refused.message.contains("server status"), "{refused:?}");
     }
+    // One key that can not be used costs the others nothing, nor does a mark in front of the file.
+    let among_others = ec.set("b").replace("{\"keys\":[", "\u{feff}{\"keys\":[{\"kty\":\"oct\",\"k\":\"c2VjcmV0\"},7,");
+    let (_, wrong) = Issuer::read(ISSUER, "enrolld", &among_others);
+    assert_eq!(wrong.len(), 2, "{among_others}: {wrong:?}");
+    let registry = &mut trusting(&among_others);
+    let jwt = ec.sign(&claims(registry));
+    exchange(registry, &jwt).expect("exchanged");
     // A JWT that names its key is verified by that one.
     let registry = &mut trusting(&ed.set("mine"));
     let mut other = ed;
