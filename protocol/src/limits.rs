@@ -79,6 +79,9 @@ pub const BULK_KEY_BYTES_MAX: usize = FRAME_BYTES_MAX * 3 / 8;
 /// Courses and course roles of one program enrollment: they are one record.
 pub const PROGRAM_COURSES_MAX: usize = 256;
 
+/// Linked program enrollments that give somebody the same course or role: they stand in one record.
+pub const COURSE_GIVERS_MAX: usize = 256;
+
 /// Course roles in one answer.
 pub const COURSE_ROLES_MAX: usize = 1_000;
 

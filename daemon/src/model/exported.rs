@@ -199,7 +199,7 @@ pub static SHAPES: &[Shape] = &[
         Family::PersonCourses,
         &[("person", Part::Pk), ("course", Part::Text(COURSE))],
     ),
-    many::<record::Place>(
+    many::<program::CourseRoleOf>(
         "course_role",
         Family::CourseRoles,
         &[("course", Part::Word(COURSE)), ("person", Part::Pk), ("role", COURSE_ROLES)],

@@ -46,10 +46,21 @@ pub struct CourseEnrollment {
     pub mode: Mode,
     /// Whether they still are.
     pub active: bool,
+    /// The program enrollments that give it while they are linked, by pk, and how it stands in each: it is cut with the
+    /// last of them, and active at least while one of them has it active.
+    pub givers: BTreeMap<Pk, CourseStatus>,
     /// When the record was made.
     pub created: Time,
     /// When it was last changed.
     pub updated: Time,
+}
+
+/// Somebody's role in a course.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CourseRoleOf {
+    /// The program enrollments that give it while they are linked, by pk; it is taken with the last of them.
+    pub givers: BTreeSet<Pk>,
 }
 
 /// An external key in a program, with everything that waits for its person.
@@ -83,10 +94,8 @@ pub struct ProgramEnrollment {
 pub enum RoleStand {
     /// It waits.
     Waiting,
-    /// The person has it because of this.
+    /// This enrollment is one of those that give it to the person.
     Given,
-    /// The person had it already.
-    Held,
 }
 
 /// The folded external key of a program enrollment.
@@ -97,9 +106,17 @@ pub struct KeyOf {
     pub folded: String,
 }
 
+impl CourseEnrollment {
+    /// Whether another program enrollment than this one gives the course, and has it active.
+    pub fn is_active_by_another(&self, enrollment: Pk) -> bool {
+        self.givers.iter().any(|(giver, status)| *giver != enrollment && *status == CourseStatus::Active)
+    }
+}
+
 impl Record for Course {}
 impl Record for CourseOf {}
 impl Record for CourseEnrollment {}
+impl Record for CourseRoleOf {}
 impl Record for ProgramEnrollment {}
 impl Record for KeyOf {}
 

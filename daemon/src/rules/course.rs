@@ -1,12 +1,12 @@
 //! Courses, and who is in them. A course's record is the head of who is in it: whoever changes that writes it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use enroll_protocol::course::{
     Course, CourseEnrollment, CourseRole, CourseRoleHeld, Create, Delete, Enroll, Enrollments, Get, List, Mode, Roles,
     Unenroll,
 };
-use enroll_protocol::limits::COURSE_ROLES_MAX;
+use enroll_protocol::limits::{COURSE_GIVERS_MAX, COURSE_ROLES_MAX};
 use enroll_protocol::{Code, CourseKey, Named, NaturalName, Page, Pk, Reference, Refusal};
 
 use super::page::{Bounds, page};
@@ -15,9 +15,9 @@ use crate::context::Purpose;
 use crate::fault::Fault;
 use crate::model::change::Told;
 use crate::model::key::{self, Family};
-use crate::model::program::{self as stored, CourseOf};
+use crate::model::program::{self as stored, CourseOf, CourseRoleOf};
 use crate::model::record::{self, Kind, Place};
-use crate::store::{ReadTxn, Txn};
+use crate::store::{ReadTxn, StoreError, Txn};
 
 impl WriteOp for Create {
     fn check(&self) -> Result<(), Refusal> {
@@ -105,7 +105,7 @@ impl WriteOp for Enroll {
         let before = enrollment(txn.as_read(), &key, person)?;
         if before.as_ref().is_none_or(|before| (before.mode, before.active) != (self.mode, true)) {
             call.tell(txn, vec![course.pk, person], None);
-            set_enrollment(txn, call, (&key, person), before, (self.mode, true))?;
+            set_enrollment(txn, call, (&key, person), before, |after| (after.mode, after.active) = (self.mode, true))?;
         }
         Ok(CourseEnrollment { course: key, person, mode: self.mode, active: true })
     }
@@ -123,7 +123,7 @@ impl WriteOp for Unenroll {
         let mode = before.mode;
         if before.active {
             call.tell(txn, vec![course.pk, person], None);
-            set_enrollment(txn, call, (&key, person), Some(before), (mode, false))?;
+            set_enrollment(txn, call, (&key, person), Some(before), |after| after.active = false)?;
         }
         Ok(CourseEnrollment { course: key, person, mode, active: false })
     }
@@ -210,22 +210,27 @@ pub(super) fn enrollment(
     Ok(record::get(txn, &key::course_enrollment(course, person))?)
 }
 
-/// Writes somebody's enrollment in a course, and counts it.
+/// Changes somebody's enrollment in a course, or makes one, and counts it.
 pub(super) fn set_enrollment(
     txn: &mut dyn Txn,
     call: &Call<'_>,
     (course, person): (&CourseKey, Pk),
     before: Option<stored::CourseEnrollment>,
-    (mode, active): (Mode, bool),
+    how: impl FnOnce(&mut stored::CourseEnrollment),
 ) -> Result<(), Fault> {
     let was_active = before.as_ref().is_some_and(|before| before.active);
     if before.is_none() {
         record::put(txn, key::person_course(person, course), &Place);
         txn.tell(Told::Made(Kind::CourseEnrollment));
     }
-    let created = before.map_or(call.ctx.now, |before| before.created);
-    let enrollment = stored::CourseEnrollment { mode, active, created, updated: call.ctx.now };
+    let (created, updated) = (call.ctx.now, call.ctx.now);
+    let none =
+        || stored::CourseEnrollment { mode: Mode::Audit, active: false, givers: BTreeMap::new(), created, updated };
+    let mut enrollment = before.unwrap_or_else(none);
+    how(&mut enrollment);
+    enrollment.updated = updated;
     record::put(txn, key::course_enrollment(course, person), &enrollment);
+    let active = enrollment.active;
     if was_active != active
         && let Some(mut head) = record::get::<stored::Course>(txn.as_read(), &key::course(course))?
     {
@@ -235,46 +240,68 @@ pub(super) fn set_enrollment(
     Ok(())
 }
 
-/// Gives somebody a role in a course; tells whether that was new.
+/// Has a program enrollment give somebody a role in a course; tells whether that was new to them.
 pub(super) fn give_role(
     txn: &mut dyn Txn,
     key: &CourseKey,
-    person: Pk,
+    (person, giver): (Pk, Pk),
     role: CourseRole,
 ) -> Result<(stored::Course, bool), Fault> {
     let found = record::get::<stored::Course>(txn.as_read(), &key::course(key))?;
     let mut course = found.ok_or_else(|| unknown(key.as_str()))?;
     let place = key::course_role(key, person, role);
-    if txn.as_read().get(&place)?.is_some() {
-        return Ok((course, false));
-    }
-    if course.roles as usize >= COURSE_ROLES_MAX {
+    let before = record::get::<CourseRoleOf>(txn.as_read(), &place)?;
+    let is_new = before.is_none();
+    if is_new && course.roles as usize >= COURSE_ROLES_MAX {
         let why =
             format!("in the course \"{key}\" people have {COURSE_ROLES_MAX} roles already, and there is no more room");
         return Err(Fault::Refused(Refusal::new(Code::CONFLICT, why)));
     }
-    course.roles += 1;
-    record::put(txn, key::course(key), &course);
-    record::put(txn, place, &Place);
-    record::put(txn, key::person_course_role(person, key, role), &Place);
-    Ok((course, true))
+    let mut held = before.unwrap_or_default();
+    expect_room_for_giver(held.givers.len())?;
+    held.givers.insert(giver);
+    record::put(txn, place, &held);
+    if is_new {
+        course.roles += 1;
+        record::put(txn, key::course(key), &course);
+        record::put(txn, key::person_course_role(person, key, role), &Place);
+    }
+    Ok((course, is_new))
 }
 
-/// Takes a role in a course; the course, if it was held.
+/// Has a program enrollment no longer give somebody a role; the course, if it was the last that did.
 pub(super) fn take_role(
     txn: &mut dyn Txn,
     key: &CourseKey,
-    person: Pk,
+    (person, giver): (Pk, Pk),
     role: CourseRole,
 ) -> Result<Option<stored::Course>, Fault> {
     let place = key::course_role(key, person, role);
+    let Some(mut held) = record::get::<CourseRoleOf>(txn.as_read(), &place)? else { return Ok(None) };
+    if !held.givers.remove(&giver) {
+        return Ok(None);
+    }
+    if !held.givers.is_empty() {
+        record::put(txn, place, &held);
+        return Ok(None);
+    }
     let found = record::get::<stored::Course>(txn.as_read(), &key::course(key))?;
-    let Some(mut course) = found.filter(|_| matches!(txn.as_read().get(&place), Ok(Some(_)))) else { return Ok(None) };
+    let mut course =
+        found.ok_or_else(|| StoreError(format!("the course {key} is missing, and somebody has a role in it")))?;
     course.roles = course.roles.saturating_sub(1);
     record::put(txn, key::course(key), &course);
     txn.delete(place);
     txn.delete(key::person_course_role(person, key, role));
     Ok(Some(course))
+}
+
+/// Refuses another program enrollment that gives what so many give already.
+pub(super) fn expect_room_for_giver(givers: usize) -> Result<(), Refusal> {
+    if givers < COURSE_GIVERS_MAX {
+        return Ok(());
+    }
+    let why = format!("{COURSE_GIVERS_MAX} linked program enrollments of this person give the same; unlink one first");
+    Err(Refusal::new(Code::CONFLICT, why))
 }
 
 fn shown(key: CourseKey, course: stored::Course) -> Course {

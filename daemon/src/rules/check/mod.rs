@@ -28,6 +28,7 @@
 //! - I23: an external key leads to its enrollment, which stands among those of its program and of its person.
 //! - I24: of a linked key every course has come true; of one that waits no role has.
 //! - I25: no import is under way.
+//! - I26: whatever gives a course or a role in it is a linked program enrollment that says so, and a role has one.
 
 mod certificate;
 mod event;
@@ -58,7 +59,7 @@ const VIOLATIONS_MAX: usize = 1000;
 
 /// Everything that does not hold, up to a bound.
 pub fn violations(txn: &dyn ReadTxn) -> Result<Vec<Violation>, StoreError> {
-    let mut check = Check { txn, found: Vec::new(), counts: BTreeMap::new() };
+    let mut check = Check { txn, found: Vec::new(), counts: BTreeMap::new(), givers: (0, 0) };
     check.people()?;
     check.callsigns()?;
     check.roles()?;
@@ -84,6 +85,8 @@ struct Check<'a> {
     txn: &'a dyn ReadTxn,
     found: Vec<Violation>,
     counts: BTreeMap<Kind, u64>,
+    /// What gives courses and roles, and was not found among the linked program enrollments yet.
+    givers: (u64, u64),
 }
 
 impl Check<'_> {

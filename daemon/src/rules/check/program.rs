@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use enroll_protocol::CourseKey;
 use enroll_protocol::fold::fold;
+use enroll_protocol::{CourseKey, Pk};
 
 use super::{Check, hex};
 use crate::model::key::{self, Family};
-use crate::model::program::{Course, CourseEnrollment, CourseOf, KeyOf, ProgramEnrollment, RoleStand};
+use crate::model::program::{Course, CourseEnrollment, CourseOf, CourseRoleOf, KeyOf, ProgramEnrollment, RoleStand};
 use crate::model::record::{self, Kind, Place};
 use crate::store::StoreError;
 
@@ -64,6 +64,7 @@ impl Check<'_> {
             if check.txn.get(&key::person(person))?.is_none() {
                 check.violated("I22", person, "is in a course, and there is no such person");
             }
+            check.givers.0 += enrollment.givers.len() as u64;
             if enrollment.active {
                 tallies.entry(course).or_default().enrolled += 1;
             }
@@ -79,13 +80,17 @@ impl Check<'_> {
     }
 
     fn course_roles(&mut self, tallies: &mut BTreeMap<CourseKey, Tally>) -> Result<(), StoreError> {
-        self.each::<Place>(Family::CourseRoles, |check, place, _| {
+        self.each::<CourseRoleOf>(Family::CourseRoles, |check, place, held| {
             let Some((course, person, role)) = key::course_role_of(place) else {
                 check.violated("I22", hex(place), "the key of a role in a course can not be read");
                 return Ok(());
             };
             if check.txn.get(&key::person_course_role(person, &course, role))?.is_none() {
                 check.violated("I22", person, format!("their role in \"{course}\" does not stand among theirs"));
+            }
+            check.givers.1 += held.givers.len() as u64;
+            if held.givers.is_empty() {
+                check.violated("I26", person, format!("has a role in \"{course}\" that nothing gives"));
             }
             tallies.entry(course).or_default().roles += 1;
             Ok(())
@@ -98,6 +103,29 @@ impl Check<'_> {
             }
             Ok(())
         })
+    }
+
+    /// What a linked program enrollment gives its person. Each gift is taken off the givers that were counted with courses
+    /// and roles; one that is left in the end gives nothing.
+    fn given(&mut self, enrollment: &ProgramEnrollment, person: Pk) -> Result<(), StoreError> {
+        for (course, status) in &enrollment.courses {
+            let given = record::get::<CourseEnrollment>(self.txn, &key::course_enrollment(course, person))?;
+            match given.and_then(|given| given.givers.get(&enrollment.pk).copied()) {
+                Some(given) if given == *status => self.givers.0 = self.givers.0.wrapping_sub(1),
+                _ => {
+                    let why = format!("is linked, and does not give its person the course \"{course}\" as it says");
+                    self.violated("I24", enrollment.pk, why);
+                }
+            }
+        }
+        for ((course, role), stand) in &enrollment.roles {
+            let held = record::get::<CourseRoleOf>(self.txn, &key::course_role(course, person, *role))?;
+            // A course that is deleted takes its roles along.
+            if *stand == RoleStand::Given && held.is_some_and(|held| held.givers.contains(&enrollment.pk)) {
+                self.givers.1 = self.givers.1.wrapping_sub(1);
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn programs(&mut self) -> Result<(), StoreError> {
@@ -120,12 +148,7 @@ impl Check<'_> {
                     if !leads_here(record::get(check.txn, &by_person)?) {
                         check.violated("I23", enrollment.pk, "does not stand among those of its person");
                     }
-                    for course in enrollment.courses.keys() {
-                        if check.txn.get(&key::course_enrollment(course, person))?.is_none() {
-                            let why = format!("is linked, and its person is not in the course \"{course}\"");
-                            check.violated("I24", enrollment.pk, why);
-                        }
-                    }
+                    check.given(&enrollment, person)?;
                 }
                 None if enrollment.roles.values().any(|stand| *stand != RoleStand::Waiting) => {
                     check.violated("I24", enrollment.pk, "waits, and a role of it does not");
@@ -134,6 +157,11 @@ impl Check<'_> {
             }
             Ok(())
         })?;
+        if self.givers != (0, 0) {
+            let (courses, roles) = self.givers;
+            let why = format!("{courses} courses and {roles} roles are given by enrollments that do not give them");
+            self.violated("I26", "course enrollments", why);
+        }
         self.each::<KeyOf>(Family::ProgramPks, |check, place, KeyOf { folded }| {
             let program = key::pk_at_front(place);
             let found = program.map(|program| record::get(check.txn, &key::program_enrollment(program, &folded)));

@@ -131,7 +131,7 @@ pub(super) fn link(
     }
     for ((course, role), stand) in &mut enrollment.roles {
         if *stand == RoleStand::Waiting {
-            *stand = give_role(txn, call, enrollment.pk, person, (course, *role))?;
+            (*stand, _) = give_role(txn, call, enrollment.pk, person, (course, *role))?;
         }
     }
     Ok(())

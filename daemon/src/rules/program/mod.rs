@@ -38,14 +38,14 @@ impl WriteOp for AssignCourseRole {
             return Err(Fault::Refused(Refusal::new(Code::CONFLICT, why)));
         }
         call.tell(txn, [Some(head.pk), enrollment.person, Some(enrollment.pk)].into_iter().flatten().collect(), None);
-        let stand = match enrollment.person {
-            None => RoleStand::Waiting,
+        let (stand, is_new) = match enrollment.person {
+            None => (RoleStand::Waiting, true),
             Some(person) => realise::give_role(txn, call, enrollment.pk, person, (&course, self.role))?,
         };
         enrollment.roles.insert((course, self.role), stand);
         enrollment.updated = call.ctx.now;
         record::put(txn, place, &enrollment);
-        Ok(stand != RoleStand::Held)
+        Ok(is_new)
     }
 }
 

@@ -15,8 +15,9 @@ use crate::model::record;
 use crate::rules::{Call, course, whole};
 use crate::store::Txn;
 
-/// Enrolls the person in a course of theirs. Whoever is enrolled as `audit` or `honor` is converted to `masters`, whoever
-/// is in another mode stays in it, everybody else is enrolled as `masters`; an inactive one comes out inactive.
+/// Enrolls the person in a course of theirs. Somebody who is enrolled as `audit` or `honor` is converted to `masters`,
+/// somebody in another mode stays in it, everybody else is enrolled as `masters`; an inactive one comes out inactive,
+/// unless another program enrollment of the person has it active.
 pub(super) fn realise(
     txn: &mut dyn Txn,
     call: &Call<'_>,
@@ -37,19 +38,22 @@ pub(super) fn realise(
         let why = format!("the course \"{key}\" does not offer masters");
         return Err(Fault::Refused(Refusal::new(Code::CONFLICT, why)));
     }
+    course::expect_room_for_giver(before.as_ref().map_or(0, |before| before.givers.len()))?;
     let subjects = || vec![course.pk, person, enrollment];
     call.tell_consequence(txn, what, subjects());
-    let is_active = status == CourseStatus::Active;
+    let by_another = before.as_ref().is_some_and(|before| before.is_active_by_another(enrollment));
+    let is_active = status == CourseStatus::Active || by_another;
     if !is_active {
         call.tell_consequence(txn, change::DEACTIVATED, subjects());
     }
-    if before.as_ref().is_none_or(|before| (before.mode, before.active) != (mode, is_active)) {
-        course::set_enrollment(txn, call, (key, person), before, (mode, is_active))?;
-    }
-    Ok(())
+    course::set_enrollment(txn, call, (key, person), before, |after| {
+        (after.mode, after.active) = (mode, is_active);
+        after.givers.insert(enrollment, status);
+    })
 }
 
-/// Has a course enrollment that came true follow its new status.
+/// Has a course enrollment that came true follow its new status. It stays active while another program enrollment of the
+/// person has it active.
 pub(super) fn follow(
     txn: &mut dyn Txn,
     call: &Call<'_>,
@@ -57,21 +61,27 @@ pub(super) fn follow(
     person: Pk,
     (key, status): (&CourseKey, CourseStatus),
 ) -> Result<(), Fault> {
-    let is_active = status == CourseStatus::Active;
+    let Some(before) = course::enrollment(txn.as_read(), key, person)? else { return Ok(()) };
     let found = record::get::<Course>(txn.as_read(), &key::course(key))?;
-    let before = course::enrollment(txn.as_read(), key, person)?;
-    let (Some(course), Some(before)) = (found, before) else { return Ok(()) };
-    if before.active != is_active {
+    let is_active = match status {
+        CourseStatus::Active => true,
+        CourseStatus::Inactive => before.active && before.is_active_by_another(enrollment),
+    };
+    // Where the course is gone, its enrollments are inactive.
+    let is_active = is_active && found.is_some();
+    if let Some(course) = found.filter(|_| before.active != is_active) {
         let what = if is_active { change::ACTIVATED } else { change::DEACTIVATED };
         call.tell_consequence(txn, what, vec![course.pk, person, enrollment]);
-        let mode = before.mode;
-        course::set_enrollment(txn, call, (key, person), Some(before), (mode, is_active))?;
     }
-    Ok(())
+    course::set_enrollment(txn, call, (key, person), Some(before), |after| {
+        after.active = is_active;
+        after.givers.insert(enrollment, status);
+    })
 }
 
-/// Cuts a person's courses from the program: each becomes inactive, and moves to `audit` where the course has that mode.
-/// Roles that came by it are taken back. All of them wait again.
+/// Cuts a person's courses from a program enrollment. One that no other gives becomes inactive, and moves to `audit` where
+/// the course has that mode; of the others each stays active while another has it active. Roles that no other gives are
+/// taken back. All of them wait again.
 pub(super) fn cut(
     txn: &mut dyn Txn,
     call: &Call<'_>,
@@ -79,24 +89,11 @@ pub(super) fn cut(
     person: Pk,
 ) -> Result<(), Fault> {
     for key in enrollment.courses.keys() {
-        let Some(before) = course::enrollment(txn.as_read(), key, person)? else { continue };
-        // Where the course is gone, its enrollments are inactive, and nobody knows of its modes.
-        let Some(course) = record::get::<Course>(txn.as_read(), &key::course(key))? else { continue };
-        let subjects = || vec![course.pk, person, enrollment.pk];
-        let mode = if course.modes.contains(&Mode::Audit) { Mode::Audit } else { before.mode };
-        if before.active {
-            call.tell_consequence(txn, change::DEACTIVATED, subjects());
-        }
-        if before.mode != mode {
-            call.tell_consequence(txn, change::MOVED_TO_AUDIT, subjects());
-        }
-        if (before.mode, before.active) != (mode, false) {
-            course::set_enrollment(txn, call, (key, person), Some(before), (mode, false))?;
-        }
+        cut_course(txn, call, enrollment.pk, person, key)?;
     }
     for ((key, role), stand) in &mut enrollment.roles {
         if *stand == RoleStand::Given
-            && let Some(course) = course::take_role(txn, key, person, *role)?
+            && let Some(course) = course::take_role(txn, key, (person, enrollment.pk), *role)?
         {
             call.tell_consequence(txn, change::ROLE_TAKEN, vec![course.pk, person, enrollment.pk]);
         }
@@ -105,25 +102,49 @@ pub(super) fn cut(
     Ok(())
 }
 
-/// Gives the person a role of theirs in a course. One that can not be given goes on waiting, which is told.
+fn cut_course(txn: &mut dyn Txn, call: &Call<'_>, enrollment: Pk, person: Pk, key: &CourseKey) -> Result<(), Fault> {
+    let Some(before) = course::enrollment(txn.as_read(), key, person)? else { return Ok(()) };
+    let is_last = before.givers.keys().all(|giver| *giver == enrollment);
+    let is_active = before.active && before.is_active_by_another(enrollment);
+    let mut mode = before.mode;
+    // Where the course is gone, its enrollments are inactive, and nobody knows of its modes.
+    if let Some(course) = record::get::<Course>(txn.as_read(), &key::course(key))? {
+        let subjects = || vec![course.pk, person, enrollment];
+        if before.active && !is_active {
+            call.tell_consequence(txn, change::DEACTIVATED, subjects());
+        }
+        if is_last && before.mode != Mode::Audit && course.modes.contains(&Mode::Audit) {
+            call.tell_consequence(txn, change::MOVED_TO_AUDIT, subjects());
+            mode = Mode::Audit;
+        }
+    }
+    course::set_enrollment(txn, call, (key, person), Some(before), |after| {
+        (after.mode, after.active) = (mode, is_active);
+        after.givers.remove(&enrollment);
+    })
+}
+
+/// Gives the person a role of theirs in a course; tells whether they have it only now, or wait for it. One that can not be
+/// given goes on waiting, which is told.
 pub(super) fn give_role(
     txn: &mut dyn Txn,
     call: &Call<'_>,
     enrollment: Pk,
     person: Pk,
     (key, role): (&CourseKey, CourseRole),
-) -> Result<RoleStand, Fault> {
-    match whole(txn, |txn| course::give_role(txn, key, person, role))? {
-        Ok((course, true)) => {
-            call.tell_consequence(txn, change::ROLE_GIVEN, vec![course.pk, person, enrollment]);
-            Ok(RoleStand::Given)
+) -> Result<(RoleStand, bool), Fault> {
+    match whole(txn, |txn| course::give_role(txn, key, (person, enrollment), role))? {
+        Ok((course, is_new)) => {
+            if is_new {
+                call.tell_consequence(txn, change::ROLE_GIVEN, vec![course.pk, person, enrollment]);
+            }
+            Ok((RoleStand::Given, is_new))
         }
-        Ok((_, false)) => Ok(RoleStand::Held),
         Err(refusal) => {
             let course = record::get::<Course>(txn.as_read(), &key::course(key))?.map(|course| course.pk);
             let subjects = course.into_iter().chain([person, enrollment]).collect();
             call.tell_failure(txn, change::ROLE_FAILED, subjects, refusal.code);
-            Ok(RoleStand::Waiting)
+            Ok((RoleStand::Waiting, true))
         }
     }
 }

@@ -46,8 +46,8 @@ pub(super) struct Key {
     pub(super) status: &'static str,
     /// Whether they are active.
     pub(super) courses: BTreeMap<Course, bool>,
-    /// Whether the link gave it; nothing while it waits.
-    pub(super) roles: BTreeMap<Course, Option<bool>>,
+    /// Whether the link gives it, or it waits.
+    pub(super) roles: BTreeMap<Course, bool>,
 }
 
 impl Model {
@@ -90,7 +90,7 @@ impl Model {
         for (course, active) in &found.courses {
             self.realise(key, course, person, *active)?;
         }
-        let given: Vec<_> = found.roles.keys().map(|course| (*course, self.give_role(key, course, person))).collect();
+        let given: Vec<_> = found.roles.keys().map(|course| (*course, self.give_role(key, course, person).0)).collect();
         let key = self.keys.get_mut(&key.to_lowercase()).ok_or("not_found")?;
         key.person = Some(person);
         key.roles.extend(given);
@@ -111,24 +111,40 @@ impl Model {
                 continue;
             };
             let (mode, active) = *before;
-            let now = if modes.contains(&Mode::Audit) { Mode::Audit } else { mode };
+            let stays = active && self.is_active_by_another(key, course, person);
+            let is_last = !self.others(key, person).any(|other| other.courses.contains_key(course));
+            let now = if is_last && modes.contains(&Mode::Audit) { Mode::Audit } else { mode };
             let subjects = [Subject::Of(course), Subject::Who(person), by(key)];
-            if active {
+            if active && !stays {
                 self.tell_more("course.deactivated", subjects.clone());
             }
             if now != mode {
                 self.tell_more("course.moved_to_audit", subjects);
             }
-            self.enrolled.insert((course, person), (now, false));
+            self.enrolled.insert((course, person), (now, stays));
         }
-        for (course, stand) in &found.roles {
-            if *stand == Some(true) && self.roles.remove(&(*course, person)) {
+        for (course, is_given) in &found.roles {
+            let is_last = !self.others(key, person).any(|other| other.roles.get(course) == Some(&true));
+            if *is_given && is_last && self.roles.remove(&(*course, person)) {
                 self.tell_more("course.role_taken", [Subject::Of(course), Subject::Who(person), by(key)]);
             }
         }
         let found = self.keys.get_mut(&key.to_lowercase()).expect("a key");
         found.person = None;
-        found.roles.values_mut().for_each(|stand| *stand = None);
+        found.roles.values_mut().for_each(|is_given| *is_given = false);
+    }
+
+    /// The other keys that are linked to a person.
+    fn others(&self, key: &str, person: Person) -> impl Iterator<Item = &Key> {
+        let key = key.to_lowercase();
+        self.keys
+            .iter()
+            .filter(move |(other, found)| **other != key && found.person == Some(person))
+            .map(|(_, found)| found)
+    }
+
+    fn is_active_by_another(&self, key: &str, course: Course, person: Person) -> bool {
+        self.others(key, person).any(|other| other.courses.get(course) == Some(&true))
     }
 
     pub(super) fn enroll_course(&mut self, key: &str, course: Course, how: (bool, bool), active: bool) -> &'static str {
@@ -152,8 +168,11 @@ impl Model {
                 return "conflict";
             }
             (Some(person), Some(_)) => {
+                let stays = self.is_active_by_another(key, course, person);
                 if let Some(enrolled) = self.enrolled.get_mut(&(course, person))
                     && enrolled.1 != active
+                    && (active || !stays)
+                    && self.courses.contains_key(course)
                 {
                     enrolled.1 = active;
                     let what = if active { "course.activated" } else { "course.deactivated" };
@@ -225,9 +244,9 @@ impl Model {
         }
         let subjects = [Some(Subject::Of(course)), found.person.map(Subject::Who), Some(by(key))];
         self.tell("program.assign_course_role", subjects.into_iter().flatten());
-        let stand = found.person.and_then(|person| self.give_role(key, course, person));
-        self.keys.get_mut(&key.to_lowercase()).expect("a key").roles.insert(course, stand);
-        Ok(stand != Some(false))
+        let (is_given, is_new) = found.person.map_or((false, true), |person| self.give_role(key, course, person));
+        self.keys.get_mut(&key.to_lowercase()).expect("a key").roles.insert(course, is_given);
+        Ok(is_new)
     }
 
     pub(super) fn delete_course(&mut self, course: Course) -> Result<bool, &'static str> {
@@ -240,6 +259,8 @@ impl Model {
         self.tell("course.delete", [Subject::Of(course)]);
         self.courses.remove(course);
         self.roles.retain(|(of, _)| *of != course);
+        // What the next course of that key has is given anew.
+        self.keys.values_mut().filter_map(|key| key.roles.get_mut(course)).for_each(|is_given| *is_given = false);
         Ok(true)
     }
 
@@ -255,6 +276,7 @@ impl Model {
             Some((_, true)) => (Mode::Masters, "course.converted"),
             _ => (Mode::Masters, "course.enrolled"),
         };
+        let active = active || self.is_active_by_another(key, course, person);
         self.enrolled.insert((course, person), (mode, active));
         let subjects = [Subject::Of(course), Subject::Who(person), by(key)];
         self.tell_more(what, subjects.clone());
@@ -264,18 +286,19 @@ impl Model {
         Ok(())
     }
 
-    fn give_role(&mut self, key: &str, course: Course, person: Person) -> Option<bool> {
+    /// Whether it is given, and whether the person has it only now or waits for it.
+    fn give_role(&mut self, key: &str, course: Course, person: Person) -> (bool, bool) {
         let subjects = [Subject::Who(person), by(key)];
         if !self.courses.contains_key(course) {
             self.tell_more("course.role_failed", subjects);
             self.told.iter_mut().next_back().expect("it was just told").refused = Some("not_found");
-            return None;
+            return (false, true);
         }
         let is_new = self.roles.insert((course, person));
         if is_new {
             self.tell_more("course.role_given", [Subject::Of(course)].into_iter().chain(subjects));
         }
-        Some(is_new)
+        (true, is_new)
     }
 }
 

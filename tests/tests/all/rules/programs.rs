@@ -176,6 +176,71 @@ fn a_pair_whose_course_is_unknown_leaves_nothing_behind() {
     );
 }
 
+/// Two programs give a person the same course and role in it. What either of them does alone takes nothing away.
+#[test]
+fn what_two_enrollments_give_is_lost_with_the_last_of_them() {
+    let shared = r#"
+        program.enroll {"program":"$Q","create":true,"update":false,"enrollments":[{"external_key":"q-1","curriculum":"$P","status":"enrolled"}]} => {"q-1":"enrolled"}
+        program.enroll_course {"program":"$Q","course":"Hiking","create":true,"update":false,"enrollments":[{"external_key":"q-1","status":"active"}]} => {"q-1":"active"}
+        program.assign_course_role {"program":"$Q","external_key":"q-1","course":"Hiking","role":"staff"} => true
+        program.assign_course_role {"program":"$P","external_key":"s-1","course":"Hiking","role":"staff"} => true
+        program.link {"program":"$P","links":{"s-1":"ANT"}} => {}
+        program.link {"program":"$Q","links":{"q-1":"ANT"}} => {}
+        course.enrollments {"person":"ANT"} => $ACTIVE
+        course.roles {"person":"ANT"} => $STAFF
+    "#;
+    let ways = [
+        // Unlinked.
+        r#"program.unlink {"program":"$P","external_keys":["s-1"]} => {}"#,
+        // Linked to somebody else.
+        r#"program.link {"program":"$P","links":{"s-1":"BEE"}} => {}"#,
+        r#"program.enroll {"program":"$P","create":false,"update":true,"enrollments":[{"external_key":"s-1","status":"ended","person":"BEE"}]} => {"s-1":"ended"}"#,
+    ];
+    let last = r#"
+        program.unlink {"program":"$Q","external_keys":["q-1"]} => {}
+        course.enrollments {"person":"ANT"} => {"items":[{"course":"Hiking","person":"$A","mode":"audit","active":false}],"next":null}
+        course.roles {"person":"ANT"} => []
+    "#;
+    let status = r#"
+        program.enroll_course {"program":"$P","course":"Hiking","create":false,"update":true,"enrollments":[{"external_key":"s-1","status":"inactive"}]} => {"s-1":"inactive"}
+        course.enrollments {"person":"ANT"} => $ACTIVE
+        program.enroll_course {"program":"$Q","course":"Hiking","create":false,"update":true,"enrollments":[{"external_key":"q-1","status":"inactive"}]} => {"q-1":"inactive"}
+        course.enrollments {"person":"ANT"} => {"items":[{"course":"Hiking","person":"$A","mode":"masters","active":false}],"next":null}
+        course.roles {"person":"ANT"} => $STAFF
+        program.enroll_course {"program":"$P","course":"Hiking","create":false,"update":true,"enrollments":[{"external_key":"s-1","status":"active"}]} => {"s-1":"active"}
+        course.enrollments {"person":"ANT"} => $ACTIVE
+        program.unlink {"program":"$P","external_keys":["s-1"]} => {}
+        course.enrollments {"person":"ANT"} => {"items":[{"course":"Hiking","person":"$A","mode":"masters","active":false}],"next":null}
+    "#;
+    let then = r#"
+        course.enrollments {"person":"ANT"} => $ACTIVE
+        course.roles {"person":"ANT"} => $STAFF
+    "#;
+    let stories =
+        ways.iter().map(|way| format!("{shared}\n{way}\n{then}{last}")).chain([format!("{shared}{status}{last}")]);
+    for story in stories {
+        let active = r#"{"items":[{"course":"Hiking","person":"$A","mode":"masters","active":true}],"next":null}"#;
+        let story = story.replace("$ACTIVE", active);
+        let story = story.replace("$STAFF", r#"[{"person":"$A","course":"Hiking","role":"staff"}]"#);
+        check_on_ground(&story.replace("$Q", "00000000-0000-0000-0000-00000000000b"));
+    }
+}
+
+/// Realised inactive by one enrollment, a course stays active that another has active.
+#[test]
+fn an_inactive_course_of_one_enrollment_leaves_it_active_by_another() {
+    let story = r#"
+        program.enroll {"program":"$Q","create":true,"update":false,"enrollments":[{"external_key":"q-1","curriculum":"$P","status":"enrolled"}]} => {"q-1":"enrolled"}
+        program.enroll_course {"program":"$Q","course":"Hiking","create":true,"update":false,"enrollments":[{"external_key":"q-1","status":"inactive"}]} => {"q-1":"inactive"}
+        program.link {"program":"$P","links":{"s-1":"ANT"}} => {}
+        program.link {"program":"$Q","links":{"q-1":"ANT"}} => {}
+        course.enrollments {"person":"ANT"} => {"items":[{"course":"Hiking","person":"$A","mode":"masters","active":true}],"next":null}
+        program.unlink {"program":"$P","external_keys":["s-1"]} => {}
+        course.enrollments {"person":"ANT"} => {"items":[{"course":"Hiking","person":"$A","mode":"masters","active":false}],"next":null}
+    "#;
+    check_on_ground(&story.replace("$Q", "00000000-0000-0000-0000-00000000000b"));
+}
+
 #[test]
 fn a_wrong_link_is_moved_to_the_right_person() {
     let mut registry = check_on_ground(
