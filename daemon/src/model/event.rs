@@ -205,6 +205,8 @@ pub struct Cause {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Constant {
+    /// As it was set; it lies under its folded form.
+    pub value: enroll_protocol::ConstantValue,
     /// How people call it.
     pub label: Option<enroll_protocol::ConstantLabel>,
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use enroll_protocol::{ConstantValue, CourseKey, Key, ListName, Pk, RoleName, Time, plain_error, plain_name};
+use enroll_protocol::{CourseKey, Key, ListName, Pk, RoleName, Time, plain_error, plain_name};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -110,10 +110,7 @@ pub static SHAPES: &[Shape] = &[
     many::<event::Constant>(
         "constant",
         Family::Constants,
-        &[
-            ("list", Part::Word(|text| ListName::new(text).is_ok())),
-            ("value", Part::Text(|text| ConstantValue::new(text).is_ok())),
-        ],
+        &[("list", Part::Word(|text| ListName::new(text).is_ok())), ("folded", Part::Text(ANY))],
     ),
     many::<record::Person>("person", Family::People, &[("pk", Part::Pk)]),
     many::<record::PersonRoles>("person_roles", Family::PersonRoles, &[("person", Part::Pk)]),
@@ -189,6 +186,7 @@ pub static SHAPES: &[Shape] = &[
     ),
     many::<program::Course>("course", Family::Courses, &[("course", Part::Text(COURSE))]),
     many::<program::CourseOf>("course_pk", Family::CoursePks, &[("pk", Part::Pk)]),
+    many::<program::CourseOf>("course_name", Family::CourseNames, &[("folded", Part::Text(ANY))]),
     many::<program::CourseEnrollment>(
         "course_enrollment",
         Family::CourseEnrollments,

@@ -1,6 +1,7 @@
 //! Constants: lists of the values that a field of a person's `extra` may have. A list exists while it has a value.
 
 use enroll_protocol::constant::{Constant, List, Remove, Set};
+use enroll_protocol::fold::fold;
 use enroll_protocol::{Code, Json, ListName, Refusal};
 
 use super::{Call, ReadOp, WriteOp};
@@ -16,8 +17,8 @@ const VALUES_MAX: usize = 1_000;
 impl WriteOp for Set {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<bool, Fault> {
         call.permit(txn.as_read(), false)?;
-        let place = key::constant(&self.list, &self.value);
-        let constant = stored::Constant { label: self.label.clone() };
+        let place = key::constant(&self.list, &fold(self.value.as_str()));
+        let constant = stored::Constant { value: self.value.clone(), label: self.label.clone() };
         let before = record::get::<stored::Constant>(txn.as_read(), &place)?;
         if before.is_none() {
             let (from, to) = Family::Constants.bounds();
@@ -37,7 +38,7 @@ impl WriteOp for Set {
 impl WriteOp for Remove {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<bool, Fault> {
         call.permit(txn.as_read(), false)?;
-        let place = key::constant(&self.list, &self.value);
+        let place = key::constant(&self.list, &fold(self.value.as_str()));
         let was_there = txn.as_read().get(&place)?.is_some();
         if was_there {
             txn.delete(place);
@@ -53,28 +54,39 @@ impl ReadOp for List {
         let (from, to) = range.unwrap_or_else(|| Family::Constants.bounds());
         let entries = txn.range(&from, &to, VALUES_MAX)?;
         let constant = |(place, value): &(Vec<u8>, Vec<u8>)| {
-            let Some((list, value_of)) = key::constant_of(place) else { return Ok(None) };
-            let label = record::decode::<stored::Constant>(value)?.label;
-            Ok(Some(Constant { list, value: value_of, label }))
+            let Some(list) = key::list_of_constant(place) else { return Ok(None) };
+            let stored::Constant { value, label } = record::decode(value)?;
+            Ok(Some(Constant { list, value, label }))
         };
         entries.iter().filter_map(|entry| constant(entry).transpose()).collect()
     }
 }
 
-/// Refuses a person's extra with a field whose list does not allow its value.
-pub(super) fn expect_allowed(txn: &dyn ReadTxn, extra: &Json) -> Result<(), Fault> {
+/// Refuses the `extra` of a person, or of what a person is made from, with a field whose list does not allow its value. A
+/// value that was there before stays, also where the list has lost it since.
+pub(super) fn expect_allowed(txn: &dyn ReadTxn, extra: &Json, before: Option<&Json>) -> Result<(), Fault> {
+    let before = before.map(Json::members).transpose()?.unwrap_or_default();
     for (field, value) in extra.members()? {
+        if before.get(&field).is_some_and(|before| before.get() == value.get()) {
+            continue;
+        }
         let Ok(list) = ListName::new(field.as_str()) else { continue };
-        let (from, to) = key::prefixed(key::constants(&list));
-        let entries = txn.range(&from, &to, VALUES_MAX)?;
         let text = serde_json::from_str::<String>(value.get()).ok();
-        let mut values = entries.iter().filter_map(|(place, _)| key::constant_of(place)).map(|(_, value)| value);
-        let is_allowed = entries.is_empty() || values.any(|allowed| text.as_deref() == Some(allowed.as_str()));
-        if !is_allowed {
+        let is_allowed = match text {
+            Some(text) => txn.get(&key::constant(&list, &fold(&text)))?.is_some(),
+            None => false,
+        };
+        if !is_allowed && exists(txn, &list)? {
             let why =
                 format!("extra: {field} must be one of the values of the list \"{list}\"; see constant list {list}");
             return Err(Fault::Refused(Refusal::new(Code::INVALID_ARGUMENT, why)));
         }
     }
     Ok(())
+}
+
+/// Whether a list has a value.
+fn exists(txn: &dyn ReadTxn, list: &ListName) -> Result<bool, Fault> {
+    let (from, to) = key::prefixed(key::constants(list));
+    Ok(!txn.range(&from, &to, 1)?.is_empty())
 }

@@ -6,6 +6,7 @@ use enroll_protocol::course::{
     Course, CourseEnrollment, CourseRole, CourseRoleHeld, Create, Delete, Enroll, Enrollments, Get, List, Mode, Roles,
     Unenroll,
 };
+use enroll_protocol::fold::fold;
 use enroll_protocol::limits::{COURSE_GIVERS_MAX, COURSE_ROLES_MAX};
 use enroll_protocol::{Code, CourseKey, Named, NaturalName, Page, Pk, Reference, Refusal};
 
@@ -31,9 +32,9 @@ impl WriteOp for Create {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Course, Fault> {
         call.permit(txn.as_read(), false)?;
         let place = key::course(&self.key);
-        if txn.as_read().get(&place)?.is_some() {
-            let why = format!("there is a course with the key \"{}\" already; choose another", self.key);
-            return Err(Fault::Refused(Refusal::new(Code::CONFLICT, why)));
+        let name = key::course_name(&fold(self.key.as_str()));
+        if let Some(CourseOf { key }) = record::get(txn.as_read(), &name)? {
+            expect_free(txn.as_read(), &self.key, &key)?;
         }
         let course = stored::Course {
             pk: call.ctx.new_pk(&mut call.ctx.random(Purpose::Rule)),
@@ -45,6 +46,7 @@ impl WriteOp for Create {
         };
         record::put(txn, place, &course);
         record::put(txn, key::course_pk(course.pk), &CourseOf { key: self.key.clone() });
+        record::put(txn, name, &CourseOf { key: self.key.clone() });
         call.tell(txn, vec![course.pk], Some(Kind::Course));
         Ok(shown(self.key.clone(), course))
     }
@@ -181,11 +183,22 @@ impl ReadOp for Roles {
     }
 }
 
+/// Refuses a key that another course has, or that one had which is deleted, in another spelling: what waits for that one
+/// waits for the next of its key.
+fn expect_free(txn: &dyn ReadTxn, wanted: &CourseKey, spelled: &CourseKey) -> Result<(), Fault> {
+    let why = match txn.get(&key::course(spelled))?.is_some() {
+        true => format!("there is a course with the key \"{spelled}\" already; choose another"),
+        false if wanted == spelled => return Ok(()),
+        false => format!("there was a course with the key \"{spelled}\"; spell it like that, or choose another"),
+    };
+    Err(Fault::Refused(Refusal::new(Code::CONFLICT, why)))
+}
+
 /// The course of this key or pk.
 pub(super) fn find(txn: &dyn ReadTxn, named: &Reference) -> Result<Option<(CourseKey, stored::Course)>, Fault> {
     let key = match named.read(NaturalName::Name)? {
         Named::Pk(pk) => record::get::<CourseOf>(txn, &key::course_pk(pk))?.map(|CourseOf { key }| key),
-        Named::Natural(key) => CourseKey::new(key).ok(),
+        Named::Natural(key) => record::get(txn, &key::course_name(&fold(key)))?.map(|CourseOf { key }| key),
     };
     let Some(key) = key else { return Ok(None) };
     Ok(record::get::<stored::Course>(txn, &key::course(&key))?.map(|course| (key, course)))

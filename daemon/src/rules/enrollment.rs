@@ -48,6 +48,8 @@ impl WriteOp for Create {
             extra = pool.extra.merged(&self.extra)?;
         }
         let folded = person::expect_free(txn.as_read(), call, &self.callsign)?;
+        // What the pool gives was allowed when the pool was made. What is allowed now is approved later.
+        constant::expect_allowed(txn.as_read(), &extra, by.as_ref().map(|(_, pool)| &pool.extra))?;
         let mut random = call.ctx.random(Purpose::Rule);
         let pk = call.ctx.new_pk(&mut random);
         let approvecode = draw_code(txn, call, pk, &mut random)?;
@@ -167,7 +169,6 @@ impl WriteOp for Approve {
         let folded = fold(enrollment.callsign.as_str());
         person::expect_unreserved(call, &enrollment.callsign, &folded)?;
         let holder = CallsignHolder { person: None, enrollment: Some(pk) };
-        constant::expect_allowed(txn.as_read(), &enrollment.extra)?;
         let mut person = person::make(txn, call, &enrollment.callsign, holder, enrollment.extra.clone());
         if let Some(wanted) = wanted(self, txn.as_read(), pk)? {
             certificate::give(txn, call, (person.pk, &enrollment.callsign), &wanted)?;

@@ -34,7 +34,7 @@ impl WriteOp for Create {
             call.permit_giving(txn.as_read(), role)?;
         }
         expect_free(txn.as_read(), call, &self.callsign)?;
-        constant::expect_allowed(txn.as_read(), &self.extra)?;
+        constant::expect_allowed(txn.as_read(), &self.extra, None)?;
 
         let mut person = make(txn, call, &self.callsign, CallsignHolder::default(), self.extra.clone());
         for role in &self.roles {
@@ -112,7 +112,7 @@ impl WriteOp for Update {
         let (pk, person) = expect(txn.as_read(), &self.person)?;
         expect_live(&self.person, &person)?;
         call.permit(txn.as_read(), false)?;
-        constant::expect_allowed(txn.as_read(), &self.extra)?;
+        constant::expect_allowed(txn.as_read(), &self.extra, Some(&person.extra))?;
         change(txn, call, pk, |_, person| person.extra = self.extra.clone())
     }
 }

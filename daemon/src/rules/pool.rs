@@ -7,7 +7,7 @@ use enroll_protocol::pool::{Check, Create, Delete, Field, Get, List, Pool, Reset
 use enroll_protocol::{Code, InviteCode, Named, NaturalName, Page, Pk, Reference, Refusal};
 
 use super::page::{Bounds, page};
-use super::{Call, ReadOp, WriteOp, alphabet, attempts, person};
+use super::{Call, ReadOp, WriteOp, alphabet, attempts, constant, person};
 use crate::context::{Context, Purpose};
 use crate::fault::Fault;
 use crate::model::key::{self, Family};
@@ -32,6 +32,7 @@ impl WriteOp for Create {
         };
         call.permit(txn.as_read(), call.is_actor(owner))?;
         call.expect_to_come(self.expires)?;
+        constant::expect_allowed(txn.as_read(), &self.extra, None)?;
         let mut random = call.ctx.random(Purpose::Rule);
         let pk = call.ctx.new_pk(&mut random);
         let settings = &call.ctx.settings;
@@ -89,8 +90,11 @@ impl WriteOp for Update {
     const REDACT: Option<fn(&mut Pool)> = Some(redact);
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Pool, Fault> {
-        change(txn, call, &self.pool, |_, call, _, pool| {
+        change(txn, call, &self.pool, |txn, call, _, pool| {
             call.expect_to_come(self.expires)?;
+            if let Some(extra) = &self.extra {
+                constant::expect_allowed(txn.as_read(), extra, Some(&pool.extra))?;
+            }
             for field in &self.clear {
                 match field {
                     Field::Extra => pool.extra = Default::default(),

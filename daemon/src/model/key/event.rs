@@ -1,6 +1,6 @@
 //! The keys of events and registrations, of supervisors and of constants.
 
-use enroll_protocol::{ConstantValue, ListName, Pk, Time};
+use enroll_protocol::{ListName, Pk, Time};
 
 use super::{from_time, prefixed, time_of};
 use crate::model::event::Slot;
@@ -165,8 +165,8 @@ pub fn representeds(representative: Pk) -> Vec<u8> {
 }
 
 /// A value of a list.
-pub fn constant(list: &ListName, value: &ConstantValue) -> Vec<u8> {
-    [constants(list).as_slice(), value.as_str().as_bytes()].concat()
+pub fn constant(list: &ListName, folded: &str) -> Vec<u8> {
+    [constants(list).as_slice(), folded.as_bytes()].concat()
 }
 
 /// What begins every value of a list.
@@ -174,8 +174,8 @@ pub fn constants(list: &ListName) -> Vec<u8> {
     [&[CONSTANT], list.as_str().as_bytes(), &[0]].concat()
 }
 
-/// The list and the value of such a key.
-pub fn constant_of(key: &[u8]) -> Option<(ListName, ConstantValue)> {
-    let (list, value) = std::str::from_utf8(key.get(1..)?).ok()?.split_once('\0')?;
-    Some((ListName::new(list).ok()?, ConstantValue::new(value).ok()?))
+/// The list of such a key.
+pub fn list_of_constant(key: &[u8]) -> Option<ListName> {
+    let (list, _) = std::str::from_utf8(key.get(1..)?).ok()?.split_once('\0')?;
+    ListName::new(list).ok()
 }

@@ -89,6 +89,8 @@ pub enum Family {
     Courses,
     /// Courses by pk.
     CoursePks,
+    /// Courses by folded key, those too that were deleted.
+    CourseNames,
     /// Course enrollments by course and person.
     CourseEnrollments,
     /// Course enrollments by person and course.
@@ -151,6 +153,7 @@ impl Family {
             Self::Constants => super::event::CONSTANT,
             Self::Courses => super::program::COURSE,
             Self::CoursePks => super::program::COURSE_PK,
+            Self::CourseNames => super::program::COURSE_NAME,
             Self::CourseEnrollments => super::program::COURSE_ENROLLMENT,
             Self::PersonCourses => super::program::PERSON_COURSE,
             Self::CourseRoles => super::program::COURSE_ROLE,

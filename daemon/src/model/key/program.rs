@@ -9,6 +9,7 @@ pub(super) const COURSE_ENROLLMENT: u8 = 0x72;
 pub(super) const PERSON_COURSE: u8 = 0x73;
 pub(super) const COURSE_ROLE: u8 = 0x74;
 pub(super) const PERSON_COURSE_ROLE: u8 = 0x75;
+pub(super) const COURSE_NAME: u8 = 0x76;
 pub(super) const PROGRAM_ENROLLMENT: u8 = 0x78;
 pub(super) const PROGRAM_PK: u8 = 0x79;
 pub(super) const PERSON_PROGRAM: u8 = 0x7a;
@@ -16,6 +17,11 @@ pub(super) const PERSON_PROGRAM: u8 = 0x7a;
 /// A course.
 pub fn course(course: &CourseKey) -> Vec<u8> {
     [&[COURSE], course.as_str().as_bytes()].concat()
+}
+
+/// How the course of a folded key is spelled.
+pub fn course_name(folded: &str) -> Vec<u8> {
+    [&[COURSE_NAME], folded.as_bytes()].concat()
 }
 
 /// The course of a pk.
@@ -147,6 +153,7 @@ mod tests {
         for (made, expected) in [
             (course(&key), "704142".to_owned()),
             (course_pk(pk), format!("71{abs}")),
+            (course_name("ab"), "766162".to_owned()),
             (course_enrollment(&key, pk), format!("72414200{abs}")),
             (person_course(pk, &key), format!("73{abs}4142")),
             (course_role(&key, pk, role), format!("74414200{abs}00")),

@@ -30,10 +30,20 @@ impl Check<'_> {
                 check.violated("I21", course.pk, "its pk does not lead here");
                 return Ok(());
             };
+            let name = record::get::<CourseOf>(check.txn, &key::course_name(&fold(key.as_str())))?;
+            if name.is_none_or(|name| name.key != key) {
+                check.violated("I21", &key, "its name does not lead here");
+            }
             let tally = tallies.remove(&key).unwrap_or_default();
             if (course.enrolled, course.roles) != (tally.enrolled, tally.roles) {
                 let counts = format!("counts {} enrolled and {} roles", course.enrolled, course.roles);
                 check.violated("I21", &key, format!("{counts}, and has {} and {}", tally.enrolled, tally.roles));
+            }
+            Ok(())
+        })?;
+        self.each::<CourseOf>(Family::CourseNames, |check, place, CourseOf { key }| {
+            if key::course_name(&fold(key.as_str())) != place {
+                check.violated("I21", key, "its name lies under another one's");
             }
             Ok(())
         })?;

@@ -173,6 +173,40 @@ fn what_a_stranger_typed_is_an_invite_code_and_never_a_pk() {
     );
 }
 
+/// What an `extra` may say is looked at where its author can still mend it, and not again when somebody approves.
+#[test]
+fn extra_is_checked_when_it_is_written_and_what_was_allowed_then_stays() {
+    let registry = &mut Registry::in_memory();
+    check(
+        registry,
+        r#"
+        person.create {"callsign":"BOSS"} => {"pk"..
+        constant.set {"list":"country","value":"Norway"} => true
+        constant.set {"list":"country","value":"Sweden"} => true
+        constant.set {"list":"country","value":"NORWAY"} => false
+        person.create {"callsign":"A","extra":{"country":"Atlantis"}} => invalid_argument
+        enrollment.create {"callsign":"A","extra":{"country":"Atlantis"}} => invalid_argument
+        enrollment.create {"callsign":"A","extra":{"country":7}} => invalid_argument
+        pool.create {"owner":"BOSS","extra":{"country":"Atlantis"}} => invalid_argument
+        enrollment.create {"callsign":"A","extra":{"country":"norway","n":1}} => {"pk"..
+        $P = pool.create {"owner":"BOSS","extra":{"country":"Norway"}} => {"pk"..
+        pool.update {"pool":"$P","extra":{"country":"Atlantis"}} => invalid_argument
+        enrollment.create {"callsign":"B","pool":{"pk":"$P"},"extra":{"country":"Atlantis"}} => invalid_argument
+        enrollment.create {"callsign":"B","pool":{"pk":"$P"}} => {"pk"..
+        constant.remove {"list":"country","value":"norway"} => true
+        enrollment.approve {"enrollment":"A"} => {"pk"..,"extra":{"country":"norway","n":1}..
+        enrollment.approve {"enrollment":"B"} => {"pk"..
+        enrollment.create {"callsign":"C","pool":{"pk":"$P"},"extra":{"n":2}} => {"pk"..
+        enrollment.create {"callsign":"D","extra":{"country":"Norway"}} => invalid_argument
+        person.update {"person":"A","extra":{"country":"norway","n":2}} => {"pk"..
+        person.update {"person":"A","extra":{"country":"Norway","n":2}} => invalid_argument
+        person.update {"person":"A","extra":{"country":"sweden"}} => {"pk"..
+        person.update {"person":"A","extra":{"country":"norway"}} => invalid_argument
+        pool.update {"pool":"$P","extra":{"country":"Norway","n":2}} => {"pk"..
+        "#,
+    );
+}
+
 #[test]
 fn a_subject_is_a_callsign_and_never_a_pk() {
     let registry = &mut Registry::in_memory();

@@ -78,7 +78,7 @@ fn what_an_import_has_left_is_removed_some_at_a_time() {
     let (header, rest) = text.split_once('\n').expect("a line");
     let constant = |number| {
         format!(
-            "{{\"record\":\"constant\",\"key\":{{\"list\":\"many\",\"value\":\"v{number}\"}},\"value\":{{\"label\":null}}}}\n"
+            "{{\"record\":\"constant\",\"key\":{{\"list\":\"many\",\"folded\":\"v{number}\"}},\"value\":{{\"value\":\"v{number}\",\"label\":null}}}}\n"
         )
     };
     let half = format!("{header}\n{}", (0..MANY).map(constant).collect::<String>());

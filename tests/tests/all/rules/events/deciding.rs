@@ -93,10 +93,11 @@ fn fields_with_a_list_have_one_of_its_values() {
         person.create {"callsign":"C1","extra":{"country":"atlantis"}} => invalid_argument
         person.create {"callsign":"C1","extra":{"country":47}} => invalid_argument
         person.create {"callsign":"C1","extra":{"country":"no","town":"atlantis"}} => {"pk"..
-        person.update {"person":"FREE","extra":{"country":"atlantis"}} => invalid_argument
+        person.update {"person":"FREE","extra":{"country":"atlantis","town":"x"}} => {"pk"..
+        person.update {"person":"FREE","extra":{"country":"lemuria"}} => invalid_argument
         person.update {"person":"FREE","extra":{"country":"no"}} => {"pk"..
-        enrollment.create {"callsign":"C2","extra":{"country":"atlantis"}} => ..
-        MOD> constant.remove {"list":"country","value":"no"} => true
+        enrollment.create {"callsign":"C2","extra":{"country":"atlantis"}} => invalid_argument
+        MOD> constant.remove {"list":"country","value":"NO"} => true
         MOD> constant.remove {"list":"country","value":"no"} => false
         person.create {"callsign":"C3","extra":{"country":"atlantis"}} => {"pk"..
         "#,

@@ -1,13 +1,16 @@
 //! Courses by themselves, and external keys in them.
 
-use super::check_on_ground;
+use enroll_tests::registry::Registry;
+
+use super::{check, check_on_ground};
 
 #[test]
 fn a_course_has_a_key_of_its_own_and_modes() {
     check_on_ground(
         r#"
         course.create {"key":"Hiking","modes":["audit"]} => conflict
-        course.create {"key":"hiking","modes":["masters","audit","masters"]} => {"pk":..,"key":"hiking","modes":["audit","masters"],"created":..,"updated":..,"deleted":null}
+        course.create {"key":"hiking","modes":["audit"]} => conflict
+        course.create {"key":"rowing","modes":["masters","audit","masters"]} => {"pk":..,"key":"rowing","modes":["audit","masters"],"created":..,"updated":..,"deleted":null}
         course.create {"key":"X","modes":[]} => invalid_argument
         course.create {"key":"X","modes":["bachelor"]} => invalid_argument
         course.create {"key":"","modes":["audit"]} => invalid_argument
@@ -108,4 +111,24 @@ fn a_key_has_so_many_courses_and_no_more() {
         );
     }
     check_on_ground(&table);
+}
+
+#[test]
+fn a_course_key_is_one_courses_in_any_case() {
+    check(
+        &mut Registry::in_memory(),
+        r#"
+        person.create {"callsign":"ANT"} => {"pk"..
+        course.create {"key":"Hiking","modes":["audit"]} => {"pk"..
+        course.create {"key":"hiking","modes":["audit"]} => conflict
+        course.get {"key":"HIKING"} => {"pk":..,"key":"Hiking"..
+        course.get {"key":{"name":"hi\u200bking"}} => {"pk":..,"key":"Hiking"..
+        course.enroll {"course":"hiking","person":"ANT","mode":"audit"} => {"course":"Hiking"..
+        course.unenroll {"course":"HIKING","person":"ANT"} => {"course":"Hiking"..
+        course.delete {"key":"hiking"} => true
+        course.get {"key":"Hiking"} => not_found
+        course.create {"key":"hiking","modes":["audit"]} => conflict
+        course.create {"key":"Hiking","modes":["audit"]} => {"pk"..
+        "#,
+    );
 }
