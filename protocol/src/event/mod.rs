@@ -225,6 +225,8 @@ impl Create {
 }
 
 /// Show an event with its pools
+///
+/// On behalf of a person, a draft is `not_found` unless it is their own or they may edit it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",
@@ -238,6 +240,9 @@ pub struct Get {
 }
 
 /// List events by their start
+///
+/// On behalf of a person, drafts of others are left out unless that person may edit them. An event whose start is changed
+/// while somebody pages may come twice or not at all; follow the changes to keep a copy.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",

@@ -4,6 +4,7 @@ mod pools;
 mod view;
 
 use enroll_protocol::event::{Cancel, Create, Event, Field, Get, List, Publish, Unpublish, Update, UpdateState};
+use enroll_protocol::fold::fold;
 use enroll_protocol::limits::EVENT_MINUTES_MAX;
 use enroll_protocol::{Code, EventKind, Named, NaturalName, Page, Pk, Reference, Refusal, Time};
 
@@ -24,7 +25,7 @@ impl WriteOp for Create {
         check_duration(self.duration_minutes)?;
         for (at, pool) in self.pools.iter().enumerate() {
             pools::check_roles(&pool.roles)?;
-            if self.pools[..at].iter().any(|other| other.name == pool.name) {
+            if self.pools[..at].iter().any(|other| fold(other.name.as_str()) == fold(pool.name.as_str())) {
                 let why = format!("pools: two are called \"{}\"; give each a name of its own", pool.name);
                 return Err(Refusal::new(Code::INVALID_ARGUMENT, why));
             }
@@ -99,7 +100,7 @@ impl WriteOp for Create {
 
 impl ReadOp for Get {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Event, Fault> {
-        let (pk, event) = expect(txn, &self.event)?;
+        let (pk, event) = expect_visible(txn, call, &self.event)?;
         shown(txn, pk, event, call.ctx.now)
     }
 }
@@ -114,7 +115,8 @@ impl ReadOp for List {
             let Some(event) = record::get::<stored::Event>(txn, &key::event(pk))? else { return Ok(None) };
             let is_wanted = self.kind.as_ref().is_none_or(|kind| *kind == event.kind)
                 && owner.is_none_or(|owner| owner == event.owner)
-                && self.time_state.is_none_or(|state| state == view::time_state(&event, call.ctx.now));
+                && self.time_state.is_none_or(|state| state == view::time_state(&event, call.ctx.now))
+                && is_visible(txn, call, &event)?;
             is_wanted.then(|| shown(txn, pk, event, call.ctx.now)).transpose()
         })
     }
@@ -297,15 +299,34 @@ fn change(
 
 /// The event of this pk.
 pub(super) fn expect(txn: &dyn ReadTxn, named: &Reference) -> Result<(Pk, stored::Event), Fault> {
-    let pk = match named.read(NaturalName::None)? {
-        Named::Pk(pk) => Some(pk),
-        Named::Natural(_) => None,
-    };
-    let found = pk.map(|pk| record::get::<stored::Event>(txn, &key::event(pk))).transpose()?.flatten();
-    match (pk, found) {
-        (Some(pk), Some(event)) => Ok((pk, event)),
-        _ => Err(Fault::Refused(Refusal::new(Code::NOT_FOUND, format!("no event has the pk \"{named}\"")))),
+    find(txn, named)?.ok_or_else(|| unknown(named))
+}
+
+/// The event of this pk, which is unknown to an actor who may not see it.
+pub(super) fn expect_visible(
+    txn: &dyn ReadTxn,
+    call: &Call<'_>,
+    named: &Reference,
+) -> Result<(Pk, stored::Event), Fault> {
+    let (pk, event) = expect(txn, named)?;
+    if is_visible(txn, call, &event)? { Ok((pk, event)) } else { Err(unknown(named)) }
+}
+
+fn find(txn: &dyn ReadTxn, named: &Reference) -> Result<Option<(Pk, stored::Event)>, Fault> {
+    let Named::Pk(pk) = named.read(NaturalName::None)? else { return Ok(None) };
+    Ok(record::get::<stored::Event>(txn, &key::event(pk))?.map(|event| (pk, event)))
+}
+
+fn unknown(named: &Reference) -> Fault {
+    Fault::Refused(Refusal::new(Code::NOT_FOUND, format!("no event has the pk \"{named}\"")))
+}
+
+/// Whether the actor may know of an event: of a draft only its owner and editors do. A peer without an actor sees all.
+fn is_visible(txn: &dyn ReadTxn, call: &Call<'_>, event: &stored::Event) -> Result<bool, Fault> {
+    if event.published || call.actor.is_none() || call.is_actor(event.owner) {
+        return Ok(true);
     }
+    call.actor_has(txn, &format!("/events/edit/{}/", event.kind))
 }
 
 fn check_duration(minutes: u32) -> Result<(), Refusal> {

@@ -15,7 +15,7 @@ use crate::store::overlay::Overlay;
 
 impl ReadOp for Explain {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Explanation, Fault> {
-        let (event_pk, event) = event::expect(txn, &self.event)?;
+        let (event_pk, event) = event::expect_visible(txn, call, &self.event)?;
         let person = role::expect_person(txn, &self.person)?;
         call.permit(txn, call.is_actor(person) || call.is_actor(event.owner))?;
         // What is due comes first, as it would for whoever registers; nothing of this is kept.

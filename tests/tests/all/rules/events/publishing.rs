@@ -2,6 +2,7 @@
 
 use enroll_tests::registry::Registry;
 use enrolld::config::Config;
+use enrolld::context::Grant;
 
 use super::people;
 use crate::rules::check;
@@ -80,6 +81,34 @@ fn toml_of(text: &str) -> Config {
 }
 
 #[test]
+fn a_draft_is_seen_by_its_owner_and_editors_and_by_peers_that_act_for_nobody() {
+    let registry = &mut people();
+    check(
+        registry,
+        r#"
+        person.create {"callsign":"EDITOR","roles":["editor"]} => {"pk"..
+        permission.grant {"role":"editor","permission":"/events/edit/camp/"} => true
+        $E = OWNER> event.create {"title":"Camp","kind":"camp","start":"2027-02-01T10:00:00Z","duration_minutes":60} => {"pk"..
+        OWNER> event.get {"event":"$E"} => {"pk"..
+        EDITOR> event.get {"event":"$E"} => {"pk"..
+        BOSS> event.list {} => {"items":[{"pk":"$E"..
+        event.get {"event":"$E"} => {"pk"..
+        event.list {} => {"items":[{"pk":"$E"..
+        M1> event.get {"event":"$E"} => not_found
+        M1> event.list {} => {"items":[],"next":null}
+        M1> event.list {"owner":"OWNER"} => {"items":[],"next":null}
+        M1> registration.explain {"event":"$E","person":"M1"} => not_found
+        M1> registration.create {"event":"$E","person":"M1"} => event_not_published
+        OWNER> event.publish {"event":"$E"} => {"pk"..
+        M1> event.get {"event":"$E"} => {"pk"..
+        M1> event.list {} => {"items":[{"pk":"$E"..
+        "#,
+    );
+    registry.peer.grant = Grant::Read;
+    check(registry, r#"event.list {} => {"items":[{"pk".."#);
+}
+
+#[test]
 fn what_is_written_wrongly_is_refused_and_says_so() {
     let pools: Vec<String> =
         (0..33).map(|at| format!(r#"{{"name":"p{at}","capacity":1,"roles":["member"]}}"#)).collect();
@@ -96,7 +125,7 @@ fn what_is_written_wrongly_is_refused_and_says_so() {
         format!("OWNER> event.create {{{},{what}}} => {answer}\n", kept.join(","))
     };
     let table = [
-        of(r#""pools":[{"name":"a","capacity":1,"roles":["member"]},{"name":"a","capacity":1,"roles":["guest"]}]"#, "invalid_argument"),
+        of(r#""pools":[{"name":"a","capacity":1,"roles":["member"]},{"name":"A","capacity":1,"roles":["guest"]}]"#, "invalid_argument"),
         of(r#""pools":[{"name":"a","capacity":1,"roles":[]}]"#, "invalid_argument"),
         of(r#""pools":[{"name":"a","capacity":1}]"#, "invalid_argument"),
         of(r#""pools":[{"name":"a","capacity":1,"roles":["Not A Role"]}]"#, "invalid_argument"),
@@ -120,7 +149,8 @@ fn what_is_written_wrongly_is_refused_and_says_so() {
         format!("$E = {}", of(&format!(r#""pools":[{most}]"#), "{\"pk\"..")),
         r#"
         OWNER> event.add_pool {"event":"$E","name":"one more","capacity":1,"roles":["member"]} => invalid_argument
-        OWNER> event.update_pool {"event":"$E","pool":"p1","name":"p2"} => conflict
+        OWNER> event.update_pool {"event":"$E","pool":"p1","name":"P2"} => conflict
+        OWNER> event.update_pool {"event":"$E","pool":{"name":"P1"},"capacity":2} => {"pk"..
         OWNER> event.update_pool {"event":"$E","pool":"p1","name":"p1"} => {"pk"..
         OWNER> event.update_pool {"event":"$E","pool":"p99","capacity":1} => not_found
         OWNER> event.update_pool {"event":"$E","pool":"p1","roles":[]} => invalid_argument

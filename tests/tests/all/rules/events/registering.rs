@@ -13,7 +13,7 @@ fn refusals_of_registering_come_in_their_order() {
         $E = OWNER> event.create {"title":"Camp","kind":"camp","start":"2027-01-15T06:00:00Z","duration_minutes":60,"leisure":true,"waiting_list":false,"pools":[{"name":"staff","capacity":1,"roles":["staff"],"opens":"2027-01-20T10:00:00Z"}]} => ..,"time_state":"past","update_state":"draft","actions":["save","publish"]..
         M2> registration.create {"event":"$E","person":"M1"} => permission_denied
         M1> registration.create {"event":"$E","person":"M1"} => registration_not_required
-        M1> registration.explain {"event":"$E","person":"M1"} => {"outcome":"registration_not_required"..
+        OWNER> registration.explain {"event":"$E","person":"M1"} => {"outcome":"registration_not_required"..
         OWNER> event.update {"event":"$E","leisure":false} => {"pk"..
         M1> registration.create {"event":"$E","person":"M1"} => event_not_published
         OWNER> event.publish {"event":"$E"} => {"pk"..
