@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::value::{Password, Reference, arrived_if_any, or_default};
+use crate::person::RevocationReason;
+use crate::value::{CertificateSerial, Password, Reference, arrived_if_any, or_default};
 
 /// Show a person's certificate
 ///
-/// The one that was issued last; renewing leaves those before it valid until they end.
+/// The one that was issued last; one before it stays valid until it ends, unless it was for another key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",
@@ -98,6 +99,31 @@ pub struct Renew {
     #[cfg_attr(feature = "cli", arg(long, value_name = "PEM", allow_hyphen_values = true))]
     #[serde(default, deserialize_with = "arrived_if_any")]
     pub csr: Option<String>,
+    /// Leave the certificate before valid, though the new one is for another key
+    #[cfg_attr(feature = "cli", arg(long))]
+    #[serde(default, deserialize_with = "or_default")]
+    pub keep: bool,
+}
+
+/// Revoke a certificate of a person, or all of them, and leave the person as they are
+///
+/// Answers the serial numbers of those that were revoked. Refusals: `not_found` where there is none that is valid, or none
+/// of this serial number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  enrollctl certificate revoke DOGGO01a key_compromise")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Revoke {
+    /// Callsign or pk
+    pub person: Reference,
+    /// Why: unspecified, key_compromise, affiliation_changed, superseded, cessation_of_operation or privilege_withdrawn
+    pub reason: RevocationReason,
+    /// Only the one of this serial number, in hexadecimal digits as `certificate show` prints it
+    #[cfg_attr(feature = "cli", arg(long, value_name = "HEX"))]
+    pub serial: Option<CertificateSerial>,
 }
 
 /// Show the certificate of the authority, and those above it

@@ -37,6 +37,9 @@ pub const TOKEN_BYTES_MAX: usize = 1024;
 /// A JWT as it is handed in: claims of the largest size, signed and in base64.
 pub const JWT_BYTES_MAX: usize = 128 << 10;
 
+/// The text of a certificate's serial number: ours have 40 digits and 19 colons.
+pub const SERIAL_BYTES_MAX: usize = 96;
+
 /// What opens a PKCS#12 file.
 pub const PASSWORD_BYTES_MAX: usize = 1024;
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::limits::ROLES_MAX;
 use crate::value::{
     Callsign, CallsignPrefix, Cursor, Invalid, Json, PageLimit, Pk, Reference, RoleName, Time, arrived, at_most,
-    or_default,
+    or_default, plain_error,
 };
 
 /// A person.
@@ -64,7 +64,7 @@ impl FromStr for RevocationReason {
     type Err = Invalid;
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let word = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(text);
-        Self::deserialize(word).map_err(|err| Invalid(err.to_string()))
+        Self::deserialize(word).map_err(|err| Invalid(plain_error(&err.to_string())))
     }
 }
 

@@ -1,15 +1,20 @@
 //! `enrollctl certificate show`: what a person's certificate says and whether it still holds, put together from
-//! `person.get` and `certificate.get`.
+//! `person.get`, `certificate.get` and, as certificates are revoked without their person too, `certificate.crl`.
 
 use std::process::ExitCode;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
-use der::{DecodePem as _, Encode as _};
-use enroll_client::protocol::person::{self, Person, Revocation};
-use enroll_client::protocol::{Reference, certificate};
+use der::oid::AssociatedOid as _;
+use der::{Decode as _, DecodePem as _, Encode as _};
+use enroll_client::Client;
+use enroll_client::protocol::person::{self, Person, Revocation, RevocationReason};
+use enroll_client::protocol::{Reference, Time, certificate};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use x509_cert::Certificate;
+use x509_cert::certificate::Rfc5280;
+use x509_cert::crl::{CertificateList, RevokedCert};
+use x509_cert::ext::pkix::CrlReason;
 
 use crate::failure::Failure;
 use crate::options::Options;
@@ -29,6 +34,7 @@ struct Picture {
     subject: String,
     issuer: String,
     serial: String,
+    serial_bytes: Vec<u8>,
     key: &'static str,
     begins: Timestamp,
     ends: Timestamp,
@@ -46,11 +52,46 @@ pub(crate) async fn run(matches: &ArgMatches, options: &Options, output: &Output
     let client = options.connect().await?;
     let person = client.call(person::Get { person: show.person.clone(), allow_deleted: true }).await?;
     let pem = client.call(certificate::Get { person: show.person, allow_deleted: true }).await?;
-    output.summary("certificate.show", &Picture::of(person, &pem)?.summary())?;
+    let mut picture = Picture::of(person, &pem)?;
+    if picture.person.revocation.is_none() {
+        picture.person.revocation = picture.revoked_by(&list(&client).await?)?;
+    }
+    output.summary("certificate.show", &picture.summary())?;
     Ok(ExitCode::SUCCESS)
 }
 
+/// The list of revoked certificates: a certificate may be revoked without its person.
+async fn list(client: &Client) -> Result<String, Failure> {
+    let (mut stream, mut list) = (client.stream(certificate::Crl {}).await?, String::new());
+    while let Some(piece) = stream.next().await {
+        list.push_str(&piece?);
+    }
+    Ok(list)
+}
+
 impl Picture {
+    /// What the list says of this certificate.
+    fn revoked_by(&self, list: &str) -> Result<Option<Revocation>, Failure> {
+        let broken = || Failure::Own("the list of revoked certificates can not be read".to_owned());
+        let (_, list) = der::Document::from_pem(list).map_err(|_| broken())?;
+        let list: CertificateList<Rfc5280> = list.decode_msg().map_err(|_| broken())?;
+        let is_this = |entry: &&RevokedCert<Rfc5280>| entry.serial_number.as_bytes() == self.serial_bytes;
+        let entries = list.tbs_cert_list.revoked_certificates.unwrap_or_default();
+        let Some(entry) = entries.iter().find(is_this) else { return Ok(None) };
+        let micros = i64::try_from(entry.revocation_date.to_unix_duration().as_micros()).map_err(|_| broken())?;
+        let at = Time::from_micros(micros).map_err(|_| broken())?;
+        let said = entry.crl_entry_extensions.iter().flatten().find(|said| said.extn_id == CrlReason::OID);
+        let reason = match said.map(|said| CrlReason::from_der(said.extn_value.as_bytes())).transpose() {
+            Ok(Some(CrlReason::KeyCompromise)) => RevocationReason::KeyCompromise,
+            Ok(Some(CrlReason::AffiliationChanged)) => RevocationReason::AffiliationChanged,
+            Ok(Some(CrlReason::Superseded)) => RevocationReason::Superseded,
+            Ok(Some(CrlReason::CessationOfOperation)) => RevocationReason::CessationOfOperation,
+            Ok(Some(CrlReason::PrivilegeWithdrawn)) => RevocationReason::PrivilegeWithdrawn,
+            _ => RevocationReason::Unspecified,
+        };
+        Ok(Some(Revocation { reason, at }))
+    }
+
     fn of(person: Person, text: &str) -> Result<Self, Failure> {
         let broken = || Failure::Own("the certificate can not be read".to_owned());
         let certificate = Certificate::from_pem(text).map_err(|_| broken())?;
@@ -67,6 +108,7 @@ impl Picture {
             subject: inside.subject().to_string(),
             issuer: inside.issuer().to_string(),
             serial: serial.join(":"),
+            serial_bytes: inside.serial_number().as_bytes().to_vec(),
             key: named(&key.algorithm.oid.to_string(), curve.as_deref()),
             begins: instant(&validity.not_before)?,
             ends: instant(&validity.not_after)?,

@@ -35,6 +35,9 @@ pub type Serial = [u8; SERIAL_BYTES];
 /// What a common name has at most (RFC 5280, appendix A.1).
 pub const COMMON_NAME_CHARS_MAX: usize = 64;
 
+/// How long before they are made certificates and lists begin: a server whose clock is behind by less takes them at once.
+pub const BEGIN_EARLIER_SECONDS: u64 = 5 * 60;
+
 /// The label of a certificate in PEM.
 pub const CERTIFICATE: &str = "CERTIFICATE";
 
@@ -104,7 +107,8 @@ impl Authority {
             extension(&issued_by(&key_id), false)?,
             extension(&key_id, false)?,
         ];
-        let validity = Validity::new(time(now)?, time(now.plus_seconds(lifetime_seconds))?);
+        let validity =
+            Validity::new(time(now.minus_seconds(BEGIN_EARLIER_SECONDS))?, time(now.plus_seconds(lifetime_seconds))?);
         let unsigned = Unsigned::new(
             SerialNumber::new(&serial)?,
             (name.clone(), signer.algorithm()?),
@@ -159,7 +163,7 @@ impl Authority {
         Ok(Self { name: own.subject().clone(), key_id, key, begins, ends, signer, chain })
     }
 
-    /// Issues a certificate that begins now and lasts no longer than the authority's own.
+    /// Issues a certificate that begins a little earlier than now and lasts no longer than the authority's own.
     pub fn issue(
         &self,
         callsign: &Callsign,
@@ -179,6 +183,7 @@ impl Authority {
                 (certificate.tbs_certificate().subject_public_key_info().clone(), None)
             }
         };
+        let begins = now.minus_seconds(BEGIN_EARLIER_SECONDS).max(self.begins);
         let ends = now.plus_seconds(lifetime_seconds).min(self.ends);
         let extensions = vec![
             extension(&BasicConstraints { ca: false, path_len_constraint: None }, true)?,
@@ -191,7 +196,7 @@ impl Authority {
         let unsigned = Unsigned::new(
             SerialNumber::new(&serial)?,
             (self.name.clone(), self.signer.algorithm()?),
-            Validity::new(time(now)?, time(ends)?),
+            Validity::new(time(begins)?, time(ends)?),
             (common_name(callsign.as_str())?, key),
             extensions,
         );
@@ -199,9 +204,13 @@ impl Authority {
         Ok(Issued { callsign: callsign.clone(), wanted, serial, certificate, private, ends })
     }
 
-    /// Whether it may issue something at this time.
-    pub fn is_valid(&self, now: Time) -> bool {
-        self.begins <= now && now < self.ends
+    /// Why it may not issue anything at this time, for people; `None` where it may.
+    pub fn is_invalid(&self, now: Time) -> Option<String> {
+        match () {
+            () if now < self.begins => Some(format!("the certificate of the authority begins at {}", self.begins)),
+            () if self.ends <= now => Some(format!("the certificate of the authority ended at {}", self.ends)),
+            () => None,
+        }
     }
 
     /// When its own certificate ends.
@@ -247,6 +256,12 @@ impl Authority {
         let algorithm = self.signer.algorithm();
         algorithm.is_ok_and(|algorithm| signer::is_signed_by(&self.key, &algorithm, unsigned, signature))
     }
+}
+
+/// Whether two certificates are for the same key.
+pub fn has_same_key(one: &[u8], other: &[u8]) -> bool {
+    let key = |der| Certificate::from_der(der).map(|read| read.tbs_certificate().subject_public_key_info().clone());
+    matches!((key(one), key(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 /// A serial number of these random bytes.

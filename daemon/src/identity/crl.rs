@@ -16,7 +16,7 @@ use x509_cert::certificate::Rfc5280;
 use x509_cert::ext::pkix::{CrlNumber, CrlReason, SubjectKeyIdentifier};
 use x509_cert::serial_number::SerialNumber;
 
-use super::authority::{Authority, Serial};
+use super::authority::{Authority, BEGIN_EARLIER_SECONDS, Serial};
 use super::encoding::{extension, issued_by, sequence, time};
 use super::{IdentityError, pem};
 use crate::directory::{Directory, FileError};
@@ -109,7 +109,7 @@ impl Entries {
             &VERSION_2.to_der()?,
             &authority.algorithm()?,
             &authority.name.to_der()?,
-            &time(span.since)?.to_der()?,
+            &time(span.since.minus_seconds(BEGIN_EARLIER_SECONDS))?.to_der()?,
             &time(span.until)?.to_der()?,
             &entries,
             &extensions.to_der()?,

@@ -211,8 +211,7 @@ impl KeyRing {
         let header = serde_json::to_vec(&header).map_err(|err| IdentityError(err.to_string()))?;
         let expires = now.plus_seconds(issuing.lifetime_seconds);
         let mut own = json!({
-            "iss": issuing.issuer, "aud": issuing.audience, "iat": now.seconds(), "nbf": now.seconds(),
-            "exp": expires.seconds(), "jti": id,
+            "iss": issuing.issuer, "aud": issuing.audience, "iat": now.seconds(), "exp": expires.seconds(), "jti": id,
         });
         if let Some(first_issued) = first_issued {
             own[FIRST_ISSUED] = first_issued.into();
@@ -263,9 +262,6 @@ impl KeyRing {
         let seconds = |name: &str| claims.get(name).and_then(Value::as_i64);
         if seconds("exp").is_none_or(|exp| exp <= now.seconds()) {
             return Err("it has expired");
-        }
-        if seconds("nbf").is_some_and(|nbf| nbf > now.seconds()) {
-            return Err("it is not valid yet");
         }
         payload_of(jwt).ok_or("its claims are not a JSON object within the bounds")
     }

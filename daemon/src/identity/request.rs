@@ -43,14 +43,24 @@ impl SigningRequest {
         if !signer::is_signed_by(&info.public_key, &signed.algorithm, &bytes, &signed.signature) {
             return Err("its signature is wrong, or of a kind other than SHA-2 with the key's own".to_owned());
         }
-        Ok(Self { common_name: common_name(&info.subject), public: info.public_key })
+        Ok(Self { common_name: common_name(&info.subject)?, public: info.public_key })
     }
 }
 
-/// The common name of a subject that has one, exactly as it stands there.
-pub(super) fn common_name(subject: &Name) -> Option<String> {
+/// The common name of a subject that has one, exactly as it stands there, in whichever type of string.
+pub(super) fn common_name(subject: &Name) -> Result<Option<String>, String> {
     let mut names = subject.iter().filter(|attribute| attribute.oid == COMMON_NAME);
-    let (name, None) = (names.next()?, names.next()) else { return None };
-    let is_text = matches!(name.value.tag(), Tag::Utf8String | Tag::PrintableString | Tag::Ia5String);
-    is_text.then(|| String::from_utf8(name.value.value().to_vec()).ok()).flatten()
+    let (Some(name), None) = (names.next(), names.next()) else { return Ok(None) };
+    let (tag, bytes) = (name.value.tag(), name.value.value());
+    let units = || bytes.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
+    let text = match tag {
+        Tag::Utf8String | Tag::PrintableString | Tag::Ia5String | Tag::VisibleString | Tag::NumericString => {
+            String::from_utf8(bytes.to_vec()).ok()
+        }
+        // Everybody writes Latin-1 into it.
+        Tag::TeletexString => Some(bytes.iter().map(|byte| char::from(*byte)).collect()),
+        Tag::BmpString if bytes.len() % 2 == 0 => char::decode_utf16(units()).collect::<Result<_, _>>().ok(),
+        _ => return Err(format!("its CN is a {tag}; use a UTF8String")),
+    };
+    text.map(Some).ok_or_else(|| format!("its CN is a {tag} that can not be read"))
 }

@@ -23,6 +23,11 @@ const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1
 const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+const P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
+const RSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
+const SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.1");
+const SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.2");
+const SHA512: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.3");
 const ECDSA_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
 const ECDSA_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.3");
 const ECDSA_SHA512: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.4");
@@ -49,6 +54,19 @@ pub(super) struct NewPair {
 struct RsaPublicKey<'a> {
     modulus: UintRef<'a>,
     exponent: UintRef<'a>,
+}
+
+/// What a signature by RSASSA-PSS says of itself. The mask and the salt are those that go with the digest.
+#[derive(Sequence)]
+struct PssParameters {
+    #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
+    digest: Option<AlgorithmIdentifierOwned>,
+    #[asn1(context_specific = "1", tag_mode = "EXPLICIT", optional = "true")]
+    mask: Option<AlgorithmIdentifierOwned>,
+    #[asn1(context_specific = "2", tag_mode = "EXPLICIT", optional = "true")]
+    salt_bytes: Option<u32>,
+    #[asn1(context_specific = "3", tag_mode = "EXPLICIT", optional = "true")]
+    trailer: Option<u32>,
 }
 
 impl NewPair {
@@ -158,7 +176,7 @@ pub(super) fn verifying(key: &SubjectPublicKeyInfoOwned) -> Result<(Algorithm, D
 pub(super) fn expect_strong(key: &SubjectPublicKeyInfoOwned) -> Result<(), String> {
     let bits = match &key.algorithm {
         algorithm if algorithm.oid == ED25519 => return Ok(()),
-        algorithm if algorithm.oid == EC && curve_of(key).is_some_and(|curve| curve == P256 || curve == P384) => {
+        algorithm if algorithm.oid == EC && curve_of(key).is_some_and(|curve| [P256, P384, P521].contains(&curve)) => {
             return Ok(());
         }
         algorithm if algorithm.oid == RSA => {
@@ -168,7 +186,7 @@ pub(super) fn expect_strong(key: &SubjectPublicKeyInfoOwned) -> Result<(), Strin
         _ => 0,
     };
     match bits {
-        0 => Err("its key is none of P-256, P-384, Ed25519 and RSA".to_owned()),
+        0 => Err("its key is none of P-256, P-384, P-521, Ed25519 and RSA".to_owned()),
         bits => expect_strong_rsa(bits),
     }
 }
@@ -203,11 +221,25 @@ pub(super) fn is_signed_by(
         EC if curve == Some(P384) && oid == ECDSA_SHA256 => &signature::ECDSA_P384_SHA256_ASN1,
         EC if curve == Some(P384) && oid == ECDSA_SHA384 => &signature::ECDSA_P384_SHA384_ASN1,
         EC if curve == Some(P384) && oid == ECDSA_SHA512 => &signature::ECDSA_P384_SHA512_ASN1,
+        EC if curve == Some(P521) && oid == ECDSA_SHA256 => &signature::ECDSA_P521_SHA256_ASN1,
+        EC if curve == Some(P521) && oid == ECDSA_SHA384 => &signature::ECDSA_P521_SHA384_ASN1,
+        EC if curve == Some(P521) && oid == ECDSA_SHA512 => &signature::ECDSA_P521_SHA512_ASN1,
+        RSA if oid == RSA_PSS => match digest_of_pss(algorithm) {
+            Some(SHA256) => &signature::RSA_PSS_2048_8192_SHA256,
+            Some(SHA384) => &signature::RSA_PSS_2048_8192_SHA384,
+            Some(SHA512) => &signature::RSA_PSS_2048_8192_SHA512,
+            _ => return false,
+        },
         _ => return false,
     };
     // Bytes that are not whole are no signature.
     let (Some(key), Some(signature)) = (key.subject_public_key.as_bytes(), signature.as_bytes()) else { return false };
     UnparsedPublicKey::new(by, key).verify(bytes, signature).is_ok()
+}
+
+/// The digest that a signature by RSASSA-PSS names (RFC 4055, section 3.1). Without one it would be SHA-1.
+fn digest_of_pss(algorithm: &AlgorithmIdentifierOwned) -> Option<ObjectIdentifier> {
+    algorithm.parameters.as_ref()?.decode_as::<PssParameters>().ok()?.digest.map(|digest| digest.oid)
 }
 
 fn curve_of(key: &SubjectPublicKeyInfoOwned) -> Option<ObjectIdentifier> {

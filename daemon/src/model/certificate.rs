@@ -36,6 +36,15 @@ pub struct Held {
     pub serial: Serial,
     /// When it ends.
     pub ends: Time,
+    /// Whether it is revoked.
+    pub revoked: bool,
+}
+
+impl Held {
+    /// Whether it is valid at this time.
+    pub fn is_valid(&self, now: Time) -> bool {
+        !self.revoked && now < self.ends
+    }
 }
 
 /// A certificate.

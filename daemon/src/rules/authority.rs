@@ -19,7 +19,7 @@ use crate::fault::Fault;
 use crate::identity::authority::{Authority, Founded, Serial};
 use crate::identity::crl::{Entries, List, Span};
 use crate::identity::{Secrets, authority};
-use crate::model::certificate::{self, Certificate, Certificates, ListHead, Revoked};
+use crate::model::certificate::{self, Certificate, Certificates, Held, ListHead, Revoked};
 use crate::model::change::{Change, LISTED, Told};
 use crate::model::key::{self, Due, Family};
 use crate::model::record::{self, Kind};
@@ -106,28 +106,37 @@ fn encode_list(txn: &dyn ReadTxn, authority: &Authority, head: &ListHead) -> Res
     Ok(entries.encode(authority, head.number, Span { since: head.since, until: head.until })?)
 }
 
-/// Revokes what a person holds and what has not ended yet; whether that was anything.
-pub(super) fn revoke(txn: &mut dyn Txn, ctx: &Context, person: Pk, why: &Revocation) -> Result<bool, Fault> {
-    let held = record::get::<Certificates>(txn.as_read(), &key::certificates(person))?.unwrap_or_default().held;
+/// Revokes what a person holds, is valid and is chosen; what that was.
+pub(super) fn revoke(
+    txn: &mut dyn Txn,
+    ctx: &Context,
+    person: Pk,
+    why: &Revocation,
+    is_chosen: impl Fn(&Held) -> bool,
+) -> Result<Vec<Serial>, Fault> {
+    let place = key::certificates(person);
+    let mut certificates = record::get::<Certificates>(txn.as_read(), &place)?.unwrap_or_default();
     let mut head = list_head(txn.as_read())?;
     let number = number_after(head.number, ctx.now);
-    let before = head.revoked;
-    for held in held.iter().filter(|held| ctx.now < held.ends) {
+    let mut revoked = Vec::new();
+    for held in certificates.held.iter_mut().filter(|held| held.is_valid(ctx.now) && is_chosen(held)) {
+        held.revoked = true;
         let place = key::certificate(person, &held.serial);
         let missing = || StoreError(format!("a certificate of {person} is missing"));
         let mut certificate = record::get::<Certificate>(txn.as_read(), &place)?.ok_or_else(missing)?;
         certificate.revoked = Some(number);
         record::put(txn, place, &certificate);
-        let revoked = Revoked { at: why.at, reason: why.reason, ends: held.ends };
-        record::put(txn, key::revoked(number, &held.serial), &revoked);
-        head.revoked += 1;
+        let entry = Revoked { at: why.at, reason: why.reason, ends: held.ends };
+        record::put(txn, key::revoked(number, &held.serial), &entry);
+        revoked.push(held.serial);
     }
-    if head.revoked == before {
-        return Ok(false);
+    if !revoked.is_empty() {
+        record::put(txn, place, &certificates);
+        head.revoked += revoked.len() as u64;
+        let head = next_list(txn, ListHead { number, ..head }, ctx.now, ctx.settings.list_seconds);
+        record::put(txn, key::list_head(), &head);
     }
-    let head = next_list(txn, ListHead { number, ..head }, ctx.now, ctx.settings.list_seconds);
-    record::put(txn, key::list_head(), &head);
-    Ok(true)
+    Ok(revoked)
 }
 
 /// Gives the list another number where its time has come.

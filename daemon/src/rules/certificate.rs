@@ -1,12 +1,13 @@
 //! Certificates of people: issued with the person or renewed later, and revoked when the person is deleted.
 //!
 //! A certificate is made before the rule runs and off the writer's thread ([`prepare`]); the rule stores what was made if
-//! it is what it wants ([`give`]). The latest one is the person's; those before it stay valid until they end.
+//! it is what it wants ([`give`]). The latest one is the person's; those before it stay valid until they end, unless a renewal
+//! with another key supersedes them.
 
 use std::ops::ControlFlow;
 
-use enroll_protocol::certificate::{Ca, Crl, Get, Key, Pfx, Renew};
-use enroll_protocol::person::CertificateWanted;
+use enroll_protocol::certificate::{Ca, Crl, Get, Key, Pfx, Renew, Revoke};
+use enroll_protocol::person::{CertificateWanted, Revocation, RevocationReason};
 use enroll_protocol::{Callsign, Code, Pk, PrivateKey, Reference, Refusal};
 use rand::Rng as _;
 use serde_json::json;
@@ -14,7 +15,7 @@ use serde_json::json;
 use super::{Call, Give, Prepared, ReadOp, WalkOp, WriteOp, authority, person};
 use crate::context::{Context, Made, Purpose};
 use crate::fault::Fault;
-use crate::identity::authority::{CERTIFICATE, COMMON_NAME_CHARS_MAX, Issued, Wanted};
+use crate::identity::authority::{CERTIFICATE, COMMON_NAME_CHARS_MAX, Issued, Serial, Wanted, has_same_key};
 use crate::identity::request::SigningRequest;
 use crate::identity::{pem, pfx};
 use crate::model::certificate::{Certificate, Certificates, Held};
@@ -23,8 +24,11 @@ use crate::model::key;
 use crate::model::record::{self, Kind};
 use crate::store::{ReadTxn, StoreError, Txn};
 
-/// Certificates of one person that have not ended: a deletion revokes all of them.
+/// Valid certificates of one person: a deletion revokes all of them.
 const HELD_MAX: usize = 16;
+
+/// Certificates of one person that are kept, revoked ones too: they are one record.
+const KEPT_MAX: usize = 64;
 
 /// Bytes of a piece of the list.
 const PIECE_BYTES: usize = 64 << 10;
@@ -46,7 +50,7 @@ impl ReadOp for Get {
 
 impl ReadOp for Key {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Option<PrivateKey>, Fault> {
-        let (private, _) = expect_private(txn, call, &self.person)?;
+        let (_, private, _) = expect_private(txn, call, &self.person)?;
         match call.ctx.envelope.dry_run {
             true => Ok(None),
             false => Ok(Some(PrivateKey::new(pem::write(PRIVATE_KEY, &private))?)),
@@ -56,15 +60,26 @@ impl ReadOp for Key {
 
 impl ReadOp for Pfx {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Option<enroll_protocol::Pfx>, Fault> {
-        let (private, certificate) = expect_private(txn, call, &self.person)?;
+        let (callsign, private, certificate) = expect_private(txn, call, &self.person)?;
+        expect_basic_plane("password", self.password.as_str())?;
+        expect_basic_plane("callsign", callsign.as_str())?;
         if call.ctx.envelope.dry_run {
             return Ok(None);
         }
         let chain = [&[certificate.certificate], call.ctx.daemon.authority.now().chain()].concat();
-        let name = &self.person.to_string();
-        let file = pfx::write(name, &private, &chain, self.password.as_str(), self.legacy)?;
+        let file = pfx::write(callsign.as_str(), &private, &chain, self.password.as_str(), self.legacy)?;
         Ok(Some(enroll_protocol::Pfx::new(file)?))
     }
+}
+
+/// Refuses characters beyond the basic plane of Unicode, such as emoji: the library that writes PKCS#12 has no surrogate
+/// pairs for them.
+fn expect_basic_plane(field: &str, text: &str) -> Result<(), Refusal> {
+    if text.chars().all(|c| u32::from(c) <= 0xffff) {
+        return Ok(());
+    }
+    let why = format!("{field}: a PKCS#12 file can not have characters beyond U+FFFF in it, such as emoji");
+    Err(Refusal::new(Code::INVALID_ARGUMENT, why))
 }
 
 impl WriteOp for Renew {
@@ -90,11 +105,46 @@ impl WriteOp for Renew {
         let (pk, person) = person::expect(txn.as_read(), &self.person)?;
         person::expect_live(&self.person, &person)?;
         call.permit(txn.as_read(), call.is_actor(pk))?;
-        let (_, before) = expect(txn.as_read(), pk, &self.person)?;
-        let certificate = give(txn, call, (pk, &person.callsign), &wanted_after(self, before))?;
+        let (place, before) = expect(txn.as_read(), pk, &self.person)?;
+        let wanted = wanted_after(self, before.clone());
+        if before.revoked.is_some() && matches!(wanted, Wanted::Again(_)) {
+            let why = "the certificate before is revoked, so it is not issued for the same key again; bring a signing request";
+            return Err(Fault::Refused(Refusal::new(Code::CONFLICT, why)));
+        }
+        let certificate = give(txn, call, (pk, &person.callsign), &wanted)?;
+        let is_other_key = certificate.as_ref().is_some_and(|now| !has_same_key(now, &before.certificate));
+        if is_other_key && !self.keep {
+            let serial = key::serial_at_end(&place);
+            supersede(txn, call, pk, |held| Some(held.serial) == serial)?;
+        }
         call.tell(txn, vec![pk], None);
         Ok(certificate.map(|certificate| pem::write(CERTIFICATE, &certificate)))
     }
+}
+
+impl WriteOp for Revoke {
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Vec<String>, Fault> {
+        let (pk, _) = person::expect(txn.as_read(), &self.person)?;
+        call.permit(txn.as_read(), false)?;
+        let why = Revocation { reason: self.reason, at: call.ctx.now };
+        let wanted = self.serial.as_ref().map(|serial| serial.as_str().replace(':', "").to_ascii_uppercase());
+        let is_wanted =
+            |held: &Held| wanted.as_ref().is_none_or(|wanted| *wanted == written(&held.serial).replace(':', ""));
+        let revoked = authority::revoke(txn, call.ctx, pk, &why, is_wanted)?;
+        if revoked.is_empty() {
+            let of =
+                self.serial.as_ref().map_or_else(String::new, |serial| format!(" with the serial number {serial}"));
+            let why = format!("the person \"{}\" has no certificate{of} that is valid", self.person);
+            return Err(Fault::Refused(Refusal::new(Code::NOT_FOUND, why)));
+        }
+        call.tell(txn, vec![pk], None);
+        Ok(revoked.iter().map(written).collect())
+    }
+}
+
+/// A serial number as people compare it: pairs of hexadecimal digits with colons between them.
+fn written(serial: &Serial) -> String {
+    serial.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
 }
 
 impl ReadOp for Ca {
@@ -179,7 +229,7 @@ pub(super) fn prepare(ctx: &Context, callsign: &Callsign, wanted: Option<Wanted>
     // What the rule refuses is not made, and in a dry run nothing is signed.
     let Some(wanted) = wanted.filter(|wanted| {
         let is_right = !matches!(wanted, Wanted::Request(csr) if expect_request_of(callsign, csr).is_err());
-        is_right && expect_name(callsign).is_ok() && authority.is_valid(ctx.now) && !ctx.envelope.dry_run
+        is_right && expect_name(callsign).is_ok() && authority.is_invalid(ctx.now).is_none() && !ctx.envelope.dry_run
     }) else {
         return Ok(None);
     };
@@ -202,12 +252,14 @@ pub(super) fn give(
     }
     expect_valid(ctx)?;
     let mut certificates = record::get::<Certificates>(txn.as_read(), &key::certificates(pk))?.unwrap_or_default();
-    let (held, ended) = certificates.held.into_iter().partition(|held| ctx.now < held.ends);
+    // Revoked ones stay until they end, but for the oldest of very many: the list of revoked ones has them all the same.
+    let mut count = certificates.held.len();
+    let (held, gone): (Vec<Held>, Vec<Held>) = certificates.held.into_iter().partition(|held| {
+        let stays = ctx.now < held.ends && !(held.revoked && count >= KEPT_MAX);
+        count -= usize::from(!stays);
+        stays
+    });
     certificates.held = held;
-    if certificates.held.len() >= HELD_MAX {
-        let why = format!("\"{callsign}\" has {HELD_MAX} certificates that are valid; wait until one of them ends");
-        return Err(Fault::Refused(Refusal::new(Code::CONFLICT, why)));
-    }
     if ctx.envelope.dry_run {
         return Ok(None);
     }
@@ -218,16 +270,26 @@ pub(super) fn give(
     let issued = issued.filter(|issued| issued.callsign == *callsign && issued.wanted == *wanted);
     // It was made for what was there a moment ago, and that was something else.
     let issued = issued.ok_or_else(|| Refusal::plain(Code::BUSY).with(json!({"retry_after_ms": 10})))?;
-    for ended in ended {
-        let ended: Held = ended;
-        txn.delete(key::certificate(pk, &ended.serial));
+    for gone in gone {
+        txn.delete(key::certificate(pk, &gone.serial));
         txn.tell(Told::Lost(Kind::Certificate));
     }
     store(txn, ctx, pk, issued)?;
-    certificates.held.push(Held { serial: issued.serial, ends: issued.ends });
+    certificates.held.push(Held { serial: issued.serial, ends: issued.ends, revoked: false });
+    let valid: Vec<Serial> =
+        certificates.held.iter().filter(|held| held.is_valid(ctx.now)).map(|held| held.serial).collect();
     record::put(txn, key::certificates(pk), &certificates);
+    if let Some(too_many) = valid.len().checked_sub(HELD_MAX).filter(|too_many| *too_many > 0) {
+        supersede(txn, call, pk, |held| valid[..too_many].contains(&held.serial))?;
+    }
     txn.tell(Told::Made(Kind::Certificate));
     Ok(Some(issued.certificate.clone()))
+}
+
+/// Revokes certificates of a person that another one takes the place of.
+fn supersede(txn: &mut dyn Txn, call: &Call<'_>, pk: Pk, is_chosen: impl Fn(&Held) -> bool) -> Result<(), Fault> {
+    let why = Revocation { reason: RevocationReason::Superseded, at: call.ctx.now };
+    authority::revoke(txn, call.ctx, pk, &why, is_chosen).map(drop)
 }
 
 /// Writes a certificate, its private key sealed.
@@ -257,12 +319,12 @@ fn expect(txn: &dyn ReadTxn, pk: Pk, named: &Reference) -> Result<(Vec<u8>, Cert
     Ok(latest(txn, pk)?.ok_or_else(none)?)
 }
 
-/// A person's private key in PKCS#8, and their certificate.
+/// A person's callsign, their private key in PKCS#8, and their certificate.
 fn expect_private(
     txn: &dyn ReadTxn,
     call: &Call<'_>,
     named: &Reference,
-) -> Result<(zeroize::Zeroizing<Vec<u8>>, Certificate), Fault> {
+) -> Result<(Callsign, zeroize::Zeroizing<Vec<u8>>, Certificate), Fault> {
     let (pk, person) = person::expect(txn, named)?;
     person::expect_live(named, &person)?;
     call.permit(txn, false)?;
@@ -272,7 +334,8 @@ fn expect_private(
         Refusal::new(Code::NOT_FOUND, why)
     };
     let sealed = certificate.sealed.as_deref().ok_or_else(brought)?;
-    Ok((call.ctx.daemon.secrets.now().open(&place, sealed)?, certificate))
+    let private = call.ctx.daemon.secrets.now().open(&place, sealed)?;
+    Ok((person.callsign, private, certificate))
 }
 
 fn read(csr: &str) -> Result<SigningRequest, Refusal> {
@@ -292,13 +355,10 @@ fn expect_name(callsign: &Callsign) -> Result<(), Refusal> {
     }
 }
 
-/// Refuses what the authority can not issue any more.
+/// Refuses what the authority can not issue now.
 fn expect_valid(ctx: &Context) -> Result<(), Refusal> {
-    let authority = ctx.daemon.authority.now();
-    if authority.is_valid(ctx.now) {
-        return Ok(());
+    match ctx.daemon.authority.now().is_invalid(ctx.now) {
+        None => Ok(()),
+        Some(why) => Err(Refusal::new(Code::EXPIRED, format!("{why}; nothing is issued without a valid one"))),
     }
-    let why =
-        format!("the certificate of the authority ends at {}; nothing is issued without a valid one", authority.ends());
-    Err(Refusal::new(Code::EXPIRED, why))
 }

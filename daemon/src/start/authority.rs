@@ -4,7 +4,10 @@
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
+use enroll_protocol::Time;
 use nix::fcntl::OFlag;
 use rand::SeedableRng as _;
 use rand::rngs::ChaCha20Rng;
@@ -18,8 +21,16 @@ use crate::identity::{Authority, IdentityError, Secrets};
 use crate::places;
 use crate::rules::authority;
 use crate::rules::bootstrap::RegistryError;
+use crate::session::Shared;
 use crate::store::overlay::Overlay;
 use crate::store::{Store, StoreError};
+use crate::warnings::Topic;
+
+/// How long before its end the authority is a warning.
+const WARN_BEFORE_SECONDS: u64 = 90 * 24 * 60 * 60;
+
+/// How often that is looked at.
+const WATCH_PAUSE: Duration = Duration::from_secs(60 * 60);
 
 /// Bytes of a key or of a chain at most.
 const FILE_BYTES_MAX: u64 = 256 << 10;
@@ -60,10 +71,30 @@ pub(super) fn open(
     if !writes.is_empty() {
         store.commit(&writes).map_err(StartError::Storage)?;
     }
-    if !authority.is_valid(now) {
-        tracing::warn!(ends = %authority.ends(), "the certificate of the authority is not valid now; none is issued");
-    }
     Ok(authority)
+}
+
+/// Keeps the warning about the authority's own certificate as it should be, however long the daemon runs.
+pub(super) async fn watch(shared: Arc<Shared>) {
+    loop {
+        let authority = shared.daemon.authority.now();
+        let warning = warning(&authority, shared.clock.now());
+        shared.daemon.warnings.replace(Topic::Authority, warning.map(|message| (String::new(), message)));
+        tokio::time::sleep(WATCH_PAUSE).await;
+    }
+}
+
+fn warning(authority: &Authority, now: Time) -> Option<String> {
+    if let Some(why) = authority.is_invalid(now) {
+        return Some(format!("{why}; nothing is issued without a valid one"));
+    }
+    let is_near = authority.ends() <= now.plus_seconds(WARN_BEFORE_SECONDS);
+    is_near.then(|| {
+        let ends = authority.ends();
+        format!(
+            "the certificate of the authority ends at {ends}, and so does everything it has issued; plan another one"
+        )
+    })
 }
 
 /// The authority of the configuration's files, or of the credentials that systemd passed.

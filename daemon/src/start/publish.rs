@@ -1,9 +1,9 @@
 //! The list of revoked certificates as a file, for web servers: written anew when it has another number, and replaced at
 //! once, so that whoever reads it has a whole one.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +17,9 @@ use crate::session::Shared;
 
 /// Revocations of so long come into one list.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// Everybody may read the file.
+const MODE: u32 = 0o644;
 
 /// When to try again what the disk has refused.
 const RETRY: Duration = Duration::from_secs(60);
@@ -71,9 +74,12 @@ fn publish(shared: &Shared, path: PathBuf, before: Option<Written>) -> io::Resul
     Ok(Written { path, list })
 }
 
-/// Whether a file holds exactly this.
+/// Whether a file holds exactly this, and everybody may read it.
 fn has(path: &Path, bytes: &[u8]) -> bool {
     let mut found = Vec::new();
+    if !path.metadata().is_ok_and(|metadata| metadata.permissions().mode() & MODE == MODE) {
+        return false;
+    }
     let read = File::open(path).and_then(|file| file.take(bytes.len() as u64 + 1).read_to_end(&mut found));
     read.is_ok() && found == bytes
 }
@@ -84,8 +90,10 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("/"));
     let new = directory.join(format!(".{}.new", name.to_string_lossy()));
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o644).custom_flags(OFlag::O_NOFOLLOW.bits());
+    options.write(true).create(true).truncate(true).mode(MODE).custom_flags(OFlag::O_NOFOLLOW.bits());
     let mut file = options.open(&new)?;
+    // Whatever the umask: servers of other users read it.
+    file.set_permissions(Permissions::from_mode(MODE))?;
     file.write_all(bytes)?;
     file.sync_all()?;
     std::fs::rename(&new, path)?;

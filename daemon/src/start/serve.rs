@@ -88,6 +88,7 @@ pub(super) async fn serve(serving: Serving<'_>, listener: std::os::unix::net::Un
     systemd::ready(&status);
     let state_dir = places.state_dir.clone();
     tokio::spawn(publish::keep(Arc::clone(&shared)));
+    tokio::spawn(super::authority::watch(Arc::clone(&shared)));
     let mut reloads = tokio::spawn(Reload { flags, config, state_dir, log, shared, status }.at_every(hangup));
     let mut result = None;
     tokio::select! {

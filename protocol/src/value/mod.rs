@@ -19,9 +19,9 @@ pub use pk::{Key, Pk};
 pub use plain::{plain_error, plain_name};
 pub use reference::{Named, NaturalName, Reference};
 pub use text::{
-    ApproveCode, Callsign, CallsignPrefix, ConstantLabel, ConstantValue, CourseKey, Cursor, EventKind, EventPoolName,
-    ExternalKey, InviteCode, Jwt, ListName, LoginCode, Origin, Password, PermissionPath, Pfx, PrivateKey, Reason,
-    ReferenceText, RoleName, Text, TextRule, Title, Token, is_dash, is_unseen,
+    ApproveCode, Callsign, CallsignPrefix, CertificateSerial, ConstantLabel, ConstantValue, CourseKey, Cursor,
+    EventKind, EventPoolName, ExternalKey, InviteCode, Jwt, ListName, LoginCode, Origin, Password, PermissionPath, Pfx,
+    PrivateKey, Reason, ReferenceText, RoleName, Text, TextRule, Title, Token, is_dash, is_unseen,
 };
 pub use time::Time;
 

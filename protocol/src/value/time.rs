@@ -41,6 +41,12 @@ impl Time {
         let micros = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000_000);
         Self(self.0.saturating_add(micros).min(end))
     }
+
+    /// The instant this much earlier, at least the beginning of 1970.
+    pub fn minus_seconds(self, seconds: u64) -> Self {
+        let micros = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+        Self(self.0.saturating_sub(micros).max(0))
+    }
 }
 
 /// Up to the last microsecond of the range, which `Timestamp::from_microsecond` takes for one too late.

@@ -144,6 +144,7 @@ fn numbers_and_names_are_these_for_ever() {
         (133, "certificate.renew"),
         (134, "certificate.ca"),
         (135, "certificate.crl"),
+        (136, "certificate.revoke"),
         (140, "course.create"),
         (141, "course.get"),
         (142, "course.list"),

@@ -51,13 +51,10 @@ impl Check<'_> {
                     continue;
                 };
                 let was_valid = deleted.is_some_and(|deleted| deleted < held.ends);
-                if certificate.revoked.is_some() != was_valid {
+                if certificate.revoked.is_some() != held.revoked || (was_valid && !held.revoked) {
                     let serial = hex(&held.serial);
-                    check.violated(
-                        "I20",
-                        pk,
-                        format!("the certificate {serial} is revoked and they are not deleted, or not"),
-                    );
+                    let why = format!("the certificate {serial} is revoked and does not say so, or should be");
+                    check.violated("I20", pk, why);
                 }
             }
             Ok(())

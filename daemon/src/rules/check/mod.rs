@@ -21,8 +21,8 @@
 //! - I17: an event is due when something happens with it by itself, and stands among those that begin when it does.
 //! - I18: a supervisor's representatives and those whom somebody represents say the same.
 //! - I19: a person's certificates are those that they hold, and no others.
-//! - I20: what was valid when its person was deleted is revoked and listed, and nothing else; the list counts what is in
-//!   it and is going to be renewed.
+//! - I20: what was valid when its person was deleted is revoked; what is revoked is listed; the list counts what is in it
+//!   and is going to be renewed.
 //! - I21: a course counts who is enrolled in it and the roles in it, and its pk leads to it.
 //! - I22: who is in a course and the courses of a person say the same; so do roles in courses.
 //! - I23: an external key leads to its enrollment, which stands among those of its program and of its person.

@@ -46,6 +46,8 @@ pub type CourseKey = Text<CourseKeyRule>;
 pub type ExternalKey = Text<ExternalKeyRule>;
 /// A signed JSON web token. Secret.
 pub type Jwt = Text<JwtRule>;
+/// The serial number of a certificate: hexadecimal digits, with or without colons between them.
+pub type CertificateSerial = Text<CertificateSerialRule>;
 /// What opens a PKCS#12 file, 1 to 1024 bytes. Secret.
 pub type Password = Text<PasswordRule>;
 /// A private key in PEM. Secret.
@@ -116,6 +118,9 @@ pub enum ExternalKeyRule {}
 /// See [`Jwt`].
 #[derive(Debug)]
 pub enum JwtRule {}
+/// See [`CertificateSerial`].
+#[derive(Debug)]
+pub enum CertificateSerialRule {}
 /// See [`Password`].
 #[derive(Debug)]
 pub enum PasswordRule {}
@@ -293,6 +298,17 @@ impl TextRule for JwtRule {
     const SECRET: bool = true;
     fn check(text: &str) -> Result<(), Invalid> {
         sized::<Self>(text, limits::JWT_BYTES_MAX)
+    }
+}
+
+impl TextRule for CertificateSerialRule {
+    const NAME: &'static str = "serial";
+    fn check(text: &str) -> Result<(), Invalid> {
+        sized::<Self>(text, limits::SERIAL_BYTES_MAX)?;
+        match text.bytes().all(|b| b.is_ascii_hexdigit() || b == b':') {
+            true => Ok(()),
+            false => Err(Invalid::new("serial must be hexadecimal digits, as certificate show prints them")),
+        }
     }
 }
 

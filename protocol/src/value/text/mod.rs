@@ -76,7 +76,7 @@ macro_rules! shown {
     };
 }
 
-shown! { Callsign RoleName PermissionPath ReferenceText Title EventKind EventPoolName ListName ConstantValue ConstantLabel CourseKey ExternalKey }
+shown! { Callsign RoleName PermissionPath ReferenceText Title EventKind EventPoolName ListName ConstantValue ConstantLabel CourseKey ExternalKey CertificateSerial }
 
 impl From<&Callsign> for Reference {
     /// Every callsign names a record: the two kinds have the same bounds.

@@ -1,6 +1,7 @@
 //! Certificates.
 
 use enroll_protocol::certificate;
+use enroll_protocol::person::RevocationReason;
 
 use super::{Samples, name};
 
@@ -12,7 +13,10 @@ pub(super) fn certificates(samples: &mut Samples) {
     let password = "hunter2".parse().expect("a password");
     let pfx = certificate::Pfx { person: named(), password, legacy: true };
     samples.operation(&pfx, &Some("AAAA".parse().expect("a file")));
-    samples.operation(&certificate::Renew { person: named(), csr: Some(pem()) }, &Some(pem()));
+    samples.operation(&certificate::Renew { person: named(), csr: Some(pem()), keep: true }, &Some(pem()));
     samples.operation(&certificate::Ca {}, &pem());
     samples.operation(&certificate::Crl {}, &pem());
+    let serial = Some("40:0A".parse().expect("a serial number"));
+    let revoke = certificate::Revoke { person: named(), reason: RevocationReason::Superseded, serial };
+    samples.operation(&revoke, &vec!["40:0A".to_owned()]);
 }

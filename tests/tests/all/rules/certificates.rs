@@ -2,17 +2,21 @@
 //!
 //! The signing requests of `tests/requests/` were made by OpenSSL. What comes out is judged by OpenSSL where it is installed.
 
-use enroll_protocol::person::{CertificateWanted, RevocationReason};
+mod revoking;
+
+use enroll_protocol::person::CertificateWanted;
 use enroll_protocol::{Callsign, Code, Envelope, Reference, certificate, enrollment, person};
 use enroll_tests::openssl::OpenSsl;
 use enroll_tests::registry::Registry;
-use enrolld::context::Grant;
 
 use super::check;
 
 const P256: &str = include_str!("../../../requests/p256.pem");
 const P384: &str = include_str!("../../../requests/p384.pem");
 const P521: &str = include_str!("../../../requests/p521.pem");
+const RSA_PSS: &str = include_str!("../../../requests/rsa_pss.pem");
+const BMP_NAME: &str = include_str!("../../../requests/bmp_name.pem");
+const T61_NAME: &str = include_str!("../../../requests/t61_name.pem");
 const ED25519: &str = include_str!("../../../requests/ed25519.pem");
 const RSA_2048: &str = include_str!("../../../requests/rsa2048.pem");
 const RSA_1024: &str = include_str!("../../../requests/rsa1024.pem");
@@ -98,7 +102,7 @@ fn a_certificate_lasts_as_long_as_configured_and_no_longer_than_the_authority() 
     registry.pass_seconds(20 * 366 * DAY);
     assert_eq!(create(registry, "PORA22b", CertificateWanted::Generate), Err(Code::EXPIRED));
     create(registry, "PORA22b", CertificateWanted::None).expect("made");
-    let renew = certificate::Renew { person: named("DOGGO01a"), csr: None };
+    let renew = certificate::Renew { person: named("DOGGO01a"), csr: None, keep: false };
     assert_eq!(registry.call(renew).expect_err("refused").code, Code::EXPIRED);
     expect_sound(registry);
 }
@@ -107,7 +111,16 @@ fn a_certificate_lasts_as_long_as_configured_and_no_longer_than_the_authority() 
 fn signing_requests_of_the_usual_keys_are_certified_and_nothing_else_of_them() {
     let registry = &mut Registry::in_memory();
     let openssl = OpenSsl::find("rules::certificates, signing requests");
-    for (name, request) in [("p256", P256), ("p384", P384), ("ed25519", ED25519), ("rsa2048", RSA_2048)] {
+    for (name, request) in [
+        ("p256", P256),
+        ("p384", P384),
+        ("p521", P521),
+        ("ed25519", ED25519),
+        ("rsa2048", RSA_2048),
+        ("rsa-pss", RSA_PSS),
+        ("a BMPString", BMP_NAME),
+        ("a TeletexString", T61_NAME),
+    ] {
         let registry = &mut Registry::in_memory();
         assert!(create(registry, "DOGGO01a", csr(request)).expect("made").certificate, "{name}");
         expect_sound(registry);
@@ -151,7 +164,6 @@ fn signing_requests_of_the_usual_keys_are_certified_and_nothing_else_of_them() {
     };
     for (what, request) in [
         ("weak", RSA_1024),
-        ("of an odd curve", P521),
         ("no PEM", "-----BEGIN"),
         ("another PEM", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
         ("two", &format!("{P256}{P256}")),
@@ -180,60 +192,6 @@ fn signing_requests_of_the_usual_keys_are_certified_and_nothing_else_of_them() {
 }
 
 #[test]
-fn a_deleted_persons_certificates_are_revoked_with_the_reason() {
-    let registry = &mut Registry::in_memory();
-    let openssl = OpenSsl::find("rules::certificates, revocation");
-    let first = list(registry);
-    for name in ["DELETED", "REVOKED", "STAYS"] {
-        create(registry, name, CertificateWanted::Generate).expect("made");
-    }
-    create(registry, "BARE", CertificateWanted::None).expect("made");
-    let renew = certificate::Renew { person: named("REVOKED"), csr: None };
-    let before = get(registry, "REVOKED");
-    let renewed = registry.call(renew).expect("renewed").expect("a certificate");
-    assert_ne!(before, renewed);
-    assert_eq!(get(registry, "REVOKED"), renewed);
-    registry.pass_seconds(60);
-    registry.call(person::Delete { person: named("BARE") }).expect("deleted");
-    assert_eq!(list(registry), first, "nothing was revoked yet, and it is signed once");
-    let deleted = registry.call(person::Delete { person: named("DELETED") }).expect("deleted");
-    let reason = deleted.revocation.expect("revoked").reason;
-    assert_eq!(reason, RevocationReason::PrivilegeWithdrawn);
-    let reason = RevocationReason::KeyCompromise;
-    registry.call(person::Revoke { person: named("REVOKED"), reason }).expect("revoked");
-    expect_sound(registry);
-    check(registry, r#"certificate.get {"person":"REVOKED"} => deleted"#);
-    check(registry, r#"certificate.key {"person":"REVOKED"} => deleted"#);
-    check(registry, r#"certificate.renew {"person":"REVOKED"} => deleted"#);
-    check(registry, r#"certificate.renew {"person":"BARE"} => deleted"#);
-    let crl = list(registry);
-    assert_eq!(list(registry), crl, "a list is signed once");
-    let Some(openssl) = openssl else { return };
-    openssl.write("crl.pem", &crl);
-    openssl.write("ca.pem", &registry.call(certificate::Ca {}).expect("the authority"));
-    let text = openssl.run(&["crl", "-in", "crl.pem", "-CAfile", "ca.pem", "-noout", "-text", "-crlnumber"]);
-    assert_eq!(text.matches("Serial Number:").count(), 3, "{text}");
-    assert_eq!(text.matches("Key Compromise").count(), 2, "{text}");
-    assert_eq!(text.matches("Privilege Withdrawn").count(), 1, "{text}");
-    let number = text.split("crlNumber=0x").nth(1).and_then(|rest| rest.lines().next()).expect("a number");
-    let number = i64::from_str_radix(number, 16).expect("hexadecimal digits");
-    // The second revocation of this microsecond.
-    assert_eq!(number, registry.now.micros() + 1);
-    assert!(text.contains("Next Update: Jan 22 08:01:00 2027 GMT"), "{text}");
-    let now = registry.now.seconds().to_string();
-    for (pem, is_revoked) in [(&before, true), (&renewed, true), (&get(registry, "STAYS"), false)] {
-        openssl.write("leaf.pem", pem);
-        let verify = ["verify", "-crl_check", "-attime", &now, "-CAfile", "ca.pem", "-CRLfile", "crl.pem", "leaf.pem"];
-        match is_revoked {
-            true => assert!(openssl.refused(&verify).contains("certificate revoked")),
-            false => assert!(openssl.run(&verify).contains("OK")),
-        }
-    }
-    openssl.write("first.pem", &first);
-    openssl.run(&["crl", "-in", "first.pem", "-CAfile", "ca.pem", "-noout"]);
-}
-
-#[test]
 fn the_list_is_renewed_in_time_and_forgets_what_has_ended() {
     let registry = &mut Registry::with_settings(|settings| settings.certificate_lifetime_seconds = 30 * DAY);
     create(registry, "DOGGO01a", CertificateWanted::Generate).expect("made");
@@ -257,50 +215,6 @@ fn the_list_is_renewed_in_time_and_forgets_what_has_ended() {
     assert!(serials(registry) < one, "it has ended long ago");
     let told = registry.call(enroll_protocol::changes::List::default()).expect("changes").items;
     assert!(told.iter().filter(|change| change.verb == "listed").count() > 10);
-    expect_sound(registry);
-}
-
-#[test]
-fn a_certificate_is_renewed_by_its_holder_for_a_new_key_or_the_one_they_brought() {
-    let registry = &mut Registry::in_memory();
-    create(registry, "BOSS", CertificateWanted::None).expect("made");
-    create(registry, "DOGGO01a", csr(P256)).expect("made");
-    create(registry, "MADE", CertificateWanted::Generate).expect("made");
-    registry.peer.grant = Grant::Operate;
-    check(
-        registry,
-        r#"
-        BOSS> certificate.renew {"person":"DOGGO01a"} => permission_denied
-        BOSS> certificate.get {"person":"DOGGO01a"} => permission_denied
-        BOSS> certificate.renew {"person":"BOSS"} => not_found
-        BOSS> certificate.get {"person":"BOSS"} => not_found
-        DOGGO01a> certificate.get {"person":"doggo01A"} => "-----BEGIN CERTIFICATE-----..
-        DOGGO01a> certificate.renew {"person":"DOGGO01a","csr":"x"} => invalid_argument
-        DOGGO01a> certificate.renew {"person":"DOGGO01a"} => "-----BEGIN CERTIFICATE-----..
-        MADE> certificate.renew {"person":"MADE"} => "-----BEGIN CERTIFICATE-----..
-        MADE> certificate.key {"person":"MADE"} => permission_denied
-        MADE> certificate.pfx {"person":"MADE","password":"x"} => permission_denied
-        certificate.key {"person":"MADE"} => permission_denied
-        certificate.renew {"person":"NOBODY"} => not_found
-        "#,
-    );
-    registry.peer.grant = Grant::Admin;
-    let keys = |registry: &mut Registry| {
-        let renewed = registry.call(certificate::Renew { person: named("DOGGO01a"), csr: Some(ED25519.to_owned()) });
-        renewed.expect("renewed").expect("a certificate")
-    };
-    keys(registry);
-    let mismatch = certificate::Renew { person: named("MADE"), csr: Some(ED25519.to_owned()) };
-    assert_eq!(registry.call(mismatch).expect_err("refused").code, Code::CSR_MISMATCH);
-    // A deletion revokes all of them, so there is a bound.
-    let many = (0..20).map(|_| registry.call(certificate::Renew { person: named("MADE"), csr: None }));
-    let refused: Vec<Code> = many.filter_map(|renewed| renewed.err()).map(|refusal| refusal.code).collect();
-    assert_eq!(refused, [Code::CONFLICT; 6]);
-    expect_sound(registry);
-    // What has ended makes room and is gone.
-    registry.pass_seconds(3 * 365 * DAY);
-    check(registry, r#"certificate.get {"person":"MADE"} => "-----BEGIN CERTIFICATE-----.."#);
-    check(registry, r#"certificate.renew {"person":"MADE"} => "-----BEGIN CERTIFICATE-----.."#);
     expect_sound(registry);
 }
 
@@ -391,5 +305,31 @@ fn a_pfx_opens_with_its_password_in_both_profiles() {
         let expected = if legacy { "pbeWithSHA1And3-KeyTripleDES-CBC" } else { "AES-256-CBC" };
         assert!(told.contains(expected), "{told}");
         openssl.refused(&["pkcs12", "-in", "all.pfx", "-nodes", "-passin", "pass:wrong", "-legacy"]);
+    }
+}
+
+#[test]
+fn a_pfx_takes_passwords_and_callsigns_of_the_basic_plane_and_refuses_others() {
+    let registry = &mut Registry::in_memory();
+    for name in ["Ελένη", "Good dog \u{1f415}"] {
+        create(registry, name, CertificateWanted::Generate).expect("made");
+    }
+    let mut made = |name, password: &str, legacy| {
+        let pfx =
+            certificate::Pfx { legacy, ..certificate::Pfx::new(named(name), password.parse().expect("a password")) };
+        registry.call(pfx).map_err(|refusal| refusal.code)
+    };
+    assert_eq!(made("Ελένη", "p\u{1f511}ss", false), Err(Code::INVALID_ARGUMENT));
+    assert_eq!(made("Good dog \u{1f415}", "password", true), Err(Code::INVALID_ARGUMENT));
+    for legacy in [false, true] {
+        let pfx = made("Ελένη", "κλειδί", legacy).expect("made").expect("not null");
+        let Some(openssl) = OpenSsl::find("rules::certificates, names in PKCS#12") else { continue };
+        openssl.write("pfx.base64", pfx.as_str());
+        openssl.run(&["base64", "-d", "-A", "-in", "pfx.base64", "-out", "all.pfx"]);
+        let mut open = vec!["pkcs12", "-in", "all.pfx", "-nodes", "-passin", "pass:κλειδί"];
+        open.extend(legacy.then_some("-legacy"));
+        let opened = openssl.run(&open);
+        assert_eq!(opened.matches("BEGIN CERTIFICATE").count(), 2, "{opened}");
+        assert!(opened.contains("friendlyName"), "{opened}");
     }
 }

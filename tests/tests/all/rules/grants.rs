@@ -91,6 +91,7 @@ const ARGUMENTS: &[(&str, &str)] = &[
     ("certificate.renew", r#"{"person":"CAT"}"#),
     ("certificate.ca", "{}"),
     ("certificate.crl", "{}"),
+    ("certificate.revoke", r#"{"person":"CAT","reason":"superseded"}"#),
     ("course.create", r#"{"key":"New","modes":["audit"]}"#),
     ("course.get", r#"{"key":"Hiking"}"#),
     ("course.list", "{}"),
