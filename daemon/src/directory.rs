@@ -1,15 +1,17 @@
-//! A directory whose files are the daemon's alone. Files are opened by name below an open directory, never by a path
-//! that somebody could bend in between, and each is checked once it is open.
+//! A directory whose files are one user's alone. Files are opened by name below an open directory, never by a path that
+//! somebody could bend in between, and each is checked once it is open.
+//!
+//! That user is the one who runs this. Only what root does to the files of a stopped daemon is done for their owner.
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
-use nix::sys::stat::{Mode, fstatat};
-use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
+use nix::sys::stat::{Mode, fstat, fstatat};
+use nix::unistd::{UnlinkatFlags, getegid, geteuid, unlinkat};
 
 /// Why a file or directory can not be used.
 #[derive(Debug, thiserror::Error)]
@@ -37,18 +39,43 @@ pub enum FileError {
 pub struct Directory {
     path: PathBuf,
     file: File,
+    owner: Owner,
+}
+
+/// Whose files they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Owner {
+    uid: u32,
+    gid: u32,
 }
 
 impl Directory {
     /// Opens a directory that only its owner writes to: this user or root.
     pub fn open(path: &Path) -> Result<Self, FileError> {
+        Self::open_as(path, |_| Owner::this_user())
+    }
+
+    /// The same; as root, for the owner of this file in it, or of the directory where there is none of that name: what is
+    /// made in it belongs to that user.
+    pub fn open_for_owner(path: &Path, name: &str) -> Result<Self, FileError> {
+        if !geteuid().is_root() {
+            return Self::open(path);
+        }
+        Self::open_as(path, |directory| {
+            let there = fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW).or_else(|_| fstat(directory));
+            there.map_or_else(|_| Owner::this_user(), |stat| Owner { uid: stat.st_uid, gid: stat.st_gid })
+        })
+    }
+
+    fn open_as(path: &Path, owner: impl FnOnce(&File) -> Owner) -> Result<Self, FileError> {
         let failed = |source| FileError::Io { path: path.to_owned(), source };
         let not_safe = |problem| Err(FileError::Unsafe { path: path.to_owned(), problem });
         let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let file = std::fs::OpenOptions::new().read(true).custom_flags(flags.bits()).open(path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
-        if metadata.uid() != geteuid().as_raw() && metadata.uid() != 0 {
-            return not_safe(format!("belongs to uid {}; {}", metadata.uid(), whose_it_must_be()));
+        let owner = owner(&file);
+        if metadata.uid() != owner.uid && metadata.uid() != 0 {
+            return not_safe(format!("belongs to uid {}; {}", metadata.uid(), owner.way_out(path)));
         }
         if metadata.mode() & 0o022 != 0 {
             return not_safe(format!(
@@ -58,7 +85,7 @@ impl Directory {
             ));
         }
         check_way(path)?;
-        Ok(Self { path: path.to_owned(), file })
+        Ok(Self { path: path.to_owned(), file, owner })
     }
 
     /// Where a file of this directory is, for messages.
@@ -83,12 +110,17 @@ impl Directory {
             Err(Errno::ELOOP) => return not_safe("is a symbolic link; put the file itself here".to_owned()),
             Err(errno) => return Err(self.failed(name)(errno)),
         };
-        let metadata = file.metadata().map_err(|source| FileError::Io { path: path.clone(), source })?;
+        let failed = |source| FileError::Io { path: path.clone(), source };
+        let metadata = file.metadata().map_err(failed)?;
         if !metadata.is_file() || metadata.nlink() != 1 {
             return not_safe("must be a regular file with one name; move it away".to_owned());
         }
-        if metadata.uid() != geteuid().as_raw() {
-            return not_safe(format!("belongs to uid {}; {}", metadata.uid(), whose_it_must_be()));
+        // Just made by root, or an empty one that root left.
+        let is_new = flags.contains(OFlag::O_CREAT) && metadata.len() == 0 && metadata.uid() == geteuid().as_raw();
+        if is_new && self.owner != Owner::this_user() {
+            fchown(&file, Some(self.owner.uid), Some(self.owner.gid)).map_err(failed)?;
+        } else if metadata.uid() != self.owner.uid {
+            return not_safe(format!("belongs to uid {}; {}", metadata.uid(), self.owner.way_out(&path)));
         }
         if metadata.mode() & 0o077 != 0 {
             return not_safe(format!(
@@ -130,6 +162,20 @@ impl Directory {
     fn failed(&self, name: &str) -> impl Fn(Errno) -> FileError {
         let path = self.path_of(name);
         move |errno| FileError::Io { path: path.clone(), source: errno.into() }
+    }
+}
+
+impl Owner {
+    fn this_user() -> Self {
+        Self { uid: geteuid().as_raw(), gid: getegid().as_raw() }
+    }
+
+    /// What can be done where something belongs to somebody else.
+    fn way_out(self, path: &Path) -> String {
+        if self == Self::this_user() {
+            return whose_it_must_be();
+        }
+        format!("it must be of the same owner as what is beside it; run: chown {}:{} {}", self.uid, self.gid, path.display())
     }
 }
 

@@ -58,7 +58,7 @@ pub fn read_or_make(path: &Path, database: Option<PathBuf>, random: [u8; 32]) ->
 /// Reads the key, if it is there.
 pub fn find(path: &Path) -> Result<Option<SecretKey>, KeyError> {
     let (parent, name) = place(path)?;
-    let directory = match Directory::open(parent) {
+    let directory = match Directory::open_for_owner(parent, name) {
         Err(FileError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
         directory => directory?,
     };
@@ -75,16 +75,30 @@ pub fn find_next(path: &Path) -> Result<Option<SecretKey>, KeyError> {
 
 /// Makes the key that is to take this one's place, of these random bytes.
 pub fn make_next(path: &Path, random: [u8; 32]) -> Result<SecretKey, KeyError> {
-    write(&beside(path, NEXT), SecretKey::new(random))
+    write(path, NEXT, SecretKey::new(random))
 }
 
 /// Has it take this one's place, and keeps the one before; where that is.
 pub fn publish_next(path: &Path, before: &SecretKey) -> Result<PathBuf, KeyError> {
     let old = beside(path, OLD);
-    write(&old, before.clone())?;
     let (parent, name) = place(path)?;
-    Directory::open(parent)?.publish(&format!("{name}{NEXT}"), name)?;
+    let directory = Directory::open_for_owner(parent, name)?;
+    if !directory.has(&format!("{name}{OLD}")) {
+        write(path, OLD, before.clone())?;
+    }
+    directory.publish(&format!("{name}{NEXT}"), name)?;
     Ok(old)
+}
+
+/// The key before an earlier rotation, where it is still there and not this one: publishing another would destroy it.
+pub fn find_earlier(path: &Path, key: &SecretKey) -> Result<Option<PathBuf>, KeyError> {
+    let (old, (parent, name)) = (beside(path, OLD), place(path)?);
+    if !Directory::open_for_owner(parent, name)?.has(&format!("{name}{OLD}")) {
+        return Ok(None);
+    }
+    // One that was kept by a rotation which was interrupted then.
+    let is_this = find(&old).is_ok_and(|kept| kept.is_some_and(|kept| kept.as_slice() == key.as_slice()));
+    Ok((!is_this).then_some(old))
 }
 
 fn beside(path: &Path, ending: &str) -> PathBuf {
@@ -93,9 +107,10 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-fn write(path: &Path, key: SecretKey) -> Result<SecretKey, KeyError> {
+/// Makes a key's file beside this one's, for the same owner.
+fn write(path: &Path, ending: &str, key: SecretKey) -> Result<SecretKey, KeyError> {
     let (parent, name) = place(path)?;
-    make(path, name, &Directory::open(parent)?, key)
+    make(&beside(path, ending), &format!("{name}{ending}"), &Directory::open_for_owner(parent, name)?, key)
 }
 
 /// Reads the key that systemd passed as a credential; systemd guards that file.

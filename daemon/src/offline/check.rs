@@ -25,7 +25,7 @@ pub struct Check {
 impl Check {
     pub(super) fn run(self) -> Result<ExitCode, OfflineError> {
         let (config, places) = self.whose.find()?;
-        let locked = StateDir::lock_database(&places.state_dir)?;
+        let locked = StateDir::lock_to_read(&places.state_dir)?;
         let path = locked.database_path();
         let secrets = places.key.find()?.map(|key| Secrets::derive(&key)).transpose()?;
         let is_closed = locked.peek(|_| ())?.is_some();

@@ -47,6 +47,6 @@ pub(super) fn line(violation: &Violation) -> String {
 pub(super) fn of_key(key: &Key, secrets: Option<&Secrets>) -> String {
     match secrets {
         Some(_) => "the right one".to_owned(),
-        None => format!("not compared: {} is missing", key.path().display()),
+        None => format!("not compared: {} is missing; name its file with --key-file", key.path().display()),
     }
 }

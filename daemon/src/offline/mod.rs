@@ -65,6 +65,9 @@ struct Whose {
     /// Where the database, its key and its lock are kept
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
+    /// The secret key, where it is not where the daemon would look; what systemd passes as a credential is there
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
 }
 
 /// Why it was not done.
@@ -84,10 +87,18 @@ enum OfflineError {
     Store(String, StoreError),
     #[error("{0}: {1}; the key and the database are what they were")]
     Kept(String, StoreError),
-    #[error(
-        "{0} is a credential, which only systemd replaces; copy it to the state directory, or name a file as key_file"
-    )]
+    #[error("{0} is a credential, which only systemd replaces; name the file that it comes from with --key-file")]
     Passed(PathBuf),
+    #[error(
+        "{key} is missing, and {database} was made with it; name the key's file with --key-file, or put the key back \
+         from its backup"
+    )]
+    NoKey { key: PathBuf, database: PathBuf },
+    #[error(
+        "{0} is the key before an earlier rotation, which every backup from before that needs; move it to where those \
+         backups are kept, then do this again: nothing was changed"
+    )]
+    EarlierKey(PathBuf),
 }
 
 impl Offline {
@@ -107,7 +118,10 @@ impl Offline {
 impl Whose {
     fn find(self) -> Result<(Config, Places), StartError> {
         let start = Start { config: self.config, state_dir: self.state_dir, socket: None };
-        let (config, _) = start.read_config()?;
+        let (mut config, _) = start.read_config()?;
+        if let Some(file) = self.key_file {
+            config.key_file = file;
+        }
         let places = Places::of(&start, &config, None)?;
         Ok((config, places))
     }
@@ -117,7 +131,9 @@ impl OfflineError {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Start(err) => err.exit_code(),
-            Self::Occupied(_) | Self::Read(..) | Self::Store(..) | Self::Kept(..) | Self::Passed(_) => 1,
+            Self::Occupied(_) | Self::Read(..) | Self::Store(..) | Self::Kept(..) => 1,
+            Self::Passed(_) | Self::EarlierKey(_) => 1,
+            Self::NoKey { .. } => 4,
             Self::Backup(..) | Self::Unsound { .. } => 5,
         }
     }

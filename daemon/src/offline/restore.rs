@@ -14,12 +14,11 @@ use enroll_protocol::backup::{BackupError, Header, Part, Reader};
 use super::inspect::{Found, inspect, line, of_key};
 use super::{OfflineError, Whose};
 use crate::identity::Secrets;
-use crate::identity::key_file::KeyError;
 use crate::places::Places;
 use crate::rules::bootstrap::{RegistryError, SCHEMA};
-use crate::start::opened::{lock, open_options};
+use crate::start::opened::{make_state_dir, open_options};
 use crate::start::print;
-use crate::store::open::{OpenError, OpenOptions, make_in};
+use crate::store::open::{OpenError, OpenOptions, StateDir, make_in};
 use crate::store::redb::RedbStore;
 use crate::store::{Store as _, StoreError, Writes};
 
@@ -62,7 +61,8 @@ impl Restore {
 }
 
 fn restore(mut source: Source, places: &Places, options: &OpenOptions) -> Result<ExitCode, OfflineError> {
-    let locked = lock(&places.state_dir)?;
+    make_state_dir(&places.state_dir)?;
+    let locked = StateDir::lock_for_owner(&places.state_dir)?;
     let path = locked.database_path();
     if locked.has_database() {
         return Err(OfflineError::Occupied(path));
@@ -71,8 +71,7 @@ fn restore(mut source: Source, places: &Places, options: &OpenOptions) -> Result
         return Err(OfflineError::Occupied(journal));
     }
     let Some(key) = places.key.find()? else {
-        let missing = KeyError::Missing { key: places.key.path().to_owned(), database: source.name.into() };
-        return Err(missing.into());
+        return Err(OfflineError::NoKey { key: places.key.path().to_owned(), database: source.name.into() });
     };
     let (secrets, name) = (Secrets::derive(&key)?, source.name.clone());
     let judge = |store: &RedbStore, read| judge(store, read, &name, Some(&secrets));

@@ -15,7 +15,7 @@ use super::inspect::inspect;
 use super::{OfflineError, Whose};
 use crate::context::draw_seed;
 use crate::identity::Secrets;
-use crate::identity::key_file::{self, KeyError};
+use crate::identity::key_file;
 use crate::identity::secrets::SecretKey;
 use crate::model::key;
 use crate::places::Key;
@@ -52,8 +52,11 @@ impl RotateKey {
         let Key::File(file) = &places.key else {
             return Err(OfflineError::Passed(places.key.path().to_owned()));
         };
-        let missing = || KeyError::Missing { key: file.clone(), database: path.clone() };
+        let missing = || OfflineError::NoKey { key: file.clone(), database: path.clone() };
         let before = key_file::find(file)?.ok_or_else(missing)?;
+        if let Some(earlier) = key_file::find_earlier(file, &before)? {
+            return Err(OfflineError::EarlierKey(earlier));
+        }
         let next = key_file::find_next(file)?;
         let options = open_options(&config).verifying();
         let store = locked.open_copy(&options)?;

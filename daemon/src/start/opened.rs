@@ -37,7 +37,8 @@ pub(super) struct Opened {
 impl Opened {
     pub(super) fn open(config: &Config, places: &Places) -> Result<Self, StartError> {
         let state_dir = &places.state_dir;
-        let locked = lock(state_dir)?;
+        make_state_dir(state_dir)?;
+        let locked = StateDir::lock(state_dir)?;
         let path = locked.database_path();
         let secret = match &places.key {
             Key::File(file) => key_file::read_or_make(file, locked.has_database().then(|| path.clone()), draw_seed())?,
@@ -107,11 +108,10 @@ impl Opened {
     }
 }
 
-/// Takes the lock of a state directory, making the directory if there is none.
-pub(crate) fn lock(state_dir: &Path) -> Result<StateDir, StartError> {
+/// Makes the state directory, if there is none.
+pub(crate) fn make_state_dir(state_dir: &Path) -> Result<(), StartError> {
     let io = |err| StartError::Io(state_dir.display().to_string(), err);
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state_dir).map_err(io)?;
-    Ok(StateDir::lock(state_dir)?)
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state_dir).map_err(io)
 }
 
 /// As the configuration says.

@@ -111,26 +111,50 @@ impl OpenOptions {
 #[derive(Debug)]
 pub struct StateDir {
     directory: Arc<Directory>,
-    _lock: Flock<File>,
+    access: OFlag,
+    _lock: Option<Flock<File>>,
 }
 
 impl StateDir {
     /// Takes the lock, or says that somebody has it.
     pub fn lock(path: &Path) -> Result<Self, OpenError> {
-        let directory = Arc::new(Directory::open(path)?);
-        let file = directory.open_private(LOCK, OFlag::O_RDWR | OFlag::O_CREAT)?;
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => Ok(Self { directory, _lock: lock }),
-            Err(_) => Err(OpenError::InUse(path.to_owned())),
-        }
+        Self::lock_in(path, Directory::open(path)?)
+    }
+
+    /// The same for what is done while no daemon runs: as root, for the directory's owner.
+    pub fn lock_for_owner(path: &Path) -> Result<Self, OpenError> {
+        Self::lock_in(path, Directory::open_for_owner(path, ".")?)
     }
 
     /// Takes the lock of a directory with a database; makes nothing in any other.
     pub fn lock_database(path: &Path) -> Result<Self, OpenError> {
-        if !Directory::open(path)?.has(DATABASE) {
+        let directory = Directory::open_for_owner(path, ".")?;
+        if !directory.has(DATABASE) {
             return Err(OpenError::NoDatabase(path.to_owned()));
         }
-        Self::lock(path)
+        Self::lock_in(path, directory)
+    }
+
+    /// Keeps daemons off a directory with a database that is only read, and may lie on a disk that can not be written to.
+    /// Where there is no lock, no daemon runs on it.
+    pub fn lock_to_read(path: &Path) -> Result<Self, OpenError> {
+        let directory = Directory::open_for_owner(path, ".")?;
+        if !directory.has(DATABASE) {
+            return Err(OpenError::NoDatabase(path.to_owned()));
+        }
+        let lock = if directory.has(LOCK) {
+            let file = directory.open_private(LOCK, OFlag::O_RDONLY)?;
+            Some(take(path, file, FlockArg::LockSharedNonblock)?)
+        } else {
+            None
+        };
+        Ok(Self { directory: Arc::new(directory), access: OFlag::O_RDONLY, _lock: lock })
+    }
+
+    fn lock_in(path: &Path, directory: Directory) -> Result<Self, OpenError> {
+        let file = directory.open_private(LOCK, OFlag::O_RDWR | OFlag::O_CREAT)?;
+        let lock = Some(take(path, file, FlockArg::LockExclusiveNonblock)?);
+        Ok(Self { directory: Arc::new(directory), access: OFlag::O_RDWR, _lock: lock })
     }
 
     /// Where its files are.
@@ -251,8 +275,13 @@ impl StateDir {
 
     /// A file, with nothing of it in memory that is not on the disk.
     fn settled(&self, name: &str) -> Result<File, OpenError> {
-        let file = self.directory.open_private(name, OFlag::O_RDWR)?;
-        settle(&file).map_err(|source| FileError::Io { path: self.directory.path_of(name), source })?;
+        let file = self.directory.open_private(name, self.access)?;
+        let settled = match settle(&file) {
+            // There is nothing to sync on a disk that is only read.
+            Err(err) if self.access == OFlag::O_RDONLY && is_read_only(&err) => Ok(()),
+            settled => settled,
+        };
+        settled.map_err(|source| FileError::Io { path: self.directory.path_of(name), source })?;
         Ok(file)
     }
 }
@@ -284,6 +313,15 @@ fn direct(directory: &Directory, number: usize, file: File) -> DirectFile {
     let again = directory.open_private(&format!("{JOURNAL}{number}"), OFlag::O_RDWR | OFlag::O_DIRECT);
     // Where it can not be written to directly, it is through the system's memory.
     DirectFile::new(file, again.ok())
+}
+
+fn take(path: &Path, file: File, how: FlockArg) -> Result<Flock<File>, OpenError> {
+    Flock::lock(file, how).map_err(|_| OpenError::InUse(path.to_owned()))
+}
+
+/// Whether this is what a file system says that has nothing to sync.
+fn is_read_only(err: &io::Error) -> bool {
+    matches!(err.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::InvalidInput)
 }
 
 fn settle(file: &File) -> io::Result<()> {
