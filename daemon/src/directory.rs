@@ -13,6 +13,8 @@ use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{Mode, fstat, fstatat};
 use nix::unistd::{UnlinkatFlags, getegid, geteuid, unlinkat};
 
+use crate::process;
+
 /// Why a file or directory can not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
@@ -55,15 +57,16 @@ impl Directory {
         Self::open_as(path, |_| Owner::this_user())
     }
 
-    /// The same; as root, for the owner of this file in it, or of the directory where there is none of that name: what is
-    /// made in it belongs to that user.
+    /// The same; as root, for the directory's owner: what is made in it belongs to that user. In a directory of root's it
+    /// belongs to the owner of this file, if there is one.
     pub fn open_for_owner(path: &Path, name: &str) -> Result<Self, FileError> {
         if !geteuid().is_root() {
             return Self::open(path);
         }
         Self::open_as(path, |directory| {
-            let there = fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW).or_else(|_| fstat(directory));
-            there.map_or_else(|_| Owner::this_user(), |stat| Owner { uid: stat.st_uid, gid: stat.st_gid })
+            let own = fstat(directory).ok().filter(|own| own.st_uid != 0);
+            let owner = own.or_else(|| fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW).ok());
+            owner.map_or_else(Owner::this_user, |stat| Owner { uid: stat.st_uid, gid: stat.st_gid })
         })
     }
 
@@ -175,7 +178,12 @@ impl Owner {
         if self == Self::this_user() {
             return whose_it_must_be();
         }
-        format!("it must be of the same owner as what is beside it; run: chown {}:{} {}", self.uid, self.gid, path.display())
+        format!(
+            "it must be of the same owner as what is beside it; run: chown {}:{} {}",
+            self.uid,
+            self.gid,
+            path.display()
+        )
     }
 }
 
@@ -184,6 +192,11 @@ impl FileError {
     pub fn is_disk_full(&self) -> bool {
         matches!(self, Self::Io { source, .. } if is_disk_full(source))
     }
+}
+
+/// Whether this process has as many open files as it may.
+pub fn is_out_of_files(err: &io::Error) -> bool {
+    err.raw_os_error() == Some(Errno::EMFILE as i32)
 }
 
 /// Whether this says that there is no more room on the disk.
@@ -219,8 +232,9 @@ fn check_way(path: &Path) -> Result<(), FileError> {
 fn way_out(err: &io::Error) -> String {
     match err.kind() {
         io::ErrorKind::PermissionDenied => format!("; {}", whose_it_must_be()),
+        io::ErrorKind::FileTooLarge => format!("{}; raise it, then start again", process::limit_reached(err)),
         _ if is_disk_full(err) => "; make room there, then start again".to_owned(),
-        _ => String::new(),
+        _ => process::limit_reached(err),
     }
 }
 

@@ -1,12 +1,38 @@
 //! What the daemon asks of the kernel for its own process.
 
+use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{SigSet, Signal};
 
 use crate::config::Limits;
 
 /// Files for each connection that there may be; the rest is for the daemon itself and its scans.
 const FILES_PER_CONNECTION: u64 = 4;
+
+/// Limits of a process, by the error of a call that meets them.
+const LIMITS: &[(Errno, &str)] = &[
+    (Errno::EFBIG, "the file size limit (LimitFSIZE=, ulimit -f) is reached"),
+    (Errno::EMFILE, "the limit of open files (LimitNOFILE=, ulimit -n) is reached"),
+];
+
+/// Has a write at the file size limit fail, and say so, instead of ending the process. To be asked for while there is one
+/// thread only: later ones take it over.
+pub(crate) fn outlive_file_size_limit() {
+    let mut limit = SigSet::empty();
+    limit.add(Signal::SIGXFSZ);
+    if let Err(err) = limit.thread_block() {
+        tracing::warn!(%err, "the file size limit will end the process without a word");
+    }
+}
+
+/// Which limit of the process an error of the operating system speaks of, to be put behind what it says.
+pub(crate) fn limit_reached(err: &impl std::fmt::Display) -> String {
+    let text = err.to_string();
+    let is_of = |errno: Errno| text.contains(&format!("(os error {})", errno as i32));
+    let limit = LIMITS.iter().find(|(errno, _)| is_of(*errno));
+    limit.map_or_else(String::new, |(_, limit)| format!(": {limit}"))
+}
 
 /// Keeps what is in memory out of core dumps, and from other processes of the same user.
 pub(crate) fn keep_memory_private() {
@@ -33,5 +59,25 @@ pub(crate) fn raise_file_limit(limits: &Limits) {
             "the limit of open files is low for so many connections; raise LimitNOFILE, or lower server.connections"
         ),
         Err(err) => tracing::warn!(%err, wanted, "the limit of open files can not be raised"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn an_error_at_a_limit_names_the_limit() {
+        let cases = [
+            (Errno::EFBIG, "file size limit (LimitFSIZE=, ulimit -f)"),
+            (Errno::EMFILE, "limit of open files (LimitNOFILE=, ulimit -n)"),
+            (Errno::ENOSPC, ""),
+        ];
+        for (errno, named) in cases {
+            let told = limit_reached(&io::Error::from_raw_os_error(errno as i32));
+            assert!(told.contains(named) && told.is_empty() == named.is_empty(), "{errno}: {told}");
+        }
     }
 }

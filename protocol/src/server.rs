@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::Time;
 use crate::value::arrived;
 
 /// How the daemon is.
@@ -20,6 +21,8 @@ pub struct DaemonStatus {
     pub state_dir: String,
     /// The database.
     pub database: Database,
+    /// When the registry was made. A backup keeps it; what was made anew by mistake is young.
+    pub registry_created: Time,
     /// How many records of each kind there are.
     pub records: BTreeMap<String, u64>,
     /// Connections open now.

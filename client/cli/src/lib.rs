@@ -36,6 +36,7 @@ mod signals;
 use std::process::ExitCode;
 
 use clap::ArgMatches;
+use nix::sys::signal::{SigSet, Signal};
 
 use crate::failure::Failure;
 use crate::options::Options;
@@ -45,6 +46,7 @@ pub use crate::call::{Ask, Lines, Question};
 
 /// Does what this process's command line says.
 pub fn main() -> ExitCode {
+    outlive_file_size_limit();
     let matches = match tree::command().try_get_matches() {
         Ok(matches) => matches,
         Err(err) => secret::without(err).exit(),
@@ -57,6 +59,14 @@ pub fn main() -> ExitCode {
         .map_err(Failure::Io)
         .and_then(|runtime| runtime.block_on(run(&matches, &options, &output)));
     outcome.unwrap_or_else(|failure| output.failure(&failure))
+}
+
+/// Has a write at the file size limit fail, and say so, instead of ending the process without a word.
+fn outlive_file_size_limit() {
+    let mut limit = SigSet::empty();
+    limit.add(Signal::SIGXFSZ);
+    // Where it can not be, the limit ends the process.
+    let _ = limit.thread_block();
 }
 
 async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result<ExitCode, Failure> {

@@ -95,8 +95,8 @@ enum OfflineError {
     )]
     NoKey { key: PathBuf, database: PathBuf },
     #[error(
-        "{0} is the key before an earlier rotation, which every backup from before that needs; move it to where those \
-         backups are kept, then do this again: nothing was changed"
+        "{0} is the key before the last rotation, which is complete, and every backup from before that needs it; move it to \
+         where those backups are kept, then do this again for another key: nothing was changed"
     )]
     EarlierKey(PathBuf),
 }
@@ -105,6 +105,7 @@ impl Offline {
     /// Does it; how the process ends.
     pub fn run(self) -> ExitCode {
         process::keep_memory_private();
+        process::outlive_file_size_limit();
         let done = match self {
             Self::Restore(restore) => restore.run(),
             Self::Compact(compact) => compact.run(),

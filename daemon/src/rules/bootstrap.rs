@@ -71,6 +71,12 @@ pub fn verify(txn: &dyn ReadTxn, secrets: Option<&Secrets>) -> Result<bool, Regi
     }
 }
 
+/// When the registry was made.
+pub fn created(txn: &dyn ReadTxn) -> Result<Time, StoreError> {
+    let registry: Option<Registry> = record::get(txn, &key::registry())?;
+    registry.map(|registry| registry.created).ok_or_else(|| StoreError("there is no registry in it".to_owned()))
+}
+
 /// The keys with those of the hashes that this registry has: after a rotation they are not the secret key's own.
 pub fn hashes(txn: &dyn ReadTxn, secrets: Secrets) -> Result<Secrets, RegistryError> {
     let place = key::hashing_key();

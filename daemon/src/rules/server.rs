@@ -3,7 +3,7 @@
 use enroll_protocol::server::{Check, DaemonStatus, Database, Metrics, Status, Violation};
 use enroll_protocol::{Code, Refusal};
 
-use super::{Call, ReadOp, changes, check};
+use super::{Call, ReadOp, bootstrap, changes, check};
 use crate::fault::Fault;
 use crate::model::record::Kind;
 use crate::store::ReadTxn;
@@ -22,8 +22,9 @@ impl ReadOp for Status {
             database: Database {
                 bytes: daemon.metrics.database_bytes.get(),
                 cache_bytes: call.ctx.settings.cache_bytes,
-                schema: super::bootstrap::SCHEMA,
+                schema: bootstrap::SCHEMA,
             },
+            registry_created: bootstrap::created(txn)?,
             records: Kind::ALL.iter().map(|(kind, name)| ((*name).to_owned(), count(*kind))).collect(),
             connections: daemon.metrics.connections.get(),
             queue: daemon.metrics.queue.get(),

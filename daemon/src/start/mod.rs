@@ -6,17 +6,19 @@ pub(crate) mod opened;
 mod publish;
 mod reload;
 mod serve;
+mod stop;
 
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{self, Config, ConfigError, EXAMPLE, LogFormat};
-use crate::directory::is_disk_full;
+use crate::directory::{FileError, is_disk_full, is_out_of_files};
 use crate::grants::{Grants, OVERFLOW_UID};
 use crate::identity::IdentityError;
 use crate::identity::key_file::KeyError;
@@ -32,6 +34,7 @@ use crate::warnings::Topic;
 use opened::Opened;
 use reload::LogFilter;
 use serve::Serving;
+use stop::Ended;
 
 /// What the command line says.
 #[derive(Debug, Clone, Default)]
@@ -66,8 +69,10 @@ pub(crate) enum StartError {
          could be told apart; run it as a user of its own"
     )]
     Nobody,
-    #[error("{0}: {1}")]
+    #[error("{0}: {1}{limit}", limit = process::limit_reached(.1))]
     Io(String, std::io::Error),
+    #[error("ended by {0}, with everything that was begun finished: {meaning}", meaning = stop::meaning(*.0))]
+    Signal(Signal),
     #[error("the disk failed, and nothing was acknowledged since: {0}; see to the disk, then start again")]
     Storage(StoreError),
 }
@@ -79,7 +84,8 @@ impl StartError {
             Self::Storage(_) | Self::Open(OpenError::Disk { .. }) => 6,
             Self::Io(_, err) if is_disk_full(err) => 6,
             Self::Open(OpenError::File(err)) | Self::Key(KeyError::File(err)) if err.is_disk_full() => 6,
-            Self::Nobody | Self::Io(..) | Self::Socket(_) | Self::Identity(_) => 1,
+            Self::Key(KeyError::File(FileError::Io { source, .. })) if is_out_of_files(source) => 1,
+            Self::Nobody | Self::Signal(_) | Self::Io(..) | Self::Socket(_) | Self::Identity(_) => 1,
             Self::Open(OpenError::File(_)) => 1,
             Self::Config(_) | Self::Authority(_) => 2,
             Self::Registry { source: RegistryError::OtherAuthority | RegistryError::NoAuthority, .. } => 2,
@@ -144,6 +150,7 @@ impl Start {
         let (grants, unknown) = Grants::resolve(&config.grants)?;
         let log = start_log(&config)?;
         process::keep_memory_private();
+        process::outlive_file_size_limit();
         process::raise_file_limit(&config.limits());
         let passed = systemd::passed_socket()?;
         let places = Places::of(&self, &config, passed.as_ref().map(|(_, path)| path.as_path()))?;
@@ -165,11 +172,14 @@ impl Start {
         if is_own {
             server::remove(&places.socket);
         }
-        result?;
+        let ended = result?;
         flusher.stop();
         opened.close()?;
         tracing::info!("stopped");
-        Ok(())
+        match ended {
+            Ended::InOrder => Ok(()),
+            Ended::By(signal) => Err(StartError::Signal(signal)),
+        }
     }
 }
 

@@ -25,6 +25,11 @@ use crate::warnings::{Topic, Warnings};
 use crate::writer::desk::{Desk, Here};
 use crate::writer::{QUEUE_MAX, Request, Writer};
 
+/// Said until the next start where the database was missing and its key was not. At an installation that is as it should be.
+const NEW_UNDER_OLD_KEY: &str = "this start made a new, empty registry, with a secret key that was there before; if this \
+    is no installation, the state directory of the registry that had the key is missing, and every token that was used \
+    there can be used again here: stop enrolld, and put the directory back or restore a backup";
+
 /// A state directory that is locked, and what was found in it.
 pub(super) struct Opened {
     pub(super) store: Arc<JournalStore>,
@@ -40,6 +45,7 @@ impl Opened {
         make_state_dir(state_dir)?;
         let locked = StateDir::lock(state_dir)?;
         let path = locked.database_path();
+        let had_key = places.key.path().exists();
         let secret = match &places.key {
             Key::File(file) => key_file::read_or_make(file, locked.has_database().then(|| path.clone()), draw_seed())?,
             Key::Credential(file) => key_file::read_credential(file)?,
@@ -52,7 +58,8 @@ impl Opened {
         let store = locked.open_database(&options, figures.clone())?;
         let unreadable = |err: StoreError| registry(err.into());
 
-        if !bootstrap::verify(&*store.view().map_err(unreadable)?, Some(&secrets)).map_err(registry)? {
+        let is_new = !bootstrap::verify(&*store.view().map_err(unreadable)?, Some(&secrets)).map_err(registry)?;
+        if is_new {
             let first = foundation(&store, config, &secrets).map_err(registry)?;
             // Whoever looks before the journal is read finds whose database it is.
             store.commit(&first).and_then(|()| store.flush()).map_err(StartError::Storage)?;
@@ -69,6 +76,7 @@ impl Opened {
         }
         let started = clock.now();
         let warnings = Warnings::default();
+        warnings.replace(Topic::Registry, (is_new && had_key).then(|| (String::new(), NEW_UNDER_OLD_KEY.to_owned())));
         let metrics = Metrics::new(started).with_journal(&figures).with_warnings(&warnings);
         metrics.database_bytes.set(store.bytes());
         let (trusted, distrusted) = config.trust();

@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use super::opened::Opened;
 use super::publish;
 use super::reload::{LogFilter, Reload};
+use super::stop::{Ended, StopSignals};
 use super::{Start, StartError};
 use crate::config::Config;
 use crate::context::Current;
@@ -52,7 +53,10 @@ pub(super) fn runtime(config: &Config) -> Result<tokio::runtime::Runtime, StartE
 }
 
 /// Serves until a signal comes or the writer ends, then lets the connections take their last answers.
-pub(super) async fn serve(serving: Serving<'_>, listener: std::os::unix::net::UnixListener) -> Result<(), StartError> {
+pub(super) async fn serve(
+    serving: Serving<'_>,
+    listener: std::os::unix::net::UnixListener,
+) -> Result<Ended, StartError> {
     let Serving { flags, config, places, opened, grants, log, flusher_failed } = serving;
     let io = |what: &str| {
         let what = what.to_owned();
@@ -61,8 +65,7 @@ pub(super) async fn serve(serving: Serving<'_>, listener: std::os::unix::net::Un
     let turns = Arc::new(Turns::new(config.server.threads));
     let (writer, desk) = opened.desk(&config, Arc::clone(&turns))?;
     let listener = tokio::net::UnixListener::from_std(listener).map_err(io("the socket"))?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(io("SIGTERM"))?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(io("SIGINT"))?;
+    let mut stop_signals = StopSignals::listen().map_err(io("the signals"))?;
     let hangup = signal(SignalKind::hangup()).map_err(io("SIGHUP"))?;
     let (changes, latest) = watch::channel(opened.head.seq);
     let shared = Arc::new(Shared {
@@ -90,10 +93,9 @@ pub(super) async fn serve(serving: Serving<'_>, listener: std::os::unix::net::Un
     tokio::spawn(publish::keep(Arc::clone(&shared)));
     tokio::spawn(super::authority::watch(Arc::clone(&shared)));
     let mut reloads = tokio::spawn(Reload { flags, config, state_dir, log, shared, status }.at_every(hangup));
-    let mut result = None;
+    let (mut result, mut by) = (None, Ended::InOrder);
     tokio::select! {
-        _ = terminate.recv() => tracing::info!("SIGTERM: finishing what was begun"),
-        _ = interrupt.recv() => tracing::info!("SIGINT: finishing what was begun"),
+        ended = stop_signals.next() => by = ended,
         _ = &mut reloads => tracing::info!("SIGHUP: the terminal is gone; finishing what was begun"),
         end = &mut ended => result = Some(end),
         failure = flusher_failed => {
@@ -118,7 +120,7 @@ pub(super) async fn serve(serving: Serving<'_>, listener: std::os::unix::net::Un
         },
     };
     match result {
-        Ok(Ok(())) => Ok(()),
+        Ok(Ok(())) => Ok(by),
         Ok(Err(err)) => Err(StartError::Storage(err)),
         Err(_) => Err(StartError::Storage(StoreError("the writer died".to_owned()))),
     }

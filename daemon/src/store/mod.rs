@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use crate::model::change::Told;
+use crate::process;
 
 /// Entries of a range, in key order.
 pub type Entries = Vec<(Vec<u8>, Vec<u8>)>;
@@ -80,6 +81,13 @@ pub trait Store: Send + Sync {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct StoreError(pub String);
+
+impl StoreError {
+    /// What an error says, and which limit of the process it speaks of.
+    fn told(err: &impl std::fmt::Display) -> Self {
+        Self(format!("{err}{}", process::limit_reached(err)))
+    }
+}
 
 /// How many entries a walk takes from a store at a time, where nothing speaks for fewer.
 pub const STRETCH: usize = 256;

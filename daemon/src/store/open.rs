@@ -293,7 +293,7 @@ pub fn make_in<F, T, E: From<StoreError>>(
     fill: impl FnOnce(&RedbStore) -> Result<F, E>,
     judge: impl FnOnce(&RedbStore, F) -> Result<T, E>,
 ) -> Result<T, E> {
-    let failed = |err: io::Error| StoreError(err.to_string());
+    let failed = |err: io::Error| StoreError::told(&err);
     let open = |options| -> Result<RedbStore, StoreError> {
         RedbStore::open(file.try_clone().map_err(failed)?, options).map_err(|fault| StoreError(fault.to_string()))
     };

@@ -294,5 +294,5 @@ fn unless_damaged<T>(open: impl FnOnce() -> Result<T, OpenFault>) -> Result<T, O
 }
 
 fn told(err: impl std::fmt::Display) -> StoreError {
-    StoreError(err.to_string())
+    StoreError::told(&err)
 }

@@ -335,6 +335,7 @@ fn the_rest(samples: &mut Samples) {
         uptime_seconds: 70,
         state_dir: "/var/lib/enrolld".to_owned(),
         database: server::Database { bytes: 1 << 20, cache_bytes: 64 << 20, schema: 1 },
+        registry_created: time(1),
         records: [("person".to_owned(), 2), ("token".to_owned(), 3)].into(),
         connections: 1,
         queue: 0,

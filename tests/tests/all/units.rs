@@ -58,17 +58,16 @@ fn the_service_exposes_next_to_nothing() {
 fn the_units_are_understood_in_every_line() {
     let root = tempfile::tempdir().expect("a directory");
     let units = root.path().join("etc/systemd/system");
-    let programs = root.path().join("usr/bin");
-    for directory in [&units, &programs] {
+    for directory in [&units, &root.path().join("usr/bin"), &root.path().join("bin")] {
         std::fs::create_dir_all(directory).expect("a directory");
     }
-    for program in ["enrolld", "kill"] {
-        let path = programs.join(program);
+    for program in ["usr/bin/enrolld", "bin/sh"] {
+        let path = root.path().join(program);
         std::fs::write(&path, "#!/bin/sh\n").expect("written");
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(&path, mode).expect("executable");
     }
-    for target in ["sysinit", "basic", "shutdown", "sockets", "multi-user"] {
+    for target in ["sysinit", "basic", "shutdown", "sockets", "multi-user", "time-sync"] {
         std::fs::write(units.join(format!("{target}.target")), "[Unit]\nDescription=A target\n").expect("written");
     }
     let names = ["enrolld.service", "enrolld.socket"];

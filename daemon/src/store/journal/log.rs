@@ -378,5 +378,5 @@ fn damaged(what: &str) -> JournalFault {
 }
 
 fn told(err: impl std::fmt::Display) -> StoreError {
-    StoreError(err.to_string())
+    StoreError::told(&err)
 }

@@ -56,12 +56,20 @@ fn another_key_opens_everything_and_the_one_before_nothing() {
     assert_ne!(before, after);
     assert_eq!(fs::read_to_string(&old).expect("the key before"), before);
     expect_whole(&mut daemon, &code);
+    // The key before is not overwritten: backups from before need it.
+    let state = files(&daemon.home.state_dir());
+    let refused = rotate(&daemon.home);
+    assert_eq!((refused.code, refused.stderr.lines().count()), (Some(1), 1), "{refused:?}");
+    assert!(refused.stderr.contains("enrolld.key.old") && refused.stderr.contains("move it"), "{refused:?}");
+    assert!(files(&daemon.home.state_dir()) == state, "it was changed");
     // Once more, and the hashes are still those of the first key.
+    fs::rename(&old, daemon.home.path("kept.key")).expect("moved");
     assert_eq!(rotate(&daemon.home).code, Some(0));
     daemon.restart();
     assert!(daemon.enrollctl(&["token", "use"], "nonce").stderr.contains("token_reuse"));
     assert_eq!(daemon.terminate(), Some(0));
     // The wrong key starts nothing, rotates nothing and changes nothing.
+    fs::remove_file(&old).expect("removed");
     fs::write(&key, &before).expect("written");
     let database = fs::read(daemon.home.state_dir().join("enrolld.redb")).expect("a database");
     let refused = rotate(&daemon.home);
@@ -85,6 +93,22 @@ fn an_interrupted_rotation_is_finished_by_another_one() {
     let finished = rotate(&daemon.home);
     assert_eq!(finished.code, Some(0), "{finished:?}");
     expect_whole(&mut daemon, &code);
+    // The key before was kept, and the new one had not taken its place.
+    fs::rename(&key, &next).expect("renamed");
+    fs::copy(&old, &key).expect("copied");
+    assert_eq!(rotate(&daemon.home).code, Some(0));
+    assert_ne!(fs::read(&key).expect("a key"), fs::read(&old).expect("the key before"));
+    assert!(!next.exists());
+    // So it was, but what is kept there is another one.
+    fs::rename(&key, &next).expect("renamed");
+    fs::rename(&old, &key).expect("renamed");
+    fs::write(&old, "an earlier key").expect("written");
+    assert_eq!(rotate(&daemon.home).code, Some(1));
+    assert_eq!(fs::read_to_string(&old).expect("the earlier key"), "an earlier key");
+    fs::remove_file(&old).expect("removed");
+    assert_eq!(rotate(&daemon.home).code, Some(0));
+    daemon.restart();
+    assert_eq!(daemon.terminate(), Some(0));
     // Killed at moments that come as they do: the one or the other database is there, and whole.
     let (mut daemon, code) = stopped();
     for _ in 0..5 {
@@ -99,8 +123,17 @@ fn an_interrupted_rotation_is_finished_by_another_one() {
         let _ = child.kill();
         child.wait().expect("ended");
     }
-    assert_eq!(rotate(&daemon.home).code, Some(0));
+    finish(&daemon.home);
     expect_whole(&mut daemon, &code);
+}
+
+/// Finishes a rotation that was cut off; where that was at its very end there is nothing to be done, which is said.
+fn finish(home: &Home) {
+    let file = |name: &str| home.state_dir().join(name);
+    let is_complete = file("enrolld.key.old").exists() && !file("enrolld.key.next").exists();
+    let finished = rotate(home);
+    assert_eq!(finished.code, Some(is_complete.into()), "{finished:?}");
+    assert_eq!(finished.stderr.contains("is complete"), is_complete, "{finished:?}");
 }
 
 /// What makes a rotation durable, and what may become of it: the calls are killed in, or refused by a full disk, one after
@@ -137,8 +170,7 @@ fn a_rotation_cut_off_at_any_of_its_steps_is_finished_by_another_one() {
                 break;
             }
             steps += 1;
-            let finished = rotate(&daemon.home);
-            assert_eq!(finished.code, Some(0), "{call} {fault} {step}: {finished:?}");
+            finish(&daemon.home);
             let checked = run(&mut daemon.home.enrolld_with(&["check", "--state-dir", &name]), "");
             assert_eq!(checked.code, Some(0), "{call} {fault} {step}: {checked:?}");
             fs::remove_dir_all(&state).expect("removed");
