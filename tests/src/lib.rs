@@ -1,6 +1,7 @@
 //! What the tests of enrolld are made of: a registry inside the test's own process, daemons as real processes, disks that
 //! fail, a checker of what clients were answered, and what must hold of arbitrary bytes.
 
+pub mod booted;
 pub mod disk;
 pub mod fuzz;
 pub mod issuer;

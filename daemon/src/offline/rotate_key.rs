@@ -76,8 +76,8 @@ impl RotateKey {
         })?;
         let old = key_file::publish_next(file, &before)?;
         print(&format!(
-            "{} is a new key, and {} is sealed under it\n  the key before  {}: backups from before need it; keep it with \
-             them, and remove it here\n",
+            "{} is a new key, and {} is sealed under it\n  the key before  {}: backups from before need it; move it to where \
+             they are\n",
             file.display(),
             path.display(),
             old.display(),

@@ -7,6 +7,7 @@
 mod authority;
 mod backup;
 mod bench;
+mod booted;
 mod call;
 mod crash;
 mod daemon;

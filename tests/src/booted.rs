@@ -1,0 +1,185 @@
+//! A Debian of this machine's release, booted with systemd in a container without a network. What runs in it sees the
+//! files that a test gave it, and leaves nothing: its disk is a layer in memory over packages that are kept.
+//!
+//! The packages come from where apt has its own, once, and lie in a cache outside of the repository.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, geteuid};
+use tempfile::TempDir;
+
+use crate::process::{Output, binary, run};
+
+/// What the container has beside the least that there is.
+const PACKAGES: &str = "systemd,systemd-sysv,dbus,sudo";
+
+/// How long the packages may take to come, in seconds.
+const FETCH_SECONDS: &str = "240";
+
+/// How long it may take to boot.
+const BOOT_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where a clone of the repository lies in it, as built by `cargo build --release`.
+pub const CLONE: &str = "/srv/enrolld";
+
+/// A user who may become root.
+pub const USER: &str = "alice";
+
+/// A booted container; it is gone when this is dropped.
+#[derive(Debug)]
+pub struct Booted {
+    nspawn: Child,
+    init: Pid,
+    clone: TempDir,
+}
+
+impl Booted {
+    /// Boots one; or what this machine lacks for that.
+    pub fn start() -> Result<Self, String> {
+        if !geteuid().is_root() {
+            return Err("needs root".to_owned());
+        }
+        for (tool, package) in [("systemd-nspawn", "systemd-container"), ("nsenter", "util-linux")] {
+            let is_there = Command::new(tool).arg("--version").output().is_ok_and(|output| output.status.success());
+            is_there.then_some(()).ok_or_else(|| format!("needs {tool} (package {package})"))?;
+        }
+        let (root, clone) = (packages()?, clone());
+        let mut nspawn = Command::new("systemd-nspawn");
+        nspawn.args(["--boot", "--quiet", "--register=no", "--keep-unit", "--private-network", "--link-journal=no"]);
+        nspawn.args(["--volatile=overlay", "--console=pipe", "--machine=enroll-booted"]);
+        nspawn.arg(format!("--directory={}", root.display())).arg(format!("--bind={}:{CLONE}", clone.path().display()));
+        nspawn.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let nspawn = nspawn.spawn().map_err(|err| format!("systemd-nspawn: {err}"))?;
+        let mut booted = Self { nspawn, init: Pid::from_raw(0), clone };
+        booted.await_boot()?;
+        Ok(booted)
+    }
+
+    /// Runs a script of a shell as this user, in the clone; it ends at the first command that fails.
+    pub fn play(&self, user: &str, script: &str) -> Output {
+        let mut command = self.inside();
+        let shell = format!("cd {CLONE} && export USER={user} && exec sh -eu");
+        run(command.args(["runuser", "-u", user, "--", "sh", "-c", &shell]), script)
+    }
+
+    /// Where the clone is outside.
+    pub fn clone(&self) -> &Path {
+        self.clone.path()
+    }
+
+    fn inside(&self) -> Command {
+        let mut command = Command::new("nsenter");
+        command.args(["--mount", "--uts", "--ipc", "--pid", "--net", "--cgroup", "--root"]);
+        command.arg(format!("--target={}", self.init)).args([
+            "--",
+            "env",
+            "--chdir=/",
+            "-i",
+            "TERM=dumb",
+            "LANG=C.UTF-8",
+        ]);
+        command.arg("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+        command
+    }
+
+    fn await_boot(&mut self) -> Result<(), String> {
+        let begun = Instant::now();
+        let children = format!("/proc/{0}/task/{0}/children", self.nspawn.id());
+        while begun.elapsed() < BOOT_PATIENCE {
+            if let Ok(Some(status)) = self.nspawn.try_wait() {
+                return Err(format!("needs a kernel on which systemd-nspawn boots: {status}"));
+            }
+            let children = fs::read_to_string(&children).unwrap_or_default();
+            let init = children.split_whitespace().next().and_then(|pid| pid.parse().ok());
+            self.init = Pid::from_raw(init.unwrap_or(0));
+            if self.init.as_raw() != 0 {
+                let mut asked = self.inside();
+                let state = run(asked.args(["systemctl", "is-system-running", "--wait"]), "").stdout;
+                if matches!(state.trim(), "running" | "degraded") {
+                    return Ok(());
+                }
+            }
+            std::thread::yield_now();
+        }
+        Err("needs a kernel on which systemd boots in a container".to_owned())
+    }
+}
+
+impl Drop for Booted {
+    fn drop(&mut self) {
+        // With its first process every other one ends, and what watches them takes their mounts along.
+        if self.init.as_raw() != 0 {
+            let _ = kill(self.init, Signal::SIGKILL);
+        } else {
+            let _ = self.nspawn.kill();
+        }
+        let _ = self.nspawn.wait();
+    }
+}
+
+/// What somebody has who built a clone of the repository: the programs and the files for systemd.
+fn clone() -> TempDir {
+    let clone = tempfile::tempdir().expect("a directory");
+    let programs = clone.path().join("target/release");
+    fs::create_dir_all(&programs).expect("a directory");
+    for name in ["enrolld", "enrollctl"] {
+        fs::copy(binary(name), programs.join(name)).expect("copied");
+    }
+    let units = Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd");
+    let copied = Command::new("cp").arg("-r").arg(units).arg(clone.path().join("systemd")).status();
+    assert!(copied.expect("cp").success());
+    fs::set_permissions(clone.path(), fs::Permissions::from_mode(0o777)).expect("a mode");
+    clone
+}
+
+/// The directory of a Debian of this machine's release, made if it is not kept already.
+fn packages() -> Result<PathBuf, String> {
+    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let field =
+        |name: &str| release.lines().find_map(|line| line.strip_prefix(name)).map(|text| text.trim_matches('"'));
+    let (Some("debian"), Some(release)) = (field("ID="), field("VERSION_CODENAME=")) else {
+        return Err("needs a Debian".to_owned());
+    };
+    let cache = cache().ok_or("needs a home directory, or ENROLL_BOOTED_CACHE")?;
+    let root = cache.join(format!("debian-{release}"));
+    if root.exists() {
+        return Ok(root);
+    }
+    fs::create_dir_all(&cache).map_err(|err| format!("needs {}: {err}", cache.display()))?;
+    let new = tempfile::tempdir_in(&cache).map_err(|err| format!("needs {}: {err}", cache.display()))?;
+    // Apt's cache and lists would only be kept for nothing.
+    let mut debootstrap = Command::new("timeout");
+    debootstrap.args([FETCH_SECONDS, "debootstrap", "--variant=minbase"]).arg(format!("--include={PACKAGES}"));
+    debootstrap.arg(release).arg(new.path()).arg(mirror(release)?);
+    debootstrap.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let made = debootstrap.output().map_err(|_| "needs debootstrap".to_owned())?;
+    if !made.status.success() {
+        let said = String::from_utf8_lossy(&made.stdout).lines().last().unwrap_or_default().to_owned();
+        return Err(format!("needs packages that debootstrap could not fetch or unpack ({}): {said}", made.status));
+    }
+    fs::rename(new.keep(), &root).map_err(|err| err.to_string())?;
+    fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).map_err(|err| err.to_string())?;
+    Ok(root)
+}
+
+fn cache() -> Option<PathBuf> {
+    let directory = |variable| std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    directory("ENROLL_BOOTED_CACHE")
+        .or_else(|| Some(directory("XDG_CACHE_HOME")?.join("enroll-tests")))
+        .or_else(|| Some(directory("HOME")?.join(".cache/enroll-tests")))
+}
+
+/// Where apt has the packages of this release from.
+fn mirror(release: &str) -> Result<String, String> {
+    let mut targets = Command::new("apt-get");
+    targets.args(["indextargets", "--format", "$(RELEASE) $(COMPONENT) $(REPO_URI)", "Created-By: Packages"]);
+    let targets = targets.output().map_err(|_| "needs apt-get".to_owned())?;
+    let targets = String::from_utf8_lossy(&targets.stdout).into_owned();
+    let of_release = |line: &str| line.strip_prefix(&format!("{release} main ")).map(str::to_owned);
+    targets.lines().find_map(of_release).ok_or_else(|| format!("needs a source of {release} in apt's configuration"))
+}
