@@ -3,12 +3,14 @@
 //!
 //! The packages come from where apt has its own, once, and lie in a cache outside of the repository.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 use tempfile::TempDir;
@@ -27,6 +29,9 @@ const BOOT_PATIENCE: Duration = Duration::from_secs(60);
 /// Where a clone of the repository lies in it, as built by `cargo build --release`.
 pub const CLONE: &str = "/srv/enrolld";
 
+/// What systemd-nspawn says, in the clone.
+const LOG: &str = "nspawn.log";
+
 /// A user who may become root.
 pub const USER: &str = "alice";
 
@@ -36,6 +41,7 @@ pub struct Booted {
     nspawn: Child,
     init: Pid,
     clone: TempDir,
+    _turn: Flock<File>,
 }
 
 impl Booted {
@@ -48,14 +54,17 @@ impl Booted {
             let is_there = Command::new(tool).arg("--version").output().is_ok_and(|output| output.status.success());
             is_there.then_some(()).ok_or_else(|| format!("needs {tool} (package {package})"))?;
         }
-        let (root, clone) = (packages()?, clone());
+        let cache = cache().ok_or("needs a home directory, or ENROLL_BOOTED_CACHE")?;
+        let turn = turn(&cache).map_err(|err| format!("needs {}: {err}", cache.display()))?;
+        let (root, clone) = (packages(&cache)?, clone());
         let mut nspawn = Command::new("systemd-nspawn");
         nspawn.args(["--boot", "--quiet", "--register=no", "--keep-unit", "--private-network", "--link-journal=no"]);
         nspawn.args(["--volatile=overlay", "--console=pipe", "--machine=enroll-booted"]);
         nspawn.arg(format!("--directory={}", root.display())).arg(format!("--bind={}:{CLONE}", clone.path().display()));
-        nspawn.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let log = File::create(clone.path().join(LOG)).map_err(|err| format!("needs a temporary directory: {err}"))?;
+        nspawn.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let nspawn = nspawn.spawn().map_err(|err| format!("systemd-nspawn: {err}"))?;
-        let mut booted = Self { nspawn, init: Pid::from_raw(0), clone };
+        let mut booted = Self { nspawn, init: Pid::from_raw(0), clone, _turn: turn };
         booted.await_boot()?;
         Ok(booted)
     }
@@ -65,11 +74,6 @@ impl Booted {
         let mut command = self.inside();
         let shell = format!("cd {CLONE} && export USER={user} && exec sh -eu");
         run(command.args(["runuser", "-u", user, "--", "sh", "-c", &shell]), script)
-    }
-
-    /// Where the clone is outside.
-    pub fn clone(&self) -> &Path {
-        self.clone.path()
     }
 
     fn inside(&self) -> Command {
@@ -92,7 +96,9 @@ impl Booted {
         let children = format!("/proc/{0}/task/{0}/children", self.nspawn.id());
         while begun.elapsed() < BOOT_PATIENCE {
             if let Ok(Some(status)) = self.nspawn.try_wait() {
-                return Err(format!("needs a kernel on which systemd-nspawn boots: {status}"));
+                let log = fs::read_to_string(self.clone.path().join(LOG)).unwrap_or_default();
+                let said = log.lines().last().unwrap_or_default();
+                return Err(format!("needs a kernel on which systemd-nspawn boots ({status}): {said}"));
             }
             let children = fs::read_to_string(&children).unwrap_or_default();
             let init = children.split_whitespace().next().and_then(|pid| pid.parse().ok());
@@ -137,22 +143,26 @@ fn clone() -> TempDir {
     clone
 }
 
+/// Waits until no other of these runs: without systemd around them they would be in one control group.
+fn turn(cache: &Path) -> io::Result<Flock<File>> {
+    fs::create_dir_all(cache)?;
+    let file = File::create(cache.join("lock"))?;
+    Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno.into())
+}
+
 /// The directory of a Debian of this machine's release, made if it is not kept already.
-fn packages() -> Result<PathBuf, String> {
+fn packages(cache: &Path) -> Result<PathBuf, String> {
     let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let field =
         |name: &str| release.lines().find_map(|line| line.strip_prefix(name)).map(|text| text.trim_matches('"'));
     let (Some("debian"), Some(release)) = (field("ID="), field("VERSION_CODENAME=")) else {
         return Err("needs a Debian".to_owned());
     };
-    let cache = cache().ok_or("needs a home directory, or ENROLL_BOOTED_CACHE")?;
     let root = cache.join(format!("debian-{release}"));
     if root.exists() {
         return Ok(root);
     }
-    fs::create_dir_all(&cache).map_err(|err| format!("needs {}: {err}", cache.display()))?;
-    let new = tempfile::tempdir_in(&cache).map_err(|err| format!("needs {}: {err}", cache.display()))?;
-    // Apt's cache and lists would only be kept for nothing.
+    let new = tempfile::tempdir_in(cache).map_err(|err| format!("needs {}: {err}", cache.display()))?;
     let mut debootstrap = Command::new("timeout");
     debootstrap.args([FETCH_SECONDS, "debootstrap", "--variant=minbase"]).arg(format!("--include={PACKAGES}"));
     debootstrap.arg(release).arg(new.path()).arg(mirror(release)?);

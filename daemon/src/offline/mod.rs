@@ -43,16 +43,17 @@ pub enum Offline {
     /// Check the database of a stopped daemon, and change nothing
     ///
     /// Checks every page's checksum, the secret key if it is there, and all rules of `server check`. What is wrong is
-    /// listed, a line each. A database that was not closed in good order is repaired in memory only; the next start does
+    /// listed, a line each. It works on a disk that can only be read. A database that was not closed in good order is repaired in memory only; the next start does
     /// that for good.
     #[command(after_help = "Example:\n  enrolld check --state-dir /var/lib/enrolld")]
     Check(check::Check),
     /// Make a new secret key, and seal everything in the database of a stopped daemon under it
     ///
     /// A new database is made beside the old one, which takes as much free space, and takes its place when it is sound.
-    /// Whatever interrupts this, doing it again finishes it. The key before is kept beside the new one: backups from before
-    /// need it. Tokens and codes stay spent; what was hashed so far stays hashed as it was.
-    #[command(after_help = "Example:\n  enrolld rotate-key --state-dir /var/lib/enrolld")]
+    /// Whatever interrupts this, doing it again finishes it. The key before is kept beside the new one as KEY.old: backups
+    /// from before need it, and as long as it is there no other key is made. Tokens and codes stay spent; what was hashed so far stays hashed as it was.
+    #[command(after_help = "Examples:\n  enrolld rotate-key --state-dir ~/registry\n  \
+                            sudo enrolld rotate-key --key-file /etc/enrolld/enrolld.key")]
     RotateKey(rotate_key::RotateKey),
 }
 
