@@ -96,6 +96,10 @@ enum OfflineError {
     )]
     NoKey { key: PathBuf, database: PathBuf },
     #[error(
+        "{0}: there is no such file, or it can not be seen from here; --key-file names the one that holds the secret key"
+    )]
+    NoSuchKey(PathBuf),
+    #[error(
         "{0} is the key before the last rotation, which is complete, and every backup from before that needs it; move it to \
          where those backups are kept, then do this again for another key: nothing was changed"
     )]
@@ -118,13 +122,16 @@ impl Offline {
 }
 
 impl Whose {
-    fn find(self) -> Result<(Config, Places), StartError> {
+    fn find(self) -> Result<(Config, Places), OfflineError> {
         let start = Start { config: self.config, state_dir: self.state_dir, socket: None };
         let (mut config, _) = start.read_config()?;
         if let Some(file) = self.key_file {
+            if !file.exists() {
+                return Err(OfflineError::NoSuchKey(file));
+            }
             config.key_file = file;
         }
-        let places = Places::of(&start, &config, None)?;
+        let places = Places::of(&start, &config, None).map_err(StartError::from)?;
         Ok((config, places))
     }
 }
@@ -135,7 +142,7 @@ impl OfflineError {
             Self::Start(err) => err.exit_code(),
             Self::Occupied(_) | Self::Read(..) | Self::Store(..) | Self::Kept(..) => 1,
             Self::Passed(_) | Self::EarlierKey(_) => 1,
-            Self::NoKey { .. } => 4,
+            Self::NoKey { .. } | Self::NoSuchKey(_) => 4,
             Self::Backup(..) | Self::Unsound { .. } => 5,
         }
     }

@@ -53,6 +53,11 @@ fn every_command_takes_the_key_that_is_named() {
     let refused = offline(&daemon, &["rotate-key"]);
     assert_eq!((refused.code, refused.stdout.as_str()), (Some(4), ""), "{refused:?}");
     assert!(refused.stderr.contains("--key-file"), "{refused:?}");
+    for args in [&["check"][..], &["compact"], &["rotate-key"], &["restore", &backup, "--check"]] {
+        let refused = offline(&daemon, &[args, &["--key-file", "elsewhere.key"]].concat());
+        assert_eq!((refused.code, refused.stdout.as_str()), (Some(4), ""), "{refused:?}");
+        assert!(refused.stderr.contains("elsewhere.key: there is no such file"), "{refused:?}");
+    }
     let before = fs::read(&key).expect("a key");
     expect_done(&with(&["rotate-key"]), &key);
     assert_eq!(fs::read(format!("{key}.old")).expect("the key before"), before);
