@@ -2,6 +2,7 @@
 //! socket, in that order, and the same way out.
 
 mod authority;
+mod log;
 pub(crate) mod opened;
 mod publish;
 mod reload;
@@ -14,8 +15,7 @@ use std::process::ExitCode;
 
 use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
-use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
-use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing::Level;
 
 use crate::config::{self, Config, ConfigError, EXAMPLE, LogFormat};
 use crate::directory::{FileError, is_disk_full, is_out_of_files};
@@ -32,7 +32,6 @@ use crate::store::open::{DATABASE, OpenError};
 use crate::systemd;
 use crate::warnings::Topic;
 use opened::Opened;
-use reload::LogFilter;
 use serve::Serving;
 use stop::Ended;
 
@@ -108,7 +107,7 @@ impl Start {
     pub fn check_config(self) -> ExitCode {
         let checked = self.read_config().and_then(|(config, file)| {
             let warnings = Grants::resolve(&config.grants)?.1.into_iter().chain(config.trust().1).collect::<Vec<_>>();
-            log_filter(&config)?;
+            log::filter(&config)?;
             let places = Places::of(&self, &config, None)?;
             server::check_path(&places.socket)?;
             Ok((places, file, warnings))
@@ -116,7 +115,7 @@ impl Start {
         match checked {
             Ok((places, file, warnings)) => {
                 for (subject, message) in &warnings {
-                    say(&format!("warning: {subject}: {message}"));
+                    say(Level::WARN, &format!("warning: {subject}: {message}"));
                 }
                 let file = file.map_or("the defaults".to_owned(), |file| file.display().to_string());
                 print(&format!(
@@ -148,7 +147,7 @@ impl Start {
     fn try_run(self) -> Result<(), StartError> {
         let (config, _) = self.read_config()?;
         let (grants, unknown) = Grants::resolve(&config.grants)?;
-        let log = start_log(&config)?;
+        let log = log::start(&config)?;
         process::keep_memory_private();
         process::outlive_file_size_limit();
         process::raise_file_limit(&config.limits());
@@ -183,29 +182,13 @@ impl Start {
     }
 }
 
-fn log_filter(config: &Config) -> Result<tracing_subscriber::EnvFilter, ConfigError> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&config.log);
-    filter.map_err(|_| {
-        let why = "log must be a level such as info, or filters such as info,enrolld::writer=debug";
-        ConfigError(why.to_owned())
-    })
-}
-
-fn start_log(config: &Config) -> Result<LogFilter, StartError> {
-    let (filter, handle) = tracing_subscriber::reload::Layer::new(log_filter(config)?);
-    // A log that nobody reads any more must not end the daemon, nor what it says about that.
-    let lines = tracing_subscriber::fmt::layer().log_internal_errors(false).with_writer(std::io::stderr);
-    let lines = match config.log_format {
-        LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
-        LogFormat::Json => lines.json().boxed(),
-    };
-    let started = tracing_subscriber::registry().with(filter).with(lines).try_init();
-    started.map_err(|err| StartError::Io("the log".to_owned(), std::io::Error::other(err)))?;
-    Ok(handle)
-}
-
-/// Says where it listens, what it opened, and what to try.
-fn announce(places: &Places, opened: &Opened) {
+/// Says where it listens, what it opened, and what to try; in a log of JSON, that is one line of it.
+fn announce(format: LogFormat, places: &Places, opened: &Opened) {
+    if format == LogFormat::Json {
+        let (socket, database) = (places.socket.display(), places.state_dir.join(DATABASE));
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), %socket, database = %database.display(), "listening");
+        return;
+    }
     let count = |kind| opened.head.records.get(&kind).copied().unwrap_or(0);
     let counts: Vec<String> = Kind::ALL.iter().map(|(kind, name)| format!("{name} {}", count(*kind))).collect();
     let control = places::control_command(places);
@@ -222,14 +205,14 @@ fn announce(places: &Places, opened: &Opened) {
 
 /// Says why it ends, on one line.
 pub(crate) fn fail(err: &impl std::fmt::Display, exit_code: u8) -> ExitCode {
-    say(&err.to_string());
+    say(Level::ERROR, &err.to_string());
     ExitCode::from(exit_code)
 }
 
 /// Says something to people, on one line of standard error.
-fn say(what: &str) {
+fn say(level: Level, what: &str) {
     let mut stderr = std::io::stderr().lock();
-    let _ = writeln!(stderr, "enrolld: {what}");
+    let _ = writeln!(stderr, "{}enrolld: {what}", log::prefix(level));
 }
 
 /// Says something on standard output.

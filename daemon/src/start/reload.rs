@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::signal::unix::Signal;
 use tracing_subscriber::{EnvFilter, Registry, reload::Handle};
 
-use super::{Start, StartError, log_filter};
+use super::{Start, StartError, log};
 use crate::config::{Changed, Config, Settings, Update};
 use crate::grants::Grants;
 use crate::server::Terms;
@@ -61,7 +61,7 @@ impl Reload {
         let read = tokio::task::spawn_blocking(move || -> Result<_, StartError> {
             let update = Update::of(&holding, &flags.read_config()?.0)?;
             let (grants, unknown) = Grants::resolve(&update.config.grants)?;
-            let filter = log_filter(&update.config)?;
+            let filter = log::filter(&update.config)?;
             let (trusted, distrusted) = update.config.trust();
             let warnings = [(Topic::Grants, unknown), (Topic::Issuers, distrusted)];
             Ok((update, grants, filter, trusted, warnings))

@@ -87,7 +87,7 @@ pub(super) async fn serve(
     };
     let mut ended = tokio::spawn(desk.serve(Watchdog::of_environment(), tell));
     let status = format!("listening on {}", places.socket.display());
-    super::announce(places, opened);
+    super::announce(config.log_format, places, opened);
     systemd::ready(&status);
     let state_dir = places.state_dir.clone();
     tokio::spawn(publish::keep(Arc::clone(&shared)));
