@@ -83,3 +83,43 @@ where
         self.format.format_event(context, to, event)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Buffer {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().expect("a buffer").write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_bear_their_priority_for_the_journal_alone() {
+        for (for_journal, prefixes) in [(true, ["<3>{", "<4>{", "<6>{", "<7>{"]), (false, ["{"; 4])] {
+            let buffer = Buffer::default();
+            let to = buffer.clone();
+            let lines = tracing_subscriber::fmt::layer().with_writer(move || to.clone()).json();
+            let lines = lines.map_event_format(|format| Prioritized { format, for_journal });
+            tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || {
+                tracing::error!("a");
+                tracing::warn!("b");
+                tracing::info!("c");
+                tracing::debug!("d");
+            });
+            let written = String::from_utf8(buffer.0.lock().expect("a buffer").clone()).expect("text");
+            assert_eq!(written.lines().count(), prefixes.len(), "{written}");
+            assert!(written.lines().zip(prefixes).all(|(line, prefix)| line.starts_with(prefix)), "{written}");
+        }
+    }
+}
