@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgMatches, Command, value_parser};
 use enroll_client::protocol::server::{Import, Imported};
-use enroll_client::protocol::{Envelope, Operation as _, OperationRow, codec};
+use enroll_client::protocol::{Envelope, Operation as _, OperationRow, codec, without_mark};
 use enroll_client::{Client, Error};
 
 use crate::export::BAR;
@@ -63,6 +63,7 @@ pub(crate) async fn run(
     let client = options.connect().await?;
     let (mut pieces, mut at) = (Pieces { name, input, rest: Vec::new() }, 0);
     while let Some(text) = pieces.next()? {
+        let text = if at == 0 { without_mark(&text).to_owned() } else { text };
         let import = Import { at, text };
         let mut imported = send(&client, &envelope, &import).await?;
         // What an earlier import has left is being removed.

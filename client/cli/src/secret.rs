@@ -3,7 +3,7 @@
 use std::io::{BufRead, Read};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use enroll_client::protocol::OperationRow;
+use enroll_client::protocol::{OperationRow, without_mark};
 use enroll_client::protocol::limits::JWT_BYTES_MAX;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
@@ -92,6 +92,7 @@ fn read(name: &str, input: &mut impl BufRead, is_typed: bool) -> Result<String, 
             line.pop();
         }
     }
+    let line = without_mark(&line).to_owned();
     if line.is_empty() {
         return Err(Failure::Usage(format!("standard input is empty; it must hold the {name}, on one line")));
     }
@@ -121,6 +122,7 @@ mod tests {
         assert_eq!(filled("token.use", asked, "abc"), expected("abc"));
         assert_eq!(filled("token.use", asked, "abc\n"), expected("abc"));
         assert_eq!(filled("token.use", asked, " abc \r\n"), expected(" abc "));
+        assert_eq!(filled("token.use", asked, "\u{feff}abc\r\n"), expected("abc"));
         let refused = filled("token.use", asked, "abc\nmore").expect_err("two lines");
         assert!(refused.contains("more than one line"), "{refused}");
         for empty in ["", "\n"] {

@@ -13,7 +13,7 @@ mod update;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-use enroll_protocol::{Callsign, EventKind, plain_error};
+use enroll_protocol::{Callsign, EventKind, plain_error, without_mark};
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
@@ -99,9 +99,10 @@ impl Config {
         let Some(path) = file else { return Self::parse("", environment) };
         let in_file = |err: &dyn std::fmt::Display| ConfigError(format!("{}: {err}", path.display()));
         let text = std::fs::read_to_string(path).map_err(|err| in_file(&err))?;
+        let text = without_mark(&text);
         // Read on its own first: only the file's own mistakes are told with its name.
-        toml::from_str::<Self>(&text).map_err(|err| in_file(&place_of(&text, &err)))?;
-        Self::parse(&text, environment)
+        toml::from_str::<Self>(text).map_err(|err| in_file(&place_of(text, &err)))?;
+        Self::parse(text, environment)
     }
 
     /// Reads a file's text and the environment over it.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use enroll_protocol::without_mark;
 use nix::fcntl::OFlag;
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -128,7 +129,7 @@ fn read(path: &Path, file: File) -> Result<SecretKey, KeyError> {
     let mut text = Zeroizing::new(String::new());
     let unreadable = || KeyError::Unreadable(path.to_owned());
     file.take(1024).read_to_string(&mut text).map_err(|_| unreadable())?;
-    let bytes = Zeroizing::new(STANDARD.decode(text.trim()).map_err(|_| unreadable())?);
+    let bytes = Zeroizing::new(STANDARD.decode(without_mark(&text).trim()).map_err(|_| unreadable())?);
     bytes.as_slice().try_into().map(SecretKey::new).map_err(|_| unreadable())
 }
 

@@ -63,7 +63,7 @@ impl Issuer {
     /// can not be used. The others are used all the same (RFC 7517, section 5); without any, every JWT of this issuer is
     /// refused.
     pub fn read(issuer: &str, audience: &str, keys: &str) -> (Self, Vec<String>) {
-        let keys = keys.trim_start_matches('\u{feff}');
+        let keys = without_mark(keys);
         let read = if keys.trim_start().starts_with('{') { of_set(keys) } else { of_pem(keys) };
         let (keys, wrong): (Vec<_>, Vec<_>) = match read {
             Ok(read) => {

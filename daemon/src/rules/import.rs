@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use enroll_protocol::export::{End, FORMAT, Header};
 use enroll_protocol::server::{Import, Imported};
-use enroll_protocol::{Code, Key, Refusal};
+use enroll_protocol::{Code, Key, Refusal, without_mark};
 use serde_json::json;
 
 use super::bootstrap::{self, RegistryError, SCHEMA};
@@ -106,7 +106,7 @@ fn begin(
 ) -> Result<Option<(Importing, String)>, Fault> {
     let foreign = || bad_line(1, "this is no export of enrolld");
     let (line, text) = text.split_once('\n').ok_or_else(foreign)?;
-    let header = serde_json::from_str::<Header>(line).map_err(|_| foreign())?;
+    let header = serde_json::from_str::<Header>(without_mark(line)).map_err(|_| foreign())?;
     let registry = record::get::<Registry>(txn.as_read(), &key::registry())?;
     let registry = registry.ok_or_else(|| StoreError("there is no registry".to_owned()))?;
     if (header.enrolld_export, header.schema) != (FORMAT, SCHEMA) {

@@ -7,12 +7,28 @@
 use std::io::{self, Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+
+/// Bytes of a path that the kernel takes.
+const PATH_BYTES_MAX: usize = 107;
+
+/// Refuses a path that no socket can have, with a sentence for people that both ends say.
+pub fn check_path(path: &Path) -> Result<(), String> {
+    let length = path.as_os_str().len();
+    if length <= PATH_BYTES_MAX {
+        return Ok(());
+    }
+    Err(format!(
+        "{}: a socket's path has at most {PATH_BYTES_MAX} bytes, and this one has {length}; choose another with --socket",
+        path.display()
+    ))
+}
 
 /// What arrives.
 #[derive(Debug)]
@@ -105,6 +121,13 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
+
+    #[test]
+    fn a_path_is_refused_from_the_first_byte_that_is_too_many() {
+        assert_eq!(check_path(Path::new(&"x".repeat(107))), Ok(()));
+        let refused = check_path(Path::new(&"x".repeat(108))).expect_err("too long");
+        assert!(refused.ends_with("at most 107 bytes, and this one has 108; choose another with --socket"), "{refused}");
+    }
 
     #[tokio::test]
     async fn more_than_there_is_room_for_arrives_in_order_and_then_the_end() {

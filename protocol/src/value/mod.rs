@@ -31,6 +31,14 @@ use std::marker::PhantomData;
 use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+/// A byte order mark. Programs of some systems write it in front of every text; it is no part of what they were given.
+pub(crate) const MARK: char = '\u{feff}';
+
+/// A text that was read from a file, without the byte order mark in front of it.
+pub fn without_mark(text: &str) -> &str {
+    text.trim_start_matches(MARK)
+}
+
 /// A value from outside that is not what its type accepts; the sentence is meant for the person who sent it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]

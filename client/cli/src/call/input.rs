@@ -102,14 +102,19 @@ impl Lines {
         self.number += 1;
         let question = if std::mem::take(&mut self.is_too_long) {
             Some(Question::refused(self.number, format!("a line must be at most {FRAME_BYTES_MAX} bytes")))
-        } else if self.begun.trim_ascii().is_empty() {
+        } else if without_mark(&self.begun).trim_ascii().is_empty() {
             None
         } else {
-            Some(Question::of(self.number, &self.begun))
+            Some(Question::of(self.number, without_mark(&self.begun)))
         };
         self.begun.clear();
         question
     }
+}
+
+/// A line without the byte order mark that programs of some systems write in front of their output.
+fn without_mark(line: &[u8]) -> &[u8] {
+    line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line)
 }
 
 #[cfg(test)]
@@ -130,6 +135,7 @@ mod tests {
             assert_eq!(ids(&[&input[..cut], &input[cut..]]), ["\"a\"", "4", "7"], "cut at {cut}");
         }
         assert!(ids(&[]).is_empty());
+        assert_eq!(ids(&[b"\xef\xbb\xbf{\"id\":7}\n\xef\xbb\xbf\n{}\n"]), ["7", "3"]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use zeroize::Zeroize;
 
-use super::{Invalid, Reference, arrived};
+use super::{Invalid, MARK, Reference, arrived};
 pub use kinds::*;
 pub use unicode::{is_dash, is_unseen};
 
@@ -35,7 +35,11 @@ pub struct Text<R: TextRule>(String, PhantomData<fn() -> R>);
 impl<R: TextRule> Text<R> {
     /// The text, if the rule accepts it.
     pub fn new(text: impl Into<String>) -> Result<Self, Invalid> {
-        let text = text.into();
+        let mut text = text.into();
+        // A secret that was saved as a file on another system may bear a byte order mark; it is the same secret.
+        while R::SECRET && text.starts_with(MARK) {
+            text.remove(0);
+        }
         R::check(&text)?;
         Ok(Self(text, PhantomData))
     }
@@ -147,6 +151,18 @@ impl<'de, R: TextRule> Deserialize<'de> for Text<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mark_in_front_of_a_secret_is_no_part_of_it() {
+        for (text, expected) in [("\u{feff}abc", "abc"), ("\u{feff}\u{feff}abc", "abc"), ("a\u{feff}", "a\u{feff}")] {
+            assert_eq!(Token::new(text).expect("a token").as_str(), expected);
+            assert_eq!(LoginCode::new(text).expect("a code").as_str(), expected);
+            assert_eq!(Jwt::new(text).expect("a JWT").as_str(), expected);
+            let json = serde_json::to_string(text).expect("JSON");
+            assert_eq!(serde_json::from_str::<Token>(&json).expect("a token").as_str(), expected);
+        }
+        assert!(Token::new("\u{feff}").is_err());
+    }
 
     #[test]
     fn permissions_are_whole_words_between_slashes() {
