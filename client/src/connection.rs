@@ -42,6 +42,10 @@ pub(crate) enum Trouble {
 impl Connection {
     /// Connects and introduces itself, once.
     pub(crate) async fn open(builder: &Builder) -> Result<Self, Trouble> {
+        enroll_socket::check_path(&builder.socket).map_err(|why| {
+            let why = format!("{}: {why}", builder.socket.display());
+            Trouble::Final(Error::Refused(Refusal::new(Code::INVALID_ARGUMENT, why)))
+        })?;
         let connected = UnixStream::connect(&builder.socket).await;
         let stream = connected.map_err(|err| not_connected(builder, &err))?;
         let listener_pid = stream.peer_cred().ok().and_then(|peer| peer.pid());
@@ -102,9 +106,8 @@ fn first_frame(builder: &Builder, reader: &mut FrameReader) -> Result<Option<usi
             let refusal: Refusal = codec::decode(frame.body).map_err(unreadable)?;
             Err(match refusal.code {
                 // Somebody is there, and it or the next one will have time.
-                Code::BUSY | Code::SHUTTING_DOWN => {
-                    Trouble::Crowded(format!("the daemon at {socket} has no time: {}", refusal.message))
-                }
+                Code::BUSY => Trouble::Crowded(full(&socket.to_string(), &refusal)),
+                Code::SHUTTING_DOWN => Trouble::Crowded(format!("the daemon at {socket}: {}", refusal.message)),
                 _ => Trouble::Final(Error::Refused(refusal)),
             })
         }
@@ -135,6 +138,16 @@ fn not_connected(builder: &Builder, err: &io::Error) -> Trouble {
     }
 }
 
+/// What is told of a daemon that has no room for a connection: starting another would not help.
+fn full(socket: &str, refusal: &Refusal) -> String {
+    let wait = refusal.details.as_ref().and_then(|details| details.member::<u64>("retry_after_ms").ok().flatten());
+    let wait = wait.map_or_else(String::new, |ms| format!(" (it asks for {ms} ms)"));
+    format!("the daemon at {socket} runs and has no room for this connection: {}{wait}", refusal.message)
+}
+
 fn absent(builder: &Builder, why: &str) -> Trouble {
-    Trouble::Absent(format!("no daemon answers at {}: {why}", builder.socket.display()))
+    Trouble::Absent(format!(
+        "no daemon answers at {}: {why}; start the daemon with `enrolld`, or name another socket with --socket",
+        builder.socket.display()
+    ))
 }

@@ -23,9 +23,6 @@ use crate::grants::Grants;
 use crate::session::{self, Shared};
 use crate::{sys, writer};
 
-/// What the kernel accepts as a path.
-const SOCKET_PATH_BYTES_MAX: usize = 107;
-
 /// How long to wait when no connection can be accepted for want of files or memory; the kernel would say so at once,
 /// again and again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -51,15 +48,7 @@ pub struct SocketError {
 
 /// Refuses a path that no socket can have.
 pub fn check_path(path: &Path) -> Result<(), SocketError> {
-    let length = path.as_os_str().len();
-    if length <= SOCKET_PATH_BYTES_MAX {
-        return Ok(());
-    }
-    let problem = format!(
-        "a socket's path has at most {SOCKET_PATH_BYTES_MAX} bytes, and this one has {length}; \
-         choose another with --socket"
-    );
-    Err(SocketError { path: path.to_owned(), problem })
+    enroll_socket::check_path(path).map_err(|problem| SocketError { path: path.to_owned(), problem })
 }
 
 /// Listens on a socket that its user and group may connect to. The state directory's lock is held, so a socket that is

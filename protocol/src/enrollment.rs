@@ -90,7 +90,7 @@ pub enum Decider {
 pub struct Create {
     /// The callsign to be let in under
     pub callsign: Callsign,
-    /// The pool, by its invite code
+    /// The pool, by its invite code; - reads it from standard input
     ///
     /// Read as an invite code and never as a pk, because strangers type it; in JSON {"pk": ..} names a pool by its pk.
     #[cfg_attr(feature = "cli", arg(long))]
@@ -128,7 +128,7 @@ pub struct Get {
 #[cfg_attr(feature = "cli", derive(clap::Args), command(after_help = "Example:\n  enrollctl enrollment find 9RXTLQ4E"))]
 #[serde(deny_unknown_fields)]
 pub struct Find {
-    /// The approve code
+    /// The approve code; - reads it from standard input
     pub approvecode: ApproveCode,
 }
 
@@ -171,7 +171,7 @@ pub struct List {
 pub struct Approve {
     /// Callsign or pk
     pub enrollment: Reference,
-    /// The approve code, if whoever approves was given one
+    /// The approve code, if whoever approves was given one; - reads it from standard input
     #[cfg_attr(feature = "cli", arg(long, value_name = "CODE"))]
     pub approvecode: Option<ApproveCode>,
     /// The certificate to make with the person: none, generate, or the text of a signing request in PEM

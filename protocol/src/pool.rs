@@ -65,7 +65,7 @@ pub struct Create {
 #[cfg_attr(feature = "cli", derive(clap::Args), command(after_help = "Example:\n  enrollctl pool get K7QWM2XA"))]
 #[serde(deny_unknown_fields)]
 pub struct Get {
-    /// Invite code or pk
+    /// Invite code or pk; - reads the code from standard input
     pub pool: Reference,
     /// Also show a deleted pool
     #[cfg_attr(feature = "cli", arg(long))]
@@ -105,7 +105,7 @@ pub struct List {
 )]
 #[serde(deny_unknown_fields)]
 pub struct Update {
-    /// Invite code or pk
+    /// Invite code or pk; - reads the code from standard input
     pub pool: Reference,
     /// A JSON object that takes the place of the one that was there
     #[cfg_attr(feature = "cli", arg(long, value_name = "JSON"))]
@@ -157,7 +157,7 @@ impl FromStr for Field {
 )]
 #[serde(deny_unknown_fields)]
 pub struct SetActive {
-    /// Invite code or pk
+    /// Invite code or pk; - reads the code from standard input
     pub pool: Reference,
     /// true or false
     #[cfg_attr(feature = "cli", arg(action = clap::ArgAction::Set))]
@@ -169,7 +169,7 @@ pub struct SetActive {
 #[cfg_attr(feature = "cli", derive(clap::Args), command(after_help = "Example:\n  enrollctl pool reset_code K7QWM2XA"))]
 #[serde(deny_unknown_fields)]
 pub struct ResetCode {
-    /// Invite code or pk
+    /// Invite code or pk; - reads the code from standard input
     pub pool: Reference,
 }
 
@@ -178,7 +178,7 @@ pub struct ResetCode {
 #[cfg_attr(feature = "cli", derive(clap::Args), command(after_help = "Example:\n  enrollctl pool delete K7QWM2XA"))]
 #[serde(deny_unknown_fields)]
 pub struct Delete {
-    /// Invite code or pk
+    /// Invite code or pk; - reads the code from standard input
     pub pool: Reference,
 }
 
@@ -193,6 +193,6 @@ pub struct Delete {
 )]
 #[serde(deny_unknown_fields)]
 pub struct Check {
-    /// The invite code
+    /// The invite code; - reads it from standard input
     pub invitecode: InviteCode,
 }

@@ -60,13 +60,7 @@ pub(crate) async fn run(
 }
 
 async fn pass_on(stream: &mut RawStream, output: &Output) -> Result<ExitCode, Failure> {
-    let put = |bytes: &[u8]| {
-        output.raw(bytes).map_err(|failure| match failure {
-            // Unlike elsewhere: whoever reads half a backup has not read enough.
-            Failure::Io(err) => Failure::Own(format!("standard output: {err}; what was read is no backup")),
-            other => other,
-        })
-    };
+    let put = |bytes: &[u8]| output.raw(bytes).map_err(|failure| failure.of_part("backup"));
     let written = copy(stream, put).await?;
     let Written { header, bytes, entries } = written;
     output.note(&format!("{bytes} bytes, {entries} entries, latest change {}", header.changes_head));

@@ -58,12 +58,7 @@ pub(crate) async fn run(
     let bar = if is_wanted { progress::bar(None, BAR, output) } else { progress::hidden() };
     let mut stream = options.lazy().stream_raw(row, envelope, request).await?;
     let Some(place) = place else {
-        let put = |bytes: &[u8]| {
-            output.raw(bytes).map_err(|failure| match failure {
-                Failure::Io(err) => Failure::Own(format!("standard output: {err}; what was read is no export")),
-                other => other,
-            })
-        };
+        let put = |bytes: &[u8]| output.json(bytes).map_err(|failure| failure.of_part("export"));
         let Written { bytes, records } = copy(&mut stream, put, &bar).await?;
         output.note(&format!("{bytes} bytes, {records} records"));
         return Ok(ExitCode::SUCCESS);

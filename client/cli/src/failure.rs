@@ -13,36 +13,34 @@ pub(crate) enum Failure {
     Usage(String),
     /// The daemon refused, or there is none.
     Client(Error),
-    /// Standard input or output failed.
+    /// Standard input or something of this process failed.
     Io(io::Error),
+    /// Standard output failed: what was asked for is done, and the answer is lost.
+    Lost(String),
     /// What enrollctl does by itself, the tour or a bench, can not be done.
     Own(String),
 }
 
 impl Failure {
-    /// 1 refused, 2 usage, 3 unavailable. Who closed the pipe has read enough, which is no failure.
+    /// 1 refused, 2 usage, 3 unavailable, 4 done, but the answer could not be written.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Usage(_) => ExitCode::from(2),
             Self::Client(Error::Unavailable(_)) => ExitCode::from(3),
-            Self::Io(err) if err.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            Self::Lost(_) => ExitCode::from(4),
             Self::Client(_) | Self::Io(_) | Self::Own(_) => ExitCode::from(1),
         }
     }
 
-    /// The line for people; `None` if nobody is there to read it.
-    pub(crate) fn line(&self) -> Option<String> {
+    /// The line for people.
+    pub(crate) fn line(&self) -> String {
         match self {
-            Self::Usage(message) | Self::Own(message) => Some(message.clone()),
-            Self::Client(Error::Unavailable(message)) => Some(format!(
-                "{message}; start the daemon with `enrolld`, or name another socket with --socket (unavailable)"
-            )),
-            Self::Client(error) => Some(match refusal_of(error) {
+            Self::Usage(message) | Self::Own(message) | Self::Lost(message) => message.clone(),
+            Self::Client(error) => match refusal_of(error) {
                 Some(refusal) => format!("{} ({})", refusal.message, refusal.code),
                 None => error.to_string(),
-            }),
-            Self::Io(err) if err.kind() == io::ErrorKind::BrokenPipe => None,
-            Self::Io(err) => Some(err.to_string()),
+            },
+            Self::Io(err) => err.to_string(),
         }
     }
 
@@ -51,7 +49,22 @@ impl Failure {
         match self {
             Self::Client(error) => refusal_of(error),
             Self::Usage(message) => Some(Refusal::new(Code::INVALID_ARGUMENT, message.clone())),
-            Self::Io(_) | Self::Own(_) => None,
+            Self::Io(_) | Self::Own(_) | Self::Lost(_) => None,
+        }
+    }
+}
+
+impl Failure {
+    /// What an answer that can not be written comes to.
+    pub(crate) fn lost(err: &io::Error) -> Self {
+        Self::Lost(format!("standard output: {err}; what was asked for is done, and its answer could not be written"))
+    }
+
+    /// The same of a file that goes to standard output, of which a part is worth nothing.
+    pub(crate) fn of_part(self, what: &str) -> Self {
+        match self {
+            Self::Lost(why) => Self::Lost(format!("{why}; what was read is no {what}")),
+            other => other,
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod backup;
 mod export;
+mod extra;
 mod failure;
 mod import;
 mod options;
@@ -33,6 +34,7 @@ mod program;
 mod progress;
 mod signals;
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::ArgMatches;
@@ -49,7 +51,7 @@ pub fn main() -> ExitCode {
     outlive_file_size_limit();
     let matches = match tree::command().try_get_matches() {
         Ok(matches) => matches,
-        Err(err) => secret::without(err).exit(),
+        Err(err) => return refuse(&secret::without(err)),
     };
     let options = Options::of(&matches);
     let output = Output::new(options.json);
@@ -69,9 +71,21 @@ fn outlive_file_size_limit() {
     let _ = limit.thread_block();
 }
 
+/// Prints the help that was asked for, or what is wrong with the command line.
+fn refuse(err: &clap::Error) -> ExitCode {
+    let printed = err.print().and_then(|()| io::stdout().flush());
+    match printed {
+        Err(lost) if !err.use_stderr() => Output::new(false).failure(&Failure::lost(&lost)),
+        _ => ExitCode::from(u8::try_from(err.exit_code()).unwrap_or(2)),
+    }
+}
+
 async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result<ExitCode, Failure> {
+    if let Some((command @ ("call" | "bench" | "tour" | "completions"), _)) = matches.subcommand() {
+        options.expect_no_request(command)?;
+    }
     match matches.subcommand() {
-        Some(("call", _)) => call::run(options, output).await,
+        Some(("call", _)) => call::run(options).await,
         Some(("bench", matches)) => bench::run(options, matches, output).await,
         Some(("tour", _)) => tour::run(options, output).await,
         Some(("completions", matches)) => output.raw(&tree::completions(matches)).map(|()| ExitCode::SUCCESS),
@@ -85,6 +99,7 @@ async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result
             certificate_show::run(matches, options, output).await
         }
         Some(("certificate", matches)) if let Some(("install", matches)) = matches.subcommand() => {
+            options.expect_no_request("certificate install")?;
             certificate_install::run(matches, options, output).await
         }
         Some((area, matches)) => verb::run(area, matches, options, output).await,

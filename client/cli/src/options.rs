@@ -7,6 +7,8 @@ use clap::{ArgMatches, Args, FromArgMatches};
 use enroll_client::protocol::{Envelope, Key, Origin, Reference};
 use enroll_client::{Builder, Client, Error, default_socket};
 
+use crate::failure::Failure;
+
 /// Options of every command. Their ids bear a prefix, so that no field of a request can have the same.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
@@ -23,12 +25,6 @@ pub(crate) struct Options {
     /// Print the answer as JSON, on one line
     #[arg(id = "global.json", long = "json", global = true)]
     pub(crate) json: bool,
-}
-
-/// Options of every operation.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Global options")]
-pub(crate) struct RequestOptions {
     /// Idempotency key: a write repeated under its key is done once
     #[arg(id = "global.key", long = "key", value_name = "UUID", global = true)]
     key: Option<Key>,
@@ -45,6 +41,22 @@ impl Options {
             innermost = matches;
         }
         Self::from_arg_matches(innermost).expect("none of these options is required")
+    }
+
+    /// The envelope that they ask for.
+    pub(crate) fn envelope(&self) -> Envelope {
+        Envelope { key: self.key, dry_run: self.dry_run, ..Envelope::default() }
+    }
+
+    /// Refuses what would have no meaning to a command that is no operation.
+    pub(crate) fn expect_no_request(&self, command: &str) -> Result<(), Failure> {
+        let option = match (self.key.is_some(), self.dry_run) {
+            (true, _) => "--key",
+            (false, true) => "--dry-run",
+            (false, false) => return Ok(()),
+        };
+        let way_out = if command == "call" { "; each of its lines may have its own" } else { "" };
+        Err(Failure::Usage(format!("{command} has no {option}{way_out}")))
     }
 
     /// A client that is connected.
@@ -70,13 +82,5 @@ impl Options {
     fn equip(&self, client: Client) -> Client {
         let client = self.actor.iter().fold(client, |client, actor| client.as_actor(actor.clone()));
         self.origin.iter().fold(client, |client, origin| client.with_origin(origin.clone()))
-    }
-}
-
-impl RequestOptions {
-    /// The envelope that they ask for.
-    pub(crate) fn envelope(matches: &ArgMatches) -> Envelope {
-        let options = Self::from_arg_matches(matches).expect("none of these options is required");
-        Envelope { key: options.key, dry_run: options.dry_run, ..Envelope::default() }
     }
 }

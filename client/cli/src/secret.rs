@@ -3,8 +3,8 @@
 use std::io::{BufRead, Read};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use enroll_client::protocol::{OperationRow, without_mark};
 use enroll_client::protocol::limits::JWT_BYTES_MAX;
+use enroll_client::protocol::{OperationRow, without_mark};
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -13,6 +13,12 @@ use crate::members::{self, Members};
 
 /// The fields of requests that are secret.
 const SECRETS: [&str; 4] = ["token", "code", "jwt", "password"];
+
+/// The fields that hold codes which people read and type: they may stand on the command line, and need not.
+const CODES: [&str; 2] = ["invitecode", "approvecode"];
+
+/// The areas in which an invite code may name a pool.
+const POOL_AREAS: [&str; 2] = ["pool", "enrollment"];
 
 /// Characters of a value that an error repeats.
 const REPEATED_MAX: usize = 80;
@@ -35,7 +41,8 @@ pub(crate) fn fill(
     let mut filled = Vec::new();
     for (name, value) in members {
         let mut value = value.to_owned();
-        if SECRETS.contains(&name.as_str()) {
+        let may_show = CODES.contains(&name.as_str()) || (name == "pool" && POOL_AREAS.contains(&row.area()));
+        if SECRETS.contains(&name.as_str()) || (may_show && value.get() == FROM_STDIN) {
             if value.get() != FROM_STDIN {
                 return Err(shows(row, &name));
             }
@@ -112,7 +119,7 @@ mod tests {
     fn filled(operation: &str, request: &str, input: &str) -> Result<String, String> {
         let row = OperationRow::by_name(operation).expect("an operation");
         let filled = fill(row, request, &mut input.as_bytes(), false, |_| {});
-        filled.map(|request| request.get().to_owned()).map_err(|failure| failure.line().unwrap_or_default())
+        filled.map(|request| request.get().to_owned()).map_err(|failure| failure.line())
     }
 
     #[test]
@@ -129,6 +136,24 @@ mod tests {
             let refused = filled("token.use", asked, empty).expect_err("nothing to read");
             assert!(refused.contains("the token"), "{refused}");
         }
+    }
+
+    #[test]
+    fn a_code_that_people_type_is_read_where_it_is_not_given() {
+        for (operation, field) in [
+            ("pool.check", "invitecode"),
+            ("pool.get", "pool"),
+            ("enrollment.create", "pool"),
+            ("enrollment.find", "approvecode"),
+            ("enrollment.approve", "approvecode"),
+        ] {
+            let read = filled(operation, &format!(r#"{{"{field}":"-"}}"#), "\u{feff}K7QW\n");
+            assert_eq!(read, Ok(format!(r#"{{"{field}":"K7QW"}}"#)), "{operation}");
+            let given = format!(r#"{{"{field}":"K7QW"}}"#);
+            assert_eq!(filled(operation, &given, ""), Ok(given), "{operation}");
+        }
+        let event_pool = r#"{"pool":"-"}"#;
+        assert_eq!(filled("event.update_pool", event_pool, ""), Ok(event_pool.to_owned()));
     }
 
     #[test]

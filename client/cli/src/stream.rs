@@ -1,5 +1,6 @@
 //! A stream from the command line: a line of JSON for each item, at once, for as long as somebody reads them.
 
+use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::output::Output;
 /// How long a daemon may be away: longer than a restart with the check of a large database.
 const RECONNECT_FOR: Duration = Duration::from_secs(30);
 
-/// Prints items until the stream ends, until nobody reads them, or until the daemon stays away.
+/// Prints items until the stream ends, until nobody reads them, which loses the rest, or until the daemon stays away.
 pub(crate) async fn run(
     row: &'static OperationRow,
     envelope: Envelope,
@@ -28,11 +29,11 @@ pub(crate) async fn run(
     loop {
         let item = tokio::select! {
             item = stream.next() => item,
-            () = &mut closed => None,
+            () = &mut closed => return Err(Failure::lost(&io::ErrorKind::BrokenPipe.into())),
         };
         let Some(item) = item else { return Ok(ExitCode::SUCCESS) };
         let json = (row.reply_to_json)(&item?)
             .map_err(|err| Error::Protocol(format!("an item of {} can not be read: {err}", row.name)))?;
-        output.raw(format!("{json}\n").as_bytes())?;
+        output.json(format!("{json}\n").as_bytes())?;
     }
 }

@@ -7,10 +7,11 @@ use enroll_client::protocol::OperationRow;
 use enroll_client::protocol::operations::TABLE;
 
 use crate::bench::Bench;
-use crate::options::{Options, RequestOptions};
-use crate::{backup, bulk, certificate_install, certificate_show, event_show, export, import, pool_show, tour};
+use crate::options::Options;
+use crate::{backup, bulk, certificate_install, certificate_show, event_show, export, extra, import, pool_show, tour};
 
-const AFTER_HELP: &str = "Exit codes: 0 done, 1 refused, 2 usage, 3 the daemon can not be reached.
+const AFTER_HELP: &str = "Exit codes: 0 done, or yes; 1 refused, or no; 2 usage; 3 the daemon can not be reached; 4 done, but the answer could
+not be written.
 
 Examples:
   enrollctl tour
@@ -22,7 +23,11 @@ const CALL_ABOUT: &str = "Answer requests from standard input: one JSON object p
 
 A line is {\"id\":1,\"op\":\"person.get\",\"args\":{..},\"actor\":\"BOSS\",\"origin\":\"203.0.113.9\",\"key\":UUID,\
 \"dry_run\":false}; only op is required. Its answer is {\"id\":1,\"ok\":..} or {\"id\":1,\"error\":{\"code\":..,\
-\"message\":..,\"details\":..}}. Answers come in the order of the lines. Exits with 3 if the daemon went away.";
+\"message\":..,\"details\":..}}. Answers come in the order of the lines. Exits with 3 if the daemon went away.
+
+\
+A program may write any number of lines before it reads an answer: up to 64 MiB of answers wait for it, and then no \
+more lines are read until it takes some.";
 
 const CALL_EXAMPLE: &str = "Example:
   echo '{\"op\":\"person.get\",\"args\":{\"person\":\"DOGGO01a\"}}' | enrollctl call";
@@ -59,7 +64,7 @@ fn areas() -> Vec<Command> {
 
 fn area(name: &'static str) -> Command {
     let rows = TABLE.iter().filter(|row| row.area() == name);
-    RequestOptions::augment_args(Command::new(name))
+    Command::new(name)
         .about(about(name).unwrap_or_default())
         .subcommand_required(true)
         .arg_required_else_help(true)
@@ -76,6 +81,7 @@ fn verb(row: &&'static OperationRow) -> Command {
         row if export::is_one(row) => export::command(command),
         row if import::is_one(row) => import::command(command),
         row if bulk::is_one(row) => bulk::command(command),
+        row if extra::is_one(row) => extra::command(command),
         _ => command,
     }
 }

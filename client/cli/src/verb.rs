@@ -9,9 +9,9 @@ use enroll_client::protocol::{Invalid, Kind, OperationRow};
 
 use crate::failure::Failure;
 use crate::names::Names;
-use crate::options::{Options, RequestOptions};
+use crate::options::Options;
 use crate::output::Output;
-use crate::{backup, bulk, export, import, secret, stream, text};
+use crate::{backup, bulk, export, extra, import, secret, stream, text};
 
 /// Asks for the operation of this area that the command line names.
 pub(crate) async fn run(
@@ -22,7 +22,7 @@ pub(crate) async fn run(
 ) -> Result<ExitCode, Failure> {
     let (verb, matches) = matches.subcommand().ok_or_else(|| usage(format!("expected a verb of {area}")))?;
     let row = OperationRow::by_name(&format!("{area}.{verb}")).ok_or_else(|| usage(format!("no verb {verb}")))?;
-    let envelope = RequestOptions::envelope(matches);
+    let envelope = options.envelope();
     if bulk::is_one(row) && bulk::is_wanted(matches) {
         return bulk::run(row, matches, envelope, options, output).await;
     }
@@ -47,15 +47,17 @@ pub(crate) async fn run(
         .map_err(|err| Error::Protocol(format!("the reply of {} can not be read: {err}", row.name)))?;
     let names = if output.is_for_people() { Names::look_up(&client, &json).await } else { Names::default() };
     output.reply_named(row.name, &json, &names)?;
-    // What is wrong with the registry was told; a script must notice it as well.
+    // What is wrong with the registry was told, and so was a no; a script must notice it as well.
     let is_unsound = row.name == "server.check" && json != "[]";
-    Ok(if is_unsound { ExitCode::from(1) } else { ExitCode::SUCCESS })
+    let is_no = matches!(row.verb(), "has" | "check") && json == "false";
+    Ok(if is_unsound || is_no { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
 /// The request on the wire.
 fn request(row: &OperationRow, matches: &ArgMatches, output: &Output) -> Result<Vec<u8>, Failure> {
     let invalid = |err: Invalid| usage(err.0);
     let request = (row.request_of)(matches).map_err(invalid)?;
+    let request = extra::fill(&request, matches)?;
     let request =
         secret::fill(row, &request, &mut io::stdin().lock(), io::stdin().is_terminal(), |what| output.ask(what))?;
     (row.request_to_wire)(&request).map_err(invalid)

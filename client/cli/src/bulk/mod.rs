@@ -6,6 +6,7 @@
 //! and tried first, and nothing is written unless all of it would succeed. A trial finds what the file itself would find,
 //! as long as nobody else writes.
 
+mod header;
 mod kin;
 mod rows;
 mod seen;
@@ -34,6 +35,7 @@ use crate::progress;
 
 const FILE: &str = "bulk.file";
 const FAILURES: &str = "bulk.failures";
+const DELIMITER: &str = "bulk.delimiter";
 const ALL_OR_NOTHING: &str = "bulk.all_or_nothing";
 
 /// Rows, of a file and of a pipe.
@@ -73,7 +75,14 @@ pub(crate) fn command(command: Command) -> Command {
     let failures = "Write what failed here, as CSV, instead of to standard output";
     let all = "Write nothing unless every row would succeed";
     let all = Arg::new(ALL_OR_NOTHING).long("all-or-nothing").help(all).action(ArgAction::SetTrue).requires(FILE);
-    command.arg(path(FILE, "file", file)).arg(path(FAILURES, "failures", failures).requires(FILE)).arg(all)
+    let delimiter = Arg::new(DELIMITER).long("delimiter").value_name("CHARACTER").default_value(",").requires(FILE);
+    let delimiter = delimiter.help("What stands between the columns of a CSV file: , or ; or tab");
+    let delimiter = delimiter.value_parser(header::delimiter);
+    command
+        .arg(delimiter)
+        .arg(path(FILE, "file", file))
+        .arg(path(FAILURES, "failures", failures).requires(FILE))
+        .arg(all)
 }
 
 /// Whether the command line names a file.
@@ -110,13 +119,14 @@ async fn run_one<B: Bulk>(
     }
     let path = matches.get_one::<PathBuf>(FILE).ok_or_else(|| Failure::Usage("expected a file".to_owned()))?;
     let is_stdin = path.as_os_str() == "-";
+    let delimiter = matches.get_one::<u8>(DELIMITER).copied().unwrap_or(b',');
     let all_or_nothing = matches.get_flag(ALL_OR_NOTHING);
     if all_or_nothing && envelope.key.is_some() {
         let why =
             "--key goes on with a file that was begun, and --all-or-nothing tries one that was not; give one of them";
         return Err(Failure::Usage(why.to_owned()));
     }
-    let mut told = Told::new(matches.get_one::<PathBuf>(FAILURES), options.json)?;
+    let mut told = Told::new(matches.get_one::<PathBuf>(FAILURES), output)?;
     let client = options.patient(send::PATIENCE);
     let failed = |err: io::Error| Failure::Own(format!("{}: {err}", path.display()));
     let (input, bytes): (Box<dyn Read>, _) = if is_stdin {
@@ -129,14 +139,15 @@ async fn run_one<B: Bulk>(
     };
     if !all_or_nothing && !envelope.dry_run {
         let run = Run { envelope, kin: None, again: "" };
-        let count = send(&client, &operation, run, Rows::open(input, B::COLUMNS)?, bytes, &mut told, output).await?;
+        let count =
+            send(&client, &operation, run, Rows::open(input, B::COLUMNS, delimiter)?, bytes, &mut told, output).await?;
         return end(told, &count, false, output);
     }
     let mut file = if bytes.is_some() { File::open(path) } else { spooled(input) }.map_err(failed)?;
     let bytes = file.metadata().ok().map(|file| file.len());
     let mut rows = || {
         file.rewind().map_err(failed)?;
-        Rows::open(file.try_clone().map_err(failed)?, B::COLUMNS)
+        Rows::open(file.try_clone().map_err(failed)?, B::COLUMNS, delimiter)
     };
     let looking = progress::bar(bytes, BAR, output);
     let kin = Kin::of(&client, &operation, rows()?, |rows, bytes| {
@@ -163,6 +174,7 @@ fn end(told: Told, count: &Count, nothing_was_done: bool, output: &Output) -> Re
 
 /// A pair as a file has it.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct LinkRow {
     external_key: ExternalKey,
     #[serde(alias = "callsign")]

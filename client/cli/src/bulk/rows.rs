@@ -10,6 +10,7 @@ use csv_core::{ReadRecordResult, Reader, ReaderBuilder, Terminator};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::header::{self, Header};
 use crate::failure::Failure;
 
 /// Bytes of a row at most: many times what its key and its person can take, quoted and with other columns beside them.
@@ -49,17 +50,22 @@ pub(crate) struct Rows {
 
 impl Rows {
     /// Finds out what the input is, and what its columns are. Refuses a CSV header without a column that is needed.
-    pub(crate) fn open(input: impl Read + 'static, columns: &'static [Column]) -> Result<Self, Failure> {
+    pub(crate) fn open(input: impl Read + 'static, columns: &'static [Column], delimiter: u8) -> Result<Self, Failure> {
         let input = Box::new(input);
-        let mut window = Window { input, bytes: Vec::new(), at: 0, has_ended: false, line: 1, passed: 0 };
+        let mut window =
+            Window { input, bytes: Vec::new(), at: 0, has_ended: false, line: 1, passed: 0, is_text: false };
         while window.rest().trim_ascii_start().len() < BOM.len() && !window.has_ended {
             window.fill()?;
         }
         if window.rest().starts_with(BOM) {
             window.pass(BOM.len());
         }
+        header::expect_utf8(window.rest())?;
         let is_json = window.rest().trim_ascii_start().starts_with(b"{");
-        let csv = if is_json { None } else { Some(Csv::open(&mut window, columns)?) };
+        if !is_json {
+            window.end_lines_alike();
+        }
+        let csv = if is_json { None } else { Some(Csv::open(&mut window, columns, delimiter)?) };
         Ok(Self { window, csv })
     }
 
@@ -116,6 +122,8 @@ struct Window {
     line: u64,
     /// How many bytes are behind it.
     passed: u64,
+    /// Whether carriage returns alone end lines, as they do in files of old systems.
+    is_text: bool,
 }
 
 impl Window {
@@ -127,13 +135,38 @@ impl Window {
     fn fill(&mut self) -> Result<(), Failure> {
         self.bytes.drain(..self.at);
         self.at = 0;
-        if self.input.by_ref().take(CHUNK_BYTES).read_to_end(&mut self.bytes).map_err(Failure::Io)? == 0 {
+        let before = self.bytes.len();
+        let mut read = self.input.by_ref().take(CHUNK_BYTES).read_to_end(&mut self.bytes).map_err(Failure::Io)?;
+        // What a carriage return ends is known by what follows it.
+        while read > 0 && self.bytes.last() == Some(&b'\r') {
+            let more = self.input.by_ref().take(1).read_to_end(&mut self.bytes).map_err(Failure::Io)?;
+            if more == 0 {
+                break;
+            }
+            read += more;
+        }
+        self.end_lines_from(before);
+        if read == 0 {
             self.has_ended = true;
             if self.bytes.last().is_some_and(|last| *last != b'\n') {
                 self.bytes.push(b'\n');
             }
         }
         Ok(())
+    }
+
+    /// From here on each kind of line end is one, in what was read as well.
+    fn end_lines_alike(&mut self) {
+        self.is_text = true;
+        self.end_lines_from(self.at);
+    }
+
+    fn end_lines_from(&mut self, from: usize) {
+        for at in from..self.bytes.len() {
+            if self.is_text && self.bytes[at] == b'\r' && self.bytes.get(at + 1) != Some(&b'\n') {
+                self.bytes[at] = b'\n';
+            }
+        }
     }
 
     fn has_more(&mut self) -> Result<bool, Failure> {
@@ -189,7 +222,8 @@ impl Window {
 /// What a CSV file is read with.
 struct Csv {
     reader: Reader,
-    columns: Vec<(&'static Column, Option<usize>)>,
+    header: Header,
+    delimiter: u8,
     /// The fields of the record that was taken, one behind the other, and where each ends.
     text: Vec<u8>,
     ends: Vec<usize>,
@@ -197,25 +231,17 @@ struct Csv {
 }
 
 impl Csv {
-    fn open(window: &mut Window, columns: &'static [Column]) -> Result<Self, Failure> {
-        let reader = ReaderBuilder::new().terminator(Terminator::Any(b'\n')).build();
+    fn open(window: &mut Window, columns: &'static [Column], delimiter: u8) -> Result<Self, Failure> {
+        let reader = ReaderBuilder::new().delimiter(delimiter).terminator(Terminator::Any(b'\n')).build();
         let (text, ends) = (vec![0; ROW_BYTES_MAX + 1], vec![0; COLUMNS_MAX + 1]);
-        let mut csv = Self { reader, columns: Vec::new(), text, ends, fields: 0 };
+        let mut csv =
+            Self { reader, header: Header { columns: Vec::new(), named: 0 }, delimiter, text, ends, fields: 0 };
         if window.has_more()? {
             csv.take(window)?.map_err(|why| Failure::Usage(format!("the header can not be read: {why}")))?;
         }
-        let header: Vec<String> =
+        let names: Vec<String> =
             (0..csv.fields).map(|at| String::from_utf8_lossy(csv.field(at)).trim().to_ascii_lowercase()).collect();
-        for column in columns {
-            let at = header.iter().position(|name| column.names.contains(&name.as_str()));
-            if at.is_none() && !column.is_optional {
-                let names: Vec<&str> = columns.iter().map(|column| column.names[0]).collect();
-                let needed = column.names.join(" or ");
-                let why = format!("the header has no column {needed}; it is written as {}", names.join(","));
-                return Err(Failure::Usage(why));
-            }
-            csv.columns.push((column, at));
-        }
+        csv.header = Header::read(&names, columns, delimiter)?;
         Ok(csv)
     }
 
@@ -274,7 +300,16 @@ impl Csv {
             return None;
         }
         let mut object = Map::new();
-        for (column, at) in &self.columns {
+        let filled = (0..self.fields).rposition(|at| !self.field(at).trim_ascii().is_empty());
+        if let Some(last) = filled.filter(|last| *last >= self.header.named) {
+            return Some(Err(format!(
+                "the row has {} columns and the header {}; a value with a {:?} in it must stand in quotes",
+                last + 1,
+                self.header.named,
+                char::from(self.delimiter)
+            )));
+        }
+        for (column, at) in &self.header.columns {
             let field = at.map_or(&[][..], |at| self.field(at));
             // A file of another system ends its lines with two characters.
             let field = field.strip_suffix(b"\r").unwrap_or(field);
@@ -309,7 +344,7 @@ mod tests {
     type Read = (u64, Result<String, String>);
 
     fn read(text: &[u8]) -> Result<Vec<Read>, Failure> {
-        let mut rows = Rows::open(io::Cursor::new(text.to_vec()), COLUMNS)?;
+        let mut rows = Rows::open(io::Cursor::new(text.to_vec()), COLUMNS, b',')?;
         let mut read = Vec::new();
         while let Some(Row { line, unit }) = rows.next::<CourseUnit>()? {
             read.push((line, unit.map(|unit| unit.external_key.to_string())));
@@ -322,10 +357,13 @@ mod tests {
         let plain: &[u8] = b"external_key,status\ns-1,active\n\"s,\"\"2\",active\n";
         let with_bom = [BOM, plain].concat();
         let with_crlf = String::from_utf8_lossy(plain).replace('\n', "\r\n");
-        let other_order: &[u8] = b"name, Status ,External_Key\nx,active,s-1\ny,active,\"s,\"\"2\"";
+        let with_cr = String::from_utf8_lossy(plain).replace('\n', "\r");
+        let other_order: &[u8] = b" Status ,External_Key,\nactive,s-1\nactive,\"s,\"\"2\",";
         let json: &[u8] =
             b"{\"external_key\":\"s-1\",\"status\":\"active\"}\n{\"external_key\":\"s,\\\"2\",\"status\":\"active\"}";
-        for text in [plain, &with_bom, with_crlf.as_bytes(), other_order, json, &[BOM, json].concat()] {
+        for text in
+            [plain, &with_bom, with_crlf.as_bytes(), with_cr.as_bytes(), other_order, json, &[BOM, json].concat()]
+        {
             let expected = vec![(1, Ok("s-1".to_owned())), (2, Ok("s,\"2".to_owned()))];
             let begin = if text.trim_ascii_start().starts_with(b"{") || text.ends_with(b"}") { 0 } else { 1 };
             let expected: Vec<_> = expected.into_iter().map(|(line, key)| (line + begin, key)).collect();
@@ -365,7 +403,7 @@ mod tests {
             (format!("external_key,status\n{long}{long}"), vec![(2, false)]),
             (format!("external_key,status\na,active{}\nb,active", ",x".repeat(300)), vec![(2, false), (3, true)]),
             (
-                format!("external_key,status,x\na,active,\"{}\"\n\r\n\nb,active", "\n".repeat(9)),
+                format!("external_key,status\na,active,\"{}\"\n\r\n\nb,active", "\n".repeat(9)),
                 vec![(2, true), (14, true)],
             ),
             (
@@ -378,6 +416,13 @@ mod tests {
             assert_eq!(lines, expected, "{:?}", &text[..text.len().min(60)]);
         }
         assert!(matches!(read(format!("\"external_key{long}").as_bytes()), Err(Failure::Usage(_))));
+    }
+
+    #[test]
+    fn a_row_with_more_than_the_header_is_refused_by_its_line() {
+        let rows = read(b"external_key,status,\n1,5,active\n1,active,,\n").expect("rows");
+        assert!(matches!(&rows[0], (2, Err(why)) if why.contains("3 columns and the header 2")), "{rows:?}");
+        assert_eq!(rows[1], (3, Ok("1".to_owned())));
     }
 
     #[test]

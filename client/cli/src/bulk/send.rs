@@ -9,6 +9,7 @@ use std::time::Duration;
 use enroll_client::protocol::limits::{BULK_KEY_BYTES_MAX, BULK_UNITS_MAX};
 use enroll_client::protocol::{Code, Envelope, Key, Pk, codec};
 use enroll_client::{Answer, Client, Error};
+use indicatif::ProgressBar;
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 
@@ -103,27 +104,40 @@ pub(super) async fn send<B: Bulk>(
     let (number, readable, seen) = (0, 0, Seen::default());
     let mut sender =
         Sender { client, operation, envelope, told, output, open, number, count, seen, kin, readable, groups };
-    loop {
-        let (pieces, is_last) = sender.read(&mut rows)?;
-        for piece in pieces {
-            sender.send(piece);
-            while sender.open.len() >= WINDOW {
-                sender.take_answer().await?;
-            }
+    match sender.send_all(&mut rows, &bar).await {
+        Ok(()) if sender.count.rows == 0 => {
+            Err(Failure::Own(format!("no row was read from {} bytes: a header alone is no row", rows.bytes())))
         }
-        while is_last && !sender.open.is_empty() {
-            sender.take_answer().await?;
-        }
-        bar.set_position(rows.bytes());
-        bar.set_message(sender.count.rows.to_string());
-        if is_last {
-            bar.finish_and_clear();
-            return Ok(sender.count);
+        Ok(()) => Ok(sender.count),
+        Err(failure) => {
+            sender.told.give_up(output);
+            Err(failure)
         }
     }
 }
 
 impl<B: Bulk> Sender<'_, B> {
+    async fn send_all(&mut self, rows: &mut Rows, bar: &ProgressBar) -> Result<(), Failure> {
+        loop {
+            let (pieces, is_last) = self.read(rows)?;
+            for piece in pieces {
+                self.send(piece);
+                while self.open.len() >= WINDOW {
+                    self.take_answer().await?;
+                }
+            }
+            while is_last && !self.open.is_empty() {
+                self.take_answer().await?;
+            }
+            bar.set_position(rows.bytes());
+            bar.set_message(self.count.rows.to_string());
+            if is_last {
+                bar.finish_and_clear();
+                return Ok(());
+            }
+        }
+    }
+
     /// The next pieces, and whether they are the last. Rows that can not be read are told of.
     fn read(&mut self, rows: &mut Rows) -> Result<(Pieces<B::Unit>, bool), Failure> {
         let (mut pieces, mut piece, mut bytes) = (Vec::new(), Piece::new(), 0);
@@ -139,7 +153,7 @@ impl<B: Bulk> Sender<'_, B> {
             let unit = match unit {
                 Ok(unit) => unit,
                 Err(message) => {
-                    self.fail(line, &Failed { key: String::new(), code: Code::INVALID_ARGUMENT.to_string(), message })?;
+                    self.fail(line, Failed { key: String::new(), code: Code::INVALID_ARGUMENT.to_string(), message });
                     continue;
                 }
             };
@@ -149,9 +163,10 @@ impl<B: Bulk> Sender<'_, B> {
             if !self.seen.insert(key) {
                 let message = "the key stands in the file before; upper and lower case do not matter".to_owned();
                 let failed = Failed { key: key.to_string(), code: Code::INVALID_ARGUMENT.to_string(), message };
-                self.fail(line, &failed)?;
+                self.fail(line, failed);
                 continue;
             }
+            self.told.sent(line);
             let Some((group, rows)) = group else {
                 bytes += key.as_str().len();
                 piece.push((line, unit));
@@ -165,7 +180,7 @@ impl<B: Bulk> Sender<'_, B> {
             let group = self.groups.remove(&group).unwrap_or_default();
             let group_bytes: usize = group.iter().map(|(_, unit)| B::key(unit).as_str().len()).sum();
             if group.len() > BULK_UNITS_MAX || group_bytes > BULK_KEY_BYTES_MAX {
-                self.refuse(group)?;
+                self.refuse(group);
             } else if group.len() > ROWS_MAX || group_bytes > BYTES_MAX {
                 pieces.push(group);
             } else {
@@ -178,14 +193,15 @@ impl<B: Bulk> Sender<'_, B> {
     }
 
     /// Refuses rows that can not be tried.
-    fn refuse(&mut self, group: Piece<B::Unit>) -> Result<(), Failure> {
+    fn refuse(&mut self, group: Piece<B::Unit>) {
         let rows = group.len();
+        let lines: Vec<u64> = group.iter().map(|(line, _)| *line).collect();
         for (line, unit) in group {
             let message = format!("{rows} rows speak of the same people, which is too many to be tried together");
             let (key, code) = (B::key(&unit).to_string(), Code::TOO_LARGE.to_string());
-            self.fail(line, &Failed { key, code, message })?;
+            self.fail(line, Failed { key, code, message });
         }
-        Ok(())
+        self.told.decided(lines, self.output);
     }
 
     fn send(&mut self, piece: Piece<B::Unit>) {
@@ -215,17 +231,21 @@ impl<B: Bulk> Sender<'_, B> {
                     let line = lines.get(failed.key.as_str()).copied().unwrap_or(0);
                     if failed.code == Code::WOULD_MOVE.to_string() {
                         self.count.moved += 1;
-                        self.told.failed(line, &failed, self.output)?;
+                        self.told.failed(line, failed, self.output);
                     } else {
-                        self.fail(line, &failed)?;
+                        self.fail(line, failed);
                     }
                 }
-                self.told.flush()
+                self.told.decided(sent.lines.iter().map(|(line, _)| *line), self.output);
+                self.told.flush();
+                Ok(())
             }
             Err(Error::Refused(refusal)) if refusal.code == Code::INVALID_ARGUMENT => match &sent.lines[..] {
                 [(line, key)] => {
                     let (key, code) = (key.clone(), refusal.code.to_string());
-                    self.fail(*line, &Failed { key, code, message: refusal.message })
+                    self.fail(*line, Failed { key, code, message: refusal.message });
+                    self.told.decided([*line], self.output);
+                    Ok(())
                 }
                 _ => self.halve(&sent),
             },
@@ -243,9 +263,9 @@ impl<B: Bulk> Sender<'_, B> {
         Ok(())
     }
 
-    fn fail(&mut self, line: u64, failed: &Failed) -> Result<(), Failure> {
+    fn fail(&mut self, line: u64, failed: Failed) {
         self.count.failed += 1;
-        self.told.failed(line, failed, self.output)
+        self.told.failed(line, failed, self.output);
     }
 }
 

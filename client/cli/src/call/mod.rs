@@ -6,6 +6,7 @@
 
 mod input;
 mod line;
+mod printer;
 
 use std::collections::VecDeque;
 use std::io;
@@ -18,22 +19,23 @@ use enroll_client::{Answer, Client, Error};
 pub use self::input::Lines;
 use self::input::Questions;
 pub use self::line::{Ask, Question};
+use self::printer::Printer;
 use crate::failure::{Failure, refusal_of};
 use crate::options::Options;
-use crate::output::Output;
+use crate::output::print_json;
 
 /// Answers are printed at the latest when this much of them is ready.
 const PRINT_BYTES: usize = 64 << 10;
 
 /// Answers standard input until its end.
-pub(crate) async fn run(options: &Options, output: &Output) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(options: &Options) -> Result<ExitCode, Failure> {
     let client = match options.connect().await {
         // Perhaps it is just being started; the lines have the usual time to find it.
         Err(Error::Unavailable(_)) => options.lazy(),
         connected => connected?,
     };
     let questions = input::questions(io::stdin());
-    match converse(&client, questions, |bytes| output.raw(bytes)).await? {
+    match converse(&client, questions, Printer::start(print_json)).await? {
         None => Ok(ExitCode::SUCCESS),
         Some(message) => Err(Failure::Client(Error::Unavailable(message))),
     }
@@ -52,11 +54,7 @@ enum Coming {
 }
 
 /// Answers every question; returns why the daemon was unavailable, if it was.
-async fn converse(
-    client: &Client,
-    mut questions: Questions,
-    mut print: impl FnMut(&[u8]) -> Result<(), Failure>,
-) -> Result<Option<String>, Failure> {
+async fn converse(client: &Client, mut questions: Questions, mut printer: Printer) -> Result<Option<String>, Failure> {
     let mut open = VecDeque::with_capacity(IN_FLIGHT_MAX);
     let (mut ready, mut gone, mut at_end) = (Vec::new(), None, false);
     loop {
@@ -68,7 +66,7 @@ async fn converse(
                 }
                 append(&mut ready, &answer.0, answer.1);
                 if ready.len() >= PRINT_BYTES {
-                    print(&std::mem::take(&mut ready))?;
+                    printer.print(std::mem::take(&mut ready)).await?;
                 }
             }
             question = questions.next(), if !at_end && open.len() < IN_FLIGHT_MAX => match question {
@@ -76,10 +74,12 @@ async fn converse(
                 None => at_end = true,
             },
             // Neither is ready: what is to be printed is printed before waiting.
-            () = std::future::ready(()), if !ready.is_empty() => print(&std::mem::take(&mut ready))?,
-            else => return Ok(gone),
+            () = std::future::ready(()), if !ready.is_empty() => printer.print(std::mem::take(&mut ready)).await?,
+            else => break,
         }
     }
+    printer.finish().await?;
+    Ok(gone)
 }
 
 fn ask(client: &Client, question: Question, gone: Option<&str>) -> Open {
@@ -120,6 +120,7 @@ fn append(lines: &mut Vec<u8>, id: &str, answer: Result<String, Error>) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
     use std::time::Duration;
 
     use super::*;
@@ -129,13 +130,15 @@ mod tests {
     async fn lines_are_answered_in_order_and_all_after_the_daemon_is_gone() {
         let input = "{\"id\":\"a\",\"op\":\"no.such\"}\n\n{\"op\":\"server.status\"}\nnot json\n";
         let client = Client::builder("/nonexistent/enrolld.sock").reconnect_for(Duration::from_millis(1)).lazy();
-        let mut printed = Vec::new();
-        let print = |bytes: &[u8]| {
-            printed.extend_from_slice(bytes);
+        let printed = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&printed);
+        let printer = Printer::start(move |bytes| {
+            kept.lock().expect("a lock").extend_from_slice(bytes);
             Ok(())
-        };
-        let gone = converse(&client, input::questions(input.as_bytes()), print).await.expect("a conversation");
+        });
+        let gone = converse(&client, input::questions(input.as_bytes()), printer).await.expect("a conversation");
         assert!(gone.is_some_and(|message| message.contains("/nonexistent/enrolld.sock")));
+        let printed = printed.lock().expect("a lock").clone();
         let lines: Vec<serde_json::Value> = printed
             .split(|byte| *byte == b'\n')
             .filter(|line| !line.is_empty())

@@ -21,7 +21,7 @@ use tokio::io::Interest;
 use tokio::net::unix::pipe::Sender;
 
 use self::terminal::Terminal;
-pub(crate) use self::view::{View, items, member, text};
+pub(crate) use self::view::{View, items, member, text, visible};
 use crate::failure::Failure;
 use crate::names::Names;
 
@@ -42,6 +42,20 @@ pub(crate) struct Summary {
     pub(crate) people: String,
     /// A record, in a pipe. A name may stand in it more than once.
     pub(crate) scripts: String,
+}
+
+/// Writes to standard output at once. Anybody may, on any thread.
+fn print(bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush())
+}
+
+/// Writes lines of JSON to standard output at once.
+pub(crate) fn print_json(lines: &[u8]) -> io::Result<()> {
+    match str::from_utf8(lines) {
+        Ok(text) if io::stdout().is_terminal() => print(view::visible_json(text).as_bytes()),
+        _ => print(lines),
+    }
 }
 
 impl Output {
@@ -69,7 +83,7 @@ impl Output {
     /// Shows the reply of an operation. On a terminal pks in its tables are shown by these names.
     pub(crate) fn reply_named(&self, operation: &str, json: &str, names: &Names) -> Result<(), Failure> {
         if self.json {
-            return self.raw(format!("{json}\n").as_bytes());
+            return self.json(format!("{json}\n").as_bytes());
         }
         let told = explained::summary(operation, json);
         let json = match &told {
@@ -101,8 +115,12 @@ impl Output {
 
     /// Prints bytes as they are.
     pub(crate) fn raw(&self, bytes: &[u8]) -> Result<(), Failure> {
-        let mut out = io::stdout().lock();
-        out.write_all(bytes).and_then(|()| out.flush()).map_err(Failure::Io)
+        print(bytes).map_err(|err| Failure::lost(&err))
+    }
+
+    /// Prints lines of JSON. On a terminal what it would obey is written in another way, which means the same in JSON.
+    pub(crate) fn json(&self, lines: &[u8]) -> Result<(), Failure> {
+        print_json(lines).map_err(|err| Failure::lost(&err))
     }
 
     /// Waits until nobody can read standard output any more; for ever where that can not be known, as of a file.
@@ -117,19 +135,17 @@ impl Output {
 
     /// Says why the command failed, and with which code it exits.
     pub(crate) fn failure(&self, failure: &Failure) -> ExitCode {
-        if let Some(line) = failure.line() {
-            self.note(&format!("enrollctl: {line}"));
-        }
+        self.note(&format!("enrollctl: {}", failure.line()));
         if let Some(refusal) = failure.refusal().filter(|_| self.json) {
             // Nothing is left to be done where this can not be printed.
-            let _ = self.raw(format!("{}\n", json!({ "error": refusal })).as_bytes());
+            let _ = self.json(format!("{}\n", json!({ "error": refusal })).as_bytes());
         }
         failure.exit_code()
     }
 
     /// A line beside the output, on standard error.
     pub(crate) fn note(&self, line: &str) {
-        let _ = writeln!(io::stderr(), "{}", view::visible(line));
+        let _ = writeln!(io::stderr(), "{}", visible(line));
     }
 
     /// Tells a person who would be waited for without a word.

@@ -87,8 +87,39 @@ pub(crate) fn member<'a>(record: &Members<'a>, name: &str) -> &'a str {
     record.iter().find(|(known, _)| known == name).map_or("null", |(_, value)| value.get())
 }
 
-/// The text with control characters spelt out: a terminal would obey them.
+/// The text with those characters spelt out that a terminal would obey.
 pub(crate) fn visible(text: &str) -> String {
-    let spell = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    let spell = |c: char| if is_obeyed(c) { c.escape_default().to_string() } else { c.to_string() };
     text.chars().map(spell).collect()
+}
+
+/// Lines of JSON with those characters spelt out as JSON does; they can stand in its strings only.
+pub(super) fn visible_json(lines: &str) -> String {
+    let spell = |c: char| match c {
+        '\n' => c.to_string(),
+        c if is_obeyed(c) => format!("\\u{:04x}", u32::from(c)),
+        c => c.to_string(),
+    };
+    lines.chars().map(spell).collect()
+}
+
+/// Control characters, and those that turn the direction of a text or end its line.
+fn is_obeyed(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_spelt_out() {
+        let text = "a\u{1b}[2J\u{9b}\u{202e}b\u{2066}\u{200f}é";
+        assert_eq!(visible(text), "a\\u{1b}[2J\\u{9b}\\u{202e}b\\u{2066}\\u{200f}é");
+        let json = serde_json::to_string(text).expect("JSON") + "\n";
+        let shown = visible_json(&json);
+        assert_eq!(shown, "\"a\\u001b[2J\\u009b\\u202eb\\u2066\\u200fé\"\n");
+        assert_eq!(serde_json::from_str::<String>(&shown).expect("JSON"), text);
+    }
 }

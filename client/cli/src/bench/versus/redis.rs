@@ -105,7 +105,7 @@ impl Redis {
                 let (job, script, random) = (job.clone(), script.clone(), Random::new());
                 drivers.push(Theirs { connection, job, round, script, random });
             }
-            measure(drivers, job.seconds).await.map_err(|failure| failure.line().unwrap_or_default())
+            measure(drivers, job.seconds).await.map_err(|failure| failure.line())
         };
         server.during(measured).await
     }

@@ -1,0 +1,52 @@
+//! What is kept with a person, in both forms: as an option and as an argument, whichever the operation itself does not have.
+
+use clap::{Arg, ArgGroup, ArgMatches, Command, value_parser};
+use enroll_client::protocol::{Json, Operation as _, OperationRow, person};
+use serde_json::value::RawValue;
+
+use crate::failure::Failure;
+use crate::members::{self, Members};
+
+/// The field, and the argument of the operation itself.
+const EXTRA: &str = "extra";
+
+/// The other form.
+const OTHER: &str = "extra.other";
+
+/// Whether it is an operation that has both forms.
+pub(crate) fn is_one(row: &OperationRow) -> bool {
+    [person::Create::ROW, person::Update::ROW].iter().any(|one| one.number == row.number)
+}
+
+/// Its command with the form that it lacks.
+pub(crate) fn command(command: Command) -> Command {
+    let Some(own) = command.get_arguments().find(|argument| *argument.get_id() == EXTRA) else { return command };
+    let (is_argument, is_required) = (own.is_positional(), own.is_required_set());
+    let other = Arg::new(OTHER).value_name("JSON").value_parser(value_parser!(Json)).conflicts_with(EXTRA);
+    let other = match is_argument {
+        true => other.long(EXTRA).help("The same object as an option"),
+        false => other.help("The same object as --extra"),
+    };
+    let command = command.arg(other);
+    if !is_required {
+        return command;
+    }
+    let optional = |own: Arg| own.required(false).default_value("{}").hide_default_value(true);
+    let either = ArgGroup::new("extra.either").args([EXTRA, OTHER]).required(true);
+    command.mut_arg(EXTRA, optional).group(either)
+}
+
+/// The request with what was given in the other form.
+pub(crate) fn fill(request: &str, matches: &ArgMatches) -> Result<String, Failure> {
+    let given = matches.try_get_one::<Json>(OTHER).ok().flatten();
+    let Some(given) = given else { return Ok(request.to_owned()) };
+    let broken = |err: serde_json::Error| Failure::Usage(err.to_string());
+    let mut members = Members::new();
+    members::read(request, &mut members).map_err(broken)?;
+    let given: &RawValue = serde_json::from_str(given.as_str()).map_err(broken)?;
+    let member = |(name, value): (String, _)| {
+        let value: &RawValue = if name == EXTRA { given } else { value };
+        format!("{}:{value}", serde_json::Value::String(name))
+    };
+    Ok(format!("{{{}}}", members.into_iter().map(member).collect::<Vec<_>>().join(",")))
+}
