@@ -12,6 +12,7 @@ use tokio::net::UnixStream;
 
 use crate::builder::Builder;
 use crate::error::Error;
+use crate::socket::check_socket;
 
 /// Room made before each read: many small answers come in one piece.
 const READ_BYTES: usize = 16 << 10;
@@ -42,10 +43,8 @@ pub(crate) enum Trouble {
 impl Connection {
     /// Connects and introduces itself, once.
     pub(crate) async fn open(builder: &Builder) -> Result<Self, Trouble> {
-        enroll_socket::check_path(&builder.socket).map_err(|why| {
-            let why = format!("{}: {why}", builder.socket.display());
-            Trouble::Final(Error::Refused(Refusal::new(Code::INVALID_ARGUMENT, why)))
-        })?;
+        check_socket(&builder.socket)
+            .map_err(|why| Trouble::Final(Error::Refused(Refusal::new(Code::INVALID_ARGUMENT, why))))?;
         let connected = UnixStream::connect(&builder.socket).await;
         let stream = connected.map_err(|err| not_connected(builder, &err))?;
         let listener_pid = stream.peer_cred().ok().and_then(|peer| peer.pid());

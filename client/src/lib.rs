@@ -61,5 +61,5 @@ pub use client::Client;
 pub use enroll_protocol as protocol;
 pub use error::Error;
 pub use request::Request;
-pub use socket::default_socket;
+pub use socket::{check_socket, default_socket};
 pub use stream::{RawStream, Stream};

@@ -7,6 +7,11 @@ const SYSTEM_SOCKET: &str = "/run/enrolld/enrolld.sock";
 /// Whether there is a socket in it only its group can see.
 const SYSTEM_DIRECTORY: &str = "/run/enrolld";
 
+/// Refuses a path that no socket can have, with the sentence that the daemon says, too.
+pub fn check_socket(path: &Path) -> Result<(), String> {
+    enroll_socket::check_path(path).map_err(|why| format!("{}: {why}", path.display()))
+}
+
 /// The socket of `$ENROLLD_SOCKET`, of the system for root, and else of this user, in `$XDG_RUNTIME_DIR` or below the
 /// state directory. A user without a socket of their own gets the system's, if there is its directory.
 pub fn default_socket() -> PathBuf {

@@ -51,21 +51,23 @@ pub(crate) async fn reach(
     patience: Patience,
 ) -> Result<Connection, Error> {
     let until = outage.until();
-    let mut why = format!("the daemon at {} closes every connection", builder.socket.display());
+    let mut last = None;
     loop {
         let delay = outage.next_delay(jitter);
         if !delay.is_zero() {
             if Instant::now() >= until {
-                return Err(Error::Unavailable(why));
+                let closes = || format!("the daemon at {} closes every connection", builder.socket.display());
+                return Err(Error::Unavailable(last.unwrap_or_else(closes)));
             }
             sleep_until(until.min(Instant::now() + delay)).await;
         }
-        why = match timeout_at(until, Connection::open(builder)).await {
+        last = match timeout_at(until, Connection::open(builder)).await {
             Ok(Ok(connection)) => return Ok(connection),
             Ok(Err(Trouble::Final(error))) => return Err(error),
             Ok(Err(Trouble::Absent(why))) if patience == Patience::WhileBusy => return Err(Error::Unavailable(why)),
-            Ok(Err(Trouble::Absent(why) | Trouble::Crowded(why))) => why,
-            Err(_) => format!("the daemon at {} does not answer", builder.socket.display()),
+            Ok(Err(Trouble::Absent(why) | Trouble::Crowded(why))) => Some(why),
+            // The time may be over before an attempt has begun; then what the one before was told is why.
+            Err(_) => last.or_else(|| Some(format!("the daemon at {} does not answer", builder.socket.display()))),
         };
     }
 }

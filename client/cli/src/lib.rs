@@ -84,6 +84,9 @@ async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result
     if let Some((command @ ("call" | "bench" | "tour" | "completions"), _)) = matches.subcommand() {
         options.expect_no_request(command)?;
     }
+    if !matches!(matches.subcommand_name(), Some("completions" | "tour")) {
+        options.expect_socket()?;
+    }
     match matches.subcommand() {
         Some(("call", _)) => call::run(options).await,
         Some(("bench", matches)) => bench::run(options, matches, output).await,

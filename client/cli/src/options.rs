@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgMatches, Args, FromArgMatches};
 use enroll_client::protocol::{Envelope, Key, Origin, Reference};
-use enroll_client::{Builder, Client, Error, default_socket};
+use enroll_client::{Builder, Client, Error, check_socket, default_socket};
 
 use crate::failure::Failure;
 
@@ -74,8 +74,17 @@ impl Options {
         self.equip(self.builder().reconnect_for(longest).lazy())
     }
 
+    /// Refuses a socket that can not be.
+    pub(crate) fn expect_socket(&self) -> Result<(), Failure> {
+        check_socket(&self.socket_path()).map_err(Failure::Usage)
+    }
+
+    fn socket_path(&self) -> PathBuf {
+        self.socket.clone().unwrap_or_else(default_socket)
+    }
+
     fn builder(&self) -> Builder {
-        let socket = self.socket.clone().unwrap_or_else(default_socket);
+        let socket = self.socket_path();
         Client::builder(socket).name(concat!("enrollctl ", env!("CARGO_PKG_VERSION")))
     }
 

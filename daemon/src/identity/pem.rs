@@ -95,7 +95,8 @@ mod tests {
         assert!(text.lines().all(|line| line.len() <= LINE));
         let pasted = format!("subject=/CN=x\r\n{}\n", text.replace('\n', "\r\n"));
         let without_ends = [text.replace('\n', " "), text.replace('\n', "\\n"), text.replace('\n', "\\r\\n")];
-        for text in [text.clone(), pasted, format!("\u{feff}{text}{text}"), text.replace('\n', "")].iter().chain(&without_ends)
+        for text in
+            [text.clone(), pasted, format!("\u{feff}{text}{text}"), text.replace('\n', "")].iter().chain(&without_ends)
         {
             let blocks = read(text).expect("blocks");
             assert!(!blocks.is_empty() && blocks.iter().all(|block| block.label == "THING" && *block.der == der));

@@ -53,8 +53,8 @@ fn linked(daemon: &Daemon) -> usize {
 fn a_file_is_linked_and_each_row_that_fails_is_told_by_its_line() {
     let daemon = filled(6);
     let link = ["program", "link", PROGRAM, "--file", "-"];
-    let rows = "\u{feff}name,callsign,External_Key\r\nAnn,P00000,k-00000\r\nBob,NOBODY,k-00001\r\n,\"p00002\",\"K-00002\"\r\n\
-                x,P00003,\r\ny,P00003,K-00000\r\nz\r\n";
+    let rows = "\u{feff}callsign,External_Key\r\nP00000,k-00000\r\nNOBODY,k-00001\r\n\"p00002\",\"K-00002\"\r\n\
+                P00003,\r\nP00003,K-00000\r\nP00003,4,k-00003\r\n";
     let tried = daemon.enrollctl(&[&link[..], &["--dry-run"]].concat(), rows);
     expect_words(&tried, 1, "6 rows: 2 would succeed, 4 failed");
     assert_eq!(linked(&daemon), 0);
@@ -64,7 +64,7 @@ fn a_file_is_linked_and_each_row_that_fails_is_told_by_its_line() {
     let done = daemon.enrollctl(&link, rows);
     expect_words(&done, 1, "6 rows: 2 succeeded, 4 failed");
     let lines: Vec<&str> = done.stdout.lines().collect();
-    let begins = ["line,", "5,,invalid_argument,", "6,K-00000,invalid_argument,", "7,,", "3,k-00001,not_found,"];
+    let begins = ["line,", "3,k-00001,not_found,", "5,,invalid_argument,", "6,K-00000,invalid_argument,", "7,,"];
     assert_eq!(lines.len(), begins.len(), "{lines:?}");
     assert!(lines.iter().zip(begins).all(|(line, begin)| line.starts_with(begin)), "{lines:?}");
     assert_eq!(linked(&daemon), 2);
@@ -96,6 +96,15 @@ fn a_file_that_is_none_is_refused_whole() {
     assert_eq!(link(&[]).code, Some(1), "there is no such file");
     write(&file, "external_key,name\nk-00000,P00000\n").expect("written");
     expect_words(&link(&[]), 2, "the header has no column callsign or person");
+    write(&file, "external_key;callsign\nk-00000;P00000\n").expect("written");
+    expect_words(&link(&[]), 2, "give --delimiter ';'");
+    expect_words(&link(&["--delimiter", ";", "--dry-run"]), 0, "1 rows: 1 would succeed");
+    write(&file, "external_key,callsign,callsign\n").expect("written");
+    expect_words(&link(&[]), 2, "the column \"callsign\" twice");
+    write(&file, "external_key,callsign\n").expect("written");
+    expect_words(&link(&[]), 1, "no row was read");
+    write(&file, "{\"external_key\":\"k-00000\",\"person\":\"P00000\",\"x\":1}\n").expect("written");
+    assert!(link(&["--dry-run"]).stdout.contains("unknown field"));
     write(&file, b"external_key,callsign\nk-00000,P00000\nk-\xff,P00001\n").expect("written");
     expect_words(&link(&["--link", "a=b"]), 2, "either from --file or from the command line");
     let failed = failures.to_str().expect("a path");
