@@ -60,9 +60,8 @@ impl ReadOp for Key {
 
 impl ReadOp for Pfx {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Option<enroll_protocol::Pfx>, Fault> {
+        pfx::expect_password(self.password.as_str()).map_err(Refusal::from)?;
         let (callsign, private, certificate) = expect_private(txn, call, &self.person)?;
-        expect_basic_plane("password", self.password.as_str())?;
-        expect_basic_plane("callsign", callsign.as_str())?;
         if call.ctx.envelope.dry_run {
             return Ok(None);
         }
@@ -70,16 +69,6 @@ impl ReadOp for Pfx {
         let file = pfx::write(callsign.as_str(), &private, &chain, self.password.as_str(), self.legacy)?;
         Ok(Some(enroll_protocol::Pfx::new(file)?))
     }
-}
-
-/// Refuses characters beyond the basic plane of Unicode, such as emoji: the library that writes PKCS#12 has no surrogate
-/// pairs for them.
-fn expect_basic_plane(field: &str, text: &str) -> Result<(), Refusal> {
-    if text.chars().all(|c| u32::from(c) <= 0xffff) {
-        return Ok(());
-    }
-    let why = format!("{field}: a PKCS#12 file can not have characters beyond U+FFFF in it, such as emoji");
-    Err(Refusal::new(Code::INVALID_ARGUMENT, why))
 }
 
 impl WriteOp for Renew {

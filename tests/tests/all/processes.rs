@@ -4,6 +4,7 @@
 //! what needs another user says loudly that it was skipped. A file is a part of the contract: what is typed, what is
 //! piped, what is raced for, what a crash leaves, what stops a start.
 
+mod answers;
 mod authority;
 mod backup;
 mod bench;

@@ -156,7 +156,7 @@ fn a_tour_nobody_watches_leaves_nothing() {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
     let status = tour(&home).stdin(Stdio::null()).stdout(OwnedFd::from(writer)).status().expect("run");
-    assert_eq!(status.code(), Some(0));
+    assert_eq!(status.code(), Some(4));
     expect_nothing_left(&home.path("tmp"));
 }
 
