@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
+use enroll_protocol::envelope::PROTOCOL_VERSION;
 use enroll_protocol::frame::{self, FrameKind};
 use enroll_protocol::{Code, Envelope, Json, Operation, codec, person, token};
 use enroll_tests::process::{Daemon, Home, count, expect_sound};
@@ -100,7 +101,7 @@ const PATTERNS: &[Pattern] = &[
         name: "a newer protocol",
         begin: |path| {
             let mut hello = Vec::new();
-            frame::append(&mut hello, FrameKind::Hello, 0, 0, &(*b"enrolld\0", 2_u16, "newer"));
+            frame::append(&mut hello, FrameKind::Hello, 0, 0, &(*b"enrolld\0", PROTOCOL_VERSION + 1, "newer"));
             let mut sockets: Vec<Socket> = (0..HOSTILE).map(|_| Socket::silent(path)).collect();
             sockets.iter_mut().for_each(|socket| drop(socket.send(&hello)));
             ended(sockets)
