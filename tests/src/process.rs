@@ -213,7 +213,7 @@ impl Home {
     /// Starts a daemon by a command of one's own and waits until it listens.
     pub fn start_with(self, enrolld: &mut Command) -> Daemon {
         let process = Process::start(enrolld, &self.path("log"));
-        let mut daemon = Daemon { home: self, process, announced: Vec::new(), listened: 0 };
+        let mut daemon = Daemon { home: self, process, announced: Vec::new() };
         daemon.await_announcement();
         daemon
     }
@@ -231,8 +231,6 @@ pub struct Daemon {
     pub home: Home,
     process: Process,
     announced: Vec<String>,
-    /// How often it was seen to listen in a log of JSON.
-    listened: usize,
 }
 
 impl Daemon {
@@ -315,10 +313,7 @@ impl Daemon {
         while self.announced.last().is_none_or(|line| !line.ends_with(" server status")) {
             match self.process.lines.recv_timeout(LOOK) {
                 Ok(line) => self.announced.push(line),
-                Err(RecvTimeoutError::Timeout) if self.log().matches(LISTENING).count() > self.listened => {
-                    self.listened += 1;
-                    return;
-                }
+                Err(RecvTimeoutError::Timeout) if self.log().contains(LISTENING) => return,
                 Err(RecvTimeoutError::Timeout) if Instant::now() < until => {}
                 Err(_) => panic!("the daemon does not start: {:?}\n{}", self.announced, self.log()),
             }
