@@ -1,8 +1,7 @@
 //! What a rule knows of the world: the time, random bytes, who asks, and the configuration. Drawn here once per
 //! request and nowhere else, so that a run is its context and its request and can be run again.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use enroll_protocol::server::Violation;
@@ -118,7 +117,7 @@ pub struct Judgement {
 /// Everything that enters a rule beside the state and the request.
 #[derive(Clone)]
 pub struct Context {
-    /// The time of this request. Never before that of an earlier one, across restarts too.
+    /// The time of this request, by the wall clock: it may be before that of an earlier one.
     pub now: Time,
     /// What all randomness of this request is expanded from.
     pub seed: [u8; 32],
@@ -175,21 +174,32 @@ impl Context {
     }
 }
 
-/// The clock: the system's, but never backwards.
+/// The wall clock, which may go back: expiries, windows and everything else that is of a time go by it, and nothing is
+/// ordered by it. A step of it shows beside the monotonic clock.
 #[derive(Debug, Clone)]
 pub struct Clock {
-    latest_micros: Arc<AtomicI64>,
+    /// What is added to the system's clock; tests set the time.
+    ahead_micros: i64,
+    /// Both clocks at the last look for a step.
+    looked: Arc<Mutex<(i64, Instant)>>,
 }
 
+/// A step of the clock is more than it drifts, or is slewed, between two looks.
+const STEP_MICROS: i64 = 5_000_000;
+
 impl Clock {
-    /// A clock that starts no earlier than this.
-    pub fn starting(floor: Option<Time>) -> Self {
-        Self { latest_micros: Arc::new(AtomicI64::new(floor.map_or(0, Time::micros))) }
+    /// The system's clock.
+    pub fn of_system() -> Self {
+        Self::with_offset(0)
     }
 
-    /// Whether the system's clock is behind.
-    pub fn is_ahead(&self) -> bool {
-        self.latest_micros.load(Ordering::Relaxed) > system_micros()
+    /// A clock that shows this time now.
+    pub fn set_to(now: Time) -> Self {
+        Self::with_offset(now.micros().saturating_sub(system_micros()))
+    }
+
+    fn with_offset(ahead_micros: i64) -> Self {
+        Self { ahead_micros, looked: Arc::new(Mutex::new((system_micros(), Instant::now()))) }
     }
 
     /// How long it is until then.
@@ -199,10 +209,24 @@ impl Clock {
 
     /// The time now.
     pub fn now(&self) -> Time {
-        let now = system_micros();
-        let latest = self.latest_micros.fetch_max(now, Ordering::Relaxed).max(now);
-        Time::from_micros(latest).unwrap_or_else(|_| Time::EPOCH.plus_seconds(u64::MAX))
+        let now = system_micros().saturating_add(self.ahead_micros);
+        Time::from_micros(now).unwrap_or_else(|_| Time::EPOCH.plus_seconds(u64::MAX))
     }
+
+    /// By how many seconds the clock was set forward, or back, since the last look. A machine that slept looks like one
+    /// whose clock was set forward.
+    pub fn step(&self) -> Option<i64> {
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        let (wall, monotonic) = std::mem::replace(&mut *looked, (system_micros(), Instant::now()));
+        let elapsed = i64::try_from(looked.1.duration_since(monotonic).as_micros()).unwrap_or(i64::MAX);
+        let step = looked.0.saturating_sub(wall).saturating_sub(elapsed);
+        is_step(step).then_some(step / 1_000_000)
+    }
+}
+
+/// Whether a difference of microseconds is a step of the clock.
+pub fn is_step(micros: i64) -> bool {
+    micros.abs() > STEP_MICROS
 }
 
 /// A moment to measure from, whatever is done to the system's clock meanwhile. Good for nothing else: no rule sees one.

@@ -41,6 +41,7 @@ use crate::rules::bootstrap::{self, RegistryError};
 use crate::rules::{Call, attempts, authority, changes, seating, sweep};
 use crate::store::overlay::Overlay;
 use crate::store::{Store, StoreError, Writes};
+use crate::warnings::Topic;
 use kept::{Found, Keeping};
 use space::FreeSpace;
 
@@ -113,12 +114,16 @@ pub struct Writer {
     space: FreeSpace,
     /// The answers that this batch keeps.
     kept: Vec<Due>,
+    /// When the last of them was made.
+    kept_at: Time,
     /// An import is under way: nobody else writes, and nothing happens by itself.
     importing: bool,
     /// It has ended with this batch.
     imported: bool,
     /// Bulk writes that have more to do, in the order of their turns.
     unfinished: VecDeque<Running>,
+    /// The clock was set to another time, and the next batch is to record it.
+    has_stepped: bool,
 }
 
 impl Writer {
@@ -139,10 +144,23 @@ impl Writer {
             event_at,
             space: FreeSpace::unknown(),
             kept: Vec::new(),
+            kept_at: Time::EPOCH,
             importing,
             imported: false,
             unfinished: VecDeque::new(),
+            has_stepped: false,
         })
+    }
+
+    /// Has the next batch record that the clock was set to another time, by so many seconds, and look anew for what is due.
+    pub fn note_step(&mut self, seconds: i64) {
+        let direction = if seconds < 0 { "back" } else { "forward" };
+        let message = format!(
+            "the clock was set {direction} by {} seconds, or the machine slept; what expires goes by the clock as it is now",
+            seconds.abs()
+        );
+        self.daemon.warnings.replace(Topic::Clock, [(String::new(), message)]);
+        self.has_stepped = true;
     }
 
     /// When something is due by itself.
@@ -174,8 +192,6 @@ impl Writer {
         let begun = take(&mut self.unfinished);
         let mut units = UNITS_MAX;
         for mut running in begun.into_iter().chain(requests.map(Running::new)) {
-            // It may have waited behind later ones: the feed's times, like its numbers, only go up.
-            running.request.ctx.now = running.request.ctx.now.max(self.head.at);
             match self.run_one(&mut batch, &mut running, &mut units) {
                 Step::Answered(outcome) => answers.push((running.request.answer, outcome)),
                 Step::Unfinished => self.unfinished.push_back(running),
@@ -183,10 +199,15 @@ impl Writer {
         }
         self.unfinished.rotate_left(usize::from(self.is_busy()));
         // One entry for all of them: they are due at the same time but for what one batch takes.
-        let due = self.head.at.plus_seconds(self.settings.keep_answers_seconds);
+        let due = self.kept_at.plus_seconds(self.settings.keep_answers_seconds);
         sweep::plan_together(&mut batch, due, &take(&mut self.kept));
         if !answers.is_empty() {
             self.daemon.metrics.batch(answers.len());
+        }
+        if take(&mut self.has_stepped)
+            && let Err(fault) = self.record_step(&mut batch, now)
+        {
+            tracing::error!(%fault, "a step of the clock can not be recorded");
         }
         if let Err(fault) = self.let_time_pass(&mut batch, now) {
             tracing::error!(%fault, "an event does not go on");
@@ -344,7 +365,7 @@ impl Writer {
         batch.absorb(writes);
         changes::number(batch, &mut self.head, told);
         if let Some((kept, (keeping, is_first))) = kept.zip(keeping) {
-            self.head.at = self.head.at.max(kept.at);
+            self.kept_at = kept.at;
             self.kept.extend(keeping.keep(batch, &kept, is_first));
         }
         Ok(())

@@ -18,10 +18,12 @@ use enrolld::identity::jwt::SigningAlgorithm;
 use enrolld::identity::secrets::SecretKey;
 use enrolld::identity::{Authority, Secrets, crl};
 use enrolld::metrics::Metrics;
+use enrolld::model::certificate::ListHead;
 use enrolld::model::change::Told;
-use enrolld::model::key::WITHOUT_ORDER;
+use enrolld::model::key::{self, WITHOUT_ORDER};
+use enrolld::model::record;
 use enrolld::rules::bootstrap::{self, RegistryError};
-use enrolld::rules::{self, Call, Prepared, authority};
+use enrolld::rules::{self, Call, Prepared, authority, changes};
 use enrolld::session::line::Turns;
 use enrolld::store::journal::{JournalOptions, JournalStore};
 use enrolld::store::memory::MemoryStore;
@@ -132,7 +134,8 @@ impl Registry {
     }
 
     fn open(store: Arc<dyn Store>, settings: Settings) -> Result<Self, RegistryError> {
-        let (now, secrets) = (begin(), secrets());
+        // No pk of before is made again, as if the system's randomness had run on.
+        let (now, secrets) = (begin().max(changes::head(&*store.view()?)?.at), secrets());
         let keys = bootstrap::key_ring(&*store.view()?, &secrets)?;
         let (settings, keys) = (Current::new(settings), Current::new(keys));
         let authority = authority::open(&*store.view()?, &secrets)?.ok_or(RegistryError::None)?;
@@ -147,6 +150,19 @@ impl Registry {
     /// Replaces the configuration, as a reload does.
     pub fn reload(&self, config: &Config) {
         self.daemon.settings.replace(config.settings(Path::new("/nowhere")));
+    }
+
+    /// The head of the revoked certificates.
+    pub fn list_head(&self) -> ListHead {
+        let view = self.store.view().expect("a view");
+        record::get(&*view, &key::list_head()).expect("readable").expect("a head")
+    }
+
+    /// Sets the clock to another time, which the writer notices.
+    pub fn set_clock(&mut self, now: Time) {
+        let seconds = now.seconds() - self.now.seconds();
+        self.now = now;
+        self.writer.note_step(seconds);
     }
 
     /// Begins anew with what was committed, as a daemon that was started again.
@@ -284,7 +300,7 @@ impl Registry {
     pub fn desk(&self, here: Here) -> (mpsc::Sender<Request>, Desk) {
         let (sender, queue) = mpsc::channel(QUEUE_MAX);
         let writer = Writer::new(Arc::clone(&self.store), Arc::clone(&self.daemon)).expect("a writer");
-        (sender, Desk::new(writer, queue, Clock::starting(Some(self.now)), here, Arc::new(Turns::new(1))))
+        (sender, Desk::new(writer, queue, Clock::set_to(self.now), here, Arc::new(Turns::new(1))))
     }
 
     /// Lets the writer wake by itself, as it does when something is due.

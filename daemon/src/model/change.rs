@@ -25,6 +25,7 @@ const CONSEQUENCES: &[(u16, &str)] = &[
     (ROLE_GIVEN, "course.role_given"),
     (ROLE_TAKEN, "course.role_taken"),
     (ROLE_FAILED, "course.role_failed"),
+    (CLOCK, "server.clock"),
 ];
 
 /// Wrong codes in all passed their rate: somebody tries codes from many places.
@@ -78,6 +79,9 @@ pub const ROLE_TAKEN: u16 = 60_015;
 
 /// A role in a course could not be given, and goes on waiting.
 pub const ROLE_FAILED: u16 = 60_016;
+
+/// The system's clock was set forward or back. Of nothing; the times of the changes before and behind it tell by how much.
+pub const CLOCK: u16 = 60_017;
 
 /// The daemon itself, where nobody asked.
 pub const DAEMON: PeerId = PeerId { uid: 0, pid: 0 };

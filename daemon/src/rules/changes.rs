@@ -92,7 +92,7 @@ pub fn number(txn: &mut dyn Txn, head: &mut ChangesHead, told: Vec<Told>) {
     let mut cause = None;
     let add = |txn: &mut dyn Txn, head: &mut ChangesHead, change: &Change| {
         head.seq += 1;
-        head.at = head.at.max(change.at);
+        head.at = change.at;
         record::put(txn, key::change(head.seq), change);
     };
     for told in told {

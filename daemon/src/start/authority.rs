@@ -46,7 +46,7 @@ pub(super) fn open(
     let unreadable = |err: StoreError| registry(err.into());
     let view = store.view().map_err(unreadable)?;
     let mut overlay = Overlay::new(&*view);
-    let now = Clock::starting(None).now();
+    let now = Clock::of_system().now();
     let since = (now, config.certificates.crl_seconds);
     let authority = match brought(config)? {
         Some(brought) => {

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{StartError, authority};
 use crate::config::{Config, Settings};
-use crate::context::{Clock, Current, Daemon, draw_seed};
+use crate::context::{Clock, Current, Daemon, draw_seed, is_step};
 use crate::identity::{Secrets, crl, key_file};
 use crate::metrics::{JournalFigures, Metrics};
 use crate::model::key;
@@ -70,10 +70,7 @@ impl Opened {
         let keys = bootstrap::key_ring(&*view, &secrets).map_err(registry)?;
         let head = changes::head(&*view).map_err(unreadable)?;
         drop(view);
-        let clock = Clock::starting(Some(head.at));
-        if clock.is_ahead() {
-            tracing::warn!(latest = %head.at, "the system's clock is behind the latest change; time stands still until then");
-        }
+        let clock = Clock::of_system();
         let started = clock.now();
         let warnings = Warnings::default();
         warnings.replace(Topic::Registry, (is_new && had_key).then(|| (String::new(), NEW_UNDER_OLD_KEY.to_owned())));
@@ -92,7 +89,12 @@ impl Opened {
     /// The writer at its desk, beside connections that take these turns; and where its requests go.
     pub(super) fn desk(&self, config: &Config, turns: Arc<Turns>) -> Result<(mpsc::Sender<Request>, Desk), StartError> {
         let (sender, queue) = mpsc::channel(QUEUE_MAX);
-        let writer = Writer::new(self.store.clone(), Arc::clone(&self.daemon)).map_err(StartError::Storage)?;
+        let mut writer = Writer::new(self.store.clone(), Arc::clone(&self.daemon)).map_err(StartError::Storage)?;
+        // Forward while the daemon was stopped is what time does.
+        let since_last = self.clock.now().micros().saturating_sub(self.head.at.micros());
+        if since_last < 0 && is_step(since_last) {
+            writer.note_step(since_last / 1_000_000);
+        }
         let here = if config.server.threads == 1 { Here::ONE_THREAD } else { Here::SEVERAL_THREADS };
         Ok((sender, Desk::new(writer, queue, self.clock.clone(), here, turns)))
     }
@@ -141,6 +143,6 @@ pub(crate) fn open_options(config: &Config) -> OpenOptions {
 fn foundation(store: &JournalStore, config: &Config, secrets: &Secrets) -> Result<Writes, RegistryError> {
     let view = store.view()?;
     let mut overlay = Overlay::new(&*view);
-    bootstrap::create(&mut overlay, secrets, config.jwt.algorithm, Clock::starting(None).now(), draw_seed())?;
+    bootstrap::create(&mut overlay, secrets, config.jwt.algorithm, Clock::of_system().now(), draw_seed())?;
     Ok(overlay.into_parts().0)
 }

@@ -16,6 +16,7 @@
 
 use std::mem::take;
 use std::sync::Arc;
+use std::time::Duration;
 
 use enroll_protocol::{Code, Kind, Refusal};
 use tokio::sync::mpsc;
@@ -26,6 +27,9 @@ use crate::context::{Clock, Moment};
 use crate::session::line::Turns;
 use crate::store::StoreError;
 use crate::systemd::Watchdog;
+
+/// How long it is waited for what is due: the clock may be set to another time meanwhile.
+const LOOK_PAUSE: Duration = Duration::from_secs(60);
 
 /// How often the connections may go on in vain before a batch begins: where nobody is missed, and where somebody is who
 /// wrote lately. Those who yield at the same time go on in no certain order, so once would not be enough.
@@ -93,7 +97,7 @@ impl Desk {
     pub async fn serve(mut self, mut watchdog: Watchdog, mut tell: impl FnMut(u64)) -> Result<(), StoreError> {
         let mut reloads = self.writer.daemon.settings.subscribe();
         loop {
-            let due = self.writer.due().map(|at| self.clock.until(at));
+            let due = self.writer.due().map(|at| self.clock.until(at).min(LOOK_PAUSE));
             let wait = due.into_iter().chain(watchdog.feed()).min();
             if self.batch.is_empty() {
                 tokio::select! {
@@ -193,6 +197,9 @@ impl Desk {
     }
 
     fn serve_batch(&mut self) -> (Served, Result<(), StoreError>) {
+        if let Some(seconds) = self.clock.step() {
+            self.writer.note_step(seconds);
+        }
         let begun = Moment::now();
         let writing = self.writes().map(|request| request.connection).take(self.here.writes_max).collect();
         self.lately = [writing, take(&mut self.lately[0])];

@@ -4,10 +4,11 @@ use enroll_protocol::Time;
 
 use super::Writer;
 use crate::fault::Fault;
+use crate::model::change::{CLOCK, Change, Told};
 use crate::model::key::{self, Family};
-use crate::rules::{changes, seating, sweep};
-use crate::store::Writes;
+use crate::rules::{authority, changes, seating, sweep};
 use crate::store::overlay::Overlay;
+use crate::store::{Txn as _, Writes};
 
 /// How long the writer lets what is due come together: nothing depends on a sweep being on time, and each one wakes an
 /// idle daemon.
@@ -29,6 +30,22 @@ impl Writer {
         let mut overlay = Overlay::new(batch);
         seating::settle_next(&mut overlay, now)?;
         self.event_at = seating::next_due(&overlay)?;
+        let (writes, told) = overlay.into_parts();
+        batch.absorb(writes);
+        changes::number(batch, &mut self.head, told);
+        Ok(())
+    }
+
+    /// Records that the clock was set to another time. What was planned by the time before is looked for anew, and a list of
+    /// revoked certificates from the future gives way to one from now.
+    pub(super) fn record_step(&mut self, batch: &mut Overlay<'_>, now: Time) -> Result<(), Fault> {
+        (self.sweep_at, self.event_at) = (Some(now), Some(now));
+        if self.importing || self.space.is_short() {
+            return Ok(());
+        }
+        let mut overlay = Overlay::new(batch);
+        overlay.tell(Told::Consequence(Change::of_time(CLOCK, now)));
+        authority::renew_list_of_the_future(&mut overlay, &self.settings, now)?;
         let (writes, told) = overlay.into_parts();
         batch.absorb(writes);
         changes::number(batch, &mut self.head, told);

@@ -7,6 +7,7 @@
 mod access;
 mod backups;
 mod certificates;
+mod clock;
 mod codes;
 mod enrollments;
 mod events;
