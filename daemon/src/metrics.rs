@@ -241,15 +241,19 @@ impl Metrics {
         self.commit.observe(seconds);
     }
 
-    /// All of it in OpenMetrics, with what the head of the changes tells of the registry.
-    pub fn text(&self, head: &ChangesHead) -> Result<String, fmt::Error> {
+    /// All of it in OpenMetrics, with what the head of the changes tells of the registry, and when the authority ends.
+    pub fn text(&self, head: &ChangesHead, authority_ends: Time) -> Result<String, fmt::Error> {
         let records = Series::of(Kind::ALL.map(|(_, name)| vec![("kind", name)]), Level::default);
         for (at, (kind, _)) in Kind::ALL.iter().enumerate() {
             records.at(at).set(head.records.get(kind).copied().unwrap_or(0));
         }
         let latest = Level::default();
         latest.set(head.seq);
+        let ends = Gauge::<f64, AtomicU64>::default();
+        ends.set(authority_ends.micros() as f64 / 1e6);
         let mut state = Registry::with_prefix(PREFIX);
+        let help = "When the certificate of the authority ends, since 1970";
+        state.register_with_unit("authority_ends", help, Unit::Seconds, ends);
         state.register("records", "Records, by kind", records);
         state.register("changes_head", "The number of the latest change", latest);
         let mut text = String::new();

@@ -167,7 +167,9 @@ impl Picture {
 /// What people call an algorithm of keys, whose curve is encoded.
 fn named(algorithm: &str, curve: Option<&[u8]>) -> &'static str {
     const P384: &[u8] = &[6, 5, 0x2b, 0x81, 4, 0, 0x22];
+    const P521: &[u8] = &[6, 5, 0x2b, 0x81, 4, 0, 0x23];
     match algorithm {
+        "1.2.840.10045.2.1" if curve == Some(P521) => "EC P-521",
         "1.2.840.10045.2.1" if curve == Some(P384) => "EC P-384",
         "1.2.840.10045.2.1" => "EC P-256",
         "1.3.101.112" => "Ed25519",

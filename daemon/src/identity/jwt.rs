@@ -330,7 +330,8 @@ mod tests {
         let verified = ring.verify(&issuing(), &jwt, at(59)).expect("valid");
         assert!(verified.as_str().ends_with(r#""sub":"DOGGO01a","n":1.50}"#), "{verified:?}");
         assert_eq!(ring.verify(&issuing(), &jwt, at(60)), Err("it has expired"));
-        assert_eq!(ring.verify(&issuing(), &jwt, at(-1)), Err("it is not valid yet"));
+        // By a clock that is a little behind, too.
+        assert_eq!(ring.verify(&issuing(), &jwt, at(-1)), Ok(verified));
     }
 
     #[test]

@@ -5,9 +5,9 @@ use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     self, ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,
-    RSA_PKCS1_SHA256, RsaKeyPair, UnparsedPublicKey, VerificationAlgorithm,
+    RSA_PKCS1_SHA256, RsaKeyPair, RsaParameters, RsaPssSaltLength, UnparsedPublicKey, VerificationAlgorithm,
 };
-use der::asn1::{AnyRef, BitString, ObjectIdentifier, UintRef};
+use der::asn1::{Any, AnyRef, BitString, ObjectIdentifier, UintRef};
 use der::{Decode as _, Sequence};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
@@ -17,6 +17,9 @@ use super::{IdentityError, pem};
 
 /// The bits that an RSA key has, at least and at most.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+
+/// The salt of RSASSA-PSS where nothing is said of it.
+const PSS_SALT_BYTES: u16 = 20;
 
 const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
@@ -56,7 +59,8 @@ struct RsaPublicKey<'a> {
     exponent: UintRef<'a>,
 }
 
-/// What a signature by RSASSA-PSS says of itself. The mask and the salt are those that go with the digest.
+/// What a signature by RSASSA-PSS says of itself, and what a key for it asks of its signatures (RFC 4055, section 3.1).
+/// A mask is made by the digest of the signature.
 #[derive(Sequence)]
 struct PssParameters {
     #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
@@ -64,7 +68,7 @@ struct PssParameters {
     #[asn1(context_specific = "1", tag_mode = "EXPLICIT", optional = "true")]
     mask: Option<AlgorithmIdentifierOwned>,
     #[asn1(context_specific = "2", tag_mode = "EXPLICIT", optional = "true")]
-    salt_bytes: Option<u32>,
+    salt_bytes: Option<u16>,
     #[asn1(context_specific = "3", tag_mode = "EXPLICIT", optional = "true")]
     trailer: Option<u32>,
 }
@@ -179,7 +183,7 @@ pub(super) fn expect_strong(key: &SubjectPublicKeyInfoOwned) -> Result<(), Strin
         algorithm if algorithm.oid == EC && curve_of(key).is_some_and(|curve| [P256, P384, P521].contains(&curve)) => {
             return Ok(());
         }
-        algorithm if algorithm.oid == RSA => {
+        algorithm if algorithm.oid == RSA || algorithm.oid == RSA_PSS => {
             let modulus = RsaPublicKey::from_der(key.subject_public_key.raw_bytes());
             modulus.map_or(0, |key| bits(key.modulus.as_bytes()))
         }
@@ -208,7 +212,15 @@ pub(super) fn is_signed_by(
     bytes: &[u8],
     signature: &BitString,
 ) -> bool {
+    // Bytes that are not whole are no signature.
+    let (Some(public), Some(signature)) = (key.subject_public_key.as_bytes(), signature.as_bytes()) else {
+        return false;
+    };
     let oid = algorithm.oid;
+    if oid == RSA_PSS {
+        let by = pss_of(key, algorithm);
+        return by.is_some_and(|by| by.verify_sig(public, bytes, signature).is_ok());
+    }
     let curve = curve_of(key);
     let by: &'static dyn VerificationAlgorithm = match key.algorithm.oid {
         ED25519 if oid == ED25519 => &signature::ED25519,
@@ -224,22 +236,44 @@ pub(super) fn is_signed_by(
         EC if curve == Some(P521) && oid == ECDSA_SHA256 => &signature::ECDSA_P521_SHA256_ASN1,
         EC if curve == Some(P521) && oid == ECDSA_SHA384 => &signature::ECDSA_P521_SHA384_ASN1,
         EC if curve == Some(P521) && oid == ECDSA_SHA512 => &signature::ECDSA_P521_SHA512_ASN1,
-        RSA if oid == RSA_PSS => match digest_of_pss(algorithm) {
-            Some(SHA256) => &signature::RSA_PSS_2048_8192_SHA256,
-            Some(SHA384) => &signature::RSA_PSS_2048_8192_SHA384,
-            Some(SHA512) => &signature::RSA_PSS_2048_8192_SHA512,
-            _ => return false,
-        },
         _ => return false,
     };
-    // Bytes that are not whole are no signature.
-    let (Some(key), Some(signature)) = (key.subject_public_key.as_bytes(), signature.as_bytes()) else { return false };
-    UnparsedPublicKey::new(by, key).verify(bytes, signature).is_ok()
+    UnparsedPublicKey::new(by, public).verify(bytes, signature).is_ok()
 }
 
-/// The digest that a signature by RSASSA-PSS names (RFC 4055, section 3.1). Without one it would be SHA-1.
-fn digest_of_pss(algorithm: &AlgorithmIdentifierOwned) -> Option<ObjectIdentifier> {
-    algorithm.parameters.as_ref()?.decode_as::<PssParameters>().ok()?.digest.map(|digest| digest.oid)
+/// How a signature by RSASSA-PSS is checked, where the key is one for it.
+fn pss_of(key: &SubjectPublicKeyInfoOwned, algorithm: &AlgorithmIdentifierOwned) -> Option<RsaParameters> {
+    let said = PssParameters::of(algorithm.parameters.as_ref()?)?;
+    let is_allowed = match (key.algorithm.oid, &key.algorithm.parameters) {
+        (RSA, _) | (RSA_PSS, None) => true,
+        (RSA_PSS, Some(asked)) => {
+            let asked = PssParameters::of(asked)?;
+            asked.digest() == said.digest() && asked.salt_bytes() <= said.salt_bytes()
+        }
+        _ => false,
+    };
+    let by = match said.digest()? {
+        SHA256 => signature::RSA_PSS_2048_8192_SHA256,
+        SHA384 => signature::RSA_PSS_2048_8192_SHA384,
+        SHA512 => signature::RSA_PSS_2048_8192_SHA512,
+        _ => return None,
+    };
+    is_allowed.then(|| by.with_pss_salt_length(RsaPssSaltLength::Custom(said.salt_bytes())))
+}
+
+impl PssParameters {
+    fn of(parameters: &Any) -> Option<Self> {
+        parameters.decode_as().ok()
+    }
+
+    /// `None` is SHA-1.
+    fn digest(&self) -> Option<ObjectIdentifier> {
+        self.digest.as_ref().map(|digest| digest.oid)
+    }
+
+    fn salt_bytes(&self) -> u16 {
+        self.salt_bytes.unwrap_or(PSS_SALT_BYTES)
+    }
 }
 
 fn curve_of(key: &SubjectPublicKeyInfoOwned) -> Option<ObjectIdentifier> {

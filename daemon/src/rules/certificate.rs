@@ -60,7 +60,6 @@ impl ReadOp for Key {
 
 impl ReadOp for Pfx {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Option<enroll_protocol::Pfx>, Fault> {
-        pfx::expect_password(self.password.as_str()).map_err(Refusal::from)?;
         let (callsign, private, certificate) = expect_private(txn, call, &self.person)?;
         if call.ctx.envelope.dry_run {
             return Ok(None);

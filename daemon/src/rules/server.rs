@@ -44,7 +44,8 @@ impl ReadOp for Check {
 impl ReadOp for Metrics {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<String, Fault> {
         call.permit(txn, false)?;
-        let text = call.ctx.daemon.metrics.text(&changes::head(txn)?);
+        let daemon = &call.ctx.daemon;
+        let text = daemon.metrics.text(&changes::head(txn)?, daemon.authority.now().ends());
         Ok(text.map_err(|_| Refusal::plain(Code::INTERNAL))?)
     }
 }

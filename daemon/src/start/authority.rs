@@ -131,3 +131,30 @@ fn read(path: &Path, file: File) -> Result<Zeroizing<String>, StartError> {
 fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> StartError {
     move |err| StartError::Authority(IdentityError(format!("{}: {err}", path.display())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_authority_warns_before_it_begins_near_its_end_and_behind_it() {
+        const DAY: u64 = 24 * 60 * 60;
+        let made = Time::EPOCH.plus_seconds(20_000 * DAY);
+        let founded = Authority::found("enrolld", [0x41; 20], made, 365 * DAY).expect("made");
+        let authority = Authority::open(&founded.private, vec![founded.certificate]).expect("an authority");
+        for (day, expected) in [
+            (19_999, Some("begins at 2024-10-03T23:55:00.000000Z; nothing is issued")),
+            (20_000, None),
+            (20_274, None),
+            (20_275, Some("ends at 2025-10-04T00:00:00.000000Z, and so does")),
+            (20_364, Some("ends at 2025-10-04T00:00:00.000000Z, and so does")),
+            (20_365, Some("ended at 2025-10-04T00:00:00.000000Z; nothing is issued")),
+        ] {
+            let said = warning(&authority, Time::EPOCH.plus_seconds(day * DAY));
+            match expected {
+                Some(words) => assert!(said.as_deref().is_some_and(|said| said.contains(words)), "{day} {said:?}"),
+                None => assert_eq!(said, None, "{day}"),
+            }
+        }
+    }
+}

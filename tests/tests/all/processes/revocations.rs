@@ -147,8 +147,10 @@ fn the_list_is_a_file_that_is_replaced_after_a_revocation_and_kept_over_a_restar
     // Whatever was put there meanwhile is replaced.
     assert_eq!(daemon.terminate(), Some(0));
     std::fs::write(&path, &first).expect("written");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("a mode");
     daemon.restart();
     assert_eq!(awaited(&path, &first), second);
+    assert_eq!(std::fs::metadata(&path).expect("a file").permissions().mode() & 0o777, 0o644);
     if let Some(openssl) = OpenSsl::find("processes::revocations, the list's file") {
         openssl.write("crl.pem", &second);
         openssl.write("ca.pem", &daemon.enrollctl(&["certificate", "ca"], "").stdout);

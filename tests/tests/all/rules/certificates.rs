@@ -4,6 +4,8 @@
 
 mod revoking;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use enroll_protocol::person::CertificateWanted;
 use enroll_protocol::{Callsign, Code, Envelope, Reference, certificate, enrollment, person};
 use enroll_tests::openssl::OpenSsl;
@@ -15,6 +17,13 @@ const P256: &str = include_str!("../../../requests/p256.pem");
 const P384: &str = include_str!("../../../requests/p384.pem");
 const P521: &str = include_str!("../../../requests/p521.pem");
 const RSA_PSS: &str = include_str!("../../../requests/rsa_pss.pem");
+const RSA_PSS_SALT: &str = include_str!("../../../requests/rsa_pss_salt.pem");
+const RSA_PSS_KEY: &str = include_str!("../../../requests/rsa_pss_key.pem");
+const RSA_PSS_BOUND: &str = include_str!("../../../requests/rsa_pss_bound.pem");
+const RSA_PSS_SHA1: &str = include_str!("../../../requests/rsa_pss_sha1.pem");
+const RSA_PSS_WEAK: &str = include_str!("../../../requests/rsa_pss_weak.pem");
+const UNIVERSAL_NAME: &str = include_str!("../../../requests/universal_name.pem");
+const GENERAL_NAME: &str = include_str!("../../../requests/general_name.pem");
 const BMP_NAME: &str = include_str!("../../../requests/bmp_name.pem");
 const T61_NAME: &str = include_str!("../../../requests/t61_name.pem");
 const ED25519: &str = include_str!("../../../requests/ed25519.pem");
@@ -118,6 +127,10 @@ fn signing_requests_of_the_usual_keys_are_certified_and_nothing_else_of_them() {
         ("ed25519", ED25519),
         ("rsa2048", RSA_2048),
         ("rsa-pss", RSA_PSS),
+        ("rsa-pss with the longest salt", RSA_PSS_SALT),
+        ("a key for rsa-pss", RSA_PSS_KEY),
+        ("a key for rsa-pss of one kind", RSA_PSS_BOUND),
+        ("a UniversalString", UNIVERSAL_NAME),
         ("a BMPString", BMP_NAME),
         ("a TeletexString", T61_NAME),
     ] {
@@ -164,6 +177,9 @@ fn signing_requests_of_the_usual_keys_are_certified_and_nothing_else_of_them() {
     };
     for (what, request) in [
         ("weak", RSA_1024),
+        ("weak, for rsa-pss", RSA_PSS_WEAK),
+        ("signed with SHA-1", RSA_PSS_SHA1),
+        ("with a name of an odd type", GENERAL_NAME),
         ("no PEM", "-----BEGIN"),
         ("another PEM", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
         ("two", &format!("{P256}{P256}")),
@@ -309,27 +325,31 @@ fn a_pfx_opens_with_its_password_in_both_profiles() {
 }
 
 #[test]
-fn a_pfx_takes_passwords_of_the_basic_plane_and_any_callsign() {
+fn a_pfx_takes_any_password_and_bears_any_callsign() {
     let registry = &mut Registry::in_memory();
-    for name in ["Ελένη", "Good dog \u{1f415}"] {
+    let openssl = OpenSsl::find("rules::certificates, names in PKCS#12");
+    let long = "p\u{1f511}ss".repeat(128);
+    for name in ["Ελένη", "Good dog \u{1f415}", "plain"] {
         create(registry, name, CertificateWanted::Generate).expect("made");
-    }
-    let mut made = |name, password: &str, legacy| {
-        let pfx =
-            certificate::Pfx { legacy, ..certificate::Pfx::new(named(name), password.parse().expect("a password")) };
-        registry.call(pfx).map_err(|refusal| refusal.code)
-    };
-    assert_eq!(made("Ελένη", "p\u{1f511}ss", false), Err(Code::INVALID_ARGUMENT));
-    made("Good dog \u{1f415}", "password", true).expect("made").expect("not null");
-    for legacy in [false, true] {
-        let pfx = made("Ελένη", "κλειδί", legacy).expect("made").expect("not null");
-        let Some(openssl) = OpenSsl::find("rules::certificates, names in PKCS#12") else { continue };
-        openssl.write("pfx.base64", pfx.as_str());
-        openssl.run(&["base64", "-d", "-A", "-in", "pfx.base64", "-out", "all.pfx"]);
-        let mut open = vec!["pkcs12", "-in", "all.pfx", "-nodes", "-passin", "pass:κλειδί"];
-        open.extend(legacy.then_some("-legacy"));
-        let opened = openssl.run(&open);
-        assert_eq!(opened.matches("BEGIN CERTIFICATE").count(), 2, "{opened}");
-        assert!(opened.contains("friendlyName"), "{opened}");
+        for password in ["κλειδί", "p\u{1f511}ss", "\u{1f511}", " ", "\u{ffff}\u{feff}", &long] {
+            for legacy in [false, true] {
+                let parsed = password.parse().expect("a password");
+                let pfx = certificate::Pfx { legacy, ..certificate::Pfx::new(named(name), parsed) };
+                let pfx = registry.call(pfx).expect("made").expect("not null");
+                let der = STANDARD.decode(pfx.as_str()).expect("base64");
+                let friendly: Vec<u8> = name.encode_utf16().flat_map(u16::to_be_bytes).collect();
+                assert!(der.windows(friendly.len()).any(|window| window == friendly), "{name}");
+                let Some(openssl) = &openssl else { continue };
+                openssl.write("pfx.base64", pfx.as_str());
+                openssl.write("password", password);
+                openssl.run(&["base64", "-d", "-A", "-in", "pfx.base64", "-out", "all.pfx"]);
+                let mut open = vec!["pkcs12", "-in", "all.pfx", "-nodes", "-passin", "file:password"];
+                open.extend(legacy.then_some("-legacy"));
+                let opened = openssl.run(&open);
+                assert_eq!(opened.matches("BEGIN CERTIFICATE").count(), 2, "{name} {password} {opened}");
+                assert_eq!(opened.matches("friendlyName: ").count(), 2, "{opened}");
+                assert_eq!(opened.matches("localKeyID: 31").count(), 2, "{opened}");
+            }
+        }
     }
 }
