@@ -54,10 +54,10 @@ fn a_bad_configuration_is_named_and_ends_with_2() {
         ("[database]\ncache = 1", vec![], &["cache"]),
         ("[server]\nthreads = 0", vec![], &["server.threads"]),
         ("[grants]\nadmin = [\"somebody\"]", vec![], &["somebody", "user:NAME"]),
-        ("[grants]\nadmin = [\"user:no-such-user-here\"]", vec![], &["no-such-user-here"]),
+        ("[grants]\nadmin = [\"no-such-user-here\"]", vec![], &["no-such-user-here"]),
         ("this is no toml", vec![], &["enrolld.toml"]),
         ("", vec![("ENROLLD_SOKCET", "/x")], &["ENROLLD_SOKCET"]),
-        ("", vec![("ENROLLD_DATABASE_CACHE_MIB", "much")], &["ENROLLD_DATABASE_CACHE_MIB", "much"]),
+        ("", vec![("ENROLLD_DATABASE_CACHE_MIB", "much")], &["ENROLLD_DATABASE_CACHE_MIB", "a number"]),
         ("log = \"enrolld=loud\"", vec![], &["log"]),
     ] {
         let (_home, output) = check(toml, &variables);
