@@ -103,20 +103,14 @@ fn many_lines_are_read_before_an_answer_is() {
     assert_eq!(output.stdout.iter().filter(|byte| **byte == b'\n').count(), LINES);
 }
 
-/// What a PKCS#12 file can not hold is refused where it is a password, and left out where it is a name.
+/// Any password and any name: a library that writes such a file may know no surrogate pairs.
 #[test]
-fn a_password_that_can_not_be_is_refused_and_a_name_is_not() {
+fn a_pkcs12_file_takes_any_password_and_any_name() {
     let daemon = Daemon::start();
     assert_eq!(daemon.enrollctl(&["person", "create", "🐶", "--certificate", "generate"], "").code, Some(0));
-    for (password, legacy, code, words) in [
-        ("é🐶", false, Some(1), "invalid_argument"),
-        ("é🐶", true, Some(1), "invalid_argument"),
-        ("é\0", false, Some(0), ""),
-        ("é", true, Some(0), ""),
-    ] {
+    for (password, legacy) in [("é🐶", false), ("é🐶", true), ("é\0", false), ("é", true)] {
         let args = ["certificate", "pfx", "🐶", "--legacy"];
         let made = daemon.enrollctl(&args[..if legacy { 4 } else { 3 }], password);
-        assert_eq!(made.code, code, "{password:?} {made:?}");
-        assert!(made.stderr.contains(words), "{made:?}");
+        assert!(made.code == Some(0) && made.stdout.starts_with("MII"), "{password:?} {made:?}");
     }
 }
