@@ -1,11 +1,13 @@
 //! What a rule knows of the world: the time, random bytes, who asks, and the configuration. Drawn here once per
 //! request and nowhere else, so that a run is its context and its request and can be run again.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use enroll_protocol::server::Violation;
 use enroll_protocol::{Envelope, Pk, Time};
+use nix::time::{ClockId, clock_gettime};
 use rand::rngs::{ChaCha20Rng, SysRng};
 use rand::{Rng as _, SeedableRng as _, TryRng as _};
 use tokio::sync::watch;
@@ -63,8 +65,10 @@ pub struct Daemon {
     pub authority: Current<Authority>,
     /// The latest list of revoked certificates.
     pub revoked: crl::Latest,
-    /// When it was started.
-    pub started: Time,
+    /// When it was started, by the clock as it is set now.
+    pub started: Current<Time>,
+    /// While the clock is not accepted, the last time that was right.
+    pub doubted_since: Current<Option<Time>>,
     /// What is counted and measured.
     pub metrics: Metrics,
     /// What an administrator should see to.
@@ -117,7 +121,7 @@ pub struct Judgement {
 /// Everything that enters a rule beside the state and the request.
 #[derive(Clone)]
 pub struct Context {
-    /// The time of this request, by the wall clock: it may be before that of an earlier one.
+    /// The time of this request: never before that of an earlier write, but where the clock was set back meanwhile.
     pub now: Time,
     /// What all randomness of this request is expanded from.
     pub seed: [u8; 32],
@@ -152,6 +156,11 @@ pub enum Purpose {
 }
 
 impl Context {
+    /// Up to when openings and merges take effect: up to now, unless the clock is in doubt.
+    pub fn passed(&self) -> Time {
+        self.daemon.doubted_since.now().map_or(self.now, |since| since.min(self.now))
+    }
+
     /// Random bytes for a purpose: the same ones whenever the same context is run again.
     pub fn random(&self, purpose: Purpose) -> ChaCha20Rng {
         let mut random = ChaCha20Rng::from_seed(self.seed);
@@ -174,32 +183,21 @@ impl Context {
     }
 }
 
-/// The wall clock, which may go back: expiries, windows and everything else that is of a time go by it, and nothing is
-/// ordered by it. A step of it shows beside the monotonic clock.
-#[derive(Debug, Clone)]
+/// By how much the clock may be set before that is a step.
+pub const STEP_SECONDS_MIN: i64 = 5;
+
+/// The clock: the system's. Where that goes back by less than a step, time stands still until it has caught up.
+#[derive(Debug, Clone, Default)]
 pub struct Clock {
-    /// What is added to the system's clock; tests set the time.
-    ahead_micros: i64,
-    /// Both clocks at the last look for a step.
-    looked: Arc<Mutex<(i64, Instant)>>,
+    latest_micros: Arc<AtomicI64>,
+    /// How far this clock is ahead of the system's.
+    ahead_micros: Arc<AtomicI64>,
 }
 
-/// A step of the clock is more than it drifts, or is slewed, between two looks.
-const STEP_MICROS: i64 = 5_000_000;
-
 impl Clock {
-    /// The system's clock.
-    pub fn of_system() -> Self {
-        Self::with_offset(0)
-    }
-
-    /// A clock that shows this time now.
-    pub fn set_to(now: Time) -> Self {
-        Self::with_offset(now.micros().saturating_sub(system_micros()))
-    }
-
-    fn with_offset(ahead_micros: i64) -> Self {
-        Self { ahead_micros, looked: Arc::new(Mutex::new((system_micros(), Instant::now()))) }
+    /// The same clock, set by this much.
+    pub fn set_by_seconds(&self, seconds: i64) {
+        self.ahead_micros.fetch_add(seconds.saturating_mul(1_000_000), Ordering::Relaxed);
     }
 
     /// How long it is until then.
@@ -209,24 +207,52 @@ impl Clock {
 
     /// The time now.
     pub fn now(&self) -> Time {
-        let now = system_micros().saturating_add(self.ahead_micros);
-        Time::from_micros(now).unwrap_or_else(|_| Time::EPOCH.plus_seconds(u64::MAX))
+        let now = self.micros();
+        let mut latest = self.latest_micros.fetch_max(now, Ordering::Relaxed).max(now);
+        if latest - now > STEP_SECONDS_MIN * 1_000_000 {
+            self.latest_micros.store(now, Ordering::Relaxed);
+            latest = now;
+        }
+        Time::from_micros(latest).unwrap_or_else(|_| Time::EPOCH.plus_seconds(u64::MAX))
     }
 
-    /// By how many seconds the clock was set forward, or back, since the last look. A machine that slept looks like one
-    /// whose clock was set forward.
-    pub fn step(&self) -> Option<i64> {
-        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
-        let (wall, monotonic) = std::mem::replace(&mut *looked, (system_micros(), Instant::now()));
-        let elapsed = i64::try_from(looked.1.duration_since(monotonic).as_micros()).unwrap_or(i64::MAX);
-        let step = looked.0.saturating_sub(wall).saturating_sub(elapsed);
-        is_step(step).then_some(step / 1_000_000)
+    fn micros(&self) -> i64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let micros = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
+        micros.saturating_add(self.ahead_micros.load(Ordering::Relaxed))
     }
 }
 
-/// Whether a difference of microseconds is a step of the clock.
-pub fn is_step(micros: i64) -> bool {
-    micros.abs() > STEP_MICROS
+/// Notices steps of a clock: what it does beyond what passes on one that nobody can set, and that goes on while the
+/// machine sleeps.
+#[derive(Debug)]
+pub struct StepWatch {
+    clock: Clock,
+    /// How far the clock is ahead of the other one, as long as nobody sets it.
+    ahead_micros: i64,
+}
+
+impl StepWatch {
+    /// From now on.
+    pub fn of(clock: Clock) -> Self {
+        Self { ahead_micros: clock.micros() - boot_micros(), clock }
+    }
+
+    /// By how many seconds it was set since, where that is a step.
+    pub fn step_seconds(&mut self) -> Option<i64> {
+        let ahead = self.clock.micros() - boot_micros();
+        let step = ahead - self.ahead_micros;
+        (step.abs() > STEP_SECONDS_MIN * 1_000_000).then(|| {
+            self.ahead_micros = ahead;
+            step / 1_000_000
+        })
+    }
+}
+
+/// What has passed since the machine was started.
+fn boot_micros() -> i64 {
+    let since = clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// A moment to measure from, whatever is done to the system's clock meanwhile. Good for nothing else: no rule sees one.
@@ -243,11 +269,6 @@ impl Moment {
     pub fn elapsed_seconds(self) -> f64 {
         self.0.elapsed().as_secs_f64()
     }
-}
-
-fn system_micros() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// 32 bytes from the operating system.

@@ -1,5 +1,5 @@
 //! The one module that may be unsafe: what the operating system offers and no maintained library does.
-#![expect(unsafe_code, reason = "SO_PEERGROUPS and SO_PASSRIGHTS are missing from nix")]
+#![expect(unsafe_code, reason = "SO_PEERGROUPS, SO_PASSRIGHTS and adjtimex are missing from nix")]
 
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
@@ -53,4 +53,16 @@ pub fn refuse_rights(socket: BorrowedFd<'_>) -> io::Result<()> {
         libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, SO_PASSRIGHTS, (&raw const off).cast(), bytes)
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Whether the kernel says that nobody sees to it that its clock is right. Where it does not tell, nothing is known against
+/// the clock.
+pub fn is_clock_unsynchronised() -> bool {
+    // SAFETY: `timex` is plain numbers, for which zero is a value; no mode is set, so nothing is changed, and the kernel
+    // only writes the structure, which outlives the call.
+    let (state, clock) = unsafe {
+        let mut clock: libc::timex = std::mem::zeroed();
+        (libc::adjtimex(&raw mut clock), clock)
+    };
+    state == libc::TIME_ERROR || (state >= 0 && clock.status & libc::STA_UNSYNC != 0)
 }

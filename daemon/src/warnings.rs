@@ -31,7 +31,7 @@ impl Topic {
     const ALL: [Self; 5] = [Self::Grants, Self::Issuers, Self::Authority, Self::Clock, Self::Registry];
 
     /// The word for it in status and metrics.
-    fn name(self) -> &'static str {
+    const fn name(self) -> &'static str {
         match self {
             Self::Grants => "grants",
             Self::Issuers => "issuers",
@@ -41,6 +41,9 @@ impl Topic {
         }
     }
 }
+
+/// The topic and the subject of the warning that a start doubts the clock.
+pub const CLOCK_DOUBTED: (&str, &str) = (Topic::Clock.name(), "start");
 
 /// A warning of a topic: its subject and its message.
 pub type Warned = (String, String);

@@ -17,6 +17,7 @@
 //! If a commit fails, nothing more is acknowledged: the batch answers `outcome_unknown` and the writer ends, and with
 //! it the process.
 
+mod clock;
 pub mod desk;
 mod kept;
 mod space;
@@ -41,7 +42,6 @@ use crate::rules::bootstrap::{self, RegistryError};
 use crate::rules::{Call, attempts, authority, changes, seating, sweep};
 use crate::store::overlay::Overlay;
 use crate::store::{Store, StoreError, Writes};
-use crate::warnings::Topic;
 use kept::{Found, Keeping};
 use space::FreeSpace;
 
@@ -105,6 +105,15 @@ pub struct Writer {
     store: Arc<dyn Store>,
     daemon: Arc<Daemon>,
     head: ChangesHead,
+    /// What the clock said at the latest write. No write has an earlier time, but for a step of the clock.
+    time: Time,
+    /// By how many seconds the clock was set, where that is not recorded yet.
+    step: Option<i64>,
+    /// What is said of the last step since the start, and of a clock that is doubted.
+    stepped: Option<String>,
+    doubt: Option<String>,
+    /// A start has found something about the clock that is not written yet.
+    is_clock_news: bool,
     /// The configuration that what is due was planned by.
     settings: Arc<Settings>,
     /// When to sweep next; `None` while nothing will ever be due.
@@ -114,16 +123,12 @@ pub struct Writer {
     space: FreeSpace,
     /// The answers that this batch keeps.
     kept: Vec<Due>,
-    /// When the last of them was made.
-    kept_at: Time,
     /// An import is under way: nobody else writes, and nothing happens by itself.
     importing: bool,
     /// It has ended with this batch.
     imported: bool,
     /// Bulk writes that have more to do, in the order of their turns.
     unfinished: VecDeque<Running>,
-    /// The clock was set to another time, and the next batch is to record it.
-    has_stepped: bool,
 }
 
 impl Writer {
@@ -131,43 +136,42 @@ impl Writer {
     pub fn new(store: Arc<dyn Store>, daemon: Arc<Daemon>) -> Result<Self, StoreError> {
         let view = store.view()?;
         let settings = daemon.settings.now();
-        let (head, sweep_at) = (changes::head(&*view)?, sweep::next(&*view, &settings)?);
+        let head = changes::head(&*view)?;
+        let sweep_at = sweep::next(&*view, &settings, &head.clock, head.at)?;
         let event_at = seating::next_due(&*view)?;
         let importing = view.get(&key::importing())?.is_some();
         drop(view);
-        Ok(Self {
+        let mut writer = Self {
             store,
             daemon,
+            time: head.at,
+            step: None,
+            stepped: None,
+            doubt: None,
+            is_clock_news: false,
             head,
             settings,
             sweep_at,
             event_at,
             space: FreeSpace::unknown(),
             kept: Vec::new(),
-            kept_at: Time::EPOCH,
             importing,
             imported: false,
             unfinished: VecDeque::new(),
-            has_stepped: false,
-        })
-    }
-
-    /// Has the next batch record that the clock was set to another time, by so many seconds, and look anew for what is due.
-    pub fn note_step(&mut self, seconds: i64) {
-        let direction = if seconds < 0 { "back" } else { "forward" };
-        let message = format!(
-            "the clock was set {direction} by {} seconds, or the machine slept; what expires goes by the clock as it is now",
-            seconds.abs()
-        );
-        self.daemon.warnings.replace(Topic::Clock, [(String::new(), message)]);
-        self.has_stepped = true;
+        };
+        writer.tell_doubt(None);
+        Ok(writer)
     }
 
     /// When something is due by itself.
     pub(crate) fn due(&self) -> Option<Time> {
-        let unfinished = self.is_busy().then_some(Time::EPOCH);
-        let by_itself = self.sweep_at.into_iter().chain(self.event_at).filter(|_| !self.importing);
-        by_itself.chain(unfinished).min()
+        let is_due = self.is_busy() || self.is_clock_news || (self.step.is_some() && !self.importing);
+        let (sweep, event) = match self.head.clock.doubted_since {
+            None => (self.sweep_at, self.event_at),
+            Some(since) => (None, self.event_at.filter(|at| *at <= since)),
+        };
+        let by_itself = sweep.into_iter().chain(event).filter(|_| !self.importing);
+        by_itself.chain(is_due.then_some(Time::EPOCH)).min()
     }
 
     /// Whether there is more to do of what was begun.
@@ -188,10 +192,18 @@ impl Writer {
         self.take_settings(now);
         self.space.look(&*self.store, &self.settings);
         let mut batch = Overlay::new(&*view);
+        let has_stepped = self.step.is_some();
+        if let Err(fault) = self.take_step(&mut batch, now) {
+            tracing::error!(%fault, "what a step of the clock has left can not be put in order");
+        }
+        let now = now.max(self.time);
         let mut answers = Answers::new();
         let begun = take(&mut self.unfinished);
         let mut units = UNITS_MAX;
         for mut running in begun.into_iter().chain(requests.map(Running::new)) {
+            // It may have waited behind later ones, or have come before a step of the clock.
+            self.time = running.request.ctx.now.clamp(self.time, now);
+            running.request.ctx.now = self.time;
             match self.run_one(&mut batch, &mut running, &mut units) {
                 Step::Answered(outcome) => answers.push((running.request.answer, outcome)),
                 Step::Unfinished => self.unfinished.push_back(running),
@@ -199,15 +211,10 @@ impl Writer {
         }
         self.unfinished.rotate_left(usize::from(self.is_busy()));
         // One entry for all of them: they are due at the same time but for what one batch takes.
-        let due = self.kept_at.plus_seconds(self.settings.keep_answers_seconds);
+        let due = self.time.plus_seconds(self.settings.keep_answers_seconds);
         sweep::plan_together(&mut batch, due, &take(&mut self.kept));
         if !answers.is_empty() {
             self.daemon.metrics.batch(answers.len());
-        }
-        if take(&mut self.has_stepped)
-            && let Err(fault) = self.record_step(&mut batch, now)
-        {
-            tracing::error!(%fault, "a step of the clock can not be recorded");
         }
         if let Err(fault) = self.let_time_pass(&mut batch, now) {
             tracing::error!(%fault, "an event does not go on");
@@ -217,7 +224,8 @@ impl Writer {
         }
         let (mut writes, _) = batch.into_parts();
         drop(view);
-        if !writes.is_empty() {
+        if take(&mut self.is_clock_news) || !writes.is_empty() {
+            let doubted_before = *self.daemon.doubted_since.now();
             writes.insert(key::changes_head(), Some(record::encode(&self.head)));
             let begun = Moment::now();
             if let Err(err) = self.store.commit(&writes) {
@@ -227,9 +235,10 @@ impl Writer {
             }
             self.daemon.metrics.commit(begun.elapsed_seconds());
             self.daemon.metrics.database_bytes.set(self.store.bytes());
+            self.tell_doubt(doubted_before);
             self.plan_sweep(&writes, now);
             self.event_at = self.event_at.into_iter().chain(seating::first_due(&writes)).min();
-            if let Err(err) = self.take_new_keys(&writes) {
+            if let Err(err) = self.take_new_keys(&writes, has_stepped) {
                 tracing::error!(%err, "a new signing key can not be read back; the ones before go on signing");
             }
             if take(&mut self.imported)
@@ -250,10 +259,10 @@ impl Writer {
         }
     }
 
-    /// After a rotation the new key signs, from the first answer on.
-    fn take_new_keys(&self, writes: &Writes) -> Result<(), RegistryError> {
+    /// After a rotation the new key signs, from the first answer on; after a step of the clock others may be in use.
+    fn take_new_keys(&self, writes: &Writes, has_stepped: bool) -> Result<(), RegistryError> {
         let (from, to) = Family::SigningKeys.bounds();
-        if writes.range(from..to).next().is_some() {
+        if has_stepped || writes.range(from..to).next().is_some() {
             self.daemon.keys.replace(bootstrap::key_ring(&*self.store.view()?, &self.daemon.secrets.now())?);
         }
         Ok(())
@@ -262,7 +271,7 @@ impl Writer {
     /// Everything that was read when the daemon started may be another thing after an import.
     fn take_imported(&mut self) -> Result<(), RegistryError> {
         let view = self.store.view()?;
-        self.sweep_at = sweep::next(&*view, &self.settings)?;
+        self.sweep_at = sweep::next(&*view, &self.settings, &self.head.clock, self.time)?;
         self.event_at = seating::next_due(&*view)?;
         let secrets = bootstrap::hashes(&*view, (*self.daemon.secrets.now()).clone())?;
         match authority::open(&*view, &secrets) {
@@ -304,7 +313,7 @@ impl Writer {
         if keeping.is_none() {
             *keeping = Keeping::of(ctx, &**job);
         }
-        let found = keeping.as_ref().map_or(Ok(Found::Nothing), |keeping| keeping.find(batch, ctx));
+        let found = keeping.as_ref().map_or(Ok(Found::Nothing), |keeping| keeping.find(batch, ctx, &self.head.clock));
         let is_first = matches!(found, Ok(Found::Nothing));
         match found {
             Ok(Found::Nothing) => {}
@@ -357,7 +366,7 @@ impl Writer {
         }
         // Nobody but an import writes these themselves.
         if let Some(Some(head)) = writes.get(&key::changes_head()) {
-            self.head = record::decode(head)?;
+            self.head = ChangesHead { clock: take(&mut self.head.clock), ..record::decode(head)? };
         }
         if let Some(mark) = writes.get(&key::importing()) {
             (self.importing, self.imported) = (true, mark.is_none());
@@ -365,7 +374,7 @@ impl Writer {
         batch.absorb(writes);
         changes::number(batch, &mut self.head, told);
         if let Some((kept, (keeping, is_first))) = kept.zip(keeping) {
-            self.kept_at = kept.at;
+            self.head.at = kept.at;
             self.kept.extend(keeping.keep(batch, &kept, is_first));
         }
         Ok(())

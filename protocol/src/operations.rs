@@ -53,6 +53,7 @@ macro_rules! operations {
             63 walk decide "/" "server.backup" server::Backup => server::Piece;
             64 walk decide "/" "server.export" server::Export => String;
             65 write decide "/" "server.import" server::Import => server::Imported;
+            66 write decide "/server/" "server.accept_clock" server::AcceptClock => server::DaemonStatus;
             70 write operate "/pools/" "pool.create" pool::Create => pool::Pool;
             71 lookup read "/pools/" "pool.get" pool::Get => pool::Pool;
             72 read read "/pools/" "pool.list" pool::List => Page<pool::Pool>;

@@ -31,8 +31,19 @@ pub struct DaemonStatus {
     pub queue: u64,
     /// The number of the latest change; 0 before the first.
     pub changes_head: u64,
+    /// The last time that the system's clock was set by more than a few seconds; null where it never was.
+    pub clock: Option<ClockStep>,
     /// What an administrator should see to; empty where all is well.
     pub warnings: Vec<Warning>,
+}
+
+/// A step of the system's clock, while the daemon ran or between two starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockStep {
+    /// By how many seconds it was set; less than none is back.
+    pub last_step_seconds: i64,
+    /// What it said after that.
+    pub last_step_at: Time,
 }
 
 /// Something that does not stop the daemon, and that an administrator should see to.
@@ -63,6 +74,22 @@ pub struct Database {
 #[cfg_attr(feature = "cli", derive(clap::Args), command(after_help = "Example:\n  enrollctl server status"))]
 #[serde(deny_unknown_fields)]
 pub struct Status {}
+
+/// Accept the system's clock, after a start that doubted it
+///
+/// A daemon that finds at its start that the clock is more than 30 days ahead of the latest change, and that the kernel does
+/// not call the clock synchronised, opens no event pool, merges none and sweeps nothing: none of that could be undone. Reads
+/// and writes go on. `server status` warns of it, with both times.
+///
+/// Where the clock is wrong, set it right: then it is no longer doubted, and this is not needed. Where it is right, accept
+/// it. Where nothing is doubted this changes nothing.
+///
+/// An authority that was made while the clock was ahead begins in the future. Accept the clock that is right now, and the
+/// next start makes another certificate for the same key; a clock that the kernel calls synchronised needs no accepting.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::Args), command(after_help = "Example:\n  enrollctl server accept-clock"))]
+#[serde(deny_unknown_fields)]
+pub struct AcceptClock {}
 
 /// Check every rule that holds across records, on a snapshot
 ///

@@ -97,9 +97,30 @@ pub struct Issued {
 impl Authority {
     /// Makes one that vouches for itself.
     pub fn found(name: &str, serial: Serial, now: Time, lifetime_seconds: u64) -> Result<Founded, IdentityError> {
-        let pair = NewPair::make()?;
-        let signer = Signer::of_der(&pair.private)?;
-        let (name, key_id) = (common_name(name)?, key_id(&pair.public)?);
+        Self::vouch(NewPair::make()?.private, common_name(name)?, serial, now, lifetime_seconds)
+    }
+
+    /// The same with a certificate of now: who was vouched for by the one before is by this one, too.
+    pub fn found_again(
+        &self,
+        private: Zeroizing<Vec<u8>>,
+        serial: Serial,
+        now: Time,
+        lifetime_seconds: u64,
+    ) -> Result<Founded, IdentityError> {
+        Self::vouch(private, self.name.clone(), serial, now, lifetime_seconds)
+    }
+
+    fn vouch(
+        private: Zeroizing<Vec<u8>>,
+        name: Name,
+        serial: Serial,
+        now: Time,
+        lifetime_seconds: u64,
+    ) -> Result<Founded, IdentityError> {
+        let signer = Signer::of_der(&private)?;
+        let public = signer.public()?;
+        let key_id = key_id(&public)?;
         let usage = KeyUsage(KeyUsages::KeyCertSign | KeyUsages::CRLSign);
         let extensions = vec![
             extension(&BasicConstraints { ca: true, path_len_constraint: Some(0) }, true)?,
@@ -113,10 +134,11 @@ impl Authority {
             SerialNumber::new(&serial)?,
             (name.clone(), signer.algorithm()?),
             validity,
-            (name, pair.public),
+            (name, public),
             extensions,
         );
-        Ok(Founded { private: pair.private, certificate: sign(&signer, &unsigned)? })
+        let certificate = sign(&signer, &unsigned)?;
+        Ok(Founded { private, certificate })
     }
 
     /// The one of this private key and these certificates: its own first, then those above it.
@@ -202,6 +224,11 @@ impl Authority {
         );
         let certificate = sign(&self.signer, &unsigned)?;
         Ok(Issued { callsign: callsign.clone(), wanted, serial, certificate, private, ends })
+    }
+
+    /// Whether its certificate was made by a clock that was ahead of this time.
+    pub fn is_ahead(&self, now: Time) -> bool {
+        now < self.begins
     }
 
     /// Why it may not issue anything at this time, for people; `None` where it may.

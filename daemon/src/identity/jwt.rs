@@ -43,6 +43,10 @@ pub struct Issuing {
     pub refresh_seconds: u64,
 }
 
+/// How far ahead the clock may have been when a JWT was issued that is valid now: longer, and it would be valid for as much
+/// longer than any other.
+const AHEAD_SECONDS_MAX: i64 = 60;
+
 /// The claims that the daemon sets itself.
 pub const OWN_CLAIMS: [&str; 7] = ["iss", "aud", "iat", "nbf", "exp", "jti", FIRST_ISSUED];
 
@@ -66,6 +70,8 @@ pub struct NewKey {
 pub struct KeyRing {
     /// Oldest first; the last one signs.
     keys: Vec<SigningKey>,
+    /// When the clock last went back.
+    went_back_at: Option<Time>,
 }
 
 struct SigningKey {
@@ -148,6 +154,11 @@ impl SigningKey {
 }
 
 impl KeyRing {
+    /// No key yet, in a registry whose clock went back then.
+    pub fn since(went_back_at: Option<Time>) -> Self {
+        Self { keys: Vec::new(), went_back_at }
+    }
+
     /// Adds a key; the last one added signs.
     pub fn add(&mut self, pk: Pk, created: Time, algorithm: SigningAlgorithm, private: &[u8], public: &[u8]) {
         let (signing, verifying) = match algorithm {
@@ -263,15 +274,20 @@ impl KeyRing {
         if seconds("exp").is_none_or(|exp| exp <= now.seconds()) {
             return Err("it has expired");
         }
+        if seconds("iat").is_some_and(|iat| iat > now.seconds().saturating_add(AHEAD_SECONDS_MAX)) {
+            return Err("it was issued while the clock was ahead; log in again");
+        }
         payload_of(jwt).ok_or("its claims are not a JSON object within the bounds")
     }
 
     /// The key that signs, and those before it as long as something that they signed may be valid. What a key signed
-    /// once it was replaced, by whoever has come by it, is not.
+    /// once it was replaced, by whoever has come by it, is not. One that was replaced at a time that has not come was
+    /// replaced before the clock went back.
     fn in_use(&self, issuing: &Issuing, now: Time) -> impl Iterator<Item = &SigningKey> {
         let replaced = self.keys.iter().skip(1).map(|next| Some(next.created)).chain([None]);
         let lifetime = issuing.lifetime_seconds;
-        let is_used = move |at: Option<Time>| at.is_none_or(|at| now < at.plus_seconds(lifetime + 1));
+        let by = move |at: Time| if at <= now { at } else { self.went_back_at.map_or(at, |back| back.min(at)) };
+        let is_used = move |at: Option<Time>| at.is_none_or(|at| now < by(at).plus_seconds(lifetime + 1));
         self.keys.iter().zip(replaced).filter(move |(_, at)| is_used(*at)).map(|(key, _)| key)
     }
 

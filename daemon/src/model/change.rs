@@ -80,7 +80,7 @@ pub const ROLE_TAKEN: u16 = 60_015;
 /// A role in a course could not be given, and goes on waiting.
 pub const ROLE_FAILED: u16 = 60_016;
 
-/// The system's clock was set forward or back. Of nothing; the times of the changes before and behind it tell by how much.
+/// The system's clock was set by more than a few seconds: times before this and behind it are not of one clock.
 pub const CLOCK: u16 = 60_017;
 
 /// The daemon itself, where nobody asked.
@@ -125,6 +125,10 @@ pub enum Told {
     Lost(Kind),
     /// The change of this number is no longer kept, nor any before it.
     Forgotten(u64),
+    /// What was planned under a clock that was ahead is planned anew up to this key, or all of it.
+    Replanned(Option<Vec<u8>>),
+    /// The clock is accepted, which says this.
+    ClockAccepted(Time),
 }
 
 impl Told {

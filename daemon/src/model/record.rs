@@ -262,10 +262,46 @@ pub struct ChangesHead {
     pub seq: u64,
     /// The last number whose change is no longer kept.
     pub forgotten: u64,
-    /// The latest time that a write was run at.
+    /// The time that the latest write was run at.
     pub at: Time,
     /// How many records there are.
     pub records: BTreeMap<Kind, u64>,
+    /// What became of the clock that the times are of.
+    pub clock: ClockState,
+}
+
+/// What became of the clock.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClockState {
+    /// Its last step.
+    pub last_step: Option<ClockStep>,
+    /// What it said when it last went back. A record with a time that has not come yet was written before that.
+    pub went_back_at: Option<Time>,
+    /// The key from which on what was planned under a clock that was ahead is still to be planned anew.
+    pub astray: Option<Vec<u8>>,
+    /// The clock was not accepted at a start: the last time that was right.
+    pub doubted_since: Option<Time>,
+    /// When an administrator accepted the clock, unless it was set since.
+    pub accepted_at: Option<Time>,
+}
+
+/// A step of the clock: beyond what had passed, or back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClockStep {
+    /// By how many seconds; less than none is back.
+    pub seconds: i64,
+    /// What the clock said after it.
+    pub at: Time,
+}
+
+impl ClockState {
+    /// The latest time at which something was written that bears this time. Only a clock that has gone back since
+    /// can have given it a time to come.
+    pub fn written_by(&self, at: Time, now: Time) -> Time {
+        if at <= now { at } else { self.went_back_at.unwrap_or(at).min(at) }
+    }
 }
 
 impl Record for Registry {}

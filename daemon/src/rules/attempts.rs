@@ -87,9 +87,9 @@ fn keep(txn: &mut dyn Txn, source: &Hash, window: &Guesses) {
     }
 }
 
-/// Whether a window is over; so is one from a time that the clock, set back since, will not come to for longer than a window.
+/// Whether a window is over. One that has not begun was written before the clock went back.
 pub(super) fn has_ended(window: &Guesses, now: Time) -> bool {
-    now >= window.since.plus_seconds(WINDOW_SECONDS) || now.plus_seconds(WINDOW_SECONDS) < window.since
+    now < window.since || now >= window.since.plus_seconds(WINDOW_SECONDS)
 }
 
 /// The source's running window, or a new one where there is none or it has ended.

@@ -70,6 +70,23 @@ pub fn open(txn: &dyn ReadTxn, secrets: &Secrets) -> Result<Option<Authority>, R
     }
 }
 
+/// Writes another certificate for the authority that was founded here, by its key and its name: the one it has was made by
+/// a clock that was ahead, and nobody takes it before that time has come.
+pub fn found_again(
+    txn: &mut dyn Txn,
+    secrets: &Secrets,
+    own: &Authority,
+    (now, lifetime_seconds, list_seconds): (Time, u64, u64),
+    random: &mut ChaCha20Rng,
+) -> Result<Authority, RegistryError> {
+    let stored = record::get::<certificate::Authority>(txn.as_read(), &key::authority())?;
+    let sealed = stored.and_then(|stored| stored.sealed).ok_or(RegistryError::NoAuthority)?;
+    let private = secrets.open(&key::authority(), &sealed)?;
+    let founded = own.found_again(private, draw_serial(random), now, lifetime_seconds)?;
+    found(txn, secrets, &founded, (now, list_seconds), random)?;
+    Ok(Authority::open(&founded.private, vec![founded.certificate])?)
+}
+
 /// Random bytes for a serial number.
 pub fn draw_serial(random: &mut ChaCha20Rng) -> Serial {
     let mut bytes = Serial::default();
@@ -156,16 +173,17 @@ pub(super) fn renew_list(txn: &mut dyn Txn, settings: &Settings, now: Time) -> R
     Ok(())
 }
 
-/// Gives the list another number where it is from a time that the clock, set back since, has not come to: servers would
-/// not take it before that. Numbers grow all the same.
-pub fn renew_list_of_the_future(txn: &mut dyn Txn, settings: &Settings, now: Time) -> Result<(), StoreError> {
+/// Gives the list another number where its time has not come: it was begun before the clock went back, and whoever reads it
+/// would take it for invalid until then.
+pub(crate) fn renew_list_ahead(txn: &mut dyn Txn, settings: &Settings, now: Time) -> Result<(), Fault> {
     let head = list_head(txn.as_read())?;
-    if now >= head.since {
+    if head.since <= now {
         return Ok(());
     }
-    let head = next_list(txn, ListHead { number: number_after(head.number, now), ..head }, now, settings.list_seconds);
-    txn.tell(Told::Consequence(Change::of_time(LISTED, now)));
+    let head = ListHead { number: number_after(head.number, now), ..head };
+    let head = next_list(txn, head, now, settings.list_seconds);
     record::put(txn, key::list_head(), &head);
+    txn.tell(Told::Consequence(Change::of_time(LISTED, now)));
     Ok(())
 }
 
@@ -173,7 +191,7 @@ pub fn renew_list_of_the_future(txn: &mut dyn Txn, settings: &Settings, now: Tim
 fn begin_list(txn: &mut dyn Txn, now: Time, list_seconds: u64) -> Result<(), StoreError> {
     let head = match record::get::<ListHead>(txn.as_read(), &key::list_head())? {
         Some(before) => {
-            let (number, now) = (number_after(before.number, now), now.max(before.since));
+            let number = number_after(before.number, now);
             next_list(txn, ListHead { number, ..before }, now, list_seconds)
         }
         None => {

@@ -119,7 +119,9 @@ pub(super) fn make_signing_key(
     random.fill_bytes(key_seed.as_mut_slice());
     random.fill_bytes(&mut nonce);
     random.fill_bytes(&mut pk);
-    let pk = Pk::v7(now.micros(), pk);
+    // The last key by pk is the one that signs, also where the clock was ahead when the one before it was made.
+    let behind = behind_signing_keys(txn.as_read()).map_err(|err| IdentityError(err.0))?;
+    let pk = Pk::v7(now.micros().max(behind), pk);
     let place = key::signing_key(pk);
     let pair = NewKey::from_seed(algorithm, &key_seed)?;
     let sealed = secrets.seal(&place, nonce, &pair.private)?;
@@ -128,9 +130,18 @@ pub(super) fn make_signing_key(
     Ok(pk)
 }
 
+/// The first time, in microseconds, whose pk comes behind those of all signing keys.
+fn behind_signing_keys(txn: &dyn ReadTxn) -> Result<i64, StoreError> {
+    let (from, to) = Family::SigningKeys.bounds();
+    let keys = txn.range(&from, &to, usize::MAX)?;
+    let Some(last) = keys.last().and_then(|(place, _)| key::pk_at_end(place)) else { return Ok(0) };
+    let millis = last.as_bytes()[..6].iter().fold(0, |millis, byte| millis << 8 | i64::from(*byte));
+    Ok((millis + 1) * 1000)
+}
+
 /// Opens the signing keys.
 pub fn key_ring(txn: &dyn ReadTxn, secrets: &Secrets) -> Result<KeyRing, RegistryError> {
-    let mut ring = KeyRing::default();
+    let mut ring = KeyRing::since(super::changes::head(txn)?.clock.went_back_at);
     let (from, to) = Family::SigningKeys.bounds();
     walk(txn, (&from, &to), STRETCH, |place, value| {
         let stored = record::decode::<SigningKey>(value)?;

@@ -116,6 +116,8 @@ pub fn number(txn: &mut dyn Txn, head: &mut ChangesHead, told: Vec<Told>) {
                 *count = count.saturating_sub(1);
             }
             Told::Forgotten(seq) => head.forgotten = head.forgotten.max(seq),
+            Told::Replanned(from) => head.clock.astray = from,
+            Told::ClockAccepted(at) => (head.clock.doubted_since, head.clock.accepted_at) = (None, Some(at)),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::bootstrap::SCHEMA;
 use super::{Call, Give, WalkOp, changes};
 use crate::fault::Fault;
 use crate::model::exported::{Place, SHAPES, Shape};
-use crate::model::record::{self, Kind, Registry};
+use crate::model::record::{self, ClockState, Kind, Registry};
 use crate::model::{hex, key};
 use crate::store::{ReadTxn, STRETCH, StoreError, walk};
 
@@ -78,6 +78,8 @@ impl WalkOp for Export {
 fn head(txn: &dyn ReadTxn, with_secrets: bool) -> Result<Vec<u8>, StoreError> {
     let mut head = changes::head(txn)?;
     head.records.retain(|kind, _| with_secrets || !SECRET_KINDS.contains(kind));
+    // The clock is this machine's.
+    head.clock = ClockState::default();
     Ok(record::encode(&head))
 }
 

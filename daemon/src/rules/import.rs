@@ -10,15 +10,15 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use enroll_protocol::export::{End, FORMAT, Header};
-use enroll_protocol::server::{Import, Imported};
-use enroll_protocol::{Code, Key, Refusal, without_mark};
+use enroll_protocol::server::{AcceptClock, Import, Imported};
+use enroll_protocol::{Code, Key, Operation as _, Refusal, without_mark};
 use serde_json::json;
 
 use super::bootstrap::{self, RegistryError, SCHEMA};
 use super::{Call, Prepared, WriteOp, authority, check};
 use crate::context::{Context, Judgement, Made};
 use crate::fault::Fault;
-use crate::model::change::{Change, LISTED};
+use crate::model::change::{CLOCK, Change, LISTED};
 use crate::model::exported::{self, Importing, Place, SHAPES};
 use crate::model::key::{self, Due, Family};
 use crate::model::record::{self, ChangesHead, Registry};
@@ -28,6 +28,9 @@ use crate::store::{ReadTxn, STRETCH, StoreError, Txn, walk};
 
 /// Entries of an earlier import that are removed with one request.
 const REMOVED_MAX: usize = 10_000;
+
+/// What the change is of that accepts a clock.
+const ACCEPTED: u16 = AcceptClock::ROW.number;
 
 /// Bytes of a line at most: more than the largest record takes.
 const LINE_BYTES_MAX: usize = 4 << 20;
@@ -152,7 +155,7 @@ fn begin(
 }
 
 /// Refuses a registry that has more than its first start makes. Answers are kept and guesses counted where nothing was
-/// done, and lists of revoked certificates are renewed by themselves.
+/// done, lists of revoked certificates are renewed by themselves, and clocks are set.
 fn expect_empty(txn: &dyn ReadTxn) -> Result<(), Fault> {
     let not_empty = |what: &str| {
         conflict(format!(
@@ -166,7 +169,7 @@ fn expect_empty(txn: &dyn ReadTxn) -> Result<(), Fault> {
             Family::Roles | Family::SigningKeys | Family::Kept | Family::Guesses | Family::Dues => {}
             Family::Changes => {
                 walk(txn, (&from, &to), STRETCH, |_, value| match record::decode::<Change>(value)?.what {
-                    LISTED => Ok(ControlFlow::Continue(())),
+                    LISTED | CLOCK | ACCEPTED => Ok(ControlFlow::Continue(())),
                     _ => Err(not_empty(shape.name)),
                 })?
             }

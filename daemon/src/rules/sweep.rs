@@ -5,6 +5,10 @@
 //! Whoever writes something that will not be needed for ever also writes when, into one index ordered by time. Nothing
 //! depends on the sweep being on time: what is due counts as gone already, wherever that matters. A token itself is
 //! never due, unless the configuration says so: it would be fresh again.
+//!
+//! After the clock has gone back that index may hold what was planned by a time that was wrong, years ahead. It is walked
+//! once from where nothing that is planned now can lie, and answers and windows found there are planned anew. What
+//! bears a time that has not come counts as written when the clock went back.
 
 use enroll_protocol::Time;
 
@@ -12,7 +16,7 @@ use crate::config::Settings;
 use crate::fault::Fault;
 use crate::model::change::{Change, Told};
 use crate::model::key::{self, Due, Family};
-use crate::model::record::{self, DueTogether, Guesses, Kept, Kind};
+use crate::model::record::{self, ClockState, DueTogether, Guesses, Kept, Kind};
 use crate::model::token::{Code, Token};
 use crate::store::{ReadTxn, StoreError, Txn};
 
@@ -43,46 +47,97 @@ pub(super) fn plan_after_expiry(txn: &mut dyn Txn, expires: Option<Time>, due: &
 }
 
 /// When the next thing is due.
-pub fn next(txn: &dyn ReadTxn, settings: &Settings) -> Result<Option<Time>, StoreError> {
+pub fn next(txn: &dyn ReadTxn, settings: &Settings, clock: &ClockState, now: Time) -> Result<Option<Time>, StoreError> {
+    let astray = clock.astray.is_some().then_some(now);
     let (from, to) = Family::Dues.bounds();
     let first = txn.range(&from, &to, 1)?.first().and_then(|(place, _)| key::due_of(place)).map(|(at, _)| at);
     let (from, to) = Family::Changes.bounds();
     let oldest = match (settings.keep_changes_until(Time::EPOCH), txn.range(&from, &to, 1)?.first()) {
-        (Some(_), Some((_, value))) => settings.keep_changes_until(record::decode::<Change>(value)?.at),
+        (Some(_), Some((_, value))) => {
+            settings.keep_changes_until(clock.written_by(record::decode::<Change>(value)?.at, now))
+        }
         _ => None,
     };
-    Ok(first.into_iter().chain(oldest).min())
+    Ok(first.into_iter().chain(oldest).chain(astray).min())
 }
 
 /// Removes what is due, up to a bound; how much that was.
-pub fn step(txn: &mut dyn Txn, settings: &Settings, now: Time) -> Result<usize, Fault> {
+pub fn step(txn: &mut dyn Txn, settings: &Settings, clock: &ClockState, now: Time) -> Result<usize, Fault> {
+    let mut removed = match &clock.astray {
+        Some(from) => plan_anew(txn, from, settings, clock, now)?,
+        None => 0,
+    };
     let (from, _) = Family::Dues.bounds();
     let to = key::dues_behind(now);
-    let mut removed = 0;
     for (place, together) in txn.as_read().range(&from, &to, STEP_MAX)? {
         if removed >= STEP_MAX {
             break;
         }
-        let others = record::decode::<DueTogether>(&together)?.others;
-        let others = others.iter().filter_map(|other| Due::of_place(other));
-        for due in key::due_of(&place).map(|(_, due)| due).into_iter().chain(others) {
-            remove(txn, settings, now, &due)?;
+        for due in dues_of(&place, &together)? {
+            remove(txn, settings, clock, now, &due)?;
             removed += 1;
         }
         txn.delete(place);
     }
-    Ok(removed + forget_changes(txn, settings, now, STEP_MAX.saturating_sub(removed))?)
+    Ok(removed + forget_changes(txn, settings, clock, now, STEP_MAX.saturating_sub(removed))?)
 }
 
-/// Removes the oldest changes, where the configuration does not have them kept for ever.
-fn forget_changes(txn: &mut dyn Txn, settings: &Settings, now: Time, most: usize) -> Result<usize, Fault> {
+/// Everything that stands in one entry of the index.
+fn dues_of(place: &[u8], together: &[u8]) -> Result<Vec<Due>, StoreError> {
+    let others = record::decode::<DueTogether>(together)?.others;
+    let others = others.iter().filter_map(|other| Due::of_place(other));
+    Ok(key::due_of(place).map(|(_, due)| due).into_iter().chain(others).collect())
+}
+
+/// From which key on there is only what expires that late itself, and what was planned under a clock that was ahead.
+pub(crate) fn astray_from(settings: &Settings, now: Time) -> Vec<u8> {
+    key::dues_behind(now.plus_seconds(settings.keep_answers_seconds))
+}
+
+/// Has answers and windows that were planned under a clock that was ahead end in the time that they have had since.
+/// Expiries were given by whoever asked, and stay. How many entries were looked at.
+fn plan_anew(
+    txn: &mut dyn Txn,
+    from: &[u8],
+    settings: &Settings,
+    clock: &ClockState,
+    now: Time,
+) -> Result<usize, Fault> {
+    let (_, to) = Family::Dues.bounds();
+    let entries = txn.as_read().range(from, &to, STEP_MAX)?;
+    let count = entries.len();
+    let next = entries.last().filter(|_| count == STEP_MAX).map(|(place, _)| key::prefixed(place.clone()).1);
+    let written = clock.went_back_at.unwrap_or(now);
+    for (place, together) in entries {
+        let (passing, lasting): (Vec<Due>, Vec<Due>) =
+            dues_of(&place, &together)?.into_iter().partition(|due| matches!(due, Due::Kept(..) | Due::Guesses(_)));
+        if !passing.is_empty() {
+            let at = key::due_of(&place).map_or(now, |(at, _)| at);
+            txn.delete(place);
+            plan_together(txn, at, &lasting);
+            plan_together(txn, written.plus_seconds(settings.keep_answers_seconds), &passing);
+        }
+    }
+    txn.tell(Told::Replanned(next));
+    Ok(count)
+}
+
+/// Removes the oldest changes, where the configuration does not have them kept for ever. They go by number, and none goes
+/// before its time has passed.
+fn forget_changes(
+    txn: &mut dyn Txn,
+    settings: &Settings,
+    clock: &ClockState,
+    now: Time,
+    most: usize,
+) -> Result<usize, Fault> {
     if settings.keep_changes_until(now).is_none() {
         return Ok(0);
     }
     let (from, to) = Family::Changes.bounds();
     let mut forgotten = 0;
     for (place, value) in txn.as_read().range(&from, &to, most)? {
-        let until = settings.keep_changes_until(record::decode::<Change>(&value)?.at);
+        let until = settings.keep_changes_until(clock.written_by(record::decode::<Change>(&value)?.at, now));
         let Some(seq) = key::seq_at_end(&place).filter(|_| until.is_some_and(|until| until <= now)) else { break };
         txn.delete(place);
         txn.tell(Told::Forgotten(seq));
@@ -92,12 +147,12 @@ fn forget_changes(txn: &mut dyn Txn, settings: &Settings, now: Time, most: usize
 }
 
 /// Removes one thing, if it is still the one that was meant: under the same name there may be another by now.
-fn remove(txn: &mut dyn Txn, settings: &Settings, now: Time, due: &Due) -> Result<(), Fault> {
+fn remove(txn: &mut dyn Txn, settings: &Settings, clock: &ClockState, now: Time, due: &Due) -> Result<(), Fault> {
     let place = due.place();
     match due {
         Due::Kept(..) => {
             let Some(kept) = record::get::<Kept>(txn.as_read(), &place)? else { return Ok(()) };
-            match kept.at.plus_seconds(settings.keep_answers_seconds) {
+            match clock.written_by(kept.at, now).plus_seconds(settings.keep_answers_seconds) {
                 until if until <= now => txn.delete(place),
                 // Another answer under the same key, or the configuration has it kept for longer by now.
                 until => plan(txn, until, due),

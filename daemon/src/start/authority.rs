@@ -18,12 +18,14 @@ use crate::config::Config;
 use crate::context::{Clock, draw_seed};
 use crate::directory::{Directory, FileError};
 use crate::identity::{Authority, IdentityError, Secrets};
+use crate::model::record::ClockState;
 use crate::places;
-use crate::rules::authority;
 use crate::rules::bootstrap::RegistryError;
+use crate::rules::{authority, changes};
 use crate::session::Shared;
 use crate::store::overlay::Overlay;
 use crate::store::{Store, StoreError};
+use crate::sys;
 use crate::warnings::Topic;
 
 /// How long before its end the authority is a warning.
@@ -46,20 +48,27 @@ pub(super) fn open(
     let unreadable = |err: StoreError| registry(err.into());
     let view = store.view().map_err(unreadable)?;
     let mut overlay = Overlay::new(&*view);
-    let now = Clock::of_system().now();
+    let now = Clock::default().now();
     let since = (now, config.certificates.crl_seconds);
+    let lifetime = config.certificates.authority_lifetime_seconds;
+    let mut random = ChaCha20Rng::from_seed(draw_seed());
+    // Either the clock was ahead then, or it is behind now.
+    let is_right = |clock: &ClockState| clock.accepted_at.is_some() || !sys::is_clock_unsynchronised();
     let authority = match brought(config)? {
         Some(brought) => {
             authority::adopt(&mut overlay, &brought, since).map_err(registry)?;
             brought
         }
         None => match authority::open(&overlay, secrets).map_err(registry)? {
+            Some(own) if own.is_ahead(now) && is_right(&changes::head(&overlay).map_err(unreadable)?.clock) => {
+                tracing::warn!("the certificate of the authority was made while the clock was ahead; another is made");
+                authority::found_again(&mut overlay, secrets, &own, (now, lifetime, since.1), &mut random)
+                    .map_err(registry)?
+            }
             Some(own) => own,
             None => {
-                let mut random = ChaCha20Rng::from_seed(draw_seed());
                 let serial = authority::draw_serial(&mut random);
-                let certificates = &config.certificates;
-                let (name, lifetime) = (&certificates.authority_name, certificates.authority_lifetime_seconds);
+                let name = &config.certificates.authority_name;
                 let founded = Authority::found(name, serial, now, lifetime)?;
                 authority::found(&mut overlay, secrets, &founded, since, &mut random).map_err(registry)?;
                 Authority::open(&founded.private, vec![founded.certificate.clone()])?
@@ -85,6 +94,14 @@ pub(super) async fn watch(shared: Arc<Shared>) {
 }
 
 fn warning(authority: &Authority, now: Time) -> Option<String> {
+    if authority.is_ahead(now) {
+        let why = authority.is_invalid(now).unwrap_or_default();
+        return Some(format!(
+            "{why}; nothing is issued before that. Where the clock was ahead when it was made, and is right now, run \
+             enrollctl server accept-clock and start enrolld again: it makes another for the same key, unless the authority \
+             was brought along"
+        ));
+    }
     if let Some(why) = authority.is_invalid(now) {
         return Some(format!("{why}; nothing is issued without a valid one"));
     }

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{StartError, authority};
 use crate::config::{Config, Settings};
-use crate::context::{Clock, Current, Daemon, draw_seed, is_step};
+use crate::context::{Clock, Current, Daemon, draw_seed};
 use crate::identity::{Secrets, crl, key_file};
 use crate::metrics::{JournalFigures, Metrics};
 use crate::model::key;
@@ -21,6 +21,7 @@ use crate::store::journal::{Flusher, JournalOptions, JournalStore};
 use crate::store::open::{OpenOptions, StateDir};
 use crate::store::overlay::Overlay;
 use crate::store::{Store, StoreError, Writes};
+use crate::sys;
 use crate::warnings::{Topic, Warnings};
 use crate::writer::desk::{Desk, Here};
 use crate::writer::{QUEUE_MAX, Request, Writer};
@@ -70,7 +71,7 @@ impl Opened {
         let keys = bootstrap::key_ring(&*view, &secrets).map_err(registry)?;
         let head = changes::head(&*view).map_err(unreadable)?;
         drop(view);
-        let clock = Clock::of_system();
+        let clock = Clock::default();
         let started = clock.now();
         let warnings = Warnings::default();
         warnings.replace(Topic::Registry, (is_new && had_key).then(|| (String::new(), NEW_UNDER_OLD_KEY.to_owned())));
@@ -82,7 +83,9 @@ impl Opened {
         let (settings, keys) = (Current::new(settings), Current::new(keys));
         let (secrets, authority) = (Current::new(secrets), Current::new(authority));
         let revoked = crl::Latest::kept_in(locked.directory());
-        let daemon = Arc::new(Daemon { settings, secrets, keys, authority, revoked, started, metrics, warnings });
+        let (started, doubted_since) = (Current::new(started), Current::new(None));
+        let daemon =
+            Arc::new(Daemon { settings, secrets, keys, authority, revoked, started, doubted_since, metrics, warnings });
         Ok(Self { store: Arc::new(store), daemon, clock, head, _state_dir: locked })
     }
 
@@ -90,11 +93,7 @@ impl Opened {
     pub(super) fn desk(&self, config: &Config, turns: Arc<Turns>) -> Result<(mpsc::Sender<Request>, Desk), StartError> {
         let (sender, queue) = mpsc::channel(QUEUE_MAX);
         let mut writer = Writer::new(self.store.clone(), Arc::clone(&self.daemon)).map_err(StartError::Storage)?;
-        // Forward while the daemon was stopped is what time does.
-        let since_last = self.clock.now().micros().saturating_sub(self.head.at.micros());
-        if since_last < 0 && is_step(since_last) {
-            writer.note_step(since_last / 1_000_000);
-        }
+        writer.start_at(self.clock.now(), sys::is_clock_unsynchronised());
         let here = if config.server.threads == 1 { Here::ONE_THREAD } else { Here::SEVERAL_THREADS };
         Ok((sender, Desk::new(writer, queue, self.clock.clone(), here, turns)))
     }
@@ -143,6 +142,6 @@ pub(crate) fn open_options(config: &Config) -> OpenOptions {
 fn foundation(store: &JournalStore, config: &Config, secrets: &Secrets) -> Result<Writes, RegistryError> {
     let view = store.view()?;
     let mut overlay = Overlay::new(&*view);
-    bootstrap::create(&mut overlay, secrets, config.jwt.algorithm, Clock::of_system().now(), draw_seed())?;
+    bootstrap::create(&mut overlay, secrets, config.jwt.algorithm, Clock::default().now(), draw_seed())?;
     Ok(overlay.into_parts().0)
 }

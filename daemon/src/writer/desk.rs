@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 use tokio::task::{spawn_blocking, yield_now};
 
 use super::{Answers, BATCH_MAX, Request, Work, Writer};
-use crate::context::{Clock, Moment};
+use crate::context::{Clock, Moment, StepWatch};
 use crate::session::line::Turns;
 use crate::store::StoreError;
 use crate::systemd::Watchdog;
@@ -59,6 +59,7 @@ pub struct Desk {
     writer: Writer,
     queue: mpsc::Receiver<Request>,
     clock: Clock,
+    steps: StepWatch,
     here: Here,
     turns: Arc<Turns>,
     /// Taken from the queue, and to be served next.
@@ -82,6 +83,7 @@ impl Desk {
         Self {
             writer,
             queue,
+            steps: StepWatch::of(clock.clone()),
             clock,
             here,
             turns,
@@ -197,13 +199,13 @@ impl Desk {
     }
 
     fn serve_batch(&mut self) -> (Served, Result<(), StoreError>) {
-        if let Some(seconds) = self.clock.step() {
-            self.writer.note_step(seconds);
-        }
         let begun = Moment::now();
         let writing = self.writes().map(|request| request.connection).take(self.here.writes_max).collect();
         self.lately = [writing, take(&mut self.lately[0])];
         self.writer.daemon.metrics.queue.set(self.queue.len() as u64);
+        if let Some(seconds) = self.steps.step_seconds() {
+            self.writer.clock_stepped(seconds);
+        }
         let (answers, result) = self.writer.serve(self.batch.drain(..), self.clock.now());
         self.seconds = begun.elapsed_seconds();
         (Served { answers, head: self.writer.head.seq }, result)

@@ -13,7 +13,7 @@ use crate::context::{Context, Daemon, Purpose};
 use crate::dispatch::{Ran, WriteJob};
 use crate::fault::Fault;
 use crate::model::key::Due;
-use crate::model::record::{self, Kept};
+use crate::model::record::{self, ClockState, Kept};
 use crate::store::overlay::Overlay;
 use crate::store::{StoreError, Txn};
 
@@ -57,9 +57,9 @@ impl Keeping {
     }
 
     /// What was kept, where this was asked before.
-    pub(super) fn find(&self, batch: &Overlay<'_>, ctx: &Context) -> Result<Found, Fault> {
+    pub(super) fn find(&self, batch: &Overlay<'_>, ctx: &Context, clock: &ClockState) -> Result<Found, Fault> {
         let Some(first) = record::get::<Kept>(batch, &self.place)? else { return Ok(Found::Nothing) };
-        if first.at.plus_seconds(ctx.settings.keep_answers_seconds) <= ctx.now {
+        if clock.written_by(first.at, ctx.now).plus_seconds(ctx.settings.keep_answers_seconds) <= ctx.now {
             return Ok(Found::Nothing);
         }
         if first.request != self.request {

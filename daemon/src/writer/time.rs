@@ -4,11 +4,10 @@ use enroll_protocol::Time;
 
 use super::Writer;
 use crate::fault::Fault;
-use crate::model::change::{CLOCK, Change, Told};
 use crate::model::key::{self, Family};
-use crate::rules::{authority, changes, seating, sweep};
+use crate::rules::{changes, seating, sweep};
+use crate::store::Writes;
 use crate::store::overlay::Overlay;
-use crate::store::{Txn as _, Writes};
 
 /// How long the writer lets what is due come together: nothing depends on a sweep being on time, and each one wakes an
 /// idle daemon.
@@ -20,7 +19,8 @@ const EVENT_RETRY_SECONDS: u64 = 60;
 impl Writer {
     /// Does some of what an event has to do now, and plans when to go on: between two steps others are served.
     pub(super) fn let_time_pass(&mut self, batch: &mut Overlay<'_>, now: Time) -> Result<(), Fault> {
-        if self.importing || self.event_at.is_none_or(|at| at > now) {
+        let passed = self.head.clock.doubted_since.map_or(now, |since| since.min(now));
+        if self.importing || self.event_at.is_none_or(|at| at > passed) {
             return Ok(());
         }
         self.event_at = Some(now.plus_seconds(EVENT_RETRY_SECONDS));
@@ -28,24 +28,8 @@ impl Writer {
             return Ok(());
         }
         let mut overlay = Overlay::new(batch);
-        seating::settle_next(&mut overlay, now)?;
+        seating::settle_next(&mut overlay, now, passed)?;
         self.event_at = seating::next_due(&overlay)?;
-        let (writes, told) = overlay.into_parts();
-        batch.absorb(writes);
-        changes::number(batch, &mut self.head, told);
-        Ok(())
-    }
-
-    /// Records that the clock was set to another time. What was planned by the time before is looked for anew, and a list of
-    /// revoked certificates from the future gives way to one from now.
-    pub(super) fn record_step(&mut self, batch: &mut Overlay<'_>, now: Time) -> Result<(), Fault> {
-        (self.sweep_at, self.event_at) = (Some(now), Some(now));
-        if self.importing || self.space.is_short() {
-            return Ok(());
-        }
-        let mut overlay = Overlay::new(batch);
-        overlay.tell(Told::Consequence(Change::of_time(CLOCK, now)));
-        authority::renew_list_of_the_future(&mut overlay, &self.settings, now)?;
         let (writes, told) = overlay.into_parts();
         batch.absorb(writes);
         changes::number(batch, &mut self.head, told);
@@ -54,7 +38,8 @@ impl Writer {
 
     /// Removes some of what is due, and plans when to go on.
     pub(super) fn sweep(&mut self, batch: &mut Overlay<'_>, now: Time) -> Result<(), Fault> {
-        if self.importing || self.sweep_at.is_none_or(|at| at > now) {
+        let is_doubted = self.head.clock.doubted_since.is_some();
+        if self.importing || is_doubted || self.sweep_at.is_none_or(|at| at > now) {
             return Ok(());
         }
         if self.space.is_short() {
@@ -63,14 +48,14 @@ impl Writer {
         }
         self.sweep_at = None;
         let mut overlay = Overlay::new(batch);
-        let is_complete = sweep::step(&mut overlay, &self.settings, now)? < sweep::STEP_MAX;
-        self.sweep_at = match sweep::next(&overlay, &self.settings)? {
-            Some(next) if is_complete => Some(next.max(now.plus_seconds(SWEEP_PAUSE_SECONDS))),
-            next => next,
-        };
+        let is_complete = sweep::step(&mut overlay, &self.settings, &self.head.clock, now)? < sweep::STEP_MAX;
         let (writes, told) = overlay.into_parts();
         batch.absorb(writes);
         changes::number(batch, &mut self.head, told);
+        self.sweep_at = match sweep::next(batch, &self.settings, &self.head.clock, now)? {
+            Some(next) if is_complete => Some(next.max(now.plus_seconds(SWEEP_PAUSE_SECONDS))),
+            next => next,
+        };
         Ok(())
     }
 

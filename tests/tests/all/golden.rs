@@ -97,6 +97,7 @@ fn numbers_and_names_are_these_for_ever() {
         (63, "server.backup"),
         (64, "server.export"),
         (65, "server.import"),
+        (66, "server.accept_clock"),
         (70, "pool.create"),
         (71, "pool.get"),
         (72, "pool.list"),
@@ -340,6 +341,7 @@ fn the_rest(samples: &mut Samples) {
         connections: 1,
         queue: 0,
         changes_head: 300,
+        clock: Some(server::ClockStep { last_step_seconds: -70, last_step_at: time(2) }),
         warnings: vec![server::Warning {
             topic: "issuers".to_owned(),
             subject: "https://id.example.org".to_owned(),
@@ -355,6 +357,7 @@ fn the_rest(samples: &mut Samples) {
     samples.operation(&server::Export { with_secrets: true }, &"{\"record\":".to_owned());
     let imported = server::Imported { at: 300, records: Some([("person".to_owned(), 2)].into()) };
     samples.operation(&server::Import { at: 12, text: "{}\n".to_owned() }, &imported);
+    samples.operation(&server::AcceptClock {}, &status);
 }
 
 fn pk(number: u8) -> Pk {

@@ -10,6 +10,7 @@ mod backup;
 mod bench;
 mod booted;
 mod call;
+mod clock;
 mod crash;
 mod daemon;
 mod disk;

@@ -41,12 +41,17 @@ fn call(registry: &mut Registry, envelope: Envelope, op: &str, args: &str) -> Re
 }
 
 /// Runs a table: lines of `[$NAME =] [ACTOR>] OPERATION ARGS => ANSWER`. A name stands for the answer's pk in what comes
-/// behind it. `+SECONDS` lets time pass, and `wake` has the writer do what is due.
+/// behind it. `+SECONDS` lets time pass, `clock SECONDS` sets the clock, and `wake` has the writer do what is due.
 fn check(registry: &mut Registry, table: &str) {
     let mut names: Vec<(String, String)> = Vec::new();
     for line in table.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
         if let Some(seconds) = line.strip_prefix('+') {
             registry.pass_seconds(seconds.parse().expect("seconds"));
+            continue;
+        }
+        if let Some(seconds) = line.strip_prefix("clock ") {
+            registry.set_clock_by(seconds.parse().expect("seconds"));
+            registry.wake();
             continue;
         }
         if line == "wake" {

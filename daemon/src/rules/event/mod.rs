@@ -85,7 +85,7 @@ impl WriteOp for Create {
             waiting: 0,
             pools: Default::default(),
             next_order: 1,
-            at: now,
+            at: call.ctx.passed(),
             left: Left::default(),
             due: None,
         };
@@ -288,6 +288,7 @@ fn change(
         let slots: Vec<_> = seats.places().pools.iter().map(|pool| (pool.slot, 0)).collect();
         seats.head.left.readmit.extend(slots);
     }
+    seats.take_times_back(&before);
     seats.note_held();
     record::put(seats.txn, key::event(pk), &seats.event);
     seats.tell_cause(Told::Change(call.change(vec![pk]), None));

@@ -5,7 +5,8 @@
 //!   another one, if that gives somebody who waits a place. So nobody moves in vain, and no free place stands beside
 //!   somebody who could take it.
 //! - Openings and the merge take effect one after the other, each with what follows from it, before anything that comes
-//!   later.
+//!   later. What has taken effect stays so where the clock goes back, until a time of the event is set anew; and nothing
+//!   takes effect while the clock is in doubt.
 
 use std::collections::BTreeMap;
 
@@ -43,7 +44,7 @@ impl Seats<'_> {
             if !self.readmit(&mut budget)? || !self.fill(&mut budget)? {
                 return Ok(false);
             }
-            match self.next_moment().filter(|moment| moment.at <= self.now()) {
+            match self.next_moment().filter(|moment| moment.at <= self.passed()) {
                 Some(moment) => self.pass(&moment),
                 None => return Ok(true),
             }
@@ -53,7 +54,7 @@ impl Seats<'_> {
     /// Does all that is left: whoever changes an event comes behind it.
     pub(in crate::rules) fn settle_all(&mut self) -> Result<(), Fault> {
         while !self.settle(usize::MAX)? {}
-        self.head.at = self.head.at.max(self.now());
+        self.head.at = self.head.at.max(self.passed());
         Ok(())
     }
 
@@ -156,8 +157,7 @@ impl Seats<'_> {
         let Outcome::Seat(slot) = self.choose(&before.admitted)?.outcome else {
             return Err(StoreError(format!("no place suits {person}, for whom one was found")).into());
         };
-        let after =
-            Registration { stand: Stand::Seated(slot), updated: self.now().max(before.updated), ..before.clone() };
+        let after = Registration { stand: Stand::Seated(slot), updated: self.now(), ..before.clone() };
         self.replace(person, Some(&before), &after)?;
         self.tell_consequence(SEATED, person, slot);
         Ok(())
@@ -193,8 +193,7 @@ impl Seats<'_> {
         let Some(to) = free.into_iter().find(|slot| *slot != from && before.admitted.contains(slot)) else {
             return Err(StoreError(format!("{mover} is in the index of pools that do not admit them")).into());
         };
-        let updated = self.now().max(before.updated);
-        let after = Registration { stand: Stand::Seated(to), updated, ..before.clone() };
+        let after = Registration { stand: Stand::Seated(to), updated: self.now(), ..before.clone() };
         self.replace(mover, Some(&before), &after)?;
         self.tell_consequence(MOVED, mover, to);
         self.seat(waiting)?;

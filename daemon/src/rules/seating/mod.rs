@@ -13,5 +13,6 @@ mod rank;
 mod seats;
 
 pub(super) use rank::position;
+pub(crate) use seats::go_on_since;
 pub(super) use seats::{STEP_MAX, Seats, Voice, admitted, exclusivity, head, places_of};
 pub use seats::{first_due, next_due, settle_next};

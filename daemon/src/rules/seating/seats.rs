@@ -1,8 +1,10 @@
 //! An event while it is being changed.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use enroll_protocol::changes::PeerId;
+use enroll_protocol::limits::EVENT_MINUTES_MAX;
 use enroll_protocol::registration::ApprovalState;
 use enroll_protocol::{Origin, Pk, RoleName, Time};
 
@@ -13,8 +15,9 @@ use crate::model::change::{Change, DAEMON, Told};
 use crate::model::event::{Cause, Event, Head, IMPLICIT, Registered, Registration, Slot, Stand};
 use crate::model::key::{self, Family};
 use crate::model::record::{self, PersonRoles};
+use crate::rules::event::is_over;
 use crate::rules::{Call, role};
-use crate::store::{ReadTxn, StoreError, Txn, Writes};
+use crate::store::{ReadTxn, STRETCH, StoreError, Txn, Writes, walk};
 
 /// Registrations that a write changes beside its own; the rest follows in further steps.
 pub(in crate::rules) const STEP_MAX: usize = 100;
@@ -23,7 +26,9 @@ pub(in crate::rules) const STEP_MAX: usize = 100;
 #[derive(Debug, Clone)]
 pub(in crate::rules) struct Voice {
     /// When.
-    pub(in crate::rules) now: Time,
+    now: Time,
+    /// Up to when openings and merges take effect.
+    passed: Time,
     actor: Option<Pk>,
     peer: PeerId,
     origin: Option<Origin>,
@@ -33,12 +38,12 @@ impl Voice {
     /// Whoever calls.
     pub(in crate::rules) fn of(call: &Call<'_>) -> Self {
         let Change { at, actor, peer, origin, .. } = call.change(Vec::new());
-        Self { now: at, actor, peer, origin }
+        Self { now: at, passed: call.ctx.passed(), actor, peer, origin }
     }
 
     /// Nobody: its time has come.
     fn nobody(now: Time) -> Self {
-        Self { now, actor: None, peer: DAEMON, origin: None }
+        Self { now, passed: now, actor: None, peer: DAEMON, origin: None }
     }
 }
 
@@ -77,6 +82,25 @@ impl<'a> Seats<'a> {
         self.voice.now
     }
 
+    /// Up to when openings and merges take effect.
+    pub(super) fn passed(&self) -> Time {
+        self.voice.passed
+    }
+
+    /// Has a merge and openings that took effect under a clock that was ahead come once more, when they are to: one of
+    /// these times was set anew.
+    pub(in crate::rules) fn take_times_back(&mut self, before: &Event) {
+        let moments = |event: &Event| -> Vec<(Slot, Option<Time>)> {
+            let opens = event.pools.iter().map(|pool| (pool.slot, pool.opens));
+            opens.chain([(IMPLICIT, event.merge_time)]).collect()
+        };
+        let (known, now) = (moments(before), self.now());
+        let is_new = |moment: &(Slot, Option<Time>)| moment.1.is_some_and(|at| at > now) && !known.contains(moment);
+        if self.head.at > now && moments(&self.event).iter().any(is_new) {
+            self.head.at = now;
+        }
+    }
+
     /// Tells a change that what comes now follows from.
     pub(in crate::rules) fn tell_cause(&mut self, told: Told) {
         self.follow();
@@ -103,7 +127,7 @@ impl<'a> Seats<'a> {
     }
 
     fn change(voice: &Voice, what: u16, subjects: Vec<Pk>, cause: Option<u64>) -> Change {
-        let Voice { now, actor, peer, origin } = voice.clone();
+        let Voice { now, actor, peer, origin, .. } = voice.clone();
         Change { at: now, what, subjects, actor, peer, origin, cause, refused: None }
     }
 
@@ -201,7 +225,8 @@ impl<'a> Seats<'a> {
     pub(in crate::rules) fn save(mut self) -> Event {
         let due = match self.head.left.is_nothing() {
             true => self.next_moment().map(|moment| moment.at),
-            false => Some(self.head.at),
+            // Its own time may lie ahead, where the clock has gone back.
+            false => Some(self.head.at.min(self.now())),
         };
         if self.head.due != due {
             if let Some(before) = self.head.due {
@@ -233,19 +258,52 @@ pub fn first_due(writes: &Writes) -> Option<Time> {
     first.and_then(|(place, _)| key::event_due_at(place))
 }
 
-/// Does some of what an event that is due has to do; whether there was one.
-pub fn settle_next(txn: &mut dyn Txn, now: Time) -> Result<bool, Fault> {
-    let (from, to) = key::event_dues_until(now);
+/// Does some of what an event has to do that is due up to `passed`; whether there was one.
+pub fn settle_next(txn: &mut dyn Txn, now: Time, passed: Time) -> Result<bool, Fault> {
+    let (from, to) = key::event_dues_until(passed);
     let Some((place, _)) = txn.as_read().range(&from, &to, 1)?.into_iter().next() else { return Ok(false) };
     let pk = key::pk_at_end(&place).ok_or_else(|| StoreError("an event that is due has no pk".to_owned()))?;
     let Some(event) = record::get::<Event>(txn.as_read(), &key::event(pk))? else {
         txn.delete(place);
         return Ok(true);
     };
-    let mut seats = Seats::open(txn, Voice::nobody(now), pk, event)?;
+    let mut seats = Seats::open(txn, Voice { passed, ..Voice::nobody(now) }, pk, event)?;
     seats.settle(STEP_MAX)?;
     seats.save();
     Ok(true)
+}
+
+/// Has events that were over before the clock went back to now, and are not any more, find out what was not kept up for
+/// them; and those that were not done with something then go on. Events that were made at times to come are left alone:
+/// where it is the clock of now that is wrong, they are over.
+pub(crate) fn go_on_since(txn: &mut dyn Txn, now: Time, before: Time) -> Result<(), Fault> {
+    let (first, last) = (Pk::from_bytes([0; 16]), Pk::from_bytes([u8::MAX; 16]));
+    let longest = u64::from(EVENT_MINUTES_MAX) * 60;
+    let starts = (key::event_start(now.minus_seconds(longest), first), key::event_start(before, last));
+    let dues = (key::event_due(now, first), key::event_due(before, last));
+    let mut pks = Vec::new();
+    walk(txn.as_read(), (&starts.0, &starts.1), STRETCH, |place, _| {
+        pks.extend(key::pk_at_end(place).map(|pk| (pk, true)));
+        Ok::<_, StoreError>(ControlFlow::Continue(()))
+    })?;
+    walk(txn.as_read(), (&dues.0, &dues.1), STRETCH, |place, _| {
+        pks.extend(key::pk_at_end(place).map(|pk| (pk, false)));
+        Ok::<_, StoreError>(ControlFlow::Continue(()))
+    })?;
+    for (pk, may_be_over) in pks {
+        let Some(event) = record::get::<Event>(txn.as_read(), &key::event(pk))? else { continue };
+        let was_over = may_be_over && event.created <= now && is_over(&event, before) && !is_over(&event, now);
+        let mut seats = Seats::open(txn, Voice::nobody(now), pk, event)?;
+        if was_over && seats.head.taken + seats.head.waiting > 0 {
+            let slots: Vec<_> = seats.places().pools.iter().map(|pool| (pool.slot, 0)).collect();
+            seats.head.left.readmit.extend(slots);
+            seats.head.left.fill = true;
+        }
+        if !seats.head.left.is_nothing() {
+            seats.save();
+        }
+    }
+    Ok(())
 }
 
 /// The head of an event's registrations.

@@ -169,6 +169,7 @@ impl History {
             pools,
             registrations: Vec::new(),
             next_order: 1,
+            passed: self.now,
         };
         let title = "Camp".parse().expect("a title");
         let mut create = event::Create::new(title, "camp".parse().expect("a kind"), time(event.start), event.minutes);
@@ -203,9 +204,11 @@ impl History {
             31..33 => self.change_role(person),
             33 if self.chance(3) => self.delete(person),
             34 => self.registry.restart(),
+            35 if self.chance(3) => self.set_clock_back(),
             _ => {
                 let seconds = self.random.random_range(1..200);
-                self.pass(seconds);
+                let is_step = self.chance(10);
+                self.pass(seconds, is_step);
             }
         }
         let is_awake = self.chance(3);
@@ -228,21 +231,40 @@ impl History {
         }
     }
 
-    /// Lets time pass. Nobody is seated at what is over, so whatever comes before an end is done before it.
-    fn pass(&mut self, seconds: u64) {
+    /// Sets the clock back, by so much that it is a step. What was to happen before has happened.
+    fn set_clock_back(&mut self) {
+        self.wake();
+        let seconds = self.random.random_range(6..600).min(self.now);
+        self.log.push(format!("the clock goes back by {seconds}"));
+        self.registry.set_clock_by(-i64::try_from(seconds).expect("few"));
+        self.registry.wake();
+        for (_, event) in &mut self.events {
+            event.go_back(&self.people, self.now, self.now - seconds);
+        }
+        self.now -= seconds;
+        self.wake();
+        self.compare();
+    }
+
+    /// Lets time pass, or has the clock skip it. Nobody is seated at what is over, so whatever comes before an end is done
+    /// before it.
+    fn pass(&mut self, seconds: u64, is_step: bool) {
         let until = self.now + seconds;
         let ends: BTreeSet<u64> =
             self.events.iter().map(|(_, event)| event.start + u64::from(event.minutes) * 60 - 1).collect();
         for end in ends.into_iter().filter(|end| self.now < *end && *end < until).collect::<Vec<_>>() {
-            self.pass_to(end);
+            self.pass_to(end, is_step);
             self.wake();
         }
-        self.pass_to(until);
+        self.pass_to(until, is_step);
     }
 
-    fn pass_to(&mut self, until: u64) {
+    fn pass_to(&mut self, until: u64, is_step: bool) {
         self.log.push(format!("it is {until}"));
-        self.registry.pass_seconds(until - self.now);
+        match is_step {
+            true => self.registry.set_clock_by(i64::try_from(until - self.now).expect("few")),
+            false => self.registry.pass_seconds(until - self.now),
+        }
         for (_, event) in &mut self.events {
             event.pass(&self.people, self.now, until);
         }

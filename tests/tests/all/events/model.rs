@@ -59,6 +59,8 @@ pub(super) struct Event {
     pub(super) pools: Vec<Pool>,
     pub(super) registrations: Vec<Registration>,
     pub(super) next_order: u64,
+    /// Openings and the merge up to here have taken effect, whatever the clock says since.
+    pub(super) passed: u64,
 }
 
 /// What comes of registering, behind all refusals that the event itself gives.
@@ -109,7 +111,7 @@ impl Event {
     }
 
     pub(super) fn is_merged(&self, now: u64) -> bool {
-        self.merges.is_some_and(|at| at <= now)
+        self.merges.is_some_and(|at| at <= now.max(self.passed))
     }
 
     pub(super) fn of(&self, person: usize) -> Option<&Registration> {
@@ -120,13 +122,17 @@ impl Event {
         self.registrations.iter_mut().find(|registration| registration.person == person).expect("registered")
     }
 
+    fn is_open(&self, pool: &Pool, now: u64) -> bool {
+        pool.opens.is_none_or(|opens| opens <= now.max(self.passed))
+    }
+
     fn has_room_in(&self, pool: &Pool) -> bool {
         pool.capacity == 0 || self.taken_in(pool) < pool.capacity
     }
 
     /// Whether the maximum, and after the merge the sum of the open pools, leaves a place.
     fn has_room(&self, now: u64) -> bool {
-        let open: Vec<_> = self.pools.iter().filter(|pool| is_open(pool, now)).collect();
+        let open: Vec<_> = self.pools.iter().filter(|pool| self.is_open(pool, now)).collect();
         let is_bounded = self.is_merged(now) && !self.pools.is_empty() && open.iter().all(|pool| pool.capacity > 0);
         let total: u64 = open.iter().map(|pool| u64::from(pool.capacity)).sum();
         self.most.is_none_or(|most| self.taken() < most) && !(is_bounded && u64::from(self.taken()) >= total)
@@ -134,7 +140,7 @@ impl Event {
 
     /// The pools that admit the person and are open.
     pub(super) fn possible(&self, people: &[Person], person: usize, now: u64) -> Vec<&Pool> {
-        self.pools.iter().filter(|pool| admits(pool, &people[person]) && is_open(pool, now)).collect()
+        self.pools.iter().filter(|pool| admits(pool, &people[person]) && self.is_open(pool, now)).collect()
     }
 
     /// The decision.
@@ -332,7 +338,9 @@ impl Event {
         if self.pools.is_empty() && self.has_live() {
             return Err(Code::POOL_HAS_REGISTRATIONS);
         }
+        let before = self.clone();
         self.pools.push(pool);
+        self.take_times_back(&before, now);
         self.fill(people, now);
         Ok(())
     }
@@ -343,6 +351,28 @@ impl Event {
         let moments: BTreeSet<u64> = opens.chain(self.merges).filter(|at| from < *at && *at <= to).collect();
         for at in moments {
             self.fill(people, at);
+        }
+    }
+
+    /// The clock goes back. What has taken effect stays; what was over and is not any more goes on.
+    pub(super) fn go_back(&mut self, people: &[Person], from: u64, to: u64) {
+        self.passed = self.passed.max(from);
+        if self.is_over(from) && !self.is_over(to) {
+            let deleted = people.iter().enumerate().filter(|(_, person)| person.is_deleted);
+            deleted.for_each(|(person, _)| self.leave(people, person, to));
+            self.fill(people, to);
+        }
+    }
+
+    /// A time to come was set anew: all of them hold as they are written.
+    pub(super) fn take_times_back(&mut self, before: &Self, now: u64) {
+        let moments = |event: &Self| -> Vec<(Option<String>, Option<u64>)> {
+            let opens = event.pools.iter().map(|pool| (Some(pool.name.clone()), pool.opens));
+            opens.chain([(None, event.merges)]).collect()
+        };
+        let known = moments(before);
+        if moments(self).iter().any(|moment| moment.1.is_some_and(|at| at > now) && !known.contains(moment)) {
+            self.passed = self.passed.min(now);
         }
     }
 
@@ -358,8 +388,4 @@ impl Event {
 
 pub(super) fn admits(pool: &Pool, person: &Person) -> bool {
     !pool.roles.is_disjoint(&person.roles)
-}
-
-pub(super) fn is_open(pool: &Pool, now: u64) -> bool {
-    pool.opens.is_none_or(|opens| opens <= now)
 }

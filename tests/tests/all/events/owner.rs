@@ -27,10 +27,12 @@ impl History {
             opens: opens.map(time),
         });
         let event = &mut self.events[at].1;
+        let before = event.clone();
         let pool = &mut event.pools[which];
         pool.capacity = capacity.unwrap_or(pool.capacity);
         pool.opens = opens.or(pool.opens);
         pool.roles = roles.unwrap_or_else(|| pool.roles.clone());
+        event.take_times_back(&before, self.now);
         event.fill(&self.people, self.now);
         self.expect_event(at, answer, Ok(()));
     }
@@ -98,6 +100,7 @@ impl History {
             true => Err(Code::EVENT_HAS_REGISTRATIONS),
             false => {
                 let was_over = before.is_over(self.now);
+                after.take_times_back(before, self.now);
                 *before = after;
                 for (person, _) in self.people.iter().enumerate().filter(|(_, person)| was_over && person.is_deleted) {
                     before.leave(&self.people, person, self.now);

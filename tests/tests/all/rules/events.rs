@@ -8,7 +8,7 @@ mod seating;
 use enroll_tests::registry::Registry;
 
 /// A registry with an owner, three members and two guests.
-fn people() -> Registry {
+pub(super) fn people() -> Registry {
     let mut registry = Registry::in_memory();
     super::check(
         &mut registry,

@@ -42,6 +42,7 @@ const ARGUMENTS: &[(&str, &str)] = &[
     ("server.metrics", "{}"),
     ("server.backup", "{}"),
     ("server.export", "{}"),
+    ("server.accept_clock", "{}"),
     ("pool.create", r#"{"owner":"CAT"}"#),
     ("pool.get", r#"{"pool":"$POOL"}"#),
     ("pool.list", "{}"),

@@ -1,0 +1,115 @@
+//! The clock, as far as the writer has to do with it: its steps are recorded and what was planned by it is put in order;
+//! and one that nobody answers for is doubted from a start on until it is accepted, set right or synchronised.
+//!
+//! A step is a change of its own, before any that bears a time of the clock as it is set then. Times are put in order only
+//! where a wrong one would hold something up or hold it valid for years; what is decided stays decided.
+
+use enroll_protocol::Time;
+
+use super::Writer;
+use crate::context::STEP_SECONDS_MIN;
+use crate::fault::Fault;
+use crate::model::change::{CLOCK, Change, Told};
+use crate::model::record::ClockStep;
+use crate::rules::{authority, changes, seating, sweep};
+use crate::store::Txn as _;
+use crate::store::overlay::Overlay;
+use crate::warnings::{CLOCK_DOUBTED, Topic};
+
+/// How far a clock may be ahead of the latest change at a start, without that it is doubted: nobody may have written.
+const AHEAD_SECONDS_MAX: u64 = 30 * 24 * 60 * 60;
+
+impl Writer {
+    /// What a start finds the clock to say, and whether the kernel says that nothing keeps it right.
+    pub fn start_at(&mut self, now: Time, is_unsynchronised: bool) {
+        if self.head.seq == 0 {
+            return;
+        }
+        let step = (now.micros() - self.head.at.micros()) / 1_000_000;
+        if step < -STEP_SECONDS_MIN {
+            self.note_step(step);
+        }
+        let is_ahead_of = |then: Time| now > then.plus_seconds(AHEAD_SECONDS_MAX);
+        let before = self.head.clock.doubted_since;
+        let doubted_since = Some(before.unwrap_or(self.head.at)).filter(|then| is_unsynchronised && is_ahead_of(*then));
+        if before != doubted_since {
+            self.is_clock_news = true;
+            self.head.clock.doubted_since = doubted_since;
+        }
+        self.doubt = doubted_since.map(|since| doubt(now, since));
+        self.tell_doubt(before);
+        self.warn();
+    }
+
+    /// The clock was set by so many seconds, beyond what has passed.
+    pub fn clock_stepped(&mut self, seconds: i64) {
+        self.note_step(self.step.unwrap_or(0).saturating_add(seconds));
+        let started = self.daemon.started.now().micros().saturating_add(seconds.saturating_mul(1_000_000));
+        self.daemon.started.replace(Time::from_micros(started).unwrap_or(Time::EPOCH));
+    }
+
+    fn note_step(&mut self, seconds: i64) {
+        let direction = if seconds < 0 { "back" } else { "forward" };
+        self.stepped = Some(format!(
+            "the clock was set {direction} by {} seconds; what expires goes by the clock as it is now",
+            seconds.abs()
+        ));
+        self.step = Some(seconds);
+        self.warn();
+    }
+
+    /// What is to be seen of the clock: its last step since the start, and that the start doubts it.
+    fn warn(&self) {
+        let stepped = self.stepped.iter().map(|message| (String::new(), message.clone()));
+        let doubt = self.doubt.iter().map(|message| (CLOCK_DOUBTED.1.to_owned(), message.clone()));
+        self.daemon.warnings.replace(Topic::Clock, stepped.chain(doubt));
+    }
+
+    /// Records a step, and puts in order what the time before it has left. During an import nothing is recorded.
+    pub(super) fn take_step(&mut self, batch: &mut Overlay<'_>, now: Time) -> Result<(), Fault> {
+        let Some(seconds) = self.step else { return Ok(()) };
+        let before = std::mem::replace(&mut self.time, now);
+        if self.importing {
+            return Ok(());
+        }
+        self.step = None;
+        self.head.clock.last_step = Some(ClockStep { seconds, at: now });
+        self.head.clock.accepted_at = None;
+        let is_right = |since: &Time| now <= since.plus_seconds(AHEAD_SECONDS_MAX);
+        self.head.clock.doubted_since = self.head.clock.doubted_since.filter(|since| !is_right(since));
+        let mut overlay = Overlay::new(batch);
+        overlay.tell(Told::Change(Change::of_time(CLOCK, now), None));
+        if seconds < 0 {
+            self.head.clock.went_back_at = Some(now);
+            self.head.clock.astray = Some(sweep::astray_from(&self.settings, now));
+            authority::renew_list_ahead(&mut overlay, &self.settings, now)?;
+            seating::go_on_since(&mut overlay, now, before)?;
+        }
+        let (writes, told) = overlay.into_parts();
+        batch.absorb(writes);
+        changes::number(batch, &mut self.head, told);
+        (self.sweep_at, self.event_at) = (Some(now), seating::next_due(batch)?);
+        Ok(())
+    }
+
+    /// Has rules know whether the clock is doubted. What was held up meanwhile is due once it no longer is.
+    pub(super) fn tell_doubt(&mut self, before: Option<Time>) {
+        let doubted_since = self.head.clock.doubted_since;
+        if *self.daemon.doubted_since.now() != doubted_since {
+            self.daemon.doubted_since.replace(doubted_since);
+        }
+        if before.is_some() && doubted_since.is_none() {
+            self.doubt = None;
+            self.warn();
+        }
+    }
+}
+
+fn doubt(now: Time, since: Time) -> String {
+    let days = (now.seconds() - since.seconds()) / (24 * 60 * 60);
+    format!(
+        "the system's clock says {now}, {days} days after the latest change, and the kernel does not call it synchronised; \
+         no event pool opens or merges and nothing is swept meanwhile: set the clock right, or, if it is, run \
+         enrollctl server accept-clock"
+    )
+}
