@@ -14,6 +14,7 @@ pub mod fault;
 pub mod grants;
 pub mod handshake;
 pub mod identity;
+mod memory;
 pub mod metrics;
 pub mod model;
 pub mod offline;

@@ -4,6 +4,7 @@ use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
+use nix::unistd::{SysconfVar, sysconf};
 
 use crate::config::Limits;
 
@@ -60,6 +61,14 @@ pub(crate) fn raise_file_limit(limits: &Limits) {
         ),
         Err(err) => tracing::warn!(%err, wanted, "the limit of open files can not be raised"),
     }
+}
+
+/// Bytes of memory that the process has in use; 0 where the kernel does not tell.
+pub(crate) fn resident_bytes() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").ok();
+    let pages = pages.and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok());
+    let page_bytes = sysconf(SysconfVar::PAGE_SIZE).ok().flatten().and_then(|bytes| u64::try_from(bytes).ok());
+    pages.zip(page_bytes).map_or(0, |(pages, bytes)| pages * bytes)
 }
 
 #[cfg(test)]

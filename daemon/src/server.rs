@@ -13,7 +13,7 @@ use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bin
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::geteuid;
 use tokio::net::UnixListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::config::Limits;
@@ -21,7 +21,7 @@ use crate::directory::Directory;
 use crate::door::Door;
 use crate::grants::Grants;
 use crate::session::{self, Shared};
-use crate::{sys, writer};
+use crate::{memory, sys, writer};
 
 /// How long to wait when no connection can be accepted for want of files or memory; the kernel would say so at once,
 /// again and again.
@@ -124,6 +124,8 @@ pub async fn serve(
     let _ = sys::refuse_rights(listener.as_fd());
     let mut door = Door::new(Arc::clone(&shared.daemon));
     let mut sessions = JoinSet::new();
+    let ended = Arc::new(Notify::new());
+    tokio::spawn(memory::give_back(Arc::clone(&ended)));
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -146,7 +148,7 @@ pub async fn serve(
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
-            Some(_) = sessions.join_next() => {}
+            Some(_) = sessions.join_next() => ended.notify_one(),
             _ = shutdown.changed() => break,
         }
     }

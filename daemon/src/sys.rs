@@ -1,5 +1,5 @@
 //! The one module that may be unsafe: what the operating system offers and no maintained library does.
-#![expect(unsafe_code, reason = "SO_PEERGROUPS, SO_PASSRIGHTS and adjtimex are missing from nix")]
+#![expect(unsafe_code, reason = "SO_PEERGROUPS, SO_PASSRIGHTS, adjtimex and malloc_trim are missing from nix")]
 
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
@@ -65,4 +65,14 @@ pub fn is_clock_unsynchronised() -> bool {
         (libc::adjtimex(&raw mut clock), clock)
     };
     state == libc::TIME_ERROR || (state >= 0 && clock.status & libc::STA_UNSYNC != 0)
+}
+
+/// Gives memory that is free back to the system, also where it lies between what is in use. It takes some milliseconds for each
+/// hundred MiB. Another C library than glibc does that by itself.
+pub fn give_memory_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it takes the allocator's own locks and moves nothing.
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }

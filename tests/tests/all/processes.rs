@@ -19,6 +19,7 @@ mod ext4;
 mod follow;
 mod identity;
 mod limits;
+mod memory;
 mod metrics;
 mod owner;
 mod pools;

@@ -1,0 +1,57 @@
+//! Memory that is free again after a burst goes back to the system. The allocator keeps what lies between things that are still
+//! in use, and a burst of connections leaves many such gaps.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+
+use crate::{process, sys};
+
+/// How long after a connection has ended it is looked whether there was a burst: others end with it.
+const LOOK_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long nothing is given back again: what goes on would only take it again.
+const REST: Duration = Duration::from_secs(10);
+
+/// What the process has grown by since memory was last given back, for that to be worth it.
+const BURST_BYTES: u64 = 32 << 20;
+
+/// Gives back what is free whenever connections have ended, and a burst with them.
+pub(crate) async fn give_back(ended: Arc<Notify>) {
+    let mut least = process::resident_bytes();
+    loop {
+        ended.notified().await;
+        sleep(LOOK_PAUSE).await;
+        let resident = process::resident_bytes();
+        least = least.min(resident);
+        if resident < least + BURST_BYTES {
+            continue;
+        }
+        if spawn_blocking(sys::give_memory_back).await.is_err() {
+            return;
+        }
+        least = process::resident_bytes();
+        tracing::debug!(before = resident, after = least, "memory was given back");
+        sleep(REST).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_between_what_is_in_use_is_given_back() {
+        const PIECES: usize = 4000;
+        let large: Vec<_> = (0..PIECES).map(|_| (vec![1_u8; 64 << 10], vec![1_u8; 100])).collect();
+        let peak = process::resident_bytes();
+        let small: Vec<_> = large.into_iter().map(|(_, small)| small).collect();
+        sys::give_memory_back();
+        let left = process::resident_bytes();
+        assert_eq!(small.len(), PIECES);
+        assert!(peak > left + (200 << 20), "{peak} bytes at the peak, and {left} are left");
+    }
+}
