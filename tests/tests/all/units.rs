@@ -13,8 +13,8 @@ const SOCKET: &str = include_str!("../../../systemd/enrolld.socket");
 const SYSUSERS: &str = include_str!("../../../systemd/sysusers.d/enrolld.conf");
 const TMPFILES: &str = include_str!("../../../systemd/tmpfiles.d/enrolld.conf");
 
-/// What `systemd-analyze security` may find at most, of 10.
-const EXPOSURE_MAX: f64 = 0.6;
+/// What `systemd-analyze security` may find at most, of 10. Asking whether the clock is synchronised takes a tenth.
+const EXPOSURE_MAX: f64 = 0.7;
 
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd").join(name).canonicalize().expect("the file")
@@ -44,7 +44,7 @@ fn values<'a>(unit: &'a str, directive: &str) -> Vec<&'a str> {
 #[test]
 fn the_service_exposes_next_to_nothing() {
     let mut analyze = Command::new("systemd-analyze");
-    analyze.args(["security", "--offline=true", "--no-pager", "--threshold=6"]).arg(file("enrolld.service"));
+    analyze.args(["security", "--offline=true", "--no-pager", "--threshold=7"]).arg(file("enrolld.service"));
     let Some(output) = tool("the_service_exposes_next_to_nothing", &mut analyze) else { return };
     let told = text(&output.stdout);
     let line =
