@@ -3,6 +3,7 @@
 use enroll_protocol::constant::{Constant, List, Remove, Set};
 use enroll_protocol::fold::fold;
 use enroll_protocol::{Code, Json, ListName, Refusal};
+use serde_json::value::RawValue;
 
 use super::{Call, ReadOp, WriteOp};
 use crate::fault::Fault;
@@ -67,11 +68,14 @@ impl ReadOp for List {
 pub(super) fn expect_allowed(txn: &dyn ReadTxn, extra: &Json, before: Option<&Json>) -> Result<(), Fault> {
     let before = before.map(Json::members).transpose()?.unwrap_or_default();
     for (field, value) in extra.members()? {
-        if before.get(&field).is_some_and(|before| before.get() == value.get()) {
+        let text = text_of(value);
+        // A text may be escaped in two ways; anything else is compared as it stands.
+        let is_unchanged =
+            |before: &&RawValue| before.get() == value.get() || (text.is_some() && text_of(before) == text);
+        if before.get(&field).is_some_and(is_unchanged) {
             continue;
         }
         let Ok(list) = ListName::new(field.as_str()) else { continue };
-        let text = serde_json::from_str::<String>(value.get()).ok();
         let is_allowed = match text {
             Some(text) => txn.get(&key::constant(&list, &fold(&text)))?.is_some(),
             None => false,
@@ -83,6 +87,10 @@ pub(super) fn expect_allowed(txn: &dyn ReadTxn, extra: &Json, before: Option<&Js
         }
     }
     Ok(())
+}
+
+fn text_of(value: &RawValue) -> Option<String> {
+    serde_json::from_str(value.get()).ok()
 }
 
 /// Whether a list has a value.

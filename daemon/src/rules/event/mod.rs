@@ -323,7 +323,7 @@ fn unknown(named: &Reference) -> Fault {
 }
 
 /// Whether the actor may know of an event: of a draft only its owner and editors do. A peer without an actor sees all.
-fn is_visible(txn: &dyn ReadTxn, call: &Call<'_>, event: &stored::Event) -> Result<bool, Fault> {
+pub(super) fn is_visible(txn: &dyn ReadTxn, call: &Call<'_>, event: &stored::Event) -> Result<bool, Fault> {
     if event.published || call.actor.is_none() || call.is_actor(event.owner) {
         return Ok(true);
     }

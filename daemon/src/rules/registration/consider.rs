@@ -42,7 +42,7 @@ fn expect_open(seats: &Seats<'_>) -> Result<(), Refusal> {
         _ if event.leisure => {
             refuse(Code::REGISTRATION_NOT_REQUIRED, format!("everybody may come to \"{title}\" without registering"))
         }
-        _ if !event.published => refuse(Code::EVENT_NOT_PUBLISHED, format!("\"{title}\" is not published yet")),
+        _ if !event.published => refuse(Code::EVENT_NOT_PUBLISHED, "this event is not published yet".to_owned()),
         _ if event.canceled => refuse(Code::EVENT_CANCELED, format!("\"{title}\" is canceled")),
         _ if is_past(event, now) => refuse(Code::EVENT_PAST, format!("\"{title}\" is over")),
         closes if closes <= now => {

@@ -66,7 +66,7 @@ impl WriteOp for Cancel {
 
 impl ReadOp for Get {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Registration, Fault> {
-        let (event_pk, event) = event::expect(txn, &self.event)?;
+        let (event_pk, event) = event::expect_visible(txn, call, &self.event)?;
         let (person, _) = person::expect(txn, &self.person)?;
         let registration = expect(txn, event_pk, person, &self.person)?;
         call.permit(txn, call.is_actor(person) || call.is_actor(event.owner))?;
@@ -76,7 +76,7 @@ impl ReadOp for Get {
 
 impl ReadOp for List {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Page<Registration>, Fault> {
-        let event = self.event.as_ref().map(|named| event::expect(txn, named)).transpose()?;
+        let event = self.event.as_ref().map(|named| event::expect_visible(txn, call, named)).transpose()?;
         let person = self.person.as_ref().map(|named| person::expect(txn, named)).transpose()?.map(|(pk, _)| pk);
         let is_own = person.is_some_and(|person| call.is_actor(person))
             || event.as_ref().is_some_and(|(_, event)| call.is_actor(event.owner));
@@ -106,6 +106,10 @@ impl ReadOp for List {
                 Some(view) if view.pk == of => view,
                 other => other.insert(View::of(txn, of)?),
             };
+            // Of a draft nobody but its editors knows; somebody who has left it keeps what they did themselves.
+            if !call.is_actor(person) && !event::is_visible(txn, call, &view.event)? {
+                return Ok(None);
+            }
             view.shown(txn, person, found).map(Some)
         })
     }

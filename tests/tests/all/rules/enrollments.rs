@@ -199,6 +199,7 @@ fn extra_is_checked_when_it_is_written_and_what_was_allowed_then_stays() {
         enrollment.create {"callsign":"C","pool":{"pk":"$P"},"extra":{"n":2}} => {"pk"..
         enrollment.create {"callsign":"D","extra":{"country":"Norway"}} => invalid_argument
         person.update {"person":"A","extra":{"country":"norway","n":2}} => {"pk"..
+        person.update {"person":"A","extra":{"country":"n\u006frway","n":2}} => {"pk"..
         person.update {"person":"A","extra":{"country":"Norway","n":2}} => invalid_argument
         person.update {"person":"A","extra":{"country":"sweden"}} => {"pk"..
         person.update {"person":"A","extra":{"country":"norway"}} => invalid_argument

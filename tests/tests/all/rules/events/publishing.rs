@@ -102,6 +102,20 @@ fn a_draft_is_seen_by_its_owner_and_editors_and_by_peers_that_act_for_nobody() {
         OWNER> event.publish {"event":"$E"} => {"pk"..
         M1> event.get {"event":"$E"} => {"pk"..
         M1> event.list {} => {"items":[{"pk":"$E"..
+        person.create {"callsign":"DESK","roles":["desk"]} => {"pk"..
+        permission.grant {"role":"desk","permission":"/registrations/"} => true
+        M1> registration.create {"event":"$E","person":"M1"} => {"pk"..
+        DESK> registration.list {} => {"items":[{"pk"..
+        M1> registration.cancel {"event":"$E","person":"M1"} => {"pk"..
+        OWNER> event.unpublish {"event":"$E"} => {"pk"..
+        DESK> registration.list {} => {"items":[],"next":null}
+        DESK> registration.list {"event":"$E"} => not_found
+        DESK> registration.get {"event":"$E","person":"M1"} => not_found
+        M2> registration.get {"event":"$E","person":"M1"} => not_found
+        M1> registration.list {"person":"M1"} => {"items":[{"pk"..
+        M1> registration.get {"event":"$E","person":"M1"} => not_found
+        OWNER> registration.list {"event":"$E"} => {"items":[{"pk"..
+        OWNER> event.publish {"event":"$E"} => {"pk"..
         "#,
     );
     registry.peer.grant = Grant::Read;
