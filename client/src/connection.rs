@@ -137,7 +137,7 @@ fn not_connected(builder: &Builder, err: &io::Error) -> Trouble {
     }
 }
 
-/// What is told of a daemon that has no room for a connection: starting another would not help.
+/// The message for a daemon at its connection limit: it is there, so starting another one would not help.
 fn full(socket: &str, refusal: &Refusal) -> String {
     let wait = refusal.details.as_ref().and_then(|details| details.member::<u64>("retry_after_ms").ok().flatten());
     let wait = wait.map_or_else(String::new, |ms| format!(" (it asks for {ms} ms)"));

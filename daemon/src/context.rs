@@ -71,7 +71,7 @@ pub struct Daemon {
     pub doubted_since: Current<Option<Time>>,
     /// What is counted and measured.
     pub metrics: Metrics,
-    /// What an administrator should see to.
+    /// The standing warnings, for status and metrics.
     pub warnings: Warnings,
 }
 

@@ -33,7 +33,7 @@ pub struct DaemonStatus {
     pub changes_head: u64,
     /// The last time that the system's clock was set by more than a few seconds; null where it never was.
     pub clock: Option<ClockStep>,
-    /// What an administrator should see to; empty where all is well.
+    /// Standing warnings, which an administrator should see to; empty where all is well.
     pub warnings: Vec<Warning>,
 }
 

@@ -70,7 +70,7 @@ async fn list(client: &Client) -> Result<String, Failure> {
 }
 
 impl Picture {
-    /// What the list says of this certificate.
+    /// The entry of the revocation list (CRL) for this certificate, if it has one.
     fn revoked_by(&self, list: &str) -> Result<Option<Revocation>, Failure> {
         let broken = || Failure::Own("the list of revoked certificates can not be read".to_owned());
         let (_, list) = der::Document::from_pem(list).map_err(|_| broken())?;

@@ -1,4 +1,5 @@
-//! What is kept with a person, in both forms: as an option and as an argument, whichever the operation itself does not have.
+//! The `extra` of a person on the command line, accepted both as the option `--extra` and as a positional argument: the
+//! form that the operation itself does not have is added here.
 
 use clap::{Arg, ArgGroup, ArgMatches, Command, value_parser};
 use enroll_client::protocol::{Json, Operation as _, OperationRow, person};
@@ -13,7 +14,7 @@ const EXTRA: &str = "extra";
 /// The other form.
 const OTHER: &str = "extra.other";
 
-/// Whether it is an operation that has both forms.
+/// True for the operations that take both forms.
 pub(crate) fn is_one(row: &OperationRow) -> bool {
     [person::Create::ROW, person::Update::ROW].iter().any(|one| one.number == row.number)
 }

@@ -55,7 +55,7 @@ impl Failure {
 }
 
 impl Failure {
-    /// What an answer that can not be written comes to.
+    /// The failure of an answer that could not be written to standard output.
     pub(crate) fn lost(err: &io::Error) -> Self {
         Self::Lost(format!("standard output: {err}; what was asked for is done, and its answer could not be written"))
     }

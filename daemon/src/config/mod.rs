@@ -82,7 +82,7 @@ impl Default for Config {
     }
 }
 
-/// What is longer than this is no key of the configuration.
+/// The longest key of the configuration that an error repeats, in bytes; longer text may be a secret.
 const KEY_BYTES_MAX: usize = 40;
 
 /// What is wrong with a configuration, and where.

@@ -27,7 +27,7 @@ pub(super) fn delimiter(text: &str) -> Result<u8, String> {
     }
 }
 
-/// What is wrong with a file whose first bytes show that it is in another encoding.
+/// Refuses a file in another encoding than UTF-8, as far as its first bytes show that.
 pub(super) fn expect_utf8(begin: &[u8]) -> Result<(), Failure> {
     let is_utf16 = begin.starts_with(b"\xff\xfe") || begin.starts_with(b"\xfe\xff");
     if is_utf16 || begin.iter().take(64).any(|byte| *byte == 0) {

@@ -53,7 +53,7 @@ impl Rows {
     pub(crate) fn open(input: impl Read + 'static, columns: &'static [Column], delimiter: u8) -> Result<Self, Failure> {
         let input = Box::new(input);
         let mut window =
-            Window { input, bytes: Vec::new(), at: 0, has_ended: false, line: 1, passed: 0, is_text: false };
+            Window { input, bytes: Vec::new(), at: 0, has_ended: false, line: 1, passed: 0, cr_ends_lines: false };
         while window.rest().trim_ascii_start().len() < BOM.len() && !window.has_ended {
             window.fill()?;
         }
@@ -122,8 +122,8 @@ struct Window {
     line: u64,
     /// How many bytes are behind it.
     passed: u64,
-    /// Whether carriage returns alone end lines, as they do in files of old systems.
-    is_text: bool,
+    /// True for CSV, where a carriage return alone ends a line too, as in files of old systems.
+    cr_ends_lines: bool,
 }
 
 impl Window {
@@ -157,13 +157,13 @@ impl Window {
 
     /// From here on each kind of line end is one, in what was read as well.
     fn end_lines_alike(&mut self) {
-        self.is_text = true;
+        self.cr_ends_lines = true;
         self.end_lines_from(self.at);
     }
 
     fn end_lines_from(&mut self, from: usize) {
         for at in from..self.bytes.len() {
-            if self.is_text && self.bytes[at] == b'\r' && self.bytes.get(at + 1) != Some(&b'\n') {
+            if self.cr_ends_lines && self.bytes[at] == b'\r' && self.bytes.get(at + 1) != Some(&b'\n') {
                 self.bytes[at] = b'\n';
             }
         }

@@ -1,4 +1,4 @@
-//! What is told of a file: each row that failed, by its line and in the order of the lines, and how it went in all.
+//! The report on a file: each row that failed, by its line and in the order of the lines, and how it went in all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -11,7 +11,7 @@ use super::send::Count;
 use crate::failure::Failure;
 use crate::output::{Output, visible};
 
-/// What a spreadsheet would calculate begins with one of these.
+/// Formula injection: a cell that begins with one of these is calculated by spreadsheets.
 const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
 /// A key that failed.
@@ -24,8 +24,8 @@ pub(super) struct Failed {
 /// Where failures go.
 pub(super) struct Told {
     json: bool,
-    /// Whether a terminal shows the lines.
-    is_seen: bool,
+    /// The report goes to a terminal, so it is escaped for that and not for a spreadsheet.
+    on_terminal: bool,
     /// `None` while nothing has failed and no file was named.
     csv: Option<csv::Writer<Box<dyn Write>>>,
     /// Lines that may still fail, and those behind the first of them that have.
@@ -38,8 +38,8 @@ pub(super) struct Told {
 impl Told {
     /// Failures go to this file, which must not be there yet, or to standard output.
     pub(super) fn new(path: Option<&PathBuf>, output: &Output) -> Result<Self, Failure> {
-        let (open, waiting, is_seen) = (BTreeSet::new(), BTreeMap::new(), path.is_none() && output.is_for_people());
-        let mut told = Self { json: output.is_json(), is_seen, csv: None, open, waiting, lost: None };
+        let (open, waiting, on_terminal) = (BTreeSet::new(), BTreeMap::new(), path.is_none() && output.is_for_people());
+        let mut told = Self { json: output.is_json(), on_terminal, csv: None, open, waiting, lost: None };
         if let Some(path) = path {
             let file = File::options().write(true).create_new(true).open(path);
             let file = file.map_err(|err| Failure::Usage(format!("{}: {err}", path.display())))?;
@@ -88,7 +88,7 @@ impl Told {
     }
 
     fn cell(&self, text: &str) -> String {
-        if self.is_seen { visible(text) } else { inert(text) }
+        if self.on_terminal { visible(text) } else { inert(text) }
     }
 
     /// Tells how it went.
