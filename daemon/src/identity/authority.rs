@@ -55,6 +55,7 @@ pub struct Authority {
     key: SubjectPublicKeyInfoOwned,
     /// Its own certificate first, then those above it.
     chain: Vec<Vec<u8>>,
+    /// When the whole chain is valid.
     begins: Time,
     ends: Time,
 }
@@ -180,8 +181,10 @@ impl Authority {
             Some((_, key_id)) => key_id,
             None => key_id(&key)?,
         };
-        let validity = own.validity();
-        let (begins, ends) = (time_of(&validity.not_before), time_of(&validity.not_after));
+        // A certificate is good for nobody while one above it is not valid (RFC 5280, section 6.1.3).
+        let validities = || certificates.iter().map(|certificate| certificate.tbs_certificate().validity());
+        let begins = validities().map(|validity| time_of(&validity.not_before)).max().unwrap_or(Time::EPOCH);
+        let ends = validities().map(|validity| time_of(&validity.not_after)).min().unwrap_or(Time::EPOCH);
         Ok(Self { name: own.subject().clone(), key_id, key, begins, ends, signer, chain })
     }
 
@@ -234,13 +237,13 @@ impl Authority {
     /// Why it may not issue anything at this time, for people; `None` where it may.
     pub fn is_invalid(&self, now: Time) -> Option<String> {
         match () {
-            () if now < self.begins => Some(format!("the certificate of the authority begins at {}", self.begins)),
-            () if self.ends <= now => Some(format!("the certificate of the authority ended at {}", self.ends)),
+            () if now < self.begins => Some(format!("the certificate of the authority, or one above it, begins at {}", self.begins)),
+            () if self.ends <= now => Some(format!("the certificate of the authority, or one above it, ended at {}", self.ends)),
             () => None,
         }
     }
 
-    /// When its own certificate ends.
+    /// When the first certificate of its chain ends.
     pub fn ends(&self) -> Time {
         self.ends
     }

@@ -47,7 +47,9 @@ pub(super) fn read_typed(typed: &str, settings: &Settings) -> String {
         other => other,
     };
     let is_part = |c: &char| !c.is_whitespace() && !is_dash(*c) && !is_unseen(*c);
-    typed.chars().filter(is_part).nfkc().map(read).collect()
+    let parts = typed.chars().filter(is_part);
+    // ASCII has one form only, and is what nearly everybody types.
+    if typed.is_ascii() { parts.map(read).collect() } else { parts.nfkc().map(read).collect() }
 }
 
 /// A code, every character equally likely.

@@ -3,6 +3,7 @@
 use enroll_protocol::constant::{Constant, List, Remove, Set};
 use enroll_protocol::fold::fold;
 use enroll_protocol::{Code, Json, ListName, Refusal};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{Call, ReadOp, WriteOp};
@@ -68,17 +69,13 @@ impl ReadOp for List {
 pub(super) fn expect_allowed(txn: &dyn ReadTxn, extra: &Json, before: Option<&Json>) -> Result<(), Fault> {
     let before = before.map(Json::members).transpose()?.unwrap_or_default();
     for (field, value) in extra.members()? {
-        let text = text_of(value);
-        // A text may be escaped in two ways; anything else is compared as it stands.
-        let is_unchanged =
-            |before: &&RawValue| before.get() == value.get() || (text.is_some() && text_of(before) == text);
-        if before.get(&field).is_some_and(is_unchanged) {
+        if before.get(&field).is_some_and(|before| is_same(before, value)) {
             continue;
         }
         let Ok(list) = ListName::new(field.as_str()) else { continue };
-        let is_allowed = match text {
-            Some(text) => txn.get(&key::constant(&list, &fold(&text)))?.is_some(),
-            None => false,
+        let is_allowed = match serde_json::from_str::<String>(value.get()) {
+            Ok(text) => txn.get(&key::constant(&list, &fold(&text)))?.is_some(),
+            Err(_) => false,
         };
         if !is_allowed && exists(txn, &list)? {
             let why =
@@ -89,8 +86,10 @@ pub(super) fn expect_allowed(txn: &dyn ReadTxn, extra: &Json, before: Option<&Js
     Ok(())
 }
 
-fn text_of(value: &RawValue) -> Option<String> {
-    serde_json::from_str(value.get()).ok()
+/// Whether two JSON texts are the same value: escapes, blanks and the order of members do not count.
+fn is_same(one: &RawValue, other: &RawValue) -> bool {
+    let parsed = |text: &RawValue| serde_json::from_str::<Value>(text.get()).ok();
+    one.get() == other.get() || parsed(one).is_some_and(|value| parsed(other) == Some(value))
 }
 
 /// Whether a list has a value.

@@ -220,8 +220,11 @@ pub(super) fn expect_unreserved(call: &Call<'_>, callsign: &Callsign, folded: &s
 /// Whether somebody could take a callsign for one of our pks, in compatibility characters too: the same name in other
 /// words would name another record.
 pub(super) fn reads_as_pk(callsign: &Callsign) -> bool {
-    let plain: String = callsign.as_str().nfkc().collect();
-    Pk::of_ours(&plain).is_some()
+    let callsign = callsign.as_str();
+    match callsign.is_ascii() {
+        true => Pk::of_ours(callsign).is_some(),
+        false => Pk::of_ours(&callsign.nfkc().collect::<String>()).is_some(),
+    }
 }
 
 /// The person of this pk or callsign.

@@ -83,7 +83,7 @@ pub(super) fn open(
     Ok(authority)
 }
 
-/// Keeps the warning about the authority's own certificate as it should be, however long the daemon runs.
+/// Keeps the warning about the authority's chain as it should be, however long the daemon runs.
 pub(super) async fn watch(shared: Arc<Shared>) {
     loop {
         let authority = shared.daemon.authority.now();
@@ -109,7 +109,8 @@ fn warning(authority: &Authority, now: Time) -> Option<String> {
     is_near.then(|| {
         let ends = authority.ends();
         format!(
-            "the certificate of the authority ends at {ends}, and so does everything it has issued; plan another one"
+            "the certificate of the authority, or one above it, ends at {ends}, and so does everything it has issued; plan \
+             another one"
         )
     })
 }

@@ -106,17 +106,17 @@ impl Start {
     /// Reads the configuration and says whether it can be used.
     pub fn check_config(self) -> ExitCode {
         let checked = self.read_config().and_then(|(config, file)| {
-            let warnings = Grants::resolve(&config.grants)?.1.into_iter().chain(config.trust().1).collect::<Vec<_>>();
+            // Said at once: what is fatal and comes later hides none of them.
+            let warn = |(subject, message)| say(Level::WARN, &format!("warning: {subject}: {message}"));
+            config.trust().1.into_iter().for_each(warn);
+            Grants::resolve(&config.grants)?.1.into_iter().for_each(warn);
             log::filter(&config)?;
             let places = Places::of(&self, &config, None)?;
             server::check_path(&places.socket)?;
-            Ok((places, file, warnings))
+            Ok((places, file))
         });
         match checked {
-            Ok((places, file, warnings)) => {
-                for (subject, message) in &warnings {
-                    say(Level::WARN, &format!("warning: {subject}: {message}"));
-                }
+            Ok((places, file)) => {
                 let file = file.map_or("the defaults".to_owned(), |file| file.display().to_string());
                 print(&format!(
                     "{file}: fine\n  state directory  {}\n  socket           {}\n",

@@ -22,9 +22,8 @@ const DEFAULT_IGNORABLE: [(char, char); 17] = [
     ('\u{e0000}', '\u{e0fff}'),
 ];
 
-/// `Dash` (Unicode 16, PropList.txt).
-const DASH: [(char, char); 26] = [
-    ('-', '-'),
+/// `Dash` (Unicode 16, PropList.txt) beyond ASCII.
+const DASH: [(char, char); 25] = [
     ('\u{58a}', '\u{58a}'),
     ('\u{5be}', '\u{5be}'),
     ('\u{1400}', '\u{1400}'),
@@ -55,12 +54,15 @@ const DASH: [(char, char); 26] = [
 
 /// Whether a character is not seen where it stands: a default ignorable, a control character, or a separator of lines.
 pub fn is_unseen(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') || (!c.is_ascii() && is_in(&DEFAULT_IGNORABLE, c))
+    if c.is_ascii() {
+        return c.is_ascii_control();
+    }
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') || is_in(&DEFAULT_IGNORABLE, c)
 }
 
 /// Whether a character is a dash of any length.
 pub fn is_dash(c: char) -> bool {
-    is_in(&DASH, c)
+    if c.is_ascii() { c == '-' } else { is_in(&DASH, c) }
 }
 
 fn is_in(ranges: &[(char, char)], c: char) -> bool {

@@ -1,8 +1,11 @@
 //! Courses by themselves, and external keys in them.
 
+use enroll_protocol::Envelope;
+use enroll_protocol::limits::COURSE_GIVERS_MAX;
 use enroll_tests::registry::Registry;
 
-use super::{check, check_on_ground};
+use super::super::call;
+use super::{PROGRAM, check, check_on_ground};
 
 #[test]
 fn a_course_has_a_key_of_its_own_and_modes() {
@@ -131,4 +134,23 @@ fn a_course_key_is_one_courses_in_any_case() {
         course.create {"key":"Hiking","modes":["audit"]} => {"pk"..
         "#,
     );
+}
+
+#[test]
+fn a_course_of_one_person_has_no_more_than_so_many_givers() {
+    let mut registry = check_on_ground("");
+    let given = |at: usize| format!(r#"{{"external_key":"g-{at:03}","curriculum":"00000000-0000-0000-0001-{at:012}","status":"enrolled"}}"#);
+    let active = |at: usize| format!(r#"{{"external_key":"g-{at:03}","status":"active"}}"#);
+    let linked = |at: usize| format!(r#""g-{at:03}":"ANT""#);
+    let all = |part: &dyn Fn(usize) -> String| (0..=COURSE_GIVERS_MAX).map(part).collect::<Vec<_>>().join(",");
+    let head = format!(r#""program":"{PROGRAM}","create":true,"update":false"#);
+    for (operation, args) in [
+        ("program.enroll", format!(r#"{{{head},"enrollments":[{}]}}"#, all(&given))),
+        ("program.enroll_course", format!(r#"{{{head},"course":"Hiking","enrollments":[{}]}}"#, all(&active))),
+    ] {
+        call(&mut registry, Envelope::default(), operation, &args).expect("enrolled");
+    }
+    let args = format!(r#"{{"program":"{PROGRAM}","links":{{{}}}}}"#, all(&linked));
+    let reply = call(&mut registry, Envelope::default(), "program.link", &args).expect("linked");
+    assert_eq!(reply, "?");
 }
