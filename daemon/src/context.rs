@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use enroll_protocol::server::Violation;
 use enroll_protocol::{Envelope, Pk, Time};
 use nix::time::{ClockId, clock_gettime};
 use rand::rngs::{ChaCha20Rng, SysRng};
@@ -13,11 +12,9 @@ use rand::{Rng as _, SeedableRng as _, TryRng as _};
 use tokio::sync::watch;
 
 use crate::config::Settings;
-use crate::identity::authority::{Authority, Issued};
-use crate::identity::{KeyRing, Secrets, crl};
+use crate::identity::{Authority, KeyRing, Secrets, crl};
 use crate::metrics::Metrics;
-use crate::model::exported::Importing;
-use crate::rules::Prepared;
+use crate::needs::Made;
 use crate::warnings::Warnings;
 
 /// What the other end of the socket may do.
@@ -101,23 +98,6 @@ impl<T> Current<T> {
     }
 }
 
-/// What is made for a request before its rule runs, because it takes long.
-#[derive(Clone)]
-pub enum Made {
-    /// A certificate.
-    Certificate(Arc<Issued>),
-    /// What is wrong with an import.
-    Judgement(Arc<Judgement>),
-}
-
-/// What is wrong with an import that has come so far.
-pub struct Judgement {
-    /// How far.
-    pub importing: Importing,
-    /// The rules that do not hold.
-    pub violations: Vec<Violation>,
-}
-
 /// Everything that enters a rule beside the state and the request.
 #[derive(Clone)]
 pub struct Context {
@@ -133,8 +113,8 @@ pub struct Context {
     pub settings: Arc<Settings>,
     /// The rest.
     pub daemon: Arc<Daemon>,
-    /// What was made for this request, if it may need something.
-    pub prepared: Prepared,
+    /// What was made for this request, once its rule has said that it needs it.
+    pub made: Option<Made>,
 }
 
 /// What a request's random bytes are for. Each purpose has a stream of its own, so that a rule that draws more does

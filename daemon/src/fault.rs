@@ -6,6 +6,7 @@ use enroll_protocol::{Code, Invalid, OperationRow, Pk, Refusal};
 
 use crate::identity::IdentityError;
 use crate::identity::crl::ListError;
+use crate::needs::Needed;
 use crate::rules::bootstrap::RegistryError;
 use crate::store::StoreError;
 
@@ -31,6 +32,9 @@ pub enum Fault {
     /// A key or a seal is not what it should be.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// Something must be made outside before the rule can run.
+    #[error("something must be made first: {0:?}")]
+    Needs(Needed),
     /// The rule panicked.
     #[error("a rule panicked: {0}")]
     Panic(String),
@@ -56,7 +60,7 @@ impl Fault {
     pub fn refusal(&self) -> Refusal {
         match self {
             Self::Refused(refusal) | Self::Attempt { refusal, .. } => refusal.clone(),
-            Self::Store(_) | Self::Identity(_) | Self::Panic(_) => Refusal::plain(Code::INTERNAL),
+            Self::Store(_) | Self::Identity(_) | Self::Panic(_) | Self::Needs(_) => Refusal::plain(Code::INTERNAL),
         }
     }
 
@@ -70,7 +74,7 @@ impl Fault {
 
     /// Whether this is a failure of the daemon rather than an answer of the domain.
     fn is_internal(&self) -> bool {
-        matches!(self, Self::Store(_) | Self::Identity(_) | Self::Panic(_))
+        matches!(self, Self::Store(_) | Self::Identity(_) | Self::Panic(_) | Self::Needs(_))
     }
 }
 

@@ -6,13 +6,13 @@
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use listenfd::ListenFd;
 use nix::sys::socket::{getsockopt, sockopt};
 use sd_notify::NotifyState;
 
-use crate::server::SocketError;
+use crate::net::listener::SocketError;
 
 /// How often a start that takes long asks for more time, and for how much.
 const ASK_EVERY: Duration = Duration::from_secs(5);
@@ -59,33 +59,15 @@ pub fn while_starting<T>(start: impl FnOnce() -> T) -> T {
     })
 }
 
-/// The watchdog of systemd, which kills a daemon that does not feed it.
-#[derive(Debug)]
-pub struct Watchdog(Option<Meals>);
-
-#[derive(Debug)]
-struct Meals {
-    every: Duration,
-    next: Instant,
+/// The interval of heartbeats for the watchdog of systemd, which kills a daemon that sends none; `None` where the unit
+/// asked for no watchdog.
+pub fn watchdog_interval() -> Option<Duration> {
+    sd_notify::watchdog_enabled().filter(|patience| !patience.is_zero()).map(|patience| patience / 3)
 }
 
-impl Watchdog {
-    /// The one that the unit asked for, if it did and asked this process.
-    pub fn of_environment() -> Self {
-        let meals = |patience: Duration| Meals { every: patience / 2, next: Instant::now() };
-        Self(sd_notify::watchdog_enabled().filter(|patience| !patience.is_zero()).map(meals))
-    }
-
-    /// Feeds it when it is time; how long it then has until the next time. `None` where nobody watches.
-    pub fn feed(&mut self) -> Option<Duration> {
-        let meals = self.0.as_mut()?;
-        let now = Instant::now();
-        if meals.next <= now {
-            tell(&[NotifyState::Watchdog]);
-            meals.next = now + meals.every;
-        }
-        Some(meals.next - now)
-    }
+/// Feeds the watchdog.
+pub fn feed_watchdog() {
+    tell(&[NotifyState::Watchdog]);
 }
 
 /// The socket that systemd listens on for this daemon, and its path. To be asked for while there is one thread only: it

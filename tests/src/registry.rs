@@ -11,7 +11,6 @@ use enroll_protocol::frame::{Frame, FrameKind};
 use enroll_protocol::{Envelope, Operation, Reference, Refusal, StreamOperation, Time, codec};
 use enrolld::config::{Config, Settings};
 use enrolld::context::{Clock, Context, Current, Daemon, Grant, Peer};
-use enrolld::dispatch::{self, Handler, Items, Job, Look, Ran, StreamJob, WalkJob, WriteJob};
 use enrolld::fault::Fault;
 use enrolld::identity::authority::{Founded, SERIAL_BYTES, serial};
 use enrolld::identity::jwt::SigningAlgorithm;
@@ -22,20 +21,18 @@ use enrolld::model::certificate::ListHead;
 use enrolld::model::change::Told;
 use enrolld::model::key::{self, WITHOUT_ORDER};
 use enrolld::model::record;
+use enrolld::net::dispatch::{self, Handler, Items, Job, Look, Ran, StreamJob, WalkJob, WriteJob};
 use enrolld::rules::bootstrap::{self, RegistryError};
-use enrolld::rules::{self, Call, Prepared, authority, changes};
-use enrolld::session::line::Turns;
+use enrolld::rules::{self, Call, authority, changes};
 use enrolld::store::journal::{JournalOptions, JournalStore};
 use enrolld::store::memory::MemoryStore;
 use enrolld::store::overlay::Overlay;
 use enrolld::store::redb::{RedbOptions, RedbStore};
 use enrolld::store::{Store, StoreError, Writes};
 use enrolld::warnings::Warnings;
-use enrolld::writer::desk::{Desk, Here};
-use enrolld::writer::{Outcome, QUEUE_MAX, Request, UNITS_MAX, Work, Writer};
+use enrolld::writer::{self, Ended, Outcome, Queue, Request, UNITS_MAX, Writer, WriterThread};
 use rand::SeedableRng as _;
 use rand::rngs::ChaCha20Rng;
-use tokio::sync::mpsc;
 
 use crate::machine::{Machine, Platters};
 
@@ -267,9 +264,6 @@ impl Registry {
                 outcome.map_err(|fault| fault.refusal())
             }
             Job::Write(job) => {
-                let prepared = self.prepared(&ctx, &*job).map_err(|fault| fault.refusal())?;
-                let ctx = Context { prepared, ..ctx };
-                self.expect_same_twice(&ctx, &*job);
                 let reply = self.write(ctx, job)?;
                 match handler.finish {
                     Some(finish) => Ok(finish(&reply, &self.daemon.keys.now()).expect("finished")),
@@ -301,11 +295,11 @@ impl Registry {
         match (handler.job)(request).expect("a request") {
             Job::Write(job) => {
                 job.check().expect("arguments that are accepted");
-                let ctx = self.context(envelope);
-                // A store that can not be read now fails the rule as well, or its commit.
-                let prepared = self.prepared(&ctx, &*job).unwrap_or_default();
-                let ctx = Context { prepared, ..ctx };
-                Request { ctx, work: Work::Write(job), answer: Box::new(answer), connection: 1 }
+                let answer = move |ended| match ended {
+                    Ended::Outcome(outcome) => answer(outcome),
+                    Ended::Needs(needed, _) => panic!("{needed:?} must be made first"),
+                };
+                Request { ctx: self.context(envelope), job, answer: Box::new(answer) }
             }
             Job::Look(_) => panic!("{} is no write", handler.row.name),
         }
@@ -314,20 +308,15 @@ impl Registry {
     /// Has the writer serve a batch.
     pub fn serve(&mut self, requests: impl IntoIterator<Item = Request>) -> Result<(), StoreError> {
         let (answers, result) = self.writer.serve(requests.into_iter(), self.now);
-        answers.into_iter().for_each(|(answer, outcome)| answer(outcome));
+        answers.into_iter().for_each(|(answer, ended)| answer(ended));
         result
     }
 
-    /// A writer at its desk, and where its requests go; its clock begins at the time of the next call.
-    pub fn desk(&self, here: Here) -> (mpsc::Sender<Request>, Desk) {
-        self.desk_by(self.clock(), here)
-    }
-
-    /// The same by a clock that somebody may set.
-    pub fn desk_by(&self, clock: Clock, here: Here) -> (mpsc::Sender<Request>, Desk) {
-        let (sender, queue) = mpsc::channel(QUEUE_MAX);
+    /// A writer thread by this clock, not yet started, and where its requests go.
+    pub fn writer_thread(&self, clock: Clock) -> (Queue, WriterThread) {
+        let (queue, inbox) = writer::queue();
         let writer = Writer::new(Arc::clone(&self.store), Arc::clone(&self.daemon)).expect("a writer");
-        (sender, Desk::new(writer, queue, clock, here, Arc::new(Turns::new(1))))
+        (queue, WriterThread::new(writer, inbox, clock, || {}))
     }
 
     /// A clock that begins at the time of the next call.
@@ -375,26 +364,31 @@ impl Registry {
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&self.calls.to_be_bytes());
         let (settings, daemon) = (self.daemon.settings.now(), Arc::clone(&self.daemon));
-        Context { now: self.now, seed, peer: self.peer, envelope, settings, daemon, prepared: None }
+        Context { now: self.now, seed, peer: self.peer, envelope, settings, daemon, made: None }
     }
 
-    /// What is made before the rule runs.
-    fn prepared(&self, ctx: &Context, job: &dyn WriteJob) -> Result<Prepared, Fault> {
-        if !job.needs_preparing() {
-            return Ok(None);
+    fn write(&mut self, mut ctx: Context, mut job: Arc<dyn WriteJob>) -> Outcome {
+        loop {
+            self.expect_same_twice(&ctx, &*job);
+            match self.run(ctx, job) {
+                Ended::Outcome(outcome) => return outcome,
+                Ended::Needs(needed, write) => {
+                    (ctx, job) = *write;
+                    ctx.made = Some(dispatch::make(&needed, &*self.store, &ctx).map_err(|fault| fault.refusal())?);
+                }
+            }
         }
-        self.store.view().map_err(Fault::Store).and_then(|view| job.prepare(&*view, ctx))
     }
 
-    fn write(&mut self, ctx: Context, job: Arc<dyn WriteJob>) -> Outcome {
-        let answered: Arc<Mutex<Option<Outcome>>> = Arc::default();
-        let slot = Arc::clone(&answered);
-        let answer = Box::new(move |outcome| *slot.lock().expect("unpoisoned") = Some(outcome));
-        self.serve([Request { ctx, work: Work::Write(job), answer, connection: 1 }]).expect("committed");
+    fn run(&mut self, ctx: Context, job: Arc<dyn WriteJob>) -> Ended {
+        let ended: Arc<Mutex<Option<Ended>>> = Arc::default();
+        let slot = Arc::clone(&ended);
+        let answer = Box::new(move |end| *slot.lock().expect("unpoisoned") = Some(end));
+        self.serve([Request { ctx, job, answer }]).expect("committed");
         while self.writer.is_busy() {
             self.serve([]).expect("committed");
         }
-        answered.lock().expect("unpoisoned").take().expect("an answer")
+        ended.lock().expect("unpoisoned").take().expect("an end")
     }
 
     fn expect_same_twice(&self, ctx: &Context, job: &dyn WriteJob) {

@@ -1,8 +1,7 @@
 //! Certificates of people: issued with the person or renewed later, and revoked when the person is deleted.
 //!
-//! A certificate is made before the rule runs and off the writer's thread ([`prepare`]); the rule stores what was made if
-//! it is what it wants ([`give`]). The latest one is the person's; those before it stay valid until they end, unless a renewal
-//! with another key supersedes them.
+//! A certificate is made off the writer thread, when the rule needs it ([`give`]). The latest one is the person's; earlier
+//! ones stay valid until they end, unless a renewal with another key supersedes them.
 
 use std::ops::ControlFlow;
 
@@ -10,10 +9,9 @@ use enroll_protocol::certificate::{Ca, Crl, Get, Key, Pfx, Renew, Revoke};
 use enroll_protocol::person::{CertificateWanted, Revocation, RevocationReason};
 use enroll_protocol::{Callsign, Code, Pk, PrivateKey, Reference, Refusal};
 use rand::Rng as _;
-use serde_json::json;
 
-use super::{Call, Give, Prepared, ReadOp, WalkOp, WriteOp, authority, person};
-use crate::context::{Context, Made, Purpose};
+use super::{Call, Give, ReadOp, WalkOp, WriteOp, authority, person};
+use crate::context::{Context, Purpose};
 use crate::fault::Fault;
 use crate::identity::authority::{CERTIFICATE, COMMON_NAME_CHARS_MAX, Issued, Serial, Wanted, has_same_key};
 use crate::identity::request::SigningRequest;
@@ -22,6 +20,7 @@ use crate::model::certificate::{Certificate, Certificates, Held};
 use crate::model::change::Told;
 use crate::model::key;
 use crate::model::record::{self, Kind};
+use crate::needs::{Made, Needed};
 use crate::store::{ReadTxn, StoreError, Txn};
 
 /// Valid certificates of one person: a deletion revokes all of them.
@@ -77,16 +76,8 @@ impl WriteOp for Renew {
         self.csr.as_deref().map_or(Ok(()), |csr| read(csr).map(drop))
     }
 
-    fn needs_preparing(&self) -> bool {
+    fn may_need(&self) -> bool {
         true
-    }
-
-    fn prepare(&self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Prepared, Fault> {
-        let Some((pk, person)) = person::find(txn, &self.person)? else { return Ok(None) };
-        match latest(txn, pk)? {
-            Some((_, before)) => prepare(ctx, &person.callsign, Some(wanted_after(self, before))),
-            None => Ok(None),
-        }
     }
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Option<String>, Fault> {
@@ -211,22 +202,7 @@ pub(super) fn expect_request_of(callsign: &Callsign, csr: &str) -> Result<(), Re
     }
 }
 
-/// Makes the certificate that a rule will want.
-pub(super) fn prepare(ctx: &Context, callsign: &Callsign, wanted: Option<Wanted>) -> Result<Prepared, Fault> {
-    let authority = ctx.daemon.authority.now();
-    // What the rule refuses is not made, and in a dry run nothing is signed.
-    let Some(wanted) = wanted.filter(|wanted| {
-        let is_right = !matches!(wanted, Wanted::Request(csr) if expect_request_of(callsign, csr).is_err());
-        is_right && expect_name(callsign).is_ok() && authority.is_invalid(ctx.now).is_none() && !ctx.envelope.dry_run
-    }) else {
-        return Ok(None);
-    };
-    let serial = authority::serial_of(ctx);
-    let issued = authority.issue(callsign, wanted, serial, ctx.now, ctx.settings.certificate_lifetime_seconds)?;
-    Ok(Some(Made::Certificate(issued.into())))
-}
-
-/// Gives a person the certificate that was prepared, which must be the one that is wanted; nothing in a dry run.
+/// Gives a person the certificate that was made, and needs one that is the one wanted; nothing in a dry run.
 pub(super) fn give(
     txn: &mut dyn Txn,
     call: &Call<'_>,
@@ -251,13 +227,10 @@ pub(super) fn give(
     if ctx.envelope.dry_run {
         return Ok(None);
     }
-    let issued = match &ctx.prepared {
-        Some(Made::Certificate(issued)) => Some(issued),
-        _ => None,
+    let issued = match &ctx.made {
+        Some(Made::Certificate(issued)) if issued.callsign == *callsign && issued.wanted == *wanted => issued,
+        _ => return Err(Fault::Needs(Needed::Certificate(callsign.clone(), wanted.clone()))),
     };
-    let issued = issued.filter(|issued| issued.callsign == *callsign && issued.wanted == *wanted);
-    // It was made for what was there a moment ago, and that was something else.
-    let issued = issued.ok_or_else(|| Refusal::plain(Code::BUSY).with(json!({"retry_after_ms": 10})))?;
     for gone in gone {
         txn.delete(key::certificate(pk, &gone.serial));
         txn.tell(Told::Lost(Kind::Certificate));

@@ -11,8 +11,8 @@ use enroll_protocol::person::Person;
 use enroll_protocol::{ApproveCode, Code, Named, NaturalName, Page, Pk, Reference, Refusal};
 
 use super::page::{Bounds, page};
-use super::{Call, Prepared, ReadOp, WriteOp, alphabet, attempts, certificate, constant, person, pool};
-use crate::context::{Context, Purpose};
+use super::{Call, ReadOp, WriteOp, alphabet, attempts, certificate, constant, person, pool};
+use crate::context::Purpose;
 use crate::fault::Fault;
 use crate::identity::authority::Wanted;
 use crate::model::certificate::EnrollmentRequest;
@@ -139,16 +139,8 @@ impl WriteOp for Approve {
     }
 
     /// Whether the enrollment has brought a signing request is not known before it is looked at.
-    fn needs_preparing(&self) -> bool {
+    fn may_need(&self) -> bool {
         true
-    }
-
-    fn prepare(&self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Prepared, Fault> {
-        match find(txn, &self.enrollment)? {
-            Some((_, enrollment)) if enrollment.state != State::Pending => Ok(None),
-            Some((pk, enrollment)) => certificate::prepare(ctx, &enrollment.callsign, wanted(self, txn, pk)?),
-            None => Ok(None),
-        }
     }
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Person, Fault> {

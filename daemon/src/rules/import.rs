@@ -7,23 +7,20 @@
 //! A piece whose answer was lost is answered again by its key, the last one too.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use enroll_protocol::export::{End, FORMAT, Header};
 use enroll_protocol::server::{AcceptClock, Import, Imported};
 use enroll_protocol::{Code, Key, Operation as _, Refusal, without_mark};
-use serde_json::json;
 
 use super::bootstrap::{self, RegistryError, SCHEMA};
-use super::{Call, Prepared, WriteOp, authority, check};
-use crate::context::{Context, Judgement, Made};
+use super::{Call, WriteOp, authority};
 use crate::fault::Fault;
 use crate::model::change::{CLOCK, Change, LISTED};
 use crate::model::exported::{self, Importing, Place, SHAPES};
 use crate::model::key::{self, Due, Family};
 use crate::model::record::{self, ChangesHead, Registry};
 use crate::model::{certificate, hex};
-use crate::store::overlay::Overlay;
+use crate::needs::{Made, Needed};
 use crate::store::{ReadTxn, STRETCH, StoreError, Txn, walk};
 
 /// Entries of an earlier import that are removed with one request.
@@ -36,19 +33,8 @@ const ACCEPTED: u16 = AcceptClock::ROW.number;
 const LINE_BYTES_MAX: usize = 4 << 20;
 
 impl WriteOp for Import {
-    fn needs_preparing(&self) -> bool {
+    fn may_need(&self) -> bool {
         self.text.is_empty() && self.at > 0
-    }
-
-    fn prepare(&self, txn: &dyn ReadTxn, _: &Context) -> Result<Prepared, Fault> {
-        let importing = record::get::<Importing>(txn, &key::importing())?;
-        let Some(importing) = importing.filter(|importing| importing.is_read && importing.bytes == self.at) else {
-            return Ok(None);
-        };
-        let mut finished = Overlay::new(txn);
-        finished.delete(key::importing());
-        let violations = check::violations(&finished)?;
-        Ok(Some(Made::Judgement(Arc::new(Judgement { importing, violations }))))
     }
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Imported, Fault> {
@@ -251,11 +237,9 @@ fn finish(
     if !importing.is_read || !importing.open.is_empty() {
         return Err(bad_line(importing.lines + 1, "the file is cut off here, or goes on behind its last line"));
     }
-    let judgement = match &call.ctx.prepared {
+    let judgement = match &call.ctx.made {
         Some(Made::Judgement(judgement)) if judgement.importing == importing => judgement,
-        Some(_) => return Err(conflict("another import has come between; begin again")),
-        // The last piece was not committed yet.
-        None => return Err(Refusal::plain(Code::BUSY).with(json!({"retry_after_ms": 10})).into()),
+        _ => return Err(Fault::Needs(Needed::Judgement)),
     };
     if let [first, rest @ ..] = judgement.violations.as_slice() {
         return Err(conflict(format!(

@@ -23,6 +23,7 @@ mod event;
 mod export;
 mod import;
 mod jwt;
+mod make;
 mod page;
 mod permission;
 mod person;
@@ -39,12 +40,13 @@ pub mod sweep;
 mod token;
 
 pub use access::{Actor, admit};
+pub use make::make;
 pub use stream::{Give, StreamOp, WalkOp};
 
 use enroll_protocol::changes::PeerId;
 use enroll_protocol::{Code, Operation, OperationRow, Pk, Refusal, Time};
 
-use crate::context::{Context, Made};
+use crate::context::Context;
 use crate::fault::Fault;
 use crate::identity::{IdentityError, KeyRing};
 use crate::model::change::{Change, Told};
@@ -67,16 +69,10 @@ pub trait WriteOp: Operation + Sync {
     /// Takes the secrets out of a dry run's reply.
     const REDACT: Option<fn(&mut Self::Reply)> = None;
 
-    /// Whether something may have to be made before the rule runs.
-    fn needs_preparing(&self) -> bool {
+    /// Whether the rule may answer [`Fault::Needs`]. Such a write is a barrier on its connection: nothing sent after it
+    /// begins before it is answered.
+    fn may_need(&self) -> bool {
         false
-    }
-
-    /// Makes what is slow, or random by nature, off the writer's thread and from a snapshot. The rule then finds it in
-    /// its context and sees whether it still fits; if it does not, the rule answers `busy`, and it is made again. It
-    /// refuses nothing: that is for the rule, in its order.
-    fn prepare(&self, _: &dyn ReadTxn, _: &Context) -> Result<Prepared, Fault> {
-        Ok(None)
     }
 
     /// Refuses arguments that their types accept and this operation does not.
@@ -87,9 +83,6 @@ pub trait WriteOp: Operation + Sync {
     /// The rule.
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Self::Reply, Fault>;
 }
-
-/// What was made before a rule runs: nothing where the snapshot shows that nothing is needed, or not for whom.
-pub type Prepared = Option<Made>;
 
 /// A write of many units, each done whole or not at all. The writer runs some at a time and others' requests between
 /// them, so a unit may find a state that is not what the one before it has left.

@@ -8,8 +8,8 @@ use enroll_protocol::{Callsign, Code, Json, Named, NaturalName, Page, Pk, Refere
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::page::{Bounds, page};
-use super::{Call, Prepared, ReadOp, WriteOp, authority, certificate, constant, registration, role};
-use crate::context::{Context, Purpose};
+use super::{Call, ReadOp, WriteOp, authority, certificate, constant, registration, role};
+use crate::context::Purpose;
 use crate::fault::Fault;
 use crate::model::key::{self, Family};
 use crate::model::record::{self, CallsignHolder, Kind};
@@ -20,12 +20,8 @@ impl WriteOp for Create {
         certificate::expect_for(&self.callsign, &self.certificate)
     }
 
-    fn needs_preparing(&self) -> bool {
+    fn may_need(&self) -> bool {
         self.certificate != CertificateWanted::None
-    }
-
-    fn prepare(&self, _: &dyn ReadTxn, ctx: &Context) -> Result<Prepared, Fault> {
-        certificate::prepare(ctx, &self.callsign, certificate::wanted(&self.certificate))
     }
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Person, Fault> {

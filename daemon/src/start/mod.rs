@@ -8,6 +8,7 @@ mod publish;
 mod reload;
 mod serve;
 mod stop;
+mod wakers;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -19,14 +20,14 @@ use tracing::Level;
 
 use crate::config::{self, Config, ConfigError, EXAMPLE, LogFormat};
 use crate::directory::{FileError, is_disk_full, is_out_of_files};
-use crate::grants::{Grants, OVERFLOW_UID};
 use crate::identity::IdentityError;
 use crate::identity::key_file::KeyError;
 use crate::model::record::Kind;
+use crate::net::grants::{Grants, OVERFLOW_UID};
+use crate::net::listener::{self, SocketError};
 use crate::places::{self, Places};
 use crate::process;
 use crate::rules::bootstrap::RegistryError;
-use crate::server::{self, SocketError};
 use crate::store::StoreError;
 use crate::store::open::{DATABASE, OpenError};
 use crate::systemd;
@@ -112,7 +113,7 @@ impl Start {
             Grants::resolve(&config.grants)?.1.into_iter().for_each(warn);
             log::filter(&config)?;
             let places = Places::of(&self, &config, None)?;
-            server::check_path(&places.socket)?;
+            listener::check_path(&places.socket)?;
             Ok((places, file))
         });
         match checked {
@@ -161,7 +162,7 @@ impl Start {
         opened.daemon.warnings.replace(Topic::Grants, unknown);
         let listener = match passed {
             Some((listener, _)) => listener,
-            None => server::listen_on(&places.socket)?,
+            None => listener::listen_on(&places.socket)?,
         };
         let runtime = serve::runtime(&config)?;
         let (flusher, flusher_failed) = opened.start_flusher()?;
@@ -169,7 +170,7 @@ impl Start {
         let result = runtime.block_on(serve::serve(serving, listener));
         runtime.shutdown_background();
         if is_own {
-            server::remove(&places.socket);
+            listener::remove(&places.socket);
         }
         let ended = result?;
         flusher.stop();

@@ -4,7 +4,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::{StartError, authority};
 use crate::config::{Config, Settings};
@@ -16,22 +16,23 @@ use crate::model::record::ChangesHead;
 use crate::places::{Key, Places};
 use crate::rules::bootstrap::{self, RegistryError};
 use crate::rules::changes;
-use crate::session::line::Turns;
 use crate::store::journal::{Flusher, JournalOptions, JournalStore};
 use crate::store::open::{OpenOptions, StateDir};
 use crate::store::overlay::Overlay;
 use crate::store::{Store, StoreError, Writes};
-use crate::sys;
 use crate::warnings::{Topic, Warnings};
-use crate::writer::desk::{Desk, Here};
-use crate::writer::{QUEUE_MAX, Request, Writer};
+use crate::writer::{self, Queue, Writer, WriterThread};
+use crate::{sys, systemd};
 
 /// Said until the next start where the database was missing and its key was not. At an installation that is as it should be.
 const NEW_UNDER_OLD_KEY: &str = "this start made a new, empty registry, with a secret key that was there before; if this \
     is no installation, the state directory of the registry that had the key is missing, and every token that was used \
     there can be used again here: stop enrolld, and put the directory back or restore a backup";
 
-/// A state directory that is locked, and what was found in it.
+/// The result of the writer thread; an error of the channel means that it panicked.
+pub(super) type WriterEnd = oneshot::Receiver<Result<(), StoreError>>;
+
+/// A state directory that is locked, and the open store in it.
 pub(super) struct Opened {
     pub(super) store: Arc<JournalStore>,
     pub(super) daemon: Arc<Daemon>,
@@ -89,13 +90,20 @@ impl Opened {
         Ok(Self { store: Arc::new(store), daemon, clock, head, _state_dir: locked })
     }
 
-    /// The writer at its desk, beside connections that take these turns; and where its requests go.
-    pub(super) fn desk(&self, config: &Config, turns: Arc<Turns>) -> Result<(mpsc::Sender<Request>, Desk), StartError> {
-        let (sender, queue) = mpsc::channel(QUEUE_MAX);
+    /// Starts the writer thread: where its requests go, and where it says how it ended.
+    pub(super) fn start_writer(
+        &self,
+        committed: impl FnMut(u64) + Send + 'static,
+    ) -> Result<(Queue, WriterEnd), StartError> {
+        let (queue, inbox) = writer::queue();
         let mut writer = Writer::new(self.store.clone(), Arc::clone(&self.daemon)).map_err(StartError::Storage)?;
         writer.start_at(self.clock.now(), sys::is_clock_unsynchronised());
-        let here = if config.server.threads == 1 { Here::ONE_THREAD } else { Here::SEVERAL_THREADS };
-        Ok((sender, Desk::new(writer, queue, self.clock.clone(), here, turns)))
+        let thread = WriterThread::new(writer, inbox, self.clock.clone(), systemd::feed_watchdog);
+        let (ended, end) = oneshot::channel();
+        let run = move || drop(ended.send(thread.run(committed)));
+        let started = std::thread::Builder::new().name("writer".to_owned()).spawn(run);
+        started.map_err(|err| StartError::Io("the writer thread".to_owned(), err))?;
+        Ok((queue, end))
     }
 
     /// Starts the flusher, and where it tells that it had to give up.

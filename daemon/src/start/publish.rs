@@ -12,8 +12,8 @@ use nix::fcntl::OFlag;
 
 use crate::fault::Fault;
 use crate::identity::crl::List;
+use crate::net::session::Shared;
 use crate::rules::authority;
-use crate::session::Shared;
 
 /// Revocations of so long come into one list.
 const PAUSE: Duration = Duration::from_secs(1);

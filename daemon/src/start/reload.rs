@@ -12,9 +12,9 @@ use tracing_subscriber::{EnvFilter, Registry, reload::Handle};
 
 use super::{Start, StartError, log};
 use crate::config::{Changed, Config, Settings, Update};
-use crate::grants::Grants;
-use crate::server::Terms;
-use crate::session::Shared;
+use crate::net::grants::Grants;
+use crate::net::listener::Terms;
+use crate::net::session::Shared;
 use crate::systemd;
 use crate::warnings::Topic;
 

@@ -1,7 +1,6 @@
 //! Serving, from the first connection to the last answer.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -11,16 +10,15 @@ use super::opened::Opened;
 use super::publish;
 use super::reload::{LogFilter, Reload};
 use super::stop::{Ended, StopSignals};
-use super::{Start, StartError};
+use super::{Start, StartError, wakers};
 use crate::config::Config;
 use crate::context::Current;
-use crate::grants::Grants;
+use crate::net::grants::Grants;
+use crate::net::listener::{self, Terms};
+use crate::net::session::Shared;
 use crate::places::Places;
-use crate::server::{self, Terms};
-use crate::session::Shared;
-use crate::session::line::Turns;
 use crate::store::StoreError;
-use crate::systemd::{self, Watchdog};
+use crate::systemd;
 
 /// How long connections have to take their last answers when the daemon stops.
 const DRAIN: Duration = Duration::from_secs(3);
@@ -62,12 +60,14 @@ pub(super) async fn serve(
         let what = what.to_owned();
         move |err| StartError::Io(what, err)
     };
-    let turns = Arc::new(Turns::new(config.server.threads));
-    let (writer, desk) = opened.desk(&config, Arc::clone(&turns))?;
     let listener = tokio::net::UnixListener::from_std(listener).map_err(io("the socket"))?;
     let mut stop_signals = StopSignals::listen().map_err(io("the signals"))?;
     let hangup = signal(SignalKind::hangup()).map_err(io("SIGHUP"))?;
     let (changes, latest) = watch::channel(opened.head.seq);
+    let committed = move |head| {
+        changes.send_if_modified(|latest| std::mem::replace(latest, head) != head);
+    };
+    let (queue, mut ended) = opened.start_writer(committed)?;
     let shared = Arc::new(Shared {
         daemon: Arc::clone(&opened.daemon),
         store: opened.store.clone(),
@@ -75,17 +75,11 @@ pub(super) async fn serve(
         terms: Current::new(Terms { grants, limits: config.limits() }),
         scans: Arc::new(Semaphore::new(1)),
         walks: Arc::new(Semaphore::new(1)),
-        turns,
         changes: latest,
-        numbers: AtomicU64::new(0),
     });
     let (stop, stopping) = watch::channel(false);
-    let mut server = tokio::spawn(server::serve(listener, Arc::clone(&shared), writer, stopping));
-
-    let tell = move |head| {
-        changes.send_if_modified(|latest| std::mem::replace(latest, head) != head);
-    };
-    let mut ended = tokio::spawn(desk.serve(Watchdog::of_environment(), tell));
+    let wakers = tokio::spawn(wakers::wake(queue.clone(), Arc::clone(&shared)));
+    let mut listener = tokio::spawn(listener::serve(listener, Arc::clone(&shared), queue, stopping));
     let status = format!("listening on {}", places.socket.display());
     super::announce(config.log_format, places, opened);
     systemd::ready(&status);
@@ -104,12 +98,13 @@ pub(super) async fn serve(
         }
     }
     reloads.abort();
+    wakers.abort();
     systemd::stopping();
     let _ = stop.send(true);
-    if tokio::time::timeout(DRAIN, &mut server).await.is_err() {
+    if tokio::time::timeout(DRAIN, &mut listener).await.is_err() {
         tracing::warn!("some connections did not take their last answers and are cut off");
-        server.abort();
-        let _ = server.await;
+        listener.abort();
+        let _ = listener.await;
     }
     // No connection is left to send anything, so the writer finishes what is queued and ends.
     let result = match result {

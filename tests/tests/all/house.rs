@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const WALLS: &[(&str, &[&str], &[&str])] = &[
     ("daemon/src/rules", &["tokio", "redb", "SystemTime", "Instant", "std::fs", "std::net", "tracing", "HashMap"], &[]),
     ("daemon/src/model", &["tokio", "redb", "SystemTime", "Instant", "std::fs", "tracing", "HashMap", "rules::"], &[]),
-    ("daemon/src/store", &["rules::", "dispatch::", "session::", "tokio"], &[]),
+    ("daemon/src/store", &["rules::", "net::", "tokio"], &[]),
     ("daemon/src", &["use redb", "redb::Database"], &["store/redb.rs"]),
     ("daemon/src", &["SystemTime", "SysRng", "rand::rng()"], &["context.rs"]),
     ("daemon/src", &["unsafe {"], &["sys.rs"]),

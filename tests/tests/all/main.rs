@@ -1,6 +1,5 @@
 //! One test binary: linking is what takes long.
 
-mod desk;
 mod events;
 mod faults;
 mod golden;
@@ -12,3 +11,4 @@ mod programs;
 mod rules;
 mod storage;
 mod units;
+mod writer_thread;

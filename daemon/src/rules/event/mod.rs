@@ -144,7 +144,7 @@ impl WriteOp for Update {
     }
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Event, Fault> {
-        let (pk, event) = expect_visible(txn.as_read(), call, &self.event)?;
+        let (pk, event) = expect(txn.as_read(), &self.event)?;
         let owner = self.owner.as_ref().map(|named| super::role::expect_person(txn.as_read(), named)).transpose()?;
         permit_editing(txn.as_read(), call, &event)?;
         if let Some(kind) = self.kind.as_ref().filter(|kind| **kind != event.kind) {
@@ -261,7 +261,7 @@ fn edit(
     named: &Reference,
     how: impl FnOnce(&mut Seats<'_>) -> Result<(), Fault>,
 ) -> Result<Event, Fault> {
-    let (pk, event) = expect_visible(txn.as_read(), call, named)?;
+    let (pk, event) = expect(txn.as_read(), named)?;
     permit_editing(txn.as_read(), call, &event)?;
     change(txn, call, pk, event, how)
 }

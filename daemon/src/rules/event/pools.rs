@@ -5,7 +5,7 @@ use enroll_protocol::fold::fold;
 use enroll_protocol::limits::{EVENT_POOLS_MAX, POOL_ROLES_MAX};
 use enroll_protocol::{Code, EventPoolName, Named, NaturalName, Reference, Refusal, RoleName};
 
-use super::{change, expect_visible, permit_editing};
+use super::{change, expect, permit_editing};
 use crate::context::Purpose;
 use crate::fault::Fault;
 use crate::model::event::{self as stored, Slot};
@@ -19,7 +19,7 @@ impl WriteOp for AddPool {
     }
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Event, Fault> {
-        let (pk, event) = expect_visible(txn.as_read(), call, &self.event)?;
+        let (pk, event) = expect(txn.as_read(), &self.event)?;
         permit_editing(txn.as_read(), call, &event)?;
         change(txn, call, pk, event, |seats| {
             let has_registrations = has_registrations(seats);
@@ -56,7 +56,7 @@ impl WriteOp for UpdatePool {
     }
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Event, Fault> {
-        let (pk, event) = expect_visible(txn.as_read(), call, &self.event)?;
+        let (pk, event) = expect(txn.as_read(), &self.event)?;
         let at = expect_pool(&event, &self.pool)?;
         permit_editing(txn.as_read(), call, &event)?;
         change(txn, call, pk, event, |seats| {
@@ -79,7 +79,7 @@ impl WriteOp for UpdatePool {
 
 impl WriteOp for RemovePool {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Event, Fault> {
-        let (pk, event) = expect_visible(txn.as_read(), call, &self.event)?;
+        let (pk, event) = expect(txn.as_read(), &self.event)?;
         let at = expect_pool(&event, &self.pool)?;
         permit_editing(txn.as_read(), call, &event)?;
         change(txn, call, pk, event, |seats| {

@@ -1,12 +1,12 @@
 //! Steps of the clock: what they leave behind, and a clock that is doubted at a start.
 
+use std::sync::mpsc;
+use std::thread;
+
 use enroll_protocol::{Code, Envelope, Json, Jwt, Time, certificate, changes, code, event, jwt, server, token};
 use enroll_tests::registry::Registry;
 use enrolld::config::Config;
 use enrolld::model::key::Family;
-use enrolld::systemd::Watchdog;
-use enrolld::writer::desk::Here;
-use tokio::sync::oneshot;
 
 use super::super::events::people;
 use super::super::{check, key};
@@ -336,23 +336,23 @@ fn a_first_start_doubts_no_clock() {
     check(registry, r#"changes.list {} => {"items":[],"next":null}"#);
 }
 
-#[tokio::test]
-async fn the_desk_notices_that_the_clock_was_set() {
+#[test]
+fn the_writer_thread_notices_that_the_clock_was_set() {
     let mut registry = Registry::in_memory();
     let clock = registry.clock();
-    let (sender, desk) = registry.desk_by(clock.clone(), Here::ONE_THREAD);
-    let working = tokio::spawn(desk.serve(Watchdog::of_environment(), |_| {}));
+    let (queue, writer) = registry.writer_thread(clock.clone());
+    let working = thread::spawn(|| writer.run(|_| {}));
     for (text, seconds) in [("a", 0), ("b", AHEAD), ("c", -AHEAD), ("d", 4)] {
         clock.set_by_seconds(seconds);
         registry.now = clock.now();
-        let (answer, answered) = oneshot::channel();
+        let (answer, answered) = mpsc::channel();
         let token = token::Use::new(text.parse().expect("a token"));
         let request = registry.request(Envelope::default(), &token, move |outcome| drop(answer.send(outcome)));
-        assert!(sender.send(request).await.is_ok());
-        answered.await.expect("an answer").expect("used");
+        assert!(queue.try_send(request).is_ok());
+        answered.recv().expect("an answer").expect("used");
     }
-    drop(sender);
-    working.await.expect("ended").expect("committed");
+    drop(queue);
+    working.join().expect("ended").expect("committed");
     let changes = registry.call(changes::List::default()).expect("changes").items;
     let verbs: Vec<_> = changes.iter().map(|change| &*change.verb).filter(|verb| *verb != "listed").collect();
     assert_eq!(verbs, ["use", "clock", "use", "clock", "use", "use"]);

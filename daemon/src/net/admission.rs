@@ -1,5 +1,5 @@
-//! The door: who is let in. A connection is judged when it is accepted, before anything is read of it and before a
-//! task is made for it; whoever is turned away is told why in one frame and costs nothing more.
+//! Admission: which connections are let in. A connection is judged when it is accepted, before anything is read from it
+//! and before a task is made for it; one that is turned away gets the reason in one frame and costs nothing more.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -12,48 +12,48 @@ use serde_json::json;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::{Instant, timeout};
 
+use super::connection_limit::{ConnectionLimit, Full, Slot};
+use super::grants::{Grants, way_in};
+use super::handshake;
+use super::listener::Terms;
 use crate::context::{Daemon, Peer};
-use crate::grants::{Grants, way_in};
-use crate::handshake;
-use crate::room::{Full, Place, Room};
-use crate::server::Terms;
 
-/// A line of the log of one kind comes no sooner after the last.
+/// Least time between two lines of one kind.
 const LOG_PAUSE: Duration = Duration::from_secs(1);
 
 /// When a client that finds no room may come again.
 const RETRY_AFTER_MS: u64 = 500;
 
-/// How many are told at a time that there is no file left for them.
-const TOLD_MAX: usize = 64;
+/// Connections turned away at a time where no file is left for them.
+const TURNED_AWAY_MAX: usize = 64;
 
-/// See the module.
-pub(crate) struct Door {
+/// Admits connections by their grants and by the connection limit.
+pub(super) struct Admission {
     daemon: Arc<Daemon>,
-    room: Arc<Room>,
+    limit: Arc<ConnectionLimit>,
     /// A file given up for a moment to tell somebody that there are no files left.
     reserve: Option<File>,
-    strangers: Seldom,
-    crowd: Seldom,
-    crowd_of_uid: Seldom,
-    stuck: Seldom,
+    strangers: RateLimitedLog,
+    crowd: RateLimitedLog,
+    crowd_of_uid: RateLimitedLog,
+    stuck: RateLimitedLog,
 }
 
-impl Door {
-    pub(crate) fn new(daemon: Arc<Daemon>) -> Self {
+impl Admission {
+    pub(super) fn new(daemon: Arc<Daemon>) -> Self {
         Self {
             daemon,
-            room: Arc::default(),
+            limit: Arc::default(),
             reserve: reserve(),
-            strangers: Seldom::default(),
-            crowd: Seldom::default(),
-            crowd_of_uid: Seldom::default(),
-            stuck: Seldom::default(),
+            strangers: RateLimitedLog::default(),
+            crowd: RateLimitedLog::default(),
+            crowd_of_uid: RateLimitedLog::default(),
+            stuck: RateLimitedLog::default(),
         }
     }
 
     /// Lets a connection in, or tells it why not.
-    pub(crate) fn admit(&mut self, stream: UnixStream, terms: &Terms) -> Option<(UnixStream, Peer, Place)> {
+    pub(super) fn admit(&mut self, stream: UnixStream, terms: &Terms) -> Option<(UnixStream, Peer, Slot)> {
         let peer = match judge(&stream, &terms.grants) {
             Ok(peer) => peer,
             Err(refusal) => {
@@ -63,17 +63,17 @@ impl Door {
                 return None;
             }
         };
-        match self.room.take(peer.uid, &terms.limits) {
-            Ok(place) => Some((stream, peer, place)),
+        match self.limit.take(peer.uid, &terms.limits) {
+            Ok(slot) => Some((stream, peer, slot)),
             Err(full) => {
                 let uid = peer.uid;
-                let (seldom, most, key) = match full {
-                    Full::Room => (&mut self.crowd, terms.limits.connections, "server.connections"),
+                let (log, most, key) = match full {
+                    Full::All => (&mut self.crowd, terms.limits.connections, "server.connections"),
                     Full::Uid => {
                         (&mut self.crowd_of_uid, terms.limits.connections_per_uid, "server.connections_per_uid")
                     }
                 };
-                seldom.say(|unsaid| tracing::warn!(uid, limit = key, most, unsaid, "no room for a connection"));
+                log.say(|unsaid| tracing::warn!(uid, limit = key, most, unsaid, "no room for a connection"));
                 let whose = if full == Full::Uid { format!(" of uid {uid}") } else { String::new() };
                 self.turn_away(
                     stream,
@@ -85,9 +85,9 @@ impl Door {
     }
 
     /// No connection can be accepted. For want of a file, the one kept back serves to tell those who wait.
-    pub(crate) async fn stuck(&mut self, listener: &UnixListener, err: &io::Error) {
+    pub(super) async fn stuck(&mut self, listener: &UnixListener, err: &io::Error) {
         self.stuck.say(|unsaid| tracing::error!(%err, unsaid, "no connection can be accepted"));
-        for _ in 0..TOLD_MAX {
+        for _ in 0..TURNED_AWAY_MAX {
             if self.reserve.take().is_some() {
                 match timeout(Duration::ZERO, listener.accept()).await {
                     Ok(Ok((stream, _))) => {
@@ -133,14 +133,14 @@ fn reserve() -> Option<File> {
     File::open("/dev/null").ok()
 }
 
-/// Says one kind of thing once in a while, and how often it was left unsaid in between.
+/// A rate-limited log: one kind of line at most once in [`LOG_PAUSE`], with the count of those left out.
 #[derive(Default)]
-struct Seldom {
+struct RateLimitedLog {
     last: Option<Instant>,
     unsaid: u64,
 }
 
-impl Seldom {
+impl RateLimitedLog {
     fn say(&mut self, line: impl FnOnce(u64)) {
         if self.last.is_some_and(|last| last.elapsed() < LOG_PAUSE) {
             self.unsaid += 1;
@@ -156,13 +156,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_comes_often_is_said_seldom_and_counted() {
-        let (mut seldom, mut said) = (Seldom::default(), Vec::new());
+    fn what_comes_often_is_said_log_and_counted() {
+        let (mut log, mut said) = (RateLimitedLog::default(), Vec::new());
         for _ in 0..10 {
-            seldom.say(|unsaid| said.push(unsaid));
+            log.say(|unsaid| said.push(unsaid));
         }
-        seldom.last = seldom.last.and_then(|last| last.checked_sub(LOG_PAUSE));
-        seldom.say(|unsaid| said.push(unsaid));
+        log.last = log.last.and_then(|last| last.checked_sub(LOG_PAUSE));
+        log.say(|unsaid| said.push(unsaid));
         assert_eq!(said, [0, 9]);
     }
 }

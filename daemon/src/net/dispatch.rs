@@ -5,7 +5,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
-use std::thread;
 
 use enroll_protocol::envelope::Envelope;
 use enroll_protocol::frame::{Frame, FrameKind};
@@ -15,13 +14,10 @@ use serde::{Deserialize, Serialize};
 use crate::context::{Context, Peer};
 use crate::fault::Fault;
 use crate::identity::KeyRing;
-use crate::rules::{self, BulkOp, Call, Give, Prepared, ReadOp, StreamOp, WalkOp, WriteOp};
+use crate::needs::{Made, Needed};
+use crate::rules::{self, BulkOp, Call, Give, ReadOp, StreamOp, WalkOp, WriteOp};
 use crate::store::overlay::Overlay;
-use crate::store::{ReadTxn, StoreError, Txn};
-
-/// Threads that read what a bulk write will need, and for how many units they are worth it.
-const READERS: usize = 4;
-const READ_AHEAD_MIN: usize = 32;
+use crate::store::{ReadTxn, Store, StoreError, Txn};
 
 /// How one operation is run.
 pub struct Handler {
@@ -90,10 +86,8 @@ pub trait WriteJob: Send + Sync {
     fn row(&self) -> &'static OperationRow;
     /// The request's own bytes: encoded anew, because not every encoding of a value is the shortest one.
     fn request(&self) -> Vec<u8>;
-    /// Whether something may have to be made before the rule runs.
-    fn needs_preparing(&self) -> bool;
-    /// Makes it, from a snapshot, and off the writer's thread.
-    fn prepare(&self, txn: &(dyn ReadTxn + Sync), ctx: &Context) -> Result<Prepared, Fault>;
+    /// Whether nothing sent after it on its connection begins before it is answered.
+    fn is_barrier(&self) -> bool;
     /// Refuses arguments, before anything else is looked at.
     fn check(&self) -> Result<(), Refusal>;
     /// Runs the rule; of a bulk write, as many units as may be done now, from where `so_far` has ended. Takes from
@@ -155,6 +149,12 @@ pub fn request(frame: &Frame<'_>, peer: &Peer) -> Result<(&'static Handler, Enve
         job => job,
     };
     Ok((handler, envelope, job))
+}
+
+/// Makes what a write needs, from a snapshot of now.
+pub fn make(needed: &Needed, store: &dyn Store, ctx: &Context) -> Result<Made, Fault> {
+    let made = catch_unwind(AssertUnwindSafe(|| rules::make(needed, &*store.view()?, ctx)));
+    made.unwrap_or_else(|panic| Err(Fault::of_panic(&*panic)))
 }
 
 /// The front of a request's body: who asks and how. What is left is the operation's own.
@@ -282,12 +282,8 @@ impl<O: WriteOp> WriteJob for O {
         codec::encode(self)
     }
 
-    fn needs_preparing(&self) -> bool {
-        WriteOp::needs_preparing(self)
-    }
-
-    fn prepare(&self, txn: &(dyn ReadTxn + Sync), ctx: &Context) -> Result<Prepared, Fault> {
-        WriteOp::prepare(self, txn, ctx)
+    fn is_barrier(&self) -> bool {
+        self.may_need()
     }
 
     fn check(&self) -> Result<(), Refusal> {
@@ -309,16 +305,6 @@ impl<O: WriteOp> WriteJob for O {
     }
 }
 
-impl<O: BulkOp> Bulk<O> {
-    fn attempt(&self, txn: &dyn ReadTxn, ctx: &Context, units: &[O::Unit]) -> Result<(), Fault> {
-        let mut overlay = Overlay::new(txn);
-        let call = Call::begin(txn, ctx, O::ROW)?;
-        let ground = self.operation.begin(txn, &call)?;
-        let mut reply = O::Reply::default();
-        units.iter().try_for_each(|unit| self.operation.run(&mut overlay, &call, &ground, unit, &mut reply))
-    }
-}
-
 impl<O: BulkOp> WriteJob for Bulk<O> {
     fn row(&self) -> &'static OperationRow {
         <O as Operation>::ROW
@@ -328,22 +314,8 @@ impl<O: BulkOp> WriteJob for Bulk<O> {
         codec::encode(&self.operation)
     }
 
-    fn needs_preparing(&self) -> bool {
-        self.units.get().is_some_and(|units| units.len() >= READ_AHEAD_MIN)
-    }
-
-    /// Tries the units, some side by side. Nothing comes of it but that what they read is at hand when the writer runs
-    /// them: a disk is asked for several things at once, and nobody else waits for it.
-    fn prepare(&self, txn: &(dyn ReadTxn + Sync), ctx: &Context) -> Result<Prepared, Fault> {
-        let all = self.units.get().map_or(&[][..], Vec::as_slice);
-        let share = all.len().div_ceil(READERS).max(1);
-        thread::scope(|scope| {
-            for units in all.chunks(share) {
-                // What is refused or fails here does so again where it is told.
-                scope.spawn(move || self.attempt(txn, ctx, units));
-            }
-        });
-        Ok(None)
+    fn is_barrier(&self) -> bool {
+        true
     }
 
     fn check(&self) -> Result<(), Refusal> {

@@ -1,4 +1,4 @@
-//! The first words on a connection: the client says hello, the daemon says welcome or why not.
+//! The handshake of a connection: the client sends a hello, the daemon a welcome or a refusal.
 
 use enroll_protocol::envelope::{Hello, MAGIC, PROTOCOL_VERSION, Welcome};
 use enroll_protocol::frame::{self, FrameError, FrameKind, FrameReader};

@@ -18,10 +18,11 @@
 //! it the process.
 
 mod clock;
-pub mod desk;
-mod kept;
-mod space;
-mod time;
+mod disk_space;
+mod idempotency;
+mod queue;
+mod thread;
+mod timers;
 
 use std::collections::VecDeque;
 use std::mem::take;
@@ -29,21 +30,24 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use enroll_protocol::server::Import;
-use enroll_protocol::{Code, Kind, Operation as _, OperationRow, Refusal, Time};
+use enroll_protocol::{Code, Kind, Operation as _, Refusal, Time};
 
 use crate::config::Settings;
 use crate::context::{Context, Daemon, Moment};
-use crate::dispatch::{Ran, ReadJob, WriteJob};
 use crate::fault::Fault;
 use crate::model::change::Told;
 use crate::model::key::{self, Due, Family};
 use crate::model::record::{self, ChangesHead};
+use crate::needs::Needed;
+use crate::net::dispatch::{Ran, WriteJob};
 use crate::rules::bootstrap::{self, RegistryError};
 use crate::rules::{Call, attempts, authority, changes, seating, sweep};
 use crate::store::overlay::Overlay;
 use crate::store::{Store, StoreError, Writes};
-use kept::{Found, Keeping};
-use space::FreeSpace;
+use disk_space::FreeSpace;
+use idempotency::{Found, Keeping};
+pub use queue::{Inbox, QUEUE_MAX, Queue, SendError, queue};
+pub use thread::WriterThread;
 
 /// Requests of one commit at most: past this a batch only makes its first members wait.
 const BATCH_MAX: usize = 256;
@@ -52,36 +56,31 @@ const BATCH_MAX: usize = 256;
 /// two such batches.
 pub const UNITS_MAX: usize = 32;
 
-/// Writes that may wait; whoever comes then waits to get in.
-pub const QUEUE_MAX: usize = 1024;
-
 /// What a write comes to: the encoded reply, not yet finished, or a refusal.
 pub type Outcome = Result<Vec<u8>, Refusal>;
 
-/// Takes the answer of one request. It must only pass it on.
-pub type Answer = Box<dyn FnOnce(Outcome) + Send>;
-
-/// The answers of a batch, to be given out now that it is durable.
-pub type Answers = Vec<(Answer, Outcome)>;
-
-/// What the writer runs.
-pub enum Work {
-    /// A rule that may write.
-    Write(Arc<dyn WriteJob>),
-    /// A rule that looks, sent on its connection behind writes: it sees those, and nothing that was sent behind it.
-    Read(&'static OperationRow, Box<dyn ReadJob>),
+/// The end of a request in the writer.
+pub enum Ended {
+    /// It has an answer.
+    Outcome(Outcome),
+    /// Something must be made first. Nothing was written; the request is to be sent again with it in its context.
+    Needs(Needed, Box<(Context, Arc<dyn WriteJob>)>),
 }
+
+/// Takes the end of one request. It must only pass it on.
+pub type Answer = Box<dyn FnOnce(Ended) + Send>;
+
+/// The ends of a batch's requests, to be given out now that the batch is durable.
+pub type Answers = Vec<(Answer, Ended)>;
 
 /// One request, and where its answer goes.
 pub struct Request {
     /// Time, randomness, peer.
     pub ctx: Context,
-    /// What to run.
-    pub work: Work,
+    /// The rule to run.
+    pub job: Arc<dyn WriteJob>,
     /// Takes the answer.
     pub answer: Answer,
-    /// Whose it is: the number of a connection.
-    pub connection: u64,
 }
 
 /// A request that is being run.
@@ -96,6 +95,8 @@ struct Running {
 /// What running a request has come to.
 enum Step {
     Answered(Outcome),
+    /// Something must be made first.
+    Needs(Needed),
     /// There is more to do.
     Unfinished,
 }
@@ -174,6 +175,11 @@ impl Writer {
         by_itself.chain(is_due.then_some(Time::EPOCH)).min()
     }
 
+    /// The number of the latest change.
+    pub fn head(&self) -> u64 {
+        self.head.seq
+    }
+
     /// Whether there is more to do of what was begun.
     pub fn is_busy(&self) -> bool {
         !self.unfinished.is_empty()
@@ -204,8 +210,12 @@ impl Writer {
             // It may have waited behind later ones, or have come before a step of the clock.
             self.time = running.request.ctx.now.clamp(self.time, now);
             running.request.ctx.now = self.time;
-            match self.run_one(&mut batch, &mut running, &mut units) {
-                Step::Answered(outcome) => answers.push((running.request.answer, outcome)),
+            match self.run_write(&mut batch, &mut running, &mut units) {
+                Step::Answered(outcome) => answers.push((running.request.answer, Ended::Outcome(outcome))),
+                Step::Needs(needed) => {
+                    let Request { ctx, job, answer } = running.request;
+                    answers.push((answer, Ended::Needs(needed, Box::new((ctx, job)))));
+                }
                 Step::Unfinished => self.unfinished.push_back(running),
             }
         }
@@ -287,25 +297,11 @@ impl Writer {
         Ok(())
     }
 
-    fn run_one(&mut self, batch: &mut Overlay<'_>, running: &mut Running, units: &mut usize) -> Step {
-        let ctx = &running.request.ctx;
-        match &running.request.work {
-            Work::Write(job) if job.row().kind == Kind::Bulk && *units == 0 => Step::Unfinished,
-            Work::Write(_) => self.run_write(batch, running, units),
-            Work::Read(row, job) => {
-                // The head is written once, with the batch; whoever reads in the middle of one sees it as well.
-                if !batch.is_empty() {
-                    record::put(batch, key::changes_head(), &self.head);
-                }
-                Step::Answered(job.run_caught(batch, ctx).map_err(|fault| fault.told(row)))
-            }
-        }
-    }
-
     fn run_write(&mut self, batch: &mut Overlay<'_>, running: &mut Running, units: &mut usize) -> Step {
-        let Running { request: Request { ctx, work: Work::Write(job), .. }, keeping, so_far } = running else {
+        let Running { request: Request { ctx, job, .. }, keeping, so_far } = running;
+        if job.row().kind == Kind::Bulk && *units == 0 {
             return Step::Unfinished;
-        };
+        }
         if self.importing && job.row().number != Import::ROW.number {
             let why = "an import is under way; wait until it has ended, or begin it again if it was interrupted";
             return Step::Answered(Err(Refusal::new(Code::CONFLICT, why)));
@@ -327,6 +323,7 @@ impl Writer {
                 (Writes::new(), Vec::new(), Ok(ran))
             }
             Ok((writes, told, ran)) => (writes, told, Ok(ran)),
+            Err(Fault::Needs(needed)) => return Step::Needs(needed),
             Err(fault) => {
                 let refusal = fault.told(job.row());
                 match remember(batch, ctx, &**job, &fault) {
@@ -424,6 +421,6 @@ fn remember(
 }
 
 /// Whether it was done will be known when the store is opened again.
-fn unknown(answer: Answer) -> (Answer, Outcome) {
-    (answer, Err(Refusal::plain(Code::OUTCOME_UNKNOWN)))
+fn unknown(answer: Answer) -> (Answer, Ended) {
+    (answer, Ended::Outcome(Err(Refusal::plain(Code::OUTCOME_UNKNOWN))))
 }

@@ -1,12 +1,11 @@
-//! How long a peer may keep its connection waiting: for the rest of a frame that it began, for taking its answers, for
-//! any word at all.
+//! Deadlines of a connection: for the rest of a frame that the peer began, for taking its answers, and an idle timeout.
 
 use tokio::time::Instant;
 
 use crate::config::Limits;
 
-/// What a peer is waited for, and since when.
-pub(super) struct Patience {
+/// The running deadlines of one connection.
+pub(super) struct Deadlines {
     limits: Limits,
     heard: Instant,
     /// Since the first byte of a frame; later bytes do not move it.
@@ -15,18 +14,18 @@ pub(super) struct Patience {
     answers_since: Option<Instant>,
 }
 
-/// What was waited for in vain.
+/// A deadline that passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Overdue {
     /// The rest of a frame.
     Frame,
     /// Taking answers.
     Answers,
-    /// Any word.
-    Word,
+    /// Anything at all.
+    Idle,
 }
 
-impl Patience {
+impl Deadlines {
     /// Of a connection that begins now.
     pub(super) fn new(limits: Limits) -> Self {
         Self { limits, heard: Instant::now(), frame_since: None, answers_since: None }
@@ -53,14 +52,13 @@ impl Patience {
         self.frame_since = is_unfinished.then(|| self.frame_since.unwrap_or_else(Instant::now));
     }
 
-    /// Until when the peer must do what it is waited for, if it is; only while nothing of it is at work must it say
-    /// anything.
-    pub(super) fn due(&self, is_at_work: bool) -> Option<(Instant, Overdue)> {
-        let Limits { finish_frame, take_answer, idle, .. } = self.limits;
+    /// The earliest deadline, and which it is. The idle timeout counts only while no request is in flight.
+    pub(super) fn earliest(&self, has_in_flight: bool) -> Option<(Instant, Overdue)> {
+        let Limits { finish_frame, take_answer, idle: idle_max, .. } = self.limits;
         let frame = self.frame_since.map(|since| (since + finish_frame, Overdue::Frame));
         let answers = self.answers_since.map(|since| (since + take_answer, Overdue::Answers));
-        let word = (!is_at_work).then(|| (self.heard + idle, Overdue::Word));
-        [frame, answers, word].into_iter().flatten().min_by_key(|(at, _)| *at)
+        let idle = (!has_in_flight).then(|| (self.heard + idle_max, Overdue::Idle));
+        [frame, answers, idle].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 }
 
@@ -71,32 +69,32 @@ mod tests {
 
     #[test]
     fn more_bytes_of_a_frame_do_not_give_it_more_time() {
-        let mut patience = Patience::new(Config::default().limits());
-        patience.note_frame(true);
-        let due = patience.due(true);
+        let mut deadlines = Deadlines::new(Config::default().limits());
+        deadlines.note_frame(true);
+        let due = deadlines.earliest(true);
         assert!(matches!(due, Some((_, Overdue::Frame))));
-        patience.heard();
-        patience.note_frame(true);
-        assert_eq!(patience.due(true), due);
-        patience.note_frame(false);
-        patience.note_frame(true);
-        assert!(patience.due(true) > due, "the next frame has its own time");
+        deadlines.heard();
+        deadlines.note_frame(true);
+        assert_eq!(deadlines.earliest(true), due);
+        deadlines.note_frame(false);
+        deadlines.note_frame(true);
+        assert!(deadlines.earliest(true) > due, "the next frame has its own time");
     }
 
     #[test]
-    fn who_talks_and_does_not_listen_gains_nothing() {
+    fn a_peer_that_sends_and_does_not_read_gains_no_time() {
         let limits = Config::default().limits();
-        let mut patience = Patience::new(limits);
-        patience.note_answers(true);
-        let due = patience.due(false);
+        let mut deadlines = Deadlines::new(limits);
+        deadlines.note_answers(true);
+        let due = deadlines.earliest(false);
         assert!(matches!(due, Some((_, Overdue::Answers))));
-        patience.heard();
-        patience.note_answers(true);
-        assert_eq!(patience.due(false), due);
-        patience.taken();
-        assert_eq!(patience.due(false), Some((patience.heard + limits.take_answer, Overdue::Answers)));
-        patience.note_answers(false);
-        assert_eq!(patience.due(false), Some((patience.heard + limits.idle, Overdue::Word)));
-        assert_eq!(patience.due(true), None);
+        deadlines.heard();
+        deadlines.note_answers(true);
+        assert_eq!(deadlines.earliest(false), due);
+        deadlines.taken();
+        assert_eq!(deadlines.earliest(false), Some((deadlines.heard + limits.take_answer, Overdue::Answers)));
+        deadlines.note_answers(false);
+        assert_eq!(deadlines.earliest(false), Some((deadlines.heard + limits.idle, Overdue::Idle)));
+        assert_eq!(deadlines.earliest(true), None);
     }
 }

@@ -10,10 +10,10 @@ use zeroize::Zeroizing;
 
 use super::Outcome;
 use crate::context::{Context, Daemon, Purpose};
-use crate::dispatch::{Ran, WriteJob};
 use crate::fault::Fault;
 use crate::model::key::Due;
 use crate::model::record::{self, ClockState, Kept};
+use crate::net::dispatch::{Ran, WriteJob};
 use crate::store::overlay::Overlay;
 use crate::store::{StoreError, Txn};
 

@@ -1,9 +1,8 @@
-//! A walk as a stream: a thread goes through one snapshot and gives its items; the connection takes them as the peer
-//! does.
+//! A snapshot stream: a walk over one MVCC snapshot on a thread of its own, with backpressure.
 //!
-//! Between the two there is room for a few items. While it is full the thread waits, and once nobody takes them any more
-//! it ends, and its snapshot with it. One thread at a time does so, whoever asked; the others wait for their turn, and
-//! take their snapshots then.
+//! Between the thread and the connection there is room for a few items. While it is full the thread waits; once the
+//! connection takes no more the thread ends, and its snapshot with it. One such thread runs at a time, for any
+//! connection; the others wait, and take their snapshots then.
 
 use std::future::poll_fn;
 use std::ops::ControlFlow;
@@ -14,28 +13,28 @@ use enroll_protocol::{Code, OperationRow, Refusal};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 
-use super::{Source, Step, Stream};
+use super::dispatch::WalkJob;
+use super::session::Shared;
+use super::subscriptions::{Source, Step, Stream};
 use crate::context::Context;
-use crate::dispatch::WalkJob;
 use crate::fault::Fault;
-use crate::session::Shared;
 use crate::store::Store;
 
-/// Items that wait to be taken.
+/// Items that wait for the connection.
 const ITEMS_MAX: usize = 4;
 
 /// An item, the end, or why there will be no more.
 type Given = Result<Option<Vec<u8>>, Refusal>;
 
-/// The end of the thread's line.
-pub(super) struct Fed {
+/// The connection's end.
+pub(super) struct SnapshotStream {
     items: mpsc::Receiver<Given>,
-    /// What came while it was waited for.
+    /// An item that came while the connection waited for it.
     first: Option<Given>,
 }
 
-impl Fed {
-    /// Has a thread begin as soon as it is its turn.
+impl SnapshotStream {
+    /// Starts the thread as soon as no other runs.
     pub(super) fn begin(job: Box<dyn WalkJob>, row: &'static OperationRow, ctx: Context, shared: &Shared) -> Self {
         let (giver, items) = mpsc::channel(ITEMS_MAX);
         let (store, walks) = (Arc::clone(&shared.store), Arc::clone(&shared.walks));
@@ -54,7 +53,7 @@ impl Fed {
         Self { items, first: None }
     }
 
-    /// What has been given, if anything was.
+    /// The next item, if the thread has given one.
     pub(super) fn step(&mut self) -> Result<Step, Refusal> {
         let given = match self.first.take() {
             Some(given) => given,
@@ -68,13 +67,13 @@ impl Fed {
     }
 }
 
-/// Waits until one of these has been given something, and says which.
+/// Waits until the thread of one of these streams has given something; its index.
 pub(super) async fn any(streams: &mut [Stream]) -> usize {
     poll_fn(|context| {
         for (at, stream) in streams.iter_mut().enumerate() {
-            let Source::Fed(fed) = &mut stream.source else { continue };
-            if let Poll::Ready(given) = fed.items.poll_recv(context) {
-                fed.first = Some(given.unwrap_or_else(|| Err(Refusal::plain(Code::INTERNAL))));
+            let Source::Snapshot(snapshot) = &mut stream.source else { continue };
+            if let Poll::Ready(given) = snapshot.items.poll_recv(context) {
+                snapshot.first = Some(given.unwrap_or_else(|| Err(Refusal::plain(Code::INTERNAL))));
                 return Poll::Ready(at);
             }
         }

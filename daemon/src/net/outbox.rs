@@ -1,20 +1,20 @@
-//! What a connection has to say and the peer has not taken yet.
+//! The outbox: a connection's write buffer, whole frames that the socket has not taken yet.
 
 use std::collections::VecDeque;
 
 use enroll_protocol::frame::{self, FrameKind, HEADER_BYTES, LENGTH_BYTES};
 use enroll_protocol::{Code, Refusal};
 
-use crate::handshake::{End, READ_BYTES};
+use super::handshake::{End, READ_BYTES};
 use crate::writer::Outcome;
 
-/// What is written with one call, unless a frame is larger.
+/// Bytes written with one call, unless a frame is larger.
 const CHUNK_BYTES: usize = 64 << 10;
 
 /// Frames on their way to the socket.
 #[derive(Debug)]
-pub(super) struct Output {
-    /// Whole frames in each, so that nothing is moved where much has gathered; the last is empty if all are.
+pub(super) struct Outbox {
+    /// Whole frames in each, so that a long outbox is never copied to grow; the last is empty if all are.
     chunks: VecDeque<Vec<u8>>,
     /// How much of the first the socket has taken.
     written: usize,
@@ -23,8 +23,8 @@ pub(super) struct Output {
     frame_bytes_max: usize,
 }
 
-impl Output {
-    /// Nothing yet; no frame will be larger than this.
+impl Outbox {
+    /// An empty one; no frame will be larger than this.
     pub(super) fn new(frame_bytes_max: usize) -> Self {
         Self { chunks: VecDeque::from([Vec::new()]), written: 0, bytes: 0, frame_bytes_max }
     }
@@ -39,12 +39,12 @@ impl Output {
         self.bytes
     }
 
-    /// What is to be written next.
+    /// The bytes to be written next.
     pub(super) fn rest(&self) -> &[u8] {
         &self.chunks[0][self.written..]
     }
 
-    /// Adds the answer of a request; with which code, if it is a refusal.
+    /// Adds the answer of a request; its code, if it is a refusal.
     pub(super) fn answer(&mut self, id: u64, operation: u16, outcome: Outcome) -> Option<Code> {
         let fitting = |reply: Vec<u8>| if self.fits(&reply) { Ok(reply) } else { Err(Refusal::plain(Code::TOO_LARGE)) };
         match outcome.and_then(fitting) {

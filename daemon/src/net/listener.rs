@@ -1,4 +1,5 @@
-//! The socket: made without a moment in which it is open to the wrong people, and accepted from until told to stop.
+//! The listener: the socket is made without a moment in which it is open to the wrong people, and accepts connections
+//! until told to stop.
 
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _};
@@ -13,15 +14,16 @@ use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bin
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::geteuid;
 use tokio::net::UnixListener;
-use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::sync::{Notify, watch};
+use tokio::task::{JoinSet, yield_now};
 
+use super::admission::Admission;
+use super::grants::Grants;
+use super::session::{self, Shared};
 use crate::config::Limits;
 use crate::directory::Directory;
-use crate::door::Door;
-use crate::grants::Grants;
-use crate::session::{self, Shared};
-use crate::{memory, sys, writer};
+use crate::writer::Queue;
+use crate::{memory, sys};
 
 /// How long to wait when no connection can be accepted for want of files or memory; the kernel would say so at once,
 /// again and again.
@@ -114,15 +116,10 @@ fn open_listener(path: &Path) -> io::Result<StdListener> {
 }
 
 /// Accepts connections and what they may do, until told to stop; then waits for those that are open.
-pub async fn serve(
-    listener: UnixListener,
-    shared: Arc<Shared>,
-    writer: mpsc::Sender<writer::Request>,
-    mut shutdown: watch::Receiver<bool>,
-) {
+pub async fn serve(listener: UnixListener, shared: Arc<Shared>, queue: Queue, mut shutdown: watch::Receiver<bool>) {
     // Nobody's descriptors are ever received; a kernel that knows how refuses them already where they are sent.
     let _ = sys::refuse_rights(listener.as_fd());
-    let mut door = Door::new(Arc::clone(&shared.daemon));
+    let mut admission = Admission::new(Arc::clone(&shared.daemon));
     let mut sessions = JoinSet::new();
     let ended = Arc::new(Notify::new());
     tokio::spawn(memory::give_back(Arc::clone(&ended)));
@@ -130,21 +127,21 @@ pub async fn serve(
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    if let Some((stream, peer, place)) = door.admit(stream, &shared.terms.now())
+                    if let Some((stream, peer, slot)) = admission.admit(stream, &shared.terms.now())
                         && let Ok(socket) = stream.into_std().and_then(enroll_socket::split)
                     {
-                        let (shared, writer, shutdown) = (Arc::clone(&shared), writer.clone(), shutdown.clone());
+                        let (shared, queue, shutdown) = (Arc::clone(&shared), queue.clone(), shutdown.clone());
                         sessions.spawn(async move {
                             let _open = shared.daemon.metrics.connection();
-                            session::serve(socket, peer, Arc::clone(&shared), writer, shutdown).await;
-                            drop(place);
+                            session::serve(socket, peer, Arc::clone(&shared), queue, shutdown).await;
+                            drop(slot);
                         });
                     }
-                    // However many wait to be let in, those who are in have their turn, and what they ask for comes first.
-                    let _turn = shared.turns.next(false).await;
+                    // A burst of new connections does not starve the open ones.
+                    yield_now().await;
                 }
                 Err(err) => {
-                    door.stuck(&listener, &err).await;
+                    admission.stuck(&listener, &err).await;
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
@@ -152,6 +149,6 @@ pub async fn serve(
             _ = shutdown.changed() => break,
         }
     }
-    drop((listener, writer));
+    drop((listener, queue));
     while sessions.join_next().await.is_some() {}
 }

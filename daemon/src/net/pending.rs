@@ -1,0 +1,60 @@
+//! Pending requests: a request of a connection from its frame to its answer, and where it waits meanwhile.
+
+use std::sync::Arc;
+
+use enroll_protocol::frame::Frame;
+use enroll_protocol::{Code, Refusal};
+use tokio::time::Instant;
+
+use super::dispatch::{Handler, Look, WriteJob};
+use crate::context::{Context, Moment};
+use crate::metrics::Metrics;
+use crate::writer::{self, Ended, Outcome};
+
+/// A request that is not answered yet.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pending {
+    /// The peer's number for it.
+    pub(super) id: u64,
+    /// The operation's number, which may be an unknown one.
+    pub(super) operation: u16,
+    since: Moment,
+}
+
+impl Pending {
+    /// It arrived just now.
+    pub(super) fn now(frame: &Frame<'_>) -> Self {
+        Self { id: frame.id, operation: frame.operation, since: Moment::now() }
+    }
+
+    /// Counts its answer.
+    pub(super) fn answered(self, metrics: &Metrics, refused: Option<Code>) {
+        metrics.answered(self.operation, refused, self.since.elapsed_seconds());
+    }
+}
+
+/// A read before it is run.
+pub(super) struct Read {
+    pub(super) pending: Pending,
+    pub(super) handler: &'static Handler,
+    pub(super) ctx: Context,
+    pub(super) look: Look,
+}
+
+/// A write that waits for room in the writer's queue.
+pub(super) struct Stalled {
+    pub(super) until: Instant,
+    pub(super) pending: Pending,
+    pub(super) handler: &'static Handler,
+    pub(super) request: writer::Request,
+}
+
+/// What another thread has answered.
+pub(super) enum Answered {
+    /// A scan.
+    Read(Pending, Outcome),
+    /// The writer.
+    Write(Pending, &'static Handler, Ended),
+    /// A write that needed something: what it was sent with, and now has in its context.
+    Made(Pending, &'static Handler, Result<Box<(Context, Arc<dyn WriteJob>)>, Refusal>),
+}

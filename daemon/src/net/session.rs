@@ -1,0 +1,449 @@
+//! A session: one connection's requests, from its frames to its outbox.
+//!
+//! - Its writes reach the writer in the order sent.
+//! - Read-your-writes: a read waits until every write sent before it is answered, and nothing sent after it begins
+//!   before it runs. So a connection sees its requests done in their order.
+//! - A bulk write, and a write that may need something made outside, is a barrier: nothing sent after it begins before
+//!   it is answered.
+//! - Backpressure: requests in flight and bytes in the outbox are bounded; past a bound the socket is not read.
+//! - No write is answered before it is durable, and everything that was accepted is answered before the connection is
+//!   closed in good order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use enroll_protocol::frame::{FrameError, FrameReader};
+use enroll_protocol::limits::{FRAME_BYTES_MAX, IN_FLIGHT_MAX};
+use enroll_protocol::{Code, Envelope, Refusal};
+use enroll_socket::{Incoming, Outgoing};
+use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::yield_now;
+use tokio::time::{Instant, sleep_until};
+
+use super::deadlines::{Deadlines, Overdue};
+use super::dispatch::{self, Handler, Job, Look, ReadJob, WriteJob};
+use super::handshake::{self, End};
+use super::listener::Terms;
+use super::outbox::Outbox;
+use super::pending::{Answered, Pending, Read, Stalled};
+use super::subscriptions::{Subscriber, Subscriptions};
+use crate::config::Limits;
+use crate::context::{Clock, Context, Current, Daemon, Peer, draw_seed};
+use crate::fault::Fault;
+use crate::store::{Store, StoreError, View};
+use crate::writer::{self, Ended, Outcome, Queue, SendError};
+
+/// Bytes in the outbox; past this no further request of the peer is begun.
+const OUTBOX_BYTES_MAX: usize = FRAME_BYTES_MAX;
+
+/// Streams go on while the outbox holds less than this, so that they leave room for answers.
+const STREAM_OUTBOX_BYTES_MAX: usize = OUTBOX_BYTES_MAX / 2;
+
+/// Time slice of a connection on the thread that it shares with the others.
+const TIME_SLICE: Duration = Duration::from_micros(50);
+
+/// How long a write waits for room in the writer's queue before the connection ends as busy.
+const QUEUE_WAIT: Duration = Duration::from_secs(2);
+
+/// What every session shares with the rest of the daemon.
+pub struct Shared {
+    /// Configuration, keys, metrics.
+    pub daemon: Arc<Daemon>,
+    /// For reads.
+    pub store: Arc<dyn Store>,
+    /// The clock.
+    pub clock: Clock,
+    /// For connections that begin.
+    pub terms: Current<Terms>,
+    /// One scan at a time: each looks at every record.
+    pub scans: Arc<Semaphore>,
+    /// One snapshot stream at a time: each keeps its snapshot as long as its peer takes items.
+    pub walks: Arc<Semaphore>,
+    /// The number of the latest change, sent after its commit.
+    pub changes: watch::Receiver<u64>,
+}
+
+/// Serves one connection to its end.
+pub async fn serve(
+    (mut input, mut output): (Incoming, Outgoing),
+    peer: Peer,
+    shared: Arc<Shared>,
+    queue: Queue,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let limits = shared.terms.now().limits;
+    let mut frames = FrameReader::new(limits.frame_bytes_max);
+    let greeted = tokio::select! {
+        greeted = handshake::greet(&mut input, &mut output, &mut frames, &peer, &limits, &shared.daemon.metrics) => greeted,
+        // A client that is told so comes again, and finds the next daemon.
+        _ = stopping.changed() => {
+            let stopping = Refusal::plain(Code::SHUTTING_DOWN);
+            return handshake::refuse(&mut output, &stopping, &limits, &shared.daemon.metrics).await;
+        }
+    };
+    let result = match greeted {
+        Ok(()) => {
+            let (answers, inbox) = mpsc::unbounded_channel();
+            let session = Session::new(peer, Arc::clone(&shared), limits, queue, answers, frames);
+            session.run(&mut input, &mut output, inbox, stopping).await
+        }
+        Err(end) => Err(end),
+    };
+    if let Err(end) = result {
+        tracing::debug!(uid = peer.uid, pid = peer.pid, %end, "connection closed");
+    }
+    // Closing takes time as well, and many may leave at once: the others have their slices first.
+    yield_now().await;
+}
+
+struct Session {
+    shared: Arc<Shared>,
+    peer: Peer,
+    limits: Limits,
+    queue: Queue,
+    answers: mpsc::UnboundedSender<Answered>,
+    frames: FrameReader,
+    outbox: Outbox,
+    /// Requests that were begun and are not answered, open streams included.
+    in_flight: usize,
+    /// Writes among them.
+    open_writes: usize,
+    /// A write that nothing overtakes is not answered yet.
+    has_barrier: bool,
+    /// A read that waits for the writes that were sent before it.
+    waiting: Option<Read>,
+    subscriptions: Subscriptions,
+    /// A write that waits for room in the writer's queue.
+    stalled: Option<Stalled>,
+    /// The peer has sent its last request.
+    input_ended: bool,
+    deadlines: Deadlines,
+    /// No further request is begun, and this is sent when everything that was begun is answered.
+    closing: Option<Refusal>,
+}
+
+impl Session {
+    fn new(
+        peer: Peer,
+        shared: Arc<Shared>,
+        limits: Limits,
+        queue: Queue,
+        answers: mpsc::UnboundedSender<Answered>,
+        frames: FrameReader,
+    ) -> Self {
+        let subscriptions = Subscriptions::new(shared.changes.clone());
+        Self {
+            limits,
+            shared,
+            peer,
+            queue,
+            answers,
+            frames,
+            outbox: Outbox::new(limits.frame_bytes_max),
+            in_flight: 0,
+            open_writes: 0,
+            has_barrier: false,
+            waiting: None,
+            subscriptions,
+            stalled: None,
+            input_ended: false,
+            deadlines: Deadlines::new(limits),
+            closing: None,
+        }
+    }
+
+    async fn run(
+        mut self,
+        input: &mut Incoming,
+        output: &mut Outgoing,
+        mut inbox: mpsc::UnboundedReceiver<Answered>,
+        mut stopping: watch::Receiver<bool>,
+    ) -> Result<(), End> {
+        let queue = self.queue.clone();
+        let timer = sleep_until(Instant::now() + self.limits.idle);
+        tokio::pin!(timer);
+        loop {
+            let has_more = self.use_slice().unwrap_or_else(|err| {
+                // Where frames can not be told apart nothing more can be read; earlier requests are answered.
+                self.close(Refusal::new(Code::INVALID_ARGUMENT, err.to_string()));
+                false
+            });
+            if self.is_done() && !has_more {
+                if let Some(closing) = &self.closing {
+                    handshake::refuse(output, closing, &self.limits, &self.shared.daemon.metrics).await;
+                }
+                return Ok(());
+            }
+            self.deadlines.note_answers(!self.outbox.is_empty());
+            let due = self.deadlines.earliest(self.in_flight > 0);
+            if let Some((at, _)) = due.filter(|(at, _)| *at < timer.deadline()) {
+                timer.as_mut().reset(at);
+            }
+            let may_read = !self.input_ended && !has_more && self.may_begin();
+            let stalled_until = self.stalled.as_ref().map(|stalled| stalled.until);
+            tokio::select! {
+                biased;
+                _ = stopping.changed(), if self.closing.is_none() => {
+                    self.close(Refusal::plain(Code::SHUTTING_DOWN));
+                }
+                // Before the rest: it comes once a commit at most, and the rest may come without a pause.
+                () = self.subscriptions.woken() => {}
+                Some(answer) = inbox.recv() => {
+                    self.take_answer(answer);
+                    while let Ok(answer) = inbox.try_recv() {
+                        self.take_answer(answer);
+                    }
+                }
+                written = output.write(self.outbox.rest()), if !self.outbox.is_empty() => {
+                    self.outbox.has_written(written?)?;
+                    self.deadlines.taken();
+                }
+                read = handshake::read_some(input, &mut self.frames), if may_read => {
+                    self.input_ended = read? == 0;
+                    self.deadlines.heard();
+                }
+                room = queue.room(), if stalled_until.is_some() => {
+                    if let (Some(room), Some(stalled)) = (room, self.stalled.take()) {
+                        self.try_send(stalled.pending, stalled.handler, |queue| queue.send(room, stalled.request));
+                    }
+                }
+                () = sleep_until(stalled_until.unwrap_or_else(Instant::now)), if stalled_until.is_some() => self.end_busy(),
+                () = &mut timer, if due.is_some() => match due {
+                    Some((at, overdue)) if at <= Instant::now() => self.time_out(overdue)?,
+                    Some((at, _)) => timer.as_mut().reset(at),
+                    None => {}
+                },
+                // The slice is used up: the other connections have theirs before the next one.
+                () = yield_now(), if has_more => {}
+            }
+        }
+    }
+
+    /// Whether another request may be begun.
+    fn may_begin(&self) -> bool {
+        self.closing.is_none()
+            && self.stalled.is_none()
+            && self.waiting.is_none()
+            && !self.has_barrier
+            && self.in_flight < IN_FLIGHT_MAX
+            && self.outbox.bytes() < OUTBOX_BYTES_MAX
+    }
+
+    /// Whether a stream may go on.
+    fn may_stream(&self) -> bool {
+        self.subscriptions.is_ready() && self.outbox.bytes() < STREAM_OUTBOX_BYTES_MAX
+    }
+
+    /// Begins nothing more. A client that followed a stream resumes it elsewhere.
+    fn close(&mut self, closing: Refusal) {
+        self.closing = Some(closing);
+        self.in_flight -= self.subscriptions.break_off();
+    }
+
+    /// Whether everything is answered and nothing more will come.
+    fn is_done(&self) -> bool {
+        (self.input_ended || self.closing.is_some()) && self.in_flight == 0 && self.outbox.is_empty()
+    }
+
+    /// Ends the connection, with the reason where the peer may still read it.
+    fn time_out(&mut self, overdue: Overdue) -> Result<(), End> {
+        match overdue {
+            Overdue::Frame => self.close(handshake::too_slow("a frame arrives whole", &self.limits)),
+            Overdue::Answers => return Err(End::Refused("it does not take its answers")),
+            Overdue::Idle => return Err(End::Refused("it said nothing for too long")),
+        }
+        Ok(())
+    }
+
+    /// Runs what may run, until the time slice ends: a read whose writes are answered, requests that arrived, streams.
+    /// Tells whether there is more to do at once.
+    fn use_slice(&mut self) -> Result<bool, FrameError> {
+        let end = Instant::now() + TIME_SLICE;
+        if let Some(read) = self.waiting.take_if(|_| self.open_writes == 0) {
+            self.run_read(read);
+        }
+        if self.take_requests(end)? {
+            return Ok(true);
+        }
+        if self.input_ended && self.may_begin() && self.in_flight == self.subscriptions.len() {
+            self.subscriptions.finish();
+        }
+        while self.may_stream() {
+            let now = self.shared.clock.now();
+            let has_ended = self.subscriptions.step(&*self.shared.store, now, &mut self.outbox);
+            self.in_flight -= usize::from(has_ended);
+            if Instant::now() >= end {
+                return Ok(self.may_stream());
+            }
+        }
+        Ok(false)
+    }
+
+    fn take_requests(&mut self, end: Instant) -> Result<bool, FrameError> {
+        while self.may_begin() {
+            let Some(frame) = self.frames.next_frame()? else {
+                self.deadlines.note_frame(self.frames.is_inside_frame() && !self.input_ended);
+                return Ok(false);
+            };
+            if frame.id == 0 {
+                return Err(FrameError::ReservedId);
+            }
+            self.deadlines.note_frame(false);
+            self.in_flight += 1;
+            let pending = Pending::now(&frame);
+            match dispatch::request(&frame, &self.peer) {
+                Ok((handler, envelope, job)) => self.begin(pending, handler, envelope, job),
+                Err(refusal) => self.answer(pending, Err(refusal)),
+            }
+            if Instant::now() >= end {
+                return Ok(true);
+            }
+        }
+        // It is we who do not read on, so the peer can not finish a frame.
+        self.deadlines.note_frame(false);
+        Ok(false)
+    }
+
+    fn begin(&mut self, pending: Pending, handler: &'static Handler, envelope: Envelope, job: Job) {
+        let (now, daemon) = (self.shared.clock.now(), Arc::clone(&self.shared.daemon));
+        let seed = if matches!(job, Job::Write(_)) { draw_seed() } else { [0; 32] };
+        let settings = daemon.settings.now();
+        let ctx = Context { now, seed, peer: self.peer, envelope, settings, daemon, made: None };
+        match job {
+            Job::Write(job) => self.write(pending, handler, ctx, job),
+            Job::Look(look) => {
+                let read = Read { pending, handler, ctx, look };
+                match self.open_writes {
+                    0 => self.run_read(read),
+                    _ => self.waiting = Some(read),
+                }
+            }
+        }
+    }
+
+    fn run_read(&mut self, read: Read) {
+        let Read { pending, handler, ctx, look } = read;
+        let job = match look {
+            Look::Read(job) => {
+                let outcome = run_job(self.shared.store.view(), &*job, &ctx, handler);
+                return self.answer(pending, outcome);
+            }
+            Look::Items(items) => return self.subscribe(Subscriber { pending, handler, ctx }, items),
+            Look::Scan(job) => job,
+        };
+        // The snapshot is taken here: later writes of the connection are not in it.
+        let (view, scans, answers) = (self.shared.store.view(), Arc::clone(&self.shared.scans), self.answers.clone());
+        tokio::spawn(async move {
+            let permit = scans.acquire_owned().await;
+            tokio::task::spawn_blocking(move || {
+                let outcome = run_job(view, &*job, &ctx, handler);
+                drop(permit);
+                let _ = answers.send(Answered::Read(pending, outcome));
+            });
+        });
+    }
+
+    fn subscribe(&mut self, subscriber: Subscriber, items: dispatch::Items) {
+        let pending = subscriber.pending;
+        let begun = match &self.closing {
+            Some(closing) => Err(closing.clone()),
+            None => self.subscriptions.begin(subscriber, items, &self.shared, &mut self.outbox),
+        };
+        match begun {
+            Ok(()) => pending.answered(&self.shared.daemon.metrics, None),
+            Err(refusal) => self.answer(pending, Err(refusal)),
+        }
+    }
+
+    /// Sends a write to the writer; it waits here while the queue is full.
+    fn write(&mut self, pending: Pending, handler: &'static Handler, ctx: Context, job: Arc<dyn WriteJob>) {
+        let answers = self.answers.clone();
+        let answer = move |ended| {
+            // A session that is gone needs no answer.
+            let _ = answers.send(Answered::Write(pending, handler, ended));
+        };
+        self.open_writes += 1;
+        self.has_barrier = job.is_barrier();
+        let request = writer::Request { ctx, job, answer: Box::new(answer) };
+        self.try_send(pending, handler, |queue| queue.try_send(request));
+    }
+
+    fn try_send(
+        &mut self,
+        pending: Pending,
+        handler: &'static Handler,
+        send: impl FnOnce(&Queue) -> Result<(), SendError>,
+    ) {
+        match send(&self.queue) {
+            Ok(()) => {}
+            Err(SendError::Full(request)) => {
+                self.stalled = Some(Stalled { until: Instant::now() + QUEUE_WAIT, pending, handler, request });
+            }
+            Err(SendError::Closed) => {
+                self.end_write();
+                self.answer(pending, Err(Refusal::plain(Code::SHUTTING_DOWN)));
+            }
+        }
+    }
+
+    fn end_write(&mut self) {
+        self.open_writes -= 1;
+        // A barrier is the last write that was sent.
+        self.has_barrier &= self.open_writes > 0;
+    }
+
+    /// The queue has been full for too long. Were only this write refused, those after it might be done before it is
+    /// sent again; so the connection ends as busy, and the client sends what was not answered anew, in its order.
+    fn end_busy(&mut self) {
+        if self.stalled.take().is_some() {
+            self.end_write();
+            self.in_flight -= 1;
+            self.close(Refusal::plain(Code::BUSY).with(json!({"retry_after_ms": 100})));
+        }
+    }
+
+    /// Passes on what the writer or another thread has answered.
+    fn take_answer(&mut self, answer: Answered) {
+        match answer {
+            Answered::Read(pending, outcome) => self.answer(pending, outcome),
+            Answered::Write(pending, handler, Ended::Outcome(outcome)) => {
+                self.end_write();
+                let outcome = outcome.and_then(|reply| match handler.finish {
+                    Some(finish) => {
+                        finish(&reply, &self.shared.daemon.keys.now()).map_err(|fault| fault.told(handler.row))
+                    }
+                    None => Ok(reply),
+                });
+                self.answer(pending, outcome);
+            }
+            Answered::Write(pending, handler, Ended::Needs(needed, write)) => {
+                let (store, answers) = (Arc::clone(&self.shared.store), self.answers.clone());
+                tokio::task::spawn_blocking(move || {
+                    let (mut ctx, job) = *write;
+                    let made = dispatch::make(&needed, &*store, &ctx);
+                    let made = made.map(|made| ctx.made = Some(made)).map_err(|fault| fault.told(handler.row));
+                    let _ = answers.send(Answered::Made(pending, handler, made.map(|()| Box::new((ctx, job)))));
+                });
+            }
+            Answered::Made(pending, handler, made) => {
+                self.end_write();
+                match made {
+                    Ok(write) => self.write(pending, handler, write.0, write.1),
+                    Err(refusal) => self.answer(pending, Err(refusal)),
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, pending: Pending, outcome: Outcome) {
+        self.in_flight -= 1;
+        let refused = self.outbox.answer(pending.id, pending.operation, outcome);
+        pending.answered(&self.shared.daemon.metrics, refused);
+    }
+}
+
+fn run_job(view: Result<View, StoreError>, job: &dyn ReadJob, ctx: &Context, handler: &Handler) -> Outcome {
+    view.map_err(Fault::Store).and_then(|view| job.run_caught(&*view, ctx)).map_err(|fault| fault.told(handler.row))
+}
