@@ -52,6 +52,16 @@ pub fn may_mount(test: &str) -> bool {
     may
 }
 
+/// A Python that has PyJWT, `$ENROLL_PYTHON` or else `python3`; says what is missing where it has not.
+pub fn python_with_jwt(test: &str) -> Option<String> {
+    let python = std::env::var("ENROLL_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let is_there = succeeds(&python, &["-c", "import jwt, cryptography"]);
+    if !is_there {
+        skipped(test, "needs python3 with pyjwt[crypto]; ENROLL_PYTHON names one");
+    }
+    is_there.then_some(python)
+}
+
 fn succeeds(program: &str, args: &[&str]) -> bool {
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

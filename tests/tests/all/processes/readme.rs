@@ -6,11 +6,12 @@ use std::process::Command;
 
 use enroll_client::protocol::{changes, person, role};
 use enroll_tests::pages::{self, Page};
-use enroll_tests::process::{Daemon, Output, binary, run};
-use enroll_tests::skip::skipped;
+use enroll_tests::process::{Daemon, Home, Output, binary, run};
+use enroll_tests::skip::{python_with_jwt, skipped};
 use enrolld::config::Config;
 
-/// Beginnings of blocks that nobody plays: building, measuring for minutes, and a JWT that another service has signed.
+/// Beginnings of blocks that are not played as a script: building, measuring for minutes, and a JWT of another issuer, which
+/// has a test of its own.
 const NOT_PLAYED: &[&str] = &["cargo ", ".ci/run", "printf %s \"$THEIRS\""];
 
 /// The length of a README that people read to its end.
@@ -109,6 +110,34 @@ fn the_rust_examples_compile_and_the_configuration_is_valid() {
             Config::parse(block.code, []).unwrap_or_else(|err| panic!("{}: {err}", page.path));
         }
     }
+}
+
+/// The keys of another issuer, made where the page says that they are.
+const ISSUER_KEYS: &str = r#"
+from cryptography.hazmat.primitives import serialization as to
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+key = Ed25519PrivateKey.generate()
+private = key.private_bytes(to.Encoding.PEM, to.PrivateFormat.PKCS8, to.NoEncryption())
+public = key.public_key().public_bytes(to.Encoding.PEM, to.PublicFormat.SubjectPublicKeyInfo)
+open("id.example.org.key", "wb").write(private)
+open("id.example.org.pem", "wb").write(public)
+"#;
+
+#[test]
+fn a_jwt_of_another_issuer_is_exchanged_as_printed() {
+    let Some(python) = python_with_jwt("a_jwt_of_another_issuer_is_exchanged_as_printed") else { return };
+    let page = pages::page("docs/jwt.md");
+    let only = |info| page.blocks_of(info).into_iter().map(|block| block.code).collect::<String>();
+    let home = Home::make();
+    let keys = home.path("id.example.org.pem");
+    home.configure(&only("toml").replace("/etc/enrolld/id.example.org.pem", &keys.display().to_string()));
+    let make = run(Command::new(&python).arg("-c").arg(ISSUER_KEYS).current_dir(home.path("")), "");
+    assert_eq!(make.code, Some(0), "{make:?}");
+    let daemon = home.start();
+    let theirs = run(follow(&daemon, &python).arg("-"), &only("python"));
+    assert_eq!(theirs.code, Some(0), "{theirs:?}");
+    let exchanged = run(follow(&daemon, "sh").arg("-eu").env("THEIRS", theirs.stdout.trim()), &only("sh"));
+    assert!(exchanged.code == Some(0) && exchanged.stdout.contains("jwt"), "{exchanged:?}");
 }
 
 #[test]
