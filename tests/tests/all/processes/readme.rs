@@ -8,7 +8,8 @@ use enroll_client::protocol::{changes, person, role};
 use enroll_tests::pages::{self, Page};
 use enroll_tests::process::{Daemon, Home, Output, binary, run};
 use enroll_tests::skip::{python_with_jwt, skipped};
-use enrolld::config::Config;
+use enrolld::config::{Config, EXAMPLE, Update};
+use toml::{Table, Value};
 
 /// Beginnings of blocks that are not played as a script: building, measuring for minutes, and a JWT of another issuer, which
 /// has a test of its own.
@@ -138,6 +139,66 @@ fn a_jwt_of_another_issuer_is_exchanged_as_printed() {
     assert_eq!(theirs.code, Some(0), "{theirs:?}");
     let exchanged = run(follow(&daemon, "sh").arg("-eu").env("THEIRS", theirs.stdout.trim()), &only("sh"));
     assert!(exchanged.code == Some(0) && exchanged.stdout.contains("jwt"), "{exchanged:?}");
+}
+
+/// Keys of the configuration that only a restart applies: those that stay when everything else is replaced.
+fn keys_that_need_a_restart() -> (Vec<String>, Vec<String>) {
+    let mut table = Table::try_from(Config::default()).expect("a table");
+    let mut keys = Vec::new();
+    for (section, value) in &mut table {
+        match value {
+            Value::Table(values) => {
+                for (key, value) in values {
+                    keys.push(format!("{section}.{key}"));
+                    replace(key, value);
+                }
+            }
+            value => {
+                keys.push(section.clone());
+                replace(section, value);
+            }
+        }
+    }
+    let config = table.try_into().expect("a configuration");
+    let update = Update::of(&Config::default(), &config).expect("an update");
+    (keys, update.needs_restart)
+}
+
+fn replace(key: &str, value: &mut Value) {
+    *value = match (key, &*value) {
+        ("log_format", _) => "json".into(),
+        ("algorithm", _) => "ES256".into(),
+        (_, Value::String(_)) => "/another".into(),
+        (_, Value::Integer(number)) => (number + 1).into(),
+        (_, Value::Boolean(is_on)) => (!is_on).into(),
+        (_, value) => value.clone(),
+    };
+}
+
+#[test]
+fn the_pages_list_the_keys_that_need_a_restart() {
+    let (keys, needed) = keys_that_need_a_restart();
+    for (text, start, end) in [
+        (pages::page("docs/operating.md").text.as_str(), "only a restart can apply:", ". A configuration"),
+        (EXAMPLE, "needs a restart:", ". Open connections"),
+    ] {
+        let text = text.replace("\n# ", " ").replace('\n', " ");
+        let list = text.split_once(start).and_then(|(_, rest)| rest.split_once(end)).expect("a list").0;
+        let names = list.split([' ', ',', '`']).filter(|word| !matches!(*word, "" | "and"));
+        let mut listed = Vec::new();
+        for name in names {
+            let section = format!("{name}.");
+            let is_meant = |key: &&String| match name.strip_suffix('*') {
+                Some(start) => key.starts_with(start),
+                None => *key == name || key.starts_with(&section),
+            };
+            let meant: Vec<_> = keys.iter().filter(is_meant).cloned().collect();
+            assert!(!meant.is_empty(), "there is no key {name}");
+            listed.extend(meant);
+        }
+        listed.sort();
+        assert_eq!(listed, needed);
+    }
 }
 
 #[test]
