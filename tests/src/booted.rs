@@ -35,6 +35,21 @@ const LOG: &str = "nspawn.log";
 /// A user who may become root.
 pub const USER: &str = "alice";
 
+/// What this machine lacks for booting one.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// Something that can be had: root, a package, room.
+    Tool(String),
+    /// Something that can not: another system, or a kernel that does not allow it.
+    Host(String),
+}
+
+impl From<String> for Missing {
+    fn from(needs: String) -> Self {
+        Self::Tool(needs)
+    }
+}
+
 /// A booted container; it is gone when this is dropped.
 #[derive(Debug)]
 pub struct Booted {
@@ -45,16 +60,16 @@ pub struct Booted {
 }
 
 impl Booted {
-    /// Boots one; or what this machine lacks for that.
-    pub fn start() -> Result<Self, String> {
+    /// Boots one, or says what this machine lacks.
+    pub fn start() -> Result<Self, Missing> {
         if !geteuid().is_root() {
-            return Err("needs root".to_owned());
+            return Err(Missing::Tool("needs root".to_owned()));
         }
         for (tool, package) in [("systemd-nspawn", "systemd-container"), ("nsenter", "util-linux")] {
             let is_there = Command::new(tool).arg("--version").output().is_ok_and(|output| output.status.success());
             is_there.then_some(()).ok_or_else(|| format!("needs {tool} (package {package})"))?;
         }
-        let cache = cache().ok_or("needs a home directory, or ENROLL_BOOTED_CACHE")?;
+        let cache = cache().ok_or_else(|| "needs a home directory, or ENROLL_BOOTED_CACHE".to_owned())?;
         let turn = turn(&cache).map_err(|err| format!("needs {}: {err}", cache.display()))?;
         let (root, clone) = (packages(&cache)?, clone());
         let mut nspawn = Command::new("systemd-nspawn");
@@ -91,14 +106,14 @@ impl Booted {
         command
     }
 
-    fn await_boot(&mut self) -> Result<(), String> {
+    fn await_boot(&mut self) -> Result<(), Missing> {
         let begun = Instant::now();
         let children = format!("/proc/{0}/task/{0}/children", self.nspawn.id());
         while begun.elapsed() < BOOT_PATIENCE {
             if let Ok(Some(status)) = self.nspawn.try_wait() {
                 let log = fs::read_to_string(self.clone.path().join(LOG)).unwrap_or_default();
                 let said = log.lines().last().unwrap_or_default();
-                return Err(format!("needs a kernel on which systemd-nspawn boots ({status}): {said}"));
+                return Err(Missing::Host(format!("systemd-nspawn does not boot on this kernel ({status}): {said}")));
             }
             let children = fs::read_to_string(&children).unwrap_or_default();
             let init = children.split_whitespace().next().and_then(|pid| pid.parse().ok());
@@ -112,7 +127,7 @@ impl Booted {
             }
             std::thread::yield_now();
         }
-        Err("needs a kernel on which systemd boots in a container".to_owned())
+        Err(Missing::Host("systemd does not boot in a container on this kernel".to_owned()))
     }
 }
 
@@ -151,12 +166,12 @@ fn turn(cache: &Path) -> io::Result<Flock<File>> {
 }
 
 /// The directory of a Debian of this machine's release, made if it is not kept already.
-fn packages(cache: &Path) -> Result<PathBuf, String> {
+fn packages(cache: &Path) -> Result<PathBuf, Missing> {
     let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let field =
         |name: &str| release.lines().find_map(|line| line.strip_prefix(name)).map(|text| text.trim_matches('"'));
     let (Some("debian"), Some(release)) = (field("ID="), field("VERSION_CODENAME=")) else {
-        return Err("needs a Debian".to_owned());
+        return Err(Missing::Host("the host is no Debian, whose packages are used".to_owned()));
     };
     let root = cache.join(format!("debian-{release}"));
     if root.exists() {
@@ -170,7 +185,8 @@ fn packages(cache: &Path) -> Result<PathBuf, String> {
     let made = debootstrap.output().map_err(|_| "needs debootstrap".to_owned())?;
     if !made.status.success() {
         let said = String::from_utf8_lossy(&made.stdout).lines().last().unwrap_or_default().to_owned();
-        return Err(format!("needs packages that debootstrap could not fetch or unpack ({}): {said}", made.status));
+        let why = format!("needs packages that debootstrap could not fetch or unpack ({}): {said}", made.status);
+        return Err(Missing::Tool(why));
     }
     fs::rename(new.keep(), &root).map_err(|err| err.to_string())?;
     fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).map_err(|err| err.to_string())?;

@@ -4,7 +4,7 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-use crate::process::skipped;
+use crate::skip::skipped;
 
 /// OpenSSL in a directory of its own.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ impl OpenSsl {
                 Some(Self { directory: tempfile::tempdir().expect("a directory") })
             }
             _ => {
-                skipped(test, "openssl, which judges what was made");
+                skipped(test, "needs openssl");
                 None
             }
         }

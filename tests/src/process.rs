@@ -100,11 +100,6 @@ pub fn binary(name: &str) -> PathBuf {
     path
 }
 
-/// Says that a test was skipped, and why, past the harness that keeps the output of tests to itself.
-pub fn skipped(test: &str, needs: &str) {
-    let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {needs}");
-}
-
 /// A directory for one daemon: its state, its socket, its configuration and its log.
 #[derive(Debug)]
 pub struct Home {

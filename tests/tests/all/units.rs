@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use enroll_tests::process::skipped;
+use enroll_tests::skip::{is_root, skipped};
 use enrolld::config::Config;
 
 const SERVICE: &str = include_str!("../../../systemd/enrolld.service");
@@ -97,8 +97,8 @@ fn the_user_and_the_configuration_are_made() {
     let Some(output) = tool("the_user_and_the_configuration_are_made", &mut sysusers) else { return };
     assert!(output.status.success(), "{output:?}");
     assert!(text(&output.stderr).contains("'enrolld'"), "{output:?}");
-    if !nix::unistd::geteuid().is_root() {
-        return skipped("the_user_and_the_configuration_are_made", "needs root for tmpfiles");
+    if !is_root("the_user_and_the_configuration_are_made") {
+        return;
     }
     let mut tmpfiles = Command::new("systemd-tmpfiles");
     tmpfiles.args(["--create", &at]).arg(file("tmpfiles.d/enrolld.conf"));

@@ -9,7 +9,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use enroll_tests::leftovers::{expect_nothing_left, processes_naming};
-use enroll_tests::process::{Daemon, Output, run, skipped};
+use enroll_tests::process::{Daemon, Output, run};
+use enroll_tests::skip::skipped;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;

@@ -1,65 +1,57 @@
-//! What the README has an administrator type on a machine with systemd, played there as printed: installing it, copies,
-//! the stopped daemon's database, another key, and the way out where it was started too often.
+//! The commands for a machine with systemd, played as the pages print them in a Debian that is booted for them: installing,
+//! copies, the stopped daemon's database, another key, and the way out after too many starts.
 //!
-//! The blocks to be played are marked `sh booted` in the README, and stay there.
+//! The blocks to be played are marked `sh booted` on the pages, and stay there.
 
-use enroll_tests::booted::{Booted, USER};
-use enroll_tests::process::{Output, skipped};
+use enroll_tests::booted::{Booted, Missing, USER};
+use enroll_tests::pages;
+use enroll_tests::process::Output;
+use enroll_tests::skip::{skipped, unsupported};
 
-const README: &str = include_str!("../../../../README.md");
-const DOCS: &[&str] = &[
-    include_str!("../../../../docs/access.md"),
-    include_str!("../../../../docs/performance.md"),
-    include_str!("../../../../docs/writes.md"),
+use super::readme::script;
+
+/// The mark of a block that is played here.
+const MARK: &str = "sh booted";
+
+/// The headings with a marked block, in the order of the pages.
+const PLAYED: &[(&str, &str)] = &[
+    (BACKUP, "Back up"),
+    (BACKUP, "Restore"),
+    (BACKUP, "Restore under systemd"),
+    (BACKUP, "Export"),
+    (BACKUP, "Import"),
+    (OPERATING, "Another secret key"),
+    (OPERATING, "Metrics"),
+    (OPERATING, "The stopped daemon's database"),
+    (SYSTEMD, "Install"),
+    (SYSTEMD, "Crashes, and too many starts"),
 ];
 
-const MARK: &str = "```sh booted\n";
+const BACKUP: &str = "docs/backup.md";
+const OPERATING: &str = "docs/operating.md";
+const SYSTEMD: &str = "docs/systemd.md";
 
-/// The paragraphs that have marked blocks.
-const PLAYED: &[&str] = &[
-    "### Under systemd",
-    "**Metrics**",
-    "**Backup**",
-    "**Export and import**",
-    "**The stopped daemon's database**",
-    "**Another secret key**",
-];
-
-/// How blocks begin that nobody plays in it: building, measuring for minutes, and what another service has signed.
-const NOT_PLAYED: &[&str] = &["cargo ", "enrollctl bench ", "printf %s \"$THEIRS\""];
-
-/// The marked blocks of a paragraph, or of a section.
-fn blocks(title: &str) -> Vec<&'static str> {
-    let text = README.split_once(&format!("\n{title}")).unwrap_or_else(|| panic!("{title} is not there")).1;
-    let end = text.find("\n**").into_iter().chain(text.find("\n##")).min().unwrap_or(text.len());
-    let blocks = text[..end].split(MARK).skip(1);
-    blocks.map(|block| block.split("```").next().expect("its end")).collect()
-}
-
-/// A block of a paragraph by its number.
-fn block(title: &str, number: usize) -> &'static str {
-    blocks(title).get(number).unwrap_or_else(|| panic!("{title} has no block {number}"))
+/// The marked block below a heading.
+fn block(path: &str, heading: &str) -> String {
+    let page = pages::page(path);
+    let block = page.blocks_of(MARK).into_iter().find(|block| block.heading == heading);
+    block.unwrap_or_else(|| panic!("{path} has no marked block below {heading}")).code.to_owned()
 }
 
 #[test]
-fn every_command_of_the_docs_is_played_somewhere() {
-    let marked: usize = PLAYED.iter().map(|title| blocks(title).len()).sum();
-    assert_eq!(marked, README.matches(MARK).count(), "a marked block is in a paragraph that is not played");
-    let minutes = five_minutes();
-    for document in DOCS.iter().chain([&README]) {
-        for block in document.split("```sh\n").skip(1) {
-            let block = block.split("```").next().expect("its end");
-            let is_known = minutes.contains(&block) || NOT_PLAYED.iter().any(|start| block.starts_with(start));
-            assert!(is_known, "nobody plays this; mark it with `sh booted`:\n{block}");
-        }
+fn every_marked_block_of_the_pages_is_played_here() {
+    let mut marked = Vec::new();
+    for page in pages::all() {
+        let headings = page.blocks_of(MARK).into_iter().map(|block| (page.path.clone(), block.heading.to_owned()));
+        marked.extend(headings);
     }
+    let played: Vec<_> = PLAYED.iter().map(|(path, heading)| ((*path).to_owned(), (*heading).to_owned())).collect();
+    assert_eq!(marked, played, "a marked block that nobody plays, or one that is gone");
 }
 
-/// The blocks of the five minutes, which are not marked: they are played without systemd too.
-fn five_minutes() -> Vec<&'static str> {
-    let section = README.split("\n## ").find(|section| section.starts_with("Five minutes")).expect("the section");
-    let blocks = section.split("```sh\n").skip(1).map(|block| block.split("```").next().expect("its end"));
-    blocks.filter(|block| !block.starts_with("cargo")).collect()
+/// What needs no systemd is played under it too, and makes the registry of this story.
+fn everything_else() -> String {
+    pages::all().iter().map(script).collect()
 }
 
 /// A machine on which things are played one after the other.
@@ -89,10 +81,12 @@ const STOP: &str = "systemctl stop enrolld.socket enrolld.service";
 const START: &str = "systemctl start enrolld.socket enrolld.service";
 
 #[test]
-fn what_the_readme_says_for_systemd_works_as_printed() {
+fn what_the_pages_say_for_systemd_works_as_printed() {
+    const TEST: &str = "what_the_pages_say_for_systemd_works_as_printed";
     let machine = match Booted::start() {
         Ok(booted) => Machine(booted),
-        Err(needs) => return skipped("what_the_readme_says_for_systemd_works_as_printed", &needs),
+        Err(Missing::Tool(needs)) => return skipped(TEST, &needs),
+        Err(Missing::Host(why)) => return unsupported(TEST, &why),
     };
     machine.play(
         "root",
@@ -108,10 +102,10 @@ fn what_the_readme_says_for_systemd_works_as_printed() {
 }
 
 fn installing(machine: &Machine) {
-    machine.play(USER, block("### Under systemd", 0));
+    machine.play(USER, &block(SYSTEMD, "Install"));
     let status = machine.play(USER, r#"sg enrolld "enrollctl --json server status""#);
     assert!(status.contains("\"topic\":\"registry\""), "a new registry under a key that was there: {status}");
-    machine.play("root", &five_minutes().concat());
+    machine.play("root", &everything_else());
     machine.expect_whole();
 }
 
@@ -122,26 +116,26 @@ fn starting_over_and_over(machine: &Machine) {
     machine.expect_whole();
     let refused = machine.0.play("root", "for _ in $(seq 20); do systemctl restart enrolld 2>&1; done");
     assert!(refused.code == Some(1) && refused.stdout.contains("reset-failed"), "{refused:?}");
-    machine.play(USER, block("### Under systemd", 1));
+    machine.play(USER, &block(SYSTEMD, "Crashes, and too many starts"));
     machine.expect_whole();
 }
 
 fn copies(machine: &Machine) {
-    machine.play("root", block("**Metrics**", 0));
-    let rehearsed = machine.play("root", block("**Backup**", 0));
+    machine.play("root", &block(OPERATING, "Metrics"));
+    let rehearsed = machine.play("root", &block(BACKUP, "Back up"));
     assert!(rehearsed.contains("can be restored"), "{rehearsed}");
     machine.play("root", &format!("{STOP}; mv /var/lib/enrolld /var/lib/enrolld.first; mkdir -m 700 /var/lib/enrolld"));
     machine.play("root", "cp -p /etc/enrolld/enrolld.key /var/lib/enrolld");
-    machine.play("root", block("**Backup**", 1));
+    machine.play("root", &block(BACKUP, "Restore"));
     machine.play("root", &format!("rm /var/lib/enrolld/enrolld.key; {START}"));
     machine.expect_whole();
-    machine.play(USER, block("**Backup**", 2));
+    machine.play(USER, &block(BACKUP, "Restore under systemd"));
     machine.expect_whole();
     machine.play("root", "rm -r /var/lib/enrolld.before /var/lib/enrolld.first");
 }
 
 fn the_stopped_database(machine: &Machine) {
-    let checked = machine.play(USER, block("**The stopped daemon's database**", 0));
+    let checked = machine.play(USER, &block(OPERATING, "The stopped daemon's database"));
     assert!(checked.contains("sound") && checked.contains("the right one"), "{checked}");
     machine.expect_whole();
     machine.play("root", STOP);
@@ -164,7 +158,7 @@ fn the_stopped_database(machine: &Machine) {
 fn another_key(machine: &Machine) {
     let keys = "cat /etc/enrolld/enrolld.key; stat -c '%U %a' /etc/enrolld/enrolld.key";
     let before = machine.play("root", keys);
-    machine.play(USER, block("**Another secret key**", 0));
+    machine.play(USER, &block(OPERATING, "Another secret key"));
     machine.expect_whole();
     let after = machine.play("root", keys);
     assert!(before != after && after.ends_with("root 600\n"), "another key, for root alone");
@@ -175,8 +169,8 @@ fn another_key(machine: &Machine) {
 }
 
 fn another_registry(machine: &Machine) {
-    machine.play("root", block("**Export and import**", 0));
+    machine.play("root", &block(BACKUP, "Export"));
     machine.play("root", &format!("{STOP}; rm -r /var/lib/enrolld; {START}"));
-    machine.play("root", block("**Export and import**", 1));
+    machine.play("root", &block(BACKUP, "Import"));
     machine.play("root", "enrollctl person get DOGGO01a && enrollctl server check");
 }

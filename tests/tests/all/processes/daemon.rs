@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use enroll_protocol::frame::FrameKind;
 use enroll_protocol::{Code, Envelope, Json, Operation, codec, person, server, token};
-use enroll_tests::process::{Daemon, Home, binary, run, skipped};
+use enroll_tests::process::{Daemon, Home, binary, run};
 use nix::sys::signal::Signal;
 
 use super::{count, expect_sound, files};
+use enroll_tests::skip::is_root;
 use enroll_tests::socket::Socket;
 
 /// What the contract gives a daemon to stop.
@@ -176,8 +177,7 @@ pub(super) fn stranger(daemon: &Daemon, args: &[&str]) -> Command {
 
 #[test]
 fn who_has_no_grant_is_told_the_line_that_gives_it() {
-    if !nix::unistd::geteuid().is_root() {
-        skipped("who_has_no_grant_is_told_the_line_that_gives_it", "needs root");
+    if !is_root("who_has_no_grant_is_told_the_line_that_gives_it") {
         return;
     }
     let mut daemon = Daemon::start();

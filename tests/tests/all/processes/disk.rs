@@ -3,15 +3,16 @@
 //! the next start finds what is there. Where the configuration wants more left than there is, nothing is tried.
 
 use std::collections::BTreeMap;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use enroll_client::blocking::Client;
 use enroll_client::protocol::{Code, Envelope, Json, Key, Operation as _, Pk, codec, token};
 use enroll_client::{Client as AsyncClient, Error};
-use enroll_tests::process::{Daemon, Home, PATIENCE, skipped};
+use enroll_tests::process::{Daemon, Home, PATIENCE};
 
 use super::expect_sound;
+use enroll_tests::skip::may_trace;
 use enroll_tests::socket::{Outcome, Socket};
 
 /// Two or four MiB, by what the shell counts in: more than a new database has, less than some thousand tokens need.
@@ -97,13 +98,6 @@ fn traced(home: &Home, (call, file, error, which): (&str, &str, &str, &str)) -> 
     command
 }
 
-/// Whether there is a tracer, and it may trace.
-pub(super) fn may_trace() -> bool {
-    let mut strace = Command::new("strace");
-    strace.args(["-D", "-f", "-qq", "-o", "/dev/null", "-e", "inject=fdatasync:error=EIO", "true"]);
-    strace.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
-}
-
 /// Whether it was answered that nobody knows what became of it.
 pub(super) fn is_unknown(outcome: &Option<Outcome>) -> bool {
     matches!(outcome, Some(Err(err)) if err.code == Code::OUTCOME_UNKNOWN)
@@ -158,8 +152,8 @@ pub(super) fn expect_each_once(daemon: &Daemon, answers: &Answers) -> Answers {
 
 #[test]
 fn a_call_that_fails_is_answered_as_unknown_and_ends_the_daemon() {
-    if !may_trace() {
-        return skipped("a_call_that_fails_is_answered_as_unknown_and_ends_the_daemon", "strace that may trace");
+    if !may_trace("a_call_that_fails_is_answered_as_unknown_and_ends_the_daemon") {
+        return;
     }
     for fault in FAULTS {
         let mut daemon = Daemon::start();

@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use enroll_protocol::Code;
-use enroll_tests::process::{Daemon, Home, PATIENCE, run_refused, skipped};
+use enroll_tests::process::{Daemon, Home, PATIENCE, run_refused};
+use enroll_tests::skip::{may_mount, skipped};
 use tempfile::TempDir;
 
 use super::disk::{expect_each_once, is_unknown, use_token, use_tokens_until_it_ends};
@@ -36,10 +37,10 @@ struct Mounts {
 }
 
 impl Mounts {
-    /// None yet, if this process may mount at all.
-    fn make() -> Option<Self> {
-        let mut mounts = Self { mounted: Vec::new(), directory: tempfile::tempdir().ok()? };
-        mounts.mount("try", &["-t", "tmpfs", "-o", "size=1m", "none"]).then_some(mounts)
+    /// None yet, if this process may mount at all; says for this test what is missing otherwise.
+    fn make(test: &str) -> Option<Self> {
+        let directory = tempfile::tempdir().expect("a directory");
+        may_mount(test).then_some(Self { mounted: Vec::new(), directory })
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -199,13 +200,11 @@ fn fail_and_lose_power(mounts: &mut Mounts, round: usize) -> bool {
 
 #[test]
 fn an_ext4_whose_syncs_fail_loses_nothing_that_was_acknowledged() {
-    let has_tools = ran(Command::new("mkfs.ext4").arg("-V"));
-    let Some(mut mounts) = Mounts::make().filter(|_| has_tools) else {
-        return skipped(
-            "an_ext4_whose_syncs_fail_loses_nothing_that_was_acknowledged",
-            "root that may mount, mkfs.ext4",
-        );
-    };
+    const TEST: &str = "an_ext4_whose_syncs_fail_loses_nothing_that_was_acknowledged";
+    if !ran(Command::new("mkfs.ext4").arg("-V")) {
+        return skipped(TEST, "needs mkfs.ext4 (package e2fsprogs)");
+    }
+    let Some(mut mounts) = Mounts::make(TEST) else { return };
     let kept_on = (0..ROUNDS).filter(|round| fail_and_lose_power(&mut mounts, *round)).count();
     let _ = writeln!(std::io::stderr(), "{kept_on} of {ROUNDS} file systems took writes after the failure");
     assert!(kept_on > 0, "no start met a file system that shows what it does not have");
@@ -213,9 +212,7 @@ fn an_ext4_whose_syncs_fail_loses_nothing_that_was_acknowledged() {
 
 #[test]
 fn a_disk_that_fills_up_stops_writes_and_not_reads() {
-    let Some(mut mounts) = Mounts::make() else {
-        return skipped("a_disk_that_fills_up_stops_writes_and_not_reads", "root that may mount");
-    };
+    let Some(mut mounts) = Mounts::make("a_disk_that_fills_up_stops_writes_and_not_reads") else { return };
     assert!(mounts.mount("disk", &["-t", "tmpfs", "-o", "size=24m", "none"]));
     let disk = mounts.path("disk");
     let home = home_with_state_in(&disk);
@@ -281,9 +278,8 @@ fn use_tokens_until_there_is_no_space(daemon: &Daemon, tokens: Range<u32>) -> us
 
 #[test]
 fn a_disk_without_place_for_the_next_segment_stops_writes_and_not_reads() {
-    let Some(mut mounts) = Mounts::make() else {
-        return skipped("a_disk_without_place_for_the_next_segment_stops_writes_and_not_reads", "root that may mount");
-    };
+    const TEST: &str = "a_disk_without_place_for_the_next_segment_stops_writes_and_not_reads";
+    let Some(mut mounts) = Mounts::make(TEST) else { return };
     assert!(mounts.mount("disk", &["-t", "tmpfs", "-o", "size=40m", "none"]));
     let disk = mounts.path("disk");
     let home = home_with_state_in(&disk).with("ENROLLD_JOURNAL_SEGMENT_MIB", "4");

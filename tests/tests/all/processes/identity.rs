@@ -6,7 +6,8 @@ use std::process::Command;
 
 use enroll_protocol::{Envelope, Key, Operation as _, Pk, codec, person};
 use enroll_tests::openssl::OpenSsl;
-use enroll_tests::process::{Daemon, Home, run, run_refused, skipped};
+use enroll_tests::process::{Daemon, Home, run, run_refused};
+use enroll_tests::skip::python_with_jwt;
 use enroll_tests::socket::Socket;
 use serde_json::json;
 
@@ -163,11 +164,8 @@ print(json.dumps(claims["sub"]))
 
 #[test]
 fn a_service_in_python_verifies_our_jwts_by_our_key_set() {
-    let python = std::env::var("ENROLL_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let test = Command::new(&python).args(["-c", "import jwt, cryptography"]).output();
-    if !test.is_ok_and(|output| output.status.success()) {
-        return skipped("processes::identity, PyJWT", "python3 with pyjwt[crypto]; ENROLL_PYTHON names one");
-    }
+    const TEST: &str = "a_service_in_python_verifies_our_jwts_by_our_key_set";
+    let Some(python) = python_with_jwt(TEST) else { return };
     for algorithm in ["EdDSA", "ES256"] {
         let home = Home::make();
         home.configure(&format!("[jwt]\nalgorithm = \"{algorithm}\""));

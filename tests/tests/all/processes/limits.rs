@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use enroll_protocol::frame::FrameKind;
 use enroll_protocol::{Code, Json, Refusal, person, server};
-use enroll_tests::process::{Daemon, Home, binary, run, skipped};
+use enroll_tests::process::{Daemon, Home, binary, run};
 
+use enroll_tests::skip::is_root;
 use enroll_tests::socket::Socket;
 
 /// Neither root nor the daemon's user.
@@ -72,8 +73,7 @@ fn there_is_room_for_so_many_connections_and_no_more_whether_they_speak_or_not()
 
 #[test]
 fn a_stranger_is_refused_at_once_and_takes_nobodys_place() {
-    if !nix::unistd::geteuid().is_root() {
-        skipped("a_stranger_is_refused_at_once_and_takes_nobodys_place", "needs root");
+    if !is_root("a_stranger_is_refused_at_once_and_takes_nobodys_place") {
         return;
     }
     let daemon = configured("[server]\nconnections = 1\n");

@@ -10,7 +10,8 @@ use std::process::Command;
 
 use enroll_protocol::server;
 use enroll_tests::issuer::Signer;
-use enroll_tests::process::{Daemon, Home, Output, run_refused, skipped};
+use enroll_tests::process::{Daemon, Home, Output, run_refused};
+use enroll_tests::skip::skipped;
 use enrolld::model::key;
 use enrolld::model::record::{self, Registry};
 use enrolld::rules::bootstrap::SCHEMA;
@@ -215,7 +216,10 @@ fn a_directory_of_somebody_else_is_refused_and_one_that_is_not_writable_too() {
         std::fs::create_dir(home.state_dir()).expect("made");
         std::fs::set_permissions(home.state_dir(), std::fs::Permissions::from_mode(0o500)).expect("set");
         expect_said(&run_refused(&mut home.enrolld()), 1, &["lock: Permission denied", "runs as uid"]);
-        skipped("a_directory_of_somebody_else_is_refused_and_one_that_is_not_writable_too", "half of it needs root");
+        skipped(
+            "a_directory_of_somebody_else_is_refused_and_one_that_is_not_writable_too",
+            "needs root for half of it",
+        );
         return;
     }
     let daemon = stopped();

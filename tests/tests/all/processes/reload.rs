@@ -5,13 +5,14 @@ use std::path::Path;
 use std::process::Command;
 
 use enroll_protocol::{server, token};
-use enroll_tests::process::{Conversation, Daemon, Home, PATIENCE, run, skipped};
+use enroll_tests::process::{Conversation, Daemon, Home, PATIENCE, run};
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::Signal;
 
 use super::daemon::stranger;
 use super::expect_sound;
 use super::systemd::Told;
+use enroll_tests::skip::{is_root, skipped};
 use enroll_tests::socket::Socket;
 
 /// A daemon that says when it has reloaded.
@@ -120,9 +121,8 @@ fn the_log_shows_as_much_as_is_asked_for_at_the_moment() {
 /// The grant of a connection is the one it was given when it began.
 #[test]
 fn who_is_let_in_later_is_let_in_by_the_later_grants() {
-    const TEST: &str = "who_is_let_in_later_is_let_in_by_the_later_grants";
-    if !nix::unistd::geteuid().is_root() {
-        return skipped(TEST, "needs root");
+    if !is_root("who_is_let_in_later_is_let_in_by_the_later_grants") {
+        return;
     }
     let (told, daemon) = start("");
     let ask = |args: &[&str]| run(&mut stranger(&daemon, args), "nonce").code;
@@ -143,7 +143,7 @@ fn who_is_let_in_later_is_let_in_by_the_later_grants() {
 #[test]
 fn a_daemon_ends_with_the_terminal_that_it_was_started_in() {
     if Command::new("script").arg("--version").output().is_err() {
-        return skipped("a_daemon_ends_with_the_terminal_that_it_was_started_in", "needs script");
+        return skipped("a_daemon_ends_with_the_terminal_that_it_was_started_in", "needs script (package bsdutils)");
     }
     let home = Home::make();
     let enrolld = home.enrolld();

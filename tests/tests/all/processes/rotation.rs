@@ -5,9 +5,9 @@ use std::fs;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use enroll_tests::process::{Daemon, Home, Output, PATIENCE, run, skipped};
+use enroll_tests::process::{Daemon, Home, Output, PATIENCE, run};
+use enroll_tests::skip::may_trace;
 
-use super::disk::may_trace;
 use super::{Files, expect_sound, files};
 
 fn rotate(home: &Home) -> Output {
@@ -152,8 +152,8 @@ const STEPS: &[(&str, &str, usize)] = &[
 
 #[test]
 fn a_rotation_cut_off_at_any_of_its_steps_is_finished_by_another_one() {
-    if !may_trace() {
-        return skipped("a_rotation_cut_off_at_any_of_its_steps_is_finished_by_another_one", "strace that may trace");
+    if !may_trace("a_rotation_cut_off_at_any_of_its_steps_is_finished_by_another_one") {
+        return;
     }
     let (mut daemon, code) = stopped();
     let (state, whole) = (daemon.home.state_dir(), files(&daemon.home.state_dir()));

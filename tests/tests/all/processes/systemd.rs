@@ -4,15 +4,15 @@
 use std::collections::BTreeMap;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::Path;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use enroll_protocol::{server, token};
-use enroll_tests::process::{Daemon, Home, PATIENCE, run_refused, skipped};
+use enroll_tests::process::{Daemon, Home, PATIENCE, run_refused};
 use nix::sys::signal::Signal;
 
 use super::{count, expect_sound};
+use enroll_tests::skip::may_trace;
 use enroll_tests::socket::Socket;
 
 /// What a watchdog of these tests waits; it is fed twice as often.
@@ -140,9 +140,8 @@ fn a_watchdog_of_another_process_is_not_fed() {
 /// writer makes so many.
 #[test]
 fn a_writer_whose_disk_does_not_answer_feeds_nobody() {
-    let can_trace = Command::new("strace").args(["-e", "trace=none", "true"]).output();
-    if !can_trace.is_ok_and(|output| output.status.success()) {
-        return skipped("a_writer_whose_disk_does_not_answer_feeds_nobody", "needs strace, and leave to trace");
+    if !may_trace("a_writer_whose_disk_does_not_answer_feeds_nobody") {
+        return;
     }
     let (told, home) = Told::by(Home::make().with("WATCHDOG_USEC", &WATCHDOG.as_micros().to_string()));
     let enrolld = home.enrolld();
