@@ -16,7 +16,7 @@ use crate::config::Settings;
 use crate::identity::authority::{Authority, Issued};
 use crate::identity::{KeyRing, Secrets, crl};
 use crate::metrics::Metrics;
-use crate::model::exported::Importing;
+use crate::model::export_schema::Importing;
 use crate::rules::Prepared;
 use crate::warnings::Warnings;
 

@@ -125,9 +125,9 @@ pub struct Pointer {
     pub pk: Pk,
 }
 
-/// A place in an order; the key says it all.
+/// A marker: the key says it all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place;
+pub struct Marker;
 
 /// What is due together with the one that the key names: the places of all others.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -310,7 +310,7 @@ impl Record for CallsignHolder {}
 impl Record for Pool {}
 impl Record for Enrollment {}
 impl Record for Pointer {}
-impl Record for Place {}
+impl Record for Marker {}
 impl Record for DueTogether {}
 impl Record for PersonRoles {}
 impl Record for Role {}

@@ -17,7 +17,7 @@ use crate::fault::Fault;
 use crate::model::change::Told;
 use crate::model::key::{self, Family};
 use crate::model::program::{self as stored, CourseOf, CourseRoleOf};
-use crate::model::record::{self, Kind, Place};
+use crate::model::record::{self, Kind, Marker};
 use crate::store::{ReadTxn, StoreError, Txn};
 
 impl WriteOp for Create {
@@ -233,7 +233,7 @@ pub(super) fn set_enrollment(
 ) -> Result<(), Fault> {
     let was_active = before.as_ref().is_some_and(|before| before.active);
     if before.is_none() {
-        record::put(txn, key::person_course(person, course), &Place);
+        record::put(txn, key::person_course(person, course), &Marker);
         txn.tell(Told::Made(Kind::CourseEnrollment));
     }
     let (created, updated) = (call.ctx.now, call.ctx.now);
@@ -277,7 +277,7 @@ pub(super) fn give_role(
     if is_new {
         course.roles += 1;
         record::put(txn, key::course(key), &course);
-        record::put(txn, key::person_course_role(person, key, role), &Place);
+        record::put(txn, key::person_course_role(person, key, role), &Marker);
     }
     Ok((course, is_new))
 }

@@ -19,7 +19,7 @@ use super::{Call, Prepared, WriteOp, authority, check};
 use crate::context::{Context, Judgement, Made};
 use crate::fault::Fault;
 use crate::model::change::{CLOCK, Change, LISTED};
-use crate::model::exported::{self, Importing, Place, SHAPES};
+use crate::model::export_schema::{self, Importing, Keys, shapes};
 use crate::model::key::{self, Due, Family};
 use crate::model::record::{self, ChangesHead, Registry};
 use crate::model::{certificate, hex};
@@ -162,8 +162,8 @@ fn expect_empty(txn: &dyn ReadTxn) -> Result<(), Fault> {
             "an import needs an empty registry, and this one has a {what}; start a daemon with another state directory"
         ))
     };
-    for shape in SHAPES {
-        let Place::Many(family, _) = shape.place else { continue };
+    for shape in shapes() {
+        let Keys::Many(family, _) = shape.keys else { continue };
         let (from, to) = family.bounds();
         match family {
             Family::Roles | Family::SigningKeys | Family::Kept | Family::Guesses | Family::Dues => {}
@@ -219,14 +219,14 @@ fn take(txn: &mut dyn Txn, importing: &mut Importing, text: &str) -> Result<(), 
             importing.is_read = true;
             continue;
         }
-        let (shape, place, value) = exported::entry(line).map_err(|why| bad(&why))?;
+        let (shape, place, value) = export_schema::entry(line).map_err(|why| bad(&why))?;
         if shape.is_secret && !importing.with_secrets {
             return Err(bad(&format!("a {} in an export without secrets", shape.name)));
         }
         let count = importing.records.entry(shape.name.to_owned()).or_default();
-        let is_twice = match shape.place {
-            Place::One(_) => *count > 0,
-            Place::Many(..) => txn.get(&place)?.is_some(),
+        let is_twice = match shape.keys {
+            Keys::One(_) => *count > 0,
+            Keys::Many(..) => txn.get(&place)?.is_some(),
         };
         if is_twice {
             return Err(bad(&format!("this {} stands there twice", shape.name)));

@@ -53,7 +53,7 @@ impl Keeping {
         let actor = codec::encode(&ctx.envelope.actor);
         let request = ctx.daemon.secrets.now().request(&[&number, &Zeroizing::new(job.request()), &actor]);
         let due = Due::Kept(ctx.peer.uid, key);
-        Some(Self { place: due.place(), due, request, daemon: Arc::clone(&ctx.daemon) })
+        Some(Self { place: due.key(), due, request, daemon: Arc::clone(&ctx.daemon) })
     }
 
     /// What was kept, where this was asked before.

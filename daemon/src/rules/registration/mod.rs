@@ -86,7 +86,7 @@ impl ReadOp for List {
         let range = match (person, event, self.waiting) {
             (Some(person), ..) => key::prefixed(key::person_registrations(person)),
             (None, Some(event), Some(true)) => key::prefixed(key::waitings(event)),
-            (None, Some(event), _) => key::prefixed(key::orders(event)),
+            (None, Some(event), _) => key::prefixed(key::registereds(event)),
             (None, None, _) => Family::Orders.bounds(),
         };
         let mut view: Option<View> = None;

@@ -80,12 +80,12 @@ impl Seats<'_> {
     /// Finds out who is admitted by pools whose roles changed.
     fn readmit(&mut self, budget: &mut usize) -> Result<bool, Fault> {
         while let Some((slot, from)) = self.head.left.readmit.first_key_value().map(|(slot, from)| (*slot, *from)) {
-            let (_, end) = key::prefixed(key::orders(self.pk));
+            let (_, end) = key::prefixed(key::registereds(self.pk));
             let stretch = (*budget).min(super::seats::STEP_MAX);
             if stretch == 0 {
                 return Ok(false);
             }
-            let entries = self.txn.as_read().range(&key::order(self.pk, from), &end, stretch)?;
+            let entries = self.txn.as_read().range(&key::registered(self.pk, from), &end, stretch)?;
             *budget -= entries.len();
             for (_, value) in &entries {
                 self.readmit_one(record::decode::<Registered>(value)?.person, slot)?;

@@ -233,7 +233,7 @@ impl<'a> Seats<'a> {
                 self.txn.delete(key::event_due(before, self.pk));
             }
             if let Some(due) = due {
-                record::put(self.txn, key::event_due(due, self.pk), &record::Place);
+                record::put(self.txn, key::event_due(due, self.pk), &record::Marker);
             }
             self.head.due = due;
         }
@@ -335,7 +335,7 @@ pub(in crate::rules) fn places_of(
     person: Pk,
     of: &Registration,
 ) -> Result<Vec<Vec<u8>>, Fault> {
-    let mut places = vec![key::order(event, of.order), key::person_registration(person, of.registered_at, event)];
+    let mut places = vec![key::registered(event, of.order), key::person_registration(person, of.registered_at, event)];
     match of.stand {
         Stand::Out => return Ok(places),
         Stand::Waiting => {
