@@ -101,7 +101,7 @@ const fn one<R: Record>(name: &'static str, key: fn() -> Vec<u8>) -> Shape {
 const fn shape<R: Record>(name: &'static str, keys: Keys) -> Shape {
     let to_json: fn(&[u8]) -> Result<String, StoreError> = |bytes| {
         let record = record::decode::<R>(bytes)?;
-        serde_json::to_string(&record).map_err(|err| StoreError(format!("a record can not be written: {err}")))
+        serde_json::to_string(&record).map_err(|err| StoreError::Corrupt(format!("a record can not be written: {err}")))
     };
     Shape {
         name,
@@ -152,7 +152,7 @@ impl Shape {
     }
 
     fn unreadable(&self, key: &[u8]) -> StoreError {
-        StoreError(format!("the key {} of a {} can not be read", hex::encode(key), self.name))
+        StoreError::Corrupt(format!("the key {} of a {} can not be read", hex::encode(key), self.name))
     }
 }
 

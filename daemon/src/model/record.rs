@@ -333,10 +333,10 @@ pub fn decode<R: Record>(bytes: &[u8]) -> Result<R, StoreError> {
     let name = std::any::type_name::<R>().rsplit("::").next().unwrap_or_default();
     match bytes.split_first() {
         Some((version, bytes)) if *version == R::VERSION => {
-            codec::decode(bytes).map_err(|err| StoreError(format!("a stored {name} is damaged: {err}")))
+            codec::decode(bytes).map_err(|err| StoreError::Corrupt(format!("a stored {name} is damaged: {err}")))
         }
-        Some((version, _)) => Err(StoreError(format!("a stored {name} has the unknown version {version}"))),
-        None => Err(StoreError(format!("a stored {name} is empty"))),
+        Some((version, _)) => Err(StoreError::Corrupt(format!("a stored {name} has the unknown version {version}"))),
+        None => Err(StoreError::Corrupt(format!("a stored {name} is empty"))),
     }
 }
 

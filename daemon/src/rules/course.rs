@@ -299,8 +299,8 @@ pub(super) fn take_role(
         return Ok(None);
     }
     let found = record::get::<stored::Course>(txn.as_read(), &key::course(key))?;
-    let mut course =
-        found.ok_or_else(|| StoreError(format!("the course {key} is missing, and somebody has a role in it")))?;
+    let mut course = found
+        .ok_or_else(|| StoreError::Corrupt(format!("the course {key} is missing, and somebody has a role in it")))?;
     course.roles = course.roles.saturating_sub(1);
     record::put(txn, key::course(key), &course);
     txn.delete(place);

@@ -32,7 +32,7 @@ impl WalkOp for Export {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>, give: Give<'_, String>) -> Result<(), Fault> {
         call.permit(txn, false)?;
         let registry = record::get::<Registry>(txn, &key::registry())?;
-        let registry = registry.ok_or_else(|| StoreError("there is no registry".to_owned()))?;
+        let registry = registry.ok_or_else(|| StoreError::Corrupt("there is no registry".to_owned()))?;
         let mut lines = Lines { text: String::new(), records: 0, is_wanted: true, give };
         lines.add(&Header {
             enrolld_export: FORMAT,
@@ -92,7 +92,7 @@ impl Lines<'_> {
     }
 
     fn add(&mut self, line: &impl Serialize) -> Result<(), StoreError> {
-        let line = serde_json::to_string(line).map_err(|err| StoreError(err.to_string()))?;
+        let line = serde_json::to_string(line).map_err(|err| StoreError::Corrupt(err.to_string()))?;
         self.text.push_str(&line);
         self.text.push('\n');
         Ok(())

@@ -111,7 +111,7 @@ fn begin(
     let (line, text) = text.split_once('\n').ok_or_else(foreign)?;
     let header = serde_json::from_str::<Header>(without_mark(line)).map_err(|_| foreign())?;
     let registry = record::get::<Registry>(txn.as_read(), &key::registry())?;
-    let registry = registry.ok_or_else(|| StoreError("there is no registry".to_owned()))?;
+    let registry = registry.ok_or_else(|| StoreError::Corrupt("there is no registry".to_owned()))?;
     if (header.enrolld_export, header.schema) != (FORMAT, SCHEMA) {
         let Header { enrolld_export: format, schema, version, .. } = header;
         return Err(conflict(format!(

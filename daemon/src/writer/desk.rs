@@ -126,7 +126,7 @@ impl Desk {
                     watchdog.feed();
                 }
                 let result;
-                (self, result) = working.await.map_err(|_| StoreError("the writer died".to_owned()))?;
+                (self, result) = working.await.map_err(|_| StoreError::Closed("the writer ended"))?;
                 self.turns.writer_begins(true);
                 result
             };

@@ -69,7 +69,8 @@ impl Keeping {
             ))));
         }
         let sealed = self.daemon.secrets.now().open(&self.place, &first.sealed)?;
-        let sealed = codec::decode(&sealed).map_err(|err| StoreError(format!("a kept answer is damaged: {err}")))?;
+        let sealed =
+            codec::decode(&sealed).map_err(|err| StoreError::Corrupt(format!("a kept answer is damaged: {err}")))?;
         Ok(match sealed {
             Sealed::Reply(reply) => Found::Answer(Ok(reply)),
             Sealed::Refusal(refusal) => Found::Answer(Err(refusal)),

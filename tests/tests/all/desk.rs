@@ -39,7 +39,7 @@ impl Store for Witnessed {
 
     fn commit(&self, writes: &Writes) -> Result<(), StoreError> {
         match self.fails.load(Ordering::Relaxed) {
-            true => Err(StoreError("input/output error".to_owned())),
+            true => Err(StoreError::io("the journal can not be written")("input/output error")),
             false => self.store.commit(writes),
         }
     }
@@ -212,7 +212,7 @@ fn a_failed_commit_ends_the_desk_wherever_it_was_and_the_rest_is_not_begun() {
         let codes: Vec<_> = first.iter().map(|(_, outcome)| told(outcome)).collect();
         assert_eq!(codes[..256], [Err(Code::OUTCOME_UNKNOWN); 256]);
         assert_eq!(codes[256..], [Err(Code::SHUTTING_DOWN); 44]);
-        assert_eq!(ended, Err(StoreError("input/output error".to_owned())));
+        assert_eq!(ended, Err(StoreError::io("the journal can not be written")("input/output error")));
 
         let (mut answers, taken) = Answers::new();
         let lone = vec![answers.request(&mut registry, Envelope::default(), &spend(0))];

@@ -264,6 +264,6 @@ impl Check<'_> {
 fn plain<T>(result: Result<T, Fault>) -> Result<T, StoreError> {
     result.map_err(|fault| match fault {
         Fault::Store(err) => err,
-        other => StoreError(other.to_string()),
+        other => StoreError::Corrupt(other.to_string()),
     })
 }

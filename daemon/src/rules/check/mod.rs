@@ -114,7 +114,7 @@ impl Check<'_> {
         walk(txn, (&from, &to), STRETCH, |key, value| {
             match record::decode::<R>(value) {
                 Ok(record) => visit(self, key, record)?,
-                Err(err) => self.violated("readable", hex(key), err.0),
+                Err(err) => self.violated("readable", hex(key), err.to_string()),
             }
             Ok(ControlFlow::Continue(()))
         })
@@ -369,7 +369,7 @@ impl Check<'_> {
             };
             walk(txn, (&from, &to), STRETCH, |key, value| {
                 if let Err(err) = shape.check(key, value) {
-                    self.violated("readable", hex(key), err.0);
+                    self.violated("readable", hex(key), err.to_string());
                 }
                 Ok::<_, StoreError>(ControlFlow::Continue(()))
             })?;
