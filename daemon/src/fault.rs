@@ -83,7 +83,7 @@ impl From<RegistryError> for Fault {
         match err {
             RegistryError::Store(err) => Self::Store(err),
             RegistryError::Identity(err) => Self::Identity(err),
-            err => Self::Store(StoreError(err.to_string())),
+            err => Self::Store(StoreError::Corrupt(err.to_string())),
         }
     }
 }

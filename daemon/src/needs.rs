@@ -11,7 +11,7 @@ use enroll_protocol::Callsign;
 use enroll_protocol::server::Violation;
 
 use crate::identity::authority::{Issued, Wanted};
-use crate::model::exported::Importing;
+use crate::model::export_schema::Importing;
 
 /// Something to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]

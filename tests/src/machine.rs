@@ -156,9 +156,9 @@ impl Journal {
             Ok(true) => {}
             Ok(false) => {
                 made.is_next_in_doubt = true;
-                return Err(StoreError(failure("the power was lost").to_string()));
+                return Err(StoreError::io("a segment of the journal can not be made")(failure("the power was lost")));
             }
-            Err(err) => return Err(StoreError(err.to_string())),
+            Err(err) => return Err(StoreError::io("a segment of the journal can not be made")(err)),
         }
         let disk = Arc::new(SimulatedDisk::sharing(&self.power, Vec::new(), self.lies));
         made.disks.push(Arc::clone(&disk));
@@ -215,5 +215,5 @@ impl Store for Lent {
 }
 
 fn closed() -> StoreError {
-    StoreError("it is closed".to_owned())
+    StoreError::Closed("it was closed before")
 }

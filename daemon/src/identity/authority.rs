@@ -1,7 +1,13 @@
-//! The certificate authority: made at the first start, or brought along, and what it issues.
+//! The certificate authority (X.509, RFC 5280): made at the first start, or brought along. It issues client certificates.
 //!
-//! A certificate says no more than who somebody is to servers: the callsign as its common name and as an alternative name
-//! of the kind that it looks like, for the authentication of clients.
+//! A certificate says no more than who somebody is to servers: the callsign as its common name and as an alternative
+//! name of the kind that it looks like, for the authentication of clients.
+//!
+//! `rcgen` could issue these, but not keep three promises. An authority that was brought along signs under its name,
+//! byte for byte; `rcgen` keeps one value per attribute type and refuses a set of two attributes. A signing request may
+//! be signed with RSA-PSS, and extensions that it asks for are ignored; `rcgen` refuses RSA-PSS and all extensions but
+//! alternative names. A revocation list is the same bytes after a restart, with the signature that was kept; `rcgen`
+//! returns a list only with a new signature.
 
 use std::net::IpAddr;
 
@@ -35,7 +41,7 @@ pub type Serial = [u8; SERIAL_BYTES];
 /// What a common name has at most (RFC 5280, appendix A.1).
 pub const COMMON_NAME_CHARS_MAX: usize = 64;
 
-/// How long before they are made certificates and lists begin: a server whose clock is behind by less takes them at once.
+/// Certificates and lists begin so long before they are made: a server whose clock is behind by less takes them at once.
 pub const BEGIN_EARLIER_SECONDS: u64 = 5 * 60;
 
 /// The label of a certificate in PEM.

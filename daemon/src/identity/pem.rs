@@ -1,15 +1,15 @@
-//! PEM: labelled base64 between two lines, as RFC 7468 has it, and as people paste it.
+//! PEM (RFC 7468): labelled base64 between two lines. Blocks are written by the library and read as people paste them.
 //!
-//! What stands outside of the blocks is skipped; inside, lines may be of any length and end in any way. A text that lost
-//! its line ends on the way, so that there are blanks or the letters `\n` in their place, is read all the same.
+//! Text outside of the blocks is skipped; inside, lines may be of any length and end in any way. A text that lost its
+//! line ends on the way, so that blanks or the letters `\n` replace them, is read all the same. The library refuses
+//! such a text, so reading is our own.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use zeroize::{Zeroize as _, Zeroizing};
+use der::pem::{LineEnding, encode_string};
+use zeroize::Zeroizing;
 
 use super::IdentityError;
-
-const LINE: usize = 64;
 
 const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
@@ -34,13 +34,13 @@ pub fn read(text: &str) -> Result<Vec<Block>, IdentityError> {
         rest = begun;
         let Some((label, inside)) = begun.split_once(DASHES).filter(|(label, _)| is_label(label)) else { continue };
         let end = format!("{END}{label}{DASHES}");
-        let (inside, behind) = inside
+        let (inside, after) = inside
             .split_once(end.as_str())
             .ok_or_else(|| IdentityError(format!("a PEM block {label} does not end")))?;
         let der = STANDARD.decode(base64_in(inside).as_bytes());
         let der = der.map_err(|_| IdentityError(format!("a PEM block {label} is not base64")))?;
         blocks.push(Block { label: label.to_owned(), der: Zeroizing::new(der) });
-        rest = behind;
+        rest = after;
     }
     Ok(blocks)
 }
@@ -66,22 +66,9 @@ fn is_label(label: &str) -> bool {
     label.len() <= LABEL_BYTES_MAX && !label.is_empty() && label.bytes().all(fits)
 }
 
-/// One block as text.
+/// One block as text, in lines of 64 characters.
 pub fn write(label: &str, der: &[u8]) -> String {
-    let mut encoded = STANDARD.encode(der);
-    let mut text = String::with_capacity(encoded.len() + encoded.len() / LINE + 2 * label.len() + 40);
-    text.push_str(&format!("-----BEGIN {label}-----\n"));
-    // Base64 is ASCII, so it can be cut anywhere.
-    let mut rest = encoded.as_str();
-    while !rest.is_empty() {
-        let (line, behind) = rest.split_at(rest.len().min(LINE));
-        text.push_str(line);
-        text.push('\n');
-        rest = behind;
-    }
-    text.push_str(&format!("-----END {label}-----\n"));
-    encoded.zeroize();
-    text
+    encode_string(label, LineEnding::LF, der).expect("labels are words in upper case, and blocks fit in memory")
 }
 
 #[cfg(test)]
@@ -92,7 +79,7 @@ mod tests {
     fn what_is_written_is_read_again_and_so_is_what_people_paste() {
         let der: Vec<u8> = (0..=255).collect();
         let text = write("THING", &der);
-        assert!(text.lines().all(|line| line.len() <= LINE));
+        assert!(text.lines().all(|line| line.len() <= 64));
         let pasted = format!("subject=/CN=x\r\n{}\n", text.replace('\n', "\r\n"));
         let without_ends = [text.replace('\n', " "), text.replace('\n', "\\n"), text.replace('\n', "\\r\\n")];
         for text in

@@ -4,7 +4,7 @@
 pub mod certificate;
 pub mod change;
 pub mod event;
-pub mod exported;
+pub mod export_schema;
 pub mod hex;
 pub mod key;
 pub mod program;

@@ -125,9 +125,9 @@ pub struct Pointer {
     pub pk: Pk,
 }
 
-/// A place in an order; the key says it all.
+/// A marker: the key says it all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place;
+pub struct Marker;
 
 /// What is due together with the one that the key names: the places of all others.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -310,7 +310,7 @@ impl Record for CallsignHolder {}
 impl Record for Pool {}
 impl Record for Enrollment {}
 impl Record for Pointer {}
-impl Record for Place {}
+impl Record for Marker {}
 impl Record for DueTogether {}
 impl Record for PersonRoles {}
 impl Record for Role {}
@@ -333,10 +333,10 @@ pub fn decode<R: Record>(bytes: &[u8]) -> Result<R, StoreError> {
     let name = std::any::type_name::<R>().rsplit("::").next().unwrap_or_default();
     match bytes.split_first() {
         Some((version, bytes)) if *version == R::VERSION => {
-            codec::decode(bytes).map_err(|err| StoreError(format!("a stored {name} is damaged: {err}")))
+            codec::decode(bytes).map_err(|err| StoreError::Corrupt(format!("a stored {name} is damaged: {err}")))
         }
-        Some((version, _)) => Err(StoreError(format!("a stored {name} has the unknown version {version}"))),
-        None => Err(StoreError(format!("a stored {name} is empty"))),
+        Some((version, _)) => Err(StoreError::Corrupt(format!("a stored {name} has the unknown version {version}"))),
+        None => Err(StoreError::Corrupt(format!("a stored {name} is empty"))),
     }
 }
 

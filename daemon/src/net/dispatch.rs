@@ -215,7 +215,8 @@ const fn walk<O: WalkOp>() -> Handler {
 }
 
 fn finish<O: WriteOp>(reply: &[u8], keys: &KeyRing) -> Result<Vec<u8>, Fault> {
-    let reply = codec::decode::<O::Reply>(reply).map_err(|err| StoreError(format!("a reply is damaged: {err}")))?;
+    let reply =
+        codec::decode::<O::Reply>(reply).map_err(|err| StoreError::Corrupt(format!("a reply is damaged: {err}")))?;
     Ok(codec::encode(&match O::FINISH {
         Some(finish) => finish(reply, keys)?,
         None => reply,
@@ -327,7 +328,7 @@ impl<O: BulkOp> WriteJob for Bulk<O> {
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>, so_far: Option<&[u8]>, units: &mut usize) -> Result<Ran, Fault> {
         let read = |bytes| codec::decode::<SoFar<O::Reply>>(bytes);
-        let damaged = |err| StoreError(format!("how far a bulk write has come is damaged: {err}"));
+        let damaged = |err| StoreError::Corrupt(format!("how far a bulk write has come is damaged: {err}"));
         let mut so_far = so_far.map(read).transpose().map_err(damaged)?.unwrap_or_default();
         let ground = self.operation.begin(txn.as_read(), call)?;
         let all = self.units.get().map_or(&[][..], Vec::as_slice);

@@ -141,8 +141,8 @@ fn judge(new: &RedbStore, entries: u64, after: &SecretKey) -> Result<(), Failed>
     bootstrap::hashes(&*view, secrets)?;
     match found.violations.first() {
         None if found.entries == entries => Ok(()),
-        None => Err(StoreError(format!("{} entries where {entries} were written", found.entries)).into()),
-        Some(first) => Err(StoreError(format!("it is not sound: {}", super::inspect::line(first))).into()),
+        None => Err(StoreError::Corrupt(format!("{} entries where {entries} were written", found.entries)).into()),
+        Some(first) => Err(StoreError::Corrupt(format!("it is not sound: {}", super::inspect::line(first))).into()),
     }
 }
 

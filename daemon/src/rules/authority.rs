@@ -96,7 +96,7 @@ pub fn draw_serial(random: &mut ChaCha20Rng) -> Serial {
 
 /// The head of the revoked certificates.
 pub(super) fn list_head(txn: &dyn ReadTxn) -> Result<ListHead, StoreError> {
-    let missing = || StoreError("the head of the revoked certificates is missing".to_owned());
+    let missing = || StoreError::Corrupt("the head of the revoked certificates is missing".to_owned());
     record::get(txn, &key::list_head())?.ok_or_else(missing)
 }
 
@@ -139,7 +139,7 @@ pub(super) fn revoke(
     for held in certificates.held.iter_mut().filter(|held| held.is_valid(ctx.now) && is_chosen(held)) {
         held.revoked = true;
         let place = key::certificate(person, &held.serial);
-        let missing = || StoreError(format!("a certificate of {person} is missing"));
+        let missing = || StoreError::Corrupt(format!("a certificate of {person} is missing"));
         let mut certificate = record::get::<Certificate>(txn.as_read(), &place)?.ok_or_else(missing)?;
         certificate.revoked = Some(number);
         record::put(txn, place, &certificate);

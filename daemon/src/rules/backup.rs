@@ -21,7 +21,7 @@ impl WalkOp for Backup {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>, give: Give<'_, Piece>) -> Result<(), Fault> {
         call.permit(txn, false)?;
         let registry = record::get::<Registry>(txn, &key::registry())?;
-        let registry = registry.ok_or_else(|| StoreError("there is no registry".to_owned()))?;
+        let registry = registry.ok_or_else(|| StoreError::Corrupt("there is no registry".to_owned()))?;
         let mut writer = Writer::new(&Header {
             schema: registry.schema,
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -31,7 +31,7 @@ impl WalkOp for Backup {
         let mut is_wanted = true;
         let (from, to) = key::everything();
         walk(txn, (&from, &to), STRETCH, |key, value| {
-            writer.entry(key, value).map_err(|err| StoreError(err.0))?;
+            writer.entry(key, value).map_err(|err| StoreError::Corrupt(err.0))?;
             while is_wanted && writer.bytes() >= PIECE_BYTES {
                 is_wanted = give(Piece(writer.take(PIECE_BYTES))).is_continue();
             }

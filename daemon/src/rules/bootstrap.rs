@@ -74,7 +74,9 @@ pub fn verify(txn: &dyn ReadTxn, secrets: Option<&Secrets>) -> Result<bool, Regi
 /// When the registry was made.
 pub fn created(txn: &dyn ReadTxn) -> Result<Time, StoreError> {
     let registry: Option<Registry> = record::get(txn, &key::registry())?;
-    registry.map(|registry| registry.created).ok_or_else(|| StoreError("there is no registry in it".to_owned()))
+    registry
+        .map(|registry| registry.created)
+        .ok_or_else(|| StoreError::Corrupt("there is no registry in it".to_owned()))
 }
 
 /// The keys with those of the hashes that this registry has: after a rotation they are not the secret key's own.
@@ -82,8 +84,9 @@ pub fn hashes(txn: &dyn ReadTxn, secrets: Secrets) -> Result<Secrets, RegistryEr
     let place = key::hashing_key();
     let Some(HashingKey { sealed }) = record::get(txn, &place)? else { return Ok(secrets) };
     let opened = secrets.open(&place, &sealed)?;
-    let hashing =
-        SecretKey::new(opened.as_slice().try_into().map_err(|_| StoreError("the hashing key is damaged".into()))?);
+    let hashing = SecretKey::new(
+        opened.as_slice().try_into().map_err(|_| StoreError::Corrupt("the hashing key is damaged".into()))?,
+    );
     Ok(secrets.hashing_with(&hashing)?)
 }
 
@@ -97,7 +100,7 @@ pub fn create(
 ) -> Result<(), RegistryError> {
     record::put(txn, key::registry(), &Registry { schema: SCHEMA, proof: secrets.proof(), created: now });
     for (name, permissions) in BUILT_IN_ROLES {
-        let role = RoleName::new(*name).map_err(|err| StoreError(err.0))?;
+        let role = RoleName::new(*name).map_err(|err| StoreError::Corrupt(err.0))?;
         let permissions = permissions.iter().map(|path| (*path).to_owned()).collect();
         record::put(txn, key::role(&role), &Role { members: 0, permissions });
     }
@@ -120,7 +123,7 @@ pub(super) fn make_signing_key(
     random.fill_bytes(&mut nonce);
     random.fill_bytes(&mut pk);
     // The last key by pk is the one that signs, also where the clock was ahead when the one before it was made.
-    let behind = behind_signing_keys(txn.as_read()).map_err(|err| IdentityError(err.0))?;
+    let behind = behind_signing_keys(txn.as_read()).map_err(|err| IdentityError(err.to_string()))?;
     let pk = Pk::v7(now.micros().max(behind), pk);
     let place = key::signing_key(pk);
     let pair = NewKey::from_seed(algorithm, &key_seed)?;

@@ -270,7 +270,7 @@ fn latest(txn: &dyn ReadTxn, pk: Pk) -> Result<Option<(Vec<u8>, Certificate)>, F
     let held = record::get::<Certificates>(txn, &key::certificates(pk))?.unwrap_or_default().held;
     let Some(last) = held.last() else { return Ok(None) };
     let place = key::certificate(pk, &last.serial);
-    let missing = || StoreError(format!("the latest certificate of {pk} is missing"));
+    let missing = || StoreError::Corrupt(format!("the latest certificate of {pk} is missing"));
     let certificate = record::get(txn, &place)?.ok_or_else(missing)?;
     Ok(Some((place, certificate)))
 }

@@ -139,7 +139,10 @@ fn expect(txn: &dyn ReadTxn, call: &Call<'_>, typed: &LoginCode) -> Result<(Pk, 
     match record::get::<Pointer>(txn, &place)? {
         Some(Pointer { pk }) => {
             let code = record::get(txn, &key::code(pk))?;
-            Ok((pk, code.ok_or_else(|| StoreError("a login code is missing that its hash leads to".to_owned()))?))
+            Ok((
+                pk,
+                code.ok_or_else(|| StoreError::Corrupt("a login code is missing that its hash leads to".to_owned()))?,
+            ))
         }
         None => Err(Fault::Attempt {
             refusal: Refusal::new(Code::NOT_FOUND, "there is no such login code; check it for typing errors"),

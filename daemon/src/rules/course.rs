@@ -17,7 +17,7 @@ use crate::fault::Fault;
 use crate::model::change::Told;
 use crate::model::key::{self, Family};
 use crate::model::program::{self as stored, CourseOf, CourseRoleOf};
-use crate::model::record::{self, Kind, Place};
+use crate::model::record::{self, Kind, Marker};
 use crate::store::{ReadTxn, StoreError, Txn};
 
 impl WriteOp for Create {
@@ -233,7 +233,7 @@ pub(super) fn set_enrollment(
 ) -> Result<(), Fault> {
     let was_active = before.as_ref().is_some_and(|before| before.active);
     if before.is_none() {
-        record::put(txn, key::person_course(person, course), &Place);
+        record::put(txn, key::person_course(person, course), &Marker);
         txn.tell(Told::Made(Kind::CourseEnrollment));
     }
     let (created, updated) = (call.ctx.now, call.ctx.now);
@@ -277,7 +277,7 @@ pub(super) fn give_role(
     if is_new {
         course.roles += 1;
         record::put(txn, key::course(key), &course);
-        record::put(txn, key::person_course_role(person, key, role), &Place);
+        record::put(txn, key::person_course_role(person, key, role), &Marker);
     }
     Ok((course, is_new))
 }
@@ -299,8 +299,8 @@ pub(super) fn take_role(
         return Ok(None);
     }
     let found = record::get::<stored::Course>(txn.as_read(), &key::course(key))?;
-    let mut course =
-        found.ok_or_else(|| StoreError(format!("the course {key} is missing, and somebody has a role in it")))?;
+    let mut course = found
+        .ok_or_else(|| StoreError::Corrupt(format!("the course {key} is missing, and somebody has a role in it")))?;
     course.roles = course.roles.saturating_sub(1);
     record::put(txn, key::course(key), &course);
     txn.delete(place);

@@ -17,7 +17,7 @@ use crate::fault::Fault;
 use crate::identity::authority::Wanted;
 use crate::model::certificate::EnrollmentRequest;
 use crate::model::key::{self, Family};
-use crate::model::record::{self, CallsignHolder, Kind, Place, Pointer};
+use crate::model::record::{self, CallsignHolder, Kind, Marker, Pointer};
 use crate::store::{ReadTxn, Txn};
 
 impl WriteOp for Create {
@@ -68,12 +68,12 @@ impl WriteOp for Create {
         };
         let holder = CallsignHolder { person: None, enrollment: Some(pk) };
         record::put(txn, key::callsign(&folded), &holder);
-        record::put(txn, key::state_enrollment(State::Pending, pk), &Place);
+        record::put(txn, key::state_enrollment(State::Pending, pk), &Marker);
         let mut subjects = vec![pk];
         if let Some((pool_pk, mut pool)) = by {
             pool.uses += 1;
             record::put(txn, key::pool(pool_pk), &pool);
-            record::put(txn, key::pool_enrollment(pool_pk, pk), &Place);
+            record::put(txn, key::pool_enrollment(pool_pk, pk), &Marker);
             subjects.push(pool_pk);
         }
         record::put(txn, key::enrollment(pk), &enrollment);
@@ -253,7 +253,7 @@ fn expect_pending(enrollment: &record::Enrollment) -> Result<(), Fault> {
 /// Writes down who decided what and when.
 fn decide(txn: &mut dyn Txn, call: &Call<'_>, pk: Pk, enrollment: &mut record::Enrollment, state: State) {
     txn.delete(key::state_enrollment(enrollment.state, pk));
-    record::put(txn, key::state_enrollment(state, pk), &Place);
+    record::put(txn, key::state_enrollment(state, pk), &Marker);
     let by_actor = call.actor.as_ref().map(|actor| Decider::Person(actor.pk));
     enrollment.state = state;
     enrollment.decided_by = Some(by_actor.unwrap_or(Decider::Uid(call.ctx.peer.uid)));

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::bootstrap::SCHEMA;
 use super::{Call, Give, WalkOp, changes};
 use crate::fault::Fault;
-use crate::model::exported::{Place, SHAPES, Shape};
+use crate::model::export_schema::{Keys, Shape, shapes};
 use crate::model::record::{self, ClockState, Kind, Registry};
 use crate::model::{hex, key};
 use crate::store::{ReadTxn, STRETCH, StoreError, walk};
@@ -32,7 +32,7 @@ impl WalkOp for Export {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>, give: Give<'_, String>) -> Result<(), Fault> {
         call.permit(txn, false)?;
         let registry = record::get::<Registry>(txn, &key::registry())?;
-        let registry = registry.ok_or_else(|| StoreError("there is no registry".to_owned()))?;
+        let registry = registry.ok_or_else(|| StoreError::Corrupt("there is no registry".to_owned()))?;
         let mut lines = Lines { text: String::new(), records: 0, is_wanted: true, give };
         lines.add(&Header {
             enrolld_export: FORMAT,
@@ -43,20 +43,20 @@ impl WalkOp for Export {
             created: registry.created,
             proof: self.with_secrets.then(|| hex::encode(&registry.proof)),
         })?;
-        for shape in SHAPES.iter().filter(|shape| self.with_secrets || !shape.is_secret) {
-            match &shape.place {
-                Place::One(place) => {
-                    let value = if place() == key::changes_head() {
+        for shape in shapes().filter(|shape| self.with_secrets || !shape.is_secret) {
+            match &shape.keys {
+                Keys::One(key) => {
+                    let value = if key() == key::changes_head() {
                         Some(head(txn, self.with_secrets)?)
                     } else {
-                        txn.get(&place())?
+                        txn.get(&key())?
                     };
-                    value.map_or(Ok(()), |value| lines.record(shape, &place(), &value))?;
+                    value.map_or(Ok(()), |value| lines.record(shape, &key(), &value))?;
                 }
-                Place::Many(family, _) => {
+                Keys::Many(family, _) => {
                     let (from, to) = family.bounds();
-                    walk(txn, (&from, &to), STRETCH, |place, value| {
-                        lines.record(shape, place, value)?;
+                    walk(txn, (&from, &to), STRETCH, |key, value| {
+                        lines.record(shape, key, value)?;
                         Ok::<_, Fault>(match lines.is_wanted {
                             true => ControlFlow::Continue(()),
                             false => ControlFlow::Break(()),
@@ -84,15 +84,15 @@ fn head(txn: &dyn ReadTxn, with_secrets: bool) -> Result<Vec<u8>, StoreError> {
 }
 
 impl Lines<'_> {
-    fn record(&mut self, shape: &Shape, place: &[u8], value: &[u8]) -> Result<(), Fault> {
-        self.text.push_str(&shape.line(place, value)?);
+    fn record(&mut self, shape: &Shape, key: &[u8], value: &[u8]) -> Result<(), Fault> {
+        self.text.push_str(&shape.line(key, value)?);
         self.records += 1;
         self.give_up_to(PIECE_BYTES);
         Ok(())
     }
 
     fn add(&mut self, line: &impl Serialize) -> Result<(), StoreError> {
-        let line = serde_json::to_string(line).map_err(|err| StoreError(err.to_string()))?;
+        let line = serde_json::to_string(line).map_err(|err| StoreError::Corrupt(err.to_string()))?;
         self.text.push_str(&line);
         self.text.push('\n');
         Ok(())

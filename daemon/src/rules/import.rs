@@ -16,7 +16,7 @@ use super::bootstrap::{self, RegistryError, SCHEMA};
 use super::{Call, WriteOp, authority};
 use crate::fault::Fault;
 use crate::model::change::{CLOCK, Change, LISTED};
-use crate::model::exported::{self, Importing, Place, SHAPES};
+use crate::model::export_schema::{self, Importing, Keys, shapes};
 use crate::model::key::{self, Due, Family};
 use crate::model::record::{self, ChangesHead, Registry};
 use crate::model::{certificate, hex};
@@ -97,7 +97,7 @@ fn begin(
     let (line, text) = text.split_once('\n').ok_or_else(foreign)?;
     let header = serde_json::from_str::<Header>(without_mark(line)).map_err(|_| foreign())?;
     let registry = record::get::<Registry>(txn.as_read(), &key::registry())?;
-    let registry = registry.ok_or_else(|| StoreError("there is no registry".to_owned()))?;
+    let registry = registry.ok_or_else(|| StoreError::Corrupt("there is no registry".to_owned()))?;
     if (header.enrolld_export, header.schema) != (FORMAT, SCHEMA) {
         let Header { enrolld_export: format, schema, version, .. } = header;
         return Err(conflict(format!(
@@ -148,8 +148,8 @@ fn expect_empty(txn: &dyn ReadTxn) -> Result<(), Fault> {
             "an import needs an empty registry, and this one has a {what}; start a daemon with another state directory"
         ))
     };
-    for shape in SHAPES {
-        let Place::Many(family, _) = shape.place else { continue };
+    for shape in shapes() {
+        let Keys::Many(family, _) = shape.keys else { continue };
         let (from, to) = family.bounds();
         match family {
             Family::Roles | Family::SigningKeys | Family::Kept | Family::Guesses | Family::Dues => {}
@@ -205,14 +205,14 @@ fn take(txn: &mut dyn Txn, importing: &mut Importing, text: &str) -> Result<(), 
             importing.is_read = true;
             continue;
         }
-        let (shape, place, value) = exported::entry(line).map_err(|why| bad(&why))?;
+        let (shape, place, value) = export_schema::entry(line).map_err(|why| bad(&why))?;
         if shape.is_secret && !importing.with_secrets {
             return Err(bad(&format!("a {} in an export without secrets", shape.name)));
         }
         let count = importing.records.entry(shape.name.to_owned()).or_default();
-        let is_twice = match shape.place {
-            Place::One(_) => *count > 0,
-            Place::Many(..) => txn.get(&place)?.is_some(),
+        let is_twice = match shape.keys {
+            Keys::One(_) => *count > 0,
+            Keys::Many(..) => txn.get(&place)?.is_some(),
         };
         if is_twice {
             return Err(bad(&format!("this {} stands there twice", shape.name)));

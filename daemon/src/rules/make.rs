@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{authority, check};
 use crate::context::Context;
 use crate::fault::Fault;
-use crate::model::exported::Importing;
+use crate::model::export_schema::Importing;
 use crate::model::{key, record};
 use crate::needs::{Judgement, Made, Needed};
 use crate::store::overlay::Overlay;

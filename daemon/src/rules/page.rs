@@ -100,5 +100,5 @@ pub(super) fn page_of<T: Serialize>(
 
 fn cursor(list: u64, last: Vec<u8>) -> Result<Cursor, StoreError> {
     let text = URL_SAFE_NO_PAD.encode(codec::encode(&(list, last)));
-    Cursor::new(text).map_err(|err| StoreError(err.to_string()))
+    Cursor::new(text).map_err(|err| StoreError::Corrupt(err.to_string()))
 }

@@ -58,7 +58,8 @@ impl ReadOp for List {
         let mut granted = Vec::new();
         let mut add = |name: &RoleName, role: Role| -> Result<(), Fault> {
             for path in role.permissions {
-                let permission = path.parse().map_err(|_| StoreError(format!("the role {name} carries {path:?}")))?;
+                let permission =
+                    path.parse().map_err(|_| StoreError::Corrupt(format!("the role {name} carries {path:?}")))?;
                 granted.push(Granted { role: name.clone(), permission });
             }
             Ok(())

@@ -156,7 +156,7 @@ pub(super) fn change(
     pk: Pk,
     how: impl FnOnce(&mut dyn Txn, &mut record::Person),
 ) -> Result<Person, Fault> {
-    let missing = || StoreError(format!("the person {pk} is missing"));
+    let missing = || StoreError::Corrupt(format!("the person {pk} is missing"));
     let mut person = record::get::<record::Person>(txn.as_read(), &key::person(pk))?.ok_or_else(missing)?;
     how(txn, &mut person);
     person.updated = call.ctx.now;

@@ -11,7 +11,7 @@ use super::{Call, ReadOp, WriteOp, alphabet, attempts, constant, person};
 use crate::context::{Context, Purpose};
 use crate::fault::Fault;
 use crate::model::key::{self, Family};
-use crate::model::record::{self, Kind, Place, Pointer};
+use crate::model::record::{self, Kind, Marker, Pointer};
 use crate::store::{ReadTxn, Txn};
 
 impl WriteOp for Create {
@@ -52,7 +52,7 @@ impl WriteOp for Create {
         };
         record::put(txn, place, &Pointer { pk });
         record::put(txn, key::pool(pk), &pool);
-        record::put(txn, key::owner_pool(owner, pk), &Place);
+        record::put(txn, key::owner_pool(owner, pk), &Marker);
         call.tell(txn, vec![pk], Some(Kind::Pool));
         shown(pk, pool)
     }

@@ -11,7 +11,7 @@ use super::{Call, ReadOp, WriteOp, person, registration, role};
 use crate::fault::Fault;
 use crate::model::event as stored;
 use crate::model::key;
-use crate::model::record::{self, Place};
+use crate::model::record::{self, Marker};
 use crate::store::{ReadTxn, Txn};
 
 /// The role that whoever decides must hold.
@@ -62,8 +62,8 @@ impl WriteOp for AddRepresentative {
             let why = format!("\"{}\" represents {REPRESENTED_MAX} supervisors already", self.representative);
             return Err(Fault::Refused(Refusal::new(Code::CONFLICT, why)));
         }
-        record::put(txn, place, &Place);
-        record::put(txn, key::represented(representative, supervisor), &Place);
+        record::put(txn, place, &Marker);
+        record::put(txn, key::represented(representative, supervisor), &Marker);
         call.tell(txn, vec![supervisor, representative], None);
         Ok(true)
     }

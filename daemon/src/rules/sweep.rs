@@ -34,7 +34,7 @@ pub(crate) fn plan(txn: &mut dyn Txn, at: Time, due: &Due) {
 /// Writes down when all of this will be due.
 pub(crate) fn plan_together(txn: &mut dyn Txn, at: Time, dues: &[Due]) {
     if let Some((first, others)) = dues.split_first() {
-        let others = others.iter().map(Due::place).collect();
+        let others = others.iter().map(Due::key).collect();
         record::put(txn, key::due(at, first), &DueTogether { others });
     }
 }
@@ -68,7 +68,7 @@ pub fn step(txn: &mut dyn Txn, settings: &Settings, clock: &ClockState, now: Tim
         None => 0,
     };
     let (from, _) = Family::Dues.bounds();
-    let to = key::dues_behind(now);
+    let to = key::dues_after(now);
     for (place, together) in txn.as_read().range(&from, &to, STEP_MAX)? {
         if removed >= STEP_MAX {
             break;
@@ -85,13 +85,13 @@ pub fn step(txn: &mut dyn Txn, settings: &Settings, clock: &ClockState, now: Tim
 /// Everything that stands in one entry of the index.
 fn dues_of(place: &[u8], together: &[u8]) -> Result<Vec<Due>, StoreError> {
     let others = record::decode::<DueTogether>(together)?.others;
-    let others = others.iter().filter_map(|other| Due::of_place(other));
+    let others = others.iter().filter_map(|other| Due::of_key(other));
     Ok(key::due_of(place).map(|(_, due)| due).into_iter().chain(others).collect())
 }
 
 /// From which key on there is only what expires that late itself, and what was planned under a clock that was ahead.
 pub(crate) fn astray_from(settings: &Settings, now: Time) -> Vec<u8> {
-    key::dues_behind(now.plus_seconds(settings.keep_answers_seconds))
+    key::dues_after(now.plus_seconds(settings.keep_answers_seconds))
 }
 
 /// Has answers and windows that were planned under a clock that was ahead end in the time that they have had since.
@@ -148,7 +148,7 @@ fn forget_changes(
 
 /// Removes one thing, if it is still the one that was meant: under the same name there may be another by now.
 fn remove(txn: &mut dyn Txn, settings: &Settings, clock: &ClockState, now: Time, due: &Due) -> Result<(), Fault> {
-    let place = due.place();
+    let place = due.key();
     match due {
         Due::Kept(..) => {
             let Some(kept) = record::get::<Kept>(txn.as_read(), &place)? else { return Ok(()) };

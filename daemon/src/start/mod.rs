@@ -73,7 +73,7 @@ pub(crate) enum StartError {
     Io(String, std::io::Error),
     #[error("ended by {0}, with everything that was begun finished: {meaning}", meaning = stop::meaning(*.0))]
     Signal(Signal),
-    #[error("the disk failed, and nothing was acknowledged since: {0}; see to the disk, then start again")]
+    #[error("{}", storage(.0))]
     Storage(StoreError),
 }
 
@@ -93,6 +93,21 @@ impl StartError {
             Self::Key(_) | Self::Registry { source: RegistryError::OtherKey, .. } => 4,
             Self::Open(OpenError::Database { .. } | OpenError::NoDatabase(_) | OpenError::OtherJournal(_))
             | Self::Registry { .. } => 5,
+        }
+    }
+}
+
+/// A storage error that ended the daemon, with the way out.
+fn storage(err: &StoreError) -> String {
+    match err {
+        StoreError::Io { .. } => {
+            format!("the disk failed, and nothing was acknowledged since: {err}; see to the disk, then start again")
+        }
+        StoreError::Corrupt(_) => {
+            format!("the database is damaged, and nothing was acknowledged since: {err}; restore a backup")
+        }
+        StoreError::Closed(_) => {
+            format!("nothing was acknowledged any more: {err}; see the log above, then start again")
         }
     }
 }

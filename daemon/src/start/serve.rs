@@ -93,7 +93,7 @@ pub(super) async fn serve(
         _ = &mut reloads => tracing::info!("SIGHUP: the terminal is gone; finishing what was begun"),
         end = &mut ended => result = Some(end),
         failure = flusher_failed => {
-            let died = |_| StoreError("the flusher died".to_owned());
+            let died = |_| StoreError::Closed("the flusher ended");
             return Err(StartError::Storage(failure.unwrap_or_else(died)));
         }
     }
@@ -111,12 +111,16 @@ pub(super) async fn serve(
         Some(result) => result,
         None => match tokio::time::timeout(LAST_COMMITS, &mut ended).await {
             Ok(result) => result,
-            Err(_) => return Err(StartError::Storage(StoreError("the last commits took too long".to_owned()))),
+            Err(_) => {
+                return Err(StartError::Storage(StoreError::io("the last commits can not be made durable")(
+                    "they took too long",
+                )));
+            }
         },
     };
     match result {
         Ok(Ok(())) => Ok(by),
         Ok(Err(err)) => Err(StartError::Storage(err)),
-        Err(_) => Err(StartError::Storage(StoreError("the writer died".to_owned()))),
+        Err(_) => Err(StartError::Storage(StoreError::Closed("the writer ended"))),
     }
 }

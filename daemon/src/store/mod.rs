@@ -77,15 +77,29 @@ pub trait Store: Send + Sync {
     }
 }
 
-/// The store could not do what was asked: the disk failed, or the file is damaged.
+/// A storage error. Texts name what was being done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct StoreError(pub String);
+pub enum StoreError {
+    /// The disk, or the system in front of it, failed or refused.
+    #[error("{doing}: {error}")]
+    Io {
+        /// The work that failed, such as "the journal can not be synced".
+        doing: &'static str,
+        /// The system's words.
+        error: String,
+    },
+    /// Stored bytes are damaged, or records contradict each other.
+    #[error("{0}")]
+    Corrupt(String),
+    /// Nothing more is committed: the part of the daemon that is named ended.
+    #[error("the store is closed: {0}")]
+    Closed(&'static str),
+}
 
 impl StoreError {
-    /// What an error says, and which limit of the process it speaks of.
-    fn told(err: &impl std::fmt::Display) -> Self {
-        Self(format!("{err}{}", process::limit_reached(err)))
+    /// An I/O error while doing this, with the limit of the process that it speaks of.
+    pub fn io<E: std::fmt::Display>(doing: &'static str) -> impl Fn(E) -> Self {
+        move |err| Self::Io { doing, error: format!("{err}{}", process::limit_reached(&err)) }
     }
 }
 

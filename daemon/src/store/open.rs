@@ -76,9 +76,10 @@ impl OpenError {
 
     fn of_journal(fault: JournalFault, path: PathBuf) -> Self {
         match fault {
+            JournalFault::Store(source @ StoreError::Corrupt(_)) => Self::Database { path, source },
             JournalFault::Store(source) => Self::Disk { path, source },
             JournalFault::Foreign(number) => Self::OtherJournal(path.with_file_name(format!("{JOURNAL}{number}"))),
-            fault @ JournalFault::Damaged(_) => Self::Database { path, source: StoreError(fault.to_string()) },
+            fault @ JournalFault::Damaged(_) => Self::Database { path, source: StoreError::Corrupt(fault.to_string()) },
         }
     }
 }
@@ -247,7 +248,7 @@ impl StateDir {
     fn make_journal_file(&self) -> MakeSlot {
         let directory = Arc::clone(&self.directory);
         Box::new(move |number| {
-            let failed = |err: FileError| StoreError(err.to_string());
+            let failed = StoreError::io::<FileError>("a segment of the journal can not be made");
             let file = directory.make_private(&format!("{JOURNAL}{number}")).map_err(failed)?;
             Ok(Arc::new(direct(&directory, number, file)))
         })
@@ -293,14 +294,14 @@ pub fn make_in<F, T, E: From<StoreError>>(
     fill: impl FnOnce(&RedbStore) -> Result<F, E>,
     judge: impl FnOnce(&RedbStore, F) -> Result<T, E>,
 ) -> Result<T, E> {
-    let failed = |err: io::Error| StoreError::told(&err);
+    let failed = StoreError::io::<io::Error>("the new database can not be made");
     let open = |options| -> Result<RedbStore, StoreError> {
-        RedbStore::open(file.try_clone().map_err(failed)?, options).map_err(|fault| StoreError(fault.to_string()))
+        Ok(RedbStore::open(file.try_clone().map_err(&failed)?, options)?)
     };
     let store = open(options.redb(0))?;
     let filled = fill(&store)?;
     store.close()?;
-    settle(file).map_err(failed)?;
+    settle(file).map_err(&failed)?;
     let store = open(options.verifying().redb(0))?;
     let judged = judge(&store, filled)?;
     store.close()?;

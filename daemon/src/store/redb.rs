@@ -27,6 +27,10 @@ const TABLE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("enrolld")
 /// How far it has come with the journal: identity, number, generation, and whether there may be more.
 const MARK: TableDefinition<'_, (), (u64, u64, u64, bool)> = TableDefinition::new("journal");
 
+const OPEN: &str = "the database can not be opened";
+const READ: &str = "the database can not be read";
+const WRITE: &str = "the database can not be written";
+
 /// Rounds of compacting; each ends when redb finds nothing more to move.
 const COMPACT_ROUNDS_MAX: usize = 8;
 
@@ -57,8 +61,19 @@ impl From<DatabaseError> for OpenFault {
     fn from(err: DatabaseError) -> Self {
         match err {
             DatabaseError::DatabaseAlreadyOpen => Self::InUse,
-            DatabaseError::Storage(StorageError::Io(source)) if is_disk_full(&source) => Self::DiskFull(told(source)),
-            err => Self::Unreadable(told(err)),
+            DatabaseError::Storage(StorageError::Io(source)) if is_disk_full(&source) => {
+                Self::DiskFull(StoreError::io(OPEN)(source))
+            }
+            err => Self::Unreadable(failed(OPEN)(err)),
+        }
+    }
+}
+
+impl From<OpenFault> for StoreError {
+    fn from(fault: OpenFault) -> Self {
+        match fault {
+            OpenFault::InUse => Self::io(OPEN)(fault),
+            OpenFault::DiskFull(err) | OpenFault::Unreadable(err) => err,
         }
     }
 }
@@ -66,8 +81,8 @@ impl From<DatabaseError> for OpenFault {
 /// Lets `look` see the database in this file, which is not written to. `None` where it has to be repaired first, which
 /// only opening it does.
 pub fn peek<T>(file: File, look: impl FnOnce(&dyn ReadTxn) -> T) -> Result<Option<T>, OpenFault> {
-    if file.metadata().map_err(told)?.len() == 0 {
-        return Err(StoreError("it is empty, which no database ever is".to_owned()).into());
+    if file.metadata().map_err(StoreError::io(OPEN))?.len() == 0 {
+        return Err(StoreError::Corrupt("it is empty, which no database ever is".to_owned()).into());
     }
     let backend = FileBackend::new(file)?;
     unless_damaged(|| {
@@ -98,21 +113,21 @@ struct RedbView {
 impl RedbStore {
     /// Opens the database in this file, or makes one if the file is empty. All tables exist when it returns.
     pub fn open(file: File, options: RedbOptions) -> Result<Self, OpenFault> {
-        let kept = file.try_clone().map_err(told)?;
+        let kept = file.try_clone().map_err(StoreError::io(OPEN))?;
         let backend = FileBackend::new(file)?;
         Self::open_backend(backend, Arc::new(kept), options)
     }
 
     /// Opens a copy of the database in this file as a start would, repairing it where it must. The file is not written to.
     pub fn open_copy(file: File, options: RedbOptions) -> Result<Self, OpenFault> {
-        Self::open_on(Arc::new(Scratch::over(file).map_err(told)?), options)
+        Self::open_on(Arc::new(Scratch::over(file).map_err(StoreError::io(OPEN))?), options)
     }
 
     /// Moves everything together and gives the space behind it back. A crash in between leaves the database as it was:
     /// it is done in transactions like any other.
     pub fn compact(&mut self) -> Result<(), StoreError> {
         for _ in 0..COMPACT_ROUNDS_MAX {
-            if !self.database.compact().map_err(told)? {
+            if !self.database.compact().map_err(failed("the database can not be compacted"))? {
                 break;
             }
         }
@@ -144,7 +159,7 @@ impl RedbStore {
 
     /// Closes the database and says whether that went well.
     pub fn close(self) -> Result<(), StoreError> {
-        self.database.close().map_err(told)
+        self.database.close().map_err(failed("the database can not be closed"))
     }
 }
 
@@ -157,19 +172,20 @@ impl RedbStore {
     /// How many entries it has.
     pub(super) fn entries(&self) -> Result<usize, StoreError> {
         let view = RedbView::of(&self.database)?;
-        usize::try_from(view.table.len().map_err(told)?).map_err(told)
+        let entries = view.table.len().map_err(failed(READ))?;
+        Ok(usize::try_from(entries).unwrap_or(usize::MAX))
     }
 
     /// How far it has come with the journal in front of it, if there ever was one.
     pub fn mark(&self) -> Result<Option<Mark>, StoreError> {
-        let transaction = self.database.begin_read().map_err(told)?;
+        let transaction = self.database.begin_read().map_err(failed(READ))?;
         match transaction.open_table(MARK) {
-            Ok(table) => Ok(table.get(()).map_err(told)?.map(|mark| {
+            Ok(table) => Ok(table.get(()).map_err(failed(READ))?.map(|mark| {
                 let (identity, number, generation, is_open) = mark.value();
                 Mark { identity, number, generation, is_open }
             })),
             Err(TableError::TableDoesNotExist(_)) => Ok(None),
-            Err(err) => Err(told(err)),
+            Err(err) => Err(failed(READ)(err)),
         }
     }
 
@@ -182,7 +198,7 @@ impl RedbStore {
         let Mark { identity, number, generation, is_open } = *mark;
         let transaction = self.begin()?;
         {
-            let mut table = transaction.open_table(TABLE).map_err(told)?;
+            let mut table = transaction.open_table(TABLE).map_err(failed(WRITE))?;
             let mut result = Ok(());
             give(&mut |key, value| {
                 if result.is_ok() {
@@ -190,15 +206,15 @@ impl RedbStore {
                 }
             });
             result?;
-            let mut table = transaction.open_table(MARK).map_err(told)?;
-            table.insert((), (identity, number, generation, is_open)).map_err(told)?;
+            let mut table = transaction.open_table(MARK).map_err(failed(WRITE))?;
+            table.insert((), (identity, number, generation, is_open)).map_err(failed(WRITE))?;
         }
-        transaction.commit().map_err(told)
+        transaction.commit().map_err(failed(WRITE))
     }
 
     fn begin(&self) -> Result<WriteTransaction, StoreError> {
-        let mut transaction = self.database.begin_write().map_err(told)?;
-        transaction.set_durability(Durability::Immediate).map_err(told)?;
+        let mut transaction = self.database.begin_write().map_err(failed(WRITE))?;
+        transaction.set_durability(Durability::Immediate).map_err(failed(WRITE))?;
         transaction.set_two_phase_commit(true);
         transaction.set_quick_repair(true);
         Ok(transaction)
@@ -213,12 +229,12 @@ impl Store for RedbStore {
     fn commit(&self, writes: &Writes) -> Result<(), StoreError> {
         let transaction = self.begin()?;
         {
-            let mut table = transaction.open_table(TABLE).map_err(told)?;
+            let mut table = transaction.open_table(TABLE).map_err(failed(WRITE))?;
             for (key, value) in writes {
                 set(&mut table, key, value.as_deref())?;
             }
         }
-        transaction.commit().map_err(told)
+        transaction.commit().map_err(failed(WRITE))
     }
 
     fn bytes(&self) -> u64 {
@@ -233,8 +249,8 @@ impl Store for RedbStore {
 
 fn set(table: &mut Table<'_, &[u8], &[u8]>, key: &[u8], value: Option<&[u8]>) -> Result<(), StoreError> {
     match value {
-        Some(value) => table.insert(key, value).map_err(told)?,
-        None => table.remove(key).map_err(told)?,
+        Some(value) => table.insert(key, value).map_err(failed(WRITE))?,
+        None => table.remove(key).map_err(failed(WRITE))?,
     };
     Ok(())
 }
@@ -263,15 +279,15 @@ impl StorageBackend for Backend {
 
 impl RedbView {
     fn of(database: &impl ReadableDatabase) -> Result<Self, StoreError> {
-        let transaction = database.begin_read().map_err(told)?;
-        let table = transaction.open_table(TABLE).map_err(told)?;
+        let transaction = database.begin_read().map_err(failed(READ))?;
+        let table = transaction.open_table(TABLE).map_err(failed(READ))?;
         Ok(Self { table, _transaction: transaction })
     }
 }
 
 impl ReadTxn for RedbView {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.table.get(key).map_err(told)?.map(|value| value.value().to_vec()))
+        Ok(self.table.get(key).map_err(failed(READ))?.map(|value| value.value().to_vec()))
     }
 
     fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Entries, StoreError> {
@@ -279,8 +295,8 @@ impl ReadTxn for RedbView {
         if from >= to {
             return Ok(entries);
         }
-        for entry in self.table.range(from..to).map_err(told)?.take(limit) {
-            let (key, value) = entry.map_err(told)?;
+        for entry in self.table.range(from..to).map_err(failed(READ))?.take(limit) {
+            let (key, value) = entry.map_err(failed(READ))?;
             entries.push((key.value().to_vec(), value.value().to_vec()));
         }
         Ok(entries)
@@ -290,9 +306,14 @@ impl ReadTxn for RedbView {
 /// Opens something. Until its checksums are verified, redb may panic over pages that are not what they were.
 fn unless_damaged<T>(open: impl FnOnce() -> Result<T, OpenFault>) -> Result<T, OpenFault> {
     let opened = catch_unwind(AssertUnwindSafe(open));
-    opened.unwrap_or_else(|_| Err(StoreError("it is damaged".to_owned()).into()))
+    opened.unwrap_or_else(|_| Err(StoreError::Corrupt("it is damaged".to_owned()).into()))
 }
 
-fn told(err: impl std::fmt::Display) -> StoreError {
-    StoreError::told(&err)
+/// An error of redb while doing this, by its kind.
+fn failed<E: Into<redb::Error>>(doing: &'static str) -> impl FnOnce(E) -> StoreError {
+    move |err| match err.into() {
+        err @ (redb::Error::Io(_) | redb::Error::PreviousIo | redb::Error::Unsupported) => StoreError::io(doing)(err),
+        redb::Error::DatabaseClosed => StoreError::Closed("the database"),
+        err => StoreError::Corrupt(format!("{doing}: {err}")),
+    }
 }

@@ -53,7 +53,7 @@ impl Keeping {
         let actor = codec::encode(&ctx.envelope.actor);
         let request = ctx.daemon.secrets.now().request(&[&number, &Zeroizing::new(job.request()), &actor]);
         let due = Due::Kept(ctx.peer.uid, key);
-        Some(Self { place: due.place(), due, request, daemon: Arc::clone(&ctx.daemon) })
+        Some(Self { place: due.key(), due, request, daemon: Arc::clone(&ctx.daemon) })
     }
 
     /// What was kept, where this was asked before.
@@ -69,7 +69,8 @@ impl Keeping {
             ))));
         }
         let sealed = self.daemon.secrets.now().open(&self.place, &first.sealed)?;
-        let sealed = codec::decode(&sealed).map_err(|err| StoreError(format!("a kept answer is damaged: {err}")))?;
+        let sealed =
+            codec::decode(&sealed).map_err(|err| StoreError::Corrupt(format!("a kept answer is damaged: {err}")))?;
         Ok(match sealed {
             Sealed::Reply(reply) => Found::Answer(Ok(reply)),
             Sealed::Refusal(refusal) => Found::Answer(Err(refusal)),

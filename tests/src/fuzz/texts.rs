@@ -7,7 +7,7 @@ use enroll_protocol::server::Import;
 use enroll_protocol::{Code, Envelope, Kind, Refusal, codec};
 use enrollctl::{Lines, Question};
 use enrolld::config::Config;
-use enrolld::model::exported::entry;
+use enrolld::model::export_schema::entry;
 use enrolld::rules::bootstrap::SCHEMA;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;

@@ -127,9 +127,13 @@ fn a_disk_that_fails_from_one_call_on_loses_nothing_that_was_acknowledged() {
 /// As a start does it: what is in the database, or why it can not be used.
 fn start(directory: &Path) -> Result<Map, String> {
     let state = StateDir::lock(directory).map_err(|err| err.to_string())?;
-    state.peek(|view| view.get(&key::registry())).map_err(|err| err.to_string())?.transpose().map_err(|err| err.0)?;
+    state
+        .peek(|view| view.get(&key::registry()))
+        .map_err(|err| err.to_string())?
+        .transpose()
+        .map_err(|err| err.to_string())?;
     let store = state.open_database(&OPEN, JournalFigures::default()).map_err(|err| err.to_string())?;
-    everything(&store).map_err(|err| err.0)
+    everything(&store).map_err(|err| err.to_string())
 }
 
 #[test]

@@ -30,7 +30,7 @@ impl Store for Failing {
         if self.does_it_all_the_same.load(Ordering::Relaxed) {
             self.store.commit(writes)?;
         }
-        Err(StoreError("input/output error".to_owned()))
+        Err(StoreError::io("the journal can not be written")("input/output error"))
     }
 
     fn bytes(&self) -> u64 {

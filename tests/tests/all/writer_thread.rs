@@ -33,7 +33,7 @@ impl Store for Gated {
             self.let_go.lock().expect("unpoisoned").recv().expect("a test");
         }
         match self.fails.load(Ordering::Relaxed) {
-            true => Err(StoreError("input/output error".to_owned())),
+            true => Err(StoreError::Closed("the test")),
             false => self.store.commit(writes),
         }
     }

@@ -9,7 +9,7 @@ use super::{Check, hex};
 use crate::fault::Fault;
 use crate::model::event::{Count, Event, Head, Registered, Registration, Stand, Waiting};
 use crate::model::key::{self, Family};
-use crate::model::record::{self, Kind, Place};
+use crate::model::record::{self, Kind, Marker};
 use crate::rules::changes;
 use crate::rules::event::is_over;
 use crate::rules::seating::choose::{Places, PoolNow};
@@ -49,7 +49,7 @@ impl Check<'_> {
         for pk in tallies.into_keys() {
             self.violated("I12", pk, "has registrations, and there is no such event");
         }
-        self.each::<Place>(Family::EventStarts, |check, place, _| {
+        self.each::<Marker>(Family::EventStarts, |check, place, _| {
             let pk = key::pk_at_end(place).unwrap_or(Pk::from_bytes([0; 16]));
             let event = record::get::<Event>(check.txn, &key::event(pk))?;
             if event.is_none_or(|event| key::event_start(event.start, pk) != place) {
@@ -57,7 +57,7 @@ impl Check<'_> {
             }
             Ok(())
         })?;
-        self.each::<Place>(Family::EventDues, |check, place, _| {
+        self.each::<Marker>(Family::EventDues, |check, place, _| {
             let pk = key::pk_at_end(place).unwrap_or(Pk::from_bytes([0; 16]));
             let head = record::get::<Head>(check.txn, &key::event_head(pk))?;
             if head.is_none_or(|head| head.due != key::event_due_at(place)) {
@@ -242,7 +242,7 @@ impl Check<'_> {
 
     pub(super) fn representatives(&mut self) -> Result<(), StoreError> {
         for family in [Family::Representatives, Family::Representeds] {
-            self.each::<Place>(family, |check, place, _| {
+            self.each::<Marker>(family, |check, place, _| {
                 let (Some(first), Some(second)) = (key::pk_at_front(place), key::pk_at_end(place)) else {
                     return Ok(());
                 };
@@ -264,6 +264,6 @@ impl Check<'_> {
 fn plain<T>(result: Result<T, Fault>) -> Result<T, StoreError> {
     result.map_err(|fault| match fault {
         Fault::Store(err) => err,
-        other => StoreError(other.to_string()),
+        other => StoreError::Corrupt(other.to_string()),
     })
 }

@@ -45,11 +45,11 @@ use enroll_protocol::{Callsign, Pk, RoleName};
 use super::changes;
 use super::person::reads_as_pk;
 use crate::model::change::Change;
-use crate::model::exported::Importing;
+use crate::model::export_schema::{Importing, Keys, shapes};
 use crate::model::hex::encode as hex;
 use crate::model::key::{self, Family};
 use crate::model::record::{
-    self, CallsignHolder, DueTogether, Enrollment, Kept, Kind, Person, PersonRoles, Place, Pointer, Pool, Record, Role,
+    self, CallsignHolder, DueTogether, Enrollment, Kept, Kind, Marker, Person, PersonRoles, Pointer, Pool, Record, Role,
 };
 use crate::model::token::{Code, Token, TokenAudit};
 use crate::store::{ReadTxn, STRETCH, StoreError, walk};
@@ -59,7 +59,7 @@ const VIOLATIONS_MAX: usize = 1000;
 
 /// Everything that does not hold, up to a bound.
 pub fn violations(txn: &dyn ReadTxn) -> Result<Vec<Violation>, StoreError> {
-    let mut check = Check { txn, found: Vec::new(), counts: BTreeMap::new(), givers: (0, 0) };
+    let mut check = Check { txn, found: Vec::new(), counts: BTreeMap::new(), givers: (0, 0), walked: Vec::new() };
     check.people()?;
     check.callsigns()?;
     check.roles()?;
@@ -78,6 +78,7 @@ pub fn violations(txn: &dyn ReadTxn) -> Result<Vec<Violation>, StoreError> {
     check.programs()?;
     check.counts()?;
     check.import()?;
+    check.others()?;
     Ok(check.found)
 }
 
@@ -87,6 +88,7 @@ struct Check<'a> {
     counts: BTreeMap<Kind, u64>,
     /// What gives courses and roles, and was not found among the linked program enrollments yet.
     givers: (u64, u64),
+    walked: Vec<Family>,
 }
 
 impl Check<'_> {
@@ -106,12 +108,13 @@ impl Check<'_> {
         family: Family,
         mut visit: impl FnMut(&mut Self, &[u8], R) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
+        self.walked.push(family);
         let (from, to) = family.bounds();
         let txn = self.txn;
         walk(txn, (&from, &to), STRETCH, |key, value| {
             match record::decode::<R>(value) {
                 Ok(record) => visit(self, key, record)?,
-                Err(err) => self.violated("readable", hex(key), err.0),
+                Err(err) => self.violated("readable", hex(key), err.to_string()),
             }
             Ok(ControlFlow::Continue(()))
         })
@@ -204,7 +207,7 @@ impl Check<'_> {
 
     fn pools(&mut self) -> Result<(), StoreError> {
         let mut uses: BTreeMap<Pk, u32> = BTreeMap::new();
-        self.each::<Place>(Family::PoolEnrollments, |check, place, _| {
+        self.each::<Marker>(Family::PoolEnrollments, |check, place, _| {
             let (Some(pool), Some(pk)) = (key::pk_at_front(place), key::pk_at_end(place)) else { return Ok(()) };
             let enrollment = record::get::<Enrollment>(check.txn, &key::enrollment(pk))?;
             if enrollment.is_none_or(|enrollment| enrollment.pool != Some(pool)) {
@@ -262,7 +265,7 @@ impl Check<'_> {
             }
             Ok(())
         })?;
-        self.each::<Place>(Family::StateEnrollments, |check, place, _| {
+        self.each::<Marker>(Family::StateEnrollments, |check, place, _| {
             let Some(pk) = key::pk_at_end(place) else { return Ok(()) };
             let enrollment = record::get::<Enrollment>(check.txn, &key::enrollment(pk))?;
             if enrollment.is_none_or(|enrollment| key::state_enrollment(enrollment.state, pk) != place) {
@@ -339,19 +342,37 @@ impl Check<'_> {
             Ok(())
         })?;
         self.each::<DueTogether>(Family::Dues, |check, place, together| {
-            let is_readable = |other: &Vec<u8>| key::Due::of_place(other).is_some();
+            let is_readable = |other: &Vec<u8>| key::Due::of_key(other).is_some();
             if key::due_of(place).is_none() || !together.others.iter().all(is_readable) {
                 check.violated("I11", hex(place), "what is due here can not be read");
             }
             Ok(())
-        })?;
-        self.each::<record::SigningKey>(Family::SigningKeys, |_, _, _| Ok(()))
+        })
     }
 
     fn import(&mut self) -> Result<(), StoreError> {
         if let Some(importing) = record::get::<Importing>(self.txn, &key::importing())? {
             let message = "an import is not finished: begin it again with the whole file";
             self.violated("I25", format!("{} bytes", importing.bytes), message);
+        }
+        Ok(())
+    }
+
+    /// The records that no rule above speaks of must be readable all the same.
+    fn others(&mut self) -> Result<(), StoreError> {
+        let txn = self.txn;
+        for shape in shapes() {
+            let (from, to) = match &shape.keys {
+                Keys::One(key) => key::prefixed(key()),
+                Keys::Many(family, _) if self.walked.contains(family) => continue,
+                Keys::Many(family, _) => family.bounds(),
+            };
+            walk(txn, (&from, &to), STRETCH, |key, value| {
+                if let Err(err) = shape.check(key, value) {
+                    self.violated("readable", hex(key), err.to_string());
+                }
+                Ok::<_, StoreError>(ControlFlow::Continue(()))
+            })?;
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use enroll_protocol::{CourseKey, Pk};
 use super::{Check, hex};
 use crate::model::key::{self, Family};
 use crate::model::program::{Course, CourseEnrollment, CourseOf, CourseRoleOf, KeyOf, ProgramEnrollment, RoleStand};
-use crate::model::record::{self, Kind, Place};
+use crate::model::record::{self, Kind, Marker};
 use crate::store::StoreError;
 
 /// Who is in a course, counted.
@@ -80,7 +80,7 @@ impl Check<'_> {
             }
             Ok(())
         })?;
-        self.each::<Place>(Family::PersonCourses, |check, place, _| {
+        self.each::<Marker>(Family::PersonCourses, |check, place, _| {
             let found = key::person_course_of(place).map(|(person, course)| key::course_enrollment(&course, person));
             if found.map(|found| check.txn.get(&found)).transpose()?.flatten().is_none() {
                 check.violated("I22", hex(place), "a course stands among somebody's that they are not in");
@@ -105,7 +105,7 @@ impl Check<'_> {
             tallies.entry(course).or_default().roles += 1;
             Ok(())
         })?;
-        self.each::<Place>(Family::PersonCourseRoles, |check, place, _| {
+        self.each::<Marker>(Family::PersonCourseRoles, |check, place, _| {
             let of = key::person_course_role_of(place);
             let found = of.map(|(person, course, role)| key::course_role(&course, person, role));
             if found.map(|found| check.txn.get(&found)).transpose()?.flatten().is_none() {

@@ -16,7 +16,7 @@ use crate::fault::Fault;
 use crate::model::change::Told;
 use crate::model::event::{self as stored, Head, Left};
 use crate::model::key::{self, Family};
-use crate::model::record::{self, Kind, Place};
+use crate::model::record::{self, Kind, Marker};
 use crate::store::{ReadTxn, Txn};
 pub(super) use view::{is_over, is_past, shown};
 
@@ -90,7 +90,7 @@ impl WriteOp for Create {
             due: None,
         };
         record::put(txn, key::event(pk), &event);
-        record::put(txn, key::event_start(event.start, pk), &Place);
+        record::put(txn, key::event_start(event.start, pk), &Marker);
         record::put(txn, key::event_head(pk), &head);
         call.tell(txn, vec![pk], Some(Kind::Event));
         let event = Seats::open(txn, Voice::of(call), pk, event)?.save();
@@ -281,7 +281,7 @@ fn change(
     seats.event.updated = now;
     if seats.event.start != before.start {
         seats.txn.delete(key::event_start(before.start, pk));
-        record::put(seats.txn, key::event_start(seats.event.start, pk), &Place);
+        record::put(seats.txn, key::event_start(seats.event.start, pk), &Marker);
     }
     if is_past(&before, now) && !is_past(&seats.event, now) {
         // Of an event that was over nobody kept up who is admitted, nor who was deleted.

@@ -86,7 +86,7 @@ impl ReadOp for List {
         let range = match (person, event, self.waiting) {
             (Some(person), ..) => key::prefixed(key::person_registrations(person)),
             (None, Some(event), Some(true)) => key::prefixed(key::waitings(event)),
-            (None, Some(event), _) => key::prefixed(key::orders(event)),
+            (None, Some(event), _) => key::prefixed(key::registereds(event)),
             (None, None, _) => Family::Orders.bounds(),
         };
         let mut view: Option<View> = None;
@@ -187,7 +187,7 @@ impl View {
     /// Of this event.
     pub(super) fn of(txn: &dyn ReadTxn, pk: Pk) -> Result<Self, Fault> {
         let event = record::get::<Event>(txn, &key::event(pk))?;
-        let missing = || crate::store::StoreError(format!("the event {pk} is missing"));
+        let missing = || crate::store::StoreError::Corrupt(format!("the event {pk} is missing"));
         Ok(Self { pk, event: event.ok_or_else(missing)?, head: super::seating::head(txn, pk)? })
     }
 

@@ -51,7 +51,7 @@ fn change_all(
     let (from, to) = key::prefixed(key::person_registrations(person));
     for (place, _) in txn.as_read().range(&from, &to, usize::MAX)? {
         let Some(pk) = key::pk_at_end(&place) else { continue };
-        let missing = || StoreError(format!("the event {pk} is missing"));
+        let missing = || StoreError::Corrupt(format!("the event {pk} is missing"));
         let event = record::get::<Event>(txn.as_read(), &key::event(pk))?.ok_or_else(missing)?;
         let live = record::get::<Registration>(txn.as_read(), &key::registration(pk, person))?
             .filter(|registration| registration.stand != Stand::Out);

@@ -80,12 +80,12 @@ impl Seats<'_> {
     /// Finds out who is admitted by pools whose roles changed.
     fn readmit(&mut self, budget: &mut usize) -> Result<bool, Fault> {
         while let Some((slot, from)) = self.head.left.readmit.first_key_value().map(|(slot, from)| (*slot, *from)) {
-            let (_, end) = key::prefixed(key::orders(self.pk));
+            let (_, end) = key::prefixed(key::registereds(self.pk));
             let stretch = (*budget).min(super::seats::STEP_MAX);
             if stretch == 0 {
                 return Ok(false);
             }
-            let entries = self.txn.as_read().range(&key::order(self.pk, from), &end, stretch)?;
+            let entries = self.txn.as_read().range(&key::registered(self.pk, from), &end, stretch)?;
             *budget -= entries.len();
             for (_, value) in &entries {
                 self.readmit_one(record::decode::<Registered>(value)?.person, slot)?;
@@ -155,7 +155,7 @@ impl Seats<'_> {
     fn seat(&mut self, person: Pk) -> Result<(), Fault> {
         let before = self.expect_registration(person)?;
         let Outcome::Seat(slot) = self.choose(&before.admitted)?.outcome else {
-            return Err(StoreError(format!("no place suits {person}, for whom one was found")).into());
+            return Err(StoreError::Corrupt(format!("no place suits {person}, for whom one was found")).into());
         };
         let after = Registration { stand: Stand::Seated(slot), updated: self.now(), ..before.clone() };
         self.replace(person, Some(&before), &after)?;
@@ -187,11 +187,11 @@ impl Seats<'_> {
         let Some((_, waiting)) = waiting else { return Ok(false) };
         let admitted = self.expect_registration(waiting)?.admitted;
         let Some((from, mover)) = movers.into_iter().find(|(slot, _)| admitted.contains(slot)) else {
-            return Err(StoreError(format!("{waiting} waits for a pool that does not admit them")).into());
+            return Err(StoreError::Corrupt(format!("{waiting} waits for a pool that does not admit them")).into());
         };
         let before = self.expect_registration(mover)?;
         let Some(to) = free.into_iter().find(|slot| *slot != from && before.admitted.contains(slot)) else {
-            return Err(StoreError(format!("{mover} is in the index of pools that do not admit them")).into());
+            return Err(StoreError::Corrupt(format!("{mover} is in the index of pools that do not admit them")).into());
         };
         let after = Registration { stand: Stand::Seated(to), updated: self.now(), ..before.clone() };
         self.replace(mover, Some(&before), &after)?;

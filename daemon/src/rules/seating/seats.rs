@@ -163,7 +163,8 @@ impl<'a> Seats<'a> {
     /// A person's registration, which an index says is there.
     pub(in crate::rules) fn expect_registration(&self, person: Pk) -> Result<Registration, Fault> {
         let found = self.registration(person)?;
-        Ok(found.ok_or_else(|| StoreError(format!("the registration of {person} for {} is missing", self.pk)))?)
+        Ok(found
+            .ok_or_else(|| StoreError::Corrupt(format!("the registration of {person} for {} is missing", self.pk)))?)
     }
 
     /// Writes a registration in the place of what it was before, with everything that leads to it.
@@ -233,7 +234,7 @@ impl<'a> Seats<'a> {
                 self.txn.delete(key::event_due(before, self.pk));
             }
             if let Some(due) = due {
-                record::put(self.txn, key::event_due(due, self.pk), &record::Place);
+                record::put(self.txn, key::event_due(due, self.pk), &record::Marker);
             }
             self.head.due = due;
         }
@@ -262,7 +263,7 @@ pub fn first_due(writes: &Writes) -> Option<Time> {
 pub fn settle_next(txn: &mut dyn Txn, now: Time, passed: Time) -> Result<bool, Fault> {
     let (from, to) = key::event_dues_until(passed);
     let Some((place, _)) = txn.as_read().range(&from, &to, 1)?.into_iter().next() else { return Ok(false) };
-    let pk = key::pk_at_end(&place).ok_or_else(|| StoreError("an event that is due has no pk".to_owned()))?;
+    let pk = key::pk_at_end(&place).ok_or_else(|| StoreError::Corrupt("an event that is due has no pk".to_owned()))?;
     let Some(event) = record::get::<Event>(txn.as_read(), &key::event(pk))? else {
         txn.delete(place);
         return Ok(true);
@@ -309,7 +310,7 @@ pub(crate) fn go_on_since(txn: &mut dyn Txn, now: Time, before: Time) -> Result<
 /// The head of an event's registrations.
 pub(in crate::rules) fn head(txn: &dyn ReadTxn, event: Pk) -> Result<Head, Fault> {
     let head = record::get(txn, &key::event_head(event))?;
-    Ok(head.ok_or_else(|| StoreError(format!("the head of the event {event} is missing")))?)
+    Ok(head.ok_or_else(|| StoreError::Corrupt(format!("the head of the event {event} is missing")))?)
 }
 
 /// The pools of an event that admit a person, whether they are open or not.
@@ -335,7 +336,7 @@ pub(in crate::rules) fn places_of(
     person: Pk,
     of: &Registration,
 ) -> Result<Vec<Vec<u8>>, Fault> {
-    let mut places = vec![key::order(event, of.order), key::person_registration(person, of.registered_at, event)];
+    let mut places = vec![key::registered(event, of.order), key::person_registration(person, of.registered_at, event)];
     match of.stand {
         Stand::Out => return Ok(places),
         Stand::Waiting => {

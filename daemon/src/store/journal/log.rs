@@ -11,6 +11,9 @@ use super::record::{self, ALIGN, HEADER_BYTES, HEADER_PLACE, Header, RECORDS, Re
 use crate::store::disk::{BLOCK_BYTES, Disk};
 use crate::store::{StoreError, Writes};
 
+const READ: &str = "the journal can not be read";
+const WRITE: &str = "the journal can not be written";
+
 /// Bytes of zeros that are written at a time.
 const FILL_BYTES: usize = 1 << 20;
 
@@ -305,16 +308,16 @@ impl Segment {
     fn begin(mut slot: Slot, header: Header, bytes: u64) -> Result<Self, StoreError> {
         fill(&*slot.disk, bytes.next_multiple_of(BLOCK_BYTES as u64))?;
         slot.place ^= 1;
-        slot.disk.write(slot.place * HEADER_PLACE, &header.encode()).map_err(told)?;
-        slot.disk.sync().map_err(told)?;
-        let end = slot.disk.bytes().map_err(told)?;
+        slot.disk.write(slot.place * HEADER_PLACE, &header.encode()).map_err(StoreError::io(WRITE))?;
+        slot.disk.sync().map_err(StoreError::io(WRITE))?;
+        let end = slot.disk.bytes().map_err(StoreError::io(WRITE))?;
         Ok(Self { slot, header, at: RECORDS, end, begun: Vec::new() })
     }
 
     /// Goes on behind a segment's last record. What was read of it may not be durable yet.
     fn go_on(slot: Slot, header: Header, at: u64, begun: Vec<u8>) -> Result<Self, StoreError> {
-        slot.disk.sync().map_err(told)?;
-        let end = slot.disk.bytes().map_err(told)?;
+        slot.disk.sync().map_err(StoreError::io(WRITE))?;
+        let end = slot.disk.bytes().map_err(StoreError::io(WRITE))?;
         Ok(Self { slot, header, at, end, begun })
     }
 
@@ -324,8 +327,8 @@ impl Segment {
         record::encode(buffer, self.header.seed(), number, writes);
         let end = buffer.len();
         buffer.resize(end.next_multiple_of(BLOCK_BYTES), 0);
-        self.slot.disk.write(from, buffer).map_err(told)?;
-        self.slot.disk.sync().map_err(told)?;
+        self.slot.disk.write(from, buffer).map_err(StoreError::io(WRITE))?;
+        self.slot.disk.sync().map_err(StoreError::io(WRITE))?;
         self.at = from + end as u64;
         self.begun.clear();
         self.begun.extend_from_slice(&buffer[end - end % BLOCK_BYTES..end]);
@@ -335,17 +338,17 @@ impl Segment {
 
 /// Writes zeros until there are so many bytes, so that a later write changes nothing but bytes.
 pub(super) fn fill(disk: &dyn Disk, bytes: u64) -> Result<(), StoreError> {
-    let mut at = disk.bytes().map_err(told)?;
+    let mut at = disk.bytes().map_err(StoreError::io(WRITE))?;
     if at >= bytes {
         return Ok(());
     }
     let zeros = vec![0; FILL_BYTES];
     while at < bytes {
         let part = FILL_BYTES.min(usize::try_from(bytes - at).unwrap_or(FILL_BYTES));
-        disk.write(at, &zeros[..part]).map_err(told)?;
+        disk.write(at, &zeros[..part]).map_err(StoreError::io(WRITE))?;
         at += part as u64;
     }
-    disk.sync().map_err(told)
+    disk.sync().map_err(StoreError::io(WRITE))
 }
 
 /// The header with the highest generation, and its place.
@@ -353,10 +356,10 @@ fn newest_header(disk: &dyn Disk) -> Result<(u64, Option<Header>), StoreError> {
     let mut newest: (u64, Option<Header>) = (0, None);
     for place in 0..2 {
         let mut bytes = [0; HEADER_BYTES];
-        if disk.bytes().map_err(told)? < place * HEADER_PLACE + HEADER_BYTES as u64 {
+        if disk.bytes().map_err(StoreError::io(READ))? < place * HEADER_PLACE + HEADER_BYTES as u64 {
             continue;
         }
-        disk.read(place * HEADER_PLACE, &mut bytes).map_err(told)?;
+        disk.read(place * HEADER_PLACE, &mut bytes).map_err(StoreError::io(READ))?;
         if let Some(header) = Header::decode(&bytes)
             && newest.1.is_none_or(|other| header.generation > other.generation)
         {
@@ -367,16 +370,12 @@ fn newest_header(disk: &dyn Disk) -> Result<(u64, Option<Header>), StoreError> {
 }
 
 fn read_whole(disk: &dyn Disk) -> Result<Vec<u8>, StoreError> {
-    let bytes = disk.bytes().map_err(told)?;
-    let mut segment = vec![0; usize::try_from(bytes).map_err(told)?];
-    disk.read(0, &mut segment).map_err(told)?;
+    let bytes = disk.bytes().map_err(StoreError::io(READ))?;
+    let mut segment = vec![0; usize::try_from(bytes).map_err(StoreError::io(READ))?];
+    disk.read(0, &mut segment).map_err(StoreError::io(READ))?;
     Ok(segment)
 }
 
 fn damaged(what: &str) -> JournalFault {
     JournalFault::Damaged(what.to_owned())
-}
-
-fn told(err: impl std::fmt::Display) -> StoreError {
-    StoreError::told(&err)
 }

@@ -7,7 +7,7 @@ use enroll_protocol::server::{Import, Imported};
 use enroll_protocol::{Callsign, Code, enrollment, person};
 use enroll_tests::process::{Daemon, Home, Output, run};
 use enroll_tests::socket::Socket;
-use enrolld::model::exported::SHAPES;
+use enrolld::model::export_schema::shapes;
 use serde_json::Value;
 
 use super::{count, expect_sound, verbs};
@@ -94,7 +94,7 @@ fn with_secrets_everything_comes_back_and_works() {
     let jwt = jwt["jwt"].as_str().expect("a JWT").to_owned();
     let authority = source.enrollctl(&["certificate", "ca"], "").stdout;
     let text = exported(&source, &["--with-secrets"]);
-    let missing: Vec<_> = SHAPES.iter().map(|shape| shape.name).filter(|name| !kinds(&text).contains(*name)).collect();
+    let missing: Vec<_> = shapes().map(|shape| shape.name).filter(|name| !kinds(&text).contains(*name)).collect();
     assert!(missing.iter().all(|name| RARE.contains(name)), "the registry has no {missing:?}");
 
     let mut target = with_key_of(&source);
@@ -152,7 +152,7 @@ fn what_an_import_has_brought_works_at_once() {
 fn without_secrets_everything_else_comes_back_under_any_key() {
     let source = full();
     let text = exported(&source, &[]);
-    let secret = SHAPES.iter().filter(|shape| shape.is_secret).find(|shape| kinds(&text).contains(shape.name));
+    let secret = shapes().filter(|shape| shape.is_secret).find(|shape| kinds(&text).contains(shape.name));
     assert_eq!(secret.map(|shape| shape.name), None);
     let mut target = Daemon::start();
     assert_eq!(import(&target, &text).code, Some(0));

@@ -3,7 +3,7 @@
 use enroll_protocol::server::{Export, Import};
 use enroll_protocol::{Code, Envelope, Key, Pk, person, token};
 use enroll_tests::registry::Registry;
-use enrolld::model::exported::entry;
+use enrolld::model::export_schema::entry;
 
 /// More than is removed with one request.
 const MANY: usize = 10_500;
