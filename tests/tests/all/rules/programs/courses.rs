@@ -139,7 +139,9 @@ fn a_course_key_is_one_courses_in_any_case() {
 #[test]
 fn a_course_of_one_person_has_no_more_than_so_many_givers() {
     let mut registry = check_on_ground("");
-    let given = |at: usize| format!(r#"{{"external_key":"g-{at:03}","curriculum":"00000000-0000-0000-0001-{at:012}","status":"enrolled"}}"#);
+    let given = |at: usize| {
+        format!(r#"{{"external_key":"g-{at:03}","curriculum":"00000000-0000-0000-0001-{at:012}","status":"enrolled"}}"#)
+    };
     let active = |at: usize| format!(r#"{{"external_key":"g-{at:03}","status":"active"}}"#);
     let linked = |at: usize| format!(r#""g-{at:03}":"ANT""#);
     let all = |part: &dyn Fn(usize) -> String| (0..=COURSE_GIVERS_MAX).map(part).collect::<Vec<_>>().join(",");
