@@ -237,8 +237,12 @@ impl Authority {
     /// Why it may not issue anything at this time, for people; `None` where it may.
     pub fn is_invalid(&self, now: Time) -> Option<String> {
         match () {
-            () if now < self.begins => Some(format!("the certificate of the authority, or one above it, begins at {}", self.begins)),
-            () if self.ends <= now => Some(format!("the certificate of the authority, or one above it, ended at {}", self.ends)),
+            () if now < self.begins => {
+                Some(format!("the certificate of the authority, or one above it, begins at {}", self.begins))
+            }
+            () if self.ends <= now => {
+                Some(format!("the certificate of the authority, or one above it, ended at {}", self.ends))
+            }
             () => None,
         }
     }
