@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 
 use enroll_protocol::{Code, Envelope, Key, Operation, Pk, Refusal, code, person, token};
+use enroll_tests::oracle::everything;
 use enroll_tests::registry::Registry;
-use enroll_tests::witness::everything;
 use enrolld::store::memory::MemoryStore;
 use enrolld::store::{Store, StoreError, View, Writes};
 use enrolld::systemd::Watchdog;

@@ -1,11 +1,11 @@
 //! One test binary: linking is what takes long.
 
+mod architecture;
 mod desk;
 mod events;
 mod faults;
 mod golden;
 mod histories;
-mod house;
 mod journal;
 mod processes;
 mod programs;
