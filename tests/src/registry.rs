@@ -49,14 +49,14 @@ static AUTHORITY: LazyLock<Founded> = LazyLock::new(|| {
 /// The secret key of every registry of a test.
 pub const KEY: [u8; 32] = [42; 32];
 
-/// When every registry of a test begins.
+/// The time at which every registry of a test begins.
 pub const BEGIN_MICROS: i64 = 1_800_000_000_000_000;
 
 /// A registry, and who is asking it and when.
 pub struct Registry {
     /// The time of the next call.
     pub now: Time,
-    /// Who makes the next call.
+    /// The peer of the next call.
     pub peer: Peer,
     store: Arc<dyn Store>,
     daemon: Arc<Daemon>,
@@ -127,7 +127,7 @@ impl Registry {
         Self::open(store, Config::default().settings(Path::new("/nowhere"))).expect("a registry")
     }
 
-    /// What a start makes of a store: a new registry where there is none, else the one it holds.
+    /// Starts a store's registry: a new one in an empty store, else the one it holds.
     pub fn started(store: Arc<dyn Store>) -> Result<Self, RegistryError> {
         if !bootstrap::verify(&*store.view()?, Some(&secrets()))? {
             found(&*store)?;
@@ -135,7 +135,7 @@ impl Registry {
         Self::open(store, Config::default().settings(Path::new("/nowhere")))
     }
 
-    /// The registry that a store holds now, for whoever had this one: no earlier, and no random bytes come again.
+    /// Starts the registry that a store holds now, to follow this one: time goes on, and no random bytes come again.
     pub fn restarted(&self, store: Arc<dyn Store>) -> Result<Self, RegistryError> {
         let next = Self::open(store, (*self.daemon.settings.now()).clone())?;
         Ok(Self { now: self.now, peer: self.peer, calls: self.calls, ..next })
@@ -363,7 +363,7 @@ impl Registry {
         walked.map(|()| items).map_err(|fault| fault.refusal())
     }
 
-    /// What the daemon makes of a request's frame before it looks at any state.
+    /// Decodes and admits a request's frame, as the daemon does before it reads any state.
     fn admitted(&mut self, operation: u16, body: &[u8]) -> Result<(&'static Handler, Job, Context), Refusal> {
         let frame = Frame { kind: FrameKind::Request, operation, id: 1, body };
         let (handler, envelope, job) = dispatch::request(&frame, &self.peer)?;
@@ -378,7 +378,7 @@ impl Registry {
         Context { now: self.now, seed, peer: self.peer, envelope, settings, daemon, prepared: None }
     }
 
-    /// What is made before the rule runs.
+    /// Prepares what the rule needs before it runs.
     fn prepared(&self, ctx: &Context, job: &dyn WriteJob) -> Result<Prepared, Fault> {
         if !job.needs_preparing() {
             return Ok(None);
