@@ -1,7 +1,7 @@
-//! What another secret key makes of each stored record: everything that was sealed is sealed anew.
+//! Key rotation of the secret key: each sealed record is opened with the old key and sealed with the new one.
 //!
-//! Hashes can not be made anew, because nobody knows what was hashed. The key that they were made with goes on making
-//! them, sealed under the new one.
+//! Hashes can not be made anew, because the hashed values are not stored. The key that they were made with stays the
+//! hashing key, sealed under the new secret key.
 
 use rand::Rng as _;
 use rand::rngs::ChaCha20Rng;
@@ -13,64 +13,64 @@ use crate::model::certificate::{Authority, Certificate};
 use crate::model::key::{self, Family};
 use crate::model::record::{self, HashingKey, Kept, Registry, SigningKey};
 
-/// From one key to another.
+/// A rotation from one secret key to another.
 pub struct Rekey<'a> {
-    /// Opens what there is.
+    /// The old key, which opens records.
     pub before: &'a Secrets,
-    /// Seals it.
+    /// The new key, which seals them.
     pub after: &'a Secrets,
-    /// Where nonces come from.
+    /// The source of nonces.
     pub random: ChaCha20Rng,
 }
 
 impl Rekey<'_> {
-    /// The value of an entry under the new key.
-    pub fn entry(&mut self, place: &[u8], value: &[u8]) -> Result<Vec<u8>, RegistryError> {
-        if place == key::registry() {
+    /// The value of an entry, sealed under the new key if the record has secrets.
+    pub fn entry(&mut self, key: &[u8], value: &[u8]) -> Result<Vec<u8>, RegistryError> {
+        if key == key::registry() {
             let registry = record::decode::<Registry>(value)?;
             return Ok(record::encode(&Registry { proof: self.after.proof(), ..registry }));
         }
-        if place == key::authority() {
+        if key == key::authority() {
             let authority = record::decode::<Authority>(value)?;
-            let sealed = authority.sealed.map(|sealed| self.seal_again(place, &sealed)).transpose()?;
+            let sealed = authority.sealed.map(|sealed| self.seal_again(key, &sealed)).transpose()?;
             return Ok(record::encode(&Authority { sealed, ..authority }));
         }
-        if place == key::hashing_key() {
+        if key == key::hashing_key() {
             let HashingKey { sealed } = record::decode(value)?;
-            return Ok(record::encode(&HashingKey { sealed: self.seal_again(place, &sealed)? }));
+            return Ok(record::encode(&HashingKey { sealed: self.seal_again(key, &sealed)? }));
         }
-        if Family::SigningKeys.holds(place) {
+        if Family::SigningKeys.holds(key) {
             let signing = record::decode::<SigningKey>(value)?;
-            let sealed = self.seal_again(place, &signing.sealed)?;
+            let sealed = self.seal_again(key, &signing.sealed)?;
             return Ok(record::encode(&SigningKey { sealed, ..signing }));
         }
-        if Family::Certificates.holds(place) {
+        if Family::Certificates.holds(key) {
             let certificate = record::decode::<Certificate>(value)?;
-            let sealed = certificate.sealed.map(|sealed| self.seal_again(place, &sealed)).transpose()?;
+            let sealed = certificate.sealed.map(|sealed| self.seal_again(key, &sealed)).transpose()?;
             return Ok(record::encode(&Certificate { sealed, ..certificate }));
         }
-        if Family::Kept.holds(place) {
+        if Family::Kept.holds(key) {
             let kept = record::decode::<Kept>(value)?;
-            let sealed = self.seal_again(place, &kept.sealed)?;
+            let sealed = self.seal_again(key, &kept.sealed)?;
             return Ok(record::encode(&Kept { sealed, ..kept }));
         }
         Ok(value.to_owned())
     }
 
-    /// The record of the key that hashes are made with, where that was the secret key itself so far.
+    /// The record of the hashing key for a registry whose hashes were made with the secret key itself.
     pub fn hashing_key(&mut self, before: &SecretKey) -> Result<Vec<u8>, RegistryError> {
         let sealed = self.seal(&key::hashing_key(), before.as_slice())?;
         Ok(record::encode(&HashingKey { sealed }))
     }
 
-    fn seal_again(&mut self, place: &[u8], sealed: &[u8]) -> Result<Vec<u8>, IdentityError> {
-        let plain = self.before.open(place, sealed)?;
-        self.seal(place, &plain)
+    fn seal_again(&mut self, key: &[u8], sealed: &[u8]) -> Result<Vec<u8>, IdentityError> {
+        let plain = self.before.open(key, sealed)?;
+        self.seal(key, &plain)
     }
 
-    fn seal(&mut self, place: &[u8], plain: &[u8]) -> Result<Vec<u8>, IdentityError> {
+    fn seal(&mut self, key: &[u8], plain: &[u8]) -> Result<Vec<u8>, IdentityError> {
         let mut nonce = [0; 24];
         self.random.fill_bytes(&mut nonce);
-        self.after.seal(place, nonce, plain)
+        self.after.seal(key, nonce, plain)
     }
 }

@@ -1,10 +1,10 @@
-//! One test binary: linking is what takes long.
+//! All ordinary integration tests in one binary, because linking takes the longest.
 
+mod architecture;
 mod events;
 mod faults;
 mod golden;
 mod histories;
-mod house;
 mod journal;
 mod processes;
 mod programs;

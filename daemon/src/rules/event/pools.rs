@@ -1,11 +1,11 @@
-//! Pools of an event: added, changed, removed. People who wait are seated where that makes room; nobody is unseated.
+//! Event pools: add, update, remove. People who wait are seated in places that this makes free; nobody is unseated.
 
 use enroll_protocol::event::{AddPool, Event, RemovePool, UpdatePool};
 use enroll_protocol::fold::fold;
 use enroll_protocol::limits::{EVENT_POOLS_MAX, POOL_ROLES_MAX};
 use enroll_protocol::{Code, EventPoolName, Named, NaturalName, Reference, Refusal, RoleName};
 
-use super::{change, expect, permit_editing};
+use super::{change, permit_editing, require};
 use crate::context::Purpose;
 use crate::fault::Fault;
 use crate::model::event::{self as stored, Slot};
@@ -19,18 +19,18 @@ impl WriteOp for AddPool {
     }
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Event, Fault> {
-        let (pk, event) = expect(txn.as_read(), &self.event)?;
+        let (pk, event) = require(txn.as_read(), &self.event)?;
         permit_editing(txn.as_read(), call, &event)?;
         change(txn, call, pk, event, |seats| {
             let has_registrations = has_registrations(seats);
             let event = &mut seats.event;
-            expect_free_name(event, &self.name, None)?;
+            require_free_name(event, &self.name, None)?;
             if event.pools.len() >= EVENT_POOLS_MAX {
                 let why = format!("an event has at most {EVENT_POOLS_MAX} pools; remove one first");
                 return Err(Fault::Refused(Refusal::new(Code::INVALID_ARGUMENT, why)));
             }
             if event.pools.is_empty() && has_registrations {
-                let why = "somebody has registered for this event without pools; a first pool can not be added now";
+                let why = "somebody has registered for this event without pools; cancel the registrations before adding a pool";
                 return Err(Fault::Refused(Refusal::new(Code::POOL_HAS_REGISTRATIONS, why)));
             }
             let slot = event.next_slot;
@@ -56,13 +56,13 @@ impl WriteOp for UpdatePool {
     }
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Event, Fault> {
-        let (pk, event) = expect(txn.as_read(), &self.event)?;
-        let at = expect_pool(&event, &self.pool)?;
+        let (pk, event) = require(txn.as_read(), &self.event)?;
+        let at = require_pool(&event, &self.pool)?;
         permit_editing(txn.as_read(), call, &event)?;
         change(txn, call, pk, event, |seats| {
             let slot = seats.event.pools[at].slot;
             if let Some(name) = &self.name {
-                expect_free_name(&seats.event, name, Some(slot))?;
+                require_free_name(&seats.event, name, Some(slot))?;
                 seats.event.pools[at].name = name.clone();
             }
             let pool = &mut seats.event.pools[at];
@@ -79,18 +79,22 @@ impl WriteOp for UpdatePool {
 
 impl WriteOp for RemovePool {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Event, Fault> {
-        let (pk, event) = expect(txn.as_read(), &self.event)?;
-        let at = expect_pool(&event, &self.pool)?;
+        let (pk, event) = require(txn.as_read(), &self.event)?;
+        let at = require_pool(&event, &self.pool)?;
         permit_editing(txn.as_read(), call, &event)?;
         change(txn, call, pk, event, |seats| {
             let pool = &seats.event.pools[at];
             let (slot, taken) = (pool.slot, seats.head.pools.get(&pool.slot).map_or(0, |count| count.taken));
             if taken > 0 {
-                let why = format!("{taken} hold a place in the pool \"{}\"; it can not be removed", pool.name);
+                let why = format!(
+                    "{taken} people hold a place in the pool \"{}\"; cancel their registrations first",
+                    pool.name
+                );
                 return Err(Fault::Refused(Refusal::new(Code::POOL_HAS_REGISTRATIONS, why)));
             }
             if seats.event.pools.len() == 1 && has_registrations(seats) {
-                let why = "somebody has registered for this event; its last pool can not be removed";
+                let why =
+                    "somebody has registered for this event; cancel the registrations before removing its last pool";
                 return Err(Fault::Refused(Refusal::new(Code::POOL_HAS_REGISTRATIONS, why)));
             }
             seats.event.pools.remove(at);
@@ -120,7 +124,7 @@ pub(super) fn check_roles(roles: &[RoleName]) -> Result<(), Refusal> {
     Err(Refusal::new(Code::INVALID_ARGUMENT, why))
 }
 
-fn expect_free_name(event: &stored::Event, name: &EventPoolName, own: Option<Slot>) -> Result<(), Refusal> {
+fn require_free_name(event: &stored::Event, name: &EventPoolName, own: Option<Slot>) -> Result<(), Refusal> {
     match of_name(event, name.as_str()) {
         Some(at) if Some(event.pools[at].slot) != own => {
             let why = format!("the event has a pool \"{}\" already; choose another name", event.pools[at].name);
@@ -130,8 +134,8 @@ fn expect_free_name(event: &stored::Event, name: &EventPoolName, own: Option<Slo
     }
 }
 
-/// Where in its event the pool of this pk or name is.
-fn expect_pool(event: &stored::Event, named: &Reference) -> Result<usize, Refusal> {
+/// The index in the event of the pool of this pk or name.
+fn require_pool(event: &stored::Event, named: &Reference) -> Result<usize, Refusal> {
     let found = match named.read(NaturalName::Name)? {
         Named::Pk(pk) => event.pools.iter().position(|pool| pool.pk == pk),
         Named::Natural(name) => of_name(event, name),

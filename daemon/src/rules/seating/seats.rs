@@ -1,4 +1,4 @@
-//! An event while it is being changed.
+//! The unit of work on one event: its record, its head, its registrations and their indexes, changed together.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -9,7 +9,7 @@ use enroll_protocol::registration::ApprovalState;
 use enroll_protocol::{Origin, Pk, RoleName, Time};
 
 use super::choose::{Choice, Places, choose};
-use super::rank;
+use super::waiting_position;
 use crate::fault::Fault;
 use crate::model::change::{Change, DAEMON, Told};
 use crate::model::event::{Cause, Event, Head, IMPLICIT, Registered, Registration, Slot, Stand};
@@ -22,32 +22,32 @@ use crate::store::{ReadTxn, STRETCH, StoreError, Txn, Writes, walk};
 /// Registrations that a write changes beside its own; the rest follows in further steps.
 pub(in crate::rules) const STEP_MAX: usize = 100;
 
-/// In whose name consequences are told.
+/// The attribution of a change event: time, actor, peer and origin.
 #[derive(Debug, Clone)]
-pub(in crate::rules) struct Voice {
-    /// When.
+pub(in crate::rules) struct Attribution {
+    /// The time.
     now: Time,
-    /// Up to when openings and merges take effect.
+    /// Openings and merges up to this time take effect.
     passed: Time,
     actor: Option<Pk>,
     peer: PeerId,
     origin: Option<Origin>,
 }
 
-impl Voice {
-    /// Whoever calls.
+impl Attribution {
+    /// The caller's.
     pub(in crate::rules) fn of(call: &Call<'_>) -> Self {
         let Change { at, actor, peer, origin, .. } = call.change(Vec::new());
         Self { now: at, passed: call.ctx.passed(), actor, peer, origin }
     }
 
-    /// Nobody: its time has come.
-    fn nobody(now: Time) -> Self {
+    /// The daemon's own, for what happens by itself when its time has come.
+    fn daemon(now: Time) -> Self {
         Self { now, passed: now, actor: None, peer: DAEMON, origin: None }
     }
 }
 
-/// An event while it is being changed. Nothing of its head is written before [`Seats::save`].
+/// An event that is being changed. Its head is written by [`Seats::save`] only.
 pub(in crate::rules) struct Seats<'a> {
     /// The state.
     pub(in crate::rules) txn: &'a mut dyn Txn,
@@ -57,38 +57,45 @@ pub(in crate::rules) struct Seats<'a> {
     pub(in crate::rules) event: Event,
     /// The head of its registrations.
     pub(in crate::rules) head: Head,
-    voice: Voice,
-    /// In whose name consequences are told: of what came before this change, nobody's.
-    speaker: Voice,
-    /// What consequences follow from, where that was told in an earlier write.
+    attribution: Attribution,
+    /// The attribution of derived events. It is the daemon's while steps of an earlier change are still to be done.
+    derived: Attribution,
+    /// The change that derived events follow from, if it was made in an earlier write.
     cause: Option<u64>,
     exclusivity: BTreeMap<Slot, u64>,
 }
 
 impl<'a> Seats<'a> {
     /// Takes an event's head, to change it.
-    pub(in crate::rules) fn open(txn: &'a mut dyn Txn, voice: Voice, pk: Pk, event: Event) -> Result<Self, Fault> {
+    pub(in crate::rules) fn open(
+        txn: &'a mut dyn Txn,
+        attribution: Attribution,
+        pk: Pk,
+        event: Event,
+    ) -> Result<Self, Fault> {
         let head = head(txn.as_read(), pk)?;
-        let (speaker, cause) = match head.left.is_nothing() {
-            true => (voice.clone(), None),
-            false => (Voice::nobody(voice.now), record::get::<Cause>(txn.as_read(), &key::event_cause(pk))?),
+        let (derived, cause) = match head.left.is_nothing() {
+            true => (attribution.clone(), None),
+            false => {
+                (Attribution::daemon(attribution.now), record::get::<Cause>(txn.as_read(), &key::event_cause(pk))?)
+            }
         };
         let cause = cause.map(|cause| cause.seq);
-        Ok(Self { txn, pk, event, head, voice, speaker, cause, exclusivity: BTreeMap::new() })
+        Ok(Self { txn, pk, event, head, attribution, derived, cause, exclusivity: BTreeMap::new() })
     }
 
     /// The time of this change.
     pub(in crate::rules) fn now(&self) -> Time {
-        self.voice.now
+        self.attribution.now
     }
 
-    /// Up to when openings and merges take effect.
+    /// Openings and merges up to this time take effect.
     pub(super) fn passed(&self) -> Time {
-        self.voice.passed
+        self.attribution.passed
     }
 
-    /// Has a merge and openings that took effect under a clock that was ahead come once more, when they are to: one of
-    /// these times was set anew.
+    /// Lets a merge and openings take effect again that did so under a clock that was ahead, if one of these times was
+    /// set anew.
     pub(in crate::rules) fn take_times_back(&mut self, before: &Event) {
         let moments = |event: &Event| -> Vec<(Slot, Option<Time>)> {
             let opens = event.pools.iter().map(|pool| (pool.slot, pool.opens));
@@ -101,33 +108,33 @@ impl<'a> Seats<'a> {
         }
     }
 
-    /// Tells a change that what comes now follows from.
+    /// Emits a change that derived events from here on follow from.
     pub(in crate::rules) fn tell_cause(&mut self, told: Told) {
         self.follow();
         self.txn.tell(told);
     }
 
-    /// What comes now follows from the last change told before this one was begun.
+    /// Derived events from here on follow from the last change before these seats were opened.
     pub(in crate::rules) fn follow(&mut self) {
-        (self.speaker, self.cause) = (self.voice.clone(), None);
+        (self.derived, self.cause) = (self.attribution.clone(), None);
     }
 
-    /// Tells what happens to an event by itself; what comes now follows from it. What was due while nobody looked is told
-    /// at the time of the look.
+    /// Emits an opening or a merge; derived events from here on follow from it. It bears the time at which it is done,
+    /// which may be later than it was due.
     pub(super) fn tell_moment(&mut self, what: u16, subjects: Vec<Pk>) {
-        (self.speaker, self.cause) = (Voice::nobody(self.voice.now), None);
-        self.txn.tell(Told::Change(Self::change(&self.speaker, what, subjects, None), None));
+        (self.derived, self.cause) = (Attribution::daemon(self.attribution.now), None);
+        self.txn.tell(Told::Change(Self::change(&self.derived, what, subjects, None), None));
     }
 
-    /// Tells what follows for a person.
+    /// Emits a derived event for a person.
     pub(super) fn tell_consequence(&mut self, what: u16, person: Pk, slot: Slot) {
         let pool = self.event.pools.iter().find(|pool| pool.slot == slot).map(|pool| pool.pk);
         let subjects = [self.pk, person].into_iter().chain(pool).collect();
-        self.txn.tell(Told::Consequence(Self::change(&self.speaker, what, subjects, self.cause)));
+        self.txn.tell(Told::Consequence(Self::change(&self.derived, what, subjects, self.cause)));
     }
 
-    fn change(voice: &Voice, what: u16, subjects: Vec<Pk>, cause: Option<u64>) -> Change {
-        let Voice { now, actor, peer, origin, .. } = voice.clone();
+    fn change(attribution: &Attribution, what: u16, subjects: Vec<Pk>, cause: Option<u64>) -> Change {
+        let Attribution { now, actor, peer, origin, .. } = attribution.clone();
         Change { at: now, what, subjects, actor, peer, origin, cause, refused: None }
     }
 
@@ -136,7 +143,7 @@ impl<'a> Seats<'a> {
         Places::of(&self.event, &self.head)
     }
 
-    /// Decides for somebody whom these pools admit.
+    /// Decides for a person whom these pools admit.
     pub(in crate::rules) fn choose(&mut self, admitted: &[Slot]) -> Result<Choice, Fault> {
         let places = self.places();
         let (txn, event, known) = (self.txn.as_read(), &self.event, &mut self.exclusivity);
@@ -160,14 +167,14 @@ impl<'a> Seats<'a> {
         Ok(record::get(self.txn.as_read(), &key::registration(self.pk, person))?)
     }
 
-    /// A person's registration, which an index says is there.
-    pub(in crate::rules) fn expect_registration(&self, person: Pk) -> Result<Registration, Fault> {
+    /// A person's registration, which an index names: an error if it is missing.
+    pub(in crate::rules) fn require_registration(&self, person: Pk) -> Result<Registration, Fault> {
         let found = self.registration(person)?;
         Ok(found
             .ok_or_else(|| StoreError::Corrupt(format!("the registration of {person} for {} is missing", self.pk)))?)
     }
 
-    /// Writes a registration in the place of what it was before, with everything that leads to it.
+    /// Replaces a registration, with its index entries and counts.
     pub(in crate::rules) fn replace(
         &mut self,
         person: Pk,
@@ -176,20 +183,18 @@ impl<'a> Seats<'a> {
     ) -> Result<(), Fault> {
         if let Some(before) = before {
             self.count(before, false)?;
-            places_of(self.txn.as_read(), self.pk, person, before)?
-                .into_iter()
-                .for_each(|place| self.txn.delete(place));
+            index_keys(self.txn.as_read(), self.pk, person, before)?.into_iter().for_each(|key| self.txn.delete(key));
         }
         self.count(after, true)?;
         let registered = Registered { person };
-        for place in places_of(self.txn.as_read(), self.pk, person, after)? {
-            record::put(self.txn, place, &registered);
+        for key in index_keys(self.txn.as_read(), self.pk, person, after)? {
+            record::put(self.txn, key, &registered);
         }
         record::put(self.txn, key::registration(self.pk, person), after);
         Ok(())
     }
 
-    /// A registration of somebody who leaves.
+    /// The registration after its person leaves.
     pub(in crate::rules) fn left(&self, before: &Registration) -> Registration {
         let now = self.now();
         Registration { stand: Stand::Out, canceled_at: Some(now), updated: now, ..before.clone() }
@@ -207,14 +212,14 @@ impl<'a> Seats<'a> {
             Stand::Waiting => {
                 step(&mut self.head.waiting);
                 of.admitted.iter().for_each(|slot| step(&mut self.head.pools.entry(*slot).or_default().waiting));
-                rank::count(self.txn, self.pk, of.order, is_in)?;
+                waiting_position::count(self.txn, self.pk, of.order, is_in)?;
             }
         }
         self.head.pools.retain(|_, count| count.taken > 0 || count.waiting > 0);
         Ok(())
     }
 
-    /// Notes how many hold places that a change has taken away from under them: nobody is unseated.
+    /// Records the places held after a change: nobody is unseated, so there may be more than the capacity.
     pub(in crate::rules) fn note_held(&mut self) {
         for pool in &mut self.event.pools {
             pool.held = self.head.pools.get(&pool.slot).map_or(0, |count| count.taken);
@@ -222,7 +227,7 @@ impl<'a> Seats<'a> {
         self.event.held = self.head.taken;
     }
 
-    /// Writes the head, and when the event is due next.
+    /// Writes the head, and the event's entry in the index of openings and merges.
     pub(in crate::rules) fn save(mut self) -> Event {
         let due = match self.head.left.is_nothing() {
             true => self.next_moment().map(|moment| moment.at),
@@ -246,55 +251,55 @@ impl<'a> Seats<'a> {
     }
 }
 
-/// When something happens next with an event by itself.
+/// The time of the next opening or merge of any event.
 pub fn next_due(txn: &dyn ReadTxn) -> Result<Option<Time>, StoreError> {
     let (from, to) = Family::EventDues.bounds();
-    Ok(txn.range(&from, &to, 1)?.first().and_then(|(place, _)| key::event_due_at(place)))
+    Ok(txn.range(&from, &to, 1)?.first().and_then(|(key, _)| key::event_due_at(key)))
 }
 
-/// The first such time that is among these writes.
+/// The earliest such time in these writes.
 pub fn first_due(writes: &Writes) -> Option<Time> {
     let (from, to) = Family::EventDues.bounds();
     let first = writes.range(from..to).find(|(_, value)| value.is_some());
-    first.and_then(|(place, _)| key::event_due_at(place))
+    first.and_then(|(key, _)| key::event_due_at(key))
 }
 
-/// Does some of what an event has to do that is due up to `passed`; whether there was one.
+/// Settles one step of the event that is due first, up to `passed`. Returns false if none is due.
 pub fn settle_next(txn: &mut dyn Txn, now: Time, passed: Time) -> Result<bool, Fault> {
     let (from, to) = key::event_dues_until(passed);
-    let Some((place, _)) = txn.as_read().range(&from, &to, 1)?.into_iter().next() else { return Ok(false) };
-    let pk = key::pk_at_end(&place).ok_or_else(|| StoreError::Corrupt("an event that is due has no pk".to_owned()))?;
+    let Some((key, _)) = txn.as_read().range(&from, &to, 1)?.into_iter().next() else { return Ok(false) };
+    let pk = key::pk_at_end(&key).ok_or_else(|| StoreError::Corrupt("an event that is due has no pk".to_owned()))?;
     let Some(event) = record::get::<Event>(txn.as_read(), &key::event(pk))? else {
-        txn.delete(place);
+        txn.delete(key);
         return Ok(true);
     };
-    let mut seats = Seats::open(txn, Voice { passed, ..Voice::nobody(now) }, pk, event)?;
+    let mut seats = Seats::open(txn, Attribution { passed, ..Attribution::daemon(now) }, pk, event)?;
     seats.settle(STEP_MAX)?;
     seats.save();
     Ok(true)
 }
 
-/// Has events that were over before the clock went back to now, and are not any more, find out what was not kept up for
-/// them; and those that were not done with something then go on. Events that were made at times to come are left alone:
-/// where it is the clock of now that is wrong, they are over.
+/// Resumes events after the clock went back from `before` to `now`. An event that was over then and is not any more
+/// gets its admissions anew, which were not kept up for it; one with steps left continues. Events created at times to
+/// come are left alone: if the clock is wrong now, they are over.
 pub(crate) fn go_on_since(txn: &mut dyn Txn, now: Time, before: Time) -> Result<(), Fault> {
     let (first, last) = (Pk::from_bytes([0; 16]), Pk::from_bytes([u8::MAX; 16]));
     let longest = u64::from(EVENT_MINUTES_MAX) * 60;
     let starts = (key::event_start(now.minus_seconds(longest), first), key::event_start(before, last));
     let dues = (key::event_due(now, first), key::event_due(before, last));
     let mut pks = Vec::new();
-    walk(txn.as_read(), (&starts.0, &starts.1), STRETCH, |place, _| {
-        pks.extend(key::pk_at_end(place).map(|pk| (pk, true)));
+    walk(txn.as_read(), (&starts.0, &starts.1), STRETCH, |key, _| {
+        pks.extend(key::pk_at_end(key).map(|pk| (pk, true)));
         Ok::<_, StoreError>(ControlFlow::Continue(()))
     })?;
-    walk(txn.as_read(), (&dues.0, &dues.1), STRETCH, |place, _| {
-        pks.extend(key::pk_at_end(place).map(|pk| (pk, false)));
+    walk(txn.as_read(), (&dues.0, &dues.1), STRETCH, |key, _| {
+        pks.extend(key::pk_at_end(key).map(|pk| (pk, false)));
         Ok::<_, StoreError>(ControlFlow::Continue(()))
     })?;
     for (pk, may_be_over) in pks {
         let Some(event) = record::get::<Event>(txn.as_read(), &key::event(pk))? else { continue };
         let was_over = may_be_over && event.created <= now && is_over(&event, before) && !is_over(&event, now);
-        let mut seats = Seats::open(txn, Voice::nobody(now), pk, event)?;
+        let mut seats = Seats::open(txn, Attribution::daemon(now), pk, event)?;
         if was_over && seats.head.taken + seats.head.waiting > 0 {
             let slots: Vec<_> = seats.places().pools.iter().map(|pool| (pool.slot, 0)).collect();
             seats.head.left.readmit.extend(slots);
@@ -323,14 +328,14 @@ pub(in crate::rules) fn admitted(txn: &dyn ReadTxn, event: &Event, person: Pk) -
     Ok(event.pools.iter().filter(|pool| admits(&pool.roles)).map(|pool| pool.slot).collect())
 }
 
-/// How many hold a pool's roles, counted role by role.
+/// People who hold a pool's roles, counted role by role.
 pub(in crate::rules) fn exclusivity(txn: &dyn ReadTxn, event: &Event, slot: Slot) -> Result<u64, Fault> {
     let Some(pool) = event.pools.iter().find(|pool| pool.slot == slot) else { return Ok(0) };
     pool.roles.iter().map(|role| Ok(role::record_of(txn, role)?.members)).sum()
 }
 
-/// Every key of an index that leads to a registration.
-pub(in crate::rules) fn places_of(
+/// The index keys of a registration.
+pub(in crate::rules) fn index_keys(
     txn: &dyn ReadTxn,
     event: Pk,
     person: Pk,

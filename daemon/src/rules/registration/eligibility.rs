@@ -1,5 +1,5 @@
-//! What would come of registering: the state of the event, of the registration, and then the decision on places. `create`
-//! does what comes out here, and `explain` shows it.
+//! Eligibility to register: the state of the event, then of the registration, then the decision on places. `create`
+//! does what this decides, and `explain` shows it.
 
 use enroll_protocol::registration::ApprovalState;
 use enroll_protocol::{Code, Pk, Refusal};
@@ -10,31 +10,31 @@ use crate::rules::event::{closes, is_past};
 use crate::rules::seating::Seats;
 use crate::rules::seating::choose::{Choice, Outcome};
 
-/// What comes of registering, and why.
-pub(super) struct Consideration {
+/// The outcome of registering, and the reasons.
+pub(super) struct Eligibility {
     /// A place or the waiting list, or the refusal.
     pub(super) outcome: Result<Outcome, Refusal>,
-    /// What speaks for and against each pool, whatever else does.
+    /// The decision on each pool, also where the event or the registration is the reason for a refusal.
     pub(super) choice: Choice,
 }
 
-/// Considers a person who may be registered already.
-pub(super) fn consider(
+/// Determines the outcome for a person. `before` is their registration, if there is one already.
+pub(super) fn determine(
     seats: &mut Seats<'_>,
     person: Pk,
     before: Option<&Registration>,
-) -> Result<Consideration, Fault> {
+) -> Result<Eligibility, Fault> {
     let admitted = seats.admitted(person)?;
     let choice = seats.choose(&admitted)?;
-    let outcome = match expect_open(seats).and_then(|()| expect_not_registered(before)) {
+    let outcome = match require_open(seats).and_then(|()| require_not_registered(before)) {
         Ok(()) => decided(seats, choice.outcome),
         Err(refusal) => Err(refusal),
     };
-    Ok(Consideration { outcome, choice })
+    Ok(Eligibility { outcome, choice })
 }
 
-/// Refuses everybody where the event is not one to register for now.
-fn expect_open(seats: &Seats<'_>) -> Result<(), Refusal> {
+/// Refuses if nobody can register for the event now.
+fn require_open(seats: &Seats<'_>) -> Result<(), Refusal> {
     let (event, now) = (&seats.event, seats.now());
     let title = &event.title;
     let refuse = |code, why: String| Err(Refusal::new(code, why));
@@ -42,9 +42,15 @@ fn expect_open(seats: &Seats<'_>) -> Result<(), Refusal> {
         _ if event.leisure => {
             refuse(Code::REGISTRATION_NOT_REQUIRED, format!("everybody may come to \"{title}\" without registering"))
         }
-        _ if !event.published => refuse(Code::EVENT_NOT_PUBLISHED, "this event is not published yet".to_owned()),
-        _ if event.canceled => refuse(Code::EVENT_CANCELED, format!("\"{title}\" is canceled")),
-        _ if is_past(event, now) => refuse(Code::EVENT_PAST, format!("\"{title}\" is over")),
+        _ if !event.published => {
+            refuse(Code::EVENT_NOT_PUBLISHED, "this event is not published yet; its owner can publish it".to_owned())
+        }
+        _ if event.canceled => {
+            refuse(Code::EVENT_CANCELED, format!("\"{title}\" is canceled, and nobody can register for it"))
+        }
+        _ if is_past(event, now) => {
+            refuse(Code::EVENT_PAST, format!("\"{title}\" is over, and nobody can register for it"))
+        }
         closes if closes <= now => {
             refuse(Code::REGISTRATION_CLOSED, format!("registration for \"{title}\" closed at {closes}"))
         }
@@ -52,27 +58,31 @@ fn expect_open(seats: &Seats<'_>) -> Result<(), Refusal> {
     }
 }
 
-fn expect_not_registered(before: Option<&Registration>) -> Result<(), Refusal> {
+fn require_not_registered(before: Option<&Registration>) -> Result<(), Refusal> {
     let Some(before) = before else { return Ok(()) };
     match before.stand {
         _ if before.canceled_at.is_some() && before.approval == ApprovalState::Rejected => {
-            let why = "the registration was rejected, and canceled since; it takes somebody to take the rejection back";
+            let why = "the registration was rejected, and canceled since; a decider has to approve it first";
             Err(Refusal::new(Code::PERMISSION_DENIED, why))
         }
         _ if before.canceled_at.is_some() => Ok(()),
         Stand::Waiting => Err(Refusal::new(Code::ALREADY_REGISTERED, "the person is in the waiting list already")),
         Stand::Seated(_) => Err(Refusal::new(Code::ALREADY_REGISTERED, "the person has a place already")),
-        Stand::Out => Err(Refusal::new(Code::ALREADY_REGISTERED, "the person has registered, and was rejected")),
+        Stand::Out => Err(Refusal::new(
+            Code::ALREADY_REGISTERED,
+            "the registration was rejected; approve it to take the rejection back",
+        )),
     }
 }
 
-/// A decision on places as `create` answers it.
+/// The outcome of a decision on places, or the refusal that `create` answers.
 pub(super) fn decided(seats: &Seats<'_>, outcome: Outcome) -> Result<Outcome, Refusal> {
     match outcome {
         Outcome::Seat(_) => Ok(outcome),
         Outcome::Wait if seats.event.waiting_list => Ok(outcome),
         Outcome::Wait => {
-            let why = "all places that the person could have are taken, and the event has no waiting list";
+            let why =
+                "all places that the person could have are taken, and the event has no waiting list; raise a capacity";
             Err(Refusal::new(Code::NO_FREE_SLOTS, why))
         }
         Outcome::NotAdmitted => {

@@ -1,8 +1,8 @@
-//! Power losses, simulated under the real store, its journal and its database alike: whatever the disks make of what was
-//! not synced, the registry opens, has everything that was acknowledged, nothing half, and is sound.
+//! Simulated power losses under the real store, journal and database alike: whatever the disks keep of unsynced writes,
+//! the registry opens, has all acknowledged writes, no partial one, and is sound.
 //!
-//! A history is a registry that lives on through some power losses; its seed decides everything. `ENROLL_POWER_CYCLES=N`
-//! runs N losses, `ENROLL_SEED=S` only the history of that seed; a failure prints the seed.
+//! A history is a registry that lives on through some power losses; its seed decides everything.
+//! `ENROLL_POWER_CYCLES=N` runs N losses, `ENROLL_SEED=S` only the history of that seed; a failure prints the seed.
 
 mod history;
 mod wrong;
@@ -26,7 +26,7 @@ fn number(name: &str) -> Option<u64> {
 
 #[test]
 fn ten_thousand_power_losses_lose_nothing_that_was_acknowledged() {
-    let _alone = crate::alone();
+    let _exclusive = crate::exclusive();
     let seeds = match number("ENROLL_SEED") {
         Some(seed) => seed..seed + 1,
         None => 0..number("ENROLL_POWER_CYCLES").unwrap_or(CYCLES).div_ceil(CYCLES_OF_ONE),
@@ -72,10 +72,10 @@ fn ten_thousand_power_losses_lose_nothing_that_was_acknowledged() {
     }
 }
 
-/// What the same checks must find, or they find nothing.
+/// Faults that the same checks must find: if they do not, they find nothing.
 #[test]
 fn a_store_that_is_wrong_is_caught() {
-    let _alone = crate::alone();
+    let _exclusive = crate::exclusive();
     for control in [
         Control::AcknowledgesAnyway,
         Control::SyncLies,
