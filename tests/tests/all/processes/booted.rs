@@ -26,7 +26,7 @@ const PLAYED: &[&str] = &[
 ];
 
 /// How blocks begin that nobody plays in it: building, measuring for minutes, and what another service has signed.
-const NOT_PLAYED: &[&str] = &["cargo ", "enrollctl bench ", "printf %s \"$THEIRS\""];
+const NOT_PLAYED: &[&str] = &["cargo ", "enrollctl bench ", "enroll-bench ", "printf %s \"$THEIRS\""];
 
 /// The marked blocks of a paragraph, or of a section.
 fn blocks(title: &str) -> Vec<&'static str> {
