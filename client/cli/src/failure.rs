@@ -1,4 +1,4 @@
-//! Why enrollctl did not do what it was asked to, as an exit code and as the one line it prints.
+//! The errors of a command: each is an exit code and one line on standard error.
 
 use std::io;
 use std::process::ExitCode;
@@ -6,24 +6,24 @@ use std::process::ExitCode;
 use enroll_client::Error;
 use enroll_client::protocol::{Code, Refusal};
 
-/// See the module.
+/// Why a command failed.
 #[derive(Debug)]
-pub(crate) enum Failure {
-    /// The command line can not be carried out.
+pub enum Failure {
+    /// The command line is wrong.
     Usage(String),
-    /// The daemon refused, or there is none.
+    /// The daemon refused, does not answer, or does not speak the protocol.
     Client(Error),
-    /// Standard input or something of this process failed.
+    /// I/O of this process failed, such as reading standard input.
     Io(io::Error),
-    /// Standard output failed: what was asked for is done, and the answer is lost.
+    /// Writing standard output failed: the request is done, and its answer is lost.
     Lost(String),
-    /// What enrollctl does by itself, the tour or a bench, can not be done.
+    /// Work of the program itself failed, such as writing a file or starting a server.
     Own(String),
 }
 
 impl Failure {
-    /// 1 refused, 2 usage, 3 unavailable, 4 done, but the answer could not be written.
-    pub(crate) fn exit_code(&self) -> ExitCode {
+    /// 1 refused or failed, 2 usage, 3 unavailable, 4 done, but the answer could not be written.
+    pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Usage(_) => ExitCode::from(2),
             Self::Client(Error::Unavailable(_)) => ExitCode::from(3),
@@ -33,7 +33,7 @@ impl Failure {
     }
 
     /// The line for people.
-    pub(crate) fn line(&self) -> String {
+    pub fn line(&self) -> String {
         match self {
             Self::Usage(message) | Self::Own(message) | Self::Lost(message) => message.clone(),
             Self::Client(error) => match refusal_of(error) {
@@ -44,23 +44,21 @@ impl Failure {
         }
     }
 
-    /// The form for programs, where the contract has one.
-    pub(crate) fn refusal(&self) -> Option<Refusal> {
+    /// The refusal for programs that read JSON, if the failure has such a form.
+    pub fn refusal(&self) -> Option<Refusal> {
         match self {
             Self::Client(error) => refusal_of(error),
             Self::Usage(message) => Some(Refusal::new(Code::INVALID_ARGUMENT, message.clone())),
             Self::Io(_) | Self::Own(_) | Self::Lost(_) => None,
         }
     }
-}
 
-impl Failure {
-    /// The failure of an answer that could not be written to standard output.
+    /// The failure of writing an answer to standard output.
     pub(crate) fn lost(err: &io::Error) -> Self {
         Self::Lost(format!("standard output: {err}; what was asked for is done, and its answer could not be written"))
     }
 
-    /// The same of a file that goes to standard output, of which a part is worth nothing.
+    /// Adds to a lost answer that the part which was written is no complete `what`, such as a backup.
     pub(crate) fn of_part(self, what: &str) -> Self {
         match self {
             Self::Lost(why) => Self::Lost(format!("{why}; what was read is no {what}")),
@@ -75,7 +73,7 @@ impl From<Error> for Failure {
     }
 }
 
-/// An error of the client as a refusal: `unavailable` is the client's own.
+/// The refusal of a client's error; `unavailable` is a code that only the client makes.
 pub(crate) fn refusal_of(error: &Error) -> Option<Refusal> {
     match error {
         Error::Refused(refusal) => Some(refusal.clone()),

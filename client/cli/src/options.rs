@@ -1,4 +1,4 @@
-//! The options that every verb has.
+//! The global options of every command, and the client that they describe.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,47 +9,51 @@ use enroll_client::{Builder, Client, Error, check_socket, default_socket};
 
 use crate::failure::Failure;
 
-/// Options of every command. Their ids bear a prefix, so that no field of a request can have the same.
+/// Options of every command. Their ids have a prefix, so that no field of a request can have the same id.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
-pub(crate) struct Options {
+pub struct Options {
     /// The daemon's socket [default: $ENROLLD_SOCKET, or where enrolld listens by default]
     #[arg(id = "global.socket", long = "socket", value_name = "PATH", global = true)]
-    pub(crate) socket: Option<PathBuf>,
+    pub socket: Option<PathBuf>,
     /// Ask on behalf of this person (callsign or pk)
     #[arg(id = "global.as", long = "as", value_name = "PERSON", global = true)]
-    pub(crate) actor: Option<Reference>,
+    pub actor: Option<Reference>,
     /// Where the attempt came from, such as a remote address
     #[arg(id = "global.origin", long = "origin", value_name = "TEXT", global = true)]
-    pub(crate) origin: Option<Origin>,
+    pub origin: Option<Origin>,
     /// Print the answer as JSON, on one line
     #[arg(id = "global.json", long = "json", global = true)]
-    pub(crate) json: bool,
+    pub json: bool,
     /// Idempotency key: a write repeated under its key is done once
     #[arg(id = "global.key", long = "key", value_name = "UUID", global = true)]
     key: Option<Key>,
     /// Do everything but commit, and show what would be answered, without secrets
     #[arg(id = "global.dry_run", long = "dry-run", global = true)]
     dry_run: bool,
+    /// The name of the program, which is the client's name in the daemon's log.
+    #[arg(skip)]
+    program: String,
 }
 
 impl Options {
-    /// Those of a parsed command line, wherever in it they stood.
-    pub(crate) fn of(matches: &ArgMatches) -> Self {
+    /// Reads them from the parsed command line of `program`, at whatever depth of subcommands they stood.
+    pub fn of(program: &str, matches: &ArgMatches) -> Self {
         let mut innermost = matches;
         while let Some((_, matches)) = innermost.subcommand() {
             innermost = matches;
         }
-        Self::from_arg_matches(innermost).expect("none of these options is required")
+        let options = Self::from_arg_matches(innermost).expect("none of these options is required");
+        Self { program: program.to_owned(), ..options }
     }
 
-    /// The envelope that they ask for.
-    pub(crate) fn envelope(&self) -> Envelope {
+    /// The envelope of a request: its idempotency key, and whether it is a dry run.
+    pub fn envelope(&self) -> Envelope {
         Envelope { key: self.key, dry_run: self.dry_run, ..Envelope::default() }
     }
 
-    /// Refuses what would have no meaning to a command that is no operation.
-    pub(crate) fn expect_no_request(&self, command: &str) -> Result<(), Failure> {
+    /// Refuses `--key` and `--dry-run` for a command that is not an operation.
+    pub fn expect_no_request(&self, command: &str) -> Result<(), Failure> {
         let option = match (self.key.is_some(), self.dry_run) {
             (true, _) => "--key",
             (false, true) => "--dry-run",
@@ -59,23 +63,23 @@ impl Options {
         Err(Failure::Usage(format!("{command} has no {option}{way_out}")))
     }
 
-    /// A client that is connected.
-    pub(crate) async fn connect(&self) -> Result<Client, Error> {
+    /// Connects now. Fails if no daemon answers or it refuses the connection.
+    pub async fn connect(&self) -> Result<Client, Error> {
         Ok(self.equip(self.builder().connect().await?))
     }
 
-    /// A client that will connect when it is used.
-    pub(crate) fn lazy(&self) -> Client {
+    /// A client that connects at its first call.
+    pub fn lazy(&self) -> Client {
         self.equip(self.builder().lazy())
     }
 
-    /// A client that will connect when it is used, and then waits this long for a daemon that went away.
-    pub(crate) fn patient(&self, longest: Duration) -> Client {
+    /// A client that connects at its first call and waits up to `longest` for a daemon that went away.
+    pub fn patient(&self, longest: Duration) -> Client {
         self.equip(self.builder().reconnect_for(longest).lazy())
     }
 
-    /// Refuses a socket that can not be.
-    pub(crate) fn expect_socket(&self) -> Result<(), Failure> {
+    /// Refuses a path that no socket can have.
+    pub fn expect_socket(&self) -> Result<(), Failure> {
         check_socket(&self.socket_path()).map_err(Failure::Usage)
     }
 
@@ -85,7 +89,7 @@ impl Options {
 
     fn builder(&self) -> Builder {
         let socket = self.socket_path();
-        Client::builder(socket).name(concat!("enrollctl ", env!("CARGO_PKG_VERSION")))
+        Client::builder(socket).name(format!("{} {}", self.program, env!("CARGO_PKG_VERSION")))
     }
 
     fn equip(&self, client: Client) -> Client {

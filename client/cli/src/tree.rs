@@ -6,7 +6,6 @@ use clap_complete::Shell;
 use enroll_client::protocol::OperationRow;
 use enroll_client::protocol::operations::TABLE;
 
-use crate::bench::Bench;
 use crate::options::Options;
 use crate::{backup, bulk, certificate_install, certificate_show, event_show, export, extra, import, pool_show, tour};
 
@@ -43,7 +42,6 @@ pub(crate) fn command() -> Command {
         .subcommands(areas())
         .subcommand(call_command())
         .subcommand(tour::command())
-        .subcommand(Bench::augment_args(Command::new("bench")))
         .subcommand(completions_command())
 }
 
@@ -153,7 +151,7 @@ mod tests {
         let mut root = command();
         root.build();
         let operations = TABLE.iter().map(|row| (vec![row.area(), row.verb()], true));
-        let others = [vec!["call"], vec!["bench"], vec!["tour"], vec!["completions"]];
+        let others = [vec!["call"], vec!["tour"], vec!["completions"]];
         let shows = [["pool", "show"], ["event", "show"], ["certificate", "show"], ["certificate", "install"]];
         let shows = shows.map(Vec::from);
         let others = others.into_iter().chain(shows).map(|path| (path, false));

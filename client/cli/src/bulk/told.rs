@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn failures_are_told_in_the_order_of_the_lines() {
-        let output = Output::new(false);
+        let output = Output::new("enrollctl", false);
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("failures.csv");
         let mut told = Told::new(Some(&path), &output).expect("a file");

@@ -27,7 +27,9 @@ use crate::names::Names;
 
 /// Standard output and standard error.
 #[derive(Debug)]
-pub(crate) struct Output {
+pub struct Output {
+    /// The name of the program, in front of its failures.
+    program: String,
     json: bool,
     /// `None` in a pipe.
     terminal: Option<Terminal>,
@@ -35,13 +37,13 @@ pub(crate) struct Output {
 
 /// One reply in three forms, each as JSON.
 #[derive(Debug)]
-pub(crate) struct Summary {
+pub struct Summary {
     /// Where JSON is asked for.
-    pub(crate) json: String,
+    pub json: String,
     /// A record, or a text, on a terminal.
-    pub(crate) people: String,
+    pub people: String,
     /// A record, in a pipe. A name may stand in it more than once.
-    pub(crate) scripts: String,
+    pub scripts: String,
 }
 
 /// Writes to standard output at once. Anybody may, on any thread.
@@ -59,10 +61,11 @@ pub(crate) fn print_json(lines: &[u8]) -> io::Result<()> {
 }
 
 impl Output {
-    /// For replies as JSON, or in the form that suits where standard output goes.
-    pub(crate) fn new(json: bool) -> Self {
+    /// The output of `program`: replies as JSON, or in the form for standard output's kind, a terminal or a pipe.
+    pub fn new(program: &str, json: bool) -> Self {
         let is_terminal = io::stdout().is_terminal();
-        Self { json, terminal: (is_terminal && !json).then(Terminal::of_this_process) }
+        let program = program.to_owned();
+        Self { program, json, terminal: (is_terminal && !json).then(Terminal::of_this_process) }
     }
 
     /// Whether a person looks at it, on a terminal.
@@ -104,7 +107,7 @@ impl Output {
     }
 
     /// Shows what was put together from several replies.
-    pub(crate) fn summary(&self, operation: &str, summary: &Summary) -> Result<(), Failure> {
+    pub fn summary(&self, operation: &str, summary: &Summary) -> Result<(), Failure> {
         let form = match (self.json, &self.terminal) {
             (true, _) => &summary.json,
             (false, Some(_)) => &summary.people,
@@ -134,8 +137,8 @@ impl Output {
     }
 
     /// Says why the command failed, and with which code it exits.
-    pub(crate) fn failure(&self, failure: &Failure) -> ExitCode {
-        self.note(&format!("enrollctl: {}", failure.line()));
+    pub fn failure(&self, failure: &Failure) -> ExitCode {
+        self.note(&format!("{}: {}", self.program, failure.line()));
         if let Some(refusal) = failure.refusal().filter(|_| self.json) {
             // Nothing is left to be done where this can not be printed.
             let _ = self.json(format!("{}\n", json!({ "error": refusal })).as_bytes());
@@ -144,7 +147,7 @@ impl Output {
     }
 
     /// A line beside the output, on standard error.
-    pub(crate) fn note(&self, line: &str) {
+    pub fn note(&self, line: &str) {
         let _ = writeln!(io::stderr(), "{}", visible(line));
     }
 

@@ -11,12 +11,12 @@ use tokio::process::Command;
 
 use super::stage::quoted;
 use crate::failure::Failure;
-use crate::private::{self, Private};
-use crate::program;
+use crate::process::child_server::{self, ChildServer};
+use crate::process::which;
 
 /// See the module.
 pub(super) struct Daemon {
-    process: Private,
+    process: ChildServer,
     arguments: Vec<String>,
     socket: PathBuf,
 }
@@ -25,7 +25,7 @@ impl Daemon {
     /// Starts one.
     pub(super) fn spawn() -> Result<Self, Failure> {
         let enrolld = find()?;
-        let directory = private::directory("enrollctl-tour.")?;
+        let directory = child_server::directory("enrollctl-tour.")?;
         let path = |name: &str| directory.path().join(name);
         let (state, socket) = (path("state"), path("run/enrolld.sock"));
         let places = ["--config".into(), "/dev/null".into(), "--state-dir".into(), state, "--socket".into()];
@@ -33,7 +33,7 @@ impl Daemon {
             places.iter().chain([&socket]).map(|argument: &PathBuf| argument.display().to_string()).collect();
         let mut command = Command::new(&enrolld);
         command.args(places).arg(&socket).env_clear();
-        let process = Private::spawn("the tour's daemon", directory, Signal::SIGTERM, &mut command)?;
+        let process = ChildServer::spawn("the tour's daemon", directory, Signal::SIGTERM, &mut command)?;
         Ok(Self { process, arguments, socket })
     }
 
@@ -63,8 +63,8 @@ impl Daemon {
 /// The daemon's binary.
 fn find() -> Result<PathBuf, Failure> {
     let beside = std::env::current_exe().ok().map(|path| path.with_file_name("enrolld"));
-    let in_path = program::directories().into_iter().map(|directory| directory.join("enrolld"));
-    beside.into_iter().chain(in_path).find(|path| program::is_program(path)).ok_or_else(|| {
+    let in_path = which::directories().into_iter().map(|directory| directory.join("enrolld"));
+    beside.into_iter().chain(in_path).find(|path| which::is_executable(path)).ok_or_else(|| {
         let why = "the tour needs enrolld, which is neither beside enrollctl nor in PATH; install it, or run \
                    cargo build --workspace";
         Failure::Own(why.to_owned())

@@ -18,7 +18,7 @@ use self::story::STORY;
 use crate::failure::Failure;
 use crate::options::Options;
 use crate::output::Output;
-use crate::signals::Signals;
+use crate::process::signals::Signals;
 
 const LONG_ABOUT: &str = "Show what enrolld does, with a daemon that is started for it and leaves nothing behind
 

@@ -1,7 +1,7 @@
-//! The bench: what it tells of the daemon, and how it compares it with other servers, which are gone afterwards whatever
-//! came of it.
+//! The benchmark `enroll-bench`: its report on a daemon, and its comparison with other servers, which it stops and removes
+//! also on a failure or a signal.
 //!
-//! Which figures there are is told here, not what they are: the machine is busy with other tests.
+//! The tests expect which figures there are, and not their values: the machine is busy with other tests.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::PermissionsExt;
@@ -18,8 +18,8 @@ use tempfile::TempDir;
 
 use super::{count, expect_sound};
 
-/// What every bench tells of the daemon where its process can be looked at; there may be more between them.
-const SPENT: [&str; 7] = [
+/// Resources in every report on a daemon whose process can be seen; there may be more between them.
+const RESOURCES: [&str; 7] = [
     "cpu_s",
     "cpu_us_per_op",
     "resident_bytes",
@@ -31,17 +31,17 @@ const SPENT: [&str; 7] = [
 
 const SPEEDS: [&str; 4] = ["ops_per_s", "p50_us", "p99_us", "p999_us"];
 
-/// A directory for temporary files that other users come through: PostgreSQL's server does not run as root.
+/// A directory for temporary files that other users can traverse: PostgreSQL's server does not run as root.
 fn temporary() -> TempDir {
     tempfile::Builder::new().permissions(PermissionsExt::from_mode(0o711)).tempdir().expect("a directory")
 }
 
-/// A bench with few clients, whose peers are in this directory.
+/// A bench with few clients, and the directories of its peers in `temporary`.
 fn bench(daemon: &Daemon, temporary: &Path, args: &[&str]) -> Command {
-    // Nobody registers twice, so there must be as many people as can register in the time.
+    // Each person registers once, so there must be as many as can register in the time.
     let records = if args.contains(&"register") { "10000" } else { "300" };
     let few = ["--clients", "4", "--seconds", "1", "--records", records];
-    let mut command = daemon.home.enrollctl(&[&["bench"], args, &few].concat());
+    let mut command = daemon.home.enroll_bench(&[args, &few].concat());
     command.env("TMPDIR", temporary);
     command
 }
@@ -50,17 +50,17 @@ fn expect_done(output: &Output) {
     assert_eq!(output.code, Some(0), "{output:?}");
 }
 
-/// All these members are numbers above zero.
+/// Expects that all these members are numbers above zero.
 fn expect_figures(of: &Value, names: &[&str]) {
     for name in names {
         assert!(of[name].as_f64().is_some_and(|figure| figure > 0.0), "{name}: {of}");
     }
 }
 
-/// These are among the names, in this order.
+/// Expects these among the names, in this order.
 fn expect_in_order<'a>(mut names: impl Iterator<Item = &'a str>, expected: &[&str]) {
     for name in expected {
-        assert!(names.any(|known| known == *name), "{name} is missing, or not in its place");
+        assert!(names.any(|known| known == *name), "{name} is missing, or out of order");
     }
 }
 
@@ -70,7 +70,7 @@ fn names(of: &Value) -> impl Iterator<Item = &str> {
 }
 
 #[test]
-fn a_bench_tells_how_fast_the_daemon_was_and_what_it_did() {
+fn a_report_has_the_speed_and_the_resources_of_the_daemon() {
     let daemon = Daemon::start();
     let temporary = temporary();
     for workload in ["token-use", "certificate", "enroll", "lookup"] {
@@ -80,11 +80,11 @@ fn a_bench_tells_how_fast_the_daemon_was_and_what_it_did() {
         assert_eq!((&report["workload"], &report["errors"]), (&workload.into(), &0.into()), "{report}");
         expect_in_order(names(&report), &[&["workload"], &SPEEDS[..], &["errors", "daemon"]].concat());
         expect_figures(&report, &SPEEDS);
-        let spent = &report["daemon"];
-        expect_in_order(names(spent), if workload == "lookup" { &SPENT[..5] } else { &SPENT });
-        expect_figures(spent, &SPENT[..4]);
-        assert!(spent["resident_peak_bytes"].as_u64() >= spent["resident_bytes"].as_u64(), "{spent}");
-        assert_eq!(spent["commits"].as_u64() > Some(0), workload != "lookup", "{spent}");
+        let usage = &report["daemon"];
+        expect_in_order(names(usage), if workload == "lookup" { &RESOURCES[..5] } else { &RESOURCES });
+        expect_figures(usage, &RESOURCES[..4]);
+        assert!(usage["resident_peak_bytes"].as_u64() >= usage["resident_bytes"].as_u64(), "{usage}");
+        assert_eq!(usage["commits"].as_u64() > Some(0), workload != "lookup", "{usage}");
     }
     assert!(count(&daemon, "token") > 40 && count(&daemon, "enrollment") > 380);
     expect_sound(&daemon);
@@ -97,15 +97,15 @@ fn in_a_pipe_each_figure_is_a_line_of_its_own() {
     expect_done(&output);
     let lines: Vec<(&str, &str)> =
         output.stdout.lines().map(|line| line.split_once('\t').expect("a name and a figure")).collect();
-    let spent: Vec<String> = SPENT.iter().map(|name| format!("daemon.{name}")).collect();
-    let expected: Vec<&str> = SPEEDS.into_iter().chain(spent.iter().map(String::as_str)).collect();
+    let resources: Vec<String> = RESOURCES.iter().map(|name| format!("daemon.{name}")).collect();
+    let expected: Vec<&str> = SPEEDS.into_iter().chain(resources.iter().map(String::as_str)).collect();
     expect_in_order(lines.iter().map(|(name, _)| *name), &expected);
     for (name, figure) in lines.iter().filter(|(name, _)| *name != "workload") {
         assert!(figure.parse::<f64>().is_ok(), "{name}: {figure}");
     }
 }
 
-/// Compares everything that can be with a peer, which is gone afterwards.
+/// Compares every workload that the peer can do, and expects that nothing of the peer is left.
 fn compare(peer: &str) {
     let daemon = Daemon::start();
     let temporary = temporary();
@@ -129,7 +129,7 @@ fn compare(peer: &str) {
             expect_figures(ratio, &order);
             assert!(order.map(|name| ratio[name].as_f64()).is_sorted(), "{report}");
         }
-        expect_figures(&report["daemon"], &SPENT[..4]);
+        expect_figures(&report["daemon"], &RESOURCES[..4]);
         assert_eq!(output.stderr.lines().filter(|line| line.starts_with("round ")).count().to_string(), rounds);
         expect_nothing_left(temporary.path());
     }
@@ -140,7 +140,7 @@ fn has_redis() -> bool {
     Command::new("redis-server").arg("--version").output().is_ok()
 }
 
-/// In PATH, or where Debian has it.
+/// Looks in PATH and in Debian's directories.
 fn has_postgres() -> bool {
     let installed = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     installed.into_iter().any(|version| version.path().join("bin/pgbench").exists())
@@ -165,8 +165,8 @@ fn a_bench_compares_with_postgres() {
     compare("postgres");
 }
 
-/// Begins a comparison that would take hours, and does something to it after its first round; its exit code, and what it
-/// said from then on.
+/// Begins a comparison that would take hours and disturbs it after its first round. Returns its exit code and the rest of
+/// its standard error.
 fn disturb(peers: &[&str], disturb: impl FnOnce(Pid, &Path)) -> (Option<i32>, String) {
     let daemon = Daemon::start();
     let temporary = temporary();
@@ -207,7 +207,7 @@ fn an_interrupted_comparison_leaves_nothing() {
 
 #[test]
 fn a_peer_that_fails_ends_the_comparison_and_leaves_nothing() {
-    // PostgreSQL's server cleans up after itself only where it may.
+    // PostgreSQL's server removes its shared memory on SIGQUIT, and not on SIGKILL.
     for (peer, is_there, program, signal) in [
         ("redis", has_redis(), "redis-server", Signal::SIGKILL),
         ("postgres", has_postgres(), "bin/postgres", Signal::SIGQUIT),
@@ -216,29 +216,29 @@ fn a_peer_that_fails_ends_the_comparison_and_leaves_nothing() {
             skipped("a_peer_that_fails_ends_the_comparison_and_leaves_nothing", &format!("needs {peer}"));
             continue;
         }
-        let (code, told) = disturb(&[peer], |_, temporary| {
+        let (code, stderr) = disturb(&[peer], |_, temporary| {
             let servers = processes_naming(temporary);
             let (server, _) = servers.iter().find(|(_, line)| line.contains(program)).expect("the peer");
             kill(*server, signal).expect("a signal");
         });
-        let why = told.lines().find(|line| !line.starts_with("round ")).unwrap_or_default();
-        assert_eq!(code, Some(1), "{told}");
-        assert!(why.starts_with(&format!("enrollctl: {peer}: it ended (")), "{told}");
+        let why = stderr.lines().find(|line| !line.starts_with("round ")).unwrap_or_default();
+        assert_eq!(code, Some(1), "{stderr}");
+        assert!(why.starts_with(&format!("enroll-bench: {peer}: it ended (")), "{stderr}");
     }
 }
 
 #[test]
-fn what_can_not_be_compared_is_refused_before_anything_is_done() {
+fn an_impossible_comparison_is_refused_before_anything_is_done() {
     let daemon = Daemon::start();
     let temporary = temporary();
-    for (args, told) in [
+    for (args, words) in [
         (&["code", "--vs", "redis", "--vs", "postgres"][..], "no peer has an equal of code"),
         (&["register-waiting", "--vs", "postgres"], "no peer has an equal of register-waiting"),
         (&["token-use", "--vs", "redis"], "apt-get install redis-server"),
     ] {
         let output = run(bench(&daemon, temporary.path(), args).env("PATH", ""), "");
         assert_eq!((output.code, output.stdout.as_str()), (Some(2), ""), "{output:?}");
-        assert!(output.stderr.contains(told) && output.stderr.lines().count() == 1, "{output:?}");
+        assert!(output.stderr.contains(words) && output.stderr.lines().count() == 1, "{output:?}");
     }
     assert_eq!((count(&daemon, "token"), count(&daemon, "person")), (0, 0));
     expect_nothing_left(temporary.path());

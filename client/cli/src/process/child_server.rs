@@ -1,9 +1,8 @@
-//! A server of enrollctl's own: it runs in a temporary directory, and is gone, with everything it wrote, when its owner
-//! is done with it.
+//! A child process that serves from a temporary directory: started, awaited, stopped, and removed with all it wrote.
 //!
-//! Whatever ends its owner, a failure or a signal that is listened for, the process goes first and its directory then.
-//! It is in a process group of its own, so an interrupt that is typed at the terminal reaches enrollctl alone, which stops
-//! what it has started in its turn.
+//! Whatever ends the parent, a failure or a signal that it handles, first the process is stopped and then its directory is
+//! removed. The child has a process group of its own, so an interrupt typed at the terminal reaches the parent alone, which
+//! then stops the child.
 
 use std::fs::File;
 use std::path::Path;
@@ -17,45 +16,45 @@ use tokio::process::{Child, Command};
 
 use crate::failure::Failure;
 
-/// What does not serve within this time does not start; making keys and a database takes a while on a slow disk.
+/// A server that does not answer within this time has failed to start. Making keys and a database is slow on a slow disk.
 const START: Duration = Duration::from_secs(30);
 
-/// Between two attempts at reaching a server that is starting.
+/// Between two attempts to reach a starting server.
 const START_POLL: Duration = Duration::from_millis(20);
 
-/// What does not end within this time of being told to is killed; a daemon promises five seconds.
+/// A process that has not ended this long after its stop signal is killed. The daemon promises five seconds.
 const STOP: Duration = Duration::from_secs(10);
 
-/// Between two looks at a process that was told to end.
+/// Between two checks of a process that is stopping.
 const STOP_POLL: Duration = Duration::from_millis(1);
 
-/// Where it writes what it has to say, in its directory.
+/// The file in its directory that takes its standard output and standard error.
 const LOG: &str = "log";
 
-/// See the module. Dropping it stops the process and removes the directory.
+/// A running child process and its temporary directory. Dropping it stops the process and removes the directory.
 #[derive(Debug)]
-pub(crate) struct Private {
-    /// What messages call it, such as `the tour's daemon`.
+pub struct ChildServer {
+    /// Its name in messages, such as `the tour's daemon`.
     name: &'static str,
     process: Child,
     /// The signal that asks it to stop.
-    farewell: Signal,
-    /// `None` once it is removed or was handed back.
+    stop_signal: Signal,
+    /// `None` once it was removed or given back by [`finish`](Self::finish).
     directory: Option<TempDir>,
 }
 
-/// A new directory for one; its name tells what it is for.
-pub(crate) fn directory(prefix: &str) -> Result<TempDir, Failure> {
+/// Makes a temporary directory for a server; its name begins with `prefix`.
+pub fn directory(prefix: &str) -> Result<TempDir, Failure> {
     let made = tempfile::Builder::new().prefix(prefix).tempdir();
     made.map_err(|err| Failure::Own(format!("no temporary directory can be made: {err}; TMPDIR names another place")))
 }
 
-impl Private {
-    /// Starts it in this directory, where its output goes too.
-    pub(crate) fn spawn(
+impl ChildServer {
+    /// Starts `command` in this directory, with its output in a file there. `stop_signal` is how it is asked to end.
+    pub fn spawn(
         name: &'static str,
         directory: TempDir,
-        farewell: Signal,
+        stop_signal: Signal,
         command: &mut Command,
     ) -> Result<Self, Failure> {
         let log = directory.path().join(LOG);
@@ -63,14 +62,14 @@ impl Private {
         let (stdout, stderr) = output.map_err(|err| Failure::Own(format!("{}: {err}", log.display())))?;
         command.current_dir(directory.path()).stdin(Stdio::null()).stdout(stdout).stderr(stderr).process_group(0);
         let process = command.spawn().map_err(|err| {
-            let (program, place) = (Path::new(command.as_std().get_program()), directory.path());
-            Failure::Own(format!("{} can not be started in {}: {err}", program.display(), place.display()))
+            let (program, cwd) = (Path::new(command.as_std().get_program()), directory.path());
+            Failure::Own(format!("{} can not be started in {}: {err}", program.display(), cwd.display()))
         })?;
-        Ok(Self { name, process, farewell, directory: Some(directory) })
+        Ok(Self { name, process, stop_signal, directory: Some(directory) })
     }
 
-    /// Waits until it serves, which is tried over and over; a failure if it ends instead.
-    pub(crate) async fn await_start(&mut self, attempt: impl AsyncFn() -> Result<(), String>) -> Result<(), Failure> {
+    /// Repeats `attempt` until it succeeds. Fails if the process ends, or is not reached within 30 seconds.
+    pub async fn await_start(&mut self, attempt: impl AsyncFn() -> Result<(), String>) -> Result<(), Failure> {
         let name = self.name;
         let until = Instant::now() + START;
         let started = self.during(async {
@@ -84,8 +83,8 @@ impl Private {
         started.await.map_err(|why| Failure::Own(format!("{name} does not start: {why}")))
     }
 
-    /// Does something for as long as it serves; its last words, if it ends meanwhile.
-    pub(crate) async fn during<T>(&mut self, something: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    /// Awaits `something` while the process runs. Fails with the process's last message if it ends first.
+    pub async fn during<T>(&mut self, something: impl Future<Output = Result<T, String>>) -> Result<T, String> {
         tokio::select! {
             biased;
             status = self.process.wait() => Err(self.last_words(status.ok())),
@@ -93,8 +92,8 @@ impl Private {
         }
     }
 
-    /// Waits until it has done what it was started for; its directory, for whoever comes after it.
-    pub(crate) async fn finish(mut self) -> Result<TempDir, Failure> {
+    /// Waits until the process has ended with success, and returns its directory for the next one.
+    pub async fn finish(mut self) -> Result<TempDir, Failure> {
         let status = self.process.wait().await.map_err(Failure::Io)?;
         match self.directory.take_if(|_| status.success()) {
             Some(directory) => Ok(directory),
@@ -102,9 +101,9 @@ impl Private {
         }
     }
 
-    /// Lets it finish, waits until it has, and removes its directory. Does nothing the second time.
-    pub(crate) async fn stop(&mut self) -> Result<(), Failure> {
-        self.say(self.farewell);
+    /// Asks the process to end, waits until it has, and removes its directory. Does nothing the second time.
+    pub async fn stop(&mut self) -> Result<(), Failure> {
+        self.signal(self.stop_signal);
         if tokio::time::timeout(STOP, self.process.wait()).await.is_err() {
             let _ = self.process.kill().await;
         }
@@ -113,10 +112,10 @@ impl Private {
         directory.close().map_err(|err| Failure::Own(format!("{path} can not be removed: {err}")))
     }
 
-    /// Sends it a signal, unless it was seen to have ended.
-    fn say(&self, signal: Signal) {
+    /// Sends the process a signal, unless it was seen to have ended.
+    fn signal(&self, signal: Signal) {
         if let Some(pid) = self.process.id().and_then(|pid| i32::try_from(pid).ok()) {
-            // It may have ended by itself meanwhile.
+            // The process may have ended in between.
             let _ = kill(Pid::from_raw(pid), signal);
         }
     }
@@ -129,10 +128,10 @@ impl Private {
     }
 }
 
-impl Drop for Private {
+impl Drop for ChildServer {
     fn drop(&mut self) {
-        // Ended already, unless its owner was cut off. It must be gone before its directory goes.
-        self.say(self.farewell);
+        // The process must be gone before its directory is removed.
+        self.signal(self.stop_signal);
         let until = Instant::now() + STOP;
         while matches!(self.process.try_wait(), Ok(None)) {
             if Instant::now() >= until {
@@ -143,8 +142,8 @@ impl Drop for Private {
     }
 }
 
-/// The line of what a program has said that tells most of why it failed: the first error, which the others come of.
-pub(crate) fn complaint(said: &str) -> &str {
+/// The most telling line of a failed program's output: the first with the word error, else the last, else `nothing`.
+pub fn complaint(said: &str) -> &str {
     let error = said.lines().find(|line| line.to_lowercase().contains("error"));
     error.or_else(|| said.lines().rfind(|line| !line.is_empty())).unwrap_or("nothing")
 }

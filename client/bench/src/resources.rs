@@ -1,8 +1,7 @@
-//! What the daemon did while it was measured: processor time, memory, commits, flushes of devices, growth.
+//! The resources that the daemon used while it was measured: processor time, memory, commits, device flushes, growth.
 //!
-//! All of it is read twice from outside, when nothing of the bench is in flight: `server.metrics`, and what the system
-//! shows of the process and of the devices. What can not be read, of another user's daemon for one, or what this daemon
-//! does not count, is left out.
+//! They are read before and after, when no request is in flight, from `server.metrics` and `/proc`. A value that can not
+//! be read, such as the memory of another user's process, or that this daemon does not count, is left out.
 
 use std::path::Path;
 
@@ -11,36 +10,36 @@ use enroll_client::protocol::server;
 use nix::unistd::{SysconfVar, sysconf};
 use serde_json::{Map, Value};
 
-/// What the process of a daemon is called.
+/// The process name of the daemon.
 const PROGRAM: &str = "enrolld";
 
-/// Where a reading comes from.
+/// The source of a reading.
 #[derive(Debug, Clone, Copy)]
 enum Source {
-    /// A metric of the daemon, all its series together.
+    /// A metric of the daemon, the sum of all its series.
     Metric(&'static str),
-    /// The processor time of its process, in seconds.
+    /// The processor time of the process, in seconds.
     Cpu,
-    /// A line of its process's status that tells KiB, in bytes.
+    /// A line of the process's status in KiB, read as bytes.
     Memory(&'static str),
-    /// Flushes that the devices of this machine have completed; the system does not tell for whom.
+    /// Flushes completed by all devices of this machine; the kernel does not count them per process.
     DeviceFlushes,
 }
 
-/// What comes of a reading before and one after.
+/// How a value follows from the readings before and after.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Comes {
-    /// By how much it has changed.
+enum Reported {
+    /// The difference.
     Change,
-    /// What it is in the end.
+    /// The later one.
     End,
 }
 
-use Comes::{Change, End};
+use Reported::{Change, End};
 use Source::{Cpu, DeviceFlushes, Memory, Metric};
 
-/// Every reading by its name. Those that are not in [`PRINTED`] are there for what is computed.
-const READINGS: [(&str, Source, Comes); 16] = [
+/// All readings by name. Those that are not in [`PRINTED`] are used in computed values.
+const READINGS: [(&str, Source, Reported); 16] = [
     ("cpu_s", Cpu, Change),
     ("resident_bytes", Memory("VmRSS:"), End),
     ("resident_peak_bytes", Memory("VmHWM:"), End),
@@ -59,7 +58,7 @@ const READINGS: [(&str, Source, Comes); 16] = [
     ("memtable_bytes", Metric("enrolld_memtable_bytes"), End),
 ];
 
-/// What is printed, in this order, with so many decimals.
+/// The printed values in their order, and their decimals.
 const PRINTED: [(&str, usize); 16] = [
     ("cpu_s", 2),
     ("cpu_us_per_op", 1),
@@ -79,28 +78,28 @@ const PRINTED: [(&str, usize); 16] = [
     ("memtable_bytes", 0),
 ];
 
-/// One value for each of [`READINGS`]; `None` where there is none.
+/// One value for each of [`READINGS`]; `None` where it could not be read.
 type Values = [Option<f64>; READINGS.len()];
 
-/// Looks at a daemon.
+/// Reads the resources of one daemon.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(crate) struct Probe {
     client: Client,
-    /// `None` where the process is not to be known.
+    /// `None` where the process can not be seen.
     pid: Option<u32>,
 }
 
-impl Watch {
-    /// Of the daemon that this client asks.
-    pub(super) async fn of(client: Client) -> Self {
+impl Probe {
+    /// Of the daemon that this client is connected to.
+    pub(crate) async fn of(client: Client) -> Self {
         let pid = client.listener_pid().await.ok().flatten();
-        // A socket that systemd made is systemd's, whoever serves it.
+        // The listener of a socket that systemd made is systemd itself.
         let is_daemon = |pid: &u32| proc_file(*pid, "comm").is_some_and(|name| name.trim_end() == PROGRAM);
         Self { pid: pid.filter(is_daemon), client }
     }
 
-    /// Reads everything there is to read.
-    pub(super) async fn look(&self) -> Readings {
+    /// Reads every value that can be read.
+    pub(crate) async fn read(&self) -> Readings {
         let metrics = self.client.call(server::Metrics {}).await.unwrap_or_default();
         let process = |file| self.pid.and_then(|pid| proc_file(pid, file)).unwrap_or_default();
         let (stat, status) = (process("stat"), process("status"));
@@ -114,44 +113,44 @@ impl Watch {
     }
 }
 
-/// What was read at one moment.
+/// The values of one moment.
 #[derive(Debug)]
-pub(super) struct Readings(Values);
+pub(crate) struct Readings(Values);
 
 impl Readings {
-    /// What came of these until those were read, after so many operations.
-    pub(super) fn until(&self, after: &Self, operations: u64) -> Spent {
+    /// The resources used between these readings and those of `after`, by this many operations.
+    pub(crate) fn until(&self, after: &Self, operations: u64) -> Usage {
         let mut values = after.0;
-        for ((value, before), (_, _, comes)) in values.iter_mut().zip(self.0).zip(READINGS) {
-            if comes == Change {
+        for ((value, before), (_, _, reported)) in values.iter_mut().zip(self.0).zip(READINGS) {
+            if reported == Change {
                 *value = value.zip(before).map(|(after, before)| after - before);
             }
         }
-        Spent { values, operations }
+        Usage { values, operations }
     }
 }
 
-/// What came of the readings in the time of so many operations.
+/// Resources used by a number of operations.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Spent {
+pub(crate) struct Usage {
     values: Values,
     operations: u64,
 }
 
-impl Spent {
-    /// With what came of them in a later time.
-    pub(super) fn and(self, later: Self) -> Self {
+impl Usage {
+    /// The sum with the resources of a later time.
+    pub(crate) fn plus(self, later: Self) -> Self {
         let mut values = later.values;
-        for ((value, before), (_, _, comes)) in values.iter_mut().zip(self.values).zip(READINGS) {
-            if comes == Change {
+        for ((value, before), (_, _, reported)) in values.iter_mut().zip(self.values).zip(READINGS) {
+            if reported == Change {
                 *value = value.map(|later| before.unwrap_or(0.0) + later);
             }
         }
         Self { values, operations: self.operations + later.operations }
     }
 
-    /// What is printed of it.
-    pub(super) fn report(&self) -> Map<String, Value> {
+    /// The printed values by name.
+    pub(crate) fn report(&self) -> Map<String, Value> {
         let operations = u32::try_from(self.operations).map_or(f64::INFINITY, f64::from);
         let mut report = Map::new();
         for (name, decimals) in PRINTED {
@@ -160,7 +159,7 @@ impl Spent {
                 "batch_mean" => self.of("batched_requests").zip(self.of("batches")).map(|(all, batches)| all / batches),
                 name => self.of(name),
             };
-            // What was divided by nothing says nothing. A zero has no sign.
+            // A division by zero is left out, and a negative zero loses its sign.
             let value = value.filter(|value| value.is_finite()).map(|value| format!("{:.decimals$}", value + 0.0));
             if let Some(value) = value.and_then(|value| serde_json::from_str(&value).ok()) {
                 report.insert(name.to_owned(), value);
@@ -170,7 +169,7 @@ impl Spent {
     }
 
     fn of(&self, name: &str) -> Option<f64> {
-        READINGS.iter().position(|(known, ..)| *known == name).and_then(|place| self.values[place])
+        READINGS.iter().position(|(known, ..)| *known == name).and_then(|index| self.values[index])
     }
 }
 
@@ -183,7 +182,7 @@ fn ticks_per_second() -> Option<f64> {
     u32::try_from(ticks).ok().map(f64::from)
 }
 
-/// The sum of all series of this name in a text of OpenMetrics.
+/// The sum of all series of this name in an OpenMetrics text.
 fn metric(text: &str, name: &str) -> Option<f64> {
     let value = |line: &str| {
         let rest = line.strip_prefix(name)?;
@@ -196,7 +195,7 @@ fn metric(text: &str, name: &str) -> Option<f64> {
     text.lines().filter_map(value).reduce(|sum, value| sum + value)
 }
 
-/// User and system time of `/proc/PID/stat`. The name in front of the numbers may hold anything, brackets and blanks too.
+/// User and system time of `/proc/PID/stat`. The process name before the numbers may contain brackets and blanks.
 fn cpu_seconds(stat: &str, ticks_per_second: f64) -> Option<f64> {
     let numbers = stat.rsplit_once(") ")?.1;
     let mut times = numbers.split(' ').skip(11).map(str::parse::<u32>);
@@ -204,14 +203,14 @@ fn cpu_seconds(stat: &str, ticks_per_second: f64) -> Option<f64> {
     Some((f64::from(user) + f64::from(system)) / ticks_per_second)
 }
 
-/// A line of `/proc/PID/status` that tells KiB.
+/// A line of `/proc/PID/status` in KiB, as bytes.
 fn status_bytes(status: &str, name: &str) -> Option<f64> {
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     let kib: u32 = line.trim().strip_suffix(" kB")?.parse().ok()?;
     Some(f64::from(kib) * 1024.0)
 }
 
-/// The sixteenth number behind each device's name in `/proc/diskstats`; older systems do not count them.
+/// The sum of the sixteenth number after each device's name in `/proc/diskstats`; older kernels do not have it.
 fn device_flushes(disks: &str) -> Option<f64> {
     let flushes = |line: &str| line.split_whitespace().nth(18)?.parse::<u32>().ok().map(f64::from);
     disks.lines().filter_map(flushes).reduce(|sum, flushes| sum + flushes)
@@ -248,7 +247,7 @@ enrolld_flush_seconds_total 0.5
     }
 
     #[test]
-    fn what_the_system_shows_of_a_process_is_read() {
+    fn processor_time_and_memory_of_a_process_are_read() {
         let stat = "77 (a) b) S 1 77 77 0 -1 4194560 900 0 0 0 150 50 0 0 20 0 4 0 100 1 2";
         assert_eq!(cpu_seconds(stat, 100.0), Some(2.0));
         let status = "Name:\tenrolld\nVmHWM:\t    2048 kB\nVmRSS:\t    1024 kB\n";
@@ -267,14 +266,14 @@ enrolld_flush_seconds_total 0.5
         assert_eq!(device_flushes(""), None);
     }
 
-    /// Readings of which all are this value but those named.
+    /// Readings that are all this value, except those named.
     fn readings(all: Option<f64>, named: &[(&str, f64)]) -> Readings {
         let of = |name| named.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
         Readings(READINGS.map(|(name, ..)| of(name).or(all)))
     }
 
     #[test]
-    fn the_report_tells_changes_and_ends_in_its_order() {
+    fn the_report_has_changes_and_ends_in_its_order() {
         let before = readings(Some(10.0), &[("cpu_s", 1.0)]);
         let after = [
             ("cpu_s", 3.0),
@@ -284,8 +283,8 @@ enrolld_flush_seconds_total 0.5
             ("resident_bytes", 4096.0),
             ("database_grown_bytes", 2.0),
         ];
-        let spent = before.until(&readings(Some(10.0), &after), 40_000);
-        let report = Value::Object(spent.report()).to_string();
+        let usage = before.until(&readings(Some(10.0), &after), 40_000);
+        let report = Value::Object(usage.report()).to_string();
         let expected = concat!(
             r#"{"cpu_s":2.00,"cpu_us_per_op":50.0,"resident_bytes":4096,"resident_peak_bytes":10,"commits":50,"#,
             r#""batch_mean":2.5,"device_flushes":0,"database_grown_bytes":-8,"journal_syncs":0,"journal_written_bytes":0,"#,
@@ -297,7 +296,7 @@ enrolld_flush_seconds_total 0.5
     }
 
     #[test]
-    fn what_can_not_be_read_is_left_out() {
+    fn a_value_that_can_not_be_read_is_left_out() {
         let nothing = readings(None, &[]);
         assert_eq!(nothing.until(&nothing, 1).report(), Map::new());
         let only = |value| readings(None, &[("journal_syncs", value), ("cpu_s", value)]);
@@ -309,7 +308,7 @@ enrolld_flush_seconds_total 0.5
     #[test]
     fn several_times_add_up() {
         let at = |value: f64| readings(None, &[("commits", value), ("resident_bytes", value)]);
-        let both = Spent::default().and(at(1.0).until(&at(3.0), 1)).and(at(10.0).until(&at(14.0), 1));
+        let both = Usage::default().plus(at(1.0).until(&at(3.0), 1)).plus(at(10.0).until(&at(14.0), 1));
         assert_eq!(Value::Object(both.report()).to_string(), r#"{"resident_bytes":14,"commits":6}"#);
     }
 }

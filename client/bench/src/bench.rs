@@ -1,36 +1,22 @@
-//! `enrollctl bench`: how fast the daemon does one thing, seen by its clients, and what that took.
+//! One run of the benchmark: its options, the measurement of the daemon, and its report.
 //!
-//! Each client has a connection of its own and one operation outstanding. Every answer is checked, and what a workload
-//! prepares is not measured. With `--vs` other servers do equal work in turn with the daemon: that is in `versus`.
-
-mod ahead;
-mod meanwhile;
-mod measure;
-mod random;
-mod versus;
-mod workload;
-
-mod certificate;
-mod code;
-mod enroll;
-mod lookup;
-mod register;
-mod token_use;
+//! Each client has a connection of its own and one operation outstanding. Every answer is checked. Making the records of a
+//! workload is not measured. With `--vs` the run is a comparison, which is in `versus`.
 
 use std::process::ExitCode;
 
-use clap::{ArgMatches, Args, FromArgMatches};
+use clap::{ArgMatches, Args, Command, FromArgMatches};
 use enroll_client::Client;
+use enrollctl::failure::Failure;
+use enrollctl::options::Options;
+use enrollctl::output::{Output, Summary};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use self::meanwhile::{Spent, Watch};
-use self::measure::{Speed, Tally, measure};
-use self::versus::PeerName;
-use self::workload::{Ready, Workload};
-use crate::failure::Failure;
-use crate::options::Options;
-use crate::output::{Output, Summary};
+use crate::measure::{Speed, Tally, measure};
+use crate::resources::{Probe, Usage};
+use crate::versus::{self, PeerName};
+use crate::workload::{Prepared, Workload};
 
 /// Measure how fast the daemon does one thing, and what it takes to do it
 ///
@@ -42,36 +28,36 @@ use crate::output::{Output, Summary};
 /// says where), as durable as it can be, begins with as many records as the daemon has, and is gone in the end.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  enrollctl bench token-use --clients 64 --seconds 5
-  enrollctl bench code --clients 16 --json
-  enrollctl bench lookup --records 100000
-  enrollctl bench token-use --fill 1000000 --vs redis --vs postgres")]
+  enroll-bench token-use --clients 64 --seconds 5
+  enroll-bench code --clients 16 --json
+  enroll-bench lookup --records 100000
+  enroll-bench token-use --fill 1000000 --vs redis --vs postgres")]
 pub(crate) struct Bench {
     /// What to do
     #[arg(value_enum)]
-    workload: Workload,
+    pub(crate) workload: Workload,
     /// Connections, each with one operation outstanding
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=10_000))]
-    clients: u64,
+    pub(crate) clients: u64,
     /// How long to measure
     #[arg(long, value_name = "S", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    seconds: u64,
+    pub(crate) seconds: u64,
     /// Records to make before measuring, where the workload looks something up; people, where it registers them
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
-    records: u64,
+    pub(crate) records: u64,
     /// Records to make before that, so that the registry is not measured empty: tokens, or enrollments where the workload
     /// is about people
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=10_000_000))]
-    fill: u64,
+    pub(crate) fill: u64,
     /// Compare with another server that does equal work; may be given for each
     #[arg(long, value_name = "PEER", value_enum)]
-    vs: Vec<PeerName>,
+    pub(crate) vs: Vec<PeerName>,
     /// How often each of those that are compared has its turn
     #[arg(long, value_name = "N", default_value_t = 5, requires = "vs", value_parser = clap::value_parser!(u64).range(1..=1000))]
-    rounds: u64,
+    pub(crate) rounds: u64,
 }
 
-/// What is printed.
+/// The report of a run without `--vs`.
 #[derive(Debug, Serialize)]
 struct Report {
     workload: String,
@@ -84,33 +70,41 @@ struct Report {
     daemon: Map<String, Value>,
 }
 
-/// Runs a workload and shows its report.
-pub(crate) async fn run(options: &Options, matches: &ArgMatches, output: &Output) -> Result<ExitCode, Failure> {
+/// The command line.
+pub(crate) fn command() -> Command {
+    let command = Options::augment_args(Command::new("enroll-bench"));
+    Bench::augment_args(command).version(env!("CARGO_PKG_VERSION"))
+}
+
+/// Runs a workload, or a comparison, and shows its report. The exit code is 1 if an operation failed.
+pub(crate) async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result<ExitCode, Failure> {
+    options.expect_no_request("a bench")?;
+    options.expect_socket()?;
     let bench = Bench::from_arg_matches(matches).map_err(|err| Failure::Usage(err.to_string()))?;
     if !bench.vs.is_empty() {
         return versus::run(&bench, options, output).await;
     }
     let client = options.connect().await?;
     bench.fill(&client).await?;
-    let ready = bench.prepare(&client).await?;
-    let (tally, spent) = bench.measure(&ready, &Watch::of(client).await, options).await?;
+    let prepared = bench.prepare(&client).await?;
+    let (tally, usage) = bench.measure(&prepared, &Probe::of(client).await, options).await?;
     if let Some(error) = &tally.first_error {
-        output.note(&format!("enrollctl: the first error: {error}"));
+        output.note(&format!("enroll-bench: the first error: {error}"));
     }
-    show(&bench.report(&tally, &spent), None, output)?;
+    show(&bench.report(&tally, &usage), None, output)?;
     Ok(if tally.errors == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-/// Shows a report; in a pipe, what is within an object stands on a line of its own, with both names. For people there may
-/// be a text in its place.
-fn show(report: &impl Serialize, text: Option<&str>, output: &Output) -> Result<(), Failure> {
+/// Shows a report. In a pipe each member of a nested object has a line of its own, with both names. On a terminal `text`
+/// is shown instead, if there is one.
+pub(crate) fn show(report: &impl Serialize, text: Option<&str>, output: &Output) -> Result<(), Failure> {
     let report = serde_json::to_value(report).map_err(|err| Failure::Io(err.into()))?;
     let (json, scripts) = (report.to_string(), Value::Object(flat(&report)).to_string());
     let people = text.map_or_else(|| json.clone(), |text| Value::from(text).to_string());
     output.summary("bench", &Summary { json, people, scripts })
 }
 
-/// The members of an object, those of objects within it by both names.
+/// The members of an object; those of nested objects bear both names.
 fn flat(report: &Value) -> Map<String, Value> {
     let mut members = Map::new();
     for (name, value) in report.as_object().into_iter().flatten() {
@@ -124,38 +118,43 @@ fn flat(report: &Value) -> Map<String, Value> {
 }
 
 impl Bench {
-    /// Makes the records that the registry is not to be measured without.
-    async fn fill(&self, client: &Client) -> Result<(), Failure> {
+    /// Makes the records of `--fill`.
+    pub(crate) async fn fill(&self, client: &Client) -> Result<(), Failure> {
         let filled = self.workload.filling().make(client, self.fill).await;
         filled.map_err(|why| Failure::Own(format!("the registry can not be filled: {why}")))
     }
 
-    /// Makes what the workload needs.
-    async fn prepare(&self, client: &Client) -> Result<Ready, Failure> {
+    /// Makes the records that the workload needs.
+    pub(crate) async fn prepare(&self, client: &Client) -> Result<Prepared, Failure> {
         let prepared = self.workload.prepare(client, self.records).await;
         prepared.map_err(|why| Failure::Own(format!("the bench can not be prepared: {why}")))
     }
 
-    /// Measures the daemon once, and looks at it before and after.
-    async fn measure(&self, ready: &Ready, watch: &Watch, options: &Options) -> Result<(Tally, Spent), Failure> {
+    /// Measures the daemon once, with the resources that it used.
+    pub(crate) async fn measure(
+        &self,
+        prepared: &Prepared,
+        probe: &Probe,
+        options: &Options,
+    ) -> Result<(Tally, Usage), Failure> {
         let mut drivers = Vec::new();
         for _ in 0..self.clients {
-            drivers.push(ready.driver(options.connect().await?));
+            drivers.push(prepared.driver(options.connect().await?));
         }
-        let before = watch.look().await;
+        let before = probe.read().await;
         let tally = measure(drivers, self.seconds).await?;
-        let spent = before.until(&watch.look().await, tally.done);
-        Ok((tally, spent))
+        let usage = before.until(&probe.read().await, tally.done);
+        Ok((tally, usage))
     }
 
-    fn report(&self, tally: &Tally, spent: &Spent) -> Report {
+    fn report(&self, tally: &Tally, usage: &Usage) -> Report {
         Report {
             workload: self.workload.name(),
             clients: self.clients,
             seconds: self.seconds,
             speed: tally.speed(self.seconds),
             errors: tally.errors,
-            daemon: spent.report(),
+            daemon: usage.report(),
         }
     }
 }
@@ -163,6 +162,11 @@ impl Bench {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        command().debug_assert();
+    }
 
     #[test]
     fn the_report_has_the_promised_fields() {

@@ -1,13 +1,12 @@
-//! `enrollctl bench WORKLOAD --vs PEER`: the daemon and other servers do equal work in turn, for some rounds.
+//! The comparison with other servers, `--vs PEER`: the daemon and its peers do equal work in turn, for some rounds.
 //!
-//! In turn, because a disk and a machine are faster at one time than at another: what is compared is what was measured one
-//! after the other. A peer is started for this in a temporary directory, is as durable as the daemon, begins with as many
-//! records as the daemon has, and has as many clients with one operation outstanding each.
+//! They take turns because a disk and a machine are faster at one time than at another. A peer is started for the run in a
+//! temporary directory, is as durable as the daemon, begins with as many records, and has as many clients with one
+//! operation outstanding each.
 
 mod comparison;
 mod postgres;
 mod redis;
-mod resp;
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -15,36 +14,36 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 use enroll_client::protocol::server::Status;
+use enrollctl::failure::Failure;
+use enrollctl::options::Options;
+use enrollctl::output::Output;
+use enrollctl::process::signals::Signals;
 use tokio::process::Command;
 
 use self::comparison::{Comparison, Side};
 use self::postgres::Postgres;
 use self::redis::Redis;
-use super::Bench;
-use super::meanwhile::{Spent, Watch};
-use super::measure::Tally;
-use super::workload::Workload;
-use crate::failure::Failure;
-use crate::options::Options;
-use crate::output::Output;
-use crate::signals::Signals;
+use crate::bench::Bench;
+use crate::measure::Tally;
+use crate::resources::{Probe, Usage};
+use crate::workload::{Workload, register};
 
-/// Places of an event, as many as there are for those who register with the daemon.
-const CAPACITY: u32 = super::register::PLACES;
+/// Places of an event, as many as the daemon's has.
+const CAPACITY: u32 = register::PLACES;
 
-/// The pool that everybody enrolls by; to a peer it is a number like any other.
+/// The pool of all enrollments; a constant, because a peer does not look it up.
 const POOL: &str = "01234567-89ab-cdef-0123-456789abcdef";
 
 /// Another server that does equal work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum PeerName {
+pub(crate) enum PeerName {
     /// Redis, with appendfsync always
     Redis,
     /// PostgreSQL, with fsync and synchronous_commit, under its own pgbench
     Postgres,
 }
 
-/// The work that a peer has an equal of.
+/// The work that peers can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Work {
     TokenUse,
@@ -53,7 +52,7 @@ enum Work {
     Register,
 }
 
-/// What a peer is to do.
+/// The work of a peer, and how much of it.
 #[derive(Debug, Clone)]
 struct Job {
     work: Work,
@@ -61,26 +60,26 @@ struct Job {
     seconds: u64,
     /// Records that it begins with.
     records: u64,
-    /// Of these so many are looked up.
+    /// Of these, the number that is looked up.
     known: u64,
 }
 
-/// A peer whose program, or the directory of its programs, was found on this machine.
+/// An installed peer: its executable, or the directory of its executables.
 #[derive(Debug)]
-struct Found {
+struct Installed {
     name: PeerName,
     program: PathBuf,
 }
 
-/// A peer that runs. Dropping it stops it and removes its directory.
+/// A running peer. Dropping it stops it and removes its directory.
 #[derive(Debug)]
 enum Peer {
     Redis(Redis),
     Postgres(Postgres),
 }
 
-/// Compares, and tidies up whatever comes of it.
-pub(super) async fn run(bench: &Bench, options: &Options, output: &Output) -> Result<ExitCode, Failure> {
+/// Runs the comparison and shows its report. The peers are stopped and removed also on a failure or a signal.
+pub(crate) async fn run(bench: &Bench, options: &Options, output: &Output) -> Result<ExitCode, Failure> {
     let work = Work::of(bench.workload).map_err(Failure::Usage)?;
     let mut names = Vec::new();
     for name in &bench.vs {
@@ -88,8 +87,8 @@ pub(super) async fn run(bench: &Bench, options: &Options, output: &Output) -> Re
             names.push(*name);
         }
     }
-    let found = names.into_iter().map(Found::find).collect::<Result<Vec<_>, _>>().map_err(Failure::Usage)?;
-    // From here on no signal ends the process before its peers are gone: they go with what holds them.
+    let found = names.into_iter().map(Installed::find).collect::<Result<Vec<_>, _>>().map_err(Failure::Usage)?;
+    // From here on no signal ends the process before its peers are dropped.
     let mut signals = Signals::listen().map_err(Failure::Io)?;
     tokio::select! {
         biased;
@@ -101,13 +100,13 @@ pub(super) async fn run(bench: &Bench, options: &Options, output: &Output) -> Re
 async fn compare<'a>(
     bench: &'a Bench,
     work: Work,
-    found: &[Found],
+    found: &[Installed],
     options: &Options,
     output: &Output,
 ) -> Result<Comparison<'a>, Failure> {
     let client = options.connect().await?;
     bench.fill(&client).await?;
-    let mut ready = bench.prepare(&client).await?;
+    let mut prepared = bench.prepare(&client).await?;
     let status = client.call(Status {}).await?;
     note_other_file_system(Path::new(&status.state_dir), output);
     let records = status.records.get(bench.workload.filling().kind()).copied().unwrap_or(0);
@@ -119,14 +118,14 @@ async fn compare<'a>(
         peers.push((Peer::start(found, &job).await?, side));
     }
 
-    let watch = Watch::of(client.clone()).await;
-    let (mut ours, mut spent) = (Side::new("enrolld".to_owned(), status.version), Spent::default());
+    let probe = Probe::of(client.clone()).await;
+    let (mut ours, mut usage) = (Side::new("enrolld".to_owned(), status.version), Usage::default());
     for round in 1..=bench.rounds {
-        if round > 1 && ready.is_used_up() {
-            ready = bench.prepare(&client).await?;
+        if round > 1 && prepared.is_used_up() {
+            prepared = bench.prepare(&client).await?;
         }
-        let (tally, meanwhile) = bench.measure(&ready, &watch, options).await?;
-        spent = spent.and(meanwhile);
+        let (tally, of_round) = bench.measure(&prepared, &probe, options).await?;
+        usage = usage.plus(of_round);
         ours.add(&tally, bench.seconds)?;
         for (peer, side) in &mut peers {
             let tally = peer.turn(&job, round).await.map_err(|why| side.failed(&why))?;
@@ -140,10 +139,10 @@ async fn compare<'a>(
         peer.stop().await?;
         theirs.push(side);
     }
-    Ok(Comparison { bench, records, ours, theirs, spent })
+    Ok(Comparison { bench, records, ours, theirs, usage })
 }
 
-/// Says so where the two are not on one disk, as far as that is to be known: then their disks are compared too.
+/// Notes if the daemon and its peers are on different file systems: then their disks are compared too.
 fn note_other_file_system(state_dir: &Path, output: &Output) {
     let temporary = std::env::temp_dir();
     let device = |path: &Path| path.metadata().map(|metadata| metadata.dev());
@@ -151,7 +150,7 @@ fn note_other_file_system(state_dir: &Path, output: &Output) {
         && ours != theirs
     {
         output.note(&format!(
-            "enrollctl: {} is not on the file system of {}, so disks are compared as well; TMPDIR names another place",
+            "enroll-bench: {} is not on the file system of {}, so disks are compared as well; TMPDIR names another place",
             temporary.display(),
             state_dir.display()
         ));
@@ -159,7 +158,7 @@ fn note_other_file_system(state_dir: &Path, output: &Output) {
 }
 
 impl Work {
-    /// The work that is equal to a workload.
+    /// The peers' work that equals a workload. Refuses a workload that they have none for.
     fn of(workload: Workload) -> Result<Self, String> {
         Ok(match workload {
             Workload::TokenUse => Self::TokenUse,
@@ -180,8 +179,8 @@ impl PeerName {
     }
 }
 
-impl Found {
-    /// Looks for a peer; what to install, if it is not there.
+impl Installed {
+    /// Finds a peer; fails with the package to install.
     fn find(name: PeerName) -> Result<Self, String> {
         let program = match name {
             PeerName::Redis => redis::find(),
@@ -190,7 +189,7 @@ impl Found {
         Ok(Self { name, program: program? })
     }
 
-    /// Its version, as it tells it itself.
+    /// The version that the executable prints.
     async fn version(&self) -> String {
         let program = match self.name {
             PeerName::Redis => self.program.clone(),
@@ -201,15 +200,15 @@ impl Found {
     }
 }
 
-/// The first word that begins with a digit; `v=` may stand in front of it.
+/// The first word that begins with a digit, without a leading `v=`.
 fn version_in(text: &str) -> String {
     let mut words = text.split_whitespace().map(|word| word.trim_start_matches("v="));
     words.find(|word| word.starts_with(|c: char| c.is_ascii_digit())).unwrap_or_default().to_owned()
 }
 
 impl Peer {
-    /// Starts it, with the records that it begins with.
-    async fn start(found: &Found, job: &Job) -> Result<Self, Failure> {
+    /// Starts a peer and makes the records that it begins with.
+    async fn start(found: &Installed, job: &Job) -> Result<Self, Failure> {
         let mut peer = match found.name {
             PeerName::Redis => Self::Redis(Redis::start(&found.program, job).await?),
             PeerName::Postgres => Self::Postgres(Postgres::start(&found.program, job).await?),
@@ -223,7 +222,7 @@ impl Peer {
         Ok(peer)
     }
 
-    /// Does the work for the time of a round.
+    /// Does the work for one round.
     async fn turn(&mut self, job: &Job, round: u64) -> Result<Tally, String> {
         match self {
             Self::Redis(redis) => redis.turn(job, round).await,
@@ -231,7 +230,7 @@ impl Peer {
         }
     }
 
-    /// Ends it, and says so if something of it stays.
+    /// Stops it and removes its directory.
     async fn stop(&mut self) -> Result<(), Failure> {
         match self {
             Self::Redis(redis) => redis.stop().await,
@@ -240,10 +239,10 @@ impl Peer {
     }
 }
 
-/// The code of the enrollment of this number: spread over all codes, no two alike.
-fn code_of(at: u64) -> String {
-    // Odd, so multiplying is one to one in 32 bits.
-    format!("{:08X}", at.wrapping_mul(2_654_435_761) & 0xFFFF_FFFF)
+/// The approve code of the enrollment of this number: a bijection of 32 bits that spreads the codes.
+fn code_of(number: u64) -> String {
+    // An odd factor is invertible modulo 2^32.
+    format!("{:08X}", number.wrapping_mul(2_654_435_761) & 0xFFFF_FFFF)
 }
 
 #[cfg(test)]

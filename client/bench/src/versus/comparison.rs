@@ -1,17 +1,17 @@
-//! What comes of a comparison: each side's medians, and how the daemon's figures are to a peer's, round by round.
+//! The report of a comparison: the medians of each side, and quartiles of the daemon's ratios to a peer in each round.
 
 use std::process::ExitCode;
 
+use enrollctl::failure::Failure;
+use enrollctl::output::Output;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::bench::meanwhile::Spent;
-use crate::bench::measure::{Speed, Tally, tenths};
 use crate::bench::{self, Bench};
-use crate::failure::Failure;
-use crate::output::Output;
+use crate::measure::{Speed, Tally, tenths};
+use crate::resources::Usage;
 
-/// One of those that are compared, and how fast it was in each round.
+/// A compared server, the daemon or a peer, with its speed in each round.
 #[derive(Debug)]
 pub(super) struct Side {
     name: String,
@@ -20,12 +20,12 @@ pub(super) struct Side {
 }
 
 impl Side {
-    /// Of which nothing was measured yet.
+    /// A side without rounds.
     pub(super) fn new(name: String, version: String) -> Self {
         Self { name, version, speeds: Vec::new() }
     }
 
-    /// Takes what was measured of it in a round, unless something was wrong: then nothing can be compared.
+    /// Adds a round. Fails if an operation failed or none ended, because then nothing can be compared.
     pub(super) fn add(&mut self, tally: &Tally, seconds: u64) -> Result<(), Failure> {
         if let Some(error) = &tally.first_error {
             return Err(self.failed(&format!("{} errors, the first one: {error}", tally.errors)));
@@ -38,7 +38,7 @@ impl Side {
         Ok(())
     }
 
-    /// That it can not go on.
+    /// A failure that names this side.
     pub(super) fn failed(&self, why: &str) -> Failure {
         Failure::Own(format!("{}: {why}", self.name))
     }
@@ -61,15 +61,15 @@ impl Side {
     }
 }
 
-/// A line for who waits for the rest: what each did in the round that was the last.
+/// The progress line of a round: the throughput of each side.
 pub(super) fn round_line<'a>(round: u64, ours: &'a Side, theirs: impl Iterator<Item = &'a Side>) -> String {
     let latest = |side: &Side| side.speeds.last().map_or(0.0, |speed| speed.ops_per_s);
     let sides = [ours].into_iter().chain(theirs);
-    let told: Vec<String> = sides.map(|side| format!("{} {:.0}/s", side.name, latest(side))).collect();
-    format!("round {round}: {}", told.join(", "))
+    let speeds: Vec<String> = sides.map(|side| format!("{} {:.0}/s", side.name, latest(side))).collect();
+    format!("round {round}: {}", speeds.join(", "))
 }
 
-/// The daemon's figure by the peer's, of each round.
+/// The daemon's figure divided by the peer's, over all rounds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 struct Ratio {
     lower_quartile: f64,
@@ -87,14 +87,14 @@ impl Ratio {
     }
 }
 
-/// What so large a share of the figures is below: between two of them, in proportion. 0 of none.
+/// The quantile of the figures at this share, with linear interpolation; 0 of no figures.
 fn quantile(figures: &[f64], share: f64) -> f64 {
     let mut sorted = figures.to_vec();
     sorted.sort_by(f64::total_cmp);
     let steps = u32::try_from(sorted.len().saturating_sub(1)).map_or(0.0, f64::from);
-    let place = share * steps;
-    // The figures on both sides of that place count as much as it is near to them.
-    let weight = |at: u32| (1.0 - (f64::from(at) - place).abs()).max(0.0);
+    let position = share * steps;
+    // The two figures around the position are weighted by their nearness to it.
+    let weight = |at: u32| (1.0 - (f64::from(at) - position).abs()).max(0.0);
     (0..).zip(&sorted).map(|(at, figure)| weight(at) * figure).sum()
 }
 
@@ -102,15 +102,15 @@ fn quantile(figures: &[f64], share: f64) -> f64 {
 #[derive(Debug)]
 pub(super) struct Comparison<'a> {
     pub(super) bench: &'a Bench,
-    /// How many records each had in the beginning.
+    /// Records of each side in the beginning.
     pub(super) records: u64,
     pub(super) ours: Side,
     pub(super) theirs: Vec<Side>,
-    /// What the daemon did in its turns.
-    pub(super) spent: Spent,
+    /// Resources that the daemon used in all its turns.
+    pub(super) usage: Usage,
 }
 
-/// What is printed.
+/// The printed report.
 #[derive(Debug, Serialize)]
 struct Report {
     workload: String,
@@ -119,7 +119,7 @@ struct Report {
     rounds: u64,
     records: u64,
     enrolld: Figures,
-    /// By their names.
+    /// Figures of each peer by its name.
     #[serde(flatten)]
     peers: Map<String, Value>,
     #[serde(skip_serializing_if = "Map::is_empty")]
@@ -135,7 +135,7 @@ struct Figures {
     ratios: Option<Ratios>,
 }
 
-/// The daemon's by those of a peer.
+/// The daemon's figures divided by those of a peer.
 #[derive(Debug, Clone, Copy, Serialize)]
 struct Ratios {
     ops_ratio: Ratio,
@@ -143,7 +143,7 @@ struct Ratios {
 }
 
 impl Comparison<'_> {
-    /// Shows it.
+    /// Shows the report.
     pub(super) fn show(&self, output: &Output) -> Result<ExitCode, Failure> {
         bench::show(&self.report(), Some(&self.table()), output)?;
         Ok(ExitCode::SUCCESS)
@@ -163,7 +163,7 @@ impl Comparison<'_> {
             records: self.records,
             enrolld: figures(&self.ours, None),
             peers: self.theirs.iter().map(peer).collect(),
-            daemon: self.spent.report(),
+            daemon: self.usage.report(),
         }
     }
 
@@ -172,7 +172,7 @@ impl Comparison<'_> {
         Ratios { ops_ratio: ratio(|speed| speed.ops_per_s), p99_ratio: ratio(|speed| speed.p99_us) }
     }
 
-    /// The same for people.
+    /// The report for people.
     fn table(&self) -> String {
         let Bench { workload, clients, seconds, rounds, .. } = self.bench;
         let (name, records) = (workload.name(), self.records);
@@ -197,8 +197,8 @@ impl Comparison<'_> {
             }
         }
         lines.push("the daemon".to_owned());
-        let spent = self.spent.report();
-        lines.extend(spent.iter().map(|(name, value)| format!("  {name:20}  {value}")));
+        let usage = self.usage.report();
+        lines.extend(usage.iter().map(|(name, value)| format!("  {name:20}  {value}")));
         lines.join("\n")
     }
 }
@@ -206,7 +206,7 @@ impl Comparison<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::workload::Workload;
+    use crate::workload::Workload;
 
     #[test]
     fn a_quantile_lies_between_the_figures_around_it() {
@@ -225,7 +225,7 @@ mod tests {
         }
     }
 
-    /// A side with so many operations a second and so many microseconds in each round.
+    /// A side with these operations per second and this p99 in microseconds in each round.
     fn side(name: &str, rounds: &[(f64, f64)]) -> Side {
         let speed =
             |(ops_per_s, us): &(f64, f64)| Speed { ops_per_s: *ops_per_s, p50_us: 1.0, p99_us: *us, p999_us: 9.0 };
@@ -238,7 +238,7 @@ mod tests {
             records: 10,
             ours: side("enrolld", &[(100.0, 10.0), (300.0, 30.0), (200.0, 20.0)]),
             theirs: vec![side("redis", &[(200.0, 10.0), (100.0, 10.0), (200.0, 40.0)])],
-            spent: Spent::default(),
+            usage: Usage::default(),
         }
     }
 
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_compared_is_round_by_round() {
+    fn ratios_are_of_each_round() {
         let report = serde_json::to_value(comparison(&bench()).report()).expect("JSON").to_string();
         let expected = concat!(
             r#"{"workload":"token-use","clients":4,"seconds":1,"rounds":3,"records":10,"#,
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_tells_it_to_people() {
+    fn the_table_is_for_people() {
         let expected = "\
 token-use: 4 clients, 3 rounds of 1 s, 10 records to begin with; medians
                  ops/s       p50 us       p99 us

@@ -1,7 +1,7 @@
-//! The workloads `register` and `register-waiting`: people who register for one event, each for the first time.
+//! The workloads `register` and `register-waiting`: registers people for one event, each for the first time.
 //!
-//! The people are made before. With a waiting list there are ten times as many of them as places, in five pools of which
-//! everybody may join two, and of those who registered a fifth cancel again.
+//! The people are made first. With a waiting list there are ten times more people than places, in five pools, of which
+//! each person may join two, and one in five registered people cancels again.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,19 +12,19 @@ use enroll_client::protocol::event::{self, NewPool};
 use enroll_client::protocol::registration::{Cancel, Create, Registration};
 use enroll_client::protocol::{Pk, Reference, RoleName, Time, person};
 
-use super::ahead::ask_all;
+use super::pipelined::call_all;
 use super::random::Random;
 
-/// Places where nobody is to wait.
-pub(super) const PLACES: u32 = 1_000_000;
+/// Places of the event without a waiting list.
+pub(crate) const PLACES: u32 = 1_000_000;
 
-/// Pools where people wait, and roles: a pool is for two of them, so everybody may join two.
+/// Pools of the event with a waiting list, and roles. A pool admits two roles, so each person may join two pools.
 const POOLS: usize = 5;
 
-/// The first time that there is after this century.
+/// The start of the event, in the far future.
 const START: &str = "2100-01-01T00:00:00Z";
 
-/// The event, and who has not registered for it yet.
+/// The event and the people who register for it; clones share them.
 #[derive(Debug, Clone)]
 pub(crate) struct Crowd(Arc<Shared>);
 
@@ -33,15 +33,15 @@ struct Shared {
     event: Pk,
     people: Vec<Pk>,
     is_waiting: bool,
-    /// How many operations were begun.
+    /// Operations begun so far.
     begun: AtomicUsize,
-    /// How many of the people were asked to register.
+    /// The index of the next person to register.
     next: AtomicUsize,
-    /// Who registered and may cancel.
+    /// Registered people who may cancel, in the order of registration.
     registered: Mutex<VecDeque<Pk>>,
 }
 
-/// Makes the people and the event.
+/// Makes the people, the event and its pools.
 pub(crate) async fn prepare(client: &Client, records: u64, is_waiting: bool) -> Result<Crowd, String> {
     let roles: Vec<RoleName> = (0..POOLS).map(role).collect::<Result<_, _>>()?;
     let people = make_people(client, records, &roles).await?;
@@ -69,7 +69,7 @@ async fn make_people(client: &Client, records: u64, roles: &[RoleName]) -> Resul
         let create = person::Create { roles: vec![role.clone()], ..person::Create::new(random.callsign()?) };
         Ok((create, ()))
     });
-    ask_all(client, requests, |person, ()| {
+    call_all(client, requests, |person, ()| {
         people.push(person.pk);
         Ok(())
     })
@@ -77,11 +77,11 @@ async fn make_people(client: &Client, records: u64, roles: &[RoleName]) -> Resul
     Ok(people)
 }
 
-/// One operation.
+/// Does one operation, a registration or a cancellation, and checks its reply.
 pub(crate) async fn run_once(crowd: &Crowd, client: &Client) -> Result<(), String> {
     let shared = &*crowd.0;
     let begun = shared.begun.fetch_add(1, Ordering::Relaxed);
-    // Of five who registered one cancels.
+    // One cancellation for five registrations.
     if shared.is_waiting && begun % 6 == 5 {
         let first = shared.registered.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         if let Some(person) = first {
@@ -103,7 +103,7 @@ impl Shared {
         if waits != (registered.waiting, registered.waiting, registered.waiting)
             || (registered.waiting && !self.is_waiting)
         {
-            return Err("neither a place nor a place in the waiting list was answered".to_owned());
+            return Err("the reply has neither a pool nor a waiting position, or both".to_owned());
         }
         if self.is_waiting {
             self.registered.lock().unwrap_or_else(PoisonError::into_inner).push_back(person);
@@ -117,13 +117,13 @@ impl Shared {
         self.check(&canceled, person, true)?;
         match (canceled.pool, canceled.waiting) {
             (None, false) => Ok(()),
-            _ => Err("whoever canceled was answered to hold a place still".to_owned()),
+            _ => Err("the reply to a cancellation still has a place".to_owned()),
         }
     }
 
     fn check(&self, answered: &Registration, person: Pk, is_canceled: bool) -> Result<(), String> {
         if (answered.event, answered.person, answered.canceled) != (self.event, person, is_canceled) {
-            return Err("another registration was answered than the one that was asked for".to_owned());
+            return Err("the reply has another registration than the request".to_owned());
         }
         Ok(())
     }

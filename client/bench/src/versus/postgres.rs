@@ -1,6 +1,6 @@
-//! PostgreSQL as a peer: a cluster of its own that syncs its log before every answer, and its own pgbench as the clients.
+//! PostgreSQL as a peer: a cluster that syncs its write-ahead log before every answer, with pgbench as the clients.
 //!
-//! The server does not run as root, so then it runs as another user, to whom its files belong.
+//! The server refuses to run as root. If the bench does, the server runs as another user, who owns its files.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
@@ -9,67 +9,67 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use enrollctl::failure::Failure;
+use enrollctl::process::child_server::{self, ChildServer};
+use enrollctl::process::which;
 use nix::sys::signal::Signal;
 use nix::unistd::{User, geteuid};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 use super::{CAPACITY, Job, POOL, Work};
-use crate::bench::measure::{Tally, WARM_UP};
-use crate::bench::token_use::AUDIT;
-use crate::failure::Failure;
-use crate::private::{self, Private};
-use crate::program;
+use crate::measure::{Tally, WARM_UP};
+use crate::workload::token_use::AUDIT;
 
-/// What is needed of an installation.
+/// The executables that an installation must have.
 const PROGRAMS: [&str; 4] = ["initdb", "postgres", "psql", "pgbench"];
 
-/// Where Debian has its installations, each in a directory by its version.
+/// The directory of Debian's installations, each in a directory named by its version.
 const INSTALLATIONS: &str = "/usr/lib/postgresql";
 
-/// Users that the server may run as where this one is root.
+/// Users to run the server as if the bench runs as root.
 const USERS: [&str; 2] = ["postgres", "nobody"];
 
-/// The name of the database's own superuser.
+/// The superuser of the database.
 const SUPERUSER: &str = "postgres";
 
-/// What the server is told beside its places.
+/// Settings of the server.
 const SETTINGS: [&str; 4] = ["listen_addresses=", "fsync=on", "synchronous_commit=on", "shared_buffers=256MB"];
 
-/// Connections of those who administrate.
+/// Connections beside those of the clients.
 const SPARE_CONNECTIONS: u64 = 36;
 
-/// Latencies are in files that begin so.
+/// The prefix of pgbench's latency files.
 const LATENCIES: &str = "latencies";
 
 const SCHEMA: &str = include_str!("postgres.sql");
 
-/// The server.
+/// A running server.
 #[derive(Debug)]
 pub(super) struct Postgres {
-    server: Private,
+    server: ChildServer,
     cluster: Cluster,
 }
 
-/// Where everything is.
+/// The paths of the cluster, and its user.
 #[derive(Debug, Clone)]
 struct Cluster {
     programs: PathBuf,
     directory: PathBuf,
     data: PathBuf,
     sockets: PathBuf,
-    /// Uid and gid; `None` for this process's own.
+    /// Uid and gid of the server; `None` for those of this process.
     user: Option<(u32, u32)>,
 }
 
-/// The directory with all its programs, or what to install.
+/// Finds the directory with all executables; fails with the package to install.
 pub(super) fn find() -> Result<PathBuf, String> {
     let installed = std::fs::read_dir(INSTALLATIONS).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut installed: Vec<PathBuf> = installed.map(|version| version.join("bin")).collect();
     let version = |path: &PathBuf| path.iter().rev().nth(1).and_then(|name| name.to_str()?.parse::<u32>().ok());
     installed.sort_by_key(|path| std::cmp::Reverse(version(path)));
-    let has_all = |path: &PathBuf| PROGRAMS.iter().all(|name| program::is_program(&path.join(name)));
-    program::directories().into_iter().chain(installed).find(has_all).ok_or_else(|| {
+    let has_all = |path: &PathBuf| PROGRAMS.iter().all(|name| which::is_executable(&path.join(name)));
+    which::directories().into_iter().chain(installed).find(has_all).ok_or_else(|| {
         format!(
             "{} are together neither in a directory of PATH nor in one of {INSTALLATIONS}/*/bin: install PostgreSQL \
              (Debian: apt-get install postgresql)",
@@ -79,24 +79,24 @@ pub(super) fn find() -> Result<PathBuf, String> {
 }
 
 impl Postgres {
-    /// Makes a cluster and starts it for so many clients.
+    /// Makes a cluster and starts it for the clients of this job.
     pub(super) async fn start(programs: &Path, job: &Job) -> Result<Self, Failure> {
-        let directory = private::directory("enrollctl-postgres.")?;
+        let directory = child_server::directory("enroll-bench-postgres.")?;
         let cluster = Cluster::lay_out(programs, directory.path())?;
-        let mut initdb = cluster.servant("initdb");
+        let mut initdb = cluster.server_command("initdb");
         initdb.arg("-D").arg(&cluster.data).args(["-U", SUPERUSER, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]);
-        let directory = Private::spawn("initdb", directory, Signal::SIGTERM, &mut initdb)?.finish().await?;
-        let mut postgres = cluster.servant("postgres");
+        let directory = ChildServer::spawn("initdb", directory, Signal::SIGTERM, &mut initdb)?.finish().await?;
+        let mut postgres = cluster.server_command("postgres");
         postgres.arg("-D").arg(&cluster.data).arg("-k").arg(&cluster.sockets);
         let connections = format!("max_connections={}", job.clients + SPARE_CONNECTIONS);
         postgres.args(SETTINGS.iter().copied().chain([&connections[..]]).flat_map(|setting| ["-c", setting]));
-        // At once, without writing everything to its place: nobody will ask for it again.
-        let mut server = Private::spawn("postgres", directory, Signal::SIGQUIT, &mut postgres)?;
+        // SIGQUIT skips the final checkpoint, because the data is thrown away.
+        let mut server = ChildServer::spawn("postgres", directory, Signal::SIGQUIT, &mut postgres)?;
         server.await_start(async || cluster.run("select 1;").await).await?;
         Ok(Self { server, cluster })
     }
 
-    /// Makes its tables and the records that it begins with.
+    /// Makes the tables and the records that the server begins with.
     pub(super) async fn fill(&mut self, job: &Job) -> Result<(), String> {
         let records = job.records;
         let records = match job.work {
@@ -115,22 +115,22 @@ impl Postgres {
         self.server.during(self.cluster.run(&script)).await
     }
 
-    /// Does the work once.
+    /// Does the work for one round.
     pub(super) async fn turn(&mut self, job: &Job, round: u64) -> Result<Tally, String> {
         let Self { server, cluster } = self;
         server.during(cluster.measure(job, round)).await
     }
 
-    /// Ends it.
+    /// Stops the server.
     pub(super) async fn stop(&mut self) -> Result<(), Failure> {
         self.server.stop().await
     }
 }
 
 impl Cluster {
-    /// Makes the directories, for whom the server will run as.
+    /// Makes the directories, owned by the server's user.
     fn lay_out(programs: &Path, directory: &Path) -> Result<Self, Failure> {
-        let user = if geteuid().is_root() { Some(servant()?) } else { None };
+        let user = if geteuid().is_root() { Some(server_user()?) } else { None };
         let cluster = Self {
             programs: programs.to_owned(),
             directory: directory.to_owned(),
@@ -145,22 +145,22 @@ impl Cluster {
                     chown(inner, Some(uid), Some(gid))?;
                 }
             }
-            // That user must come through.
+            // The server's user must be able to traverse it.
             std::fs::set_permissions(directory, PermissionsExt::from_mode(0o711))
         };
         made().map_err(|err| Failure::Own(format!("{}: {err}", directory.display())))?;
         Ok(cluster)
     }
 
-    /// A program that sees nothing of this process's environment, where some variables would change what it does.
+    /// A command with an empty environment, because variables such as PGHOST would change what it does.
     fn program(&self, name: &str) -> Command {
         let mut command = Command::new(self.programs.join(name));
         command.env_clear().env("LC_ALL", "C").kill_on_drop(true);
         command
     }
 
-    /// A program of the server's user.
-    fn servant(&self, name: &str) -> Command {
+    /// A command that runs as the server's user.
+    fn server_command(&self, name: &str) -> Command {
         let mut command = self.program(name);
         if let Some((uid, gid)) = self.user {
             command.uid(uid).gid(gid);
@@ -168,8 +168,8 @@ impl Cluster {
         command
     }
 
-    /// A program that talks to the server.
-    fn client(&self, name: &str) -> Command {
+    /// A command that connects to the server.
+    fn client_command(&self, name: &str) -> Command {
         let mut command = self.program(name);
         command.arg("-h").arg(&self.sockets).args(["-U", SUPERUSER]);
         command
@@ -177,18 +177,19 @@ impl Cluster {
 
     /// Runs a script of SQL.
     async fn run(&self, script: &str) -> Result<(), String> {
-        let mut psql = self.client("psql");
+        let mut psql = self.client_command("psql");
         psql.args(["-d", "postgres", "-X", "-q", "-v", "ON_ERROR_STOP=1"]);
         psql.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut process = psql.spawn().map_err(|err| format!("psql: {err}"))?;
         let mut input = process.stdin.take().ok_or("psql has no input")?;
-        // One that reads nothing has ended, and says why.
+        // A write fails if psql has ended; its output says why.
         let _ = input.write_all(script.as_bytes()).await;
         drop(input);
         let output = process.wait_with_output().await.map_err(|err| format!("psql: {err}"))?;
-        if output.status.success() { Ok(()) } else { Err(said(&output)) }
+        if output.status.success() { Ok(()) } else { Err(error_of(&output)) }
     }
 
+    /// Runs pgbench for one round.
     async fn measure(&self, job: &Job, round: u64) -> Result<Tally, String> {
         if job.work == Work::Register {
             let event = format!("insert into events values ({round}, {CAPACITY}); vacuum analyze events;");
@@ -196,19 +197,19 @@ impl Cluster {
         }
         let script = self.directory.join("script.sql");
         std::fs::write(&script, script_of(job, round)).map_err(|err| format!("{}: {err}", script.display()))?;
-        let mut pgbench = self.client("pgbench");
+        let mut pgbench = self.client_command("pgbench");
         pgbench.args(["-n", "-M", "prepared", "-j", if job.clients < 2 { "1" } else { "2" }]);
         pgbench.args(["-c", &job.clients.to_string(), "-T", &whole_seconds(job.seconds).to_string()]);
         pgbench.arg("-f").arg(&script).arg("-l").arg("--log-prefix").arg(self.directory.join(LATENCIES));
         let output = pgbench.arg("postgres").stdin(Stdio::null()).output().await;
         let output = output.map_err(|err| format!("pgbench: {err}"))?;
         if !output.status.success() {
-            return Err(said(&output));
+            return Err(error_of(&output));
         }
         self.take_latencies(job.seconds).map_err(|err| format!("the latencies of pgbench: {err}"))
     }
 
-    /// Counts what pgbench wrote down, in the same window as everybody's, and removes it.
+    /// Counts the latencies that pgbench wrote, in the same window as for all sides, and removes the files.
     fn take_latencies(&self, seconds: u64) -> std::io::Result<Tally> {
         let mut files = Vec::new();
         for entry in std::fs::read_dir(&self.directory)? {
@@ -231,8 +232,8 @@ impl Cluster {
     }
 }
 
-/// Whom a server of root's runs as.
-fn servant() -> Result<(u32, u32), Failure> {
+/// The uid and gid to run the server as if the bench runs as root.
+fn server_user() -> Result<(u32, u32), Failure> {
     let user = USERS.iter().find_map(|name| User::from_name(name).ok().flatten());
     let user = user.ok_or_else(|| {
         Failure::Own(format!("PostgreSQL does not run as root, and there is no user {}", USERS.join(" or ")))
@@ -240,12 +241,12 @@ fn servant() -> Result<(u32, u32), Failure> {
     Ok((user.uid.as_raw(), user.gid.as_raw()))
 }
 
-/// The text of eight digits that a number of 32 bits is as a code.
+/// The SQL expression for the code of eight digits of a 32-bit number.
 fn code_of(number: &str) -> String {
     format!("upper(lpad(to_hex({number}), 8, '0'))")
 }
 
-/// What each client of pgbench does over and over.
+/// The script that each client of pgbench repeats.
 fn script_of(job: &Job, round: u64) -> String {
     let random = |name: &str| format!("\\set {name} random(1, 9000000000000000000)\n");
     let hex = |name: &str| format!("lpad(to_hex(:{name}::bigint), 16, '0')");
@@ -274,7 +275,7 @@ fn script_of(job: &Job, round: u64) -> String {
     }
 }
 
-/// What pgbench wrote down of one operation, in microseconds.
+/// A line of a latency file: one operation, in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Line {
     took: u64,
@@ -282,7 +283,7 @@ struct Line {
     ended: u64,
 }
 
-/// `client number took script seconds microseconds`.
+/// Parses `client number took script seconds microseconds`.
 fn read_line(line: &str) -> Option<Line> {
     let mut words = line.split(' ').skip(2);
     let took = words.next()?.parse().ok()?;
@@ -301,14 +302,14 @@ fn for_each_line(files: &[PathBuf], mut take: impl FnMut(Line)) -> std::io::Resu
     Ok(())
 }
 
-/// How long pgbench is to run: the warm-up too, and it takes whole seconds only.
+/// Seconds that pgbench runs, with the warm-up, rounded up because it takes whole seconds only.
 fn whole_seconds(seconds: u64) -> u64 {
     seconds + WARM_UP.as_secs() + u64::from(WARM_UP.subsec_nanos() > 0)
 }
 
-/// Why a program failed, in its own words.
-fn said(output: &Output) -> String {
-    private::complaint(&String::from_utf8_lossy(&output.stderr)).to_owned()
+/// The error that a failed program printed.
+fn error_of(output: &Output) -> String {
+    child_server::complaint(&String::from_utf8_lossy(&output.stderr)).to_owned()
 }
 
 fn micros(duration: Duration) -> u64 {
@@ -320,7 +321,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_of_pgbench_tells_when_an_operation_ended_and_how_long_it_took() {
+    fn a_line_of_pgbench_has_the_end_and_the_latency_of_an_operation() {
         for (line, expected) in [
             ("0 199 2241 0 1175850568 995598", Some(Line { took: 2241, ended: 1_175_850_568_995_598 })),
             ("3 1 7 0 10 5", Some(Line { took: 7, ended: 10_000_005 })),

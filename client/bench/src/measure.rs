@@ -1,7 +1,7 @@
-//! The measuring: clients that do one operation after the other, and what they count together.
+//! The measurement: closed-loop clients, and the latency histogram and error count that they share.
 //!
-//! The first half second is not counted, nor is what was begun in time and ended too late. An answer that is wrong is
-//! counted as an error and not as an operation.
+//! The first half second warms up and is not counted. Operations that end after the window are not counted. A wrong
+//! answer counts as an error and not as an operation.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,53 +11,53 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 use tokio::task::JoinSet;
 
-use crate::failure::Failure;
+use enrollctl::failure::Failure;
 
-/// What is done before anything is counted.
-pub(super) const WARM_UP: Duration = Duration::from_millis(500);
+/// The time before the window, in which nothing is counted.
+pub(crate) const WARM_UP: Duration = Duration::from_millis(500);
 
-/// What takes longer than a minute is counted as a minute.
+/// The longest latency of the histogram, a minute; longer ones count as this.
 const NANOS_MAX: u64 = 60_000_000_000;
 
-/// A client: a connection of its own, and one operation outstanding.
-pub(super) trait Driver: Send + 'static {
+/// A client with a connection of its own and one operation outstanding.
+pub(crate) trait Driver: Send + 'static {
     /// Does one operation and checks its answer.
     fn run_once(&mut self) -> impl Future<Output = Result<(), String>> + Send;
 }
 
-/// What the clients count together.
+/// The counts of all clients.
 #[derive(Debug)]
-pub(super) struct Tally {
-    /// How long each operation took that is counted.
+pub(crate) struct Tally {
+    /// Latencies of the counted operations.
     nanos: Histogram<u64>,
-    /// Operations done in all, the uncounted ones too.
-    pub(super) done: u64,
-    pub(super) errors: u64,
-    pub(super) first_error: Option<String>,
+    /// All operations done, uncounted ones included.
+    pub(crate) done: u64,
+    pub(crate) errors: u64,
+    pub(crate) first_error: Option<String>,
 }
 
-/// How fast something was.
+/// Throughput and latency percentiles.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub(super) struct Speed {
-    pub(super) ops_per_s: f64,
-    pub(super) p50_us: f64,
-    pub(super) p99_us: f64,
-    pub(super) p999_us: f64,
+pub(crate) struct Speed {
+    pub(crate) ops_per_s: f64,
+    pub(crate) p50_us: f64,
+    pub(crate) p99_us: f64,
+    pub(crate) p999_us: f64,
 }
 
 impl Tally {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let nanos = Histogram::new_with_bounds(1, NANOS_MAX, 3).expect("bounds that a histogram can have");
         Self { nanos, done: 0, errors: 0, first_error: None }
     }
 
-    /// Counts an operation.
-    pub(super) fn record(&mut self, took: Duration) {
+    /// Counts an operation by its latency.
+    pub(crate) fn record(&mut self, took: Duration) {
         self.nanos.saturating_record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
     }
 
-    /// Of so many seconds.
-    pub(super) fn speed(&self, seconds: u64) -> Speed {
+    /// The throughput and percentiles of a window of this many seconds.
+    pub(crate) fn speed(&self, seconds: u64) -> Speed {
         let micros =
             |quantile| tenths(Duration::from_nanos(self.nanos.value_at_quantile(quantile)).as_secs_f64() * 1e6);
         let operations = u32::try_from(self.nanos.len()).map_or(f64::INFINITY, f64::from);
@@ -70,13 +70,13 @@ impl Tally {
     }
 }
 
-/// With one decimal.
-pub(super) fn tenths(value: f64) -> f64 {
+/// Rounds to one decimal.
+pub(crate) fn tenths(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
 }
 
-/// Has all of them run for so long, at once. Dropping it stops them.
-pub(super) async fn measure<D: Driver>(drivers: Vec<D>, seconds: u64) -> Result<Tally, Failure> {
+/// Runs all drivers at once for the warm-up and this many seconds. Dropping the future stops them.
+pub(crate) async fn measure<D: Driver>(drivers: Vec<D>, seconds: u64) -> Result<Tally, Failure> {
     let from = Instant::now() + WARM_UP;
     let window = Window { from, until: from + Duration::from_secs(seconds) };
     let tally = Arc::new(Mutex::new(Tally::new()));
@@ -87,12 +87,12 @@ pub(super) async fn measure<D: Driver>(drivers: Vec<D>, seconds: u64) -> Result<
     while let Some(ended) = running.join_next().await {
         ended.map_err(|err| Failure::Io(err.into()))?;
     }
-    // Every clone went with its task.
+    // Every other clone ended with its task.
     let tally = Arc::into_inner(tally).map(|tally| tally.into_inner().unwrap_or_else(PoisonError::into_inner));
     tally.ok_or_else(|| Failure::Io(std::io::Error::other("a client of the bench is still running")))
 }
 
-/// When to count.
+/// The time in which operations are counted.
 #[derive(Debug, Clone, Copy)]
 struct Window {
     from: Instant,
@@ -109,14 +109,14 @@ async fn drive(mut driver: impl Driver, window: Window, tally: Arc<Mutex<Tally>>
         let (ended, is_error) = (Instant::now(), outcome.is_err());
         window.count(begun..ended, outcome, &mut tally.lock().unwrap_or_else(PoisonError::into_inner));
         if is_error {
-            // What fails at once must not keep the others from their turn.
+            // A driver that fails at once must not starve the others.
             tokio::task::yield_now().await;
         }
     }
 }
 
 impl Window {
-    /// Counts an operation of that time.
+    /// Counts an operation of this duration and outcome.
     fn count(self, time: Range<Instant>, outcome: Result<(), String>, tally: &mut Tally) {
         match outcome {
             Ok(()) => {

@@ -1,20 +1,20 @@
-//! The signals that people and systems end a program with, for those that have something to tidy up first.
+//! Signal handling for programs that have something to clean up: SIGINT, SIGTERM and SIGHUP.
 
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// See the module.
+/// The signals that end a program, once it listens for them.
 #[derive(Debug)]
-pub(crate) struct Signals {
+pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
 }
 
 impl Signals {
-    /// From here on none of them ends the process by itself.
-    pub(crate) fn listen() -> io::Result<Self> {
+    /// Listens for SIGINT, SIGTERM and SIGHUP; from here on none of them ends the process by itself.
+    pub fn listen() -> io::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
@@ -22,8 +22,8 @@ impl Signals {
         })
     }
 
-    /// Waits for the next; the exit code that shells give a program which such a signal has ended.
-    pub(crate) async fn next(&mut self) -> u8 {
+    /// Waits for the next signal and returns the exit code that shells give a program ended by it.
+    pub async fn next(&mut self) -> u8 {
         tokio::select! {
             _ = self.interrupt.recv() => 130,
             _ = self.terminate.recv() => 143,
