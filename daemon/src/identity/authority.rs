@@ -1,4 +1,5 @@
-//! The certificate authority (X.509, RFC 5280): made at the first start, or brought along. It issues client certificates.
+//! The certificate authority (X.509, RFC 5280): made at the first start, or brought along. It issues client
+//! certificates.
 //!
 //! A certificate says no more than who somebody is to servers: the callsign as its common name and as an alternative
 //! name of the kind that it looks like, for the authentication of clients.
@@ -27,8 +28,8 @@ use x509_cert::spki::SubjectPublicKeyInfoOwned;
 use x509_cert::time::Validity;
 use zeroize::Zeroizing;
 
-use super::encoding::{Parts, Unsigned, extension, issued_by, key_id, signed, time, time_of};
-use super::request::{COMMON_NAME, SigningRequest};
+use super::csr::{COMMON_NAME, SigningRequest};
+use super::der::{Parts, Unsigned, extension, issued_by, key_id, signed, time, time_of};
 use super::signer::{self, NewPair, Signer};
 use super::{IdentityError, pem};
 
@@ -38,10 +39,11 @@ pub const SERIAL_BYTES: usize = 20;
 /// A serial number: positive, and never shorter.
 pub type Serial = [u8; SERIAL_BYTES];
 
-/// What a common name has at most (RFC 5280, appendix A.1).
+/// Characters of a common name at most (RFC 5280, appendix A.1).
 pub const COMMON_NAME_CHARS_MAX: usize = 64;
 
-/// Certificates and lists begin so long before they are made: a server whose clock is behind by less takes them at once.
+/// Certificates and lists begin so long before they are made: a server whose clock is behind by less takes them at
+/// once.
 pub const BEGIN_EARLIER_SECONDS: u64 = 5 * 60;
 
 /// The label of a certificate in PEM.
@@ -52,7 +54,7 @@ const CLIENT_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.
 /// The alternative name for names that are neither a host's nor an address: a user principal name.
 const PRINCIPAL_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.311.20.2.3");
 
-/// See the module.
+/// The authority: its key, its name and its chain.
 pub struct Authority {
     signer: Signer,
     /// As its own certificate writes it, byte for byte.
@@ -61,7 +63,7 @@ pub struct Authority {
     key: SubjectPublicKeyInfoOwned,
     /// Its own certificate first, then those above it.
     chain: Vec<Vec<u8>>,
-    /// When the whole chain is valid.
+    /// The validity of the whole chain.
     begins: Time,
     ends: Time,
 }
@@ -89,7 +91,7 @@ pub enum Wanted {
 pub struct Issued {
     /// Whose it is.
     pub callsign: Callsign,
-    /// What was asked for.
+    /// The key that was asked for.
     pub wanted: Wanted,
     /// Its serial number.
     pub serial: Serial,
@@ -97,7 +99,7 @@ pub struct Issued {
     pub certificate: Vec<u8>,
     /// PKCS#8, where the key was made here.
     pub private: Option<Zeroizing<Vec<u8>>>,
-    /// When it ends.
+    /// The end of its validity.
     pub ends: Time,
 }
 
@@ -253,7 +255,7 @@ impl Authority {
         }
     }
 
-    /// When the first certificate of its chain ends.
+    /// The time at which the first certificate of its chain ends.
     pub fn ends(&self) -> Time {
         self.ends
     }
@@ -281,12 +283,12 @@ impl Authority {
         self.signer.sign(unsigned)
     }
 
-    /// What is encoded, with its signature.
+    /// Encoded bytes with their signature.
     pub(super) fn signed(&self, unsigned: &[u8], signature: &BitString) -> Result<Vec<u8>, IdentityError> {
         signed(unsigned, &self.signer.algorithm()?, signature)
     }
 
-    /// What it signs with.
+    /// Its signature algorithm, encoded.
     pub(super) fn algorithm(&self) -> Result<Vec<u8>, IdentityError> {
         Ok(self.signer.algorithm()?.to_der()?)
     }

@@ -17,7 +17,7 @@ use x509_cert::ext::pkix::{CrlNumber, CrlReason, SubjectKeyIdentifier};
 use x509_cert::serial_number::SerialNumber;
 
 use super::authority::{Authority, BEGIN_EARLIER_SECONDS, Serial};
-use super::encoding::{extension, issued_by, sequence, time};
+use super::der::{extension, issued_by, sequence, time};
 use super::{IdentityError, pem};
 use crate::directory::{Directory, FileError};
 

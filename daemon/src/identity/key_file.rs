@@ -19,7 +19,7 @@ use crate::directory::{Directory, FileError};
 /// The name of the key's file in the state directory, and of the systemd credential.
 pub const KEY: &str = "enrolld.key";
 
-/// What follows the name of a key that is not the one any more, or not yet.
+/// Suffixes of the files of an old key and of the next one.
 const OLD: &str = ".old";
 const NEXT: &str = ".next";
 
@@ -32,7 +32,7 @@ pub enum KeyError {
          without it no token, code or signing key of this database can be read"
     )]
     Missing {
-        /// Where the key should be.
+        /// The path of the key.
         key: PathBuf,
         /// The database.
         database: PathBuf,
@@ -47,7 +47,7 @@ pub enum KeyError {
 
 /// Reads the key; makes it of these random bytes where neither it nor a database is there yet.
 pub fn read_or_make(path: &Path, database: Option<PathBuf>, random: [u8; 32]) -> Result<SecretKey, KeyError> {
-    let (parent, name) = place(path)?;
+    let (parent, name) = parent_and_name(path)?;
     let directory = Directory::open(parent)?;
     match database {
         _ if directory.has(name) => read(path, directory.open_private(name, OFlag::O_RDONLY)?),
@@ -58,7 +58,7 @@ pub fn read_or_make(path: &Path, database: Option<PathBuf>, random: [u8; 32]) ->
 
 /// Reads the key, if it is there.
 pub fn find(path: &Path) -> Result<Option<SecretKey>, KeyError> {
-    let (parent, name) = place(path)?;
+    let (parent, name) = parent_and_name(path)?;
     let directory = match Directory::open_for_owner(parent, name) {
         Err(FileError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
         directory => directory?,
@@ -69,20 +69,20 @@ pub fn find(path: &Path) -> Result<Option<SecretKey>, KeyError> {
     read(path, directory.open_private(name, OFlag::O_RDONLY)?).map(Some)
 }
 
-/// Reads the key that is to take this one's place, if there is one.
+/// Reads the key that is to replace this one, if there is one.
 pub fn find_next(path: &Path) -> Result<Option<SecretKey>, KeyError> {
     find(&beside(path, NEXT))
 }
 
-/// Makes the key that is to take this one's place, of these random bytes.
+/// Makes the key that is to replace this one, of these random bytes.
 pub fn make_next(path: &Path, random: [u8; 32]) -> Result<SecretKey, KeyError> {
     write(path, NEXT, SecretKey::new(random))
 }
 
-/// Has it take this one's place, and keeps the one before; where that is.
+/// Replaces this key with the next one and keeps the old one. Returns the path of the old one.
 pub fn publish_next(path: &Path, before: &SecretKey) -> Result<PathBuf, KeyError> {
     let old = beside(path, OLD);
-    let (parent, name) = place(path)?;
+    let (parent, name) = parent_and_name(path)?;
     let directory = Directory::open_for_owner(parent, name)?;
     if !directory.has(&format!("{name}{OLD}")) {
         write(path, OLD, before.clone())?;
@@ -93,7 +93,7 @@ pub fn publish_next(path: &Path, before: &SecretKey) -> Result<PathBuf, KeyError
 
 /// The key before an earlier rotation, where it is still there and not this one: publishing another would destroy it.
 pub fn find_earlier(path: &Path, key: &SecretKey) -> Result<Option<PathBuf>, KeyError> {
-    let (old, (parent, name)) = (beside(path, OLD), place(path)?);
+    let (old, (parent, name)) = (beside(path, OLD), parent_and_name(path)?);
     if !Directory::open_for_owner(parent, name)?.has(&format!("{name}{OLD}")) {
         return Ok(None);
     }
@@ -110,7 +110,7 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
 
 /// Makes a key's file beside this one's, for the same owner.
 fn write(path: &Path, ending: &str, key: SecretKey) -> Result<SecretKey, KeyError> {
-    let (parent, name) = place(path)?;
+    let (parent, name) = parent_and_name(path)?;
     make(&beside(path, ending), &format!("{name}{ending}"), &Directory::open_for_owner(parent, name)?, key)
 }
 
@@ -119,7 +119,7 @@ pub fn read_credential(path: &Path) -> Result<SecretKey, KeyError> {
     read(path, File::open(path).map_err(|source| FileError::Io { path: path.to_owned(), source })?)
 }
 
-fn place(path: &Path) -> Result<(&Path, &str), KeyError> {
+fn parent_and_name(path: &Path) -> Result<(&Path, &str), KeyError> {
     let name = path.file_name().and_then(|name| name.to_str());
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     Ok((parent, name.ok_or_else(|| KeyError::Unreadable(path.to_owned()))?))

@@ -1,14 +1,14 @@
-//! Keys and what is done with them: the secret key outside the database, what is derived from it, JWTs, and the authority
-//! that issues certificates. No sockets and no store here; what is kept goes through the rules, sealed.
+//! Keys and what is done with them: the secret key outside the database, what is derived from it, JWTs, and the
+//! authority that issues certificates. No sockets and no store here; what is kept goes through the rules, sealed.
 
 pub mod authority;
 pub mod crl;
-mod encoding;
+pub mod csr;
+mod der;
 pub mod jwt;
 pub mod key_file;
 pub mod pem;
 pub mod pfx;
-pub mod request;
 pub mod secrets;
 mod signer;
 pub mod trust;
@@ -25,8 +25,8 @@ pub type Hash = [u8; 32];
 #[error("{0}")]
 pub struct IdentityError(pub String);
 
-impl From<der::Error> for IdentityError {
-    fn from(err: der::Error) -> Self {
+impl From<::der::Error> for IdentityError {
+    fn from(err: ::der::Error) -> Self {
         Self(format!("what should be encoded can not be: {err}"))
     }
 }

@@ -22,7 +22,7 @@ const LABEL_BYTES_MAX: usize = 40;
 pub struct Block {
     /// Between the dashes, such as `CERTIFICATE`.
     pub label: String,
-    /// What was in base64.
+    /// The decoded bytes.
     pub der: Zeroizing<Vec<u8>>,
 }
 

@@ -1,7 +1,7 @@
 //! PKCS#12 (RFC 7292): a private key, its certificate and the authority's chain in one file, under a password.
 //!
-//! Its texts are UTF-16, with surrogate pairs beyond the basic plane as OpenSSL hashes passwords; a strict BMPString has
-//! none. Java reads such names, but no password that is not ASCII.
+//! Its texts are UTF-16, with surrogate pairs beyond the basic plane as OpenSSL hashes passwords; a strict BMPString
+//! has none. Java reads such names, but no password that is not ASCII.
 
 use std::num::NonZeroU32;
 
@@ -16,9 +16,9 @@ use der::{Encode as _, Header, Length, Tag, TagNumber};
 use zeroize::Zeroizing;
 
 use super::IdentityError;
-use super::encoding::sequence;
+use super::der::sequence;
 
-/// How often a password is hashed.
+/// Iterations of the password's hash.
 const ITERATIONS: NonZeroU32 = NonZeroU32::new(100_000).expect("not 0");
 
 /// The same for systems that may refuse more.
@@ -27,12 +27,12 @@ const LEGACY_ITERATIONS: NonZeroU32 = NonZeroU32::new(2048).expect("not 0");
 /// Bytes that SHA-1 and SHA-256 hash at a time.
 const BLOCK: usize = 64;
 
-/// What a key that is derived from a password is for (RFC 7292, appendix B.3).
+/// The purpose of a key that is derived from a password (RFC 7292, appendix B.3).
 const FOR_ENCRYPTION: u8 = 1;
 const FOR_VECTOR: u8 = 2;
 const FOR_MAC: u8 = 3;
 
-/// What tells which certificate belongs to the key.
+/// The attribute that pairs a key with its certificate.
 const LOCAL_KEY_ID: &[u8] = b"1";
 
 const VERSION: u8 = 3;
@@ -93,7 +93,7 @@ impl Seal<'_> {
         if self.legacy { LEGACY_ITERATIONS } else { ITERATIONS }
     }
 
-    /// What says how something was encrypted, and that.
+    /// A ciphertext with its algorithm.
     fn encrypt(&self, plain: &[u8]) -> Result<(Vec<u8>, Vec<u8>), IdentityError> {
         let salt = random::<20>()?;
         match self.legacy {
@@ -128,7 +128,7 @@ impl Seal<'_> {
         Ok((algorithm(TRIPLE_DES, &parameters)?, sealed))
     }
 
-    /// What proves that nothing was changed by somebody without the password.
+    /// The MAC, which proves that nobody without the password changed anything.
     fn mac(&self, contents: &[u8]) -> Result<Vec<u8>, IdentityError> {
         let (oid, digest, by) = match self.legacy {
             false => (SHA256, &digest::SHA256, hmac::HMAC_SHA256),
@@ -212,12 +212,12 @@ fn joined(parts: &[Vec<u8>]) -> Result<Vec<u8>, IdentityError> {
     sequence(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>())
 }
 
-/// What is encoded already, under an explicit tag of this number.
+/// Encoded bytes under an explicit tag of this number.
 fn inside(number: u32, value: &[u8]) -> Result<Vec<u8>, IdentityError> {
     header(Tag::ContextSpecific { constructed: true, number: TagNumber(number) }, value)
 }
 
-/// Bytes behind a header of this tag.
+/// Bytes after a header of this tag.
 fn header(tag: Tag, value: &[u8]) -> Result<Vec<u8>, IdentityError> {
     let mut bytes = Header::new(tag, Length::try_from(value.len())?).to_der()?;
     bytes.extend_from_slice(value);

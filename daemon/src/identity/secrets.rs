@@ -68,7 +68,8 @@ impl Secrets {
         hash(&self.tokens, &[token.as_bytes()])
     }
 
-    /// What a nonce of an issuer is stored under, among the tokens: no token is stored there, and no other issuer's nonce.
+    /// What a nonce of an issuer is stored under, among the tokens: no token is stored there, and no other issuer's
+    /// nonce.
     pub fn nonce(&self, issuer: &str, nonce: &str) -> Hash {
         hash(&self.nonces, &[issuer.as_bytes(), nonce.as_bytes()])
     }

@@ -1,7 +1,7 @@
-//! JWTs of others: issuers that the configuration trusts, and their public keys.
+//! Trusted issuers of foreign JWTs, from the configuration, and verification with their public keys.
 //!
-//! A key verifies by one algorithm, that of its kind, whatever a JWT says; there are no shared secrets. Times are checked
-//! against the caller's clock, with a leeway for issuers whose clocks differ.
+//! A key verifies by one algorithm, that of its kind, whatever a JWT says; there are no shared secrets. Times are
+//! checked against the caller's clock, with a leeway for issuers whose clocks differ.
 
 use std::fmt;
 use std::time::Duration;
@@ -27,7 +27,7 @@ const LATEST_SECONDS: f64 = 253_402_300_799.0;
 pub struct Issuer {
     /// The claim `iss`, exactly.
     pub issuer: String,
-    /// What the claim `aud` must be or hold.
+    /// The audience that the claim `aud` must be or hold.
     pub audience: String,
     keys: Vec<Key>,
 }
@@ -39,12 +39,12 @@ struct Key {
     verifying: DecodingKey,
 }
 
-/// What a JWT of a trusted issuer says.
+/// The claims of a JWT of a trusted issuer.
 #[derive(Debug)]
 pub struct Foreign {
-    /// Who issued it.
+    /// The issuer.
     pub issuer: String,
-    /// What makes it single-use.
+    /// The claim that makes it single-use.
     pub nonce: String,
     /// Until when it can be exchanged.
     pub expires: Time,
@@ -59,9 +59,9 @@ impl fmt::Debug for Issuer {
 }
 
 impl Issuer {
-    /// One with the keys of a text, a JWK set (RFC 7517) or public keys in PEM, and what is wrong with those of them that
-    /// can not be used. The others are used all the same (RFC 7517, section 5); without any, every JWT of this issuer is
-    /// refused.
+    /// One with the keys of a text, a JWK set (RFC 7517) or public keys in PEM, and what is wrong with those of them
+    /// that can not be used. The others are used all the same (RFC 7517, section 5); without any, every JWT of this
+    /// issuer is refused.
     pub fn read(issuer: &str, audience: &str, keys: &str) -> (Self, Vec<String>) {
         let keys = without_mark(keys);
         let read = if keys.trim_start().starts_with('{') { of_set(keys) } else { of_pem(keys) };
@@ -89,7 +89,7 @@ impl Issuer {
         self.keys.is_empty()
     }
 
-    /// What a JWT of this issuer says if it is valid now; otherwise what is wrong with it, for people.
+    /// The claims of a JWT of this issuer that is valid now; else a sentence for people about its fault.
     fn verify(&self, jwt: &Jwt, now: Time, leeway_seconds: u64) -> Result<Foreign, &'static str> {
         let claims = self.signed_claims(jwt)?;
         let seconds = |name: &str| match claims.get(name) {
@@ -146,7 +146,7 @@ impl Issuer {
     }
 }
 
-/// What a JWT of one of these issuers says if it is valid now; otherwise what is wrong with it, for people.
+/// The claims of a JWT of one of these issuers that is valid now; else a sentence for people about its fault.
 pub fn verify(issuers: &[Issuer], jwt: &Jwt, now: Time, leeway_seconds: u64) -> Result<Foreign, &'static str> {
     let claims = jwt::payload_of(jwt).ok_or("it is not a JWT")?;
     let issuer = claims.member::<String>("iss").ok().flatten().ok_or("it does not say who issued it")?;
@@ -154,7 +154,7 @@ pub fn verify(issuers: &[Issuer], jwt: &Jwt, now: Time, leeway_seconds: u64) -> 
     issuer.ok_or("its issuer is not one that the configuration trusts")?.verify(jwt, now, leeway_seconds)
 }
 
-/// What became of each key of a file.
+/// The outcome of reading each key of a file.
 type Keys = Vec<Result<Key, String>>;
 
 fn of_set(text: &str) -> Result<Keys, IdentityError> {

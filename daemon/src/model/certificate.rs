@@ -34,7 +34,7 @@ pub struct Held {
     /// Its serial number.
     #[serde(with = "stored_bytes")]
     pub serial: Serial,
-    /// When it ends.
+    /// The end of its validity.
     pub ends: Time,
     /// Whether it is revoked.
     pub revoked: bool,
@@ -65,11 +65,11 @@ pub struct Certificate {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Revoked {
-    /// When.
+    /// The time.
     pub at: Time,
     /// Why.
     pub reason: RevocationReason,
-    /// When it would have ended.
+    /// The end of its validity.
     pub ends: Time,
 }
 
@@ -79,13 +79,13 @@ pub struct Revoked {
 pub struct ListHead {
     /// Its number, which a revocation raises, and so does time.
     pub number: u64,
-    /// When it got that number.
+    /// The time at which it got that number.
     pub since: Time,
     /// By when there will be another.
     pub until: Time,
-    /// When it is looked whether there should be.
+    /// The time at which a new list is considered.
     pub due: Time,
-    /// How many were revoked so far.
+    /// The number of revoked certificates so far.
     pub revoked: u64,
 }
 

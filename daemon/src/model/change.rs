@@ -1,4 +1,4 @@
-//! Changes: what is told of a write, and how it is stored once it has its number.
+//! The change feed: events that a write emits, and changes as they are stored once they have their numbers.
 
 use enroll_protocol::changes::{self, PeerId};
 use enroll_protocol::{OperationRow, Origin, Pk, Time, refusal};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::record::{Kind, Record};
 
-/// What happened beside the operations themselves: numbers from 60000 on, stable like theirs.
+/// Changes that are no operations: numbers from 60000 on, stable like theirs.
 const CONSEQUENCES: &[(u16, &str)] = &[
     (ALARM, "code.alarm"),
     (SEATED, "registration.seated"),
@@ -52,8 +52,8 @@ pub const LINKED: u16 = 60_006;
 /// An external key was unlinked from somebody, to be linked to somebody else. Of the program enrollment and the person.
 pub const UNLINKED: u16 = 60_007;
 
-/// What an external key waited for has come true: its person is enrolled in a course as `masters`. This and what follows
-/// are of the course, the person and the program enrollment.
+/// A course that an external key waited for: its person is enrolled in it as `masters`. This and what follows are of
+/// the course, the person and the program enrollment.
 pub const ENROLLED: u16 = 60_008;
 
 /// Somebody who was enrolled in a course as `audit` or `honor` is from now on as `masters`.
@@ -80,7 +80,7 @@ pub const ROLE_TAKEN: u16 = 60_015;
 /// A role in a course could not be given, and goes on waiting.
 pub const ROLE_FAILED: u16 = 60_016;
 
-/// The system's clock was set by more than a few seconds: times before this and behind it are not of one clock.
+/// The system's clock was set by more than a few seconds: times before and after this are not of one clock.
 pub const CLOCK: u16 = 60_017;
 
 /// The daemon itself, where nobody asked.
@@ -90,7 +90,7 @@ pub const DAEMON: PeerId = PeerId { uid: 0, pid: 0 };
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Change {
-    /// When.
+    /// The time.
     pub at: Time,
     /// The operation's number, or a consequence's.
     pub what: u16,
@@ -98,11 +98,11 @@ pub struct Change {
     pub subjects: Vec<Pk>,
     /// On whose behalf.
     pub actor: Option<Pk>,
-    /// Who asked.
+    /// The peer that asked.
     pub peer: PeerId,
     /// From where.
     pub origin: Option<Origin>,
-    /// What it follows from.
+    /// The change that it follows from.
     pub cause: Option<u64>,
     /// Why it was refused.
     pub refused: Option<refusal::Code>,
@@ -110,7 +110,7 @@ pub struct Change {
 
 impl Record for Change {}
 
-/// What a write tells beside what it writes.
+/// The events that a write emits beside its writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Told {
     /// A change that has no number yet, and what there is one more of, if it made something.
@@ -139,7 +139,7 @@ impl Told {
 }
 
 impl Change {
-    /// What happened by itself.
+    /// A change that nobody asked for: its time had come.
     pub fn of_time(what: u16, at: Time) -> Self {
         Self { at, what, subjects: Vec::new(), actor: None, peer: DAEMON, origin: None, cause: None, refused: None }
     }

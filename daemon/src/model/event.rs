@@ -3,7 +3,7 @@
 //! An event's pools are numbered by *slots*, ascending in the order they were made and never used again, because index
 //! keys are made of them. Slot 0 is the one pool of an event without pools.
 //!
-//! The [`Head`] of an event counts its registrations. Whoever changes one writes it, whoever decides reads it.
+//! The [`Head`] of an event counts its registrations: every change of one writes it, every decision reads it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,17 +25,17 @@ pub const IMPLICIT: Slot = 0;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Event {
-    /// What it is called.
+    /// The title.
     pub title: Title,
-    /// What kind it is.
+    /// The kind.
     pub kind: EventKind,
     /// Whose it is.
     pub owner: Pk,
-    /// When it begins.
+    /// The start.
     pub start: Time,
-    /// How long it lasts.
+    /// The duration.
     pub duration_minutes: u32,
-    /// How many may take part, whatever the pools hold.
+    /// The number of people who may take part, whatever the pools hold.
     pub max_participants: Option<u32>,
     /// Whether nobody needs to register.
     pub leisure: bool,
@@ -43,7 +43,7 @@ pub struct Event {
     pub published: bool,
     /// Whether it was called off.
     pub canceled: bool,
-    /// Who approves of registrations.
+    /// The rule for approving registrations.
     pub approval: Approval,
     /// Whether people may wait.
     pub waiting_list: bool,
@@ -53,18 +53,18 @@ pub struct Event {
     pub registration_closes: Option<Time>,
     /// Until when people may cancel, if not until it begins.
     pub unregistration_closes: Option<Time>,
-    /// Whatever the caller attached.
+    /// The JSON that the caller attached.
     #[serde(with = "stored_json")]
     pub extra: Json,
-    /// How many held a place when a change left fewer than that.
+    /// The number of people who held a place when a change left fewer places than that.
     pub held: u32,
     /// Its pools, oldest first.
     pub pools: Vec<Pool>,
     /// The slot of the next pool.
     pub next_slot: Slot,
-    /// When the record was made.
+    /// The time at which the record was made.
     pub created: Time,
-    /// When it was last changed.
+    /// The time of the last change.
     pub updated: Time,
 }
 
@@ -78,13 +78,13 @@ pub struct Pool {
     pub slot: Slot,
     /// Unique in the event.
     pub name: EventPoolName,
-    /// How many places it has; 0 for any number.
+    /// The number of places; 0 for any number.
     pub capacity: u32,
-    /// How many held one when a change left fewer than that.
+    /// The number of people who held one when a change left fewer than that.
     pub held: u32,
-    /// When it opens.
+    /// The time at which it opens.
     pub opens: Option<Time>,
-    /// Whoever has one of these may join.
+    /// Roles; people with one of them may join.
     pub roles: BTreeSet<RoleName>,
 }
 
@@ -92,9 +92,9 @@ pub struct Pool {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Head {
-    /// How many hold a place.
+    /// The number of people who hold a place.
     pub taken: u32,
-    /// How many wait for one.
+    /// The number of people who wait for one.
     pub waiting: u32,
     /// The same for each pool that anybody is in or waits for.
     pub pools: BTreeMap<Slot, Count>,
@@ -102,13 +102,13 @@ pub struct Head {
     pub next_order: u64,
     /// The openings and the merge up to here have taken effect.
     pub at: Time,
-    /// What is left to be done before anybody else may register.
+    /// The work that is left before anybody else may register.
     pub left: Left,
-    /// When the event is due next; its place in that index.
+    /// The time at which the event is due next, and of its entry in that index.
     pub due: Option<Time>,
 }
 
-/// What a change of an event has left to be done, in steps.
+/// The work that a change of an event leaves, which is done in steps.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Left {
@@ -119,19 +119,19 @@ pub struct Left {
 }
 
 impl Left {
-    /// Whether nothing is.
+    /// Whether nothing is left.
     pub fn is_nothing(&self) -> bool {
         self.readmit.is_empty() && !self.fill
     }
 }
 
-/// How many are in a pool.
+/// The counts of a pool.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Count {
-    /// How many hold a place.
+    /// The number of people who hold a place.
     pub taken: u32,
-    /// How many wait for one.
+    /// The number of people who wait for one.
     pub waiting: u32,
 }
 
@@ -147,25 +147,25 @@ pub struct Registration {
     pub stand: Stand,
     /// The pools that admit the person, oldest first; whether they are open is another matter.
     pub admitted: Vec<Slot>,
-    /// When the person last registered.
+    /// The time at which the person last registered.
     pub registered_at: Time,
-    /// When the person canceled.
+    /// The time at which the person canceled.
     pub canceled_at: Option<Time>,
     /// Whether it was approved of.
     pub approval: ApprovalState,
-    /// Who decided.
+    /// The decider.
     pub decided_by: Option<Decider>,
-    /// When it was decided.
+    /// The time of the decision.
     pub decided_on: Option<Time>,
     /// Why.
     pub reason: Option<Reason>,
-    /// When the record was made.
+    /// The time at which the record was made.
     pub created: Time,
-    /// When it was last changed.
+    /// The time of the last change.
     pub updated: Time,
 }
 
-/// Where a registration stands.
+/// The standing of a registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stand {
@@ -177,7 +177,7 @@ pub enum Stand {
     Seated(Slot),
 }
 
-/// Whose registration is here.
+/// The person of a registration, for its indexes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Registered {
@@ -185,11 +185,11 @@ pub struct Registered {
     pub person: Pk,
 }
 
-/// How many wait in a stretch of the order.
+/// The number of waiting registrations in a stretch of order numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Waiting {
-    /// How many.
+    /// The number.
     pub count: u32,
 }
 
@@ -207,7 +207,7 @@ pub struct Cause {
 pub struct Constant {
     /// As it was set; it lies under its folded form.
     pub value: enroll_protocol::ConstantValue,
-    /// How people call it.
+    /// The label that people see.
     pub label: Option<enroll_protocol::ConstantLabel>,
 }
 

@@ -16,14 +16,14 @@ use super::record::{self, Record};
 use super::{certificate, hex};
 use crate::store::StoreError;
 
-/// How far an import has come; once it is finished, how it ended.
+/// The progress of an import, or its end.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Importing {
     /// Bytes that were taken.
     pub bytes: u64,
     /// Whole lines among them.
     pub lines: u64,
-    /// What was taken of the next line.
+    /// The beginning of the next line.
     pub open: String,
     /// Whether it holds secrets.
     pub with_secrets: bool,
@@ -31,9 +31,9 @@ pub struct Importing {
     pub is_brought: bool,
     /// Whether the last line was read.
     pub is_read: bool,
-    /// How many records of each family there were.
+    /// The number of records of each family.
     pub records: BTreeMap<String, u64>,
-    /// Who sent the latest piece, and its idempotency key: sent again, it is answered and not taken again.
+    /// The uid and the idempotency key of the latest piece: sent again, it is answered and not taken again.
     pub latest: Option<(u32, Key)>,
 }
 

@@ -1,4 +1,4 @@
-//! Bytes as people read them: two lower-case hexadecimal digits each.
+//! Hexadecimal digits of bytes, in lower case: an export has one text for the same bytes, so capitals are refused.
 
 /// The digits of these bytes.
 pub fn encode(bytes: &[u8]) -> String {
@@ -9,7 +9,7 @@ pub fn encode(bytes: &[u8]) -> String {
         .collect()
 }
 
-/// The bytes of these digits, if they are what [`encode`] makes.
+/// The bytes of these digits; `None` for a text that [`encode`] does not make.
 pub fn decode(text: &str) -> Option<Vec<u8>> {
     let digit = |digit: &u8| match digit {
         b'0'..=b'9' => Some(digit - b'0'),

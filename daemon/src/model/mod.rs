@@ -1,4 +1,4 @@
-//! What is stored: keys, records, and how both become bytes. Stored records are versioned and are never the wire's
+//! The data model of the store: keys, records, and their bytes. Stored records are versioned and are never the wire's
 //! types, so either can change without the other.
 
 pub mod certificate;

@@ -20,13 +20,13 @@ pub struct Course {
     pub pk: Pk,
     /// In which modes people can be enrolled in it.
     pub modes: BTreeSet<Mode>,
-    /// How many are, active ones alone.
+    /// The number of active course enrollments.
     pub enrolled: u64,
-    /// How many roles people have in it.
+    /// The number of roles in it.
     pub roles: u32,
-    /// When the record was made.
+    /// The time at which the record was made.
     pub created: Time,
-    /// When it was last changed, but for who is in it.
+    /// The time of the last change, but for its members.
     pub updated: Time,
 }
 
@@ -49,9 +49,9 @@ pub struct CourseEnrollment {
     /// The program enrollments that give it while they are linked, by pk, and how it stands in each: it is cut with the
     /// last of them, and active at least while one of them has it active.
     pub givers: BTreeMap<Pk, CourseStatus>,
-    /// When the record was made.
+    /// The time at which the record was made.
     pub created: Time,
-    /// When it was last changed.
+    /// The time of the last change.
     pub updated: Time,
 }
 
@@ -69,26 +69,26 @@ pub struct CourseRoleOf {
 pub struct ProgramEnrollment {
     /// Primary key.
     pub pk: Pk,
-    /// What is studied.
+    /// The curriculum.
     pub curriculum: Pk,
     /// As it was sent.
     pub external_key: ExternalKey,
-    /// Who it is.
+    /// The person, once it is linked.
     pub person: Option<Pk>,
-    /// How it stands.
+    /// The status.
     pub status: Status,
     /// The courses. Of a linked key all have come true, of a waiting one none.
     pub courses: BTreeMap<CourseKey, CourseStatus>,
     /// The roles in courses.
     #[serde(with = "stored_pairs")]
     pub roles: BTreeMap<(CourseKey, CourseRole), RoleStand>,
-    /// When the record was made.
+    /// The time at which the record was made.
     pub created: Time,
-    /// When it was last changed.
+    /// The time of the last change.
     pub updated: Time,
 }
 
-/// What has become of a role in a course that an external key was given.
+/// The standing of a role in a course that an external key was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RoleStand {

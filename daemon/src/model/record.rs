@@ -1,5 +1,5 @@
-//! Stored records. Each begins with the version of its shape; a reader that meets a version it does not know says so
-//! and touches nothing.
+//! Stored records and their encoding: a version byte, then the fields. An unknown version is an error, and nothing is
+//! changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::store::{ReadTxn, StoreError, Txn};
 
-/// A shape of stored bytes.
+/// A type that is stored as one record.
 pub trait Record: Serialize + DeserializeOwned {
     /// Raised when the shape changes; the reader of the old shape then stays beside the new one.
     const VERSION: u8 = 1;
@@ -23,10 +23,10 @@ pub trait Record: Serialize + DeserializeOwned {
 pub struct Registry {
     /// The version of all keys and records together.
     pub schema: u32,
-    /// What only the right secret key makes of a fixed text.
+    /// A hash of a fixed text under the secret key: proves that the right key is here.
     #[serde(with = "stored_bytes")]
     pub proof: [u8; 32],
-    /// When the registry was made.
+    /// The time at which the registry was made.
     pub created: Time,
 }
 
@@ -36,22 +36,22 @@ pub struct Registry {
 pub struct Person {
     /// As it was typed.
     pub callsign: Callsign,
-    /// Whatever the caller attached.
+    /// The JSON that the caller attached.
     #[serde(with = "stored_json")]
     pub extra: Json,
-    /// Who decides on this person's registrations.
+    /// The supervisor, who decides on this person's registrations.
     pub supervisor: Option<Pk>,
     /// Why and when the person was revoked.
     pub revocation: Option<Revocation>,
-    /// When the record was made.
+    /// The time at which the record was made.
     pub created: Time,
-    /// When it was last changed.
+    /// The time of the last change.
     pub updated: Time,
-    /// When it was deleted.
+    /// The time of the deletion.
     pub deleted: Option<Time>,
 }
 
-/// Who has a callsign: an enrollment, a person, or an enrollment and the person that it became.
+/// The holder of a callsign: an enrollment, a person, or an enrollment and the person that it became.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CallsignHolder {
@@ -69,22 +69,22 @@ pub struct Pool {
     pub owner: Pk,
     /// Whether people can enroll by it.
     pub active: bool,
-    /// What they enroll by.
+    /// The code that people enroll with.
     pub invitecode: String,
-    /// What every enrollment by it begins with.
+    /// The JSON that every enrollment by it begins with.
     #[serde(with = "stored_json")]
     pub extra: Json,
-    /// How many may enroll by it.
+    /// The number of people who may enroll by it.
     pub max_uses: Option<u32>,
-    /// How many have: the head of its enrollments.
+    /// The number of people who have: the head of its enrollments.
     pub uses: u32,
-    /// When it expires.
+    /// The time at which it expires.
     pub expires: Option<Time>,
-    /// When the record was made.
+    /// The time at which the record was made.
     pub created: Time,
-    /// When it was last changed.
+    /// The time of the last change.
     pub updated: Time,
-    /// When it was deleted.
+    /// The time of the deletion.
     pub deleted: Option<Time>,
 }
 
@@ -94,26 +94,26 @@ pub struct Pool {
 pub struct Enrollment {
     /// As it was typed.
     pub callsign: Callsign,
-    /// Whether it was decided, and how.
+    /// Pending, or the decision.
     pub state: State,
-    /// What whoever approves it may ask for.
+    /// The code that the approver may ask for.
     pub approvecode: String,
     /// The pool it came by.
     pub pool: Option<Pk>,
-    /// Who it became.
+    /// The person that it became.
     pub person: Option<Pk>,
     /// The pool's extra, with what the caller attached over it.
     #[serde(with = "stored_json")]
     pub extra: Json,
-    /// Who decided.
+    /// The decider.
     pub decided_by: Option<Decider>,
-    /// When it was decided.
+    /// The time of the decision.
     pub decided_on: Option<Time>,
     /// Why it was rejected.
     pub reason: Option<Reason>,
-    /// When the record was made.
+    /// The time at which the record was made.
     pub created: Time,
-    /// When it was last changed.
+    /// The time of the last change.
     pub updated: Time,
 }
 
@@ -129,10 +129,10 @@ pub struct Pointer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Marker;
 
-/// What is due together with the one that the key names: the places of all others.
+/// An expiry entry: the keys of other records that expire with the one in the entry's key.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DueTogether {
-    /// One after another.
+    /// Their keys.
     pub others: Vec<Vec<u8>>,
 }
 
@@ -148,7 +148,7 @@ pub struct PersonRoles {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Role {
-    /// How many have it.
+    /// The number of members.
     pub members: u64,
     /// The permissions it was granted.
     pub permissions: BTreeSet<String>,
@@ -170,7 +170,7 @@ pub struct SigningKey {
     /// The public key.
     #[serde(with = "stored_bytes")]
     pub public: Vec<u8>,
-    /// When it was made.
+    /// The time at which it was made.
     pub created: Time,
 }
 
@@ -183,27 +183,27 @@ pub struct HashingKey {
     pub sealed: Vec<u8>,
 }
 
-/// The first answer to a write, kept for whoever sends the write again until its time has passed.
+/// An idempotency record: the first answer to a write, kept until it expires for callers that send the write again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Kept {
-    /// A keyed hash of what was asked.
+    /// A keyed hash of the request.
     #[serde(with = "stored_bytes")]
     pub request: [u8; 16],
-    /// When it was answered.
+    /// The time of the answer.
     pub at: Time,
     /// The answer, sealed, before it is finished.
     #[serde(with = "stored_bytes")]
     pub sealed: Vec<u8>,
 }
 
-/// Wrong codes of one source in the window that began with the first of them.
+/// The rate limit of one source: wrong codes in the window that began with the first of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Guesses {
-    /// When the window began.
+    /// The start of the window.
     pub since: Time,
-    /// How many there were.
+    /// The number of wrong codes.
     pub count: u32,
     /// Whether the limit's passing was recorded in this window.
     pub told: bool,
@@ -264,25 +264,25 @@ pub struct ChangesHead {
     pub forgotten: u64,
     /// The time that the latest write was run at.
     pub at: Time,
-    /// How many records there are.
+    /// The number of records of each kind.
     pub records: BTreeMap<Kind, u64>,
-    /// What became of the clock that the times are of.
+    /// Steps of the clock that the times come from.
     pub clock: ClockState,
 }
 
-/// What became of the clock.
+/// Steps of the clock and doubts about it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClockState {
     /// Its last step.
     pub last_step: Option<ClockStep>,
-    /// What it said when it last went back. A record with a time that has not come yet was written before that.
+    /// The clock's time when it last went back. A record with a later time was written before that.
     pub went_back_at: Option<Time>,
     /// The key from which on what was planned under a clock that was ahead is still to be planned anew.
     pub astray: Option<Vec<u8>>,
     /// The clock was not accepted at a start: the last time that was right.
     pub doubted_since: Option<Time>,
-    /// When an administrator accepted the clock, unless it was set since.
+    /// The time at which an administrator accepted the clock, unless it was set since.
     pub accepted_at: Option<Time>,
 }
 
@@ -292,7 +292,7 @@ pub struct ClockState {
 pub struct ClockStep {
     /// By how many seconds; less than none is back.
     pub seconds: i64,
-    /// What the clock said after it.
+    /// The clock's time after it.
     pub at: Time,
 }
 
@@ -350,8 +350,8 @@ pub fn put<R: Record>(txn: &mut dyn Txn, key: Vec<u8>, record: &R) {
     txn.put(key, encode(record));
 }
 
-/// JSON objects were checked when they came in; reading them back does not parse them again. Where people read them they
-/// are objects and not texts, and are checked.
+/// JSON objects were checked when they came in, so reading them from a record does not parse them again. In an export
+/// they are objects and not texts, and an import checks them.
 pub(super) mod stored_json {
     use enroll_protocol::Json;
     use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
@@ -394,7 +394,7 @@ pub(super) mod stored_json {
     }
 }
 
-/// Bytes are hexadecimal where people read them.
+/// Bytes are hexadecimal digits in an export.
 pub(super) mod stored_bytes {
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 

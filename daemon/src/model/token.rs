@@ -12,15 +12,15 @@ use crate::identity::Hash;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Token {
-    /// What changes call it.
+    /// The pk in changes.
     pub pk: Pk,
-    /// When it was used.
+    /// The time of use.
     pub created: Time,
-    /// When its issuer lets it expire.
+    /// The time at which its issuer lets it expire.
     pub expires: Option<Time>,
 }
 
-/// What was attached to a token: apart from it, because tokens lie in no order and are kept for ever.
+/// The audit object of a token. It has a record of its own, because tokens lie in no order and are kept for ever.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenAudit {
@@ -39,17 +39,17 @@ pub struct Code {
     /// Its hash.
     #[serde(with = "stored_bytes")]
     pub hash: Hash,
-    /// When it was made.
+    /// The time at which it was made.
     pub created: Time,
     /// The claims it carries.
     #[serde(with = "stored_json")]
     pub claims: Json,
-    /// What was attached.
+    /// The attached JSON.
     #[serde(with = "stored_json::optional")]
     pub audit: Option<Json>,
-    /// When it was exchanged.
+    /// The time of the exchange.
     pub used_on: Option<Time>,
-    /// When it expires.
+    /// The time at which it expires.
     pub expires: Option<Time>,
 }
 

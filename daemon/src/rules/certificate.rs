@@ -14,7 +14,7 @@ use super::{Call, Give, ReadOp, WalkOp, WriteOp, authority, person};
 use crate::context::{Context, Purpose};
 use crate::fault::Fault;
 use crate::identity::authority::{CERTIFICATE, COMMON_NAME_CHARS_MAX, Issued, Serial, Wanted, has_same_key};
-use crate::identity::request::SigningRequest;
+use crate::identity::csr::SigningRequest;
 use crate::identity::{pem, pfx};
 use crate::model::certificate::{Certificate, Certificates, Held};
 use crate::model::change::Told;

@@ -20,7 +20,7 @@ const PIECE_BYTES: usize = 64 << 10;
 /// The kinds that are secret as a whole: an export without secrets has none, and its head counts none.
 const SECRET_KINDS: [Kind; 3] = [Kind::Token, Kind::Code, Kind::Certificate];
 
-/// Lines on their way to whoever asked.
+/// Lines on their way to the caller.
 struct Lines<'a> {
     text: String,
     records: u64,

@@ -1,5 +1,5 @@
-//! What a database lies on: bytes at offsets, on a disk with so much space. For real it is a file; a test may put a disk
-//! of its own under the same store, which fails, lies or loses its power when told to.
+//! The disk under a store: bytes at offsets, and free space. In the daemon it is a file; tests inject faults, lies and
+//! power losses with a disk of their own.
 
 use std::fmt::Debug;
 use std::fs::File;
@@ -8,10 +8,10 @@ use std::os::unix::fs::FileExt as _;
 
 use nix::sys::statvfs::fstatvfs;
 
-/// What disks write at once, and most of them no less than that.
+/// Bytes that a disk writes at once; most write no less.
 pub const BLOCK_BYTES: usize = 4096;
 
-/// How much space is taken, and how much there is.
+/// Taken and free space.
 pub trait Space: Debug + Send + Sync + 'static {
     /// Bytes that are taken.
     fn bytes(&self) -> io::Result<u64>;
@@ -20,12 +20,12 @@ pub trait Space: Debug + Send + Sync + 'static {
     fn free_bytes(&self) -> io::Result<u64>;
 }
 
-/// Bytes at offsets. A write is durable once a sync behind it has returned, and not before.
+/// Bytes at offsets. A write is durable once a later sync has returned, and not before.
 pub trait Disk: Space {
-    /// Fills `bytes` with what lies there; an error where there is not so much.
+    /// Reads as many bytes as `bytes` has; an error if there are fewer.
     fn read(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()>;
 
-    /// Puts bytes there.
+    /// Writes bytes.
     fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
     /// Cuts it to this length, or adds zeros.

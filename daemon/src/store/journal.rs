@@ -1,28 +1,28 @@
-//! The store that the daemon runs on: a journal and a map in memory, in front of the tree.
+//! The journal store, on which the daemon runs: a write-ahead log and a memtable in front of the tree.
 //!
-//! A commit is one record in the journal, one sync, and its writes in a map in memory, the memtable. The
-//! tree takes them over later, many at a time and in the order of their keys, in one transaction that also says how far
-//! it has come; what the tree has, the journal no longer needs. A start reads what the tree does not have back into the
-//! memtable, so however large the tree is, it takes no longer.
+//! A commit is one record in the log, one sync, and its writes in the memtable. A flush moves a memtable into the tree,
+//! in key order and in one transaction that also stores the mark: the batch up to which the tree has everything, and
+//! which the log no longer needs. Recovery reads the rest of the log back into a memtable, so the size of the tree does
+//! not matter for the time of a start.
 //!
-//! Writes pass through two maps: the active one takes them, the frozen one is on its way into the tree and does not change.
-//! A view is both maps, the tree as it was when the frozen one was begun, and the number of a batch, behind which it
-//! sees nothing. All of these are there already, so taking one costs nothing, and it always fits together:
+//! Writes pass through two memtables: the active one takes them, the frozen one is being flushed and does not change. A
+//! view is an MVCC snapshot: both memtables, the tree as it was when the frozen one was begun, and the number of the
+//! last batch that it sees. All of these exist already, so a view costs nothing, and its parts always fit together:
 //!
 //! ```text
 //! tree: up to the mark  <-  frozen: up to its freezing  <-  active: up to the latest batch
 //! ```
 //!
-//! The flusher is a thread of its own. A commit that finds half the memory taken is held back a little, more the less
-//! is left, so that the flusher is never outrun and nobody waits for a whole flush.
+//! The flusher is a thread of its own. Backpressure keeps it from being outrun: a commit that finds more than half of
+//! the memory taken is throttled, more the less is left, so that nobody waits for a whole flush.
 
-mod filter;
+mod bloom;
 mod flusher;
-mod log;
 mod memtable;
-mod pace;
 mod record;
-mod replay;
+mod recovery;
+mod segments;
+mod throttle;
 
 use std::ops::{Bound, ControlFlow};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,98 +30,97 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use flusher::Flusher;
-pub use log::{JournalFault, MakeSlot, Mark, Slots};
+pub use segments::{JournalFault, MakeSlot, Mark, Slots};
 
 use super::disk::Disk;
-use super::layer;
+use super::merge;
 use super::redb::RedbStore;
 use super::{Entries, ReadTxn, STRETCH, Store, StoreError, View, Writes, walk};
 use crate::metrics::JournalFigures;
-use filter::Filter;
-use log::{Found, Log};
+use bloom::BloomFilter;
 use memtable::Memtable;
-use pace::Pace;
-use replay::{Replayed, replay, take_over};
+use recovery::{Recovered, recover, take_over};
+use segments::{Found, Log};
+use throttle::Throttle;
 
-/// How a journal is kept.
+/// Sizes and secrets of a journal.
 #[derive(Debug, Clone, Copy)]
 pub struct JournalOptions {
     /// Bytes of a segment. It takes that much of the disk from the beginning.
     pub segment_bytes: u64,
-    /// What the maps may take of memory, both together.
+    /// Bytes of memory for both memtables together.
     pub memory_bytes: usize,
-    /// The first bytes of keys that come in no order and are mostly asked for before they are there.
+    /// The tags of the families in the Bloom filter: keys in no order, mostly looked up before they are there.
     pub filtered: &'static [u8],
-    /// For a database that has no journal yet: tells its journal from others, and is known to nobody.
+    /// The identity for a database that has no journal yet: random, so that no other journal has it.
     pub identity: u64,
 }
 
-/// The writes that are frozen at a time, at most.
+/// Writes in a frozen memtable at most.
 const FLUSH_ENTRIES: usize = 100_000;
 
-/// How often, and for how long, the flusher waits for those who look at a map that it is done with. Only a backup takes
-/// longer.
+/// Waits of the flusher for the last readers of a flushed memtable, and the length of one. Only a backup takes longer.
 const LAST_LOOKS: u32 = 20;
 const LAST_LOOK: Duration = Duration::from_millis(1);
 
-/// See the module.
+/// A write-ahead log and memtables in front of a tree.
 pub struct JournalStore {
     tree: RedbStore,
-    /// Whoever holds it may commit or freeze.
+    /// Its holder may commit or freeze.
     log: Mutex<Log>,
     state: Mutex<State>,
-    /// There is something to flush, or nothing will come any more.
+    /// Signals work for the flusher, or the close.
     work: Condvar,
-    /// Something was flushed, or nothing ever will be.
+    /// Signals the end of a flush, or a failure.
     flushed: Condvar,
-    /// The filter is outgrown, or nothing will come any more.
+    /// Signals an outgrown filter, or the close.
     outgrown: Condvar,
     has_flusher: AtomicBool,
     options: JournalOptions,
-    pace: Pace,
+    throttle: Throttle,
     figures: JournalFigures,
 }
 
-/// What changes with every batch.
+/// The state that changes with every batch.
 struct State {
     current: Arc<Snapshot>,
-    /// The latest batch.
+    /// The number of the latest batch.
     number: u64,
-    /// When the active map's first write came.
+    /// The time of the active memtable's first write.
     begun: Option<Instant>,
-    /// A filter that takes every new key already, and not all old ones yet.
-    growing: Option<Arc<Filter>>,
-    /// Nothing more is written: it is not known what the disk has.
+    /// A filter that has every new key and not yet all old ones.
+    growing: Option<Arc<BloomFilter>>,
+    /// The failure after which nothing more is committed, because nobody knows what the disk has.
     failed: Option<StoreError>,
     is_closing: bool,
 }
 
-/// What a view looks at, whatever batches come.
+/// The memtables and the tree that views share.
 struct Snapshot {
     active: Arc<Memtable>,
     frozen: Option<Arc<Memtable>>,
     tree: Arc<dyn ReadTxn + Send + Sync>,
-    /// Of everything in the three, once it is complete.
-    filter: Option<Arc<Filter>>,
+    /// The filter of all keys in the three, once it is complete.
+    filter: Option<Arc<BloomFilter>>,
 }
 
-/// The state after a batch.
+/// An MVCC snapshot: the state after a batch.
 struct JournalView {
     snapshot: Arc<Snapshot>,
     number: u64,
 }
 
 impl JournalStore {
-    /// Replays what is in the journal and not in the tree, and goes on behind it.
+    /// Recovers the log's writes that the tree does not have, and continues the log after them.
     pub fn open(
         tree: RedbStore,
         slots: Slots,
         options: JournalOptions,
         figures: JournalFigures,
     ) -> Result<Self, JournalFault> {
-        let (found, Replayed { mut table, mark, tail }) = Self::look(&tree, slots.disks, options)?;
-        if tree.free_bytes() < pace::disk_bytes(table.entries(), table.bytes(), tree.bytes()) {
-            // Whether there is place for it is found out before anybody relies on it.
+        let (found, Recovered { mut table, mark, tail }) = Self::look(&tree, slots.disks, options)?;
+        if tree.free_bytes() < throttle::disk_bytes(table.entries(), table.bytes(), tree.bytes()) {
+            // Moved now: too little space is found out before anybody relies on it.
             take_over(&tree, &mark, &std::mem::take(&mut table))?;
         }
         let (number, begun) = (tail.last, (table.entries() > 0).then(Instant::now));
@@ -144,23 +143,23 @@ impl JournalStore {
             outgrown: Condvar::new(),
             has_flusher: AtomicBool::new(false),
             options,
-            pace: Pace::default(),
+            throttle: Throttle::default(),
             figures,
         })
     }
 
-    /// Brings the tree up to the end of its journal, which is left as it is.
+    /// Moves into the tree what only its journal has, and leaves the journal as it is.
     pub fn replay(tree: &RedbStore, disks: Vec<Arc<dyn Disk>>, options: JournalOptions) -> Result<(), JournalFault> {
-        let (_, Replayed { table, mark, .. }) = Self::look(tree, disks, options)?;
+        let (_, Recovered { table, mark, .. }) = Self::look(tree, disks, options)?;
         Ok(take_over(tree, &mark, &table)?)
     }
 
-    /// What is there, and what of it the tree does not have.
+    /// The segments that are there, and the writes of theirs that the tree does not have.
     fn look(
         tree: &RedbStore,
         disks: Vec<Arc<dyn Disk>>,
         options: JournalOptions,
-    ) -> Result<(Found, Replayed), JournalFault> {
+    ) -> Result<(Found, Recovered), JournalFault> {
         let unused = Mark { identity: options.identity, number: 0, generation: 0, is_open: false };
         let mark = match tree.mark()? {
             Some(mark) => mark,
@@ -168,13 +167,13 @@ impl JournalStore {
             None => tree.take_over(&unused, |_| {}).map(|()| unused)?,
         };
         let found = Found::look(disks, &mark)?;
-        let replayed = replay(tree, &found, mark, options.memory_bytes)?;
-        Ok((found, replayed))
+        let recovered = recover(tree, &found, mark, options.memory_bytes)?;
+        Ok((found, recovered))
     }
 
     /// Moves everything that was committed into the tree.
     pub fn flush(&self) -> Result<(), StoreError> {
-        // What is frozen already first, and then what was active meanwhile.
+        // The frozen memtable first, then the one that was active meanwhile.
         while self.flush_some()? {}
         Ok(())
     }
@@ -195,8 +194,7 @@ impl JournalStore {
         Ok(self.tree)
     }
 
-    /// Freezes the active map if there is none that is frozen, and moves the frozen one into the tree. Tells whether there
-    /// was one.
+    /// Freezes the active memtable and flushes it into the tree. Returns whether there was anything to flush.
     fn flush_some(&self) -> Result<bool, StoreError> {
         let Some((frozen, mark)) = self.freeze() else { return Ok(false) };
         let (begun, bytes) = (Instant::now(), frozen.bytes());
@@ -205,7 +203,7 @@ impl JournalStore {
                 let count = frozen.entries().max(1);
                 for (done, (key, value)) in writes.enumerate() {
                     put(key, value);
-                    self.pace.progress(bytes, done, count);
+                    self.throttle.progress(bytes, done, count);
                 }
             });
         });
@@ -216,8 +214,8 @@ impl JournalStore {
             let Snapshot { active, filter, .. } = &*state.current;
             let (active, filter) = (Arc::clone(active), filter.clone());
             state.current = Arc::new(Snapshot { active, frozen: None, tree, filter });
-            // Whoever found no room and is about to wait for some holds the state until it waits.
-            self.pace.end_flush(bytes, seconds);
+            // A commit that found no room and is about to wait holds the state until it waits.
+            self.throttle.end_flush(bytes, seconds);
         }
         self.flushed.notify_all();
         self.figures.flushed(frozen.entries(), seconds);
@@ -226,7 +224,7 @@ impl JournalStore {
         Ok(true)
     }
 
-    /// Begins a new active map. No commit is under way meanwhile, so the mark is where the frozen one ends.
+    /// Begins a new active memtable. No commit is under way meanwhile, so the mark is the end of the frozen one.
     fn freeze(&self) -> Option<(Arc<Memtable>, Mark)> {
         let log = self.log();
         let mut state = self.state();
@@ -235,19 +233,19 @@ impl JournalStore {
         }
         let Snapshot { active, tree, filter, .. } = &*state.current;
         let (frozen, tree, filter) = (Arc::clone(active), Arc::clone(tree), filter.clone());
-        self.pace.begin_flush(frozen.bytes());
+        self.throttle.begin_flush(frozen.bytes());
         let current = Snapshot { active: Arc::default(), frozen: Some(Arc::clone(&frozen)), tree, filter };
         state.current = Arc::new(current);
         state.begun = None;
         Some((frozen, log.mark()))
     }
 
-    /// Whether the active map should be frozen, however little time has passed.
+    /// Whether the active memtable must be frozen at once.
     fn is_full(&self, active: &Memtable) -> bool {
         active.bytes() >= self.options.memory_bytes / 2 || active.entries() >= FLUSH_ENTRIES
     }
 
-    /// Holds a commit back while memory is short.
+    /// Throttles a commit while memory is short, and blocks it while there is none (backpressure).
     fn make_room(&self, bytes: usize) -> Result<(), StoreError> {
         loop {
             let state = self.state();
@@ -258,8 +256,8 @@ impl JournalStore {
             let active = active.bytes();
             if active + frozen.as_ref().map_or(0, |frozen| frozen.bytes()) < self.options.memory_bytes {
                 drop(state);
-                let waiting = active + self.pace.left();
-                self.figures.paced(self.pace.hold_back(bytes, waiting, self.options.memory_bytes));
+                let waiting = active + self.throttle.left();
+                self.figures.paced(self.throttle.hold_back(bytes, waiting, self.options.memory_bytes));
                 return Ok(());
             }
             if self.has_flusher.load(Ordering::Acquire) {
@@ -274,7 +272,7 @@ impl JournalStore {
         }
     }
 
-    /// Makes a filter of everything that is there, and of what comes meanwhile. Stops in the middle when the store closes.
+    /// Makes a filter of all keys, with those of commits meanwhile. Stops in the middle when the store closes.
     pub fn make_filter(&self) -> Result<(), StoreError> {
         let tags = self.options.filtered;
         let (filter, view) = {
@@ -282,7 +280,7 @@ impl JournalStore {
             let mut state = self.state();
             let outgrown = state.current.filter.as_ref().and_then(|filter| filter.outgrown());
             let keys = outgrown.map_or_else(|| self.tree.entries().map(|entries| entries / 2), Ok)?;
-            let filter = Arc::new(Filter::new(tags, log.mark().identity, keys));
+            let filter = Arc::new(BloomFilter::new(tags, log.mark().identity, keys));
             state.growing = Some(Arc::clone(&filter));
             (filter, JournalView { snapshot: Arc::clone(&state.current), number: state.number })
         };
@@ -330,7 +328,7 @@ impl Store for JournalStore {
         let mut log = self.log();
         let number = log.append(writes).inspect_err(|err| self.fail(err.clone()))?;
         self.figures.synced(log.bytes());
-        // Only whoever holds the log replaces the active map.
+        // Only the holder of the log replaces the active memtable.
         let (active, filters) = {
             let state = self.state();
             (Arc::clone(&state.current.active), [state.current.filter.clone(), state.growing.clone()])
@@ -359,7 +357,7 @@ impl Store for JournalStore {
             let frozen = state.current.frozen.as_ref().map_or((0, 0), |frozen| (frozen.entries(), frozen.bytes()));
             ((state.current.active.entries(), state.current.active.bytes()), frozen)
         };
-        let pending = pace::disk_bytes(active.0 + frozen.0, active.1 + frozen.1, self.tree.bytes());
+        let pending = throttle::disk_bytes(active.0 + frozen.0, active.1 + frozen.1, self.tree.bytes());
         let wanted = self.log().bytes_wanted();
         self.tree.free_bytes().saturating_sub(pending).saturating_sub(wanted)
     }
@@ -383,7 +381,7 @@ impl ReadTxn for JournalView {
     fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Entries, StoreError> {
         let Snapshot { active, frozen, tree, .. } = &*self.snapshot;
         let over = |base: &dyn ReadTxn, table: &Memtable| {
-            layer::range(base, (from, to), limit, |from, end, take| table.with_stretch(self.number, (from, end), take))
+            merge::range(base, (from, to), limit, |from, end, take| table.with_stretch(self.number, (from, end), take))
         };
         match frozen {
             None => over(&**tree, active),
@@ -392,7 +390,7 @@ impl ReadTxn for JournalView {
     }
 }
 
-/// What lies below the active map.
+/// The frozen memtable over the tree: the base of the active one.
 struct Below<'a> {
     tree: &'a dyn ReadTxn,
     frozen: &'a Memtable,
@@ -405,13 +403,13 @@ impl ReadTxn for Below<'_> {
     }
 
     fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Entries, StoreError> {
-        layer::range(self.tree, (from, to), limit, |from, end, take| {
+        merge::range(self.tree, (from, to), limit, |from, end, take| {
             self.frozen.with_stretch(self.number, (from, end), take);
         })
     }
 }
 
-/// Lets a map go when nobody looks at it any more, so that no reader is the one to take it apart.
+/// Drops a memtable after its last reader, so that no reader pays for freeing it.
 fn retire(frozen: Arc<Memtable>) {
     for _ in 0..LAST_LOOKS {
         if Arc::strong_count(&frozen) == 1 {

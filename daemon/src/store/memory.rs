@@ -1,4 +1,4 @@
-//! The reference store: a map in memory. It is what the others are compared with, and what rules are tested on.
+//! The in-memory store: the reference that other stores are compared with, and the one that rules are tested on.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -11,7 +11,7 @@ type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 /// A store that forgets everything at the end.
 #[derive(Default)]
 pub struct MemoryStore {
-    /// Views share the map; a commit copies it only while somebody looks.
+    /// Views share the map; a commit copies it only while there is a view.
     map: Mutex<Arc<Map>>,
 }
 

@@ -1,22 +1,22 @@
-//! The state: an ordered map from bytes to bytes, behind two small traits.
+//! Storage: an ordered key-value map of bytes, behind traits for read and write transactions.
 //!
-//! A rule is given a [`ReadTxn`] or a [`Txn`] and knows nothing else of where its records are. Both are synchronous
-//! and object-safe. A write only ever sees an [`Overlay`](overlay::Overlay), a buffer of its own writes over a base,
-//! so dropping it is a complete rollback.
+//! A rule is given a [`ReadTxn`] or a [`Txn`] and knows nothing else of storage. Both are synchronous and object-safe.
+//! A write transaction is an [`Overlay`](overlay::Overlay), a write buffer over a base, so dropping it is a complete
+//! rollback.
 //!
-//! A [`Store`] gives out *views*, whatever a consistent snapshot is to it, and takes the merged writes of a batch, in
-//! key order, to make them durable. It never sees a rule, a request or a clock. The memory store is the reference;
-//! `redb.rs` is the only file that names redb.
+//! A [`Store`] gives out *views*, which are MVCC snapshots, and makes the merged writes of a batch durable together
+//! (group commit). It never sees a rule, a request or a clock. The memory store is the reference; `redb.rs` is the only
+//! file that names redb.
 
-pub mod direct;
+pub mod copy_on_write;
+pub mod direct_io;
 pub mod disk;
 pub mod journal;
-mod layer;
 pub mod memory;
+mod merge;
 pub mod open;
 pub mod overlay;
 pub mod redb;
-pub mod scratch;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -27,20 +27,20 @@ use crate::process;
 /// Entries of a range, in key order.
 pub type Entries = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// The merged writes of a batch: what is put, and (`None`) what is deleted.
+/// The merged writes of a batch; `None` is a deletion.
 pub type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
-/// A consistent state to read from.
+/// A read transaction on a consistent state.
 pub trait ReadTxn {
     /// The value of a key.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// The first entries, at most `limit` of them, whose keys are `from` or behind it and before `to`. Fewer than
-    /// `limit` means there are no more.
+    /// The first entries, at most `limit` of them, whose keys are at least `from` and less than `to`. Fewer than
+    /// `limit` means that there are no more.
     fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Entries, StoreError>;
 }
 
-/// A state that can be written to. Nothing of it is visible to others before it is committed.
+/// A write transaction. Its writes are visible to itself alone before they are committed.
 pub trait Txn: ReadTxn {
     /// Sets a key.
     fn put(&mut self, key: Vec<u8>, value: Vec<u8>);
@@ -56,22 +56,22 @@ pub trait Txn: ReadTxn {
     fn as_read(&self) -> &dyn ReadTxn;
 }
 
-/// A consistent state that outlives the call that took it, and that threads may share.
+/// An MVCC snapshot that outlives the call that took it, and that threads may share.
 pub type View = Box<dyn ReadTxn + Send + Sync>;
 
-/// Where the state is kept.
+/// A store of the state.
 pub trait Store: Send + Sync {
     /// The state as of the latest commit.
     fn view(&self) -> Result<View, StoreError>;
 
-    /// Makes all of these writes durable, or none. When it returns, they are. An error may mean either: the caller
-    /// must stop, and find out by opening the store again.
+    /// Makes all of these writes durable, or none; they are durable when it returns. After an error either may be so:
+    /// the caller must stop, and recovery at the next start finds out.
     fn commit(&self, writes: &Writes) -> Result<(), StoreError>;
 
-    /// Bytes it takes on disk.
+    /// Bytes on disk.
     fn bytes(&self) -> u64;
 
-    /// Bytes that its disk has left; without end where nothing is known of one.
+    /// Bytes that the disk has left; `u64::MAX` if there is no disk to ask.
     fn free_bytes(&self) -> u64 {
         u64::MAX
     }
@@ -103,10 +103,10 @@ impl StoreError {
     }
 }
 
-/// How many entries a walk takes from a store at a time, where nothing speaks for fewer.
+/// Entries that a walk takes from a store at a time, unless the caller wants fewer.
 pub const STRETCH: usize = 256;
 
-/// Walks a range in stretches of so many entries, so that its length does not matter for memory.
+/// Visits a range in chunks of so many entries, so that memory does not grow with its length.
 pub fn walk<E: From<StoreError>>(
     txn: &dyn ReadTxn,
     (from, to): (&[u8], &[u8]),
@@ -128,7 +128,7 @@ pub fn walk<E: From<StoreError>>(
     }
 }
 
-/// The first key behind this one.
+/// The next key after this one.
 pub fn successor(mut key: Vec<u8>) -> Vec<u8> {
     key.push(0);
     key

@@ -1,6 +1,6 @@
 //! Opening the files of a state directory, in the order that keeps them safe.
 //!
-//! The lock comes first: whoever holds it is the one daemon of this directory. A new database is made under a
+//! The lock comes first: its holder is the one daemon of this directory. A new database is made under a
 //! temporary name, filled, looked at, and renamed then, because a crash while redb makes a file leaves one that never
 //! opens. An existing one is
 //! synced and its cached pages are dropped before it is read: after a failed sync the page cache shows pages that
@@ -13,11 +13,11 @@ use std::sync::Arc;
 
 use nix::fcntl::{Flock, FlockArg, OFlag, PosixFadviseAdvice, posix_fadvise};
 
-use super::direct::DirectFile;
+use super::copy_on_write::CopyOnWrite;
+use super::direct_io::DirectFile;
 use super::disk::Disk;
 use super::journal::{JournalFault, JournalOptions, JournalStore, MakeSlot, Slots};
 use super::redb::{self, OpenFault, RedbOptions, RedbStore};
-use super::scratch::Scratch;
 use super::{ReadTxn, StoreError};
 use crate::directory::{Directory, FileError};
 use crate::metrics::JournalFigures;
@@ -42,7 +42,7 @@ pub enum OpenError {
     Disk {
         /// Which file.
         path: PathBuf,
-        /// What redb said.
+        /// The error of the store.
         source: StoreError,
     },
     /// There is a journal, and not the database that it belongs to.
@@ -59,7 +59,7 @@ pub enum OpenError {
     Database {
         /// Which file.
         path: PathBuf,
-        /// What redb said.
+        /// The error of the store.
         source: StoreError,
     },
 }
@@ -84,7 +84,7 @@ impl OpenError {
     }
 }
 
-/// How the files of a state directory are opened.
+/// Options for opening the files of a state directory.
 #[derive(Debug, Clone, Copy)]
 pub struct OpenOptions {
     /// Bytes of the database's cache.
@@ -136,8 +136,8 @@ impl StateDir {
         Self::lock_in(path, directory)
     }
 
-    /// Keeps daemons off a directory with a database that is only read, and may lie on a disk that can not be written to.
-    /// Where there is no lock, no daemon runs on it.
+    /// Takes a shared lock to read a database, which may lie on a disk that can not be written to. If there is no lock
+    /// file, no daemon runs on the directory.
     pub fn lock_to_read(path: &Path) -> Result<Self, OpenError> {
         let directory = Directory::open_for_owner(path, ".")?;
         if !directory.has(DATABASE) {
@@ -158,12 +158,12 @@ impl StateDir {
         Ok(Self { directory: Arc::new(directory), access: OFlag::O_RDWR, _lock: lock })
     }
 
-    /// Where its files are.
+    /// The directory with the files.
     pub fn directory(&self) -> Arc<Directory> {
         Arc::clone(&self.directory)
     }
 
-    /// Where the database is or will be.
+    /// The path of the database.
     pub fn database_path(&self) -> PathBuf {
         self.directory.path_of(DATABASE)
     }
@@ -204,7 +204,7 @@ impl StateDir {
         let (path, file) = (self.database_path(), self.database_file()?);
         let redb = options.redb(self.database_bytes()?);
         if redb.verify {
-            // Every page will be verified, in the order of the tree: read from the disk in the order of the file before.
+            // Every page will be verified, in the order of the tree. Read ahead in the order of the file.
             let _ = posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_WILLNEED);
         }
         let tree = RedbStore::open(file, redb).map_err(|fault| OpenError::of(fault, path.clone()))?;
@@ -225,7 +225,7 @@ impl StateDir {
         let tree = tree.map_err(|fault| OpenError::of(fault, path.clone()))?;
         let failed = |source| OpenError::File(FileError::Io { path: path.clone(), source });
         let copies = self.journal_files()?.into_iter().map(|file| {
-            let copy = Scratch::over(file).map_err(failed)?;
+            let copy = CopyOnWrite::over(file).map_err(failed)?;
             Ok(Arc::new(copy) as Arc<dyn Disk>)
         });
         let disks = copies.collect::<Result<_, OpenError>>()?;
@@ -287,7 +287,7 @@ impl StateDir {
     }
 }
 
-/// Makes a database in a new file: it is filled and closed, then read from the disk again, checksums and all, and judged.
+/// Makes a database in a new file: fills and closes it, reads it from the disk again with all checksums, and judges it.
 pub fn make_in<F, T, E: From<StoreError>>(
     file: &File,
     options: &OpenOptions,
@@ -320,7 +320,7 @@ fn take(path: &Path, file: File, how: FlockArg) -> Result<Flock<File>, OpenError
     Flock::lock(file, how).map_err(|_| OpenError::InUse(path.to_owned()))
 }
 
-/// Whether this is what a file system says that has nothing to sync.
+/// Whether a file system says with this error that it has nothing to sync.
 fn is_read_only(err: &io::Error) -> bool {
     matches!(err.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::InvalidInput)
 }

@@ -1,11 +1,11 @@
-//! A buffer of writes over a base. What is not committed is dropped, and dropping is all that a rollback takes.
+//! Overlay: a write buffer over a base, with read-your-writes. Dropping it is the whole rollback.
 //!
 //! Overlays stack: the batch is an overlay over the committed view, a request is an overlay over the batch.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use super::{Entries, ReadTxn, StoreError, Txn, Writes, layer};
+use super::{Entries, ReadTxn, StoreError, Txn, Writes, merge};
 use crate::model::change::Told;
 
 /// Writes over a base.
@@ -21,7 +21,7 @@ impl<'a> Overlay<'a> {
         Self { base, writes: BTreeMap::new(), told: Vec::new() }
     }
 
-    /// What was written and told.
+    /// The writes, and the events beside them.
     pub fn into_parts(self) -> (Writes, Vec<Told>) {
         (self.writes, self.told)
     }
@@ -46,7 +46,7 @@ impl ReadTxn for Overlay<'_> {
     }
 
     fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Entries, StoreError> {
-        layer::range(self.base, (from, to), limit, |from, end, take| {
+        merge::range(self.base, (from, to), limit, |from, end, take| {
             let writes = self.writes.range::<[u8], _>((Bound::Included(from), end));
             take(&mut writes.map(|(key, value)| (key.as_slice(), value.as_deref())));
         })

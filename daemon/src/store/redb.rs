@@ -1,9 +1,9 @@
-//! The durable store: one redb table, one redb commit per batch.
+//! The tree on disk: one redb table (a copy-on-write B-tree), one redb commit per batch.
 //!
-//! Commits are immediate and two-phase: redb's own advice where input may be hostile, and free once batches are large. Each
-//! keeps the allocator's state, so that opening takes milliseconds whatever the size.
-//! A view is a redb read transaction; it must not be held longer than a request, a page or a backup, because the file
-//! grows while it is.
+//! Commits are immediate and two-phase: redb's own advice where input may be hostile, and free once batches are large.
+//! Each keeps the allocator's state, so that opening takes milliseconds whatever the size. A view is a redb read
+//! transaction, an MVCC snapshot; it must not be held longer than a request, a page or a backup, because the file grows
+//! meanwhile.
 
 use std::fs::File;
 use std::io;
@@ -16,15 +16,15 @@ use redb::{
     ReadableTableMetadata, StorageBackend, StorageError, Table, TableDefinition, TableError, WriteTransaction,
 };
 
+use super::copy_on_write::CopyOnWrite;
 use super::disk::{Disk, Space};
 use super::journal::Mark;
-use super::scratch::Scratch;
 use super::{Entries, ReadTxn, Store, StoreError, View, Writes};
 use crate::directory::is_disk_full;
 
 const TABLE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("enrolld");
 
-/// How far it has come with the journal: identity, number, generation, and whether there may be more.
+/// The mark of the journal that the tree has taken over: identity, number, generation, and whether there may be more.
 const MARK: TableDefinition<'_, (), (u64, u64, u64, bool)> = TableDefinition::new("journal");
 
 const OPEN: &str = "the database can not be opened";
@@ -34,10 +34,10 @@ const WRITE: &str = "the database can not be written";
 /// Rounds of compacting; each ends when redb finds nothing more to move.
 const COMPACT_ROUNDS_MAX: usize = 8;
 
-/// How a database is opened.
+/// Options for opening a database.
 #[derive(Debug, Clone, Copy)]
 pub struct RedbOptions {
-    /// What redb may cache; it takes about 2.2 times as much.
+    /// Bytes of redb's cache; it takes about 2.2 times as much.
     pub cache_bytes: usize,
     /// Whether opening verifies every checksum, which takes about a second for each 100 MiB.
     pub verify: bool,
@@ -118,12 +118,12 @@ impl RedbStore {
         Self::open_backend(backend, Arc::new(kept), options)
     }
 
-    /// Opens a copy of the database in this file as a start would, repairing it where it must. The file is not written to.
+    /// Opens the database copy-on-write, as a start would, repairing it where it must. The file is not written to.
     pub fn open_copy(file: File, options: RedbOptions) -> Result<Self, OpenFault> {
-        Self::open_on(Arc::new(Scratch::over(file).map_err(StoreError::io(OPEN))?), options)
+        Self::open_on(Arc::new(CopyOnWrite::over(file).map_err(StoreError::io(OPEN))?), options)
     }
 
-    /// Moves everything together and gives the space behind it back. A crash in between leaves the database as it was:
+    /// Moves everything together and gives the rest of the file back. A crash in between leaves the database as it was:
     /// it is done in transactions like any other.
     pub fn compact(&mut self) -> Result<(), StoreError> {
         for _ in 0..COMPACT_ROUNDS_MAX {
@@ -169,14 +169,14 @@ impl RedbStore {
         Ok(Arc::new(RedbView::of(&self.database)?))
     }
 
-    /// How many entries it has.
+    /// The number of entries.
     pub(super) fn entries(&self) -> Result<usize, StoreError> {
         let view = RedbView::of(&self.database)?;
         let entries = view.table.len().map_err(failed(READ))?;
         Ok(usize::try_from(entries).unwrap_or(usize::MAX))
     }
 
-    /// How far it has come with the journal in front of it, if there ever was one.
+    /// The mark of the journal in front of the tree, if there ever was one.
     pub fn mark(&self) -> Result<Option<Mark>, StoreError> {
         let transaction = self.database.begin_read().map_err(failed(READ))?;
         match transaction.open_table(MARK) {
@@ -189,7 +189,7 @@ impl RedbStore {
         }
     }
 
-    /// Takes what the journal has up to a mark, in the order of the keys, in one durable transaction.
+    /// Takes over the journal's writes up to a mark, in key order, in one durable transaction.
     pub fn take_over(
         &self,
         mark: &Mark,
@@ -303,7 +303,7 @@ impl ReadTxn for RedbView {
     }
 }
 
-/// Opens something. Until its checksums are verified, redb may panic over pages that are not what they were.
+/// Runs an opening. Until checksums are verified, redb may panic over damaged pages.
 fn unless_damaged<T>(open: impl FnOnce() -> Result<T, OpenFault>) -> Result<T, OpenFault> {
     let opened = catch_unwind(AssertUnwindSafe(open));
     opened.unwrap_or_else(|_| Err(StoreError::Corrupt("it is damaged".to_owned()).into()))

@@ -53,7 +53,7 @@ pub(in crate::model) fn to_json(parts: &[(&str, Part)], key: &[u8]) -> Option<Ma
     rest.is_empty().then_some(json)
 }
 
-/// The key of these parts behind its tag; none if the JSON does not say such parts.
+/// The key of these parts after its tag; none if the JSON does not have such parts.
 pub(in crate::model) fn from_json(tag: u8, parts: &[(&str, Part)], json: &Map<String, Value>) -> Option<Vec<u8>> {
     let mut key = vec![tag];
     for (at, (name, part)) in parts.iter().enumerate() {

@@ -9,10 +9,10 @@ use crate::store::StoreError;
 impl Check<'_> {
     pub(super) fn certificates(&mut self) -> Result<(), StoreError> {
         self.holders()?;
-        self.each::<Certificate>(Family::Certificates, |check, place, certificate| {
+        self.each::<Certificate>(Family::Certificates, |check, key, certificate| {
             *check.counts.entry(Kind::Certificate).or_default() += 1;
-            let (Some(pk), Some(serial)) = (key::pk_at_front(place), key::serial_at_end(place)) else {
-                check.violated("I19", hex(place), "the key of a certificate can not be read");
+            let (Some(pk), Some(serial)) = (key::pk_at_front(key), key::serial_at_end(key)) else {
+                check.violated("I19", hex(key), "the key of a certificate can not be read");
                 return Ok(());
             };
             let holder = record::get::<Certificates>(check.txn, &key::certificates(pk))?.unwrap_or_default();
@@ -27,8 +27,8 @@ impl Check<'_> {
             Ok(())
         })?;
         self.revoked()?;
-        self.each::<EnrollmentRequest>(Family::EnrollmentRequests, |check, place, _| {
-            let Some(pk) = key::pk_at_end(place) else { return Ok(()) };
+        self.each::<EnrollmentRequest>(Family::EnrollmentRequests, |check, key, _| {
+            let Some(pk) = key::pk_at_end(key) else { return Ok(()) };
             if record::get::<Enrollment>(check.txn, &key::enrollment(pk))?.is_none() {
                 check.violated("I10", pk, "a signing request of an enrollment that there is not");
             }
@@ -37,16 +37,16 @@ impl Check<'_> {
     }
 
     fn holders(&mut self) -> Result<(), StoreError> {
-        self.each::<Certificates>(Family::Holders, |check, place, holder| {
-            let Some(pk) = key::pk_at_end(place) else { return Ok(()) };
+        self.each::<Certificates>(Family::Holders, |check, key, holder| {
+            let Some(pk) = key::pk_at_end(key) else { return Ok(()) };
             let person = record::get::<Person>(check.txn, &key::person(pk))?;
             let deleted = person.as_ref().and_then(|person| person.deleted);
             if person.is_none() || holder.held.is_empty() {
                 check.violated("I19", pk, "certificates of nobody, or a holder of none");
             }
             for held in &holder.held {
-                let place = key::certificate(pk, &held.serial);
-                let Some(certificate) = record::get::<Certificate>(check.txn, &place)? else {
+                let key = key::certificate(pk, &held.serial);
+                let Some(certificate) = record::get::<Certificate>(check.txn, &key)? else {
                     check.violated("I19", pk, format!("holds a certificate {} that there is not", hex(&held.serial)));
                     continue;
                 };
@@ -65,11 +65,11 @@ impl Check<'_> {
         // A registry of an older version has no authority before it is started.
         let Some(head) = record::get::<ListHead>(self.txn, &key::list_head())? else { return Ok(()) };
         let mut count = 0;
-        self.each::<Revoked>(Family::Revoked, |check, place, _| {
+        self.each::<Revoked>(Family::Revoked, |check, key, _| {
             count += 1;
-            let number = place.get(1..).and_then(|rest| rest.first_chunk()).copied().map(u64::from_be_bytes);
+            let number = key.get(1..).and_then(|rest| rest.first_chunk()).copied().map(u64::from_be_bytes);
             if number.is_none_or(|number| number > head.number) {
-                let serial = key::serial_at_end(place).unwrap_or_default();
+                let serial = key::serial_at_end(key).unwrap_or_default();
                 check.violated("I20", hex(&serial), "stands in a list that there is not yet");
             }
             Ok(())

@@ -31,9 +31,9 @@ impl Check<'_> {
     pub(super) fn events(&mut self) -> Result<(), StoreError> {
         let now = changes::head(self.txn)?.at;
         let mut tallies = self.tallies(now)?;
-        self.each::<Event>(Family::Events, |check, place, event| {
+        self.each::<Event>(Family::Events, |check, key, event| {
             *check.counts.entry(Kind::Event).or_default() += 1;
-            let Some(pk) = key::pk_at_end(place) else { return Ok(()) };
+            let Some(pk) = key::pk_at_end(key) else { return Ok(()) };
             let tally = tallies.remove(&pk).unwrap_or_default();
             if check.txn.get(&key::event_start(event.start, pk))?.is_none() {
                 check.violated("I17", pk, "does not stand among the events that begin when it does");
@@ -49,18 +49,18 @@ impl Check<'_> {
         for pk in tallies.into_keys() {
             self.violated("I12", pk, "has registrations, and there is no such event");
         }
-        self.each::<Marker>(Family::EventStarts, |check, place, _| {
-            let pk = key::pk_at_end(place).unwrap_or(Pk::from_bytes([0; 16]));
+        self.each::<Marker>(Family::EventStarts, |check, key, _| {
+            let pk = key::pk_at_end(key).unwrap_or(Pk::from_bytes([0; 16]));
             let event = record::get::<Event>(check.txn, &key::event(pk))?;
-            if event.is_none_or(|event| key::event_start(event.start, pk) != place) {
+            if event.is_none_or(|event| key::event_start(event.start, pk) != key) {
                 check.violated("I17", pk, "stands among events that begin when it does not");
             }
             Ok(())
         })?;
-        self.each::<Marker>(Family::EventDues, |check, place, _| {
-            let pk = key::pk_at_end(place).unwrap_or(Pk::from_bytes([0; 16]));
+        self.each::<Marker>(Family::EventDues, |check, key, _| {
+            let pk = key::pk_at_end(key).unwrap_or(Pk::from_bytes([0; 16]));
             let head = record::get::<Head>(check.txn, &key::event_head(pk))?;
-            if head.is_none_or(|head| head.due != key::event_due_at(place)) {
+            if head.is_none_or(|head| head.due != key::event_due_at(key)) {
                 check.violated("I17", pk, "is due when nothing happens with it");
             }
             Ok(())
@@ -71,9 +71,9 @@ impl Check<'_> {
     fn tallies(&mut self, now: Time) -> Result<BTreeMap<Pk, Tally>, StoreError> {
         let mut tallies: BTreeMap<Pk, Tally> = BTreeMap::new();
         let mut event: Option<(Pk, Event, Head)> = None;
-        self.each::<Registration>(Family::Registrations, |check, place, registration| {
+        self.each::<Registration>(Family::Registrations, |check, key, registration| {
             *check.counts.entry(Kind::Registration).or_default() += 1;
-            let (Some(pk), Some(person)) = (key::pk_at_front(place), key::pk_at_end(place)) else { return Ok(()) };
+            let (Some(pk), Some(person)) = (key::pk_at_front(key), key::pk_at_end(key)) else { return Ok(()) };
             if event.as_ref().is_none_or(|(other, ..)| *other != pk) {
                 let found = record::get::<Event>(check.txn, &key::event(pk))?;
                 let head = record::get::<Head>(check.txn, &key::event_head(pk))?;
@@ -106,10 +106,10 @@ impl Check<'_> {
     }
 
     fn registration(&mut self, event: Pk, person: Pk, registration: &Registration) -> Result<(), StoreError> {
-        for place in plain(index_keys(self.txn, event, person, registration))? {
-            let found = record::get::<Registered>(self.txn, &place)?;
+        for key in plain(index_keys(self.txn, event, person, registration))? {
+            let found = record::get::<Registered>(self.txn, &key)?;
             if found != Some(Registered { person }) {
-                self.violated("I12", registration.pk, format!("the index {} does not lead here", hex(&place)));
+                self.violated("I12", registration.pk, format!("the index {} does not lead here", hex(&key)));
             }
         }
         let is_out = registration.canceled_at.is_some() || registration.approval == ApprovalState::Rejected;
@@ -207,26 +207,26 @@ impl Check<'_> {
             Family::Seateds,
             Family::Pendings,
         ] {
-            self.each::<Registered>(family, |check, place, Registered { person }| {
+            self.each::<Registered>(family, |check, key, Registered { person }| {
                 let event = match family {
-                    Family::PersonRegistrations | Family::Pendings => key::pk_at_end(place),
-                    _ => key::pk_at_front(place),
+                    Family::PersonRegistrations | Family::Pendings => key::pk_at_end(key),
+                    _ => key::pk_at_front(key),
                 };
                 let Some(event) = event else { return Ok(()) };
                 let found = record::get::<Registration>(check.txn, &key::registration(event, person))?;
                 let leads_here = match &found {
-                    Some(found) => plain(index_keys(check.txn, event, person, found))?.iter().any(|own| own == place),
+                    Some(found) => plain(index_keys(check.txn, event, person, found))?.iter().any(|own| own == key),
                     None => false,
                 };
                 if !leads_here {
-                    check.violated("I12", event, format!("the index {} leads to nothing of its kind", hex(place)));
+                    check.violated("I12", event, format!("the index {} leads to nothing of its kind", hex(key)));
                 }
                 Ok(())
             })?;
         }
         // In the order of their keys: level by level and stretch by stretch of each event.
-        self.each::<Waiting>(Family::WaitingCounts, |check, place, waiting| {
-            let Some((event, from, to)) = key::waiting_stretch(place) else { return Ok(()) };
+        self.each::<Waiting>(Family::WaitingCounts, |check, key, waiting| {
+            let Some((event, from, to)) = key::waiting_stretch(key) else { return Ok(()) };
             let end = match to {
                 Some(to) => key::waiting(event, to),
                 None => key::prefixed(key::waitings(event)).1,
@@ -242,8 +242,8 @@ impl Check<'_> {
 
     pub(super) fn representatives(&mut self) -> Result<(), StoreError> {
         for family in [Family::Representatives, Family::Representeds] {
-            self.each::<Marker>(family, |check, place, _| {
-                let (Some(first), Some(second)) = (key::pk_at_front(place), key::pk_at_end(place)) else {
+            self.each::<Marker>(family, |check, key, _| {
+                let (Some(first), Some(second)) = (key::pk_at_front(key), key::pk_at_end(key)) else {
                     return Ok(());
                 };
                 let mirror = match family {

@@ -121,9 +121,9 @@ impl Check<'_> {
     }
 
     fn people(&mut self) -> Result<(), StoreError> {
-        self.each::<Person>(Family::People, |check, place, person| {
+        self.each::<Person>(Family::People, |check, key, person| {
             *check.counts.entry(Kind::Person).or_default() += 1;
-            let Some(pk) = key::pk_at_end(place) else { return Ok(()) };
+            let Some(pk) = key::pk_at_end(key) else { return Ok(()) };
             let holder = record::get::<CallsignHolder>(check.txn, &key::callsign(&fold(person.callsign.as_str())))?;
             if holder.and_then(|holder| holder.person) != Some(pk) {
                 check.violated("I1", pk, format!("the callsign \"{}\" does not lead here", person.callsign));
@@ -140,8 +140,8 @@ impl Check<'_> {
     }
 
     fn callsigns(&mut self) -> Result<(), StoreError> {
-        self.each::<CallsignHolder>(Family::Callsigns, |check, place, holder| {
-            let leads_here = |callsign: &Callsign| key::callsign(&fold(callsign.as_str())) == place;
+        self.each::<CallsignHolder>(Family::Callsigns, |check, key, holder| {
+            let leads_here = |callsign: &Callsign| key::callsign(&fold(callsign.as_str())) == key;
             if let Some(pk) = holder.person {
                 let person = record::get::<Person>(check.txn, &key::person(pk))?;
                 if !person.is_some_and(|person| leads_here(&person.callsign)) {
@@ -155,15 +155,15 @@ impl Check<'_> {
                 }
             }
             if holder == CallsignHolder::default() {
-                check.violated("I1", hex(place), "a callsign is held by nobody");
+                check.violated("I1", hex(key), "a callsign is held by nobody");
             }
             Ok(())
         })
     }
 
     fn roles(&mut self) -> Result<(), StoreError> {
-        self.each::<PersonRoles>(Family::PersonRoles, |check, place, held| {
-            let Some(pk) = key::pk_at_end(place) else { return Ok(()) };
+        self.each::<PersonRoles>(Family::PersonRoles, |check, key, held| {
+            let Some(pk) = key::pk_at_end(key) else { return Ok(()) };
             let person = record::get::<Person>(check.txn, &key::person(pk))?;
             if !held.roles.is_empty() && person.is_none_or(|person| person.deleted.is_some()) {
                 check.violated("I2", pk, "roles of a person who does not exist or is deleted");
@@ -179,9 +179,9 @@ impl Check<'_> {
 
     fn members(&mut self) -> Result<(), StoreError> {
         let mut members: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
-        self.each::<record::RoleMember>(Family::RoleMembers, |check, place, _| {
-            let Some((role, pk)) = role_and_pk(place) else {
-                check.violated("I2", hex(place), "the key of a role's member can not be read");
+        self.each::<record::RoleMember>(Family::RoleMembers, |check, key, _| {
+            let Some((role, pk)) = role_and_pk(key) else {
+                check.violated("I2", hex(key), "the key of a role's member can not be read");
                 return Ok(());
             };
             let held = record::get::<PersonRoles>(check.txn, &key::person_roles(pk))?.unwrap_or_default();
@@ -191,11 +191,11 @@ impl Check<'_> {
             *members.entry(key::role(&role)).or_default() += 1;
             Ok(())
         })?;
-        self.each::<Role>(Family::Roles, |check, place, role| {
-            let counted = members.remove(place).unwrap_or(0);
+        self.each::<Role>(Family::Roles, |check, key, role| {
+            let counted = members.remove(key).unwrap_or(0);
             if counted != role.members {
                 let message = format!("counts {} members and has {counted}", role.members);
-                check.violated("I3", String::from_utf8_lossy(&place[1..]), message);
+                check.violated("I3", String::from_utf8_lossy(&key[1..]), message);
             }
             Ok(())
         })?;
@@ -207,8 +207,8 @@ impl Check<'_> {
 
     fn pools(&mut self) -> Result<(), StoreError> {
         let mut uses: BTreeMap<Pk, u32> = BTreeMap::new();
-        self.each::<Marker>(Family::PoolEnrollments, |check, place, _| {
-            let (Some(pool), Some(pk)) = (key::pk_at_front(place), key::pk_at_end(place)) else { return Ok(()) };
+        self.each::<Marker>(Family::PoolEnrollments, |check, key, _| {
+            let (Some(pool), Some(pk)) = (key::pk_at_front(key), key::pk_at_end(key)) else { return Ok(()) };
             let enrollment = record::get::<Enrollment>(check.txn, &key::enrollment(pk))?;
             if enrollment.is_none_or(|enrollment| enrollment.pool != Some(pool)) {
                 check.violated("I8", pk, "stands among the enrollments of a pool that it did not come by");
@@ -216,9 +216,9 @@ impl Check<'_> {
             *uses.entry(pool).or_default() += 1;
             Ok(())
         })?;
-        self.each::<Pool>(Family::Pools, |check, place, pool| {
+        self.each::<Pool>(Family::Pools, |check, key, pool| {
             *check.counts.entry(Kind::Pool).or_default() += 1;
-            let Some(pk) = key::pk_at_end(place) else { return Ok(()) };
+            let Some(pk) = key::pk_at_end(key) else { return Ok(()) };
             let counted = uses.remove(&pk).unwrap_or(0);
             if counted != pool.uses {
                 check.violated("I8", pk, format!("counts {} uses and has {counted}", pool.uses));
@@ -232,9 +232,9 @@ impl Check<'_> {
             }
             Ok(())
         })?;
-        self.each::<Pointer>(Family::InviteCodes, |check, place, Pointer { pk }| {
+        self.each::<Pointer>(Family::InviteCodes, |check, key, Pointer { pk }| {
             let pool = record::get::<Pool>(check.txn, &key::pool(pk))?;
-            if pool.is_none_or(|pool| key::invite_code(&pool.invitecode) != place) {
+            if pool.is_none_or(|pool| key::invite_code(&pool.invitecode) != key) {
                 check.violated("I9", pk, "an invite code leads here that is not this pool's");
             }
             Ok(())
@@ -242,11 +242,11 @@ impl Check<'_> {
     }
 
     fn enrollments(&mut self) -> Result<(), StoreError> {
-        self.each::<Enrollment>(Family::Enrollments, |check, place, enrollment| {
+        self.each::<Enrollment>(Family::Enrollments, |check, key, enrollment| {
             *check.counts.entry(Kind::Enrollment).or_default() += 1;
-            let Some(pk) = key::pk_at_end(place) else { return Ok(()) };
-            let place = key::callsign(&fold(enrollment.callsign.as_str()));
-            let holder = record::get::<CallsignHolder>(check.txn, &place)?;
+            let Some(pk) = key::pk_at_end(key) else { return Ok(()) };
+            let key = key::callsign(&fold(enrollment.callsign.as_str()));
+            let holder = record::get::<CallsignHolder>(check.txn, &key)?;
             if holder.and_then(|holder| holder.enrollment) != Some(pk) {
                 check.violated("I1", pk, format!("the callsign \"{}\" does not lead here", enrollment.callsign));
             }
@@ -265,17 +265,17 @@ impl Check<'_> {
             }
             Ok(())
         })?;
-        self.each::<Marker>(Family::StateEnrollments, |check, place, _| {
-            let Some(pk) = key::pk_at_end(place) else { return Ok(()) };
+        self.each::<Marker>(Family::StateEnrollments, |check, key, _| {
+            let Some(pk) = key::pk_at_end(key) else { return Ok(()) };
             let enrollment = record::get::<Enrollment>(check.txn, &key::enrollment(pk))?;
-            if enrollment.is_none_or(|enrollment| key::state_enrollment(enrollment.state, pk) != place) {
+            if enrollment.is_none_or(|enrollment| key::state_enrollment(enrollment.state, pk) != key) {
                 check.violated("I10", pk, "stands among those of another state");
             }
             Ok(())
         })?;
-        self.each::<Pointer>(Family::ApproveCodes, |check, place, Pointer { pk }| {
+        self.each::<Pointer>(Family::ApproveCodes, |check, key, Pointer { pk }| {
             let enrollment = record::get::<Enrollment>(check.txn, &key::enrollment(pk))?;
-            if enrollment.is_none_or(|enrollment| key::approve_code(&enrollment.approvecode) != place) {
+            if enrollment.is_none_or(|enrollment| key::approve_code(&enrollment.approvecode) != key) {
                 check.violated("I9", pk, "an approve code leads here that is not this enrollment's");
             }
             Ok(())
@@ -283,34 +283,34 @@ impl Check<'_> {
     }
 
     fn tokens(&mut self) -> Result<(), StoreError> {
-        self.each::<Token>(Family::Tokens, |check, place, token| {
+        self.each::<Token>(Family::Tokens, |check, key, token| {
             *check.counts.entry(Kind::Token).or_default() += 1;
-            if place.len() != 33 {
+            if key.len() != 33 {
                 check.violated("I6", token.pk, "a token does not lie under a hash");
             }
             Ok(())
         })?;
-        self.each::<TokenAudit>(Family::TokenAudits, |check, place, audit| {
+        self.each::<TokenAudit>(Family::TokenAudits, |check, key, audit| {
             let token = record::get::<Token>(check.txn, &key::token(&audit.hash))?;
-            if token.is_none_or(|token| key::token_audit(token.pk) != place) {
-                check.violated("I6", hex(place), "something is attached to a token that is not there");
+            if token.is_none_or(|token| key::token_audit(token.pk) != key) {
+                check.violated("I6", hex(key), "something is attached to a token that is not there");
             }
             Ok(())
         })
     }
 
     fn codes(&mut self) -> Result<(), StoreError> {
-        self.each::<Code>(Family::Codes, |check, place, code| {
+        self.each::<Code>(Family::Codes, |check, key, code| {
             *check.counts.entry(Kind::Code).or_default() += 1;
             let pointer = record::get::<Pointer>(check.txn, &key::code_hash(&code.hash))?;
-            if pointer.is_none_or(|pointer| key::code(pointer.pk) != place) {
-                check.violated("I6", hex(place), "its hash does not lead to a login code");
+            if pointer.is_none_or(|pointer| key::code(pointer.pk) != key) {
+                check.violated("I6", hex(key), "its hash does not lead to a login code");
             }
             Ok(())
         })?;
-        self.each::<Pointer>(Family::CodeHashes, |check, place, Pointer { pk }| {
+        self.each::<Pointer>(Family::CodeHashes, |check, key, Pointer { pk }| {
             let code = record::get::<Code>(check.txn, &key::code(pk))?;
-            if code.is_none_or(|code| key::code_hash(&code.hash) != place) {
+            if code.is_none_or(|code| key::code_hash(&code.hash) != key) {
                 check.violated("I6", pk, "a hash leads here that is not this login code's");
             }
             Ok(())
@@ -320,8 +320,8 @@ impl Check<'_> {
     fn changes(&mut self) -> Result<(), StoreError> {
         let head = changes::head(self.txn)?;
         let mut next = head.forgotten + 1;
-        self.each::<Change>(Family::Changes, |check, place, _| {
-            let seq = key::seq_at_end(place).unwrap_or(0);
+        self.each::<Change>(Family::Changes, |check, key, _| {
+            let seq = key::seq_at_end(key).unwrap_or(0);
             if seq != next {
                 check.violated("I4", seq, format!("change {next} was to come here"));
             }
@@ -335,16 +335,16 @@ impl Check<'_> {
     }
 
     fn kept(&mut self) -> Result<(), StoreError> {
-        self.each::<Kept>(Family::Kept, |check, place, _| {
-            if place.len() != 21 {
-                check.violated("I7", hex(place), "a kept answer does not lie under a uid and a key");
+        self.each::<Kept>(Family::Kept, |check, key, _| {
+            if key.len() != 21 {
+                check.violated("I7", hex(key), "a kept answer does not lie under a uid and a key");
             }
             Ok(())
         })?;
-        self.each::<DueTogether>(Family::Dues, |check, place, together| {
+        self.each::<DueTogether>(Family::Dues, |check, key, together| {
             let is_readable = |other: &Vec<u8>| key::Due::of_key(other).is_some();
-            if key::due_of(place).is_none() || !together.others.iter().all(is_readable) {
-                check.violated("I11", hex(place), "what is due here can not be read");
+            if key::due_of(key).is_none() || !together.others.iter().all(is_readable) {
+                check.violated("I11", hex(key), "what is due here can not be read");
             }
             Ok(())
         })
@@ -389,8 +389,8 @@ impl Check<'_> {
     }
 }
 
-fn role_and_pk(place: &[u8]) -> Option<(RoleName, Pk)> {
-    let pk = key::pk_at_end(place)?;
-    let name = place.get(1..place.len().checked_sub(17)?)?;
+fn role_and_pk(key: &[u8]) -> Option<(RoleName, Pk)> {
+    let pk = key::pk_at_end(key)?;
+    let name = key.get(1..key.len().checked_sub(17)?)?;
     Some((RoleName::new(std::str::from_utf8(name).ok()?).ok()?, pk))
 }

@@ -23,27 +23,27 @@ impl Check<'_> {
         let mut tallies: BTreeMap<CourseKey, Tally> = BTreeMap::new();
         self.course_enrollments(&mut tallies)?;
         self.course_roles(&mut tallies)?;
-        self.each::<Course>(Family::Courses, |check, place, course| {
+        self.each::<Course>(Family::Courses, |check, key, course| {
             *check.counts.entry(Kind::Course).or_default() += 1;
             let found = record::get::<CourseOf>(check.txn, &key::course_pk(course.pk))?;
-            let Some(CourseOf { key }) = found.filter(|found| key::course(&found.key) == place) else {
+            let Some(CourseOf { key: name }) = found.filter(|found| key::course(&found.key) == key) else {
                 check.violated("I21", course.pk, "its pk does not lead here");
                 return Ok(());
             };
-            let name = record::get::<CourseOf>(check.txn, &key::course_name(&fold(key.as_str())))?;
-            if name.is_none_or(|name| name.key != key) {
-                check.violated("I21", &key, "its name does not lead here");
+            let folded = record::get::<CourseOf>(check.txn, &key::course_name(&fold(name.as_str())))?;
+            if folded.is_none_or(|folded| folded.key != name) {
+                check.violated("I21", &name, "its name does not lead here");
             }
-            let tally = tallies.remove(&key).unwrap_or_default();
+            let tally = tallies.remove(&name).unwrap_or_default();
             if (course.enrolled, course.roles) != (tally.enrolled, tally.roles) {
                 let counts = format!("counts {} enrolled and {} roles", course.enrolled, course.roles);
-                check.violated("I21", &key, format!("{counts}, and has {} and {}", tally.enrolled, tally.roles));
+                check.violated("I21", &name, format!("{counts}, and has {} and {}", tally.enrolled, tally.roles));
             }
             Ok(())
         })?;
-        self.each::<CourseOf>(Family::CourseNames, |check, place, CourseOf { key }| {
-            if key::course_name(&fold(key.as_str())) != place {
-                check.violated("I21", key, "its name lies under another one's");
+        self.each::<CourseOf>(Family::CourseNames, |check, key, CourseOf { key: course }| {
+            if key::course_name(&fold(course.as_str())) != key {
+                check.violated("I21", course, "its name lies under another one's");
             }
             Ok(())
         })?;
@@ -52,20 +52,20 @@ impl Check<'_> {
                 self.violated("I21", key, "somebody is enrolled or has a role in it, and there is no such course");
             }
         }
-        self.each::<CourseOf>(Family::CoursePks, |check, place, CourseOf { key }| {
-            let course = record::get::<Course>(check.txn, &key::course(&key))?;
-            if course.is_none_or(|course| key::course_pk(course.pk) != place) {
-                check.violated("I21", key, "a pk leads here that is not this course's");
+        self.each::<CourseOf>(Family::CoursePks, |check, key, CourseOf { key: course }| {
+            let found = record::get::<Course>(check.txn, &key::course(&course))?;
+            if found.is_none_or(|found| key::course_pk(found.pk) != key) {
+                check.violated("I21", course, "a pk leads here that is not this course's");
             }
             Ok(())
         })
     }
 
     fn course_enrollments(&mut self, tallies: &mut BTreeMap<CourseKey, Tally>) -> Result<(), StoreError> {
-        self.each::<CourseEnrollment>(Family::CourseEnrollments, |check, place, enrollment| {
+        self.each::<CourseEnrollment>(Family::CourseEnrollments, |check, key, enrollment| {
             *check.counts.entry(Kind::CourseEnrollment).or_default() += 1;
-            let Some((course, person)) = key::course_enrollment_of(place) else {
-                check.violated("I22", hex(place), "the key of a course enrollment can not be read");
+            let Some((course, person)) = key::course_enrollment_of(key) else {
+                check.violated("I22", hex(key), "the key of a course enrollment can not be read");
                 return Ok(());
             };
             if check.txn.get(&key::person_course(person, &course))?.is_none() {
@@ -80,19 +80,19 @@ impl Check<'_> {
             }
             Ok(())
         })?;
-        self.each::<Marker>(Family::PersonCourses, |check, place, _| {
-            let found = key::person_course_of(place).map(|(person, course)| key::course_enrollment(&course, person));
+        self.each::<Marker>(Family::PersonCourses, |check, key, _| {
+            let found = key::person_course_of(key).map(|(person, course)| key::course_enrollment(&course, person));
             if found.map(|found| check.txn.get(&found)).transpose()?.flatten().is_none() {
-                check.violated("I22", hex(place), "a course stands among somebody's that they are not in");
+                check.violated("I22", hex(key), "a course stands among somebody's that they are not in");
             }
             Ok(())
         })
     }
 
     fn course_roles(&mut self, tallies: &mut BTreeMap<CourseKey, Tally>) -> Result<(), StoreError> {
-        self.each::<CourseRoleOf>(Family::CourseRoles, |check, place, held| {
-            let Some((course, person, role)) = key::course_role_of(place) else {
-                check.violated("I22", hex(place), "the key of a role in a course can not be read");
+        self.each::<CourseRoleOf>(Family::CourseRoles, |check, key, held| {
+            let Some((course, person, role)) = key::course_role_of(key) else {
+                check.violated("I22", hex(key), "the key of a role in a course can not be read");
                 return Ok(());
             };
             if check.txn.get(&key::person_course_role(person, &course, role))?.is_none() {
@@ -105,11 +105,11 @@ impl Check<'_> {
             tallies.entry(course).or_default().roles += 1;
             Ok(())
         })?;
-        self.each::<Marker>(Family::PersonCourseRoles, |check, place, _| {
-            let of = key::person_course_role_of(place);
+        self.each::<Marker>(Family::PersonCourseRoles, |check, key, _| {
+            let of = key::person_course_role_of(key);
             let found = of.map(|(person, course, role)| key::course_role(&course, person, role));
             if found.map(|found| check.txn.get(&found)).transpose()?.flatten().is_none() {
-                check.violated("I22", hex(place), "a role in a course stands among somebody's that they do not have");
+                check.violated("I22", hex(key), "a role in a course stands among somebody's that they do not have");
             }
             Ok(())
         })
@@ -139,10 +139,10 @@ impl Check<'_> {
     }
 
     pub(super) fn programs(&mut self) -> Result<(), StoreError> {
-        self.each::<ProgramEnrollment>(Family::ProgramEnrollments, |check, place, enrollment| {
+        self.each::<ProgramEnrollment>(Family::ProgramEnrollments, |check, key, enrollment| {
             *check.counts.entry(Kind::ProgramEnrollment).or_default() += 1;
-            let Some((program, folded)) = key::program_enrollment_of(place) else {
-                check.violated("I23", hex(place), "the key of a program enrollment can not be read");
+            let Some((program, folded)) = key::program_enrollment_of(key) else {
+                check.violated("I23", hex(key), "the key of a program enrollment can not be read");
                 return Ok(());
             };
             let leads_here = |found: Option<KeyOf>| found.is_some_and(|found| found.folded == folded);
@@ -172,24 +172,24 @@ impl Check<'_> {
             let why = format!("{courses} courses and {roles} roles are given by enrollments that do not give them");
             self.violated("I26", "course enrollments", why);
         }
-        self.each::<KeyOf>(Family::ProgramPks, |check, place, KeyOf { folded }| {
-            let program = key::pk_at_front(place);
+        self.each::<KeyOf>(Family::ProgramPks, |check, key, KeyOf { folded }| {
+            let program = key::pk_at_front(key);
             let found = program.map(|program| record::get(check.txn, &key::program_enrollment(program, &folded)));
             let found: Option<ProgramEnrollment> = found.transpose()?.flatten();
-            if found.is_none_or(|found| Some(found.pk) != key::pk_at_end(place)) {
-                check.violated("I23", hex(place), "stands among the enrollments of a program that it is not in");
+            if found.is_none_or(|found| Some(found.pk) != key::pk_at_end(key)) {
+                check.violated("I23", hex(key), "stands among the enrollments of a program that it is not in");
             }
             Ok(())
         })?;
-        self.each::<KeyOf>(Family::PersonPrograms, |check, place, KeyOf { folded }| {
-            let program = place.get(16..).and_then(key::pk_at_front);
+        self.each::<KeyOf>(Family::PersonPrograms, |check, key, KeyOf { folded }| {
+            let program = key.get(16..).and_then(key::pk_at_front);
             let found = program.map(|program| record::get(check.txn, &key::program_enrollment(program, &folded)));
             let found: Option<ProgramEnrollment> = found.transpose()?.flatten();
             let fits = |found: &ProgramEnrollment| {
-                found.person == key::pk_at_front(place) && Some(found.curriculum) == key::pk_at_end(place)
+                found.person == key::pk_at_front(key) && Some(found.curriculum) == key::pk_at_end(key)
             };
             if !found.as_ref().is_some_and(fits) {
-                check.violated("I23", hex(place), "stands among somebody's enrollments and is not theirs");
+                check.violated("I23", hex(key), "stands among somebody's enrollments and is not theirs");
             }
             Ok(())
         })

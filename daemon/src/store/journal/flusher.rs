@@ -1,25 +1,25 @@
-//! The threads behind the journal: one moves frozen maps into the tree and makes the segments that will be needed, one
-//! makes the filter, at the start and whenever it is outgrown.
+//! The journal's background threads: one flushes frozen memtables into the tree and makes segments before they are
+//! needed, one builds the Bloom filter, at the start and whenever it is outgrown.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::{JournalStore, State, log};
+use super::{JournalStore, State, segments};
 use crate::store::{Store as _, StoreError};
 
-/// How long a write stays out of the tree when few come.
+/// The age of the oldest write at which a memtable is flushed, even if it is small.
 const FLUSH_PAUSE: Duration = Duration::from_secs(2);
 
-/// What works behind the journal.
+/// The running threads.
 pub struct Flusher {
     store: Arc<JournalStore>,
     threads: [JoinHandle<()>; 2],
 }
 
 impl Flusher {
-    /// Starts the threads. `failed` is told if it has to give up; nothing can be committed then.
+    /// Starts the threads. `failed` is called if flushing fails; nothing can be committed then.
     pub fn start(store: Arc<JournalStore>, failed: impl FnOnce(StoreError) + Send + 'static) -> std::io::Result<Self> {
         store.has_flusher.store(true, Ordering::Release);
         let of_thread = Arc::clone(&store);
@@ -34,34 +34,34 @@ impl Flusher {
         let of_thread = Arc::clone(&store);
         let filter = std::thread::Builder::new().name("filter".to_owned()).spawn(move || {
             if let Err(err) = of_thread.make_filters() {
-                // Everything is found without it, only not as fast.
-                tracing::error!(%err, "there is no filter of the keys");
+                // Look-ups work without it, only slower.
+                tracing::error!(%err, "the Bloom filter is not built; new keys are looked up in the tree until a restart");
             }
         })?;
         Ok(Self { store, threads: [flusher, filter] })
     }
 
-    /// Lets it finish what it is doing. What is active stays active.
+    /// Stops the threads after the work that they have begun. The active memtable stays in the log.
     pub fn stop(self) {
         self.store.state().is_closing = true;
         self.store.work.notify_all();
         self.store.outgrown.notify_all();
         for thread in self.threads {
-            // They report their failures themselves.
+            // The threads report their failures themselves.
             let _ = thread.join();
         }
     }
 }
 
 impl JournalStore {
-    /// Flushes whenever there is enough, or the oldest write has waited long enough, until the store is closed.
+    /// Flushes whenever the active memtable is full or old enough, until the store is closed.
     fn flush_on(&self) -> Result<(), StoreError> {
         while self.wait_for_work() {
-            // Where there is hardly place for one, it is made when nothing goes on without it.
-            let has_place = self.tree.free_bytes() / 2 >= self.options.segment_bytes;
-            let wanted = if has_place { self.log().make_wanted()? } else { None };
+            // On a nearly full disk a segment is made only when a commit needs it.
+            let has_room = self.tree.free_bytes() / 2 >= self.options.segment_bytes;
+            let wanted = if has_room { self.log().make_wanted()? } else { None };
             if let Some(disk) = wanted {
-                log::fill(&*disk, self.options.segment_bytes)?;
+                segments::fill(&*disk, self.options.segment_bytes)?;
                 self.log().add_slot(disk);
             }
             self.flush_some()?;
@@ -70,7 +70,7 @@ impl JournalStore {
         Ok(())
     }
 
-    /// Makes a filter, and another one whenever that is outgrown, until the store is closed.
+    /// Builds a filter, and another one whenever it is outgrown, until the store is closed.
     fn make_filters(&self) -> Result<(), StoreError> {
         loop {
             self.make_filter()?;
@@ -85,7 +85,7 @@ impl JournalStore {
         }
     }
 
-    /// Whether there is more to do.
+    /// Waits until a flush is due. Returns `false` when the store is closed or failed.
     fn wait_for_work(&self) -> bool {
         let mut state = self.state();
         loop {

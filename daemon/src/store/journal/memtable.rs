@@ -1,5 +1,5 @@
-//! What is journaled and not yet in the tree: an ordered map in memory, in which every write keeps its number. A reader
-//! sees the state after a number and nothing behind it, so a snapshot of the map costs nothing.
+//! The memtable: an ordered map of the writes that are in the journal and not yet in the tree, in all their versions. A
+//! reader sees the versions up to a batch's number (MVCC), so a snapshot costs nothing.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -8,17 +8,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use crate::store::Writes;
-use crate::store::layer::Stretch;
+use crate::store::merge::Stretch;
 
-/// What an entry takes beside its key and value: its place in the map, and what the allocator rounds up.
+/// Bytes of an entry beside its key and value: its slot in the map, and the rounding of the allocator.
 const ENTRY_BYTES: usize = 112;
 
 /// A key, and the number of the batch that wrote it, the latest first.
-type Place = (Vec<u8>, Reverse<u64>);
+type VersionedKey = (Vec<u8>, Reverse<u64>);
 
-type Map = BTreeMap<Place, Option<Vec<u8>>>;
+type Map = BTreeMap<VersionedKey, Option<Vec<u8>>>;
 
-/// See the module.
+/// The map, with its size.
 #[derive(Default)]
 pub(super) struct Memtable {
     map: RwLock<Map>,
@@ -37,7 +37,7 @@ impl Memtable {
         self.entries.fetch_add(writes.len(), Ordering::Relaxed);
     }
 
-    /// What a key was after this number: `None` where it was not written by then, and `Some(None)` where it was deleted.
+    /// The value of a key after this batch: `None` if it has no version so early, `Some(None)` if it was deleted.
     pub(super) fn get(&self, key: &[u8], number: u64) -> Option<Option<Vec<u8>>> {
         let map = self.read();
         let from = (key.to_vec(), Reverse(number));
@@ -45,7 +45,7 @@ impl Memtable {
         (found == key).then(|| value.clone())
     }
 
-    /// Hands over the writes of a stretch of keys, as they were after this number.
+    /// Passes the writes of a range of keys, as of this batch, to `take`.
     pub(super) fn with_stretch(
         &self,
         number: u64,
@@ -56,12 +56,12 @@ impl Memtable {
         take(&mut latest(&map, number, from, end));
     }
 
-    /// Bytes of memory that it takes, about.
+    /// Bytes of memory, about.
     pub(super) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// How many writes it holds.
+    /// The number of writes in it.
     pub(super) fn entries(&self) -> usize {
         self.entries.load(Ordering::Relaxed)
     }
@@ -76,7 +76,7 @@ pub(super) fn bytes_of(writes: &Writes) -> usize {
     writes.iter().map(|(key, value)| ENTRY_BYTES + key.len() + value.as_ref().map_or(0, Vec::len)).sum()
 }
 
-/// Of each key the latest write up to a number.
+/// The latest version of each key up to a batch's number.
 fn latest<'a>(
     map: &'a Map,
     number: u64,
@@ -89,12 +89,12 @@ fn latest<'a>(
         Bound::Excluded(key) => Bound::Excluded((key.to_vec(), Reverse(u64::MAX))),
         Bound::Unbounded => Bound::Unbounded,
     };
-    let mut told: Option<&[u8]> = None;
+    let mut last: Option<&[u8]> = None;
     map.range((from, end)).filter_map(move |((key, written), value)| {
-        if written.0 > number || told == Some(key) {
+        if written.0 > number || last == Some(key) {
             return None;
         }
-        told = Some(key);
+        last = Some(key);
         Some((key.as_slice(), value.as_deref()))
     })
 }

@@ -1,4 +1,4 @@
-//! What a segment holds, byte by byte: a header that says whose it is, then records, one for each batch.
+//! The bytes of the write-ahead log: a segment is a header and then records, one for each batch.
 //!
 //! ```text
 //! header  magic 8 | format 8 | identity 8 | generation 8 | first 8 | sum 8
@@ -6,13 +6,15 @@
 //! body    key bytes 4 | value bytes 4, or all ones for a deletion | key | value ..
 //! ```
 //!
-//! Numbers are little-endian, sums XXH3-64. Those of records are seeded with the journal's identity and the segment's
-//! generation, which only the database and the header know: neither what a recycled segment held before nor a value that
-//! looks like a record ever passes for one. A record without a body is a seal: the journal goes on in the next segment.
+//! Numbers are little-endian, checksums XXH3-64. The checksums of records are seeded with the journal's identity and
+//! the segment's generation, which only the database and the header know: neither an old record of a recycled segment
+//! nor a value that looks like a record passes for one. A record without a body is a seal: the log continues in the
+//! next segment.
 //!
-//! A bit that turned is told from a write that a power loss tore: turning it back makes everything right again. Of a torn
-//! write that could be said as well if the little that it lost had a single bit, so a record begins and ends with its sum,
-//! and a body has a sum for each of its chunks. A record with one of the two sums is whole.
+//! Bit rot must be reported, a torn write at the end discarded. Recovery tells them apart by flipping each bit: if one
+//! flip makes the checksums match, it was bit rot. A torn write that lost a single bit would pass for that, so a record
+//! begins and ends with its checksum, and each chunk of a body has one. A record with one of its two checksums is
+//! whole.
 
 use std::ops::Range;
 
@@ -20,22 +22,23 @@ use twox_hash::XxHash3_64;
 
 use crate::store::Writes;
 
-/// Where records begin. Before it are two places for the header, used in turns, so that a torn one leaves the one before.
+/// The offset of the first record. Two header slots lie before it and are used in turns, so a torn header leaves the
+/// old one.
 pub(super) const RECORDS: u64 = 8192;
 
-/// Bytes between the two places.
-pub(super) const HEADER_PLACE: u64 = 4096;
+/// Bytes between the two header slots.
+pub(super) const HEADER_SLOT: u64 = 4096;
 
 /// Bytes of a header.
 pub(super) const HEADER_BYTES: usize = 48;
 
-/// Records begin at multiples of this.
+/// The alignment of records.
 pub(super) const ALIGN: usize = 8;
 
-/// Bytes of a record before the sums of its chunks.
+/// Bytes of a record before the checksums of its chunks.
 const PREFIX: usize = 24;
 
-/// Bytes of a sum.
+/// Bytes of a checksum.
 const SUM: usize = 8;
 
 const CHUNK: usize = 4096;
@@ -43,10 +46,10 @@ const MAGIC: &[u8; 8] = b"enrollJ\n";
 const FORMAT: u64 = 1;
 const DELETED: u32 = u32::MAX;
 
-/// Whose a segment is.
+/// The header of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
-    /// Drawn once for each database.
+    /// The random identity of the database's journal.
     pub(super) identity: u64,
     /// Counts the segments of a journal, from 1.
     pub(super) generation: u64,
@@ -58,15 +61,15 @@ impl Header {
     pub(super) fn encode(&self) -> [u8; HEADER_BYTES] {
         let mut bytes = [0; HEADER_BYTES];
         bytes[..8].copy_from_slice(MAGIC);
-        for (place, value) in [FORMAT, self.identity, self.generation, self.first].iter().enumerate() {
-            bytes[8 + 8 * place..16 + 8 * place].copy_from_slice(&value.to_le_bytes());
+        for (at, value) in [FORMAT, self.identity, self.generation, self.first].iter().enumerate() {
+            bytes[8 + 8 * at..16 + 8 * at].copy_from_slice(&value.to_le_bytes());
         }
         let sum = XxHash3_64::oneshot(&bytes[..40]);
         bytes[40..].copy_from_slice(&sum.to_le_bytes());
         bytes
     }
 
-    /// `None` where there is none, or it is not whole.
+    /// Reads a header; `None` if there is none or it is torn.
     pub(super) fn decode(bytes: &[u8; HEADER_BYTES]) -> Option<Self> {
         let is_whole = &bytes[..8] == MAGIC
             && number_at(bytes, 8) == FORMAT
@@ -78,7 +81,7 @@ impl Header {
         })
     }
 
-    /// What the sums of its records are seeded with.
+    /// The seed of its records' checksums.
     pub(super) fn seed(&self) -> u64 {
         XxHash3_64::oneshot_with_seed(self.identity, &self.generation.to_le_bytes())
     }
@@ -130,14 +133,14 @@ fn length(bytes: usize) -> u32 {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Record {
     pub(super) number: u64,
-    /// Where its body lies; empty for a seal.
+    /// The range of its body; empty for a seal.
     body: Range<usize>,
-    /// Where the next record begins.
+    /// The offset of the next record.
     pub(super) end: usize,
 }
 
 impl Record {
-    /// What may begin here, and how many of its two sums are right.
+    /// The record that may begin here, and how many of its two checksums match.
     fn front(segment: &[u8], at: usize, seed: u64) -> Option<(Self, usize)> {
         let prefix = segment.get(at..at + PREFIX)?;
         let body = usize::try_from(number_at(prefix, 16)).ok().filter(|bytes| *bytes <= segment.len())?;
@@ -147,7 +150,7 @@ impl Record {
             return None;
         }
         let sum = XxHash3_64::oneshot_with_seed(seed, &segment[at + SUM..body_start]);
-        let right = [at, end - SUM].into_iter().filter(|place| number_at(segment, *place) == sum).count();
+        let right = [at, end - SUM].into_iter().filter(|at| number_at(segment, *at) == sum).count();
         Some((Self { number: number_at(prefix, 8), body: body_start..body_start + body, end }, right))
     }
 
@@ -160,7 +163,7 @@ impl Record {
 
     /// The record with this number or a later one that begins here, if it is whole.
     pub(super) fn from_number(segment: &[u8], at: usize, seed: u64, number: u64) -> Option<Self> {
-        // Most places are ruled out by this alone.
+        // Most offsets are ruled out by this alone.
         let claimed = number_at(segment.get(at..at + PREFIX)?, 8);
         (number..number.saturating_add(1 << 40)).contains(&claimed).then(|| Self::at(segment, at, seed))?
     }
@@ -169,7 +172,7 @@ impl Record {
         self.body.is_empty()
     }
 
-    /// What it says, in the order of the keys. `None` where it says nothing that anybody would have written.
+    /// The writes in the body; `None` if it can not be read.
     pub(super) fn writes(&self, segment: &[u8]) -> Option<Writes> {
         let (mut body, mut writes) = (&segment[self.body.clone()], Writes::new());
         let mut take = |bytes: usize| body.split_off(..bytes);
@@ -190,8 +193,8 @@ impl Record {
     }
 }
 
-/// Whether what begins here was a record before a single bit of it turned. A write that was torn is not.
-pub(super) fn has_turned_bit(segment: &mut [u8], at: usize, seed: u64) -> bool {
+/// Whether a record with one flipped bit (bit rot) begins here; `false` for a torn write.
+pub(super) fn has_flipped_bit(segment: &mut [u8], at: usize, seed: u64) -> bool {
     let is_front_right = |segment: &[u8]| Record::front(segment, at, seed).is_some_and(|(_, right)| right == 2);
     if let Some((record, 2)) = Record::front(segment, at, seed) {
         let mut bad = record.bad_chunks(segment, at, seed);
@@ -210,13 +213,13 @@ pub(super) fn has_turned_bit(segment: &mut [u8], at: usize, seed: u64) -> bool {
     turns(segment, at + PREFIX..record.body.start, is_front_right)
 }
 
-/// Whether turning one bit in this range makes it right. It is left as it was.
+/// Whether flipping one bit in this range makes it right. The segment is left as it was.
 fn turns(segment: &mut [u8], range: Range<usize>, is_right: impl Fn(&[u8]) -> bool) -> bool {
-    for place in range {
+    for at in range {
         for bit in 0..8 {
-            segment[place] ^= 1 << bit;
+            segment[at] ^= 1 << bit;
             let found = is_right(segment);
-            segment[place] ^= 1 << bit;
+            segment[at] ^= 1 << bit;
             if found {
                 return true;
             }
@@ -233,8 +236,8 @@ fn chunk_sum(seed: u64, number: u64, chunk: &[u8]) -> u64 {
     XxHash3_64::oneshot_with_seed(seed.wrapping_add(number), chunk)
 }
 
-fn number_at(bytes: &[u8], place: usize) -> u64 {
-    bytes[place..place + 8].try_into().map_or(0, u64::from_le_bytes)
+fn number_at(bytes: &[u8], at: usize) -> u64 {
+    bytes[at..at + 8].try_into().map_or(0, u64::from_le_bytes)
 }
 
 #[cfg(test)]
@@ -266,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn any_turned_bit_is_found_and_told_from_a_torn_write() {
+    fn any_flipped_bit_is_found_and_is_not_taken_for_a_torn_write() {
         let mut segment = Vec::new();
         encode(&mut segment, SEED, 41, &writes(9000));
         let whole = Record::at(&segment, 0, SEED).expect("a record");
@@ -278,7 +281,7 @@ mod tests {
                     assert_eq!(record.writes(&segment), Some(writes(9000)));
                     assert!(place < SUM || place >= whole.body.end, "byte {place}");
                 }
-                None => assert!(has_turned_bit(&mut segment, 0, SEED), "byte {place}"),
+                None => assert!(has_flipped_bit(&mut segment, 0, SEED), "byte {place}"),
             }
             segment[place] ^= 4;
         }
@@ -289,7 +292,7 @@ mod tests {
             segment[lost.clone()].fill(0);
             let read = Record::at(&segment, 0, SEED).map(|record| record.writes(&segment));
             assert!(read.is_none_or(|read| read == Some(writes(9000))), "{lost:?}");
-            assert!(!has_turned_bit(&mut segment, 0, SEED), "{lost:?}");
+            assert!(!has_flipped_bit(&mut segment, 0, SEED), "{lost:?}");
         }
     }
 

@@ -1,29 +1,29 @@
-//! What a start reads back: everything in the journal that the tree does not have.
+//! Recovery: a start reads the part of the write-ahead log that the tree does not have back into a memtable.
 
 use std::ops::Bound;
 
-use super::log::{Found, JournalFault, Mark, Tail};
 use super::memtable::Memtable;
+use super::segments::{Found, JournalFault, Mark, Tail};
 use crate::store::StoreError;
 use crate::store::redb::RedbStore;
 
-/// What was in a journal and not in its tree.
-pub(super) struct Replayed {
-    /// The latest of it; the tree has taken over what was before.
+/// The writes of a journal that its tree does not have.
+pub(super) struct Recovered {
+    /// The latest of them; the tree has taken over those before.
     pub(super) table: Memtable,
-    /// What the tree will say of the journal when it has that, too.
+    /// The mark of the tree once it has these, too.
     pub(super) mark: Mark,
-    /// Where the journal goes on.
+    /// The end of the journal.
     pub(super) tail: Tail,
 }
 
 /// Reads a journal to its end. The tree takes over what would need more memory than this.
-pub(super) fn replay(
+pub(super) fn recover(
     tree: &RedbStore,
     found: &Found,
     before: Mark,
     memory_bytes: usize,
-) -> Result<Replayed, JournalFault> {
+) -> Result<Recovered, JournalFault> {
     let (mut table, mut mark) = (Memtable::default(), before);
     let tail = found.replay(&before, |generation, number, writes| {
         table.insert(number, writes);
@@ -33,10 +33,10 @@ pub(super) fn replay(
         }
         Ok(())
     })?;
-    Ok(Replayed { table, mark, tail })
+    Ok(Recovered { table, mark, tail })
 }
 
-/// Moves a map into the tree, if there is anything in it.
+/// Moves a memtable into the tree, if there is anything in it.
 pub(super) fn take_over(tree: &RedbStore, mark: &Mark, table: &Memtable) -> Result<(), StoreError> {
     if table.entries() == 0 {
         return Ok(());

@@ -1,6 +1,6 @@
-//! A file to write to without changing it: what is written stays in memory, in blocks over those of the file.
+//! A copy-on-write disk: written blocks stay in memory, over those of a file that does not change.
 //!
-//! Whoever looks into a database with it may let redb repair what a crash left, and leaves the file as it found it.
+//! An offline command opens a database through it, so redb may repair after a crash and the file stays as it was found.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -8,15 +8,13 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::sync::{Mutex, PoisonError};
 
-use super::disk::{Disk, Space};
-
-const BLOCK_BYTES: usize = 4096;
+use super::disk::{BLOCK_BYTES, Disk, Space};
 
 type Block = [u8; BLOCK_BYTES];
 
 /// A file and what was written over it.
 #[derive(Debug)]
-pub struct Scratch {
+pub struct CopyOnWrite {
     file: File,
     written: Mutex<Written>,
 }
@@ -25,11 +23,11 @@ pub struct Scratch {
 struct Written {
     blocks: BTreeMap<u64, Box<Block>>,
     bytes: u64,
-    /// How much of the file still shows: it may have been cut and made longer again.
+    /// Bytes of the file that still show: a cut hides the rest, even if it is made longer again.
     file_bytes: u64,
 }
 
-impl Scratch {
+impl CopyOnWrite {
     /// Nothing is written yet.
     pub fn over(file: File) -> io::Result<Self> {
         let bytes = file.metadata()?.len();
@@ -37,11 +35,11 @@ impl Scratch {
         Ok(Self { file, written: Mutex::new(written) })
     }
 
-    /// What of the file shows there, and zeros behind it.
+    /// The bytes of the file that still show, and zeros after them.
     fn read_file(&self, offset: u64, out: &mut [u8], file_bytes: u64) -> io::Result<()> {
         let there = usize::try_from(file_bytes.saturating_sub(offset)).unwrap_or(usize::MAX).min(out.len());
-        let (shown, behind) = out.split_at_mut(there);
-        behind.fill(0);
+        let (shown, after) = out.split_at_mut(there);
+        after.fill(0);
         self.file.read_exact_at(shown, offset)
     }
 
@@ -50,7 +48,7 @@ impl Scratch {
     }
 }
 
-impl Space for Scratch {
+impl Space for CopyOnWrite {
     fn bytes(&self) -> io::Result<u64> {
         Ok(self.with(|written| written.bytes))
     }
@@ -60,7 +58,7 @@ impl Space for Scratch {
     }
 }
 
-impl Disk for Scratch {
+impl Disk for CopyOnWrite {
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         self.with(|written| {
             if offset + out.len() as u64 > written.bytes {
@@ -108,13 +106,13 @@ impl Disk for Scratch {
         Ok(())
     }
 
-    /// Nothing of it is ever on a disk.
+    /// Nothing to do: written blocks are never on a disk.
     fn sync(&self) -> io::Result<()> {
         Ok(())
     }
 }
 
-/// The blocks that a stretch lies in: the number of each, where in it the stretch goes on, and which part of it that is.
+/// The blocks of a byte range: the number of each, the offset in it, and the part of the range that it holds.
 fn blocks(offset: u64, bytes: usize) -> impl Iterator<Item = (u64, usize, std::ops::Range<usize>)> {
     let mut done = 0;
     std::iter::from_fn(move || {
@@ -157,7 +155,7 @@ mod tests {
         fn it_reads_like_the_file_that_it_leaves_alone(begun in prop::collection::vec(1..u8::MAX, 0..15_000), steps in steps()) {
             let mut file = tempfile::tempfile().expect("a file");
             file.write_all(&begun).expect("written");
-            let scratch = Scratch::over(file.try_clone().expect("a file")).expect("a scratch");
+            let disk = CopyOnWrite::over(file.try_clone().expect("a file")).expect("a disk");
             let mut expected = begun.clone();
             for step in steps {
                 match step {
@@ -165,19 +163,19 @@ mod tests {
                         let at = usize::try_from(offset).expect("small");
                         expected.resize(expected.len().max(at + bytes.len()), 0);
                         expected[at..at + bytes.len()].copy_from_slice(&bytes);
-                        scratch.write(offset, &bytes).expect("written");
+                        disk.write(offset, &bytes).expect("written");
                     }
                     Step::Resize(bytes) => {
                         expected.resize(usize::try_from(bytes).expect("small"), 0);
-                        scratch.set_len(bytes).expect("cut");
+                        disk.set_len(bytes).expect("cut");
                     }
                 }
                 let mut read = vec![0; expected.len()];
-                scratch.read(0, &mut read).expect("read");
+                disk.read(0, &mut read).expect("read");
                 prop_assert!(read == expected);
-                prop_assert_eq!(scratch.bytes().expect("a length"), expected.len() as u64);
+                prop_assert_eq!(disk.bytes().expect("a length"), expected.len() as u64);
             }
-            scratch.read(expected.len() as u64, &mut [0]).expect_err("nothing is there");
+            disk.read(expected.len() as u64, &mut [0]).expect_err("nothing is there");
             let mut left = Vec::new();
             file.rewind().expect("rewound");
             file.read_to_end(&mut left).expect("read");

@@ -1,4 +1,4 @@
-//! Pieces that certificates and revocation lists (RFC 5280) are made of.
+//! DER encoding of the pieces that certificates, signing requests and revocation lists (RFC 5280) are made of.
 
 use aws_lc_rs::digest;
 use der::asn1::{AnyRef, BitString, GeneralizedTime, OctetString, UtcTime};
@@ -20,7 +20,7 @@ const UTC_YEAR_LAST: u16 = 2049;
 /// Version 3 of certificates, counted from 0.
 const VERSION_3: u8 = 2;
 
-/// What of a certificate is signed.
+/// The signed part of a certificate (`TBSCertificate`).
 #[derive(Sequence)]
 pub(super) struct Unsigned {
     #[asn1(context_specific = "0", tag_mode = "EXPLICIT")]
@@ -47,7 +47,7 @@ impl Unsigned {
     }
 }
 
-/// What certificates, requests and lists are put together of. What was signed stays the bytes that it was.
+/// The three parts of a certificate, a request or a list. The signed part stays the bytes that it was.
 #[derive(Sequence)]
 pub(super) struct Parts<'a> {
     pub(super) unsigned: AnyRef<'a>,
@@ -55,7 +55,7 @@ pub(super) struct Parts<'a> {
     pub(super) signature: BitString,
 }
 
-/// Bytes, and how they were signed, as certificates, requests and lists are put together.
+/// A certificate, request or list of its signed part, the algorithm and the signature.
 pub(super) fn signed(
     unsigned: &[u8],
     algorithm: &AlgorithmIdentifierOwned,
@@ -64,7 +64,7 @@ pub(super) fn signed(
     sequence(&[unsigned, &algorithm.to_der()?, &signature.to_der()?])
 }
 
-/// What is encoded already, as one sequence.
+/// One sequence of parts that are encoded already.
 pub(super) fn sequence(parts: &[&[u8]]) -> Result<Vec<u8>, IdentityError> {
     let length = parts.iter().map(|part| part.len()).sum::<usize>();
     let header = der::Header::new(der::Tag::Sequence, der::Length::try_from(length)?);
@@ -79,13 +79,13 @@ pub(super) fn extension<E: Encode + AssociatedOid>(value: &E, critical: bool) ->
     Ok(Extension { extn_id: E::OID, critical, extn_value: OctetString::new(value.to_der()?)? })
 }
 
-/// What tells a key from others, of 20 bytes as RFC 7093 has it.
+/// The key identifier: 20 bytes of the SHA-256 of the key (RFC 7093).
 pub(super) fn key_id(key: &SubjectPublicKeyInfoOwned) -> Result<SubjectKeyIdentifier, IdentityError> {
     let hash = digest::digest(&digest::SHA256, key.subject_public_key.raw_bytes());
     Ok(SubjectKeyIdentifier(OctetString::new(&hash.as_ref()[..20])?))
 }
 
-/// What tells the key that signed.
+/// The extension that names the key that signed.
 pub(super) fn issued_by(key_id: &SubjectKeyIdentifier) -> AuthorityKeyIdentifier {
     AuthorityKeyIdentifier { key_identifier: Some(key_id.0.clone()), ..AuthorityKeyIdentifier::default() }
 }

@@ -1,20 +1,20 @@
-//! The journal's segments: where a batch is made durable, and what is left of them at the next start.
+//! The segments of the write-ahead log: appending a batch makes it durable, and recovery reads them back.
 //!
-//! A segment is used again when the tree has all of it. It then gets a new header, with the next generation, and what it
-//! held before means nothing any more. One that is full ends with a seal, which is written when the next one has its
-//! header, so neither can be missing unseen.
+//! A segment is recycled when the tree has all of it. It then gets a new header with the next generation, which voids
+//! its old records. A full segment ends with a seal, which is written after the header of the next one, so neither can
+//! be missing unseen.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::record::{self, ALIGN, HEADER_BYTES, HEADER_PLACE, Header, RECORDS, Record, SEAL_BYTES};
+use super::record::{self, ALIGN, HEADER_BYTES, HEADER_SLOT, Header, RECORDS, Record, SEAL_BYTES};
 use crate::store::disk::{BLOCK_BYTES, Disk};
 use crate::store::{StoreError, Writes};
 
 const READ: &str = "the journal can not be read";
 const WRITE: &str = "the journal can not be written";
 
-/// Bytes of zeros that are written at a time.
+/// Bytes of zeros in one write.
 const FILL_BYTES: usize = 1 << 20;
 
 /// Makes the disk of the slot with this number. They are counted from 0.
@@ -28,10 +28,10 @@ pub struct Slots {
     pub make: MakeSlot,
 }
 
-/// Why a journal can not be used.
+/// Faults of a journal, with which it can not be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JournalFault {
-    /// It does not say what it must.
+    /// Records are missing or can not be read.
     #[error("the journal is damaged: {0}")]
     Damaged(String),
     /// It belongs to another database.
@@ -42,14 +42,14 @@ pub enum JournalFault {
     Store(#[from] StoreError),
 }
 
-/// What the tree says about the journal in front of it.
+/// The mark that the tree keeps of its journal: the batch up to which it has everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
-    /// Drawn once for each database.
+    /// The random identity of the database's journal.
     pub identity: u64,
     /// The number of the last batch that the tree has.
     pub number: u64,
-    /// The segment in which the journal goes on behind it.
+    /// The segment with the batch after that.
     pub generation: u64,
     /// Whether the journal may hold more than the tree: not after a stop in good order.
     pub is_open: bool,
@@ -58,22 +58,22 @@ pub struct Mark {
 /// The disk of one slot.
 struct Slot {
     disk: Arc<dyn Disk>,
-    /// Which of the two places has the newest header.
-    place: u64,
+    /// The header slot, 0 or 1, of the newest header.
+    header_slot: u64,
 }
 
-/// A segment that is written to.
+/// The segment that records are appended to.
 struct Segment {
     slot: Slot,
     header: Header,
-    /// Where the next record begins.
+    /// The offset of the next record.
     at: u64,
     end: u64,
-    /// What the block holds in which it begins: whole blocks are written, so some of it is written again.
+    /// The first bytes of the next record's block, from the record before: whole blocks are written.
     begun: Vec<u8>,
 }
 
-/// See the module.
+/// The write-ahead log.
 pub(super) struct Log {
     make: MakeSlot,
     identity: u64,
@@ -89,7 +89,7 @@ pub(super) struct Log {
     buffer: Vec<u8>,
 }
 
-/// What a start finds.
+/// The segments that a start finds.
 pub(super) struct Found {
     free: Vec<Slot>,
     live: BTreeMap<u64, (Slot, Header)>,
@@ -97,22 +97,22 @@ pub(super) struct Found {
     generation: u64,
 }
 
-/// Where a journal ends that goes on.
+/// The end of a log that goes on.
 pub(super) struct Tail {
     /// The number of its last record.
     pub(super) last: u64,
-    /// Its last segment, the place behind that record, and what the block holds in which that is; none where the journal
-    /// was closed.
+    /// The generation of its last segment, the offset after that record, and the first bytes of that block; none if the
+    /// journal was closed.
     open: Option<(u64, u64, Vec<u8>)>,
 }
 
 impl Found {
-    /// Looks at every slot. Those that hold nothing the tree does not have are free.
+    /// Reads every slot's header. A slot is free if the tree has all of its records.
     pub(super) fn look(disks: Vec<Arc<dyn Disk>>, mark: &Mark) -> Result<Self, JournalFault> {
         let mut found = Self { free: Vec::new(), live: BTreeMap::new(), generation: mark.generation };
         for (number, disk) in disks.into_iter().enumerate() {
-            let (place, header) = newest_header(&*disk)?;
-            let slot = Slot { disk, place };
+            let (header_slot, header) = newest_header(&*disk)?;
+            let slot = Slot { disk, header_slot };
             match header {
                 Some(header) if header.identity != mark.identity => return Err(JournalFault::Foreign(number)),
                 Some(header) => {
@@ -129,8 +129,7 @@ impl Found {
         Ok(found)
     }
 
-    /// Hands over what the tree does not have, batch by batch, with the generation it was found in, and tells where that
-    /// ends.
+    /// Passes the batches that the tree does not have to `take`, each with its generation, and returns their end.
     pub(super) fn replay(
         &self,
         mark: &Mark,
@@ -143,7 +142,7 @@ impl Found {
         let (mut generation, mut expected, mut is_sealed) = (mark.generation, mark.number + 1, true);
         let first = self.live.get(&generation).map(|(_, header)| header.first);
         if first.is_some_and(|first| first > expected) {
-            return Err(damaged("it begins behind the end of the database"));
+            return Err(damaged("it begins after the end of the database"));
         }
         expected = first.unwrap_or(expected);
         while let Some((slot, header)) = self.live.get(&generation) {
@@ -181,20 +180,20 @@ impl Found {
     }
 }
 
-/// What lies behind the last record must be nothing, or one that was never written whole.
+/// Refuses anything after the last record but a torn write.
 fn expect_end(segment: &mut [u8], at: usize, header: &Header, expected: u64) -> Result<(), JournalFault> {
     let goes_on = (at + ALIGN..segment.len())
         .step_by(ALIGN)
         .any(|at| Record::from_number(segment, at, header.seed(), expected).is_some());
-    if goes_on || record::has_turned_bit(segment, at, header.seed()) {
+    if goes_on || record::has_flipped_bit(segment, at, header.seed()) {
         return Err(damaged(&format!("batch {expected} in segment {} can not be read", header.generation)));
     }
     Ok(())
 }
 
 impl Log {
-    /// Goes on behind what was found: where the journal ended, or in a new segment if it was closed. The segments found
-    /// stay until they are freed.
+    /// Continues the log: at its end, or in a new segment if it was closed. The segments found stay until they are
+    /// freed.
     pub(super) fn begin(
         make: MakeSlot,
         found: Found,
@@ -209,7 +208,7 @@ impl Log {
             None => {
                 let slot = match free.pop() {
                     Some(slot) => slot,
-                    None => Slot { disk: make(live.len())?, place: 0 },
+                    None => Slot { disk: make(live.len())?, header_slot: 0 },
                 };
                 let header = Header { identity: mark.identity, generation: generation + 1, first: last + 1 };
                 Segment::begin(slot, header, segment_bytes)?
@@ -230,7 +229,7 @@ impl Log {
         })
     }
 
-    /// Makes these writes durable, as the next batch, whose number it tells.
+    /// Makes these writes durable as the next batch, and returns its number.
     pub(super) fn append(&mut self, writes: &Writes) -> Result<u64, StoreError> {
         let bytes = record::record_bytes(writes) as u64;
         if self.current.at + bytes + SEAL_BYTES as u64 > self.current.end {
@@ -242,20 +241,20 @@ impl Log {
         Ok(number)
     }
 
-    /// What the tree says about the journal when it has all that is in it now.
+    /// The mark of a tree that has everything in the log.
     pub(super) fn mark(&self) -> Mark {
         let generation = self.current.header.generation;
         Mark { identity: self.identity, number: self.next - 1, generation, is_open: true }
     }
 
-    /// The tree has all that is before this generation.
+    /// Frees the segments before this generation: the tree has all of them.
     pub(super) fn free_before(&mut self, generation: u64) {
         let kept = self.before.split_off(&generation);
         self.free.extend(std::mem::replace(&mut self.before, kept).into_values());
     }
 
-    /// Makes the slot that will be needed before long, if it is not there yet. Whoever asked fills it, which takes its
-    /// time, and adds it then.
+    /// Makes the slot that will be needed soon, if there is none. The caller fills it, which takes time, and then adds
+    /// it.
     pub(super) fn make_wanted(&mut self) -> Result<Option<Arc<dyn Disk>>, StoreError> {
         let is_half_full = self.current.at > self.current.end / 2;
         if !is_half_full || !self.free.is_empty() || self.filling > 0 {
@@ -266,13 +265,13 @@ impl Log {
         Ok(Some(disk))
     }
 
-    /// A slot that was wanted and is filled.
+    /// Adds a slot that was made and filled.
     pub(super) fn add_slot(&mut self, disk: Arc<dyn Disk>) {
         self.filling -= 1;
-        self.free.push(Slot { disk, place: 0 });
+        self.free.push(Slot { disk, header_slot: 0 });
     }
 
-    /// Bytes that all of it takes.
+    /// Bytes of all segments.
     pub(super) fn bytes(&self) -> u64 {
         self.slots() as u64 * self.segment_bytes
     }
@@ -290,7 +289,7 @@ impl Log {
     fn begin_segment(&mut self, bytes: u64) -> Result<(), StoreError> {
         let slot = match self.free.pop() {
             Some(slot) => slot,
-            None => Slot { disk: (self.make)(self.slots())?, place: 0 },
+            None => Slot { disk: (self.make)(self.slots())?, header_slot: 0 },
         };
         let generation = self.current.header.generation + 1;
         let header = Header { identity: self.identity, generation, first: self.next };
@@ -307,14 +306,14 @@ impl Segment {
     /// Gives a slot its new header, durably.
     fn begin(mut slot: Slot, header: Header, bytes: u64) -> Result<Self, StoreError> {
         fill(&*slot.disk, bytes.next_multiple_of(BLOCK_BYTES as u64))?;
-        slot.place ^= 1;
-        slot.disk.write(slot.place * HEADER_PLACE, &header.encode()).map_err(StoreError::io(WRITE))?;
+        slot.header_slot ^= 1;
+        slot.disk.write(slot.header_slot * HEADER_SLOT, &header.encode()).map_err(StoreError::io(WRITE))?;
         slot.disk.sync().map_err(StoreError::io(WRITE))?;
         let end = slot.disk.bytes().map_err(StoreError::io(WRITE))?;
         Ok(Self { slot, header, at: RECORDS, end, begun: Vec::new() })
     }
 
-    /// Goes on behind a segment's last record. What was read of it may not be durable yet.
+    /// Continues a segment after its last record. The bytes read may not be durable yet, so they are synced.
     fn go_on(slot: Slot, header: Header, at: u64, begun: Vec<u8>) -> Result<Self, StoreError> {
         slot.disk.sync().map_err(StoreError::io(WRITE))?;
         let end = slot.disk.bytes().map_err(StoreError::io(WRITE))?;
@@ -336,7 +335,7 @@ impl Segment {
     }
 }
 
-/// Writes zeros until there are so many bytes, so that a later write changes nothing but bytes.
+/// Preallocates: writes zeros up to this length, so that a later write changes no metadata.
 pub(super) fn fill(disk: &dyn Disk, bytes: u64) -> Result<(), StoreError> {
     let mut at = disk.bytes().map_err(StoreError::io(WRITE))?;
     if at >= bytes {
@@ -351,19 +350,19 @@ pub(super) fn fill(disk: &dyn Disk, bytes: u64) -> Result<(), StoreError> {
     disk.sync().map_err(StoreError::io(WRITE))
 }
 
-/// The header with the highest generation, and its place.
+/// The header with the highest generation, and its slot.
 fn newest_header(disk: &dyn Disk) -> Result<(u64, Option<Header>), StoreError> {
     let mut newest: (u64, Option<Header>) = (0, None);
-    for place in 0..2 {
+    for slot in 0..2 {
         let mut bytes = [0; HEADER_BYTES];
-        if disk.bytes().map_err(StoreError::io(READ))? < place * HEADER_PLACE + HEADER_BYTES as u64 {
+        if disk.bytes().map_err(StoreError::io(READ))? < slot * HEADER_SLOT + HEADER_BYTES as u64 {
             continue;
         }
-        disk.read(place * HEADER_PLACE, &mut bytes).map_err(StoreError::io(READ))?;
+        disk.read(slot * HEADER_SLOT, &mut bytes).map_err(StoreError::io(READ))?;
         if let Some(header) = Header::decode(&bytes)
             && newest.1.is_none_or(|other| header.generation > other.generation)
         {
-            newest = (place, Some(header));
+            newest = (slot, Some(header));
         }
     }
     Ok(newest)

@@ -1,48 +1,47 @@
-//! How fast commits may come, so that the flusher keeps up: freely while less than half the memory is taken, and from
-//! there on slower and slower, until as much comes in as goes out.
+//! Write throttling (backpressure): commits pass freely while less than half of the memory is taken, and more and more
+//! slowly above, until as much comes in as the flusher moves out.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// What a key that is put into the tree takes of the disk, at most about: the leaf it lies in is written anew, and now and
-/// then a page above it.
+/// Bytes of the disk that a put into the tree takes, at most about: its leaf is written anew, and now and then a page
+/// above it (write amplification).
 const KEY_DISK_BYTES: u64 = 8192;
 
-/// A commit is held back for no longer than this, so that whoever waits for it sees a pace and no pause.
+/// A commit is held back for no longer than this, so that its caller sees a lower rate and no pause.
 const HOLD_MAX: Duration = Duration::from_millis(5);
 
 /// Bytes per second before anything was flushed: less than any disk does.
 const RATE_AT_FIRST: u64 = 16 << 20;
 
-/// See the module.
-pub(super) struct Pace {
-    /// Bytes of the frozen map that the tree has not been given yet.
+/// The rate at which commits may come.
+pub(super) struct Throttle {
+    /// Bytes of the frozen memtable that are not in the tree yet.
     left: AtomicUsize,
-    /// Bytes a second that flushes have moved lately.
+    /// Bytes a second of the latest flushes.
     rate: AtomicU64,
 }
 
-impl Default for Pace {
+impl Default for Throttle {
     fn default() -> Self {
         Self { left: AtomicUsize::new(0), rate: AtomicU64::new(RATE_AT_FIRST) }
     }
 }
 
-impl Pace {
-    /// So many bytes are on their way into the tree.
+impl Throttle {
+    /// A flush of so many bytes begins.
     pub(super) fn begin_flush(&self, bytes: usize) {
         self.left.store(bytes, Ordering::Relaxed);
     }
 
-    /// Of so many bytes, and so many writes, this many writes were given to the tree. Half of what is to be done is left
-    /// then, which is to make it durable.
+    /// A flush of so many bytes has put `done` of `count` writes. To make them durable is the other half of the work.
     pub(super) fn progress(&self, bytes: usize, done: usize, count: usize) {
         if done.is_multiple_of(256) {
             self.left.store(bytes - bytes / 2 * done.min(count) / count, Ordering::Relaxed);
         }
     }
 
-    /// They are all there, after so many seconds.
+    /// The flush ends, after so many seconds.
     pub(super) fn end_flush(&self, bytes: usize, seconds: f64) {
         self.left.store(0, Ordering::Relaxed);
         let now = bytes as f64 / seconds.max(1e-6);
@@ -52,12 +51,12 @@ impl Pace {
         self.rate.store(rounded(lately + weight * (now - lately)).max(1), Ordering::Relaxed);
     }
 
-    /// Bytes that wait for the tree.
+    /// Bytes that are still to be flushed.
     pub(super) fn left(&self) -> usize {
         self.left.load(Ordering::Relaxed)
     }
 
-    /// Holds back a commit of so many bytes, where so many bytes of memory are taken. Tells for how many seconds.
+    /// Holds back a commit of so many bytes while `taken` of `memory` bytes are taken. Returns for how many seconds.
     pub(super) fn hold_back(&self, bytes: usize, taken: usize, memory: usize) -> f64 {
         let half = memory / 2;
         if taken <= half {
@@ -71,8 +70,8 @@ impl Pace {
     }
 }
 
-/// Bytes of the disk that moving so many writes into a tree of this size may take, beside what it has: pages are written
-/// anew, and those before them are given back afterwards only.
+/// Bytes of the disk that a flush of so many writes into a tree of this size may take: pages are written anew, and the
+/// old ones are given back afterwards only.
 pub(super) fn disk_bytes(entries: usize, bytes: usize, tree: u64) -> u64 {
     let pages = (entries as u64).saturating_mul(KEY_DISK_BYTES);
     pages.min(tree.saturating_mul(2)).saturating_add(2 * bytes as u64)

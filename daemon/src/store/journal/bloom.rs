@@ -1,7 +1,7 @@
-//! What is certainly not there: a Bloom filter over the keys of some families, for those who ask for what is new.
+//! A Bloom filter over the keys of some families: a look-up of a new key ends here, without the memtables and the tree.
 //!
-//! A filter knows every key that was ever committed since it was begun, and those that were there then, when it is complete.
-//! It may believe that a key is there which is not; then the maps and the tree are asked, as without it.
+//! A filter has every key that was committed since it was begun, and once it is complete every key from before. It may
+//! have false positives; then the memtables and the tree are read, as without it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -9,29 +9,29 @@ use fastbloom::AtomicBloomFilter;
 
 use crate::store::Writes;
 
-/// How often it is wrong about a key that is not there, while it has no more keys than it was made for.
-const WRONG: f64 = 0.01;
+/// The rate of false positives, while it has no more keys than it was made for.
+const FALSE_POSITIVES: f64 = 0.01;
 
-/// Keys for which even the smallest is made.
+/// Keys of the smallest filter.
 const KEYS_MIN: usize = 1 << 16;
 
-/// See the module.
-pub(super) struct Filter {
+/// The filter.
+pub(super) struct BloomFilter {
     bits: AtomicBloomFilter,
     tags: &'static [u8],
     room: usize,
     keys: AtomicUsize,
 }
 
-impl Filter {
-    /// One for so many keys of the families with these tags; there are none in it yet.
+impl BloomFilter {
+    /// An empty filter for so many keys of the families with these tags.
     pub(super) fn new(tags: &'static [u8], seed: u64, keys: usize) -> Self {
         let room = keys.max(KEYS_MIN);
-        let bits = AtomicBloomFilter::with_false_pos(WRONG).seed(&u128::from(seed)).expected_items(room);
+        let bits = AtomicBloomFilter::with_false_pos(FALSE_POSITIVES).seed(&u128::from(seed)).expected_items(room);
         Self { bits, tags, room, keys: AtomicUsize::new(0) }
     }
 
-    /// Whether this key is certainly not there.
+    /// Whether the key is certainly not in the store.
     pub(super) fn excludes(&self, key: &[u8]) -> bool {
         self.covers(key) && !self.bits.contains(key)
     }
@@ -48,7 +48,7 @@ impl Filter {
         }
     }
 
-    /// How many keys the next one should be made for, if this one has more than it was made for.
+    /// The number of keys for the next filter, if this one has more than it was made for.
     pub(super) fn outgrown(&self) -> Option<usize> {
         let keys = self.keys.load(Ordering::Relaxed);
         (keys > self.room).then_some(2 * keys)

@@ -1,14 +1,14 @@
-//! Writes over a base that does not have them yet: how a range reads through the one into the other.
+//! Merged range reads: the entries of a base with the writes of an overlay or a memtable over them, in key order.
 
 use std::ops::Bound;
 
 use super::{Entries, ReadTxn, StoreError, successor};
 
-/// Writes in the order of their keys: what is put, and (`None`) what is deleted.
+/// Writes in key order; `None` is a deletion.
 pub(super) type Stretch<'i, 'a> = &'i mut (dyn Iterator<Item = (&'a [u8], Option<&'a [u8]>)> + 'i);
 
-/// The first entries of a range, at most `limit` of them, of a base with writes over it. `with_stretch` hands the writes
-/// of a stretch of keys to what it is given.
+/// The first entries of a range, at most `limit` of them, of a base with writes over it. `with_stretch` passes the
+/// writes of a stretch of keys to the closure that it is given.
 pub(super) fn range(
     base: &dyn ReadTxn,
     (from, to): (&[u8], &[u8]),
@@ -20,8 +20,8 @@ pub(super) fn range(
     let mut asked = limit;
     while from.as_slice() < to && merged.len() < limit {
         let mut entries = base.range(&from, to, asked)?;
-        // The base has told all of the range, or only what lies up to its last entry; further on, deletions of this
-        // layer may make room for more of the base.
+        // The base gave all of the range, or only the part up to its last entry; deletions over it may make room for
+        // more of the base.
         let last = entries.get(asked - 1).map(|(key, _)| key.clone());
         let end = last.as_deref().map_or(Bound::Excluded(to), Bound::Included);
         with_stretch(&from, end, &mut |writes| merge(writes, std::mem::take(&mut entries), limit, &mut merged));

@@ -1,6 +1,6 @@
-//! Signing requests (PKCS#10, RFC 2986): who somebody says to be, with which public key, signed by its private key.
+//! Certificate signing requests (CSR, PKCS#10, RFC 2986): a name and a public key, signed by its private key.
 //!
-//! Nothing else of a request matters: what a certificate says beside the name and the key is for the authority to say.
+//! Nothing else of a request matters: the authority decides what a certificate says beside the name and the key.
 
 use der::asn1::ObjectIdentifier;
 use der::{Decode as _, Encode as _, Header, Length, Reader as _, SliceReader, Tag};
@@ -8,7 +8,7 @@ use enroll_protocol::limits::PEM_BYTES_MAX;
 use x509_cert::request::Version;
 use x509_cert::spki::SubjectPublicKeyInfoOwned;
 
-use super::encoding::Parts;
+use super::der::Parts;
 use super::{pem, signer};
 
 pub(super) const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
@@ -33,7 +33,7 @@ const STRINGS: [(u8, &str); 11] = [
     (30, "BMPString"),
 ];
 
-/// A request that was signed with the key it is for, and that key is strong enough.
+/// A request that is signed with its own key, which is strong enough.
 pub struct SigningRequest {
     /// The common name, if it has exactly one.
     pub common_name: Option<String>,
@@ -41,7 +41,7 @@ pub struct SigningRequest {
 }
 
 impl SigningRequest {
-    /// Reads one, and says for people why it can not be used.
+    /// Reads a request; else a sentence for people about its fault.
     pub fn read(text: &str) -> Result<Self, String> {
         if text.len() > PEM_BYTES_MAX {
             return Err(format!("it has {} bytes; {PEM_BYTES_MAX} will do for any key", text.len()));
