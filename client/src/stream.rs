@@ -80,7 +80,7 @@ impl RawStream {
                 Ok(Event::Item(item)) => return Some(Ok(self.last.insert(item).clone())),
                 Ok(Event::Begun(_)) => {}
                 Ok(Event::End) => self.end(),
-                Err(Error::Unavailable(why)) if self.row.behind.is_some() => {
+                Err(Error::Unavailable(why)) if self.row.resume.is_some() => {
                     return Some(Err(Error::Unavailable(why)));
                 }
                 Err(error) => {
@@ -101,7 +101,7 @@ impl RawStream {
     async fn event(&mut self, patience: Patience) -> Result<Event, Error> {
         loop {
             let Some(connection) = &mut self.connection else {
-                if self.is_begun && self.row.behind.is_none() {
+                if self.is_begun && self.row.resume.is_none() {
                     return Err(Error::Unavailable(format!(
                         "{} broke off and can not be continued; begin it again",
                         self.row.name
@@ -138,8 +138,8 @@ impl RawStream {
                 return Err(error);
             }
         };
-        let request = match (self.row.behind, &self.last) {
-            (Some(behind), Some(last)) => behind(&self.request, last).map_err(|err| unreadable(self.row, &err))?,
+        let request = match (self.row.resume, &self.last) {
+            (Some(resume), Some(last)) => resume(&self.request, last).map_err(|err| unreadable(self.row, &err))?,
             _ => self.request.clone(),
         };
         let mut bytes = Vec::new();

@@ -76,7 +76,7 @@ pub struct Follow {
 }
 
 impl StreamOperation for Follow {
-    fn behind(&self, item: &Change) -> Self {
+    fn resume_after(&self, item: &Change) -> Self {
         Self { since: Some(item.seq) }
     }
 }

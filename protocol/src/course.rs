@@ -2,12 +2,10 @@
 //!
 //! A course is named by its key wherever it stands in a record; a request may name it by its pk as well.
 
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
 use crate::limits::COURSE_MODES;
-use crate::value::{CourseKey, Cursor, Invalid, PageLimit, Pk, Reference, Time, at_most, or_default, plain_name};
+use crate::value::{CourseKey, Cursor, PageLimit, Pk, Reference, Time, at_most, or_default, words};
 
 /// A course.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,27 +38,6 @@ pub enum Mode {
     Masters,
 }
 
-impl Mode {
-    /// As it is written.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Audit => "audit",
-            Self::Honor => "honor",
-            Self::Verified => "verified",
-            Self::Masters => "masters",
-        }
-    }
-}
-
-impl FromStr for Mode {
-    type Err = Invalid;
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        let all = [Self::Audit, Self::Honor, Self::Verified, Self::Masters];
-        let found = all.into_iter().find(|mode| mode.name() == text);
-        found.ok_or_else(|| Invalid(format!("\"{}\" is none of audit, honor, verified, masters", plain_name(text))))
-    }
-}
-
 /// A role that somebody can have in a course.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -69,14 +46,9 @@ pub enum CourseRole {
     Staff,
 }
 
-impl FromStr for CourseRole {
-    type Err = Invalid;
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        match text {
-            "staff" => Ok(Self::Staff),
-            _ => Err(Invalid(format!("\"{}\" is no role in a course; there is staff", plain_name(text)))),
-        }
-    }
+words! {
+    Mode: Audit "audit" Honor "honor" Verified "verified" Masters "masters";
+    CourseRole: Staff "staff";
 }
 
 /// Somebody in a course.

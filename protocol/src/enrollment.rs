@@ -1,12 +1,10 @@
 //! Enrollments: callsigns that wait to be let in.
 
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
 use crate::person::CertificateWanted;
 use crate::value::{
-    ApproveCode, Callsign, Cursor, Invalid, Json, PageLimit, Pk, Reason, Reference, Time, arrived_if_any, or_default,
+    ApproveCode, Callsign, Cursor, Json, PageLimit, Pk, Reason, Reference, Time, arrived_if_any, or_default, words,
 };
 
 /// An enrollment.
@@ -54,16 +52,8 @@ pub enum State {
     Rejected,
 }
 
-impl FromStr for State {
-    type Err = Invalid;
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        match text {
-            "pending" => Ok(Self::Pending),
-            "approved" => Ok(Self::Approved),
-            "rejected" => Ok(Self::Rejected),
-            _ => Err(Invalid::new("state must be pending, approved or rejected")),
-        }
-    }
+words! {
+    State: Pending "pending" Approved "approved" Rejected "rejected";
 }
 
 /// Who decided: a person, or the user of a process that asked on nobody's behalf.

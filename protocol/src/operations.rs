@@ -1,11 +1,11 @@
-//! THE TABLE: every operation, declared once. A line is its number, what it is, who may ask, the permission an actor
-//! needs, its name, its request and its reply; of a stream or a walk, the type of one item.
+//! The operations table: every operation, declared once. A line is its number, its kind, the access a peer needs, the
+//! permission an actor needs, its name, its request type and its reply type (of a stream or a walk, the type of an item).
 //!
 //! Numbers are stable and never reused; a changed shape is a new number. The table is a macro that hands its lines to
-//! another macro, so that whoever drives something by operation (the wire, the daemon's dispatch) does so from these
-//! lines: a line without a handler, or with a handler of the wrong kind, does not compile.
+//! another macro: the wire and the daemon's dispatch are made from these lines, so a line without a handler, or with a
+//! handler of the wrong kind, does not compile.
 //!
-//! The permission is what an actor needs for what is not their own; `""` means none is needed.
+//! An actor needs the permission for records that are not their own; `""` means none is needed.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -120,39 +120,40 @@ macro_rules! operations {
     };
 }
 
-/// How an operation is run.
+/// The kind of an operation: the snapshot or the writer, and one answer or a stream of items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// On a snapshot, at once.
+    /// A read of an MVCC snapshot, short enough for the connections' thread.
     Read,
-    /// On a snapshot, on a thread of its own, because it takes long: it looks at every record, or stretches a password.
+    /// A read of an MVCC snapshot on a thread of its own, because it is slow: it walks every record, or stretches a
+    /// password.
     Scan,
-    /// In the writer, because it takes a code and may have to remember a guess. It changes nothing itself, so it needs no
-    /// idempotency key.
+    /// A read in the writer: it takes a code, and a wrong one counts against the rate limit. It changes nothing else, so it
+    /// needs no idempotency key.
     Lookup,
-    /// In the writer, answered when it is durable.
+    /// A write: it runs in the writer and is answered when it is durable.
     Write,
-    /// In the writer, some units after others and other requests between them, answered when all of it is durable.
+    /// A write of many units, some at a time, other requests in between; answered when all of it is durable.
     Bulk,
-    /// On one snapshot after another, answered with one item after another for as long as somebody listens.
+    /// A resumable stream of items, each batch of them from a fresh snapshot, until the client cancels it.
     Stream,
-    /// On one snapshot from its first record to its last, on a thread of its own, answered with one item after another.
+    /// A stream of items from one snapshot, first record to last, on a thread of its own.
     Walk,
 }
 
 impl Kind {
-    /// Whether it changes something, so that it is sent again under a key only.
+    /// True for a write, which a client may send again under an idempotency key only.
     pub const fn is_write(self) -> bool {
         matches!(self, Self::Write | Self::Bulk)
     }
 
-    /// Whether it is answered with one item after another.
+    /// True for an operation that is answered with a stream of items.
     pub const fn has_items(self) -> bool {
         matches!(self, Self::Stream | Self::Walk)
     }
 }
 
-/// What the process at the other end of the socket must have been granted.
+/// The grant that the process at the other end of the socket needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// Any grant; `read` is enough.
@@ -165,32 +166,31 @@ pub enum Access {
 
 /// A request type, and with it everything the contract says about its operation.
 pub trait Operation: Serialize + DeserializeOwned + Send + 'static {
-    /// What is answered when it is not refused.
+    /// The answer of an operation that is not refused.
     type Reply: Serialize + DeserializeOwned + Send + 'static;
-    /// Its line of the table.
+    /// The operation's line of the table.
     const ROW: &'static OperationRow;
 }
 
-/// An operation that is answered with one item after another for as long as somebody listens, and that can be continued
-/// behind any of them. Its reply is one item.
+/// A resumable stream of items, which lasts until the client cancels it. Its reply is one item.
 pub trait StreamOperation: Operation {
-    /// The request that continues this one behind an item that was received.
-    fn behind(&self, item: &Self::Reply) -> Self;
+    /// The request that continues this one after an item that was received.
+    fn resume_after(&self, item: &Self::Reply) -> Self;
 }
 
-/// An encoded request that continues another one behind an encoded item of it.
-pub type Behind = fn(request: &[u8], item: &[u8]) -> Result<Vec<u8>, Invalid>;
+/// Makes the encoded request that continues an encoded request after an encoded item.
+pub type Resume = fn(request: &[u8], item: &[u8]) -> Result<Vec<u8>, Invalid>;
 
 /// One line of the table, with its types erased.
 #[derive(Debug)]
 pub struct OperationRow {
-    /// On the wire and in stored changes.
+    /// The number on the wire and in stored changes.
     pub number: u16,
-    /// How it is run.
+    /// The kind of the operation.
     pub kind: Kind,
-    /// What the peer needs.
+    /// The grant that the peer needs.
     pub access: Access,
-    /// What the actor needs for what is not their own.
+    /// The permission that the actor needs for records that are not their own.
     pub permission: &'static str,
     /// `area.verb`.
     pub name: &'static str,
@@ -198,8 +198,8 @@ pub struct OperationRow {
     pub request_to_wire: fn(&serde_json::value::RawValue) -> Result<Vec<u8>, Invalid>,
     /// The JSON form of a reply from its wire form.
     pub reply_to_json: fn(&[u8]) -> Result<String, Invalid>,
-    /// How a stream is continued where it broke off; `None` where nothing can be continued.
-    pub behind: Option<Behind>,
+    /// Continues a stream that broke off; `None` for an operation that can not be continued.
+    pub resume: Option<Resume>,
     /// The request's command line.
     #[cfg(feature = "cli")]
     pub command: fn(clap::Command) -> clap::Command,
@@ -224,10 +224,58 @@ impl OperationRow {
         self.name.split_once('.').map_or(self.name, |(area, _)| area)
     }
 
-    /// The part of the name behind the dot.
+    /// The part of the name after the dot.
     pub fn verb(&self) -> &'static str {
         self.name.split_once('.').map_or("", |(_, verb)| verb)
     }
+}
+
+/// The second column.
+macro_rules! kind {
+    (read) => {
+        Kind::Read
+    };
+    (scan) => {
+        Kind::Scan
+    };
+    (lookup) => {
+        Kind::Lookup
+    };
+    (write) => {
+        Kind::Write
+    };
+    (bulk) => {
+        Kind::Bulk
+    };
+    (stream) => {
+        Kind::Stream
+    };
+    (walk) => {
+        Kind::Walk
+    };
+}
+
+/// The third column.
+macro_rules! access {
+    (read) => {
+        Access::Read
+    };
+    (operate) => {
+        Access::Operate
+    };
+    (decide) => {
+        Access::Decide
+    };
+}
+
+/// The resume function of a row: only a stream has one.
+macro_rules! resume {
+    (stream $request:ty) => {
+        Some(resume::<$request>)
+    };
+    ($other:ident $request:ty) => {
+        None
+    };
 }
 
 macro_rules! rows {
@@ -239,13 +287,13 @@ macro_rules! rows {
                 type Reply = $reply;
                 const ROW: &'static OperationRow = &OperationRow {
                     number: $number,
-                    kind: kind::$kind,
-                    access: access::$access,
+                    kind: kind!($kind),
+                    access: access!($access),
                     permission: $permission,
                     name: $name,
                     request_to_wire: request_to_wire::<Self>,
                     reply_to_json: reply_to_json::<$reply>,
-                    behind: behind::$kind::<Self>(),
+                    resume: resume!($kind Self),
                     #[cfg(feature = "cli")]
                     command: <Self as clap::Args>::augment_args,
                     #[cfg(feature = "cli")]
@@ -261,60 +309,8 @@ macro_rules! rows {
 
 operations!(rows);
 
-/// The words of the table's second column.
-#[allow(non_upper_case_globals, reason = "they are the table's words")]
-mod kind {
-    use super::Kind;
-    pub(super) const read: Kind = Kind::Read;
-    pub(super) const scan: Kind = Kind::Scan;
-    pub(super) const lookup: Kind = Kind::Lookup;
-    pub(super) const write: Kind = Kind::Write;
-    pub(super) const bulk: Kind = Kind::Bulk;
-    pub(super) const stream: Kind = Kind::Stream;
-    pub(super) const walk: Kind = Kind::Walk;
-}
-
-/// The words of the table's second column once more: only a stream can be continued.
-#[expect(clippy::extra_unused_type_parameters, reason = "the table names its type for every kind")]
-mod behind {
-    use super::{Behind, StreamOperation, codec};
-
-    pub(super) const fn read<O>() -> Option<Behind> {
-        None
-    }
-
-    pub(super) const fn scan<O>() -> Option<Behind> {
-        None
-    }
-
-    pub(super) const fn lookup<O>() -> Option<Behind> {
-        None
-    }
-
-    pub(super) const fn write<O>() -> Option<Behind> {
-        None
-    }
-
-    pub(super) const fn bulk<O>() -> Option<Behind> {
-        None
-    }
-
-    pub(super) const fn walk<O>() -> Option<Behind> {
-        None
-    }
-
-    pub(super) const fn stream<O: StreamOperation>() -> Option<Behind> {
-        Some(|request, item| Ok(codec::encode(&codec::decode::<O>(request)?.behind(&codec::decode(item)?))))
-    }
-}
-
-/// The words of the table's third column.
-#[allow(non_upper_case_globals, reason = "they are the table's words")]
-mod access {
-    use super::Access;
-    pub(super) const read: Access = Access::Read;
-    pub(super) const operate: Access = Access::Operate;
-    pub(super) const decide: Access = Access::Decide;
+fn resume<O: StreamOperation>(request: &[u8], item: &[u8]) -> Result<Vec<u8>, Invalid> {
+    Ok(codec::encode(&codec::decode::<O>(request)?.resume_after(&codec::decode(item)?)))
 }
 
 fn request_to_wire<O: Operation>(args: &serde_json::value::RawValue) -> Result<Vec<u8>, Invalid> {

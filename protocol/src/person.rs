@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::limits::ROLES_MAX;
 use crate::value::{
     Callsign, CallsignPrefix, Cursor, Invalid, Json, PageLimit, Pk, Reference, RoleName, Time, arrived, at_most,
-    or_default, plain_error,
+    or_default, words,
 };
 
 /// A person.
@@ -60,12 +60,10 @@ pub enum RevocationReason {
     PrivilegeWithdrawn,
 }
 
-impl FromStr for RevocationReason {
-    type Err = Invalid;
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        let word = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(text);
-        Self::deserialize(word).map_err(|err| Invalid(plain_error(&err.to_string())))
-    }
+words! {
+    RevocationReason: Unspecified "unspecified" KeyCompromise "key_compromise" AffiliationChanged "affiliation_changed"
+        Superseded "superseded" CessationOfOperation "cessation_of_operation"
+        PrivilegeWithdrawn "privilege_withdrawn";
 }
 
 /// Create a person

@@ -1,11 +1,9 @@
 //! Invite pools: links by which people enroll.
 
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
 use crate::limits::POOL_FIELDS;
-use crate::value::{Cursor, Invalid, InviteCode, Json, PageLimit, Pk, Reference, Time, at_most, or_default};
+use crate::value::{Cursor, InviteCode, Json, PageLimit, Pk, Reference, Time, at_most, or_default, words};
 
 /// An invite pool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,16 +132,8 @@ pub enum Field {
     Expires,
 }
 
-impl FromStr for Field {
-    type Err = Invalid;
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        match text {
-            "extra" => Ok(Self::Extra),
-            "max_uses" => Ok(Self::MaxUses),
-            "expires" => Ok(Self::Expires),
-            _ => Err(Invalid::new("clear takes extra, max_uses or expires")),
-        }
-    }
+words! {
+    Field: Extra "extra" MaxUses "max_uses" Expires "expires";
 }
 
 /// Activate an invite pool, or deactivate it

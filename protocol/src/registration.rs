@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::enrollment::Decider;
-use crate::value::{Cursor, EventPoolName, Invalid, PageLimit, Pk, Reason, Reference, Time, or_default};
+use crate::value::{Cursor, EventPoolName, PageLimit, Pk, Reason, Reference, Time, or_default, words};
 
 /// A registration: one for a person and an event, kept through canceling and registering again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,17 +58,8 @@ pub enum ApprovalState {
     Rejected,
 }
 
-impl std::str::FromStr for ApprovalState {
-    type Err = Invalid;
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        match text {
-            "not_required" => Ok(Self::NotRequired),
-            "pending" => Ok(Self::Pending),
-            "approved" => Ok(Self::Approved),
-            "rejected" => Ok(Self::Rejected),
-            _ => Err(Invalid::new("approval must be not_required, pending, approved or rejected")),
-        }
-    }
+words! {
+    ApprovalState: NotRequired "not_required" Pending "pending" Approved "approved" Rejected "rejected";
 }
 
 /// What would come of registering now, and why.

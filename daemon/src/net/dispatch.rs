@@ -257,7 +257,7 @@ impl<O: StreamOp> StreamJob for O {
         let call = Call::begin(txn, ctx, O::ROW)?;
         let items = StreamOp::next(self, txn, &call)?;
         if let Some(last) = items.last() {
-            *self = self.behind(last);
+            *self = self.resume_after(last);
         }
         Ok(items.iter().map(codec::encode).collect())
     }

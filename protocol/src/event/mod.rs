@@ -2,15 +2,11 @@
 
 mod pool;
 
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
 pub use self::pool::{AddPool, EventPool, NewPool, RemovePool, UpdatePool};
 use crate::limits::{EVENT_FIELDS, EVENT_POOLS_MAX};
-use crate::value::{
-    Cursor, EventKind, Invalid, Json, PageLimit, Pk, Reference, Time, Title, at_most, or_default, plain_name,
-};
+use crate::value::{Cursor, EventKind, Json, PageLimit, Pk, Reference, Time, Title, at_most, or_default, words};
 
 /// An event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,23 +114,11 @@ pub enum Action {
     Cancel,
 }
 
-macro_rules! words {
-    ($($type:ident: $($word:literal)*;)*) => {
-        $(impl FromStr for $type {
-            type Err = Invalid;
-            fn from_str(text: &str) -> Result<Self, Invalid> {
-                let word = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(text);
-                let accepted = [$($word),*].join(", ");
-                Self::deserialize(word).map_err(|_| Invalid(format!("\"{}\" is none of {accepted}", plain_name(text))))
-            }
-        })*
-    };
-}
-
 words! {
-    Approval: "none" "supervisor";
-    TimeState: "upcoming" "current" "past";
-    Field: "max_participants" "merge_time" "registration_closes" "unregistration_closes" "extra";
+    Approval: None "none" Supervisor "supervisor";
+    TimeState: Upcoming "upcoming" Current "current" Past "past";
+    Field: MaxParticipants "max_participants" MergeTime "merge_time" RegistrationCloses "registration_closes"
+        UnregistrationCloses "unregistration_closes" Extra "extra";
 }
 
 /// Make an event

@@ -13,7 +13,7 @@ pub use self::units::{CourseUnit, EnrollmentUnit, Pair};
 use crate::course::CourseRole;
 use crate::limits::BULK_UNITS_MAX;
 use crate::refusal::Code;
-use crate::value::{CourseKey, Cursor, ExternalKey, PageLimit, Pk, Reference, Time, at_most, or_default};
+use crate::value::{CourseKey, Cursor, ExternalKey, PageLimit, Pk, Reference, Time, at_most, or_default, words};
 
 /// What became of each external key of a bulk write, in the caller's spelling: its new status, or why there is none:
 /// `duplicated`, `invalid-status`, `conflict`, `not-in-program`, `not-found`.
@@ -91,22 +91,6 @@ pub enum CourseStatus {
     Active,
     /// The person is not, or no longer.
     Inactive,
-}
-
-macro_rules! words {
-    ($($type:ident: $($variant:ident $word:literal)*;)*) => {
-        $(impl $type {
-            /// As it is written.
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $word),* }
-            }
-
-            /// The one that is written so, if there is one.
-            pub fn named(word: &str) -> Option<Self> {
-                match word { $($word => Some(Self::$variant),)* _ => None }
-            }
-        })*
-    };
 }
 
 words! {

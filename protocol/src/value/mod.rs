@@ -11,6 +11,7 @@ mod plain;
 mod reference;
 mod text;
 mod time;
+mod words;
 
 pub use json::Json;
 pub(crate) use json::read_json;
@@ -24,6 +25,7 @@ pub use text::{
     PrivateKey, Reason, ReferenceText, RoleName, Text, TextRule, Title, Token, is_dash, is_unseen,
 };
 pub use time::Time;
+pub(crate) use words::words;
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -117,9 +117,9 @@ fn answer(registry: &mut Registry, shape: &Shape, body: &[u8]) -> Vec<String> {
 fn items(registry: &mut Registry, shape: &Shape, body: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
     let mut stream = registry.begin_body(shape.row.number, body)?;
     let items = registry.step_encoded(&mut stream)?;
-    let behind = shape.row.behind.expect("a stream can be continued");
+    let resume = shape.row.resume.expect("a stream can be continued");
     for item in &items {
-        assert!((shape.request)(&behind(&stream.begun, item)?).is_ok(), "{}", shape.row.name);
+        assert!((shape.request)(&resume(&stream.begun, item)?).is_ok(), "{}", shape.row.name);
     }
     Ok(items)
 }

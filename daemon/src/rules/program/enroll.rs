@@ -54,7 +54,7 @@ fn enroll(
     unit: &Unit,
     wanted: &EnrollmentUnit,
 ) -> Result<&'static str, Fault> {
-    let Some(status) = Status::named(&wanted.status) else { return Ok(INVALID_STATUS) };
+    let Ok(status) = wanted.status.parse::<Status>() else { return Ok(INVALID_STATUS) };
     let place = key::program_enrollment(asked.program, &unit.folded);
     let before = record::get::<ProgramEnrollment>(txn.as_read(), &place)?;
     if before.is_some() && !asked.update {
@@ -153,7 +153,7 @@ fn enroll_course(
     unit: &Unit,
     status: &str,
 ) -> Result<&'static str, Fault> {
-    let Some(status) = CourseStatus::named(status) else { return Ok(INVALID_STATUS) };
+    let Ok(status) = status.parse::<CourseStatus>() else { return Ok(INVALID_STATUS) };
     let place = key::program_enrollment(asked.program, &unit.folded);
     let Some(mut enrollment) = record::get::<ProgramEnrollment>(txn.as_read(), &place)? else {
         return Ok(NOT_IN_PROGRAM);

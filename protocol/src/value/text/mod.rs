@@ -1,9 +1,10 @@
-//! Text values: one generic newtype, one rule per kind of text.
+//! Validated strings: one generic newtype, one rule per kind of text.
 //!
-//! A secret kind (a token, a login code, a JWT) prints nothing through `Debug`, has no `Display`, and is wiped from
-//! memory when it is dropped.
+//! A secret kind (a token, a login code, a JWT) prints nothing through `Debug`, has no `Display`, and is zeroized when it
+//! is dropped.
 
-mod kinds;
+mod names;
+mod secrets;
 mod unicode;
 
 use std::cmp::Ordering;
@@ -16,17 +17,56 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use zeroize::Zeroize;
 
 use super::{Invalid, MARK, Reference, arrived};
-pub use kinds::*;
+pub use names::*;
+pub use secrets::*;
 pub use unicode::{is_dash, is_unseen};
 
-/// What a kind of text accepts.
+/// The rule of a kind of text.
 pub trait TextRule: 'static {
-    /// How messages call it.
+    /// The name of the kind in messages.
     const NAME: &'static str;
-    /// Whether it must never be shown.
-    const SECRET: bool = false;
-    /// Refuses what is not of this kind, with a sentence that says what is.
-    fn check(text: &str) -> Result<(), Invalid>;
+    /// A secret text is never printed, and zeroized when it is dropped.
+    const SECRET: bool;
+    /// Refuses a text that is not of this kind. The words follow [`Self::NAME`]: "must be 1 to 64 bytes; this is 70".
+    fn check(text: &str) -> Result<(), String>;
+}
+
+/// The rule of a text that may be printed.
+pub trait Shown: TextRule {}
+
+/// Declares kinds of text, one a line: its type, its rule, its name in messages, its check.
+macro_rules! texts {
+    (shown $($(#[$doc:meta])* $text:ident $rule:ident $name:literal $check:expr;)*) => {
+        $(impl super::Shown for $rule {})*
+        super::texts! { @ false $($(#[$doc])* $text $rule $name $check;)* }
+    };
+    (secret $($rows:tt)*) => { super::texts! { @ true $($rows)* } };
+    (@ $secret:literal $($(#[$doc:meta])* $text:ident $rule:ident $name:literal $check:expr;)*) => {$(
+        $(#[$doc])*
+        pub type $text = super::Text<$rule>;
+
+        #[doc = concat!("The rule of [`", stringify!($text), "`].")]
+        #[derive(Debug)]
+        pub enum $rule {}
+
+        impl TextRule for $rule {
+            const NAME: &'static str = $name;
+            const SECRET: bool = $secret;
+            fn check(text: &str) -> Result<(), String> {
+                let check: fn(&str) -> Result<(), String> = $check;
+                check(text)
+            }
+        }
+    )*};
+}
+
+use texts;
+
+fn sized(text: &str, bytes_max: usize) -> Result<(), String> {
+    if text.is_empty() || text.len() > bytes_max {
+        return Err(format!("must be 1 to {bytes_max} bytes; this is {}", text.len()));
+    }
+    Ok(())
 }
 
 /// A text that satisfies the rule `R`.
@@ -40,7 +80,7 @@ impl<R: TextRule> Text<R> {
         while R::SECRET && text.starts_with(MARK) {
             text.remove(0);
         }
-        R::check(&text)?;
+        R::check(&text).map_err(|why| Invalid(format!("{} {why}", R::NAME)))?;
         Ok(Self(text, PhantomData))
     }
 
@@ -70,17 +110,11 @@ impl<R: TextRule> fmt::Debug for Text<R> {
     }
 }
 
-macro_rules! shown {
-    ($($kind:ident)*) => {
-        $(impl fmt::Display for kinds::$kind {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        })*
-    };
+impl<R: Shown> fmt::Display for Text<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
-
-shown! { Callsign RoleName PermissionPath ReferenceText Title EventKind EventPoolName ListName ConstantValue ConstantLabel CourseKey ExternalKey CertificateSerial }
 
 impl From<&Callsign> for Reference {
     /// Every callsign names a record: the two kinds have the same bounds.
