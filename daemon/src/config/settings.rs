@@ -11,7 +11,7 @@ use enroll_protocol::{EventKind, Time};
 use super::{Config, Trusted};
 use crate::identity::jwt::Issuing;
 use crate::identity::trust::Issuer;
-use crate::rules::alphabet;
+use crate::rules::human_code;
 use crate::warnings::Warned;
 
 /// What rules read of the configuration.
@@ -93,7 +93,7 @@ impl Config {
                 .filter_map(|kind| EventKind::new(kind.as_str()).ok())
                 .collect(),
             code_avoid_confusion: self.code_avoid_confusion,
-            code_characters: alphabet::characters(self.code_avoid_confusion),
+            code_characters: human_code::characters(self.code_avoid_confusion),
             code_size: self.code_size,
             keep_answers_seconds: self.keep_answers_seconds,
             issuing: Issuing {

@@ -47,8 +47,8 @@ pub fn admit(row: &OperationRow, peer: &Peer, names_actor: bool) -> Result<(), R
 
 impl Actor {
     pub(super) fn find(txn: &dyn ReadTxn, actor: &Reference) -> Result<Self, Fault> {
-        let (pk, person) = person::expect(txn, actor)?;
-        person::expect_live(actor, &person)?;
+        let (pk, person) = person::require(txn, actor)?;
+        person::require_live(actor, &person)?;
         Ok(Self { pk, person })
     }
 }

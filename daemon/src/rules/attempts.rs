@@ -8,7 +8,7 @@
 use enroll_protocol::{Code, Pk, Refusal, Time};
 use serde_json::json;
 
-use super::{Call, sweep};
+use super::{Call, expiry};
 use crate::context::Context;
 use crate::fault::Fault;
 use crate::identity::Hash;
@@ -83,7 +83,7 @@ fn count_guess(txn: &mut dyn Txn, call: &Call<'_>) -> Result<(), StoreError> {
 fn keep(txn: &mut dyn Txn, source: &Hash, window: &Guesses) {
     record::put(txn, key::guesses(source), window);
     if window.count == 1 {
-        sweep::plan(txn, window.since.plus_seconds(WINDOW_SECONDS), &Due::Guesses(*source));
+        expiry::plan(txn, window.since.plus_seconds(WINDOW_SECONDS), &Due::Guesses(*source));
     }
 }
 

@@ -12,7 +12,7 @@ use rand::Rng as _;
 use rand::rngs::ChaCha20Rng;
 
 use super::bootstrap::RegistryError;
-use super::{changes, sweep};
+use super::{changes, expiry};
 use crate::config::Settings;
 use crate::context::{Context, Daemon, Purpose};
 use crate::fault::Fault;
@@ -168,7 +168,7 @@ pub(super) fn renew_list(txn: &mut dyn Txn, settings: &Settings, now: Time) -> R
         txn.tell(Told::Consequence(Change::of_time(LISTED, now)));
     }
     head.due = half_way(head.since, head.until);
-    sweep::plan(txn, head.due, &Due::List);
+    expiry::plan(txn, head.due, &Due::List);
     record::put(txn, key::list_head(), &head);
     Ok(())
 }
@@ -198,7 +198,7 @@ fn begin_list(txn: &mut dyn Txn, now: Time, list_seconds: u64) -> Result<(), Sto
             let until = now.plus_seconds(list_seconds);
             let head =
                 ListHead { number: number_after(0, now), since: now, until, due: half_way(now, until), revoked: 0 };
-            sweep::plan(txn, head.due, &Due::List);
+            expiry::plan(txn, head.due, &Due::List);
             head
         }
     };
@@ -218,7 +218,7 @@ fn next_list(txn: &mut dyn Txn, head: ListHead, now: Time, list_seconds: u64) ->
     let due = half_way(now, until).min(head.due);
     if due < head.due {
         txn.delete(key::due(head.due, &Due::List));
-        sweep::plan(txn, due, &Due::List);
+        expiry::plan(txn, due, &Due::List);
     }
     ListHead { since: now, until, due, ..head }
 }

@@ -37,9 +37,9 @@ const PRIVATE_KEY: &str = "PRIVATE KEY";
 
 impl ReadOp for Get {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<String, Fault> {
-        let (pk, person) = person::expect(txn, &self.person)?;
+        let (pk, person) = person::require(txn, &self.person)?;
         if !self.allow_deleted {
-            person::expect_live(&self.person, &person)?;
+            person::require_live(&self.person, &person)?;
         }
         call.permit(txn, call.is_actor(pk))?;
         let (_, certificate) = expect(txn, pk, &self.person)?;
@@ -81,8 +81,8 @@ impl WriteOp for Renew {
     }
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Option<String>, Fault> {
-        let (pk, person) = person::expect(txn.as_read(), &self.person)?;
-        person::expect_live(&self.person, &person)?;
+        let (pk, person) = person::require(txn.as_read(), &self.person)?;
+        person::require_live(&self.person, &person)?;
         call.permit(txn.as_read(), call.is_actor(pk))?;
         let (place, before) = expect(txn.as_read(), pk, &self.person)?;
         let wanted = wanted_after(self, before.clone());
@@ -103,7 +103,7 @@ impl WriteOp for Renew {
 
 impl WriteOp for Revoke {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Vec<String>, Fault> {
-        let (pk, _) = person::expect(txn.as_read(), &self.person)?;
+        let (pk, _) = person::require(txn.as_read(), &self.person)?;
         call.permit(txn.as_read(), false)?;
         let why = Revocation { reason: self.reason, at: call.ctx.now };
         let wanted = self.serial.as_ref().map(|serial| serial.as_str().replace(':', "").to_ascii_uppercase());
@@ -286,8 +286,8 @@ fn expect_private(
     call: &Call<'_>,
     named: &Reference,
 ) -> Result<(Callsign, zeroize::Zeroizing<Vec<u8>>, Certificate), Fault> {
-    let (pk, person) = person::expect(txn, named)?;
-    person::expect_live(named, &person)?;
+    let (pk, person) = person::require(txn, named)?;
+    person::require_live(named, &person)?;
     call.permit(txn, false)?;
     let (place, certificate) = expect(txn, pk, named)?;
     let brought = || {

@@ -18,7 +18,7 @@ use crate::store::{ReadTxn, StoreError, Txn, walk};
 impl ReadOp for List {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Page<changes::Change>, Fault> {
         call.permit(txn, false)?;
-        expect_kept(txn, self.since)?;
+        require_kept(txn, self.since)?;
         let bounds = Bounds::of(call, &self.since, self.after.as_ref(), self.limit)?;
         page(txn, behind(self.since), &bounds, read)
     }
@@ -27,7 +27,7 @@ impl ReadOp for List {
 impl StreamOp for Follow {
     fn start(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Self, Fault> {
         call.permit(txn, false)?;
-        expect_kept(txn, self.since)?;
+        require_kept(txn, self.since)?;
         let latest = head(txn)?.seq;
         match self.since {
             // Whoever has seen more than there is has followed another feed, and would miss what is here.
@@ -41,7 +41,7 @@ impl StreamOp for Follow {
 
     fn next(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Vec<changes::Change>, Fault> {
         call.permit(txn, false)?;
-        expect_kept(txn, self.since)?;
+        require_kept(txn, self.since)?;
         let (from, end) = behind(self.since);
         let (mut changes, mut bytes) = (Vec::new(), 0);
         walk(txn, (&from, &end), STEP_ITEMS_MAX, |key, value| {
@@ -57,7 +57,7 @@ impl StreamOp for Follow {
 }
 
 /// Refuses whoever would miss changes that are no longer kept.
-fn expect_kept(txn: &dyn ReadTxn, since: Option<u64>) -> Result<(), Fault> {
+fn require_kept(txn: &dyn ReadTxn, since: Option<u64>) -> Result<(), Fault> {
     let forgotten = head(txn)?.forgotten;
     match since {
         Some(since) if since < forgotten => Err(Fault::Refused(Refusal::new(
@@ -105,9 +105,9 @@ pub fn number(txn: &mut dyn Txn, head: &mut ChangesHead, told: Vec<Told>) {
                 cause = Some(head.seq);
             }
             Told::Consequence(change) => add(txn, head, &Change { cause: change.cause.or(cause), ..change }),
-            Told::Remember(place) => {
+            Told::Remember(key) => {
                 if let Some(seq) = cause {
-                    record::put(txn, place, &Cause { seq });
+                    record::put(txn, key, &Cause { seq });
                 }
             }
             Told::Made(kind) => *head.records.entry(kind).or_default() += 1,

@@ -8,7 +8,7 @@ use enroll_protocol::limits::JSON_BYTES_MAX;
 use enroll_protocol::{Code, Json, LoginCode, Pk, Reference, Refusal};
 use serde_json::json;
 
-use super::{Call, Finish, WriteOp, alphabet, attempts, person, sweep};
+use super::{Call, Finish, WriteOp, attempts, expiry, human_code, person};
 use crate::context::Purpose;
 use crate::fault::Fault;
 use crate::identity::jwt::OWN_CLAIMS;
@@ -48,7 +48,7 @@ impl WriteOp for Create {
         let pk = call.ctx.new_pk(&mut random);
         let secrets = call.ctx.daemon.secrets.now();
         let settings = &call.ctx.settings;
-        let (code, place) = alphabet::draw_free(txn.as_read(), &mut random, settings, CHARACTERS, |code| {
+        let (code, place) = human_code::draw_free(txn.as_read(), &mut random, settings, CHARACTERS, |code| {
             key::code_hash(&secrets.code(code))
         })?;
         let stored = token::Code {
@@ -61,7 +61,7 @@ impl WriteOp for Create {
         };
         record::put(txn, place, &Pointer { pk });
         record::put(txn, key::code(pk), &stored);
-        sweep::plan_after_expiry(txn, self.expires, &Due::Code(pk));
+        expiry::plan_after_expiry(txn, self.expires, &Due::Code(pk));
         call.tell(txn, vec![pk], Some(Kind::Code));
         Ok(Created { code: Some(LoginCode::new(code)?), expires: self.expires })
     }
@@ -134,7 +134,7 @@ pub(super) fn sign(mut reply: Exchanged, keys: &KeyRing) -> Result<Exchanged, Id
 
 /// The stored code, or an attempt that counts as a guess.
 fn expect(txn: &dyn ReadTxn, call: &Call<'_>, typed: &LoginCode) -> Result<(Pk, token::Code), Fault> {
-    let read = alphabet::read_typed(typed.as_str(), &call.ctx.settings);
+    let read = human_code::read_typed(typed.as_str(), &call.ctx.settings);
     let place = key::code_hash(&call.ctx.daemon.secrets.now().code(&read));
     match record::get::<Pointer>(txn, &place)? {
         Some(Pointer { pk }) => {
@@ -165,6 +165,6 @@ fn names_actor(txn: &dyn ReadTxn, call: &Call<'_>, code: &token::Code) -> Result
 fn expect_subject_live(txn: &dyn ReadTxn, claims: &Json) -> Result<Option<Pk>, Fault> {
     let Some(sub) = claims.member::<String>("sub")? else { return Ok(None) };
     let Some((pk, found)) = person::of_callsign(txn, &sub)? else { return Ok(None) };
-    person::expect_live(&Reference::from(&found.callsign), &found)?;
+    person::require_live(&Reference::from(&found.callsign), &found)?;
     Ok(Some(pk))
 }

@@ -31,10 +31,10 @@ impl WriteOp for Create {
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Course, Fault> {
         call.permit(txn.as_read(), false)?;
-        let place = key::course(&self.key);
+        let key = key::course(&self.key);
         let name = key::course_name(&fold(self.key.as_str()));
         if let Some(CourseOf { key }) = record::get(txn.as_read(), &name)? {
-            expect_free(txn.as_read(), &self.key, &key)?;
+            require_free(txn.as_read(), &self.key, &key)?;
         }
         let course = stored::Course {
             pk: call.ctx.new_pk(&mut call.ctx.random(Purpose::Rule)),
@@ -44,18 +44,18 @@ impl WriteOp for Create {
             created: call.ctx.now,
             updated: call.ctx.now,
         };
-        record::put(txn, place, &course);
+        record::put(txn, key, &course);
         record::put(txn, key::course_pk(course.pk), &CourseOf { key: self.key.clone() });
         record::put(txn, name, &CourseOf { key: self.key.clone() });
         call.tell(txn, vec![course.pk], Some(Kind::Course));
-        Ok(shown(self.key.clone(), course))
+        Ok(to_reply(self.key.clone(), course))
     }
 }
 
 impl ReadOp for Get {
     fn run(&self, txn: &dyn ReadTxn, _: &Call<'_>) -> Result<Course, Fault> {
-        let (key, course) = expect(txn, &self.key)?;
-        Ok(shown(key, course))
+        let (key, course) = require(txn, &self.key)?;
+        Ok(to_reply(key, course))
     }
 }
 
@@ -64,7 +64,7 @@ impl ReadOp for List {
         let bounds = Bounds::of(call, &(), self.after.as_ref(), self.limit)?;
         page(txn, Family::CoursePks.bounds(), &bounds, |_, value| {
             let CourseOf { key } = record::decode(value)?;
-            Ok(record::get::<stored::Course>(txn, &key::course(&key))?.map(|course| shown(key, course)))
+            Ok(record::get::<stored::Course>(txn, &key::course(&key))?.map(|course| to_reply(key, course)))
         })
     }
 }
@@ -80,11 +80,11 @@ impl WriteOp for Delete {
         }
         // They are few: a course has a bound for them.
         let (from, to) = key::prefixed(key::course_roles(&key));
-        for (place, _) in txn.as_read().range(&from, &to, usize::MAX)? {
-            if let Some((_, person, role)) = key::course_role_of(&place) {
+        for (role_key, _) in txn.as_read().range(&from, &to, usize::MAX)? {
+            if let Some((_, person, role)) = key::course_role_of(&role_key) {
                 txn.delete(key::person_course_role(person, &key, role));
             }
-            txn.delete(place);
+            txn.delete(role_key);
         }
         txn.delete(key::course(&key));
         txn.delete(key::course_pk(course.pk));
@@ -96,8 +96,8 @@ impl WriteOp for Delete {
 
 impl WriteOp for Enroll {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<CourseEnrollment, Fault> {
-        let (key, course) = expect(txn.as_read(), &self.course)?;
-        let person = role::expect_person(txn.as_read(), &self.person)?;
+        let (key, course) = require(txn.as_read(), &self.course)?;
+        let person = role::require_person(txn.as_read(), &self.person)?;
         call.permit(txn.as_read(), call.is_actor(person))?;
         if !course.modes.contains(&self.mode) {
             let offered: Vec<&str> = course.modes.iter().map(|mode| mode.name()).collect();
@@ -107,7 +107,7 @@ impl WriteOp for Enroll {
         let before = enrollment(txn.as_read(), &key, person)?;
         if before.as_ref().is_none_or(|before| (before.mode, before.active) != (self.mode, true)) {
             call.tell(txn, vec![course.pk, person], None);
-            set_enrollment(txn, call, (&key, person), before, |after| (after.mode, after.active) = (self.mode, true))?;
+            set_enrollment(txn, call, &key, person, before, |after| (after.mode, after.active) = (self.mode, true))?;
         }
         Ok(CourseEnrollment { course: key, person, mode: self.mode, active: true })
     }
@@ -115,8 +115,8 @@ impl WriteOp for Enroll {
 
 impl WriteOp for Unenroll {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<CourseEnrollment, Fault> {
-        let (key, course) = expect(txn.as_read(), &self.course)?;
-        let (person, record) = person::expect(txn.as_read(), &self.person)?;
+        let (key, course) = require(txn.as_read(), &self.course)?;
+        let (person, record) = person::require(txn.as_read(), &self.person)?;
         call.permit(txn.as_read(), call.is_actor(person))?;
         let Some(before) = enrollment(txn.as_read(), &key, person)? else {
             let why = format!("\"{}\" is not enrolled in the course \"{key}\"", record.callsign);
@@ -125,7 +125,7 @@ impl WriteOp for Unenroll {
         let mode = before.mode;
         if before.active {
             call.tell(txn, vec![course.pk, person], None);
-            set_enrollment(txn, call, (&key, person), Some(before), |after| after.active = false)?;
+            set_enrollment(txn, call, &key, person, Some(before), |after| after.active = false)?;
         }
         Ok(CourseEnrollment { course: key, person, mode, active: false })
     }
@@ -133,8 +133,8 @@ impl WriteOp for Unenroll {
 
 impl ReadOp for Enrollments {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Page<CourseEnrollment>, Fault> {
-        let course = self.course.as_ref().map(|course| expect(txn, course)).transpose()?.map(|(key, _)| key);
-        let person = self.person.as_ref().map(|person| person::expect(txn, person)).transpose()?.map(|(pk, _)| pk);
+        let course = self.course.as_ref().map(|course| require(txn, course)).transpose()?.map(|(key, _)| key);
+        let person = self.person.as_ref().map(|person| person::require(txn, person)).transpose()?.map(|(pk, _)| pk);
         call.permit(txn, person.is_some_and(|person| call.is_actor(person)))?;
         let bounds = Bounds::of(call, &(&course, &person), self.after.as_ref(), self.limit)?;
         let range = match (&course, person) {
@@ -143,10 +143,10 @@ impl ReadOp for Enrollments {
             (None, Some(person)) => key::prefixed(key::person_courses(person)),
             (None, None) => Family::CourseEnrollments.bounds(),
         };
-        let by_person = || |place: &[u8]| key::person_course_of(place).map(|(person, course)| (course, person));
-        page(txn, range, &bounds, |place, _| {
-            let is_by_person = course.is_none() && person.is_some();
-            let found = if is_by_person { by_person()(place) } else { key::course_enrollment_of(place) };
+        let by_person = |key: &[u8]| key::person_course_of(key).map(|(person, course)| (course, person));
+        let is_by_person = course.is_none() && person.is_some();
+        page(txn, range, &bounds, |key, _| {
+            let found = if is_by_person { by_person(key) } else { key::course_enrollment_of(key) };
             let Some((course, person)) = found else { return Ok(None) };
             let found = enrollment(txn, &course, person)?;
             Ok(found.map(|found| CourseEnrollment { course, person, mode: found.mode, active: found.active }))
@@ -156,8 +156,8 @@ impl ReadOp for Enrollments {
 
 impl ReadOp for Roles {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Vec<CourseRoleHeld>, Fault> {
-        let course = self.course.as_ref().map(|course| expect(txn, course)).transpose()?.map(|(key, _)| key);
-        let person = self.person.as_ref().map(|person| person::expect(txn, person)).transpose()?.map(|(pk, _)| pk);
+        let course = self.course.as_ref().map(|course| require(txn, course)).transpose()?.map(|(key, _)| key);
+        let person = self.person.as_ref().map(|person| person::require(txn, person)).transpose()?.map(|(pk, _)| pk);
         call.permit(txn, person.is_some_and(|person| call.is_actor(person)))?;
         let (from, to) = match (&course, person) {
             (Some(course), _) => key::prefixed(key::course_roles(course)),
@@ -170,9 +170,9 @@ impl ReadOp for Roles {
             return Err(Fault::Refused(Refusal::new(Code::TOO_LARGE, why)));
         }
         let mut roles = Vec::new();
-        for (place, _) in entries {
-            let by_person = || key::person_course_role_of(&place).map(|(person, course, role)| (course, person, role));
-            let found = if course.is_none() && person.is_some() { by_person() } else { key::course_role_of(&place) };
+        for (key, _) in entries {
+            let by_person = || key::person_course_role_of(&key).map(|(person, course, role)| (course, person, role));
+            let found = if course.is_none() && person.is_some() { by_person() } else { key::course_role_of(&key) };
             let Some((course, holder, role)) = found else { continue };
             // Deleted people hold no roles.
             if person.is_none_or(|person| person == holder) && !person::is_deleted(txn, holder)? {
@@ -185,7 +185,7 @@ impl ReadOp for Roles {
 
 /// Refuses a key that another course has, or that one had which is deleted, in another spelling: what waits for that one
 /// waits for the next of its key.
-fn expect_free(txn: &dyn ReadTxn, wanted: &CourseKey, spelled: &CourseKey) -> Result<(), Fault> {
+fn require_free(txn: &dyn ReadTxn, wanted: &CourseKey, spelled: &CourseKey) -> Result<(), Fault> {
     let why = match txn.get(&key::course(spelled))?.is_some() {
         true => format!("there is a course with the key \"{spelled}\" already; choose another"),
         false if wanted == spelled => return Ok(()),
@@ -205,7 +205,7 @@ pub(super) fn find(txn: &dyn ReadTxn, named: &Reference) -> Result<Option<(Cours
 }
 
 /// The course of this key or pk, which must exist.
-pub(super) fn expect(txn: &dyn ReadTxn, named: &Reference) -> Result<(CourseKey, stored::Course), Fault> {
+pub(super) fn require(txn: &dyn ReadTxn, named: &Reference) -> Result<(CourseKey, stored::Course), Fault> {
     Ok(find(txn, named)?.ok_or_else(|| unknown(&named.to_string()))?)
 }
 
@@ -223,13 +223,14 @@ pub(super) fn enrollment(
     Ok(record::get(txn, &key::course_enrollment(course, person))?)
 }
 
-/// Changes somebody's enrollment in a course, or makes one, and counts it.
+/// Changes a person's enrollment in a course, or makes one, and keeps the course's count of active ones.
 pub(super) fn set_enrollment(
     txn: &mut dyn Txn,
     call: &Call<'_>,
-    (course, person): (&CourseKey, Pk),
+    course: &CourseKey,
+    person: Pk,
     before: Option<stored::CourseEnrollment>,
-    how: impl FnOnce(&mut stored::CourseEnrollment),
+    change: impl FnOnce(&mut stored::CourseEnrollment),
 ) -> Result<(), Fault> {
     let was_active = before.as_ref().is_some_and(|before| before.active);
     if before.is_none() {
@@ -240,7 +241,7 @@ pub(super) fn set_enrollment(
     let none =
         || stored::CourseEnrollment { mode: Mode::Audit, active: false, givers: BTreeMap::new(), created, updated };
     let mut enrollment = before.unwrap_or_else(none);
-    how(&mut enrollment);
+    change(&mut enrollment);
     enrollment.updated = updated;
     record::put(txn, key::course_enrollment(course, person), &enrollment);
     let active = enrollment.active;
@@ -253,27 +254,36 @@ pub(super) fn set_enrollment(
     Ok(())
 }
 
-/// Has a program enrollment give somebody a role in a course; tells whether that was new to them.
-pub(super) fn give_role(
-    txn: &mut dyn Txn,
-    key: &CourseKey,
-    (person, giver): (Pk, Pk),
-    role: CourseRole,
-) -> Result<(stored::Course, bool), Fault> {
+/// A role in a course that a program enrollment gives to a person.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct GivenRole<'a> {
+    /// The course.
+    pub(super) course: &'a CourseKey,
+    /// The person who holds the role.
+    pub(super) person: Pk,
+    /// The program enrollment that gives it.
+    pub(super) giver: Pk,
+    /// The role.
+    pub(super) role: CourseRole,
+}
+
+/// Gives a role, and returns the course and whether the person did not hold the role before.
+pub(super) fn give_role(txn: &mut dyn Txn, given: GivenRole<'_>) -> Result<(stored::Course, bool), Fault> {
+    let GivenRole { course: key, person, giver, role } = given;
     let found = record::get::<stored::Course>(txn.as_read(), &key::course(key))?;
     let mut course = found.ok_or_else(|| unknown(key.as_str()))?;
-    let place = key::course_role(key, person, role);
-    let before = record::get::<CourseRoleOf>(txn.as_read(), &place)?;
+    let role_key = key::course_role(key, person, role);
+    let before = record::get::<CourseRoleOf>(txn.as_read(), &role_key)?;
     let is_new = before.is_none();
     if is_new && course.roles as usize >= COURSE_ROLES_MAX {
         let why =
-            format!("in the course \"{key}\" people have {COURSE_ROLES_MAX} roles already, and there is no more room");
+            format!("the course \"{key}\" has {COURSE_ROLES_MAX} roles already, the most it can have; unlink some");
         return Err(Fault::Refused(Refusal::new(Code::CONFLICT, why)));
     }
     let mut held = before.unwrap_or_default();
-    expect_room_for_giver(held.givers.len())?;
+    require_room_for_giver(held.givers.len())?;
     held.givers.insert(giver);
-    record::put(txn, place, &held);
+    record::put(txn, role_key, &held);
     if is_new {
         course.roles += 1;
         record::put(txn, key::course(key), &course);
@@ -282,20 +292,17 @@ pub(super) fn give_role(
     Ok((course, is_new))
 }
 
-/// Has a program enrollment no longer give somebody a role; the course, if it was the last that did.
-pub(super) fn take_role(
-    txn: &mut dyn Txn,
-    key: &CourseKey,
-    (person, giver): (Pk, Pk),
-    role: CourseRole,
-) -> Result<Option<stored::Course>, Fault> {
-    let place = key::course_role(key, person, role);
-    let Some(mut held) = record::get::<CourseRoleOf>(txn.as_read(), &place)? else { return Ok(None) };
+/// Takes a role back. Returns the course where this was the last program enrollment that gave the role, and the person
+/// has lost it.
+pub(super) fn take_role(txn: &mut dyn Txn, given: GivenRole<'_>) -> Result<Option<stored::Course>, Fault> {
+    let GivenRole { course: key, person, giver, role } = given;
+    let role_key = key::course_role(key, person, role);
+    let Some(mut held) = record::get::<CourseRoleOf>(txn.as_read(), &role_key)? else { return Ok(None) };
     if !held.givers.remove(&giver) {
         return Ok(None);
     }
     if !held.givers.is_empty() {
-        record::put(txn, place, &held);
+        record::put(txn, role_key, &held);
         return Ok(None);
     }
     let found = record::get::<stored::Course>(txn.as_read(), &key::course(key))?;
@@ -303,13 +310,13 @@ pub(super) fn take_role(
         .ok_or_else(|| StoreError::Corrupt(format!("the course {key} is missing, and somebody has a role in it")))?;
     course.roles = course.roles.saturating_sub(1);
     record::put(txn, key::course(key), &course);
-    txn.delete(place);
+    txn.delete(role_key);
     txn.delete(key::person_course_role(person, key, role));
     Ok(Some(course))
 }
 
 /// Refuses another program enrollment that gives what so many give already.
-pub(super) fn expect_room_for_giver(givers: usize) -> Result<(), Refusal> {
+pub(super) fn require_room_for_giver(givers: usize) -> Result<(), Refusal> {
     if givers < COURSE_GIVERS_MAX {
         return Ok(());
     }
@@ -317,7 +324,7 @@ pub(super) fn expect_room_for_giver(givers: usize) -> Result<(), Refusal> {
     Err(Refusal::new(Code::CONFLICT, why))
 }
 
-fn shown(key: CourseKey, course: stored::Course) -> Course {
+fn to_reply(key: CourseKey, course: stored::Course) -> Course {
     let modes: BTreeSet<Mode> = course.modes;
     Course {
         pk: course.pk,

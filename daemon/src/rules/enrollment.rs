@@ -11,7 +11,7 @@ use enroll_protocol::person::Person;
 use enroll_protocol::{ApproveCode, Code, Named, NaturalName, Page, Pk, Reference, Refusal};
 
 use super::page::{Bounds, page};
-use super::{Call, ReadOp, WriteOp, alphabet, attempts, certificate, constant, person, pool};
+use super::{Call, ReadOp, WriteOp, human_code, attempts, certificate, allowed_values, person, pool};
 use crate::context::Purpose;
 use crate::fault::Fault;
 use crate::identity::authority::Wanted;
@@ -47,9 +47,9 @@ impl WriteOp for Create {
             pool::expect_usable(txn.as_read(), call.ctx, pool).map_err(attempted)?;
             extra = pool.extra.merged(&self.extra)?;
         }
-        let folded = person::expect_free(txn.as_read(), call, &self.callsign)?;
+        let folded = person::require_free(txn.as_read(), call, &self.callsign)?;
         // What the pool gives was allowed when the pool was made. What is allowed now is approved later.
-        constant::expect_allowed(txn.as_read(), &extra, by.as_ref().map(|(_, pool)| &pool.extra))?;
+        allowed_values::require_allowed(txn.as_read(), &extra, by.as_ref().map(|(_, pool)| &pool.extra))?;
         let mut random = call.ctx.random(Purpose::Rule);
         let pk = call.ctx.new_pk(&mut random);
         let approvecode = draw_code(txn, call, pk, &mut random)?;
@@ -98,7 +98,7 @@ impl WriteOp for Find {
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Enrollment, Fault> {
         attempts::expect_under_limit(txn.as_read(), call.ctx)?;
-        let code = alphabet::read_typed(self.approvecode.as_str(), &call.ctx.settings);
+        let code = human_code::read_typed(self.approvecode.as_str(), &call.ctx.settings);
         let unknown = || Fault::Attempt {
             refusal: Refusal::new(Code::NOT_FOUND, "no enrollment has this approve code; check it for typing errors"),
             subject: None,
@@ -151,7 +151,7 @@ impl WriteOp for Approve {
         call.permit(txn.as_read(), false)?;
         expect_pending(&enrollment)?;
         if let Some(typed) = &self.approvecode
-            && alphabet::read_typed(typed.as_str(), &call.ctx.settings) != enrollment.approvecode
+            && human_code::read_typed(typed.as_str(), &call.ctx.settings) != enrollment.approvecode
         {
             let why =
                 format!("this is not the approve code of \"{}\"; check it for typing errors", enrollment.callsign);
@@ -159,7 +159,7 @@ impl WriteOp for Approve {
             return Err(Fault::Attempt { refusal, subject: Some(pk), guess: true });
         }
         let folded = fold(enrollment.callsign.as_str());
-        person::expect_unreserved(call, &enrollment.callsign, &folded)?;
+        person::require_unreserved(call, &enrollment.callsign, &folded)?;
         let holder = CallsignHolder { person: None, enrollment: Some(pk) };
         let mut person = person::make(txn, call, &enrollment.callsign, holder, enrollment.extra.clone());
         if let Some(wanted) = wanted(self, txn.as_read(), pk)? {
@@ -269,7 +269,7 @@ fn draw_code(
     random: &mut rand::rngs::ChaCha20Rng,
 ) -> Result<String, Fault> {
     let settings = &call.ctx.settings;
-    let (code, place) = alphabet::draw_free(txn.as_read(), random, settings, settings.code_size, key::approve_code)?;
+    let (code, place) = human_code::draw_free(txn.as_read(), random, settings, settings.code_size, key::approve_code)?;
     record::put(txn, place, &Pointer { pk });
     Ok(code)
 }

@@ -53,7 +53,7 @@ impl WriteOp for Exchange {
             return Err(invalid("its claims are too large, so that our own would not fit as well").into());
         }
         let hash = ctx.daemon.secrets.now().nonce(&foreign.issuer, &foreign.nonce);
-        token::spend(txn, call, hash, (&self.audit, Some(foreign.expires)))?;
+        token::spend(txn, call, hash, self.audit.as_ref(), Some(foreign.expires))?;
         let id = ctx.new_pk(&mut ctx.random(Purpose::Session));
         let (jwt, expires) = ctx.daemon.keys.now().unsigned(&settings.issuing, &foreign.claims, ctx.now, id)?;
         Ok(Exchanged { jwt: Some(jwt), expires })

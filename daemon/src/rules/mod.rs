@@ -7,7 +7,7 @@
 //! key (the writer), actor ([`Call::begin`]), references, permission ([`Call::permit`]), state.
 
 mod access;
-pub mod alphabet;
+mod allowed_values;
 pub mod attempts;
 pub mod authority;
 mod backup;
@@ -16,11 +16,12 @@ mod certificate;
 pub mod changes;
 pub mod check;
 mod code;
-mod constant;
 mod course;
 mod enrollment;
 mod event;
+pub mod expiry;
 mod export;
+pub mod human_code;
 mod import;
 mod jwt;
 mod make;
@@ -36,7 +37,6 @@ pub mod seating;
 mod server;
 mod stream;
 mod supervisor;
-pub mod sweep;
 mod token;
 
 pub use access::{Actor, admit};

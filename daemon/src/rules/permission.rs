@@ -46,7 +46,7 @@ impl WriteOp for Revoke {
 
 impl ReadOp for Has {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<bool, Fault> {
-        let pk = role::expect_person(txn, &self.person)?;
+        let pk = role::require_person(txn, &self.person)?;
         call.permit(txn, call.is_actor(pk))?;
         has_permission(txn, pk, self.permission.as_str())
     }
@@ -68,8 +68,8 @@ impl ReadOp for List {
             Some(name) => add(name, role::record_of(txn, name)?)?,
             None => {
                 let (from, to) = Family::Roles.bounds();
-                walk(txn, (&from, &to), STRETCH, |place, value| {
-                    if let Some(name) = key::role_name(place) {
+                walk(txn, (&from, &to), STRETCH, |key, value| {
+                    if let Some(name) = key::role_name(key) {
                         add(&name, record::decode(value)?)?;
                     }
                     Ok::<_, Fault>(std::ops::ControlFlow::Continue(()))

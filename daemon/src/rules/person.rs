@@ -8,7 +8,7 @@ use enroll_protocol::{Callsign, Code, Json, Named, NaturalName, Page, Pk, Refere
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::page::{Bounds, page};
-use super::{Call, ReadOp, WriteOp, authority, certificate, constant, registration, role};
+use super::{Call, ReadOp, WriteOp, authority, certificate, allowed_values, registration, role};
 use crate::context::Purpose;
 use crate::fault::Fault;
 use crate::model::key::{self, Family};
@@ -29,8 +29,8 @@ impl WriteOp for Create {
         for role in &self.roles {
             call.permit_giving(txn.as_read(), role)?;
         }
-        expect_free(txn.as_read(), call, &self.callsign)?;
-        constant::expect_allowed(txn.as_read(), &self.extra, None)?;
+        require_free(txn.as_read(), call, &self.callsign)?;
+        allowed_values::require_allowed(txn.as_read(), &self.extra, None)?;
 
         let mut person = make(txn, call, &self.callsign, CallsignHolder::default(), self.extra.clone());
         for role in &self.roles {
@@ -47,12 +47,12 @@ impl WriteOp for Create {
 
 impl ReadOp for Get {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Person, Fault> {
-        let (pk, person) = expect(txn, &self.person)?;
+        let (pk, person) = require(txn, &self.person)?;
         if !self.allow_deleted {
-            expect_live(&self.person, &person)?;
+            require_live(&self.person, &person)?;
         }
         call.permit(txn, call.is_actor(pk))?;
-        Ok(shown(txn, pk, person)?)
+        Ok(to_reply(txn, pk, person)?)
     }
 }
 
@@ -81,7 +81,7 @@ impl ReadOp for List {
             let Some(person) = record::get::<record::Person>(txn, &key::person(pk))? else { return Ok(None) };
             // Deleted people are never listed by role: they hold none.
             let wanted = person.deleted.is_none() || (self.include_deleted && self.role.is_none());
-            Ok(if wanted { Some(shown(txn, pk, person)?) } else { None })
+            Ok(if wanted { Some(to_reply(txn, pk, person)?) } else { None })
         })
     }
 }
@@ -96,19 +96,19 @@ impl ReadOp for Find {
         let callsign =
             Callsign::new(callsign).map_err(|err| Refusal::new(Code::INVALID_ARGUMENT, format!("claims: {err}")))?;
         let named = Reference::from(&callsign);
-        let (pk, person) = expect(txn, &named)?;
-        expect_live(&named, &person)?;
+        let (pk, person) = require(txn, &named)?;
+        require_live(&named, &person)?;
         call.permit(txn, call.is_actor(pk))?;
-        Ok(shown(txn, pk, person)?)
+        Ok(to_reply(txn, pk, person)?)
     }
 }
 
 impl WriteOp for Update {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Person, Fault> {
-        let (pk, person) = expect(txn.as_read(), &self.person)?;
-        expect_live(&self.person, &person)?;
+        let (pk, person) = require(txn.as_read(), &self.person)?;
+        require_live(&self.person, &person)?;
         call.permit(txn.as_read(), false)?;
-        constant::expect_allowed(txn.as_read(), &self.extra, Some(&person.extra))?;
+        allowed_values::require_allowed(txn.as_read(), &self.extra, Some(&person.extra))?;
         change(txn, call, pk, |_, person| person.extra = self.extra.clone())
     }
 }
@@ -133,8 +133,8 @@ fn delete(
     named: &Reference,
     revocation: Option<Revocation>,
 ) -> Result<Person, Fault> {
-    let (pk, person) = expect(txn.as_read(), named)?;
-    expect_live(named, &person)?;
+    let (pk, person) = require(txn.as_read(), named)?;
+    require_live(named, &person)?;
     call.permit(txn.as_read(), false)?;
     role::take_all(txn, pk)?;
     let reason = RevocationReason::PrivilegeWithdrawn;
@@ -162,7 +162,7 @@ pub(super) fn change(
     person.updated = call.ctx.now;
     record::put(txn, key::person(pk), &person);
     call.tell(txn, vec![pk], None);
-    Ok(shown(txn.as_read(), pk, person)?)
+    Ok(to_reply(txn.as_read(), pk, person)?)
 }
 
 /// Writes a new person, who takes over what the callsign was held for.
@@ -185,14 +185,14 @@ pub(super) fn make(
     };
     record::put(txn, key::person(pk), &person);
     record::put(txn, key::callsign(&fold(callsign.as_str())), &CallsignHolder { person: Some(pk), ..holder });
-    shown_with(pk, person, false)
+    to_reply_with(pk, person, false)
 }
 
 /// Refuses a callsign that somebody has, that the configuration reserves, or that reads as a pk; otherwise what to keep it
 /// under.
-pub(super) fn expect_free(txn: &dyn ReadTxn, call: &Call<'_>, callsign: &Callsign) -> Result<String, Fault> {
+pub(super) fn require_free(txn: &dyn ReadTxn, call: &Call<'_>, callsign: &Callsign) -> Result<String, Fault> {
     let folded = fold(callsign.as_str());
-    expect_unreserved(call, callsign, &folded)?;
+    require_unreserved(call, callsign, &folded)?;
     if reads_as_pk(callsign) {
         let why = format!("the callsign \"{callsign}\" has the form of a pk; choose another");
         return Err(Fault::Refused(Refusal::new(Code::CALLSIGN_RESERVED, why)));
@@ -205,7 +205,7 @@ pub(super) fn expect_free(txn: &dyn ReadTxn, call: &Call<'_>, callsign: &Callsig
 }
 
 /// Refuses a callsign that the configuration reserves.
-pub(super) fn expect_unreserved(call: &Call<'_>, callsign: &Callsign, folded: &str) -> Result<(), Fault> {
+pub(super) fn require_unreserved(call: &Call<'_>, callsign: &Callsign, folded: &str) -> Result<(), Fault> {
     if call.ctx.settings.reserved_callsigns.contains(folded) {
         let why = format!("the callsign \"{callsign}\" is reserved by the configuration; choose another");
         return Err(Fault::Refused(Refusal::new(Code::CALLSIGN_RESERVED, why)));
@@ -239,7 +239,7 @@ pub(super) fn of_callsign(txn: &dyn ReadTxn, callsign: &str) -> Result<Option<(P
 }
 
 /// The person of this pk or callsign, who must exist.
-pub(super) fn expect(txn: &dyn ReadTxn, person: &Reference) -> Result<(Pk, record::Person), Fault> {
+pub(super) fn require(txn: &dyn ReadTxn, person: &Reference) -> Result<(Pk, record::Person), Fault> {
     let nobody = || {
         let kind = match person.read(NaturalName::Callsign) {
             Ok(Named::Pk(_)) => "pk",
@@ -251,7 +251,7 @@ pub(super) fn expect(txn: &dyn ReadTxn, person: &Reference) -> Result<(Pk, recor
 }
 
 /// Refuses a deleted person.
-pub(super) fn expect_live(named: &Reference, person: &record::Person) -> Result<(), Fault> {
+pub(super) fn require_live(named: &Reference, person: &record::Person) -> Result<(), Fault> {
     match person.deleted {
         Some(at) => {
             let why = format!("the person \"{named}\" was deleted at {at}");
@@ -268,11 +268,11 @@ pub(super) fn is_deleted(txn: &dyn ReadTxn, pk: Pk) -> Result<bool, Fault> {
 }
 
 /// The record as it is answered.
-fn shown(txn: &dyn ReadTxn, pk: Pk, person: record::Person) -> Result<Person, StoreError> {
-    Ok(shown_with(pk, person, txn.get(&key::certificates(pk))?.is_some()))
+fn to_reply(txn: &dyn ReadTxn, pk: Pk, person: record::Person) -> Result<Person, StoreError> {
+    Ok(to_reply_with(pk, person, txn.get(&key::certificates(pk))?.is_some()))
 }
 
-fn shown_with(pk: Pk, person: record::Person, certificate: bool) -> Person {
+fn to_reply_with(pk: Pk, person: record::Person, certificate: bool) -> Person {
     Person {
         pk,
         callsign: person.callsign,

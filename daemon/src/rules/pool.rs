@@ -7,7 +7,7 @@ use enroll_protocol::pool::{Check, Create, Delete, Field, Get, List, Pool, Reset
 use enroll_protocol::{Code, InviteCode, Named, NaturalName, Page, Pk, Reference, Refusal};
 
 use super::page::{Bounds, page};
-use super::{Call, ReadOp, WriteOp, alphabet, attempts, constant, person};
+use super::{Call, ReadOp, WriteOp, allowed_values, attempts, human_code, person};
 use crate::context::{Context, Purpose};
 use crate::fault::Fault;
 use crate::model::key::{self, Family};
@@ -20,8 +20,8 @@ impl WriteOp for Create {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Pool, Fault> {
         let owner = match (&self.owner, &call.actor) {
             (Some(named), _) => {
-                let (pk, found) = person::expect(txn.as_read(), named)?;
-                person::expect_live(named, &found)?;
+                let (pk, found) = person::require(txn.as_read(), named)?;
+                person::require_live(named, &found)?;
                 pk
             }
             (None, Some(actor)) => actor.pk,
@@ -32,12 +32,12 @@ impl WriteOp for Create {
         };
         call.permit(txn.as_read(), call.is_actor(owner))?;
         call.expect_to_come(self.expires)?;
-        constant::expect_allowed(txn.as_read(), &self.extra, None)?;
+        allowed_values::require_allowed(txn.as_read(), &self.extra, None)?;
         let mut random = call.ctx.random(Purpose::Rule);
         let pk = call.ctx.new_pk(&mut random);
         let settings = &call.ctx.settings;
         let (invitecode, place) =
-            alphabet::draw_free(txn.as_read(), &mut random, settings, settings.code_size, key::invite_code)?;
+            human_code::draw_free(txn.as_read(), &mut random, settings, settings.code_size, key::invite_code)?;
         let pool = record::Pool {
             owner,
             active: true,
@@ -73,7 +73,7 @@ impl WriteOp for Get {
 
 impl ReadOp for List {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Page<Pool>, Fault> {
-        let owner = self.owner.as_ref().map(|named| person::expect(txn, named)).transpose()?.map(|(pk, _)| pk);
+        let owner = self.owner.as_ref().map(|named| person::require(txn, named)).transpose()?.map(|(pk, _)| pk);
         call.permit(txn, owner.is_some_and(|owner| call.is_actor(owner)))?;
         let bounds = Bounds::of(call, &(owner, self.include_deleted), self.after.as_ref(), self.limit)?;
         let range = owner.map_or_else(|| Family::Pools.bounds(), |owner| key::prefixed(key::owner_pools(owner)));
@@ -93,7 +93,7 @@ impl WriteOp for Update {
         change(txn, call, &self.pool, |txn, call, _, pool| {
             call.expect_to_come(self.expires)?;
             if let Some(extra) = &self.extra {
-                constant::expect_allowed(txn.as_read(), extra, Some(&pool.extra))?;
+                allowed_values::require_allowed(txn.as_read(), extra, Some(&pool.extra))?;
             }
             for field in &self.clear {
                 match field {
@@ -146,7 +146,7 @@ impl WriteOp for ResetCode {
             let settings = &call.ctx.settings;
             let mut random = call.ctx.random(Purpose::Rule);
             let (code, place) =
-                alphabet::draw_free(txn.as_read(), &mut random, settings, settings.code_size, key::invite_code)?;
+                human_code::draw_free(txn.as_read(), &mut random, settings, settings.code_size, key::invite_code)?;
             txn.delete(key::invite_code(&pool.invitecode));
             record::put(txn, place, &Pointer { pk });
             pool.invitecode = code;
@@ -215,7 +215,7 @@ fn expect_named(txn: &dyn ReadTxn, call: &Call<'_>, named: Named<'_>) -> Result<
 
 fn of_code(txn: &dyn ReadTxn, call: &Call<'_>, typed: &str) -> Result<Option<(Pk, record::Pool)>, Fault> {
     attempts::expect_under_limit(txn, call.ctx)?;
-    let code = alphabet::read_typed(typed, &call.ctx.settings);
+    let code = human_code::read_typed(typed, &call.ctx.settings);
     let Some(Pointer { pk }) = record::get::<Pointer>(txn, &key::invite_code(&code))? else { return Ok(None) };
     Ok(record::get::<record::Pool>(txn, &key::pool(pk))?.map(|pool| (pk, pool)))
 }

@@ -25,33 +25,33 @@ pub struct Rekey<'a> {
 
 impl Rekey<'_> {
     /// The value of an entry under the new key.
-    pub fn entry(&mut self, place: &[u8], value: &[u8]) -> Result<Vec<u8>, RegistryError> {
-        if place == key::registry() {
+    pub fn entry(&mut self, key: &[u8], value: &[u8]) -> Result<Vec<u8>, RegistryError> {
+        if key == key::registry() {
             let registry = record::decode::<Registry>(value)?;
             return Ok(record::encode(&Registry { proof: self.after.proof(), ..registry }));
         }
-        if place == key::authority() {
+        if key == key::authority() {
             let authority = record::decode::<Authority>(value)?;
-            let sealed = authority.sealed.map(|sealed| self.seal_again(place, &sealed)).transpose()?;
+            let sealed = authority.sealed.map(|sealed| self.seal_again(key, &sealed)).transpose()?;
             return Ok(record::encode(&Authority { sealed, ..authority }));
         }
-        if place == key::hashing_key() {
+        if key == key::hashing_key() {
             let HashingKey { sealed } = record::decode(value)?;
-            return Ok(record::encode(&HashingKey { sealed: self.seal_again(place, &sealed)? }));
+            return Ok(record::encode(&HashingKey { sealed: self.seal_again(key, &sealed)? }));
         }
-        if Family::SigningKeys.holds(place) {
+        if Family::SigningKeys.holds(key) {
             let signing = record::decode::<SigningKey>(value)?;
-            let sealed = self.seal_again(place, &signing.sealed)?;
+            let sealed = self.seal_again(key, &signing.sealed)?;
             return Ok(record::encode(&SigningKey { sealed, ..signing }));
         }
-        if Family::Certificates.holds(place) {
+        if Family::Certificates.holds(key) {
             let certificate = record::decode::<Certificate>(value)?;
-            let sealed = certificate.sealed.map(|sealed| self.seal_again(place, &sealed)).transpose()?;
+            let sealed = certificate.sealed.map(|sealed| self.seal_again(key, &sealed)).transpose()?;
             return Ok(record::encode(&Certificate { sealed, ..certificate }));
         }
-        if Family::Kept.holds(place) {
+        if Family::Kept.holds(key) {
             let kept = record::decode::<Kept>(value)?;
-            let sealed = self.seal_again(place, &kept.sealed)?;
+            let sealed = self.seal_again(key, &kept.sealed)?;
             return Ok(record::encode(&Kept { sealed, ..kept }));
         }
         Ok(value.to_owned())
@@ -63,14 +63,14 @@ impl Rekey<'_> {
         Ok(record::encode(&HashingKey { sealed }))
     }
 
-    fn seal_again(&mut self, place: &[u8], sealed: &[u8]) -> Result<Vec<u8>, IdentityError> {
-        let plain = self.before.open(place, sealed)?;
-        self.seal(place, &plain)
+    fn seal_again(&mut self, key: &[u8], sealed: &[u8]) -> Result<Vec<u8>, IdentityError> {
+        let plain = self.before.open(key, sealed)?;
+        self.seal(key, &plain)
     }
 
-    fn seal(&mut self, place: &[u8], plain: &[u8]) -> Result<Vec<u8>, IdentityError> {
+    fn seal(&mut self, key: &[u8], plain: &[u8]) -> Result<Vec<u8>, IdentityError> {
         let mut nonce = [0; 24];
         self.random.fill_bytes(&mut nonce);
-        self.after.seal(place, nonce, plain)
+        self.after.seal(key, nonce, plain)
     }
 }

@@ -18,7 +18,7 @@ const ROLES_OF_PERSON_MAX: usize = 256;
 
 impl WriteOp for Assign {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<bool, Fault> {
-        let pk = expect_person(txn.as_read(), &self.person)?;
+        let pk = require_person(txn.as_read(), &self.person)?;
         if permit(txn.as_read(), call, &self.role)? == Permitted::ByRoles {
             call.permit_giving(txn.as_read(), &self.role)?;
         }
@@ -33,7 +33,7 @@ impl WriteOp for Assign {
 
 impl WriteOp for Remove {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<bool, Fault> {
-        let pk = expect_person(txn.as_read(), &self.person)?;
+        let pk = require_person(txn.as_read(), &self.person)?;
         permit(txn.as_read(), call, &self.role)?;
         let was_there = take(txn, pk, &self.role)?;
         if was_there {
@@ -46,7 +46,7 @@ impl WriteOp for Remove {
 
 impl ReadOp for Has {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<bool, Fault> {
-        let pk = expect_person(txn, &self.person)?;
+        let pk = require_person(txn, &self.person)?;
         call.permit(txn, call.is_actor(pk))?;
         has(txn, pk, &self.role)
     }
@@ -54,7 +54,7 @@ impl ReadOp for Has {
 
 impl ReadOp for List {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Vec<RoleName>, Fault> {
-        let pk = expect_person(txn, &self.person)?;
+        let pk = require_person(txn, &self.person)?;
         call.permit(txn, call.is_actor(pk))?;
         Ok(roles_of(txn, pk)?.roles.into_iter().collect())
     }
@@ -114,9 +114,9 @@ fn roles_of(txn: &dyn ReadTxn, person: Pk) -> Result<PersonRoles, Fault> {
 }
 
 /// The person of this pk or callsign, who must exist and not be deleted.
-pub(super) fn expect_person(txn: &dyn ReadTxn, named: &Reference) -> Result<Pk, Fault> {
-    let (pk, found) = person::expect(txn, named)?;
-    person::expect_live(named, &found)?;
+pub(super) fn require_person(txn: &dyn ReadTxn, named: &Reference) -> Result<Pk, Fault> {
+    let (pk, found) = person::require(txn, named)?;
+    person::require_live(named, &found)?;
     Ok(pk)
 }
 

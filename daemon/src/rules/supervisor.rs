@@ -22,21 +22,21 @@ const REPRESENTED_MAX: usize = 64;
 
 impl WriteOp for Assign {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Person, Fault> {
-        let person = role::expect_person(txn.as_read(), &self.person)?;
-        let supervisor = role::expect_person(txn.as_read(), &self.supervisor)?;
+        let person = role::require_person(txn.as_read(), &self.person)?;
+        let supervisor = role::require_person(txn.as_read(), &self.supervisor)?;
         call.permit(txn.as_read(), false)?;
         if person == supervisor {
             let why = format!("\"{}\" can not supervise themself", self.person);
             return Err(Fault::Refused(Refusal::new(Code::INVALID_ARGUMENT, why)));
         }
-        expect_supervisor(txn.as_read(), supervisor, &self.supervisor)?;
+        require_supervisor(txn.as_read(), supervisor, &self.supervisor)?;
         set(txn, call, person, Some(supervisor))
     }
 }
 
 impl WriteOp for Unassign {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Person, Fault> {
-        let person = role::expect_person(txn.as_read(), &self.person)?;
+        let person = role::require_person(txn.as_read(), &self.person)?;
         call.permit(txn.as_read(), false)?;
         set(txn, call, person, None)
     }
@@ -44,17 +44,17 @@ impl WriteOp for Unassign {
 
 impl WriteOp for AddRepresentative {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<bool, Fault> {
-        let supervisor = role::expect_person(txn.as_read(), &self.supervisor)?;
-        let representative = role::expect_person(txn.as_read(), &self.representative)?;
+        let supervisor = role::require_person(txn.as_read(), &self.supervisor)?;
+        let representative = role::require_person(txn.as_read(), &self.representative)?;
         permit_naming(txn.as_read(), call, supervisor)?;
         if supervisor == representative {
             let why = format!("\"{}\" can not represent themself", self.supervisor);
             return Err(Fault::Refused(Refusal::new(Code::INVALID_ARGUMENT, why)));
         }
-        expect_supervisor(txn.as_read(), supervisor, &self.supervisor)?;
-        expect_supervisor(txn.as_read(), representative, &self.representative)?;
-        let place = key::representative(supervisor, representative);
-        if txn.as_read().get(&place)?.is_some() {
+        require_supervisor(txn.as_read(), supervisor, &self.supervisor)?;
+        require_supervisor(txn.as_read(), representative, &self.representative)?;
+        let key = key::representative(supervisor, representative);
+        if txn.as_read().get(&key)?.is_some() {
             return Ok(false);
         }
         let (from, to) = key::prefixed(key::representeds(representative));
@@ -62,7 +62,7 @@ impl WriteOp for AddRepresentative {
             let why = format!("\"{}\" represents {REPRESENTED_MAX} supervisors already", self.representative);
             return Err(Fault::Refused(Refusal::new(Code::CONFLICT, why)));
         }
-        record::put(txn, place, &Marker);
+        record::put(txn, key, &Marker);
         record::put(txn, key::represented(representative, supervisor), &Marker);
         call.tell(txn, vec![supervisor, representative], None);
         Ok(true)
@@ -71,14 +71,14 @@ impl WriteOp for AddRepresentative {
 
 impl WriteOp for RemoveRepresentative {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<bool, Fault> {
-        let supervisor = role::expect_person(txn.as_read(), &self.supervisor)?;
-        let (representative, _) = person::expect(txn.as_read(), &self.representative)?;
+        let supervisor = role::require_person(txn.as_read(), &self.supervisor)?;
+        let (representative, _) = person::require(txn.as_read(), &self.representative)?;
         permit_naming(txn.as_read(), call, supervisor)?;
-        let place = key::representative(supervisor, representative);
-        if txn.as_read().get(&place)?.is_none() {
+        let key = key::representative(supervisor, representative);
+        if txn.as_read().get(&key)?.is_none() {
             return Ok(false);
         }
-        txn.delete(place);
+        txn.delete(key);
         txn.delete(key::represented(representative, supervisor));
         call.tell(txn, vec![supervisor, representative], None);
         Ok(true)
@@ -87,7 +87,7 @@ impl WriteOp for RemoveRepresentative {
 
 impl ReadOp for Pending {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Page<Registration>, Fault> {
-        let supervisor = role::expect_person(txn, &self.supervisor)?;
+        let supervisor = role::require_person(txn, &self.supervisor)?;
         call.permit(txn, call.is_actor(supervisor))?;
         let bounds = Bounds::of(call, &supervisor, self.after.as_ref(), self.limit)?;
         let mut deciders = Vec::new();
@@ -95,7 +95,7 @@ impl ReadOp for Pending {
             deciders.push(supervisor);
             let (from, to) = key::prefixed(key::representeds(supervisor));
             let represented = txn.range(&from, &to, REPRESENTED_MAX)?;
-            for other in represented.iter().filter_map(|(place, _)| key::pk_at_end(place)) {
+            for other in represented.iter().filter_map(|(key, _)| key::pk_at_end(key)) {
                 if is_supervisor(txn, other)? {
                     deciders.push(other);
                 }
@@ -103,12 +103,12 @@ impl ReadOp for Pending {
         }
         deciders.sort_unstable();
         let ranges: Vec<_> = deciders.into_iter().map(|decider| key::prefixed(key::pendings(decider))).collect();
-        page_of(txn, &ranges, &bounds, |place, _| {
-            let Some((person, event)) = key::pending_of(place) else { return Ok(None) };
+        page_of(txn, &ranges, &bounds, |key, _| {
+            let Some((person, event)) = key::pending_of(key) else { return Ok(None) };
             let Some(found) = record::get::<stored::Registration>(txn, &key::registration(event, person))? else {
                 return Ok(None);
             };
-            View::of(txn, event)?.shown(txn, person, found).map(Some)
+            View::of(txn, event)?.to_reply(txn, person, found).map(Some)
         })
     }
 }
@@ -153,7 +153,7 @@ fn is_supervisor(txn: &dyn ReadTxn, person: Pk) -> Result<bool, Fault> {
     role::has(txn, person, &RoleName::new(SUPERVISOR)?)
 }
 
-fn expect_supervisor(txn: &dyn ReadTxn, person: Pk, named: &Reference) -> Result<(), Fault> {
+fn require_supervisor(txn: &dyn ReadTxn, person: Pk, named: &Reference) -> Result<(), Fault> {
     if is_supervisor(txn, person)? {
         return Ok(());
     }

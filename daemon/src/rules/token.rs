@@ -4,7 +4,7 @@ use enroll_protocol::token::{Delete, Get, Spent, Use};
 use enroll_protocol::{Code, Json, Refusal, Time, Token};
 use serde_json::json;
 
-use super::{Call, ReadOp, WriteOp, sweep};
+use super::{Call, ReadOp, WriteOp, expiry};
 use crate::context::Purpose;
 use crate::fault::Fault;
 use crate::identity::Hash;
@@ -17,18 +17,18 @@ impl WriteOp for Use {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Spent, Fault> {
         call.permit(txn.as_read(), false).map_err(|fault| fault.into_attempt(None))?;
         let hash = call.ctx.daemon.secrets.now().token(self.token.as_str());
-        Ok(shown(&self.token, spend(txn, call, hash, (&self.audit, self.expires))?, self.audit.clone()))
+        Ok(to_reply(&self.token, spend(txn, call, hash, self.audit.as_ref(), self.expires)?, self.audit.clone()))
     }
 }
 
 impl ReadOp for Get {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Spent, Fault> {
-        let place = key::token(&call.ctx.daemon.secrets.now().token(self.token.as_str()));
-        let found = record::get::<token::Token>(txn, &place)?;
+        let key = key::token(&call.ctx.daemon.secrets.now().token(self.token.as_str()));
+        let found = record::get::<token::Token>(txn, &key)?;
         let found = found.ok_or_else(|| Refusal::new(Code::NOT_FOUND, "this token was not used yet"))?;
         call.permit(txn, false)?;
         let attached = record::get::<TokenAudit>(txn, &key::token_audit(found.pk))?;
-        Ok(shown(&self.token, found, attached.map(|attached| attached.audit)))
+        Ok(to_reply(&self.token, found, attached.map(|attached| attached.audit)))
     }
 }
 
@@ -44,7 +44,8 @@ pub(super) fn spend(
     txn: &mut dyn Txn,
     call: &Call<'_>,
     hash: Hash,
-    (audit, expires): (&Option<Json>, Option<Time>),
+    audit: Option<&Json>,
+    expires: Option<Time>,
 ) -> Result<token::Token, Fault> {
     if let Some(first) = record::get::<token::Token>(txn.as_read(), &key::token(&hash))? {
         let why = format!("this token was used before, at {}", first.created);
@@ -62,12 +63,12 @@ pub(super) fn spend(
         record::put(txn, key::token_audit(pk), &TokenAudit { hash, audit: audit.clone() });
     }
     if audit.is_some() || call.ctx.settings.forget_tokens_after(token.expires).is_some() {
-        sweep::plan_after_expiry(txn, token.expires, &Due::Token(hash));
+        expiry::plan_after_expiry(txn, token.expires, &Due::Token(hash));
     }
     call.tell(txn, vec![token.pk], Some(Kind::Token));
     Ok(token)
 }
 
-fn shown(token: &Token, stored: token::Token, audit: Option<Json>) -> Spent {
+fn to_reply(token: &Token, stored: token::Token, audit: Option<Json>) -> Spent {
     Spent { token: token.clone(), created: stored.created, audit, expires: stored.expires }
 }

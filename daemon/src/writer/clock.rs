@@ -11,7 +11,7 @@ use crate::context::STEP_SECONDS_MIN;
 use crate::fault::Fault;
 use crate::model::change::{CLOCK, Change, Told};
 use crate::model::record::ClockStep;
-use crate::rules::{authority, changes, seating, sweep};
+use crate::rules::{authority, changes, expiry, seating};
 use crate::store::Txn as _;
 use crate::store::overlay::Overlay;
 use crate::warnings::{CLOCK_DOUBTED, Topic};
@@ -81,7 +81,7 @@ impl Writer {
         overlay.tell(Told::Change(Change::of_time(CLOCK, now), None));
         if seconds < 0 {
             self.head.clock.went_back_at = Some(now);
-            self.head.clock.astray = Some(sweep::astray_from(&self.settings, now));
+            self.head.clock.astray = Some(expiry::astray_from(&self.settings, now));
             authority::renew_list_ahead(&mut overlay, &self.settings, now)?;
             seating::go_on_since(&mut overlay, now, before)?;
         }

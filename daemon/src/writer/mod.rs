@@ -41,7 +41,7 @@ use crate::model::record::{self, ChangesHead};
 use crate::needs::Needed;
 use crate::net::dispatch::{Ran, WriteJob};
 use crate::rules::bootstrap::{self, RegistryError};
-use crate::rules::{Call, attempts, authority, changes, seating, sweep};
+use crate::rules::{Call, attempts, authority, changes, expiry, seating};
 use crate::store::overlay::Overlay;
 use crate::store::{Store, StoreError, Writes};
 use disk_space::FreeSpace;
@@ -138,7 +138,7 @@ impl Writer {
         let view = store.view()?;
         let settings = daemon.settings.now();
         let head = changes::head(&*view)?;
-        let sweep_at = sweep::next(&*view, &settings, &head.clock, head.at)?;
+        let sweep_at = expiry::next(&*view, &settings, &head.clock, head.at)?;
         let event_at = seating::next_due(&*view)?;
         let importing = view.get(&key::importing())?.is_some();
         drop(view);
@@ -222,7 +222,7 @@ impl Writer {
         self.unfinished.rotate_left(usize::from(self.is_busy()));
         // One entry for all of them: they are due at the same time but for what one batch takes.
         let due = self.time.plus_seconds(self.settings.keep_answers_seconds);
-        sweep::plan_together(&mut batch, due, &take(&mut self.kept));
+        expiry::plan_together(&mut batch, due, &take(&mut self.kept));
         if !answers.is_empty() {
             self.daemon.metrics.batch(answers.len());
         }
@@ -281,7 +281,7 @@ impl Writer {
     /// Everything that was read when the daemon started may be another thing after an import.
     fn take_imported(&mut self) -> Result<(), RegistryError> {
         let view = self.store.view()?;
-        self.sweep_at = sweep::next(&*view, &self.settings, &self.head.clock, self.time)?;
+        self.sweep_at = expiry::next(&*view, &self.settings, &self.head.clock, self.time)?;
         self.event_at = seating::next_due(&*view)?;
         let secrets = bootstrap::hashes(&*view, (*self.daemon.secrets.now()).clone())?;
         match authority::open(&*view, &secrets) {

@@ -5,7 +5,7 @@ use enroll_protocol::Time;
 use super::Writer;
 use crate::fault::Fault;
 use crate::model::key::{self, Family};
-use crate::rules::{changes, seating, sweep};
+use crate::rules::{changes, expiry, seating};
 use crate::store::Writes;
 use crate::store::overlay::Overlay;
 
@@ -48,11 +48,11 @@ impl Writer {
         }
         self.sweep_at = None;
         let mut overlay = Overlay::new(batch);
-        let is_complete = sweep::step(&mut overlay, &self.settings, &self.head.clock, now)? < sweep::STEP_MAX;
+        let is_complete = expiry::step(&mut overlay, &self.settings, &self.head.clock, now)? < expiry::STEP_MAX;
         let (writes, told) = overlay.into_parts();
         batch.absorb(writes);
         changes::number(batch, &mut self.head, told);
-        self.sweep_at = match sweep::next(batch, &self.settings, &self.head.clock, now)? {
+        self.sweep_at = match expiry::next(batch, &self.settings, &self.head.clock, now)? {
             Some(next) if is_complete => Some(next.max(now.plus_seconds(SWEEP_PAUSE_SECONDS))),
             next => next,
         };

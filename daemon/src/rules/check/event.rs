@@ -13,7 +13,7 @@ use crate::model::record::{self, Kind, Marker};
 use crate::rules::changes;
 use crate::rules::event::is_over;
 use crate::rules::seating::choose::{Places, PoolNow};
-use crate::rules::seating::{admitted, places_of, position};
+use crate::rules::seating::{admitted, index_keys, position};
 use crate::store::StoreError;
 
 /// What an event's registrations come to.
@@ -106,7 +106,7 @@ impl Check<'_> {
     }
 
     fn registration(&mut self, event: Pk, person: Pk, registration: &Registration) -> Result<(), StoreError> {
-        for place in plain(places_of(self.txn, event, person, registration))? {
+        for place in plain(index_keys(self.txn, event, person, registration))? {
             let found = record::get::<Registered>(self.txn, &place)?;
             if found != Some(Registered { person }) {
                 self.violated("I12", registration.pk, format!("the index {} does not lead here", hex(&place)));
@@ -215,7 +215,7 @@ impl Check<'_> {
                 let Some(event) = event else { return Ok(()) };
                 let found = record::get::<Registration>(check.txn, &key::registration(event, person))?;
                 let leads_here = match &found {
-                    Some(found) => plain(places_of(check.txn, event, person, found))?.iter().any(|own| own == place),
+                    Some(found) => plain(index_keys(check.txn, event, person, found))?.iter().any(|own| own == place),
                     None => false,
                 };
                 if !leads_here {

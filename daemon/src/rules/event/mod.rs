@@ -9,7 +9,7 @@ use enroll_protocol::limits::EVENT_MINUTES_MAX;
 use enroll_protocol::{Code, EventKind, Named, NaturalName, Page, Pk, Reference, Refusal, Time};
 
 use super::page::{Bounds, page};
-use super::seating::{Seats, Voice};
+use super::seating::{Attribution, Seats};
 use super::{Call, ReadOp, WriteOp, person};
 use crate::context::Purpose;
 use crate::fault::Fault;
@@ -18,7 +18,7 @@ use crate::model::event::{self as stored, Head, Left};
 use crate::model::key::{self, Family};
 use crate::model::record::{self, Kind, Marker};
 use crate::store::{ReadTxn, Txn};
-pub(super) use view::{is_over, is_past, shown};
+pub(super) use view::{is_over, is_past, to_reply};
 
 impl WriteOp for Create {
     fn check(&self) -> Result<(), Refusal> {
@@ -35,7 +35,7 @@ impl WriteOp for Create {
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Event, Fault> {
         let owner = match (&self.owner, &call.actor) {
-            (Some(named), _) => super::role::expect_person(txn.as_read(), named)?,
+            (Some(named), _) => super::role::require_person(txn.as_read(), named)?,
             (None, Some(actor)) => actor.pk,
             (None, None) => {
                 let why = "owner: name one, or ask on behalf of a person";
@@ -93,31 +93,31 @@ impl WriteOp for Create {
         record::put(txn, key::event_start(event.start, pk), &Marker);
         record::put(txn, key::event_head(pk), &head);
         call.tell(txn, vec![pk], Some(Kind::Event));
-        let event = Seats::open(txn, Voice::of(call), pk, event)?.save();
-        shown(txn.as_read(), pk, event, now)
+        let event = Seats::open(txn, Attribution::of(call), pk, event)?.save();
+        to_reply(txn.as_read(), pk, event, now)
     }
 }
 
 impl ReadOp for Get {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Event, Fault> {
-        let (pk, event) = expect_visible(txn, call, &self.event)?;
-        shown(txn, pk, event, call.ctx.now)
+        let (pk, event) = require_visible(txn, call, &self.event)?;
+        to_reply(txn, pk, event, call.ctx.now)
     }
 }
 
 impl ReadOp for List {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Page<Event>, Fault> {
-        let owner = self.owner.as_ref().map(|named| person::expect(txn, named)).transpose()?.map(|(pk, _)| pk);
+        let owner = self.owner.as_ref().map(|named| person::require(txn, named)).transpose()?.map(|(pk, _)| pk);
         let filter = (&self.kind, owner, self.time_state);
         let bounds = Bounds::of(call, &filter, self.after.as_ref(), self.limit)?;
-        page(txn, Family::EventStarts.bounds(), &bounds, |place, _| {
-            let Some(pk) = key::pk_at_end(place) else { return Ok(None) };
+        page(txn, Family::EventStarts.bounds(), &bounds, |key, _| {
+            let Some(pk) = key::pk_at_end(key) else { return Ok(None) };
             let Some(event) = record::get::<stored::Event>(txn, &key::event(pk))? else { return Ok(None) };
             let is_wanted = self.kind.as_ref().is_none_or(|kind| *kind == event.kind)
                 && owner.is_none_or(|owner| owner == event.owner)
                 && self.time_state.is_none_or(|state| state == view::time_state(&event, call.ctx.now))
                 && is_visible(txn, call, &event)?;
-            is_wanted.then(|| shown(txn, pk, event, call.ctx.now)).transpose()
+            is_wanted.then(|| to_reply(txn, pk, event, call.ctx.now)).transpose()
         })
     }
 }
@@ -144,8 +144,8 @@ impl WriteOp for Update {
     }
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Event, Fault> {
-        let (pk, event) = expect(txn.as_read(), &self.event)?;
-        let owner = self.owner.as_ref().map(|named| super::role::expect_person(txn.as_read(), named)).transpose()?;
+        let (pk, event) = require(txn.as_read(), &self.event)?;
+        let owner = self.owner.as_ref().map(|named| super::role::require_person(txn.as_read(), named)).transpose()?;
         permit_editing(txn.as_read(), call, &event)?;
         if let Some(kind) = self.kind.as_ref().filter(|kind| **kind != event.kind) {
             permit_editing(txn.as_read(), call, &stored::Event { kind: kind.clone(), ..event.clone() })?;
@@ -261,7 +261,7 @@ fn edit(
     named: &Reference,
     how: impl FnOnce(&mut Seats<'_>) -> Result<(), Fault>,
 ) -> Result<Event, Fault> {
-    let (pk, event) = expect(txn.as_read(), named)?;
+    let (pk, event) = require(txn.as_read(), named)?;
     permit_editing(txn.as_read(), call, &event)?;
     change(txn, call, pk, event, how)
 }
@@ -275,7 +275,7 @@ fn change(
     how: impl FnOnce(&mut Seats<'_>) -> Result<(), Fault>,
 ) -> Result<Event, Fault> {
     let (now, before) = (call.ctx.now, event.clone());
-    let mut seats = Seats::open(txn, Voice::of(call), pk, event)?;
+    let mut seats = Seats::open(txn, Attribution::of(call), pk, event)?;
     seats.settle_all()?;
     how(&mut seats)?;
     seats.event.updated = now;
@@ -295,21 +295,21 @@ fn change(
     seats.head.left.fill = true;
     seats.settle(super::seating::STEP_MAX)?;
     let event = seats.save();
-    shown(txn.as_read(), pk, event, now)
+    to_reply(txn.as_read(), pk, event, now)
 }
 
 /// The event of this pk.
-pub(super) fn expect(txn: &dyn ReadTxn, named: &Reference) -> Result<(Pk, stored::Event), Fault> {
+pub(super) fn require(txn: &dyn ReadTxn, named: &Reference) -> Result<(Pk, stored::Event), Fault> {
     find(txn, named)?.ok_or_else(|| unknown(named))
 }
 
 /// The event of this pk, which is unknown to an actor who may not see it.
-pub(super) fn expect_visible(
+pub(super) fn require_visible(
     txn: &dyn ReadTxn,
     call: &Call<'_>,
     named: &Reference,
 ) -> Result<(Pk, stored::Event), Fault> {
-    let (pk, event) = expect(txn, named)?;
+    let (pk, event) = require(txn, named)?;
     if is_visible(txn, call, &event)? { Ok((pk, event)) } else { Err(unknown(named)) }
 }
 

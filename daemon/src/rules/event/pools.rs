@@ -5,7 +5,7 @@ use enroll_protocol::fold::fold;
 use enroll_protocol::limits::{EVENT_POOLS_MAX, POOL_ROLES_MAX};
 use enroll_protocol::{Code, EventPoolName, Named, NaturalName, Reference, Refusal, RoleName};
 
-use super::{change, expect, permit_editing};
+use super::{change, permit_editing, require};
 use crate::context::Purpose;
 use crate::fault::Fault;
 use crate::model::event::{self as stored, Slot};
@@ -19,12 +19,12 @@ impl WriteOp for AddPool {
     }
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Event, Fault> {
-        let (pk, event) = expect(txn.as_read(), &self.event)?;
+        let (pk, event) = require(txn.as_read(), &self.event)?;
         permit_editing(txn.as_read(), call, &event)?;
         change(txn, call, pk, event, |seats| {
             let has_registrations = has_registrations(seats);
             let event = &mut seats.event;
-            expect_free_name(event, &self.name, None)?;
+            require_free_name(event, &self.name, None)?;
             if event.pools.len() >= EVENT_POOLS_MAX {
                 let why = format!("an event has at most {EVENT_POOLS_MAX} pools; remove one first");
                 return Err(Fault::Refused(Refusal::new(Code::INVALID_ARGUMENT, why)));
@@ -56,13 +56,13 @@ impl WriteOp for UpdatePool {
     }
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Event, Fault> {
-        let (pk, event) = expect(txn.as_read(), &self.event)?;
-        let at = expect_pool(&event, &self.pool)?;
+        let (pk, event) = require(txn.as_read(), &self.event)?;
+        let at = require_pool(&event, &self.pool)?;
         permit_editing(txn.as_read(), call, &event)?;
         change(txn, call, pk, event, |seats| {
             let slot = seats.event.pools[at].slot;
             if let Some(name) = &self.name {
-                expect_free_name(&seats.event, name, Some(slot))?;
+                require_free_name(&seats.event, name, Some(slot))?;
                 seats.event.pools[at].name = name.clone();
             }
             let pool = &mut seats.event.pools[at];
@@ -79,8 +79,8 @@ impl WriteOp for UpdatePool {
 
 impl WriteOp for RemovePool {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Event, Fault> {
-        let (pk, event) = expect(txn.as_read(), &self.event)?;
-        let at = expect_pool(&event, &self.pool)?;
+        let (pk, event) = require(txn.as_read(), &self.event)?;
+        let at = require_pool(&event, &self.pool)?;
         permit_editing(txn.as_read(), call, &event)?;
         change(txn, call, pk, event, |seats| {
             let pool = &seats.event.pools[at];
@@ -120,7 +120,7 @@ pub(super) fn check_roles(roles: &[RoleName]) -> Result<(), Refusal> {
     Err(Refusal::new(Code::INVALID_ARGUMENT, why))
 }
 
-fn expect_free_name(event: &stored::Event, name: &EventPoolName, own: Option<Slot>) -> Result<(), Refusal> {
+fn require_free_name(event: &stored::Event, name: &EventPoolName, own: Option<Slot>) -> Result<(), Refusal> {
     match of_name(event, name.as_str()) {
         Some(at) if Some(event.pools[at].slot) != own => {
             let why = format!("the event has a pool \"{}\" already; choose another name", event.pools[at].name);
@@ -131,7 +131,7 @@ fn expect_free_name(event: &stored::Event, name: &EventPoolName, own: Option<Slo
 }
 
 /// Where in its event the pool of this pk or name is.
-fn expect_pool(event: &stored::Event, named: &Reference) -> Result<usize, Refusal> {
+fn require_pool(event: &stored::Event, named: &Reference) -> Result<usize, Refusal> {
     let found = match named.read(NaturalName::Name)? {
         Named::Pk(pk) => event.pools.iter().position(|pool| pool.pk == pk),
         Named::Natural(name) => of_name(event, name),

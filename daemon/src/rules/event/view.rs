@@ -9,7 +9,7 @@ use crate::rules::seating;
 use crate::store::ReadTxn;
 
 /// The record as it is answered.
-pub(in crate::rules) fn shown(txn: &dyn ReadTxn, pk: Pk, event: stored::Event, now: Time) -> Result<Event, Fault> {
+pub(in crate::rules) fn to_reply(txn: &dyn ReadTxn, pk: Pk, event: stored::Event, now: Time) -> Result<Event, Fault> {
     let head = seating::head(txn, pk)?;
     let (time_state, update_state) = (time_state(&event, now), update_state(&event, &head));
     let pools = event.pools.into_iter().map(|pool| {
@@ -60,10 +60,12 @@ fn end(event: &stored::Event) -> Time {
 
 /// Where an event lies in time.
 pub(super) fn time_state(event: &stored::Event, now: Time) -> TimeState {
-    match () {
-        () if now < event.start => TimeState::Upcoming,
-        () if now < end(event) => TimeState::Current,
-        () => TimeState::Past,
+    if now < event.start {
+        TimeState::Upcoming
+    } else if now < end(event) {
+        TimeState::Current
+    } else {
+        TimeState::Past
     }
 }
 
@@ -79,11 +81,14 @@ pub(in crate::rules) fn is_over(event: &stored::Event, now: Time) -> bool {
 
 /// What an event has come to.
 pub(super) fn update_state(event: &stored::Event, head: &Head) -> UpdateState {
-    match () {
-        () if event.canceled => UpdateState::Canceled,
-        () if !event.published => UpdateState::Draft,
-        () if head.taken + head.waiting == 0 => UpdateState::Published,
-        () => UpdateState::Registrations,
+    if event.canceled {
+        UpdateState::Canceled
+    } else if !event.published {
+        UpdateState::Draft
+    } else if head.taken + head.waiting == 0 {
+        UpdateState::Published
+    } else {
+        UpdateState::Registrations
     }
 }
 

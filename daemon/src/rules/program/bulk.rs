@@ -54,7 +54,7 @@ pub(super) fn distinct_units<'a>(
 }
 
 /// Refuses a bulk write that neither creates nor updates.
-pub(super) fn expect_something_to_do(create: bool, update: bool) -> Result<(), Refusal> {
+pub(super) fn require_something_to_do(create: bool, update: bool) -> Result<(), Refusal> {
     if create || update {
         return Ok(());
     }

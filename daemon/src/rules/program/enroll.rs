@@ -3,10 +3,10 @@
 use enroll_protocol::program::{CourseStatus, Enroll, EnrollCourse, EnrollmentUnit, Status, Statuses};
 use enroll_protocol::{Code, CourseKey, ExternalKey, Pk, Refusal};
 
-use super::bulk::{Unit, expect_something_to_do, units};
+use super::bulk::{Unit, require_something_to_do, units};
 use super::link::link;
-use super::realise::{follow, realise};
-use super::{expect_free, is_full};
+use super::materialize::{Linked, follow, materialize};
+use super::{is_full, require_free};
 use crate::context::Purpose;
 use crate::fault::Fault;
 use crate::model::change;
@@ -27,7 +27,7 @@ impl BulkOp for Enroll {
     type Ground = ();
 
     fn units(&self) -> Result<Vec<Unit>, Refusal> {
-        expect_something_to_do(self.create, self.update)?;
+        require_something_to_do(self.create, self.update)?;
         if let Some(without) = self.enrollments.iter().find(|wanted| self.create && wanted.curriculum.is_none()) {
             let why =
                 format!("curriculum: it is required to create, and the key \"{}\" has none", without.external_key);
@@ -55,8 +55,8 @@ fn enroll(
     wanted: &EnrollmentUnit,
 ) -> Result<&'static str, Fault> {
     let Ok(status) = wanted.status.parse::<Status>() else { return Ok(INVALID_STATUS) };
-    let place = key::program_enrollment(asked.program, &unit.folded);
-    let before = record::get::<ProgramEnrollment>(txn.as_read(), &place)?;
+    let key = key::program_enrollment(asked.program, &unit.folded);
+    let before = record::get::<ProgramEnrollment>(txn.as_read(), &key)?;
     if before.is_some() && !asked.update {
         return Ok(CONFLICT);
     }
@@ -86,14 +86,14 @@ fn enroll(
     }
     if let Some(person) = person {
         call.tell_consequence(txn, change::LINKED, vec![enrollment.pk, person]);
-        link(txn, call, (asked.program, &unit.folded), &mut enrollment, person)?;
+        link(txn, call, asked.program, &unit.folded, &mut enrollment, person)?;
     }
     if before.is_none() {
         let key_of = KeyOf { folded: unit.folded.clone() };
         record::put(txn, key::program_pk(asked.program, enrollment.pk), &key_of);
     }
     enrollment.updated = call.ctx.now;
-    record::put(txn, place, &enrollment);
+    record::put(txn, key, &enrollment);
     Ok(status.name())
 }
 
@@ -105,7 +105,7 @@ fn change_curriculum(
     curriculum: Pk,
 ) -> Result<(), Fault> {
     if let Some(person) = enrollment.person {
-        expect_free(txn.as_read(), program, curriculum, person)?;
+        require_free(txn.as_read(), program, curriculum, person)?;
         txn.delete(key::person_program(person, program, enrollment.curriculum));
         let key_of = KeyOf { folded: unit.folded.clone() };
         record::put(txn, key::person_program(person, program, curriculum), &key_of);
@@ -120,12 +120,12 @@ impl BulkOp for EnrollCourse {
     type Ground = (CourseKey, Pk);
 
     fn units(&self) -> Result<Vec<Unit>, Refusal> {
-        expect_something_to_do(self.create, self.update)?;
+        require_something_to_do(self.create, self.update)?;
         units(self.enrollments.iter().map(|wanted| &wanted.external_key))
     }
 
     fn begin(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<(CourseKey, Pk), Fault> {
-        let (key, course) = course::expect(txn, &self.course)?;
+        let (key, course) = course::require(txn, &self.course)?;
         call.permit(txn, false)?;
         Ok((key, course.pk))
     }
@@ -140,7 +140,7 @@ impl BulkOp for EnrollCourse {
     ) -> Result<(), Fault> {
         let Some(wanted) = self.enrollments.get(unit.at) else { return Ok(()) };
         answer(txn, &wanted.external_key, unit, reply, |txn| {
-            enroll_course(txn, call, (self, course), unit, &wanted.status)
+            enroll_course(txn, call, self, course, unit, &wanted.status)
         })
     }
 }
@@ -149,13 +149,14 @@ impl BulkOp for EnrollCourse {
 fn enroll_course(
     txn: &mut dyn Txn,
     call: &Call<'_>,
-    (asked, (course, course_pk)): (&EnrollCourse, &(CourseKey, Pk)),
+    asked: &EnrollCourse,
+    (course, course_pk): &(CourseKey, Pk),
     unit: &Unit,
     status: &str,
 ) -> Result<&'static str, Fault> {
     let Ok(status) = status.parse::<CourseStatus>() else { return Ok(INVALID_STATUS) };
-    let place = key::program_enrollment(asked.program, &unit.folded);
-    let Some(mut enrollment) = record::get::<ProgramEnrollment>(txn.as_read(), &place)? else {
+    let key = key::program_enrollment(asked.program, &unit.folded);
+    let Some(mut enrollment) = record::get::<ProgramEnrollment>(txn.as_read(), &key)? else {
         return Ok(NOT_IN_PROGRAM);
     };
     let before = enrollment.courses.get(course).copied();
@@ -168,14 +169,16 @@ fn enroll_course(
     }
     let subjects = [Some(*course_pk), enrollment.person, Some(enrollment.pk)];
     call.tell(txn, subjects.into_iter().flatten().collect(), None);
-    match (enrollment.person, before) {
-        (Some(person), None) => realise(txn, call, enrollment.pk, person, (course, status))?,
-        (Some(person), Some(_)) => follow(txn, call, enrollment.pk, person, (course, status))?,
-        (None, _) => {}
+    if let Some(person) = enrollment.person {
+        let linked = Linked { enrollment: enrollment.pk, person };
+        match before {
+            None => materialize(txn, call, linked, course, status)?,
+            Some(_) => follow(txn, call, linked, course, status)?,
+        }
     }
     enrollment.courses.insert(course.clone(), status);
     enrollment.updated = call.ctx.now;
-    record::put(txn, place, &enrollment);
+    record::put(txn, key, &enrollment);
     Ok(status.name())
 }
 

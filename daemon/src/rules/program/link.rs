@@ -5,8 +5,8 @@ use enroll_protocol::program::{Failures, Link, Unlink};
 use enroll_protocol::{Code, ExternalKey, Pk, Refusal};
 
 use super::bulk::{Unit, distinct_units, fail};
-use super::realise::{cut, give_role, realise};
-use super::{expect_free, not_in_program};
+use super::materialize::{Linked, cut, give_role, materialize};
+use super::{not_in_program, require_free};
 use crate::fault::Fault;
 use crate::model::change;
 use crate::model::key;
@@ -41,15 +41,15 @@ impl BulkOp for Link {
             }
         };
         let linked = whole(txn, |txn| {
-            person::expect_live(&pair.person, &found)?;
-            let mut enrollment = expect(txn.as_read(), self.program, unit, &pair.external_key)?;
+            person::require_live(&pair.person, &found)?;
+            let mut enrollment = require(txn.as_read(), self.program, unit, &pair.external_key)?;
             if enrollment.person == Some(person) {
                 let why = "it is linked to that person already";
                 return Err(Fault::Refused(Refusal::new(Code::CONFLICT, why)));
             }
             let earlier = enrollment.person;
             call.tell(txn, vec![enrollment.pk, person], None);
-            link(txn, call, (self.program, &unit.folded), &mut enrollment, person)?;
+            link(txn, call, self.program, &unit.folded, &mut enrollment, person)?;
             enrollment.updated = call.ctx.now;
             record::put(txn, key::program_enrollment(self.program, &unit.folded), &enrollment);
             Ok(earlier)
@@ -80,7 +80,7 @@ impl BulkOp for Unlink {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>, (): &(), unit: &Unit, reply: &mut Failures) -> Result<(), Fault> {
         let Some(external_key) = self.external_keys.get(unit.at) else { return Ok(()) };
         let unlinked = whole(txn, |txn| {
-            let mut enrollment = expect(txn.as_read(), self.program, unit, external_key)?;
+            let mut enrollment = require(txn.as_read(), self.program, unit, external_key)?;
             let Some(person) = enrollment.person else {
                 return Err(Fault::Refused(Refusal::new(Code::CONFLICT, "it is not linked to anybody")));
             };
@@ -97,7 +97,12 @@ impl BulkOp for Unlink {
     }
 }
 
-fn expect(txn: &dyn ReadTxn, program: Pk, unit: &Unit, external_key: &ExternalKey) -> Result<ProgramEnrollment, Fault> {
+fn require(
+    txn: &dyn ReadTxn,
+    program: Pk,
+    unit: &Unit,
+    external_key: &ExternalKey,
+) -> Result<ProgramEnrollment, Fault> {
     let found = record::get::<ProgramEnrollment>(txn, &key::program_enrollment(program, &unit.folded))?;
     Ok(found.ok_or_else(|| not_in_program(external_key))?)
 }
@@ -114,24 +119,26 @@ fn would_move(txn: &dyn ReadTxn, earlier: Pk) -> Result<Refusal, Fault> {
 pub(super) fn link(
     txn: &mut dyn Txn,
     call: &Call<'_>,
-    (program, folded): (Pk, &str),
+    program: Pk,
+    folded: &str,
     enrollment: &mut ProgramEnrollment,
     person: Pk,
 ) -> Result<(), Fault> {
-    expect_free(txn.as_read(), program, enrollment.curriculum, person)?;
+    require_free(txn.as_read(), program, enrollment.curriculum, person)?;
     if let Some(before) = enrollment.person {
         call.tell_consequence(txn, change::UNLINKED, vec![enrollment.pk, before]);
         unlink(txn, call, program, enrollment, before)?;
     }
     enrollment.person = Some(person);
-    let place = key::person_program(person, program, enrollment.curriculum);
-    record::put(txn, place, &KeyOf { folded: folded.to_owned() });
+    let key = key::person_program(person, program, enrollment.curriculum);
+    record::put(txn, key, &KeyOf { folded: folded.to_owned() });
+    let linked = Linked { enrollment: enrollment.pk, person };
     for (course, status) in &enrollment.courses {
-        realise(txn, call, enrollment.pk, person, (course, *status))?;
+        materialize(txn, call, linked, course, *status)?;
     }
     for ((course, role), stand) in &mut enrollment.roles {
         if *stand == RoleStand::Waiting {
-            (*stand, _) = give_role(txn, call, enrollment.pk, person, (course, *role))?;
+            (*stand, _) = give_role(txn, call, linked, course, *role)?;
         }
     }
     Ok(())

@@ -8,13 +8,14 @@
 mod bulk;
 mod enroll;
 mod link;
-mod realise;
+mod materialize;
 
 use enroll_protocol::fold::fold;
 use enroll_protocol::limits::PROGRAM_COURSES_MAX;
 use enroll_protocol::program::{AssignCourseRole, Enrollments, ProgramCourse, ProgramEnrollment};
 use enroll_protocol::{Code, ExternalKey, Page, Pk, Refusal};
 
+use self::materialize::Linked;
 use super::page::{Bounds, page};
 use super::{Call, ReadOp, WriteOp, course, person};
 use crate::fault::Fault;
@@ -25,10 +26,10 @@ use crate::store::{ReadTxn, Txn};
 
 impl WriteOp for AssignCourseRole {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<bool, Fault> {
-        let place = key::program_enrollment(self.program, &fold(self.external_key.as_str()));
-        let found = record::get::<stored::ProgramEnrollment>(txn.as_read(), &place)?;
+        let key = key::program_enrollment(self.program, &fold(self.external_key.as_str()));
+        let found = record::get::<stored::ProgramEnrollment>(txn.as_read(), &key)?;
         let mut enrollment = found.ok_or_else(|| not_in_program(&self.external_key))?;
-        let (course, head) = course::expect(txn.as_read(), &self.course)?;
+        let (course, head) = course::require(txn.as_read(), &self.course)?;
         call.permit(txn.as_read(), false)?;
         if enrollment.roles.contains_key(&(course.clone(), self.role)) {
             return Ok(false);
@@ -40,27 +41,30 @@ impl WriteOp for AssignCourseRole {
         call.tell(txn, [Some(head.pk), enrollment.person, Some(enrollment.pk)].into_iter().flatten().collect(), None);
         let (stand, is_new) = match enrollment.person {
             None => (RoleStand::Waiting, true),
-            Some(person) => realise::give_role(txn, call, enrollment.pk, person, (&course, self.role))?,
+            Some(person) => {
+                let linked = Linked { enrollment: enrollment.pk, person };
+                materialize::give_role(txn, call, linked, &course, self.role)?
+            }
         };
         enrollment.roles.insert((course, self.role), stand);
         enrollment.updated = call.ctx.now;
-        record::put(txn, place, &enrollment);
+        record::put(txn, key, &enrollment);
         Ok(is_new)
     }
 }
 
 impl ReadOp for Enrollments {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Page<ProgramEnrollment>, Fault> {
-        let person = self.person.as_ref().map(|person| person::expect(txn, person)).transpose()?.map(|(pk, _)| pk);
+        let person = self.person.as_ref().map(|person| person::require(txn, person)).transpose()?.map(|(pk, _)| pk);
         call.permit(txn, person.is_some_and(|person| call.is_actor(person)))?;
         let folded = self.external_key.as_ref().map(|key| fold(key.as_str()));
         let filter = (self.program, &folded, person, self.linked);
         let bounds = Bounds::of(call, &filter, self.after.as_ref(), self.limit)?;
         let range = match (&folded, person) {
             (Some(folded), _) => {
-                let place = key::program_enrollment(self.program, folded);
-                let end = crate::store::successor(place.clone());
-                (place, end)
+                let key = key::program_enrollment(self.program, folded);
+                let end = crate::store::successor(key.clone());
+                (key, end)
             }
             (None, Some(person)) => key::prefixed(key::person_programs(person, self.program)),
             (None, None) => key::prefixed(key::program_pks(self.program)),
@@ -77,7 +81,7 @@ impl ReadOp for Enrollments {
                 person.is_none_or(|person| found.person == Some(person))
                     && self.linked.is_none_or(|linked| found.person.is_some() == linked)
             };
-            Ok(found.filter(is_wanted).map(|found| shown(self.program, found)))
+            Ok(found.filter(is_wanted).map(|found| to_reply(self.program, found)))
         })
     }
 }
@@ -93,7 +97,7 @@ fn not_in_program(external_key: &ExternalKey) -> Refusal {
 }
 
 /// Refuses somebody who is in the program and the curriculum already.
-fn expect_free(txn: &dyn ReadTxn, program: Pk, curriculum: Pk, person: Pk) -> Result<(), Fault> {
+fn require_free(txn: &dyn ReadTxn, program: Pk, curriculum: Pk, person: Pk) -> Result<(), Fault> {
     let Some(KeyOf { folded }) = record::get(txn, &key::person_program(person, program, curriculum))? else {
         return Ok(());
     };
@@ -103,7 +107,7 @@ fn expect_free(txn: &dyn ReadTxn, program: Pk, curriculum: Pk, person: Pk) -> Re
     Err(Fault::Refused(Refusal::new(Code::CONFLICT, why)))
 }
 
-fn shown(program: Pk, enrollment: stored::ProgramEnrollment) -> ProgramEnrollment {
+fn to_reply(program: Pk, enrollment: stored::ProgramEnrollment) -> ProgramEnrollment {
     let enrolled = enrollment.person.is_some();
     let course = |(course, status)| ProgramCourse { course, status, enrolled };
     ProgramEnrollment {

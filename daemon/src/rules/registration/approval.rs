@@ -4,65 +4,80 @@ use enroll_protocol::enrollment::Decider;
 use enroll_protocol::registration::{ApprovalState, Approve, Registration, Reject};
 use enroll_protocol::{Code, Pk, Reason, Reference, Refusal};
 
-use super::{consider, expect, finish};
+use super::{eligibility, finish, require};
 use crate::fault::Fault;
 use crate::model::change::Told;
 use crate::model::event::{self as stored, Stand};
 use crate::rules::seating::choose::Outcome;
-use crate::rules::seating::{Seats, Voice};
+use crate::rules::seating::{Attribution, Seats};
 use crate::rules::{Call, WriteOp, event, role, supervisor};
 use crate::store::Txn;
 
 impl WriteOp for Approve {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Registration, Fault> {
-        decide(txn, call, (&self.event, &self.person), &self.reason, |seats, person, before| {
-            let stand = match before.stand {
-                // The person has gone; it is only no longer held against them.
-                _ if before.canceled_at.is_some() && before.approval == ApprovalState::Rejected => Stand::Out,
-                _ if before.canceled_at.is_some() => return Err(was_canceled()),
-                Stand::Out => {
-                    let admitted = seats.admitted(person)?;
-                    let outcome = match seats.choose(&admitted)?.outcome {
-                        Outcome::Wait => Err(no_places()),
-                        outcome => consider::decided(seats, outcome),
-                    };
-                    match outcome? {
-                        Outcome::Seat(slot) => Stand::Seated(slot),
-                        _ => return Err(no_places().into()),
+        decide(
+            txn,
+            call,
+            Asked { event: &self.event, person: &self.person, reason: &self.reason },
+            |seats, person, before| {
+                let stand = match before.stand {
+                    // The person has gone; it is only no longer held against them.
+                    _ if before.canceled_at.is_some() && before.approval == ApprovalState::Rejected => Stand::Out,
+                    _ if before.canceled_at.is_some() => return Err(was_canceled()),
+                    Stand::Out => {
+                        let admitted = seats.admitted(person)?;
+                        let outcome = match seats.choose(&admitted)?.outcome {
+                            Outcome::Wait => Err(no_places()),
+                            outcome => eligibility::decided(seats, outcome),
+                        };
+                        match outcome? {
+                            Outcome::Seat(slot) => Stand::Seated(slot),
+                            _ => return Err(no_places().into()),
+                        }
                     }
-                }
-                stand => stand,
-            };
-            let admitted = if stand == before.stand { before.admitted.clone() } else { seats.admitted(person)? };
-            Ok(stored::Registration { stand, admitted, approval: ApprovalState::Approved, ..before.clone() })
-        })
+                    stand => stand,
+                };
+                let admitted = if stand == before.stand { before.admitted.clone() } else { seats.admitted(person)? };
+                Ok(stored::Registration { stand, admitted, approval: ApprovalState::Approved, ..before.clone() })
+            },
+        )
     }
 }
 
 impl WriteOp for Reject {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Registration, Fault> {
-        decide(txn, call, (&self.event, &self.person), &self.reason, |_, _, before| match before.canceled_at {
-            Some(_) => Err(was_canceled()),
-            None => Ok(stored::Registration { stand: Stand::Out, approval: ApprovalState::Rejected, ..before.clone() }),
+        decide(txn, call, Asked { event: &self.event, person: &self.person, reason: &self.reason }, |_, _, before| {
+            match before.canceled_at {
+                Some(_) => Err(was_canceled()),
+                None => {
+                    Ok(stored::Registration { stand: Stand::Out, approval: ApprovalState::Rejected, ..before.clone() })
+                }
+            }
         })
     }
 }
 
+/// The registration to decide on, and the reason to record.
+struct Asked<'a> {
+    event: &'a Reference,
+    person: &'a Reference,
+    reason: &'a Option<Reason>,
+}
+
+/// Decides on a registration. `how` makes the record after the decision from the one before.
 fn decide(
     txn: &mut dyn Txn,
     call: &Call<'_>,
-    (event, person): (&Reference, &Reference),
-    reason: &Option<Reason>,
+    asked: Asked<'_>,
     how: impl FnOnce(&mut Seats<'_>, Pk, &stored::Registration) -> Result<stored::Registration, Fault>,
 ) -> Result<Registration, Fault> {
-    let (event_pk, event) = event::expect(txn.as_read(), event)?;
-    let named = person;
-    let person = role::expect_person(txn.as_read(), named)?;
-    expect(txn.as_read(), event_pk, person, named)?;
+    let (event_pk, event) = event::require(txn.as_read(), asked.event)?;
+    let person = role::require_person(txn.as_read(), asked.person)?;
+    require(txn.as_read(), event_pk, person, asked.person)?;
     supervisor::permit_deciding(txn.as_read(), call, person)?;
-    let mut seats = Seats::open(txn, Voice::of(call), event_pk, event)?;
+    let mut seats = Seats::open(txn, Attribution::of(call), event_pk, event)?;
     seats.settle_all()?;
-    let before = seats.expect_registration(person)?;
+    let before = seats.require_registration(person)?;
     if before.approval == ApprovalState::NotRequired {
         let why = "this registration needs nobody's approval";
         return Err(Fault::Refused(Refusal::new(Code::INVALID_TRANSITION, why)));
@@ -74,7 +89,7 @@ fn decide(
             None => Decider::Uid(call.ctx.peer.uid),
         }),
         decided_on: Some(now),
-        reason: reason.clone(),
+        reason: asked.reason.clone(),
         updated: now,
         ..how(&mut seats, person, &before)?
     };

@@ -3,54 +3,54 @@
 use enroll_protocol::EventPoolName;
 use enroll_protocol::registration::{Explain, Explanation, PoolExplanation};
 
-use super::consider::{Consideration, consider};
+use super::eligibility::{Eligibility, determine};
 use super::enter;
 use crate::fault::Fault;
 use crate::model::event::{Pool, Registration, Stand};
 use crate::rules::seating::choose::{Outcome, Places, PoolNow, Verdict};
-use crate::rules::seating::{STEP_MAX, Seats, Voice, exclusivity, position};
+use crate::rules::seating::{Attribution, STEP_MAX, Seats, exclusivity, position};
 use crate::rules::{Call, ReadOp, event, role};
 use crate::store::ReadTxn;
 use crate::store::overlay::Overlay;
 
 impl ReadOp for Explain {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Explanation, Fault> {
-        let (event_pk, event) = event::expect_visible(txn, call, &self.event)?;
-        let person = role::expect_person(txn, &self.person)?;
+        let (event_pk, event) = event::require_visible(txn, call, &self.event)?;
+        let person = role::require_person(txn, &self.person)?;
         call.permit(txn, call.is_actor(person) || call.is_actor(event.owner))?;
         // What is due comes first, as it would for whoever registers; nothing of this is kept.
         let mut overlay = Overlay::new(txn);
-        let mut seats = Seats::open(&mut overlay, Voice::of(call), event_pk, event)?;
+        let mut seats = Seats::open(&mut overlay, Attribution::of(call), event_pk, event)?;
         seats.settle_all()?;
         let before = seats.registration(person)?;
-        let considered = consider(&mut seats, person, before.as_ref())?;
+        let eligibility = determine(&mut seats, person, before.as_ref())?;
         let places = seats.places();
         // Somebody may move for whoever comes into the waiting list: what comes of registering shows when it is done.
-        let after = match &considered.outcome {
+        let after = match &eligibility.outcome {
             Ok(outcome) => {
                 enter(&mut seats, call, person, before.as_ref(), *outcome)?;
                 seats.settle(STEP_MAX)?;
-                Some(seats.expect_registration(person)?)
+                Some(seats.require_registration(person)?)
             }
             Err(_) => before,
         };
-        explain(&seats, &places, &considered, after.as_ref())
+        explain(&seats, &places, &eligibility, after.as_ref())
     }
 }
 
 fn explain(
     seats: &Seats<'_>,
     places: &Places,
-    considered: &Consideration,
+    eligibility: &Eligibility,
     after: Option<&Registration>,
 ) -> Result<Explanation, Fault> {
     let chosen = match after.map(|after| after.stand) {
-        Some(Stand::Seated(slot)) if considered.outcome.is_ok() => Some(slot),
+        Some(Stand::Seated(slot)) if eligibility.outcome.is_ok() => Some(slot),
         _ => None,
     };
     let mut pools = Vec::with_capacity(seats.event.pools.len());
     for pool in &seats.event.pools {
-        let verdict = considered.choice.verdicts.iter().find(|(slot, _)| *slot == pool.slot);
+        let verdict = eligibility.choice.verdicts.iter().find(|(slot, _)| *slot == pool.slot);
         let now = places.pools.iter().find(|now| now.slot == pool.slot);
         let (Some((_, verdict)), Some(now)) = (verdict, now) else { continue };
         pools.push(PoolExplanation {
@@ -69,8 +69,8 @@ fn explain(
     let pool = chosen.and_then(|slot| seats.event.pools.iter().find(|pool| pool.slot == slot));
     let waiting = after.filter(|after| after.stand == Stand::Waiting);
     let waiting_position = waiting.map(|waiting| position(seats.txn.as_read(), seats.pk, waiting.order)).transpose()?;
-    let because = sentences(places, considered, pool.map(|pool| &pool.name), waiting_position);
-    let outcome = match &considered.outcome {
+    let because = sentences(places, eligibility, pool.map(|pool| &pool.name), waiting_position);
+    let outcome = match &eligibility.outcome {
         Ok(_) if chosen.is_some() => "seat".to_owned(),
         Ok(_) => "wait".to_owned(),
         Err(refusal) => refusal.code.to_string(),
@@ -93,7 +93,7 @@ fn reason(pool: &Pool, now: &PoolNow, verdict: Verdict, is_chosen: bool) -> Stri
         Verdict::EventFull => "the event has no place left, whatever this pool has".to_owned(),
         Verdict::Only => "it is the only one with a free place for the person".to_owned(),
         Verdict::First => "it is the first one possible; after the merge it does not matter which".to_owned(),
-        Verdict::BehindFirst => "another one comes first; after the merge it does not matter which".to_owned(),
+        Verdict::AfterFirst => "another one comes first; after the merge it does not matter which".to_owned(),
         Verdict::MostExclusive => "fewer people have its roles than those of any other with a free place".to_owned(),
         Verdict::Largest => "of those that are as exclusive it has the most places".to_owned(),
         Verdict::Oldest => "of those that are as exclusive and as large it is the oldest".to_owned(),
@@ -106,7 +106,7 @@ fn reason(pool: &Pool, now: &PoolNow, verdict: Verdict, is_chosen: bool) -> Stri
 /// The decision as a whole, in sentences.
 fn sentences(
     places: &Places,
-    considered: &Consideration,
+    eligibility: &Eligibility,
     pool: Option<&EventPoolName>,
     position: Option<u32>,
 ) -> Vec<String> {
@@ -114,7 +114,7 @@ fn sentences(
     if places.is_merged {
         because.push("the pools have been merged: their places are one".to_owned());
     }
-    match (&considered.outcome, pool) {
+    match (&eligibility.outcome, pool) {
         (Ok(Outcome::Seat(_)), Some(pool)) => because.push(format!("there is a free place in the pool \"{pool}\"")),
         (Ok(Outcome::Seat(_)), None) => because.push("there is a free place".to_owned()),
         (Ok(_), Some(pool)) => {
@@ -125,8 +125,8 @@ fn sentences(
     }
     if let Some(position) = position {
         because.push(format!("number {position} in the waiting list"));
-        if considered.outcome.is_ok() {
-            because.push(match to_leave(places, considered) {
+        if eligibility.outcome.is_ok() {
+            because.push(match to_leave(places, eligibility) {
                 1 => "the next place that comes free there is theirs".to_owned(),
                 count => format!("at most {count} people would have to leave before a place comes"),
             });
@@ -136,9 +136,9 @@ fn sentences(
 }
 
 /// How many would have to leave at most: everybody who waits for the least wanted of the possible pools, and one more.
-fn to_leave(places: &Places, considered: &Consideration) -> u32 {
+fn to_leave(places: &Places, eligibility: &Eligibility) -> u32 {
     let possible =
-        considered.choice.verdicts.iter().filter(|(_, verdict)| matches!(verdict, Verdict::Full | Verdict::EventFull));
+        eligibility.choice.verdicts.iter().filter(|(_, verdict)| matches!(verdict, Verdict::Full | Verdict::EventFull));
     let waiting = |slot| places.pools.iter().find(|pool| pool.slot == slot).map(|pool| pool.count.waiting);
     possible.filter_map(|(slot, _)| waiting(*slot)).min().unwrap_or(0) + 1
 }

@@ -1,15 +1,15 @@
 //! Registrations: made, canceled, decided on, shown. Who gets which place is decided in [`super::seating`].
 
 mod approval;
-mod consider;
+mod eligibility;
 mod explain;
-mod upheaval;
+mod role_change;
 
 use enroll_protocol::registration::{ApprovalState, Cancel, Create, Get, List, Registration};
 use enroll_protocol::{Code, Page, Pk, Refusal};
 
 use super::page::{Bounds, page};
-use super::seating::{Seats, Voice, choose::Outcome, position};
+use super::seating::{Attribution, Seats, choose::Outcome, position};
 use super::{Call, ReadOp, WriteOp, event, person, role};
 use crate::context::Purpose;
 use crate::fault::Fault;
@@ -18,17 +18,17 @@ use crate::model::event::{self as stored, Event, Head, Registered, Stand};
 use crate::model::key::{self, Family};
 use crate::model::record::{self, Kind};
 use crate::store::{ReadTxn, Txn};
-pub(super) use upheaval::{leave_all, pending_of, readmit_all};
+pub(super) use role_change::{leave_all, pending_of, readmit_all};
 
 impl WriteOp for Create {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Registration, Fault> {
-        let (event_pk, event) = event::expect(txn.as_read(), &self.event)?;
-        let person = role::expect_person(txn.as_read(), &self.person)?;
+        let (event_pk, event) = event::require(txn.as_read(), &self.event)?;
+        let person = role::require_person(txn.as_read(), &self.person)?;
         call.permit(txn.as_read(), call.is_actor(person))?;
-        let mut seats = Seats::open(txn, Voice::of(call), event_pk, event)?;
+        let mut seats = Seats::open(txn, Attribution::of(call), event_pk, event)?;
         seats.settle_all()?;
         let before = seats.registration(person)?;
-        let outcome = consider::consider(&mut seats, person, before.as_ref())?.outcome?;
+        let outcome = eligibility::determine(&mut seats, person, before.as_ref())?.outcome?;
         enter(&mut seats, call, person, before.as_ref(), outcome)?;
         let made = before.is_none().then_some(Kind::Registration);
         seats.tell_cause(Told::Change(call.change(vec![event_pk, person]), made));
@@ -38,11 +38,11 @@ impl WriteOp for Create {
 
 impl WriteOp for Cancel {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Registration, Fault> {
-        let (event_pk, event) = event::expect(txn.as_read(), &self.event)?;
-        let person = role::expect_person(txn.as_read(), &self.person)?;
-        let before = expect(txn.as_read(), event_pk, person, &self.person)?;
+        let (event_pk, event) = event::require(txn.as_read(), &self.event)?;
+        let person = role::require_person(txn.as_read(), &self.person)?;
+        let before = require(txn.as_read(), event_pk, person, &self.person)?;
         call.permit(txn.as_read(), call.is_actor(person))?;
-        let mut seats = Seats::open(txn, Voice::of(call), event_pk, event)?;
+        let mut seats = Seats::open(txn, Attribution::of(call), event_pk, event)?;
         seats.settle_all()?;
         let now = call.ctx.now;
         if before.canceled_at.is_some() {
@@ -66,18 +66,18 @@ impl WriteOp for Cancel {
 
 impl ReadOp for Get {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Registration, Fault> {
-        let (event_pk, event) = event::expect_visible(txn, call, &self.event)?;
-        let (person, _) = person::expect(txn, &self.person)?;
-        let registration = expect(txn, event_pk, person, &self.person)?;
+        let (event_pk, event) = event::require_visible(txn, call, &self.event)?;
+        let (person, _) = person::require(txn, &self.person)?;
+        let registration = require(txn, event_pk, person, &self.person)?;
         call.permit(txn, call.is_actor(person) || call.is_actor(event.owner))?;
-        View::of(txn, event_pk)?.shown(txn, person, registration)
+        View::of(txn, event_pk)?.to_reply(txn, person, registration)
     }
 }
 
 impl ReadOp for List {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Page<Registration>, Fault> {
-        let event = self.event.as_ref().map(|named| event::expect_visible(txn, call, named)).transpose()?;
-        let person = self.person.as_ref().map(|named| person::expect(txn, named)).transpose()?.map(|(pk, _)| pk);
+        let event = self.event.as_ref().map(|named| event::require_visible(txn, call, named)).transpose()?;
+        let person = self.person.as_ref().map(|named| person::require(txn, named)).transpose()?.map(|(pk, _)| pk);
         let is_own = person.is_some_and(|person| call.is_actor(person))
             || event.as_ref().is_some_and(|(_, event)| call.is_actor(event.owner));
         call.permit(txn, is_own)?;
@@ -90,9 +90,9 @@ impl ReadOp for List {
             (None, None, _) => Family::Orders.bounds(),
         };
         let mut view: Option<View> = None;
-        page(txn, range, &bounds, |place, value| {
+        page(txn, range, &bounds, |key, value| {
             let person = record::decode::<Registered>(value)?.person;
-            let of = if self.person.is_some() { key::pk_at_end(place) } else { key::pk_at_front(place) };
+            let of = if self.person.is_some() { key::pk_at_end(key) } else { key::pk_at_front(key) };
             let Some(of) = of.filter(|of| event.is_none_or(|event| event == *of)) else { return Ok(None) };
             let Some(found) = record::get::<stored::Registration>(txn, &key::registration(of, person))? else {
                 return Ok(None);
@@ -110,7 +110,7 @@ impl ReadOp for List {
             if !call.is_actor(person) && !event::is_visible(txn, call, &view.event)? {
                 return Ok(None);
             }
-            view.shown(txn, person, found).map(Some)
+            view.to_reply(txn, person, found).map(Some)
         })
     }
 }
@@ -158,15 +158,15 @@ fn enter(
 /// Seats whom the change made room for, and answers with the person's registration as it is then.
 fn finish(mut seats: Seats<'_>, person: Pk) -> Result<Registration, Fault> {
     seats.settle(super::seating::STEP_MAX)?;
-    let registration = seats.expect_registration(person)?;
+    let registration = seats.require_registration(person)?;
     let view = View { pk: seats.pk, event: seats.event.clone(), head: seats.head.clone() };
-    let shown = view.shown(seats.txn.as_read(), person, registration)?;
+    let reply = view.to_reply(seats.txn.as_read(), person, registration)?;
     seats.save();
-    Ok(shown)
+    Ok(reply)
 }
 
 /// A person's registration for an event.
-fn expect(
+fn require(
     txn: &dyn ReadTxn,
     event: Pk,
     person: Pk,
@@ -192,7 +192,12 @@ impl View {
     }
 
     /// A registration as it is answered.
-    pub(super) fn shown(&self, txn: &dyn ReadTxn, person: Pk, of: stored::Registration) -> Result<Registration, Fault> {
+    pub(super) fn to_reply(
+        &self,
+        txn: &dyn ReadTxn,
+        person: Pk,
+        of: stored::Registration,
+    ) -> Result<Registration, Fault> {
         let pools = &self.event.pools;
         let pk_of = |slot| pools.iter().find(|pool| pool.slot == slot).map(|pool| pool.pk);
         let is_open = |pool: &&stored::Pool| pool.opens.is_none_or(|opens| opens <= self.head.at);

@@ -66,7 +66,7 @@ pub(in crate::rules) enum Verdict {
     /// It is the first possible one, and after the merge it does not matter which.
     First,
     /// Another one comes first, and after the merge it does not matter which.
-    BehindFirst,
+    AfterFirst,
     /// Fewer people hold its roles than those of any other.
     MostExclusive,
     /// As exclusive as another one and larger than it.
@@ -162,9 +162,9 @@ pub(in crate::rules) fn choose(
     let chosen = match free.as_slice() {
         [] => None,
         [only] => Some(only.slot),
-        [first, behind @ ..] if places.is_merged => {
+        [first, others @ ..] if places.is_merged => {
             judge(first.slot, Verdict::First);
-            behind.iter().for_each(|pool| judge(pool.slot, Verdict::BehindFirst));
+            others.iter().for_each(|pool| judge(pool.slot, Verdict::AfterFirst));
             Some(first.slot)
         }
         several => Some(best(several, exclusivity, &mut judge)?),
@@ -196,23 +196,23 @@ fn best(
     ranked.sort_unstable();
     let (holders, size, slot) = ranked[0];
     for (other_holders, other_size, other) in &ranked[1..] {
-        judge(
-            *other,
-            match () {
-                () if *other_holders > holders => Verdict::LessExclusive,
-                () if *other_size > size => Verdict::Smaller,
-                () => Verdict::Younger,
-            },
-        );
+        let verdict = if *other_holders > holders {
+            Verdict::LessExclusive
+        } else if *other_size > size {
+            Verdict::Smaller
+        } else {
+            Verdict::Younger
+        };
+        judge(*other, verdict);
     }
     let (next_holders, next_size, _) = ranked[1];
-    judge(
-        slot,
-        match () {
-            () if next_holders > holders => Verdict::MostExclusive,
-            () if next_size > size => Verdict::Largest,
-            () => Verdict::Oldest,
-        },
-    );
+    let verdict = if next_holders > holders {
+        Verdict::MostExclusive
+    } else if next_size > size {
+        Verdict::Largest
+    } else {
+        Verdict::Oldest
+    };
+    judge(slot, verdict);
     Ok(slot)
 }

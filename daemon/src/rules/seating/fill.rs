@@ -51,7 +51,7 @@ impl Seats<'_> {
         }
     }
 
-    /// Does all that is left: whoever changes an event comes behind it.
+    /// Does all that is left: whoever changes an event comes after that.
     pub(in crate::rules) fn settle_all(&mut self) -> Result<(), Fault> {
         while !self.settle(usize::MAX)? {}
         self.head.at = self.head.at.max(self.passed());
@@ -90,7 +90,7 @@ impl Seats<'_> {
             for (_, value) in &entries {
                 self.readmit_one(record::decode::<Registered>(value)?.person, slot)?;
             }
-            match entries.last().and_then(|(place, _)| key::seq_at_end(place)) {
+            match entries.last().and_then(|(key, _)| key::seq_at_end(key)) {
                 Some(last) if entries.len() == stretch => self.head.left.readmit.insert(slot, last + 1),
                 _ => self.head.left.readmit.remove(&slot),
             };
@@ -99,7 +99,7 @@ impl Seats<'_> {
     }
 
     fn readmit_one(&mut self, person: Pk, slot: Slot) -> Result<(), Fault> {
-        let before = self.expect_registration(person)?;
+        let before = self.require_registration(person)?;
         let is_live = before.stand != Stand::Out && !is_over(&self.event, self.now());
         if is_live && person::is_deleted(self.txn.as_read(), person)? {
             let after = self.left(&before);
@@ -121,16 +121,16 @@ impl Seats<'_> {
     fn fill(&mut self, budget: &mut usize) -> Result<bool, Fault> {
         if self.head.left.fill && !is_over(&self.event, self.now()) {
             // Whom the walk has passed: nobody joins the waiting list while it lasts.
-            let mut behind = BTreeMap::new();
+            let mut next_order = BTreeMap::new();
             loop {
                 let places = self.places();
                 if *budget == 0 {
                     return Ok(false);
                 }
                 *budget -= 1;
-                if let Some((order, person)) = self.first_who_fits(&places, &behind)? {
+                if let Some((order, person)) = self.first_who_fits(&places, &next_order)? {
                     let free = places.pools.iter().filter(|pool| places.is_free(pool));
-                    behind.extend(free.map(|pool| (pool.slot, order + 1)));
+                    next_order.extend(free.map(|pool| (pool.slot, order + 1)));
                     self.seat(person)?;
                 } else if places.is_merged || places.is_full || !self.rebalance(&places)? {
                     break;
@@ -142,10 +142,10 @@ impl Seats<'_> {
     }
 
     /// The first person in the waiting list whom a free place would suit.
-    fn first_who_fits(&self, places: &Places, behind: &BTreeMap<Slot, u64>) -> Result<First, Fault> {
+    fn first_who_fits(&self, places: &Places, next_order: &BTreeMap<Slot, u64>) -> Result<First, Fault> {
         let mut first: First = None;
         for pool in places.pools.iter().filter(|pool| places.is_free(pool) && pool.count.waiting > 0) {
-            let from = behind.get(&pool.slot).copied().unwrap_or(0);
+            let from = next_order.get(&pool.slot).copied().unwrap_or(0);
             let found = self.first_of(key::waitings_for(self.pk, pool.slot), from)?;
             first = first.into_iter().chain(found).min();
         }
@@ -153,7 +153,7 @@ impl Seats<'_> {
     }
 
     fn seat(&mut self, person: Pk) -> Result<(), Fault> {
-        let before = self.expect_registration(person)?;
+        let before = self.require_registration(person)?;
         let Outcome::Seat(slot) = self.choose(&before.admitted)?.outcome else {
             return Err(StoreError::Corrupt(format!("no place suits {person}, for whom one was found")).into());
         };
@@ -185,11 +185,11 @@ impl Seats<'_> {
             waiting = waiting.into_iter().chain(self.first_of(key::waitings_for(self.pk, *slot), 0)?).min();
         }
         let Some((_, waiting)) = waiting else { return Ok(false) };
-        let admitted = self.expect_registration(waiting)?.admitted;
+        let admitted = self.require_registration(waiting)?.admitted;
         let Some((from, mover)) = movers.into_iter().find(|(slot, _)| admitted.contains(slot)) else {
             return Err(StoreError::Corrupt(format!("{waiting} waits for a pool that does not admit them")).into());
         };
-        let before = self.expect_registration(mover)?;
+        let before = self.require_registration(mover)?;
         let Some(to) = free.into_iter().find(|slot| *slot != from && before.admitted.contains(slot)) else {
             return Err(StoreError::Corrupt(format!("{mover} is in the index of pools that do not admit them")).into());
         };
@@ -203,10 +203,10 @@ impl Seats<'_> {
     fn first_of(&self, beginning: Vec<u8>, from: u64) -> Result<First, Fault> {
         let (_, end) = key::prefixed(beginning.clone());
         let from = [beginning.as_slice(), &from.to_be_bytes()].concat();
-        let Some((place, value)) = self.txn.as_read().range(&from, &end, 1)?.into_iter().next() else {
+        let Some((key, value)) = self.txn.as_read().range(&from, &end, 1)?.into_iter().next() else {
             return Ok(None);
         };
         let person = record::decode::<Registered>(&value)?.person;
-        Ok(key::seq_at_end(&place).map(|order| (order, person)))
+        Ok(key::seq_at_end(&key).map(|order| (order, person)))
     }
 }

@@ -9,10 +9,10 @@
 
 pub(super) mod choose;
 mod fill;
-mod rank;
 mod seats;
+mod waiting_position;
 
-pub(super) use rank::position;
 pub(crate) use seats::go_on_since;
-pub(super) use seats::{STEP_MAX, Seats, Voice, admitted, exclusivity, head, places_of};
+pub(super) use seats::{Attribution, STEP_MAX, Seats, admitted, exclusivity, head, index_keys};
 pub use seats::{first_due, next_due, settle_next};
+pub(super) use waiting_position::position;

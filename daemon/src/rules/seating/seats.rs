@@ -9,7 +9,7 @@ use enroll_protocol::registration::ApprovalState;
 use enroll_protocol::{Origin, Pk, RoleName, Time};
 
 use super::choose::{Choice, Places, choose};
-use super::rank;
+use super::waiting_position;
 use crate::fault::Fault;
 use crate::model::change::{Change, DAEMON, Told};
 use crate::model::event::{Cause, Event, Head, IMPLICIT, Registered, Registration, Slot, Stand};
@@ -22,9 +22,9 @@ use crate::store::{ReadTxn, STRETCH, StoreError, Txn, Writes, walk};
 /// Registrations that a write changes beside its own; the rest follows in further steps.
 pub(in crate::rules) const STEP_MAX: usize = 100;
 
-/// In whose name consequences are told.
+/// The attribution of a change event: time, actor, peer and origin.
 #[derive(Debug, Clone)]
-pub(in crate::rules) struct Voice {
+pub(in crate::rules) struct Attribution {
     /// When.
     now: Time,
     /// Up to when openings and merges take effect.
@@ -34,15 +34,15 @@ pub(in crate::rules) struct Voice {
     origin: Option<Origin>,
 }
 
-impl Voice {
-    /// Whoever calls.
+impl Attribution {
+    /// The caller's.
     pub(in crate::rules) fn of(call: &Call<'_>) -> Self {
         let Change { at, actor, peer, origin, .. } = call.change(Vec::new());
         Self { now: at, passed: call.ctx.passed(), actor, peer, origin }
     }
 
-    /// Nobody: its time has come.
-    fn nobody(now: Time) -> Self {
+    /// The daemon's own, for what happens by itself when its time has come.
+    fn daemon(now: Time) -> Self {
         Self { now, passed: now, actor: None, peer: DAEMON, origin: None }
     }
 }
@@ -57,9 +57,9 @@ pub(in crate::rules) struct Seats<'a> {
     pub(in crate::rules) event: Event,
     /// The head of its registrations.
     pub(in crate::rules) head: Head,
-    voice: Voice,
-    /// In whose name consequences are told: of what came before this change, nobody's.
-    speaker: Voice,
+    attribution: Attribution,
+    /// The attribution of derived events. It is the daemon's while steps of an earlier change are still to be done.
+    derived: Attribution,
     /// What consequences follow from, where that was told in an earlier write.
     cause: Option<u64>,
     exclusivity: BTreeMap<Slot, u64>,
@@ -67,24 +67,31 @@ pub(in crate::rules) struct Seats<'a> {
 
 impl<'a> Seats<'a> {
     /// Takes an event's head, to change it.
-    pub(in crate::rules) fn open(txn: &'a mut dyn Txn, voice: Voice, pk: Pk, event: Event) -> Result<Self, Fault> {
+    pub(in crate::rules) fn open(
+        txn: &'a mut dyn Txn,
+        attribution: Attribution,
+        pk: Pk,
+        event: Event,
+    ) -> Result<Self, Fault> {
         let head = head(txn.as_read(), pk)?;
-        let (speaker, cause) = match head.left.is_nothing() {
-            true => (voice.clone(), None),
-            false => (Voice::nobody(voice.now), record::get::<Cause>(txn.as_read(), &key::event_cause(pk))?),
+        let (derived, cause) = match head.left.is_nothing() {
+            true => (attribution.clone(), None),
+            false => {
+                (Attribution::daemon(attribution.now), record::get::<Cause>(txn.as_read(), &key::event_cause(pk))?)
+            }
         };
         let cause = cause.map(|cause| cause.seq);
-        Ok(Self { txn, pk, event, head, voice, speaker, cause, exclusivity: BTreeMap::new() })
+        Ok(Self { txn, pk, event, head, attribution, derived, cause, exclusivity: BTreeMap::new() })
     }
 
     /// The time of this change.
     pub(in crate::rules) fn now(&self) -> Time {
-        self.voice.now
+        self.attribution.now
     }
 
     /// Up to when openings and merges take effect.
     pub(super) fn passed(&self) -> Time {
-        self.voice.passed
+        self.attribution.passed
     }
 
     /// Has a merge and openings that took effect under a clock that was ahead come once more, when they are to: one of
@@ -109,25 +116,25 @@ impl<'a> Seats<'a> {
 
     /// What comes now follows from the last change told before this one was begun.
     pub(in crate::rules) fn follow(&mut self) {
-        (self.speaker, self.cause) = (self.voice.clone(), None);
+        (self.derived, self.cause) = (self.attribution.clone(), None);
     }
 
     /// Tells what happens to an event by itself; what comes now follows from it. What was due while nobody looked is told
     /// at the time of the look.
     pub(super) fn tell_moment(&mut self, what: u16, subjects: Vec<Pk>) {
-        (self.speaker, self.cause) = (Voice::nobody(self.voice.now), None);
-        self.txn.tell(Told::Change(Self::change(&self.speaker, what, subjects, None), None));
+        (self.derived, self.cause) = (Attribution::daemon(self.attribution.now), None);
+        self.txn.tell(Told::Change(Self::change(&self.derived, what, subjects, None), None));
     }
 
     /// Tells what follows for a person.
     pub(super) fn tell_consequence(&mut self, what: u16, person: Pk, slot: Slot) {
         let pool = self.event.pools.iter().find(|pool| pool.slot == slot).map(|pool| pool.pk);
         let subjects = [self.pk, person].into_iter().chain(pool).collect();
-        self.txn.tell(Told::Consequence(Self::change(&self.speaker, what, subjects, self.cause)));
+        self.txn.tell(Told::Consequence(Self::change(&self.derived, what, subjects, self.cause)));
     }
 
-    fn change(voice: &Voice, what: u16, subjects: Vec<Pk>, cause: Option<u64>) -> Change {
-        let Voice { now, actor, peer, origin, .. } = voice.clone();
+    fn change(attribution: &Attribution, what: u16, subjects: Vec<Pk>, cause: Option<u64>) -> Change {
+        let Attribution { now, actor, peer, origin, .. } = attribution.clone();
         Change { at: now, what, subjects, actor, peer, origin, cause, refused: None }
     }
 
@@ -161,7 +168,7 @@ impl<'a> Seats<'a> {
     }
 
     /// A person's registration, which an index says is there.
-    pub(in crate::rules) fn expect_registration(&self, person: Pk) -> Result<Registration, Fault> {
+    pub(in crate::rules) fn require_registration(&self, person: Pk) -> Result<Registration, Fault> {
         let found = self.registration(person)?;
         Ok(found
             .ok_or_else(|| StoreError::Corrupt(format!("the registration of {person} for {} is missing", self.pk)))?)
@@ -176,14 +183,12 @@ impl<'a> Seats<'a> {
     ) -> Result<(), Fault> {
         if let Some(before) = before {
             self.count(before, false)?;
-            places_of(self.txn.as_read(), self.pk, person, before)?
-                .into_iter()
-                .for_each(|place| self.txn.delete(place));
+            index_keys(self.txn.as_read(), self.pk, person, before)?.into_iter().for_each(|key| self.txn.delete(key));
         }
         self.count(after, true)?;
         let registered = Registered { person };
-        for place in places_of(self.txn.as_read(), self.pk, person, after)? {
-            record::put(self.txn, place, &registered);
+        for key in index_keys(self.txn.as_read(), self.pk, person, after)? {
+            record::put(self.txn, key, &registered);
         }
         record::put(self.txn, key::registration(self.pk, person), after);
         Ok(())
@@ -207,7 +212,7 @@ impl<'a> Seats<'a> {
             Stand::Waiting => {
                 step(&mut self.head.waiting);
                 of.admitted.iter().for_each(|slot| step(&mut self.head.pools.entry(*slot).or_default().waiting));
-                rank::count(self.txn, self.pk, of.order, is_in)?;
+                waiting_position::count(self.txn, self.pk, of.order, is_in)?;
             }
         }
         self.head.pools.retain(|_, count| count.taken > 0 || count.waiting > 0);
@@ -249,26 +254,26 @@ impl<'a> Seats<'a> {
 /// When something happens next with an event by itself.
 pub fn next_due(txn: &dyn ReadTxn) -> Result<Option<Time>, StoreError> {
     let (from, to) = Family::EventDues.bounds();
-    Ok(txn.range(&from, &to, 1)?.first().and_then(|(place, _)| key::event_due_at(place)))
+    Ok(txn.range(&from, &to, 1)?.first().and_then(|(key, _)| key::event_due_at(key)))
 }
 
 /// The first such time that is among these writes.
 pub fn first_due(writes: &Writes) -> Option<Time> {
     let (from, to) = Family::EventDues.bounds();
     let first = writes.range(from..to).find(|(_, value)| value.is_some());
-    first.and_then(|(place, _)| key::event_due_at(place))
+    first.and_then(|(key, _)| key::event_due_at(key))
 }
 
 /// Does some of what an event has to do that is due up to `passed`; whether there was one.
 pub fn settle_next(txn: &mut dyn Txn, now: Time, passed: Time) -> Result<bool, Fault> {
     let (from, to) = key::event_dues_until(passed);
-    let Some((place, _)) = txn.as_read().range(&from, &to, 1)?.into_iter().next() else { return Ok(false) };
-    let pk = key::pk_at_end(&place).ok_or_else(|| StoreError::Corrupt("an event that is due has no pk".to_owned()))?;
+    let Some((key, _)) = txn.as_read().range(&from, &to, 1)?.into_iter().next() else { return Ok(false) };
+    let pk = key::pk_at_end(&key).ok_or_else(|| StoreError::Corrupt("an event that is due has no pk".to_owned()))?;
     let Some(event) = record::get::<Event>(txn.as_read(), &key::event(pk))? else {
-        txn.delete(place);
+        txn.delete(key);
         return Ok(true);
     };
-    let mut seats = Seats::open(txn, Voice { passed, ..Voice::nobody(now) }, pk, event)?;
+    let mut seats = Seats::open(txn, Attribution { passed, ..Attribution::daemon(now) }, pk, event)?;
     seats.settle(STEP_MAX)?;
     seats.save();
     Ok(true)
@@ -283,18 +288,18 @@ pub(crate) fn go_on_since(txn: &mut dyn Txn, now: Time, before: Time) -> Result<
     let starts = (key::event_start(now.minus_seconds(longest), first), key::event_start(before, last));
     let dues = (key::event_due(now, first), key::event_due(before, last));
     let mut pks = Vec::new();
-    walk(txn.as_read(), (&starts.0, &starts.1), STRETCH, |place, _| {
-        pks.extend(key::pk_at_end(place).map(|pk| (pk, true)));
+    walk(txn.as_read(), (&starts.0, &starts.1), STRETCH, |key, _| {
+        pks.extend(key::pk_at_end(key).map(|pk| (pk, true)));
         Ok::<_, StoreError>(ControlFlow::Continue(()))
     })?;
-    walk(txn.as_read(), (&dues.0, &dues.1), STRETCH, |place, _| {
-        pks.extend(key::pk_at_end(place).map(|pk| (pk, false)));
+    walk(txn.as_read(), (&dues.0, &dues.1), STRETCH, |key, _| {
+        pks.extend(key::pk_at_end(key).map(|pk| (pk, false)));
         Ok::<_, StoreError>(ControlFlow::Continue(()))
     })?;
     for (pk, may_be_over) in pks {
         let Some(event) = record::get::<Event>(txn.as_read(), &key::event(pk))? else { continue };
         let was_over = may_be_over && event.created <= now && is_over(&event, before) && !is_over(&event, now);
-        let mut seats = Seats::open(txn, Voice::nobody(now), pk, event)?;
+        let mut seats = Seats::open(txn, Attribution::daemon(now), pk, event)?;
         if was_over && seats.head.taken + seats.head.waiting > 0 {
             let slots: Vec<_> = seats.places().pools.iter().map(|pool| (pool.slot, 0)).collect();
             seats.head.left.readmit.extend(slots);
@@ -330,7 +335,7 @@ pub(in crate::rules) fn exclusivity(txn: &dyn ReadTxn, event: &Event, slot: Slot
 }
 
 /// Every key of an index that leads to a registration.
-pub(in crate::rules) fn places_of(
+pub(in crate::rules) fn index_keys(
     txn: &dyn ReadTxn,
     event: Pk,
     person: Pk,

@@ -19,9 +19,9 @@ const VALUES_MAX: usize = 1_000;
 impl WriteOp for Set {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<bool, Fault> {
         call.permit(txn.as_read(), false)?;
-        let place = key::constant(&self.list, &fold(self.value.as_str()));
+        let key = key::constant(&self.list, &fold(self.value.as_str()));
         let constant = stored::Constant { value: self.value.clone(), label: self.label.clone() };
-        let before = record::get::<stored::Constant>(txn.as_read(), &place)?;
+        let before = record::get::<stored::Constant>(txn.as_read(), &key)?;
         if before.is_none() {
             let (from, to) = Family::Constants.bounds();
             if txn.as_read().range(&from, &to, VALUES_MAX)?.len() == VALUES_MAX {
@@ -30,7 +30,7 @@ impl WriteOp for Set {
             }
         }
         if before.as_ref() != Some(&constant) {
-            record::put(txn, place, &constant);
+            record::put(txn, key, &constant);
             call.tell(txn, Vec::new(), None);
         }
         Ok(before.is_none())
@@ -40,10 +40,10 @@ impl WriteOp for Set {
 impl WriteOp for Remove {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<bool, Fault> {
         call.permit(txn.as_read(), false)?;
-        let place = key::constant(&self.list, &fold(self.value.as_str()));
-        let was_there = txn.as_read().get(&place)?.is_some();
+        let key = key::constant(&self.list, &fold(self.value.as_str()));
+        let was_there = txn.as_read().get(&key)?.is_some();
         if was_there {
-            txn.delete(place);
+            txn.delete(key);
             call.tell(txn, Vec::new(), None);
         }
         Ok(was_there)
@@ -55,8 +55,8 @@ impl ReadOp for List {
         let range = self.list.as_ref().map(|list| key::prefixed(key::constants(list)));
         let (from, to) = range.unwrap_or_else(|| Family::Constants.bounds());
         let entries = txn.range(&from, &to, VALUES_MAX)?;
-        let constant = |(place, value): &(Vec<u8>, Vec<u8>)| {
-            let Some(list) = key::list_of_constant(place) else { return Ok(None) };
+        let constant = |(key, value): &(Vec<u8>, Vec<u8>)| {
+            let Some(list) = key::list_of_constant(key) else { return Ok(None) };
             let stored::Constant { value, label } = record::decode(value)?;
             Ok(Some(Constant { list, value, label }))
         };
@@ -66,7 +66,7 @@ impl ReadOp for List {
 
 /// Refuses the `extra` of a person, or of what a person is made from, with a field whose list does not allow its value. A
 /// value that was there before stays, also where the list has lost it since.
-pub(super) fn expect_allowed(txn: &dyn ReadTxn, extra: &Json, before: Option<&Json>) -> Result<(), Fault> {
+pub(super) fn require_allowed(txn: &dyn ReadTxn, extra: &Json, before: Option<&Json>) -> Result<(), Fault> {
     let before = before.map(Json::members).transpose()?.unwrap_or_default();
     for (field, value) in extra.members()? {
         if before.get(&field).is_some_and(|before| is_same(before, value)) {

@@ -12,7 +12,7 @@ use crate::model::event::{Event, Registration, Stand};
 use crate::model::{key, record};
 use crate::rules::Call;
 use crate::rules::event::is_over;
-use crate::rules::seating::{STEP_MAX, Seats, Voice};
+use crate::rules::seating::{Attribution, STEP_MAX, Seats};
 use crate::store::{ReadTxn, StoreError, Txn};
 
 /// Has a person's registrations follow their roles. The change that this follows from was told just before.
@@ -32,8 +32,8 @@ pub(in crate::rules) fn leave_all(txn: &mut dyn Txn, call: &Call<'_>, person: Pk
 pub(in crate::rules) fn pending_of(txn: &dyn ReadTxn, person: Pk) -> Result<Vec<Pk>, Fault> {
     let (from, to) = key::prefixed(key::person_registrations(person));
     let mut pending = Vec::new();
-    for (place, _) in txn.range(&from, &to, usize::MAX)? {
-        let Some(event) = key::pk_at_end(&place) else { continue };
+    for (key, _) in txn.range(&from, &to, usize::MAX)? {
+        let Some(event) = key::pk_at_end(&key) else { continue };
         let found = record::get::<Registration>(txn, &key::registration(event, person))?;
         if found.is_some_and(|found| found.stand != Stand::Out && found.approval == ApprovalState::Pending) {
             pending.push(event);
@@ -49,8 +49,8 @@ fn change_all(
     how: impl Fn(&Seats<'_>, &Registration) -> Result<Registration, Fault>,
 ) -> Result<(), Fault> {
     let (from, to) = key::prefixed(key::person_registrations(person));
-    for (place, _) in txn.as_read().range(&from, &to, usize::MAX)? {
-        let Some(pk) = key::pk_at_end(&place) else { continue };
+    for (key, _) in txn.as_read().range(&from, &to, usize::MAX)? {
+        let Some(pk) = key::pk_at_end(&key) else { continue };
         let missing = || StoreError::Corrupt(format!("the event {pk} is missing"));
         let event = record::get::<Event>(txn.as_read(), &key::event(pk))?.ok_or_else(missing)?;
         let live = record::get::<Registration>(txn.as_read(), &key::registration(pk, person))?
@@ -58,9 +58,9 @@ fn change_all(
         if live.is_none() || is_over(&event, call.ctx.now) {
             continue;
         }
-        let mut seats = Seats::open(txn, Voice::of(call), pk, event)?;
+        let mut seats = Seats::open(txn, Attribution::of(call), pk, event)?;
         seats.settle_all()?;
-        let before = seats.expect_registration(person)?;
+        let before = seats.require_registration(person)?;
         let after = how(&seats, &before)?;
         if after != before {
             seats.replace(person, Some(&before), &after)?;

@@ -50,7 +50,7 @@ pub(super) fn plan_after_expiry(txn: &mut dyn Txn, expires: Option<Time>, due: &
 pub fn next(txn: &dyn ReadTxn, settings: &Settings, clock: &ClockState, now: Time) -> Result<Option<Time>, StoreError> {
     let astray = clock.astray.is_some().then_some(now);
     let (from, to) = Family::Dues.bounds();
-    let first = txn.range(&from, &to, 1)?.first().and_then(|(place, _)| key::due_of(place)).map(|(at, _)| at);
+    let first = txn.range(&from, &to, 1)?.first().and_then(|(key, _)| key::due_of(key)).map(|(at, _)| at);
     let (from, to) = Family::Changes.bounds();
     let oldest = match (settings.keep_changes_until(Time::EPOCH), txn.range(&from, &to, 1)?.first()) {
         (Some(_), Some((_, value))) => {
@@ -69,24 +69,24 @@ pub fn step(txn: &mut dyn Txn, settings: &Settings, clock: &ClockState, now: Tim
     };
     let (from, _) = Family::Dues.bounds();
     let to = key::dues_after(now);
-    for (place, together) in txn.as_read().range(&from, &to, STEP_MAX)? {
+    for (key, together) in txn.as_read().range(&from, &to, STEP_MAX)? {
         if removed >= STEP_MAX {
             break;
         }
-        for due in dues_of(&place, &together)? {
+        for due in dues_of(&key, &together)? {
             remove(txn, settings, clock, now, &due)?;
             removed += 1;
         }
-        txn.delete(place);
+        txn.delete(key);
     }
     Ok(removed + forget_changes(txn, settings, clock, now, STEP_MAX.saturating_sub(removed))?)
 }
 
 /// Everything that stands in one entry of the index.
-fn dues_of(place: &[u8], together: &[u8]) -> Result<Vec<Due>, StoreError> {
+fn dues_of(key: &[u8], together: &[u8]) -> Result<Vec<Due>, StoreError> {
     let others = record::decode::<DueTogether>(together)?.others;
     let others = others.iter().filter_map(|other| Due::of_key(other));
-    Ok(key::due_of(place).map(|(_, due)| due).into_iter().chain(others).collect())
+    Ok(key::due_of(key).map(|(_, due)| due).into_iter().chain(others).collect())
 }
 
 /// From which key on there is only what expires that late itself, and what was planned under a clock that was ahead.
@@ -106,14 +106,14 @@ fn plan_anew(
     let (_, to) = Family::Dues.bounds();
     let entries = txn.as_read().range(from, &to, STEP_MAX)?;
     let count = entries.len();
-    let next = entries.last().filter(|_| count == STEP_MAX).map(|(place, _)| key::prefixed(place.clone()).1);
+    let next = entries.last().filter(|_| count == STEP_MAX).map(|(key, _)| key::prefixed(key.clone()).1);
     let written = clock.went_back_at.unwrap_or(now);
-    for (place, together) in entries {
+    for (key, together) in entries {
         let (passing, lasting): (Vec<Due>, Vec<Due>) =
-            dues_of(&place, &together)?.into_iter().partition(|due| matches!(due, Due::Kept(..) | Due::Guesses(_)));
+            dues_of(&key, &together)?.into_iter().partition(|due| matches!(due, Due::Kept(..) | Due::Guesses(_)));
         if !passing.is_empty() {
-            let at = key::due_of(&place).map_or(now, |(at, _)| at);
-            txn.delete(place);
+            let at = key::due_of(&key).map_or(now, |(at, _)| at);
+            txn.delete(key);
             plan_together(txn, at, &lasting);
             plan_together(txn, written.plus_seconds(settings.keep_answers_seconds), &passing);
         }
@@ -136,10 +136,10 @@ fn forget_changes(
     }
     let (from, to) = Family::Changes.bounds();
     let mut forgotten = 0;
-    for (place, value) in txn.as_read().range(&from, &to, most)? {
+    for (key, value) in txn.as_read().range(&from, &to, most)? {
         let until = settings.keep_changes_until(clock.written_by(record::decode::<Change>(&value)?.at, now));
-        let Some(seq) = key::seq_at_end(&place).filter(|_| until.is_some_and(|until| until <= now)) else { break };
-        txn.delete(place);
+        let Some(seq) = key::seq_at_end(&key).filter(|_| until.is_some_and(|until| until <= now)) else { break };
+        txn.delete(key);
         txn.tell(Told::Forgotten(seq));
         forgotten += 1;
     }
@@ -148,27 +148,27 @@ fn forget_changes(
 
 /// Removes one thing, if it is still the one that was meant: under the same name there may be another by now.
 fn remove(txn: &mut dyn Txn, settings: &Settings, clock: &ClockState, now: Time, due: &Due) -> Result<(), Fault> {
-    let place = due.key();
+    let key = due.key();
     match due {
         Due::Kept(..) => {
-            let Some(kept) = record::get::<Kept>(txn.as_read(), &place)? else { return Ok(()) };
+            let Some(kept) = record::get::<Kept>(txn.as_read(), &key)? else { return Ok(()) };
             match clock.written_by(kept.at, now).plus_seconds(settings.keep_answers_seconds) {
-                until if until <= now => txn.delete(place),
+                until if until <= now => txn.delete(key),
                 // Another answer under the same key, or the configuration has it kept for longer by now.
                 until => plan(txn, until, due),
             }
         }
         Due::Guesses(_) => {
-            let window = record::get::<Guesses>(txn.as_read(), &place)?;
+            let window = record::get::<Guesses>(txn.as_read(), &key)?;
             if window.is_some_and(|window| super::attempts::has_ended(&window, now)) {
-                txn.delete(place);
+                txn.delete(key);
             }
         }
         Due::Token(_) => {
-            let Some(token) = record::get::<Token>(txn.as_read(), &place)? else { return Ok(()) };
+            let Some(token) = record::get::<Token>(txn.as_read(), &key)? else { return Ok(()) };
             let forget_at = settings.forget_tokens_after(token.expires);
             if forget_at.is_some_and(|at| at <= now) {
-                txn.delete(place);
+                txn.delete(key);
                 txn.delete(key::token_audit(token.pk));
                 txn.tell(Told::Lost(Kind::Token));
                 return Ok(());
@@ -180,8 +180,8 @@ fn remove(txn: &mut dyn Txn, settings: &Settings, clock: &ClockState, now: Time,
         }
         Due::List => super::authority::renew_list(txn, settings, now)?,
         Due::Code(_) => {
-            if let Some(code) = record::get::<Code>(txn.as_read(), &place)? {
-                txn.delete(place);
+            if let Some(code) = record::get::<Code>(txn.as_read(), &key)? {
+                txn.delete(key);
                 txn.delete(key::code_hash(&code.hash));
                 txn.tell(Told::Lost(Kind::Code));
             }

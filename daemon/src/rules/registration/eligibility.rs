@@ -1,5 +1,5 @@
-//! What would come of registering: the state of the event, of the registration, and then the decision on places. `create`
-//! does what comes out here, and `explain` shows it.
+//! Eligibility to register: the state of the event, then of the registration, then the decision on places. `create` does
+//! what this decides, and `explain` shows it.
 
 use enroll_protocol::registration::ApprovalState;
 use enroll_protocol::{Code, Pk, Refusal};
@@ -10,31 +10,31 @@ use crate::rules::event::{closes, is_past};
 use crate::rules::seating::Seats;
 use crate::rules::seating::choose::{Choice, Outcome};
 
-/// What comes of registering, and why.
-pub(super) struct Consideration {
+/// The outcome of registering, and the reasons.
+pub(super) struct Eligibility {
     /// A place or the waiting list, or the refusal.
     pub(super) outcome: Result<Outcome, Refusal>,
-    /// What speaks for and against each pool, whatever else does.
+    /// The decision on each pool, also where the event or the registration is the reason for a refusal.
     pub(super) choice: Choice,
 }
 
-/// Considers a person who may be registered already.
-pub(super) fn consider(
+/// Determines the outcome for a person. `before` is their registration, if there is one already.
+pub(super) fn determine(
     seats: &mut Seats<'_>,
     person: Pk,
     before: Option<&Registration>,
-) -> Result<Consideration, Fault> {
+) -> Result<Eligibility, Fault> {
     let admitted = seats.admitted(person)?;
     let choice = seats.choose(&admitted)?;
-    let outcome = match expect_open(seats).and_then(|()| expect_not_registered(before)) {
+    let outcome = match require_open(seats).and_then(|()| require_not_registered(before)) {
         Ok(()) => decided(seats, choice.outcome),
         Err(refusal) => Err(refusal),
     };
-    Ok(Consideration { outcome, choice })
+    Ok(Eligibility { outcome, choice })
 }
 
 /// Refuses everybody where the event is not one to register for now.
-fn expect_open(seats: &Seats<'_>) -> Result<(), Refusal> {
+fn require_open(seats: &Seats<'_>) -> Result<(), Refusal> {
     let (event, now) = (&seats.event, seats.now());
     let title = &event.title;
     let refuse = |code, why: String| Err(Refusal::new(code, why));
@@ -52,7 +52,7 @@ fn expect_open(seats: &Seats<'_>) -> Result<(), Refusal> {
     }
 }
 
-fn expect_not_registered(before: Option<&Registration>) -> Result<(), Refusal> {
+fn require_not_registered(before: Option<&Registration>) -> Result<(), Refusal> {
     let Some(before) = before else { return Ok(()) };
     match before.stand {
         _ if before.canceled_at.is_some() && before.approval == ApprovalState::Rejected => {

@@ -12,18 +12,28 @@ use crate::model::change;
 use crate::model::key;
 use crate::model::program::{Course, ProgramEnrollment, RoleStand};
 use crate::model::record;
-use crate::rules::{Call, course, whole};
+use crate::rules::course::{self, GivenRole};
+use crate::rules::{Call, whole};
 use crate::store::Txn;
+
+/// A program enrollment and the person it is linked to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Linked {
+    /// The program enrollment's pk.
+    pub(super) enrollment: Pk,
+    /// The person's pk.
+    pub(super) person: Pk,
+}
 
 /// Enrolls the person in a course of theirs. Somebody who is enrolled as `audit` or `honor` is converted to `masters`,
 /// somebody in another mode stays in it, everybody else is enrolled as `masters`; an inactive one comes out inactive,
 /// unless another program enrollment of the person has it active.
-pub(super) fn realise(
+pub(super) fn materialize(
     txn: &mut dyn Txn,
     call: &Call<'_>,
-    enrollment: Pk,
-    person: Pk,
-    (key, status): (&CourseKey, CourseStatus),
+    Linked { enrollment, person }: Linked,
+    key: &CourseKey,
+    status: CourseStatus,
 ) -> Result<(), Fault> {
     let found = record::get::<Course>(txn.as_read(), &key::course(key))?;
     let course = found.ok_or_else(|| course::unknown(key.as_str()))?;
@@ -38,7 +48,7 @@ pub(super) fn realise(
         let why = format!("the course \"{key}\" does not offer masters");
         return Err(Fault::Refused(Refusal::new(Code::CONFLICT, why)));
     }
-    course::expect_room_for_giver(before.as_ref().map_or(0, |before| before.givers.len()))?;
+    course::require_room_for_giver(before.as_ref().map_or(0, |before| before.givers.len()))?;
     let subjects = || vec![course.pk, person, enrollment];
     call.tell_consequence(txn, what, subjects());
     let by_another = before.as_ref().is_some_and(|before| before.is_active_by_another(enrollment));
@@ -46,7 +56,7 @@ pub(super) fn realise(
     if !is_active {
         call.tell_consequence(txn, change::DEACTIVATED, subjects());
     }
-    course::set_enrollment(txn, call, (key, person), before, |after| {
+    course::set_enrollment(txn, call, key, person, before, |after| {
         (after.mode, after.active) = (mode, is_active);
         after.givers.insert(enrollment, status);
     })
@@ -57,9 +67,9 @@ pub(super) fn realise(
 pub(super) fn follow(
     txn: &mut dyn Txn,
     call: &Call<'_>,
-    enrollment: Pk,
-    person: Pk,
-    (key, status): (&CourseKey, CourseStatus),
+    Linked { enrollment, person }: Linked,
+    key: &CourseKey,
+    status: CourseStatus,
 ) -> Result<(), Fault> {
     let Some(before) = course::enrollment(txn.as_read(), key, person)? else { return Ok(()) };
     let found = record::get::<Course>(txn.as_read(), &key::course(key))?;
@@ -73,7 +83,7 @@ pub(super) fn follow(
         let what = if is_active { change::ACTIVATED } else { change::DEACTIVATED };
         call.tell_consequence(txn, what, vec![course.pk, person, enrollment]);
     }
-    course::set_enrollment(txn, call, (key, person), Some(before), |after| {
+    course::set_enrollment(txn, call, key, person, Some(before), |after| {
         after.active = is_active;
         after.givers.insert(enrollment, status);
     })
@@ -88,12 +98,14 @@ pub(super) fn cut(
     enrollment: &mut ProgramEnrollment,
     person: Pk,
 ) -> Result<(), Fault> {
+    let linked = Linked { enrollment: enrollment.pk, person };
     for key in enrollment.courses.keys() {
-        cut_course(txn, call, enrollment.pk, person, key)?;
+        cut_course(txn, call, linked, key)?;
     }
-    for ((key, role), stand) in &mut enrollment.roles {
+    for ((course, role), stand) in &mut enrollment.roles {
+        let given = GivenRole { course, person, giver: enrollment.pk, role: *role };
         if *stand == RoleStand::Given
-            && let Some(course) = course::take_role(txn, key, (person, enrollment.pk), *role)?
+            && let Some(course) = course::take_role(txn, given)?
         {
             call.tell_consequence(txn, change::ROLE_TAKEN, vec![course.pk, person, enrollment.pk]);
         }
@@ -102,7 +114,8 @@ pub(super) fn cut(
     Ok(())
 }
 
-fn cut_course(txn: &mut dyn Txn, call: &Call<'_>, enrollment: Pk, person: Pk, key: &CourseKey) -> Result<(), Fault> {
+fn cut_course(txn: &mut dyn Txn, call: &Call<'_>, linked: Linked, key: &CourseKey) -> Result<(), Fault> {
+    let Linked { enrollment, person } = linked;
     let Some(before) = course::enrollment(txn.as_read(), key, person)? else { return Ok(()) };
     let is_last = before.givers.keys().all(|giver| *giver == enrollment);
     let is_active = before.active && before.is_active_by_another(enrollment);
@@ -118,7 +131,7 @@ fn cut_course(txn: &mut dyn Txn, call: &Call<'_>, enrollment: Pk, person: Pk, ke
             mode = Mode::Audit;
         }
     }
-    course::set_enrollment(txn, call, (key, person), Some(before), |after| {
+    course::set_enrollment(txn, call, key, person, Some(before), |after| {
         (after.mode, after.active) = (mode, is_active);
         after.givers.remove(&enrollment);
     })
@@ -129,11 +142,12 @@ fn cut_course(txn: &mut dyn Txn, call: &Call<'_>, enrollment: Pk, person: Pk, ke
 pub(super) fn give_role(
     txn: &mut dyn Txn,
     call: &Call<'_>,
-    enrollment: Pk,
-    person: Pk,
-    (key, role): (&CourseKey, CourseRole),
+    Linked { enrollment, person }: Linked,
+    course: &CourseKey,
+    role: CourseRole,
 ) -> Result<(RoleStand, bool), Fault> {
-    match whole(txn, |txn| course::give_role(txn, key, (person, enrollment), role))? {
+    let given = GivenRole { course, person, giver: enrollment, role };
+    match whole(txn, |txn| course::give_role(txn, given))? {
         Ok((course, is_new)) => {
             if is_new {
                 call.tell_consequence(txn, change::ROLE_GIVEN, vec![course.pk, person, enrollment]);
@@ -141,7 +155,7 @@ pub(super) fn give_role(
             Ok((RoleStand::Given, is_new))
         }
         Err(refusal) => {
-            let course = record::get::<Course>(txn.as_read(), &key::course(key))?.map(|course| course.pk);
+            let course = record::get::<Course>(txn.as_read(), &key::course(course))?.map(|course| course.pk);
             let subjects = course.into_iter().chain([person, enrollment]).collect();
             call.tell_failure(txn, change::ROLE_FAILED, subjects, refusal.code);
             Ok((RoleStand::Waiting, true))

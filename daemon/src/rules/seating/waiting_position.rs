@@ -19,12 +19,12 @@ const LEVELS: u8 = 5;
 /// Counts somebody in or out.
 pub(super) fn count(txn: &mut dyn Txn, event: Pk, order: u64, is_in: bool) -> Result<(), Fault> {
     for level in 1..=LEVELS {
-        let place = key::waiting_count(event, level, order >> (BITS * u32::from(level)));
-        let mut waiting = record::get::<Waiting>(txn.as_read(), &place)?.unwrap_or_default();
+        let key = key::waiting_count(event, level, order >> (BITS * u32::from(level)));
+        let mut waiting = record::get::<Waiting>(txn.as_read(), &key)?.unwrap_or_default();
         waiting.count = if is_in { waiting.count + 1 } else { waiting.count.saturating_sub(1) };
         match waiting.count {
-            0 => txn.delete(place),
-            _ => record::put(txn, place, &waiting),
+            0 => txn.delete(key),
+            _ => record::put(txn, key, &waiting),
         }
     }
     Ok(())

@@ -26,13 +26,13 @@ pub(super) fn draw_free(
     random: &mut ChaCha20Rng,
     settings: &Settings,
     length: usize,
-    place: impl Fn(&str) -> Vec<u8>,
+    key: impl Fn(&str) -> Vec<u8>,
 ) -> Result<(String, Vec<u8>), Fault> {
     for _ in 0..DRAWS_MAX {
         let code = draw(random, settings.code_characters, length);
-        let place = place(&code);
-        if txn.get(&place)?.is_none() {
-            return Ok((code, place));
+        let key = key(&code);
+        if txn.get(&key)?.is_none() {
+            return Ok((code, key));
         }
     }
     Err(Fault::Refused(Refusal::plain(Code::CODE_EXHAUSTED)))
