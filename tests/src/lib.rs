@@ -1,16 +1,17 @@
-//! What the tests of enrolld are made of: a registry inside the test's own process, daemons as real processes, disks that
-//! fail, a checker of what clients were answered, and what must hold of arbitrary bytes.
+//! Fixtures of the tests: an in-process registry, daemons as real processes, simulated disks that fail, a linearizability
+//! checker, and the properties that fuzz targets check.
 
 pub mod booted;
+pub mod cleanup;
 pub mod disk;
 pub mod fuzz;
 pub mod issuer;
-pub mod leftovers;
 pub mod linearizability;
 pub mod load;
 pub mod machine;
 pub mod openmetrics;
 pub mod openssl;
+pub mod oracle;
 pub mod pages;
 pub mod pattern;
 pub mod process;
@@ -18,4 +19,3 @@ pub mod registry;
 pub mod seed;
 pub mod skip;
 pub mod socket;
-pub mod witness;

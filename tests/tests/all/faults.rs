@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 use enroll_tests::disk::Fate;
 use enroll_tests::load::Load;
 use enroll_tests::machine::{Lent, Liar, Machine, Platters};
+use enroll_tests::oracle::{Map, Oracle, Recorder, everything, new_registry};
 use enroll_tests::registry::Registry;
-use enroll_tests::witness::{Map, Testimony, Witness, everything, new_registry};
 use enrolld::metrics::JournalFigures;
 use enrolld::model::key::{self, WITHOUT_ORDER};
 use enrolld::store::journal::JournalOptions;
@@ -39,11 +39,11 @@ const JOURNAL: JournalOptions =
 const OPEN: OpenOptions = OpenOptions { cache_bytes: 1 << 20, verify_bytes_max: u64::MAX, journal: JOURNAL };
 
 /// Has what lies on a machine serve the writes, until they are done or something fails; whether they are done.
-fn run(machine: &Machine, testimony: &Arc<Mutex<Testimony>>, load: &mut Load) -> Result<bool, String> {
+fn run(machine: &Machine, oracle: &Arc<Mutex<Oracle>>, load: &mut Load) -> Result<bool, String> {
     for _ in 0..LIVES {
         let Ok(store) = machine.open(OPTIONS, JOURNAL) else { return Ok(false) };
         let store = Lent::new(store);
-        let Ok(mut registry) = Registry::started(Arc::new(Witness::of(store.clone(), testimony))) else {
+        let Ok(mut registry) = Registry::started(Arc::new(Recorder::of(store.clone(), oracle))) else {
             return Ok(false);
         };
         for batch in 0..BATCHES {
@@ -65,9 +65,9 @@ fn run(machine: &Machine, testimony: &Arc<Mutex<Testimony>>, load: &mut Load) ->
 }
 
 /// Opens what is there and finds everything that was acknowledged, also when it is asked for again.
-fn expect_all(platters: Platters, mut testimony: Testimony, mut load: Load) -> Result<(), String> {
+fn expect_all(platters: Platters, mut oracle: Oracle, mut load: Load) -> Result<(), String> {
     let store = Machine::holding(platters).open(OPTIONS, JournalOptions { identity: 2, ..JOURNAL })?;
-    testimony.judge(everything(&store).map_err(|err| err.to_string())?)?;
+    oracle.judge(everything(&store).map_err(|err| err.to_string())?)?;
     let mut registry = Registry::started(Arc::new(store)).map_err(|err| err.to_string())?;
     load.take_failed_inside();
     let sent = 0..load.len();
@@ -89,22 +89,21 @@ fn fail_in_turn(fate: fn(u64) -> Fate) -> u64 {
     let (platters, committed) = begin();
     for number in 0.. {
         let machine = Machine::with(platters.clone(), fate(number), Liar::None);
-        let testimony = Arc::new(Mutex::new(Testimony::that(committed.clone())));
+        let oracle = Arc::new(Mutex::new(Oracle::expecting(committed.clone())));
         let mut load = Load::new(1);
-        let is_done =
-            run(&machine, &testimony, &mut load).unwrap_or_else(|wrong| panic!("{:?}: {wrong}", fate(number)));
+        let is_done = run(&machine, &oracle, &mut load).unwrap_or_else(|wrong| panic!("{:?}: {wrong}", fate(number)));
         if is_done && !machine.has_met_its_fate() {
             return number;
         }
         assert!(machine.has_met_its_fate(), "{:?} never came, and it did not get through", fate(number));
-        let testimony = testimony.lock().expect("unpoisoned").clone();
+        let oracle = oracle.lock().expect("unpoisoned").clone();
         // Between them the two fates have both ends at every call.
         let keeps_power = number.is_multiple_of(2) == matches!(fate(number), Fate::FailsOnce(_));
         let left = match keeps_power {
             true => machine.live(),
             false => machine.after_power_loss(&mut SmallRng::seed_from_u64(number)),
         };
-        let found = expect_all(left, testimony, load);
+        let found = expect_all(left, oracle, load);
         found.unwrap_or_else(|wrong| panic!("{:?}, the power kept: {keeps_power}: {wrong}", fate(number)));
     }
     unreachable!("numbers do not end")
@@ -140,8 +139,8 @@ fn start(directory: &Path) -> Result<Map, String> {
 fn a_bit_that_turned_over_at_rest_is_found_or_does_not_matter() {
     let (platters, committed) = begin();
     let machine = Machine::holding(platters);
-    let testimony = Arc::new(Mutex::new(Testimony::that(committed)));
-    assert_eq!(run(&machine, &testimony, &mut Load::new(2)), Ok(true));
+    let oracle = Arc::new(Mutex::new(Oracle::expecting(committed)));
+    assert_eq!(run(&machine, &oracle, &mut Load::new(2)), Ok(true));
     let Platters { database: image, slots } = machine.live();
     assert!(slots.len() > 1, "a segment was begun behind another one");
 
@@ -161,7 +160,7 @@ fn a_bit_that_turned_over_at_rest_is_found_or_does_not_matter() {
         let started = catch_unwind(AssertUnwindSafe(|| start(&state)));
         match started.unwrap_or_else(|_| panic!("bit flip {flip} at {at}: a panic")) {
             Ok(found) => {
-                let judged = testimony.lock().expect("unpoisoned").clone().judge(found);
+                let judged = oracle.lock().expect("unpoisoned").clone().judge(found);
                 assert!(judged.is_ok(), "bit flip {flip} at {at}: {judged:?}");
             }
             Err(_) => refused += 1,

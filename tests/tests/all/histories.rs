@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use enroll_protocol::{Code, Envelope, Key, Operation, Pk, Refusal, code, codec, enrollment, person, role, token};
+use enroll_tests::oracle::everything;
 use enroll_tests::registry::Registry;
 use enroll_tests::seed::of_histories;
-use enroll_tests::witness::everything;
 use enrolld::store::journal::JournalStore;
 use rand::rngs::ChaCha20Rng;
 use rand::{RngExt as _, SeedableRng as _};

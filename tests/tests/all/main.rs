@@ -1,10 +1,10 @@
 //! One test binary: linking is what takes long.
 
+mod architecture;
 mod events;
 mod faults;
 mod golden;
 mod histories;
-mod house;
 mod journal;
 mod processes;
 mod programs;

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use enroll_protocol::{Code, Envelope, Key, Pk, Refusal, code, person, token};
+use enroll_tests::oracle::everything;
 use enroll_tests::registry::Registry;
-use enroll_tests::witness::everything;
 use enrolld::store::memory::MemoryStore;
 use enrolld::store::{Store, StoreError, View, Writes};
 

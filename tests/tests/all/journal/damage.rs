@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use enroll_tests::disk::Fate;
 use enroll_tests::machine::{Liar, Machine, Platters};
-use enroll_tests::witness::{Map, everything};
+use enroll_tests::oracle::{Map, everything};
 use enrolld::store::journal::JournalOptions;
 use enrolld::store::redb::RedbStore;
 use enrolld::store::{Store as _, Writes};

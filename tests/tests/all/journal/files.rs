@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use enroll_tests::witness::{Map, everything};
+use enroll_tests::oracle::{Map, everything};
 use enrolld::metrics::JournalFigures;
 use enrolld::store::Store as _;
 use enrolld::store::journal::{JournalOptions, JournalStore};

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use enroll_tests::leftovers::{expect_nothing_left, processes_naming};
+use enroll_tests::cleanup::{expect_nothing_left, processes_naming};
 use enroll_tests::process::{Daemon, Output, run};
 use enroll_tests::skip::skipped;
 use nix::sys::signal::{Signal, kill};

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use enroll_tests::leftovers::expect_nothing_left;
+use enroll_tests::cleanup::expect_nothing_left;
 use enroll_tests::pattern::matches;
 use enroll_tests::process::{Home, binary, run};
 use nix::fcntl::{FcntlArg, fcntl};

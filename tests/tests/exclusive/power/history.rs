@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use enroll_tests::disk::Fate;
 use enroll_tests::load::Load;
 use enroll_tests::machine::{Lent, Liar, Lost, Machine, Platters};
+use enroll_tests::oracle::{Map, Oracle, Recorder, Verdict, everything, new_database, new_registry};
 use enroll_tests::registry::Registry;
-use enroll_tests::witness::{Map, Testimony, Verdict, Witness, everything, new_database, new_registry};
 use enrolld::metrics::JournalFigures;
 use enrolld::model::key::WITHOUT_ORDER;
 use enrolld::store::journal::{JournalOptions, JournalStore, Mark};
@@ -108,7 +108,7 @@ pub(super) struct History {
     random: SmallRng,
     control: Control,
     platters: Platters,
-    testimony: Arc<Mutex<Testimony>>,
+    oracle: Arc<Mutex<Oracle>>,
     load: Load,
     /// As it was in its last life; its clock and its random bytes go on.
     registry: Option<Registry>,
@@ -148,7 +148,7 @@ impl History {
             random,
             control,
             platters: Platters { database, slots: Vec::new() },
-            testimony: Arc::new(Mutex::new(Testimony::that(committed))),
+            oracle: Arc::new(Mutex::new(Oracle::expecting(committed))),
             load: Load::new(seed),
             registry: None,
             last: 0..0,
@@ -202,7 +202,7 @@ impl History {
         let store = self.open(machine).map_err(|err| ended("it does not open", &err))?;
         let found = everything(&store).map_err(|err| ended("it can not be read", &err))?;
         self.stage = Stage::Serving;
-        match self.testimony.lock().expect("unpoisoned").judge(found).map_err(End::Wrong)? {
+        match self.oracle.lock().expect("unpoisoned").judge(found).map_err(End::Wrong)? {
             Verdict::Nothing => {}
             Verdict::Done => self.figures.batches_done += 1,
             Verdict::Undone => self.figures.batches_undone += 1,
@@ -313,9 +313,9 @@ impl History {
     fn watched(&self, store: Arc<dyn Store>) -> Arc<dyn Store> {
         let wrong = |store| -> Arc<dyn Store> { Arc::new(WrongStore { store, control: self.control }) };
         match self.control {
-            Control::AcknowledgesAnyway => Arc::new(Witness::of(wrong(store), &self.testimony)),
-            Control::SkipsIndex => wrong(Arc::new(Witness::of(store, &self.testimony))),
-            _ => Arc::new(Witness::of(store, &self.testimony)),
+            Control::AcknowledgesAnyway => Arc::new(Recorder::of(wrong(store), &self.oracle)),
+            Control::SkipsIndex => wrong(Arc::new(Recorder::of(store, &self.oracle))),
+            _ => Arc::new(Recorder::of(store, &self.oracle)),
         }
     }
 }

@@ -26,7 +26,7 @@ fn number(name: &str) -> Option<u64> {
 
 #[test]
 fn ten_thousand_power_losses_lose_nothing_that_was_acknowledged() {
-    let _alone = crate::alone();
+    let _exclusive = crate::exclusive();
     let seeds = match number("ENROLL_SEED") {
         Some(seed) => seed..seed + 1,
         None => 0..number("ENROLL_POWER_CYCLES").unwrap_or(CYCLES).div_ceil(CYCLES_OF_ONE),
@@ -75,7 +75,7 @@ fn ten_thousand_power_losses_lose_nothing_that_was_acknowledged() {
 /// What the same checks must find, or they find nothing.
 #[test]
 fn a_store_that_is_wrong_is_caught() {
-    let _alone = crate::alone();
+    let _exclusive = crate::exclusive();
     for control in [
         Control::AcknowledgesAnyway,
         Control::SyncLies,

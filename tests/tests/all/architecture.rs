@@ -1,9 +1,9 @@
-//! Who may use whom, read from the sources. The crates' boundaries keep most of it; these are the walls inside the
-//! daemon, and the words that would mean somebody went through one.
+//! Architecture tests, read from the sources: the module boundaries that crates do not enforce, as words that must not
+//! stand in a folder; and the size and first line of every file.
 
 use std::path::{Path, PathBuf};
 
-/// Where, what must not stand there, and the files that may all the same.
+/// A folder, the words that must not stand in it, and the files excepted.
 const WALLS: &[(&str, &[&str], &[&str])] = &[
     ("daemon/src/rules", &["tokio", "redb", "SystemTime", "Instant", "std::fs", "std::net", "tracing", "HashMap"], &[]),
     ("daemon/src/model", &["tokio", "redb", "SystemTime", "Instant", "std::fs", "tracing", "HashMap", "rules::"], &[]),
@@ -18,7 +18,7 @@ const WALLS: &[(&str, &[&str], &[&str])] = &[
     ("client/cli/src", &["enrolld::", "println!", "print!("], &[]),
 ];
 
-/// A file that is longer holds two things.
+/// Lines of a file; a longer one holds two things.
 const LINES_MAX: usize = 450;
 
 #[test]

@@ -1,4 +1,4 @@
-//! A store that remembers what it was told to keep, so that what is found later can be held against it.
+//! A test oracle for stores: it records every commit, and compares what a store holds after a crash with what it must hold.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -12,50 +12,50 @@ use crate::registry::Registry;
 /// Everything that a store holds.
 pub type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// What became of a batch whose commit failed.
+/// The fate of a batch whose commit failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// There was none.
+    /// No commit had failed.
     Nothing,
-    /// It is there, all of it.
+    /// The whole batch is there.
     Done,
     /// Nothing of it is there.
     Undone,
 }
 
-/// What must be found.
+/// The content that a store must have.
 #[derive(Debug, Clone, Default)]
-pub struct Testimony {
-    /// Everything whose commit returned.
+pub struct Oracle {
+    /// The entries of all commits that returned.
     committed: Map,
     /// The batch whose commit failed, if one did.
     doubtful: Option<Writes>,
 }
 
-/// A store under which another one lies.
-pub struct Witness {
+/// A store that passes everything on to another one and records its commits.
+pub struct Recorder {
     store: Arc<dyn Store>,
-    testimony: Arc<Mutex<Testimony>>,
+    oracle: Arc<Mutex<Oracle>>,
 }
 
-impl Witness {
-    /// Watches this store.
-    pub fn of(store: Arc<dyn Store>, testimony: &Arc<Mutex<Testimony>>) -> Self {
-        Self { store, testimony: Arc::clone(testimony) }
+impl Recorder {
+    /// Records the commits of this store.
+    pub fn of(store: Arc<dyn Store>, oracle: &Arc<Mutex<Oracle>>) -> Self {
+        Self { store, oracle: Arc::clone(oracle) }
     }
 }
 
-impl Store for Witness {
+impl Store for Recorder {
     fn view(&self) -> Result<View, StoreError> {
         self.store.view()
     }
 
     fn commit(&self, writes: &Writes) -> Result<(), StoreError> {
         let result = self.store.commit(writes);
-        let mut testimony = self.testimony.lock().expect("unpoisoned");
+        let mut oracle = self.oracle.lock().expect("unpoisoned");
         match &result {
-            Ok(()) => apply(&mut testimony.committed, writes),
-            Err(_) => testimony.doubtful = Some(writes.clone()),
+            Ok(()) => apply(&mut oracle.committed, writes),
+            Err(_) => oracle.doubtful = Some(writes.clone()),
         }
         result
     }
@@ -65,13 +65,13 @@ impl Store for Witness {
     }
 }
 
-impl Testimony {
-    /// That a store holds this.
-    pub fn that(committed: Map) -> Self {
+impl Oracle {
+    /// An oracle for a store that holds this.
+    pub fn expecting(committed: Map) -> Self {
         Self { committed, doubtful: None }
     }
 
-    /// Holds what was found against it. What was found is what must be found from now on.
+    /// Compares the entries found with those that must be there. The ones found are expected from now on.
     pub fn judge(&mut self, found: Map) -> Result<Verdict, String> {
         let doubtful = self.doubtful.take();
         let verdict = match &doubtful {

@@ -331,7 +331,7 @@ fn expect_rejected(histories: &BTreeMap<Name, History>, change: impl Fn(&History
 
 #[test]
 fn what_clients_are_answered_fits_into_one_order_though_the_daemon_is_killed() {
-    let _alone = crate::alone();
+    let _exclusive = crate::exclusive();
     let seed = Seed::of_this_run();
     let by_hand = std::env::var("ENROLL_LINEARIZABILITY").ok().map(|text| text.parse::<usize>().expect("a number"));
     let wanted = by_hand.unwrap_or(HISTORIES);
@@ -352,7 +352,7 @@ fn what_clients_are_answered_fits_into_one_order_though_the_daemon_is_killed() {
         assert!(
             history.is_linearizable(),
             "what was answered about {name:?} fits into no order:\n{history}\nmore of the same: ENROLL_SEED={} \
-             ENROLL_LINEARIZABILITY={wanted} cargo test -p enroll-tests --test alone linearizable",
+             ENROLL_LINEARIZABILITY={wanted} cargo test -p enroll-tests --test exclusive linearizable",
             seed.0
         );
     }

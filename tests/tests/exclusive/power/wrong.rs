@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use enroll_tests::witness::everything;
+use enroll_tests::oracle::everything;
 use enrolld::model::key::Family;
 use enrolld::store::memory::MemoryStore;
 use enrolld::store::{Store, StoreError, View, Writes};

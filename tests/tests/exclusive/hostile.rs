@@ -243,7 +243,7 @@ fn two_daemons() -> [Daemon; 2] {
 
 #[test]
 fn others_do_not_notice_hostile_connections_and_nothing_is_lost() {
-    let _alone = crate::alone();
+    let _exclusive = crate::exclusive();
     let [mut daemon, other] = two_daemons();
     let mut client = Client { socket: Socket::connect(&daemon.home.socket()), acknowledged: 0 };
     // Many of these fill what a connection may leave untaken. Larger ones would measure how slow a debug build is.
@@ -264,7 +264,7 @@ fn others_do_not_notice_hostile_connections_and_nothing_is_lost() {
 /// Ten thousand, in waves that are each larger than what is let in.
 #[test]
 fn ten_thousand_connections_are_let_in_or_told_and_others_do_not_notice() {
-    let _alone = crate::alone();
+    let _exclusive = crate::exclusive();
     const CONNECTIONS: usize = 10_000;
     const WAVE: usize = 250;
     let [daemon, other] = two_daemons();

@@ -1,5 +1,4 @@
-//! What a program leaves behind that promised to leave nothing: files where it had its temporary ones, and processes
-//! that were started for it.
+//! Cleanup checks: a program that must clean up leaves no temporary files, and no processes that were started for it.
 
 use std::path::Path;
 
