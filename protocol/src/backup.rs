@@ -1,4 +1,5 @@
-//! The file of a backup: every entry of the registry's map, in the order of the keys, between a header and a trailer.
+//! The backup file format: every entry of the key-value store, in key order, between a header and a checksummed
+//! trailer.
 //!
 //! All numbers are big-endian:
 //!
@@ -10,11 +11,11 @@
 //! | each entry | 2 for the length of the key, which is not 0, 4 for that of the value, then both |
 //! | trailer | 2, zero, then 8 for how many entries there were, then the SHA-256 of everything before it |
 //!
-//! Nothing follows the trailer. A format that is changed is a new number. The first bytes stay as they are for ever, so
-//! that whoever can not read a file can say why.
+//! Nothing follows the trailer. A format that is changed is a new number. Magic and format stay where they are for
+//! ever, so that an older version can name the format it can not read.
 //!
-//! Nothing here does any I/O: a [`Writer`] makes bytes, a [`Reader`] takes them as they arrive, and keeps no more than
-//! one entry. Every length is held against a bound before anything is kept for it.
+//! This module does no I/O: a [`Writer`] makes bytes, a [`Reader`] takes them as they arrive, and buffers no more than
+//! one entry. Every length is checked against its bound before memory is allocated for it.
 
 use aws_lc_rs::digest::{self, SHA256};
 use serde::{Deserialize, Serialize};
@@ -26,7 +27,7 @@ use crate::value::{Invalid, Time};
 /// The version of the format.
 pub const FORMAT: u16 = 1;
 
-/// Bytes of a value at most: what is larger could not be decoded.
+/// The largest value in bytes: a larger one could not be decoded.
 pub const VALUE_BYTES_MAX: usize = DECODE_BYTES_MAX;
 
 const MAGIC: [u8; 8] = *b"enrollbk";
@@ -35,35 +36,35 @@ const PREFACE_BYTES: usize = MAGIC.len() + 2 + 4;
 const LENGTHS_BYTES: usize = 2 + 4;
 const TRAILER_BYTES: usize = 2 + 8 + digest::SHA256_OUTPUT_LEN;
 
-/// What a backup says of itself.
+/// The header of a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
     /// The version of the records' schema.
     pub schema: u32,
     /// The version of the enrolld that wrote it.
     pub version: String,
-    /// When it was begun.
+    /// Time of the snapshot.
     pub at: Time,
     /// The number of the latest change in it.
     pub changes_head: u64,
 }
 
-/// Why a file is no backup, or no longer one.
+/// A file that is no backup, or is not whole.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BackupError {
-    /// It begins otherwise.
+    /// It does not begin with the magic bytes.
     #[error("this is no backup of enrolld")]
     Foreign,
     /// A newer enrolld wrote it.
     #[error("this backup has format {0}, and this version reads format {FORMAT} only; use the newer enrolld")]
     OtherFormat(u16),
-    /// It is shorter than it was.
-    #[error("the backup is cut off: it ends behind {0} bytes and has no trailer; use another one")]
+    /// It ends before its trailer.
+    #[error("the backup is cut off: it ends after {0} bytes and has no trailer; use another one")]
     CutOff(u64),
-    /// It is longer than it was.
-    #[error("something follows the end of the backup, behind {0} bytes; use another one")]
+    /// Bytes follow its trailer.
+    #[error("something follows the end of the backup, after {0} bytes; use another one")]
     Longer(u64),
-    /// It was changed.
+    /// Its bytes were changed.
     #[error("the backup is damaged: {0}; use another one")]
     Damaged(String),
 }
@@ -99,18 +100,18 @@ impl Writer {
         Ok(())
     }
 
-    /// How many bytes are there to be taken.
+    /// Bytes in the write buffer.
     pub fn bytes(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Takes so many bytes from the front.
+    /// Takes so many bytes from the front of the write buffer.
     pub fn take(&mut self, bytes: usize) -> Vec<u8> {
         let rest = self.bytes.split_off(bytes.min(self.bytes.len()));
         std::mem::replace(&mut self.bytes, rest)
     }
 
-    /// Ends with the trailer; what was not taken yet.
+    /// Ends with the trailer. Returns the bytes that were not taken yet.
     pub fn finish(mut self) -> Vec<u8> {
         let entries = self.entries.to_be_bytes();
         self.append(&[&[0; 2], &entries]);
@@ -133,7 +134,7 @@ pub enum Part<'a> {
     Header(Header),
     /// One of many: key and value.
     Entry(&'a [u8], &'a [u8]),
-    /// Always the last, and only where everything before it is as it was written: how many entries there were.
+    /// Always the last: the number of entries. It comes only if the checksum holds.
     End(u64),
 }
 
@@ -143,7 +144,7 @@ pub struct Reader {
     buffer: Vec<u8>,
     /// Everything before this was handed out.
     start: usize,
-    /// How much was handed out in all.
+    /// Bytes that were handed out since the beginning.
     read_bytes: u64,
     digest: Digest,
     state: State,
@@ -165,7 +166,7 @@ impl Default for Reader {
 }
 
 impl Reader {
-    /// Nothing has arrived yet.
+    /// A reader that waits for the first byte.
     pub fn new() -> Self {
         let (buffer, last_key, digest) = (Vec::new(), Vec::new(), Digest::new());
         Self { buffer, start: 0, read_bytes: 0, digest, state: State::Beginning, last_key, entries: 0 }
@@ -178,7 +179,7 @@ impl Reader {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// The next part; `None` until more bytes arrive, and behind the end.
+    /// The next part; `None` while its bytes are incomplete, and after the end.
     pub fn next_part(&mut self) -> Result<Option<Part<'_>>, BackupError> {
         match self.state {
             State::Beginning => self.header(),
@@ -188,7 +189,7 @@ impl Reader {
         }
     }
 
-    /// Whether the backup was whole, when nothing more will arrive.
+    /// Refuses a backup that is not whole; to be called after the last byte.
     pub fn finish(&self) -> Result<(), BackupError> {
         match self.state {
             State::Ended if self.start < self.buffer.len() => Err(BackupError::Longer(self.read_bytes)),
@@ -238,7 +239,7 @@ impl Reader {
         let end = key_end + value_length;
         let Some(key) = rest.get(LENGTHS_BYTES..key_end).filter(|_| rest.len() >= end) else { return Ok(None) };
         if key <= self.last_key.as_slice() {
-            return Err(damaged(format!("entry {} is not in its place", self.entries + 1)));
+            return Err(damaged(format!("entry {} is out of order", self.entries + 1)));
         }
         self.last_key.clear();
         self.last_key.extend_from_slice(key);

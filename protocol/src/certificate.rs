@@ -1,4 +1,5 @@
-//! Certificates of people, and the authority that issues them. Everything here is PEM but PKCS#12, which is base64.
+//! X.509 certificates of people, and the authority that issues them. All of them are PEM, except PKCS#12, which is
+//! base64.
 
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +26,7 @@ pub struct Get {
 }
 
 impl Get {
-    /// That of this person, unless deleted.
+    /// The certificate of this person, unless the person is deleted.
     pub fn new(person: Reference) -> Self {
         Self { person, allow_deleted: false }
     }
@@ -61,17 +62,17 @@ pub struct Key {
 pub struct Pfx {
     /// Callsign or pk
     pub person: Reference,
-    /// What opens the file; `-`, the default, reads it from standard input
+    /// Password of the file; `-`, the default, reads it from standard input
     #[cfg_attr(feature = "cli", arg(default_value = "-", hide_default_value = true))]
     pub password: Password,
-    /// For systems that know nothing newer than triple DES and SHA-1, which protect little
+    /// Use triple DES and SHA-1, for systems that know nothing newer; they protect little
     #[cfg_attr(feature = "cli", arg(long))]
     #[serde(default, deserialize_with = "or_default")]
     pub legacy: bool,
 }
 
 impl Pfx {
-    /// That of this person, under this password, as systems of today read it.
+    /// The file of this person under this password, in the encryption of today.
     pub fn new(person: Reference, password: Password) -> Self {
         Self { person, password, legacy: false }
     }
@@ -80,7 +81,8 @@ impl Pfx {
 /// Issue another certificate to a person who has one
 ///
 /// For a new key of the daemon, or for the key of a signing request; without one, a key that the person brought is
-/// certified again. The certificate before stays valid until it ends or is revoked with the person. `null` in a dry run.
+/// certified again. The certificate before stays valid until it ends or is revoked with the person. `null` in a dry
+/// run.
 ///
 /// Refusals: `not_found` without a certificate; `csr_mismatch`; `conflict` while too many are valid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,8 +109,8 @@ pub struct Renew {
 
 /// Revoke a certificate of a person, or all of them, and leave the person as they are
 ///
-/// Answers the serial numbers of those that were revoked. Refusals: `not_found` where there is none that is valid, or none
-/// of this serial number.
+/// Answers the serial numbers of those that were revoked. Refusals: `not_found` where there is none that is valid, or
+/// none of this serial number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",
@@ -119,7 +121,8 @@ pub struct Renew {
 pub struct Revoke {
     /// Callsign or pk
     pub person: Reference,
-    /// Why: unspecified, key_compromise, affiliation_changed, superseded, cessation_of_operation or privilege_withdrawn
+    /// Reason: unspecified, key_compromise, affiliation_changed, superseded, cessation_of_operation or
+    /// privilege_withdrawn
     pub reason: RevocationReason,
     /// Only the one of this serial number, in hexadecimal digits as `certificate show` prints it
     #[cfg_attr(feature = "cli", arg(long, value_name = "HEX"))]
@@ -134,7 +137,8 @@ pub struct Ca {}
 
 /// Print the signed list of revoked certificates
 ///
-/// It comes in pieces, however long it is. It is signed once for each number, which grows with every revocation.
+/// The list comes in pieces and may have any length. It is signed once for each number, which grows with every
+/// revocation.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",

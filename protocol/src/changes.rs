@@ -11,23 +11,23 @@ use crate::value::{Cursor, Origin, PageLimit, Pk, Time, or_default};
 pub struct Change {
     /// Its number; the next change has the next number.
     pub seq: u64,
-    /// When.
+    /// The time of the commit.
     pub at: Time,
     /// The area of the operation, such as `person`.
     pub area: String,
-    /// What happened, such as `create`.
+    /// The verb of the change, such as `create`.
     pub verb: String,
-    /// The records it happened to.
+    /// The records that were changed.
     pub subjects: Vec<Pk>,
-    /// The person on whose behalf it was done.
+    /// The actor: the person on whose behalf it was done.
     pub actor: Option<Pk>,
-    /// The process that asked.
+    /// The process that called.
     pub peer: PeerId,
-    /// Where the attempt came from, if the service said so.
+    /// The origin of the attempt, such as a remote address, if the service named one.
     pub origin: Option<Origin>,
     /// The change that this one follows from.
     pub cause: Option<u64>,
-    /// Why it was refused, if it was.
+    /// The code of the refusal; none for a change that was made.
     pub refused: Option<Code>,
 }
 
@@ -49,10 +49,10 @@ pub struct PeerId {
 )]
 #[serde(deny_unknown_fields)]
 pub struct List {
-    /// Only changes behind this number
+    /// Only changes after this number
     #[cfg_attr(feature = "cli", arg(long, value_name = "SEQ"))]
     pub since: Option<u64>,
-    /// How many at most
+    /// Items per page, at most 1000
     #[cfg_attr(feature = "cli", arg(long, default_value_t))]
     #[serde(default, deserialize_with = "or_default")]
     pub limit: PageLimit,
@@ -70,7 +70,7 @@ pub struct List {
 )]
 #[serde(deny_unknown_fields)]
 pub struct Follow {
-    /// First all changes behind this number, then those to come [default: only those to come]
+    /// First all changes after this number, then those to come [default: only those to come]
     #[cfg_attr(feature = "cli", arg(long, value_name = "SEQ"))]
     pub since: Option<u64>,
 }

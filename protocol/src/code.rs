@@ -7,33 +7,33 @@ use crate::value::{Json, Jwt, LoginCode, Time};
 /// A new login code.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Created {
-    /// The code, told this once; only its hash is stored. `None` in a dry run.
+    /// The code. It is answered this once, because only its hash is stored; `None` in a dry run.
     pub code: Option<LoginCode>,
-    /// When it expires.
+    /// Expiry time; none for never.
     pub expires: Option<Time>,
 }
 
-/// What a login code was exchanged for.
+/// The JWT that a login code was exchanged for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exchanged {
     /// The signed JWT. `None` in a dry run.
     pub jwt: Option<Jwt>,
-    /// When the JWT expires.
+    /// Expiry time of the JWT.
     pub expires: Time,
 }
 
 /// A login code as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Login {
-    /// When it was made.
+    /// Creation time.
     pub created: Time,
     /// The claims it carries.
     pub claims: Json,
-    /// What was attached when it was made, and when it was used.
+    /// The audit attached when it was made, and when it was used.
     pub audit: Option<Json>,
-    /// When it was exchanged, if it was.
+    /// Time of the exchange; none for a code that was not used yet.
     pub used_on: Option<Time>,
-    /// When it expires.
+    /// Expiry time; none for never.
     pub expires: Option<Time>,
 }
 
@@ -55,7 +55,7 @@ pub struct Create {
     /// A JSON object to keep with it
     #[cfg_attr(feature = "cli", arg(long, value_name = "JSON"))]
     pub audit: Option<Json>,
-    /// When it expires (RFC 3339)
+    /// Expiry time (RFC 3339)
     #[cfg_attr(feature = "cli", arg(long, value_name = "TIME"))]
     pub expires: Option<Time>,
 }

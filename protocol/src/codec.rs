@@ -1,9 +1,9 @@
-//! The one place that knows bincode, and its one configuration.
+//! The codec of the wire and of stored records: bincode, in one configuration, in this module only.
 //!
-//! bincode is pinned: it is unmaintained, and its next version is empty. It stays behind these functions, with golden
-//! bytes as tests, so that another encoder of the same format can take its place. Decoding always starts from a
-//! complete slice, within a limit, and must consume every byte. A text is read where it lies (`value::arrived`), so a
-//! length that is only claimed takes no room.
+//! bincode is pinned: it is unmaintained, and its next version is empty. Only these functions call it, and golden bytes
+//! test it, so another encoder of the same format can replace it. Decoding always starts from a complete slice, within
+//! a limit, and must consume every byte. A string is borrowed from that slice (`value::arrived`), so a claimed length
+//! allocates nothing.
 
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use bincode::error::DecodeError;
@@ -16,7 +16,7 @@ use crate::value::Invalid;
 const CONFIGURATION: Configuration<LittleEndian, Varint, Limit<DECODE_BYTES_MAX>> =
     bincode::config::standard().with_limit::<DECODE_BYTES_MAX>();
 
-/// What most values take, so that their bytes are given room once and not a little at a time.
+/// Initial capacity of an encode buffer: enough for most values, so that it is allocated once.
 const USUAL_BYTES: usize = 128;
 
 /// The bytes of a value.
@@ -35,16 +35,16 @@ pub fn encode_into<T: Serialize>(value: &T, bytes: &mut Vec<u8>) {
     bincode::serde::encode_into_std_write(value, bytes, CONFIGURATION).map(drop).unwrap();
 }
 
-/// The value of exactly these bytes. What a value's own check refuses comes back as its sentence.
+/// The value of exactly these bytes. Refuses others, and values that their own check refuses, with its sentence.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Invalid> {
     let (value, consumed) = decode_front(bytes)?;
     if consumed != bytes.len() {
-        return Err(Invalid(format!("{} bytes too many behind the value", bytes.len() - consumed)));
+        return Err(Invalid(format!("{} bytes too many after the value", bytes.len() - consumed)));
     }
     Ok(value)
 }
 
-/// The value at the front of these bytes, and how many of them it took.
+/// The value at the front of these bytes, and the number of bytes it took.
 pub fn decode_front<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, usize), Invalid> {
     bincode::serde::borrow_decode_from_slice(bytes, CONFIGURATION).map_err(|err| match err {
         DecodeError::OtherString(sentence) => Invalid(sentence),

@@ -1,4 +1,4 @@
-//! Constants: moderated lists of the values that a field of a person's `extra` may have.
+//! Constants: lists of the allowed values of a field in a person's `extra`, kept by moderators.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,13 +11,14 @@ pub struct Constant {
     pub list: ListName,
     /// The value.
     pub value: ConstantValue,
-    /// How people call it.
+    /// Label, for people.
     pub label: Option<ConstantLabel>,
 }
 
 /// Allow a value; true if that is new
 ///
-/// With its first value a list exists: from then on the field of that name in a person's extra must be one of its values.
+/// With its first value a list exists: from then on the field of that name in a person's extra must be one of its
+/// values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",
@@ -30,7 +31,7 @@ pub struct Set {
     pub list: ListName,
     /// The value
     pub value: ConstantValue,
-    /// How people call it
+    /// Label, for people
     #[cfg_attr(feature = "cli", arg(long, value_name = "TEXT"))]
     pub label: Option<ConstantLabel>,
 }

@@ -1,4 +1,4 @@
-//! Courses, who is enrolled in them in which mode, and who has a role in them.
+//! Courses, course enrollments with their modes, and roles in courses.
 //!
 //! A course is named by its key wherever it stands in a record; a request may name it by its pk as well.
 
@@ -7,18 +7,18 @@ use serde::{Deserialize, Serialize};
 use crate::limits::COURSE_MODES;
 use crate::value::{CourseKey, Cursor, PageLimit, Pk, Reference, Time, at_most, or_default, words};
 
-/// A course.
+/// A course that people can be enrolled in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Course {
     /// Primary key.
     pub pk: Pk,
-    /// What names it; no other course has it.
+    /// The key, unique among courses without regard to case.
     pub key: CourseKey,
     /// The modes in which people can be enrolled in it.
     pub modes: Vec<Mode>,
-    /// When the record was made.
+    /// Creation time.
     pub created: Time,
-    /// When it was last changed.
+    /// Time of the last change.
     pub updated: Time,
     /// Always none: a course that is deleted is gone.
     pub deleted: Option<Time>,
@@ -42,7 +42,7 @@ pub enum Mode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CourseRole {
-    /// Who teaches it.
+    /// Staff, who teach the course.
     Staff,
 }
 
@@ -56,18 +56,18 @@ words! {
 pub struct CourseEnrollment {
     /// The course's key.
     pub course: CourseKey,
-    /// Who is enrolled.
+    /// The person enrolled.
     pub person: Pk,
-    /// In which mode.
+    /// The mode.
     pub mode: Mode,
-    /// Whether they still are.
+    /// False once the person is unenrolled.
     pub active: bool,
 }
 
 /// A role that somebody has in a course.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CourseRoleHeld {
-    /// Who has it.
+    /// The person who holds it.
     pub person: Pk,
     /// The course's key.
     pub course: CourseKey,
@@ -86,7 +86,7 @@ pub struct CourseRoleHeld {
 )]
 #[serde(deny_unknown_fields)]
 pub struct Create {
-    /// What names it
+    /// Key of the course
     pub key: CourseKey,
     /// A mode in which people can be enrolled in it: audit, honor, verified or masters; may be repeated
     #[cfg_attr(feature = "cli", arg(long = "mode", value_name = "MODE", required = true))]
@@ -111,7 +111,7 @@ pub struct List {
     /// The `next` of the page before
     #[cfg_attr(feature = "cli", arg(long, value_name = "CURSOR"))]
     pub after: Option<Cursor>,
-    /// How many at most
+    /// Items per page, at most 1000
     #[cfg_attr(feature = "cli", arg(long, default_value_t))]
     #[serde(default, deserialize_with = "or_default")]
     pub limit: PageLimit,
@@ -135,7 +135,7 @@ pub struct Delete {
 
 /// Enroll a person in a course
 ///
-/// Who was enrolled before is from now on in this mode. The course must offer it.
+/// A person who is enrolled already changes to this mode. The course must offer it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",
@@ -146,7 +146,7 @@ pub struct Delete {
 pub struct Enroll {
     /// The course: key or pk
     pub course: Reference,
-    /// Who: callsign or pk
+    /// Person: callsign or pk
     pub person: Reference,
     /// audit, honor, verified or masters
     pub mode: Mode,
@@ -165,11 +165,11 @@ pub struct Enroll {
 pub struct Unenroll {
     /// The course: key or pk
     pub course: Reference,
-    /// Who: callsign or pk
+    /// Person: callsign or pk
     pub person: Reference,
 }
 
-/// List who is or was enrolled in courses
+/// List enrollments in courses, active ones and ended ones
 ///
 /// In the order of the courses' keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -189,7 +189,7 @@ pub struct Enrollments {
     /// The `next` of the page before
     #[cfg_attr(feature = "cli", arg(long, value_name = "CURSOR"))]
     pub after: Option<Cursor>,
-    /// How many at most
+    /// Items per page, at most 1000
     #[cfg_attr(feature = "cli", arg(long, default_value_t))]
     #[serde(default, deserialize_with = "or_default")]
     pub limit: PageLimit,
@@ -197,7 +197,7 @@ pub struct Enrollments {
 
 /// List the roles that people have in courses
 ///
-/// Where there are more than 1000 it is `too_large`: name a course.
+/// More than 1000 roles are refused as `too_large`: name a course.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",

@@ -1,4 +1,4 @@
-//! Enrollments: callsigns that wait to be let in.
+//! Enrollments: requests for a callsign that wait to be approved or rejected.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,40 +7,40 @@ use crate::value::{
     ApproveCode, Callsign, Cursor, Json, PageLimit, Pk, Reason, Reference, Time, arrived_if_any, or_default, words,
 };
 
-/// An enrollment.
+/// An enrollment: a callsign's request to become a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Enrollment {
     /// Primary key.
     pub pk: Pk,
     /// Unique among people and enrollments, without regard to case.
     pub callsign: Callsign,
-    /// Whether it was decided, and how.
+    /// The decision, or pending.
     pub state: State,
-    /// What whoever approves it may ask for. `None` in a dry run.
+    /// The code that the approver may ask the person for. `None` in a dry run.
     pub approvecode: Option<ApproveCode>,
     /// The pool it came by.
     pub pool: Option<Pk>,
-    /// Who it became.
+    /// The person it became.
     pub person: Option<Pk>,
     /// The pool's extra, with what the caller attached over it.
     pub extra: Json,
-    /// Whether it brought a signing request.
+    /// True if it came with a signing request.
     pub csr: bool,
-    /// Who decided.
+    /// The decider; none while it is pending.
     pub decided_by: Option<Decider>,
-    /// When it was decided.
+    /// Time of the decision.
     pub decided_on: Option<Time>,
-    /// Why it was rejected.
+    /// Reason of the rejection.
     pub reason: Option<Reason>,
-    /// When the record was made.
+    /// Creation time.
     pub created: Time,
-    /// When it was last changed.
+    /// Time of the last change.
     pub updated: Time,
     /// Always none: an enrollment is never deleted.
     pub deleted: Option<Time>,
 }
 
-/// How far an enrollment has come.
+/// The state of an enrollment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
@@ -48,7 +48,7 @@ pub enum State {
     Pending,
     /// It became a person.
     Approved,
-    /// It did not.
+    /// It was turned down.
     Rejected,
 }
 
@@ -56,20 +56,20 @@ words! {
     State: Pending "pending" Approved "approved" Rejected "rejected";
 }
 
-/// Who decided: a person, or the user of a process that asked on nobody's behalf.
+/// The decider: a person, or the uid of a process that called without an actor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decider {
-    /// By pk.
+    /// A person, by pk.
     Person(Pk),
-    /// By uid.
+    /// A process without an actor, by uid.
     Uid(u32),
 }
 
 /// Enroll a callsign, by a pool or alone
 ///
-/// Refusals: `callsign_reserved`; `pool_inactive`, `pool_exhausted`, `expired` or `deleted` for the pool; `csr_mismatch`
-/// where a signing request names somebody else.
+/// Refusals: `callsign_reserved`; `pool_inactive`, `pool_exhausted`, `expired` or `deleted` for the pool;
+/// `csr_mismatch` where a signing request names somebody else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",
@@ -78,7 +78,7 @@ pub enum Decider {
 )]
 #[serde(deny_unknown_fields)]
 pub struct Create {
-    /// The callsign to be let in under
+    /// The callsign to enroll
     pub callsign: Callsign,
     /// The pool, by its invite code; - reads it from standard input
     ///
@@ -96,7 +96,7 @@ pub struct Create {
 }
 
 impl Create {
-    /// This callsign alone.
+    /// An enrollment of this callsign, without a pool, extra and signing request.
     pub fn new(callsign: Callsign) -> Self {
         Self { callsign, pool: None, extra: Json::default(), csr: None }
     }
@@ -140,7 +140,7 @@ pub struct List {
     /// The `next` of the page before
     #[cfg_attr(feature = "cli", arg(long, value_name = "CURSOR"))]
     pub after: Option<Cursor>,
-    /// How many at most
+    /// Items per page, at most 1000
     #[cfg_attr(feature = "cli", arg(long, default_value_t))]
     #[serde(default, deserialize_with = "or_default")]
     pub limit: PageLimit,
@@ -149,8 +149,8 @@ pub struct List {
 /// Approve an enrollment: it becomes a person
 ///
 /// Only while it is pending (`already_decided`); an approve code, where one is given, must be its own (`code_mismatch`,
-/// which counts as a guess). A signing request that the enrollment brought gives the person a certificate, unless another
-/// one is asked for.
+/// which counts as a guess). A signing request that the enrollment brought gives the person a certificate, unless
+/// another one is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",
@@ -161,7 +161,7 @@ pub struct List {
 pub struct Approve {
     /// Callsign or pk
     pub enrollment: Reference,
-    /// The approve code, if whoever approves was given one; - reads it from standard input
+    /// The approve code, if the approver was given one; - reads it from standard input
     #[cfg_attr(feature = "cli", arg(long, value_name = "CODE"))]
     pub approvecode: Option<ApproveCode>,
     /// The certificate to make with the person: none, generate, or the text of a signing request in PEM
@@ -191,7 +191,7 @@ impl Approve {
 pub struct Reject {
     /// Callsign or pk
     pub enrollment: Reference,
-    /// Why, for people
+    /// The reason, for people
     #[cfg_attr(feature = "cli", arg(long, value_name = "TEXT"))]
     pub reason: Option<Reason>,
 }

@@ -1,23 +1,23 @@
-//! What every request and every connection says beside the operation itself.
+//! The envelope of a request, and the hello and welcome of a connection.
 
 use serde::{Deserialize, Serialize};
 
 use crate::value::{Key, Origin, Reference, arrived};
 
-/// The first thing in every hello: what answers without it is not enrolld.
+/// The first field of every hello: a peer that sends another one does not speak this protocol.
 pub const MAGIC: [u8; 8] = *b"enrolld\0";
 
 /// The version of the wire. A daemon refuses a version it does not speak.
 pub const PROTOCOL_VERSION: u16 = 2;
 
-/// Who asks, from where, under which key, and whether it is meant.
+/// The envelope of a request: actor, origin, idempotency key, dry run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Envelope {
-    /// The person on whose behalf the peer asks.
+    /// The actor: the person on whose behalf the peer calls.
     pub actor: Option<Reference>,
-    /// Where the attempt came from; wrong codes are counted per origin.
+    /// The origin of the attempt; wrong codes are counted per origin.
     pub origin: Option<Origin>,
-    /// A write repeated under its key is not done again and gets the first answer.
+    /// The idempotency key: a write repeated under it is not done again and gets the first answer.
     pub key: Option<Key>,
     /// Do everything but commit, and answer without secrets.
     pub dry_run: bool,
@@ -30,7 +30,7 @@ pub struct Hello {
     pub magic: [u8; 8],
     /// [`PROTOCOL_VERSION`].
     pub protocol: u16,
-    /// What the client calls itself; for logs.
+    /// The client's name, for logs.
     #[serde(deserialize_with = "arrived")]
     pub client: String,
 }
@@ -42,7 +42,7 @@ pub struct Welcome {
     pub protocol: u16,
     /// The daemon's own version.
     pub daemon: String,
-    /// What the peer was granted: `read`, `operate` or `admin`.
+    /// The peer's grant: `read`, `operate` or `admin`.
     pub grant: String,
     /// The largest frame either side may send, in bytes.
     pub frame_bytes_max: u32,

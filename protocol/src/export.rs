@@ -1,4 +1,4 @@
-//! The first and the last line of an export. Those between them are records.
+//! The export format, JSON lines: a header line, records, and a trailer line that says that the file is whole.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use crate::value::Time;
 /// The version of the format: that of the lines, not that of the records.
 pub const FORMAT: u32 = 1;
 
-/// What an export says of itself: its first line.
+/// The header of an export: its first line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Header {
@@ -17,20 +17,20 @@ pub struct Header {
     pub schema: u32,
     /// The version of the enrolld that wrote it.
     pub version: String,
-    /// When.
+    /// Time of the snapshot.
     pub at: Time,
-    /// Whether hashes, keys, certificates and kept answers are in it.
+    /// True if it holds hashes, keys, certificates and kept answers.
     pub with_secrets: bool,
-    /// When the registry was made.
+    /// Creation time of the registry.
     pub created: Time,
-    /// With secrets: what only the right secret key makes of a fixed text, in hexadecimal.
+    /// With secrets: a keyed hash of a fixed text, in hexadecimal, which only the right secret key makes.
     pub proof: Option<String>,
 }
 
-/// That an export is whole: its last line.
+/// The trailer of a whole export: its last line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct End {
-    /// How many records there were.
+    /// The number of records.
     pub enrolld_export_end: u64,
 }

@@ -1,4 +1,4 @@
-//! NFKC_Casefold: the form by which names are compared, callsigns and external keys for example, so that two names that
+//! NFKC_Casefold: the form in which names are compared (callsigns, external keys and others), so that two names that
 //! look alike are one.
 //!
 //! It is the caseless compatibility matching of the Unicode standard (definition D146), without default ignorables.
@@ -7,7 +7,7 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use crate::is_unseen;
 
-/// The form of a name that equal names share.
+/// The case-folded form of a name, the same for names that are compared as equal.
 pub fn fold(text: &str) -> String {
     if text.is_ascii() {
         return text.to_ascii_lowercase();

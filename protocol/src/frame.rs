@@ -1,7 +1,7 @@
-//! Frames, without I/O: bytes go in as they arrive, frames come out when they are complete.
+//! Framing without I/O (sans-I/O): bytes go in as they arrive, frames come out when they are complete.
 //!
 //! A frame is a big-endian `u32` length and that many bytes: kind `u8`, operation `u16`, request id `u64` (all
-//! big-endian), then the body. The length is checked against the limit before anything is kept for it.
+//! big-endian), then the body. The length is checked against the limit before memory is allocated for it.
 
 use serde::Serialize;
 
@@ -13,7 +13,7 @@ pub const HEADER_BYTES: usize = 11;
 /// The length in front of a frame, which does not count itself.
 pub const LENGTH_BYTES: usize = 4;
 
-/// What a frame is.
+/// The kind of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum FrameKind {
@@ -27,13 +27,13 @@ pub enum FrameKind {
     Reply = 4,
     /// The request of this id is refused; with id 0, the connection is. Body: [`Refusal`](crate::Refusal).
     Refused = 5,
-    /// One item of the stream of this id. Body: the operation's reply, which of a stream is one item.
+    /// One item of the stream of this id. Body: the operation's reply type, which is the type of an item.
     StreamItem = 6,
     /// The stream of this id has no more items. No body. A stream that is refused ends with [`Self::Refused`].
     StreamEnd = 7,
-    /// The stream of this id has begun; always its first frame. Body: the operation's request as it is to be asked to
-    /// begin in the same place again, so that a client that has seen no item yet can continue without a hole. A walk
-    /// has no such place: it is begun anew or not at all.
+    /// The stream of this id has begun; always its first frame. Body: the request that begins at the same position
+    /// again, so that a client that has seen no item yet can resume without a hole. A walk can not be resumed: it is
+    /// begun anew or not at all.
     StreamBegun = 8,
 }
 
@@ -46,10 +46,10 @@ impl FrameKind {
     }
 }
 
-/// A complete frame, borrowed from where it arrived.
+/// A complete frame, borrowed from the read buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frame<'a> {
-    /// What it is.
+    /// The kind.
     pub kind: FrameKind,
     /// The operation's number, 0 outside requests and replies.
     pub operation: u16,
@@ -59,15 +59,15 @@ pub struct Frame<'a> {
     pub body: &'a [u8],
 }
 
-/// Bytes that can not be frames; the connection can not go on.
+/// Bytes that are no frame: the connection has to end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     /// The claimed length is over the limit.
     #[error("a frame of {bytes} bytes is over the limit of {bytes_max}")]
     TooLong {
-        /// As claimed.
+        /// The claimed length.
         bytes: usize,
-        /// As agreed.
+        /// The limit of this connection.
         bytes_max: usize,
     },
     /// The claimed length does not even hold a header.
@@ -81,19 +81,19 @@ pub enum FrameError {
     UnknownKind(u8),
 }
 
-/// Turns bytes into frames.
+/// The read buffer of a connection, which turns bytes into frames.
 #[derive(Debug)]
 pub struct FrameReader {
-    /// What has arrived, and behind it room for more.
+    /// The read buffer: bytes that have arrived, then room for more.
     buffer: Vec<u8>,
     /// Everything before this was handed out.
     start: usize,
-    /// Nothing has arrived behind this.
+    /// End of the bytes that have arrived.
     end: usize,
     bytes_max: usize,
 }
 
-/// Room that is kept, for connections on which little comes at a time.
+/// Capacity that an idle read buffer keeps, for connections with small frames.
 const ROOM_BYTES: usize = 64 << 10;
 
 impl FrameReader {
@@ -102,8 +102,9 @@ impl FrameReader {
         Self { buffer: Vec::new(), start: 0, end: 0, bytes_max }
     }
 
-    /// Room for so many bytes, to be read into; [`arrived`](Self::arrived) says how many came. What was handed out is
-    /// dropped here, so the buffer holds at most one unfinished frame and what one read brought.
+    /// Spare capacity for so many bytes, to be read into; [`arrived`](Self::arrived) takes the number that came. Frames
+    /// that were handed out are dropped here, so the buffer holds at most one unfinished frame and the bytes of one
+    /// read.
     pub fn room(&mut self, bytes: usize) -> &mut [u8] {
         self.buffer.copy_within(self.start..self.end, 0);
         (self.start, self.end) = (0, self.end - self.start);
@@ -118,23 +119,23 @@ impl FrameReader {
         &mut self.buffer[self.end..end]
     }
 
-    /// So many bytes have arrived in the room.
+    /// So many bytes were read into the spare capacity.
     pub fn arrived(&mut self, bytes: usize) {
         self.end = self.buffer.len().min(self.end + bytes);
     }
 
-    /// These have arrived.
+    /// Appends bytes that have arrived.
     pub fn push(&mut self, bytes: &[u8]) {
         self.room(bytes.len()).copy_from_slice(bytes);
         self.arrived(bytes.len());
     }
 
-    /// What has arrived and was not handed out.
+    /// The bytes that have arrived and were not handed out.
     pub fn rest(&self) -> &[u8] {
         &self.buffer[self.start..self.end]
     }
 
-    /// Whether a frame was begun and not finished.
+    /// True while the read buffer holds a part of a frame.
     pub fn is_inside_frame(&self) -> bool {
         !self.rest().is_empty()
     }

@@ -1,4 +1,4 @@
-//! JSON web tokens: what login codes are exchanged for.
+//! JSON web tokens (JWTs): made for login codes and for JWTs of trusted issuers, verified, refreshed.
 
 use serde::{Deserialize, Serialize};
 
@@ -48,7 +48,7 @@ pub struct Refresh {
 
 /// Exchange a JWT of an issuer that the configuration trusts, once, for one of this daemon with the same claims
 ///
-/// It must be for this daemon, say when it expires, and bear a `nonce`, which is spent: the same JWT, or another one of
+/// It must be for this daemon, have an expiry time, and bear a `nonce`, which is spent: the same JWT, or another one of
 /// that issuer with the same nonce, is refused as `token_reuse`. Refusals: `jwt_invalid`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(

@@ -1,4 +1,4 @@
-//! The contract of enrolld: what can be asked, what is answered, and how both look on the wire.
+//! The contract of enrolld: operations with their requests and replies, refusals, and the wire format of all of them.
 //!
 //! An operation is a number, a name, a request type and a reply type, declared once in [`mod@operations`]. Daemon,
 //! client and command line all derive from that table. This crate does no I/O and knows no clock, no socket and

@@ -1,16 +1,16 @@
-//! Every bound of the contract, with its reason. Nothing from outside is read without one of these.
+//! The limits of the contract, each with its reason. No input from outside is read without one of them.
 
 /// The largest frame in bytes, header included, unless the configuration says otherwise.
 pub const FRAME_BYTES_MAX: usize = 1 << 20;
 
-/// What decoding one frame may allocate, as a multiple of the frame: decoded values are larger than their bytes (a
-/// list of short strings about eight times), so the bound on memory must be wider than the bound on the frame.
+/// The allocation limit of decoding one frame, as a multiple of the frame: decoded values are larger than their bytes
+/// (a list of short strings about eight times), so the bound on memory must be wider than the bound on the frame.
 pub const DECODE_BYTES_MAX: usize = 16 * FRAME_BYTES_MAX;
 
-/// A page stops here, so that it fits a frame whatever its items hold.
+/// Bytes of a page: it stops here, so that it fits a frame whatever its items hold.
 pub const PAGE_BYTES_MAX: usize = FRAME_BYTES_MAX / 2;
 
-/// A page stops after this many records were looked at, so that a filter that matches nothing stays cheap.
+/// Records that one page reads: it stops here, so that a filter that matches nothing stays cheap.
 pub const PAGE_SCAN_MAX: usize = 1_000;
 
 /// Items of a page where the request names no limit.
@@ -25,7 +25,7 @@ pub const JSON_BYTES_MAX: usize = 64 << 10;
 /// Levels of a JSON object; parsers in other languages recurse.
 pub const JSON_DEPTH_MAX: usize = 32;
 
-/// A callsign, an origin, and whatever may name a record.
+/// A callsign, an origin, and any other name of a record.
 pub const NAME_BYTES_MAX: usize = 255;
 
 /// A role, the kind of an event, a list: words that permissions and keys are made of.
@@ -40,7 +40,7 @@ pub const JWT_BYTES_MAX: usize = 128 << 10;
 /// The text of a certificate's serial number: ours have 40 digits and 19 colons.
 pub const SERIAL_BYTES_MAX: usize = 96;
 
-/// What opens a PKCS#12 file.
+/// The password of a PKCS#12 file.
 pub const PASSWORD_BYTES_MAX: usize = 1024;
 
 /// A signing request or a private key in PEM: four times what the largest RSA key takes.
@@ -64,16 +64,17 @@ pub const EVENT_POOLS_MAX: usize = 32;
 /// Roles of an event's pool.
 pub const POOL_ROLES_MAX: usize = 16;
 
-/// How long an event lasts: a leap year.
+/// Minutes that an event lasts: a leap year.
 pub const EVENT_MINUTES_MAX: u32 = 366 * 24 * 60;
 
 /// Modes of a course: all there are.
 pub const COURSE_MODES: usize = 4;
 
-/// What somebody outside calls a person.
+/// A program's own name for a person.
 pub const EXTERNAL_KEY_CHARACTERS_MAX: usize = 255;
 
-/// Units of one bulk write, such as pairs to link: each may have an answer of its own, and all of those must fit a frame.
+/// Units of one bulk write, such as pairs to link: each may have an answer of its own, and all of those must fit a
+/// frame.
 pub const BULK_UNITS_MAX: usize = 10_000;
 
 /// Bytes of all external keys of one bulk write, which come again in its answer.

@@ -1,5 +1,6 @@
 //! The operations table: every operation, declared once. A line is its number, its kind, the access a peer needs, the
-//! permission an actor needs, its name, its request type and its reply type (of a stream or a walk, the type of an item).
+//! permission an actor needs, its name, its request type and its reply type (of a stream or a walk, the type of an
+//! item).
 //!
 //! Numbers are stable and never reused; a changed shape is a new number. The table is a macro that hands its lines to
 //! another macro: the wire and the daemon's dispatch are made from these lines, so a line without a handler, or with a
@@ -128,8 +129,8 @@ pub enum Kind {
     /// A read of an MVCC snapshot on a thread of its own, because it is slow: it walks every record, or stretches a
     /// password.
     Scan,
-    /// A read in the writer: it takes a code, and a wrong one counts against the rate limit. It changes nothing else, so it
-    /// needs no idempotency key.
+    /// A read in the writer: it takes a code, and a wrong one counts against the rate limit. It changes nothing else,
+    /// so it needs no idempotency key.
     Lookup,
     /// A write: it runs in the writer and is answered when it is durable.
     Write,

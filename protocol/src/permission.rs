@@ -1,4 +1,5 @@
-//! Permissions: what roles allow. A permission covers its own path and everything below it, whole words only.
+//! Permissions, which roles carry. A permission is a path, and covers its own path and every path below it, whole words
+//! only.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +10,7 @@ use crate::value::{PermissionPath, Reference, RoleName};
 pub struct Granted {
     /// The role.
     pub role: RoleName,
-    /// What it carries.
+    /// The permission that it carries.
     pub permission: PermissionPath,
 }
 
@@ -32,7 +33,7 @@ pub struct Grant {
 
 /// Take a permission from a role
 ///
-/// Answers true if the role had it, false if not; what lies above it stays. Needs the permission `/`.
+/// Answers true if the role had it, false if not; permissions above it stay. Needs the permission `/`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",
@@ -62,7 +63,7 @@ pub struct Has {
     pub permission: PermissionPath,
 }
 
-/// List what roles carry
+/// List the permissions that roles carry
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",
@@ -71,7 +72,7 @@ pub struct Has {
 )]
 #[serde(deny_unknown_fields)]
 pub struct List {
-    /// Only what this role carries
+    /// Only permissions of this role
     #[cfg_attr(feature = "cli", arg(long))]
     pub role: Option<RoleName>,
 }

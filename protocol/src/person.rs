@@ -1,4 +1,4 @@
-//! People: those who have been let in.
+//! People: the members of the registry, each with a callsign.
 
 use std::str::FromStr;
 
@@ -10,35 +10,35 @@ use crate::value::{
     or_default, words,
 };
 
-/// A person.
+/// A person: a member of the registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Person {
     /// Primary key.
     pub pk: Pk,
     /// Unique among people, deleted ones too, without regard to case.
     pub callsign: Callsign,
-    /// Whatever the caller attached.
+    /// The JSON object that the caller attached.
     pub extra: Json,
-    /// Who decides on this person's registrations.
+    /// The person who decides on this person's registrations.
     pub supervisor: Option<Pk>,
-    /// Whether the person has a certificate.
+    /// True if the person has a certificate.
     pub certificate: bool,
-    /// Why and when the person was revoked.
+    /// Reason and time of the revocation; none for a person who was not revoked.
     pub revocation: Option<Revocation>,
-    /// When the record was made.
+    /// Creation time.
     pub created: Time,
-    /// When it was last changed.
+    /// Time of the last change.
     pub updated: Time,
-    /// When it was deleted, if it was.
+    /// Deletion time; none for a live record.
     pub deleted: Option<Time>,
 }
 
-/// A revocation as RFC 5280 knows them.
+/// A revocation in the sense of RFC 5280.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revocation {
-    /// Why.
+    /// The reason.
     pub reason: RevocationReason,
-    /// When.
+    /// The time.
     pub at: Time,
 }
 
@@ -52,7 +52,7 @@ pub enum RevocationReason {
     KeyCompromise,
     /// The person belongs elsewhere now.
     AffiliationChanged,
-    /// Another certificate takes its place.
+    /// Another certificate replaces it.
     Superseded,
     /// It is no longer needed.
     CessationOfOperation,
@@ -71,8 +71,8 @@ words! {
 /// The callsign is unique without regard to case, among deleted people too. Giving roles needs every permission that
 /// they carry, and the right to decide.
 ///
-/// Refusals: `callsign_reserved`; `csr_mismatch` where a signing request names somebody else; `expired` for a certificate
-/// of an authority that has expired.
+/// Refusals: `callsign_reserved`; `csr_mismatch` where a signing request names somebody else; `expired` for a
+/// certificate of an authority that has expired.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",
@@ -101,22 +101,22 @@ pub struct Create {
 }
 
 impl Create {
-    /// A person of this callsign, without roles, extra and certificate.
+    /// A person with this callsign, without roles, extra and certificate.
     pub fn new(callsign: Callsign) -> Self {
         Self { callsign, extra: Json::default(), roles: Vec::new(), certificate: CertificateWanted::None }
     }
 }
 
-/// Which certificate a person is made with.
+/// The certificate that a person is made with.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CertificateWanted {
-    /// None.
+    /// No certificate.
     #[default]
     None,
-    /// One for a key pair that the daemon makes.
+    /// A certificate for a key pair that the daemon makes.
     Generate,
-    /// One for this signing request (PEM).
+    /// A certificate for this signing request (PEM).
     Csr(#[serde(deserialize_with = "arrived")] String),
 }
 
@@ -171,9 +171,9 @@ pub struct Find {
     pub claims: Json,
 }
 
-/// Change what is kept with a person
+/// Change the JSON object that is kept with a person
 ///
-/// The object given takes the place of the one that was there.
+/// The object given replaces the one before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",
@@ -200,7 +200,7 @@ pub struct Delete {
     pub person: Reference,
 }
 
-/// Revoke a person: delete them, with a reason that RFC 5280 knows
+/// Revoke a person: delete them, with a reason of RFC 5280
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",
@@ -237,7 +237,7 @@ pub struct List {
     /// The `next` of the page before
     #[cfg_attr(feature = "cli", arg(long, value_name = "CURSOR"))]
     pub after: Option<Cursor>,
-    /// How many at most
+    /// Items per page, at most 1000
     #[cfg_attr(feature = "cli", arg(long, default_value_t))]
     #[serde(default, deserialize_with = "or_default")]
     pub limit: PageLimit,

@@ -1,40 +1,40 @@
-//! Invite pools: links by which people enroll.
+//! Invite pools: invite codes by which people enroll, each with an owner, a number of uses and an expiry time.
 
 use serde::{Deserialize, Serialize};
 
 use crate::limits::POOL_FIELDS;
 use crate::value::{Cursor, InviteCode, Json, PageLimit, Pk, Reference, Time, at_most, or_default, words};
 
-/// An invite pool.
+/// An invite pool: an invite code by which people enroll.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pool {
     /// Primary key.
     pub pk: Pk,
-    /// Whose it is.
+    /// The owner.
     pub owner: Pk,
-    /// Whether people can enroll by it.
+    /// True if people can enroll by it.
     pub active: bool,
-    /// What they enroll by. `None` in a dry run.
+    /// The invite code. `None` in a dry run.
     pub invitecode: Option<InviteCode>,
-    /// What every enrollment by it begins with.
+    /// The `extra` that every enrollment by it begins with.
     pub extra: Json,
-    /// How many may enroll by it; without one, any number.
+    /// The most enrollments by it; none for any number.
     pub max_uses: Option<u32>,
-    /// How many have.
+    /// Enrollments by it so far.
     pub uses: u32,
-    /// When it expires.
+    /// Expiry time; none for never.
     pub expires: Option<Time>,
-    /// When the record was made.
+    /// Creation time.
     pub created: Time,
-    /// When it was last changed.
+    /// Time of the last change.
     pub updated: Time,
-    /// When it was deleted, if it was.
+    /// Deletion time; none for a live record.
     pub deleted: Option<Time>,
 }
 
 /// Make an invite pool
 ///
-/// Its owner is the person named, or the one on whose behalf it is asked for.
+/// Its owner is the person given, or the person of the call.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",
@@ -43,17 +43,17 @@ pub struct Pool {
 )]
 #[serde(deny_unknown_fields)]
 pub struct Create {
-    /// Whose it is: callsign or pk; by default the person of --as
+    /// Owner: callsign or pk; the person of --as by default
     #[cfg_attr(feature = "cli", arg(long, value_name = "PERSON"))]
     pub owner: Option<Reference>,
     /// A JSON object that every enrollment by it begins with
     #[cfg_attr(feature = "cli", arg(long, value_name = "JSON", default_value = "{}", hide_default_value = true))]
     #[serde(default, deserialize_with = "or_default")]
     pub extra: Json,
-    /// How many may enroll by it
+    /// The most enrollments by it
     #[cfg_attr(feature = "cli", arg(long, value_name = "N"))]
     pub max_uses: Option<u32>,
-    /// When it expires (RFC 3339)
+    /// Expiry time (RFC 3339)
     #[cfg_attr(feature = "cli", arg(long, value_name = "TIME"))]
     pub expires: Option<Time>,
 }
@@ -86,7 +86,7 @@ pub struct List {
     /// The `next` of the page before
     #[cfg_attr(feature = "cli", arg(long, value_name = "CURSOR"))]
     pub after: Option<Cursor>,
-    /// How many at most
+    /// Items per page, at most 1000
     #[cfg_attr(feature = "cli", arg(long, default_value_t))]
     #[serde(default, deserialize_with = "or_default")]
     pub limit: PageLimit,
@@ -94,7 +94,7 @@ pub struct List {
 
 /// Change an invite pool
 ///
-/// What is not named stays. A field that is cleared goes back to none.
+/// A field that is not given stays. A field that is cleared goes back to none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",
@@ -105,13 +105,13 @@ pub struct List {
 pub struct Update {
     /// Invite code or pk; - reads the code from standard input
     pub pool: Reference,
-    /// A JSON object that takes the place of the one that was there
+    /// A JSON object that replaces the one before
     #[cfg_attr(feature = "cli", arg(long, value_name = "JSON"))]
     pub extra: Option<Json>,
-    /// How many may enroll by it
+    /// The most enrollments by it
     #[cfg_attr(feature = "cli", arg(long, value_name = "N"))]
     pub max_uses: Option<u32>,
-    /// When it expires (RFC 3339)
+    /// Expiry time (RFC 3339)
     #[cfg_attr(feature = "cli", arg(long, value_name = "TIME"))]
     pub expires: Option<Time>,
     /// A field to clear: extra, max_uses or expires; may be repeated
@@ -120,7 +120,7 @@ pub struct Update {
     pub clear: Vec<Field>,
 }
 
-/// What of a pool can be cleared.
+/// The fields of a pool that can be cleared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Field {
@@ -138,7 +138,7 @@ words! {
 
 /// Activate an invite pool, or deactivate it
 ///
-/// While it is not active nobody enrolls by it; what was enrolled stays.
+/// While it is not active nobody enrolls by it; enrollments so far stay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",
@@ -163,7 +163,7 @@ pub struct ResetCode {
     pub pool: Reference,
 }
 
-/// Delete an invite pool; what was enrolled by it stays
+/// Delete an invite pool; enrollments by it stay
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::Args), command(after_help = "Example:\n  enrollctl pool delete K7QWM2XA"))]
 #[serde(deny_unknown_fields)]

@@ -1,5 +1,5 @@
-//! The second table: what the domain can say no with. Numbers are stable and never reused; a client that meets a
-//! number it does not know keeps it.
+//! The table of refusals: error codes of the domain, each with a default text. Numbers are stable and never reused; a
+//! client keeps a number that it does not know.
 
 use std::fmt;
 
@@ -12,52 +12,52 @@ macro_rules! refusals {
         impl Code {
             $(#[doc = concat!("`", $name, "`: ", $text)] pub const $constant: Code = Code($number);)*
 
-            /// Every code of this version: number, name, and what it says by default.
+            /// Every code of this version: number, name, and default text.
             pub const TABLE: &[(Code, &str, &str)] = &[$((Code($number), $name, $text)),*];
         }
     };
 }
 
 refusals! {
-    1 NOT_FOUND "not_found" "there is no such record";
-    2 DELETED "deleted" "the record is deleted";
-    3 INVALID_ARGUMENT "invalid_argument" "an argument is not acceptable";
-    4 PERMISSION_DENIED "permission_denied" "the peer or the actor may not do this";
-    5 FORBIDDEN_OPERATION "forbidden_operation" "nobody may do this";
-    6 KEY_REUSED "key_reused" "the idempotency key was used for a different request";
-    7 CONFLICT "conflict" "the record is in the way of this";
+    1 NOT_FOUND "not_found" "there is no such record; check its name or pk";
+    2 DELETED "deleted" "the record was deleted; only reads with allow_deleted show it";
+    3 INVALID_ARGUMENT "invalid_argument" "an argument is not acceptable; see the help of the operation";
+    4 PERMISSION_DENIED "permission_denied" "the peer's grant or the actor's roles do not allow this; ask an administrator for one that does";
+    5 FORBIDDEN_OPERATION "forbidden_operation" "no grant and no permission allows this; the help of the operation names another way";
+    6 KEY_REUSED "key_reused" "the idempotency key was used for a different request; use a new key for every new request";
+    7 CONFLICT "conflict" "the request conflicts with what is stored; read the record again, and change it or the request";
     8 CODE_EXHAUSTED "code_exhausted" "no free code was found in 100 attempts; make code_size larger";
-    9 BUSY "busy" "too much is waiting; try again in a moment";
-    10 TOO_LARGE "too_large" "the answer does not fit a frame";
-    11 STORAGE "storage" "the disk refuses writes; nothing was done";
-    12 OUTCOME_UNKNOWN "outcome_unknown" "the commit failed; ask again with the same key";
-    13 UNAVAILABLE "unavailable" "the daemon can not be reached";
+    9 BUSY "busy" "the queue of the daemon is full; try again in a moment";
+    10 TOO_LARGE "too_large" "the answer does not fit a frame; ask for less at once, such as a smaller page";
+    11 STORAGE "storage" "the disk refuses writes, and nothing was done; make room on it or replace it, and try again";
+    12 OUTCOME_UNKNOWN "outcome_unknown" "the commit failed and may be durable or not; send the request again with the same idempotency key";
+    13 UNAVAILABLE "unavailable" "the daemon can not be reached; see that it runs and that the socket's path is right";
     14 SHUTTING_DOWN "shutting_down" "the daemon is stopping; try again when it is back";
-    15 INTERNAL "internal" "something went wrong inside; the daemon's log tells more";
-    16 UNKNOWN_OPERATION "unknown_operation" "this daemon has no such operation";
-    17 CALLSIGN_RESERVED "callsign_reserved" "the callsign is taken or reserved";
-    18 TOKEN_REUSE "token_reuse" "it was used before";
-    19 EXPIRED "expired" "it has expired";
+    15 INTERNAL "internal" "an error inside the daemon; its log has the reason";
+    16 UNKNOWN_OPERATION "unknown_operation" "this daemon has no such operation; upgrade it, or use a client of its version";
+    17 CALLSIGN_RESERVED "callsign_reserved" "the callsign is taken or reserved; choose another";
+    18 TOKEN_REUSE "token_reuse" "the token or code was used before; get a new one";
+    19 EXPIRED "expired" "the record or token has expired; get a new one";
     20 TOO_MANY_ATTEMPTS "too_many_attempts" "too many wrong codes; wait before trying again";
-    21 JWT_INVALID "jwt_invalid" "the JWT is not valid here";
-    22 POOL_INACTIVE "pool_inactive" "the pool is not active";
-    23 POOL_EXHAUSTED "pool_exhausted" "the pool is used up";
-    24 ALREADY_DECIDED "already_decided" "it was decided before";
-    25 CODE_MISMATCH "code_mismatch" "the approve code is another one";
+    21 JWT_INVALID "jwt_invalid" "the JWT is not valid here: not signed by this daemon, changed or expired; get a new one";
+    22 POOL_INACTIVE "pool_inactive" "the pool is not active; its owner can activate it";
+    23 POOL_EXHAUSTED "pool_exhausted" "all uses of the pool are taken; raise its max_uses, or use another pool";
+    24 ALREADY_DECIDED "already_decided" "the enrollment was decided before, and a decision is final";
+    25 CODE_MISMATCH "code_mismatch" "the approve code does not belong to this enrollment; check it, or make a new one";
     26 REGISTRATION_NOT_REQUIRED "registration_not_required" "everybody may come to this event without registering";
-    27 EVENT_NOT_PUBLISHED "event_not_published" "the event is not published";
-    28 EVENT_CANCELED "event_canceled" "the event is canceled";
-    29 EVENT_PAST "event_past" "the event is over";
-    30 REGISTRATION_CLOSED "registration_closed" "the time for this has passed";
-    31 REGISTRATION_NOT_OPEN "registration_not_open" "no pool that admits this person is open yet";
-    32 ALREADY_REGISTERED "already_registered" "the person is registered already";
-    33 NO_PERMISSION "no_permission" "no pool of the event admits this person";
-    34 NO_FREE_SLOTS "no_free_slots" "no place is free";
-    35 EVENT_HAS_REGISTRATIONS "event_has_registrations" "somebody has registered for the event";
-    36 POOL_HAS_REGISTRATIONS "pool_has_registrations" "somebody has registered for the event's pools";
-    37 INVALID_TRANSITION "invalid_transition" "the record is not in a state that allows this";
-    38 CSR_MISMATCH "csr_mismatch" "the signing request names somebody else";
-    39 WOULD_MOVE "would_move" "only in a trial: it is linked to somebody else, who would be unlinked";
+    27 EVENT_NOT_PUBLISHED "event_not_published" "the event is not published; publish it first";
+    28 EVENT_CANCELED "event_canceled" "the event is canceled, and nobody can register for it";
+    29 EVENT_PAST "event_past" "the event is over, and nobody can register for it";
+    30 REGISTRATION_CLOSED "registration_closed" "the time to register or to cancel has ended; the event's owner can set a later one";
+    31 REGISTRATION_NOT_OPEN "registration_not_open" "no pool that admits this person is open yet; try again when one opens";
+    32 ALREADY_REGISTERED "already_registered" "the person is registered already; show the registration to see its state";
+    33 NO_PERMISSION "no_permission" "no pool of the event admits this person; give them a role of a pool, or add a pool";
+    34 NO_FREE_SLOTS "no_free_slots" "no place is free; raise a capacity, or allow the waiting list";
+    35 EVENT_HAS_REGISTRATIONS "event_has_registrations" "somebody has registered for the event; cancel the event instead";
+    36 POOL_HAS_REGISTRATIONS "pool_has_registrations" "somebody has registered for the event's pools; cancel the registrations first";
+    37 INVALID_TRANSITION "invalid_transition" "the state of the record does not allow this; read it again to see its state";
+    38 CSR_MISMATCH "csr_mismatch" "the signing request names another person; make one whose common name is the callsign";
+    39 WOULD_MOVE "would_move" "only in a dry run: the key is linked to another person, who would be unlinked";
 }
 
 /// The stable number of a refusal.
@@ -70,7 +70,7 @@ impl Code {
         Self::TABLE.iter().find(|(code, ..)| *code == self).map(|(_, name, _)| *name)
     }
 
-    /// Whether the same request may succeed a moment later. Such an answer is never kept under an idempotency key.
+    /// True for a refusal that may pass by itself. Such an answer is never kept under an idempotency key.
     pub fn is_passing(self) -> bool {
         [
             Self::BUSY,
@@ -113,16 +113,15 @@ impl<'de> Deserialize<'de> for Code {
     }
 }
 
-/// The domain's no: a stable code, a sentence for people that says what is wrong and what to do, and details for
-/// programs.
+/// A refusal: a stable error code, a sentence for people with the problem and the way out, and details for programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct Refusal {
-    /// What kind of no.
+    /// The stable code of the refusal.
     pub code: Code,
-    /// What is wrong, and the way out; lower case, no full stop.
+    /// The problem and the way out, for people; lower case, no full stop.
     pub message: String,
-    /// What a program needs to act on it, such as `retry_after_ms` of `busy`.
+    /// Details that programs act on, such as `retry_after_ms` of `busy`.
     pub details: Option<Json>,
 }
 
@@ -132,7 +131,7 @@ impl Refusal {
         Self { code, message: message.into(), details: None }
     }
 
-    /// A refusal that says what its code says.
+    /// A refusal with the default text of its code.
     pub fn plain(code: Code) -> Self {
         let text = Code::TABLE.iter().find(|(known, ..)| *known == code).map_or("refused", |(.., text)| *text);
         Self::new(code, text)

@@ -1,4 +1,4 @@
-//! Registrations: who holds a place at an event, who waits for one, and why.
+//! Registrations of people for events: places, waiting list and approval.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,49 +12,49 @@ pub struct Registration {
     pub pk: Pk,
     /// The event.
     pub event: Pk,
-    /// Who registered.
+    /// The person registered.
     pub person: Pk,
     /// The pool that the place is in; none without a place, or in an event without pools.
     pub pool: Option<Pk>,
-    /// Whether the person waits for a place.
+    /// True if the person waits for a place.
     pub waiting: bool,
     /// The pools that the person waits for.
     pub waiting_pools: Vec<Pk>,
-    /// Where in the waiting list the person is, from 1.
+    /// Position in the waiting list, from 1.
     pub waiting_position: Option<u32>,
-    /// When the person last registered.
+    /// Time of the latest registration.
     pub registered_at: Time,
-    /// Whether the person canceled.
+    /// True if the person canceled.
     pub canceled: bool,
-    /// When.
+    /// Time of the canceling.
     pub canceled_at: Option<Time>,
-    /// Whether it was approved of.
+    /// The approval.
     pub approval: ApprovalState,
-    /// Who decided.
+    /// The decider; none while it is pending.
     pub decided_by: Option<Decider>,
-    /// When it was decided.
+    /// Time of the decision.
     pub decided_on: Option<Time>,
-    /// Why.
+    /// The reason of the decision, for people.
     pub reason: Option<Reason>,
-    /// When the record was made.
+    /// Creation time.
     pub created: Time,
-    /// When it was last changed.
+    /// Time of the last change.
     pub updated: Time,
     /// Always none: a registration is canceled, not deleted.
     pub deleted: Option<Time>,
 }
 
-/// Whether a registration was approved of.
+/// The approval of a registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ApprovalState {
-    /// Nobody needs to.
+    /// The event needs no approval.
     NotRequired,
-    /// Nobody has decided yet; it holds its place.
+    /// Not decided yet; it holds its place.
     Pending,
-    /// Somebody did.
+    /// Approved.
     Approved,
-    /// Somebody did not; it holds no place.
+    /// Rejected; it holds no place.
     Rejected,
 }
 
@@ -62,7 +62,7 @@ words! {
     ApprovalState: NotRequired "not_required" Pending "pending" Approved "approved" Rejected "rejected";
 }
 
-/// What would come of registering now, and why.
+/// The outcome that registering now would have, and the reasons.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explanation {
     /// `seat`, `wait`, or the code of the refusal.
@@ -71,40 +71,40 @@ pub struct Explanation {
     pub pool: Option<Pk>,
     /// The position in the waiting list that the person would have, or has.
     pub waiting_position: Option<u32>,
-    /// What speaks for and against each pool, oldest first.
+    /// The verdict on each pool, oldest first.
     pub pools: Vec<PoolExplanation>,
     /// The reasons, in sentences.
     pub because: Vec<String>,
 }
 
-/// What speaks for and against one pool.
+/// The verdict on one pool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PoolExplanation {
     /// Primary key.
     pub pk: Pk,
     /// Its name.
     pub name: EventPoolName,
-    /// Whether the person has a role for it.
+    /// True if the person has a role for it.
     pub admits: bool,
-    /// Whether it is open.
+    /// True if it is open.
     pub open: bool,
-    /// When it opens or opened.
+    /// Opening time, also of a pool that has opened; none for one that was never closed.
     pub opens: Option<Time>,
-    /// How many places it has; 0 for any number.
+    /// Capacity in places; 0 for any number.
     pub capacity: u32,
-    /// How many are taken.
+    /// Places taken.
     pub places_taken: u32,
-    /// How many hold its roles, counted role by role: fewer is more exclusive.
+    /// People who hold its roles, counted role by role: fewer is more exclusive.
     pub exclusivity: u64,
-    /// Whether it is the one.
+    /// True for the pool that gives the place.
     pub chosen: bool,
-    /// Why it is or is not, in a sentence.
+    /// The reason of the verdict, in a sentence.
     pub because: String,
 }
 
 /// Register a person for an event
 ///
-/// Gives them the best place there is, or one in the waiting list.
+/// Gives them the best free place, or a position in the waiting list.
 ///
 /// Refusals, in this order: `registration_not_required`, `event_not_published`, `event_canceled`, `event_past`,
 /// `registration_closed`, `already_registered`, `no_permission`, `registration_not_open`, `no_free_slots`.
@@ -124,9 +124,9 @@ pub struct Create {
     pub person: Reference,
 }
 
-/// Cancel a registration; its place goes to whoever is next
+/// Cancel a registration; its place goes to the next person who waits
 ///
-/// Until the event's time for it has passed (`registration_closed`).
+/// Refused after the event's end of canceling (`registration_closed`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",
@@ -184,7 +184,7 @@ pub struct List {
     /// The `next` of the page before
     #[cfg_attr(feature = "cli", arg(long, value_name = "CURSOR"))]
     pub after: Option<Cursor>,
-    /// How many at most
+    /// Items per page, at most 1000
     #[cfg_attr(feature = "cli", arg(long, default_value_t))]
     #[serde(default, deserialize_with = "or_default")]
     pub limit: PageLimit,
@@ -207,12 +207,12 @@ pub struct Approve {
     pub event: Reference,
     /// Callsign or pk
     pub person: Reference,
-    /// Why, for people
+    /// The reason, for people
     #[cfg_attr(feature = "cli", arg(long, value_name = "TEXT"))]
     pub reason: Option<Reason>,
 }
 
-/// Reject a registration; its place goes to whoever is next
+/// Reject a registration; its place goes to the next person who waits
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",
@@ -228,12 +228,12 @@ pub struct Reject {
     pub event: Reference,
     /// Callsign or pk
     pub person: Reference,
-    /// Why, for people
+    /// The reason, for people
     #[cfg_attr(feature = "cli", arg(long, value_name = "TEXT"))]
     pub reason: Option<Reason>,
 }
 
-/// Tell what would come of registering now, and why
+/// Tell the outcome that registering now would have, and the reasons
 ///
 /// The same decision as `registration create`, and nothing is written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

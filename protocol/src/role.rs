@@ -1,4 +1,4 @@
-//! Roles: names that people have. What a role allows is a matter of permissions.
+//! Roles of people. A role allows what its permissions allow.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use crate::value::{Reference, RoleName};
 
 /// Give a person a role
 ///
-/// Answers true if the person did not have it, false if they did. Whoever asks needs every permission that the role
+/// Answers true if the person did not have it, false if they did. The actor needs every permission that the role
 /// carries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(

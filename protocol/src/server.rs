@@ -1,4 +1,4 @@
-//! The daemon itself.
+//! The daemon: status, metrics, checks, backup, export and import.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,20 +10,20 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::Time;
 use crate::value::arrived;
 
-/// How the daemon is.
+/// The status of the daemon.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DaemonStatus {
     /// Its version.
     pub version: String,
-    /// How long it has been running.
+    /// Uptime.
     pub uptime_seconds: u64,
-    /// Where its database and key are.
+    /// The state directory, which holds the database and the secret key.
     pub state_dir: String,
     /// The database.
     pub database: Database,
-    /// When the registry was made. A backup keeps it; what was made anew by mistake is young.
+    /// Creation time of the registry. A backup keeps it, so a registry that was made anew by mistake is young.
     pub registry_created: Time,
-    /// How many records of each kind there are.
+    /// The number of records of each kind.
     pub records: BTreeMap<String, u64>,
     /// Connections open now.
     pub connections: u64,
@@ -42,19 +42,18 @@ pub struct DaemonStatus {
 pub struct ClockStep {
     /// By how many seconds it was set; less than none is back.
     pub last_step_seconds: i64,
-    /// What it said after that.
+    /// The clock's time after the step.
     pub last_step_at: Time,
 }
 
-/// Something that does not stop the daemon, and that an administrator should see to.
+/// A standing warning: it does not stop the daemon, and an administrator should see to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warning {
-    /// What part of the daemon it is about, one of a few words, such as `grants`. The metric `enrolld_warnings` counts
-    /// by it.
+    /// The part of the daemon, one of a few words, such as `grants`. The metric `enrolld_warnings` counts by it.
     pub topic: String,
-    /// What in that part, such as an issuer; empty where there is only one thing.
+    /// The subject within the topic, such as an issuer; empty for a topic that has only one.
     pub subject: String,
-    /// What is wrong, what follows from it, and what to do.
+    /// The problem, its consequence, and the way out.
     pub message: String,
 }
 
@@ -69,7 +68,7 @@ pub struct Database {
     pub schema: u32,
 }
 
-/// Show how the daemon is: version, database, records, connections
+/// Show the daemon's status: version, database, records, connections, warnings
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::Args), command(after_help = "Example:\n  enrollctl server status"))]
 #[serde(deny_unknown_fields)]
@@ -77,15 +76,16 @@ pub struct Status {}
 
 /// Accept the system's clock, after a start that doubted it
 ///
-/// A daemon that finds at its start that the clock is more than 30 days ahead of the latest change, and that the kernel does
-/// not call the clock synchronised, opens no event pool, merges none and sweeps nothing: none of that could be undone. Reads
-/// and writes go on. `server status` warns of it, with both times.
+/// A daemon that finds at its start that the clock is more than 30 days ahead of the latest change, and that the kernel
+/// does not call the clock synchronised, opens no event pool, merges none and sweeps nothing: none of that could be
+/// undone. Reads and writes go on. `server status` warns of it, with both times.
 ///
-/// Where the clock is wrong, set it right: then it is no longer doubted, and this is not needed. Where it is right, accept
-/// it. Where nothing is doubted this changes nothing.
+/// If the clock is wrong, set it right: then it is no longer doubted, and this is not needed. If it is right, accept
+/// it. While nothing is doubted this changes nothing.
 ///
-/// An authority that was made while the clock was ahead begins in the future. Accept the clock that is right now, and the
-/// next start makes another certificate for the same key; a clock that the kernel calls synchronised needs no accepting.
+/// An authority that was made while the clock was ahead begins in the future. Accept the clock that is right now, and
+/// the next start makes another certificate for the same key; a clock that the kernel calls synchronised needs no
+/// accepting.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::Args), command(after_help = "Example:\n  enrollctl server accept-clock"))]
 #[serde(deny_unknown_fields)]
@@ -99,10 +99,10 @@ pub struct AcceptClock {}
 #[serde(deny_unknown_fields)]
 pub struct Check {}
 
-/// Print what is counted and measured, in OpenMetrics
+/// Print the metrics, in the OpenMetrics format
 ///
-/// Operations by name and outcome with their latencies, refusals by code, batches, commits, queue, connections, streams,
-/// records by kind, and the size of the database. Counts begin when the daemon starts.
+/// Operations by name and outcome with their latencies, refusals by code, batches, commits, queue, connections,
+/// streams, records by kind, and the size of the database. Counts begin when the daemon starts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::Args), command(after_help = "Example:\n  enrollctl server metrics"))]
 #[serde(deny_unknown_fields)]
@@ -115,7 +115,7 @@ pub struct Violation {
     pub invariant: String,
     /// The record it does not hold for.
     pub subject: String,
-    /// What is wrong.
+    /// The problem.
     pub message: String,
 }
 
@@ -135,17 +135,18 @@ pub struct Backup {}
 
 /// Write everything as lines of JSON, as of one moment, while the daemon runs
 ///
-/// One record a line: {"record":KIND,"key":{..},"value":{..}}, what is referred to before what refers to it, between a
-/// line that says what the file is and one that says that it is whole. `enrollctl server import` reads it into an empty
+/// One record a line: {"record":KIND,"key":{..},"value":{..}}, records before those that refer to them, between a
+/// header line and a trailer line that says that the file is whole. `enrollctl server import` reads it into an empty
 /// registry.
 ///
-/// WITHOUT --with-secrets the hashes of spent tokens and login codes, signing keys, the authority, certificates and answers
-/// kept under idempotency keys are left out. A registry that is made of such a file KNOWS NO SPENT TOKEN: every one of them
-/// can be used again. Its login codes and JWTs are no longer valid, it has an authority of its own, and nobody in it has a
-/// certificate. Invite codes and approve codes are in every export: keep it where others can not read it.
+/// WITHOUT --with-secrets the hashes of spent tokens and login codes, signing keys, the authority, certificates and
+/// answers kept under idempotency keys are left out. A registry that is made of such a file KNOWS NO SPENT TOKEN: every
+/// one of them can be used again. Its login codes and JWTs are no longer valid, it has an authority of its own, and
+/// nobody in it has a certificate. Invite codes and approve codes are in every export: keep it where others can not
+/// read it.
 ///
 /// With --with-secrets everything is there; hashes and keys as they are stored, under the secret key, which is not in
-/// the file: whoever imports it needs the same one.
+/// the file: the registry that imports it needs the same one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",
@@ -164,14 +165,14 @@ pub struct Export {
 /// Read an export into an empty registry
 ///
 /// Empty is what a daemon makes when it first starts. From the first piece on until the whole file is read and every
-/// rule holds, everybody else's writes are refused with `conflict`. An import that was interrupted, or found a bad line,
-/// is begun again with the whole file: what was read of it is removed first.
+/// rule holds, everybody else's writes are refused with `conflict`. An import that was interrupted, or found a bad
+/// line, is begun again with the whole file: what was read of it is removed first.
 ///
 /// A file with secrets needs the secret key that it was exported under; one without them makes a registry that KNOWS NO
 /// SPENT TOKEN. See the help of `server export`.
 ///
-/// Refusals: `conflict` where the registry is not empty, where the secret key or the authority is another one, and where
-/// a rule does not hold at the end; `invalid_argument` for a line, with its number.
+/// Refusals: `conflict` where the registry is not empty, where the secret key or the authority is another one, and
+/// where a rule does not hold at the end; `invalid_argument` for a line, with its number.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",
@@ -181,7 +182,7 @@ pub struct Export {
 )]
 #[serde(deny_unknown_fields)]
 pub struct Import {
-    /// How many bytes of the file came before this piece; 0 begins.
+    /// Offset of this piece in the file, in bytes; 0 begins.
     #[cfg_attr(feature = "cli", arg(skip))]
     pub at: u64,
     /// The next piece of the file, cut anywhere. The first one holds the whole first line; an empty one ends the file.
@@ -190,13 +191,13 @@ pub struct Import {
     pub text: String,
 }
 
-/// How far an import has come.
+/// The progress of an import.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Imported {
-    /// Where the next piece begins. Still 0 behind the first piece while an earlier import is being removed: it is sent
-    /// again.
+    /// Offset of the next piece. It is 0 after the first piece while an earlier import is being removed: that piece is
+    /// sent again.
     pub at: u64,
-    /// How many records of each kind there were, once the file was ended and is right; before that, nothing.
+    /// The number of records of each kind, once the whole file was read and every rule holds; none before that.
     pub records: Option<BTreeMap<String, u64>>,
 }
 

@@ -1,10 +1,10 @@
-//! Supervisors: who decides on a person's registrations, and who does so in their stead.
+//! Supervisors, who decide on people's registrations, and the representatives who decide in their stead.
 
 use serde::{Deserialize, Serialize};
 
 use crate::value::{Cursor, PageLimit, Reference, or_default};
 
-/// Set who decides on a person's registrations
+/// Set a person's supervisor, who decides on their registrations
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",
@@ -43,7 +43,7 @@ pub struct Unassign {
 pub struct AddRepresentative {
     /// The supervisor: callsign or pk
     pub supervisor: Reference,
-    /// Who decides in their stead: callsign or pk
+    /// The representative: callsign or pk
     pub representative: Reference,
 }
 
@@ -58,13 +58,13 @@ pub struct AddRepresentative {
 pub struct RemoveRepresentative {
     /// The supervisor: callsign or pk
     pub supervisor: Reference,
-    /// Who decides in their stead: callsign or pk
+    /// The representative: callsign or pk
     pub representative: Reference,
 }
 
 /// List the registrations that wait for this person's decision
 ///
-/// Those of the people they supervise, and of the people of the supervisors whom they represent.
+/// Lists registrations of the people they supervise, and of the people of the supervisors whom they represent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",
@@ -73,12 +73,12 @@ pub struct RemoveRepresentative {
 )]
 #[serde(deny_unknown_fields)]
 pub struct Pending {
-    /// Who decides: callsign or pk
+    /// The decider: callsign or pk
     pub supervisor: Reference,
     /// The `next` of the page before
     #[cfg_attr(feature = "cli", arg(long, value_name = "CURSOR"))]
     pub after: Option<Cursor>,
-    /// How many at most
+    /// Items per page, at most 1000
     #[cfg_attr(feature = "cli", arg(long, default_value_t))]
     #[serde(default, deserialize_with = "or_default")]
     pub limit: PageLimit,

@@ -1,4 +1,4 @@
-//! One-time tokens: what somebody else issued and nobody may use twice, such as a nonce or a JWT's id.
+//! One-time tokens: values that another issuer made and nobody may use twice, such as a nonce or a JWT's id.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,17 +9,17 @@ use crate::value::{Json, Time, Token};
 pub struct Spent {
     /// The token, as it was given in this request; only its hash is stored.
     pub token: Token,
-    /// When it was used.
+    /// Time of the first use.
     pub created: Time,
-    /// What the one who used it attached.
+    /// The audit attached by the first use.
     pub audit: Option<Json>,
-    /// When its issuer lets it expire.
+    /// Expiry time, as its issuer set it.
     pub expires: Option<Time>,
 }
 
 /// Use a one-time token
 ///
-/// The first use stores it; every later one is refused as `token_reuse` and told when the first one was. Never do two
+/// The first use stores it; every later one is refused as `token_reuse`, with the time of the first. Never do two
 /// succeed. A token whose `expires` has passed is refused as `expired`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
@@ -35,7 +35,7 @@ pub struct Use {
     /// A JSON object to keep with it
     #[cfg_attr(feature = "cli", arg(long, value_name = "JSON"))]
     pub audit: Option<Json>,
-    /// When its issuer lets it expire (RFC 3339)
+    /// Expiry time, as its issuer set it (RFC 3339)
     #[cfg_attr(feature = "cli", arg(long, value_name = "TIME"))]
     pub expires: Option<Time>,
 }

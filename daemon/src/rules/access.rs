@@ -1,7 +1,7 @@
-//! Who may do what: the peer's grant and the actor's permissions. Both must allow it.
+//! Authorization: the peer's grant and the actor's permissions. Both must allow an operation.
 //!
 //! The grant is a matter of the operation's line in the table and is checked as soon as the request can be read; the
-//! permission is checked behind the references, because whether something is one's own depends on what it is.
+//! permission is checked after the references, because ownership depends on the record.
 
 use enroll_protocol::{Access, Code, OperationRow, Pk, Reference, Refusal, RoleName};
 
@@ -11,7 +11,7 @@ use crate::fault::Fault;
 use crate::model::{key, record};
 use crate::store::ReadTxn;
 
-/// The person on whose behalf a peer asks.
+/// The actor of a call: the person on whose behalf the peer calls.
 #[derive(Debug, Clone)]
 pub struct Actor {
     /// Their pk.
@@ -20,7 +20,7 @@ pub struct Actor {
     pub person: record::Person,
 }
 
-/// Refuses what the peer's grant does not allow, whoever the actor is.
+/// Refuses an operation that the peer's grant does not allow, whether or not there is an actor.
 pub fn admit(row: &OperationRow, peer: &Peer, names_actor: bool) -> Result<(), Refusal> {
     let denied = |why: String| Err(Refusal::new(Code::PERMISSION_DENIED, why));
     if names_actor && peer.grant == Grant::Read {
@@ -73,7 +73,7 @@ impl Call<'_> {
         }
     }
 
-    /// Refuses to hand out a role to somebody who has less than it carries, or to a peer who decides nothing.
+    /// Refuses to give a role unless the actor has every permission that it carries, or the peer has the grant `admin`.
     pub fn permit_giving(&self, txn: &dyn ReadTxn, role: &RoleName) -> Result<(), Fault> {
         if self.actor.is_none() && self.ctx.peer.grant < Grant::Admin {
             let why = "giving a role needs the grant admin, or an actor who has what the role carries";
@@ -83,18 +83,18 @@ impl Call<'_> {
         carried.iter().try_for_each(|path| self.permit_path(txn, path))
     }
 
-    /// Whether there is an actor who has this permission.
+    /// True if there is an actor who has this permission.
     pub fn actor_has(&self, txn: &dyn ReadTxn, path: &str) -> Result<bool, Fault> {
         self.actor.as_ref().map_or(Ok(false), |actor| has_permission(txn, actor.pk, path))
     }
 
-    /// Whether this person is the actor.
+    /// True if this person is the actor.
     pub fn is_actor(&self, person: Pk) -> bool {
         self.actor.as_ref().is_some_and(|actor| actor.pk == person)
     }
 }
 
-/// Whether one of a person's roles was granted this path or one that it lies under.
+/// True if one of a person's roles was granted this path or one that it lies under.
 pub(super) fn has_permission(txn: &dyn ReadTxn, person: Pk, path: &str) -> Result<bool, Fault> {
     let roles = record::get::<record::PersonRoles>(txn, &key::person_roles(person))?.unwrap_or_default().roles;
     for role in &roles {

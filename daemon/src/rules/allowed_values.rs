@@ -1,4 +1,4 @@
-//! Constants: lists of the values that a field of a person's `extra` may have. A list exists while it has a value.
+//! Allowed values (constants) of the fields of a person's `extra`, by list. A list exists while it has a value.
 
 use enroll_protocol::constant::{Constant, List, Remove, Set};
 use enroll_protocol::fold::fold;
@@ -64,8 +64,8 @@ impl ReadOp for List {
     }
 }
 
-/// Refuses the `extra` of a person, or of what a person is made from, with a field whose list does not allow its value. A
-/// value that was there before stays, also where the list has lost it since.
+/// Refuses the `extra` of a person, or of what a person is made from, with a field whose list does not allow its value.
+/// A value that was there before stays, also where the list has lost it since.
 pub(super) fn require_allowed(txn: &dyn ReadTxn, extra: &Json, before: Option<&Json>) -> Result<(), Fault> {
     let before = before.map(Json::members).transpose()?.unwrap_or_default();
     for (field, value) in extra.members()? {
@@ -86,13 +86,13 @@ pub(super) fn require_allowed(txn: &dyn ReadTxn, extra: &Json, before: Option<&J
     Ok(())
 }
 
-/// Whether two JSON texts are the same value: escapes, blanks and the order of members do not count.
+/// True if two JSON texts are the same value: escapes, blanks and the order of members do not count.
 fn is_same(one: &RawValue, other: &RawValue) -> bool {
     let parsed = |text: &RawValue| serde_json::from_str::<Value>(text.get()).ok();
     one.get() == other.get() || parsed(one).is_some_and(|value| parsed(other) == Some(value))
 }
 
-/// Whether a list has a value.
+/// True if a list has a value.
 fn exists(txn: &dyn ReadTxn, list: &ListName) -> Result<bool, Fault> {
     let (from, to) = key::prefixed(key::constants(list));
     Ok(!txn.range(&from, &to, 1)?.is_empty())

@@ -1,7 +1,7 @@
-//! A backup: the whole map as of one commit, in pieces.
+//! Online backup: every key and value of one snapshot, in pieces.
 //!
-//! It knows no record: what is in the map is in the backup, and comes back as it was, idempotency keys and counted guesses
-//! too. The secret key is not in the map.
+//! It decodes no record: a restored registry is the same byte for byte, idempotency keys and counted guesses included.
+//! The secret key is not in the store.
 
 use std::ops::ControlFlow;
 

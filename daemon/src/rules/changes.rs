@@ -1,4 +1,4 @@
-//! The change feed, and the numbering that the writer does at commit.
+//! The change feed: reading and following it, and the sequence numbers that the writer gives at commit.
 
 use std::ops::ControlFlow;
 
@@ -20,7 +20,7 @@ impl ReadOp for List {
         call.permit(txn, false)?;
         require_kept(txn, self.since)?;
         let bounds = Bounds::of(call, &self.since, self.after.as_ref(), self.limit)?;
-        page(txn, behind(self.since), &bounds, read)
+        page(txn, after(self.since), &bounds, read)
     }
 }
 
@@ -30,7 +30,7 @@ impl StreamOp for Follow {
         require_kept(txn, self.since)?;
         let latest = head(txn)?.seq;
         match self.since {
-            // Whoever has seen more than there is has followed another feed, and would miss what is here.
+            // A reader ahead of this feed has followed another one, and would miss changes of this one.
             Some(since) if since > latest => Err(Fault::Refused(Refusal::new(
                 Code::INVALID_ARGUMENT,
                 format!("since: there is no change {since} here; the latest is {latest}"),
@@ -42,7 +42,7 @@ impl StreamOp for Follow {
     fn next(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Vec<changes::Change>, Fault> {
         call.permit(txn, false)?;
         require_kept(txn, self.since)?;
-        let (from, end) = behind(self.since);
+        let (from, end) = after(self.since);
         let (mut changes, mut bytes) = (Vec::new(), 0);
         walk(txn, (&from, &end), STEP_ITEMS_MAX, |key, value| {
             if let Some(change) = read(key, value)? {
@@ -56,38 +56,36 @@ impl StreamOp for Follow {
     }
 }
 
-/// Refuses whoever would miss changes that are no longer kept.
+/// Refuses a position whose next changes are no longer kept: the reader would miss them.
 fn require_kept(txn: &dyn ReadTxn, since: Option<u64>) -> Result<(), Fault> {
     let forgotten = head(txn)?.forgotten;
     match since {
         Some(since) if since < forgotten => Err(Fault::Refused(Refusal::new(
             Code::EXPIRED,
-            format!(
-                "since: the changes up to {forgotten} are no longer kept; go on from there, knowing what is missed"
-            ),
+            format!("since: the changes up to {forgotten} are no longer kept; continue from {forgotten}, without them"),
         ))),
         _ => Ok(()),
     }
 }
 
-/// The keys of all changes behind this number.
-fn behind(since: Option<u64>) -> (Vec<u8>, Vec<u8>) {
+/// The keys of all changes after this number.
+fn after(since: Option<u64>) -> (Vec<u8>, Vec<u8>) {
     let (first, end) = Family::Changes.bounds();
     (since.map_or(first, |since| key::change(since.saturating_add(1))), end)
 }
 
-/// A stored change as the feed shows it.
+/// A stored change as the reply of the feed.
 fn read(key: &[u8], value: &[u8]) -> Result<Option<changes::Change>, Fault> {
     let change = record::decode::<Change>(value)?;
     Ok(key::seq_at_end(key).map(|seq| change.numbered(seq)))
 }
 
-/// The head of the feed, at its beginning where nothing has happened yet.
+/// The head of the feed; the default before the first change.
 pub fn head(txn: &dyn ReadTxn) -> Result<ChangesHead, StoreError> {
     Ok(record::get(txn, &key::changes_head())?.unwrap_or_default())
 }
 
-/// Gives what was told its numbers and counts what was made. The caller writes the head, once per batch.
+/// Numbers the change events of a write and counts the records made. The caller writes the head, once per batch.
 pub fn number(txn: &mut dyn Txn, head: &mut ChangesHead, told: Vec<Told>) {
     let mut cause = None;
     let add = |txn: &mut dyn Txn, head: &mut ChangesHead, change: &Change| {

@@ -1,4 +1,5 @@
-//! Courses, and who is in them. A course's record is the head of who is in it: whoever changes that writes it.
+//! Courses, course enrollments and course roles. A course's record holds the counts of both: every write of them writes
+//! it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -183,8 +184,8 @@ impl ReadOp for Roles {
     }
 }
 
-/// Refuses a key that another course has, or that one had which is deleted, in another spelling: what waits for that one
-/// waits for the next of its key.
+/// Refuses a key that another course has, or that one had which is deleted, in another spelling: what waits for that
+/// one waits for the next of its key.
 fn require_free(txn: &dyn ReadTxn, wanted: &CourseKey, spelled: &CourseKey) -> Result<(), Fault> {
     let why = match txn.get(&key::course(spelled))?.is_some() {
         true => format!("there is a course with the key \"{spelled}\" already; choose another"),

@@ -1,14 +1,14 @@
-//! What is no longer needed, removed when its time has come: kept answers, ended windows of wrong codes, the audit of
-//! tokens and whole login codes a day after they expired, and changes that are not to be kept for ever. And what has to be
-//! renewed in time: the list of revoked certificates.
+//! Expiry: one index ordered by time, and the sweep that removes what is due: idempotency records, ended rate limit
+//! windows, the audit of tokens and whole login codes a day after they expired, and changes past their retention. The
+//! revocation list is renewed through the same index.
 //!
-//! Whoever writes something that will not be needed for ever also writes when, into one index ordered by time. Nothing
-//! depends on the sweep being on time: what is due counts as gone already, wherever that matters. A token itself is
-//! never due, unless the configuration says so: it would be fresh again.
+//! A rule that writes a record with an end adds an entry to the index in the same write. Correctness never depends on
+//! the sweep being on time: a record that is due is treated as gone. A token itself never expires, unless the
+//! configuration says so: it could be used again.
 //!
-//! After the clock has gone back that index may hold what was planned by a time that was wrong, years ahead. It is walked
-//! once from where nothing that is planned now can lie, and answers and windows found there are planned anew. What
-//! bears a time that has not come counts as written when the clock went back.
+//! After the clock has gone back the index may hold entries planned under the wrong time, years ahead. It is walked
+//! once from the first key that nothing planned now can have, and idempotency records and windows found there are
+//! planned anew. A record that bears a time still to come counts as written when the clock went back.
 
 use enroll_protocol::Time;
 
@@ -20,18 +20,18 @@ use crate::model::record::{self, ClockState, DueTogether, Guesses, Kept, Kind};
 use crate::model::token::{Code, Token};
 use crate::store::{ReadTxn, StoreError, Txn};
 
-/// What one step removes, but for what is due together with the last of it; what is left is due at once.
+/// Records that one step removes, plus those that expire together with the last one; the rest is due at once.
 pub const STEP_MAX: usize = 256;
 
-/// How long a token's audit and a login code are kept after they expired.
+/// Retention of a token's audit and of a login code after their expiry.
 const KEPT_AFTER_EXPIRY_SECONDS: u64 = 24 * 60 * 60;
 
-/// Writes down when something will be due.
+/// Adds one entry to the expiry index.
 pub(crate) fn plan(txn: &mut dyn Txn, at: Time, due: &Due) {
     plan_together(txn, at, std::slice::from_ref(due));
 }
 
-/// Writes down when all of this will be due.
+/// Adds one entry to the expiry index for records that expire together.
 pub(crate) fn plan_together(txn: &mut dyn Txn, at: Time, dues: &[Due]) {
     if let Some((first, others)) = dues.split_first() {
         let others = others.iter().map(Due::key).collect();
@@ -39,14 +39,14 @@ pub(crate) fn plan_together(txn: &mut dyn Txn, at: Time, dues: &[Due]) {
     }
 }
 
-/// Writes down when something that expires will be due.
+/// Adds an entry for a record with an expiry time, if it has one.
 pub(super) fn plan_after_expiry(txn: &mut dyn Txn, expires: Option<Time>, due: &Due) {
     if let Some(expires) = expires {
         plan(txn, expires.plus_seconds(KEPT_AFTER_EXPIRY_SECONDS), due);
     }
 }
 
-/// When the next thing is due.
+/// The time at which the next record expires.
 pub fn next(txn: &dyn ReadTxn, settings: &Settings, clock: &ClockState, now: Time) -> Result<Option<Time>, StoreError> {
     let astray = clock.astray.is_some().then_some(now);
     let (from, to) = Family::Dues.bounds();
@@ -61,7 +61,7 @@ pub fn next(txn: &dyn ReadTxn, settings: &Settings, clock: &ClockState, now: Tim
     Ok(first.into_iter().chain(oldest).chain(astray).min())
 }
 
-/// Removes what is due, up to a bound; how much that was.
+/// Removes the records that are due, up to a bound. Returns how many.
 pub fn step(txn: &mut dyn Txn, settings: &Settings, clock: &ClockState, now: Time) -> Result<usize, Fault> {
     let mut removed = match &clock.astray {
         Some(from) => plan_anew(txn, from, settings, clock, now)?,
@@ -82,20 +82,21 @@ pub fn step(txn: &mut dyn Txn, settings: &Settings, clock: &ClockState, now: Tim
     Ok(removed + forget_changes(txn, settings, clock, now, STEP_MAX.saturating_sub(removed))?)
 }
 
-/// Everything that stands in one entry of the index.
+/// The records of one entry of the expiry index.
 fn dues_of(key: &[u8], together: &[u8]) -> Result<Vec<Due>, StoreError> {
     let others = record::decode::<DueTogether>(together)?.others;
     let others = others.iter().filter_map(|other| Due::of_key(other));
     Ok(key::due_of(key).map(|(_, due)| due).into_iter().chain(others).collect())
 }
 
-/// From which key on there is only what expires that late itself, and what was planned under a clock that was ahead.
+/// The first key after all entries that are planned now. Later entries bear an expiry time of their own, or were
+/// planned under a clock that was ahead.
 pub(crate) fn astray_from(settings: &Settings, now: Time) -> Vec<u8> {
     key::dues_after(now.plus_seconds(settings.keep_answers_seconds))
 }
 
-/// Has answers and windows that were planned under a clock that was ahead end in the time that they have had since.
-/// Expiries were given by whoever asked, and stay. How many entries were looked at.
+/// Plans idempotency records and windows anew that were planned under a clock that was ahead.
+/// Expiry times that a caller set stay. Returns the number of entries looked at.
 fn plan_anew(
     txn: &mut dyn Txn,
     from: &[u8],
@@ -122,8 +123,7 @@ fn plan_anew(
     Ok(count)
 }
 
-/// Removes the oldest changes, where the configuration does not have them kept for ever. They go by number, and none goes
-/// before its time has passed.
+/// Removes the oldest changes past their retention, in the order of their numbers.
 fn forget_changes(
     txn: &mut dyn Txn,
     settings: &Settings,
@@ -146,7 +146,7 @@ fn forget_changes(
     Ok(forgotten)
 }
 
-/// Removes one thing, if it is still the one that was meant: under the same name there may be another by now.
+/// Removes one record, if it still is the one that was planned: a newer one may have the same key by now.
 fn remove(txn: &mut dyn Txn, settings: &Settings, clock: &ClockState, now: Time, due: &Due) -> Result<(), Fault> {
     let key = due.key();
     match due {

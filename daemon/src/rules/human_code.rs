@@ -1,4 +1,4 @@
-//! What codes are made of: characters that people can read to each other, drawn evenly, and read back kindly.
+//! Human-readable codes: an unambiguous alphabet, drawn evenly at random, and tolerant reading of typed codes.
 
 use enroll_protocol::{Code, Refusal, is_dash, is_unseen};
 use rand::Rng as _;
@@ -12,7 +12,7 @@ use crate::store::ReadTxn;
 /// Letters and digits; where confusion is avoided, `0` and `1` (the last two) are not issued.
 const LETTERS_AND_DIGITS: &[u8; 36] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ2345678901";
 
-/// How often a code is drawn before giving up.
+/// Draws before a code is refused as exhausted.
 const DRAWS_MAX: usize = 100;
 
 /// The characters that codes are drawn from.
@@ -20,7 +20,7 @@ pub fn characters(avoid_confusion: bool) -> &'static [u8] {
     &LETTERS_AND_DIGITS[..if avoid_confusion { 34 } else { 36 }]
 }
 
-/// A code that no other of its kind has, and the key of the map that says so.
+/// A random code that is free, and its storage key. Refuses after [`DRAWS_MAX`] draws (`code_exhausted`).
 pub(super) fn draw_free(
     txn: &dyn ReadTxn,
     random: &mut ChaCha20Rng,
@@ -38,8 +38,8 @@ pub(super) fn draw_free(
     Err(Fault::Refused(Refusal::plain(Code::CODE_EXHAUSTED)))
 }
 
-/// A code as people type it or paste it: case, blanks, dashes of any length, characters that are not seen and wide forms do
-/// not matter, nor `0` for `O` and `1` for `I` where those two are never issued.
+/// Normalizes a code that was typed or pasted: case, blanks, dashes of any length, invisible characters and wide forms
+/// do not matter, nor `0` for `O` and `1` for `I` if those two are never issued.
 pub(super) fn read_typed(typed: &str, settings: &Settings) -> String {
     let read = |c: char| match c.to_ascii_uppercase() {
         '0' if settings.code_avoid_confusion => 'O',
@@ -52,7 +52,7 @@ pub(super) fn read_typed(typed: &str, settings: &Settings) -> String {
     if typed.is_ascii() { parts.map(read).collect() } else { parts.nfkc().map(read).collect() }
 }
 
-/// A code, every character equally likely.
+/// A random code, every character equally likely.
 fn draw(random: &mut ChaCha20Rng, characters: &[u8], length: usize) -> String {
     // Bytes at and over the largest multiple would favour the first characters.
     let fair = 256 / characters.len() * characters.len();

@@ -1,4 +1,4 @@
-//! Pages of lists: where one begins, and the three things that end it (items, bytes, records looked at).
+//! Pagination of lists: the cursor where a page begins, and the three limits that end it (items, bytes, records read).
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::ControlFlow;
@@ -16,7 +16,7 @@ use crate::store::{ReadTxn, StoreError, successor, walk};
 /// Entries read at a time.
 const STRETCH: usize = 16;
 
-/// Where a page begins and how many items it holds at most.
+/// The bounds of a page: its first key, its items and its bytes.
 pub(super) struct Bounds {
     /// Says which list a cursor belongs to: the operation and what it filters by. It may come out otherwise in another
     /// build; cursors do not outlive an upgrade.
@@ -64,7 +64,7 @@ pub(super) fn page<T: Serialize>(
     page_of(txn, &[range], bounds, item)
 }
 
-/// The items of several ranges, one behind the other in the order of keys.
+/// The items of several ranges, one after the other in the order of keys.
 pub(super) fn page_of<T: Serialize>(
     txn: &dyn ReadTxn,
     ranges: &[(Vec<u8>, Vec<u8>)],

@@ -1,4 +1,4 @@
-//! Permissions of roles. They stand in the role's own record, so a check reads one record per role.
+//! Permissions of roles. They are stored in the role's record, so a check reads one record per role.
 
 use enroll_protocol::permission::{Grant, Granted, Has, List, Revoke};
 use enroll_protocol::{Code, Pk, Refusal, RoleName};

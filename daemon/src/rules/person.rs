@@ -1,4 +1,4 @@
-//! People.
+//! People: create, find, update, delete and revoke, and the reservation of their callsigns.
 
 use enroll_protocol::fold::fold;
 use enroll_protocol::person::{
@@ -149,7 +149,7 @@ fn delete(
     Ok(deleted)
 }
 
-/// Changes the record of a person who is there.
+/// Changes the record of a person who exists.
 pub(super) fn change(
     txn: &mut dyn Txn,
     call: &Call<'_>,
@@ -165,7 +165,7 @@ pub(super) fn change(
     Ok(to_reply(txn.as_read(), pk, person)?)
 }
 
-/// Writes a new person, who takes over what the callsign was held for.
+/// Writes a new person. The callsign may be held by an enrollment, which `holder` names.
 pub(super) fn make(
     txn: &mut dyn Txn,
     call: &Call<'_>,
@@ -188,8 +188,8 @@ pub(super) fn make(
     to_reply_with(pk, person, false)
 }
 
-/// Refuses a callsign that somebody has, that the configuration reserves, or that reads as a pk; otherwise what to keep it
-/// under.
+/// Refuses a callsign that is taken, that the configuration reserves, or that reads as a pk. Returns its case-folded
+/// form.
 pub(super) fn require_free(txn: &dyn ReadTxn, call: &Call<'_>, callsign: &Callsign) -> Result<String, Fault> {
     let folded = fold(callsign.as_str());
     require_unreserved(call, callsign, &folded)?;
@@ -213,8 +213,7 @@ pub(super) fn require_unreserved(call: &Call<'_>, callsign: &Callsign, folded: &
     Ok(())
 }
 
-/// Whether somebody could take a callsign for one of our pks, in compatibility characters too: the same name in other
-/// words would name another record.
+/// True if a callsign reads as one of our pks, in compatibility characters too: the same text would name two records.
 pub(super) fn reads_as_pk(callsign: &Callsign) -> bool {
     let callsign = callsign.as_str();
     match callsign.is_ascii() {
@@ -261,13 +260,13 @@ pub(super) fn require_live(named: &Reference, person: &record::Person) -> Result
     }
 }
 
-/// Whether this person was deleted.
+/// True if this person was deleted, or never was.
 pub(super) fn is_deleted(txn: &dyn ReadTxn, pk: Pk) -> Result<bool, Fault> {
     let found = record::get::<record::Person>(txn, &key::person(pk))?;
     Ok(found.is_none_or(|person| person.deleted.is_some()))
 }
 
-/// The record as it is answered.
+/// The person as a reply.
 fn to_reply(txn: &dyn ReadTxn, pk: Pk, person: record::Person) -> Result<Person, StoreError> {
     Ok(to_reply_with(pk, person, txn.get(&key::certificates(pk))?.is_some()))
 }

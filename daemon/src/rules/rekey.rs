@@ -1,7 +1,7 @@
-//! What another secret key makes of each stored record: everything that was sealed is sealed anew.
+//! Key rotation of the secret key: each sealed record is opened with the old key and sealed with the new one.
 //!
-//! Hashes can not be made anew, because nobody knows what was hashed. The key that they were made with goes on making
-//! them, sealed under the new one.
+//! Hashes can not be made anew, because the hashed values are not stored. The key that they were made with stays the
+//! hashing key, sealed under the new secret key.
 
 use rand::Rng as _;
 use rand::rngs::ChaCha20Rng;
@@ -13,18 +13,18 @@ use crate::model::certificate::{Authority, Certificate};
 use crate::model::key::{self, Family};
 use crate::model::record::{self, HashingKey, Kept, Registry, SigningKey};
 
-/// From one key to another.
+/// A rotation from one secret key to another.
 pub struct Rekey<'a> {
-    /// Opens what there is.
+    /// The old key, which opens records.
     pub before: &'a Secrets,
-    /// Seals it.
+    /// The new key, which seals them.
     pub after: &'a Secrets,
-    /// Where nonces come from.
+    /// The source of nonces.
     pub random: ChaCha20Rng,
 }
 
 impl Rekey<'_> {
-    /// The value of an entry under the new key.
+    /// The value of an entry, sealed under the new key if the record has secrets.
     pub fn entry(&mut self, key: &[u8], value: &[u8]) -> Result<Vec<u8>, RegistryError> {
         if key == key::registry() {
             let registry = record::decode::<Registry>(value)?;
@@ -57,7 +57,7 @@ impl Rekey<'_> {
         Ok(value.to_owned())
     }
 
-    /// The record of the key that hashes are made with, where that was the secret key itself so far.
+    /// The record of the hashing key for a registry whose hashes were made with the secret key itself.
     pub fn hashing_key(&mut self, before: &SecretKey) -> Result<Vec<u8>, RegistryError> {
         let sealed = self.seal(&key::hashing_key(), before.as_slice())?;
         Ok(record::encode(&HashingKey { sealed }))

@@ -1,5 +1,5 @@
-//! Roles of people. A role's record is the head of its members: whoever changes them writes it, whoever decides on
-//! them reads it.
+//! Roles of people. A role's record holds the count of its members: every change of members writes it, and every
+//! decision on them reads it.
 
 use enroll_protocol::role::{Assign, Has, List, Remove};
 use enroll_protocol::{Code, Pk, Reference, Refusal, RoleName};
@@ -10,7 +10,7 @@ use crate::model::key;
 use crate::model::record::{self, PersonRoles, Role, RoleMember};
 use crate::store::{ReadTxn, Txn};
 
-/// The one role that those who look after supervisors may give.
+/// The one role that an actor with `/supervisors/` may give.
 const SUPERVISOR: &str = "supervisor";
 
 /// Roles of one person: they are read as one record in every check.
@@ -60,7 +60,7 @@ impl ReadOp for List {
     }
 }
 
-/// Gives a role; tells whether that was new.
+/// Gives a role. Returns false if the person had it.
 pub(super) fn give(txn: &mut dyn Txn, person: Pk, role: &RoleName) -> Result<bool, Fault> {
     let mut held = roles_of(txn.as_read(), person)?;
     if held.roles.contains(role) {
@@ -79,7 +79,7 @@ pub(super) fn give(txn: &mut dyn Txn, person: Pk, role: &RoleName) -> Result<boo
     Ok(true)
 }
 
-/// Takes a role; tells whether it was held.
+/// Takes a role. Returns false if the person did not have it.
 fn take(txn: &mut dyn Txn, person: Pk, role: &RoleName) -> Result<bool, Fault> {
     let mut held = roles_of(txn.as_read(), person)?;
     if !held.roles.remove(role) {
@@ -104,7 +104,7 @@ pub(super) fn record_of(txn: &dyn ReadTxn, role: &RoleName) -> Result<Role, Faul
     Ok(record::get::<Role>(txn, &key::role(role))?.unwrap_or_default())
 }
 
-/// Whether a person has a role.
+/// True if a person has a role.
 pub(super) fn has(txn: &dyn ReadTxn, person: Pk, role: &RoleName) -> Result<bool, Fault> {
     Ok(txn.get(&key::role_member(role, person))?.is_some())
 }
@@ -120,14 +120,14 @@ pub(super) fn require_person(txn: &dyn ReadTxn, named: &Reference) -> Result<Pk,
     Ok(pk)
 }
 
-/// Which permission it was that allows to change a role's members.
+/// The permission that allows to change a role's members.
 #[derive(PartialEq, Eq)]
 enum Permitted {
     ByRoles,
     BySupervisors,
 }
 
-/// `/roles/` is what it takes; for supervisors `/supervisors/` is enough.
+/// Requires `/roles/`; for the role `supervisor`, `/supervisors/` is enough.
 fn permit(txn: &dyn ReadTxn, call: &Call<'_>, role: &RoleName) -> Result<Permitted, Fault> {
     if role.as_str() == SUPERVISOR && call.actor_has(txn, "/supervisors/")? {
         return Ok(Permitted::BySupervisors);

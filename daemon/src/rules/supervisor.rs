@@ -1,4 +1,4 @@
-//! Supervisors: who decides on the registrations of whom, and who does so in their stead.
+//! Supervisors of people, and their representatives, who decide in their stead.
 
 use enroll_protocol::person::Person;
 use enroll_protocol::registration::Registration;
@@ -14,10 +14,10 @@ use crate::model::key;
 use crate::model::record::{self, Marker};
 use crate::store::{ReadTxn, Txn};
 
-/// The role that whoever decides must hold.
+/// The role that a decider must hold.
 const SUPERVISOR: &str = "supervisor";
 
-/// Supervisors whom one person represents: a look at what is pending goes through all of them.
+/// Supervisors whom one person represents: a list of pending registrations merges all of them.
 const REPRESENTED_MAX: usize = 64;
 
 impl WriteOp for Assign {
@@ -59,7 +59,10 @@ impl WriteOp for AddRepresentative {
         }
         let (from, to) = key::prefixed(key::representeds(representative));
         if txn.as_read().range(&from, &to, REPRESENTED_MAX)?.len() == REPRESENTED_MAX {
-            let why = format!("\"{}\" represents {REPRESENTED_MAX} supervisors already", self.representative);
+            let why = format!(
+                "\"{}\" represents {REPRESENTED_MAX} supervisors already; remove one first",
+                self.representative
+            );
             return Err(Fault::Refused(Refusal::new(Code::CONFLICT, why)));
         }
         record::put(txn, key, &Marker);
@@ -113,7 +116,7 @@ impl ReadOp for Pending {
     }
 }
 
-/// Sets a person's supervisor, who then has to decide on what nobody has decided on yet.
+/// Sets a person's supervisor, and moves the person's pending registrations to them.
 fn set(txn: &mut dyn Txn, call: &Call<'_>, pk: Pk, supervisor: Option<Pk>) -> Result<Person, Fault> {
     let pending = registration::pending_of(txn.as_read(), pk)?;
     person::change(txn, call, pk, |txn, person| {
@@ -129,8 +132,8 @@ fn set(txn: &mut dyn Txn, call: &Call<'_>, pk: Pk, supervisor: Option<Pk>) -> Re
     })
 }
 
-/// Refuses whoever may not decide on a person's registrations: it takes being their supervisor, or whom that one named,
-/// both with the role, or the permission.
+/// Refuses an actor who may not decide on a person's registrations: it takes being their supervisor, or one's
+/// representative, both with the role, or the permission.
 pub(super) fn permit_deciding(txn: &dyn ReadTxn, call: &Call<'_>, person: Pk) -> Result<(), Fault> {
     let supervisor = record::get::<record::Person>(txn, &key::person(person))?.and_then(|person| person.supervisor);
     if let (Some(actor), Some(supervisor)) = (&call.actor, supervisor)
@@ -143,7 +146,7 @@ pub(super) fn permit_deciding(txn: &dyn ReadTxn, call: &Call<'_>, person: Pk) ->
     call.permit(txn, false)
 }
 
-/// A supervisor names their own representatives; whoever sets supervisors may do so for them.
+/// A supervisor names their own representatives; an actor who may set supervisors may name them too.
 fn permit_naming(txn: &dyn ReadTxn, call: &Call<'_>, supervisor: Pk) -> Result<(), Fault> {
     let is_own = call.is_actor(supervisor) && call.actor_has(txn, "/representatives/")?;
     call.permit(txn, is_own)

@@ -1,4 +1,4 @@
-//! One-time tokens. The first use stores the token's keyed hash, and whoever comes later finds it there.
+//! One-time tokens. The first use stores the token's keyed hash; later uses find it and are refused.
 
 use enroll_protocol::token::{Delete, Get, Spent, Use};
 use enroll_protocol::{Code, Json, Refusal, Time, Token};
@@ -39,7 +39,7 @@ impl WriteOp for Delete {
     }
 }
 
-/// Stores the hash of what is used once; refused where it is there already, or has expired.
+/// Spends a hash: stores it, or refuses it if it is stored already (`token_reuse`) or has expired (`expired`).
 pub(super) fn spend(
     txn: &mut dyn Txn,
     call: &Call<'_>,

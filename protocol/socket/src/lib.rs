@@ -1,8 +1,8 @@
-//! A Unix socket under tokio that is woken for what it waits for and nothing else.
+//! A Unix stream socket for tokio that asks epoll for write readiness (EPOLLOUT) only under backpressure.
 //!
-//! Whoever has asked to be told of room is woken by each read of the other side, whether there was room before or not.
-//! Between two that ask and answer this is every second time that they are woken at all. So room is asked for only while
-//! there is none.
+//! With write interest registered, epoll wakes a task whenever its peer reads, also when the send buffer had room
+//! before. Between two processes that ask and answer in turn this is every second wake-up. So write interest is
+//! registered only after a write was refused with EAGAIN.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::Shutdown;
@@ -15,10 +15,10 @@ use std::task::{Context, Poll, ready};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 
-/// Bytes of a path that the kernel takes.
+/// The longest socket path that the kernel takes, in bytes.
 const PATH_BYTES_MAX: usize = 107;
 
-/// Refuses a path that no socket can have, with a sentence for people that both ends say.
+/// Refuses a path that is too long for a socket, with the same sentence for people in daemon and client.
 pub fn check_path(path: &Path) -> Result<(), String> {
     let length = path.as_os_str().len();
     if length <= PATH_BYTES_MAX {
@@ -29,19 +29,19 @@ pub fn check_path(path: &Path) -> Result<(), String> {
     ))
 }
 
-/// What arrives.
+/// The reading half of a socket.
 #[derive(Debug)]
 pub struct Incoming(Arc<AsyncFd<UnixStream>>);
 
-/// What is sent.
+/// The writing half of a socket.
 #[derive(Debug)]
 pub struct Outgoing {
     socket: Arc<AsyncFd<UnixStream>>,
-    /// The same socket, while it has no room.
+    /// The same socket registered for write readiness, while its send buffer is full.
     room: Option<AsyncFd<UnixStream>>,
 }
 
-/// Takes a socket apart that does not block. It is closed when both parts are gone. To be called within a runtime.
+/// Splits a non-blocking socket into halves; it is closed when both are dropped. To be called within a runtime.
 pub fn split(stream: UnixStream) -> io::Result<(Incoming, Outgoing)> {
     let socket = Arc::new(watch(stream, Interest::READABLE)?);
     Ok((Incoming(Arc::clone(&socket)), Outgoing { socket, room: None }))
@@ -60,7 +60,7 @@ impl AsyncRead for Incoming {
             let room = space.len();
             match ready.try_io(|socket| socket.get_ref().read(space)) {
                 Ok(Ok(bytes)) => {
-                    // There was no more; what comes later wakes us again.
+                    // A short read empties the receive buffer; epoll wakes us when more arrives.
                     if (1..room).contains(&bytes) {
                         ready.clear_ready();
                     }
@@ -76,7 +76,7 @@ impl AsyncRead for Incoming {
 }
 
 impl Outgoing {
-    /// Writes what there is room for now; [`io::ErrorKind::WouldBlock`] if there is none.
+    /// Writes as many bytes as the send buffer takes; [`io::ErrorKind::WouldBlock`] if it is full.
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         loop {
             match self.socket.get_ref().write(bytes) {

@@ -1,4 +1,4 @@
-//! Events with limited places. What people hold places in are an event's pools.
+//! Events with limited places, which people hold in the event's pools.
 
 mod pool;
 
@@ -8,73 +8,73 @@ pub use self::pool::{AddPool, EventPool, NewPool, RemovePool, UpdatePool};
 use crate::limits::{EVENT_FIELDS, EVENT_POOLS_MAX};
 use crate::value::{Cursor, EventKind, Json, PageLimit, Pk, Reference, Time, Title, at_most, or_default, words};
 
-/// An event.
+/// An event that people register for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// Primary key.
     pub pk: Pk,
-    /// What it is called.
+    /// Title.
     pub title: Title,
-    /// What kind of event it is.
+    /// Kind, such as `social`; permissions name it.
     pub kind: EventKind,
-    /// Whose it is.
+    /// The owner.
     pub owner: Pk,
-    /// When it begins.
+    /// Start.
     pub start: Time,
-    /// How long it lasts.
+    /// Duration.
     pub duration_minutes: u32,
-    /// How many may take part, whatever the pools hold.
+    /// The most people who may take part, whatever the pools hold.
     pub max_participants: Option<u32>,
-    /// Whether everybody may come, without registering.
+    /// True if everybody may come without registering.
     pub leisure: bool,
-    /// Whether people may register.
+    /// True if people may register.
     pub published: bool,
-    /// Whether it was called off.
+    /// True if it was called off.
     pub canceled: bool,
-    /// Whether somebody must approve of a registration.
+    /// The approver of registrations.
     pub approval: Approval,
-    /// Whether people may wait for a place.
+    /// True if people may wait for a place.
     pub waiting_list: bool,
-    /// From when on the places of all pools are one.
+    /// Time of the merge: from then on the places of all pools are one.
     pub merge_time: Option<Time>,
-    /// Until when people may register; without one, until it begins.
+    /// End of registering; its start if there is none.
     pub registration_closes: Option<Time>,
-    /// Until when people may cancel; without one, until it begins.
+    /// End of canceling; its start if there is none.
     pub unregistration_closes: Option<Time>,
-    /// Whatever the caller attached.
+    /// The JSON object that the caller attached.
     pub extra: Json,
-    /// Where it lies in time.
+    /// Upcoming, current or past.
     pub time_state: TimeState,
-    /// What it has come to.
+    /// The state that decides which actions are possible.
     pub update_state: UpdateState,
-    /// What may be done with it.
+    /// The actions that are possible.
     pub actions: Vec<Action>,
-    /// How many hold a place.
+    /// People who hold a place.
     pub places_taken: u32,
-    /// How many wait for one.
+    /// People who wait for one.
     pub waiting_count: u32,
     /// Its pools, oldest first; without any, everybody may join.
     pub pools: Vec<EventPool>,
-    /// When the record was made.
+    /// Creation time.
     pub created: Time,
-    /// When it was last changed.
+    /// Time of the last change.
     pub updated: Time,
     /// Always none: an event is canceled, not deleted.
     pub deleted: Option<Time>,
 }
 
-/// Who approves of registrations.
+/// The approver of registrations.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Approval {
-    /// Nobody needs to.
+    /// Nobody: registrations need no approval.
     #[default]
     None,
-    /// The supervisor of whoever registers.
+    /// The supervisor of the person who registers.
     Supervisor,
 }
 
-/// Where an event lies in time.
+/// An event before its start, between start and end, or after its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TimeState {
@@ -86,7 +86,7 @@ pub enum TimeState {
     Past,
 }
 
-/// What an event has come to; it decides what may be done with it.
+/// The state of an event; it decides which actions are possible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UpdateState {
@@ -100,7 +100,7 @@ pub enum UpdateState {
     Canceled,
 }
 
-/// What may be done with an event.
+/// An action on an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
@@ -123,7 +123,7 @@ words! {
 
 /// Make an event
 ///
-/// Its owner is the person named, or the one on whose behalf it is asked for. It is a draft until it is published. A
+/// Its owner is the person given, or the person of the call. It is a draft until it is published. A
 /// pool is a JSON object: {"name":"members","capacity":40,"roles":["member"],"opens":"2027-03-01T12:00:00Z"}; 0 places
 /// are any number. An event without pools is open to everybody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,21 +137,21 @@ words! {
 )]
 #[serde(deny_unknown_fields)]
 pub struct Create {
-    /// What it is called
+    /// Title
     pub title: Title,
-    /// What kind of event it is
+    /// Kind, such as social; permissions name it
     #[cfg_attr(feature = "cli", arg(long))]
     pub kind: EventKind,
-    /// Whose it is: callsign or pk; by default the person of --as
+    /// Owner: callsign or pk; the person of --as by default
     #[cfg_attr(feature = "cli", arg(long, value_name = "PERSON"))]
     pub owner: Option<Reference>,
-    /// When it begins (RFC 3339)
+    /// Start (RFC 3339)
     #[cfg_attr(feature = "cli", arg(long, value_name = "TIME"))]
     pub start: Time,
-    /// How long it lasts, in minutes
+    /// Duration in minutes
     #[cfg_attr(feature = "cli", arg(long, value_name = "N"))]
     pub duration_minutes: u32,
-    /// How many may take part, whatever the pools hold
+    /// The most people who may take part, whatever the pools hold
     #[cfg_attr(feature = "cli", arg(long, value_name = "N"))]
     pub max_participants: Option<u32>,
     /// Everybody may come, without registering
@@ -160,19 +160,19 @@ pub struct Create {
     /// People may register
     #[cfg_attr(feature = "cli", arg(long, value_name = "BOOL"))]
     pub published: Option<bool>,
-    /// Who approves of registrations: none or supervisor
+    /// Approver of registrations: none or supervisor
     #[cfg_attr(feature = "cli", arg(long))]
     pub approval: Option<Approval>,
     /// People may wait for a place (true unless said otherwise)
     #[cfg_attr(feature = "cli", arg(long, value_name = "BOOL"))]
     pub waiting_list: Option<bool>,
-    /// From when on the places of all pools are one (RFC 3339)
+    /// Merge the places of all pools at this time (RFC 3339)
     #[cfg_attr(feature = "cli", arg(long, value_name = "TIME"))]
     pub merge_time: Option<Time>,
-    /// Until when people may register (RFC 3339); by default until it begins
+    /// End of registering (RFC 3339); the start by default
     #[cfg_attr(feature = "cli", arg(long, value_name = "TIME"))]
     pub registration_closes: Option<Time>,
-    /// Until when people may cancel (RFC 3339); by default until it begins
+    /// End of canceling (RFC 3339); the start by default
     #[cfg_attr(feature = "cli", arg(long, value_name = "TIME"))]
     pub unregistration_closes: Option<Time>,
     /// A pool, as JSON; may be repeated
@@ -225,8 +225,8 @@ pub struct Get {
 
 /// List events by their start
 ///
-/// On behalf of a person, drafts of others are left out unless that person may edit them. An event whose start is changed
-/// while somebody pages may come twice or not at all; follow the changes to keep a copy.
+/// On behalf of a person, drafts of others are left out unless that person may edit them. An event whose start is
+/// changed while somebody pages may come twice or not at all; follow the changes to keep a copy.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",
@@ -247,7 +247,7 @@ pub struct List {
     /// The `next` of the page before
     #[cfg_attr(feature = "cli", arg(long, value_name = "CURSOR"))]
     pub after: Option<Cursor>,
-    /// How many at most
+    /// Items per page, at most 1000
     #[cfg_attr(feature = "cli", arg(long, default_value_t))]
     #[serde(default, deserialize_with = "or_default")]
     pub limit: PageLimit,
@@ -255,8 +255,8 @@ pub struct List {
 
 /// Change an event
 ///
-/// What is not named stays. A field that is cleared goes back to none. People who wait are seated where the change makes
-/// room.
+/// A field that is not given stays. A field that is cleared goes back to none. People who wait are seated where the
+/// change makes room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",
@@ -268,22 +268,22 @@ pub struct List {
 pub struct Update {
     /// The event's pk
     pub event: Reference,
-    /// What it is called
+    /// Title
     #[cfg_attr(feature = "cli", arg(long))]
     pub title: Option<Title>,
-    /// What kind of event it is
+    /// Kind, such as social; permissions name it
     #[cfg_attr(feature = "cli", arg(long))]
     pub kind: Option<EventKind>,
-    /// Whose it is: callsign or pk
+    /// Owner: callsign or pk
     #[cfg_attr(feature = "cli", arg(long, value_name = "PERSON"))]
     pub owner: Option<Reference>,
-    /// When it begins (RFC 3339)
+    /// Start (RFC 3339)
     #[cfg_attr(feature = "cli", arg(long, value_name = "TIME"))]
     pub start: Option<Time>,
-    /// How long it lasts, in minutes
+    /// Duration in minutes
     #[cfg_attr(feature = "cli", arg(long, value_name = "N"))]
     pub duration_minutes: Option<u32>,
-    /// How many may take part, whatever the pools hold
+    /// The most people who may take part, whatever the pools hold
     #[cfg_attr(feature = "cli", arg(long, value_name = "N"))]
     pub max_participants: Option<u32>,
     /// Everybody may come, without registering
@@ -292,32 +292,33 @@ pub struct Update {
     /// People may register
     #[cfg_attr(feature = "cli", arg(long, value_name = "BOOL"))]
     pub published: Option<bool>,
-    /// Who approves of registrations: none or supervisor
+    /// Approver of registrations: none or supervisor
     #[cfg_attr(feature = "cli", arg(long))]
     pub approval: Option<Approval>,
     /// People may wait for a place
     #[cfg_attr(feature = "cli", arg(long, value_name = "BOOL"))]
     pub waiting_list: Option<bool>,
-    /// From when on the places of all pools are one (RFC 3339)
+    /// Merge the places of all pools at this time (RFC 3339)
     #[cfg_attr(feature = "cli", arg(long, value_name = "TIME"))]
     pub merge_time: Option<Time>,
-    /// Until when people may register (RFC 3339)
+    /// End of registering (RFC 3339)
     #[cfg_attr(feature = "cli", arg(long, value_name = "TIME"))]
     pub registration_closes: Option<Time>,
-    /// Until when people may cancel (RFC 3339)
+    /// End of canceling (RFC 3339)
     #[cfg_attr(feature = "cli", arg(long, value_name = "TIME"))]
     pub unregistration_closes: Option<Time>,
-    /// A JSON object that takes the place of the one that was there
+    /// A JSON object that replaces the one before
     #[cfg_attr(feature = "cli", arg(long, value_name = "JSON"))]
     pub extra: Option<Json>,
-    /// A field to clear: max_participants, merge_time, registration_closes, unregistration_closes or extra; may be repeated
+    /// A field to clear: max_participants, merge_time, registration_closes, unregistration_closes or extra; may be
+    /// repeated
     #[cfg_attr(feature = "cli", arg(long, value_name = "FIELD"))]
     #[serde(default, deserialize_with = "at_most::<EVENT_FIELDS, _, _>")]
     pub clear: Vec<Field>,
 }
 
 impl Update {
-    /// A change of nothing yet.
+    /// An update that changes nothing yet.
     pub fn new(event: Reference) -> Self {
         Self {
             event,
@@ -340,17 +341,17 @@ impl Update {
     }
 }
 
-/// What of an event can be cleared.
+/// The fields of an event that can be cleared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Field {
-    /// As many as the pools hold.
+    /// No limit but the pools'.
     MaxParticipants,
-    /// The pools stay apart.
+    /// No merge.
     MergeTime,
-    /// Until it begins.
+    /// Registering ends at the start.
     RegistrationCloses,
-    /// Until it begins.
+    /// Canceling ends at the start.
     UnregistrationCloses,
     /// Back to an empty object.
     Extra,
@@ -382,10 +383,10 @@ of_an_event! {
     Publish "publish"
     /// Take a published event back
     ///
-    /// Not while somebody holds a place or waits for one (`event_has_registrations`).
+    /// Refused while somebody holds a place or waits for one (`event_has_registrations`).
     Unpublish "unpublish"
     /// Call an event off, for good
     ///
-    /// Only one that is published and that somebody has registered for (`invalid_transition`).
+    /// The event must be published and have registrations (`invalid_transition` otherwise).
     Cancel "cancel"
 }

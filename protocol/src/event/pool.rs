@@ -14,15 +14,15 @@ pub struct EventPool {
     pub pk: Pk,
     /// Unique in its event.
     pub name: EventPoolName,
-    /// How many places it has; 0 for any number.
+    /// Capacity in places; 0 for any number.
     pub capacity: u32,
-    /// When it opens; without a time it is open.
+    /// Opening time; none for a pool that is open from the beginning.
     pub opens: Option<Time>,
-    /// Whoever has one of these may join.
+    /// The pool admits people who have one of these roles.
     pub roles: Vec<RoleName>,
-    /// How many hold a place in it.
+    /// People who hold a place in it.
     pub places_taken: u32,
-    /// How many wait for a place in it.
+    /// People who wait for a place in it.
     pub waiting_count: u32,
 }
 
@@ -32,12 +32,12 @@ pub struct EventPool {
 pub struct NewPool {
     /// Unique in its event.
     pub name: EventPoolName,
-    /// How many places it has; 0 for any number.
+    /// Capacity in places; 0 for any number.
     pub capacity: u32,
-    /// Whoever has one of these may join.
+    /// The pool admits people who have one of these roles.
     #[serde(deserialize_with = "at_most::<POOL_ROLES_MAX, _, _>")]
     pub roles: Vec<RoleName>,
-    /// When it opens; without a time it is open.
+    /// Opening time; none for a pool that is open from the beginning.
     pub opens: Option<Time>,
 }
 
@@ -53,7 +53,7 @@ impl FromStr for NewPool {
 
 /// Add a pool to an event
 ///
-/// Not the first one while somebody has registered (`pool_has_registrations`). People who wait are seated in it.
+/// People who wait are seated in it. A first pool is refused while somebody has registered (`pool_has_registrations`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",
@@ -69,22 +69,22 @@ pub struct AddPool {
     pub event: Reference,
     /// The pool's name, unique in its event
     pub name: EventPoolName,
-    /// How many places it has; 0 for any number
+    /// Capacity in places; 0 for any number
     #[cfg_attr(feature = "cli", arg(long, value_name = "N"))]
     pub capacity: u32,
-    /// Whoever has one of these may join; may be repeated
+    /// Admit people who have this role; may be repeated
     #[cfg_attr(feature = "cli", arg(long = "role", value_name = "ROLE", required = true))]
     #[serde(deserialize_with = "at_most::<POOL_ROLES_MAX, _, _>")]
     pub roles: Vec<RoleName>,
-    /// When it opens (RFC 3339); without a time it is open
+    /// Opening time (RFC 3339); without one the pool is open
     #[cfg_attr(feature = "cli", arg(long, value_name = "TIME"))]
     pub opens: Option<Time>,
 }
 
 /// Change a pool of an event
 ///
-/// What is not named stays. Fewer places than are taken move nobody; they only stop new ones. Roles that no longer fit
-/// unseat nobody.
+/// A field that is not given stays. Fewer places than are taken move nobody; they only stop new ones. Roles that no
+/// longer fit unseat nobody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",
@@ -103,20 +103,20 @@ pub struct UpdatePool {
     /// Another name
     #[cfg_attr(feature = "cli", arg(long))]
     pub name: Option<EventPoolName>,
-    /// How many places it has; 0 for any number
+    /// Capacity in places; 0 for any number
     #[cfg_attr(feature = "cli", arg(long, value_name = "N"))]
     pub capacity: Option<u32>,
-    /// Whoever has one of these may join, in place of the roles before; may be repeated
+    /// Admit people who have this role, in place of the roles before; may be repeated
     #[cfg_attr(feature = "cli", arg(long = "role", value_name = "ROLE"))]
     pub roles: Option<Vec<RoleName>>,
-    /// When it opens (RFC 3339)
+    /// Opening time (RFC 3339)
     #[cfg_attr(feature = "cli", arg(long, value_name = "TIME"))]
     pub opens: Option<Time>,
 }
 
 /// Remove a pool from an event
 ///
-/// Not while somebody holds a place in it, and not the last one while somebody has registered
+/// Refused while somebody holds a place in it, and for the last pool while somebody has registered
 /// (`pool_has_registrations`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(

@@ -1,6 +1,6 @@
-//! Programs: outside keys that wait to be linked to people, and what they are enrolled in meanwhile.
+//! Programs: enrollments under external keys, which wait to be linked to people, and their courses and roles.
 //!
-//! Who writes to a program writes in bulk. Each key is a unit of its own, done whole or not at all, and has an answer of
+//! Writes to a program are bulk writes. Each key is a unit of its own, done whole or not at all, and has an answer of
 //! its own: one bad row never costs the others. What is wrong with the whole call is refused before any unit.
 
 mod units;
@@ -15,56 +15,56 @@ use crate::limits::BULK_UNITS_MAX;
 use crate::refusal::Code;
 use crate::value::{CourseKey, Cursor, ExternalKey, PageLimit, Pk, Reference, Time, at_most, or_default, words};
 
-/// What became of each external key of a bulk write, in the caller's spelling: its new status, or why there is none:
-/// `duplicated`, `invalid-status`, `conflict`, `not-in-program`, `not-found`.
+/// The answer of a bulk write for each external key, in the caller's spelling: its new status, or the word for a
+/// failure: `duplicated`, `invalid-status`, `conflict`, `not-in-program`, `not-found`.
 pub type Statuses = BTreeMap<ExternalKey, String>;
 
-/// The external keys of a bulk write that failed, in the caller's spelling, and why.
+/// The external keys of a bulk write that failed, in the caller's spelling, each with its failure.
 pub type Failures = BTreeMap<ExternalKey, Failure>;
 
-/// Why one unit of a bulk write was not done.
+/// The failure of one unit of a bulk write.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// What kind of no.
+    /// The stable code of the refusal.
     pub code: Code,
-    /// What is wrong, and the way out, for people.
+    /// The problem and the way out, for people.
     pub message: String,
 }
 
-/// An outside key in a program, and who it is linked to.
+/// A program enrollment: an external key in a program, and the person it is linked to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProgramEnrollment {
     /// Primary key.
     pub pk: Pk,
     /// The program.
     pub program: Pk,
-    /// What is studied in it.
+    /// The curriculum.
     pub curriculum: Pk,
-    /// What somebody outside calls the person, unique in the program whatever the case.
+    /// The program's own name for the person, unique in the program without regard to case.
     pub external_key: ExternalKey,
-    /// Who it is; none while it waits to be linked.
+    /// The linked person; none while it waits to be linked.
     pub person: Option<Pk>,
-    /// How it stands.
+    /// Status.
     pub status: Status,
     /// The courses of the program that this key is enrolled in.
     pub courses: Vec<ProgramCourse>,
-    /// When the record was made.
+    /// Creation time.
     pub created: Time,
-    /// When it was last changed.
+    /// Time of the last change.
     pub updated: Time,
     /// Always none: an enrollment in a program is canceled or ended, not deleted.
     pub deleted: Option<Time>,
 }
 
-/// How an enrollment in a program stands.
+/// The status of an enrollment in a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// It counts.
+    /// It is in force.
     Enrolled,
-    /// It does not count yet.
+    /// It is not in force yet.
     Pending,
-    /// It does not count for a time.
+    /// It is out of force for a time.
     Suspended,
     /// It was called off.
     Canceled,
@@ -77,13 +77,13 @@ pub enum Status {
 pub struct ProgramCourse {
     /// The course's key.
     pub course: CourseKey,
-    /// How it stands.
+    /// Status.
     pub status: CourseStatus,
-    /// Whether the person is or was enrolled in the course by it; not while it waits.
+    /// True once a person was enrolled in the course by it; false while it waits to be linked.
     pub enrolled: bool,
 }
 
-/// How a course of a program enrollment stands.
+/// The status of a course of a program enrollment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CourseStatus {
@@ -100,9 +100,9 @@ words! {
 
 /// Enroll external keys in a program
 ///
-/// Answers each key's new status, or why it has none: duplicated, invalid-status, conflict (it is enrolled already,
-/// and this does not update; or the person is in the program by another key), not-in-program (it is not, and this does
-/// not create), not-found (no such person).
+/// Answers each key's new status, or the word for a failure: duplicated, invalid-status, conflict (it is enrolled
+/// already, and this does not update; or the person is in the program by another key), not-in-program (it is not, and
+/// this does not create), not-found (no such person).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",
@@ -131,9 +131,9 @@ pub struct Enroll {
 
 /// Enroll external keys of a program in a course
 ///
-/// Who is linked already is enrolled at once, who is not when they are. Answers each key's new status, or why it has
-/// none: duplicated, invalid-status, conflict (it is in the course already, and this does not update; or its person can
-/// not be enrolled), not-in-program, not-found (it is not in the course, and this does not create).
+/// A key that is linked enrolls its person at once, another one when it is linked. Answers each key's new status, or
+/// the word for a failure: duplicated, invalid-status, conflict (it is in the course already, and this does not update;
+/// or its person can not be enrolled), not-in-program, not-found (it is not in the course, and this does not create).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",
@@ -163,7 +163,7 @@ pub struct EnrollCourse {
 
 /// Give an external key a role in a course; true if that is new
 ///
-/// Until the key is linked the role waits. Who is linked already has it at once.
+/// The role waits until the key is linked. A key that is linked gives it to its person at once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",
@@ -187,9 +187,10 @@ pub struct AssignCourseRole {
 
 /// Link external keys of a program to people
 ///
-/// Each pair is done whole or not at all, in the order given: who is taken from one key may be given a later one. What waited for the key comes true for its person: course enrollments, then
-/// roles in courses. A key that is linked to somebody else is first unlinked from them. Answers the keys that failed, and
-/// in a dry run also those that would be moved (would_move).
+/// Each pair is done whole or not at all, in the order given: a person taken from one key may be given a later one. The
+/// key's course enrollments are made for its person, and then its roles in courses. A key that is linked to somebody
+/// else is first unlinked from them. Answers the keys that failed, and in a dry run also those that would be moved
+/// (would_move).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",
@@ -255,7 +256,7 @@ pub struct Enrollments {
     /// The `next` of the page before
     #[cfg_attr(feature = "cli", arg(long, value_name = "CURSOR"))]
     pub after: Option<Cursor>,
-    /// How many at most
+    /// Items per page, at most 1000
     #[cfg_attr(feature = "cli", arg(long, default_value_t))]
     #[serde(default, deserialize_with = "or_default")]
     pub limit: PageLimit,

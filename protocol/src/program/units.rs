@@ -1,4 +1,4 @@
-//! The units of bulk writes: one external key each, and what is wanted of it.
+//! The units of bulk writes: one external key each, with its new status or its person.
 
 use std::str::FromStr;
 
@@ -12,12 +12,12 @@ use crate::value::{ExternalKey, Invalid, Pk, Reference, arrived, read_json};
 pub struct EnrollmentUnit {
     /// The external key.
     pub external_key: ExternalKey,
-    /// What is studied; needed wherever a key may be new.
+    /// The curriculum; required for a key that may be new.
     pub curriculum: Option<Pk>,
-    /// How it is to stand. A text: an unknown one concerns this key alone.
+    /// The new status. A text, so that an unknown one fails this key alone.
     #[serde(deserialize_with = "arrived")]
     pub status: String,
-    /// Who it is to be linked to at once.
+    /// The person to link it to at once.
     pub person: Option<Reference>,
 }
 
@@ -27,7 +27,7 @@ pub struct EnrollmentUnit {
 pub struct CourseUnit {
     /// The external key.
     pub external_key: ExternalKey,
-    /// How it is to stand. A text: an unknown one concerns this key alone.
+    /// The new status. A text, so that an unknown one fails this key alone.
     #[serde(deserialize_with = "arrived")]
     pub status: String,
 }

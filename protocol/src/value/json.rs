@@ -1,4 +1,4 @@
-//! JSON objects that travel through unchanged: `extra`, claims, audit.
+//! JSON objects that are stored and returned unchanged: `extra`, claims, audit.
 //!
 //! An object is kept as its text without white space, so numbers keep every digit and nothing is lost in a
 //! conversion. On the wire it is that text; in JSON it is a plain object. The text is checked once: an object, at
@@ -16,29 +16,29 @@ use serde_path_to_error::Segment;
 use super::{Invalid, arrived, plain_error};
 use crate::limits::{JSON_BYTES_MAX, JSON_DEPTH_MAX};
 
-/// Keys that serde_json gives a meaning of its own: an object with one of them reads as something else, or not at all.
+/// Keys that serde_json reserves: an object with one of them reads as something else, or not at all.
 const READERS_OWN: &str = "$serde_json::private::";
 
-/// Reads a value from its JSON; an error names the field, and not the place in the text: what is read may be a part of
-/// what was written.
+/// Reads a value from its JSON; an error names the field, and not the position in the text: the text may be a part of
+/// a longer one.
 pub(crate) fn read_json<T: DeserializeOwned>(text: &str) -> Result<T, Invalid> {
     let mut reader = serde_json::Deserializer::from_str(text);
     let value = match serde_path_to_error::deserialize::<_, T>(&mut reader) {
         Ok(value) => value,
-        // What breaks off in the middle of an object has no field to name.
+        // An object that breaks off in the middle has no field to name.
         Err(err) if matches!(err.path().iter().next(), None | Some(Segment::Unknown)) => {
             return Err(Invalid(without_position(err.inner())));
         }
         Err(err) => {
             let (path, sentence) = (err.path().to_string(), without_position(err.inner()));
-            // Most values name themselves.
+            // Most checks name their value already.
             return Err(Invalid(if sentence.starts_with(&path) { sentence } else { format!("{path}: {sentence}") }));
         }
     };
     reader.end().map(|()| value).map_err(|err| Invalid(without_position(&err)))
 }
 
-/// The sentence of an error, with types of this language as what they hold.
+/// The sentence of an error without its position, and with numbers in place of Rust's types.
 fn without_position(err: &serde_json::Error) -> String {
     let sentence = err.to_string();
     let sentence = sentence.rsplit_once(" at line ").map_or(sentence.as_str(), |(sentence, _)| sentence);

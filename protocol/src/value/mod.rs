@@ -1,8 +1,8 @@
-//! The values of the contract: newtypes that are checked once, where they come in, and trusted from there on.
+//! The values of the contract: validated newtypes, checked once at the boundary and trusted from there on.
 //!
 //! A value has one text form (JSON, command line) and one compact form (the wire); both go through the same check,
-//! so an instance that exists is valid. What a check refuses is an [`Invalid`], a sentence that names the thing and
-//! what is accepted.
+//! so every instance is valid. A check refuses with an [`Invalid`], a sentence that names the thing and what is
+//! accepted.
 
 mod json;
 mod page;
@@ -33,7 +33,7 @@ use std::marker::PhantomData;
 use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-/// A byte order mark. Programs of some systems write it in front of every text; it is no part of what they were given.
+/// A byte order mark. Programs of some systems write it in front of every text; it is no part of the text.
 pub(crate) const MARK: char = '\u{feff}';
 
 /// A text that was read from a file, without the byte order mark in front of it.
@@ -41,7 +41,7 @@ pub fn without_mark(text: &str) -> &str {
     text.trim_start_matches(MARK)
 }
 
-/// A value from outside that is not what its type accepts; the sentence is meant for the person who sent it.
+/// A value from outside that its type does not accept; the sentence is for the person who sent it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Invalid(pub String);
@@ -53,8 +53,8 @@ impl Invalid {
     }
 }
 
-/// A text that was there: its length is believed when its bytes have been seen. A plain `String` of a request would be
-/// given all the room that a few bytes claim for it.
+/// A string whose length is checked against its bytes before memory is allocated. Decoding a plain `String` of a
+/// request would allocate all that a few bytes claim.
 pub(crate) struct Arrived(pub(crate) String);
 
 impl<'de> Deserialize<'de> for Arrived {
@@ -91,7 +91,7 @@ pub fn arrived_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opti
     Ok(Option::<Arrived>::deserialize(deserializer)?.map(|text| text.0))
 }
 
-/// Reads a list that may be absent, up to so many items: what is refused for its length is not read to its end.
+/// Reads a list that may be absent, up to so many items: a list that is too long is not read to its end.
 pub fn at_most<'de, const ITEMS_MAX: usize, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,

@@ -1,4 +1,4 @@
-//! Pages: every list answers a bounded part of itself and where it goes on.
+//! Pagination: every list answers a bounded page and the cursor of the next one.
 
 use std::str::FromStr;
 
@@ -17,7 +17,7 @@ pub struct Page<T> {
     pub next: Option<Cursor>,
 }
 
-/// How many items a page holds at most: 1 to 1000, 100 by default.
+/// Items per page: 1 to 1000, 100 by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct PageLimit(u16);

@@ -14,13 +14,13 @@ use super::Invalid;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pk([u8; 16]);
 
-/// An idempotency key: any UUID, chosen by who asks. A write repeated under its key is not done again.
+/// An idempotency key: any UUID, chosen by the caller. A write repeated under its key is not done again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Key(pub Pk);
 
 impl Pk {
-    /// The UUIDv7 of an instant (microseconds since 1970) and 10 random bytes. The twelve bits behind the
+    /// The UUIDv7 of an instant (microseconds since 1970) and 10 random bytes. The twelve bits after the
     /// milliseconds hold the rest of the microseconds (RFC 9562, section 6.2, method 3).
     pub fn v7(micros: i64, random: [u8; 10]) -> Self {
         let micros = micros.max(0).unsigned_abs();

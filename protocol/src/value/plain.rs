@@ -1,5 +1,5 @@
-//! Redaction of parse errors: what can not be read may be a secret in the wrong place, so an error names the kind of a
-//! value and its place, and never repeats the value.
+//! Redaction of parse errors: a value that can not be read may be a secret in the wrong field, so an error names the
+//! kind of the value and its field, and never repeats the value.
 
 /// Characters of a name in an error, such as an unknown field: longer ones are no names.
 const NAME_CHARACTERS_MAX: usize = 40;
@@ -10,11 +10,11 @@ pub fn plain_error(sentence: &str) -> String {
     without_names(&without_values(sentence))
 }
 
-/// Leaves of `invalid type: string "..", expected ..` the kind of the value.
+/// Reduces the value in `invalid type: string "..", expected ..` to its kind.
 fn without_values(sentence: &str) -> String {
     for opening in ["invalid type: ", "invalid value: "] {
         let Some((before, rest)) = sentence.split_once(opening) else { continue };
-        // What is quoted may hold the words that come behind it, so the last ones count.
+        // A quoted text may hold the words that follow it, so the last ones count.
         let Some((value, expected)) = rest.rsplit_once(", expected ") else { continue };
         if opening == "invalid value: " && value.starts_with("integer `") {
             // A number of the right type that is out of bounds.
@@ -26,20 +26,20 @@ fn without_values(sentence: &str) -> String {
     sentence.to_owned()
 }
 
-/// Replaces what is no name in ``unknown field `..` ``.
+/// Replaces a quoted text that is no name in ``unknown field `..` ``.
 fn without_names(sentence: &str) -> String {
     for opening in ["unknown field `", "unknown variant `", "duplicate field `"] {
         let Some((before, rest)) = sentence.split_once(opening) else { continue };
         let end =
             ["`, expected ", "`, there are no "].iter().find_map(|end| rest.rfind(end)).or_else(|| rest.rfind('`'));
         let Some(end) = end else { continue };
-        let (name, behind) = rest.split_at(end);
-        return format!("{before}{opening}{}{behind}", plain_name(name));
+        let (name, after) = rest.split_at(end);
+        return format!("{before}{opening}{}{after}", plain_name(name));
     }
     sentence.to_owned()
 }
 
-/// A name that was given, where it can be one: short and plain; otherwise a mark in its place.
+/// A given name if it is short and plain enough to be one; otherwise a mark in its stead.
 pub fn plain_name(name: &str) -> &str {
     let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ':' | '/' | ' ' | '+' | '@');
     if name.chars().count() <= NAME_CHARACTERS_MAX && name.chars().all(is_plain) { name } else { "[..]" }

@@ -1,8 +1,9 @@
-//! References: how a request names a record, by primary key or by natural name.
+//! References: a request names a record by primary key or by natural name.
 //!
 //! A plain text is read kindly: as a primary key where it has the form of one of ours, else as the record's natural
-//! name. No natural name may have that form, so a text never means two records. A service that passes on what a stranger
-//! typed says which it is, [`Reference::by_callsign`] for example; then no text can name a record by its primary key.
+//! name. No natural name may have that form, so a text never means two records. A service that passes on what a
+//! stranger typed says which it is, [`Reference::by_callsign`] for example; then no text can name a record by its
+//! primary key.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Invalid, Pk, ReferenceText, read_json};
 
-/// Something that names a record.
+/// A name of a record: a primary key or a natural name.
 ///
 /// In JSON it is a text, read kindly, or an object with one member that says which: `{"pk": ..}`, `{"callsign": ..}`,
 /// `{"invitecode": ..}`, or `{"name": ..}` for an event's pool or a course.
@@ -43,7 +44,7 @@ pub enum NaturalName {
     None,
 }
 
-/// What a reference names, read for a kind of record.
+/// The name in a reference, read for a kind of record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Named<'a> {
     /// The record of this primary key.
@@ -68,17 +69,17 @@ impl Reference {
         Self(By::Pk(pk))
     }
 
-    /// The person or the enrollment of this callsign, whatever the text looks like.
+    /// The person or the enrollment of this callsign, also if the text has the form of a primary key.
     pub fn by_callsign(callsign: impl Into<String>) -> Result<Self, Invalid> {
         ReferenceText::new(callsign).map(By::Callsign).map(Self)
     }
 
-    /// The pool of this invite code, whatever the text looks like.
+    /// The pool of this invite code, also if the text has the form of a primary key.
     pub fn by_code(invitecode: impl Into<String>) -> Result<Self, Invalid> {
         ReferenceText::new(invitecode).map(By::InviteCode).map(Self)
     }
 
-    /// The event's pool of this name or the course of this key, whatever the text looks like.
+    /// The event's pool of this name or the course of this key, also if the text has the form of a primary key.
     pub fn by_name(name: impl Into<String>) -> Result<Self, Invalid> {
         ReferenceText::new(name).map(By::Name).map(Self)
     }
@@ -91,7 +92,7 @@ impl Reference {
         Self(By::Name(name))
     }
 
-    /// What it names among records with this kind of natural name. Refuses a name of another kind.
+    /// The name, read for records with this kind of natural name. Refuses a name of another kind.
     pub fn read(&self, kind: NaturalName) -> Result<Named<'_>, Invalid> {
         match &self.0 {
             By::Text(text) => Ok(Pk::of_ours(text.as_str()).map_or(Named::Natural(text.as_str()), Named::Pk)),
@@ -121,7 +122,7 @@ impl Reference {
 }
 
 impl NaturalName {
-    /// The member of the JSON form, and how messages call it.
+    /// The member of the JSON form, and its name in messages.
     fn word(self) -> Option<&'static str> {
         match self {
             Self::Callsign => Some("callsign"),

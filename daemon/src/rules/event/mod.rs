@@ -1,4 +1,4 @@
-//! Events: made, published, changed, called off. What becomes of registrations by that is in [`super::seating`].
+//! Events: create, update, publish, cancel. The effect on registrations is in [`super::seating`].
 
 mod pools;
 mod view;
@@ -254,7 +254,7 @@ fn unpublish(seats: &mut Seats<'_>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Changes an event on behalf of its owner or of somebody who may.
+/// Changes an event for its owner, or for an actor who may edit it.
 fn edit(
     txn: &mut dyn Txn,
     call: &Call<'_>,
@@ -266,7 +266,7 @@ fn edit(
     change(txn, call, pk, event, how)
 }
 
-/// Changes an event, and seats whom the change makes room for.
+/// Changes an event, and settles its registrations after it.
 fn change(
     txn: &mut dyn Txn,
     call: &Call<'_>,
@@ -284,7 +284,7 @@ fn change(
         record::put(seats.txn, key::event_start(seats.event.start, pk), &Marker);
     }
     if is_past(&before, now) && !is_past(&seats.event, now) {
-        // Of an event that was over nobody kept up who is admitted, nor who was deleted.
+        // While an event is over, changes of roles and deletions are not applied to its registrations.
         let slots: Vec<_> = seats.places().pools.iter().map(|pool| (pool.slot, 0)).collect();
         seats.head.left.readmit.extend(slots);
     }
@@ -322,7 +322,7 @@ fn unknown(named: &Reference) -> Fault {
     Fault::Refused(Refusal::new(Code::NOT_FOUND, format!("no event has the pk \"{named}\"")))
 }
 
-/// Whether the actor may know of an event: of a draft only its owner and editors do. A peer without an actor sees all.
+/// True if the actor may see an event: a draft is for its owner and editors only. A peer without an actor sees all.
 pub(super) fn is_visible(txn: &dyn ReadTxn, call: &Call<'_>, event: &stored::Event) -> Result<bool, Fault> {
     if event.published || call.actor.is_none() || call.is_actor(event.owner) {
         return Ok(true);
@@ -338,7 +338,7 @@ fn check_duration(minutes: u32) -> Result<(), Refusal> {
     Err(Refusal::new(Code::INVALID_ARGUMENT, why))
 }
 
-/// Making events of a restricted kind takes a permission, whoever owns them.
+/// Making an event of a restricted kind takes a permission, also for its owner.
 fn permit_creating(txn: &dyn ReadTxn, call: &Call<'_>, kind: &EventKind) -> Result<(), Fault> {
     match call.ctx.settings.restricted_event_types.contains(kind) {
         true => call.permit_path(txn, &format!("/events/create/{kind}/")),
@@ -367,7 +367,7 @@ fn has_registrations_refusal(what: &str) -> Refusal {
     Refusal::new(Code::EVENT_HAS_REGISTRATIONS, why)
 }
 
-/// When people may no longer register.
+/// The time from which people may no longer register.
 pub(super) fn closes(event: &stored::Event) -> Time {
     event.registration_closes.unwrap_or(event.start)
 }

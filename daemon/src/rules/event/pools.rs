@@ -1,4 +1,4 @@
-//! Pools of an event: added, changed, removed. People who wait are seated where that makes room; nobody is unseated.
+//! Event pools: add, update, remove. People who wait are seated in places that this makes free; nobody is unseated.
 
 use enroll_protocol::event::{AddPool, Event, RemovePool, UpdatePool};
 use enroll_protocol::fold::fold;
@@ -30,7 +30,7 @@ impl WriteOp for AddPool {
                 return Err(Fault::Refused(Refusal::new(Code::INVALID_ARGUMENT, why)));
             }
             if event.pools.is_empty() && has_registrations {
-                let why = "somebody has registered for this event without pools; a first pool can not be added now";
+                let why = "somebody has registered for this event without pools; cancel the registrations before adding a pool";
                 return Err(Fault::Refused(Refusal::new(Code::POOL_HAS_REGISTRATIONS, why)));
             }
             let slot = event.next_slot;
@@ -86,11 +86,15 @@ impl WriteOp for RemovePool {
             let pool = &seats.event.pools[at];
             let (slot, taken) = (pool.slot, seats.head.pools.get(&pool.slot).map_or(0, |count| count.taken));
             if taken > 0 {
-                let why = format!("{taken} hold a place in the pool \"{}\"; it can not be removed", pool.name);
+                let why = format!(
+                    "{taken} people hold a place in the pool \"{}\"; cancel their registrations first",
+                    pool.name
+                );
                 return Err(Fault::Refused(Refusal::new(Code::POOL_HAS_REGISTRATIONS, why)));
             }
             if seats.event.pools.len() == 1 && has_registrations(seats) {
-                let why = "somebody has registered for this event; its last pool can not be removed";
+                let why =
+                    "somebody has registered for this event; cancel the registrations before removing its last pool";
                 return Err(Fault::Refused(Refusal::new(Code::POOL_HAS_REGISTRATIONS, why)));
             }
             seats.event.pools.remove(at);
@@ -130,7 +134,7 @@ fn require_free_name(event: &stored::Event, name: &EventPoolName, own: Option<Sl
     }
 }
 
-/// Where in its event the pool of this pk or name is.
+/// The index in the event of the pool of this pk or name.
 fn require_pool(event: &stored::Event, named: &Reference) -> Result<usize, Refusal> {
     let found = match named.read(NaturalName::Name)? {
         Named::Pk(pk) => event.pools.iter().position(|pool| pool.pk == pk),

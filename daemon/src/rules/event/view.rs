@@ -1,4 +1,4 @@
-//! An event as it is answered: its record, its head, and what follows from both.
+//! The reply of an event: its record, its head, and the states and actions derived from both.
 
 use enroll_protocol::event::{Action, Event, EventPool, TimeState, UpdateState};
 use enroll_protocol::{Pk, Time};
@@ -8,7 +8,7 @@ use crate::model::event::{self as stored, Count, Head};
 use crate::rules::seating;
 use crate::store::ReadTxn;
 
-/// The record as it is answered.
+/// The event as a reply.
 pub(in crate::rules) fn to_reply(txn: &dyn ReadTxn, pk: Pk, event: stored::Event, now: Time) -> Result<Event, Fault> {
     let head = seating::head(txn, pk)?;
     let (time_state, update_state) = (time_state(&event, now), update_state(&event, &head));
@@ -58,7 +58,7 @@ fn end(event: &stored::Event) -> Time {
     event.start.plus_seconds(u64::from(event.duration_minutes) * 60)
 }
 
-/// Where an event lies in time.
+/// An event before its start, between start and end, or after its end.
 pub(super) fn time_state(event: &stored::Event, now: Time) -> TimeState {
     if now < event.start {
         TimeState::Upcoming
@@ -69,17 +69,17 @@ pub(super) fn time_state(event: &stored::Event, now: Time) -> TimeState {
     }
 }
 
-/// Whether an event has ended.
+/// True after the end of an event.
 pub(in crate::rules) fn is_past(event: &stored::Event, now: Time) -> bool {
     time_state(event, now) == TimeState::Past
 }
 
-/// Whether nobody will take a place any more.
+/// True for an event that seats nobody any more: it is canceled or past.
 pub(in crate::rules) fn is_over(event: &stored::Event, now: Time) -> bool {
     event.canceled || is_past(event, now)
 }
 
-/// What an event has come to.
+/// The state that decides which actions are possible.
 pub(super) fn update_state(event: &stored::Event, head: &Head) -> UpdateState {
     if event.canceled {
         UpdateState::Canceled

@@ -1,5 +1,5 @@
-//! What the bulk writes have in common: units by external key, in the order of the call, because one may make room for
-//! another; and the words for what failed.
+//! Bulk writes: their units by external key, in the order of the call, because one may make room for another; and the
+//! words for failures.
 
 use enroll_protocol::fold::fold;
 use enroll_protocol::limits::BULK_KEY_BYTES_MAX;
@@ -10,15 +10,15 @@ use crate::rules::Call;
 
 /// One external key of a call.
 pub struct Unit {
-    /// Its place in the call.
+    /// Its index in the call.
     pub(super) at: usize,
-    /// What it is compared by.
+    /// The case-folded key.
     pub(super) folded: String,
-    /// Whether it stands in the call more than once, without regard to case.
+    /// True if it stands in the call more than once, without regard to case.
     pub(super) is_twice: bool,
 }
 
-/// The units of these keys. Refuses so many bytes that the answer might not fit.
+/// The units of these keys. Refuses keys of so many bytes that the answer might not fit a frame.
 pub(super) fn units<'a>(keys: impl Iterator<Item = &'a ExternalKey>) -> Result<Vec<Unit>, Refusal> {
     let mut bytes = 0;
     let unit = |(at, key): (usize, &ExternalKey)| {
@@ -41,7 +41,7 @@ pub(super) fn units<'a>(keys: impl Iterator<Item = &'a ExternalKey>) -> Result<V
     Ok(units)
 }
 
-/// The same, where a key that stands in the call more than once is an argument that makes no sense.
+/// The units of these keys. Refuses a key that stands in the call more than once.
 pub(super) fn distinct_units<'a>(
     field: &str,
     keys: impl Iterator<Item = &'a ExternalKey> + Clone,
@@ -61,13 +61,30 @@ pub(super) fn require_something_to_do(create: bool, update: bool) -> Result<(), 
     Err(Refusal::new(Code::INVALID_ARGUMENT, "create, update: at least one of them must be true"))
 }
 
-/// Adds a failure, which names the key and the person. Where so many fail that words as long as these would fill half a
-/// page, further ones say no more than their code does: all of them must fit a frame.
+/// Adds a failure, which names the key and the person. Once messages of this length would fill half a page, further
+/// failures have the name of their code for a message: all of them must fit a frame.
 pub(super) fn fail(reply: &mut Failures, call: &Call<'_>, key: &ExternalKey, person: Option<&str>, why: Refusal) {
     let person = person.map_or(String::new(), |person| format!(", person \"{person}\""));
     let message = format!("key \"{key}\"{person}: {}", why.message);
     let bytes = message.len() * (reply.len() + 1);
     let fits = bytes <= call.ctx.settings.page_bytes_max / 2;
-    let message = if fits { message } else { Refusal::plain(why.code).message };
+    let message = if fits { message } else { why.code.to_string() };
     reply.insert(key.clone(), Failure { code: why.code, message });
+}
+
+#[cfg(test)]
+mod tests {
+    use enroll_protocol::limits::{BULK_UNITS_MAX, FRAME_BYTES_MAX, PAGE_BYTES_MAX};
+
+    use super::*;
+
+    /// The code and both lengths are encoded in at most so many bytes each.
+    const NUMBER_BYTES_MAX: usize = 3;
+
+    #[test]
+    fn a_failure_of_every_unit_fits_a_frame() {
+        let longest = Code::TABLE.iter().map(|(_, name, _)| name.len()).max().expect("codes");
+        let short_ones = BULK_UNITS_MAX * (longest + 3 * NUMBER_BYTES_MAX);
+        assert!(BULK_KEY_BYTES_MAX + PAGE_BYTES_MAX / 2 + short_ones < FRAME_BYTES_MAX);
+    }
 }

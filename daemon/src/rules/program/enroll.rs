@@ -1,4 +1,5 @@
-//! Enrolling external keys in programs and in their courses. A key that fails has a word for it in place of its status.
+//! Program enrollment: external keys enrolled in programs and in their courses. A key that fails answers a word for the
+//! failure in place of its status.
 
 use enroll_protocol::program::{CourseStatus, Enroll, EnrollCourse, EnrollmentUnit, Status, Statuses};
 use enroll_protocol::{Code, CourseKey, ExternalKey, Pk, Refusal};
@@ -46,7 +47,7 @@ impl BulkOp for Enroll {
     }
 }
 
-/// Enrolls one external key in the program; its status, or the word for why it has none.
+/// Enrolls one external key in the program. Returns its status, or the word for the failure.
 fn enroll(
     txn: &mut dyn Txn,
     call: &Call<'_>,
@@ -145,7 +146,7 @@ impl BulkOp for EnrollCourse {
     }
 }
 
-/// Enrolls one external key in the course; its status, or the word for why it has none.
+/// Enrolls one external key in the course. Returns its status, or the word for the failure.
 fn enroll_course(
     txn: &mut dyn Txn,
     call: &Call<'_>,

@@ -1,5 +1,5 @@
-//! Linking external keys to people, and unlinking them. A pair is one unit: it is done whole, a person who had the key
-//! before unlinked with it, or leaves nothing behind.
+//! Linking external keys to people, and unlinking them. A pair is one unit, done whole (a person who had the key before
+//! is unlinked with it) or not at all.
 
 use enroll_protocol::program::{Failures, Link, Unlink};
 use enroll_protocol::{Code, ExternalKey, Pk, Refusal};
@@ -56,7 +56,7 @@ impl BulkOp for Link {
         })?;
         let why = match linked {
             Err(why) => why,
-            // A trial tells of whom it would take a key from.
+            // A dry run names the person whom it would take a key from.
             Ok(Some(earlier)) if call.ctx.envelope.dry_run => would_move(txn.as_read(), earlier)?,
             Ok(_) => return Ok(()),
         };
@@ -114,8 +114,8 @@ fn would_move(txn: &dyn ReadTxn, earlier: Pk) -> Result<Refusal, Fault> {
     Ok(Refusal::new(Code::WOULD_MOVE, why))
 }
 
-/// Links an external key: its courses come true, and then its roles, each by itself. The caller has told why, and writes
-/// the record.
+/// Links an external key: enrolls the person in its courses, and then gives the roles, each by itself. The caller emits
+/// the change before, and writes the record after.
 pub(super) fn link(
     txn: &mut dyn Txn,
     call: &Call<'_>,
@@ -144,7 +144,7 @@ pub(super) fn link(
     Ok(())
 }
 
-/// Unlinks an external key from its person. The caller has told why, and writes the record.
+/// Unlinks an external key from its person. The caller emits the change before, and writes the record after.
 fn unlink(
     txn: &mut dyn Txn,
     call: &Call<'_>,

@@ -1,7 +1,8 @@
-//! What an external key's courses and roles come to for the person that it is linked to, and how that is undone.
+//! Materializing a program enrollment: its courses become course enrollments of the linked person and its roles course
+//! roles, and unlinking undoes it.
 //!
-//! Each of these is told as what follows from the change before it, of the course, the person and the program
-//! enrollment, so that a service that owns the courses can follow.
+//! Each step emits a derived event with the course, the person and the program enrollment, so that a service that owns
+//! the courses can follow.
 
 use enroll_protocol::course::{CourseRole, Mode};
 use enroll_protocol::program::CourseStatus;
@@ -62,7 +63,7 @@ pub(super) fn materialize(
     })
 }
 
-/// Has a course enrollment that came true follow its new status. It stays active while another program enrollment of the
+/// Changes a materialized course enrollment to a new status. It stays active while another program enrollment of the
 /// person has it active.
 pub(super) fn follow(
     txn: &mut dyn Txn,
@@ -77,7 +78,7 @@ pub(super) fn follow(
         CourseStatus::Active => true,
         CourseStatus::Inactive => before.active && before.is_active_by_another(enrollment),
     };
-    // Where the course is gone, its enrollments are inactive.
+    // Enrollments in a deleted course are inactive.
     let is_active = is_active && found.is_some();
     if let Some(course) = found.filter(|_| before.active != is_active) {
         let what = if is_active { change::ACTIVATED } else { change::DEACTIVATED };
@@ -89,9 +90,9 @@ pub(super) fn follow(
     })
 }
 
-/// Cuts a person's courses from a program enrollment. One that no other gives becomes inactive, and moves to `audit` where
-/// the course has that mode; of the others each stays active while another has it active. Roles that no other gives are
-/// taken back. All of them wait again.
+/// Cuts a person's courses from a program enrollment. One that no other gives becomes inactive, and moves to `audit`
+/// where the course has that mode; of the others each stays active while another has it active. Roles that no other
+/// gives are taken back. All of them wait again.
 pub(super) fn cut(
     txn: &mut dyn Txn,
     call: &Call<'_>,
@@ -120,7 +121,7 @@ fn cut_course(txn: &mut dyn Txn, call: &Call<'_>, linked: Linked, key: &CourseKe
     let is_last = before.givers.keys().all(|giver| *giver == enrollment);
     let is_active = before.active && before.is_active_by_another(enrollment);
     let mut mode = before.mode;
-    // Where the course is gone, its enrollments are inactive, and nobody knows of its modes.
+    // Enrollments in a deleted course are inactive, and its modes are unknown.
     if let Some(course) = record::get::<Course>(txn.as_read(), &key::course(key))? {
         let subjects = || vec![course.pk, person, enrollment];
         if before.active && !is_active {
@@ -137,8 +138,8 @@ fn cut_course(txn: &mut dyn Txn, call: &Call<'_>, linked: Linked, key: &CourseKe
     })
 }
 
-/// Gives the person a role of theirs in a course; tells whether they have it only now, or wait for it. One that can not be
-/// given goes on waiting, which is told.
+/// Gives the linked person a role in a course. Returns its standing, and whether that is new. A role that can not be
+/// given goes on waiting, and emits an event with the refusal's code.
 pub(super) fn give_role(
     txn: &mut dyn Txn,
     call: &Call<'_>,

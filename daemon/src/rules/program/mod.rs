@@ -1,8 +1,8 @@
-//! Programs. An external key is looked up by its program and its folded text, never by walking over others, so what a
-//! call costs grows with the keys in it and not with the program.
+//! Programs: enrollments under external keys. A key is looked up by its program and its folded text, never by a scan,
+//! so the cost of a call grows with its keys and not with the program.
 //!
-//! An external key's record holds everything that waits for its person. Of a linked key all courses have come true, of a
-//! waiting one none; roles in courses may go on waiting, because they are given one by one and one that can not be given
+//! An external key's record holds all that waits for its person. A linked key's courses are all materialized, a waiting
+//! key's none. Roles in courses may go on waiting, because they are given one by one, and a role that can not be given
 //! does not undo a link.
 
 mod bulk;
@@ -35,7 +35,10 @@ impl WriteOp for AssignCourseRole {
             return Ok(false);
         }
         if is_full(&enrollment) {
-            let why = format!("the key \"{}\" has {PROGRAM_COURSES_MAX} courses and roles already", self.external_key);
+            let why = format!(
+                "the key \"{}\" has {PROGRAM_COURSES_MAX} courses and roles already, the most it can have",
+                self.external_key
+            );
             return Err(Fault::Refused(Refusal::new(Code::CONFLICT, why)));
         }
         call.tell(txn, [Some(head.pk), enrollment.person, Some(enrollment.pk)].into_iter().flatten().collect(), None);
@@ -86,7 +89,7 @@ impl ReadOp for Enrollments {
     }
 }
 
-/// Whether there is room for another course or role under an external key.
+/// True if an external key can have no further course or role.
 fn is_full(enrollment: &stored::ProgramEnrollment) -> bool {
     enrollment.courses.len() + enrollment.roles.len() >= PROGRAM_COURSES_MAX
 }
@@ -96,7 +99,7 @@ fn not_in_program(external_key: &ExternalKey) -> Refusal {
     Refusal::new(Code::NOT_FOUND, why)
 }
 
-/// Refuses somebody who is in the program and the curriculum already.
+/// Refuses a person who is in the program and the curriculum already.
 fn require_free(txn: &dyn ReadTxn, program: Pk, curriculum: Pk, person: Pk) -> Result<(), Fault> {
     let Some(KeyOf { folded }) = record::get(txn, &key::person_program(person, program, curriculum))? else {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Approving of registrations and rejecting them.
+//! Approval of registrations: approve and reject.
 
 use enroll_protocol::enrollment::Decider;
 use enroll_protocol::registration::{ApprovalState, Approve, Registration, Reject};
@@ -21,7 +21,7 @@ impl WriteOp for Approve {
             Asked { event: &self.event, person: &self.person, reason: &self.reason },
             |seats, person, before| {
                 let stand = match before.stand {
-                    // The person has gone; it is only no longer held against them.
+                    // The person has canceled: approving only takes the rejection back.
                     _ if before.canceled_at.is_some() && before.approval == ApprovalState::Rejected => Stand::Out,
                     _ if before.canceled_at.is_some() => return Err(was_canceled()),
                     Stand::Out => {
@@ -79,7 +79,7 @@ fn decide(
     seats.settle_all()?;
     let before = seats.require_registration(person)?;
     if before.approval == ApprovalState::NotRequired {
-        let why = "this registration needs nobody's approval";
+        let why = "this registration needs no approval; there is nothing to decide";
         return Err(Fault::Refused(Refusal::new(Code::INVALID_TRANSITION, why)));
     }
     let now = call.ctx.now;
@@ -100,7 +100,7 @@ fn decide(
 }
 
 fn no_places() -> Refusal {
-    Refusal::new(Code::NO_FREE_SLOTS, "the rejection can not be withdrawn, no places are left")
+    Refusal::new(Code::NO_FREE_SLOTS, "the rejection can not be taken back: no place is free; raise a capacity first")
 }
 
 fn was_canceled() -> Fault {

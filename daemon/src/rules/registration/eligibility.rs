@@ -1,5 +1,5 @@
-//! Eligibility to register: the state of the event, then of the registration, then the decision on places. `create` does
-//! what this decides, and `explain` shows it.
+//! Eligibility to register: the state of the event, then of the registration, then the decision on places. `create`
+//! does what this decides, and `explain` shows it.
 
 use enroll_protocol::registration::ApprovalState;
 use enroll_protocol::{Code, Pk, Refusal};
@@ -33,7 +33,7 @@ pub(super) fn determine(
     Ok(Eligibility { outcome, choice })
 }
 
-/// Refuses everybody where the event is not one to register for now.
+/// Refuses if nobody can register for the event now.
 fn require_open(seats: &Seats<'_>) -> Result<(), Refusal> {
     let (event, now) = (&seats.event, seats.now());
     let title = &event.title;
@@ -42,9 +42,15 @@ fn require_open(seats: &Seats<'_>) -> Result<(), Refusal> {
         _ if event.leisure => {
             refuse(Code::REGISTRATION_NOT_REQUIRED, format!("everybody may come to \"{title}\" without registering"))
         }
-        _ if !event.published => refuse(Code::EVENT_NOT_PUBLISHED, "this event is not published yet".to_owned()),
-        _ if event.canceled => refuse(Code::EVENT_CANCELED, format!("\"{title}\" is canceled")),
-        _ if is_past(event, now) => refuse(Code::EVENT_PAST, format!("\"{title}\" is over")),
+        _ if !event.published => {
+            refuse(Code::EVENT_NOT_PUBLISHED, "this event is not published yet; its owner can publish it".to_owned())
+        }
+        _ if event.canceled => {
+            refuse(Code::EVENT_CANCELED, format!("\"{title}\" is canceled, and nobody can register for it"))
+        }
+        _ if is_past(event, now) => {
+            refuse(Code::EVENT_PAST, format!("\"{title}\" is over, and nobody can register for it"))
+        }
         closes if closes <= now => {
             refuse(Code::REGISTRATION_CLOSED, format!("registration for \"{title}\" closed at {closes}"))
         }
@@ -56,23 +62,27 @@ fn require_not_registered(before: Option<&Registration>) -> Result<(), Refusal> 
     let Some(before) = before else { return Ok(()) };
     match before.stand {
         _ if before.canceled_at.is_some() && before.approval == ApprovalState::Rejected => {
-            let why = "the registration was rejected, and canceled since; it takes somebody to take the rejection back";
+            let why = "the registration was rejected, and canceled since; a decider has to approve it first";
             Err(Refusal::new(Code::PERMISSION_DENIED, why))
         }
         _ if before.canceled_at.is_some() => Ok(()),
         Stand::Waiting => Err(Refusal::new(Code::ALREADY_REGISTERED, "the person is in the waiting list already")),
         Stand::Seated(_) => Err(Refusal::new(Code::ALREADY_REGISTERED, "the person has a place already")),
-        Stand::Out => Err(Refusal::new(Code::ALREADY_REGISTERED, "the person has registered, and was rejected")),
+        Stand::Out => Err(Refusal::new(
+            Code::ALREADY_REGISTERED,
+            "the registration was rejected; approve it to take the rejection back",
+        )),
     }
 }
 
-/// A decision on places as `create` answers it.
+/// The outcome of a decision on places, or the refusal that `create` answers.
 pub(super) fn decided(seats: &Seats<'_>, outcome: Outcome) -> Result<Outcome, Refusal> {
     match outcome {
         Outcome::Seat(_) => Ok(outcome),
         Outcome::Wait if seats.event.waiting_list => Ok(outcome),
         Outcome::Wait => {
-            let why = "all places that the person could have are taken, and the event has no waiting list";
+            let why =
+                "all places that the person could have are taken, and the event has no waiting list; raise a capacity";
             Err(Refusal::new(Code::NO_FREE_SLOTS, why))
         }
         Outcome::NotAdmitted => {

@@ -1,4 +1,5 @@
-//! Why somebody would get a place, would have to wait, or can not register: the decision of `create`, told.
+//! Explanation of a decision on registering: outcome, reasons and the verdict on each pool, as `create` would decide
+//! now.
 
 use enroll_protocol::EventPoolName;
 use enroll_protocol::registration::{Explain, Explanation, PoolExplanation};
@@ -18,14 +19,14 @@ impl ReadOp for Explain {
         let (event_pk, event) = event::require_visible(txn, call, &self.event)?;
         let person = role::require_person(txn, &self.person)?;
         call.permit(txn, call.is_actor(person) || call.is_actor(event.owner))?;
-        // What is due comes first, as it would for whoever registers; nothing of this is kept.
+        // Due steps come first, as in `create`. The overlay is dropped at the end.
         let mut overlay = Overlay::new(txn);
         let mut seats = Seats::open(&mut overlay, Attribution::of(call), event_pk, event)?;
         seats.settle_all()?;
         let before = seats.registration(person)?;
         let eligibility = determine(&mut seats, person, before.as_ref())?;
         let places = seats.places();
-        // Somebody may move for whoever comes into the waiting list: what comes of registering shows when it is done.
+        // Somebody may move to make room for the person, so the outcome shows only after registering and settling.
         let after = match &eligibility.outcome {
             Ok(outcome) => {
                 enter(&mut seats, call, person, before.as_ref(), *outcome)?;
@@ -78,7 +79,7 @@ fn explain(
     Ok(Explanation { outcome, pool: pool.map(|pool| pool.pk), waiting_position, pools, because })
 }
 
-/// What speaks for or against a pool, in a sentence.
+/// The verdict on a pool, in a sentence.
 fn reason(pool: &Pool, now: &PoolNow, verdict: Verdict, is_chosen: bool) -> String {
     let roles = || pool.roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(", ");
     match verdict {
@@ -103,7 +104,7 @@ fn reason(pool: &Pool, now: &PoolNow, verdict: Verdict, is_chosen: bool) -> Stri
     }
 }
 
-/// The decision as a whole, in sentences.
+/// The reasons of the decision, in sentences.
 fn sentences(
     places: &Places,
     eligibility: &Eligibility,
@@ -135,7 +136,7 @@ fn sentences(
     because
 }
 
-/// How many would have to leave at most: everybody who waits for the least wanted of the possible pools, and one more.
+/// The most people who would have to leave: all who wait for the least wanted of the possible pools, and one more.
 fn to_leave(places: &Places, eligibility: &Eligibility) -> u32 {
     let possible =
         eligibility.choice.verdicts.iter().filter(|(_, verdict)| matches!(verdict, Verdict::Full | Verdict::EventFull));

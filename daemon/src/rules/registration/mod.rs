@@ -1,4 +1,4 @@
-//! Registrations: made, canceled, decided on, shown. Who gets which place is decided in [`super::seating`].
+//! Registrations: create, cancel, read. Places are given in [`super::seating`].
 
 mod approval;
 mod eligibility;
@@ -46,7 +46,7 @@ impl WriteOp for Cancel {
         seats.settle_all()?;
         let now = call.ctx.now;
         if before.canceled_at.is_some() {
-            let why = format!("\"{}\" has canceled already", self.person);
+            let why = format!("\"{}\" has canceled already; there is nothing to cancel", self.person);
             return Err(Fault::Refused(Refusal::new(Code::INVALID_TRANSITION, why)));
         }
         let closes = seats.event.unregistration_closes.unwrap_or(seats.event.start);
@@ -106,7 +106,7 @@ impl ReadOp for List {
                 Some(view) if view.pk == of => view,
                 other => other.insert(View::of(txn, of)?),
             };
-            // Of a draft nobody but its editors knows; somebody who has left it keeps what they did themselves.
+            // Registrations of a draft are for its editors, and a person's own ones for that person.
             if !call.is_actor(person) && !event::is_visible(txn, call, &view.event)? {
                 return Ok(None);
             }
@@ -115,7 +115,7 @@ impl ReadOp for List {
     }
 }
 
-/// Registers a person: for a place, or in the waiting list, where somebody who can move may give them one.
+/// Registers a person in a place or in the waiting list. From there somebody who can move may make room for them.
 fn enter(
     seats: &mut Seats<'_>,
     call: &Call<'_>,
@@ -155,7 +155,7 @@ fn enter(
     seats.replace(person, before, &after)
 }
 
-/// Seats whom the change made room for, and answers with the person's registration as it is then.
+/// Settles the event after a change. Returns the person's registration as it is then.
 fn finish(mut seats: Seats<'_>, person: Pk) -> Result<Registration, Fault> {
     seats.settle(super::seating::STEP_MAX)?;
     let registration = seats.require_registration(person)?;
@@ -176,7 +176,7 @@ fn require(
     Ok(found.ok_or_else(|| Refusal::new(Code::NOT_FOUND, format!("\"{named}\" has not registered for this event")))?)
 }
 
-/// What is needed of an event to show its registrations.
+/// The event and head that a registration's reply is made with.
 pub(super) struct View {
     pk: Pk,
     event: Event,
@@ -184,14 +184,14 @@ pub(super) struct View {
 }
 
 impl View {
-    /// Of this event.
+    /// The view of this event.
     pub(super) fn of(txn: &dyn ReadTxn, pk: Pk) -> Result<Self, Fault> {
         let event = record::get::<Event>(txn, &key::event(pk))?;
         let missing = || crate::store::StoreError::Corrupt(format!("the event {pk} is missing"));
         Ok(Self { pk, event: event.ok_or_else(missing)?, head: super::seating::head(txn, pk)? })
     }
 
-    /// A registration as it is answered.
+    /// A registration as a reply.
     pub(super) fn to_reply(
         &self,
         txn: &dyn ReadTxn,

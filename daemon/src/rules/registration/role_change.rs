@@ -1,8 +1,8 @@
-//! What becomes of a person's registrations when their roles change, or when they are deleted.
+//! Role changes and deletions, applied to a person's registrations.
 //!
-//! A role changes which pools somebody waits for and where they may move, and never unseats them. Events that are over
-//! are left as they were. A person has few registrations for events to come, so all of them are seen to in one write;
-//! were that not so, they would have to be seen to in steps like an event's.
+//! A role change alters the pools that a person waits for and may move to, and never unseats them. Events that are over
+//! stay as they were. A person has few registrations for events to come, so one write updates all of them; with many
+//! they would have to be updated in steps, like an event's.
 
 use enroll_protocol::Pk;
 use enroll_protocol::registration::ApprovalState;
@@ -15,7 +15,7 @@ use crate::rules::event::is_over;
 use crate::rules::seating::{Attribution, STEP_MAX, Seats};
 use crate::store::{ReadTxn, StoreError, Txn};
 
-/// Has a person's registrations follow their roles. The change that this follows from was told just before.
+/// Updates a person's registrations to their roles. The change of the roles was emitted just before.
 pub(in crate::rules) fn readmit_all(txn: &mut dyn Txn, call: &Call<'_>, person: Pk) -> Result<(), Fault> {
     change_all(txn, call, person, |seats, before| {
         let admitted = seats.admitted(person)?;
@@ -23,7 +23,7 @@ pub(in crate::rules) fn readmit_all(txn: &mut dyn Txn, call: &Call<'_>, person: 
     })
 }
 
-/// Has a person who was deleted give up their places and leave the waiting lists.
+/// Frees the places of a deleted person and takes them off the waiting lists.
 pub(in crate::rules) fn leave_all(txn: &mut dyn Txn, call: &Call<'_>, person: Pk) -> Result<(), Fault> {
     change_all(txn, call, person, |seats, before| Ok(seats.left(before)))
 }

@@ -1,8 +1,8 @@
-//! The decision: a place, the waiting list, or why neither; and what speaks for and against each pool.
+//! The decision on places: a place in a pool, the waiting list, or a refusal; and the verdict on each pool.
 //!
-//! In this order: the pools that admit the person and are open are possible. After the merge the first of them is the
-//! one, as long as the event has a place. Before it the full ones are dropped; of those left the most exclusive is the
-//! one, of equals the largest, of equals the oldest.
+//! Pools that admit the person and are open are possible. After the merge the first possible pool is chosen, as long as
+//! the event has a place. Before the merge full pools are dropped, and of the others the most exclusive is chosen, of
+//! equals the largest, of equals the oldest.
 
 use std::cmp::Reverse;
 
@@ -16,28 +16,28 @@ use crate::model::event::{Count, Event, Head, IMPLICIT, Slot};
 pub(in crate::rules) struct Places {
     /// Its pools, oldest first.
     pub(in crate::rules) pools: Vec<PoolNow>,
-    /// Whether their places have become one.
+    /// True after the merge: the places of all pools are one.
     pub(in crate::rules) is_merged: bool,
-    /// Whether nobody else may have a place, whatever the pools hold.
+    /// True if the event can seat nobody else, whatever the pools hold.
     pub(in crate::rules) is_full: bool,
 }
 
 /// A pool at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::rules) struct PoolNow {
-    /// Which one.
+    /// The pool's slot.
     pub(in crate::rules) slot: Slot,
-    /// How many places it has; without a number, any.
+    /// Capacity in places; none for any number.
     pub(in crate::rules) capacity: Option<u32>,
-    /// How many of them are taken, and how many people wait.
+    /// Places taken, and people who wait.
     pub(in crate::rules) count: Count,
-    /// Whether it has opened.
+    /// True once it has opened.
     pub(in crate::rules) is_open: bool,
-    /// When it opens or opened.
+    /// Opening time, also of a pool that has opened; none for one that was never closed.
     pub(in crate::rules) opens: Option<Time>,
 }
 
-/// What the decision comes to.
+/// The outcome of a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::rules) enum Outcome {
     /// A place in this pool.
@@ -50,7 +50,7 @@ pub(in crate::rules) enum Outcome {
     NotOpen(Time),
 }
 
-/// What speaks for or against a pool.
+/// The verdict on a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::rules) enum Verdict {
     /// The person has no role for it.
@@ -84,14 +84,14 @@ pub(in crate::rules) enum Verdict {
 /// The decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::rules) struct Choice {
-    /// What it comes to.
+    /// The outcome.
     pub(in crate::rules) outcome: Outcome,
-    /// What speaks for and against each pool, oldest first.
+    /// The verdict on each pool, oldest first.
     pub(in crate::rules) verdicts: Vec<(Slot, Verdict)>,
 }
 
 impl Places {
-    /// Those of an event, as its head has them.
+    /// The places of an event, counted by its head.
     pub(in crate::rules) fn of(event: &Event, head: &Head) -> Self {
         let count = |slot| head.pools.get(&slot).copied().unwrap_or_default();
         let mut pools: Vec<PoolNow> = (event.pools.iter())
@@ -116,26 +116,26 @@ impl Places {
         Self { pools, is_merged, is_full }
     }
 
-    /// Whether somebody may take a place in this pool.
+    /// True if a person may take a place in this pool.
     pub(in crate::rules) fn is_free(&self, pool: &PoolNow) -> bool {
         pool.is_open && !self.is_full && (self.is_merged || !pool.is_full())
     }
 }
 
 impl PoolNow {
-    /// Whether all its own places are taken.
+    /// True if all its own places are taken.
     pub(in crate::rules) fn is_full(&self) -> bool {
         self.capacity.is_some_and(|capacity| self.count.taken >= capacity)
     }
 
-    /// Whether it is full, and would not be if one person moved: more may hold a place than there are.
+    /// True if one person who moves makes room: a pool may hold more people than places, and then one is not enough.
     pub(in crate::rules) fn has_place_after_one(&self) -> bool {
         self.capacity == Some(self.count.taken)
     }
 }
 
-/// Decides for somebody whom these pools admit. `exclusivity` is how many hold a pool's roles; it is asked only where it
-/// matters.
+/// Decides for a person whom these pools admit. `exclusivity` counts the people who hold a pool's roles; it is called
+/// only if the decision depends on it.
 pub(in crate::rules) fn choose(
     places: &Places,
     admitted: &[Slot],

@@ -1,12 +1,12 @@
-//! Filling places that came free, in steps, and letting time pass.
+//! Filling free places from the waiting list, in bounded steps, and letting openings and merges take effect.
 //!
 //! - The first person in the waiting list whom the decision would seat now takes the place.
-//! - If there is nobody and the pools are not merged, somebody who holds a place in a full pool moves to a free place in
-//!   another one, if that gives somebody who waits a place. So nobody moves in vain, and no free place stands beside
-//!   somebody who could take it.
-//! - Openings and the merge take effect one after the other, each with what follows from it, before anything that comes
-//!   later. What has taken effect stays so where the clock goes back, until a time of the event is set anew; and nothing
-//!   takes effect while the clock is in doubt.
+//! - If there is no such person and the pools are not merged, a person in a full pool moves to a free place in another
+//!   one, if that makes room for a person who waits. So nobody moves in vain, and no place stays free that a waiting
+//!   person could take.
+//! - Openings and the merge take effect in the order of their times, each settled before the next. If the clock goes
+//!   back they stay in effect, until a time of the event is set anew; and none takes effect while the clock is in
+//!   doubt.
 
 use std::collections::BTreeMap;
 
@@ -22,22 +22,22 @@ use crate::rules::event::is_over;
 use crate::rules::person;
 use crate::store::StoreError;
 
-/// Something that happens to an event by itself.
+/// An opening or a merge: an event's own change at a time.
 pub(super) struct Moment {
-    /// When.
+    /// The time.
     pub(super) at: Time,
     /// The pools that open.
     opens: Vec<Pk>,
-    /// Whether the pools' places become one.
+    /// True if the places of all pools become one.
     merges: bool,
 }
 
-/// Who comes first in an index.
+/// The first entry of an index: its order number and its person.
 type First = Option<(u64, Pk)>;
 
 impl Seats<'_> {
-    /// Does what is left, and what openings and the merge up to now bring, for at most so many registrations; whether
-    /// nothing is left.
+    /// Does the steps that are left, and those of openings and merges up to now, for at most so many registrations.
+    /// Returns true if none is left.
     pub(in crate::rules) fn settle(&mut self, most: usize) -> Result<bool, Fault> {
         let mut budget = most;
         loop {
@@ -51,14 +51,14 @@ impl Seats<'_> {
         }
     }
 
-    /// Does all that is left: whoever changes an event comes after that.
+    /// Does all steps that are left: a change of an event comes after them.
     pub(in crate::rules) fn settle_all(&mut self) -> Result<(), Fault> {
         while !self.settle(usize::MAX)? {}
         self.head.at = self.head.at.max(self.passed());
         Ok(())
     }
 
-    /// What happens next by itself.
+    /// The next opening or merge.
     pub(super) fn next_moment(&self) -> Option<Moment> {
         let opens = self.event.pools.iter().filter_map(|pool| pool.opens);
         let at = opens.chain(self.event.merge_time).filter(|at| *at > self.head.at).min()?;
@@ -77,7 +77,7 @@ impl Seats<'_> {
         }
     }
 
-    /// Finds out who is admitted by pools whose roles changed.
+    /// Admits registered people anew to pools whose roles changed. Returns false if the budget ended first.
     fn readmit(&mut self, budget: &mut usize) -> Result<bool, Fault> {
         while let Some((slot, from)) = self.head.left.readmit.first_key_value().map(|(slot, from)| (*slot, *from)) {
             let (_, end) = key::prefixed(key::registereds(self.pk));
@@ -120,7 +120,7 @@ impl Seats<'_> {
 
     fn fill(&mut self, budget: &mut usize) -> Result<bool, Fault> {
         if self.head.left.fill && !is_over(&self.event, self.now()) {
-            // Whom the walk has passed: nobody joins the waiting list while it lasts.
+            // The next order number to look at, by pool: nobody joins the waiting list while this walk lasts.
             let mut next_order = BTreeMap::new();
             loop {
                 let places = self.places();
@@ -141,7 +141,7 @@ impl Seats<'_> {
         Ok(true)
     }
 
-    /// The first person in the waiting list whom a free place would suit.
+    /// The first person in the waiting list whom a free pool admits.
     fn first_who_fits(&self, places: &Places, next_order: &BTreeMap<Slot, u64>) -> Result<First, Fault> {
         let mut first: First = None;
         for pool in places.pools.iter().filter(|pool| places.is_free(pool) && pool.count.waiting > 0) {
@@ -163,10 +163,10 @@ impl Seats<'_> {
         Ok(())
     }
 
-    /// Moves one person if that gives somebody who waits a place; whether it did.
+    /// Moves one person if that makes room for a person who waits. Returns true if it did.
     fn rebalance(&mut self, places: &Places) -> Result<bool, Fault> {
         let free: Vec<Slot> = places.pools.iter().filter(|pool| places.is_free(pool)).map(|pool| pool.slot).collect();
-        // Of each pool where that makes room, who would move: the first there whom a free place suits.
+        // The mover of each full pool: the first person there whom a free pool admits.
         let mut movers = BTreeMap::new();
         let gives_place = |pool: &&PoolNow| pool.is_open && pool.has_place_after_one() && pool.count.waiting > 0;
         for pool in places.pools.iter().filter(gives_place) {
@@ -179,7 +179,7 @@ impl Seats<'_> {
                 movers.insert(pool.slot, mover);
             }
         }
-        // Who waits the longest for one of these pools decides which it is.
+        // The person who waits the longest for one of these pools decides which pool it is.
         let mut waiting: First = None;
         for slot in movers.keys() {
             waiting = waiting.into_iter().chain(self.first_of(key::waitings_for(self.pk, *slot), 0)?).min();

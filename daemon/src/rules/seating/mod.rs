@@ -1,11 +1,11 @@
-//! Seating: who gets which place at an event, and who gets the next one.
+//! Seating: the allocation of an event's places and its waiting list.
 //!
-//! - `choose` is the one decision. Whoever registers, whoever waits, whoever is approved again and
-//!   whoever asks why all get theirs from it.
-//! - `Seats` is an event while it is being changed: it moves registrations between places and keeps the indexes and
-//!   the head in step with them.
-//! - `Seats::settle` fills places that came free, in the same way whatever freed them, and lets
-//!   openings and merges take effect in their order. It goes on where it left off.
+//! - `choose` is the one decision on places: for registering, for the waiting list, for an approval after a rejection,
+//!   and for an explanation.
+//! - `Seats` is the unit of work on one event: it moves registrations between places and keeps the indexes and the head
+//!   in step with them.
+//! - `Seats::settle` fills free places, in the same way whatever freed them, and lets openings and merges take effect
+//!   in their order. It works in steps and continues after the last one.
 
 pub(super) mod choose;
 mod fill;

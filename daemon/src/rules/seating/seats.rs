@@ -1,4 +1,4 @@
-//! An event while it is being changed.
+//! The unit of work on one event: its record, its head, its registrations and their indexes, changed together.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -25,9 +25,9 @@ pub(in crate::rules) const STEP_MAX: usize = 100;
 /// The attribution of a change event: time, actor, peer and origin.
 #[derive(Debug, Clone)]
 pub(in crate::rules) struct Attribution {
-    /// When.
+    /// The time.
     now: Time,
-    /// Up to when openings and merges take effect.
+    /// Openings and merges up to this time take effect.
     passed: Time,
     actor: Option<Pk>,
     peer: PeerId,
@@ -47,7 +47,7 @@ impl Attribution {
     }
 }
 
-/// An event while it is being changed. Nothing of its head is written before [`Seats::save`].
+/// An event that is being changed. Its head is written by [`Seats::save`] only.
 pub(in crate::rules) struct Seats<'a> {
     /// The state.
     pub(in crate::rules) txn: &'a mut dyn Txn,
@@ -60,7 +60,7 @@ pub(in crate::rules) struct Seats<'a> {
     attribution: Attribution,
     /// The attribution of derived events. It is the daemon's while steps of an earlier change are still to be done.
     derived: Attribution,
-    /// What consequences follow from, where that was told in an earlier write.
+    /// The change that derived events follow from, if it was made in an earlier write.
     cause: Option<u64>,
     exclusivity: BTreeMap<Slot, u64>,
 }
@@ -89,13 +89,13 @@ impl<'a> Seats<'a> {
         self.attribution.now
     }
 
-    /// Up to when openings and merges take effect.
+    /// Openings and merges up to this time take effect.
     pub(super) fn passed(&self) -> Time {
         self.attribution.passed
     }
 
-    /// Has a merge and openings that took effect under a clock that was ahead come once more, when they are to: one of
-    /// these times was set anew.
+    /// Lets a merge and openings take effect again that did so under a clock that was ahead, if one of these times was
+    /// set anew.
     pub(in crate::rules) fn take_times_back(&mut self, before: &Event) {
         let moments = |event: &Event| -> Vec<(Slot, Option<Time>)> {
             let opens = event.pools.iter().map(|pool| (pool.slot, pool.opens));
@@ -108,25 +108,25 @@ impl<'a> Seats<'a> {
         }
     }
 
-    /// Tells a change that what comes now follows from.
+    /// Emits a change that derived events from here on follow from.
     pub(in crate::rules) fn tell_cause(&mut self, told: Told) {
         self.follow();
         self.txn.tell(told);
     }
 
-    /// What comes now follows from the last change told before this one was begun.
+    /// Derived events from here on follow from the last change before these seats were opened.
     pub(in crate::rules) fn follow(&mut self) {
         (self.derived, self.cause) = (self.attribution.clone(), None);
     }
 
-    /// Tells what happens to an event by itself; what comes now follows from it. What was due while nobody looked is told
-    /// at the time of the look.
+    /// Emits an opening or a merge; derived events from here on follow from it. It bears the time at which it is done,
+    /// which may be later than it was due.
     pub(super) fn tell_moment(&mut self, what: u16, subjects: Vec<Pk>) {
         (self.derived, self.cause) = (Attribution::daemon(self.attribution.now), None);
         self.txn.tell(Told::Change(Self::change(&self.derived, what, subjects, None), None));
     }
 
-    /// Tells what follows for a person.
+    /// Emits a derived event for a person.
     pub(super) fn tell_consequence(&mut self, what: u16, person: Pk, slot: Slot) {
         let pool = self.event.pools.iter().find(|pool| pool.slot == slot).map(|pool| pool.pk);
         let subjects = [self.pk, person].into_iter().chain(pool).collect();
@@ -143,7 +143,7 @@ impl<'a> Seats<'a> {
         Places::of(&self.event, &self.head)
     }
 
-    /// Decides for somebody whom these pools admit.
+    /// Decides for a person whom these pools admit.
     pub(in crate::rules) fn choose(&mut self, admitted: &[Slot]) -> Result<Choice, Fault> {
         let places = self.places();
         let (txn, event, known) = (self.txn.as_read(), &self.event, &mut self.exclusivity);
@@ -167,14 +167,14 @@ impl<'a> Seats<'a> {
         Ok(record::get(self.txn.as_read(), &key::registration(self.pk, person))?)
     }
 
-    /// A person's registration, which an index says is there.
+    /// A person's registration, which an index names: an error if it is missing.
     pub(in crate::rules) fn require_registration(&self, person: Pk) -> Result<Registration, Fault> {
         let found = self.registration(person)?;
         Ok(found
             .ok_or_else(|| StoreError::Corrupt(format!("the registration of {person} for {} is missing", self.pk)))?)
     }
 
-    /// Writes a registration in the place of what it was before, with everything that leads to it.
+    /// Replaces a registration, with its index entries and counts.
     pub(in crate::rules) fn replace(
         &mut self,
         person: Pk,
@@ -194,7 +194,7 @@ impl<'a> Seats<'a> {
         Ok(())
     }
 
-    /// A registration of somebody who leaves.
+    /// The registration after its person leaves.
     pub(in crate::rules) fn left(&self, before: &Registration) -> Registration {
         let now = self.now();
         Registration { stand: Stand::Out, canceled_at: Some(now), updated: now, ..before.clone() }
@@ -219,7 +219,7 @@ impl<'a> Seats<'a> {
         Ok(())
     }
 
-    /// Notes how many hold places that a change has taken away from under them: nobody is unseated.
+    /// Records the places held after a change: nobody is unseated, so there may be more than the capacity.
     pub(in crate::rules) fn note_held(&mut self) {
         for pool in &mut self.event.pools {
             pool.held = self.head.pools.get(&pool.slot).map_or(0, |count| count.taken);
@@ -227,7 +227,7 @@ impl<'a> Seats<'a> {
         self.event.held = self.head.taken;
     }
 
-    /// Writes the head, and when the event is due next.
+    /// Writes the head, and the event's entry in the index of openings and merges.
     pub(in crate::rules) fn save(mut self) -> Event {
         let due = match self.head.left.is_nothing() {
             true => self.next_moment().map(|moment| moment.at),
@@ -251,20 +251,20 @@ impl<'a> Seats<'a> {
     }
 }
 
-/// When something happens next with an event by itself.
+/// The time of the next opening or merge of any event.
 pub fn next_due(txn: &dyn ReadTxn) -> Result<Option<Time>, StoreError> {
     let (from, to) = Family::EventDues.bounds();
     Ok(txn.range(&from, &to, 1)?.first().and_then(|(key, _)| key::event_due_at(key)))
 }
 
-/// The first such time that is among these writes.
+/// The earliest such time in these writes.
 pub fn first_due(writes: &Writes) -> Option<Time> {
     let (from, to) = Family::EventDues.bounds();
     let first = writes.range(from..to).find(|(_, value)| value.is_some());
     first.and_then(|(key, _)| key::event_due_at(key))
 }
 
-/// Does some of what an event has to do that is due up to `passed`; whether there was one.
+/// Settles one step of the event that is due first, up to `passed`. Returns false if none is due.
 pub fn settle_next(txn: &mut dyn Txn, now: Time, passed: Time) -> Result<bool, Fault> {
     let (from, to) = key::event_dues_until(passed);
     let Some((key, _)) = txn.as_read().range(&from, &to, 1)?.into_iter().next() else { return Ok(false) };
@@ -279,9 +279,9 @@ pub fn settle_next(txn: &mut dyn Txn, now: Time, passed: Time) -> Result<bool, F
     Ok(true)
 }
 
-/// Has events that were over before the clock went back to now, and are not any more, find out what was not kept up for
-/// them; and those that were not done with something then go on. Events that were made at times to come are left alone:
-/// where it is the clock of now that is wrong, they are over.
+/// Resumes events after the clock went back from `before` to `now`. An event that was over then and is not any more
+/// gets its admissions anew, which were not kept up for it; one with steps left continues. Events created at times to
+/// come are left alone: if the clock is wrong now, they are over.
 pub(crate) fn go_on_since(txn: &mut dyn Txn, now: Time, before: Time) -> Result<(), Fault> {
     let (first, last) = (Pk::from_bytes([0; 16]), Pk::from_bytes([u8::MAX; 16]));
     let longest = u64::from(EVENT_MINUTES_MAX) * 60;
@@ -328,13 +328,13 @@ pub(in crate::rules) fn admitted(txn: &dyn ReadTxn, event: &Event, person: Pk) -
     Ok(event.pools.iter().filter(|pool| admits(&pool.roles)).map(|pool| pool.slot).collect())
 }
 
-/// How many hold a pool's roles, counted role by role.
+/// People who hold a pool's roles, counted role by role.
 pub(in crate::rules) fn exclusivity(txn: &dyn ReadTxn, event: &Event, slot: Slot) -> Result<u64, Fault> {
     let Some(pool) = event.pools.iter().find(|pool| pool.slot == slot) else { return Ok(0) };
     pool.roles.iter().map(|role| Ok(role::record_of(txn, role)?.members)).sum()
 }
 
-/// Every key of an index that leads to a registration.
+/// The index keys of a registration.
 pub(in crate::rules) fn index_keys(
     txn: &dyn ReadTxn,
     event: Pk,

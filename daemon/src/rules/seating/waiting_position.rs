@@ -1,7 +1,7 @@
-//! Positions in a waiting list, without counting it.
+//! Positions in a waiting list, from a tree of counts: no position is found by counting the list.
 //!
-//! Beside the list itself, stretches of the order are counted, on five levels of stretches that are 64 times as long
-//! each. A position is the sum of the stretches before it: at most 63 counts a level, however many wait.
+//! Ranges of order numbers are counted on five levels, each with ranges 64 times as long as the one below. A position
+//! is the sum of the counts of the ranges before it: at most 63 a level, however many people wait.
 
 use enroll_protocol::Pk;
 
@@ -10,13 +10,13 @@ use crate::model::event::Waiting;
 use crate::model::{key, record};
 use crate::store::{ReadTxn, Txn};
 
-/// A stretch holds so many of the level below, as a power of two.
+/// A range holds 2^BITS ranges of the level below.
 const BITS: u32 = 6;
 
-/// A thousand million orders long are those of the last level; of these there may be any number.
+/// Ranges of the last level have 2^30 order numbers; there may be any number of them.
 const LEVELS: u8 = 5;
 
-/// Counts somebody in or out.
+/// Counts a person in or out.
 pub(super) fn count(txn: &mut dyn Txn, event: Pk, order: u64, is_in: bool) -> Result<(), Fault> {
     for level in 1..=LEVELS {
         let key = key::waiting_count(event, level, order >> (BITS * u32::from(level)));
@@ -30,10 +30,10 @@ pub(super) fn count(txn: &mut dyn Txn, event: Pk, order: u64, is_in: bool) -> Re
     Ok(())
 }
 
-/// Where somebody with this order number is in the waiting list, from 1.
+/// The position in the waiting list of the person with this order number, from 1.
 pub(in crate::rules) fn position(txn: &dyn ReadTxn, event: Pk, order: u64) -> Result<u32, Fault> {
     let mut before = 0;
-    // Of each level, the stretches before the one that the order is in and within the one above that.
+    // On each level: the ranges before the one of the order, within the range of the level above.
     for level in 1..=LEVELS {
         let stretch = order >> (BITS * u32::from(level));
         let first = if level == LEVELS { 0 } else { stretch >> BITS << BITS };

@@ -1,7 +1,7 @@
 //! Validated strings: one generic newtype, one rule per kind of text.
 //!
-//! A secret kind (a token, a login code, a JWT) prints nothing through `Debug`, has no `Display`, and is zeroized when it
-//! is dropped.
+//! A secret kind (a token, a login code, a JWT) prints nothing through `Debug`, has no `Display`, and is zeroized when
+//! it is dropped.
 
 mod names;
 mod secrets;

@@ -1,4 +1,5 @@
-//! Text rules for what people see: names, keys, words and sentences, each bounded in bytes and free of control characters.
+//! Text rules for what people see: names, keys, words and sentences, each bounded in bytes and free of control
+//! characters.
 
 use super::{TextRule, is_unseen, sized};
 use crate::limits;
@@ -11,7 +12,8 @@ super::texts! { shown
     CallsignPrefix PrefixRule "prefix" printable;
     /// The name of a role: `[a-z0-9][a-z0-9_-]{0,62}`.
     RoleName RoleRule "role" |text| word(text).and_then(|()| no_pk(text));
-    /// A permission: `/` for everything, or a path of words such as `/events/create/social/`, which covers the paths below.
+    /// A permission: `/` for everything, or a path of words such as `/events/create/social/`, which covers the paths
+    /// below.
     PermissionPath PermissionRule "permission" permission;
     /// The text of a [`Reference`](crate::Reference).
     ReferenceText ReferenceRule "reference" |text| sized(text, limits::NAME_BYTES_MAX);

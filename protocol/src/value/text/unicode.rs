@@ -1,7 +1,7 @@
 //! Properties of Unicode characters that names and typed codes depend on: default ignorables and dashes.
 
-/// `Default_Ignorable_Code_Point` (Unicode 16, DerivedCoreProperties.txt): characters that are not seen, those that turn
-/// the direction of text among them. The property is stable for assigned characters.
+/// `Default_Ignorable_Code_Point` (Unicode 16, DerivedCoreProperties.txt): invisible characters, those that turn the
+/// direction of text among them. The property is stable for assigned characters.
 const DEFAULT_IGNORABLE: [(char, char); 17] = [
     ('\u{ad}', '\u{ad}'),
     ('\u{34f}', '\u{34f}'),
@@ -52,7 +52,7 @@ const DASH: [(char, char); 25] = [
     ('\u{2043}', '\u{2043}'),
 ];
 
-/// Whether a character is not seen where it stands: a default ignorable, a control character, or a separator of lines.
+/// True for an invisible character: a default ignorable, a control character, or a line separator.
 pub fn is_unseen(c: char) -> bool {
     if c.is_ascii() {
         return c.is_ascii_control();
@@ -60,7 +60,7 @@ pub fn is_unseen(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') || is_in(&DEFAULT_IGNORABLE, c)
 }
 
-/// Whether a character is a dash of any length.
+/// True for a dash of any length.
 pub fn is_dash(c: char) -> bool {
     if c.is_ascii() { c == '-' } else { is_in(&DASH, c) }
 }
