@@ -1,4 +1,4 @@
-//! Writes what a fuzzer begins with into `fuzz/corpus/`, beside what it has kept there.
+//! Writes the seed inputs of the fuzz targets into `fuzz/corpus/`, beside what it has kept there.
 
 use std::path::Path;
 

@@ -1,6 +1,6 @@
-//! A disk in memory, for the real store to lie on. It keeps apart what a sync has made durable and what was only
-//! written, and does what disks do at the worst moment: it fails at a call, loses its power at a call, or says that it
-//! synced and did not. Disks of one machine share their power, and the count of their calls.
+//! A simulated disk in memory, under the real store, with faults and power losses. It keeps apart what a sync has made
+//! durable and what was only written, and does what disks do at the worst moment: it fails at a call, loses its power
+//! at a call, or says that it synced and did not. Disks of one machine share their power, and the count of their calls.
 //!
 //! What is left after a power loss is drawn: of every write that was not synced some pieces are there and others are
 //! not, so later ones may be there without the earlier, whole ones or torn.
@@ -15,7 +15,7 @@ use rand::rngs::SmallRng;
 /// Bytes at the front that the database writes with every commit, and where its commits are decided.
 const HEADER: u64 = 320;
 
-/// What befalls a disk, or one of several that share their power.
+/// The fault to inject into a disk, or into one of several that share their power.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// Nothing.
@@ -24,11 +24,11 @@ pub enum Fate {
     PowerLoss(u64),
     /// The call of this number fails, reads too, and all later ones are fine.
     FailsOnce(u64),
-    /// The call of this number fails, reads too, and all behind it.
+    /// The call of this number fails, reads included, and all calls after it.
     FailsFrom(u64),
 }
 
-/// What the disks of one machine share.
+/// State that the disks of one machine share.
 #[derive(Debug)]
 pub(crate) struct Power(Mutex<Count>);
 
@@ -48,15 +48,15 @@ pub struct SimulatedDisk {
 
 #[derive(Debug)]
 struct State {
-    /// What a sync has made durable.
+    /// Bytes that a sync has made durable.
     durable: Vec<u8>,
-    /// What a read sees.
+    /// Bytes that a read sees.
     live: Vec<u8>,
-    /// What was done since the last sync, in order.
+    /// Calls since the last sync, in order.
     pending: Vec<Pending>,
     /// Syncs return, and nothing is durable.
     lies: bool,
-    /// Where the latest write began.
+    /// Offset of the latest write.
     written_at: Option<u64>,
     /// The power was lost at a call of this disk.
     is_where_power_was_lost: bool,
@@ -80,7 +80,7 @@ impl Power {
         Arc::new(Self(Mutex::new(Count { fate, calls: 0, has_met_its_fate: false })))
     }
 
-    /// Whether the fate has come.
+    /// True once the fault was injected.
     pub(crate) fn has_met_its_fate(&self) -> bool {
         self.count().has_met_its_fate
     }
@@ -129,22 +129,22 @@ impl SimulatedDisk {
         Self { power: Arc::clone(power), state: Mutex::new(state) }
     }
 
-    /// Where the latest write began, if there was one.
+    /// Offset of the latest write, if there was one.
     pub(crate) fn written_at(&self) -> Option<u64> {
         self.state().written_at
     }
 
-    /// Whether the power was lost at a call of this disk.
+    /// True if the power was lost at a call of this disk.
     pub(crate) fn is_where_power_was_lost(&self) -> bool {
         self.state().is_where_power_was_lost
     }
 
-    /// What a program that is started again finds while the power stays on.
+    /// The image after a process crash: the power stays on.
     pub fn live(&self) -> Vec<u8> {
         self.state().live.clone()
     }
 
-    /// What may be found after a power loss now.
+    /// An image that a power loss now may leave, drawn at random.
     pub fn after_power_loss(&self, random: &mut SmallRng) -> Vec<u8> {
         let state = self.state();
         let chance = [0.0, 0.05, 0.5, 0.9, 0.99, 1.0][random.random_range(0..6)];
@@ -255,7 +255,7 @@ impl Disk for SimulatedDisk {
     }
 }
 
-/// Puts bytes into an image; what lies behind its end makes it longer, or is lost.
+/// Puts bytes into an image. Bytes after its end extend it, or are lost.
 fn put(image: &mut Vec<u8>, offset: u64, bytes: &[u8], is_cut: bool) {
     let from = length(offset);
     let mut to = from + bytes.len();

@@ -16,7 +16,7 @@ pub struct Signer {
     key: EncodingKey,
     /// The public key in PEM.
     pub public: String,
-    /// What its JWTs call the key.
+    /// The key id in its JWTs.
     pub kid: Option<&'static str>,
 }
 
@@ -26,7 +26,7 @@ impl Signer {
         let pair = RsaKeyPair::generate(KeySize::Rsa2048).expect("a key");
         let private: aws_lc_rs::encoding::Pkcs8V1Der<'_> = pair.as_der().expect("PKCS#8");
         let public: aws_lc_rs::encoding::PublicKeyX509Der<'_> = pair.public_key().as_der().expect("a public key");
-        // What PKCS#8 has in front of a key of this size.
+        // The PKCS#8 header of a key of this size.
         let key = EncodingKey::from_rsa_der(&private.as_ref()[26..]);
         Self { algorithm: Algorithm::RS256, key, public: pem::write("PUBLIC KEY", public.as_ref()), kid: None }
     }

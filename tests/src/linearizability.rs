@@ -1,8 +1,8 @@
-//! Whether what several clients were answered about one key can be put into one order: one in which each operation takes
+//! A linearizability checker: it looks for one order of all clients' calls on a key, in which each operation takes
 //! effect at once, at some moment between its call and its answer, and answers what the model answers.
 //!
 //! An operation without an answer may take effect at any moment after its call, or never. The search is Wing and Gong's
-//! with a memory: where the same operations are done and the key is in the same state, it has been before.
+//! with memoization: it visits each set of done operations and state of the key once.
 
 use std::collections::HashSet;
 use std::fmt::{self, Display, Formatter};
@@ -10,7 +10,7 @@ use std::fmt::{self, Display, Formatter};
 /// A search notes what is done as the bits of one number.
 pub const OPERATIONS_MAX: usize = 64;
 
-/// What a key can be. A token is unused until somebody uses it; a login code is absent until it is made.
+/// The state of a key. A token is unused until somebody uses it; a login code is absent until it is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
     /// Not made yet.
@@ -21,7 +21,7 @@ pub enum State {
     Used(u64),
 }
 
-/// What is asked for.
+/// The operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call {
     /// Make the key. There is one making of a key; asked for again, it answers as it did.
@@ -32,7 +32,7 @@ pub enum Call {
     Get,
 }
 
-/// What is answered.
+/// The answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
     /// It is done.
@@ -41,34 +41,34 @@ pub enum Answer {
     Reuse,
     /// There is no such key.
     NotFound,
-    /// What the one who looked saw.
+    /// The state that a read saw.
     Is(State),
 }
 
 /// One call of one client, and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
-    /// Who called.
+    /// The client.
     pub client: usize,
     /// The moment before the request was sent.
     pub called: u64,
-    /// What was asked for.
+    /// The operation.
     pub call: Call,
-    /// The moment behind the answer, and the answer; `None` if it never came.
+    /// The moment after the answer, and the answer; `None` if it never came.
     pub answered: Option<(u64, Answer)>,
 }
 
 /// All that was recorded about one key. Moments are counted, and each stands for one event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct History {
-    /// What the key was before.
+    /// The state before the first call.
     pub begins: State,
-    /// What was asked for, in any order.
+    /// The calls, in any order.
     pub operations: Vec<Operation>,
 }
 
 impl State {
-    /// What becomes of the key, and what is answered.
+    /// The next state of the key, and the answer.
     fn after(self, call: Call) -> (Self, Answer) {
         match (call, self) {
             (Call::Make, Self::Absent) => (Self::Unused, Answer::Done),
@@ -82,17 +82,17 @@ impl State {
 }
 
 impl Operation {
-    /// Whether both were open at one moment.
+    /// True if both calls were open at one moment.
     pub fn overlaps(&self, other: &Self) -> bool {
         self.called < other.ends() && other.called < self.ends()
     }
 
-    /// What was answered, if anything was.
+    /// The answer, if it came.
     pub fn answer(&self) -> Option<Answer> {
         self.answered.map(|(_, answer)| answer)
     }
 
-    /// Whether the model may have answered this.
+    /// True if the model may give this answer.
     fn accepts(&self, answer: Answer) -> bool {
         self.answer().is_none_or(|answered| answered == answer)
     }
@@ -104,7 +104,7 @@ impl Operation {
 }
 
 impl History {
-    /// Whether there is such an order.
+    /// True if a linearization exists.
     pub fn is_linearizable(&self) -> bool {
         assert!(self.operations.len() <= OPERATIONS_MAX, "a history of {} operations", self.operations.len());
         let operations = || self.operations.iter().enumerate().map(|(at, operation)| (1_u64 << at, operation));
@@ -118,15 +118,15 @@ impl History {
                 continue;
             }
             let to_do = || operations().filter(|(bit, _)| done & bit == 0);
-            // Who was called behind somebody's answer comes behind that one.
+            // A call that began after another one's answer comes after it.
             let Some(first_end) = to_do().map(|(_, operation)| operation.ends()).min() else { continue };
             let next: Vec<_> = to_do()
                 .filter(|(_, operation)| operation.called < first_end)
                 .map(|(bit, operation)| (bit, operation, state.after(operation.call)))
                 .filter(|(_, operation, (_, answer))| operation.accepts(*answer))
                 .collect();
-            // An answer that fits and changes nothing may as well come now: it holds nobody up. What changes nothing and
-            // was not answered may as well never come.
+            // An answer that fits and changes nothing may as well come now: it holds nobody up. What changes nothing
+            // and was not answered may as well never come.
             match next.iter().find(|(_, operation, (after, _))| operation.answered.is_some() && *after == state) {
                 Some((bit, ..)) => open.push((done | bit, state)),
                 None => {

@@ -1,5 +1,5 @@
-//! Random writes of every kind that something hangs on, and what was answered to them: an answer that was given once
-//! must be given again under its key, and what can be spent once is spent once.
+//! A random load of writes, and a check of their answers: an answer given once must be given again under
+//! its idempotency key, and no token is spent twice.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -29,7 +29,7 @@ pub struct Load {
     enrollments: Vec<Pk>,
     /// Pools that were made.
     pools: Vec<Pk>,
-    /// What was spent.
+    /// The tokens spent.
     spent: BTreeSet<(u16, Vec<u8>)>,
     failed_inside: usize,
 }
@@ -49,17 +49,17 @@ impl Load {
         Self { random, sent: Vec::new(), codes, enrollments, pools, spent: BTreeSet::new(), failed_inside: 0 }
     }
 
-    /// How many were sent.
+    /// The number of calls sent.
     pub fn len(&self) -> usize {
         self.sent.len()
     }
 
-    /// Whether none was.
+    /// True if no call was sent.
     pub fn is_empty(&self) -> bool {
         self.sent.is_empty()
     }
 
-    /// How many were answered that something went wrong inside, since this was asked last.
+    /// The number of `internal` answers since the last call of this function.
     pub fn take_failed_inside(&mut self) -> usize {
         std::mem::take(&mut self.failed_inside)
     }

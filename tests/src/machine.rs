@@ -13,10 +13,10 @@ use rand::rngs::SmallRng;
 
 use crate::disk::{Call, Fate, Power, SimulatedDisk, failure};
 
-/// Where a segment's records begin; before it are its headers.
+/// Offset of a segment's first record, after its headers.
 const RECORDS: u64 = 8192;
 
-/// What lies on the disks between two lives.
+/// The disk images between two lives.
 #[derive(Debug, Clone, Default)]
 pub struct Platters {
     /// The database.
@@ -25,7 +25,7 @@ pub struct Platters {
     pub slots: Vec<Vec<u8>>,
 }
 
-/// Which disks say that they synced and did not.
+/// The disks that lie about syncs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Liar {
     /// None.
@@ -38,14 +38,14 @@ pub enum Liar {
     All,
 }
 
-/// Where the power was lost.
+/// The place of a power loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lost {
     /// At a call of the database's disk.
     InDatabase,
-    /// Where a slot of the journal is made, filled or given its header.
+    /// A journal slot that is made, filled or given its header.
     InSegment,
-    /// Where a record is written or synced.
+    /// A record that is written or synced.
     InRecord,
 }
 
@@ -106,12 +106,12 @@ impl Machine {
         Slots { disks, make }
     }
 
-    /// Whether its fate has come.
+    /// True once the fault was injected.
     pub fn has_met_its_fate(&self) -> bool {
         self.power.has_met_its_fate()
     }
 
-    /// Where the power was lost, if it was.
+    /// The place of the power loss, if there was one.
     pub fn lost(&self) -> Option<Lost> {
         let made = self.journal.made();
         if self.database.is_where_power_was_lost() {
@@ -124,18 +124,18 @@ impl Machine {
         }
     }
 
-    /// Whether anything was written to the journal in this life.
+    /// True if the journal was written to in this life.
     pub fn has_written_journal(&self) -> bool {
         self.journal.made().disks.iter().any(|disk| disk.written_at().is_some())
     }
 
-    /// What programs find that are started while the power stays on.
+    /// The images after a process crash: the power stays on.
     pub fn live(&self) -> Platters {
         let made = self.journal.made();
         Platters { database: self.database.live(), slots: made.disks.iter().map(|disk| disk.live()).collect() }
     }
 
-    /// What may be found after a power loss now.
+    /// An image that a power loss now may leave, drawn at random.
     pub fn after_power_loss(&self, random: &mut SmallRng) -> Platters {
         let made = self.journal.made();
         let database = self.database.after_power_loss(random);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Labels and their values.
 type Labels = BTreeMap<String, String>;
 
-/// What a text in OpenMetrics says.
+/// A parsed OpenMetrics text.
 #[derive(Debug, Default)]
 pub struct Exposition {
     /// Type and help of every metric.

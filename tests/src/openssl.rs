@@ -1,4 +1,4 @@
-//! OpenSSL, where it is installed, as a judge of what the daemon makes.
+//! OpenSSL as a judge of certificates, keys and lists of the daemon, if it is installed.
 
 use std::process::{Command, Output};
 

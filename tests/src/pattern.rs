@@ -1,6 +1,6 @@
 //! Expected texts with gaps: what a test does not care about, such as a pk, is written as `..`.
 
-/// Whether a text is the expected one; `..` in that stands for anything.
+/// True if a text is the expected one; `..` in that stands for anything.
 pub fn matches(text: &str, expected: &str) -> bool {
     let Some((first, others)) = expected.split_once("..") else { return text == expected };
     let (middle, last) = others.rsplit_once("..").unwrap_or(("", others));

@@ -28,13 +28,13 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two looks at a log.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// What a log of JSON has where the daemon listens.
+/// The JSON log field with the socket's path.
 const LISTENING: &str = "\"message\":\"listening\"";
 
-/// Makes the standard input what systemd would pass: the first file behind the usual three.
+/// Passes the standard input as systemd would: as the first descriptor after the usual three.
 const PASS_STDIN: &str = "exec 3<&0 </dev/null; export LISTEN_PID=$$ LISTEN_FDS=1; exec \"$0\" \"$@\"";
 
-/// What a process that ended has left.
+/// The exit and the output of a process that ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
     /// Its standard output.
@@ -63,7 +63,7 @@ pub fn run_into(command: &mut Command, stdin: &str, stdout: Stdio) -> Output {
     let mut input = child.stdin.take().expect("a pipe");
     let bytes = stdin.to_owned();
     std::thread::spawn(move || {
-        // Who has ended, or read enough, reads no more.
+        // A process that has ended, or read enough, reads no more.
         let _ = input.write_all(bytes.as_bytes());
     });
     let stdout = child.stdout.take().map(rest_of);
@@ -135,12 +135,12 @@ impl Home {
         self.directory.path().join(name)
     }
 
-    /// Where the daemon keeps its database, key and lock.
+    /// The state directory, with database, key and lock.
     pub fn state_dir(&self) -> PathBuf {
         self.path("state")
     }
 
-    /// Where the daemon listens.
+    /// The path of the socket.
     pub fn socket(&self) -> PathBuf {
         self.path("run/enrolld.sock")
     }
@@ -272,7 +272,7 @@ impl Daemon {
         self.await_announcement();
     }
 
-    /// What it said on standard output when it began to listen.
+    /// The line on standard output when it began to listen.
     pub fn announced(&self) -> &[String] {
         &self.announced
     }
@@ -436,7 +436,7 @@ pub fn expect_sound(daemon: &Daemon) {
     assert_eq!((checked.stdout.as_str(), checked.code), ("[]\n", Some(0)), "{}", checked.stderr);
 }
 
-/// How many records of a kind the daemon counts.
+/// The daemon's count of a kind of records.
 pub fn count(daemon: &Daemon, kind: &str) -> u64 {
     let status = daemon.enrollctl(&["--json", "server", "status"], "").json();
     status["records"][kind].as_u64().unwrap_or_else(|| panic!("no count of {kind}: {status}"))

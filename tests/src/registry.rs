@@ -46,14 +46,14 @@ static AUTHORITY: LazyLock<Founded> = LazyLock::new(|| {
 /// The secret key of every registry of a test.
 pub const KEY: [u8; 32] = [42; 32];
 
-/// When every registry of a test begins.
+/// The time at which every registry of a test begins.
 pub const BEGIN_MICROS: i64 = 1_800_000_000_000_000;
 
 /// A registry, and who is asking it and when.
 pub struct Registry {
     /// The time of the next call.
     pub now: Time,
-    /// Who makes the next call.
+    /// The peer of the next call.
     pub peer: Peer,
     store: Arc<dyn Store>,
     daemon: Arc<Daemon>,
@@ -124,7 +124,7 @@ impl Registry {
         Self::open(store, Config::default().settings(Path::new("/nowhere"))).expect("a registry")
     }
 
-    /// What a start makes of a store: a new registry where there is none, else the one it holds.
+    /// Starts a store's registry: a new one in an empty store, else the one it holds.
     pub fn started(store: Arc<dyn Store>) -> Result<Self, RegistryError> {
         if !bootstrap::verify(&*store.view()?, Some(&secrets()))? {
             found(&*store)?;
@@ -132,7 +132,7 @@ impl Registry {
         Self::open(store, Config::default().settings(Path::new("/nowhere")))
     }
 
-    /// The registry that a store holds now, for whoever had this one: no earlier, and no random bytes come again.
+    /// Starts the registry that a store holds now, to follow this one: time goes on, and no random bytes come again.
     pub fn restarted(&self, store: Arc<dyn Store>) -> Result<Self, RegistryError> {
         let next = Self::open(store, (*self.daemon.settings.now()).clone())?;
         Ok(Self { now: self.now, peer: self.peer, calls: self.calls, ..next })
@@ -352,7 +352,7 @@ impl Registry {
         walked.map(|()| items).map_err(|fault| fault.refusal())
     }
 
-    /// What the daemon makes of a request's frame before it looks at any state.
+    /// Decodes and admits a request's frame, as the daemon does before it reads any state.
     fn admitted(&mut self, operation: u16, body: &[u8]) -> Result<(&'static Handler, Job, Context), Refusal> {
         let frame = Frame { kind: FrameKind::Request, operation, id: 1, body };
         let (handler, envelope, job) = dispatch::request(&frame, &self.peer)?;

@@ -3,11 +3,12 @@
 use std::io::Write as _;
 use std::ops::Range;
 
-/// What a test draws its choices from; printed if it fails.
+/// The seed of a test's random choices; printed if it fails.
 #[derive(Debug)]
 pub struct Seed(pub u64);
 
-/// The seeds of seeded histories: so many as `ENROLL_HISTORIES` says, or else `usual`; or only the one of `ENROLL_SEED`.
+/// The seeds of seeded histories: so many as `ENROLL_HISTORIES` says, or else `usual`; or only the one of
+/// `ENROLL_SEED`.
 pub fn of_histories(usual: u64) -> Range<u64> {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
     match number("ENROLL_SEED") {

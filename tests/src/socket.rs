@@ -22,7 +22,7 @@ pub type Outcome = Result<Vec<u8>, Refusal>;
 /// A frame that was received.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Received {
-    /// What it is.
+    /// The kind.
     pub kind: FrameKind,
     /// Of which request.
     pub id: u64,
@@ -31,7 +31,7 @@ pub struct Received {
 }
 
 impl Received {
-    /// What it answers; nothing else may arrive behind the welcome.
+    /// The welcome; nothing else may arrive after it.
     pub fn outcome(self) -> Outcome {
         match self.kind {
             FrameKind::Reply => Ok(self.body),
@@ -126,7 +126,7 @@ impl Socket {
         }
     }
 
-    /// Whether the daemon says something, or closes the connection, within this time.
+    /// True if the daemon sends bytes, or closes the connection, within this time.
     pub fn is_heard_within(&mut self, wait: Duration) -> bool {
         self.stream.set_read_timeout(Some(wait)).expect("a timeout");
         let mut buffer = [0; 1024];

@@ -1,5 +1,5 @@
-//! What fuzzers found and kept, replayed, and the seeds they began with. A binary of its own, with one test: it counts
-//! the memory of the whole process.
+//! Replay of the fuzz corpus and of its seeds. A binary of its own, with one test: it counts the memory of the
+//! whole process.
 
 use std::alloc::System;
 use std::collections::BTreeSet;
@@ -12,8 +12,8 @@ use peakmem_alloc::{INSTRUMENTED_SYSTEM, PeakMemAlloc, PeakMemAllocTrait as _};
 #[global_allocator]
 static MEMORY: &PeakMemAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// What any input may take: the largest frame in a buffer that has doubled, or the start of a few lists whose lengths
-/// are claimed. Less than [`CLAIM`] claims.
+/// The memory that any input may take: the largest frame in a buffer that has doubled, or the start of a few lists
+/// whose lengths are claimed. Less than [`CLAIM`] claims.
 const MEMORY_BYTES_MAX: usize = 8 << 20;
 
 /// A length of 15 MiB on the wire: what a decoder would let pass.
@@ -26,7 +26,7 @@ fn everything_that_was_kept_holds_and_takes_little_memory() {
     assert_eq!(names("corpus", ""), targets, "fuzz/corpus has a folder for each target");
     let seeds = seeds();
     for (target, run) in TARGETS {
-        // What is made once and kept is no input's.
+        // Memory of values that are made once and kept counts for no input.
         run(&[0; 64]);
         for seed in seeds.iter().filter(|seed| seed.target == *target) {
             replay(*run, &seed.bytes, &format!("the seed {target}/{}", seed.name));

@@ -1,5 +1,5 @@
-//! Requests: decoded, and what decodes is run as the daemon runs it, on a registry in memory. Whatever is asked, by
-//! whomever, the answer is a reply or a refusal of the domain, and the registry stays sound.
+//! Fuzzing of requests: each is decoded, and run as the daemon runs it, on a registry in memory. For every
+//! request and every peer the answer is a reply or a refusal, and the registry stays sound.
 
 use std::sync::{Arc, LazyLock};
 
@@ -15,7 +15,7 @@ use super::shapes::Shape;
 use super::words::{Unsaid, Words};
 use crate::registry::Registry;
 
-/// What says that something is wrong with the daemon, not with what was asked.
+/// Codes that are errors of the daemon, not of the request.
 const BROKEN: &[Code] = &[Code::INTERNAL, Code::STORAGE, Code::OUTCOME_UNKNOWN, Code::UNAVAILABLE];
 
 /// Steps of a history.
@@ -77,7 +77,7 @@ fn worded(shape: &Shape, words: &mut Words<'_>) -> Result<Vec<u8>, Unsaid> {
     Ok([envelope, (shape.worded)(words)?].concat())
 }
 
-/// Whether the bytes decode; if so, what is encoded of them must be no longer and decode to the same.
+/// True if the bytes decode. Then their value must encode to no more bytes, and decode to the same.
 fn again(read: fn(&[u8]) -> Result<Vec<u8>, Invalid>, bytes: &[u8], name: &str) -> bool {
     let Ok(encoded) = read(bytes) else { return false };
     assert!(encoded.len() <= bytes.len(), "{name} has grown");
@@ -85,7 +85,7 @@ fn again(read: fn(&[u8]) -> Result<Vec<u8>, Invalid>, bytes: &[u8], name: &str) 
     true
 }
 
-/// Who asks, and how much time has passed.
+/// The actor, and the time that has passed.
 fn set(registry: &mut Registry, who: u8) {
     let grant = [Grant::Admin, Grant::Operate, Grant::Read, Grant::Admin][usize::from(who & 3)];
     registry.peer = Peer { uid: 1000 + u32::from(who & 1), pid: 1, grant };
@@ -95,7 +95,7 @@ fn set(registry: &mut Registry, who: u8) {
     }
 }
 
-/// What is answered, as JSON: one reply, the items of a stream, or nothing where it is refused.
+/// The answer as JSON: one reply, the items of a stream, or nothing for a refusal.
 fn answer(registry: &mut Registry, shape: &Shape, body: &[u8]) -> Vec<String> {
     let outcome = match shape.row.kind {
         Kind::Stream => items(registry, shape, body),

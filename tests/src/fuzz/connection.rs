@@ -1,4 +1,4 @@
-//! Bytes on a connection: how they are cut into frames, and what the daemon makes of the first of them.
+//! Fuzzing of connections: bytes are cut into frames, and the daemon reads a hello from the first.
 
 use enroll_protocol::envelope::{Hello, MAGIC, PROTOCOL_VERSION, Welcome};
 use enroll_protocol::frame::{self, FrameError, FrameKind, FrameReader, HEADER_BYTES};
@@ -15,7 +15,7 @@ use tokio::runtime::{Builder, Runtime};
 /// In front of a frame, and not counted in its limit.
 const LENGTH_BYTES: usize = 4;
 
-/// What somebody sends who never stops.
+/// The bytes of a sender that never stops.
 const ENDLESS_BYTES: usize = 3 * FRAME_BYTES_MAX;
 
 thread_local! {
@@ -36,7 +36,7 @@ pub fn frame(input: &[u8]) {
     }
 }
 
-/// What came out of a reader.
+/// The frames and the end that a reader gave.
 #[derive(Debug, PartialEq, Eq)]
 struct Frames {
     /// The frames, written again.
@@ -71,7 +71,7 @@ impl Frames {
             }
             assert!(reader.rest().len() < LENGTH_BYTES + bytes_max, "more is kept than one unfinished frame");
         }
-        // An error ends the connection; what lies behind it is nobody's.
+        // An error ends the connection; bytes after it belong to no frame.
         let is_inside_frame = error.is_none() && reader.is_inside_frame();
         Self { bytes: written, error, is_inside_frame }
     }
@@ -115,7 +115,7 @@ pub fn handshake(input: &[u8]) {
     }
 }
 
-/// How long the hello at the front of these bytes is, if there is one that the daemon understands.
+/// The length of the hello at the front of these bytes, if the daemon understands it.
 fn hello(bytes: &[u8]) -> Option<usize> {
     let mut reader = FrameReader::new(FRAME_BYTES_MAX);
     reader.push(bytes);

@@ -1,8 +1,8 @@
-//! What must hold of arbitrary bytes, one function per way in. The fuzz targets in `fuzz/` call these with bytes that
+//! Properties of arbitrary bytes, one function per fuzz target. The fuzz targets in `fuzz/` call these with bytes that
 //! a fuzzer makes up, and an ordinary test replays the ones it kept.
 //!
-//! A function panics where something does not hold. Nothing it is given is too strange: what can not be read is
-//! refused, in the way that is meant for it.
+//! A function panics if its property does not hold. Any bytes are acceptable input: bytes that can not be read must be
+//! refused in the documented way.
 
 mod calls;
 mod connection;

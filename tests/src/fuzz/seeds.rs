@@ -1,4 +1,5 @@
-//! Where a fuzzer begins: the golden bytes of every operation in the form of each target, and what else is in shape.
+//! Seed inputs of the fuzz targets: the golden bytes of every operation in the form of each target, and other valid
+//! input.
 
 use std::fmt::Write as _;
 
@@ -23,7 +24,7 @@ const HISTORY_BYTES: usize = 256;
 pub struct Seed {
     /// The target.
     pub target: &'static str,
-    /// What it is; a file name.
+    /// The file name.
     pub name: String,
     /// The input.
     pub bytes: Vec<u8>,

@@ -1,4 +1,4 @@
-//! The request and reply types of every operation behind functions: a fuzzer chooses operations by number.
+//! Type-erased operations: a fuzzer chooses request and reply types by number.
 
 use enroll_protocol::{Invalid, Operation, OperationRow, codec, operations};
 use serde::Serialize;
@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::words::{Unsaid, Words};
 
-/// What can be done with an operation whose types are not known.
+/// An operation with its types erased.
 pub(super) struct Shape {
     pub(super) row: &'static OperationRow,
     /// A request, decoded and encoded again.

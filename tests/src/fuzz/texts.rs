@@ -1,4 +1,5 @@
-//! Texts that people and programs write: arguments in JSON, lines of `enrollctl call`, exports, the configuration.
+//! Fuzzing of texts that people and programs write: arguments in JSON, lines of `enrollctl call`, exports, the
+//! configuration.
 
 use std::path::Path;
 
@@ -110,7 +111,7 @@ pub fn import(input: &[u8]) {
     }
 }
 
-/// A configuration that is accepted is accepted and the same when it is written out. The text is the file's; behind a
+/// A configuration that is accepted is accepted and the same when it is written out. The text is the file's; after a
 /// NUL byte come variables of the environment, `NAME=value`, a line each.
 pub fn config(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };

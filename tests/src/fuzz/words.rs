@@ -1,6 +1,6 @@
-//! Requests made of a few bytes: every byte chooses among what makes sense in its place, such as a name that somebody
-//! has or a code that was answered before. So nearly any bytes are a history that goes somewhere, where random bytes
-//! would be refused for their shape.
+//! Structure-aware fuzzing: requests are made of a few bytes, each of which chooses a value that makes sense in its
+//! field, such as a callsign in use or a code that was answered before. So nearly any bytes are a meaningful history,
+//! and random bytes would be refused for their shape.
 
 use std::fmt;
 
@@ -58,7 +58,7 @@ impl<'a> Words<'a> {
         Self { bytes, issued: Vec::new(), field: "" }
     }
 
-    /// Whether there is nothing left to choose with.
+    /// True once all bytes are used up.
     pub(super) fn is_at_end(&self) -> bool {
         self.bytes.is_empty()
     }

@@ -1,5 +1,5 @@
-//! Whole events against a plain model of what an event is: what is answered, who holds which place and who waits where
-//! agree after every call, whatever happens in whichever order.
+//! Model tests of whole events: answers, places and waiting lists agree with a plain model after every call, in any
+//! order of calls.
 
 mod counts;
 mod expect;

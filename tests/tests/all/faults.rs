@@ -1,5 +1,5 @@
-//! Disks that fail at a call, every call in turn, and disks on which a bit turned over: the registry says so, and what it
-//! acknowledged is there when it is opened again.
+//! Fault injection: disks that fail at a call, every call in turn, and disks with bit rot. The registry reports the
+//! fault, and acknowledged writes are there when it is opened again.
 
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -25,7 +25,7 @@ const LIVES: usize = 2;
 const BATCHES: usize = 5;
 const OF_A_BATCH: usize = 20;
 
-/// What was committed is moved into the tree after so many batches, and again.
+/// The journal is flushed into the tree after so many batches, and again.
 const FLUSHED_AFTER: usize = 2;
 
 const FLIPS: u64 = 300;
@@ -78,7 +78,7 @@ fn expect_all(platters: Platters, mut oracle: Oracle, mut load: Load) -> Result<
     }
 }
 
-/// What the script begins with.
+/// The state that the script begins with.
 fn begin() -> (Platters, Map) {
     let (database, committed) = new_registry().clone();
     (Platters { database, slots: Vec::new() }, committed)

@@ -1,5 +1,5 @@
 //! Seeded histories: the same random calls on the memory store, on redb, on the journal in front of redb, which is
-//! flushed at random moments, and on a small model of what a registry is. All stores must answer alike to the byte, the
+//! flushed at random moments, and on a small model of a registry. All stores must answer alike to the byte, the
 //! model must agree on who got what, and after every call the whole registry must be sound.
 //!
 //! `ENROLL_HISTORIES=N` runs N of them, `ENROLL_SEED=S` only the one of that seed; a failure prints the seed.
@@ -48,18 +48,18 @@ struct History {
     step: usize,
 }
 
-/// What a registry is, as simple as it can be said.
+/// A model of a registry, as simple as possible.
 #[derive(Default)]
 struct Model {
     /// Roles of people, by callsign in lower case.
     people: BTreeMap<String, BTreeSet<String>>,
-    /// Whether enrollments were decided, by callsign in lower case.
+    /// The decided enrollments, by callsign in lower case.
     enrollments: BTreeMap<String, bool>,
     /// Callsigns of people who were deleted.
     deleted: BTreeSet<String>,
     tokens: BTreeSet<String>,
     used_codes: BTreeSet<String>,
-    /// What was asked first under a key, and what was answered.
+    /// The first request under each idempotency key, and its answer.
     kept: BTreeMap<u8, (String, Result<Vec<u8>, Refusal>)>,
 }
 

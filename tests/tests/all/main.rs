@@ -1,4 +1,4 @@
-//! One test binary: linking is what takes long.
+//! All ordinary integration tests in one binary, because linking takes the longest.
 
 mod architecture;
 mod events;

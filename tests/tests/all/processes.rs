@@ -1,4 +1,4 @@
-//! The real binaries as processes: what is true inside one process is promised across processes, crashes and users.
+//! Process tests, with the real binaries: the promises of the rules hold across processes, crashes and users.
 //!
 //! Every test has a daemon and a directory of its own, so they run side by side. None sleeps, needs root or a network;
 //! what needs another user says loudly that it was skipped. A file is a part of the contract: what is typed, what is

@@ -1,4 +1,4 @@
-//! The rules as tables over the memory store: a line is who asks, what, and what comes of it.
+//! Rule tests as tables over the memory store: a line is an actor, a call and its answer.
 //!
 //! A step is written as the JSON that `enrollctl call` takes, so the tables test the JSON forms as well. `=>` is
 //! followed by the beginning of the answer's JSON, or by the code of a refusal. Every table ends with a whole check of
@@ -40,8 +40,9 @@ fn call(registry: &mut Registry, envelope: Envelope, op: &str, args: &str) -> Re
     Ok((row.reply_to_json)(&reply).expect("a reply of its type"))
 }
 
-/// Runs a table: lines of `[$NAME =] [ACTOR>] OPERATION ARGS => ANSWER`. A name stands for the answer's pk in what comes
-/// behind it. `+SECONDS` lets time pass, `clock SECONDS` sets the clock, and `wake` has the writer do what is due.
+/// Runs a table: lines of `[$NAME =] [ACTOR>] OPERATION ARGS => ANSWER`. A name stands for the answer's pk in what
+/// comes after it. `+SECONDS` lets time pass, `clock SECONDS` sets the clock, and `wake` has the writer do what is
+/// due.
 fn check(registry: &mut Registry, table: &str) {
     let mut names: Vec<(String, String)> = Vec::new();
     for line in table.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {

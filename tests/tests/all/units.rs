@@ -13,7 +13,7 @@ const SOCKET: &str = include_str!("../../../systemd/enrolld.socket");
 const SYSUSERS: &str = include_str!("../../../systemd/sysusers.d/enrolld.conf");
 const TMPFILES: &str = include_str!("../../../systemd/tmpfiles.d/enrolld.conf");
 
-/// What `systemd-analyze security` may find at most, of 10. Asking whether the clock is synchronised takes a tenth.
+/// The highest exposure that `systemd-analyze security` may find, of 10. Asking for the clock's state takes a tenth.
 const EXPOSURE_MAX: f64 = 0.7;
 
 fn file(name: &str) -> PathBuf {
@@ -113,7 +113,7 @@ fn every_directive_has_its_reason() {
     for (name, unit) in [("service", SERVICE), ("socket", SOCKET), ("sysusers", SYSUSERS), ("tmpfiles", TMPFILES)] {
         let mut before = "";
         for line in unit.lines() {
-            // Those of one reason stand together, and the first of them behind it.
+            // Directives of one reason stand together, and the first of them after it.
             let has_reason = before.starts_with('#') || before.contains('=') || before.starts_with("d /");
             let is_plain = line.is_empty() || line.starts_with(['#', '[']) || line.starts_with("Description=");
             assert!(is_plain || has_reason, "{name}: {line}");

@@ -1,9 +1,10 @@
 //! Hostile connections beside one that behaves: it must not notice them, the daemon's memory stays within bounds, and
 //! nothing that was acknowledged is lost.
 //!
-//! What is measured is a ratio within one run: rounds in which the daemon has the hostile connections and rounds in which
-//! another daemon has them take turns, so the processor's time that they cost anybody on the machine is in both, and what
-//! is left is what the daemon makes of them. Two of three pairs decide. Below [`NOTICEABLE`] a difference is noise.
+//! The measure is a ratio within one run: rounds in which the daemon has the hostile connections and rounds in which
+//! another daemon has them take turns, so the processor's time that they cost anybody on the machine is in both, and
+//! the ratio is the daemon's part. Two of three pairs decide. Below [`NOTICEABLE`] a difference is
+//! noise.
 
 use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -16,7 +17,7 @@ use enroll_tests::process::{Daemon, Home, count, expect_sound};
 
 use enroll_tests::socket::Socket;
 
-/// Who waits no longer than this does not notice.
+/// A wait that is no longer than this is not noticed.
 const NOTICEABLE: Duration = Duration::from_millis(5);
 
 /// Uses of a token in one round.
@@ -41,7 +42,7 @@ struct Pattern {
     then: Then,
 }
 
-/// How a pattern goes on until its round is over.
+/// The next step of a pattern, until its round is over.
 #[derive(Clone, Copy)]
 enum Then {
     /// It begins again when it is through, with a moment in between: at full speed it would be this process that

@@ -1,10 +1,10 @@
-//! Clients race for tokens and codes while the daemon is killed again and again; what they were answered about each
-//! token and each code must fit into one order, in which each call took effect at once while it was open.
+//! Linearizability: clients race for tokens and codes while the daemon is killed again and again. The answers about
+//! each token and each code must fit into one order, in which each call took effect at once while it was open.
 //!
-//! Half of the clients are `enrollctl call`, which finds the daemon again and asks again by itself: to its user a kill is
-//! a call that takes long. The other half are sockets that do not, and now and then hang up without waiting: an answer
-//! they lose is never known, though some ask again under their key. The order of calls and answers is counted, not
-//! timed. Each use names itself in its audit, so a look tells which one it was that won.
+//! Half of the clients are `enrollctl call`, which finds the daemon again and asks again by itself: to its user a kill
+//! is a call that takes long. The other half are sockets that do not, and now and then hang up without waiting: an
+//! answer they lose is never known, though some ask again under their key. The order of calls and answers is counted,
+//! not timed. Each use names itself in its audit, so a look tells which one it was that won.
 //!
 //! `ENROLL_LINEARIZABILITY=N` checks N histories and tells what they were like, `ENROLL_SEED=S` draws other calls and
 //! kills. Which call meets which is up to the machine, so a failure prints the whole history that does not fit.
@@ -42,7 +42,7 @@ const CALLS_EACH: usize = 12;
 /// Between two kills so many calls are answered.
 const BETWEEN_KILLS: Range<usize> = 100..600;
 
-/// What is raced for.
+/// The thing that clients race for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Name {
     Token(usize),
@@ -56,7 +56,7 @@ struct Login {
     code: OnceLock<String>,
 }
 
-/// What all clients share.
+/// State that all clients share.
 struct Race {
     /// Locked while it is down.
     daemon: Mutex<Daemon>,
@@ -119,7 +119,7 @@ fn came(answers: &Receiver<()>, count: usize) -> bool {
     })
 }
 
-/// How a client reaches the daemon.
+/// The way of a client to the daemon.
 enum Line {
     Process(Conversation),
     Socket(Socket),
@@ -191,7 +191,7 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// What to call for; the number of a call is the number of its use.
+    /// The next call; its number is the number of its use.
     fn choose(&mut self, call: u64) -> (Name, Call) {
         let at = usize::try_from(call).expect("a number") / CALLS_EACH + self.random.random_range(0..WINDOW);
         let login = &self.race.logins[at];
@@ -238,7 +238,7 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// What a reply means. A token that nobody used is not found; a code that nobody used is.
+    /// The state that a reply shows. A token that nobody used is not found; a code that nobody used is.
     fn read(&self, name: Name, call: Call, reply: &Value) -> Answer {
         let by = || State::Used(reply["ok"]["audit"]["by"].as_u64().expect("the number of the use"));
         match (name, call, reply["error"]["code"].as_str()) {
@@ -259,7 +259,7 @@ impl<'a> Client<'a> {
     }
 }
 
-/// What all clients have seen of each name.
+/// The calls of all clients, by name.
 fn histories(clients: &mut [Client<'_>]) -> BTreeMap<Name, History> {
     let mut histories = BTreeMap::new();
     for (name, operation) in clients.iter_mut().flat_map(|client| client.seen.drain(..)) {
@@ -306,13 +306,13 @@ fn without_winner(history: &History) -> Option<History> {
     Some(History { operations, ..history.clone() })
 }
 
-/// Whether somebody won over a use that was open at the same moment.
+/// True if a use won over another one that was open at the same moment.
 fn was_raced_for(history: &History) -> bool {
     let is_other_use = |won: &Operation, it: &Operation| matches!(it.call, Call::Use(_)) && it.call != won.call;
     winner(history).is_some_and(|won| history.operations.iter().any(|it| is_other_use(won, it) && it.overlaps(won)))
 }
 
-/// Whether a use whose answer was lost turned out to be done.
+/// True if a use whose answer was lost turned out to be done.
 fn has_hidden_winner(history: &History) -> bool {
     history.operations.iter().any(|it| match it.answer() {
         Some(Answer::Is(State::Used(by))) => winner(history).is_none_or(|won| won.call != Call::Use(by)),
@@ -340,7 +340,7 @@ fn what_clients_are_answered_fits_into_one_order_though_the_daemon_is_killed() {
     let mut clients: Vec<_> = (0..CLIENTS).map(|number| Client::new(&race, number, &mut random)).collect();
     let kills = race.run(&mut clients, &mut random);
     race.kill_and_restart();
-    // What is there in the end is a part of every history.
+    // The state in the end is a part of every history.
     for (at, login) in race.logins.iter().enumerate() {
         clients[0].ask(Name::Token(at), Call::Get);
         if login.code.get().is_some() {

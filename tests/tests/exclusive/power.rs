@@ -1,8 +1,8 @@
-//! Power losses, simulated under the real store, its journal and its database alike: whatever the disks make of what was
-//! not synced, the registry opens, has everything that was acknowledged, nothing half, and is sound.
+//! Simulated power losses under the real store, journal and database alike: whatever the disks keep of unsynced writes,
+//! the registry opens, has all acknowledged writes, no partial one, and is sound.
 //!
-//! A history is a registry that lives on through some power losses; its seed decides everything. `ENROLL_POWER_CYCLES=N`
-//! runs N losses, `ENROLL_SEED=S` only the history of that seed; a failure prints the seed.
+//! A history is a registry that lives on through some power losses; its seed decides everything.
+//! `ENROLL_POWER_CYCLES=N` runs N losses, `ENROLL_SEED=S` only the history of that seed; a failure prints the seed.
 
 mod history;
 mod wrong;
@@ -72,7 +72,7 @@ fn ten_thousand_power_losses_lose_nothing_that_was_acknowledged() {
     }
 }
 
-/// What the same checks must find, or they find nothing.
+/// Faults that the same checks must find: if they do not, they find nothing.
 #[test]
 fn a_store_that_is_wrong_is_caught() {
     let _exclusive = crate::exclusive();

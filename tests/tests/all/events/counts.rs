@@ -1,5 +1,5 @@
-//! What a registration costs, in keys: a call reads and writes as few of them with a hundred thousand people at an event
-//! as with a few hundred, however long the waiting list is.
+//! The cost of a registration in keys: a call reads and writes as few of them with a hundred thousand people at an
+//! event as with a few hundred, however long the waiting list is.
 //!
 //! `ENROLL_PEOPLE=N` has the largest event be of N people.
 
@@ -20,7 +20,7 @@ const MANY: usize = 4_000;
 /// Requests of one commit.
 const BATCH: usize = 200;
 
-/// What was touched.
+/// The keys that were read and written.
 #[derive(Debug, Default)]
 struct Counts {
     gets: AtomicUsize,
@@ -132,21 +132,21 @@ impl Crowd {
         }
     }
 
-    /// What a write touches.
+    /// The keys that a write touches.
     fn write<O: Operation>(&mut self, operation: O) -> [usize; 4] {
         self.counts.take();
         self.serve(vec![operation]);
         self.counts.take()
     }
 
-    /// What a read touches.
+    /// The keys that a read touches.
     fn read<O: Operation>(&mut self, operation: O) -> [usize; 4] {
         self.counts.take();
         self.registry.call(operation).expect("answered");
         self.counts.take()
     }
 
-    /// What each kind of call touches.
+    /// The keys that each kind of call touches.
     fn measure(&mut self) -> Vec<(&'static str, [usize; 4])> {
         let (event, people) = (self.event.clone(), self.people);
         // Somebody who came early and holds a place, and the last who waits.
@@ -182,7 +182,8 @@ fn role(at: usize) -> String {
 fn a_call_touches_as_few_keys_at_a_large_event_as_at_a_small_one() {
     let many = std::env::var("ENROLL_PEOPLE").ok().map_or(MANY, |text| text.parse().expect("a number"));
     let [few, many] = [FEW, many].map(|people| Crowd::gather(people).measure());
-    // A position in the waiting list is the sum of at most 63 counts for each of six levels, and a page shows a hundred.
+    // A position in the waiting list is the sum of at most 63 counts for each of six levels, and a page shows a
+    // hundred.
     for ((what, few), (_, many)) in few.iter().zip(&many) {
         let positions = if what.starts_with("list") { 101 } else { 1 };
         let more = [40, 10 * positions, 6 * 64 * positions, 10];

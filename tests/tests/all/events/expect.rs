@@ -1,4 +1,4 @@
-//! Comparing what is answered with the model.
+//! Comparison of answers with the model.
 
 use enroll_protocol::event::{self, EventPool, TimeState, UpdateState};
 use enroll_protocol::registration::{self, Registration};

@@ -72,7 +72,7 @@ pub(super) struct History {
     pools_made: usize,
     /// More people than one write seats.
     pub(super) is_crowd: bool,
-    /// What was called, to be printed if something is wrong.
+    /// The calls, to be printed at a failure.
     log: Vec<String>,
 }
 
@@ -246,8 +246,8 @@ impl History {
         self.compare();
     }
 
-    /// Lets time pass, or has the clock skip it. Nobody is seated at what is over, so whatever comes before an end is done
-    /// before it.
+    /// Lets time pass, or has the clock skip it. Nobody is seated at what is over, so whatever comes before an end is
+    /// done before it.
     fn pass(&mut self, seconds: u64, is_step: bool) {
         let until = self.now + seconds;
         let ends: BTreeSet<u64> =

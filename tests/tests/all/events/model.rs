@@ -1,4 +1,4 @@
-//! What an event is, as simple and as slow as it can be said: people in vectors, every decision a full scan, everything
+//! A model of events, as simple and as slow as possible: people in vectors, every decision a full scan, everything
 //! that is due done at once. Times are seconds.
 
 use std::collections::BTreeSet;
@@ -23,7 +23,7 @@ pub(super) struct Pool {
     pub(super) roles: BTreeSet<&'static str>,
 }
 
-/// Where a registration stands; a place is in a pool of this name, or in none where the event has no pools.
+/// The standing of a registration. A place is in a pool of this name, or in none if the event has no pools.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Stand {
     Out,
@@ -63,7 +63,7 @@ pub(super) struct Event {
     pub(super) passed: u64,
 }
 
-/// What comes of registering, behind all refusals that the event itself gives.
+/// The outcome of registering, after all refusals that the event itself gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Decision {
     Seat(Option<String>),
@@ -130,7 +130,7 @@ impl Event {
         pool.capacity == 0 || self.taken_in(pool) < pool.capacity
     }
 
-    /// Whether the maximum, and after the merge the sum of the open pools, leaves a place.
+    /// True if the maximum, and after the merge the sum of the open pools, leaves a place.
     fn has_room(&self, now: u64) -> bool {
         let open: Vec<_> = self.pools.iter().filter(|pool| self.is_open(pool, now)).collect();
         let is_bounded = self.is_merged(now) && !self.pools.is_empty() && open.iter().all(|pool| pool.capacity > 0);
@@ -197,7 +197,7 @@ impl Event {
         }
         for waiting in self.waiting() {
             for pool in self.possible(people, waiting.person, now) {
-                // Where more hold a place than there are, one who moves makes room for nobody.
+                // In a pool with more people than places, one who moves makes room for nobody.
                 if pool.capacity == 0 || self.taken_in(pool) != pool.capacity {
                     continue;
                 }
@@ -219,7 +219,7 @@ impl Event {
         false
     }
 
-    /// Why nobody can register now, if so.
+    /// The refusal that everybody gets now, if there is one.
     fn expect_open(&self, now: u64) -> Result<(), Code> {
         match () {
             () if self.is_leisure => Err(Code::REGISTRATION_NOT_REQUIRED),

@@ -1,4 +1,4 @@
-//! What an event's owner does to it: pools, fields and states changed.
+//! Model tests: the owner's calls on an event's pools, fields and states.
 
 use enroll_protocol::Code;
 use enroll_protocol::event::{self, Approval, Field};

@@ -57,7 +57,7 @@ fn bring(home: &Home, openssl: &OpenSsl, name: &str, certificates: &[&str]) {
     home.configure(&format!("[certificates]\nauthority_key = \"{key}\"\nauthority_chain = \"{chain}\""));
 }
 
-/// What the intermediate issues and revokes holds for whoever trusts the root.
+/// Certificates and revocations of the intermediate verify under the root.
 fn expect_issued_and_revoked(daemon: &Daemon, openssl: &OpenSsl, person: &str) {
     daemon.enrollctl(&["person", "create", person, "--certificate", "generate"], "");
     openssl.write("leaf.pem", &daemon.enrollctl(&["certificate", "get", person], "").stdout);
@@ -102,7 +102,7 @@ fn it_is_brought_along_with_its_chain_and_not_exchanged_for_another() {
     expect_issued_and_revoked(&daemon, &openssl, "DOGGO01a");
     expect_end_told(&daemon);
     assert_eq!(daemon.terminate(), Some(0));
-    // What it has issued could not be revoked by another one, nor without it.
+    // Another authority could not revoke its certificates.
     bring(&daemon.home, &openssl, "other", &["other", "root"]);
     let refused = run_refused(&mut daemon.home.enrolld());
     assert_eq!(refused.code, Some(2), "{refused:?}");

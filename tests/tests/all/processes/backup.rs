@@ -1,5 +1,5 @@
-//! Backups of a daemon that works: each is one committed state, whoever writes meanwhile, and hinders nobody; one that
-//! breaks off leaves nothing that looks like a backup.
+//! Online backups: each is one committed state, under concurrent writes, and hinders nobody; one that breaks off leaves
+//! no file that looks like a backup.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
@@ -26,7 +26,7 @@ use enroll_tests::socket::{Received, Socket};
 /// Bytes that a token brings with it, so that a few thousand fill every buffer between daemon and reader.
 const AUDIT_BYTES: usize = 4000;
 
-/// What a backup holds.
+/// The content of a backup.
 pub(super) type Entries = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// Reads a backup; panics where it is none.
@@ -208,7 +208,7 @@ fn a_daemon_that_is_killed_leaves_a_backup_that_says_it_is_none() {
     assert!(rehearsed.stderr.contains("cut off"), "{rehearsed:?}");
 }
 
-/// A daemon that welcomes whoever comes, sends these frames, and goes away or stays.
+/// A daemon that welcomes every client, sends these frames, and goes away or stays.
 fn fake(home: &Home, frames: Vec<u8>, stays: bool) -> std::thread::JoinHandle<()> {
     std::fs::create_dir_all(home.path("run")).expect("a directory");
     let listener = UnixListener::bind(home.socket()).expect("a socket");
@@ -235,7 +235,7 @@ fn fake(home: &Home, frames: Vec<u8>, stays: bool) -> std::thread::JoinHandle<()
         }
         stream.write_all(&frames).expect("sent");
         if stays {
-            // Until whoever asked has gone.
+            // Until the client has gone.
             while stream.read(&mut [0; 64]).is_ok_and(|length| length > 0) {}
         }
     })

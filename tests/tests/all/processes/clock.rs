@@ -1,5 +1,5 @@
-//! A start behind a clock that was ahead, and one whose own clock is doubted. The state directories are made by the library,
-//! by a clock that is set; the daemon goes by the real one.
+//! Clock at a start: one after a clock that was ahead, and one whose own clock is doubted. The state directories are
+//! made by the library, by a clock that is set; the daemon goes by the real one.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
@@ -47,7 +47,7 @@ fn status(daemon: &Daemon) -> Value {
     daemon.enrollctl(&["server", "status", "--json"], "").json()
 }
 
-/// What is warned of in a topic.
+/// The warnings of a topic.
 fn warned(daemon: &Daemon, topic: &str) -> String {
     let status = status(daemon);
     let warnings = status["warnings"].as_array().expect("warnings").iter();
@@ -72,7 +72,7 @@ fn after_a_clock_that_was_years_ahead_everything_goes_by_the_real_one() {
     let seconds = clock["last_step_seconds"].as_i64().expect("a step");
     assert!((-3650 * 86_400 - 60..-3649 * 86_400).contains(&seconds), "{clock}");
     assert!(warned(&daemon, "clock").contains("set back"), "{}", status(&daemon));
-    // What is written has the time of now, and a JWT of the time ahead is worth nothing.
+    // Records bear the time of now, and a JWT of the time ahead is not valid.
     let made = daemon.enrollctl(&["person", "create", "CAT", "--json"], "").json();
     let created: Time = made["created"].as_str().expect("a time").parse().expect("a time");
     assert!(created <= Clock::default().now() && before <= created.plus_seconds(60), "{created}");

@@ -1,5 +1,5 @@
-//! A daemon that is killed while it works: what it acknowledged is there afterwards, what it did not acknowledge can be
-//! asked again under its key, and nothing is done twice.
+//! Crash recovery: the daemon is killed while it works. Acknowledged writes are there afterwards, the others can be
+//! sent again under their idempotency keys, and none is done twice.
 //!
 //! The moment of each kill is drawn from a seed, as a number of acknowledged writes. Set `ENROLL_SEED` to repeat one.
 
@@ -29,8 +29,8 @@ const IN_FLIGHT: usize = 2;
 /// Of the event that people are registered to.
 const PLACES: u32 = 60;
 
-/// Acknowledged writes before the kill after which the next start is measured, and what that may take at most, also on a
-/// machine that has much else to do.
+/// Acknowledged writes before the kill after which the next start is measured, and what that may take at most, also on
+/// a machine that has much else to do.
 const FULL_LOAD: usize = 5000;
 const READY_WITHIN: Duration = Duration::from_secs(15);
 
@@ -164,7 +164,7 @@ fn kill_under_load(daemon: &mut Daemon, loads: &mut [Load], acknowledged_until: 
     });
 }
 
-/// What was acknowledged is answered as it was; what was not is done now, once.
+/// Acknowledged calls are answered as before; the others are done now, once.
 fn verify(socket: &mut Socket, sent: &mut [Sent]) {
     let again: Vec<_> = sent.iter().map(Sent::again).collect();
     let (first, second) = (socket.call_all(&again), socket.call_all(&again));
@@ -191,7 +191,7 @@ fn verify(socket: &mut Socket, sent: &mut [Sent]) {
     }
 }
 
-/// Reads the changes behind a number; counts those that were not refused, and finds no hole. The new head.
+/// Reads the changes after a number; counts those that were not refused, and finds no hole. Returns the new head.
 fn read_changes(socket: &mut Socket, mut since: u64, done: &mut BTreeMap<String, usize>) -> u64 {
     let limit = enroll_protocol::value::PageLimit::new(1000).expect("a limit");
     loop {
@@ -239,7 +239,7 @@ fn prepare(random: &mut SmallRng) -> (Daemon, Vec<Load>) {
     (daemon, (0..CONNECTIONS).map(load).collect())
 }
 
-/// All places are taken, by as many people, and whoever came later waits.
+/// All places are taken, by as many people, and later people wait.
 fn expect_places_given_once(daemon: &Daemon, loads: &[Load]) {
     let mut seated = BTreeMap::new();
     let registered = loads.iter().flat_map(|load| &load.sent).filter(|sent| sent.is(registration::Create::ROW));
@@ -308,7 +308,7 @@ fn a_start_after_a_kill_at_full_load_is_ready_soon() {
     expect_sound(&daemon);
 }
 
-/// How far the database of a daemon that has ended has come with its journal; a copy of it is asked.
+/// The flush position of a stopped daemon's database, read from a copy of it.
 fn mark(daemon: &Daemon) -> Option<Mark> {
     let copy = daemon.home.path("copy.redb");
     std::fs::copy(daemon.home.state_dir().join(DATABASE), &copy).expect("copied");

@@ -1,7 +1,7 @@
-//! A daemon's life as its administrator sees it: what it makes, what it says, whom it lets in, and how it stops.
+//! The life of a daemon for its administrator: files it makes, messages, access, and stopping.
 //!
-//! The contract gives it five seconds to stop. That bound is the one clock in these tests; whoever holds on to a
-//! connection must not stretch it.
+//! The contract gives it five seconds to stop. That limit is the one clock in these tests; a client that holds on
+//! to a connection must not stretch it.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
@@ -18,7 +18,7 @@ use super::{count, expect_sound, files};
 use enroll_tests::skip::is_root;
 use enroll_tests::socket::Socket;
 
-/// What the contract gives a daemon to stop.
+/// The time that the contract gives a daemon to stop.
 const STOPS_WITHIN: Duration = Duration::from_secs(5);
 
 /// Neither root nor the daemon's user, and not the one that stands for unknown users.
@@ -118,7 +118,7 @@ fn a_daemon_that_stops_answers_what_it_has_taken() {
         socket.send(&bytes).expect("sent");
         let mut answered = socket.outcomes(1);
         daemon.signal(signal);
-        // What it had begun is answered; what it had only read is not done, and its sender is told.
+        // Requests it had begun are answered; requests it had only read are refused.
         let farewell = loop {
             let frame = socket.receive().expect("an answer or a word of farewell");
             if frame.kind == FrameKind::Refused && frame.id == 0 {
@@ -135,7 +135,7 @@ fn a_daemon_that_stops_answers_what_it_has_taken() {
     }
 }
 
-/// Whoever says nothing, breaks off, or does not take its answers: none of them keeps the daemon.
+/// Clients that send nothing, break off, or do not read their answers: none of them keeps the daemon.
 #[test]
 fn nobody_keeps_a_daemon_from_stopping_in_time() {
     let mut daemon = Daemon::start();
@@ -220,7 +220,7 @@ fn a_daemon_of_whom_nothing_is_asked_does_not_wake() {
     let daemon = Daemon::start();
     let mut socket = Socket::connect(&daemon.home.socket());
     socket.call(&token::Use::new("a token".parse().expect("a token"))).expect("used");
-    // What was begun before may still be coming to its rest.
+    // Work that was begun before may still be ending.
     let is_at_rest = (0..100).any(|_| {
         let before = switches(daemon.pid());
         assert!(!socket.is_heard_within(Duration::from_millis(500)));
@@ -229,7 +229,7 @@ fn a_daemon_of_whom_nothing_is_asked_does_not_wake() {
     assert!(is_at_rest, "it wakes though nothing is asked of it");
 }
 
-/// How often each thread of a process was taken off its processor.
+/// Context switches of each thread of a process.
 fn switches(pid: u32) -> Vec<String> {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("threads");
     let status = threads.map(|thread| std::fs::read_to_string(thread.expect("a thread").path().join("status")));

@@ -1,6 +1,6 @@
-//! A disk that takes no more or fails, under the real daemon: the kernel refuses to let its file grow, or a tracer makes
-//! one of its calls fail. What could not be committed is not acknowledged, the daemon ends with a code of its own, and
-//! the next start finds what is there. Where the configuration wants more left than there is, nothing is tried.
+//! Full and failing disks under the real daemon: the kernel refuses to let its file grow, or a tracer makes one of its
+//! calls fail. A failed commit is not acknowledged, the daemon ends with an exit code of its own, and the next start
+//! finds all that was committed. With less free space than the configuration wants, no write is tried.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -64,7 +64,7 @@ fn a_full_disk_loses_nothing_that_was_acknowledged() {
 
 type Answers = BTreeMap<u32, Option<Outcome>>;
 
-/// What is sent at once.
+/// The calls that are sent at once.
 const OF_A_BATCH: u32 = 10;
 
 const DATABASE: &str = "enrolld.redb";
@@ -72,8 +72,8 @@ const JOURNAL: &str = "enrolld.journal.0";
 
 const NEXT_SEGMENT: &str = "enrolld.journal.1";
 
-/// Calls on which file fail, how, and which of them: one, or all from one on. A start makes two syncs and a write of its
-/// journal, and nine syncs and fourteen writes of its database; what is behind them there is the flusher's.
+/// Calls on which file fail, how, and which of them: one, or all from one on. A start makes two syncs and a write of
+/// its journal, and nine syncs and fourteen writes of its database; the writes after them are the flusher's.
 const FAULTS: &[(&str, &str, &str, &str)] = &[
     ("fdatasync", JOURNAL, "EIO", "4"),
     ("fdatasync", JOURNAL, "ENOSPC", "13+"),
@@ -98,7 +98,7 @@ fn traced(home: &Home, (call, file, error, which): (&str, &str, &str, &str)) -> 
     command
 }
 
-/// Whether it was answered that nobody knows what became of it.
+/// True for the answer `outcome_unknown`.
 pub(super) fn is_unknown(outcome: &Option<Outcome>) -> bool {
     matches!(outcome, Some(Err(err)) if err.code == Code::OUTCOME_UNKNOWN)
 }
@@ -122,7 +122,7 @@ pub(super) fn use_tokens_until_it_ends(daemon: &Daemon) -> Answers {
         }
         while !asked.is_empty() {
             let Some(frame) = socket.receive() else { return answers };
-            // What is said last, when everything is answered, answers nothing.
+            // The last log line comes after all answers.
             let Some(number) = asked.remove(&frame.id) else { return answers };
             answers.insert(number, Some(frame.outcome()));
         }
@@ -130,7 +130,8 @@ pub(super) fn use_tokens_until_it_ends(daemon: &Daemon) -> Answers {
     panic!("{TOKENS_MAX} tokens, and nothing failed");
 }
 
-/// What was acknowledged is answered as it was, what was not is done now, and none can be used again. All answers.
+/// Acknowledged calls are answered as before, the others are done now, and no token can be used again. Returns all
+/// answers.
 pub(super) fn expect_each_once(daemon: &Daemon, answers: &Answers) -> Answers {
     let mut socket = Socket::connect(&daemon.home.socket());
     let request = |number: &u32| (token::Use::ROW.number, codec::encode(&use_token(*number)));
@@ -162,7 +163,7 @@ fn a_call_that_fails_is_answered_as_unknown_and_ends_the_daemon() {
         let mut enrolld = traced(&daemon.home, *fault);
         daemon.restart_with(&mut enrolld);
         let answers = use_tokens_until_it_ends(&daemon);
-        // What the journal has is acknowledged, whatever becomes of moving it into the database.
+        // A batch in the journal is acknowledged, whether or not it can be flushed into the database.
         if fault.1 == JOURNAL {
             assert!(answers.values().any(is_unknown), "{fault:?}: {}", daemon.log());
         }

@@ -1,4 +1,4 @@
-//! How a daemon ends by a signal or at a limit of its process: in good order, and with a word about it.
+//! Signals and limits of the process: the daemon ends in good order, and says why.
 
 use std::process::Command;
 
@@ -51,7 +51,7 @@ fn a_limit_is_named_by_what_meets_it() {
     let home = Home::make();
     for files in [5, 7, 10] {
         let refused = run_refused(&mut limited(&home, &format!("ulimit -n {files}"), &home.enrolld()));
-        // Which file is the first that can not be opened decides on the code.
+        // The first file that can not be opened decides on the code.
         let is_told = refused.code != Some(0) && refused.stderr.contains(open_files);
         assert!(is_told, "{refused:?}");
     }

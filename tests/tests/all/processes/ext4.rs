@@ -80,7 +80,7 @@ impl Mounts {
 impl Drop for Mounts {
     fn drop(&mut self) {
         for path in self.mounted.iter().rev() {
-            // Who still works there is gone in a moment.
+            // A process that still works there is gone in a moment.
             if !ran(Command::new("umount").arg(path)) {
                 ran(Command::new("umount").arg("-l").arg(path));
             }
@@ -225,7 +225,7 @@ fn a_disk_that_fills_up_stops_writes_and_not_reads() {
         assert_eq!(daemon.enrollctl(&["token", "get"], "early").code, Some(0));
     };
     assert_eq!(write(&daemon, "early").code, Some(0));
-    // What was written is in the database now, and nothing is left to be moved there.
+    // All writes are in the database now, and nothing is left to be flushed.
     assert_eq!(daemon.terminate(), Some(0), "{}", daemon.log());
     daemon.restart();
 
@@ -287,7 +287,7 @@ fn a_disk_without_place_for_the_next_segment_stops_writes_and_not_reads() {
     let mut daemon = home.start();
     let expect_reads = |daemon: &Daemon| assert_eq!(daemon.enrollctl(&["token", "get"], "token 0").code, Some(0));
     assert_eq!(daemon.client().call(use_token(0)).map(drop), Ok(()));
-    // What the configuration wants left is there, and a segment is not.
+    // The configured free space is there, and a segment's is not.
     let ballast = fill(&disk, 7 << 20);
     assert_eq!(use_tokens_until_there_is_no_space(&daemon, 1..2), 0);
     expect_reads(&daemon);

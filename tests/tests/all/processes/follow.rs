@@ -1,5 +1,5 @@
-//! Following the changes: each is seen once, in order, as it happens, whatever becomes of the daemon meanwhile, and
-//! nobody else is hindered by who follows.
+//! Following the change feed: each change is seen once, in order, as it happens, across restarts and crashes of the
+//! daemon, and a follower hinders nobody else.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
@@ -19,7 +19,7 @@ use serde_json::json;
 use super::expect_sound;
 use enroll_tests::socket::{Received, Socket};
 
-/// What the contract gives a daemon to stop.
+/// The time that the contract gives a daemon to stop.
 const STOPS_WITHIN: Duration = Duration::from_secs(5);
 
 const ALL: Follow = Follow { since: Some(0) };

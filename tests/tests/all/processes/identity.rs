@@ -16,7 +16,8 @@ use super::{count, expect_sound};
 const ROUNDS: usize = 6;
 const IN_FLIGHT: usize = 16;
 
-/// Keeps creations in flight on one connection until the daemon is killed after so many answers; the callsigns answered.
+/// Keeps creations in flight on one connection until the daemon is killed after so many answers; the callsigns
+/// answered.
 fn issue_until_killed(daemon: &mut Daemon, round: usize, answers: usize) -> BTreeSet<String> {
     let mut socket = Socket::connect(&daemon.home.socket());
     let (mut sent, mut done) = (Vec::new(), BTreeSet::new());
@@ -98,7 +99,7 @@ fn a_signing_request_is_an_argument_as_it_stands() {
     assert!(refused.code == Some(1) && refused.stderr.contains("csr_mismatch"), "{refused:?}");
 }
 
-/// One connection: whoever enrolls is approved by the next line, which has to see the one before.
+/// One connection: each line approves the enrollment of the line before, which it has to see.
 #[test]
 fn what_is_certified_may_come_in_the_line_before() {
     let daemon = Daemon::start();
@@ -123,7 +124,7 @@ fn what_is_certified_may_come_in_the_line_before() {
     expect_sound(&daemon);
 }
 
-/// Each certificate is for the key of the one before, so whoever comes second was prepared for another one.
+/// Each certificate is for the key of the one before, so the second call was prepared for another one.
 #[test]
 fn renewals_that_race_are_all_made_and_seen_by_what_follows_them() {
     let daemon = Daemon::start();

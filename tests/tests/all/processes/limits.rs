@@ -1,5 +1,4 @@
-//! What the daemon allows a connection, and how many connections: who goes past it is told in one line, and everybody
-//! else is served.
+//! Connection limits: a client that goes past one is refused in one line, and everybody else is served.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;

@@ -1,4 +1,4 @@
-//! Memory: what a burst took goes back when it is over, whoever was served in it.
+//! Memory: a burst's memory goes back to the system when it is over.
 
 use std::time::{Duration, Instant};
 
@@ -7,10 +7,10 @@ use enroll_protocol::{Json, person};
 use enroll_tests::process::Home;
 use enroll_tests::socket::Socket;
 
-/// What a daemon may have in use beside what it had before a burst: less than a tenth of what the burst takes.
+/// Memory that a daemon may keep after a burst: less than a tenth of the burst.
 const LEFT_BYTES_MAX: u64 = 48 << 20;
 
-/// How long that may take.
+/// The time that this may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 #[test]

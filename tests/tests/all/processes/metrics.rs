@@ -1,4 +1,4 @@
-//! What a running daemon counts: what was asked of it, as it was answered, and nothing of what was in it.
+//! Metrics of a running daemon: counts of requests by answer, and nothing of their content.
 
 use enroll_protocol::{Code, changes, person, server, token};
 use enroll_tests::openmetrics::Exposition;

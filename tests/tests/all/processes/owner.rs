@@ -1,5 +1,5 @@
-//! What is done to a stopped daemon's files from outside its user: by root, with the key somewhere else, and on a disk that is
-//! only read.
+//! Offline commands on a stopped daemon's files by another user: by root, with the key somewhere else, and on a disk
+//! that is only read.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
@@ -11,7 +11,7 @@ use enroll_tests::skip::{is_root, may_mount};
 
 use super::files;
 
-/// Whose the state directory is where root works on it.
+/// The owner of the state directory that root works on.
 const OWNER: u32 = 65_533;
 
 /// A stopped daemon with a backup, whose key is outside of its state directory; and the key.

@@ -1,5 +1,5 @@
 //! Invite pools and enrollments across processes: a pool lets in as many as it says, and an enrollment is decided once,
-//! whoever asks at the same moment. What `pool show` puts together is here too.
+//! in a race as well. The output of `pool show` is tested here too.
 //!
 //! Each process is connected before the first begins.
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{count, expect_sound};
 
-/// How often each answer came: `ok`, or the refusal's code.
+/// The number of each answer: `ok`, or the refusal's code.
 type Outcomes = BTreeMap<String, usize>;
 
 fn outcomes<'a>(answers: impl IntoIterator<Item = &'a Value>) -> Outcomes {

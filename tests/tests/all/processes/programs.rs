@@ -153,7 +153,7 @@ fn all_or_nothing_judges_what_lies_far_apart_in_a_file() {
         }
         assert_eq!(linked_of(&daemon, "P00000"), 0, "{refused:?}");
     }
-    // Whoever moves first makes room for whoever comes behind.
+    // A person who moves first makes room for the next.
     let chain = format!("k-01101,P01100\n{far}k-01102,P01101\nk-01103,P01102\n");
     let done = link(&chain, &["--all-or-nothing"]);
     expect_words(&done, 0, &format!("{rows} rows: {rows} succeeded, 0 failed", rows = KEYS + 3));
@@ -163,7 +163,7 @@ fn all_or_nothing_judges_what_lies_far_apart_in_a_file() {
     expect_sound(&daemon);
 }
 
-/// How many keys somebody is linked by.
+/// The number of keys that a person is linked by.
 fn linked_of(daemon: &Daemon, person: &str) -> usize {
     let list = ["program", "enrollments", PROGRAM, "--person", person, "--json"];
     daemon.enrollctl(&list, "").json()["items"].as_array().expect("items").len()
@@ -252,7 +252,7 @@ fn two_races_for_the_same_keys_leave_each_with_one_person() {
     assert!(active.stderr.contains(&format!("{counted} people are enrolled")), "{active:?}, {counted}");
 }
 
-/// How many keys are linked, all of them with their course.
+/// The number of keys linked, all of them with their course.
 fn linked_with_course(daemon: &Daemon) -> usize {
     let list = ["program", "enrollments", PROGRAM, "--linked", "true", "--limit", "1000", "--json"];
     let page = daemon.enrollctl(&list, "").json();

@@ -1,7 +1,7 @@
-//! Eight processes want the same things at the same moment, and each thing goes to exactly one of them.
+//! Races between processes: eight want the same things at the same moment, and each thing goes to exactly one of them.
 //!
 //! Each process is connected before the first begins, and begins at another thing, so that all are met in the middle.
-//! Which one wins is nobody's business; that seven are told so is.
+//! Any of them may win; the other seven must be refused.
 
 use std::collections::BTreeMap;
 use std::sync::Barrier;

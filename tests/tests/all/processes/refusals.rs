@@ -1,4 +1,4 @@
-//! When the daemon does not start: it says what is in the way, with an exit code of its own, and changes nothing.
+//! Failed starts: the daemon names the obstacle, ends with an exit code of its own, and changes nothing.
 //!
 //! Each test takes a registry in which a token was spent, puts something in the daemon's way, and compares the state
 //! directory byte for byte. Put right again, the registry must still know the token.

@@ -1,5 +1,5 @@
-//! Eight processes register people for the last places of an event and cancel again, also while the daemon is killed: no
-//! place is given twice, and everybody comes in order.
+//! Races for places: eight processes register people for the last places of an event and cancel again, also while the
+//! daemon is killed: no place is given twice, and everybody comes in order.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Barrier;
@@ -36,7 +36,7 @@ fn name(at: usize) -> String {
     format!("PERSON-{at}")
 }
 
-/// What a process asks: everybody registers, every second one cancels, and every fourth one comes back.
+/// The calls of a process: everybody registers, every second one cancels, and every fourth one comes back.
 fn asks(process: usize, event: &str) -> Vec<(usize, String)> {
     let line = |verb: &str, at: usize| {
         let line = json!({"op": format!("registration.{verb}"), "args": {"event": event, "person": name(at)}});

@@ -1,5 +1,5 @@
-//! SIGHUP: what can change while the daemon runs does, what can not is named, and a configuration that is not valid
-//! changes nothing.
+//! Reload by SIGHUP: settings that can change at runtime do, the others are named, and an invalid configuration changes
+//! nothing.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,5 +1,5 @@
-//! What is done to the database of a stopped daemon: restoring, compacting, checking. Each says in one line why it does
-//! not, with an exit code of its own, and then has changed nothing.
+//! Offline commands on the database of a stopped daemon: restoring, compacting, checking. Each says in one line why it
+//! does not, with an exit code of its own, and then has changed nothing.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -260,7 +260,7 @@ fn kept_answers_come_back_with_everything_else() {
     assert_eq!(restored.ended(PATIENCE), Some(0));
 }
 
-/// What was committed and is in the journal alone.
+/// Commits that are in the journal only.
 #[test]
 fn what_only_the_journal_has_is_checked_moved_and_not_restored_over() {
     let mut daemon = backed_up(5);

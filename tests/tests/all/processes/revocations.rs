@@ -1,5 +1,5 @@
-//! The list of revoked certificates of real daemons: a number is one list, over restarts, crashes and what becomes of its
-//! files, and numbers grow.
+//! The certificate revocation list of real daemons: one number is one list, across restarts, crashes and lost files,
+//! and numbers grow.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -22,7 +22,7 @@ fn revoke(daemon: &Daemon, name: &str) {
     assert_eq!(revoked.code, Some(0), "{revoked:?}");
 }
 
-/// What of a list is signed.
+/// The signed part of a list.
 fn signed(list: &str) -> Vec<u8> {
     let der = enrolld::identity::pem::read(list).expect("PEM").remove(0).der;
     let (list, _) = sequence(&der);
@@ -30,7 +30,7 @@ fn signed(list: &str) -> Vec<u8> {
     signed.to_vec()
 }
 
-/// What a sequence (DER) holds, and what comes behind it.
+/// The content of a sequence (DER), and the bytes after it.
 fn sequence(der: &[u8]) -> (&[u8], &[u8]) {
     let (length, from) = match der[1] {
         short @ ..=0x7f => (usize::from(short), 2),
@@ -78,7 +78,7 @@ fn a_list_is_signed_once_over_restarts_and_crashes() {
     let file = daemon.home.state_dir().join("enrolld.crl.signature");
     assert_eq!(std::fs::metadata(&file).expect("a file").permissions().mode() & 0o777, 0o600);
     let kept = std::fs::read(&file).expect("a signature");
-    // What lies in its place is not believed: the same is signed again.
+    // A file in its place is not trusted: the same list is signed again.
     for other in [&kept[..kept.len() / 2], b"", &[7; 4096]] {
         daemon.kill9();
         std::fs::write(&file, other).expect("written");

@@ -1,5 +1,5 @@
-//! Another secret key: everything opens under the new one, what was spent stays spent, and whatever interrupts the
-//! rotation, doing it again finishes it.
+//! Rotation of the secret key: all sealed records open under the new key, spent tokens stay spent, and an interrupted
+//! rotation is finished by running it again.
 
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
@@ -136,8 +136,8 @@ fn finish(home: &Home) {
     assert_eq!(finished.stderr.contains("is complete"), is_complete, "{finished:?}");
 }
 
-/// What makes a rotation durable, and what may become of it: the calls are killed in, or refused by a full disk, one after
-/// another.
+/// What makes a rotation durable, and what may become of it: the calls are killed in, or refused by a full disk, one
+/// after another.
 const STEPS: &[(&str, &str, usize)] = &[
     ("fdatasync", "signal=KILL", 1),
     ("fsync", "signal=KILL", 1),

@@ -1,6 +1,6 @@
 //! Scripts: commands as somebody types them, each followed by what it prints.
 //!
-//! A line `$ person get BOSS` runs `enrollctl person get BOSS`; a blank separates arguments. `< text` behind it is its
+//! A line `$ person get BOSS` runs `enrollctl person get BOSS`; a blank separates arguments. `< text` after it is its
 //! standard input, `! 1 not_found` its exit code and a part of its standard error; without, it exits with 0 and an
 //! empty standard error. The lines that follow are its standard output: `..` stands for anything, `→` for a tab, and
 //! `<NAME>` keeps what stands there, for `$NAME` in later commands and outputs. A line `...` stands for any lines.

@@ -1,4 +1,4 @@
-//! What must never stand in a log, even at its most talkative: tokens, codes, JWTs, passwords, private keys, and the key.
+//! Secrets never stand in a log, even at its most talkative: tokens, codes, JWTs, passwords, private keys, and the key.
 //!
 //! Right ones and wrong ones are sent, with every operation that takes them, in both forms of the log. What the command
 //! line does with secrets is tested with the verbs.

@@ -1,5 +1,4 @@
-//! The daemon under systemd, whose part the tests play: they receive what it is told, pass the socket, and wait for the
-//! watchdog's meals.
+//! The systemd protocols, with the tests in the part of systemd: notifications, socket activation and watchdog.
 
 use std::collections::BTreeMap;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
@@ -15,10 +14,10 @@ use super::{count, expect_sound};
 use enroll_tests::skip::may_trace;
 use enroll_tests::socket::Socket;
 
-/// What a watchdog of these tests waits; it is fed twice as often.
+/// The watchdog's timeout in these tests; it is fed twice as often.
 const WATCHDOG: Duration = Duration::from_millis(200);
 
-/// What systemd is told, message by message.
+/// The messages to systemd, one by one.
 pub(super) struct Told(UnixDatagram);
 
 impl Told {
@@ -136,8 +135,8 @@ fn a_watchdog_of_another_process_is_not_fed() {
     }
 }
 
-/// A disk that does not answer, by way of strace: a thread's syncs from the thirtieth on take longer than the test. Only the
-/// writer makes so many.
+/// A disk that does not answer, by way of strace: a thread's syncs from the thirtieth on take longer than the test.
+/// Only the writer makes so many.
 #[test]
 fn a_writer_whose_disk_does_not_answer_feeds_nobody() {
     if !may_trace("a_writer_whose_disk_does_not_answer_feeds_nobody") {
@@ -203,7 +202,7 @@ fn nobody_is_refused_over_restarts() {
                 scope.spawn(move || {
                     let mut spent = 0;
                     while !is_over.load(Ordering::Relaxed) {
-                        // A new connection for each: whoever finds nobody listening fails here.
+                        // A new connection for each: a refused connection fails here.
                         let client_of_one = enroll_client::blocking::Client::connect(path).expect("a connection");
                         let token = format!("nonce {client} {spent}").parse().expect("a token");
                         client_of_one.call(token::Use::new(token)).expect("spent");
@@ -244,7 +243,7 @@ fn what_can_not_be_served_is_refused_by_name() {
     }
 }
 
-/// What a shell leaves in the environment is not meant for this process.
+/// Variables of a shell are not meant for this process.
 #[test]
 fn a_socket_that_is_passed_to_another_process_is_left_alone() {
     let daemon = Home::make().with("LISTEN_FDS", "1").with("LISTEN_PID", "1").start();

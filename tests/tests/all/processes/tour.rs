@@ -1,5 +1,5 @@
-//! The tour tells its story as printed here, and leaves nothing behind: no file and no process, whether it comes to its
-//! end, is interrupted, or can not begin.
+//! The tour: its output is as printed here, and it cleans up all files and processes, also if it is interrupted or can
+//! not begin.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::fd::OwnedFd;

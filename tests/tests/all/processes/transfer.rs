@@ -1,4 +1,4 @@
-//! Exports and imports: what is read back is what there was, and half of it is nothing.
+//! Exports and imports: an import restores the exported records, and half of a file restores nothing.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
@@ -17,7 +17,7 @@ const FILE: &str = "transfer.ndjson";
 /// A signing request for `DOGGO01a`.
 const REQUEST: &str = include_str!("../../../requests/p256.pem");
 
-/// What only somebody who rotates the key, or looks in the middle of a change, finds.
+/// Records that exist only in the middle of a key rotation or another change.
 const RARE: [&str; 2] = ["hashing_key", "event_cause"];
 
 fn name(callsign: &str) -> Callsign {
@@ -117,7 +117,7 @@ fn with_secrets_everything_comes_back_and_works() {
     expect_refused(&import(&Daemon::start(), &text), "conflict", "another secret key");
 }
 
-/// What was read at the start is read again: nobody has to start the daemon anew.
+/// Files read at the start are read again, without a restart.
 #[test]
 fn what_an_import_has_brought_works_at_once() {
     let mut source = Daemon::start();

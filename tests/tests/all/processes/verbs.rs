@@ -1,7 +1,7 @@
 //! Every verb through the real command line, in the form for pipes and as JSON, and what holds for all of them.
 //!
 //! The scripts go through every line of the table of operations, and the test fails when a new line has no script.
-//! What a verb does is tested with the rules; here it is that its arguments, its input and its output get through.
+//! The rules' tests cover the effect of a verb; these tests cover its arguments, its input and its output.
 
 use std::process::Stdio;
 

@@ -1,8 +1,8 @@
-//! What the daemon makes of bytes: those of strangers, of newer clients and of broken ones, and the order in which the
-//! requests of one connection take effect.
+//! Bytes on the socket from strangers, newer clients and broken ones, and the order in which the requests of one
+//! connection take effect.
 //!
-//! A request that can not be read is its own answer; only where frames can not be told apart does the connection end,
-//! and then with a reason. Nobody else notices either.
+//! A request that can not be read is refused by itself. The connection ends, with a reason, only if the bytes are no
+//! frame. Other connections notice neither.
 
 use enroll_protocol::envelope::{Hello, MAGIC, PROTOCOL_VERSION};
 use enroll_protocol::frame::{self, FrameKind};

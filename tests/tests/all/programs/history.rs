@@ -1,5 +1,5 @@
-//! Seeded histories of courses and programs, on the memory store, on redb and on the journal in front of it at once: what
-//! is answered, what is there then, and what the changes say.
+//! Seeded histories of courses and programs, on the memory store, on redb and on the journal in front of it at once:
+//! what is answered, what is there then, and what the changes say.
 //!
 //! `ENROLL_HISTORIES=N` runs N of them, `ENROLL_SEED=S` only the one of that seed; a failure prints the seed and every
 //! call before it.
@@ -49,9 +49,9 @@ struct History {
     random: ChaCha20Rng,
     stores: [Registry; 3],
     journal: Arc<JournalStore>,
-    /// What has had which pk.
+    /// The name of each pk.
     named: BTreeMap<String, Subject>,
-    /// How many changes were looked at.
+    /// The number of changes read.
     seen: u64,
     model: Model,
     log: Vec<String>,
@@ -310,7 +310,7 @@ impl History {
     }
 }
 
-/// The changes behind this one, which have its numbers without a hole.
+/// The changes after this one, whose numbers have no hole.
 fn changes(store: &mut Registry, since: u64, named: &BTreeMap<String, Subject>) -> Vec<Told> {
     let page = ask(store, "changes.list", &json!({"since": since, "limit": 1000})).expect("a page");
     let mut cause = Value::Null;

@@ -1,5 +1,5 @@
-//! What courses and programs are, as plainly as it can be said: no indexes, no counts, everything looked for by walking;
-//! and what is told of every change of them.
+//! A model of courses and programs, as plain as possible: no indexes, no counts, every look-up a scan; and the
+//! changes that every call emits.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ pub(super) struct Model {
     /// By key in lower case.
     pub(super) keys: BTreeMap<String, Key>,
     pub(super) deleted: BTreeSet<Person>,
-    /// What the changes say, since somebody took it.
+    /// The changes since they were taken last.
     pub(super) told: Vec<Told>,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct Told {
     pub(super) refused: Option<&'static str>,
 }
 
-/// What a change happened to.
+/// The subject of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Subject {
     Of(Course),
@@ -44,9 +44,9 @@ pub(super) struct Key {
     pub(super) person: Option<Person>,
     pub(super) curriculum: u8,
     pub(super) status: &'static str,
-    /// Whether they are active.
+    /// True if they are active.
     pub(super) courses: BTreeMap<Course, bool>,
-    /// Whether the link gives it, or it waits.
+    /// True if the link gives it; false while it waits.
     pub(super) roles: BTreeMap<Course, bool>,
 }
 
@@ -63,7 +63,7 @@ impl Model {
         self.told.iter_mut().next_back().expect("it was just told").follows = true;
     }
 
-    /// What is answered, and the state after it; the same state where something is refused.
+    /// The answer, and the state after it; a refusal leaves the state as it is.
     pub(super) fn link(&mut self, key: &str, person: Option<Person>) -> Result<(), &'static str> {
         let before = self.clone();
         self.tell("program.link", [by(key)].into_iter().chain(person.map(Subject::Who)));
@@ -259,7 +259,7 @@ impl Model {
         self.tell("course.delete", [Subject::Of(course)]);
         self.courses.remove(course);
         self.roles.retain(|(of, _)| *of != course);
-        // What the next course of that key has is given anew.
+        // The next course of that key gets them anew.
         self.keys.values_mut().filter_map(|key| key.roles.get_mut(course)).for_each(|is_given| *is_given = false);
         Ok(true)
     }
@@ -286,7 +286,7 @@ impl Model {
         Ok(())
     }
 
-    /// Whether it is given, and whether the person has it only now or waits for it.
+    /// True if it is given, and true if that is new.
     fn give_role(&mut self, key: &str, course: Course, person: Person) -> (bool, bool) {
         let subjects = [Subject::Who(person), by(key)];
         if !self.courses.contains_key(course) {

@@ -1,4 +1,4 @@
-//! A backup as a walk: what is in the map is in it, whatever that is, and comes out as it went in.
+//! The backup walk: every key and value of the store is in it, of any content, and comes out unchanged.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -16,7 +16,7 @@ use rand::{RngExt as _, SeedableRng as _};
 
 type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// What a backup of now holds, and its longest piece.
+/// The content of a backup of now, and its longest piece.
 fn backed_up(registry: &mut Registry) -> (Header, Map, usize) {
     let pieces = registry.walk(Envelope::default(), &Backup {}).expect("a backup");
     let (mut reader, mut header, mut map) = (Reader::new(), None, Map::new());
@@ -34,7 +34,7 @@ fn backed_up(registry: &mut Registry) -> (Header, Map, usize) {
     (header.expect("a header"), map, pieces.iter().map(|piece| piece.0.len()).max().unwrap_or(0))
 }
 
-/// What the store holds.
+/// The content of the store.
 fn stored(registry: &Registry) -> Map {
     let (mut map, (from, to)) = (Map::new(), key::everything());
     let view = registry.store().view().expect("a view");
@@ -57,7 +57,7 @@ fn what_is_in_the_map_is_in_the_backup() {
                 let length = random.random_range(0..max);
                 (0..length).map(|_| random.random()).collect()
             };
-            // Where no family of records is, so that the registry stays one; now and then larger than a piece.
+            // Keys outside every family, so that the registry stays valid; now and then larger than a piece.
             let key = [vec![0xe0], bytes(300)].concat();
             let large = if key.len() == 17 { 200_000 } else { 300 };
             writes.insert(key, Some(bytes(large)));

@@ -1,6 +1,7 @@
 //! Certificates: issued with a person, for a key of the daemon or for a signing request, renewed, and revoked.
 //!
-//! The signing requests of `tests/requests/` were made by OpenSSL. What comes out is judged by OpenSSL where it is installed.
+//! The signing requests of `tests/requests/` were made by OpenSSL. What comes out is judged by OpenSSL where it is
+//! installed.
 
 mod revoking;
 
@@ -137,7 +138,7 @@ fn signing_requests_of_the_usual_keys_are_certified_and_nothing_else_of_them() {
         let registry = &mut Registry::in_memory();
         assert!(create(registry, "DOGGO01a", csr(request)).expect("made").certificate, "{name}");
         expect_sound(registry);
-        // Only whoever made the key has it.
+        // Only the maker of the key has it.
         let key = registry.call(certificate::Key { person: named("DOGGO01a") }).expect_err("refused");
         assert_eq!(key.code, Code::NOT_FOUND);
         let Some(openssl) = &openssl else { continue };
@@ -285,7 +286,7 @@ fn private_keys_are_nowhere_in_the_store() {
     let key = registry.call(certificate::Key { person: named("DOGGO01a") }).expect("a key").expect("not null");
     assert_eq!(format!("{key:?}"), "[secret]");
     let der = enrolld::identity::pem::read(key.as_str()).expect("PEM").remove(0).der;
-    // What is behind the header of PKCS#8 is the key's own.
+    // The bytes after the PKCS#8 header are the key.
     let canary = &der[36..68];
     let everything = registry.store().view().expect("a view").range(&[0], &[0xff], usize::MAX).expect("entries");
     for (key, value) in &everything {

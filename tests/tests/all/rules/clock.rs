@@ -1,4 +1,4 @@
-//! The clock goes forward by years and back: nothing freezes, and what is of a time goes by the clock as it is.
+//! A clock that goes forward by years and back: nothing freezes, and times are compared with the clock as it is now.
 
 mod steps;
 

@@ -71,7 +71,7 @@ fn claims_that_the_jwt_sets_itself_are_refused() {
     for name in ["iss", "aud", "iat", "nbf", "exp", "jti"] {
         table.push_str(&format!("code.create {{\"claims\":{{\"{name}\":\"x\"}}}} => invalid_argument\n"));
     }
-    // What some readers take for nothing must not hide a claim.
+    // Characters that some readers ignore must not hide a claim.
     table.push_str(
         "code.create {\"claims\":{\"x\":{\"$serde_json::private::RawValue\":1},\"exp\":9}} => invalid_argument\n",
     );

@@ -173,7 +173,7 @@ fn what_a_stranger_typed_is_an_invite_code_and_never_a_pk() {
     );
 }
 
-/// What an `extra` may say is looked at where its author can still mend it, and not again when somebody approves.
+/// The allowed values of an `extra` are checked while its author can still mend it, and not again at an approval.
 #[test]
 fn extra_is_checked_when_it_is_written_and_what_was_allowed_then_stays() {
     let registry = &mut Registry::in_memory();

@@ -1,4 +1,4 @@
-//! Events, their pools and who gets which place.
+//! Events, their pools and seating.
 
 mod deciding;
 mod publishing;

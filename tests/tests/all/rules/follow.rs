@@ -1,4 +1,4 @@
-//! The change feed as a stream: where it begins, what a step gives, and who may have it.
+//! The change feed as a stream: its beginning, the items of a step, and access to it.
 
 use enroll_protocol::changes::{Change, Follow};
 use enroll_protocol::{Code, Envelope, Refusal, codec, person, token};

@@ -1,5 +1,5 @@
-//! Every operation, asked by every grant, on nobody's behalf, on behalf of somebody who may and of somebody who may
-//! not: the answer is the one that the operation's line in the table says. `docs/access.md` shows that table to people.
+//! Authorization of every operation: by every grant, without an actor, with one who may and with one who may not. The
+//! answer is the one that the operation's line in the table says. `docs/access.md` shows that table to people.
 
 use std::fmt::Write as _;
 
@@ -117,7 +117,7 @@ const ARGUMENTS: &[(&str, &str)] = &[
 
 const PROGRAM: &str = "00000000-0000-0000-0000-00000000000a";
 
-/// What is refused to everybody, the stream, which is asked for in another way, and what takes another issuer.
+/// Operations that are refused to everybody, the stream, and the operation that takes another issuer.
 const ELSEWHERE: &[&str] =
     &["server.import", "token.delete", "code.delete", "enrollment.delete", "changes.follow", "jwt.exchange"];
 

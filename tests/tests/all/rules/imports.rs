@@ -1,4 +1,4 @@
-//! An import piece by piece, wherever it is cut, and begun again over more than one request removes.
+//! An import in pieces, cut anywhere, and begun again over more records than one request removes.
 
 use enroll_protocol::server::{Export, Import};
 use enroll_protocol::{Code, Envelope, Key, Pk, person, token};
@@ -84,7 +84,7 @@ fn what_an_import_has_left_is_removed_some_at_a_time() {
     let half = format!("{header}\n{}", (0..MANY).map(constant).collect::<String>());
     let mut registry = Registry::in_memory();
     assert_eq!(send(&mut registry, 0, &half), Ok(half.len() as u64));
-    // Others are refused before, between and behind.
+    // Others are refused before, between and after.
     for expected in [0, text.len() as u64] {
         let create = registry.call(person::Create::new("CAT".parse().expect("a callsign")));
         assert_eq!(create.map_err(|refusal| refusal.code), Err(Code::CONFLICT));

@@ -77,7 +77,7 @@ fn after_a_rotation_the_new_key_signs_and_the_old_one_still_verifies() {
     claims(registry, &old);
     claims(registry, &new);
     assert_eq!(registry.violations(), Vec::<String>::new());
-    // What the replaced key signed has expired by then, so it is not needed any more, nor believed.
+    // JWTs signed with the replaced key have expired by then, so it is neither needed nor trusted any more.
     registry.pass_seconds(3601);
     let set = registry.call(jwt::Keys {}).expect("keys");
     assert_eq!(set.member::<Vec<serde_json::Value>>("keys").expect("members").expect("keys").len(), 1);

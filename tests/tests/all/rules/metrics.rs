@@ -1,4 +1,4 @@
-//! What is counted and measured, without sockets: what the rule tells, and how long its text can become.
+//! The metrics rule without sockets: its counts, and the largest size of its text.
 
 use enroll_protocol::limits::FRAME_BYTES_MAX;
 use enroll_protocol::operations::TABLE;

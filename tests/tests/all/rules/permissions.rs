@@ -1,4 +1,4 @@
-//! Permissions of roles, and what becomes of people who are deleted.
+//! Permissions of roles, also of people who are deleted.
 
 use enroll_tests::registry::Registry;
 

@@ -29,7 +29,7 @@ fn check_on_ground(table: &str) -> Registry {
     registry
 }
 
-/// What the changes say that came behind this one: area, verb, and whether it is a consequence.
+/// The changes after this one: area, verb, and a mark for a derived event.
 fn told(registry: &mut Registry, since: usize) -> Vec<String> {
     let page = call(registry, Envelope::default(), "changes.list", r#"{"limit":1000}"#).expect("a page");
     let page: serde_json::Value = serde_json::from_str(&page).expect("JSON");

@@ -1,4 +1,4 @@
-//! What is removed when its time has come, and what never is.
+//! Expiry: records that are removed when they are due, and records that never are.
 
 use enroll_protocol::{Code, Envelope, Json, Key, Pk, code, token};
 use enroll_tests::registry::Registry;
@@ -10,7 +10,7 @@ use super::check;
 
 const DAY: u64 = 24 * 60 * 60;
 
-/// How many entries there are; of what is due, without the list of revoked certificates, which always is some day.
+/// The number of entries; of the expiry index, without the revocation list's, which is always there.
 fn entries(registry: &Registry, family: Family) -> usize {
     let (from, to) = family.bounds();
     let count = registry.store().view().expect("a view").range(&from, &to, usize::MAX).expect("entries").len();

@@ -1,4 +1,4 @@
-//! What each kind of write puts into the store, as `docs/writes.md` says it: how many keys, where they lie, how large.
+//! The keys and bytes that each kind of write puts into the store, as `docs/writes.md` says it.
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};

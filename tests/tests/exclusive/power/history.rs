@@ -1,4 +1,4 @@
-//! A registry that lives on through power losses, and is looked at after each.
+//! A registry that lives on through power losses, and is checked after each.
 
 use std::collections::BTreeMap;
 use std::ops::{AddAssign, Range};
@@ -19,10 +19,10 @@ use rand::{RngExt as _, SeedableRng as _};
 
 use super::wrong::{Mispaired, WrongStore};
 
-/// Batches of one life at most; the power is lost in one of them, in what is done between them, or behind the last.
+/// Batches of one life at most; the power is lost in one of them, between them, or after the last.
 const BATCHES: usize = 14;
 
-/// What is wrong on purpose.
+/// The fault that is there on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Control {
     /// Nothing.
@@ -54,7 +54,7 @@ impl Control {
     }
 }
 
-/// What was under way when the power was lost.
+/// The work under way when the power was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Doing {
     /// The database was opened, and repaired if need be.
@@ -65,9 +65,9 @@ pub(super) enum Doing {
     Begin,
     /// A record was written or synced.
     Record,
-    /// A segment was begun behind a full one: made, or used again.
+    /// A segment was begun after a full one: made, or used again.
     Segment,
-    /// What was frozen was moved into the tree.
+    /// A frozen memtable was flushed into the tree.
     Flush,
     /// It was closed in good order.
     Close,
@@ -75,7 +75,7 @@ pub(super) enum Doing {
     Nothing,
 }
 
-/// What the losses met.
+/// The work that power losses interrupted.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Figures {
     pub(super) losses: BTreeMap<Doing, u64>,
@@ -120,7 +120,7 @@ pub(super) struct History {
     pub(super) figures: Figures,
 }
 
-/// How far a life has come.
+/// The progress of a life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     OpeningDatabase,
@@ -130,7 +130,7 @@ enum Stage {
     Closed,
 }
 
-/// Why a life ended.
+/// The end of a life.
 enum End {
     PowerLoss,
     Wrong(String),
@@ -249,7 +249,7 @@ impl History {
             cache_bytes: [0, 64 << 10, 16 << 20][self.random.random_range(0..3)],
             verify: self.random.random_bool(0.8),
         };
-        // Whoever configures it anew finds segments of other sizes. With no memory, every commit flushes the one before.
+        // A new configuration finds segments of other sizes. With no memory, every commit flushes the one before.
         let journal = JournalOptions {
             segment_bytes: [9 << 10, 12 << 10, 32 << 10][self.random.random_range(0..3)],
             memory_bytes: [1, 32 << 10, 16 << 20, 16 << 20][self.random.random_range(0..4)],

@@ -1,4 +1,4 @@
-//! Stores that are wrong on purpose.
+//! Stores with faults on purpose: the checks must find them.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -42,10 +42,10 @@ pub(super) struct Mispaired {
 }
 
 struct Pairs {
-    /// What the tree had before the last flush, and what it has.
+    /// The tree before the last flush, and the tree now.
     before: Writes,
     tree: Writes,
-    /// What was written since.
+    /// The writes since.
     active: Writes,
 }
 

@@ -115,7 +115,7 @@ fn a_certificate_is_renewed_by_its_holder_for_a_new_key_or_the_one_they_brought(
     }
     assert_eq!(revoked(registry), 15);
     expect_sound(registry);
-    // What has ended makes room and is gone.
+    // Certificates that have ended make room and are gone.
     registry.pass_seconds(3 * 365 * DAY);
     check(registry, r#"certificate.get {"person":"MADE"} => "-----BEGIN CERTIFICATE-----.."#);
     check(registry, r#"certificate.renew {"person":"MADE"} => "-----BEGIN CERTIFICATE-----.."#);

@@ -1,4 +1,4 @@
-//! Steps of the clock: what they leave behind, and a clock that is doubted at a start.
+//! Clock steps: their effect on stored times, and a clock that is doubted at a start.
 
 use std::sync::mpsc;
 use std::thread;
@@ -63,7 +63,7 @@ fn a_start_finds_that_the_clock_went_back_and_one_that_is_only_late_is_no_step()
         let now = Time::from_micros(registry.now.micros() + seconds * 1_000_000).expect("a time");
         registry.restart_at(now, false);
         registry.wake();
-        // What is written bears the clock's time, but for less than a step.
+        // Records bear the clock's time, but for less than a step.
         registry.call(token::Use::new(format!("{seconds}").parse().expect("a token"))).expect("used");
         let changes = registry.call(changes::List::default()).expect("changes").items;
         assert_eq!(changes.iter().filter(|change| change.verb == "clock").count(), steps, "{seconds}");
@@ -280,7 +280,7 @@ fn a_clock_that_nobody_answers_for_is_doubted_at_a_start_until_it_is_accepted() 
             NAME> server.accept_clock {} => permission_denied
         "#;
         check(registry, &table.replace("$E", &event).replace("NAME", name));
-        // What was written meanwhile bears the time that is doubted; the next start doubts it all the same.
+        // Records written meanwhile bear the doubted time; the next start doubts it all the same.
         registry.restart_at(registry.now.plus_seconds(60), true);
         assert!(doubts(registry)[0].contains("31 days after the latest change"), "{name}");
     }

@@ -1,4 +1,4 @@
-//! Who gets which place: the decision, moving, merging, and what changes of pools and roles come to.
+//! Seating: the decision on places, moving, merging, and the effect of changes of pools and roles.
 
 use super::people;
 use crate::rules::check;

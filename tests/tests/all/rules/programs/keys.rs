@@ -1,4 +1,4 @@
-//! External keys: enrolling them in a program, and what is no key.
+//! External keys: enrolling them in a program, and texts that are no keys.
 
 use super::{PROGRAM, check_on_ground};
 
