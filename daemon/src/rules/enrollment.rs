@@ -11,7 +11,7 @@ use enroll_protocol::person::Person;
 use enroll_protocol::{ApproveCode, Code, Named, NaturalName, Page, Pk, Reference, Refusal};
 
 use super::page::{Bounds, page};
-use super::{Call, ReadOp, WriteOp, human_code, attempts, certificate, allowed_values, person, pool};
+use super::{Call, ReadOp, WriteOp, allowed_values, attempts, certificate, human_code, person, pool};
 use crate::context::Purpose;
 use crate::fault::Fault;
 use crate::identity::authority::Wanted;

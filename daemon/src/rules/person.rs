@@ -8,7 +8,7 @@ use enroll_protocol::{Callsign, Code, Json, Named, NaturalName, Page, Pk, Refere
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::page::{Bounds, page};
-use super::{Call, ReadOp, WriteOp, authority, certificate, allowed_values, registration, role};
+use super::{Call, ReadOp, WriteOp, allowed_values, authority, certificate, registration, role};
 use crate::context::Purpose;
 use crate::fault::Fault;
 use crate::model::key::{self, Family};
