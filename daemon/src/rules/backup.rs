@@ -41,7 +41,7 @@ impl WalkOp for Backup {
             return Ok(());
         }
         let rest = writer.finish();
-        // The trailer may have made it two.
+        // With the trailer the rest may be two pieces.
         let _ = rest.chunks(PIECE_BYTES).try_for_each(|piece| give(Piece(piece.to_owned())));
         Ok(())
     }

@@ -79,7 +79,7 @@ impl WriteOp for Delete {
             let why = format!("{} people are enrolled in the course \"{key}\"; unenroll them first", course.enrolled);
             return Err(Fault::Refused(Refusal::new(Code::CONFLICT, why)));
         }
-        // They are few: a course has a bound for them.
+        // COURSE_ROLES_MAX bounds them.
         let (from, to) = key::prefixed(key::course_roles(&key));
         for (role_key, _) in txn.as_read().range(&from, &to, usize::MAX)? {
             if let Some((_, person, role)) = key::course_role_of(&role_key) {
@@ -184,8 +184,8 @@ impl ReadOp for Roles {
     }
 }
 
-/// Refuses a key that another course has, or that one had which is deleted, in another spelling: what waits for that
-/// one waits for the next of its key.
+/// Refuses a key that a course has in any case, and another spelling of a deleted course's key: program enrollments
+/// that wait for the deleted course wait for the next one of its key.
 fn require_free(txn: &dyn ReadTxn, wanted: &CourseKey, spelled: &CourseKey) -> Result<(), Fault> {
     let why = match txn.get(&key::course(spelled))?.is_some() {
         true => format!("there is a course with the key \"{spelled}\" already; choose another"),
@@ -210,12 +210,12 @@ pub(super) fn require(txn: &dyn ReadTxn, named: &Reference) -> Result<(CourseKey
     Ok(find(txn, named)?.ok_or_else(|| unknown(&named.to_string()))?)
 }
 
-/// There is no course of this name.
+/// The refusal of a course that does not exist.
 pub(super) fn unknown(named: &str) -> Refusal {
     Refusal::new(Code::NOT_FOUND, format!("no course has the key \"{named}\""))
 }
 
-/// Somebody's enrollment in a course.
+/// A person's enrollment in a course.
 pub(super) fn enrollment(
     txn: &dyn ReadTxn,
     course: &CourseKey,
@@ -316,7 +316,7 @@ pub(super) fn take_role(txn: &mut dyn Txn, given: GivenRole<'_>) -> Result<Optio
     Ok(Some(course))
 }
 
-/// Refuses another program enrollment that gives what so many give already.
+/// Refuses another giver of a course or a role that [`COURSE_GIVERS_MAX`] program enrollments give already.
 pub(super) fn require_room_for_giver(givers: usize) -> Result<(), Refusal> {
     if givers < COURSE_GIVERS_MAX {
         return Ok(());

@@ -13,13 +13,13 @@ use super::Call;
 use crate::fault::Fault;
 use crate::store::{ReadTxn, StoreError, successor, walk};
 
-/// Entries read at a time.
-const STRETCH: usize = 16;
+/// Entries of one read of the store.
+const SCAN_CHUNK: usize = 16;
 
 /// The bounds of a page: its first key, its items and its bytes.
 pub(super) struct Bounds {
-    /// Says which list a cursor belongs to: the operation and what it filters by. It may come out otherwise in another
-    /// build; cursors do not outlive an upgrade.
+    /// A hash of the operation and its filter: a cursor is valid for its own list only. The hash may differ in another
+    /// build, so cursors do not outlive an upgrade.
     list: u64,
     /// The last key of the page before.
     after: Option<Vec<u8>>,
@@ -54,7 +54,7 @@ fn read_cursor(cursor: &Cursor, list: u64) -> Result<Vec<u8>, Refusal> {
     }
 }
 
-/// The items of a range that `item` makes something of, until the page is full.
+/// The items of a range, made by `item` or skipped, until the page is full.
 pub(super) fn page<T: Serialize>(
     txn: &dyn ReadTxn,
     range: (Vec<u8>, Vec<u8>),
@@ -75,10 +75,10 @@ pub(super) fn page_of<T: Serialize>(
     let (mut items, mut bytes, mut looked_at) = (Vec::new(), 0, 0);
     let mut last: Option<Vec<u8>> = None;
     let mut next = None;
-    // One entry more than the page holds tells whether there is another page. Few at a time: records may be large.
-    let stretch = (bounds.limit.items() + 1).min(STRETCH);
+    // One entry more than the page holds shows that there is another page. Chunks are small: records may be large.
+    let chunk = (bounds.limit.items() + 1).min(SCAN_CHUNK);
     for (from, to) in ranges {
-        walk(txn, (&after.clone().max(from.clone()), to), stretch, |key, value| {
+        walk(txn, (&after.clone().max(from.clone()), to), chunk, |key, value| {
             if items.len() == bounds.limit.items() || bytes >= bounds.bytes_max || looked_at == PAGE_SCAN_MAX {
                 next = last.take().map(|last| cursor(bounds.list, last)).transpose()?;
                 return Ok::<_, Fault>(ControlFlow::Break(()));

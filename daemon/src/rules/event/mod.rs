@@ -291,7 +291,7 @@ fn change(
     seats.take_times_back(&before);
     seats.note_held();
     record::put(seats.txn, key::event(pk), &seats.event);
-    seats.tell_cause(Told::Change(call.change(vec![pk]), None));
+    seats.emit_cause(Told::Change(call.change(vec![pk]), None));
     seats.head.left.fill = true;
     seats.settle(super::seating::STEP_MAX)?;
     let event = seats.save();

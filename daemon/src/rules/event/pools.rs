@@ -104,7 +104,7 @@ impl WriteOp for RemovePool {
     }
 }
 
-/// Has everybody who is registered find out whether this pool admits them.
+/// Has every registered person admitted anew to this pool, or no longer, in the steps after this change.
 fn readmit(seats: &mut Seats<'_>, slot: Slot) {
     if has_registrations(seats) {
         seats.head.left.readmit.insert(slot, 0);
@@ -115,7 +115,7 @@ fn has_registrations(seats: &Seats<'_>) -> bool {
     seats.head.taken + seats.head.waiting > 0
 }
 
-/// Refuses no roles, and more than a pool may have.
+/// Refuses an empty list of roles, and more roles than a pool may have.
 pub(super) fn check_roles(roles: &[RoleName]) -> Result<(), Refusal> {
     if (1..=POOL_ROLES_MAX).contains(&roles.len()) {
         return Ok(());

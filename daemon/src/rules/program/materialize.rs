@@ -26,9 +26,9 @@ pub(super) struct Linked {
     pub(super) person: Pk,
 }
 
-/// Enrolls the person in a course of theirs. Somebody who is enrolled as `audit` or `honor` is converted to `masters`,
-/// somebody in another mode stays in it, everybody else is enrolled as `masters`; an inactive one comes out inactive,
-/// unless another program enrollment of the person has it active.
+/// Enrolls the linked person in a course. A person enrolled as `audit` or `honor` is converted to `masters`, one in
+/// another mode stays in it, and one who is not enrolled becomes `masters`. With the status `inactive` the enrollment
+/// is inactive, unless another program enrollment of the person has it active.
 pub(super) fn materialize(
     txn: &mut dyn Txn,
     call: &Call<'_>,
@@ -90,9 +90,9 @@ pub(super) fn follow(
     })
 }
 
-/// Cuts a person's courses from a program enrollment. One that no other gives becomes inactive, and moves to `audit`
-/// where the course has that mode; of the others each stays active while another has it active. Roles that no other
-/// gives are taken back. All of them wait again.
+/// Undoes the materializing of all courses and roles. A course enrollment that no other program enrollment gives
+/// becomes inactive, and moves to `audit` if the course has that mode; the others stay active while another one has
+/// them active. Roles that no other one gives are taken back. All of them wait again.
 pub(super) fn cut(
     txn: &mut dyn Txn,
     call: &Call<'_>,

@@ -94,7 +94,7 @@ fn decide(
         ..how(&mut seats, person, &before)?
     };
     seats.replace(person, Some(&before), &after)?;
-    seats.tell_cause(Told::Change(call.change(vec![event_pk, person]), None));
+    seats.emit_cause(Told::Change(call.change(vec![event_pk, person]), None));
     seats.head.left.fill |= after.stand == Stand::Out && before.stand != Stand::Out;
     finish(seats, person)
 }

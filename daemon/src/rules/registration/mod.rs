@@ -31,7 +31,7 @@ impl WriteOp for Create {
         let outcome = eligibility::determine(&mut seats, person, before.as_ref())?.outcome?;
         enter(&mut seats, call, person, before.as_ref(), outcome)?;
         let made = before.is_none().then_some(Kind::Registration);
-        seats.tell_cause(Told::Change(call.change(vec![event_pk, person]), made));
+        seats.emit_cause(Told::Change(call.change(vec![event_pk, person]), made));
         finish(seats, person)
     }
 }
@@ -58,7 +58,7 @@ impl WriteOp for Cancel {
         let before = seats.registration(person)?.unwrap_or(before);
         let after = seats.left(&before);
         seats.replace(person, Some(&before), &after)?;
-        seats.tell_cause(Told::Change(call.change(vec![event_pk, person]), None));
+        seats.emit_cause(Told::Change(call.change(vec![event_pk, person]), None));
         seats.head.left.fill = true;
         finish(seats, person)
     }

@@ -46,7 +46,7 @@ pub(in crate::rules) enum Outcome {
     Wait,
     /// No pool admits the person.
     NotAdmitted,
-    /// None of those that do is open; when the first of them will be.
+    /// Pools admit the person, and none is open; the time at which the first of them opens.
     NotOpen(Time),
 }
 

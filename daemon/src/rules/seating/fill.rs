@@ -70,10 +70,10 @@ impl Seats<'_> {
         self.head.at = moment.at;
         self.head.left.fill = true;
         for pool in &moment.opens {
-            self.tell_moment(OPENED, vec![self.pk, *pool]);
+            self.emit_moment(OPENED, vec![self.pk, *pool]);
         }
         if moment.merges {
-            self.tell_moment(MERGED, vec![self.pk]);
+            self.emit_moment(MERGED, vec![self.pk]);
         }
     }
 
@@ -81,17 +81,17 @@ impl Seats<'_> {
     fn readmit(&mut self, budget: &mut usize) -> Result<bool, Fault> {
         while let Some((slot, from)) = self.head.left.readmit.first_key_value().map(|(slot, from)| (*slot, *from)) {
             let (_, end) = key::prefixed(key::registereds(self.pk));
-            let stretch = (*budget).min(super::seats::STEP_MAX);
-            if stretch == 0 {
+            let most = (*budget).min(super::seats::STEP_MAX);
+            if most == 0 {
                 return Ok(false);
             }
-            let entries = self.txn.as_read().range(&key::registered(self.pk, from), &end, stretch)?;
+            let entries = self.txn.as_read().range(&key::registered(self.pk, from), &end, most)?;
             *budget -= entries.len();
             for (_, value) in &entries {
                 self.readmit_one(record::decode::<Registered>(value)?.person, slot)?;
             }
             match entries.last().and_then(|(key, _)| key::seq_at_end(key)) {
-                Some(last) if entries.len() == stretch => self.head.left.readmit.insert(slot, last + 1),
+                Some(last) if entries.len() == most => self.head.left.readmit.insert(slot, last + 1),
                 _ => self.head.left.readmit.remove(&slot),
             };
         }
@@ -159,7 +159,7 @@ impl Seats<'_> {
         };
         let after = Registration { stand: Stand::Seated(slot), updated: self.now(), ..before.clone() };
         self.replace(person, Some(&before), &after)?;
-        self.tell_consequence(SEATED, person, slot);
+        self.emit_derived(SEATED, person, slot);
         Ok(())
     }
 
@@ -195,7 +195,7 @@ impl Seats<'_> {
         };
         let after = Registration { stand: Stand::Seated(to), updated: self.now(), ..before.clone() };
         self.replace(mover, Some(&before), &after)?;
-        self.tell_consequence(MOVED, mover, to);
+        self.emit_derived(MOVED, mover, to);
         self.seat(waiting)?;
         Ok(true)
     }

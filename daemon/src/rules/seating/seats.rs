@@ -35,13 +35,13 @@ pub(in crate::rules) struct Attribution {
 }
 
 impl Attribution {
-    /// The caller's.
+    /// The attribution of a call.
     pub(in crate::rules) fn of(call: &Call<'_>) -> Self {
         let Change { at, actor, peer, origin, .. } = call.change(Vec::new());
         Self { now: at, passed: call.ctx.passed(), actor, peer, origin }
     }
 
-    /// The daemon's own, for what happens by itself when its time has come.
+    /// The attribution of the daemon, for openings, merges and the steps after them.
     fn daemon(now: Time) -> Self {
         Self { now, passed: now, actor: None, peer: DAEMON, origin: None }
     }
@@ -66,7 +66,7 @@ pub(in crate::rules) struct Seats<'a> {
 }
 
 impl<'a> Seats<'a> {
-    /// Takes an event's head, to change it.
+    /// Reads an event's head, to change it.
     pub(in crate::rules) fn open(
         txn: &'a mut dyn Txn,
         attribution: Attribution,
@@ -109,7 +109,7 @@ impl<'a> Seats<'a> {
     }
 
     /// Emits a change that derived events from here on follow from.
-    pub(in crate::rules) fn tell_cause(&mut self, told: Told) {
+    pub(in crate::rules) fn emit_cause(&mut self, told: Told) {
         self.follow();
         self.txn.tell(told);
     }
@@ -121,13 +121,13 @@ impl<'a> Seats<'a> {
 
     /// Emits an opening or a merge; derived events from here on follow from it. It bears the time at which it is done,
     /// which may be later than it was due.
-    pub(super) fn tell_moment(&mut self, what: u16, subjects: Vec<Pk>) {
+    pub(super) fn emit_moment(&mut self, what: u16, subjects: Vec<Pk>) {
         (self.derived, self.cause) = (Attribution::daemon(self.attribution.now), None);
         self.txn.tell(Told::Change(Self::change(&self.derived, what, subjects, None), None));
     }
 
     /// Emits a derived event for a person.
-    pub(super) fn tell_consequence(&mut self, what: u16, person: Pk, slot: Slot) {
+    pub(super) fn emit_derived(&mut self, what: u16, person: Pk, slot: Slot) {
         let pool = self.event.pools.iter().find(|pool| pool.slot == slot).map(|pool| pool.pk);
         let subjects = [self.pk, person].into_iter().chain(pool).collect();
         self.txn.tell(Told::Consequence(Self::change(&self.derived, what, subjects, self.cause)));
@@ -231,7 +231,7 @@ impl<'a> Seats<'a> {
     pub(in crate::rules) fn save(mut self) -> Event {
         let due = match self.head.left.is_nothing() {
             true => self.next_moment().map(|moment| moment.at),
-            // Its own time may lie ahead, where the clock has gone back.
+            // The head's time may lie ahead if the clock has gone back.
             false => Some(self.head.at.min(self.now())),
         };
         if self.head.due != due {
