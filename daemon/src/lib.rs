@@ -1,27 +1,20 @@
-//! enrolld: the daemon.
+//! enrolld: the daemon around the pure rules of [`enroll_core`].
 //!
-//! A request walks one way: [`net`] accepts a connection, a session reads the request, draws its [`context`] and finds
-//! its rule. A read runs on an MVCC snapshot and is answered. A write goes to the [`writer`] thread, which runs the rule
-//! on an overlay, commits a whole batch through the [`store`], and answers. The [`rules`] know none of that: they see a
-//! state, a context and a request.
+//! A request walks one way. [`net`] accepts a connection; its session reads the request, draws its context and finds its
+//! rule through [`dispatch`]. A read runs on an MVCC snapshot and is answered. A write goes to the [`writer`] thread,
+//! which runs the rule on an overlay, commits a whole batch through [`storage`], and answers.
+//!
+//! Modules use those before them and no others: `sys`, `metrics`, `process`, `storage`, `config`, `daemon`, `dispatch`, `writer`, `net`,
+//! `run`, `offline`.
 
 pub mod config;
-pub mod context;
-pub mod directory;
-pub mod fault;
-pub mod identity;
-mod memory;
+pub mod daemon;
+pub mod dispatch;
 pub mod metrics;
-pub mod model;
-pub mod needs;
 pub mod net;
 pub mod offline;
-mod places;
 mod process;
-pub mod rules;
-pub mod start;
-pub mod store;
+pub mod run;
+pub mod storage;
 pub mod sys;
-pub mod systemd;
-pub mod warnings;
 pub mod writer;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use enrolld::offline::Offline;
-use enrolld::start::{self, Start};
+use enrolld::run::{self, Start};
 
 /// A local enrollment authority
 ///
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
         return offline.run();
     }
     if arguments.example_config {
-        return start::print_example();
+        return run::print_example();
     }
     let flags = Start { config: arguments.config, state_dir: arguments.state_dir, socket: arguments.socket };
     if arguments.check_config { flags.check_config() } else { flags.run() }

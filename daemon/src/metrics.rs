@@ -19,8 +19,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::model::record::{ChangesHead, Kind};
-use crate::warnings::Warnings;
+use crate::daemon::warnings::Warnings;
+use enroll_core::model::record::{ChangesHead, Kind};
 
 /// Bounds of what takes time, in seconds. A read is answered in some ten microseconds, a write in the milliseconds of
 /// a commit, and whoever waits for more than two seconds is told that the daemon is busy. The steps are narrow enough

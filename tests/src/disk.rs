@@ -8,7 +8,7 @@
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use enrolld::store::disk::{Disk, Space};
+use enrolld::storage::disk::{Disk, Space};
 use rand::RngExt as _;
 use rand::rngs::SmallRng;
 

@@ -3,11 +3,12 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use enroll_core::state::{Store, StoreError, View, Writes};
 use enrolld::metrics::JournalFigures;
-use enrolld::store::disk::Disk;
-use enrolld::store::journal::{JournalOptions, JournalStore, MakeSlot, Slots};
-use enrolld::store::redb::{RedbOptions, RedbStore};
-use enrolld::store::{Store, StoreError, View, Writes};
+use enrolld::storage::disk::Disk;
+use enrolld::storage::io_error;
+use enrolld::storage::journal::{JournalOptions, JournalStore, MakeSlot, Slots};
+use enrolld::storage::redb::{RedbOptions, RedbStore};
 use rand::RngExt as _;
 use rand::rngs::SmallRng;
 
@@ -156,9 +157,9 @@ impl Journal {
             Ok(true) => {}
             Ok(false) => {
                 made.is_next_in_doubt = true;
-                return Err(StoreError::io("a segment of the journal can not be made")(failure("the power was lost")));
+                return Err(io_error("a segment of the journal can not be made")(failure("the power was lost")));
             }
-            Err(err) => return Err(StoreError::io("a segment of the journal can not be made")(err)),
+            Err(err) => return Err(io_error("a segment of the journal can not be made")(err)),
         }
         let disk = Arc::new(SimulatedDisk::sharing(&self.power, Vec::new(), self.lies));
         made.disks.push(Arc::clone(&disk));

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use enrolld::store::redb::{RedbOptions, RedbStore};
-use enrolld::store::{Store, StoreError, View, Writes};
+use enroll_core::state::{Store, StoreError, View, Writes};
+use enrolld::storage::redb::{RedbOptions, RedbStore};
 
 use crate::disk::SimulatedDisk;
 use crate::registry::Registry;

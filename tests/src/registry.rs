@@ -7,29 +7,33 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex};
 
+use enroll_core::context::{Context, Grant, Identity, Peer};
+use enroll_core::draft::Draft;
+use enroll_core::fault::Fault;
+use enroll_core::identity::authority::{Founded, SERIAL_BYTES, serial};
+use enroll_core::identity::jwt::SigningAlgorithm;
+use enroll_core::identity::secrets::SecretKey;
+use enroll_core::identity::{Authority, Secrets};
+use enroll_core::model::certificate::ListHead;
+use enroll_core::model::change::Told;
+use enroll_core::model::key::{self, WITHOUT_ORDER};
+use enroll_core::model::record;
+use enroll_core::rules::bootstrap::{self, RegistryError};
+use enroll_core::rules::{self, Call, authority, changes};
+use enroll_core::settings::Settings;
+use enroll_core::state::memory::MemoryStore;
+use enroll_core::state::{Store, StoreError, Writes};
 use enroll_protocol::frame::{Frame, FrameKind};
 use enroll_protocol::{Envelope, Operation, Reference, Refusal, StreamOperation, Time, codec};
-use enrolld::config::{Config, Settings};
-use enrolld::context::{Clock, Context, Current, Daemon, Grant, Peer};
-use enrolld::fault::Fault;
-use enrolld::identity::authority::{Founded, SERIAL_BYTES, serial};
-use enrolld::identity::jwt::SigningAlgorithm;
-use enrolld::identity::secrets::SecretKey;
-use enrolld::identity::{Authority, Secrets, crl};
+use enrolld::config::Config;
+use enrolld::daemon::clock::Clock;
+use enrolld::daemon::revocation_list::SignedLists;
+use enrolld::daemon::warnings::Warnings;
+use enrolld::daemon::{Daemon, Swap};
+use enrolld::dispatch::{self, Handler, Items, Job, Look, Ran, StreamJob, WalkJob, WriteJob};
 use enrolld::metrics::Metrics;
-use enrolld::model::certificate::ListHead;
-use enrolld::model::change::Told;
-use enrolld::model::key::{self, WITHOUT_ORDER};
-use enrolld::model::record;
-use enrolld::net::dispatch::{self, Handler, Items, Job, Look, Ran, StreamJob, WalkJob, WriteJob};
-use enrolld::rules::bootstrap::{self, RegistryError};
-use enrolld::rules::{self, Call, authority, changes};
-use enrolld::store::journal::{JournalOptions, JournalStore};
-use enrolld::store::memory::MemoryStore;
-use enrolld::store::overlay::Overlay;
-use enrolld::store::redb::{RedbOptions, RedbStore};
-use enrolld::store::{Store, StoreError, Writes};
-use enrolld::warnings::Warnings;
+use enrolld::storage::journal::{JournalOptions, JournalStore};
+use enrolld::storage::redb::{RedbOptions, RedbStore};
 use enrolld::writer::{self, Ended, Outcome, Queue, Request, UNITS_MAX, Writer, WriterThread};
 use rand::SeedableRng as _;
 use rand::rngs::ChaCha20Rng;
@@ -142,16 +146,28 @@ impl Registry {
         // No pk of before is made again, as if the system's randomness had run on.
         let (now, secrets) = (begin().max(changes::head(&*store.view()?)?.at), secrets());
         let keys = bootstrap::key_ring(&*store.view()?, &secrets)?;
-        let (settings, keys) = (Current::new(settings), Current::new(keys));
         let authority = authority::open(&*store.view()?, &secrets)?.ok_or(RegistryError::None)?;
-        let (revoked, warnings) = (crl::Latest::default(), Warnings::default());
+        let warnings = Warnings::default();
         let metrics = Metrics::new(now).with_warnings(&warnings);
-        let (secrets, authority) = (Current::new(secrets), Current::new(authority));
-        let (started, doubted_since) = (Current::new(now), Current::new(None));
-        let daemon =
-            Arc::new(Daemon { settings, secrets, keys, authority, revoked, started, doubted_since, metrics, warnings });
+        let identity = Identity { secrets: secrets.into(), keys: keys.into(), authority: authority.into() };
+        let daemon = Arc::new(Daemon {
+            settings: Swap::new(settings),
+            identity: Swap::new(identity),
+            lists: SignedLists::default(),
+            started: Swap::new(now),
+            doubted_since: Swap::new(None),
+            metrics,
+            warnings,
+        });
         let writer = Writer::new(Arc::clone(&store), Arc::clone(&daemon))?;
-        Ok(Self { now, peer: Peer { uid: 1000, pid: 1, grant: Grant::Admin }, store, daemon, writer, calls: 0 })
+        Ok(Self {
+            now,
+            peer: Peer { uid: 1000, pid: 1, connection: 1, grant: Grant::Admin },
+            store,
+            daemon,
+            writer,
+            calls: 0,
+        })
     }
 
     /// Replaces the configuration, as a reload does.
@@ -240,12 +256,11 @@ impl Registry {
     pub fn walk<O: Operation>(&mut self, envelope: Envelope, operation: &O) -> Result<Vec<O::Reply>, Refusal> {
         let (handler, job, ctx) = self.admitted(O::ROW.number, &body(&envelope, &codec::encode(operation)))?;
         let Job::Look(Look::Items(Items::Walk(job))) = job else { panic!("{} is no walk", handler.row.name) };
-        let items = self.items(&*job, &ctx)?;
+        let items = self.items(&*job, ctx)?;
         Ok(items.iter().map(|item| codec::decode(item).expect("an item of its type")).collect())
     }
 
-    /// Calls an operation by its number, with its request's bytes; of a stream, where it begins; of a walk, its first
-    /// item.
+    /// Calls an operation by its number, with its request's bytes.
     pub fn call_encoded(&mut self, envelope: Envelope, number: u16, request: &[u8]) -> Outcome {
         self.call_body(number, &body(&envelope, request))
     }
@@ -257,16 +272,16 @@ impl Registry {
             Job::Look(look) => {
                 let view = self.store.view().expect("a view");
                 let outcome = match look {
-                    Look::Read(job) | Look::Scan(job) => job.run(&*view, &ctx),
+                    Look::Read(job) | Look::Scan(job) => dispatch::run_read(&*job, &self.daemon, &*view, ctx),
                     Look::Items(Items::Stream(mut job)) => job.start(&*view, &ctx),
-                    Look::Items(Items::Walk(job)) => return Ok(self.items(&*job, &ctx)?.swap_remove(0)),
+                    Look::Items(Items::Walk(job)) => return Ok(self.items(&*job, ctx)?.swap_remove(0)),
                 };
                 outcome.map_err(|fault| fault.refusal())
             }
             Job::Write(job) => {
                 let reply = self.write(ctx, job)?;
                 match handler.finish {
-                    Some(finish) => Ok(finish(&reply, &self.daemon.keys.now()).expect("finished")),
+                    Some(finish) => Ok(finish(&reply, &self.daemon.identity.now().keys).expect("finished")),
                     None => Ok(reply),
                 }
             }
@@ -342,10 +357,10 @@ impl Registry {
         &*self.store
     }
 
-    fn items(&self, job: &dyn WalkJob, ctx: &Context) -> Result<Vec<Vec<u8>>, Refusal> {
+    fn items(&self, job: &dyn WalkJob, ctx: Context) -> Result<Vec<Vec<u8>>, Refusal> {
         let mut items = Vec::new();
         let view = self.store.view().expect("a view");
-        let walked = job.run(&*view, ctx, &mut |item| {
+        let walked = dispatch::run_walk(job, &self.daemon, &*view, ctx, &mut |item| {
             items.push(item);
             ControlFlow::Continue(())
         });
@@ -363,8 +378,7 @@ impl Registry {
         self.calls += 1;
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&self.calls.to_be_bytes());
-        let (settings, daemon) = (self.daemon.settings.now(), Arc::clone(&self.daemon));
-        Context { now: self.now, seed, peer: self.peer, envelope, settings, daemon, made: None }
+        self.daemon.context(self.now, seed, self.peer, envelope)
     }
 
     fn write(&mut self, mut ctx: Context, mut job: Arc<dyn WriteJob>) -> Outcome {
@@ -374,7 +388,9 @@ impl Registry {
                 Ended::Outcome(outcome) => return outcome,
                 Ended::Needs(needed, write) => {
                     (ctx, job) = *write;
-                    ctx.made = Some(dispatch::make(&needed, &*self.store, &ctx).map_err(|fault| fault.refusal())?);
+                    ctx.made = Some(
+                        dispatch::make(&needed, &self.daemon, &*self.store, &ctx).map_err(|fault| fault.refusal())?,
+                    );
                 }
             }
         }
@@ -394,15 +410,15 @@ impl Registry {
     fn expect_same_twice(&self, ctx: &Context, job: &dyn WriteJob) {
         let view = self.store.view().expect("a view");
         let run = || -> (Writes, Vec<Told>, Result<Ran, Fault>) {
-            let (mut overlay, mut units) = (Overlay::new(&*view), UNITS_MAX);
-            let call = Call::begin(&overlay, ctx, job.row());
-            let result = call.and_then(|call| job.run(&mut overlay, &call, None, &mut units));
-            let (writes, told) = overlay.into_parts();
+            let (mut draft, mut units) = (Draft::new(&*view), UNITS_MAX);
+            let call = Call::begin(&draft, ctx, job.row());
+            let result = call.and_then(|call| job.run(&mut draft, &call, None, &mut units));
+            let (writes, told) = draft.into_parts();
             (writes, told, result)
         };
         let (first, second) = (run(), run());
         // A signature that is kept may be another one each time.
-        let is_signed = ctx.envelope.key.is_some() && !self.daemon.keys.now().signs_alike();
+        let is_signed = ctx.envelope.key.is_some() && !self.daemon.identity.now().keys.signs_alike();
         let is_same = first.0 == second.0 && first.1 == second.1 && (is_signed || first.2 == second.2);
         assert!(is_same, "{} gave other writes when run again", job.row().name);
     }
@@ -416,11 +432,11 @@ fn body(envelope: &Envelope, request: &[u8]) -> Vec<u8> {
 /// Writes a new registry into an empty store.
 fn found(store: &dyn Store) -> Result<(), RegistryError> {
     let view = store.view()?;
-    let mut overlay = Overlay::new(&*view);
-    bootstrap::create(&mut overlay, &secrets(), SigningAlgorithm::default(), begin(), [7; 32])?;
+    let mut draft = Draft::new(&*view);
+    bootstrap::create(&mut draft, &secrets(), SigningAlgorithm::default(), begin(), [7; 32])?;
     let since = (begin(), Config::default().certificates.crl_seconds);
-    authority::found(&mut overlay, &secrets(), &AUTHORITY, since, &mut ChaCha20Rng::from_seed([8; 32]))?;
-    let (writes, _) = overlay.into_parts();
+    authority::found(&mut draft, &secrets(), &AUTHORITY, since, &mut ChaCha20Rng::from_seed([8; 32]))?;
+    let (writes, _) = draft.into_parts();
     drop(view);
     Ok(store.commit(&writes)?)
 }

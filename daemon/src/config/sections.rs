@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::identity::jwt::SigningAlgorithm;
+use enroll_core::identity::jwt::SigningAlgorithm;
 
 /// How the log looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

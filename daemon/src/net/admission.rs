@@ -16,7 +16,8 @@ use super::connection_limit::{ConnectionLimit, Full, Slot};
 use super::grants::{Grants, way_in};
 use super::handshake;
 use super::listener::Terms;
-use crate::context::{Daemon, Peer};
+use crate::daemon::Daemon;
+use enroll_core::context::Peer;
 
 /// Least time between two lines of one kind.
 const LOG_PAUSE: Duration = Duration::from_secs(1);
@@ -31,6 +32,8 @@ const TURNED_AWAY_MAX: usize = 64;
 pub(super) struct Admission {
     daemon: Arc<Daemon>,
     limit: Arc<ConnectionLimit>,
+    /// Connections since the start.
+    connections: u64,
     /// A file given up for a moment to tell somebody that there are no files left.
     reserve: Option<File>,
     strangers: RateLimitedLog,
@@ -44,6 +47,7 @@ impl Admission {
         Self {
             daemon,
             limit: Arc::default(),
+            connections: 0,
             reserve: reserve(),
             strangers: RateLimitedLog::default(),
             crowd: RateLimitedLog::default(),
@@ -54,8 +58,9 @@ impl Admission {
 
     /// Lets a connection in, or tells it why not.
     pub(super) fn admit(&mut self, stream: UnixStream, terms: &Terms) -> Option<(UnixStream, Peer, Slot)> {
+        self.connections += 1;
         let peer = match judge(&stream, &terms.grants) {
-            Ok(peer) => peer,
+            Ok(peer) => Peer { connection: self.connections, ..peer },
             Err(refusal) => {
                 let reason = &refusal.message;
                 self.strangers.say(|unsaid| tracing::warn!(reason, unsaid, "connection refused"));
@@ -119,7 +124,7 @@ fn judge(stream: &UnixStream, grants: &Grants) -> Result<Peer, Refusal> {
     groups.push(credentials.gid());
     let uid = credentials.uid();
     match grants.of(uid, &groups) {
-        Some(grant) => Ok(Peer { uid, pid: credentials.pid().unwrap_or(0), grant }),
+        Some(grant) => Ok(Peer { uid, pid: credentials.pid().unwrap_or(0), connection: 0, grant }),
         None => Err(Refusal::new(Code::PERMISSION_DENIED, format!("uid {uid} has no grant here; {}", way_in(uid)))),
     }
 }

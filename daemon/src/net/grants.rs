@@ -4,8 +4,8 @@ use enroll_protocol::plain_name;
 use nix::unistd::{Gid, Group, Uid, User, geteuid};
 
 use crate::config::{self, ConfigError};
-use crate::context::Grant;
-use crate::warnings::Warned;
+use crate::daemon::warnings::Warned;
+use enroll_core::context::Grant;
 
 /// The user that the kernel shows for users it can not map; several may hide behind it, so it is granted nothing.
 pub const OVERFLOW_UID: u32 = 65_534;

@@ -7,8 +7,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 use crate::config::Limits;
-use crate::context::Peer;
 use crate::metrics::Metrics;
+use enroll_core::context::Peer;
 
 /// Bytes asked of a socket at a time.
 pub const READ_BYTES: usize = 16 << 10;

@@ -19,11 +19,12 @@ use tokio::task::{JoinSet, yield_now};
 
 use super::admission::Admission;
 use super::grants::Grants;
-use super::session::{self, Shared};
+use super::memory;
+use super::{Shared, session};
 use crate::config::Limits;
-use crate::directory::Directory;
+use crate::storage::private_dir::Directory;
+use crate::sys;
 use crate::writer::Queue;
-use crate::{memory, sys};
 
 /// How long to wait when no connection can be accepted for want of files or memory; the kernel would say so at once,
 /// again and again.

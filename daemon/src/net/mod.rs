@@ -4,12 +4,39 @@
 mod admission;
 mod connection_limit;
 mod deadlines;
-pub mod dispatch;
 pub mod grants;
 pub mod handshake;
 pub mod listener;
+mod memory;
 mod outbox;
 mod pending;
 pub mod session;
 mod snapshot_stream;
 mod subscriptions;
+
+use std::sync::Arc;
+
+use enroll_core::state::Store;
+use tokio::sync::{Semaphore, watch};
+
+use crate::daemon::clock::Clock;
+use crate::daemon::{Daemon, Swap};
+use listener::Terms;
+
+/// What every session shares with the rest of the daemon.
+pub struct Shared {
+    /// Configuration, keys, metrics.
+    pub daemon: Arc<Daemon>,
+    /// For reads.
+    pub store: Arc<dyn Store>,
+    /// The clock.
+    pub clock: Clock,
+    /// For connections that begin.
+    pub terms: Swap<Terms>,
+    /// One scan at a time: each looks at every record.
+    pub scans: Arc<Semaphore>,
+    /// One snapshot stream at a time: each keeps its snapshot as long as its peer takes items.
+    pub walks: Arc<Semaphore>,
+    /// The number of the latest change, sent after its commit.
+    pub changes: watch::Receiver<u64>,
+}

@@ -1,15 +1,14 @@
 //! Pending requests: a request of a connection from its frame to its answer, and where it waits meanwhile.
 
-use std::sync::Arc;
-
 use enroll_protocol::frame::Frame;
 use enroll_protocol::{Code, Refusal};
 use tokio::time::Instant;
 
-use super::dispatch::{Handler, Look, WriteJob};
-use crate::context::{Context, Moment};
+use crate::daemon::clock::Moment;
+use crate::dispatch::{Handler, Look};
 use crate::metrics::Metrics;
-use crate::writer::{self, Ended, Outcome};
+use crate::writer::{self, Ended, Outcome, Write};
+use enroll_core::context::Context;
 
 /// A request that is not answered yet.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +45,7 @@ pub(super) struct Stalled {
     pub(super) until: Instant,
     pub(super) pending: Pending,
     pub(super) handler: &'static Handler,
-    pub(super) request: writer::Request,
+    pub(super) request: Box<writer::Request>,
 }
 
 /// What another thread has answered.
@@ -56,5 +55,5 @@ pub(super) enum Answered {
     /// The writer.
     Write(Pending, &'static Handler, Ended),
     /// A write that needed something: what it was sent with, and now has in its context.
-    Made(Pending, &'static Handler, Result<Box<(Context, Arc<dyn WriteJob>)>, Refusal>),
+    Made(Pending, &'static Handler, Result<Box<Write>, Refusal>),
 }

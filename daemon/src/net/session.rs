@@ -18,22 +18,24 @@ use enroll_protocol::{Code, Envelope, Refusal};
 use enroll_socket::{Incoming, Outgoing};
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
+use super::Shared;
 use super::deadlines::{Deadlines, Overdue};
-use super::dispatch::{self, Handler, Job, Look, ReadJob, WriteJob};
 use super::handshake::{self, End};
-use super::listener::Terms;
 use super::outbox::Outbox;
 use super::pending::{Answered, Pending, Read, Stalled};
 use super::subscriptions::{Subscriber, Subscriptions};
 use crate::config::Limits;
-use crate::context::{Clock, Context, Current, Daemon, Peer, draw_seed};
-use crate::fault::Fault;
-use crate::store::{Store, StoreError, View};
+use crate::daemon::clock::draw_seed;
+use crate::daemon::internal_error::to_refusal;
+use crate::dispatch::{self, Handler, Job, Look, ReadJob, WriteJob};
 use crate::writer::{self, Ended, Outcome, Queue, SendError};
+use enroll_core::context::{Context, Peer};
+use enroll_core::fault::Fault;
+use enroll_core::state::{StoreError, View};
 
 /// Bytes in the outbox; past this no further request of the peer is begun.
 const OUTBOX_BYTES_MAX: usize = FRAME_BYTES_MAX;
@@ -46,24 +48,6 @@ const TIME_SLICE: Duration = Duration::from_micros(50);
 
 /// How long a write waits for room in the writer's queue before the connection ends as busy.
 const QUEUE_WAIT: Duration = Duration::from_secs(2);
-
-/// What every session shares with the rest of the daemon.
-pub struct Shared {
-    /// Configuration, keys, metrics.
-    pub daemon: Arc<Daemon>,
-    /// For reads.
-    pub store: Arc<dyn Store>,
-    /// The clock.
-    pub clock: Clock,
-    /// For connections that begin.
-    pub terms: Current<Terms>,
-    /// One scan at a time: each looks at every record.
-    pub scans: Arc<Semaphore>,
-    /// One snapshot stream at a time: each keeps its snapshot as long as its peer takes items.
-    pub walks: Arc<Semaphore>,
-    /// The number of the latest change, sent after its commit.
-    pub changes: watch::Receiver<u64>,
-}
 
 /// Serves one connection to its end.
 pub async fn serve(
@@ -272,7 +256,7 @@ impl Session {
         }
         while self.may_stream() {
             let now = self.shared.clock.now();
-            let has_ended = self.subscriptions.step(&*self.shared.store, now, &mut self.outbox);
+            let has_ended = self.subscriptions.step(&self.shared, now, &mut self.outbox);
             self.in_flight -= usize::from(has_ended);
             if Instant::now() >= end {
                 return Ok(self.may_stream());
@@ -307,10 +291,8 @@ impl Session {
     }
 
     fn begin(&mut self, pending: Pending, handler: &'static Handler, envelope: Envelope, job: Job) {
-        let (now, daemon) = (self.shared.clock.now(), Arc::clone(&self.shared.daemon));
         let seed = if matches!(job, Job::Write(_)) { draw_seed() } else { [0; 32] };
-        let settings = daemon.settings.now();
-        let ctx = Context { now, seed, peer: self.peer, envelope, settings, daemon, made: None };
+        let ctx = self.shared.daemon.context(self.shared.clock.now(), seed, self.peer, envelope);
         match job {
             Job::Write(job) => self.write(pending, handler, ctx, job),
             Job::Look(look) => {
@@ -327,18 +309,18 @@ impl Session {
         let Read { pending, handler, ctx, look } = read;
         let job = match look {
             Look::Read(job) => {
-                let outcome = run_job(self.shared.store.view(), &*job, &ctx, handler);
+                let outcome = run_job(&self.shared, self.shared.store.view(), &*job, ctx, handler);
                 return self.answer(pending, outcome);
             }
             Look::Items(items) => return self.subscribe(Subscriber { pending, handler, ctx }, items),
             Look::Scan(job) => job,
         };
         // The snapshot is taken here: later writes of the connection are not in it.
-        let (view, scans, answers) = (self.shared.store.view(), Arc::clone(&self.shared.scans), self.answers.clone());
+        let (view, shared, answers) = (self.shared.store.view(), Arc::clone(&self.shared), self.answers.clone());
         tokio::spawn(async move {
-            let permit = scans.acquire_owned().await;
+            let permit = Arc::clone(&shared.scans).acquire_owned().await;
             tokio::task::spawn_blocking(move || {
-                let outcome = run_job(view, &*job, &ctx, handler);
+                let outcome = run_job(&shared, view, &*job, ctx, handler);
                 drop(permit);
                 let _ = answers.send(Answered::Read(pending, outcome));
             });
@@ -366,7 +348,7 @@ impl Session {
         };
         self.open_writes += 1;
         self.has_barrier = job.is_barrier();
-        let request = writer::Request { ctx, job, answer: Box::new(answer) };
+        let request = Box::new(writer::Request { ctx, job, answer: Box::new(answer) });
         self.try_send(pending, handler, |queue| queue.try_send(request));
     }
 
@@ -411,19 +393,21 @@ impl Session {
             Answered::Write(pending, handler, Ended::Outcome(outcome)) => {
                 self.end_write();
                 let outcome = outcome.and_then(|reply| match handler.finish {
-                    Some(finish) => {
-                        finish(&reply, &self.shared.daemon.keys.now()).map_err(|fault| fault.told(handler.row))
-                    }
+                    Some(finish) => finish(&reply, &self.shared.daemon.identity.now().keys)
+                        .map_err(|fault| to_refusal(&fault, handler.row, &self.peer)),
                     None => Ok(reply),
                 });
                 self.answer(pending, outcome);
             }
             Answered::Write(pending, handler, Ended::Needs(needed, write)) => {
-                let (store, answers) = (Arc::clone(&self.shared.store), self.answers.clone());
+                let (shared, answers) = (Arc::clone(&self.shared), self.answers.clone());
                 tokio::task::spawn_blocking(move || {
                     let (mut ctx, job) = *write;
-                    let made = dispatch::make(&needed, &*store, &ctx);
-                    let made = made.map(|made| ctx.made = Some(made)).map_err(|fault| fault.told(handler.row));
+                    let view = shared.store.view().map_err(Fault::Store);
+                    let made = view.and_then(|view| dispatch::make(&needed, &shared.daemon, &*view, &ctx));
+                    let made = made
+                        .map(|made| ctx.made = Some(made))
+                        .map_err(|fault| to_refusal(&fault, handler.row, &ctx.peer));
                     let _ = answers.send(Answered::Made(pending, handler, made.map(|()| Box::new((ctx, job)))));
                 });
             }
@@ -444,6 +428,14 @@ impl Session {
     }
 }
 
-fn run_job(view: Result<View, StoreError>, job: &dyn ReadJob, ctx: &Context, handler: &Handler) -> Outcome {
-    view.map_err(Fault::Store).and_then(|view| job.run_caught(&*view, ctx)).map_err(|fault| fault.told(handler.row))
+fn run_job(
+    shared: &Shared,
+    view: Result<View, StoreError>,
+    job: &dyn ReadJob,
+    ctx: Context,
+    handler: &Handler,
+) -> Outcome {
+    let peer = ctx.peer;
+    let ended = view.map_err(Fault::Store).and_then(|view| dispatch::run_read(job, &shared.daemon, &*view, ctx));
+    ended.map_err(|fault| to_refusal(&fault, handler.row, &peer))
 }

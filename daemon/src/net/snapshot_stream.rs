@@ -13,12 +13,14 @@ use enroll_protocol::{Code, OperationRow, Refusal};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 
-use super::dispatch::WalkJob;
-use super::session::Shared;
+use super::Shared;
 use super::subscriptions::{Source, Step, Stream};
-use crate::context::Context;
-use crate::fault::Fault;
-use crate::store::Store;
+use crate::daemon::Daemon;
+use crate::daemon::internal_error::to_refusal;
+use crate::dispatch::{self, WalkJob};
+use enroll_core::context::Context;
+use enroll_core::fault::Fault;
+use enroll_core::state::Store;
 
 /// Items that wait for the connection.
 const ITEMS_MAX: usize = 4;
@@ -37,14 +39,17 @@ impl SnapshotStream {
     /// Starts the thread as soon as no other runs.
     pub(super) fn begin(job: Box<dyn WalkJob>, row: &'static OperationRow, ctx: Context, shared: &Shared) -> Self {
         let (giver, items) = mpsc::channel(ITEMS_MAX);
-        let (store, walks) = (Arc::clone(&shared.store), Arc::clone(&shared.walks));
+        let (store, daemon) = (Arc::clone(&shared.store), Arc::clone(&shared.daemon));
+        let walks = Arc::clone(&shared.walks);
         tokio::spawn(async move {
             let turn = tokio::select! {
                 turn = walks.acquire_owned() => turn,
                 () = giver.closed() => return,
             };
             tokio::task::spawn_blocking(move || {
-                let ended = walk(&*job, &*store, &ctx, &giver).map_err(|fault| fault.told(row));
+                let peer = ctx.peer;
+                let ended = walk(&*job, &*store, &daemon, ctx, &giver);
+                let ended = ended.map_err(|fault| to_refusal(&fault, row, &peer));
                 drop(turn);
                 // A connection that is gone needs no end.
                 let _ = giver.blocking_send(ended.map(|()| None));
@@ -82,9 +87,15 @@ pub(super) async fn any(streams: &mut [Stream]) -> usize {
     .await
 }
 
-fn walk(job: &dyn WalkJob, store: &dyn Store, ctx: &Context, giver: &mpsc::Sender<Given>) -> Result<(), Fault> {
+fn walk(
+    job: &dyn WalkJob,
+    store: &dyn Store,
+    daemon: &Daemon,
+    ctx: Context,
+    giver: &mpsc::Sender<Given>,
+) -> Result<(), Fault> {
     let view = store.view()?;
-    job.run_caught(&*view, ctx, &mut |item| match giver.blocking_send(Ok(Some(item))) {
+    dispatch::run_walk(job, daemon, &*view, ctx, &mut |item| match giver.blocking_send(Ok(Some(item))) {
         Ok(()) => ControlFlow::Continue(()),
         Err(_) => ControlFlow::Break(()),
     })

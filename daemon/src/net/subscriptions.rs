@@ -16,15 +16,16 @@ use enroll_protocol::limits::STREAMS_MAX;
 use enroll_protocol::{Code, Refusal, Time};
 use tokio::sync::watch;
 
-use super::dispatch::{Handler, Items, StreamJob};
+use super::Shared;
 use super::outbox::Outbox;
 use super::pending::Pending;
-use super::session::Shared;
 use super::snapshot_stream::{self, SnapshotStream};
-use crate::context::Context;
-use crate::fault::Fault;
+use crate::daemon::internal_error::to_refusal;
+use crate::dispatch::{Handler, Items, StreamJob};
 use crate::metrics::Open;
-use crate::store::Store;
+use enroll_core::context::Context;
+use enroll_core::fault::Fault;
+use enroll_core::state::Store;
 
 /// The request of a stream and its peer.
 pub(super) struct Subscriber {
@@ -132,18 +133,18 @@ impl Subscriptions {
     }
 
     /// Has the next one take a step; true if the stream ended.
-    pub(super) fn step(&mut self, store: &dyn Store, now: Time, outbox: &mut Outbox) -> bool {
+    pub(super) fn step(&mut self, shared: &Shared, now: Time, outbox: &mut Outbox) -> bool {
         let Some(mut stream) = self.ready.pop_front() else { return false };
         stream.subscriber.ctx.now = now;
-        match stream.step(store, outbox) {
+        match stream.step(&*shared.store, outbox) {
             Err(refusal) => {
                 outbox.refuse(stream.subscriber.pending.id, stream.subscriber.handler.row.number, &refusal);
-                stream.subscriber.ctx.daemon.metrics.refused(refusal.code);
+                shared.daemon.metrics.refused(refusal.code);
                 return true;
             }
             Ok(Step::Items(items)) => {
                 items.iter().for_each(|item| stream.subscriber.append(outbox, FrameKind::StreamItem, item));
-                stream.subscriber.ctx.daemon.metrics.stream_items.inc_by(items.len() as u64);
+                shared.daemon.metrics.stream_items.inc_by(items.len() as u64);
                 self.ready.push_back(stream);
             }
             Ok(Step::Nothing) => match stream.source {
@@ -208,7 +209,7 @@ impl Subscriber {
     fn run<T>(&self, step: impl FnOnce(&Self) -> Result<T, Fault>) -> Result<T, Refusal> {
         let ran = catch_unwind(AssertUnwindSafe(|| step(self)));
         let result = ran.unwrap_or_else(|panic| Err(Fault::of_panic(&*panic)));
-        result.map_err(|fault| fault.told(self.handler.row))
+        result.map_err(|fault| to_refusal(&fault, self.handler.row, &self.ctx.peer))
     }
 
     fn append(&self, outbox: &mut Outbox, kind: FrameKind, body: &[u8]) {

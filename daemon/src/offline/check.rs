@@ -6,11 +6,11 @@ use clap::Args;
 
 use super::inspect::{inspect, line, of_key};
 use super::{OfflineError, Whose};
-use crate::identity::Secrets;
-use crate::start::opened::open_options;
-use crate::start::print;
-use crate::store::Store as _;
-use crate::store::open::StateDir;
+use crate::run::print;
+use crate::run::state::open_options;
+use crate::storage::open::StateDir;
+use enroll_core::identity::Secrets;
+use enroll_core::state::Store as _;
 
 /// The exit code where something is wrong.
 const NOT_SOUND: u8 = 5;

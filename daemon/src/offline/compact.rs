@@ -6,9 +6,9 @@ use clap::Args;
 
 use super::{OfflineError, Whose};
 use crate::metrics::JournalFigures;
-use crate::start::opened::open_options;
-use crate::start::print;
-use crate::store::open::{OpenError, StateDir};
+use crate::run::print;
+use crate::run::state::open_options;
+use crate::storage::open::{OpenError, StateDir};
 
 /// See the module.
 #[derive(Debug, Args)]

@@ -4,12 +4,12 @@ use std::ops::ControlFlow;
 
 use enroll_protocol::server::Violation;
 
-use crate::identity::Secrets;
-use crate::model::key;
-use crate::places::Key;
-use crate::rules::bootstrap::{self, RegistryError};
-use crate::rules::{changes, check};
-use crate::store::{ReadTxn, STRETCH, walk};
+use crate::run::paths::Key;
+use enroll_core::identity::Secrets;
+use enroll_core::model::key;
+use enroll_core::rules::bootstrap::{self, RegistryError};
+use enroll_core::rules::{changes, check};
+use enroll_core::state::{ReadTxn, STRETCH, walk};
 
 /// What was found.
 pub(super) struct Found {

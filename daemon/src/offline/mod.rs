@@ -14,14 +14,14 @@ use clap::{Args, Subcommand};
 use enroll_protocol::backup::BackupError;
 
 use crate::config::Config;
-use crate::identity::IdentityError;
-use crate::identity::key_file::KeyError;
-use crate::places::Places;
 use crate::process;
-use crate::rules::bootstrap::RegistryError;
-use crate::start::{Start, StartError, fail};
-use crate::store::StoreError;
-use crate::store::open::OpenError;
+use crate::run::paths::Places;
+use crate::run::{Start, StartError, fail};
+use crate::storage::key_file::KeyError;
+use crate::storage::open::OpenError;
+use enroll_core::identity::IdentityError;
+use enroll_core::rules::bootstrap::RegistryError;
+use enroll_core::state::StoreError;
 
 /// What there is to do.
 #[derive(Debug, Subcommand)]

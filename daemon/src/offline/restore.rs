@@ -13,14 +13,14 @@ use enroll_protocol::backup::{BackupError, Header, Part, Reader};
 
 use super::inspect::{Found, inspect, line, of_key};
 use super::{OfflineError, Whose};
-use crate::identity::Secrets;
-use crate::places::Places;
-use crate::rules::bootstrap::{RegistryError, SCHEMA};
-use crate::start::opened::{make_state_dir, open_options};
-use crate::start::print;
-use crate::store::open::{OpenError, OpenOptions, StateDir, make_in};
-use crate::store::redb::RedbStore;
-use crate::store::{Store as _, StoreError, Writes};
+use crate::run::paths::Places;
+use crate::run::print;
+use crate::run::state::{make_state_dir, open_options};
+use crate::storage::open::{OpenError, OpenOptions, StateDir, make_in};
+use crate::storage::redb::RedbStore;
+use enroll_core::identity::Secrets;
+use enroll_core::rules::bootstrap::{RegistryError, SCHEMA};
+use enroll_core::state::{Store as _, StoreError, Writes};
 
 const READ_BYTES: usize = 64 << 10;
 

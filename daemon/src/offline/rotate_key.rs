@@ -13,20 +13,20 @@ use rand::rngs::ChaCha20Rng;
 
 use super::inspect::inspect;
 use super::{OfflineError, Whose};
-use crate::context::draw_seed;
-use crate::identity::Secrets;
-use crate::identity::key_file;
-use crate::identity::secrets::SecretKey;
-use crate::model::key;
-use crate::places::Key;
-use crate::rules::bootstrap::{self, RegistryError};
-use crate::rules::rekey::Rekey;
-use crate::start::opened::open_options;
-use crate::start::print;
-use crate::store::journal::Mark;
-use crate::store::open::{OpenError, StateDir};
-use crate::store::redb::RedbStore;
-use crate::store::{ReadTxn, STRETCH, Store as _, StoreError, Writes, walk};
+use crate::daemon::clock::draw_seed;
+use crate::run::paths::Key;
+use crate::run::print;
+use crate::run::state::open_options;
+use crate::storage::journal::Mark;
+use crate::storage::key_file;
+use crate::storage::open::{OpenError, StateDir};
+use crate::storage::redb::RedbStore;
+use enroll_core::identity::Secrets;
+use enroll_core::identity::secrets::SecretKey;
+use enroll_core::model::key;
+use enroll_core::rules::bootstrap::{self, RegistryError};
+use enroll_core::rules::rekey::Rekey;
+use enroll_core::state::{ReadTxn, STRETCH, Store as _, StoreError, Writes, walk};
 
 /// Bytes of keys and values that are committed at a time.
 const COMMIT_BYTES: usize = 8 << 20;
@@ -158,8 +158,8 @@ impl From<RegistryError> for Failed {
     }
 }
 
-impl From<crate::identity::IdentityError> for Failed {
-    fn from(err: crate::identity::IdentityError) -> Self {
+impl From<enroll_core::identity::IdentityError> for Failed {
+    fn from(err: enroll_core::identity::IdentityError) -> Self {
         Self::Registry(err.into())
     }
 }

@@ -7,14 +7,14 @@
 use enroll_protocol::Time;
 
 use super::Writer;
-use crate::context::STEP_SECONDS_MIN;
-use crate::fault::Fault;
-use crate::model::change::{CLOCK, Change, Told};
-use crate::model::record::ClockStep;
-use crate::rules::{authority, changes, expiry, seating};
-use crate::store::Txn as _;
-use crate::store::overlay::Overlay;
-use crate::warnings::{CLOCK_DOUBTED, Topic};
+use crate::daemon::clock::STEP_SECONDS_MIN;
+use crate::daemon::warnings::{CLOCK_DOUBTED, Topic};
+use enroll_core::draft::{Draft, Txn as _};
+use enroll_core::fault::Fault;
+use enroll_core::model::change::{CLOCK, Change, Told};
+use enroll_core::model::record::ClockStep;
+use enroll_core::rules::{authority, changes, expiry, seating};
+use enroll_core::state::overlay::Overlay;
 
 /// How far a clock may be ahead of the latest change at a start, without that it is doubted: nobody may have written.
 const AHEAD_SECONDS_MAX: u64 = 30 * 24 * 60 * 60;
@@ -77,15 +77,15 @@ impl Writer {
         self.head.clock.accepted_at = None;
         let is_right = |since: &Time| now <= since.plus_seconds(AHEAD_SECONDS_MAX);
         self.head.clock.doubted_since = self.head.clock.doubted_since.filter(|since| !is_right(since));
-        let mut overlay = Overlay::new(batch);
-        overlay.tell(Told::Change(Change::of_time(CLOCK, now), None));
+        let mut draft = Draft::new(batch);
+        draft.tell(Told::Change(Change::of_time(CLOCK, now), None));
         if seconds < 0 {
             self.head.clock.went_back_at = Some(now);
             self.head.clock.astray = Some(expiry::astray_from(&self.settings, now));
-            authority::renew_list_ahead(&mut overlay, &self.settings, now)?;
-            seating::go_on_since(&mut overlay, now, before)?;
+            authority::renew_list_ahead(&mut draft, &self.settings, now)?;
+            seating::go_on_since(&mut draft, now, before)?;
         }
-        let (writes, told) = overlay.into_parts();
+        let (writes, told) = draft.into_parts();
         batch.absorb(writes);
         changes::number(batch, &mut self.head, told);
         (self.sweep_at, self.event_at) = (Some(now), seating::next_due(batch)?);

@@ -3,8 +3,8 @@
 
 use enroll_protocol::{Code, Refusal};
 
-use crate::config::Settings;
-use crate::store::{Store, Writes};
+use enroll_core::settings::Settings;
+use enroll_core::state::{Store, Writes};
 
 /// What a small write takes: the database writes every page on the way to it anew.
 const LEAST: u64 = 64 << 10;

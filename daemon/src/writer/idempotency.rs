@@ -9,20 +9,20 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::Outcome;
-use crate::context::{Context, Daemon, Purpose};
-use crate::fault::Fault;
-use crate::model::key::Due;
-use crate::model::record::{self, ClockState, Kept};
-use crate::net::dispatch::{Ran, WriteJob};
-use crate::store::overlay::Overlay;
-use crate::store::{StoreError, Txn};
+use crate::dispatch::{Ran, WriteJob};
+use enroll_core::context::{Context, Identity, Purpose};
+use enroll_core::fault::Fault;
+use enroll_core::model::key::Due;
+use enroll_core::model::record::{self, ClockState, Kept};
+use enroll_core::state::overlay::Overlay;
+use enroll_core::state::{StoreError, WriteTxn as _};
 
 /// Where one request's answer is kept, and what tells the request from another under the same key.
 pub(super) struct Keeping {
     due: Due,
     place: Vec<u8>,
     request: [u8; 16],
-    daemon: Arc<Daemon>,
+    identity: Arc<Identity>,
 }
 
 /// What lies under a key.
@@ -51,9 +51,9 @@ impl Keeping {
         let key = ctx.envelope.key.filter(|_| is_kept && !ctx.envelope.dry_run)?;
         let number = job.row().number.to_be_bytes();
         let actor = codec::encode(&ctx.envelope.actor);
-        let request = ctx.daemon.secrets.now().request(&[&number, &Zeroizing::new(job.request()), &actor]);
+        let request = ctx.identity.secrets.request(&[&number, &Zeroizing::new(job.request()), &actor]);
         let due = Due::Kept(ctx.peer.uid, key);
-        Some(Self { place: due.key(), due, request, daemon: Arc::clone(&ctx.daemon) })
+        Some(Self { place: due.key(), due, request, identity: Arc::clone(&ctx.identity) })
     }
 
     /// What was kept, where this was asked before.
@@ -68,7 +68,7 @@ impl Keeping {
                 "this key was used for a different request; use a new key for every new request",
             ))));
         }
-        let sealed = self.daemon.secrets.now().open(&self.place, &first.sealed)?;
+        let sealed = self.identity.secrets.open(&self.place, &first.sealed)?;
         let sealed =
             codec::decode(&sealed).map_err(|err| StoreError::Corrupt(format!("a kept answer is damaged: {err}")))?;
         Ok(match sealed {
@@ -88,7 +88,7 @@ impl Keeping {
         };
         let mut nonce = [0; 24];
         ctx.random(Purpose::Keeping).fill_bytes(&mut nonce);
-        let sealed = self.daemon.secrets.now().seal(&self.place, nonce, &Zeroizing::new(codec::encode(&sealed)))?;
+        let sealed = self.identity.secrets.seal(&self.place, nonce, &Zeroizing::new(codec::encode(&sealed)))?;
         Ok(Some(Kept { request: self.request, at: ctx.now, sealed }))
     }
 

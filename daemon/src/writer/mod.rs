@@ -32,19 +32,23 @@ use std::sync::Arc;
 use enroll_protocol::server::Import;
 use enroll_protocol::{Code, Kind, Operation as _, Refusal, Time};
 
-use crate::config::Settings;
-use crate::context::{Context, Daemon, Moment};
-use crate::fault::Fault;
-use crate::model::change::Told;
-use crate::model::key::{self, Due, Family};
-use crate::model::record::{self, ChangesHead};
-use crate::needs::Needed;
-use crate::net::dispatch::{Ran, WriteJob};
-use crate::rules::bootstrap::{self, RegistryError};
-use crate::rules::{Call, attempts, authority, changes, expiry, seating};
-use crate::store::overlay::Overlay;
-use crate::store::{Store, StoreError, Writes};
+use crate::daemon::Daemon;
+use crate::daemon::clock::Moment;
+use crate::daemon::internal_error::to_refusal;
+use crate::dispatch::{Ran, WriteJob};
 use disk_space::FreeSpace;
+use enroll_core::context::Context;
+use enroll_core::draft::Draft;
+use enroll_core::fault::Fault;
+use enroll_core::model::change::Told;
+use enroll_core::model::key::{self, Due, Family};
+use enroll_core::model::record::{self, ChangesHead};
+use enroll_core::needs::Needed;
+use enroll_core::rules::bootstrap::{self, RegistryError};
+use enroll_core::rules::{Call, attempts, authority, changes, expiry, seating};
+use enroll_core::settings::Settings;
+use enroll_core::state::overlay::Overlay;
+use enroll_core::state::{Store, StoreError, Writes};
 use idempotency::{Found, Keeping};
 pub use queue::{Inbox, QUEUE_MAX, Queue, SendError, queue};
 pub use thread::WriterThread;
@@ -64,8 +68,11 @@ pub enum Ended {
     /// It has an answer.
     Outcome(Outcome),
     /// Something must be made first. Nothing was written; the request is to be sent again with it in its context.
-    Needs(Needed, Box<(Context, Arc<dyn WriteJob>)>),
+    Needs(Needed, Box<Write>),
 }
+
+/// A write without the receiver of its answer.
+pub type Write = (Context, Arc<dyn WriteJob>);
 
 /// Takes the end of one request. It must only pass it on.
 pub type Answer = Box<dyn FnOnce(Ended) + Send>;
@@ -203,6 +210,7 @@ impl Writer {
             tracing::error!(%fault, "what a step of the clock has left can not be put in order");
         }
         let now = now.max(self.time);
+        let (identity, doubted_since) = (self.daemon.identity.now(), *self.daemon.doubted_since.now());
         let mut answers = Answers::new();
         let begun = take(&mut self.unfinished);
         let mut units = UNITS_MAX;
@@ -210,6 +218,8 @@ impl Writer {
             // It may have waited behind later ones, or have come before a step of the clock.
             self.time = running.request.ctx.now.clamp(self.time, now);
             running.request.ctx.now = self.time;
+            // Since it was sent, an import or a rotation may have brought other keys.
+            (running.request.ctx.identity, running.request.ctx.doubted_since) = (Arc::clone(&identity), doubted_since);
             match self.run_write(&mut batch, &mut running, &mut units) {
                 Step::Answered(outcome) => answers.push((running.request.answer, Ended::Outcome(outcome))),
                 Step::Needs(needed) => {
@@ -232,7 +242,7 @@ impl Writer {
         if let Err(fault) = self.sweep(&mut batch, now) {
             tracing::error!(%fault, "what is due can not be removed");
         }
-        let (mut writes, _) = batch.into_parts();
+        let mut writes = batch.into_writes();
         drop(view);
         if take(&mut self.is_clock_news) || !writes.is_empty() {
             let doubted_before = *self.daemon.doubted_since.now();
@@ -273,7 +283,8 @@ impl Writer {
     fn take_new_keys(&self, writes: &Writes, has_stepped: bool) -> Result<(), RegistryError> {
         let (from, to) = Family::SigningKeys.bounds();
         if has_stepped || writes.range(from..to).next().is_some() {
-            self.daemon.keys.replace(bootstrap::key_ring(&*self.store.view()?, &self.daemon.secrets.now())?);
+            let keys = bootstrap::key_ring(&*self.store.view()?, &self.daemon.identity.now().secrets)?;
+            self.daemon.identity.update(|identity| identity.keys = keys.into());
         }
         Ok(())
     }
@@ -283,15 +294,15 @@ impl Writer {
         let view = self.store.view()?;
         self.sweep_at = expiry::next(&*view, &self.settings, &self.head.clock, self.time)?;
         self.event_at = seating::next_due(&*view)?;
-        let secrets = bootstrap::hashes(&*view, (*self.daemon.secrets.now()).clone())?;
+        let secrets = bootstrap::hashes(&*view, (*self.daemon.identity.now().secrets).clone())?;
         match authority::open(&*view, &secrets) {
-            Ok(Some(own)) => self.daemon.authority.replace(own),
+            Ok(Some(own)) => self.daemon.identity.update(|identity| identity.authority = own.into()),
             // It was brought along, and was before.
             Ok(None) | Err(RegistryError::NoAuthority) => {}
             Err(err) => return Err(err),
         }
-        self.daemon.revoked.forget();
-        self.daemon.secrets.replace(secrets);
+        self.daemon.lists.forget();
+        self.daemon.identity.update(|identity| identity.secrets = secrets.into());
         self.importing = false;
         tracing::info!(latest = self.head.seq, "an import is finished");
         Ok(())
@@ -315,7 +326,7 @@ impl Writer {
             Ok(Found::Nothing) => {}
             Ok(Found::Answer(first)) => return Step::Answered(first),
             Ok(Found::SoFar(kept)) => *so_far = Some(kept),
-            Err(fault) => return Step::Answered(Err(fault.told(job.row()))),
+            Err(fault) => return Step::Answered(Err(to_refusal(&fault, job.row(), &ctx.peer))),
         }
         let (writes, told, ran) = match run_rule(batch, ctx, &**job, so_far.as_deref(), units) {
             // A guess counts in a dry run as well, also where it is answered and not refused.
@@ -325,22 +336,22 @@ impl Writer {
             Ok((writes, told, ran)) => (writes, told, Ok(ran)),
             Err(Fault::Needs(needed)) => return Step::Needs(needed),
             Err(fault) => {
-                let refusal = fault.told(job.row());
+                let refusal = to_refusal(&fault, job.row(), &ctx.peer);
                 match remember(batch, ctx, &**job, &fault) {
                     Ok((writes, told)) => (writes, told, Err(refusal)),
-                    Err(err) => return Step::Answered(Err(Fault::from(err).told(job.row()))),
+                    Err(err) => return Step::Answered(Err(to_refusal(&err.into(), job.row(), &ctx.peer))),
                 }
             }
         };
         let keeping = keeping.as_ref().map(|keeping| (keeping, is_first));
         if let Err(fault) = self.accept(batch, ctx, (writes, told), keeping, &ran) {
-            return Step::Answered(Err(fault.told(job.row())));
+            return Step::Answered(Err(to_refusal(&fault, job.row(), &ctx.peer)));
         }
         match ran {
             Ok(Ran::Whole(reply)) => Step::Answered(Ok(reply)),
             Ok(Ran::Part(part)) => {
                 *so_far = Some(part);
-                ctx.go_on();
+                ctx.advance_seed();
                 Step::Unfinished
             }
             Err(refusal) => Step::Answered(Err(refusal)),
@@ -392,13 +403,13 @@ fn run_rule(
     so_far: Option<&[u8]>,
     units: &mut usize,
 ) -> Result<(Writes, Vec<Told>, Ran), Fault> {
-    let mut overlay = Overlay::new(batch);
+    let mut draft = Draft::new(batch);
     let ran = catch_unwind(AssertUnwindSafe(|| {
-        let call = Call::begin(&overlay, ctx, job.row())?;
-        job.run(&mut overlay, &call, so_far, units)
+        let call = Call::begin(&draft, ctx, job.row())?;
+        job.run(&mut draft, &call, so_far, units)
     }));
     let ran = ran.unwrap_or_else(|panic| Err(Fault::of_panic(&*panic)))?;
-    let (writes, told) = overlay.into_parts();
+    let (writes, told) = draft.into_parts();
     Ok((writes, told, ran))
 }
 
@@ -410,14 +421,14 @@ fn remember(
     fault: &Fault,
 ) -> Result<(Writes, Vec<Told>), StoreError> {
     let Fault::Attempt { refusal, subject, guess } = fault else { return Ok(Default::default()) };
-    let mut overlay = Overlay::new(batch);
+    let mut draft = Draft::new(batch);
     // The actor was found already, or the rule would not have got as far as the code.
-    match Call::begin(&overlay, ctx, job.row()) {
-        Ok(call) => attempts::remember(&mut overlay, &call, refusal, *subject, *guess)?,
+    match Call::begin(&draft, ctx, job.row()) {
+        Ok(call) => attempts::remember(&mut draft, &call, refusal, *subject, *guess)?,
         Err(Fault::Store(err)) => return Err(err),
         Err(_) => {}
     }
-    Ok(overlay.into_parts())
+    Ok(draft.into_parts())
 }
 
 /// Whether it was done will be known when the store is opened again.

@@ -28,7 +28,7 @@ pub struct Inbox {
 /// What reaches the writer thread.
 pub(super) enum Message {
     /// A write, and its place in the bound.
-    Request(Request, OwnedSemaphorePermit),
+    Request(Box<Request>, OwnedSemaphorePermit),
     /// Something may be due now: the settings or the clock were changed.
     Wake,
     /// The connections' thread is alive; the writer thread passes that on to the watchdog.
@@ -38,7 +38,7 @@ pub(super) enum Message {
 /// A write that was not sent.
 pub enum SendError {
     /// The queue is full.
-    Full(Request),
+    Full(Box<Request>),
     /// The writer has ended.
     Closed,
 }
@@ -52,7 +52,7 @@ pub fn queue() -> (Queue, Inbox) {
 
 impl Queue {
     /// Sends a write, if there is room.
-    pub fn try_send(&self, request: Request) -> Result<(), SendError> {
+    pub fn try_send(&self, request: Box<Request>) -> Result<(), SendError> {
         match Arc::clone(&self.room).try_acquire_owned() {
             Ok(room) => self.send(room, request),
             Err(TryAcquireError::NoPermits) => Err(SendError::Full(request)),
@@ -66,7 +66,7 @@ impl Queue {
     }
 
     /// Sends a write that has room.
-    pub fn send(&self, room: OwnedSemaphorePermit, request: Request) -> Result<(), SendError> {
+    pub fn send(&self, room: OwnedSemaphorePermit, request: Box<Request>) -> Result<(), SendError> {
         self.messages.send(Message::Request(request, room)).map_err(|_| SendError::Closed)
     }
 

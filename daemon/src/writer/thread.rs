@@ -12,8 +12,8 @@ use enroll_protocol::{Code, Refusal};
 
 use super::queue::{Inbox, Message};
 use super::{BATCH_MAX, Ended, Request, Writer};
-use crate::context::{Clock, StepWatch};
-use crate::store::StoreError;
+use crate::daemon::clock::{Clock, StepWatch};
+use enroll_core::state::StoreError;
 
 /// The longest wait for what is due: the clock may be set meanwhile.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -63,7 +63,7 @@ impl WriterThread {
         match message {
             Message::Request(request, room) => {
                 drop(room);
-                self.batch.push(request);
+                self.batch.push(*request);
             }
             Message::Wake => {}
             Message::Heartbeat => (self.beat)(),

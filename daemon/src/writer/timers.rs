@@ -3,11 +3,12 @@
 use enroll_protocol::Time;
 
 use super::Writer;
-use crate::fault::Fault;
-use crate::model::key::{self, Family};
-use crate::rules::{changes, expiry, seating};
-use crate::store::Writes;
-use crate::store::overlay::Overlay;
+use enroll_core::draft::Draft;
+use enroll_core::fault::Fault;
+use enroll_core::model::key::{self, Family};
+use enroll_core::rules::{changes, expiry, seating};
+use enroll_core::state::Writes;
+use enroll_core::state::overlay::Overlay;
 
 /// How long the writer lets what is due come together: nothing depends on a sweep being on time, and each one wakes an
 /// idle daemon.
@@ -27,10 +28,10 @@ impl Writer {
         if self.space.is_short() {
             return Ok(());
         }
-        let mut overlay = Overlay::new(batch);
-        seating::settle_next(&mut overlay, now, passed)?;
-        self.event_at = seating::next_due(&overlay)?;
-        let (writes, told) = overlay.into_parts();
+        let mut draft = Draft::new(batch);
+        seating::settle_next(&mut draft, now, passed)?;
+        self.event_at = seating::next_due(&draft)?;
+        let (writes, told) = draft.into_parts();
         batch.absorb(writes);
         changes::number(batch, &mut self.head, told);
         Ok(())
@@ -47,9 +48,9 @@ impl Writer {
             return Ok(());
         }
         self.sweep_at = None;
-        let mut overlay = Overlay::new(batch);
-        let is_complete = expiry::step(&mut overlay, &self.settings, &self.head.clock, now)? < expiry::STEP_MAX;
-        let (writes, told) = overlay.into_parts();
+        let mut draft = Draft::new(batch);
+        let is_complete = expiry::step(&mut draft, &self.settings, &self.head.clock, now)? < expiry::STEP_MAX;
+        let (writes, told) = draft.into_parts();
         batch.absorb(writes);
         changes::number(batch, &mut self.head, told);
         self.sweep_at = match expiry::next(batch, &self.settings, &self.head.clock, now)? {

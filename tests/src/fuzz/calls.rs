@@ -3,11 +3,11 @@
 
 use std::sync::{Arc, LazyLock};
 
+use enroll_core::context::{Grant, Peer};
+use enroll_core::state::Store as _;
+use enroll_core::state::Writes;
+use enroll_core::state::memory::MemoryStore;
 use enroll_protocol::{Code, Envelope, Invalid, Json, Kind, Refusal, codec, enrollment, person, pool};
-use enrolld::context::{Grant, Peer};
-use enrolld::store::Store as _;
-use enrolld::store::Writes;
-use enrolld::store::memory::MemoryStore;
 use serde::Deserialize as _;
 use serde_json::value::RawValue;
 
@@ -88,7 +88,7 @@ fn again(read: fn(&[u8]) -> Result<Vec<u8>, Invalid>, bytes: &[u8], name: &str) 
 /// The actor, and the time that has passed.
 fn set(registry: &mut Registry, who: u8) {
     let grant = [Grant::Admin, Grant::Operate, Grant::Read, Grant::Admin][usize::from(who & 3)];
-    registry.peer = Peer { uid: 1000 + u32::from(who & 1), pid: 1, grant };
+    registry.peer = Peer { uid: 1000 + u32::from(who & 1), pid: 1, connection: 1, grant };
     registry.pass_seconds([0, 0, 1, 2, MINUTE, 60 * MINUTE, DAY, 8 * DAY][usize::from(who >> 2 & 7)]);
     if who & 0x80 != 0 {
         registry.wake();

@@ -1,11 +1,11 @@
 //! Fuzzing of connections: bytes are cut into frames, and the daemon reads a hello from the first.
 
+use enroll_core::context::{Grant, Peer};
 use enroll_protocol::envelope::{Hello, MAGIC, PROTOCOL_VERSION, Welcome};
 use enroll_protocol::frame::{self, FrameError, FrameKind, FrameReader, HEADER_BYTES};
 use enroll_protocol::limits::FRAME_BYTES_MAX;
 use enroll_protocol::{Code, Refusal, Time, codec};
 use enrolld::config::Config;
-use enrolld::context::{Grant, Peer};
 use enrolld::metrics::Metrics;
 use enrolld::net::handshake::{READ_BYTES, greet};
 use serde::de::DeserializeOwned;
@@ -85,7 +85,7 @@ pub fn handshake(input: &[u8]) {
     let (front, back) = bytes.split_at(usize::from(*cut).min(bytes.len()));
     let mut input = front.chain(back).chain(repeat(b'x').take(endless as u64));
     let (mut output, mut frames) = (Vec::new(), FrameReader::new(FRAME_BYTES_MAX));
-    let peer = Peer { uid: 1000, pid: 1, grant: Grant::Operate };
+    let peer = Peer { uid: 1000, pid: 1, connection: 1, grant: Grant::Operate };
     let (limits, metrics) = (Config::default().limits(), Metrics::new(Time::EPOCH));
     let greeting = greet(&mut input, &mut output, &mut frames, &peer, &limits, &metrics);
     let greeted = RUNTIME.with(|runtime| runtime.block_on(greeting));

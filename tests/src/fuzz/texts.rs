@@ -3,13 +3,13 @@
 
 use std::path::Path;
 
+use enroll_core::model::export_schema::entry;
+use enroll_core::rules::bootstrap::SCHEMA;
 use enroll_protocol::export::{End, FORMAT, Header};
 use enroll_protocol::server::Import;
 use enroll_protocol::{Code, Envelope, Kind, Refusal, codec};
 use enrollctl::{Lines, Question};
 use enrolld::config::Config;
-use enrolld::model::export_schema::entry;
-use enrolld::rules::bootstrap::SCHEMA;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 

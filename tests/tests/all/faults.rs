@@ -7,16 +7,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use enroll_core::model::key::{self, WITHOUT_ORDER};
 use enroll_tests::disk::Fate;
 use enroll_tests::load::Load;
 use enroll_tests::machine::{Lent, Liar, Machine, Platters};
 use enroll_tests::oracle::{Map, Oracle, Recorder, everything, new_registry};
 use enroll_tests::registry::Registry;
 use enrolld::metrics::JournalFigures;
-use enrolld::model::key::{self, WITHOUT_ORDER};
-use enrolld::store::journal::JournalOptions;
-use enrolld::store::open::{DATABASE, OpenOptions, StateDir};
-use enrolld::store::redb::RedbOptions;
+use enrolld::storage::journal::JournalOptions;
+use enrolld::storage::open::{DATABASE, OpenOptions, StateDir};
+use enrolld::storage::redb::RedbOptions;
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 

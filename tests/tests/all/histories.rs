@@ -11,7 +11,7 @@ use enroll_protocol::{Code, Envelope, Key, Operation, Pk, Refusal, code, codec, 
 use enroll_tests::oracle::everything;
 use enroll_tests::registry::Registry;
 use enroll_tests::seed::of_histories;
-use enrolld::store::journal::JournalStore;
+use enrolld::storage::journal::JournalStore;
 use rand::rngs::ChaCha20Rng;
 use rand::{RngExt as _, SeedableRng as _};
 

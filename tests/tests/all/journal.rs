@@ -4,9 +4,9 @@ mod damage;
 mod files;
 mod views;
 
-use enrolld::store::Writes;
-use enrolld::store::journal::JournalOptions;
-use enrolld::store::redb::RedbOptions;
+use enroll_core::state::Writes;
+use enrolld::storage::journal::JournalOptions;
+use enrolld::storage::redb::RedbOptions;
 
 const REDB: RedbOptions = RedbOptions { cache_bytes: 1 << 20, verify: true };
 

@@ -4,11 +4,12 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use enroll_core::state::memory::MemoryStore;
+use enroll_core::state::{Store, StoreError, View, Writes};
 use enroll_protocol::{Code, Envelope, Key, Pk, Refusal, code, person, token};
 use enroll_tests::oracle::everything;
 use enroll_tests::registry::Registry;
-use enrolld::store::memory::MemoryStore;
-use enrolld::store::{Store, StoreError, View, Writes};
+use enrolld::storage::io_error;
 
 /// A memory store whose commits fail when told to, with or without having been done.
 #[derive(Default)]
@@ -30,7 +31,7 @@ impl Store for Failing {
         if self.does_it_all_the_same.load(Ordering::Relaxed) {
             self.store.commit(writes)?;
         }
-        Err(StoreError::io("the journal can not be written")("input/output error"))
+        Err(io_error("the journal can not be written")("input/output error"))
     }
 
     fn bytes(&self) -> u64 {

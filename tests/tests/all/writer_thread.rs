@@ -5,10 +5,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use enroll_core::state::memory::MemoryStore;
+use enroll_core::state::{Store, StoreError, View, Writes};
 use enroll_protocol::{Code, Envelope, Refusal, token};
 use enroll_tests::registry::Registry;
-use enrolld::store::memory::MemoryStore;
-use enrolld::store::{Store, StoreError, View, Writes};
 use enrolld::writer::{Outcome, QUEUE_MAX, Request, SendError};
 
 /// A memory store that counts its commits, holds each one up until it is let go, and fails when told to.
@@ -59,9 +59,9 @@ fn gated() -> (Registry, Arc<Gated>, Receiver<()>, Sender<()>) {
     (registry, store, has_begun, go)
 }
 
-fn spend(registry: &mut Registry, number: usize, answers: &Sender<Outcome>) -> Request {
+fn spend(registry: &mut Registry, number: usize, answers: &Sender<Outcome>) -> Box<Request> {
     let (token, answers) = (token::Use::new(format!("token {number}").parse().expect("a token")), answers.clone());
-    registry.request(Envelope::default(), &token, move |outcome| answers.send(outcome).expect("a test"))
+    Box::new(registry.request(Envelope::default(), &token, move |outcome| answers.send(outcome).expect("a test")))
 }
 
 #[test]

@@ -6,12 +6,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use enroll_core::state::memory::MemoryStore;
+use enroll_core::state::{Entries, ReadTxn, Store, StoreError, View, Writes};
 use enroll_protocol::event::{self, NewPool};
 use enroll_protocol::registration::{Cancel, Create, Explain, Get, List};
 use enroll_protocol::{Envelope, Operation, Reference, Time, person};
 use enroll_tests::registry::{BEGIN_MICROS, Registry};
-use enrolld::store::memory::MemoryStore;
-use enrolld::store::{Entries, ReadTxn, Store, StoreError, View, Writes};
 
 const POOLS: usize = 5;
 const FEW: usize = 200;

@@ -7,12 +7,12 @@
 use std::collections::BTreeSet;
 use std::io::Write as _;
 
+use enroll_core::rules::seating;
 use enroll_protocol::event::{self, Approval};
 use enroll_protocol::registration::{self, Registration};
 use enroll_protocol::{Code, Envelope, Operation, Pk, Reference, Refusal, Time, person, role};
 use enroll_tests::registry::{BEGIN_MICROS, Registry};
 use enroll_tests::seed::of_histories;
-use enrolld::rules::seating;
 use rand::rngs::ChaCha20Rng;
 use rand::{RngExt as _, SeedableRng as _};
 

@@ -4,12 +4,12 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
+use enroll_core::state::{Store as _, Writes};
 use enroll_tests::disk::Fate;
 use enroll_tests::machine::{Liar, Machine, Platters};
 use enroll_tests::oracle::{Map, everything};
-use enrolld::store::journal::JournalOptions;
-use enrolld::store::redb::RedbStore;
-use enrolld::store::{Store as _, Writes};
+use enrolld::storage::journal::JournalOptions;
+use enrolld::storage::redb::RedbStore;
 
 use super::{JOURNAL, REDB, put};
 

@@ -3,11 +3,11 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use enroll_core::state::Store as _;
 use enroll_tests::oracle::{Map, everything};
 use enrolld::metrics::JournalFigures;
-use enrolld::store::Store as _;
-use enrolld::store::journal::{JournalOptions, JournalStore};
-use enrolld::store::open::{DATABASE, OpenError, OpenOptions, StateDir};
+use enrolld::storage::journal::{JournalOptions, JournalStore};
+use enrolld::storage::open::{DATABASE, OpenError, OpenOptions, StateDir};
 use tempfile::TempDir;
 
 use super::{JOURNAL, put};

@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use enroll_core::state::memory::MemoryStore;
+use enroll_core::state::{ReadTxn, Store as _, View, Writes};
 use enroll_tests::machine::{Machine, Platters};
 use enroll_tests::seed::Seed;
-use enrolld::store::journal::{Flusher, JournalOptions, JournalStore};
-use enrolld::store::memory::MemoryStore;
-use enrolld::store::{ReadTxn, Store as _, View, Writes};
+use enrolld::storage::journal::{Flusher, JournalOptions, JournalStore};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 

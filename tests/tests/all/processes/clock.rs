@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use enroll_core::model::key::WITHOUT_ORDER;
 use enroll_protocol::{Json, Time, code, jwt, person, token};
 use enroll_tests::process::{Daemon, Home};
 use enroll_tests::registry::{KEY, Registry};
-use enrolld::context::Clock;
+use enrolld::daemon::clock::Clock;
 use enrolld::metrics::JournalFigures;
-use enrolld::model::key::WITHOUT_ORDER;
-use enrolld::store::journal::JournalOptions;
-use enrolld::store::open::{OpenOptions, StateDir};
+use enrolld::storage::journal::JournalOptions;
+use enrolld::storage::open::{OpenOptions, StateDir};
 use enrolld::sys;
 use serde_json::Value;
 

@@ -13,9 +13,9 @@ use enroll_protocol::{
     event, person, registration, server, token,
 };
 use enroll_tests::process::{Daemon, Home, PATIENCE};
-use enrolld::store::journal::Mark;
-use enrolld::store::open::DATABASE;
-use enrolld::store::redb::{RedbOptions, RedbStore};
+use enrolld::storage::journal::Mark;
+use enrolld::storage::open::DATABASE;
+use enrolld::storage::redb::{RedbOptions, RedbStore};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 

@@ -8,15 +8,15 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
+use enroll_core::model::key;
+use enroll_core::model::record::{self, Registry};
+use enroll_core::rules::bootstrap::SCHEMA;
+use enroll_core::state::{Store as _, Writes};
 use enroll_protocol::server;
 use enroll_tests::issuer::Signer;
 use enroll_tests::process::{Daemon, Home, Output, run_refused};
 use enroll_tests::skip::skipped;
-use enrolld::model::key;
-use enrolld::model::record::{self, Registry};
-use enrolld::rules::bootstrap::SCHEMA;
-use enrolld::store::redb::{RedbOptions, RedbStore};
-use enrolld::store::{Store as _, Writes};
+use enrolld::storage::redb::{RedbOptions, RedbStore};
 use nix::unistd::{Gid, Uid, chown, geteuid};
 
 use super::{expect_sound, files};

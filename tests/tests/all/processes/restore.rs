@@ -5,10 +5,10 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::Stdio;
 
+use enroll_core::model::key;
+use enroll_core::state::Store as _;
 use enroll_tests::process::{Daemon, Home, Output, PATIENCE, run};
-use enrolld::model::key;
-use enrolld::store::Store as _;
-use enrolld::store::redb::{RedbOptions, RedbStore};
+use enrolld::storage::redb::{RedbOptions, RedbStore};
 
 use super::backup::{read, restored, spend};
 use super::{expect_sound, files};

@@ -24,7 +24,7 @@ fn revoke(daemon: &Daemon, name: &str) {
 
 /// The signed part of a list.
 fn signed(list: &str) -> Vec<u8> {
-    let der = enrolld::identity::pem::read(list).expect("PEM").remove(0).der;
+    let der = enroll_core::identity::pem::read(list).expect("PEM").remove(0).der;
     let (list, _) = sequence(&der);
     let (signed, _) = sequence(list);
     signed.to_vec()

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 
+use enroll_core::model::export_schema::shapes;
 use enroll_protocol::server::{Import, Imported};
 use enroll_protocol::{Callsign, Code, enrollment, person};
 use enroll_tests::process::{Daemon, Home, Output, run};
 use enroll_tests::socket::Socket;
-use enrolld::model::export_schema::shapes;
 use serde_json::Value;
 
 use super::{count, expect_sound, verbs};

@@ -13,7 +13,7 @@ use enroll_protocol::program::Status;
 use enroll_protocol::{Envelope, OperationRow, person};
 use enroll_tests::registry::Registry;
 use enroll_tests::seed::of_histories;
-use enrolld::store::journal::JournalStore;
+use enrolld::storage::journal::JournalStore;
 use rand::rngs::ChaCha20Rng;
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};

@@ -1,10 +1,10 @@
 //! Grants of peers and permissions of actors: both must allow it.
 
+use enroll_core::context::{Grant, Peer};
+use enroll_core::rules::admit;
 use enroll_protocol::operations::TABLE;
 use enroll_protocol::{Access, Code, Refusal};
 use enroll_tests::registry::Registry;
-use enrolld::context::{Grant, Peer};
-use enrolld::rules::admit;
 
 use super::check;
 
@@ -20,7 +20,8 @@ fn every_operation_asks_for_the_grant_of_its_line() {
                     (Access::Operate | Access::Decide, Grant::Read) => false,
                 };
                 let expected = if allowed { Ok(()) } else { Err(Code::PERMISSION_DENIED) };
-                let admitted = admit(row, &Peer { uid: 1000, pid: 1, grant }, with_actor).map_err(|r: Refusal| r.code);
+                let admitted = admit(row, &Peer { uid: 1000, pid: 1, connection: 1, grant }, with_actor)
+                    .map_err(|r: Refusal| r.code);
                 assert_eq!(admitted, expected, "{} {grant:?} {with_actor}", row.name);
             }
         }

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use enroll_core::context::Grant;
+use enroll_core::model::key;
+use enroll_core::rules::bootstrap::SCHEMA;
+use enroll_core::state::{StoreError, Writes, walk};
 use enroll_protocol::backup::{Header, Part, Reader};
 use enroll_protocol::server::{Backup, Export, Import};
 use enroll_protocol::{Code, Envelope, token};
 use enroll_tests::registry::Registry;
-use enrolld::context::Grant;
-use enrolld::model::key;
-use enrolld::rules::bootstrap::SCHEMA;
-use enrolld::store::{StoreError, Writes, walk};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 

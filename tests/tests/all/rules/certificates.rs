@@ -196,11 +196,11 @@ fn signing_requests_of_the_usual_keys_are_certified_and_nothing_else_of_them() {
         }
     }
     // Every bit counts.
-    let der = enrolld::identity::pem::read(P256).expect("PEM").remove(0).der;
+    let der = enroll_core::identity::pem::read(P256).expect("PEM").remove(0).der;
     for at in 0..der.len() {
         let mut flipped = der.to_vec();
         flipped[at] ^= 1;
-        let request = enrolld::identity::pem::write("CERTIFICATE REQUEST", &flipped);
+        let request = enroll_core::identity::pem::write("CERTIFICATE REQUEST", &flipped);
         assert!(create(registry, "DOGGO01a", csr(&request)).is_err(), "byte {at}");
     }
     let long = "x".repeat(65);
@@ -213,7 +213,7 @@ fn the_list_is_renewed_in_time_and_forgets_what_has_ended() {
     let registry = &mut Registry::with_settings(|settings| settings.certificate_lifetime_seconds = 30 * DAY);
     create(registry, "DOGGO01a", CertificateWanted::Generate).expect("made");
     let serials = |registry: &mut Registry| {
-        let der = enrolld::identity::pem::read(&list(registry)).expect("PEM").remove(0).der;
+        let der = enroll_core::identity::pem::read(&list(registry)).expect("PEM").remove(0).der;
         der.len()
     };
     let empty = serials(registry);
@@ -285,7 +285,7 @@ fn private_keys_are_nowhere_in_the_store() {
     create(registry, "DOGGO01a", CertificateWanted::Generate).expect("made");
     let key = registry.call(certificate::Key { person: named("DOGGO01a") }).expect("a key").expect("not null");
     assert_eq!(format!("{key:?}"), "[secret]");
-    let der = enrolld::identity::pem::read(key.as_str()).expect("PEM").remove(0).der;
+    let der = enroll_core::identity::pem::read(key.as_str()).expect("PEM").remove(0).der;
     // The bytes after the PKCS#8 header are the key.
     let canary = &der[36..68];
     let everything = registry.store().view().expect("a view").range(&[0], &[0xff], usize::MAX).expect("entries");

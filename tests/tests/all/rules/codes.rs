@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use enroll_core::state::memory::MemoryStore;
 use enroll_protocol::{Code, Envelope, Json, LoginCode, Origin, code, jwt};
 use enroll_tests::registry::Registry;
 use enrolld::config::{Config, Guesses};
-use enrolld::store::memory::MemoryStore;
 
 use super::check;
 

@@ -2,12 +2,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use enroll_core::context::Grant;
+use enroll_core::identity::pem;
+use enroll_core::identity::trust::Issuer;
 use enroll_protocol::{Code, Json, Jwt, code, jwt, person};
 use enroll_tests::issuer::Signer;
 use enroll_tests::registry::Registry;
-use enrolld::context::Grant;
-use enrolld::identity::pem;
-use enrolld::identity::trust::Issuer;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 

@@ -3,10 +3,10 @@
 
 use std::fmt::Write as _;
 
+use enroll_core::context::Grant;
 use enroll_protocol::operations::TABLE;
 use enroll_protocol::{Access, Code, Envelope, Json, Kind, OperationRow, code, event, pool};
 use enroll_tests::registry::Registry;
-use enrolld::context::Grant;
 
 const ACCESS: &str = include_str!("../../../../docs/access.md");
 

@@ -1,9 +1,9 @@
 //! An import in pieces, cut anywhere, and begun again over more records than one request removes.
 
+use enroll_core::model::export_schema::entry;
 use enroll_protocol::server::{Export, Import};
 use enroll_protocol::{Code, Envelope, Key, Pk, person, token};
 use enroll_tests::registry::Registry;
-use enrolld::model::export_schema::entry;
 
 /// More than is removed with one request.
 const MANY: usize = 10_500;

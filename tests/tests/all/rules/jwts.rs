@@ -1,8 +1,8 @@
 //! Refreshing JWTs and rotating the keys that sign them.
 
+use enroll_core::identity::jwt::SigningAlgorithm;
 use enroll_protocol::{Code, Envelope, Json, Jwt, Key, Pk, code, jwt, person};
 use enroll_tests::registry::Registry;
-use enrolld::identity::jwt::SigningAlgorithm;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{DecodingKey, Validation};
 use serde::Deserialize as _;

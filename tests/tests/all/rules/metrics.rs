@@ -1,12 +1,12 @@
 //! The metrics rule without sockets: its counts, and the largest size of its text.
 
+use enroll_core::model::record::ChangesHead;
 use enroll_protocol::limits::FRAME_BYTES_MAX;
 use enroll_protocol::operations::TABLE;
 use enroll_protocol::{Code, Envelope, Time, server};
 use enroll_tests::openmetrics::Exposition;
 use enroll_tests::registry::{BEGIN_MICROS, Registry};
 use enrolld::metrics::Metrics;
-use enrolld::model::record::ChangesHead;
 
 use super::check;
 

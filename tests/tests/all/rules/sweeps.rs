@@ -1,9 +1,9 @@
 //! Expiry: records that are removed when they are due, and records that never are.
 
+use enroll_core::model::key::Family;
 use enroll_protocol::{Code, Envelope, Json, Key, Pk, code, token};
 use enroll_tests::registry::Registry;
 use enrolld::config::Config;
-use enrolld::model::key::Family;
 use enrolld::writer::Outcome;
 
 use super::check;

@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
+use enroll_core::model::key::WITHOUT_ORDER;
+use enroll_core::state::memory::MemoryStore;
+use enroll_core::state::{Store, StoreError, View, Writes};
 use enroll_protocol::Envelope;
 use enroll_tests::registry::Registry;
 use enrolld::config::Config;
-use enrolld::model::key::WITHOUT_ORDER;
-use enrolld::store::memory::MemoryStore;
-use enrolld::store::{Store, StoreError, View, Writes};
 
 use super::call;
 

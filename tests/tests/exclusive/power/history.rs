@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::ops::{AddAssign, Range};
 use std::sync::{Arc, Mutex};
 
+use enroll_core::model::key::WITHOUT_ORDER;
+use enroll_core::state::{Store, StoreError};
 use enroll_tests::disk::Fate;
 use enroll_tests::load::Load;
 use enroll_tests::machine::{Lent, Liar, Lost, Machine, Platters};
 use enroll_tests::oracle::{Map, Oracle, Recorder, Verdict, everything, new_database, new_registry};
 use enroll_tests::registry::Registry;
 use enrolld::metrics::JournalFigures;
-use enrolld::model::key::WITHOUT_ORDER;
-use enrolld::store::journal::{JournalOptions, JournalStore, Mark};
-use enrolld::store::redb::{RedbOptions, RedbStore};
-use enrolld::store::{Store, StoreError};
+use enrolld::storage::journal::{JournalOptions, JournalStore, Mark};
+use enrolld::storage::redb::{RedbOptions, RedbStore};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use enroll_core::model::key::Family;
+use enroll_core::state::memory::MemoryStore;
+use enroll_core::state::{Store, StoreError, View, Writes};
 use enroll_tests::oracle::everything;
-use enrolld::model::key::Family;
-use enrolld::store::memory::MemoryStore;
-use enrolld::store::{Store, StoreError, View, Writes};
 
 use super::history::Control;
 

@@ -1,10 +1,10 @@
 //! Certificates renewed and revoked, with their person and without.
 
+use enroll_core::context::Grant;
 use enroll_protocol::person::{CertificateWanted, RevocationReason};
 use enroll_protocol::{Code, Envelope, certificate, person};
 use enroll_tests::openssl::OpenSsl;
 use enroll_tests::registry::Registry;
-use enrolld::context::Grant;
 
 use super::super::check;
 use super::{DAY, ED25519, P256, create, csr, expect_sound, get, list, named};

@@ -3,10 +3,10 @@
 use std::sync::mpsc;
 use std::thread;
 
+use enroll_core::model::key::Family;
 use enroll_protocol::{Code, Envelope, Json, Jwt, Time, certificate, changes, code, event, jwt, server, token};
 use enroll_tests::registry::Registry;
 use enrolld::config::Config;
-use enrolld::model::key::Family;
 
 use super::super::events::people;
 use super::super::{check, key};
@@ -348,7 +348,7 @@ fn the_writer_thread_notices_that_the_clock_was_set() {
         let (answer, answered) = mpsc::channel();
         let token = token::Use::new(text.parse().expect("a token"));
         let request = registry.request(Envelope::default(), &token, move |outcome| drop(answer.send(outcome)));
-        assert!(queue.try_send(request).is_ok());
+        assert!(queue.try_send(Box::new(request)).is_ok());
         answered.recv().expect("an answer").expect("used");
     }
     drop(queue);

@@ -1,8 +1,8 @@
 //! Events made, published, changed and called off; whose they are; what is refused of what is written.
 
+use enroll_core::context::Grant;
 use enroll_tests::registry::Registry;
 use enrolld::config::Config;
-use enrolld::context::Grant;
 
 use super::people;
 use crate::rules::check;

@@ -157,7 +157,7 @@ fn two_links_of_the_same_keys_at_a_time_leave_each_key_with_one_person() {
 fn a_dry_run_says_what_would_fail_and_writes_nothing() {
     let mut registry = filled(KEYS);
     let before = registry.store().view().expect("a view");
-    let everything = |view: &enrolld::store::View| view.range(&[0], &[0xff], usize::MAX).expect("entries");
+    let everything = |view: &enroll_core::state::View| view.range(&[0], &[0xff], usize::MAX).expect("entries");
     let dry = Envelope { dry_run: true, ..Envelope::default() };
     let failures = registry.call_with(dry.clone(), link_all(KEYS)).expect("tried");
     assert_eq!(failures.keys().map(|key| key.as_str()).collect::<Vec<_>>(), [format!("k-{:05}", KEYS - 1)]);

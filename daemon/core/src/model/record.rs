@@ -1,0 +1,447 @@
+//! Stored records and their encoding: a version byte, then the fields. An unknown version is an error, and nothing is
+//! changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use enroll_protocol::enrollment::{Decider, State};
+use enroll_protocol::person::Revocation;
+use enroll_protocol::{Callsign, Json, Pk, Reason, RoleName, Time, codec};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::state::{ReadTxn, StoreError, WriteTxn};
+
+/// A type that is stored as one record.
+pub trait Record: Serialize + DeserializeOwned {
+    /// Raised when the shape changes; the reader of the old shape then stays beside the new one.
+    const VERSION: u8 = 1;
+}
+
+/// The registry itself: written first, read before anything else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Registry {
+    /// The version of all keys and records together.
+    pub schema: u32,
+    /// A hash of a fixed text under the secret key: proves that the right key is here.
+    #[serde(with = "stored_bytes")]
+    pub proof: [u8; 32],
+    /// The time at which the registry was made.
+    pub created: Time,
+}
+
+/// A person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Person {
+    /// As it was typed.
+    pub callsign: Callsign,
+    /// The JSON that the caller attached.
+    #[serde(with = "stored_json")]
+    pub extra: Json,
+    /// The supervisor, who decides on this person's registrations.
+    pub supervisor: Option<Pk>,
+    /// Why and when the person was revoked.
+    pub revocation: Option<Revocation>,
+    /// The time at which the record was made.
+    pub created: Time,
+    /// The time of the last change.
+    pub updated: Time,
+    /// The time of the deletion.
+    pub deleted: Option<Time>,
+}
+
+/// The holder of a callsign: an enrollment, a person, or an enrollment and the person that it became.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CallsignHolder {
+    /// A person, deleted or not.
+    pub person: Option<Pk>,
+    /// An enrollment, decided or not.
+    pub enrollment: Option<Pk>,
+}
+
+/// An invite pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pool {
+    /// Whose it is.
+    pub owner: Pk,
+    /// Whether people can enroll by it.
+    pub active: bool,
+    /// The code that people enroll with.
+    pub invitecode: String,
+    /// The JSON that every enrollment by it begins with.
+    #[serde(with = "stored_json")]
+    pub extra: Json,
+    /// The number of people who may enroll by it.
+    pub max_uses: Option<u32>,
+    /// The number of people who have: the head of its enrollments.
+    pub uses: u32,
+    /// The time at which it expires.
+    pub expires: Option<Time>,
+    /// The time at which the record was made.
+    pub created: Time,
+    /// The time of the last change.
+    pub updated: Time,
+    /// The time of the deletion.
+    pub deleted: Option<Time>,
+}
+
+/// An enrollment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Enrollment {
+    /// As it was typed.
+    pub callsign: Callsign,
+    /// Pending, or the decision.
+    pub state: State,
+    /// The code that the approver may ask for.
+    pub approvecode: String,
+    /// The pool it came by.
+    pub pool: Option<Pk>,
+    /// The person that it became.
+    pub person: Option<Pk>,
+    /// The pool's extra, with what the caller attached over it.
+    #[serde(with = "stored_json")]
+    pub extra: Json,
+    /// The decider.
+    pub decided_by: Option<Decider>,
+    /// The time of the decision.
+    pub decided_on: Option<Time>,
+    /// Why it was rejected.
+    pub reason: Option<Reason>,
+    /// The time at which the record was made.
+    pub created: Time,
+    /// The time of the last change.
+    pub updated: Time,
+}
+
+/// A record that another record's code or order leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pointer {
+    /// Its pk.
+    pub pk: Pk,
+}
+
+/// A marker: the key says it all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marker;
+
+/// An expiry entry: the keys of other records that expire with the one in the entry's key.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DueTogether {
+    /// Their keys.
+    pub others: Vec<Vec<u8>>,
+}
+
+/// The roles of one person.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PersonRoles {
+    /// Their names.
+    pub roles: BTreeSet<RoleName>,
+}
+
+/// A role: the head of its members, and what it carries.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Role {
+    /// The number of members.
+    pub members: u64,
+    /// The permissions it was granted.
+    pub permissions: BTreeSet<String>,
+}
+
+/// A member of a role; the key says it all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoleMember;
+
+/// A key that signs JWTs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SigningKey {
+    /// The algorithm, as JOSE names it.
+    pub algorithm: String,
+    /// The private key in PKCS#8, sealed.
+    #[serde(with = "stored_bytes")]
+    pub sealed: Vec<u8>,
+    /// The public key.
+    #[serde(with = "stored_bytes")]
+    pub public: Vec<u8>,
+    /// The time at which it was made.
+    pub created: Time,
+}
+
+/// The key that hashes are made with, where it is not the secret key itself any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HashingKey {
+    /// Sealed.
+    #[serde(with = "stored_bytes")]
+    pub sealed: Vec<u8>,
+}
+
+/// An idempotency record: the first answer to a write, kept until it expires for callers that send the write again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kept {
+    /// A keyed hash of the request.
+    #[serde(with = "stored_bytes")]
+    pub request: [u8; 16],
+    /// The time of the answer.
+    pub at: Time,
+    /// The answer, sealed, before it is finished.
+    #[serde(with = "stored_bytes")]
+    pub sealed: Vec<u8>,
+}
+
+/// The rate limit of one source: wrong codes in the window that began with the first of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Guesses {
+    /// The start of the window.
+    pub since: Time,
+    /// The number of wrong codes.
+    pub count: u32,
+    /// Whether the limit's passing was recorded in this window.
+    pub told: bool,
+}
+
+/// The kinds of record that are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// People, deleted ones too.
+    Person,
+    /// Used tokens.
+    Token,
+    /// Login codes.
+    Code,
+    /// Invite pools, deleted ones too.
+    Pool,
+    /// Enrollments.
+    Enrollment,
+    /// Events.
+    Event,
+    /// Registrations.
+    Registration,
+    /// Certificates that were issued, but for those that ended and were replaced.
+    Certificate,
+    /// Courses.
+    Course,
+    /// Course enrollments, inactive ones too.
+    CourseEnrollment,
+    /// Program enrollments.
+    ProgramEnrollment,
+}
+
+impl Kind {
+    /// Every kind, and what the status calls it.
+    pub const ALL: [(Self, &'static str); 11] = [
+        (Self::Person, "person"),
+        (Self::Pool, "pool"),
+        (Self::Enrollment, "enrollment"),
+        (Self::Event, "event"),
+        (Self::Registration, "registration"),
+        (Self::Token, "token"),
+        (Self::Code, "code"),
+        (Self::Certificate, "certificate"),
+        (Self::Course, "course"),
+        (Self::CourseEnrollment, "course_enrollment"),
+        (Self::ProgramEnrollment, "program_enrollment"),
+    ];
+}
+
+/// The head of the change feed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangesHead {
+    /// The last number given.
+    pub seq: u64,
+    /// The last number whose change is no longer kept.
+    pub forgotten: u64,
+    /// The time that the latest write was run at.
+    pub at: Time,
+    /// The number of records of each kind.
+    pub records: BTreeMap<Kind, u64>,
+    /// Steps of the clock that the times come from.
+    pub clock: ClockState,
+}
+
+/// Steps of the clock and doubts about it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClockState {
+    /// Its last step.
+    pub last_step: Option<ClockStep>,
+    /// The clock's time when it last went back. A record with a later time was written before that.
+    pub went_back_at: Option<Time>,
+    /// The key from which on what was planned under a clock that was ahead is still to be planned anew.
+    pub astray: Option<Vec<u8>>,
+    /// The clock was not accepted at a start: the last time that was right.
+    pub doubted_since: Option<Time>,
+    /// The time at which an administrator accepted the clock, unless it was set since.
+    pub accepted_at: Option<Time>,
+}
+
+/// A step of the clock: beyond what had passed, or back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClockStep {
+    /// By how many seconds; less than none is back.
+    pub seconds: i64,
+    /// The clock's time after it.
+    pub at: Time,
+}
+
+impl ClockState {
+    /// The latest time at which something was written that bears this time. Only a clock that has gone back since
+    /// can have given it a time to come.
+    pub fn written_by(&self, at: Time, now: Time) -> Time {
+        if at <= now { at } else { self.went_back_at.unwrap_or(at).min(at) }
+    }
+}
+
+impl Record for Registry {}
+impl Record for Person {}
+impl Record for CallsignHolder {}
+impl Record for Pool {}
+impl Record for Enrollment {}
+impl Record for Pointer {}
+impl Record for Marker {}
+impl Record for DueTogether {}
+impl Record for PersonRoles {}
+impl Record for Role {}
+impl Record for RoleMember {}
+impl Record for SigningKey {}
+impl Record for HashingKey {}
+impl Record for Kept {}
+impl Record for Guesses {}
+impl Record for ChangesHead {}
+
+/// The bytes of a record.
+pub fn encode<R: Record>(record: &R) -> Vec<u8> {
+    let mut bytes = vec![R::VERSION];
+    codec::encode_into(record, &mut bytes);
+    bytes
+}
+
+/// The record of these bytes.
+pub fn decode<R: Record>(bytes: &[u8]) -> Result<R, StoreError> {
+    let name = std::any::type_name::<R>().rsplit("::").next().unwrap_or_default();
+    match bytes.split_first() {
+        Some((version, bytes)) if *version == R::VERSION => {
+            codec::decode(bytes).map_err(|err| StoreError::Corrupt(format!("a stored {name} is damaged: {err}")))
+        }
+        Some((version, _)) => Err(StoreError::Corrupt(format!("a stored {name} has the unknown version {version}"))),
+        None => Err(StoreError::Corrupt(format!("a stored {name} is empty"))),
+    }
+}
+
+/// Reads the record of a key.
+pub fn get<R: Record>(txn: &dyn ReadTxn, key: &[u8]) -> Result<Option<R>, StoreError> {
+    txn.get(key)?.map(|bytes| decode(&bytes)).transpose()
+}
+
+/// Writes the record of a key.
+pub fn put<R: Record>(txn: &mut dyn WriteTxn, key: Vec<u8>, record: &R) {
+    txn.put(key, encode(record));
+}
+
+/// JSON objects were checked when they came in, so reading them from a record does not parse them again. In an export
+/// they are objects and not texts, and an import checks them.
+pub(super) mod stored_json {
+    use enroll_protocol::Json;
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    pub(in super::super) fn serialize<S: Serializer>(json: &Json, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            json.serialize(serializer)
+        } else {
+            serializer.serialize_str(json.as_str())
+        }
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Json, D::Error> {
+        if deserializer.is_human_readable() {
+            return Json::deserialize(deserializer);
+        }
+        String::deserialize(deserializer).map(Json::from_stored)
+    }
+
+    pub(in super::super) mod optional {
+        use super::{Deserializer, Json, Serializer};
+        use serde::{Deserialize as _, Serialize as _};
+
+        pub(in super::super::super) fn serialize<S: Serializer>(
+            json: &Option<Json>,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            if serializer.is_human_readable() {
+                return json.serialize(serializer);
+            }
+            json.as_ref().map(Json::as_str).serialize(serializer)
+        }
+
+        pub(in super::super::super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Json>, D::Error> {
+            if d.is_human_readable() {
+                return Option::deserialize(d);
+            }
+            Ok(Option::<String>::deserialize(d)?.map(Json::from_stored))
+        }
+    }
+}
+
+/// Bytes are hexadecimal digits in an export.
+pub(super) mod stored_bytes {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+    use crate::model::hex;
+
+    pub(in super::super) fn serialize<T, S>(bytes: &T, serializer: S) -> Result<S::Ok, S::Error>
+    where
+        T: AsRef<[u8]> + Serialize,
+        S: Serializer,
+    {
+        if serializer.is_human_readable() {
+            serializer.serialize_str(&hex::encode(bytes.as_ref()))
+        } else {
+            bytes.serialize(serializer)
+        }
+    }
+
+    pub(in super::super) fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+    where
+        T: TryFrom<Vec<u8>> + Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
+        if !deserializer.is_human_readable() {
+            return T::deserialize(deserializer);
+        }
+        let text = String::deserialize(deserializer)?;
+        let bytes = hex::decode(&text).and_then(|bytes| T::try_from(bytes).ok());
+        bytes.ok_or_else(|| de::Error::custom("expected hexadecimal digits, as many as there were"))
+    }
+
+    pub(in super::super) mod optional {
+        use super::{Deserialize, Deserializer, Serialize, Serializer};
+
+        #[derive(Serialize, Deserialize)]
+        struct Bytes(#[serde(with = "super")] Vec<u8>);
+
+        pub(in super::super::super) fn serialize<S: Serializer>(
+            bytes: &Option<Vec<u8>>,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            bytes.clone().map(Bytes).serialize(serializer)
+        }
+
+        pub(in super::super::super) fn deserialize<'de, D: Deserializer<'de>>(
+            d: D,
+        ) -> Result<Option<Vec<u8>>, D::Error> {
+            Ok(Option::<Bytes>::deserialize(d)?.map(|Bytes(bytes)| bytes))
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What a rule needs made outside, because it is slow or random by nature: a key pair with its certificate, a whole
+//! registry checked.
+//!
+//! The rule answers [`Fault::Needs`](crate::fault::Fault::Needs), and its overlay is dropped. The session has the thing
+//! made on a thread of its own and sends the write again, with the thing in its context. A rule that finds something
+//! else than it needs by then asks again.
+
+use std::sync::Arc;
+
+use enroll_protocol::server::{Violation, Warning};
+use enroll_protocol::{Callsign, Time};
+
+use crate::identity::authority::{Issued, Wanted};
+use crate::identity::crl::List;
+use crate::model::export_schema::Importing;
+
+/// Something to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Needed {
+    /// A certificate for this name.
+    Certificate(Callsign, Wanted),
+    /// The check of an import that has been read.
+    Judgement,
+    /// The signed list of revoked certificates.
+    List,
+    /// The figures of the running process.
+    Process,
+    /// The metrics in the text format of Prometheus.
+    Metrics,
+}
+
+/// Something that was made.
+#[derive(Clone)]
+pub enum Made {
+    /// A certificate.
+    Certificate(Arc<Issued>),
+    /// The check of an import.
+    Judgement(Arc<Judgement>),
+    /// A list in PEM.
+    List(Arc<List>),
+    /// Figures of the process.
+    Process(Arc<Process>),
+    /// The text.
+    Metrics(Arc<str>),
+}
+
+/// The figures of the running process, for `server.status`.
+pub struct Process {
+    /// The version of the daemon.
+    pub version: &'static str,
+    /// The time of its start, by the clock as it is set now.
+    pub started: Time,
+    /// Bytes of the database on disk.
+    pub database_bytes: u64,
+    /// Connections that are open.
+    pub connections: u64,
+    /// Writes that wait for the writer.
+    pub queue: u64,
+    /// The standing warnings.
+    pub warnings: Vec<Warning>,
+    /// The topic and the subject of the warning that goes once the clock is accepted.
+    pub clock_doubted: (&'static str, &'static str),
+}
+
+/// The check of an import.
+pub struct Judgement {
+    /// How far the import had come.
+    pub importing: Importing,
+    /// The invariants that do not hold.
+    pub violations: Vec<Violation>,
+}

@@ -1,0 +1,236 @@
+//! The authority's own records: its certificate and key, and the head of the certificates that were revoked.
+//!
+//! The head's number stands for a list: whoever revokes raises it in the same transaction, and half of a list's time
+//! raises it as well, and so does another certificate of the authority. The list itself is signed when somebody asks for
+//! it, from the entries of its snapshot.
+
+use enroll_protocol::person::Revocation;
+use enroll_protocol::{Pk, Time};
+use rand::Rng as _;
+use rand::rngs::ChaCha20Rng;
+
+use super::bootstrap::RegistryError;
+use super::{changes, expiry};
+use crate::context::{Context, Purpose};
+use crate::draft::Txn;
+use crate::fault::Fault;
+use crate::identity::authority::{Authority, Founded, Serial};
+use crate::identity::crl::{Entries, Span};
+use crate::identity::{Secrets, authority};
+use crate::model::certificate::{self, Certificate, Certificates, Held, ListHead, Revoked};
+use crate::model::change::{Change, LISTED, Told};
+use crate::model::key::{self, Due, Family};
+use crate::model::record::{self, Kind};
+use crate::settings::Settings;
+use crate::state::{ReadTxn, STRETCH, StoreError, walk};
+
+/// Writes a new authority, its key sealed.
+pub fn found(
+    txn: &mut dyn Txn,
+    secrets: &Secrets,
+    founded: &Founded,
+    (now, list_seconds): (Time, u64),
+    random: &mut ChaCha20Rng,
+) -> Result<(), RegistryError> {
+    let mut nonce = [0; 24];
+    random.fill_bytes(&mut nonce);
+    let sealed = secrets.seal(&key::authority(), nonce, &founded.private)?;
+    let stored = certificate::Authority { certificate: founded.certificate.clone(), sealed: Some(sealed) };
+    record::put(txn, key::authority(), &stored);
+    Ok(begin_list(txn, now, list_seconds)?)
+}
+
+/// Writes an authority that was brought along, without its key. One that has issued certificates is not replaced by
+/// another: they could not be revoked any more.
+pub fn adopt(txn: &mut dyn Txn, brought: &Authority, (now, list_seconds): (Time, u64)) -> Result<(), RegistryError> {
+    let before = record::get::<certificate::Authority>(txn.as_read(), &key::authority())?;
+    let certificate = brought.chain().first().cloned().unwrap_or_default();
+    match &before {
+        Some(before) if before.sealed.is_none() && before.certificate == certificate => return Ok(()),
+        Some(before) if !brought.is_same(&before.certificate) && has_issued(txn.as_read())? => {
+            return Err(RegistryError::OtherAuthority);
+        }
+        _ => {}
+    }
+    record::put(txn, key::authority(), &certificate::Authority { certificate, sealed: None });
+    Ok(begin_list(txn, now, list_seconds)?)
+}
+
+/// The authority that was founded here; `None` where there is none yet.
+pub fn open(txn: &dyn ReadTxn, secrets: &Secrets) -> Result<Option<Authority>, RegistryError> {
+    let Some(stored) = record::get::<certificate::Authority>(txn, &key::authority())? else { return Ok(None) };
+    match stored.sealed {
+        Some(sealed) => {
+            let private = secrets.open(&key::authority(), &sealed)?;
+            Ok(Some(Authority::open(&private, vec![stored.certificate])?))
+        }
+        None if has_issued(txn)? => Err(RegistryError::NoAuthority),
+        None => Ok(None),
+    }
+}
+
+/// Writes another certificate for the authority that was founded here, by its key and its name: the one it has was made by
+/// a clock that was ahead, and nobody takes it before that time has come.
+pub fn found_again(
+    txn: &mut dyn Txn,
+    secrets: &Secrets,
+    own: &Authority,
+    (now, lifetime_seconds, list_seconds): (Time, u64, u64),
+    random: &mut ChaCha20Rng,
+) -> Result<Authority, RegistryError> {
+    let stored = record::get::<certificate::Authority>(txn.as_read(), &key::authority())?;
+    let sealed = stored.and_then(|stored| stored.sealed).ok_or(RegistryError::NoAuthority)?;
+    let private = secrets.open(&key::authority(), &sealed)?;
+    let founded = own.found_again(private, draw_serial(random), now, lifetime_seconds)?;
+    found(txn, secrets, &founded, (now, list_seconds), random)?;
+    Ok(Authority::open(&founded.private, vec![founded.certificate])?)
+}
+
+/// Random bytes for a serial number.
+pub fn draw_serial(random: &mut ChaCha20Rng) -> Serial {
+    let mut bytes = Serial::default();
+    random.fill_bytes(&mut bytes);
+    authority::serial(bytes)
+}
+
+/// The head of the revoked certificates.
+pub(super) fn list_head(txn: &dyn ReadTxn) -> Result<ListHead, StoreError> {
+    let missing = || StoreError::Corrupt("the head of the revoked certificates is missing".to_owned());
+    record::get(txn, &key::list_head())?.ok_or_else(missing)
+}
+
+/// The number of this state's list of revoked certificates. It stands for the list's bytes.
+pub fn list_number(txn: &dyn ReadTxn) -> Result<u64, Fault> {
+    Ok(list_head(txn)?.number)
+}
+
+/// The list of this state, not yet signed: its bytes follow from the state alone.
+pub fn unsigned_list(txn: &dyn ReadTxn, authority: &Authority) -> Result<Vec<u8>, Fault> {
+    let head = list_head(txn)?;
+    let mut entries = Entries::default();
+    let lasts = head.until.seconds().saturating_sub(head.since.seconds()).unsigned_abs();
+    let (from, to) = Family::Revoked.bounds();
+    walk(txn, (&from, &to), STRETCH, |place, value| {
+        let revoked = record::decode::<Revoked>(value)?;
+        // It has stood in a list that was signed after it ended, so it need not any more (RFC 5280, section 3.3).
+        let is_over = revoked.ends.plus_seconds(lasts) < head.since;
+        if let Some(serial) = key::serial_at_end(place).filter(|_| !is_over) {
+            entries.add(&serial, revoked.at, revoked.reason)?;
+        }
+        Ok::<_, Fault>(std::ops::ControlFlow::Continue(()))
+    })?;
+    Ok(entries.encode(authority, head.number, Span { since: head.since, until: head.until })?)
+}
+
+/// Revokes what a person holds, is valid and is chosen; what that was.
+pub(super) fn revoke(
+    txn: &mut dyn Txn,
+    ctx: &Context,
+    person: Pk,
+    why: &Revocation,
+    is_chosen: impl Fn(&Held) -> bool,
+) -> Result<Vec<Serial>, Fault> {
+    let place = key::certificates(person);
+    let mut certificates = record::get::<Certificates>(txn.as_read(), &place)?.unwrap_or_default();
+    let mut head = list_head(txn.as_read())?;
+    let number = number_after(head.number, ctx.now);
+    let mut revoked = Vec::new();
+    for held in certificates.held.iter_mut().filter(|held| held.is_valid(ctx.now) && is_chosen(held)) {
+        held.revoked = true;
+        let place = key::certificate(person, &held.serial);
+        let missing = || StoreError::Corrupt(format!("a certificate of {person} is missing"));
+        let mut certificate = record::get::<Certificate>(txn.as_read(), &place)?.ok_or_else(missing)?;
+        certificate.revoked = Some(number);
+        record::put(txn, place, &certificate);
+        let entry = Revoked { at: why.at, reason: why.reason, ends: held.ends };
+        record::put(txn, key::revoked(number, &held.serial), &entry);
+        revoked.push(held.serial);
+    }
+    if !revoked.is_empty() {
+        record::put(txn, place, &certificates);
+        head.revoked += revoked.len() as u64;
+        let head = next_list(txn, ListHead { number, ..head }, ctx.now, ctx.settings.list_seconds);
+        record::put(txn, key::list_head(), &head);
+    }
+    Ok(revoked)
+}
+
+/// Gives the list another number where its time has come.
+pub(super) fn renew_list(txn: &mut dyn Txn, settings: &Settings, now: Time) -> Result<(), Fault> {
+    let mut head = list_head(txn.as_read())?;
+    if now < head.due {
+        return Ok(());
+    }
+    if half_way(head.since, head.until) <= now {
+        head.number = number_after(head.number, now);
+        head = next_list(txn, head, now, settings.list_seconds);
+        txn.tell(Told::Consequence(Change::of_time(LISTED, now)));
+    }
+    head.due = half_way(head.since, head.until);
+    expiry::plan(txn, head.due, &Due::List);
+    record::put(txn, key::list_head(), &head);
+    Ok(())
+}
+
+/// Gives the list another number where its time has not come: it was begun before the clock went back, and whoever reads it
+/// would take it for invalid until then.
+pub fn renew_list_ahead(txn: &mut dyn Txn, settings: &Settings, now: Time) -> Result<(), Fault> {
+    let head = list_head(txn.as_read())?;
+    if head.since <= now {
+        return Ok(());
+    }
+    let head = ListHead { number: number_after(head.number, now), ..head };
+    let head = next_list(txn, head, now, settings.list_seconds);
+    record::put(txn, key::list_head(), &head);
+    txn.tell(Told::Consequence(Change::of_time(LISTED, now)));
+    Ok(())
+}
+
+/// The first list of an authority, which may come after lists of another one, or of the certificate that it had before.
+fn begin_list(txn: &mut dyn Txn, now: Time, list_seconds: u64) -> Result<(), StoreError> {
+    let head = match record::get::<ListHead>(txn.as_read(), &key::list_head())? {
+        Some(before) => {
+            let number = number_after(before.number, now);
+            next_list(txn, ListHead { number, ..before }, now, list_seconds)
+        }
+        None => {
+            let until = now.plus_seconds(list_seconds);
+            let head =
+                ListHead { number: number_after(0, now), since: now, until, due: half_way(now, until), revoked: 0 };
+            expiry::plan(txn, head.due, &Due::List);
+            head
+        }
+    };
+    record::put(txn, key::list_head(), &head);
+    Ok(())
+}
+
+/// Another number: the microsecond, or the next where that is taken. So numbers grow whatever becomes of a registry:
+/// behind a restored backup, and for an authority that was brought along and has signed lists elsewhere.
+fn number_after(number: u64, now: Time) -> u64 {
+    (number + 1).max(now.micros().unsigned_abs())
+}
+
+/// The head with the times of a list that begins now.
+fn next_list(txn: &mut dyn Txn, head: ListHead, now: Time, list_seconds: u64) -> ListHead {
+    let until = now.plus_seconds(list_seconds);
+    let due = half_way(now, until).min(head.due);
+    if due < head.due {
+        txn.delete(key::due(head.due, &Due::List));
+        expiry::plan(txn, due, &Due::List);
+    }
+    ListHead { since: now, until, due, ..head }
+}
+
+fn half_way(since: Time, until: Time) -> Time {
+    since.plus_seconds(until.seconds().saturating_sub(since.seconds()).unsigned_abs() / 2)
+}
+
+fn has_issued(txn: &dyn ReadTxn) -> Result<bool, StoreError> {
+    Ok(changes::head(txn)?.records.get(&Kind::Certificate).is_some_and(|count| *count > 0))
+}
+
+/// Random bytes of this request's certificate.
+pub(super) fn serial_of(ctx: &Context) -> Serial {
+    draw_serial(&mut ctx.random(Purpose::Serial))
+}

@@ -1,0 +1,171 @@
+//! The first writes of a registry, and what every start checks before it goes on: the schema and the secret key.
+
+use enroll_protocol::{Pk, RoleName, Time};
+use rand::rngs::ChaCha20Rng;
+use rand::{Rng as _, SeedableRng as _};
+use zeroize::Zeroizing;
+
+use crate::context::Purpose;
+use crate::draft::Txn;
+use crate::fault::Fault;
+use crate::identity::jwt::{NewKey, SigningAlgorithm};
+use crate::identity::secrets::SecretKey;
+use crate::identity::{IdentityError, KeyRing, Secrets};
+use crate::model::key::{self, Family};
+use crate::model::record::{self, HashingKey, Registry, Role, SigningKey};
+use crate::state::{ReadTxn, STRETCH, StoreError, walk};
+
+/// The version of all keys and records together.
+pub const SCHEMA: u32 = 4;
+
+/// The roles that exist from the beginning, and what they carry. They can be changed like any other.
+const BUILT_IN_ROLES: &[(&str, &[&str])] = &[
+    ("superuser", &["/"]),
+    ("admin", &["/people/", "/pools/", "/enrollments/", "/codes/"]),
+    ("moderator", &["/supervisors/", "/constants/"]),
+    ("supervisor", &["/representatives/"]),
+];
+
+/// Why a registry can not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// The key is not the one it was made with.
+    #[error(
+        "this is not the secret key that the database was made with; put the right one back: \
+         nothing was changed"
+    )]
+    OtherKey,
+    /// There is none.
+    #[error("there is no registry in it")]
+    None,
+    /// It was written by another version.
+    #[error("the database has schema {0}, and this version knows only {SCHEMA}; use the enrolld that wrote it")]
+    OtherSchema(u32),
+    /// Its certificates are another authority's.
+    #[error(
+        "its certificates were issued by another authority than the one that was brought along, which could not revoke \
+         them; bring that one, or its successor with the same name and key: nothing was changed"
+    )]
+    OtherAuthority,
+    /// Its certificates are those of an authority that was brought along and is not there.
+    #[error(
+        "its certificates were issued by an authority that was brought along; set certificates.authority_key and \
+         certificates.authority_chain again"
+    )]
+    NoAuthority,
+    /// It can not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A key in it can not be used.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+}
+
+impl From<RegistryError> for Fault {
+    fn from(err: RegistryError) -> Self {
+        match err {
+            RegistryError::Store(err) => Self::Store(err),
+            RegistryError::Identity(err) => Self::Identity(err),
+            err => Self::Store(StoreError::Corrupt(err.to_string())),
+        }
+    }
+}
+
+/// Checks the schema and, where there is one, the secret key. `false`: there is no registry yet.
+pub fn verify(txn: &dyn ReadTxn, secrets: Option<&Secrets>) -> Result<bool, RegistryError> {
+    let Some(registry) = record::get::<Registry>(txn, &key::registry())? else { return Ok(false) };
+    if registry.schema != SCHEMA {
+        return Err(RegistryError::OtherSchema(registry.schema));
+    }
+    match secrets {
+        Some(secrets) if registry.proof != secrets.proof() => Err(RegistryError::OtherKey),
+        _ => Ok(true),
+    }
+}
+
+/// When the registry was made.
+pub fn created(txn: &dyn ReadTxn) -> Result<Time, StoreError> {
+    let registry: Option<Registry> = record::get(txn, &key::registry())?;
+    registry
+        .map(|registry| registry.created)
+        .ok_or_else(|| StoreError::Corrupt("there is no registry in it".to_owned()))
+}
+
+/// The keys with those of the hashes that this registry has: after a rotation they are not the secret key's own.
+pub fn hashes(txn: &dyn ReadTxn, secrets: Secrets) -> Result<Secrets, RegistryError> {
+    let place = key::hashing_key();
+    let Some(HashingKey { sealed }) = record::get(txn, &place)? else { return Ok(secrets) };
+    let opened = secrets.open(&place, &sealed)?;
+    let hashing = SecretKey::new(
+        opened.as_slice().try_into().map_err(|_| StoreError::Corrupt("the hashing key is damaged".into()))?,
+    );
+    Ok(secrets.hashing_with(&hashing)?)
+}
+
+/// Writes a new registry: its proof, the built-in roles and a signing key. All or nothing, like any other commit.
+pub fn create(
+    txn: &mut dyn Txn,
+    secrets: &Secrets,
+    signing: SigningAlgorithm,
+    now: Time,
+    seed: [u8; 32],
+) -> Result<(), RegistryError> {
+    record::put(txn, key::registry(), &Registry { schema: SCHEMA, proof: secrets.proof(), created: now });
+    for (name, permissions) in BUILT_IN_ROLES {
+        let role = RoleName::new(*name).map_err(|err| StoreError::Corrupt(err.0))?;
+        let permissions = permissions.iter().map(|path| (*path).to_owned()).collect();
+        record::put(txn, key::role(&role), &Role { members: 0, permissions });
+    }
+    let mut random = ChaCha20Rng::from_seed(seed);
+    random.set_stream(Purpose::Rule as u64);
+    make_signing_key(txn, secrets, signing, now, &mut random)?;
+    Ok(())
+}
+
+/// Writes a new signing key, sealed.
+pub(super) fn make_signing_key(
+    txn: &mut dyn Txn,
+    secrets: &Secrets,
+    algorithm: SigningAlgorithm,
+    now: Time,
+    random: &mut ChaCha20Rng,
+) -> Result<Pk, IdentityError> {
+    let (mut key_seed, mut nonce, mut pk) = (Zeroizing::new([0; 32]), [0; 24], [0; 10]);
+    random.fill_bytes(key_seed.as_mut_slice());
+    random.fill_bytes(&mut nonce);
+    random.fill_bytes(&mut pk);
+    // The last key by pk is the one that signs, also where the clock was ahead when the one before it was made.
+    let behind = behind_signing_keys(txn.as_read()).map_err(|err| IdentityError(err.to_string()))?;
+    let pk = Pk::v7(now.micros().max(behind), pk);
+    let place = key::signing_key(pk);
+    let pair = NewKey::from_seed(algorithm, &key_seed)?;
+    let sealed = secrets.seal(&place, nonce, &pair.private)?;
+    let stored = SigningKey { algorithm: algorithm.name().to_owned(), sealed, public: pair.public, created: now };
+    record::put(txn, place, &stored);
+    Ok(pk)
+}
+
+/// The first time, in microseconds, whose pk comes behind those of all signing keys.
+fn behind_signing_keys(txn: &dyn ReadTxn) -> Result<i64, StoreError> {
+    let (from, to) = Family::SigningKeys.bounds();
+    let keys = txn.range(&from, &to, usize::MAX)?;
+    let Some(last) = keys.last().and_then(|(place, _)| key::pk_at_end(place)) else { return Ok(0) };
+    let millis = last.as_bytes()[..6].iter().fold(0, |millis, byte| millis << 8 | i64::from(*byte));
+    Ok((millis + 1) * 1000)
+}
+
+/// Opens the signing keys.
+pub fn key_ring(txn: &dyn ReadTxn, secrets: &Secrets) -> Result<KeyRing, RegistryError> {
+    let mut ring = KeyRing::since(super::changes::head(txn)?.clock.went_back_at);
+    let (from, to) = Family::SigningKeys.bounds();
+    walk(txn, (&from, &to), STRETCH, |place, value| {
+        let stored = record::decode::<SigningKey>(value)?;
+        let private = secrets.open(place, &stored.sealed)?;
+        if let Some(pk) = key::pk_at_end(place) {
+            let algorithm = SigningAlgorithm::named(&stored.algorithm)?;
+            ring.add(pk, stored.created, algorithm, &private, &stored.public);
+        }
+        Ok::<_, RegistryError>(std::ops::ControlFlow::Continue(()))
+    })?;
+    Ok(ring)
+}

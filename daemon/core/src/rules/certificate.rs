@@ -1,0 +1,329 @@
+//! Certificates of people: issued with the person or renewed later, and revoked when the person is deleted.
+//!
+//! A certificate is made off the writer thread, when the rule needs it ([`give`]). The latest one is the person's; earlier
+//! ones stay valid until they end, unless a renewal with another key supersedes them.
+
+use std::ops::ControlFlow;
+
+use enroll_protocol::certificate::{Ca, Crl, Get, Key, Pfx, Renew, Revoke};
+use enroll_protocol::person::{CertificateWanted, Revocation, RevocationReason};
+use enroll_protocol::{Callsign, Code, Pk, PrivateKey, Reference, Refusal};
+use rand::Rng as _;
+
+use super::{Call, Give, ReadOp, WalkOp, WriteOp, authority, person};
+use crate::context::{Context, Purpose};
+use crate::draft::Txn;
+use crate::fault::Fault;
+use crate::identity::authority::{CERTIFICATE, COMMON_NAME_CHARS_MAX, Issued, Serial, Wanted, has_same_key};
+use crate::identity::csr::SigningRequest;
+use crate::identity::{pem, pfx};
+use crate::model::certificate::{Certificate, Certificates, Held};
+use crate::model::change::Told;
+use crate::model::key;
+use crate::model::record::{self, Kind};
+use crate::needs::{Made, Needed};
+use crate::state::{ReadTxn, StoreError};
+
+/// Valid certificates of one person: a deletion revokes all of them.
+const HELD_MAX: usize = 16;
+
+/// Certificates of one person that are kept, revoked ones too: they are one record.
+const KEPT_MAX: usize = 64;
+
+/// Bytes of a piece of the list.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// The label of a private key in PEM.
+const PRIVATE_KEY: &str = "PRIVATE KEY";
+
+impl ReadOp for Get {
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<String, Fault> {
+        let (pk, person) = person::require(txn, &self.person)?;
+        if !self.allow_deleted {
+            person::require_live(&self.person, &person)?;
+        }
+        call.permit(txn, call.is_actor(pk))?;
+        let (_, certificate) = expect(txn, pk, &self.person)?;
+        Ok(pem::write(CERTIFICATE, &certificate.certificate))
+    }
+}
+
+impl ReadOp for Key {
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Option<PrivateKey>, Fault> {
+        let (_, private, _) = expect_private(txn, call, &self.person)?;
+        match call.ctx.envelope.dry_run {
+            true => Ok(None),
+            false => Ok(Some(PrivateKey::new(pem::write(PRIVATE_KEY, &private))?)),
+        }
+    }
+}
+
+impl ReadOp for Pfx {
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Option<enroll_protocol::Pfx>, Fault> {
+        let (callsign, private, certificate) = expect_private(txn, call, &self.person)?;
+        if call.ctx.envelope.dry_run {
+            return Ok(None);
+        }
+        let chain = [&[certificate.certificate], call.ctx.identity.authority.chain()].concat();
+        let file = pfx::write(callsign.as_str(), &private, &chain, self.password.as_str(), self.legacy)?;
+        Ok(Some(enroll_protocol::Pfx::new(file)?))
+    }
+}
+
+impl WriteOp for Renew {
+    const REDACT: Option<fn(&mut Option<String>)> = Some(|reply| *reply = None);
+
+    fn check(&self) -> Result<(), Refusal> {
+        self.csr.as_deref().map_or(Ok(()), |csr| read(csr).map(drop))
+    }
+
+    fn may_need(&self) -> bool {
+        true
+    }
+
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Option<String>, Fault> {
+        let (pk, person) = person::require(txn.as_read(), &self.person)?;
+        person::require_live(&self.person, &person)?;
+        call.permit(txn.as_read(), call.is_actor(pk))?;
+        let (place, before) = expect(txn.as_read(), pk, &self.person)?;
+        let wanted = wanted_after(self, before.clone());
+        if before.revoked.is_some() && matches!(wanted, Wanted::Again(_)) {
+            let why = "the certificate before is revoked, so it is not issued for the same key again; bring a signing request";
+            return Err(Fault::Refused(Refusal::new(Code::CONFLICT, why)));
+        }
+        let certificate = give(txn, call, (pk, &person.callsign), &wanted)?;
+        let is_other_key = certificate.as_ref().is_some_and(|now| !has_same_key(now, &before.certificate));
+        if is_other_key && !self.keep {
+            let serial = key::serial_at_end(&place);
+            supersede(txn, call, pk, |held| Some(held.serial) == serial)?;
+        }
+        call.tell(txn, vec![pk], None);
+        Ok(certificate.map(|certificate| pem::write(CERTIFICATE, &certificate)))
+    }
+}
+
+impl WriteOp for Revoke {
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Vec<String>, Fault> {
+        let (pk, _) = person::require(txn.as_read(), &self.person)?;
+        call.permit(txn.as_read(), false)?;
+        let why = Revocation { reason: self.reason, at: call.ctx.now };
+        let wanted = self.serial.as_ref().map(|serial| serial.as_str().replace(':', "").to_ascii_uppercase());
+        let is_wanted =
+            |held: &Held| wanted.as_ref().is_none_or(|wanted| *wanted == written(&held.serial).replace(':', ""));
+        let revoked = authority::revoke(txn, call.ctx, pk, &why, is_wanted)?;
+        if revoked.is_empty() {
+            let of =
+                self.serial.as_ref().map_or_else(String::new, |serial| format!(" with the serial number {serial}"));
+            let why = format!("the person \"{}\" has no certificate{of} that is valid", self.person);
+            return Err(Fault::Refused(Refusal::new(Code::NOT_FOUND, why)));
+        }
+        call.tell(txn, vec![pk], None);
+        Ok(revoked.iter().map(written).collect())
+    }
+}
+
+/// A serial number as people compare it: pairs of hexadecimal digits with colons between them.
+fn written(serial: &Serial) -> String {
+    serial.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
+}
+
+impl ReadOp for Ca {
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<String, Fault> {
+        call.permit(txn, false)?;
+        Ok(call.ctx.identity.authority.chain_pem())
+    }
+}
+
+impl WalkOp for Crl {
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>, give: Give<'_, String>) -> Result<(), Fault> {
+        call.permit(txn, false)?;
+        let list = match &call.ctx.made {
+            Some(Made::List(list)) => list,
+            _ => return Err(Fault::Needs(Needed::List)),
+        };
+        // PEM is ASCII, so it can be cut anywhere.
+        let mut rest = list.pem.as_str();
+        while !rest.is_empty() {
+            let (piece, behind) = rest.split_at(rest.len().min(PIECE_BYTES));
+            rest = match give(piece.to_owned()) {
+                ControlFlow::Continue(()) => behind,
+                ControlFlow::Break(()) => "",
+            };
+        }
+        Ok(())
+    }
+}
+
+/// Which key is asked for, if a certificate is.
+pub(super) fn wanted(asked: &CertificateWanted) -> Option<Wanted> {
+    match asked {
+        CertificateWanted::None => None,
+        CertificateWanted::Generate => Some(Wanted::NewKey),
+        CertificateWanted::Csr(csr) => Some(Wanted::Request(csr.clone())),
+    }
+}
+
+/// A request's key; else a new one where the one before was made here, and the same again where it was brought.
+fn wanted_after(renew: &Renew, before: Certificate) -> Wanted {
+    match (&renew.csr, before.sealed) {
+        (Some(csr), _) => Wanted::Request(csr.clone()),
+        (None, Some(_)) => Wanted::NewKey,
+        (None, None) => Wanted::Again(before.certificate),
+    }
+}
+
+/// Refuses a certificate that this callsign can not have.
+pub(super) fn expect_for(callsign: &Callsign, asked: &CertificateWanted) -> Result<(), Refusal> {
+    match asked {
+        CertificateWanted::None => Ok(()),
+        CertificateWanted::Generate => expect_name(callsign),
+        CertificateWanted::Csr(csr) => expect_request_of(callsign, csr),
+    }
+}
+
+/// Refuses a signing request that can not be used, whoever it is for.
+pub(super) fn expect_readable(asked: &CertificateWanted) -> Result<(), Refusal> {
+    match asked {
+        CertificateWanted::None | CertificateWanted::Generate => Ok(()),
+        CertificateWanted::Csr(csr) => read(csr).map(drop),
+    }
+}
+
+/// Refuses a signing request that can not be used, or that names somebody else.
+pub(super) fn expect_request_of(callsign: &Callsign, csr: &str) -> Result<(), Refusal> {
+    let request = read(csr)?;
+    expect_name(callsign)?;
+    match request.common_name {
+        Some(name) if name == callsign.as_str() => Ok(()),
+        Some(name) => {
+            let why = format!("the signing request is for the CN {name:?}, and must be for \"{callsign}\"");
+            Err(Refusal::new(Code::CSR_MISMATCH, why))
+        }
+        None => {
+            let why = format!("the signing request must have one CN, which is \"{callsign}\"");
+            Err(Refusal::new(Code::CSR_MISMATCH, why))
+        }
+    }
+}
+
+/// Gives a person the certificate that was made, and needs one that is the one wanted; nothing in a dry run.
+pub(super) fn give(
+    txn: &mut dyn Txn,
+    call: &Call<'_>,
+    (pk, callsign): (Pk, &Callsign),
+    wanted: &Wanted,
+) -> Result<Option<Vec<u8>>, Fault> {
+    let ctx = call.ctx;
+    expect_name(callsign)?;
+    if let Wanted::Request(csr) = wanted {
+        expect_request_of(callsign, csr)?;
+    }
+    expect_valid(ctx)?;
+    let mut certificates = record::get::<Certificates>(txn.as_read(), &key::certificates(pk))?.unwrap_or_default();
+    // Revoked ones stay until they end, but for the oldest of very many: the list of revoked ones has them all the same.
+    let mut count = certificates.held.len();
+    let (held, gone): (Vec<Held>, Vec<Held>) = certificates.held.into_iter().partition(|held| {
+        let stays = ctx.now < held.ends && !(held.revoked && count >= KEPT_MAX);
+        count -= usize::from(!stays);
+        stays
+    });
+    certificates.held = held;
+    if ctx.envelope.dry_run {
+        return Ok(None);
+    }
+    let issued = match &ctx.made {
+        Some(Made::Certificate(issued)) if issued.callsign == *callsign && issued.wanted == *wanted => issued,
+        _ => return Err(Fault::Needs(Needed::Certificate(callsign.clone(), wanted.clone()))),
+    };
+    for gone in gone {
+        txn.delete(key::certificate(pk, &gone.serial));
+        txn.tell(Told::Lost(Kind::Certificate));
+    }
+    store(txn, ctx, pk, issued)?;
+    certificates.held.push(Held { serial: issued.serial, ends: issued.ends, revoked: false });
+    let valid: Vec<Serial> =
+        certificates.held.iter().filter(|held| held.is_valid(ctx.now)).map(|held| held.serial).collect();
+    record::put(txn, key::certificates(pk), &certificates);
+    if let Some(too_many) = valid.len().checked_sub(HELD_MAX).filter(|too_many| *too_many > 0) {
+        supersede(txn, call, pk, |held| valid[..too_many].contains(&held.serial))?;
+    }
+    txn.tell(Told::Made(Kind::Certificate));
+    Ok(Some(issued.certificate.clone()))
+}
+
+/// Revokes certificates of a person that another one takes the place of.
+fn supersede(txn: &mut dyn Txn, call: &Call<'_>, pk: Pk, is_chosen: impl Fn(&Held) -> bool) -> Result<(), Fault> {
+    let why = Revocation { reason: RevocationReason::Superseded, at: call.ctx.now };
+    authority::revoke(txn, call.ctx, pk, &why, is_chosen).map(drop)
+}
+
+/// Writes a certificate, its private key sealed.
+fn store(txn: &mut dyn Txn, ctx: &Context, pk: Pk, issued: &Issued) -> Result<(), Fault> {
+    let place = key::certificate(pk, &issued.serial);
+    let mut nonce = [0; 24];
+    ctx.random(Purpose::PrivateKey).fill_bytes(&mut nonce);
+    let seal = |private: &zeroize::Zeroizing<Vec<u8>>| ctx.identity.secrets.seal(&place, nonce, private);
+    let sealed = issued.private.as_ref().map(seal).transpose()?;
+    let stored = Certificate { certificate: issued.certificate.clone(), sealed, revoked: None };
+    record::put(txn, place, &stored);
+    Ok(())
+}
+
+/// The latest certificate of a person, and where it is.
+fn latest(txn: &dyn ReadTxn, pk: Pk) -> Result<Option<(Vec<u8>, Certificate)>, Fault> {
+    let held = record::get::<Certificates>(txn, &key::certificates(pk))?.unwrap_or_default().held;
+    let Some(last) = held.last() else { return Ok(None) };
+    let place = key::certificate(pk, &last.serial);
+    let missing = || StoreError::Corrupt(format!("the latest certificate of {pk} is missing"));
+    let certificate = record::get(txn, &place)?.ok_or_else(missing)?;
+    Ok(Some((place, certificate)))
+}
+
+fn expect(txn: &dyn ReadTxn, pk: Pk, named: &Reference) -> Result<(Vec<u8>, Certificate), Fault> {
+    let none = || Refusal::new(Code::NOT_FOUND, format!("the person \"{named}\" has no certificate"));
+    Ok(latest(txn, pk)?.ok_or_else(none)?)
+}
+
+/// A person's callsign, their private key in PKCS#8, and their certificate.
+fn expect_private(
+    txn: &dyn ReadTxn,
+    call: &Call<'_>,
+    named: &Reference,
+) -> Result<(Callsign, zeroize::Zeroizing<Vec<u8>>, Certificate), Fault> {
+    let (pk, person) = person::require(txn, named)?;
+    person::require_live(named, &person)?;
+    call.permit(txn, false)?;
+    let (place, certificate) = expect(txn, pk, named)?;
+    let brought = || {
+        let why = format!("the key of \"{named}\" was not made here, so only they have it");
+        Refusal::new(Code::NOT_FOUND, why)
+    };
+    let sealed = certificate.sealed.as_deref().ok_or_else(brought)?;
+    let private = call.ctx.identity.secrets.open(&place, sealed)?;
+    Ok((person.callsign, private, certificate))
+}
+
+fn read(csr: &str) -> Result<SigningRequest, Refusal> {
+    SigningRequest::read(csr)
+        .map_err(|why| Refusal::new(Code::INVALID_ARGUMENT, format!("the signing request can not be used: {why}")))
+}
+
+fn expect_name(callsign: &Callsign) -> Result<(), Refusal> {
+    match callsign.as_str().chars().count() {
+        ..=COMMON_NAME_CHARS_MAX => Ok(()),
+        count => {
+            let why = format!(
+                "a certificate's name has at most {COMMON_NAME_CHARS_MAX} characters; this callsign has {count}"
+            );
+            Err(Refusal::new(Code::INVALID_ARGUMENT, why))
+        }
+    }
+}
+
+/// Refuses what the authority can not issue now.
+fn expect_valid(ctx: &Context) -> Result<(), Refusal> {
+    match ctx.identity.authority.is_invalid(ctx.now) {
+        None => Ok(()),
+        Some(why) => Err(Refusal::new(Code::EXPIRED, format!("{why}; nothing is issued without a valid one"))),
+    }
+}

@@ -1,0 +1,121 @@
+//! The change feed: reading and following it, and the sequence numbers that the writer gives at commit.
+
+use std::ops::ControlFlow;
+
+use enroll_protocol::changes::{self, Follow, List};
+use enroll_protocol::{Code, Page, Refusal, codec};
+
+use super::page::{Bounds, page};
+use super::stream::{STEP_BYTES_MAX, STEP_ITEMS_MAX};
+use super::{Call, ReadOp, StreamOp};
+use crate::fault::Fault;
+use crate::model::change::{Change, Told};
+use crate::model::event::Cause;
+use crate::model::key::{self, Family};
+use crate::model::record::{self, ChangesHead};
+use crate::state::{ReadTxn, StoreError, WriteTxn, walk};
+
+impl ReadOp for List {
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Page<changes::Change>, Fault> {
+        call.permit(txn, false)?;
+        require_kept(txn, self.since)?;
+        let bounds = Bounds::of(call, &self.since, self.after.as_ref(), self.limit)?;
+        page(txn, after(self.since), &bounds, read)
+    }
+}
+
+impl StreamOp for Follow {
+    fn start(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Self, Fault> {
+        call.permit(txn, false)?;
+        require_kept(txn, self.since)?;
+        let latest = head(txn)?.seq;
+        match self.since {
+            // A reader ahead of this feed has followed another one, and would miss changes of this one.
+            Some(since) if since > latest => Err(Fault::Refused(Refusal::new(
+                Code::INVALID_ARGUMENT,
+                format!("since: there is no change {since} here; the latest is {latest}"),
+            ))),
+            since => Ok(Self { since: since.or(Some(latest)) }),
+        }
+    }
+
+    fn next(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Vec<changes::Change>, Fault> {
+        call.permit(txn, false)?;
+        require_kept(txn, self.since)?;
+        let (from, end) = after(self.since);
+        let (mut changes, mut bytes) = (Vec::new(), 0);
+        walk(txn, (&from, &end), STEP_ITEMS_MAX, |key, value| {
+            if let Some(change) = read(key, value)? {
+                bytes += codec::encode(&change).len();
+                changes.push(change);
+            }
+            let is_full = changes.len() == STEP_ITEMS_MAX || bytes >= STEP_BYTES_MAX;
+            Ok::<_, Fault>(if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        Ok(changes)
+    }
+}
+
+/// Refuses a position whose next changes are no longer kept: the reader would miss them.
+fn require_kept(txn: &dyn ReadTxn, since: Option<u64>) -> Result<(), Fault> {
+    let forgotten = head(txn)?.forgotten;
+    match since {
+        Some(since) if since < forgotten => Err(Fault::Refused(Refusal::new(
+            Code::EXPIRED,
+            format!("since: the changes up to {forgotten} are no longer kept; continue from {forgotten}, without them"),
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The keys of all changes after this number.
+fn after(since: Option<u64>) -> (Vec<u8>, Vec<u8>) {
+    let (first, end) = Family::Changes.bounds();
+    (since.map_or(first, |since| key::change(since.saturating_add(1))), end)
+}
+
+/// A stored change as the reply of the feed.
+fn read(key: &[u8], value: &[u8]) -> Result<Option<changes::Change>, Fault> {
+    let change = record::decode::<Change>(value)?;
+    Ok(key::seq_at_end(key).map(|seq| change.numbered(seq)))
+}
+
+/// The head of the feed; the default before the first change.
+pub fn head(txn: &dyn ReadTxn) -> Result<ChangesHead, StoreError> {
+    Ok(record::get(txn, &key::changes_head())?.unwrap_or_default())
+}
+
+/// Numbers the change events of a write and counts the records made. The caller writes the head, once per batch.
+pub fn number(txn: &mut dyn WriteTxn, head: &mut ChangesHead, told: Vec<Told>) {
+    let mut cause = None;
+    let add = |txn: &mut dyn WriteTxn, head: &mut ChangesHead, change: &Change| {
+        head.seq += 1;
+        head.at = change.at;
+        record::put(txn, key::change(head.seq), change);
+    };
+    for told in told {
+        match told {
+            Told::Change(change, made) => {
+                if let Some(kind) = made {
+                    *head.records.entry(kind).or_default() += 1;
+                }
+                add(txn, head, &change);
+                cause = Some(head.seq);
+            }
+            Told::Consequence(change) => add(txn, head, &Change { cause: change.cause.or(cause), ..change }),
+            Told::Remember(key) => {
+                if let Some(seq) = cause {
+                    record::put(txn, key, &Cause { seq });
+                }
+            }
+            Told::Made(kind) => *head.records.entry(kind).or_default() += 1,
+            Told::Lost(kind) => {
+                let count = head.records.entry(kind).or_default();
+                *count = count.saturating_sub(1);
+            }
+            Told::Forgotten(seq) => head.forgotten = head.forgotten.max(seq),
+            Told::Replanned(from) => head.clock.astray = from,
+            Told::ClockAccepted(at) => (head.clock.doubted_since, head.clock.accepted_at) = (None, Some(at)),
+        }
+    }
+}

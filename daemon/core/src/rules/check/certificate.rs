@@ -1,0 +1,85 @@
+//! Whether certificates, their holders and the list of revoked ones say the same.
+
+use super::{Check, hex};
+use crate::model::certificate::{Certificate, Certificates, EnrollmentRequest, ListHead, Revoked};
+use crate::model::key::{self, Due, Family};
+use crate::model::record::{self, Enrollment, Kind, Person};
+use crate::state::StoreError;
+
+impl Check<'_> {
+    pub(super) fn certificates(&mut self) -> Result<(), StoreError> {
+        self.holders()?;
+        self.each::<Certificate>(Family::Certificates, |check, key, certificate| {
+            *check.counts.entry(Kind::Certificate).or_default() += 1;
+            let (Some(pk), Some(serial)) = (key::pk_at_front(key), key::serial_at_end(key)) else {
+                check.violated("I19", hex(key), "the key of a certificate can not be read");
+                return Ok(());
+            };
+            let holder = record::get::<Certificates>(check.txn, &key::certificates(pk))?.unwrap_or_default();
+            if !holder.held.iter().any(|held| held.serial == serial) {
+                check.violated("I19", pk, format!("does not hold the certificate {}", hex(&serial)));
+            }
+            if let Some(number) = certificate.revoked
+                && check.txn.get(&key::revoked(number, &serial))?.is_none()
+            {
+                check.violated("I20", pk, format!("the certificate {} is revoked and not listed", hex(&serial)));
+            }
+            Ok(())
+        })?;
+        self.revoked()?;
+        self.each::<EnrollmentRequest>(Family::EnrollmentRequests, |check, key, _| {
+            let Some(pk) = key::pk_at_end(key) else { return Ok(()) };
+            if record::get::<Enrollment>(check.txn, &key::enrollment(pk))?.is_none() {
+                check.violated("I10", pk, "a signing request of an enrollment that there is not");
+            }
+            Ok(())
+        })
+    }
+
+    fn holders(&mut self) -> Result<(), StoreError> {
+        self.each::<Certificates>(Family::Holders, |check, key, holder| {
+            let Some(pk) = key::pk_at_end(key) else { return Ok(()) };
+            let person = record::get::<Person>(check.txn, &key::person(pk))?;
+            let deleted = person.as_ref().and_then(|person| person.deleted);
+            if person.is_none() || holder.held.is_empty() {
+                check.violated("I19", pk, "certificates of nobody, or a holder of none");
+            }
+            for held in &holder.held {
+                let key = key::certificate(pk, &held.serial);
+                let Some(certificate) = record::get::<Certificate>(check.txn, &key)? else {
+                    check.violated("I19", pk, format!("holds a certificate {} that there is not", hex(&held.serial)));
+                    continue;
+                };
+                let was_valid = deleted.is_some_and(|deleted| deleted < held.ends);
+                if certificate.revoked.is_some() != held.revoked || (was_valid && !held.revoked) {
+                    let serial = hex(&held.serial);
+                    let why = format!("the certificate {serial} is revoked and does not say so, or should be");
+                    check.violated("I20", pk, why);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn revoked(&mut self) -> Result<(), StoreError> {
+        // A registry of an older version has no authority before it is started.
+        let Some(head) = record::get::<ListHead>(self.txn, &key::list_head())? else { return Ok(()) };
+        let mut count = 0;
+        self.each::<Revoked>(Family::Revoked, |check, key, _| {
+            count += 1;
+            let number = key.get(1..).and_then(|rest| rest.first_chunk()).copied().map(u64::from_be_bytes);
+            if number.is_none_or(|number| number > head.number) {
+                let serial = key::serial_at_end(key).unwrap_or_default();
+                check.violated("I20", hex(&serial), "stands in a list that there is not yet");
+            }
+            Ok(())
+        })?;
+        if count != head.revoked {
+            self.violated("I20", head.number, format!("the list counts {} and has {count}", head.revoked));
+        }
+        if self.txn.get(&key::due(head.due, &Due::List))?.is_none() {
+            self.violated("I20", head.number, "the list is not going to be renewed");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,396 @@
+//! The rules that hold across records, each with a name. `server check` walks the whole state and lists where one
+//! does not hold; tests ask for an empty list after every step.
+//!
+//! - I1: every folded callsign of a person or an enrollment leads to them, and to nobody else; none reads as a pk.
+//! - I2: a person's roles and a role's members say the same, and deleted people have none.
+//! - I3: a role's head counts its members.
+//! - I4: the changes are numbered without holes, from behind the last one that is no longer kept to the head.
+//! - I5: the head counts the records of each kind.
+//! - I6: tokens lie under whole hashes, and what is attached to one under its pk; every hash of a login code leads to the
+//!   code that has it.
+//! - I7: a kept answer lies under a uid and a key.
+//! - I8: a pool counts the enrollments that came by it, and stands among its owner's.
+//! - I9: every invite and approve code leads to the one record that has it.
+//! - I10: an enrollment stands among those of its state, and its state, decision and person fit.
+//! - I11: what is due can be read.
+//! - I12: every index that leads to a registration is there, and no other.
+//! - I13: an event's head counts its registrations, and the stretches of its waiting list.
+//! - I14: no more hold a place than there are, but for what a merge or a lowered capacity leaves.
+//! - I15: no free place stands beside somebody who could take it.
+//! - I16: a registration knows which pools admit the person now.
+//! - I17: an event is due when something happens with it by itself, and stands among those that begin when it does.
+//! - I18: a supervisor's representatives and those whom somebody represents say the same.
+//! - I19: a person's certificates are those that they hold, and no others.
+//! - I20: what was valid when its person was deleted is revoked; what is revoked is listed; the list counts what is in it
+//!   and is going to be renewed.
+//! - I21: a course counts who is enrolled in it and the roles in it, and its pk leads to it.
+//! - I22: who is in a course and the courses of a person say the same; so do roles in courses.
+//! - I23: an external key leads to its enrollment, which stands among those of its program and of its person.
+//! - I24: of a linked key every course has come true; of one that waits no role has.
+//! - I25: no import is under way.
+//! - I26: whatever gives a course or a role in it is a linked program enrollment that says so, and a role has one.
+
+mod certificate;
+mod event;
+mod program;
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use enroll_protocol::enrollment::State;
+use enroll_protocol::fold::fold;
+use enroll_protocol::server::Violation;
+use enroll_protocol::{Callsign, Pk, RoleName};
+
+use super::changes;
+use super::person::reads_as_pk;
+use crate::model::change::Change;
+use crate::model::export_schema::{Importing, Keys, shapes};
+use crate::model::hex::encode as hex;
+use crate::model::key::{self, Family};
+use crate::model::record::{
+    self, CallsignHolder, DueTogether, Enrollment, Kept, Kind, Marker, Person, PersonRoles, Pointer, Pool, Record, Role,
+};
+use crate::model::token::{Code, Token, TokenAudit};
+use crate::state::{ReadTxn, STRETCH, StoreError, walk};
+
+/// Whoever has so many to look at needs no longer list, and the answer must fit a frame.
+const VIOLATIONS_MAX: usize = 1000;
+
+/// Everything that does not hold, up to a bound.
+pub fn violations(txn: &dyn ReadTxn) -> Result<Vec<Violation>, StoreError> {
+    let mut check = Check { txn, found: Vec::new(), counts: BTreeMap::new(), givers: (0, 0), walked: Vec::new() };
+    check.people()?;
+    check.callsigns()?;
+    check.roles()?;
+    check.members()?;
+    check.pools()?;
+    check.enrollments()?;
+    check.tokens()?;
+    check.codes()?;
+    check.certificates()?;
+    check.changes()?;
+    check.kept()?;
+    check.events()?;
+    check.registrations()?;
+    check.representatives()?;
+    check.courses()?;
+    check.programs()?;
+    check.counts()?;
+    check.import()?;
+    check.others()?;
+    Ok(check.found)
+}
+
+struct Check<'a> {
+    txn: &'a dyn ReadTxn,
+    found: Vec<Violation>,
+    counts: BTreeMap<Kind, u64>,
+    /// What gives courses and roles, and was not found among the linked program enrollments yet.
+    givers: (u64, u64),
+    walked: Vec<Family>,
+}
+
+impl Check<'_> {
+    fn violated(&mut self, invariant: &str, subject: impl ToString, message: impl Into<String>) {
+        if self.found.len() == VIOLATIONS_MAX {
+            return;
+        }
+        self.found.push(Violation {
+            invariant: invariant.to_owned(),
+            subject: subject.to_string(),
+            message: message.into(),
+        });
+    }
+
+    fn each<R: Record>(
+        &mut self,
+        family: Family,
+        mut visit: impl FnMut(&mut Self, &[u8], R) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        self.walked.push(family);
+        let (from, to) = family.bounds();
+        let txn = self.txn;
+        walk(txn, (&from, &to), STRETCH, |key, value| {
+            match record::decode::<R>(value) {
+                Ok(record) => visit(self, key, record)?,
+                Err(err) => self.violated("readable", hex(key), err.to_string()),
+            }
+            Ok(ControlFlow::Continue(()))
+        })
+    }
+
+    fn people(&mut self) -> Result<(), StoreError> {
+        self.each::<Person>(Family::People, |check, key, person| {
+            *check.counts.entry(Kind::Person).or_default() += 1;
+            let Some(pk) = key::pk_at_end(key) else { return Ok(()) };
+            let holder = record::get::<CallsignHolder>(check.txn, &key::callsign(&fold(person.callsign.as_str())))?;
+            if holder.and_then(|holder| holder.person) != Some(pk) {
+                check.violated("I1", pk, format!("the callsign \"{}\" does not lead here", person.callsign));
+            }
+            check.no_pk(pk, &person.callsign);
+            Ok(())
+        })
+    }
+
+    fn no_pk(&mut self, pk: Pk, callsign: &Callsign) {
+        if reads_as_pk(callsign) {
+            self.violated("I1", pk, format!("the callsign \"{callsign}\" has the form of a pk"));
+        }
+    }
+
+    fn callsigns(&mut self) -> Result<(), StoreError> {
+        self.each::<CallsignHolder>(Family::Callsigns, |check, key, holder| {
+            let leads_here = |callsign: &Callsign| key::callsign(&fold(callsign.as_str())) == key;
+            if let Some(pk) = holder.person {
+                let person = record::get::<Person>(check.txn, &key::person(pk))?;
+                if !person.is_some_and(|person| leads_here(&person.callsign)) {
+                    check.violated("I1", pk, "a callsign leads here that nobody has");
+                }
+            }
+            if let Some(pk) = holder.enrollment {
+                let enrollment = record::get::<Enrollment>(check.txn, &key::enrollment(pk))?;
+                if !enrollment.is_some_and(|found| leads_here(&found.callsign) && found.person == holder.person) {
+                    check.violated("I1", pk, "a callsign leads to an enrollment that has another callsign or person");
+                }
+            }
+            if holder == CallsignHolder::default() {
+                check.violated("I1", hex(key), "a callsign is held by nobody");
+            }
+            Ok(())
+        })
+    }
+
+    fn roles(&mut self) -> Result<(), StoreError> {
+        self.each::<PersonRoles>(Family::PersonRoles, |check, key, held| {
+            let Some(pk) = key::pk_at_end(key) else { return Ok(()) };
+            let person = record::get::<Person>(check.txn, &key::person(pk))?;
+            if !held.roles.is_empty() && person.is_none_or(|person| person.deleted.is_some()) {
+                check.violated("I2", pk, "roles of a person who does not exist or is deleted");
+            }
+            for role in &held.roles {
+                if check.txn.get(&key::role_member(role, pk))?.is_none() {
+                    check.violated("I2", pk, format!("has the role {role} and is not among its members"));
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn members(&mut self) -> Result<(), StoreError> {
+        let mut members: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
+        self.each::<record::RoleMember>(Family::RoleMembers, |check, key, _| {
+            let Some((role, pk)) = role_and_pk(key) else {
+                check.violated("I2", hex(key), "the key of a role's member can not be read");
+                return Ok(());
+            };
+            let held = record::get::<PersonRoles>(check.txn, &key::person_roles(pk))?.unwrap_or_default();
+            if !held.roles.contains(&role) {
+                check.violated("I2", pk, format!("is among the members of {role} and does not have it"));
+            }
+            *members.entry(key::role(&role)).or_default() += 1;
+            Ok(())
+        })?;
+        self.each::<Role>(Family::Roles, |check, key, role| {
+            let counted = members.remove(key).unwrap_or(0);
+            if counted != role.members {
+                let message = format!("counts {} members and has {counted}", role.members);
+                check.violated("I3", String::from_utf8_lossy(&key[1..]), message);
+            }
+            Ok(())
+        })?;
+        for (role, counted) in members {
+            self.violated("I3", String::from_utf8_lossy(&role[1..]), format!("has {counted} members and no head"));
+        }
+        Ok(())
+    }
+
+    fn pools(&mut self) -> Result<(), StoreError> {
+        let mut uses: BTreeMap<Pk, u32> = BTreeMap::new();
+        self.each::<Marker>(Family::PoolEnrollments, |check, key, _| {
+            let (Some(pool), Some(pk)) = (key::pk_at_front(key), key::pk_at_end(key)) else { return Ok(()) };
+            let enrollment = record::get::<Enrollment>(check.txn, &key::enrollment(pk))?;
+            if enrollment.is_none_or(|enrollment| enrollment.pool != Some(pool)) {
+                check.violated("I8", pk, "stands among the enrollments of a pool that it did not come by");
+            }
+            *uses.entry(pool).or_default() += 1;
+            Ok(())
+        })?;
+        self.each::<Pool>(Family::Pools, |check, key, pool| {
+            *check.counts.entry(Kind::Pool).or_default() += 1;
+            let Some(pk) = key::pk_at_end(key) else { return Ok(()) };
+            let counted = uses.remove(&pk).unwrap_or(0);
+            if counted != pool.uses {
+                check.violated("I8", pk, format!("counts {} uses and has {counted}", pool.uses));
+            }
+            let by_code = record::get::<Pointer>(check.txn, &key::invite_code(&pool.invitecode))?;
+            if by_code != Some(Pointer { pk }) {
+                check.violated("I9", pk, "its invite code does not lead here");
+            }
+            if check.txn.get(&key::owner_pool(pool.owner, pk))?.is_none() {
+                check.violated("I8", pk, "does not stand among its owner's pools");
+            }
+            Ok(())
+        })?;
+        self.each::<Pointer>(Family::InviteCodes, |check, key, Pointer { pk }| {
+            let pool = record::get::<Pool>(check.txn, &key::pool(pk))?;
+            if pool.is_none_or(|pool| key::invite_code(&pool.invitecode) != key) {
+                check.violated("I9", pk, "an invite code leads here that is not this pool's");
+            }
+            Ok(())
+        })
+    }
+
+    fn enrollments(&mut self) -> Result<(), StoreError> {
+        self.each::<Enrollment>(Family::Enrollments, |check, key, enrollment| {
+            *check.counts.entry(Kind::Enrollment).or_default() += 1;
+            let Some(pk) = key::pk_at_end(key) else { return Ok(()) };
+            let key = key::callsign(&fold(enrollment.callsign.as_str()));
+            let holder = record::get::<CallsignHolder>(check.txn, &key)?;
+            if holder.and_then(|holder| holder.enrollment) != Some(pk) {
+                check.violated("I1", pk, format!("the callsign \"{}\" does not lead here", enrollment.callsign));
+            }
+            check.no_pk(pk, &enrollment.callsign);
+            let by_code = record::get::<Pointer>(check.txn, &key::approve_code(&enrollment.approvecode))?;
+            if by_code != Some(Pointer { pk }) {
+                check.violated("I9", pk, "its approve code does not lead here");
+            }
+            if check.txn.get(&key::state_enrollment(enrollment.state, pk))?.is_none() {
+                check.violated("I10", pk, "does not stand among those of its state");
+            }
+            let is_pending = enrollment.state == State::Pending;
+            let is_decided = enrollment.decided_by.is_some() && enrollment.decided_on.is_some();
+            if is_pending == is_decided || (enrollment.state == State::Approved) != enrollment.person.is_some() {
+                check.violated("I10", pk, "its state, its decision and its person do not fit");
+            }
+            Ok(())
+        })?;
+        self.each::<Marker>(Family::StateEnrollments, |check, key, _| {
+            let Some(pk) = key::pk_at_end(key) else { return Ok(()) };
+            let enrollment = record::get::<Enrollment>(check.txn, &key::enrollment(pk))?;
+            if enrollment.is_none_or(|enrollment| key::state_enrollment(enrollment.state, pk) != key) {
+                check.violated("I10", pk, "stands among those of another state");
+            }
+            Ok(())
+        })?;
+        self.each::<Pointer>(Family::ApproveCodes, |check, key, Pointer { pk }| {
+            let enrollment = record::get::<Enrollment>(check.txn, &key::enrollment(pk))?;
+            if enrollment.is_none_or(|enrollment| key::approve_code(&enrollment.approvecode) != key) {
+                check.violated("I9", pk, "an approve code leads here that is not this enrollment's");
+            }
+            Ok(())
+        })
+    }
+
+    fn tokens(&mut self) -> Result<(), StoreError> {
+        self.each::<Token>(Family::Tokens, |check, key, token| {
+            *check.counts.entry(Kind::Token).or_default() += 1;
+            if key.len() != 33 {
+                check.violated("I6", token.pk, "a token does not lie under a hash");
+            }
+            Ok(())
+        })?;
+        self.each::<TokenAudit>(Family::TokenAudits, |check, key, audit| {
+            let token = record::get::<Token>(check.txn, &key::token(&audit.hash))?;
+            if token.is_none_or(|token| key::token_audit(token.pk) != key) {
+                check.violated("I6", hex(key), "something is attached to a token that is not there");
+            }
+            Ok(())
+        })
+    }
+
+    fn codes(&mut self) -> Result<(), StoreError> {
+        self.each::<Code>(Family::Codes, |check, key, code| {
+            *check.counts.entry(Kind::Code).or_default() += 1;
+            let pointer = record::get::<Pointer>(check.txn, &key::code_hash(&code.hash))?;
+            if pointer.is_none_or(|pointer| key::code(pointer.pk) != key) {
+                check.violated("I6", hex(key), "its hash does not lead to a login code");
+            }
+            Ok(())
+        })?;
+        self.each::<Pointer>(Family::CodeHashes, |check, key, Pointer { pk }| {
+            let code = record::get::<Code>(check.txn, &key::code(pk))?;
+            if code.is_none_or(|code| key::code_hash(&code.hash) != key) {
+                check.violated("I6", pk, "a hash leads here that is not this login code's");
+            }
+            Ok(())
+        })
+    }
+
+    fn changes(&mut self) -> Result<(), StoreError> {
+        let head = changes::head(self.txn)?;
+        let mut next = head.forgotten + 1;
+        self.each::<Change>(Family::Changes, |check, key, _| {
+            let seq = key::seq_at_end(key).unwrap_or(0);
+            if seq != next {
+                check.violated("I4", seq, format!("change {next} was to come here"));
+            }
+            next = seq + 1;
+            Ok(())
+        })?;
+        if head.seq != next - 1 {
+            self.violated("I4", head.seq, format!("the head is {}, and the last change is {}", head.seq, next - 1));
+        }
+        Ok(())
+    }
+
+    fn kept(&mut self) -> Result<(), StoreError> {
+        self.each::<Kept>(Family::Kept, |check, key, _| {
+            if key.len() != 21 {
+                check.violated("I7", hex(key), "a kept answer does not lie under a uid and a key");
+            }
+            Ok(())
+        })?;
+        self.each::<DueTogether>(Family::Dues, |check, key, together| {
+            let is_readable = |other: &Vec<u8>| key::Due::of_key(other).is_some();
+            if key::due_of(key).is_none() || !together.others.iter().all(is_readable) {
+                check.violated("I11", hex(key), "what is due here can not be read");
+            }
+            Ok(())
+        })
+    }
+
+    fn import(&mut self) -> Result<(), StoreError> {
+        if let Some(importing) = record::get::<Importing>(self.txn, &key::importing())? {
+            let message = "an import is not finished: begin it again with the whole file";
+            self.violated("I25", format!("{} bytes", importing.bytes), message);
+        }
+        Ok(())
+    }
+
+    /// The records that no rule above speaks of must be readable all the same.
+    fn others(&mut self) -> Result<(), StoreError> {
+        let txn = self.txn;
+        for shape in shapes() {
+            let (from, to) = match &shape.keys {
+                Keys::One(key) => key::prefixed(key()),
+                Keys::Many(family, _) if self.walked.contains(family) => continue,
+                Keys::Many(family, _) => family.bounds(),
+            };
+            walk(txn, (&from, &to), STRETCH, |key, value| {
+                if let Err(err) = shape.check(key, value) {
+                    self.violated("readable", hex(key), err.to_string());
+                }
+                Ok::<_, StoreError>(ControlFlow::Continue(()))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn counts(&mut self) -> Result<(), StoreError> {
+        let head = changes::head(self.txn)?.records;
+        for (kind, name) in Kind::ALL {
+            let (counted, is) = (head.get(&kind).copied().unwrap_or(0), self.counts.get(&kind).copied().unwrap_or(0));
+            if counted != is {
+                self.violated("I5", name, format!("the head counts {counted}, and there are {is}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn role_and_pk(key: &[u8]) -> Option<(RoleName, Pk)> {
+    let pk = key::pk_at_end(key)?;
+    let name = key.get(1..key.len().checked_sub(17)?)?;
+    Some((RoleName::new(std::str::from_utf8(name).ok()?).ok()?, pk))
+}

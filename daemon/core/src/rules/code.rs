@@ -1,0 +1,171 @@
+//! Login codes: made for claims, exchanged once for a JWT with those claims.
+//!
+//! Only a code's keyed hash is stored. A code that does not exist counts as a guess; one that exists but was used or
+//! has expired does not.
+
+use enroll_protocol::code::{Create, Created, Delete, Exchanged, Get, Login, Use};
+use enroll_protocol::limits::JSON_BYTES_MAX;
+use enroll_protocol::{Code, Json, LoginCode, Pk, Reference, Refusal};
+use serde_json::json;
+
+use super::{Call, Finish, WriteOp, attempts, expiry, human_code, person};
+use crate::context::Purpose;
+use crate::draft::Txn;
+use crate::fault::Fault;
+use crate::identity::jwt::OWN_CLAIMS;
+use crate::identity::{IdentityError, KeyRing};
+use crate::model::key::{self, Due};
+use crate::model::record::{self, Kind, Pointer};
+use crate::model::token;
+use crate::state::{ReadTxn, StoreError};
+
+/// The JWT adds its own claims to the caller's, and all together must be an object within the bounds.
+pub(super) const CLAIMS_BYTES_MAX: usize = JSON_BYTES_MAX - (4 << 10);
+
+const CHARACTERS: usize = 12;
+
+impl WriteOp for Create {
+    const REDACT: Option<fn(&mut Created)> = Some(|reply| reply.code = None);
+
+    fn check(&self) -> Result<(), Refusal> {
+        let refuse = |why: String| Err(Refusal::new(Code::INVALID_ARGUMENT, why));
+        if self.claims.as_str().len() > CLAIMS_BYTES_MAX {
+            return refuse(format!("claims: at most {CLAIMS_BYTES_MAX} bytes, so that the JWT's own fit as well"));
+        }
+        let claims = self.claims.members()?;
+        match OWN_CLAIMS.iter().find(|name| claims.contains_key(**name)) {
+            Some(name) => {
+                refuse(format!("claims: must not contain {name}; the JWT gets its own {}", OWN_CLAIMS.join(", ")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Created, Fault> {
+        expect_subject_live(txn.as_read(), &self.claims)?;
+        call.permit(txn.as_read(), false)?;
+        call.expect_to_come(self.expires)?;
+        let mut random = call.ctx.random(Purpose::Rule);
+        let pk = call.ctx.new_pk(&mut random);
+        let secrets = &call.ctx.identity.secrets;
+        let settings = &call.ctx.settings;
+        let (code, place) = human_code::draw_free(txn.as_read(), &mut random, settings, CHARACTERS, |code| {
+            key::code_hash(&secrets.code(code))
+        })?;
+        let stored = token::Code {
+            hash: secrets.code(&code),
+            created: call.ctx.now,
+            claims: self.claims.clone(),
+            audit: self.audit.clone(),
+            used_on: None,
+            expires: self.expires,
+        };
+        record::put(txn, place, &Pointer { pk });
+        record::put(txn, key::code(pk), &stored);
+        expiry::plan_after_expiry(txn, self.expires, &Due::Code(pk));
+        call.tell(txn, vec![pk], Some(Kind::Code));
+        Ok(Created { code: Some(LoginCode::new(code)?), expires: self.expires })
+    }
+}
+
+impl WriteOp for Use {
+    const FINISH: Option<Finish<Exchanged>> = Some(sign);
+
+    const REDACT: Option<fn(&mut Exchanged)> = Some(|reply| reply.jwt = None);
+
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Exchanged, Fault> {
+        attempts::expect_under_limit(txn.as_read(), call.ctx)?;
+        let (pk, mut code) = expect(txn.as_read(), call, &self.code)?;
+        let attempt = |refusal| Fault::Attempt { refusal, subject: Some(pk), guess: false };
+        let subject = expect_subject_live(txn.as_read(), &code.claims);
+        let is_own = matches!(&subject, Ok(Some(pk)) if call.is_actor(*pk));
+        subject.map_err(|fault| fault.into_attempt(Some(pk)))?;
+        call.permit(txn.as_read(), is_own).map_err(|fault| fault.into_attempt(Some(pk)))?;
+        if let Some(used_on) = code.used_on {
+            let why = format!("this code was used before, at {used_on}");
+            return Err(attempt(Refusal::new(Code::TOKEN_REUSE, why).with(json!({"used_on": used_on}))));
+        }
+        if let Some(expires) = code.expires.filter(|expires| *expires <= call.ctx.now) {
+            return Err(attempt(Refusal::new(Code::EXPIRED, format!("this code expired at {expires}; make another"))));
+        }
+        let id = call.ctx.new_pk(&mut call.ctx.random(Purpose::Rule));
+        let (jwt, expires) =
+            call.ctx.identity.keys.unsigned(&call.ctx.settings.issuing, &code.claims, call.ctx.now, id)?;
+        code.used_on = Some(call.ctx.now);
+        code.audit = match (&code.audit, &self.audit) {
+            (Some(made), Some(used)) => Some(made.merged(used).map_err(|err| {
+                Refusal::new(Code::INVALID_ARGUMENT, format!("audit, with what was attached before: {err}"))
+            })?),
+            (made, used) => used.clone().or_else(|| made.clone()),
+        };
+        record::put(txn, key::code(pk), &code);
+        call.tell(txn, vec![pk], None);
+        Ok(Exchanged { jwt: Some(jwt), expires })
+    }
+}
+
+impl WriteOp for Get {
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Login, Fault> {
+        attempts::expect_under_limit(txn.as_read(), call.ctx)?;
+        let (pk, code) = expect(txn.as_read(), call, &self.code)?;
+        let is_own = names_actor(txn.as_read(), call, &code)?;
+        call.permit(txn.as_read(), is_own).map_err(|fault| fault.into_attempt(Some(pk)))?;
+        Ok(Login {
+            created: code.created,
+            claims: code.claims,
+            audit: code.audit,
+            used_on: code.used_on,
+            expires: code.expires,
+        })
+    }
+}
+
+impl WriteOp for Delete {
+    fn run(&self, _: &mut dyn Txn, _: &Call<'_>) -> Result<(), Fault> {
+        let why = "login codes can not be deleted; using a code is how it is revoked";
+        Err(Fault::Refused(Refusal::new(Code::FORBIDDEN_OPERATION, why)))
+    }
+}
+
+/// Signs what was stored unsigned.
+pub(super) fn sign(mut reply: Exchanged, keys: &KeyRing) -> Result<Exchanged, IdentityError> {
+    reply.jwt = reply.jwt.as_ref().map(|unsigned| keys.sign(unsigned)).transpose()?;
+    Ok(reply)
+}
+
+/// The stored code, or an attempt that counts as a guess.
+fn expect(txn: &dyn ReadTxn, call: &Call<'_>, typed: &LoginCode) -> Result<(Pk, token::Code), Fault> {
+    let read = human_code::read_typed(typed.as_str(), call.ctx.settings.code_avoid_confusion);
+    let place = key::code_hash(&call.ctx.identity.secrets.code(&read));
+    match record::get::<Pointer>(txn, &place)? {
+        Some(Pointer { pk }) => {
+            let code = record::get(txn, &key::code(pk))?;
+            Ok((
+                pk,
+                code.ok_or_else(|| StoreError::Corrupt("a login code is missing that its hash leads to".to_owned()))?,
+            ))
+        }
+        None => Err(Fault::Attempt {
+            refusal: Refusal::new(Code::NOT_FOUND, "there is no such login code; check it for typing errors"),
+            subject: None,
+            guess: true,
+        }),
+    }
+}
+
+/// Whether a code's claims name the actor.
+fn names_actor(txn: &dyn ReadTxn, call: &Call<'_>, code: &token::Code) -> Result<bool, Fault> {
+    match expect_subject_live(txn, &code.claims) {
+        Ok(subject) => Ok(subject.is_some_and(|pk| call.is_actor(pk))),
+        Err(Fault::Refused(_)) => Ok(false),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// The person whom the claim `sub` names, who must not be deleted. A `sub` may also name nobody here.
+fn expect_subject_live(txn: &dyn ReadTxn, claims: &Json) -> Result<Option<Pk>, Fault> {
+    let Some(sub) = claims.member::<String>("sub")? else { return Ok(None) };
+    let Some((pk, found)) = person::of_callsign(txn, &sub)? else { return Ok(None) };
+    person::require_live(&Reference::from(&found.callsign), &found)?;
+    Ok(Some(pk))
+}

@@ -1,0 +1,192 @@
+//! Expiry: one index ordered by time, and the sweep that removes what is due: idempotency records, ended rate limit
+//! windows, the audit of tokens and whole login codes a day after they expired, and changes past their retention. The
+//! revocation list is renewed through the same index.
+//!
+//! A rule that writes a record with an end adds an entry to the index in the same write. Correctness never depends on
+//! the sweep being on time: a record that is due is treated as gone. A token itself never expires, unless the
+//! configuration says so: it could be used again.
+//!
+//! After the clock has gone back the index may hold entries planned under the wrong time, years ahead. It is walked
+//! once from the first key that nothing planned now can have, and idempotency records and windows found there are
+//! planned anew. A record that bears a time still to come counts as written when the clock went back.
+
+use enroll_protocol::Time;
+
+use crate::draft::Txn;
+use crate::fault::Fault;
+use crate::model::change::{Change, Told};
+use crate::model::key::{self, Due, Family};
+use crate::model::record::{self, ClockState, DueTogether, Guesses, Kept, Kind};
+use crate::model::token::{Code, Token};
+use crate::settings::Settings;
+use crate::state::{ReadTxn, StoreError, WriteTxn};
+
+/// Records that one step removes, plus those that expire together with the last one; the rest is due at once.
+pub const STEP_MAX: usize = 256;
+
+/// Retention of a token's audit and of a login code after their expiry.
+const KEPT_AFTER_EXPIRY_SECONDS: u64 = 24 * 60 * 60;
+
+/// Adds one entry to the expiry index.
+pub fn plan(txn: &mut dyn WriteTxn, at: Time, due: &Due) {
+    plan_together(txn, at, std::slice::from_ref(due));
+}
+
+/// Adds one entry to the expiry index for records that expire together.
+pub fn plan_together(txn: &mut dyn WriteTxn, at: Time, dues: &[Due]) {
+    if let Some((first, others)) = dues.split_first() {
+        let others = others.iter().map(Due::key).collect();
+        record::put(txn, key::due(at, first), &DueTogether { others });
+    }
+}
+
+/// Adds an entry for a record with an expiry time, if it has one.
+pub(super) fn plan_after_expiry(txn: &mut dyn WriteTxn, expires: Option<Time>, due: &Due) {
+    if let Some(expires) = expires {
+        plan(txn, expires.plus_seconds(KEPT_AFTER_EXPIRY_SECONDS), due);
+    }
+}
+
+/// The time at which the next record expires.
+pub fn next(txn: &dyn ReadTxn, settings: &Settings, clock: &ClockState, now: Time) -> Result<Option<Time>, StoreError> {
+    let astray = clock.astray.is_some().then_some(now);
+    let (from, to) = Family::Dues.bounds();
+    let first = txn.range(&from, &to, 1)?.first().and_then(|(key, _)| key::due_of(key)).map(|(at, _)| at);
+    let (from, to) = Family::Changes.bounds();
+    let oldest = match (settings.keep_changes_until(Time::EPOCH), txn.range(&from, &to, 1)?.first()) {
+        (Some(_), Some((_, value))) => {
+            settings.keep_changes_until(clock.written_by(record::decode::<Change>(value)?.at, now))
+        }
+        _ => None,
+    };
+    Ok(first.into_iter().chain(oldest).chain(astray).min())
+}
+
+/// Removes the records that are due, up to a bound. Returns how many.
+pub fn step(txn: &mut dyn Txn, settings: &Settings, clock: &ClockState, now: Time) -> Result<usize, Fault> {
+    let mut removed = match &clock.astray {
+        Some(from) => plan_anew(txn, from, settings, clock, now)?,
+        None => 0,
+    };
+    let (from, _) = Family::Dues.bounds();
+    let to = key::dues_after(now);
+    for (key, together) in txn.as_read().range(&from, &to, STEP_MAX)? {
+        if removed >= STEP_MAX {
+            break;
+        }
+        for due in dues_of(&key, &together)? {
+            remove(txn, settings, clock, now, &due)?;
+            removed += 1;
+        }
+        txn.delete(key);
+    }
+    Ok(removed + forget_changes(txn, settings, clock, now, STEP_MAX.saturating_sub(removed))?)
+}
+
+/// The records of one entry of the expiry index.
+fn dues_of(key: &[u8], together: &[u8]) -> Result<Vec<Due>, StoreError> {
+    let others = record::decode::<DueTogether>(together)?.others;
+    let others = others.iter().filter_map(|other| Due::of_key(other));
+    Ok(key::due_of(key).map(|(_, due)| due).into_iter().chain(others).collect())
+}
+
+/// The first key after all entries that are planned now. Later entries bear an expiry time of their own, or were
+/// planned under a clock that was ahead.
+pub fn astray_from(settings: &Settings, now: Time) -> Vec<u8> {
+    key::dues_after(now.plus_seconds(settings.keep_answers_seconds))
+}
+
+/// Plans idempotency records and windows anew that were planned under a clock that was ahead.
+/// Expiry times that a caller set stay. Returns the number of entries looked at.
+fn plan_anew(
+    txn: &mut dyn Txn,
+    from: &[u8],
+    settings: &Settings,
+    clock: &ClockState,
+    now: Time,
+) -> Result<usize, Fault> {
+    let (_, to) = Family::Dues.bounds();
+    let entries = txn.as_read().range(from, &to, STEP_MAX)?;
+    let count = entries.len();
+    let next = entries.last().filter(|_| count == STEP_MAX).map(|(key, _)| key::prefixed(key.clone()).1);
+    let written = clock.went_back_at.unwrap_or(now);
+    for (key, together) in entries {
+        let (passing, lasting): (Vec<Due>, Vec<Due>) =
+            dues_of(&key, &together)?.into_iter().partition(|due| matches!(due, Due::Kept(..) | Due::Guesses(_)));
+        if !passing.is_empty() {
+            let at = key::due_of(&key).map_or(now, |(at, _)| at);
+            txn.delete(key);
+            plan_together(txn, at, &lasting);
+            plan_together(txn, written.plus_seconds(settings.keep_answers_seconds), &passing);
+        }
+    }
+    txn.tell(Told::Replanned(next));
+    Ok(count)
+}
+
+/// Removes the oldest changes past their retention, in the order of their numbers.
+fn forget_changes(
+    txn: &mut dyn Txn,
+    settings: &Settings,
+    clock: &ClockState,
+    now: Time,
+    most: usize,
+) -> Result<usize, Fault> {
+    if settings.keep_changes_until(now).is_none() {
+        return Ok(0);
+    }
+    let (from, to) = Family::Changes.bounds();
+    let mut forgotten = 0;
+    for (key, value) in txn.as_read().range(&from, &to, most)? {
+        let until = settings.keep_changes_until(clock.written_by(record::decode::<Change>(&value)?.at, now));
+        let Some(seq) = key::seq_at_end(&key).filter(|_| until.is_some_and(|until| until <= now)) else { break };
+        txn.delete(key);
+        txn.tell(Told::Forgotten(seq));
+        forgotten += 1;
+    }
+    Ok(forgotten)
+}
+
+/// Removes one record, if it still is the one that was planned: a newer one may have the same key by now.
+fn remove(txn: &mut dyn Txn, settings: &Settings, clock: &ClockState, now: Time, due: &Due) -> Result<(), Fault> {
+    let key = due.key();
+    match due {
+        Due::Kept(..) => {
+            let Some(kept) = record::get::<Kept>(txn.as_read(), &key)? else { return Ok(()) };
+            match clock.written_by(kept.at, now).plus_seconds(settings.keep_answers_seconds) {
+                until if until <= now => txn.delete(key),
+                // Another answer under the same key, or the configuration has it kept for longer by now.
+                until => plan(txn, until, due),
+            }
+        }
+        Due::Guesses(_) => {
+            let window = record::get::<Guesses>(txn.as_read(), &key)?;
+            if window.is_some_and(|window| super::attempts::has_ended(&window, now)) {
+                txn.delete(key);
+            }
+        }
+        Due::Token(_) => {
+            let Some(token) = record::get::<Token>(txn.as_read(), &key)? else { return Ok(()) };
+            let forget_at = settings.forget_tokens_after(token.expires);
+            if forget_at.is_some_and(|at| at <= now) {
+                txn.delete(key);
+                txn.delete(key::token_audit(token.pk));
+                txn.tell(Told::Lost(Kind::Token));
+                return Ok(());
+            }
+            txn.delete(key::token_audit(token.pk));
+            if let Some(at) = forget_at {
+                plan(txn, at, due);
+            }
+        }
+        Due::List => super::authority::renew_list(txn, settings, now)?,
+        Due::Code(_) => {
+            if let Some(code) = record::get::<Code>(txn.as_read(), &key)? {
+                txn.delete(key);
+                txn.delete(key::code_hash(&code.hash));
+                txn.tell(Told::Lost(Kind::Code));
+            }
+        }
+    }
+    Ok(())
+}

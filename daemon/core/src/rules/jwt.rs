@@ -1,0 +1,97 @@
+//! JWTs that this daemon signed, and those of others that can be exchanged for one.
+
+use enroll_protocol::code::Exchanged;
+use enroll_protocol::jwt::{Exchange, Keys, Refresh, Rotate, Verify};
+use enroll_protocol::{Code, Json, Jwt, Pk, Refusal};
+
+use super::{Call, Finish, ReadOp, WriteOp, bootstrap, code, person, token};
+use crate::context::Purpose;
+use crate::draft::Txn;
+use crate::fault::Fault;
+use crate::identity::trust;
+use crate::state::ReadTxn;
+
+impl ReadOp for Verify {
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Json, Fault> {
+        Ok(verified(txn, call, &self.jwt)?.0)
+    }
+}
+
+impl ReadOp for Keys {
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Json, Fault> {
+        key_set(txn, call)
+    }
+}
+
+impl WriteOp for Refresh {
+    const FINISH: Option<Finish<Exchanged>> = Some(code::sign);
+
+    const REDACT: Option<fn(&mut Exchanged)> = Some(|reply| reply.jwt = None);
+
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Exchanged, Fault> {
+        let (claims, subject) = verified(txn.as_read(), call, &self.jwt)?;
+        call.permit(txn.as_read(), subject.is_some_and(|pk| call.is_actor(pk)))?;
+        let id = call.ctx.new_pk(&mut call.ctx.random(Purpose::Rule));
+        let again = call.ctx.identity.keys.unsigned_again(&call.ctx.settings.issuing, &claims, call.ctx.now, id)?;
+        let (jwt, expires) = again.map_err(invalid)?;
+        call.tell(txn, subject.into_iter().collect(), None);
+        Ok(Exchanged { jwt: Some(jwt), expires })
+    }
+}
+
+impl WriteOp for Exchange {
+    const FINISH: Option<Finish<Exchanged>> = Some(code::sign);
+
+    const REDACT: Option<fn(&mut Exchanged)> = Some(|reply| reply.jwt = None);
+
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Exchanged, Fault> {
+        let (ctx, settings) = (call.ctx, &call.ctx.settings);
+        let foreign = trust::verify(&settings.trusted, &self.jwt, ctx.now, settings.leeway_seconds).map_err(invalid)?;
+        let subject = subject_of(txn.as_read(), &foreign.claims)?;
+        call.permit(txn.as_read(), subject.is_some_and(|pk| call.is_actor(pk)))?;
+        if foreign.claims.as_str().len() > code::CLAIMS_BYTES_MAX {
+            return Err(invalid("its claims are too large, so that our own would not fit as well").into());
+        }
+        let hash = ctx.identity.secrets.nonce(&foreign.issuer, &foreign.nonce);
+        token::spend(txn, call, hash, self.audit.as_ref(), Some(foreign.expires))?;
+        let id = ctx.new_pk(&mut ctx.random(Purpose::Session));
+        let (jwt, expires) = ctx.identity.keys.unsigned(&settings.issuing, &foreign.claims, ctx.now, id)?;
+        Ok(Exchanged { jwt: Some(jwt), expires })
+    }
+}
+
+impl WriteOp for Rotate {
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Json, Fault> {
+        call.permit(txn.as_read(), false)?;
+        let (algorithm, mut random) = (call.ctx.settings.issuing.algorithm, call.ctx.random(Purpose::Rule));
+        let pk = bootstrap::make_signing_key(txn, &call.ctx.identity.secrets, algorithm, call.ctx.now, &mut random)?;
+        call.tell(txn, vec![pk], None);
+        key_set(txn.as_read(), call)
+    }
+}
+
+/// The keys as they stand in this state: within a batch there may be one that does not sign yet.
+fn key_set(txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Json, Fault> {
+    let ring = bootstrap::key_ring(txn, &call.ctx.identity.secrets)?;
+    Ok(ring.key_set(&call.ctx.settings.issuing, call.ctx.now)?)
+}
+
+/// The claims of a JWT that is valid here, and the person they name, who must not be deleted.
+fn verified(txn: &dyn ReadTxn, call: &Call<'_>, jwt: &Jwt) -> Result<(Json, Option<Pk>), Fault> {
+    let claims = call.ctx.identity.keys.verify(&call.ctx.settings.issuing, jwt, call.ctx.now).map_err(invalid)?;
+    let subject = subject_of(txn, &claims)?;
+    Ok((claims, subject))
+}
+
+/// The person whom these claims name, who must not be deleted. They may also name nobody here.
+fn subject_of(txn: &dyn ReadTxn, claims: &Json) -> Result<Option<Pk>, Fault> {
+    let subject = claims.member::<String>("sub")?;
+    match subject.map(|callsign| person::of_callsign(txn, &callsign)).transpose()?.flatten() {
+        Some((_, person)) if person.deleted.is_some() => Err(invalid("it names a person who is deleted").into()),
+        found => Ok(found.map(|(pk, _)| pk)),
+    }
+}
+
+fn invalid(why: &str) -> Refusal {
+    Refusal::new(Code::JWT_INVALID, format!("the JWT is not valid here: {why}"))
+}

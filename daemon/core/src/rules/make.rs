@@ -1,0 +1,32 @@
+//! Makes what a rule needs and what follows from a snapshot, off the writer thread: see [`crate::needs`].
+
+use std::sync::Arc;
+
+use enroll_protocol::Callsign;
+
+use super::{authority, check};
+use crate::context::Context;
+use crate::fault::Fault;
+use crate::identity::authority::Wanted;
+use crate::model::export_schema::Importing;
+use crate::model::{key, record};
+use crate::needs::{Judgement, Made};
+use crate::state::ReadTxn;
+use crate::state::WriteTxn as _;
+use crate::state::overlay::Overlay;
+
+/// Makes a certificate. The rule has checked everything that could be refused.
+pub fn certificate(ctx: &Context, callsign: &Callsign, wanted: &Wanted) -> Result<Made, Fault> {
+    let (serial, lifetime) = (authority::serial_of(ctx), ctx.settings.certificate_lifetime_seconds);
+    let issued = ctx.identity.authority.issue(callsign, wanted.clone(), serial, ctx.now, lifetime)?;
+    Ok(Made::Certificate(Arc::new(issued)))
+}
+
+/// Checks the registry as it would be at the end of the import.
+pub fn judgement(txn: &dyn ReadTxn) -> Result<Made, Fault> {
+    let importing = record::get::<Importing>(txn, &key::importing())?.unwrap_or_default();
+    let mut finished = Overlay::new(txn);
+    finished.delete(key::importing());
+    let violations = check::violations(&finished)?;
+    Ok(Made::Judgement(Arc::new(Judgement { importing, violations })))
+}

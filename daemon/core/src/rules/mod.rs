@@ -1,0 +1,202 @@
+//! The domain. An operation is a pure function from a state, a call and its request to a reply or a refusal: no
+//! clock, no randomness, no store, no socket, no log. What a rule needs of those is in its [`Context`].
+//!
+//! One file per area, with the names of the protocol. What a rule writes before it refuses is dropped with its overlay.
+//!
+//! The order of checks is part of the contract: shape and values of the arguments ([`WriteOp::check`]), idempotency
+//! key (the writer), actor ([`Call::begin`]), references, permission ([`Call::permit`]), state.
+
+mod access;
+mod allowed_values;
+pub mod attempts;
+pub mod authority;
+mod backup;
+pub mod bootstrap;
+mod certificate;
+pub mod changes;
+pub mod check;
+mod code;
+mod course;
+mod enrollment;
+mod event;
+pub mod expiry;
+mod export;
+pub mod human_code;
+mod import;
+mod jwt;
+pub mod make;
+mod page;
+mod permission;
+mod person;
+mod pool;
+mod program;
+mod registration;
+pub mod rekey;
+mod role;
+pub mod seating;
+mod server;
+mod stream;
+mod supervisor;
+mod token;
+
+pub use access::{Actor, admit};
+pub use stream::{Give, StreamOp, WalkOp};
+
+use enroll_protocol::changes::PeerId;
+use enroll_protocol::{Code, Operation, OperationRow, Pk, Refusal, Time};
+
+use crate::context::Context;
+use crate::draft::Draft;
+use crate::draft::Txn;
+use crate::fault::Fault;
+use crate::identity::{IdentityError, KeyRing};
+use crate::model::change::{Change, Told};
+use crate::model::record::Kind;
+use crate::state::ReadTxn;
+
+/// An operation that looks at a snapshot. What it is given has no `put`.
+pub trait ReadOp: Operation {
+    /// The rule.
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Self::Reply, Fault>;
+}
+
+/// An operation that may write.
+pub trait WriteOp: Operation + Sync {
+    /// Completes a reply after its commit, from what was stored and nothing else, so that it comes out the same when
+    /// the kept answer is asked for. The writer has no part in it.
+    const FINISH: Option<Finish<Self::Reply>> = None;
+
+    /// Takes the secrets out of a dry run's reply.
+    const REDACT: Option<fn(&mut Self::Reply)> = None;
+
+    /// Whether the rule may answer [`Fault::Needs`]. Such a write is a barrier on its connection: nothing sent after it
+    /// begins before it is answered.
+    fn may_need(&self) -> bool {
+        false
+    }
+
+    /// Refuses arguments that their types accept and this operation does not.
+    fn check(&self) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    /// The rule.
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Self::Reply, Fault>;
+}
+
+/// A write of many units, each done whole or not at all. The writer runs some at a time and others' requests between
+/// them, so a unit may find a state that is not what the one before it has left.
+///
+/// Who may ask and what all units share is looked at each time anew. What is refused there ends the call; the units that
+/// were done stay done.
+pub trait BulkOp: Operation<Reply: Default> + Sync {
+    /// What one unit is made of, as far as no state is needed to tell.
+    type Unit: Send + Sync;
+
+    /// What all units need of the state.
+    type Ground;
+
+    /// The units, in the order in which they are done. Refuses arguments that their types accept and this operation
+    /// does not.
+    fn units(&self) -> Result<Vec<Self::Unit>, Refusal>;
+
+    /// What comes before any unit: references of the whole call, and the permission.
+    fn begin(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Self::Ground, Fault>;
+
+    /// One unit, which adds its answer to the reply.
+    fn run(
+        &self,
+        txn: &mut dyn Txn,
+        call: &Call<'_>,
+        ground: &Self::Ground,
+        unit: &Self::Unit,
+        reply: &mut Self::Reply,
+    ) -> Result<(), Fault>;
+}
+
+/// Does something whole or not at all: what it wrote before it was refused is dropped.
+fn whole<T>(
+    txn: &mut dyn Txn,
+    run: impl FnOnce(&mut dyn Txn) -> Result<T, Fault>,
+) -> Result<Result<T, Refusal>, Fault> {
+    let mut draft = Draft::new(txn.as_read());
+    match run(&mut draft) {
+        Ok(done) => {
+            let (writes, told) = draft.into_parts();
+            for (place, value) in writes {
+                match value {
+                    Some(value) => txn.put(place, value),
+                    None => txn.delete(place),
+                }
+            }
+            told.into_iter().for_each(|told| txn.tell(told));
+            Ok(Ok(done))
+        }
+        Err(Fault::Refused(refusal)) => Ok(Err(refusal)),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// How a reply is completed.
+pub type Finish<R> = fn(R, &KeyRing) -> Result<R, IdentityError>;
+
+/// One call of one operation: who asks, and what the table says of it.
+pub struct Call<'a> {
+    /// Time, randomness, peer, configuration.
+    pub ctx: &'a Context,
+    /// The operation's line of the table.
+    pub row: &'static OperationRow,
+    /// The person on whose behalf the peer asks.
+    pub actor: Option<Actor>,
+}
+
+impl<'a> Call<'a> {
+    /// Finds the actor, who must be a person that is not deleted.
+    pub fn begin(txn: &dyn ReadTxn, ctx: &'a Context, row: &'static OperationRow) -> Result<Self, Fault> {
+        let actor = ctx.envelope.actor.as_ref().map(|actor| Actor::find(txn, actor)).transpose()?;
+        Ok(Self { ctx, row, actor })
+    }
+
+    /// Refuses an expiry that has passed. Behind the idempotency key, unlike other arguments: a call that is sent again
+    /// later must get its first answer.
+    fn expect_to_come(&self, expires: Option<Time>) -> Result<(), Refusal> {
+        match expires {
+            Some(expires) if expires <= self.ctx.now => {
+                let why = format!("expires: {expires} has passed; give a time to come");
+                Err(Refusal::new(Code::INVALID_ARGUMENT, why))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Adds this call to the change feed.
+    pub fn tell(&self, txn: &mut dyn Txn, subjects: Vec<Pk>, made: Option<Kind>) {
+        let change = self.change(subjects);
+        txn.tell(Told::Change(change, made));
+    }
+
+    /// Adds what follows from the change that was told before it.
+    fn tell_consequence(&self, txn: &mut dyn Txn, what: u16, subjects: Vec<Pk>) {
+        let change = self.change(subjects);
+        txn.tell(Told::Consequence(Change { what, ..change }));
+    }
+
+    /// The same for something that was refused, and undid nothing.
+    fn tell_failure(&self, txn: &mut dyn Txn, what: u16, subjects: Vec<Pk>, code: Code) {
+        let change = self.change(subjects);
+        txn.tell(Told::Consequence(Change { what, refused: Some(code), ..change }));
+    }
+
+    fn change(&self, subjects: Vec<Pk>) -> Change {
+        Change {
+            at: self.ctx.now,
+            what: self.row.number,
+            subjects,
+            actor: self.actor.as_ref().map(|actor| actor.pk),
+            peer: PeerId { uid: self.ctx.peer.uid, pid: self.ctx.peer.pid },
+            origin: self.ctx.envelope.origin.clone(),
+            cause: None,
+            refused: None,
+        }
+    }
+}

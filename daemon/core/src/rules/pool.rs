@@ -1,0 +1,276 @@
+//! Invite pools. A pool's record is the head of its enrollments: it counts its uses, and whoever enrolls by it reads and
+//! writes it.
+//!
+//! A pool is found by its invite code too, so every operation that names one may be a guess, and is a write.
+
+use enroll_protocol::pool::{Check, Create, Delete, Field, Get, List, Pool, ResetCode, SetActive, Update};
+use enroll_protocol::{Code, InviteCode, Named, NaturalName, Page, Pk, Reference, Refusal};
+
+use super::page::{Bounds, page};
+use super::{Call, ReadOp, WriteOp, allowed_values, attempts, human_code, person};
+use crate::context::{Context, Purpose};
+use crate::draft::Txn;
+use crate::fault::Fault;
+use crate::model::key::{self, Family};
+use crate::model::record::{self, Kind, Marker, Pointer};
+use crate::state::ReadTxn;
+
+impl WriteOp for Create {
+    const REDACT: Option<fn(&mut Pool)> = Some(redact);
+
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Pool, Fault> {
+        let owner = match (&self.owner, &call.actor) {
+            (Some(named), _) => {
+                let (pk, found) = person::require(txn.as_read(), named)?;
+                person::require_live(named, &found)?;
+                pk
+            }
+            (None, Some(actor)) => actor.pk,
+            (None, None) => {
+                let why = "owner: name one, or ask on behalf of a person";
+                return Err(Fault::Refused(Refusal::new(Code::INVALID_ARGUMENT, why)));
+            }
+        };
+        call.permit(txn.as_read(), call.is_actor(owner))?;
+        call.expect_to_come(self.expires)?;
+        allowed_values::require_allowed(txn.as_read(), &self.extra, None)?;
+        let mut random = call.ctx.random(Purpose::Rule);
+        let pk = call.ctx.new_pk(&mut random);
+        let settings = &call.ctx.settings;
+        let (invitecode, place) =
+            human_code::draw_free(txn.as_read(), &mut random, settings, settings.code_size, key::invite_code)?;
+        let pool = record::Pool {
+            owner,
+            active: true,
+            invitecode,
+            extra: self.extra.clone(),
+            max_uses: self.max_uses,
+            uses: 0,
+            expires: self.expires,
+            created: call.ctx.now,
+            updated: call.ctx.now,
+            deleted: None,
+        };
+        record::put(txn, place, &Pointer { pk });
+        record::put(txn, key::pool(pk), &pool);
+        record::put(txn, key::owner_pool(owner, pk), &Marker);
+        call.tell(txn, vec![pk], Some(Kind::Pool));
+        shown(pk, pool)
+    }
+}
+
+impl WriteOp for Get {
+    const REDACT: Option<fn(&mut Pool)> = Some(redact);
+
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Pool, Fault> {
+        let (pk, pool) = expect(txn.as_read(), call, &self.pool)?;
+        if !self.allow_deleted {
+            expect_live(&pool)?;
+        }
+        call.permit(txn.as_read(), call.is_actor(pool.owner))?;
+        shown(pk, pool)
+    }
+}
+
+impl ReadOp for List {
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Page<Pool>, Fault> {
+        let owner = self.owner.as_ref().map(|named| person::require(txn, named)).transpose()?.map(|(pk, _)| pk);
+        call.permit(txn, owner.is_some_and(|owner| call.is_actor(owner)))?;
+        let bounds = Bounds::of(call, &(owner, self.include_deleted), self.after.as_ref(), self.limit)?;
+        let range = owner.map_or_else(|| Family::Pools.bounds(), |owner| key::prefixed(key::owner_pools(owner)));
+        page(txn, range, &bounds, |place, _| {
+            let Some(pk) = key::pk_at_end(place) else { return Ok(None) };
+            let Some(pool) = record::get::<record::Pool>(txn, &key::pool(pk))? else { return Ok(None) };
+            let is_wanted = self.include_deleted || pool.deleted.is_none();
+            is_wanted.then(|| shown(pk, pool)).transpose()
+        })
+    }
+}
+
+impl WriteOp for Update {
+    const REDACT: Option<fn(&mut Pool)> = Some(redact);
+
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Pool, Fault> {
+        change(txn, call, &self.pool, |txn, call, _, pool| {
+            call.expect_to_come(self.expires)?;
+            if let Some(extra) = &self.extra {
+                allowed_values::require_allowed(txn.as_read(), extra, Some(&pool.extra))?;
+            }
+            for field in &self.clear {
+                match field {
+                    Field::Extra => pool.extra = Default::default(),
+                    Field::MaxUses => pool.max_uses = None,
+                    Field::Expires => pool.expires = None,
+                }
+            }
+            if let Some(extra) = &self.extra {
+                pool.extra = extra.clone();
+            }
+            pool.max_uses = self.max_uses.or(pool.max_uses);
+            pool.expires = self.expires.or(pool.expires);
+            Ok(())
+        })
+    }
+
+    fn check(&self) -> Result<(), Refusal> {
+        let given = [
+            (Field::Extra, self.extra.is_some(), "extra"),
+            (Field::MaxUses, self.max_uses.is_some(), "max_uses"),
+            (Field::Expires, self.expires.is_some(), "expires"),
+        ];
+        match given.iter().find(|(field, is_given, _)| *is_given && self.clear.contains(field)) {
+            Some((.., name)) => {
+                let why = format!("clear: {name} is given a value and cleared at once; do one of the two");
+                Err(Refusal::new(Code::INVALID_ARGUMENT, why))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl WriteOp for SetActive {
+    const REDACT: Option<fn(&mut Pool)> = Some(redact);
+
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Pool, Fault> {
+        change(txn, call, &self.pool, |_, _, _, pool| {
+            pool.active = self.active;
+            Ok(())
+        })
+    }
+}
+
+impl WriteOp for ResetCode {
+    const REDACT: Option<fn(&mut Pool)> = Some(redact);
+
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Pool, Fault> {
+        change(txn, call, &self.pool, |txn, call, pk, pool| {
+            let settings = &call.ctx.settings;
+            let mut random = call.ctx.random(Purpose::Rule);
+            let (code, place) =
+                human_code::draw_free(txn.as_read(), &mut random, settings, settings.code_size, key::invite_code)?;
+            txn.delete(key::invite_code(&pool.invitecode));
+            record::put(txn, place, &Pointer { pk });
+            pool.invitecode = code;
+            Ok(())
+        })
+    }
+}
+
+impl WriteOp for Delete {
+    const REDACT: Option<fn(&mut Pool)> = Some(redact);
+
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Pool, Fault> {
+        change(txn, call, &self.pool, |_, call, _, pool| {
+            pool.deleted = Some(call.ctx.now);
+            Ok(())
+        })
+    }
+}
+
+impl WriteOp for Check {
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<bool, Fault> {
+        match of_code(txn.as_read(), call, self.invitecode.as_str())? {
+            Some((_, pool)) => Ok(expect_usable(txn.as_read(), call.ctx, &pool).is_ok()),
+            None => {
+                attempts::remember(txn, call, &unknown(), None, true)?;
+                Ok(false)
+            }
+        }
+    }
+}
+
+/// Changes a pool that is not deleted, on behalf of its owner or of somebody who may.
+fn change(
+    txn: &mut dyn Txn,
+    call: &Call<'_>,
+    named: &Reference,
+    how: impl FnOnce(&mut dyn Txn, &Call<'_>, Pk, &mut record::Pool) -> Result<(), Fault>,
+) -> Result<Pool, Fault> {
+    let (pk, mut pool) = expect(txn.as_read(), call, named)?;
+    expect_live(&pool)?;
+    call.permit(txn.as_read(), call.is_actor(pool.owner))?;
+    how(txn, call, pk, &mut pool)?;
+    pool.updated = call.ctx.now;
+    record::put(txn, key::pool(pk), &pool);
+    call.tell(txn, vec![pk], None);
+    shown(pk, pool)
+}
+
+/// The pool of this pk or invite code. One that does not exist counts as a guess.
+pub(super) fn expect(txn: &dyn ReadTxn, call: &Call<'_>, named: &Reference) -> Result<(Pk, record::Pool), Fault> {
+    expect_named(txn, call, named.read(NaturalName::InviteCode)?)
+}
+
+/// The same for what a stranger typed: a text is an invite code and never a pk, which would open the pool for ever.
+pub(super) fn expect_typed(txn: &dyn ReadTxn, call: &Call<'_>, named: &Reference) -> Result<(Pk, record::Pool), Fault> {
+    expect_named(txn, call, named.read_typed(NaturalName::InviteCode)?)
+}
+
+fn expect_named(txn: &dyn ReadTxn, call: &Call<'_>, named: Named<'_>) -> Result<(Pk, record::Pool), Fault> {
+    let found = match named {
+        Named::Pk(pk) => record::get::<record::Pool>(txn, &key::pool(pk))?.map(|pool| (pk, pool)),
+        Named::Natural(invitecode) => of_code(txn, call, invitecode)?,
+    };
+    found.ok_or_else(|| Fault::Attempt { refusal: unknown(), subject: None, guess: true })
+}
+
+fn of_code(txn: &dyn ReadTxn, call: &Call<'_>, typed: &str) -> Result<Option<(Pk, record::Pool)>, Fault> {
+    attempts::expect_under_limit(txn, call.ctx)?;
+    let code = human_code::read_typed(typed, call.ctx.settings.code_avoid_confusion);
+    let Some(Pointer { pk }) = record::get::<Pointer>(txn, &key::invite_code(&code))? else { return Ok(None) };
+    Ok(record::get::<record::Pool>(txn, &key::pool(pk))?.map(|pool| (pk, pool)))
+}
+
+/// Refuses a pool by which nobody can enroll now.
+pub(super) fn expect_usable(txn: &dyn ReadTxn, ctx: &Context, pool: &record::Pool) -> Result<(), Fault> {
+    expect_live(pool)?;
+    let refuse = |code, why: String| Err(Fault::Refused(Refusal::new(code, why)));
+    let owner = record::get::<record::Person>(txn, &key::person(pool.owner))?;
+    if !pool.active {
+        return refuse(Code::POOL_INACTIVE, "this pool is not active; ask whoever invited you".to_owned());
+    }
+    if owner.is_none_or(|owner| owner.deleted.is_some()) {
+        return refuse(Code::POOL_INACTIVE, "the owner of this pool is deleted; ask for another invitation".to_owned());
+    }
+    if let Some(max_uses) = pool.max_uses.filter(|max_uses| pool.uses >= *max_uses) {
+        let why =
+            format!("this pool is full: {} of {max_uses} uses are taken; raise max_uses or make another", pool.uses);
+        return refuse(Code::POOL_EXHAUSTED, why);
+    }
+    match pool.expires {
+        Some(expires) if expires <= ctx.now => refuse(Code::EXPIRED, format!("this pool expired at {expires}")),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a deleted pool.
+pub(super) fn expect_live(pool: &record::Pool) -> Result<(), Fault> {
+    match pool.deleted {
+        Some(at) => Err(Fault::Refused(Refusal::new(Code::DELETED, format!("this pool was deleted at {at}")))),
+        None => Ok(()),
+    }
+}
+
+fn unknown() -> Refusal {
+    Refusal::new(Code::NOT_FOUND, "no pool has this pk or invite code; check it for typing errors")
+}
+
+fn redact(pool: &mut Pool) {
+    pool.invitecode = None;
+}
+
+fn shown(pk: Pk, pool: record::Pool) -> Result<Pool, Fault> {
+    Ok(Pool {
+        pk,
+        owner: pool.owner,
+        active: pool.active,
+        invitecode: Some(InviteCode::new(pool.invitecode)?),
+        extra: pool.extra,
+        max_uses: pool.max_uses,
+        uses: pool.uses,
+        expires: pool.expires,
+        created: pool.created,
+        updated: pool.updated,
+        deleted: pool.deleted,
+    })
+}

@@ -1,0 +1,41 @@
+//! Rules that are answered with one item after another: streams and walks.
+//!
+//! A stream is asked again and again, over one snapshot after another. Its request is its position: each step moves it
+//! behind the items that were given. Nothing else is kept between two steps, least of all a snapshot, so a stream may
+//! last for ever and costs nothing while nothing happens.
+//!
+//! A walk is asked once and gives items until it has been through its one snapshot, which is kept as long. It has no
+//! position, so it can not be continued.
+
+use std::ops::ControlFlow;
+
+use enroll_protocol::{Operation, StreamOperation};
+
+use super::Call;
+use crate::fault::Fault;
+use crate::state::ReadTxn;
+
+/// Items of one step at most.
+pub(super) const STEP_ITEMS_MAX: usize = 256;
+
+/// A step ends with the item that reaches this, so that what a stream adds to a connection's answers stays small.
+pub(super) const STEP_BYTES_MAX: usize = 64 << 10;
+
+/// An operation that is answered with one item after another.
+pub trait StreamOp: StreamOperation {
+    /// Where it begins: the request that begins in the same place whenever it is asked.
+    fn start(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Self, Fault>;
+
+    /// The next items, at most `STEP_ITEMS_MAX` of them and up to `STEP_BYTES_MAX`; none where there are none yet.
+    /// Whether the caller may have them is decided anew each time: a stream outlives what it was allowed by.
+    fn next(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Vec<Self::Reply>, Fault>;
+}
+
+/// Takes one item after another; breaks where nobody wants more.
+pub type Give<'a, T> = &'a mut dyn FnMut(T) -> ControlFlow<()>;
+
+/// An operation that walks over one state.
+pub trait WalkOp: Operation {
+    /// Gives its items. Whoever takes them decides how fast: giving waits.
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>, give: Give<'_, Self::Reply>) -> Result<(), Fault>;
+}

@@ -1,0 +1,106 @@
+//! The system's clock, its steps, and the system's randomness: the one place where the daemon reads them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use enroll_protocol::Time;
+use nix::time::{ClockId, clock_gettime};
+use rand::TryRng as _;
+use rand::rngs::SysRng;
+
+/// By how much the clock may be set before that is a step.
+pub const STEP_SECONDS_MIN: i64 = 5;
+
+/// The clock: the system's. Where that goes back by less than a step, time stands still until it has caught up.
+#[derive(Debug, Clone, Default)]
+pub struct Clock {
+    latest_micros: Arc<AtomicI64>,
+    /// How far this clock is ahead of the system's.
+    ahead_micros: Arc<AtomicI64>,
+}
+
+impl Clock {
+    /// The same clock, set by this much.
+    pub fn set_by_seconds(&self, seconds: i64) {
+        self.ahead_micros.fetch_add(seconds.saturating_mul(1_000_000), Ordering::Relaxed);
+    }
+
+    /// How long it is until then.
+    pub fn until(&self, then: Time) -> Duration {
+        Duration::from_micros(u64::try_from(then.micros().saturating_sub(self.now().micros())).unwrap_or(0))
+    }
+
+    /// The time now.
+    pub fn now(&self) -> Time {
+        let now = self.micros();
+        let mut latest = self.latest_micros.fetch_max(now, Ordering::Relaxed).max(now);
+        if latest - now > STEP_SECONDS_MIN * 1_000_000 {
+            self.latest_micros.store(now, Ordering::Relaxed);
+            latest = now;
+        }
+        Time::from_micros(latest).unwrap_or_else(|_| Time::EPOCH.plus_seconds(u64::MAX))
+    }
+
+    fn micros(&self) -> i64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let micros = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
+        micros.saturating_add(self.ahead_micros.load(Ordering::Relaxed))
+    }
+}
+
+/// Notices steps of a clock: what it does beyond what passes on one that nobody can set, and that goes on while the
+/// machine sleeps.
+#[derive(Debug)]
+pub struct StepWatch {
+    clock: Clock,
+    /// How far the clock is ahead of the other one, as long as nobody sets it.
+    ahead_micros: i64,
+}
+
+impl StepWatch {
+    /// From now on.
+    pub fn of(clock: Clock) -> Self {
+        Self { ahead_micros: clock.micros() - boot_micros(), clock }
+    }
+
+    /// By how many seconds it was set since, where that is a step.
+    pub fn step_seconds(&mut self) -> Option<i64> {
+        let ahead = self.clock.micros() - boot_micros();
+        let step = ahead - self.ahead_micros;
+        (step.abs() > STEP_SECONDS_MIN * 1_000_000).then(|| {
+            self.ahead_micros = ahead;
+            step / 1_000_000
+        })
+    }
+}
+
+/// What has passed since the machine was started.
+fn boot_micros() -> i64 {
+    let since = clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// A moment to measure from, whatever is done to the system's clock meanwhile. Good for nothing else: no rule sees one.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment(Instant);
+
+impl Moment {
+    /// This one.
+    pub fn now() -> Self {
+        Self(Instant::now())
+    }
+
+    /// How long ago it was.
+    pub fn elapsed_seconds(self) -> f64 {
+        self.0.elapsed().as_secs_f64()
+    }
+}
+
+/// 32 bytes from the operating system.
+pub fn draw_seed() -> [u8; 32] {
+    let mut seed = [0; 32];
+    #[expect(clippy::unwrap_used, reason = "without the system's randomness no request may go on")]
+    SysRng.try_fill_bytes(&mut seed).unwrap();
+    seed
+}

@@ -1,0 +1,110 @@
+//! The running daemon's shared state, from which each request's context takes its snapshots.
+
+pub mod clock;
+pub mod internal_error;
+pub mod revocation_list;
+pub mod warnings;
+
+use std::sync::Arc;
+
+use enroll_core::context::{Context, Identity, Peer};
+use enroll_core::fault::Fault;
+use enroll_core::needs::{Made, Needed, Process};
+use enroll_core::rules::{changes, make};
+use enroll_core::settings::Settings;
+use enroll_core::state::ReadTxn;
+use enroll_protocol::{Envelope, Time};
+use tokio::sync::watch;
+
+use crate::metrics::Metrics;
+use revocation_list::SignedLists;
+use warnings::{CLOCK_DOUBTED, Warnings};
+
+/// State that all threads share.
+pub struct Daemon {
+    /// The part of the configuration that rules read. A reload replaces it.
+    pub settings: Swap<Settings>,
+    /// The keys.
+    pub identity: Swap<Identity>,
+    /// The latest signed list of revoked certificates.
+    pub lists: SignedLists,
+    /// The time of the start, by the clock as it is set now.
+    pub started: Swap<Time>,
+    /// While the clock is not accepted, the last time that was right.
+    pub doubted_since: Swap<Option<Time>>,
+    /// Counters and gauges.
+    pub metrics: Metrics,
+    /// The standing warnings, for status and metrics.
+    pub warnings: Warnings,
+}
+
+impl Daemon {
+    /// The context of a request that comes now.
+    pub fn context(&self, now: Time, seed: [u8; 32], peer: Peer, envelope: Envelope) -> Context {
+        let (settings, identity) = (self.settings.now(), self.identity.now());
+        Context { now, seed, peer, envelope, settings, identity, doubted_since: *self.doubted_since.now(), made: None }
+    }
+}
+
+impl Daemon {
+    /// Makes what a rule needs, from a snapshot of now.
+    pub fn make(&self, needed: &Needed, txn: &dyn ReadTxn, ctx: &Context) -> Result<Made, Fault> {
+        match needed {
+            Needed::Certificate(callsign, wanted) => make::certificate(ctx, callsign, wanted),
+            Needed::Judgement => make::judgement(txn),
+            Needed::List => Ok(Made::List(self.lists.of(txn, &ctx.identity.authority)?)),
+            Needed::Process => Ok(Made::Process(Arc::new(self.process()))),
+            Needed::Metrics => {
+                let text = self.metrics.text(&changes::head(txn)?, ctx.identity.authority.ends());
+                Ok(Made::Metrics(text.map_err(|err| Fault::Unmade(err.to_string()))?.into()))
+            }
+        }
+    }
+
+    fn process(&self) -> Process {
+        Process {
+            version: env!("CARGO_PKG_VERSION"),
+            started: *self.started.now(),
+            database_bytes: self.metrics.database_bytes.get(),
+            connections: self.metrics.connections.get(),
+            queue: self.metrics.queue.get(),
+            warnings: self.warnings.all(),
+            clock_doubted: CLOCK_DOUBTED,
+        }
+    }
+}
+
+/// A swappable `Arc<T>`: readers keep the version they loaded.
+#[derive(Debug)]
+pub struct Swap<T>(watch::Sender<Arc<T>>);
+
+impl<T> Swap<T> {
+    /// The first version.
+    pub fn new(value: T) -> Self {
+        Self(watch::Sender::new(Arc::new(value)))
+    }
+
+    /// The version of this moment.
+    pub fn now(&self) -> Arc<T> {
+        Arc::clone(&self.0.borrow())
+    }
+
+    /// Another version from now on.
+    pub fn replace(&self, value: T) {
+        self.0.send_replace(Arc::new(value));
+    }
+
+    /// Is woken whenever the version is replaced.
+    pub fn subscribe(&self) -> watch::Receiver<Arc<T>> {
+        self.0.subscribe()
+    }
+}
+
+impl<T: Clone> Swap<T> {
+    /// Another version, made from the one of this moment.
+    pub fn update(&self, change: impl FnOnce(&mut T)) {
+        let mut value = (*self.now()).clone();
+        change(&mut value);
+        self.replace(value);
+    }
+}

@@ -1,0 +1,87 @@
+//! The signed certificate revocation list: a cache of the latest one, which is signed once per number.
+//!
+//! A list's bytes follow from the state, so its signature is all that is kept over a restart, in a file of its own. A lost
+//! file, a torn one, or one of another list or authority costs no more than another signature.
+
+use std::io::{Read as _, Write as _};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use enroll_core::fault::Fault;
+use enroll_core::identity::Authority;
+use enroll_core::identity::crl::{List, Signature};
+use enroll_core::rules::authority;
+use enroll_core::state::ReadTxn;
+use enroll_protocol::{Code, Refusal};
+use nix::fcntl::OFlag;
+
+use crate::storage::private_dir::{Directory, FileError};
+
+/// The file of the latest list's signature in the state directory, and its name before it is whole.
+pub const SIGNATURE: &str = "enrolld.crl.signature";
+const SIGNATURE_NEW: &str = "enrolld.crl.signature.new";
+
+/// Bytes of a signature at most: that of an RSA key of 8192 bits.
+const SIGNATURE_BYTES_MAX: u64 = 1024;
+
+/// The latest list. It is made when it is first asked for; calls meanwhile wait for it.
+#[derive(Default)]
+pub struct SignedLists {
+    latest: Mutex<Option<Arc<List>>>,
+    /// The directory in which its signature outlasts the process.
+    kept: Option<Arc<Directory>>,
+}
+
+impl SignedLists {
+    /// None yet; this directory may have the signature of the list before.
+    pub fn kept_in(state_dir: Arc<Directory>) -> Self {
+        Self { kept: Some(state_dir), ..Self::default() }
+    }
+
+    /// The list of this state, or a later one if there is one already. Refuses with `storage` where its signature can not
+    /// be kept: then no caller gets it.
+    pub fn of(&self, txn: &dyn ReadTxn, authority: &Authority) -> Result<Arc<List>, Fault> {
+        let number = authority::list_number(txn)?;
+        // A panic while the lock was held has left the list before in its place.
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(list) = latest.as_ref().filter(|list| list.number >= number && list.is_by(authority)) {
+            return Ok(Arc::clone(list));
+        }
+        let unsigned = authority::unsigned_list(txn, authority)?;
+        let signature = self.signature(authority, &unsigned)?;
+        let list = Arc::new(List::signed(number, authority, &unsigned, &signature)?);
+        Ok(Arc::clone(latest.insert(list)))
+    }
+
+    /// Another registry begins: the cached list is not its own.
+    pub fn forget(&self) {
+        *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// The signature that was made before, if it is right; else a new one, which is kept before it is used.
+    fn signature(&self, authority: &Authority, unsigned: &[u8]) -> Result<Signature, Fault> {
+        let Some(directory) = &self.kept else { return Ok(Signature::make(authority, unsigned)?) };
+        if let Some(before) = read(directory).and_then(|bytes| Signature::read(&bytes, authority, unsigned)) {
+            return Ok(before);
+        }
+        let signature = Signature::make(authority, unsigned)?;
+        keep(directory, signature.as_bytes()).map_err(|err| {
+            let why = format!("the signature of a list of revoked certificates can not be kept: {err}");
+            Fault::Refused(Refusal::new(Code::STORAGE, why))
+        })?;
+        Ok(signature)
+    }
+}
+
+fn read(directory: &Directory) -> Option<Vec<u8>> {
+    let file = directory.open_private(SIGNATURE, OFlag::O_RDONLY).ok()?;
+    let mut bytes = Vec::new();
+    file.take(SIGNATURE_BYTES_MAX).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+fn keep(directory: &Directory, signature: &[u8]) -> Result<(), FileError> {
+    let failed = |source| FileError::Io { path: directory.path_of(SIGNATURE_NEW), source };
+    let mut file = directory.create_private(SIGNATURE_NEW)?;
+    file.write_all(signature).and_then(|()| file.sync_all()).map_err(failed)?;
+    directory.publish(SIGNATURE_NEW, SIGNATURE)
+}

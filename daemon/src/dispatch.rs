@@ -1,0 +1,389 @@
+//! From an operation's number to its rule: the daemon's side of the table.
+//!
+//! Each line of the table becomes one handler, by the word in its second column. A line whose request has no rule, or
+//! a rule of another kind, does not compile.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
+
+use enroll_protocol::envelope::Envelope;
+use enroll_protocol::frame::{Frame, FrameKind};
+use enroll_protocol::{Code, Invalid, Kind, Operation, OperationRow, Refusal, codec, operations};
+use serde::{Deserialize, Serialize};
+
+use crate::daemon::Daemon;
+use enroll_core::context::{Context, Peer};
+use enroll_core::draft::Draft;
+use enroll_core::draft::Txn;
+use enroll_core::fault::Fault;
+use enroll_core::identity::KeyRing;
+use enroll_core::needs::{Made, Needed};
+use enroll_core::rules::{self, BulkOp, Call, Give, ReadOp, StreamOp, WalkOp, WriteOp};
+use enroll_core::state::{ReadTxn, StoreError};
+
+/// How one operation is run.
+pub struct Handler {
+    /// Its line of the table.
+    pub row: &'static OperationRow,
+    /// Decodes a request.
+    pub job: fn(&[u8]) -> Result<Job, Invalid>,
+    /// Completes the encoded reply of a write after its commit; `None` where there is nothing to complete.
+    pub finish: Option<FinishJob>,
+}
+
+/// Completes an encoded reply.
+pub type FinishJob = fn(&[u8], &KeyRing) -> Result<Vec<u8>, Fault>;
+
+/// A decoded request.
+pub enum Job {
+    /// To be run on a snapshot.
+    Look(Look),
+    /// To be run by the writer.
+    Write(Arc<dyn WriteJob>),
+}
+
+/// A decoded request that only looks.
+pub enum Look {
+    /// At once.
+    Read(Box<dyn ReadJob>),
+    /// On a thread of its own.
+    Scan(Box<dyn ReadJob>),
+    /// For one item after another.
+    Items(Items),
+}
+
+/// Where the items of a request come from.
+pub enum Items {
+    /// It is asked for them, again after every commit.
+    Stream(Box<dyn StreamJob>),
+    /// It gives them, on a thread of its own.
+    Walk(Box<dyn WalkJob>),
+}
+
+/// A read with its types erased.
+pub trait ReadJob: Send {
+    /// Runs the rule; the encoded reply.
+    fn run(&self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Vec<u8>, Fault>;
+}
+
+/// A stream with its types erased.
+pub trait StreamJob: Send {
+    /// Finds where it begins; the encoded request that begins in the same place.
+    fn start(&mut self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Vec<u8>, Fault>;
+    /// Moves on by one step; its items, encoded, none where there are none yet.
+    fn next(&mut self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Vec<Vec<u8>>, Fault>;
+}
+
+/// A walk with its types erased.
+pub trait WalkJob: Send {
+    /// The encoded request.
+    fn request(&self) -> Vec<u8>;
+    /// Runs the rule, which gives encoded items.
+    fn run(&self, txn: &dyn ReadTxn, ctx: &Context, give: Give<'_, Vec<u8>>) -> Result<(), Fault>;
+}
+
+/// A write with its types erased.
+pub trait WriteJob: Send + Sync {
+    /// Its line of the table.
+    fn row(&self) -> &'static OperationRow;
+    /// The request's own bytes: encoded anew, because not every encoding of a value is the shortest one.
+    fn request(&self) -> Vec<u8>;
+    /// Whether nothing sent after it on its connection begins before it is answered.
+    fn is_barrier(&self) -> bool;
+    /// Refuses arguments, before anything else is looked at.
+    fn check(&self) -> Result<(), Refusal>;
+    /// Runs the rule; of a bulk write, as many units as may be done now, from where `so_far` has ended. Takes from
+    /// `units` what it did.
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>, so_far: Option<&[u8]>, units: &mut usize) -> Result<Ran, Fault>;
+}
+
+/// What running a write has come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ran {
+    /// All of it is done; the encoded reply, not yet finished.
+    Whole(Vec<u8>),
+    /// There is more to do behind this.
+    Part(Vec<u8>),
+}
+
+/// A bulk write: its units are known before anything is looked at.
+struct Bulk<O: BulkOp> {
+    operation: O,
+    units: OnceLock<Vec<O::Unit>>,
+}
+
+/// How far a bulk write has come.
+#[derive(Serialize, Deserialize)]
+struct SoFar<R> {
+    units: u64,
+    reply: R,
+}
+
+/// A bulk write that is only tried: on a snapshot and whole, so that each unit finds what those before it have left.
+struct Trial(Arc<dyn WriteJob>);
+
+/// The handler of an operation.
+pub fn handler(number: u16) -> Option<&'static Handler> {
+    let at = HANDLERS.binary_search_by_key(&number, |handler| handler.row.number).ok()?;
+    HANDLERS.get(at)
+}
+
+/// Decodes a request and refuses what needs no state to be refused: its shape, its values, and what the peer's grant
+/// does not allow.
+pub fn request(frame: &Frame<'_>, peer: &Peer) -> Result<(&'static Handler, Envelope, Job), Refusal> {
+    if frame.kind != FrameKind::Request {
+        return Err(Refusal::new(Code::INVALID_ARGUMENT, "after the hello a client sends requests only"));
+    }
+    let handler = handler(frame.operation).ok_or_else(|| {
+        let why = format!("this daemon has no operation {}; it may be older than the client", frame.operation);
+        Refusal::new(Code::UNKNOWN_OPERATION, why)
+    })?;
+    let (envelope, body) = envelope(frame.body)?;
+    let job = (handler.job)(body)?;
+    if let Job::Write(job) = &job {
+        job.check()?;
+    }
+    rules::admit(handler.row, peer, envelope.actor.is_some())?;
+    let job = match job {
+        Job::Write(job) if handler.row.kind == Kind::Bulk && envelope.dry_run => {
+            Job::Look(Look::Scan(Box::new(Trial(job))))
+        }
+        job => job,
+    };
+    Ok((handler, envelope, job))
+}
+
+/// Runs a read to its reply, again with each thing that its rule needs.
+pub fn run_read(job: &dyn ReadJob, daemon: &Daemon, txn: &dyn ReadTxn, mut ctx: Context) -> Result<Vec<u8>, Fault> {
+    loop {
+        match job.run_caught(txn, &ctx) {
+            Err(Fault::Needs(needed)) => ctx.made = Some(make(&needed, daemon, txn, &ctx)?),
+            ended => return ended,
+        }
+    }
+}
+
+/// Runs a walk to its end, again with each thing that its rule needs, which it does before it gives.
+pub fn run_walk(
+    job: &dyn WalkJob,
+    daemon: &Daemon,
+    txn: &dyn ReadTxn,
+    mut ctx: Context,
+    give: Give<'_, Vec<u8>>,
+) -> Result<(), Fault> {
+    loop {
+        match job.run_caught(txn, &ctx, give) {
+            Err(Fault::Needs(needed)) => ctx.made = Some(make(&needed, daemon, txn, &ctx)?),
+            ended => return ended,
+        }
+    }
+}
+
+/// Makes what a rule needs, from a snapshot; a panic in it is a fault like others.
+pub fn make(needed: &Needed, daemon: &Daemon, txn: &dyn ReadTxn, ctx: &Context) -> Result<Made, Fault> {
+    let made = catch_unwind(AssertUnwindSafe(|| daemon.make(needed, txn, ctx)));
+    made.unwrap_or_else(|panic| Err(Fault::of_panic(&*panic)))
+}
+
+/// The front of a request's body: who asks and how. What is left is the operation's own.
+fn envelope(body: &[u8]) -> Result<(Envelope, &[u8]), Invalid> {
+    let (envelope, consumed) = codec::decode_front(body)?;
+    Ok((envelope, body.get(consumed..).unwrap_or_default()))
+}
+
+macro_rules! handlers {
+    ($($number:literal $kind:ident $access:ident $permission:literal $name:literal
+       $area:ident::$request:ident => $reply:ty;)*) => {
+        static HANDLERS: &[Handler] = &[$($kind::<enroll_protocol::$area::$request>()),*];
+    };
+}
+
+operations!(handlers);
+
+const fn read<O: ReadOp>() -> Handler {
+    Handler { row: O::ROW, job: |body| Ok(Job::Look(Look::Read(Box::new(codec::decode::<O>(body)?)))), finish: None }
+}
+
+const fn scan<O: ReadOp>() -> Handler {
+    Handler { row: O::ROW, job: |body| Ok(Job::Look(Look::Scan(Box::new(codec::decode::<O>(body)?)))), finish: None }
+}
+
+const fn lookup<O: WriteOp>() -> Handler {
+    write::<O>()
+}
+
+const fn write<O: WriteOp>() -> Handler {
+    let finish: Option<FinishJob> = match O::FINISH {
+        Some(_) => Some(finish::<O>),
+        None => None,
+    };
+    Handler { row: O::ROW, job: |body| Ok(Job::Write(Arc::new(codec::decode::<O>(body)?))), finish }
+}
+
+const fn bulk<O: BulkOp>() -> Handler {
+    let job: fn(&[u8]) -> Result<Job, Invalid> =
+        |body| Ok(Job::Write(Arc::new(Bulk { operation: codec::decode::<O>(body)?, units: OnceLock::new() })));
+    Handler { row: O::ROW, job, finish: None }
+}
+
+const fn stream<O: StreamOp>() -> Handler {
+    Handler {
+        row: O::ROW,
+        job: |body| Ok(Job::Look(Look::Items(Items::Stream(Box::new(codec::decode::<O>(body)?))))),
+        finish: None,
+    }
+}
+
+const fn walk<O: WalkOp>() -> Handler {
+    Handler {
+        row: O::ROW,
+        job: |body| Ok(Job::Look(Look::Items(Items::Walk(Box::new(codec::decode::<O>(body)?))))),
+        finish: None,
+    }
+}
+
+fn finish<O: WriteOp>(reply: &[u8], keys: &KeyRing) -> Result<Vec<u8>, Fault> {
+    let reply =
+        codec::decode::<O::Reply>(reply).map_err(|err| StoreError::Corrupt(format!("a reply is damaged: {err}")))?;
+    Ok(codec::encode(&match O::FINISH {
+        Some(finish) => finish(reply, keys)?,
+        None => reply,
+    }))
+}
+
+impl dyn ReadJob + '_ {
+    /// Runs the rule; a panic in it is a fault like others.
+    pub fn run_caught(&self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Vec<u8>, Fault> {
+        let ran = catch_unwind(AssertUnwindSafe(|| self.run(txn, ctx)));
+        ran.unwrap_or_else(|panic| Err(Fault::of_panic(&*panic)))
+    }
+}
+
+impl dyn WalkJob + '_ {
+    /// Runs the rule; a panic in it is a fault like others.
+    pub fn run_caught(&self, txn: &dyn ReadTxn, ctx: &Context, give: Give<'_, Vec<u8>>) -> Result<(), Fault> {
+        let ran = catch_unwind(AssertUnwindSafe(|| self.run(txn, ctx, give)));
+        ran.unwrap_or_else(|panic| Err(Fault::of_panic(&*panic)))
+    }
+}
+
+impl<O: ReadOp> ReadJob for O {
+    fn run(&self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Vec<u8>, Fault> {
+        let call = Call::begin(txn, ctx, O::ROW)?;
+        Ok(codec::encode(&ReadOp::run(self, txn, &call)?))
+    }
+}
+
+impl<O: StreamOp> StreamJob for O {
+    fn start(&mut self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Vec<u8>, Fault> {
+        let call = Call::begin(txn, ctx, O::ROW)?;
+        *self = StreamOp::start(self, txn, &call)?;
+        Ok(codec::encode(self))
+    }
+
+    fn next(&mut self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Vec<Vec<u8>>, Fault> {
+        let call = Call::begin(txn, ctx, O::ROW)?;
+        let items = StreamOp::next(self, txn, &call)?;
+        if let Some(last) = items.last() {
+            *self = self.resume_after(last);
+        }
+        Ok(items.iter().map(codec::encode).collect())
+    }
+}
+
+impl<O: WalkOp> WalkJob for O {
+    fn request(&self) -> Vec<u8> {
+        codec::encode(self)
+    }
+
+    fn run(&self, txn: &dyn ReadTxn, ctx: &Context, give: Give<'_, Vec<u8>>) -> Result<(), Fault> {
+        let call = Call::begin(txn, ctx, O::ROW)?;
+        WalkOp::run(self, txn, &call, &mut |item| give(codec::encode(&item)))
+    }
+}
+
+impl<O: WriteOp> WriteJob for O {
+    fn row(&self) -> &'static OperationRow {
+        <O as Operation>::ROW
+    }
+
+    fn request(&self) -> Vec<u8> {
+        codec::encode(self)
+    }
+
+    fn is_barrier(&self) -> bool {
+        self.may_need()
+    }
+
+    fn check(&self) -> Result<(), Refusal> {
+        WriteOp::check(self)
+    }
+
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>, _: Option<&[u8]>, _: &mut usize) -> Result<Ran, Fault> {
+        let mut reply = WriteOp::run(self, txn, call)?;
+        let (envelope, keys) = (&call.ctx.envelope, &call.ctx.identity.keys);
+        if let (true, Some(redact)) = (envelope.dry_run, O::REDACT) {
+            redact(&mut reply);
+        } else if let (Some(_), Some(finish)) = (envelope.key, O::FINISH)
+            && !keys.signs_alike()
+        {
+            // Whoever asks again gets the first answer, so it is the finished one that is kept.
+            reply = finish(reply, keys)?;
+        }
+        Ok(Ran::Whole(codec::encode(&reply)))
+    }
+}
+
+impl<O: BulkOp> WriteJob for Bulk<O> {
+    fn row(&self) -> &'static OperationRow {
+        <O as Operation>::ROW
+    }
+
+    fn request(&self) -> Vec<u8> {
+        codec::encode(&self.operation)
+    }
+
+    fn is_barrier(&self) -> bool {
+        true
+    }
+
+    fn check(&self) -> Result<(), Refusal> {
+        let units = self.operation.units()?;
+        // They are always the same.
+        self.units.get_or_init(|| units);
+        Ok(())
+    }
+
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>, so_far: Option<&[u8]>, units: &mut usize) -> Result<Ran, Fault> {
+        let read = |bytes| codec::decode::<SoFar<O::Reply>>(bytes);
+        let damaged = |err| StoreError::Corrupt(format!("how far a bulk write has come is damaged: {err}"));
+        let mut so_far = so_far.map(read).transpose().map_err(damaged)?.unwrap_or_default();
+        let ground = self.operation.begin(txn.as_read(), call)?;
+        let all = self.units.get().map_or(&[][..], Vec::as_slice);
+        let rest = all.iter().skip(usize::try_from(so_far.units).unwrap_or(usize::MAX));
+        for unit in rest.take(*units) {
+            self.operation.run(txn, call, &ground, unit, &mut so_far.reply)?;
+            so_far.units += 1;
+            *units -= 1;
+        }
+        let is_whole = so_far.units >= all.len() as u64;
+        Ok(if is_whole { Ran::Whole(codec::encode(&so_far.reply)) } else { Ran::Part(codec::encode(&so_far)) })
+    }
+}
+
+impl<R: Default> Default for SoFar<R> {
+    fn default() -> Self {
+        Self { units: 0, reply: R::default() }
+    }
+}
+
+impl ReadJob for Trial {
+    fn run(&self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Vec<u8>, Fault> {
+        let mut draft = Draft::new(txn);
+        let call = Call::begin(txn, ctx, self.0.row())?;
+        match self.0.run(&mut draft, &call, None, &mut usize::MAX.clone())? {
+            Ran::Whole(reply) => Ok(reply),
+            Ran::Part(_) => Err(Fault::Panic("a bulk write ended before its end".to_owned())),
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! From arguments to a running daemon and back: configuration, directories, lock, key, database, registry, writer,
+//! socket, in that order, and the same way out.
+
+mod authority;
+mod crl_file;
+mod log;
+pub(crate) mod paths;
+mod reload;
+mod serve;
+pub(crate) mod state;
+mod stop;
+pub mod systemd;
+mod wakers;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use nix::sys::signal::Signal;
+use nix::unistd::geteuid;
+use tracing::Level;
+
+use crate::config::{self, Config, ConfigError, EXAMPLE, LogFormat};
+use crate::daemon::warnings::Topic;
+use crate::net::grants::{Grants, OVERFLOW_UID};
+use crate::net::listener::{self, SocketError};
+use crate::process;
+use crate::storage::key_file::KeyError;
+use crate::storage::open::{DATABASE, OpenError};
+use crate::storage::private_dir::{FileError, is_disk_full, is_out_of_files};
+use enroll_core::identity::IdentityError;
+use enroll_core::model::record::Kind;
+use enroll_core::rules::bootstrap::RegistryError;
+use enroll_core::state::StoreError;
+use paths::Places;
+use serve::Serving;
+use state::Opened;
+use stop::Ended;
+
+/// What the command line says.
+#[derive(Debug, Clone, Default)]
+pub struct Start {
+    /// The configuration's file.
+    pub config: Option<PathBuf>,
+    /// Wins over the configuration.
+    pub state_dir: Option<PathBuf>,
+    /// Wins over the configuration.
+    pub socket: Option<PathBuf>,
+}
+
+/// Why the daemon did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error("{path}: {source}")]
+    Registry { path: PathBuf, source: RegistryError },
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    #[error("certificates: {0}")]
+    Authority(IdentityError),
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    #[error(
+        "enrolld must not run as uid {OVERFLOW_UID}: the kernel shows every user it can not map as that one, so nobody \
+         could be told apart; run it as a user of its own"
+    )]
+    Nobody,
+    #[error("{0}: {1}{limit}", limit = process::limit_reached(.1))]
+    Io(String, std::io::Error),
+    #[error("ended by {0}, with everything that was begun finished: {meaning}", meaning = stop::meaning(*.0))]
+    Signal(Signal),
+    #[error("{}", storage(.0))]
+    Storage(StoreError),
+}
+
+impl StartError {
+    /// As the binary's help lists them.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Storage(_) | Self::Open(OpenError::Disk { .. }) => 6,
+            Self::Io(_, err) if is_disk_full(err) => 6,
+            Self::Open(OpenError::File(err)) | Self::Key(KeyError::File(err)) if err.is_disk_full() => 6,
+            Self::Key(KeyError::File(FileError::Io { source, .. })) if is_out_of_files(source) => 1,
+            Self::Nobody | Self::Signal(_) | Self::Io(..) | Self::Socket(_) | Self::Identity(_) => 1,
+            Self::Open(OpenError::File(_)) => 1,
+            Self::Config(_) | Self::Authority(_) => 2,
+            Self::Registry { source: RegistryError::OtherAuthority | RegistryError::NoAuthority, .. } => 2,
+            Self::Open(OpenError::InUse(_)) => 3,
+            Self::Key(_) | Self::Registry { source: RegistryError::OtherKey, .. } => 4,
+            Self::Open(OpenError::Database { .. } | OpenError::NoDatabase(_) | OpenError::OtherJournal(_))
+            | Self::Registry { .. } => 5,
+        }
+    }
+}
+
+/// A storage error that ended the daemon, with the way out.
+fn storage(err: &StoreError) -> String {
+    match err {
+        StoreError::Io { .. } => {
+            format!("the disk failed, and nothing was acknowledged since: {err}; see to the disk, then start again")
+        }
+        StoreError::Corrupt(_) => {
+            format!("the database is damaged, and nothing was acknowledged since: {err}; restore a backup")
+        }
+        StoreError::Closed(_) => {
+            format!("nothing was acknowledged any more: {err}; see the log above, then start again")
+        }
+    }
+}
+
+/// Prints every key of the configuration.
+pub fn print_example() -> ExitCode {
+    print(EXAMPLE);
+    ExitCode::SUCCESS
+}
+
+impl Start {
+    /// Reads the configuration and says whether it can be used.
+    pub fn check_config(self) -> ExitCode {
+        let checked = self.read_config().and_then(|(config, file)| {
+            // Said at once: what is fatal and comes later hides none of them.
+            let warn = |(subject, message)| say(Level::WARN, &format!("warning: {subject}: {message}"));
+            config.trust().1.into_iter().for_each(warn);
+            Grants::resolve(&config.grants)?.1.into_iter().for_each(warn);
+            log::filter(&config)?;
+            let places = Places::of(&self, &config, None)?;
+            listener::check_path(&places.socket)?;
+            Ok((places, file))
+        });
+        match checked {
+            Ok((places, file)) => {
+                let file = file.map_or("the defaults".to_owned(), |file| file.display().to_string());
+                print(&format!(
+                    "{file}: fine\n  state directory  {}\n  socket           {}\n",
+                    places.state_dir.display(),
+                    places.socket.display()
+                ));
+                ExitCode::SUCCESS
+            }
+            Err(err) => fail(&err, err.exit_code()),
+        }
+    }
+
+    /// Runs the daemon to its end.
+    pub fn run(self) -> ExitCode {
+        match self.try_run() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(err) => fail(&err, err.exit_code()),
+        }
+    }
+
+    /// The configuration and, if there is one, its file.
+    pub(crate) fn read_config(&self) -> Result<(Config, Option<PathBuf>), StartError> {
+        let file = self.config.clone().or_else(|| paths::default_config().filter(|path| path.exists()));
+        let config = Config::read(file.as_deref(), config::environment()?)?;
+        Ok((config, file))
+    }
+
+    fn try_run(self) -> Result<(), StartError> {
+        let (config, _) = self.read_config()?;
+        let (grants, unknown) = Grants::resolve(&config.grants)?;
+        let log = log::start(&config)?;
+        process::keep_memory_private();
+        process::outlive_file_size_limit();
+        process::raise_file_limit(&config.limits());
+        let passed = systemd::passed_socket()?;
+        let places = Places::of(&self, &config, passed.as_ref().map(|(_, path)| path.as_path()))?;
+        if geteuid().as_raw() == OVERFLOW_UID {
+            return Err(StartError::Nobody);
+        }
+        let is_own = passed.is_none();
+        let opened = systemd::while_starting(|| Opened::open(&config, &places))?;
+        opened.daemon.warnings.replace(Topic::Grants, unknown);
+        let listener = match passed {
+            Some((listener, _)) => listener,
+            None => listener::listen_on(&places.socket)?,
+        };
+        let runtime = serve::runtime(&config)?;
+        let (flusher, flusher_failed) = opened.start_flusher()?;
+        let serving = Serving { flags: self, config, places: &places, opened: &opened, grants, log, flusher_failed };
+        let result = runtime.block_on(serve::serve(serving, listener));
+        runtime.shutdown_background();
+        if is_own {
+            listener::remove(&places.socket);
+        }
+        let ended = result?;
+        flusher.stop();
+        opened.close()?;
+        tracing::info!("stopped");
+        match ended {
+            Ended::InOrder => Ok(()),
+            Ended::By(signal) => Err(StartError::Signal(signal)),
+        }
+    }
+}
+
+/// Says where it listens, what it opened, and what to try; in a log of JSON, that is one line of it.
+fn announce(format: LogFormat, places: &Places, opened: &Opened) {
+    if format == LogFormat::Json {
+        let (socket, database) = (places.socket.display(), places.state_dir.join(DATABASE));
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), %socket, database = %database.display(), "listening");
+        return;
+    }
+    let count = |kind| opened.head.records.get(&kind).copied().unwrap_or(0);
+    let counts: Vec<String> = Kind::ALL.iter().map(|(kind, name)| format!("{name} {}", count(*kind))).collect();
+    let control = paths::control_command(places);
+    let first = if count(Kind::Person) == 0 { "person create BOSS --role superuser" } else { "person list" };
+    print(&format!(
+        "enrolld {}\n  listens on  {}\n  database    {} (records: {})\n  try         {control} {first}\n              \
+         {control} server status\n",
+        env!("CARGO_PKG_VERSION"),
+        places.socket.display(),
+        places.state_dir.join(DATABASE).display(),
+        counts.join(", "),
+    ));
+}
+
+/// Says why it ends, on one line.
+pub(crate) fn fail(err: &impl std::fmt::Display, exit_code: u8) -> ExitCode {
+    say(Level::ERROR, &err.to_string());
+    ExitCode::from(exit_code)
+}
+
+/// Says something to people, on one line of standard error.
+fn say(level: Level, what: &str) {
+    let mut stderr = std::io::stderr().lock();
+    let _ = writeln!(stderr, "{}enrolld: {what}", log::prefix(level));
+}
+
+/// Says something on standard output.
+pub(crate) fn print(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}

@@ -1,0 +1,142 @@
+//! Where everything is: the state directory, the socket, the key and the configuration. As root the system's
+//! directories, otherwise those of the XDG base directory specification; flags and configuration win.
+
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{User, geteuid};
+
+use crate::config::{Config, ConfigError};
+use crate::run::Start;
+use crate::storage::key_file::{self, KEY, KeyError};
+use enroll_core::identity::secrets::SecretKey;
+
+/// Where everything is.
+pub(crate) struct Places {
+    pub(crate) state_dir: PathBuf,
+    pub(crate) socket: PathBuf,
+    pub(crate) key: Key,
+}
+
+/// Where the secret key is.
+pub(crate) enum Key {
+    /// In a file, made at the first start.
+    File(PathBuf),
+    /// In a file that systemd passed.
+    Credential(PathBuf),
+}
+
+impl Key {
+    /// Reads it, if it is there.
+    pub(crate) fn find(&self) -> Result<Option<SecretKey>, KeyError> {
+        match self {
+            Self::File(file) => key_file::find(file),
+            Self::Credential(file) => key_file::read_credential(file).map(Some),
+        }
+    }
+
+    /// Where it is or should be.
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::File(file) | Self::Credential(file) => file,
+        }
+    }
+}
+
+impl Places {
+    /// As the flags say, else the configuration, else what is usual for who runs it. A socket that systemd passed is
+    /// where it is.
+    pub(crate) fn of(flags: &Start, config: &Config, passed: Option<&Path>) -> Result<Self, ConfigError> {
+        let chosen = |flag: &Option<PathBuf>, config: &Path| {
+            let chosen = flag.clone().or_else(|| (!config.as_os_str().is_empty()).then(|| config.to_owned()))?;
+            Some(std::path::absolute(&chosen).unwrap_or(chosen))
+        };
+        let state_dir = chosen(&flags.state_dir, &config.state_dir).map_or_else(default_state_dir, Ok)?;
+        let socket = passed.map(Path::to_owned).or_else(|| chosen(&flags.socket, &config.socket));
+        let socket = socket.map_or_else(default_socket, Ok)?;
+        let key = match (chosen(&None, &config.key_file), credential(KEY)) {
+            (Some(file), _) => Key::File(file),
+            (None, Some(credential)) => Key::Credential(credential),
+            (None, None) => Key::File(state_dir.join(KEY)),
+        };
+        Ok(Self { state_dir, socket, key })
+    }
+}
+
+/// The private key and the certificates of an authority, if systemd passed them; refused where there is only one.
+pub(crate) fn authority_credentials() -> Result<Option<(PathBuf, PathBuf)>, ConfigError> {
+    match (credential("enrolld.ca.key"), credential("enrolld.ca.pem")) {
+        (Some(key), Some(chain)) => Ok(Some((key, chain))),
+        (None, None) => Ok(None),
+        _ => Err(ConfigError(
+            "the credentials enrolld.ca.key and enrolld.ca.pem belong together; pass both or none".into(),
+        )),
+    }
+}
+
+/// A file that systemd passed.
+fn credential(name: &str) -> Option<PathBuf> {
+    let directory = std::env::var_os("CREDENTIALS_DIRECTORY")?;
+    Some(Path::new(&directory).join(name)).filter(|path| path.exists())
+}
+
+fn is_root() -> bool {
+    geteuid().is_root()
+}
+
+/// An absolute directory from the environment, as the XDG specification wants it, or one below the home directory.
+/// `None` for a user who has no home.
+fn xdg(variable: &str, below_home: &str) -> Option<PathBuf> {
+    let absolute = |variable| std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || User::from_uid(geteuid()).ok().flatten().map(|user| user.dir).filter(|home| home.is_absolute());
+    absolute(variable).or_else(|| Some(absolute("HOME").or_else(home)?.join(below_home)))
+}
+
+/// The configuration that is read if it is there and no other is named.
+pub(crate) fn default_config() -> Option<PathBuf> {
+    if is_root() {
+        return Some(PathBuf::from("/etc/enrolld/enrolld.toml"));
+    }
+    Some(xdg("XDG_CONFIG_HOME", ".config")?.join("enrolld/enrolld.toml"))
+}
+
+fn default_state_dir() -> Result<PathBuf, ConfigError> {
+    if is_root() {
+        return Ok(PathBuf::from("/var/lib/enrolld"));
+    }
+    match xdg("XDG_STATE_HOME", ".local/state") {
+        Some(state) => Ok(state.join("enrolld")),
+        None => {
+            Err(ConfigError("this user has no home directory; say where to keep the state with --state-dir".into()))
+        }
+    }
+}
+
+fn default_socket() -> Result<PathBuf, ConfigError> {
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
+    match runtime {
+        _ if is_root() => Ok(PathBuf::from("/run/enrolld/enrolld.sock")),
+        Some(runtime) => Ok(runtime.join("enrolld/enrolld.sock")),
+        None => Ok(default_state_dir()?.join("run/enrolld.sock")),
+    }
+}
+
+/// How to call `enrollctl` from here so that it works as printed: beside this binary, through cargo, or by its name.
+pub(crate) fn control_command(places: &Places) -> String {
+    let beside = std::env::current_exe().ok().map(|path| path.with_file_name("enrollctl")).filter(|path| path.exists());
+    let mut command = match beside {
+        Some(path) => quoted(&path),
+        None if std::env::var_os("CARGO").is_some() => "cargo run -q --release --bin enrollctl --".to_owned(),
+        None => "enrollctl".to_owned(),
+    };
+    if default_socket().ok().as_ref() != Some(&places.socket) {
+        command.push_str(&format!(" --socket {}", quoted(&places.socket)));
+    }
+    command
+}
+
+/// A path as a shell reads it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
+    if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}

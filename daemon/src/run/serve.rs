@@ -1,0 +1,127 @@
+//! Serving, from the first connection to the last answer.
+
+use crate::storage::io_error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Semaphore, oneshot, watch};
+
+use super::crl_file;
+use super::reload::{LogFilter, Reload};
+use super::state::Opened;
+use super::stop::{Ended, StopSignals};
+use super::{Start, StartError, wakers};
+use crate::config::Config;
+use crate::daemon::Swap;
+use crate::net::Shared;
+use crate::net::grants::Grants;
+use crate::net::listener::{self, Terms};
+use crate::run::paths::Places;
+use crate::run::systemd;
+use enroll_core::state::StoreError;
+
+/// How long connections have to take their last answers when the daemon stops.
+const DRAIN: Duration = Duration::from_secs(3);
+
+/// How long the writer has for what is queued after that.
+const LAST_COMMITS: Duration = Duration::from_secs(1);
+
+/// What a start has come to.
+pub(super) struct Serving<'a> {
+    pub(super) flags: Start,
+    pub(super) config: Config,
+    pub(super) places: &'a Places,
+    pub(super) opened: &'a Opened,
+    pub(super) grants: Grants,
+    pub(super) log: LogFilter,
+    pub(super) flusher_failed: oneshot::Receiver<StoreError>,
+}
+
+/// What drives the connections.
+pub(super) fn runtime(config: &Config) -> Result<tokio::runtime::Runtime, StartError> {
+    let mut builder = match config.server.threads {
+        1 => tokio::runtime::Builder::new_current_thread(),
+        threads => {
+            let mut builder = tokio::runtime::Builder::new_multi_thread();
+            builder.worker_threads(threads);
+            builder
+        }
+    };
+    builder.enable_all().build().map_err(|err| StartError::Io("the runtime".to_owned(), err))
+}
+
+/// Serves until a signal comes or the writer ends, then lets the connections take their last answers.
+pub(super) async fn serve(
+    serving: Serving<'_>,
+    listener: std::os::unix::net::UnixListener,
+) -> Result<Ended, StartError> {
+    let Serving { flags, config, places, opened, grants, log, flusher_failed } = serving;
+    let io = |what: &str| {
+        let what = what.to_owned();
+        move |err| StartError::Io(what, err)
+    };
+    let listener = tokio::net::UnixListener::from_std(listener).map_err(io("the socket"))?;
+    let mut stop_signals = StopSignals::listen().map_err(io("the signals"))?;
+    let hangup = signal(SignalKind::hangup()).map_err(io("SIGHUP"))?;
+    let (changes, latest) = watch::channel(opened.head.seq);
+    let committed = move |head| {
+        changes.send_if_modified(|latest| std::mem::replace(latest, head) != head);
+    };
+    let (queue, mut ended) = opened.start_writer(committed)?;
+    let shared = Arc::new(Shared {
+        daemon: Arc::clone(&opened.daemon),
+        store: opened.store.clone(),
+        clock: opened.clock.clone(),
+        terms: Swap::new(Terms { grants, limits: config.limits() }),
+        scans: Arc::new(Semaphore::new(1)),
+        walks: Arc::new(Semaphore::new(1)),
+        changes: latest,
+    });
+    let (stop, stopping) = watch::channel(false);
+    let wakers = tokio::spawn(wakers::wake(queue.clone(), Arc::clone(&shared)));
+    let mut listener = tokio::spawn(listener::serve(listener, Arc::clone(&shared), queue, stopping));
+    let status = format!("listening on {}", places.socket.display());
+    super::announce(config.log_format, places, opened);
+    systemd::ready(&status);
+    let state_dir = places.state_dir.clone();
+    tokio::spawn(crl_file::keep(Arc::clone(&shared)));
+    tokio::spawn(super::authority::watch(Arc::clone(&shared)));
+    let mut reloads = tokio::spawn(Reload { flags, config, state_dir, log, shared, status }.at_every(hangup));
+    let (mut result, mut by) = (None, Ended::InOrder);
+    tokio::select! {
+        ended = stop_signals.next() => by = ended,
+        _ = &mut reloads => tracing::info!("SIGHUP: the terminal is gone; finishing what was begun"),
+        end = &mut ended => result = Some(end),
+        failure = flusher_failed => {
+            let died = |_| StoreError::Closed("the flusher ended");
+            return Err(StartError::Storage(failure.unwrap_or_else(died)));
+        }
+    }
+    reloads.abort();
+    wakers.abort();
+    systemd::stopping();
+    let _ = stop.send(true);
+    if tokio::time::timeout(DRAIN, &mut listener).await.is_err() {
+        tracing::warn!("some connections did not take their last answers and are cut off");
+        listener.abort();
+        let _ = listener.await;
+    }
+    // No connection is left to send anything, so the writer finishes what is queued and ends.
+    let result = match result {
+        Some(result) => result,
+        None => match tokio::time::timeout(LAST_COMMITS, &mut ended).await {
+            Ok(result) => result,
+            Err(_) => {
+                return Err(StartError::Storage(io_error("the last commits can not be made durable")(
+                    "they took too long",
+                )));
+            }
+        },
+    };
+    match result {
+        Ok(Ok(())) => Ok(by),
+        Ok(Err(err)) => Err(StartError::Storage(err)),
+        Err(_) => Err(StartError::Storage(StoreError::Closed("the writer ended"))),
+    }
+}

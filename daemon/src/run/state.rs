@@ -1,0 +1,165 @@
+//! A state directory from its lock to its registry, and the writer over it.
+
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::systemd;
+use super::{StartError, authority};
+use crate::config::Config;
+use crate::daemon::clock::{Clock, draw_seed};
+use crate::daemon::revocation_list::SignedLists;
+use crate::daemon::warnings::{Topic, Warnings};
+use crate::daemon::{Daemon, Swap};
+use crate::metrics::{JournalFigures, Metrics};
+use crate::run::paths::{Key, Places};
+use crate::storage::journal::{Flusher, JournalOptions, JournalStore};
+use crate::storage::key_file;
+use crate::storage::open::{OpenOptions, StateDir};
+use crate::sys;
+use crate::writer::{self, Queue, Writer, WriterThread};
+use enroll_core::context::Identity;
+use enroll_core::draft::Draft;
+use enroll_core::identity::Secrets;
+use enroll_core::model::key;
+use enroll_core::model::record::ChangesHead;
+use enroll_core::rules::bootstrap::{self, RegistryError};
+use enroll_core::rules::changes;
+use enroll_core::settings::Settings;
+use enroll_core::state::{Store, StoreError, Writes};
+
+/// Said until the next start where the database was missing and its key was not. At an installation that is as it should be.
+const NEW_UNDER_OLD_KEY: &str = "this start made a new, empty registry, with a secret key that was there before; if this \
+    is no installation, the state directory of the registry that had the key is missing, and every token that was used \
+    there can be used again here: stop enrolld, and put the directory back or restore a backup";
+
+/// The result of the writer thread; an error of the channel means that it panicked.
+pub(super) type WriterEnd = oneshot::Receiver<Result<(), StoreError>>;
+
+/// A state directory that is locked, and the open store in it.
+pub(super) struct Opened {
+    pub(super) store: Arc<JournalStore>,
+    pub(super) daemon: Arc<Daemon>,
+    pub(super) clock: Clock,
+    pub(super) head: ChangesHead,
+    _state_dir: StateDir,
+}
+
+impl Opened {
+    pub(super) fn open(config: &Config, places: &Places) -> Result<Self, StartError> {
+        let state_dir = &places.state_dir;
+        make_state_dir(state_dir)?;
+        let locked = StateDir::lock(state_dir)?;
+        let path = locked.database_path();
+        let had_key = places.key.path().exists();
+        let secret = match &places.key {
+            Key::File(file) => key_file::read_or_make(file, locked.has_database().then(|| path.clone()), draw_seed())?,
+            Key::Credential(file) => key_file::read_credential(file)?,
+        };
+        let secrets = Secrets::derive(&secret)?;
+        let options = open_options(config);
+        let registry = |source: RegistryError| StartError::Registry { path: path.clone(), source };
+        locked.peek(|view| bootstrap::verify(view, Some(&secrets)))?.transpose().map_err(registry)?;
+        let figures = JournalFigures::default();
+        let store = locked.open_database(&options, figures.clone())?;
+        let unreadable = |err: StoreError| registry(err.into());
+
+        let is_new = !bootstrap::verify(&*store.view().map_err(unreadable)?, Some(&secrets)).map_err(registry)?;
+        if is_new {
+            let first = foundation(&store, config, &secrets).map_err(registry)?;
+            // Whoever looks before the journal is read finds whose database it is.
+            store.commit(&first).and_then(|()| store.flush()).map_err(StartError::Storage)?;
+        }
+        let authority = authority::open(&store, config, &secrets, &path)?;
+        let view = store.view().map_err(unreadable)?;
+        let secrets = bootstrap::hashes(&*view, secrets).map_err(registry)?;
+        let keys = bootstrap::key_ring(&*view, &secrets).map_err(registry)?;
+        let head = changes::head(&*view).map_err(unreadable)?;
+        drop(view);
+        let clock = Clock::default();
+        let started = clock.now();
+        let warnings = Warnings::default();
+        warnings.replace(Topic::Registry, (is_new && had_key).then(|| (String::new(), NEW_UNDER_OLD_KEY.to_owned())));
+        let metrics = Metrics::new(started).with_journal(&figures).with_warnings(&warnings);
+        metrics.database_bytes.set(store.bytes());
+        let (trusted, distrusted) = config.trust();
+        warnings.replace(Topic::Issuers, distrusted);
+        let settings = Settings { trusted, ..config.settings(state_dir) };
+        let identity = Identity { secrets: secrets.into(), keys: keys.into(), authority: authority.into() };
+        let daemon = Arc::new(Daemon {
+            settings: Swap::new(settings),
+            identity: Swap::new(identity),
+            lists: SignedLists::kept_in(locked.directory()),
+            started: Swap::new(started),
+            doubted_since: Swap::new(None),
+            metrics,
+            warnings,
+        });
+        Ok(Self { store: Arc::new(store), daemon, clock, head, _state_dir: locked })
+    }
+
+    /// Starts the writer thread: where its requests go, and where it says how it ended.
+    pub(super) fn start_writer(
+        &self,
+        committed: impl FnMut(u64) + Send + 'static,
+    ) -> Result<(Queue, WriterEnd), StartError> {
+        let (queue, inbox) = writer::queue();
+        let mut writer = Writer::new(self.store.clone(), Arc::clone(&self.daemon)).map_err(StartError::Storage)?;
+        writer.start_at(self.clock.now(), sys::is_clock_unsynchronised());
+        let thread = WriterThread::new(writer, inbox, self.clock.clone(), systemd::feed_watchdog);
+        let (ended, end) = oneshot::channel();
+        let run = move || drop(ended.send(thread.run(committed)));
+        let started = std::thread::Builder::new().name("writer".to_owned()).spawn(run);
+        started.map_err(|err| StartError::Io("the writer thread".to_owned(), err))?;
+        Ok((queue, end))
+    }
+
+    /// Starts the flusher, and where it tells that it had to give up.
+    pub(super) fn start_flusher(&self) -> Result<(Flusher, oneshot::Receiver<StoreError>), StartError> {
+        let (failed, failure) = oneshot::channel();
+        let flusher = Flusher::start(Arc::clone(&self.store), move |err| {
+            // Whoever does not listen has ended already.
+            let _ = failed.send(err);
+        });
+        Ok((flusher.map_err(|err| StartError::Io("the flusher's thread".to_owned(), err))?, failure))
+    }
+
+    pub(super) fn close(self) -> Result<(), StartError> {
+        match Arc::try_unwrap(self.store) {
+            Ok(store) => store.close().map_err(StartError::Storage),
+            // A scan is still looking; the process ends, and every commit is durable already.
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+/// Makes the state directory, if there is none.
+pub(crate) fn make_state_dir(state_dir: &Path) -> Result<(), StartError> {
+    let io = |err| StartError::Io(state_dir.display().to_string(), err);
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state_dir).map_err(io)
+}
+
+/// As the configuration says.
+pub(crate) fn open_options(config: &Config) -> OpenOptions {
+    let Config { database, journal, .. } = config;
+    OpenOptions {
+        cache_bytes: database.cache_mib << 20,
+        verify_bytes_max: database.verify_mib << 20,
+        journal: JournalOptions {
+            segment_bytes: journal.segment_mib << 20,
+            memory_bytes: journal.memory_mib << 20,
+            filtered: key::WITHOUT_ORDER,
+            identity: draw_seed().first_chunk().copied().map_or(0, u64::from_le_bytes),
+        },
+    }
+}
+
+/// The first writes of an empty database.
+fn foundation(store: &JournalStore, config: &Config, secrets: &Secrets) -> Result<Writes, RegistryError> {
+    let view = store.view()?;
+    let mut draft = Draft::new(&*view);
+    bootstrap::create(&mut draft, secrets, config.jwt.algorithm, Clock::default().now(), draw_seed())?;
+    Ok(draft.into_parts().0)
+}

@@ -1,0 +1,420 @@
+//! The journal store, on which the daemon runs: a write-ahead log and a memtable in front of the tree.
+//!
+//! A commit is one record in the log, one sync, and its writes in the memtable. A flush moves a memtable into the tree,
+//! in key order and in one transaction that also stores the mark: the batch up to which the tree has everything, and
+//! which the log no longer needs. Recovery reads the rest of the log back into a memtable, so the size of the tree does
+//! not matter for the time of a start.
+//!
+//! Writes pass through two memtables: the active one takes them, the frozen one is being flushed and does not change. A
+//! view is an MVCC snapshot: both memtables, the tree as it was when the frozen one was begun, and the number of the
+//! last batch that it sees. All of these exist already, so a view costs nothing, and its parts always fit together:
+//!
+//! ```text
+//! tree: up to the mark  <-  frozen: up to its freezing  <-  active: up to the latest batch
+//! ```
+//!
+//! The flusher is a thread of its own. Backpressure keeps it from being outrun: a commit that finds more than half of
+//! the memory taken is throttled, more the less is left, so that nobody waits for a whole flush.
+
+mod bloom;
+mod flusher;
+mod memtable;
+mod record;
+mod recovery;
+mod segments;
+mod throttle;
+
+use std::ops::{Bound, ControlFlow};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+pub use flusher::Flusher;
+pub use segments::{JournalFault, MakeSlot, Mark, Slots};
+
+use super::disk::Disk;
+use super::redb::RedbStore;
+use crate::metrics::JournalFigures;
+use bloom::BloomFilter;
+use enroll_core::state::merge;
+use enroll_core::state::{Entries, ReadTxn, STRETCH, Store, StoreError, View, Writes, walk};
+use memtable::Memtable;
+use recovery::{Recovered, recover, take_over};
+use segments::{Found, Log};
+use throttle::Throttle;
+
+/// Sizes and secrets of a journal.
+#[derive(Debug, Clone, Copy)]
+pub struct JournalOptions {
+    /// Bytes of a segment. It takes that much of the disk from the beginning.
+    pub segment_bytes: u64,
+    /// Bytes of memory for both memtables together.
+    pub memory_bytes: usize,
+    /// The tags of the families in the Bloom filter: keys in no order, mostly looked up before they are there.
+    pub filtered: &'static [u8],
+    /// The identity for a database that has no journal yet: random, so that no other journal has it.
+    pub identity: u64,
+}
+
+/// Writes in a frozen memtable at most.
+const FLUSH_ENTRIES: usize = 100_000;
+
+/// Waits of the flusher for the last readers of a flushed memtable, and the length of one. Only a backup takes longer.
+const LAST_LOOKS: u32 = 20;
+const LAST_LOOK: Duration = Duration::from_millis(1);
+
+/// A write-ahead log and memtables in front of a tree.
+pub struct JournalStore {
+    tree: RedbStore,
+    /// Its holder may commit or freeze.
+    log: Mutex<Log>,
+    state: Mutex<State>,
+    /// Signals work for the flusher, or the close.
+    work: Condvar,
+    /// Signals the end of a flush, or a failure.
+    flushed: Condvar,
+    /// Signals an outgrown filter, or the close.
+    outgrown: Condvar,
+    has_flusher: AtomicBool,
+    options: JournalOptions,
+    throttle: Throttle,
+    figures: JournalFigures,
+}
+
+/// The state that changes with every batch.
+struct State {
+    current: Arc<Snapshot>,
+    /// The number of the latest batch.
+    number: u64,
+    /// The time of the active memtable's first write.
+    begun: Option<Instant>,
+    /// A filter that has every new key and not yet all old ones.
+    growing: Option<Arc<BloomFilter>>,
+    /// The failure after which nothing more is committed, because nobody knows what the disk has.
+    failed: Option<StoreError>,
+    is_closing: bool,
+}
+
+/// The memtables and the tree that views share.
+struct Snapshot {
+    active: Arc<Memtable>,
+    frozen: Option<Arc<Memtable>>,
+    tree: Arc<dyn ReadTxn + Send + Sync>,
+    /// The filter of all keys in the three, once it is complete.
+    filter: Option<Arc<BloomFilter>>,
+}
+
+/// An MVCC snapshot: the state after a batch.
+struct JournalView {
+    snapshot: Arc<Snapshot>,
+    number: u64,
+}
+
+impl JournalStore {
+    /// Recovers the log's writes that the tree does not have, and continues the log after them.
+    pub fn open(
+        tree: RedbStore,
+        slots: Slots,
+        options: JournalOptions,
+        figures: JournalFigures,
+    ) -> Result<Self, JournalFault> {
+        let (found, Recovered { mut table, mark, tail }) = Self::look(&tree, slots.disks, options)?;
+        if tree.free_bytes() < throttle::disk_bytes(table.entries(), table.bytes(), tree.bytes()) {
+            // Moved now: too little space is found out before anybody relies on it.
+            take_over(&tree, &mark, &std::mem::take(&mut table))?;
+        }
+        let (number, begun) = (tail.last, (table.entries() > 0).then(Instant::now));
+        let log = Log::begin(slots.make, found, &mark, tail, options.segment_bytes)?;
+        if !mark.is_open {
+            // From here on there may be more in the journal.
+            tree.take_over(&log.mark(), |_| {})?;
+        }
+        let active = Arc::new(table);
+        let current = Snapshot { active, frozen: None, tree: tree.shared_view()?, filter: None };
+        let current = Arc::new(current);
+        let state = State { current, number, begun, growing: None, failed: None, is_closing: false };
+        figures.bytes.set(log.bytes());
+        Ok(Self {
+            tree,
+            log: Mutex::new(log),
+            state: Mutex::new(state),
+            work: Condvar::new(),
+            flushed: Condvar::new(),
+            outgrown: Condvar::new(),
+            has_flusher: AtomicBool::new(false),
+            options,
+            throttle: Throttle::default(),
+            figures,
+        })
+    }
+
+    /// Moves into the tree what only its journal has, and leaves the journal as it is.
+    pub fn replay(tree: &RedbStore, disks: Vec<Arc<dyn Disk>>, options: JournalOptions) -> Result<(), JournalFault> {
+        let (_, Recovered { table, mark, .. }) = Self::look(tree, disks, options)?;
+        Ok(take_over(tree, &mark, &table)?)
+    }
+
+    /// The segments that are there, and the writes of theirs that the tree does not have.
+    fn look(
+        tree: &RedbStore,
+        disks: Vec<Arc<dyn Disk>>,
+        options: JournalOptions,
+    ) -> Result<(Found, Recovered), JournalFault> {
+        let unused = Mark { identity: options.identity, number: 0, generation: 0, is_open: false };
+        let mark = match tree.mark()? {
+            Some(mark) => mark,
+            // Before there is a segment of it, so that none is taken for another database's.
+            None => tree.take_over(&unused, |_| {}).map(|()| unused)?,
+        };
+        let found = Found::look(disks, &mark)?;
+        let recovered = recover(tree, &found, mark, options.memory_bytes)?;
+        Ok((found, recovered))
+    }
+
+    /// Moves everything that was committed into the tree.
+    pub fn flush(&self) -> Result<(), StoreError> {
+        // The frozen memtable first, then the one that was active meanwhile.
+        while self.flush_some()? {}
+        Ok(())
+    }
+
+    /// Flushes everything and closes the tree, which then needs no journal. No flusher may be at work.
+    pub fn close(self) -> Result<(), StoreError> {
+        self.into_tree()?.close()
+    }
+
+    /// The tree, which then needs no journal: everything is flushed.
+    pub fn into_tree(self) -> Result<RedbStore, StoreError> {
+        self.flush()?;
+        if let Some(err) = &self.state().failed {
+            return Err(err.clone());
+        }
+        let mark = Mark { is_open: false, ..self.log().mark() };
+        self.tree.take_over(&mark, |_| {})?;
+        Ok(self.tree)
+    }
+
+    /// Freezes the active memtable and flushes it into the tree. Returns whether there was anything to flush.
+    fn flush_some(&self) -> Result<bool, StoreError> {
+        let Some((frozen, mark)) = self.freeze() else { return Ok(false) };
+        let (begun, bytes) = (Instant::now(), frozen.bytes());
+        let done = self.tree.take_over(&mark, |put| {
+            frozen.with_stretch(u64::MAX, (&[], Bound::Unbounded), &mut |writes| {
+                let count = frozen.entries().max(1);
+                for (done, (key, value)) in writes.enumerate() {
+                    put(key, value);
+                    self.throttle.progress(bytes, done, count);
+                }
+            });
+        });
+        let tree = done.and_then(|()| self.tree.shared_view()).inspect_err(|err| self.fail(err.clone()))?;
+        let seconds = begun.elapsed().as_secs_f64();
+        {
+            let mut state = self.state();
+            let Snapshot { active, filter, .. } = &*state.current;
+            let (active, filter) = (Arc::clone(active), filter.clone());
+            state.current = Arc::new(Snapshot { active, frozen: None, tree, filter });
+            // A commit that found no room and is about to wait holds the state until it waits.
+            self.throttle.end_flush(bytes, seconds);
+        }
+        self.flushed.notify_all();
+        self.figures.flushed(frozen.entries(), seconds);
+        self.log().free_before(mark.generation);
+        retire(frozen);
+        Ok(true)
+    }
+
+    /// Begins a new active memtable. No commit is under way meanwhile, so the mark is the end of the frozen one.
+    fn freeze(&self) -> Option<(Arc<Memtable>, Mark)> {
+        let log = self.log();
+        let mut state = self.state();
+        if state.failed.is_some() || state.current.active.entries() == 0 {
+            return None;
+        }
+        let Snapshot { active, tree, filter, .. } = &*state.current;
+        let (frozen, tree, filter) = (Arc::clone(active), Arc::clone(tree), filter.clone());
+        self.throttle.begin_flush(frozen.bytes());
+        let current = Snapshot { active: Arc::default(), frozen: Some(Arc::clone(&frozen)), tree, filter };
+        state.current = Arc::new(current);
+        state.begun = None;
+        Some((frozen, log.mark()))
+    }
+
+    /// Whether the active memtable must be frozen at once.
+    fn is_full(&self, active: &Memtable) -> bool {
+        active.bytes() >= self.options.memory_bytes / 2 || active.entries() >= FLUSH_ENTRIES
+    }
+
+    /// Throttles a commit while memory is short, and blocks it while there is none (backpressure).
+    fn make_room(&self, bytes: usize) -> Result<(), StoreError> {
+        loop {
+            let state = self.state();
+            if let Some(err) = &state.failed {
+                return Err(err.clone());
+            }
+            let Snapshot { active, frozen, .. } = &*state.current;
+            let active = active.bytes();
+            if active + frozen.as_ref().map_or(0, |frozen| frozen.bytes()) < self.options.memory_bytes {
+                drop(state);
+                let waiting = active + self.throttle.left();
+                self.figures.paced(self.throttle.hold_back(bytes, waiting, self.options.memory_bytes));
+                return Ok(());
+            }
+            if self.has_flusher.load(Ordering::Acquire) {
+                self.work.notify_one();
+                let begun = Instant::now();
+                drop(self.flushed.wait(state).unwrap_or_else(PoisonError::into_inner));
+                self.figures.paced(begun.elapsed().as_secs_f64());
+            } else {
+                drop(state);
+                self.flush()?;
+            }
+        }
+    }
+
+    /// Makes a filter of all keys, with those of commits meanwhile. Stops in the middle when the store closes.
+    pub fn make_filter(&self) -> Result<(), StoreError> {
+        let tags = self.options.filtered;
+        let (filter, view) = {
+            let log = self.log();
+            let mut state = self.state();
+            let outgrown = state.current.filter.as_ref().and_then(|filter| filter.outgrown());
+            let keys = outgrown.map_or_else(|| self.tree.entries().map(|entries| entries / 2), Ok)?;
+            let filter = Arc::new(BloomFilter::new(tags, log.mark().identity, keys));
+            state.growing = Some(Arc::clone(&filter));
+            (filter, JournalView { snapshot: Arc::clone(&state.current), number: state.number })
+        };
+        for tag in tags {
+            walk(&view, (&[*tag], &[*tag + 1]), STRETCH, |key, _| {
+                filter.add_key(key);
+                Ok::<_, StoreError>(ControlFlow::Continue(()))
+            })?;
+            if self.state().is_closing {
+                return Ok(());
+            }
+        }
+        drop(view);
+        let _log = self.log();
+        let mut state = self.state();
+        let Snapshot { active, frozen, tree, .. } = &*state.current;
+        let (active, frozen, tree) = (Arc::clone(active), frozen.clone(), Arc::clone(tree));
+        state.growing = None;
+        state.current = Arc::new(Snapshot { active, frozen, tree, filter: Some(filter) });
+        Ok(())
+    }
+
+    fn fail(&self, err: StoreError) {
+        self.state().failed.get_or_insert(err);
+        self.flushed.notify_all();
+    }
+
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store for JournalStore {
+    fn view(&self) -> Result<View, StoreError> {
+        let state = self.state();
+        Ok(Box::new(JournalView { snapshot: Arc::clone(&state.current), number: state.number }))
+    }
+
+    fn commit(&self, writes: &Writes) -> Result<(), StoreError> {
+        self.make_room(memtable::bytes_of(writes))?;
+        let mut log = self.log();
+        let number = log.append(writes).inspect_err(|err| self.fail(err.clone()))?;
+        self.figures.synced(log.bytes());
+        // Only the holder of the log replaces the active memtable.
+        let (active, filters) = {
+            let state = self.state();
+            (Arc::clone(&state.current.active), [state.current.filter.clone(), state.growing.clone()])
+        };
+        filters.iter().flatten().for_each(|filter| filter.add(writes));
+        active.insert(number, writes);
+        let mut state = self.state();
+        state.number = number;
+        let is_first = state.begun.is_none();
+        state.begun.get_or_insert_with(Instant::now);
+        drop((state, log));
+        if is_first || self.is_full(&active) {
+            self.work.notify_one();
+        }
+        self.figures.memory.set(active.bytes() as u64);
+        Ok(())
+    }
+
+    fn bytes(&self) -> u64 {
+        self.tree.bytes()
+    }
+
+    fn free_bytes(&self) -> u64 {
+        let (active, frozen) = {
+            let state = self.state();
+            let frozen = state.current.frozen.as_ref().map_or((0, 0), |frozen| (frozen.entries(), frozen.bytes()));
+            ((state.current.active.entries(), state.current.active.bytes()), frozen)
+        };
+        let pending = throttle::disk_bytes(active.0 + frozen.0, active.1 + frozen.1, self.tree.bytes());
+        let wanted = self.log().bytes_wanted();
+        self.tree.free_bytes().saturating_sub(pending).saturating_sub(wanted)
+    }
+}
+
+impl ReadTxn for JournalView {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let Snapshot { active, frozen, tree, filter } = &*self.snapshot;
+        if filter.as_ref().is_some_and(|filter| filter.excludes(key)) {
+            return Ok(None);
+        }
+        if let Some(found) = active.get(key, self.number) {
+            return Ok(found);
+        }
+        match frozen.as_ref().and_then(|frozen| frozen.get(key, self.number)) {
+            Some(found) => Ok(found),
+            None => tree.get(key),
+        }
+    }
+
+    fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Entries, StoreError> {
+        let Snapshot { active, frozen, tree, .. } = &*self.snapshot;
+        let over = |base: &dyn ReadTxn, table: &Memtable| {
+            merge::range(base, (from, to), limit, |from, end, take| table.with_stretch(self.number, (from, end), take))
+        };
+        match frozen {
+            None => over(&**tree, active),
+            Some(frozen) => over(&Below { tree: &**tree, frozen, number: self.number }, active),
+        }
+    }
+}
+
+/// The frozen memtable over the tree: the base of the active one.
+struct Below<'a> {
+    tree: &'a dyn ReadTxn,
+    frozen: &'a Memtable,
+    number: u64,
+}
+
+impl ReadTxn for Below<'_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.frozen.get(key, self.number).map_or_else(|| self.tree.get(key), Ok)
+    }
+
+    fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Entries, StoreError> {
+        merge::range(self.tree, (from, to), limit, |from, end, take| {
+            self.frozen.with_stretch(self.number, (from, end), take);
+        })
+    }
+}
+
+/// Drops a memtable after its last reader, so that no reader pays for freeing it.
+fn retire(frozen: Arc<Memtable>) {
+    for _ in 0..LAST_LOOKS {
+        if Arc::strong_count(&frozen) == 1 {
+            break;
+        }
+        std::thread::sleep(LAST_LOOK);
+    }
+}

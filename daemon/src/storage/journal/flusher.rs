@@ -1,0 +1,110 @@
+//! The journal's background threads: one flushes frozen memtables into the tree and makes segments before they are
+//! needed, one builds the Bloom filter, at the start and whenever it is outgrown.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::{JournalStore, State, segments};
+use enroll_core::state::{Store as _, StoreError};
+
+/// The age of the oldest write at which a memtable is flushed, even if it is small.
+const FLUSH_PAUSE: Duration = Duration::from_secs(2);
+
+/// The running threads.
+pub struct Flusher {
+    store: Arc<JournalStore>,
+    threads: [JoinHandle<()>; 2],
+}
+
+impl Flusher {
+    /// Starts the threads. `failed` is called if flushing fails; nothing can be committed then.
+    pub fn start(store: Arc<JournalStore>, failed: impl FnOnce(StoreError) + Send + 'static) -> std::io::Result<Self> {
+        store.has_flusher.store(true, Ordering::Release);
+        let of_thread = Arc::clone(&store);
+        let flusher = std::thread::Builder::new().name("flusher".to_owned()).spawn(move || {
+            let result = of_thread.flush_on();
+            of_thread.has_flusher.store(false, Ordering::Release);
+            if let Err(err) = result {
+                of_thread.fail(err.clone());
+                failed(err);
+            }
+        })?;
+        let of_thread = Arc::clone(&store);
+        let filter = std::thread::Builder::new().name("filter".to_owned()).spawn(move || {
+            if let Err(err) = of_thread.make_filters() {
+                // Look-ups work without it, only slower.
+                tracing::error!(%err, "the Bloom filter is not built; new keys are looked up in the tree until a restart");
+            }
+        })?;
+        Ok(Self { store, threads: [flusher, filter] })
+    }
+
+    /// Stops the threads after the work that they have begun. The active memtable stays in the log.
+    pub fn stop(self) {
+        self.store.state().is_closing = true;
+        self.store.work.notify_all();
+        self.store.outgrown.notify_all();
+        for thread in self.threads {
+            // The threads report their failures themselves.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl JournalStore {
+    /// Flushes whenever the active memtable is full or old enough, until the store is closed.
+    fn flush_on(&self) -> Result<(), StoreError> {
+        while self.wait_for_work() {
+            // On a nearly full disk a segment is made only when a commit needs it.
+            let has_room = self.tree.free_bytes() / 2 >= self.options.segment_bytes;
+            let wanted = if has_room { self.log().make_wanted()? } else { None };
+            if let Some(disk) = wanted {
+                segments::fill(&*disk, self.options.segment_bytes)?;
+                self.log().add_slot(disk);
+            }
+            self.flush_some()?;
+            self.outgrown.notify_all();
+        }
+        Ok(())
+    }
+
+    /// Builds a filter, and another one whenever it is outgrown, until the store is closed.
+    fn make_filters(&self) -> Result<(), StoreError> {
+        loop {
+            self.make_filter()?;
+            let wait = |state: &mut State| {
+                let filter = state.current.filter.as_ref();
+                !state.is_closing && filter.is_none_or(|filter| filter.outgrown().is_none())
+            };
+            let state = self.outgrown.wait_while(self.state(), wait).unwrap_or_else(PoisonError::into_inner);
+            if state.is_closing {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits until a flush is due. Returns `false` when the store is closed or failed.
+    fn wait_for_work(&self) -> bool {
+        let mut state = self.state();
+        loop {
+            if state.is_closing || state.failed.is_some() {
+                return false;
+            }
+            let waited = state.begun.map(|begun| begun.elapsed());
+            if waited.is_some_and(|waited| waited >= FLUSH_PAUSE) || self.is_full(&state.current.active) {
+                return true;
+            }
+            let wait = |state| match waited {
+                Some(waited) => self
+                    .work
+                    .wait_timeout(state, FLUSH_PAUSE - waited)
+                    .map(|(state, _)| state)
+                    .map_err(|err| err.into_inner().0),
+                None => self.work.wait(state).map_err(PoisonError::into_inner),
+            };
+            state = wait(state).unwrap_or_else(|state| state);
+        }
+    }
+}

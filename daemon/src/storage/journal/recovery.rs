@@ -1,0 +1,51 @@
+//! Recovery: a start reads the part of the write-ahead log that the tree does not have back into a memtable.
+
+use std::ops::Bound;
+
+use super::memtable::Memtable;
+use super::segments::{Found, JournalFault, Mark, Tail};
+use crate::storage::redb::RedbStore;
+use enroll_core::state::StoreError;
+
+/// The writes of a journal that its tree does not have.
+pub(super) struct Recovered {
+    /// The latest of them; the tree has taken over those before.
+    pub(super) table: Memtable,
+    /// The mark of the tree once it has these, too.
+    pub(super) mark: Mark,
+    /// The end of the journal.
+    pub(super) tail: Tail,
+}
+
+/// Reads a journal to its end. The tree takes over what would need more memory than this.
+pub(super) fn recover(
+    tree: &RedbStore,
+    found: &Found,
+    before: Mark,
+    memory_bytes: usize,
+) -> Result<Recovered, JournalFault> {
+    let (mut table, mut mark) = (Memtable::default(), before);
+    let tail = found.replay(&before, |generation, number, writes| {
+        table.insert(number, writes);
+        mark = Mark { number, generation, ..before };
+        if table.bytes() >= memory_bytes {
+            take_over(tree, &mark, &std::mem::take(&mut table))?;
+        }
+        Ok(())
+    })?;
+    Ok(Recovered { table, mark, tail })
+}
+
+/// Moves a memtable into the tree, if there is anything in it.
+pub(super) fn take_over(tree: &RedbStore, mark: &Mark, table: &Memtable) -> Result<(), StoreError> {
+    if table.entries() == 0 {
+        return Ok(());
+    }
+    tree.take_over(mark, |put| {
+        table.with_stretch(u64::MAX, (&[], Bound::Unbounded), &mut |writes| {
+            for (key, value) in writes {
+                put(key, value);
+            }
+        });
+    })
+}

@@ -1,0 +1,20 @@
+//! Storage: the state directory and its stores, a redb database with a write-ahead log in front of it. `redb.rs` is the only
+//! file that names redb.
+
+pub mod copy_on_write;
+pub mod direct_io;
+pub mod disk;
+pub mod journal;
+pub mod key_file;
+pub mod open;
+pub mod private_dir;
+pub mod redb;
+
+use enroll_core::state::StoreError;
+
+use crate::process;
+
+/// Makes a storage error of an I/O error while doing this, with the limit of the process that it speaks of.
+pub fn io_error<E: std::fmt::Display>(doing: &'static str) -> impl Fn(E) -> StoreError {
+    move |err| StoreError::Io { doing, error: format!("{err}{}", process::limit_reached(&err)) }
+}

@@ -1,0 +1,332 @@
+//! Opening the files of a state directory, in the order that keeps them safe.
+//!
+//! The lock comes first: its holder is the one daemon of this directory. A new database is made under a
+//! temporary name, filled, looked at, and renamed then, because a crash while redb makes a file leaves one that never
+//! opens. An existing one is
+//! synced and its cached pages are dropped before it is read: after a failed sync the page cache shows pages that
+//! never reached the disk, and building on those destroys the database (9 of 16 in a trial; with this, none of 16).
+
+use crate::storage::io_error;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nix::fcntl::{Flock, FlockArg, OFlag, PosixFadviseAdvice, posix_fadvise};
+
+use super::copy_on_write::CopyOnWrite;
+use super::direct_io::DirectFile;
+use super::disk::Disk;
+use super::journal::{JournalFault, JournalOptions, JournalStore, MakeSlot, Slots};
+use super::redb::{self, OpenFault, RedbOptions, RedbStore};
+use crate::metrics::JournalFigures;
+use crate::storage::private_dir::{Directory, FileError};
+use enroll_core::state::{ReadTxn, StoreError};
+
+/// The database's name in the state directory.
+pub const DATABASE: &str = "enrolld.redb";
+
+const DATABASE_NEW: &str = "enrolld.redb.new";
+
+/// The names of the journal's files begin with this; their number follows.
+const JOURNAL: &str = "enrolld.journal.";
+const LOCK: &str = "lock";
+
+/// Why a state directory can not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process holds the lock.
+    #[error("{0} is in use by another enrolld; stop that one, or choose another directory with --state-dir")]
+    InUse(PathBuf),
+    /// The disk does not take what has to be written.
+    #[error("{path}: {source}; see to the disk, then start again")]
+    Disk {
+        /// Which file.
+        path: PathBuf,
+        /// The error of the store.
+        source: StoreError,
+    },
+    /// There is a journal, and not the database that it belongs to.
+    #[error("{0} belongs to a database that is not here; move the journal's files to where their database is")]
+    OtherJournal(PathBuf),
+    /// There is nothing to look at.
+    #[error("there is no database in {0}; name another directory with --state-dir")]
+    NoDatabase(PathBuf),
+    /// A file can not be used.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The database can not be read.
+    #[error("{path}: {source}; restore a backup, or move the file away to begin anew")]
+    Database {
+        /// Which file.
+        path: PathBuf,
+        /// The error of the store.
+        source: StoreError,
+    },
+}
+
+impl OpenError {
+    /// The lock's file may have been replaced, and then it is the database's own lock that tells of another daemon.
+    fn of(fault: OpenFault, path: PathBuf) -> Self {
+        match fault {
+            OpenFault::InUse => Self::InUse(path),
+            OpenFault::DiskFull(source) => Self::Disk { path, source },
+            OpenFault::Unreadable(source) => Self::Database { path, source },
+        }
+    }
+
+    fn of_journal(fault: JournalFault, path: PathBuf) -> Self {
+        match fault {
+            JournalFault::Store(source @ StoreError::Corrupt(_)) => Self::Database { path, source },
+            JournalFault::Store(source) => Self::Disk { path, source },
+            JournalFault::Foreign(number) => Self::OtherJournal(path.with_file_name(format!("{JOURNAL}{number}"))),
+            fault @ JournalFault::Damaged(_) => Self::Database { path, source: StoreError::Corrupt(fault.to_string()) },
+        }
+    }
+}
+
+/// Options for opening the files of a state directory.
+#[derive(Debug, Clone, Copy)]
+pub struct OpenOptions {
+    /// Bytes of the database's cache.
+    pub cache_bytes: usize,
+    /// A database that is no larger is verified when it is opened, checksums and all.
+    pub verify_bytes_max: u64,
+    /// The journal in front of it.
+    pub journal: JournalOptions,
+}
+
+impl OpenOptions {
+    /// The same, and every page is verified, however many there are.
+    pub fn verifying(self) -> Self {
+        Self { verify_bytes_max: u64::MAX, ..self }
+    }
+
+    /// For a database of this size.
+    pub fn redb(&self, bytes: u64) -> RedbOptions {
+        RedbOptions { cache_bytes: self.cache_bytes, verify: bytes <= self.verify_bytes_max }
+    }
+}
+
+/// A state directory, locked as long as this lives. The lock's file is never removed: two daemons could then each lock
+/// a file of that name.
+#[derive(Debug)]
+pub struct StateDir {
+    directory: Arc<Directory>,
+    access: OFlag,
+    _lock: Option<Flock<File>>,
+}
+
+impl StateDir {
+    /// Takes the lock, or says that somebody has it.
+    pub fn lock(path: &Path) -> Result<Self, OpenError> {
+        Self::lock_in(path, Directory::open(path)?)
+    }
+
+    /// The same for what is done while no daemon runs: as root, for the directory's owner.
+    pub fn lock_for_owner(path: &Path) -> Result<Self, OpenError> {
+        Self::lock_in(path, Directory::open_for_owner(path, ".")?)
+    }
+
+    /// Takes the lock of a directory with a database; makes nothing in any other.
+    pub fn lock_database(path: &Path) -> Result<Self, OpenError> {
+        let directory = Directory::open_for_owner(path, ".")?;
+        if !directory.has(DATABASE) {
+            return Err(OpenError::NoDatabase(path.to_owned()));
+        }
+        Self::lock_in(path, directory)
+    }
+
+    /// Takes a shared lock to read a database, which may lie on a disk that can not be written to. If there is no lock
+    /// file, no daemon runs on the directory.
+    pub fn lock_to_read(path: &Path) -> Result<Self, OpenError> {
+        let directory = Directory::open_for_owner(path, ".")?;
+        if !directory.has(DATABASE) {
+            return Err(OpenError::NoDatabase(path.to_owned()));
+        }
+        let lock = if directory.has(LOCK) {
+            let file = directory.open_private(LOCK, OFlag::O_RDONLY)?;
+            Some(take(path, file, FlockArg::LockSharedNonblock)?)
+        } else {
+            None
+        };
+        Ok(Self { directory: Arc::new(directory), access: OFlag::O_RDONLY, _lock: lock })
+    }
+
+    fn lock_in(path: &Path, directory: Directory) -> Result<Self, OpenError> {
+        let file = directory.open_private(LOCK, OFlag::O_RDWR | OFlag::O_CREAT)?;
+        let lock = Some(take(path, file, FlockArg::LockExclusiveNonblock)?);
+        Ok(Self { directory: Arc::new(directory), access: OFlag::O_RDWR, _lock: lock })
+    }
+
+    /// The directory with the files.
+    pub fn directory(&self) -> Arc<Directory> {
+        Arc::clone(&self.directory)
+    }
+
+    /// The path of the database.
+    pub fn database_path(&self) -> PathBuf {
+        self.directory.path_of(DATABASE)
+    }
+
+    /// Bytes of the database's file.
+    pub fn database_bytes(&self) -> Result<u64, OpenError> {
+        let file = self.directory.open_private(DATABASE, OFlag::O_RDONLY)?;
+        let metadata = file.metadata().map_err(|source| FileError::Io { path: self.database_path(), source })?;
+        Ok(metadata.len())
+    }
+
+    /// Whether there is a database.
+    pub fn has_database(&self) -> bool {
+        self.directory.has(DATABASE)
+    }
+
+    /// Lets `look` see the database, if there is one, before anything is written to it. `None` where there is none, or
+    /// where it has to be repaired first.
+    pub fn peek<T>(&self, look: impl FnOnce(&dyn ReadTxn) -> T) -> Result<Option<T>, OpenError> {
+        if !self.has_database() {
+            return Ok(None);
+        }
+        // A file of its own: redb's locks belong to an open file, and the real opening must not share them.
+        let file = self.database_file()?;
+        redb::peek(file, look).map_err(|fault| OpenError::of(fault, self.database_path()))
+    }
+
+    /// Opens the database with the journal in front of it, making both if there is none.
+    pub fn open_database(&self, options: &OpenOptions, figures: JournalFigures) -> Result<JournalStore, OpenError> {
+        if !self.has_database() {
+            if let Some(journal) = self.journal_file()? {
+                return Err(OpenError::OtherJournal(journal));
+            }
+            let path = self.directory.path_of(DATABASE_NEW);
+            let made: Result<(), StoreError> = self.make_database(options, |_| Ok(()), |_, ()| Ok(()))?;
+            made.map_err(|source| OpenError::Disk { path, source })?;
+        }
+        let (path, file) = (self.database_path(), self.database_file()?);
+        let redb = options.redb(self.database_bytes()?);
+        if redb.verify {
+            // Every page will be verified, in the order of the tree. Read ahead in the order of the file.
+            let _ = posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_WILLNEED);
+        }
+        let tree = RedbStore::open(file, redb).map_err(|fault| OpenError::of(fault, path.clone()))?;
+        let disks = self.journal_files()?.into_iter().enumerate().map(|(number, file)| {
+            let disk: Arc<dyn Disk> = Arc::new(direct(&self.directory, number, file));
+            disk
+        });
+        let disks = disks.collect();
+        let slots = Slots { disks, make: self.make_journal_file() };
+        JournalStore::open(tree, slots, options.journal, figures).map_err(|fault| OpenError::of_journal(fault, path))
+    }
+
+    /// Opens a copy of the database, with what is in the journal. Nothing is written to either.
+    pub fn open_copy(&self, options: &OpenOptions) -> Result<RedbStore, OpenError> {
+        let path = self.database_path();
+        let redb = options.redb(self.database_bytes()?);
+        let tree = RedbStore::open_copy(self.database_file()?, redb);
+        let tree = tree.map_err(|fault| OpenError::of(fault, path.clone()))?;
+        let failed = |source| OpenError::File(FileError::Io { path: path.clone(), source });
+        let copies = self.journal_files()?.into_iter().map(|file| {
+            let copy = CopyOnWrite::over(file).map_err(failed)?;
+            Ok(Arc::new(copy) as Arc<dyn Disk>)
+        });
+        let disks = copies.collect::<Result<_, OpenError>>()?;
+        JournalStore::replay(&tree, disks, options.journal).map_err(|fault| OpenError::of_journal(fault, path))?;
+        Ok(tree)
+    }
+
+    /// A file of a journal, if there is one.
+    pub fn journal_file(&self) -> Result<Option<PathBuf>, OpenError> {
+        let name = format!("{JOURNAL}0");
+        Ok(self.directory.has(&name).then(|| self.directory.path_of(&name)))
+    }
+
+    /// The journal's files, with nothing of them in memory that is not on the disk.
+    fn journal_files(&self) -> Result<Vec<File>, OpenError> {
+        let names = (0..).map(|number: usize| format!("{JOURNAL}{number}"));
+        names.take_while(|name| self.directory.has(name)).map(|name| self.settled(&name)).collect()
+    }
+
+    fn make_journal_file(&self) -> MakeSlot {
+        let directory = Arc::clone(&self.directory);
+        Box::new(move |number| {
+            let failed = io_error::<FileError>("a segment of the journal can not be made");
+            let file = directory.make_private(&format!("{JOURNAL}{number}")).map_err(failed)?;
+            Ok(Arc::new(direct(&directory, number, file)))
+        })
+    }
+
+    /// Makes a database: filled by the one, and judged by the other before it has its name. What fails leaves none.
+    pub fn make_database<F, T, E: From<StoreError>>(
+        &self,
+        options: &OpenOptions,
+        fill: impl FnOnce(&RedbStore) -> Result<F, E>,
+        judge: impl FnOnce(&RedbStore, F) -> Result<T, E>,
+    ) -> Result<Result<T, E>, FileError> {
+        let file = self.directory.create_private(DATABASE_NEW)?;
+        let made = make_in(&file, options, fill, judge);
+        match &made {
+            Ok(_) => self.directory.publish(DATABASE_NEW, DATABASE)?,
+            Err(_) => self.directory.remove(DATABASE_NEW)?,
+        }
+        Ok(made)
+    }
+
+    fn database_file(&self) -> Result<File, OpenError> {
+        self.settled(DATABASE)
+    }
+
+    /// A file, with nothing of it in memory that is not on the disk.
+    fn settled(&self, name: &str) -> Result<File, OpenError> {
+        let file = self.directory.open_private(name, self.access)?;
+        let settled = match settle(&file) {
+            // There is nothing to sync on a disk that is only read.
+            Err(err) if self.access == OFlag::O_RDONLY && is_read_only(&err) => Ok(()),
+            settled => settled,
+        };
+        settled.map_err(|source| FileError::Io { path: self.directory.path_of(name), source })?;
+        Ok(file)
+    }
+}
+
+/// Makes a database in a new file: fills and closes it, reads it from the disk again with all checksums, and judges it.
+pub fn make_in<F, T, E: From<StoreError>>(
+    file: &File,
+    options: &OpenOptions,
+    fill: impl FnOnce(&RedbStore) -> Result<F, E>,
+    judge: impl FnOnce(&RedbStore, F) -> Result<T, E>,
+) -> Result<T, E> {
+    let failed = io_error::<io::Error>("the new database can not be made");
+    let open = |options| -> Result<RedbStore, StoreError> {
+        Ok(RedbStore::open(file.try_clone().map_err(&failed)?, options)?)
+    };
+    let store = open(options.redb(0))?;
+    let filled = fill(&store)?;
+    store.close()?;
+    settle(file).map_err(&failed)?;
+    let store = open(options.verifying().redb(0))?;
+    let judged = judge(&store, filled)?;
+    store.close()?;
+    file.sync_all().map_err(failed)?;
+    Ok(judged)
+}
+
+/// A file of a journal, as it is written to.
+fn direct(directory: &Directory, number: usize, file: File) -> DirectFile {
+    let again = directory.open_private(&format!("{JOURNAL}{number}"), OFlag::O_RDWR | OFlag::O_DIRECT);
+    // Where it can not be written to directly, it is through the system's memory.
+    DirectFile::new(file, again.ok())
+}
+
+fn take(path: &Path, file: File, how: FlockArg) -> Result<Flock<File>, OpenError> {
+    Flock::lock(file, how).map_err(|_| OpenError::InUse(path.to_owned()))
+}
+
+/// Whether a file system says with this error that it has nothing to sync.
+fn is_read_only(err: &io::Error) -> bool {
+    matches!(err.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::InvalidInput)
+}
+
+fn settle(file: &File) -> io::Result<()> {
+    file.sync_data()?;
+    Ok(posix_fadvise(file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?)
+}
