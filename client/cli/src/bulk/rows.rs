@@ -1,7 +1,8 @@
-//! Rows of a file: CSV with a header, or one JSON object per line, whichever the first character says. Read one after
-//! another, so that a file's length does not matter for memory, and neither does what a row claims to be. A row that can
-//! not be read is an answer for its line, and the next one is read: where a quote is not closed, or a row has no end, that
-//! is the next line.
+//! The parser of a file's rows: CSV with a header, or one JSON object per line, decided by the first character.
+//!
+//! Rows are streamed, so memory is bounded however long the file or a row. A row that can not be parsed is reported by
+//! its line and parsing continues with the next row, or with the next line if a quote is not closed or the row has no
+//! end.
 
 use std::fs::File;
 use std::io::{self, Read, Seek as _};
@@ -13,13 +14,13 @@ use serde_json::{Map, Value};
 use super::header::{self, Header};
 use crate::failure::Failure;
 
-/// Bytes of a row at most: many times what its key and its person can take, quoted and with other columns beside them.
+/// Bytes of a row at most: many times the longest key and person, quoted, with other columns beside them.
 const ROW_BYTES_MAX: usize = 64 << 10;
 
-/// Columns of a row at most.
+/// The largest number of columns of a row.
 const COLUMNS_MAX: usize = 256;
 
-/// What is read at once.
+/// Bytes of one read.
 const CHUNK_BYTES: u64 = 64 << 10;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
@@ -29,13 +30,13 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 pub(crate) struct Column {
     /// The field that it fills.
     pub(crate) field: &'static str,
-    /// What it may be called in the header.
+    /// Its names in a header.
     pub(crate) names: &'static [&'static str],
-    /// Whether it may be missing, or empty.
+    /// True if it may be missing or empty.
     pub(crate) is_optional: bool,
 }
 
-/// One row: its line, from 1, and what it says.
+/// A row: its line, from 1, and its unit or why it can not be parsed.
 pub(crate) struct Row<U> {
     pub(crate) line: u64,
     pub(crate) unit: Result<U, String>,
@@ -44,12 +45,12 @@ pub(crate) struct Row<U> {
 /// The rows of one input.
 pub(crate) struct Rows {
     window: Window,
-    /// Of CSV; otherwise they are JSON.
+    /// The CSV parser; `None` for JSON lines.
     csv: Option<Csv>,
 }
 
 impl Rows {
-    /// Finds out what the input is, and what its columns are. Refuses a CSV header without a column that is needed.
+    /// Detects the format and reads the header. Refuses UTF-16 and a CSV header without a required column.
     pub(crate) fn open(input: impl Read + 'static, columns: &'static [Column], delimiter: u8) -> Result<Self, Failure> {
         let input = Box::new(input);
         let mut window =
@@ -63,24 +64,24 @@ impl Rows {
         header::expect_utf8(window.rest())?;
         let is_json = window.rest().trim_ascii_start().starts_with(b"{");
         if !is_json {
-            window.end_lines_alike();
+            window.end_lines_at_cr();
         }
         let csv = if is_json { None } else { Some(Csv::open(&mut window, columns, delimiter)?) };
         Ok(Self { window, csv })
     }
 
-    /// How much was read.
+    /// Bytes parsed so far.
     pub(crate) fn bytes(&self) -> u64 {
         self.window.passed
     }
 
-    /// The next row; `None` at the end.
+    /// The next row; `None` at the end of the input.
     pub(crate) fn next<U: DeserializeOwned>(&mut self) -> Result<Option<Row<U>>, Failure> {
         while self.window.has_more()? {
             let line = self.window.line;
             let unit = match &mut self.csv {
                 Some(csv) => match csv.take(&mut self.window)? {
-                    Ok(()) => csv.unit().map(|read| read.map_err(|why| goes_on(why, line, self.window.line))),
+                    Ok(()) => csv.unit().map(|unit| unit.map_err(|why| with_extent(why, line, self.window.line))),
                     Err(why) => Some(Err(why)),
                 },
                 None => match self.window.take_line()? {
@@ -97,7 +98,7 @@ impl Rows {
     }
 }
 
-/// What is wrong with a line: its number is told beside it.
+/// The error without the line number that serde counts within the row.
 fn of_line(err: &serde_json::Error) -> String {
     let why = err.to_string();
     match why.rsplit_once(" at line 1 column ") {
@@ -106,21 +107,20 @@ fn of_line(err: &serde_json::Error) -> String {
     }
 }
 
-/// What is wrong with a row that has more than one line, which may be due to a quote.
-fn goes_on(why: String, line: u64, next: u64) -> String {
+/// The error of a row, with its last line if it has several, because a quote may be the cause.
+fn with_extent(why: String, line: u64, next: u64) -> String {
     if next > line + 1 { format!("{why}; as its quotes have it, the row goes on to line {}", next - 1) } else { why }
 }
 
-/// What was read and not yet passed: no more than a row and a chunk. The last line ends like the others, so that what does
-/// not end is inside quotes.
+/// The read buffer: at most a row and a chunk. The last line is given a line end, so only an open quote has no end.
 struct Window {
     input: Box<dyn Read>,
     bytes: Vec<u8>,
     at: usize,
     has_ended: bool,
-    /// The line that comes next.
+    /// The number of the next line.
     line: u64,
-    /// How many bytes are behind it.
+    /// Bytes passed so far.
     passed: u64,
     /// True for CSV, where a carriage return alone ends a line too, as in files of old systems.
     cr_ends_lines: bool,
@@ -131,13 +131,13 @@ impl Window {
         self.bytes.get(self.at..).unwrap_or_default()
     }
 
-    /// Reads on. What was passed is forgotten.
+    /// Reads a chunk and drops the passed bytes.
     fn fill(&mut self) -> Result<(), Failure> {
         self.bytes.drain(..self.at);
         self.at = 0;
         let before = self.bytes.len();
         let mut read = self.input.by_ref().take(CHUNK_BYTES).read_to_end(&mut self.bytes).map_err(Failure::Io)?;
-        // What a carriage return ends is known by what follows it.
+        // The byte after a carriage return decides if it ends a line.
         while read > 0 && self.bytes.last() == Some(&b'\r') {
             let more = self.input.by_ref().take(1).read_to_end(&mut self.bytes).map_err(Failure::Io)?;
             if more == 0 {
@@ -155,8 +155,8 @@ impl Window {
         Ok(())
     }
 
-    /// From here on each kind of line end is one, in what was read as well.
-    fn end_lines_alike(&mut self) {
+    /// From here on a carriage return ends a line too, also in the bytes already read.
+    fn end_lines_at_cr(&mut self) {
         self.cr_ends_lines = true;
         self.end_lines_from(self.at);
     }
@@ -183,7 +183,7 @@ impl Window {
         self.passed += bytes as u64;
     }
 
-    /// Where the line ends that comes next; `None` where it is too long for a row.
+    /// The length of the next line; `None` if it is too long for a row.
     fn line_end(&mut self) -> Result<Option<usize>, Failure> {
         loop {
             if let Some(end) = self.rest().iter().take(ROW_BYTES_MAX).position(|byte| *byte == b'\n') {
@@ -196,7 +196,7 @@ impl Window {
         }
     }
 
-    /// The next line, or why it is none.
+    /// Takes the next line; a line that is too long is passed and its error returned.
     fn take_line(&mut self) -> Result<Result<&[u8], String>, Failure> {
         let Some(bytes) = self.line_end()? else {
             self.pass_line()?;
@@ -206,7 +206,7 @@ impl Window {
         Ok(Ok(&self.bytes[self.at - bytes..self.at]))
     }
 
-    /// Passes the next line, however long it is.
+    /// Passes the next line of any length.
     fn pass_line(&mut self) -> Result<(), Failure> {
         loop {
             let end = self.rest().iter().position(|byte| *byte == b'\n');
@@ -219,12 +219,12 @@ impl Window {
     }
 }
 
-/// What a CSV file is read with.
+/// The CSV parser and its buffers.
 struct Csv {
     reader: Reader,
     header: Header,
     delimiter: u8,
-    /// The fields of the record that was taken, one behind the other, and where each ends.
+    /// The fields of the latest record, concatenated, and the end of each.
     text: Vec<u8>,
     ends: Vec<usize>,
     fields: usize,
@@ -245,11 +245,11 @@ impl Csv {
         Ok(csv)
     }
 
-    /// Takes the next record, or tells why there is none; then its first line is passed, and it is gone on behind that.
+    /// Takes the next record. On an error only its first line is passed, so parsing continues with the line after it.
     fn take(&mut self, window: &mut Window) -> Result<Result<(), String>, Failure> {
         self.reader.reset();
         self.fields = 0;
-        // A line of its own may be empty: it is no record, and the reader would go on to the next.
+        // The reader would skip an empty line and lose its number.
         if let Some(end @ 1..=2) = window.line_end()?
             && window.rest()[..end].trim_ascii().is_empty()
         {
@@ -294,7 +294,7 @@ impl Csv {
         if at < self.fields { &self.text[begin..self.ends[at]] } else { &[] }
     }
 
-    /// What the record says that was taken last; `None` of an empty line.
+    /// The unit of the latest record; `None` for an empty line.
     fn unit<U: DeserializeOwned>(&self) -> Option<Result<U, String>> {
         if self.fields == 0 || (self.fields == 1 && self.field(0).trim_ascii().is_empty()) {
             return None;
@@ -321,7 +321,7 @@ impl Csv {
     }
 }
 
-/// What comes only once as a file, so that it can be read twice.
+/// Copies the input to a temporary file, so that it can be read twice.
 pub(crate) fn spooled(mut input: impl Read) -> io::Result<File> {
     let mut file = tempfile::tempfile()?;
     io::copy(&mut input, &mut file)?;
@@ -340,7 +340,7 @@ mod tests {
         Column { field: "status", names: &["status"], is_optional: false },
     ];
 
-    /// A line, and its key if it can be read.
+    /// A line, and its key if it can be parsed.
     type Read = (u64, Result<String, String>);
 
     fn read(text: &[u8]) -> Result<Vec<Read>, Failure> {
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_end_is_told_by_its_line_and_the_next_line_is_read() {
+    fn a_row_without_an_end_is_reported_and_the_next_line_is_read() {
         let long = "x".repeat(ROW_BYTES_MAX);
         for (text, expected) in [
             // A quote that is not closed, to the end and for too long.
