@@ -13,8 +13,8 @@ use std::collections::VecDeque;
 use enroll_client::protocol::{Code, Page, PageLimit, Pk, person, program};
 use enroll_client::{Client, Error, Reply};
 
-use super::Bulk;
 use super::rows::{Row, Rows};
+use super::units::Bulk;
 use crate::failure::Failure;
 
 /// Look-ups in flight.

@@ -13,11 +13,12 @@ use indicatif::ProgressBar;
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 
+use super::BAR;
 use super::conflict_groups::ConflictGroups;
 use super::dedup::Dedup;
 use super::report::{Failed, Report};
 use super::rows::{Row, Rows};
-use super::{BAR, Bulk};
+use super::units::Bulk;
 use crate::failure::Failure;
 use crate::files::progress_bar;
 use crate::output::Output;
@@ -50,6 +51,15 @@ pub(super) struct Count {
     /// Links that would be moved; counted in dry runs only.
     pub(super) moved: u64,
     pub(super) is_dry_run: bool,
+}
+
+impl Count {
+    /// The counts in a sentence.
+    pub(super) fn words(&self) -> String {
+        let done = if self.is_dry_run { "would succeed" } else { "succeeded" };
+        let moved = if self.moved > 0 { format!(", {} of them by a move", self.moved) } else { String::new() };
+        format!("{} rows: {} {done}{moved}, {} failed", self.rows, self.rows - self.failed, self.failed)
+    }
 }
 
 /// Rows that are sent together, with their lines.
