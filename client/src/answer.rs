@@ -1,4 +1,4 @@
-//! Answers to come. Dropping one gives up waiting; a request that was sent is still carried out.
+//! The futures of answers. Dropping one cancels the wait; a request that was sent is still executed.
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -10,14 +10,14 @@ use tokio::sync::oneshot;
 
 use crate::error::Error;
 
-/// The encoded reply of a request that was made by [`Client::call_raw`](crate::Client::call_raw).
+/// The future of an encoded reply; see [`Client::call_raw`](crate::Client::call_raw).
 #[derive(Debug)]
-#[must_use = "whether the request succeeded is only known from its answer"]
+#[must_use = "only its answer shows if the request succeeded"]
 pub struct Answer(oneshot::Receiver<Result<Vec<u8>, Error>>);
 
-/// The reply of an operation that was asked for.
+/// The future of an operation's reply; see [`Client::call`](crate::Client::call).
 #[derive(Debug)]
-#[must_use = "whether the request succeeded is only known from its reply"]
+#[must_use = "only its reply shows if the request succeeded"]
 pub struct Reply<O>(Answer, PhantomData<fn() -> O>);
 
 impl Answer {

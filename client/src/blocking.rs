@@ -1,4 +1,4 @@
-//! The same client for programs without async.
+//! The blocking client, for programs without async.
 //!
 //! ```no_run
 //! use enroll_client::blocking::Client;
@@ -13,8 +13,8 @@
 //! # }
 //! ```
 //!
-//! A client runs the connection on the threads that wait for answers, so it must not be used, nor dropped, inside an
-//! async program; use [`Client`](crate::Client) there.
+//! The threads that wait for answers run the connection, so a blocking client must be neither used nor dropped inside
+//! an async runtime; use [`Client`](crate::Client) there.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,8 +25,8 @@ use tokio::runtime::{self, Runtime};
 use crate::builder::Builder;
 use crate::error::Error;
 
-/// A client of the daemon whose calls wait for their answers. It may be used by several threads at once, through
-/// references or clones; they share its connection.
+/// A client of the daemon whose calls wait for their answers. Several threads may use it at once, through references or
+/// clones; they share its connection.
 #[derive(Debug, Clone)]
 pub struct Client {
     client: crate::Client,
@@ -41,7 +41,7 @@ pub struct Stream<O> {
     runtime: Arc<Runtime>,
 }
 
-/// An operation and what is said beside it; see [`Client::request`].
+/// An operation with its options; see [`Client::request`].
 #[derive(Debug)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct Request<O> {
@@ -66,24 +66,24 @@ impl Client {
         Ok(Self { client, runtime: Arc::new(runtime) })
     }
 
-    /// This client, asking on behalf of this person.
+    /// This client on behalf of a person.
     #[must_use]
     pub fn as_actor(&self, actor: Reference) -> Self {
         Self { client: self.client.as_actor(actor), runtime: self.runtime.clone() }
     }
 
-    /// This client, saying that its attempts come from there, such as a remote address.
+    /// This client with an origin of its requests, such as a remote address.
     #[must_use]
     pub fn with_origin(&self, origin: Origin) -> Self {
         Self { client: self.client.with_origin(origin), runtime: self.runtime.clone() }
     }
 
-    /// Asks for an operation and waits for its reply.
+    /// Sends a request and waits for its reply.
     pub fn call<O: Operation>(&self, operation: O) -> Result<O::Reply, Error> {
         self.runtime.block_on(self.client.call(operation))
     }
 
-    /// A request of which more is to be said than what is asked; see [`Client::request`](crate::Client::request).
+    /// A request with options; see [`Client::request`](crate::Client::request).
     pub fn request<O: Operation>(&self, operation: O) -> Request<O> {
         Request { request: self.client.request(operation), runtime: self.runtime.clone() }
     }
@@ -94,7 +94,7 @@ impl Client {
         Ok(Stream { stream, runtime: self.runtime.clone() })
     }
 
-    /// Asks for an operation with its request and reply as encoded bytes.
+    /// Sends an encoded request and waits for its encoded reply.
     pub fn call_raw(&self, row: &'static OperationRow, envelope: Envelope, request: &[u8]) -> Result<Vec<u8>, Error> {
         self.runtime.block_on(self.client.call_raw(row, envelope, request))
     }
@@ -109,27 +109,27 @@ impl<O: Operation> Iterator for Stream<O> {
 }
 
 impl<O: Operation> Request<O> {
-    /// Under this key: a write repeated under its key is done once.
+    /// Sets the idempotency key: a write repeated under its key is done once.
     pub fn key(self, key: Key) -> Self {
         Self { request: self.request.key(key), ..self }
     }
 
-    /// Only a trial: everything but the commit, and an answer without secrets.
+    /// Makes it a dry run: everything but the commit, and an answer without secrets.
     pub fn dry_run(self) -> Self {
         Self { request: self.request.dry_run(), ..self }
     }
 
-    /// On behalf of this person, whoever the client's actor is.
+    /// Sets the actor, in place of the client's.
     pub fn actor(self, actor: Reference) -> Self {
         Self { request: self.request.actor(actor), ..self }
     }
 
-    /// From there, whatever the client's origin is.
+    /// Sets the origin, in place of the client's.
     pub fn origin(self, origin: Origin) -> Self {
         Self { request: self.request.origin(origin), ..self }
     }
 
-    /// Sends it and waits for its reply.
+    /// Sends the request and waits for its reply.
     pub fn send(self) -> Result<O::Reply, Error> {
         self.runtime.block_on(self.request.send())
     }

@@ -1,14 +1,14 @@
-//! What a client can be told before it connects.
+//! The builder of a client: its settings, and how it connects.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use crate::backoff::{Backoff, Jitter};
 use crate::connection::Connection;
 use crate::error::Error;
-use crate::outage::{Jitter, Outage};
-use crate::worker::{Patience, Worker, reach};
+use crate::worker::{Retry, Worker, reach};
 use crate::{Client, blocking};
 
 /// Settings of a client; see [`Client::builder`].
@@ -30,32 +30,33 @@ impl Builder {
         }
     }
 
-    /// What the client calls itself in the daemon's log, such as `myportal 2.1`.
+    /// The client's name in the daemon's log, such as `myportal 2.1`.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// How long calls wait for a daemon that went away before they fail as unavailable; 2 seconds by default.
+    /// The time that calls wait for a daemon that went away before they fail as unavailable; 2 seconds by default.
     pub fn reconnect_for(mut self, longest: Duration) -> Self {
         self.reconnect_for = longest;
         self
     }
 
-    /// How long a call is repeated while the daemon answers `busy`, before that is its answer; 10 seconds by default.
+    /// The time that a call is retried while the daemon answers `busy`, before that is its answer; 10 seconds by
+    /// default.
     pub fn busy_for(mut self, longest: Duration) -> Self {
         self.busy_for = longest;
         self
     }
 
-    /// Connects now, so that an absent daemon or a missing grant is an error at once. Must be called in a tokio
-    /// runtime, where a task serves the connection from then on.
+    /// Connects now. Fails at once if the daemon is absent or grants nothing. Must be called in a tokio runtime, where
+    /// a task serves the connection from then on.
     pub async fn connect(self) -> Result<Client, Error> {
         let connection = self.reach().await?;
         Ok(self.spawn(Some(connection)))
     }
 
-    /// Connects when the first call needs it. Must be called in a tokio runtime.
+    /// Connects at the first call. Must be called in a tokio runtime.
     pub fn lazy(self) -> Client {
         self.spawn(None)
     }
@@ -65,10 +66,10 @@ impl Builder {
         blocking::Client::connect_with(self)
     }
 
-    /// A connection now, or why there is none.
+    /// Connects now; retries only while the daemon is full.
     pub(crate) async fn reach(&self) -> Result<Connection, Error> {
-        let mut outage = Outage::begin(self.reconnect_for);
-        reach(self, &mut outage, &mut Jitter::new(), Patience::WhileBusy).await
+        let mut backoff = Backoff::begin(self.reconnect_for);
+        reach(self, &mut backoff, &mut Jitter::new(), Retry::WhileBusy).await
     }
 
     fn spawn(self, connection: Option<Connection>) -> Client {

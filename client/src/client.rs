@@ -1,4 +1,4 @@
-//! The async client: numbers requests, encodes them, and hands them to the task that serves the connection.
+//! The async client: numbers requests, encodes them, and sends them to the task that serves the connection.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ impl Client {
         Self::builder(socket).connect().await
     }
 
-    /// A client with other settings than the usual.
+    /// A builder for a client with other settings than the defaults.
     pub fn builder(socket: impl Into<PathBuf>) -> Builder {
         Builder::new(socket.into())
     }
@@ -49,25 +49,25 @@ impl Client {
         Self { shared: Arc::new(shared), actor: None, origin: None }
     }
 
-    /// This client, asking on behalf of this person. A service that takes the name from a certificate, or from what
-    /// somebody typed, names the person by [`by_callsign`](crate::by_callsign).
+    /// This client on behalf of a person. A service that takes the name from a certificate, or from typed text, names
+    /// the person with [`by_callsign`](crate::by_callsign).
     #[must_use]
     pub fn as_actor(&self, actor: Reference) -> Self {
         Self { actor: Some(actor), ..self.clone() }
     }
 
-    /// This client, saying that its attempts come from there, such as a remote address; guesses are counted by it.
+    /// This client with an origin of its requests, such as a remote address. Guesses are rate limited by it.
     #[must_use]
     pub fn with_origin(&self, origin: Origin) -> Self {
         Self { origin: Some(origin), ..self.clone() }
     }
 
-    /// Asks for an operation. It is sent at once; await what is returned for the reply.
+    /// Sends a request at once, and returns its reply to await.
     pub fn call<O: Operation>(&self, operation: O) -> Reply<O> {
         self.call_with(Envelope::default(), operation)
     }
 
-    /// A request of which more is to be said than what is asked: its key, its actor, that it is only a trial.
+    /// A request with options: an idempotency key, an actor, an origin, a dry run.
     ///
     /// ```no_run
     /// # use enroll_client::{Client, protocol::person};
@@ -84,15 +84,15 @@ impl Client {
         Request::new(self.clone(), operation)
     }
 
-    /// Asks for an operation with its request and reply as encoded bytes; for programs that know operations by name
-    /// only. What the envelope leaves open is filled in as for any call.
+    /// Sends an encoded request, whose reply is encoded bytes, for programs that know operations by name only. Missing
+    /// fields of the envelope are filled in as for any call.
     pub fn call_raw(&self, row: &'static OperationRow, envelope: Envelope, request: &[u8]) -> Answer {
         self.send(row, envelope, |bytes| bytes.extend_from_slice(request))
     }
 
-    /// Begins a stream, over a connection of its own. An absent daemon is an error at once, as for
-    /// [`connect`](Self::connect); one that goes away later is waited for, and the stream continues where it was.
-    /// What happens after this has returned is seen. A walk, such as a backup, fails when the daemon goes away.
+    /// Begins a stream, over a connection of its own. It delivers every change after this has returned. An absent
+    /// daemon is an error at once, as for [`connect`](Self::connect). If the daemon goes away later, the stream
+    /// reconnects and resumes after its last item; a walk, such as a backup, fails instead.
     ///
     /// ```no_run
     /// # use enroll_client::{Client, protocol::changes};
@@ -106,11 +106,11 @@ impl Client {
     /// # }
     /// ```
     pub async fn stream<O: Operation>(&self, operation: O) -> Result<Stream<O>, Error> {
-        const { assert!(O::ROW.kind.has_items(), "what has one answer is asked for by Client::call") };
+        const { assert!(O::ROW.kind.has_items(), "an operation with one answer is sent by Client::call") };
         Ok(Stream::new(self.stream_raw(O::ROW, Envelope::default(), &codec::encode(&operation)).await?))
     }
 
-    /// Begins a stream with its request and items as encoded bytes; see [`stream`](Self::stream).
+    /// Begins a stream with an encoded request, whose items are encoded bytes; see [`stream`](Self::stream).
     pub async fn stream_raw(
         &self,
         row: &'static OperationRow,
@@ -120,12 +120,12 @@ impl Client {
         RawStream::open(self.shared.builder.clone(), row, self.filled(envelope), request.to_vec()).await
     }
 
-    /// The process that listens at the socket, as the kernel tells over a connection that is made for this question;
-    /// `None` where this process can not see it. Where systemd made the socket that is systemd, whoever serves it.
+    /// The pid of the process that listens at the socket, from the credentials of a new connection; `None` if this
+    /// process can not see it. For a socket that systemd made this is systemd.
     pub async fn listener_pid(&self) -> Result<Option<u32>, Error> {
         let connection = self.shared.builder.reach().await?;
         let pid = connection.listener_pid;
-        // The kernel says 0 of a process in a namespace that this one does not see into.
+        // The kernel reports 0 for a process in a pid namespace that is not visible.
         Ok(pid.and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid != 0))
     }
 
@@ -134,7 +134,7 @@ impl Client {
         Reply::new(self.send(O::ROW, envelope, |bytes| codec::encode_into(&operation, bytes)))
     }
 
-    /// With what this client says beside every request.
+    /// Fills in the actor and the origin of this client.
     fn filled(&self, mut envelope: Envelope) -> Envelope {
         if envelope.actor.is_none() {
             envelope.actor.clone_from(&self.actor);
@@ -163,7 +163,7 @@ impl Client {
             codec::encode_into(&envelope, bytes);
             request(bytes);
         });
-        // If the worker is gone, so is `answer`, and the receiver tells.
+        // If the worker is gone, so is `answer`, and the receiver returns an error.
         let _ = self.shared.jobs.send(Job { id, frame, answer });
         Answer::new(receiver)
     }

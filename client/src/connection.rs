@@ -1,4 +1,4 @@
-//! One connection, from the socket to the daemon's welcome.
+//! The handshake of a connection: from the socket to the daemon's welcome.
 
 use std::io;
 
@@ -14,37 +14,37 @@ use crate::builder::Builder;
 use crate::error::Error;
 use crate::socket::check_socket;
 
-/// Room made before each read: many small answers come in one piece.
+/// Buffer space of each read, enough for many small answers.
 const READ_BYTES: usize = 16 << 10;
 
-/// A connection that the daemon welcomed.
+/// A connection after the handshake.
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) incoming: Incoming,
     pub(crate) outgoing: Outgoing,
     pub(crate) reader: FrameReader,
-    /// The process that listens there, as far as it can be seen.
+    /// The pid of the listener, if it can be seen.
     pub(crate) listener_pid: Option<i32>,
-    /// The largest request frame that the daemon takes.
+    /// The largest request frame that the daemon accepts.
     pub(crate) frame_bytes_max: usize,
 }
 
 /// Why there is no connection.
 #[derive(Debug)]
-pub(crate) enum Trouble {
-    /// Nobody is there, or is just leaving.
+pub(crate) enum ConnectError {
+    /// No daemon answers.
     Absent(String),
-    /// The daemon is there and has no room just now.
-    Crowded(String),
-    /// Trying again would not help.
-    Final(Error),
+    /// The daemon is at its connection limit or shutting down.
+    Busy(String),
+    /// A retry would not help.
+    Fatal(Error),
 }
 
 impl Connection {
-    /// Connects and introduces itself, once.
-    pub(crate) async fn open(builder: &Builder) -> Result<Self, Trouble> {
+    /// Connects and shakes hands, once.
+    pub(crate) async fn open(builder: &Builder) -> Result<Self, ConnectError> {
         check_socket(&builder.socket)
-            .map_err(|why| Trouble::Final(Error::Refused(Refusal::new(Code::INVALID_ARGUMENT, why))))?;
+            .map_err(|why| ConnectError::Fatal(Error::Refused(Refusal::new(Code::INVALID_ARGUMENT, why))))?;
         let connected = UnixStream::connect(&builder.socket).await;
         let stream = connected.map_err(|err| not_connected(builder, &err))?;
         let listener_pid = stream.peer_cred().ok().and_then(|peer| peer.pid());
@@ -53,15 +53,15 @@ impl Connection {
         let hello = Hello { magic: MAGIC, protocol: PROTOCOL_VERSION, client: builder.name.clone() };
         let mut bytes = Vec::new();
         frame::append(&mut bytes, FrameKind::Hello, 0, 0, &hello);
-        // What a daemon that is leaving said before it closed is still read.
+        // If the write fails, the last frame of a daemon that is shutting down can still be read.
         let written = outgoing.write_all(&bytes).await;
-        // The daemon's own limit is not known yet, and it may be set above the usual one.
+        // The daemon's frame limit is not known yet, and may be above the default.
         let mut reader = FrameReader::new(DECODE_BYTES_MAX);
         let frame_bytes_max = loop {
             match first_frame(builder, &mut reader) {
                 Ok(Some(frame_bytes_max)) => break frame_bytes_max,
                 Ok(None) => {}
-                Err(trouble) => return Err(trouble),
+                Err(error) => return Err(error),
             }
             match read(&mut incoming, &mut reader).await {
                 Ok(0) => return Err(absent(builder, "it closed the connection without a word")),
@@ -73,17 +73,17 @@ impl Connection {
     }
 }
 
-/// Reads what has arrived into the reader; 0 at the end.
+/// Reads available bytes into the reader; returns 0 at the end of the connection.
 pub(crate) async fn read(incoming: &mut (impl AsyncReadExt + Unpin), reader: &mut FrameReader) -> io::Result<usize> {
     let bytes = incoming.read(reader.room(READ_BYTES)).await?;
     reader.arrived(bytes);
     Ok(bytes)
 }
 
-/// The daemon's frame limit from its welcome, or what it said instead, if it has said something.
-fn first_frame(builder: &Builder, reader: &mut FrameReader) -> Result<Option<usize>, Trouble> {
+/// Decodes the first frame: the frame limit of a welcome, or the error of a refusal; `None` until it has arrived.
+fn first_frame(builder: &Builder, reader: &mut FrameReader) -> Result<Option<usize>, ConnectError> {
     let socket = builder.socket.display();
-    let stranger = |what: String| Trouble::Final(Error::Protocol(format!("what answers at {socket} {what}")));
+    let stranger = |what: String| ConnectError::Fatal(Error::Protocol(format!("what answers at {socket} {what}")));
     let frame = match reader.next_frame() {
         Ok(Some(frame)) => frame,
         Ok(None) => return Ok(None),
@@ -104,27 +104,27 @@ fn first_frame(builder: &Builder, reader: &mut FrameReader) -> Result<Option<usi
         FrameKind::Refused => {
             let refusal: Refusal = codec::decode(frame.body).map_err(unreadable)?;
             Err(match refusal.code {
-                // Somebody is there, and it or the next one will have time.
-                Code::BUSY => Trouble::Crowded(full(&socket.to_string(), &refusal)),
-                Code::SHUTTING_DOWN => Trouble::Crowded(format!("the daemon at {socket}: {}", refusal.message)),
-                _ => Trouble::Final(Error::Refused(refusal)),
+                // A daemon is there, and it or its successor will have time.
+                Code::BUSY => ConnectError::Busy(full(&socket.to_string(), &refusal)),
+                Code::SHUTTING_DOWN => ConnectError::Busy(format!("the daemon at {socket}: {}", refusal.message)),
+                _ => ConnectError::Fatal(Error::Refused(refusal)),
             })
         }
         _ => Err(stranger("is not enrolld: it does not welcome".to_owned())),
     }
 }
 
-fn not_connected(builder: &Builder, err: &io::Error) -> Trouble {
+fn not_connected(builder: &Builder, err: &io::Error) -> ConnectError {
     match err.kind() {
         // A Unix socket whose queue of connections is full says so; a daemon that is away does not.
         io::ErrorKind::WouldBlock => {
-            Trouble::Crowded(format!("the daemon at {} accepts no connection", builder.socket.display()))
+            ConnectError::Busy(format!("the daemon at {} accepts no connection", builder.socket.display()))
         }
-        // The daemon may well be there, so starting another would not help.
+        // The daemon may be running, so the hint to start it would be wrong.
         io::ErrorKind::PermissionDenied => {
             let name = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten();
             let name = name.map_or_else(|| nix::unistd::geteuid().to_string(), |user| user.name);
-            Trouble::Final(Error::Refused(Refusal::new(
+            ConnectError::Fatal(Error::Refused(Refusal::new(
                 Code::PERMISSION_DENIED,
                 format!(
                     "{} may not be opened by this user: an administrator can put them into its group and \
@@ -137,15 +137,15 @@ fn not_connected(builder: &Builder, err: &io::Error) -> Trouble {
     }
 }
 
-/// The message for a daemon at its connection limit: it is there, so starting another one would not help.
+/// The message for a daemon at its connection limit, without the hint to start one.
 fn full(socket: &str, refusal: &Refusal) -> String {
     let wait = refusal.details.as_ref().and_then(|details| details.member::<u64>("retry_after_ms").ok().flatten());
     let wait = wait.map_or_else(String::new, |ms| format!(" (it asks for {ms} ms)"));
     format!("the daemon at {socket} runs and has no room for this connection: {}{wait}", refusal.message)
 }
 
-fn absent(builder: &Builder, why: &str) -> Trouble {
-    Trouble::Absent(format!(
+fn absent(builder: &Builder, why: &str) -> ConnectError {
+    ConnectError::Absent(format!(
         "no daemon answers at {}: {why}; start the daemon with `enrolld`, or name another socket with --socket",
         builder.socket.display()
     ))

@@ -1,4 +1,4 @@
-//! Idempotency keys for writes whose caller brought none: UUIDv7, so that they ascend in the daemon's tree.
+//! The idempotency keys of writes whose caller gave none: UUIDv7, so that they ascend in the daemon's tree.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -7,12 +7,12 @@ use enroll_protocol::{Key, Pk};
 use rand::rngs::{ChaCha12Rng, SysRng};
 use rand::{Rng, SeedableRng};
 
-/// Makes keys that nobody else makes.
+/// Generates unique keys.
 #[derive(Debug)]
 pub(crate) struct KeyMaker(Mutex<ChaCha12Rng>);
 
 impl KeyMaker {
-    /// A maker with a seed of its own from the operating system.
+    /// A generator with a seed from the operating system.
     pub(crate) fn new() -> Self {
         let rng = ChaCha12Rng::try_from_rng(&mut SysRng).expect("the operating system gives random bytes");
         Self(Mutex::new(rng))

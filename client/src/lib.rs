@@ -1,6 +1,6 @@
-//! The client of enrolld: every operation of the contract, over one Unix socket.
+//! The client library of enrolld: every operation of the contract, pipelined over one Unix socket.
 //!
-//! Nothing here knows a single operation. A request is a value of [`protocol`], and its type says what comes back:
+//! No code here is specific to an operation. A request is a value of [`protocol`], and its type determines the reply:
 //!
 //! ```no_run
 //! use enroll_client::Client;
@@ -18,19 +18,19 @@
 //! # }
 //! ```
 //!
-//! A text names a record by its primary key or its natural name. A service that passes on what somebody typed, or the name
-//! in a certificate, says which it is, so that no text of a stranger is ever a primary key: [`by_callsign`], [`by_code`]
-//! and [`by_pk`].
+//! A text names a record by its primary key or its natural name. A service that passes on typed text, or a name from a
+//! certificate, says which it is with [`by_callsign`], [`by_code`] or [`by_pk`], so that no text of a stranger is taken
+//! for a primary key.
 //!
 //! A program without async calls the same through [`blocking::Client`].
 //!
-//! What holds, whatever happens to the connection:
+//! Guarantees, whatever happens to the connection:
 //! - A request is sent when it is made, not when its future is first awaited, and requests of one client are sent in
 //!   the order they were made. Many may be in flight; they share one connection.
-//! - A write whose answer was lost is asked again under its key, so it is done once and gets its first answer. Every
-//!   write has a key: its caller's, or one made here.
-//! - A stream has a connection of its own and is continued where it broke off: nothing is missed, nothing comes twice.
-//! - `busy` is waited out, and a daemon that restarts is found again, both within bounds that can be set.
+//! - A write whose answer was lost is sent again under its idempotency key, so it is done once and gets its first
+//!   answer. Every write has a key: its caller's, or one made here.
+//! - A stream has a connection of its own and resumes after its last item: no item is lost or repeated.
+//! - `busy` is retried, and a daemon that restarts is found again, both within bounds that can be set.
 //!
 //! Deliberately absent: a method per operation, a pool of connections, and any logging.
 
@@ -38,28 +38,28 @@ pub mod blocking;
 
 mod answer;
 mod builder;
-mod by;
 mod client;
 mod error;
+mod reference;
 mod request;
 mod socket;
 mod stream;
 
+mod backoff;
 mod connection;
 mod key;
-mod outage;
 mod pipeline;
 mod worker;
 
 #[cfg(test)]
-mod fake;
+mod fake_daemon;
 
 pub use answer::{Answer, Reply};
 pub use builder::Builder;
-pub use by::{by_callsign, by_code, by_pk};
 pub use client::Client;
 pub use enroll_protocol as protocol;
 pub use error::Error;
+pub use reference::{by_callsign, by_code, by_pk};
 pub use request::Request;
 pub use socket::{check_socket, default_socket};
 pub use stream::{RawStream, Stream};

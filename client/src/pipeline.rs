@@ -1,4 +1,4 @@
-//! The open requests of a client, without I/O: which are to be sent next, and what an arriving frame means for them.
+//! The request pipeline of a client, without I/O: the open requests, the next to send, and the effect of each frame.
 //!
 //! A request is open from its call to its answer, across connections. It is unsent or in flight; a lost connection and
 //! a `busy` answer make it unsent again. Unsent requests are sent in the order of their ids, which is the order of the
@@ -13,35 +13,35 @@ use enroll_protocol::{Code, Refusal, codec};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use crate::backoff::Jitter;
 use crate::error::Error;
-use crate::outage::Jitter;
 
-/// One turn of sending stops here, so that large requests are not all copied at once.
+/// Bytes of one fill at most, so that large requests are not all copied at once.
 const TURN_BYTES_MAX: usize = 128 << 10;
 
-/// Where `busy` names no time.
+/// The wait after a `busy` that names none.
 const BUSY_WAIT: Duration = Duration::from_millis(50);
 
-/// A request as its caller hands it over.
+/// A request with its answer's channel.
 #[derive(Debug)]
 pub(crate) struct Job {
     /// Ascending in the order of the calls.
     pub(crate) id: u64,
-    /// The whole frame; kept until the answer, for the next connection.
+    /// The complete frame, kept until the answer to be sent again.
     pub(crate) frame: Vec<u8>,
     pub(crate) answer: oneshot::Sender<Result<Vec<u8>, Error>>,
 }
 
-/// What a frame meant.
+/// The effect of a frame.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// A request has its answer.
+    /// A request was answered.
     Answered,
-    /// A request is to be asked again after the pause.
+    /// A request is sent again after the pause.
     Again,
-    /// This connection is at its end; what is open goes to the next one.
+    /// The connection has ended; the open requests are sent over the next one.
     Lost,
-    /// This connection is at its end, and so is what is open.
+    /// The connection has ended, and the open requests fail.
     Failed(Error),
 }
 
@@ -50,7 +50,7 @@ pub(crate) enum Step {
 pub(crate) struct Pipeline {
     open: BTreeMap<u64, Open>,
     unsent: BTreeSet<u64>,
-    /// `busy` holds back everything and not only the request it refused, so that others do not overtake it.
+    /// The end of a pause after `busy`. It holds back all requests, so that none overtakes the refused one.
     paused_until: Option<Instant>,
     busy_for: Duration,
     jitter: Jitter,
@@ -64,22 +64,22 @@ struct Open {
 }
 
 impl Pipeline {
-    /// Without requests. One that is refused as `busy` for this long is answered so.
+    /// An empty pipeline. A request that is `busy` for this long is answered so.
     pub(crate) fn new(busy_for: Duration) -> Self {
         Self { open: BTreeMap::new(), unsent: BTreeSet::new(), paused_until: None, busy_for, jitter: Jitter::new() }
     }
 
-    /// Whether nothing is open.
+    /// True if no request is open.
     pub(crate) fn is_empty(&self) -> bool {
         self.open.is_empty()
     }
 
-    /// When sending goes on, if it is paused.
+    /// The end of the pause, if sending is paused.
     pub(crate) fn paused_until(&self) -> Option<Instant> {
         self.paused_until
     }
 
-    /// Takes over a request.
+    /// Adds a request.
     pub(crate) fn push(&mut self, job: Job) {
         self.unsent.insert(job.id);
         self.open.insert(job.id, Open { frame: job.frame, answer: job.answer, busy_since: None });
@@ -105,7 +105,7 @@ impl Pipeline {
         }
     }
 
-    /// Acts on a frame that arrived.
+    /// Handles a frame.
     pub(crate) fn take(&mut self, frame: Frame<'_>, now: Instant) -> Step {
         match frame.kind {
             FrameKind::Reply => self.answer(frame.id, Ok(frame.body.to_vec())),
@@ -117,14 +117,14 @@ impl Pipeline {
         }
     }
 
-    /// The connection is gone: whatever somebody still waits for is to be sent again.
+    /// Handles a lost connection: requests that are still awaited become unsent.
     pub(crate) fn lost(&mut self) {
         self.open.retain(|_, open| !open.answer.is_closed());
         self.unsent = self.open.keys().copied().collect();
         self.paused_until = None;
     }
 
-    /// Answers everything that is open with this error.
+    /// Answers all open requests with this error.
     pub(crate) fn fail_all(&mut self, error: &Error) {
         self.unsent.clear();
         self.paused_until = None;
@@ -138,7 +138,7 @@ impl Pipeline {
             (0, Code::BUSY | Code::SHUTTING_DOWN | Code::OUTCOME_UNKNOWN) => Step::Lost,
             (0, _) => Step::Failed(Error::Refused(refusal)),
             (_, Code::BUSY) => self.busy(id, refusal, now),
-            // Under its key, the next connection tells what became of it.
+            // Sent again under its idempotency key, the request gets its outcome.
             (_, Code::SHUTTING_DOWN | Code::OUTCOME_UNKNOWN) => Step::Lost,
             _ => self.answer(id, Err(Error::Refused(refusal))),
         }
@@ -158,7 +158,7 @@ impl Pipeline {
 
     fn answer(&mut self, id: u64, answer: Result<Vec<u8>, Error>) -> Step {
         let Some(open) = self.open.remove(&id) else { return not_asked(id) };
-        // Nobody may be waiting any more.
+        // The caller may have dropped the receiver.
         let _ = open.answer.send(answer);
         Step::Answered
     }
@@ -237,7 +237,7 @@ mod tests {
         assert_eq!(fixture.reply(2), Step::Answered);
         drop(fixture.answers.remove(3));
         fixture.pipeline.lost();
-        assert_eq!(fixture.sent(), [1, 3, 5], "2 has its answer, and nobody waits for 4");
+        assert_eq!(fixture.sent(), [1, 3, 5], "2 is answered, and 4 is no longer awaited");
     }
 
     #[test]

@@ -1,13 +1,13 @@
-//! Where the daemon listens unless somebody says otherwise: the same rule as the daemon's own.
+//! The default path of the daemon's socket, by the same rule as the daemon's own.
 
 use std::path::{Path, PathBuf};
 
 const SYSTEM_SOCKET: &str = "/run/enrolld/enrolld.sock";
 
-/// Whether there is a socket in it only its group can see.
+/// The directory of the system's socket: visible to every user, while the socket is visible to its group only.
 const SYSTEM_DIRECTORY: &str = "/run/enrolld";
 
-/// Refuses a path that no socket can have, with the sentence that the daemon says, too.
+/// Refuses a path that no socket can have, with the same message as the daemon.
 pub fn check_socket(path: &Path) -> Result<(), String> {
     enroll_socket::check_path(path).map_err(|why| format!("{}: {why}", path.display()))
 }

@@ -1,9 +1,9 @@
-//! Streams: one item after another, over a connection of their own, continued where they broke off. A walk over one
-//! state can not be continued: it is an error when it breaks off, and may be begun anew.
+//! The streams: items over a connection of their own, resumed after the last item when the connection is lost. A walk
+//! over one state can not be resumed: a lost connection is an error, and the walk may be begun again.
 //!
-//! No task reads ahead. What is not asked for stays in the socket, and then with the daemon, so a slow reader needs no
-//! more memory than a quick one; a daemon that grows tired of waiting closes the connection, and the stream goes on
-//! over the next one. Dropping a stream closes its connection, which ends it.
+//! Backpressure: no task reads ahead, so unread items stay in the socket and then with the daemon, and a slow reader
+//! needs no more memory than a fast one. If the daemon closes the connection of a slow reader, the stream resumes over
+//! the next one. Dropping a stream closes its connection, which ends it.
 
 use std::marker::PhantomData;
 
@@ -11,13 +11,13 @@ use enroll_protocol::frame::{self, Frame, FrameKind};
 use enroll_protocol::{Code, Envelope, Operation, OperationRow, Refusal, codec};
 use tokio::io::AsyncWriteExt as _;
 
+use crate::backoff::{Backoff, Jitter};
 use crate::builder::Builder;
 use crate::connection::{self, Connection};
 use crate::error::Error;
-use crate::outage::{Jitter, Outage};
-use crate::worker::{Patience, reach};
+use crate::worker::{Retry, reach};
 
-/// The only request of its connection.
+/// The id of the only request of the connection.
 const ID: u64 = 1;
 
 /// The encoded items of a stream that was begun by [`Client::stream_raw`](crate::Client::stream_raw).
@@ -26,12 +26,12 @@ pub struct RawStream {
     builder: Builder,
     row: &'static OperationRow,
     envelope: Envelope,
-    /// Encoded; it begins where the stream began.
+    /// The encoded request, with the position at which the stream began.
     request: Vec<u8>,
-    /// The last item that was given out: the stream continues behind it.
+    /// The last item that was returned; the stream resumes after it.
     last: Option<Vec<u8>>,
     connection: Option<Connection>,
-    outage: Option<Outage>,
+    backoff: Option<Backoff>,
     jitter: Jitter,
     is_begun: bool,
     is_over: bool,
@@ -41,7 +41,7 @@ pub struct RawStream {
 #[derive(Debug)]
 pub struct Stream<O>(RawStream, PhantomData<fn() -> O>);
 
-/// What a frame means for the stream.
+/// A frame of the stream.
 enum Event {
     Begun(Vec<u8>),
     Item(Vec<u8>),
@@ -49,7 +49,7 @@ enum Event {
 }
 
 impl RawStream {
-    /// Connects, asks, and waits until the stream has begun or is refused.
+    /// Connects, sends the request, and waits until the stream has begun or is refused.
     pub(crate) async fn open(
         builder: Builder,
         row: &'static OperationRow,
@@ -59,10 +59,10 @@ impl RawStream {
         if !row.kind.has_items() {
             return Err(Error::Refused(Refusal::new(Code::INVALID_ARGUMENT, format!("{} is no stream", row.name))));
         }
-        let (connection, outage, jitter) = (None, None, Jitter::new());
+        let (connection, backoff, jitter) = (None, None, Jitter::new());
         let (last, is_begun, is_over) = (None, false, false);
-        let mut stream = Self { builder, row, envelope, request, last, connection, outage, jitter, is_begun, is_over };
-        match stream.event(Patience::WhileBusy).await? {
+        let mut stream = Self { builder, row, envelope, request, last, connection, backoff, jitter, is_begun, is_over };
+        match stream.event(Retry::WhileBusy).await? {
             Event::Begun(request) => stream.request = request,
             _ => return Err(Error::Protocol(format!("the daemon did not say where {} begins", row.name))),
         }
@@ -70,13 +70,13 @@ impl RawStream {
         Ok(stream)
     }
 
-    /// The next item, whenever it comes; `None` when there will be no more. May be given up and called again.
+    /// Waits for the next item; `None` at the end of the stream. Cancel safe.
     ///
-    /// After [`Error::Unavailable`] the next call looks for the daemon anew and continues behind the last item; every
-    /// other error is the last one, and of a walk every error is.
+    /// After [`Error::Unavailable`] the next call reconnects and resumes after the last item. Every other error ends
+    /// the stream, and any error ends a walk.
     pub async fn next(&mut self) -> Option<Result<Vec<u8>, Error>> {
         while !self.is_over {
-            match self.event(Patience::WhileAway).await {
+            match self.event(Retry::WhileAway).await {
                 Ok(Event::Item(item)) => return Some(Ok(self.last.insert(item).clone())),
                 Ok(Event::Begun(_)) => {}
                 Ok(Event::End) => self.end(),
@@ -97,8 +97,8 @@ impl RawStream {
         self.connection = None;
     }
 
-    /// What happens next, across connections.
-    async fn event(&mut self, patience: Patience) -> Result<Event, Error> {
+    /// Waits for the next event, across connections.
+    async fn event(&mut self, retry: Retry) -> Result<Event, Error> {
         loop {
             let Some(connection) = &mut self.connection else {
                 if self.is_begun && self.row.resume.is_none() {
@@ -107,7 +107,7 @@ impl RawStream {
                         self.row.name
                     )));
                 }
-                self.connection = self.ask(patience).await?;
+                self.connection = self.resume(retry).await?;
                 continue;
             };
             let broken = |err| Error::Protocol(format!("the daemon's bytes: {err}"));
@@ -120,7 +120,7 @@ impl RawStream {
             };
             match event {
                 Some(event) => {
-                    self.outage = None;
+                    self.backoff = None;
                     return Ok(event);
                 }
                 None => self.connection = None,
@@ -128,13 +128,13 @@ impl RawStream {
         }
     }
 
-    /// Asks for what is left on a new connection; `None` if that is lost already.
-    async fn ask(&mut self, patience: Patience) -> Result<Option<Connection>, Error> {
-        let outage = self.outage.get_or_insert_with(|| Outage::begin(self.builder.reconnect_for));
-        let mut connection = match reach(&self.builder, outage, &mut self.jitter, patience).await {
+    /// Connects and requests the items after the last one; `None` if the new connection is already lost.
+    async fn resume(&mut self, retry: Retry) -> Result<Option<Connection>, Error> {
+        let backoff = self.backoff.get_or_insert_with(|| Backoff::begin(self.builder.reconnect_for));
+        let mut connection = match reach(&self.builder, backoff, &mut self.jitter, retry).await {
             Ok(connection) => connection,
             Err(error) => {
-                self.outage = None;
+                self.backoff = None;
                 return Err(error);
             }
         };
@@ -157,14 +157,14 @@ impl<O: Operation> Stream<O> {
         Self(raw, PhantomData)
     }
 
-    /// The next item, whenever it comes; see [`RawStream::next`].
+    /// Waits for the next item; see [`RawStream::next`].
     pub async fn next(&mut self) -> Option<Result<O::Reply, Error>> {
         let item = self.0.next().await?;
         Some(item.and_then(|item| codec::decode(&item).map_err(|err| unreadable(O::ROW, &err))))
     }
 }
 
-/// `None` where the connection is at its end, and the stream is not.
+/// Decodes a frame; `None` if it ends the connection and not the stream.
 fn read(frame: Frame<'_>) -> Result<Option<Event>, Error> {
     match frame.kind {
         FrameKind::StreamBegun if frame.id == ID => Ok(Some(Event::Begun(frame.body.to_vec()))),
@@ -195,7 +195,7 @@ mod tests {
 
     use super::*;
     use crate::Client;
-    use crate::fake::{FakeDaemon, FakeSession};
+    use crate::fake_daemon::{FakeDaemon, FakeSession};
 
     fn change(seq: u64) -> Change {
         let (area, verb, peer) = ("token".to_owned(), "use".to_owned(), PeerId { uid: 1000, pid: 1 });
@@ -213,12 +213,12 @@ mod tests {
         }
     }
 
-    /// Expects to be asked for what is behind this number, and begins behind another.
-    async fn begin(daemon: &FakeDaemon, since: Option<u64>, behind: u64) -> FakeSession {
+    /// Expects a request for the changes after `since`, and begins a stream of those after `after`.
+    async fn begin(daemon: &FakeDaemon, since: Option<u64>, after: u64) -> FakeSession {
         let mut session = daemon.accept().await;
         let asked = session.asked::<Follow>().await;
         assert_eq!((asked.id, asked.request.since), (ID, since));
-        session.send(FrameKind::StreamBegun, ID, &Follow { since: Some(behind) }).await;
+        session.send(FrameKind::StreamBegun, ID, &Follow { since: Some(after) }).await;
         session
     }
 
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stream_continues_where_it_began_and_then_behind_its_last_item() {
+    async fn a_stream_resumes_at_its_begin_and_then_after_its_last_item() {
         let daemon = FakeDaemon::listen();
         let (mut stream, session) = follow(&daemon, Duration::from_secs(600)).await;
         drop(session);
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stream_fails_when_the_daemon_stays_away_and_may_be_asked_again() {
+    async fn a_stream_fails_when_the_daemon_stays_away_and_can_be_continued() {
         let daemon = FakeDaemon::listen();
         let (mut stream, mut session) = follow(&daemon, Duration::from_millis(30)).await;
         session.send(FrameKind::StreamItem, ID, &change(8)).await;
@@ -282,9 +282,9 @@ mod tests {
         assert_eq!(tokio::join!(serving, seq(&mut stream)).1, Some(Ok(9)));
     }
 
-    /// Whoever joined two halves of different states would have a backup of neither.
+    /// Two halves of different states are a backup of neither.
     #[tokio::test]
-    async fn a_walk_that_breaks_off_is_neither_continued_nor_begun_anew() {
+    async fn a_walk_that_breaks_off_is_neither_resumed_nor_restarted() {
         for items in [0, 2] {
             let daemon = FakeDaemon::listen();
             let client = Client::builder(daemon.socket()).reconnect_for(Duration::from_secs(600)).lazy();
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refusal_is_the_last_word() {
+    async fn a_refusal_ends_the_stream() {
         let daemon = FakeDaemon::listen();
         let (mut stream, mut session) = follow(&daemon, Duration::from_secs(600)).await;
         session.refuse(ID, &Refusal::plain(Code::PERMISSION_DENIED)).await;

@@ -1,7 +1,6 @@
-//! The task that serves a client: it sends, receives, and connects again.
+//! The worker task of a client, which owns the socket: it sends, receives and reconnects.
 //!
-//! It is the only one that touches the socket. While nothing is open it does nothing, and a connection that ends then
-//! is not replaced before the next call.
+//! It reconnects only while a request is open: a connection that ends before is replaced at the next call.
 
 use enroll_protocol::frame::FrameReader;
 use enroll_socket::Outgoing;
@@ -9,51 +8,51 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use crate::backoff::{Backoff, Jitter};
 use crate::builder::Builder;
-use crate::connection::{self, Connection, Trouble};
+use crate::connection::{self, ConnectError, Connection};
 use crate::error::Error;
-use crate::outage::{Jitter, Outage};
 use crate::pipeline::{Job, Pipeline, Step};
 
-/// See the module.
+/// The state of the task.
 #[derive(Debug)]
 pub(crate) struct Worker {
     builder: Builder,
     jobs: mpsc::UnboundedReceiver<Job>,
     pipeline: Pipeline,
-    outage: Option<Outage>,
+    backoff: Option<Backoff>,
     jitter: Jitter,
 }
 
-/// What a connection attempt puts up with.
+/// The errors after which a connection is attempted again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Patience {
-    /// A daemon that has no room.
+pub(crate) enum Retry {
+    /// Only a daemon at its connection limit.
     WhileBusy,
-    /// A daemon that is away, too.
+    /// An absent daemon, too.
     WhileAway,
 }
 
-/// How serving a connection ended.
+/// The end of a served connection.
 #[derive(Debug)]
 enum End {
-    /// No client is left and nothing is open.
+    /// No client is left and no request is open.
     Done,
     Lost,
     Failed(Error),
 }
 
-/// Connects; tries again until the outage has lasted too long.
+/// Connects, with retries until the backoff ends.
 pub(crate) async fn reach(
     builder: &Builder,
-    outage: &mut Outage,
+    backoff: &mut Backoff,
     jitter: &mut Jitter,
-    patience: Patience,
+    retry: Retry,
 ) -> Result<Connection, Error> {
-    let until = outage.until();
+    let until = backoff.until();
     let mut last = None;
     loop {
-        let delay = outage.next_delay(jitter);
+        let delay = backoff.next_delay(jitter);
         if !delay.is_zero() {
             if Instant::now() >= until {
                 let closes = || format!("the daemon at {} closes every connection", builder.socket.display());
@@ -63,10 +62,10 @@ pub(crate) async fn reach(
         }
         last = match timeout_at(until, Connection::open(builder)).await {
             Ok(Ok(connection)) => return Ok(connection),
-            Ok(Err(Trouble::Final(error))) => return Err(error),
-            Ok(Err(Trouble::Absent(why))) if patience == Patience::WhileBusy => return Err(Error::Unavailable(why)),
-            Ok(Err(Trouble::Absent(why) | Trouble::Crowded(why))) => Some(why),
-            // The time may be over before an attempt has begun; then what the one before was told is why.
+            Ok(Err(ConnectError::Fatal(error))) => return Err(error),
+            Ok(Err(ConnectError::Absent(why))) if retry == Retry::WhileBusy => return Err(Error::Unavailable(why)),
+            Ok(Err(ConnectError::Absent(why) | ConnectError::Busy(why))) => Some(why),
+            // The time may end before this attempt begins; then the error of the one before is reported.
             Err(_) => last.or_else(|| Some(format!("the daemon at {} does not answer", builder.socket.display()))),
         };
     }
@@ -75,15 +74,15 @@ pub(crate) async fn reach(
 impl Worker {
     pub(crate) fn new(builder: Builder, jobs: mpsc::UnboundedReceiver<Job>) -> Self {
         let pipeline = Pipeline::new(builder.busy_for);
-        Self { builder, jobs, pipeline, outage: None, jitter: Jitter::new() }
+        Self { builder, jobs, pipeline, backoff: None, jitter: Jitter::new() }
     }
 
-    /// Serves until no client is left and everything is answered.
+    /// Serves until no client is left and every request is answered.
     pub(crate) async fn run(mut self, mut connection: Option<Connection>) {
         loop {
             let Some(connection) = connection.take() else {
                 if self.pipeline.is_empty() {
-                    self.outage = None;
+                    self.backoff = None;
                     let Some(job) = self.jobs.recv().await else { return };
                     self.pipeline.push(job);
                 }
@@ -98,10 +97,10 @@ impl Worker {
         }
     }
 
-    /// A new connection for what is open; `None` if it was answered with why there is none.
+    /// Reconnects for the open requests. On failure answers them with the error and returns `None`.
     async fn reconnect(&mut self) -> Option<Connection> {
-        let outage = self.outage.get_or_insert_with(|| Outage::begin(self.builder.reconnect_for));
-        match reach(&self.builder, outage, &mut self.jitter, Patience::WhileAway).await {
+        let backoff = self.backoff.get_or_insert_with(|| Backoff::begin(self.builder.reconnect_for));
+        match reach(&self.builder, backoff, &mut self.jitter, Retry::WhileAway).await {
             Ok(connection) => Some(connection),
             Err(error) => {
                 self.fail_all(&error);
@@ -111,7 +110,7 @@ impl Worker {
     }
 
     fn fail_all(&mut self, error: &Error) {
-        self.outage = None;
+        self.backoff = None;
         while let Ok(job) = self.jobs.try_recv() {
             self.pipeline.push(job);
         }
@@ -120,7 +119,7 @@ impl Worker {
 
     async fn serve(&mut self, connection: Connection) -> End {
         let Connection { mut incoming, mut outgoing, mut reader, frame_bytes_max, .. } = connection;
-        let mut out = Output::default();
+        let mut out = WriteBuffer::default();
         let mut has_clients = true;
         loop {
             while let Ok(job) = self.jobs.try_recv() {
@@ -156,7 +155,7 @@ impl Worker {
         }
     }
 
-    /// Acts on every complete frame, also on those behind one that ends the connection: answers are answers.
+    /// Handles every complete frame, also the answers after a frame that ends the connection.
     fn take_frames(&mut self, reader: &mut FrameReader) -> Option<End> {
         let (mut end, now) = (None, Instant::now());
         loop {
@@ -166,7 +165,7 @@ impl Worker {
                 Err(err) => Step::Failed(Error::Protocol(format!("the daemon's bytes: {err}"))),
             };
             match step {
-                Step::Answered => self.outage = None,
+                Step::Answered => self.backoff = None,
                 Step::Again => {}
                 Step::Lost => end = Some(End::Lost),
                 Step::Failed(error) => return Some(End::Failed(error)),
@@ -175,14 +174,14 @@ impl Worker {
     }
 }
 
-/// Bytes on their way to the socket.
+/// The write buffer of the socket.
 #[derive(Debug, Default)]
-struct Output {
+struct WriteBuffer {
     bytes: Vec<u8>,
     written: usize,
 }
 
-impl Output {
+impl WriteBuffer {
     fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
@@ -191,7 +190,7 @@ impl Output {
         &self.bytes[self.written..]
     }
 
-    /// Writes as much as the socket takes now, many frames in one system call.
+    /// Writes as much as the socket accepts without blocking, many frames in one system call.
     fn send(&mut self, socket: &Outgoing) -> std::io::Result<()> {
         while self.written < self.bytes.len() {
             match socket.try_write(self.rest()) {

@@ -184,13 +184,6 @@ impl Home {
         command
     }
 
-    /// `enroll-bench`, measuring the daemon of this directory.
-    pub fn enroll_bench<A: AsRef<OsStr>>(&self, args: &[A]) -> Command {
-        let mut command = self.command(&binary("enroll-bench"));
-        command.arg("--socket").arg(self.socket()).args(args);
-        command
-    }
-
     /// A program that sees nothing but this directory.
     pub fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);

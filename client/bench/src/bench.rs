@@ -1,7 +1,7 @@
 //! One run of the benchmark: its options, the measurement of the daemon, and its report.
 //!
-//! Each client has a connection of its own and one operation outstanding. Every answer is checked. Making the records of a
-//! workload is not measured. With `--vs` the run is a comparison, which is in `versus`.
+//! Each client has a connection of its own and one operation outstanding. Every answer is checked. Making the records
+//! of a workload is not measured. With `--vs` the run is a comparison, which is in `versus`.
 
 use std::process::ExitCode;
 
@@ -20,9 +20,9 @@ use crate::workload::{Prepared, Workload};
 
 /// Measure how fast the daemon does one thing, and what it takes to do it
 ///
-/// Beside its speed it tells what the daemon did meanwhile, from before the first operation to after the last: processor
-/// time, memory, commits and the requests in one batch, flushes of all devices of this machine, and how much its database
-/// has grown. What can not be read, such as the memory of another user's process, is left out.
+/// Beside its speed it reports what the daemon used meanwhile, from before the first operation to after the last:
+/// processor time, memory, commits and the requests in one batch, flushes of all devices of this machine, and how much
+/// its database has grown. What can not be read, such as the memory of another user's process, is left out.
 ///
 /// With --vs another server does equal work in turn with the daemon: it is started in a temporary directory (TMPDIR
 /// says where), as durable as it can be, begins with as many records as the daemon has, and is gone in the end.
@@ -45,8 +45,8 @@ pub(crate) struct Bench {
     /// Records to make before measuring, where the workload looks something up; people, where it registers them
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     pub(crate) records: u64,
-    /// Records to make before that, so that the registry is not measured empty: tokens, or enrollments where the workload
-    /// is about people
+    /// Records to make before that, so that the registry is not measured empty: tokens, or enrollments where the
+    /// workload is about people
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=10_000_000))]
     pub(crate) fill: u64,
     /// Compare with another server that does equal work; may be given for each
@@ -95,8 +95,8 @@ pub(crate) async fn run(matches: &ArgMatches, options: &Options, output: &Output
     Ok(if tally.errors == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-/// Shows a report. In a pipe each member of a nested object has a line of its own, with both names. On a terminal `text`
-/// is shown instead, if there is one.
+/// Shows a report. In a pipe each member of a nested object has a line of its own, with both names. On a terminal
+/// `text` is shown instead, if there is one.
 pub(crate) fn show(report: &impl Serialize, text: Option<&str>, output: &Output) -> Result<(), Failure> {
     let report = serde_json::to_value(report).map_err(|err| Failure::Io(err.into()))?;
     let (json, scripts) = (report.to_string(), Value::Object(flat(&report)).to_string());

@@ -1,7 +1,7 @@
 //! The resources that the daemon used while it was measured: processor time, memory, commits, device flushes, growth.
 //!
-//! They are read before and after, when no request is in flight, from `server.metrics` and `/proc`. A value that can not
-//! be read, such as the memory of another user's process, or that this daemon does not count, is left out.
+//! They are read before and after, when no request is in flight, from `server.metrics` and `/proc`. A value that can
+//! not be read, such as the memory of another user's process, or that this daemon does not count, is left out.
 
 use std::path::Path;
 
@@ -26,7 +26,7 @@ enum Source {
     DeviceFlushes,
 }
 
-/// How a value follows from the readings before and after.
+/// The rule that makes a value of the readings before and after.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Reported {
     /// The difference.
@@ -90,7 +90,7 @@ pub(crate) struct Probe {
 }
 
 impl Probe {
-    /// Of the daemon that this client is connected to.
+    /// A probe of the daemon that this client is connected to.
     pub(crate) async fn of(client: Client) -> Self {
         let pid = client.listener_pid().await.ok().flatten();
         // The listener of a socket that systemd made is systemd itself.

@@ -1,8 +1,8 @@
 //! The command line of enrolld, `enrollctl`.
 //!
 //! Its commands are derived from the table of operations. Written here is what all of them share, and the commands
-//! that are no operation: `call`, `tour`, `completions`, and those that combine several operations: `pool show`,
-//! `event show`, `certificate show` and `certificate install`.
+//! that are no operation: `call`, `tour`, `completions`, `certificate install`, and the `show` of pools, events and
+//! certificates.
 //!
 //! The modules that are public are the base of `enroll-bench` too.
 
@@ -11,42 +11,33 @@ pub mod options;
 pub mod output;
 pub mod process;
 
-mod backup;
-mod export;
-mod extra;
-mod import;
-mod place;
-mod secret;
+mod commands;
+mod operation;
+mod request;
 mod stream;
-mod text;
-mod tree;
-mod verb;
 
 mod bulk;
 mod call;
-mod certificate_install;
-mod certificate_show;
-mod event_show;
-mod pool_show;
+mod files;
+mod show;
 mod tour;
 
-mod members;
-mod names;
-mod progress;
+mod raw_object;
 
 use std::process::ExitCode;
 
 use clap::ArgMatches;
 
 use crate::failure::Failure;
+use crate::files::credentials;
 use crate::options::Options;
 use crate::output::Output;
 
 pub use crate::call::{Ask, Lines, Question};
 
-/// Does what this process's command line says.
+/// Runs the command line of this process and returns its exit code.
 pub fn main() -> ExitCode {
-    process::run(tree::command(), run)
+    process::run(commands::command(), run)
 }
 
 async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result<ExitCode, Failure> {
@@ -59,21 +50,15 @@ async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result
     match matches.subcommand() {
         Some(("call", _)) => call::run(options).await,
         Some(("tour", _)) => tour::run(options, output).await,
-        Some(("completions", matches)) => output.raw(&tree::completions(matches)).map(|()| ExitCode::SUCCESS),
-        Some(("pool", matches)) if let Some(("show", matches)) = matches.subcommand() => {
-            pool_show::run(matches, options, output).await
-        }
-        Some(("event", matches)) if let Some(("show", matches)) = matches.subcommand() => {
-            event_show::run(matches, options, output).await
-        }
-        Some(("certificate", matches)) if let Some(("show", matches)) = matches.subcommand() => {
-            certificate_show::run(matches, options, output).await
+        Some(("completions", matches)) => output.raw(&commands::completions(matches)).map(|()| ExitCode::SUCCESS),
+        Some((area, matches)) if let Some(("show", matches)) = matches.subcommand() => {
+            show::run(area, matches, options, output).await
         }
         Some(("certificate", matches)) if let Some(("install", matches)) = matches.subcommand() => {
             options.expect_no_request("certificate install")?;
-            certificate_install::run(matches, options, output).await
+            credentials::run(matches, options, output).await
         }
-        Some((area, matches)) => verb::run(area, matches, options, output).await,
+        Some((area, matches)) => operation::run(area, matches, options, output).await,
         None => Err(Failure::Usage("expected a command; see enrollctl --help".to_owned())),
     }
 }

@@ -1,4 +1,4 @@
-//! The program `enrollctl`; all of it is in the library beside.
+//! The executable `enrollctl`; its code is in the library of the same name.
 
 use std::process::ExitCode;
 

@@ -1,7 +1,6 @@
-//! What enrollctl says without a daemon: help, usage, completions, and that nobody answers.
+//! The command line of `enrollctl` without a daemon: help, usage errors, completions, and an absent daemon.
 //!
-//! This file is also why cargo builds its binary for the workspace's tests, so it stays the only one here; what the
-//! verbs do is tested with daemons, in the workspace's tests.
+//! Because of this file cargo builds the binary for the workspace's tests, where operations are tested with daemons.
 
 use std::process::{Command, Output};
 
@@ -28,7 +27,7 @@ fn every_verb_has_help_with_an_example() {
         assert_eq!(output.status.code(), Some(0), "{args:?}");
         let help = text(&output.stdout);
         assert!(help.contains("Example"), "{args:?}: {help}");
-        // An example is of the command that it stands with, whoever it asks for.
+        // An example shows its own command, for any actor.
         let help = ["BOSS", "MODERATOR", "DOGGO01a"]
             .iter()
             .fold(help, |help, actor| help.replace(&format!("enrollctl --as {actor} "), "enrollctl "));
@@ -40,7 +39,7 @@ fn every_verb_has_help_with_an_example() {
 }
 
 #[test]
-fn what_can_not_be_understood_ends_with_2() {
+fn a_wrong_command_line_ends_with_2() {
     for args in [
         &["no-such-area"][..],
         &["person"],
@@ -75,9 +74,9 @@ fn what_can_not_be_understood_ends_with_2() {
 fn a_long_value_that_is_refused_is_not_repeated() {
     for title in ["x".repeat(100 << 10), "ä".repeat(200)] {
         let output = enrollctl(&["event", "create", &title, "--kind", "camp"]);
-        let told = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{told}");
-        assert!(told.contains("title must be 1 to 255 bytes") && told.len() < 400, "{told}");
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains("title must be 1 to 255 bytes") && stderr.len() < 400, "{stderr}");
     }
 }
 
@@ -91,9 +90,9 @@ fn without_a_daemon_one_line_names_the_socket() {
     ] {
         let output = enrollctl(args);
         assert_eq!(output.status.code(), Some(3), "{args:?}: {output:?}");
-        let told = text(&output.stderr);
-        assert_eq!(told.lines().count(), 1, "{args:?}: {told}");
-        assert!(told.contains("/nonexistent/enrolld.sock") && told.contains("unavailable"), "{args:?}: {told}");
+        let stderr = text(&output.stderr);
+        assert_eq!(stderr.lines().count(), 1, "{args:?}: {stderr}");
+        assert!(stderr.contains("/nonexistent/enrolld.sock") && stderr.contains("unavailable"), "{args:?}: {stderr}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! The comparison with other servers, `--vs PEER`: the daemon and its peers do equal work in turn, for some rounds.
 //!
-//! They take turns because a disk and a machine are faster at one time than at another. A peer is started for the run in a
-//! temporary directory, is as durable as the daemon, begins with as many records, and has as many clients with one
+//! They take turns because a disk and a machine are faster at one time than at another. A peer is started for the run
+//! in a temporary directory, is as durable as the daemon, begins with as many records, and has as many clients with one
 //! operation outstanding each.
 
 mod comparison;
@@ -60,7 +60,7 @@ struct Job {
     seconds: u64,
     /// Records that it begins with.
     records: u64,
-    /// Of these, the number that is looked up.
+    /// Enrollments that are looked up.
     known: u64,
 }
 

@@ -1,7 +1,7 @@
 //! Redis as a peer: one server with an append-only file that is synced before every answer.
 //!
-//! A key is a record, and what takes several keys is a script, which Redis runs alone. Random keys and codes are made by
-//! the client, because scripts have no randomness; that is less work for the server.
+//! A key is a record, and what takes several keys is a script, which Redis runs alone. Random keys and codes are made
+//! by the client, because scripts have no randomness; that is less work for the server.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

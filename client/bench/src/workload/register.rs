@@ -117,7 +117,7 @@ impl Shared {
         self.check(&canceled, person, true)?;
         match (canceled.pool, canceled.waiting) {
             (None, false) => Ok(()),
-            _ => Err("the reply to a cancellation still has a place".to_owned()),
+            _ => Err("the reply to a cancellation still has a pool".to_owned()),
         }
     }
 

@@ -1,23 +1,22 @@
-//! The header of a CSV file: which of its columns fills which field. A header that does not fit is refused with what it
-//! seems to be instead.
+//! The header of a CSV file, which maps columns to fields. The refusal of a wrong header suggests the likely cause.
 
 use super::rows::Column;
 use crate::failure::Failure;
 
-/// Delimiters that files have, and how each is given and called.
+/// Delimiters, the option's value for each, and their names.
 const DELIMITERS: [(u8, &str, &str); 3] =
     [(b',', "','", "commas"), (b';', "';'", "semicolons"), (b'\t', "tab", "tabs")];
 
-/// Columns of a file by their place.
+/// The columns of a file by their index.
 #[derive(Debug)]
 pub(super) struct Header {
-    /// Where each field is.
+    /// The index of each column; `None` for a missing optional one.
     pub(super) columns: Vec<(&'static Column, Option<usize>)>,
-    /// Columns that have a name.
+    /// The number of columns up to the last one with a name.
     pub(super) named: usize,
 }
 
-/// Reads the delimiter of the command line.
+/// Parses the delimiter option.
 pub(super) fn delimiter(text: &str) -> Result<u8, String> {
     match text {
         "," => Ok(b','),
@@ -27,7 +26,7 @@ pub(super) fn delimiter(text: &str) -> Result<u8, String> {
     }
 }
 
-/// Refuses a file in another encoding than UTF-8, as far as its first bytes show that.
+/// Refuses a file in UTF-16, which its first bytes show.
 pub(super) fn expect_utf8(begin: &[u8]) -> Result<(), Failure> {
     let is_utf16 = begin.starts_with(b"\xff\xfe") || begin.starts_with(b"\xfe\xff");
     if is_utf16 || begin.iter().take(64).any(|byte| *byte == 0) {
@@ -38,27 +37,27 @@ pub(super) fn expect_utf8(begin: &[u8]) -> Result<(), Failure> {
 }
 
 impl Header {
-    /// Finds the columns by their names. Each must be known, and of each field there may be one.
+    /// Finds the columns by their names. Refuses unknown, repeated and missing ones.
     pub(super) fn read(names: &[String], columns: &'static [Column], delimiter: u8) -> Result<Self, Failure> {
         let of = |column: &Column, name: &String| column.names.contains(&name.as_str());
         let mut found = Vec::new();
         for column in columns {
-            let mut places = (0..names.len()).filter(|at| of(column, &names[*at]));
-            let place = places.next();
-            if let (Some(first), Some(second)) = (place, places.next()) {
+            let mut indices = (0..names.len()).filter(|at| of(column, &names[*at]));
+            let index = indices.next();
+            if let (Some(first), Some(second)) = (index, indices.next()) {
                 let (first, second) = (&names[first], &names[second]);
                 return refuse(match first == second {
                     true => format!("the header has the column {first:?} twice"),
                     false => format!("the header has the columns {first:?} and {second:?}, which mean the same"),
                 });
             }
-            if place.is_none() && !column.is_optional {
+            if index.is_none() && !column.is_optional {
                 let needed = column.names.join(" or ");
                 let form = written(columns);
                 let other = other_delimiter(names, columns, delimiter).unwrap_or_default();
                 return refuse(format!("the header has no column {needed}; it is written as {form}{other}"));
             }
-            found.push((column, place));
+            found.push((column, index));
         }
         let is_unknown = |name: &&String| !name.is_empty() && !columns.iter().any(|column| of(column, name));
         let unknown: Vec<String> = names.iter().filter(is_unknown).map(|name| format!("{name:?}")).collect();
@@ -76,12 +75,12 @@ fn refuse<T>(why: String) -> Result<T, Failure> {
     Err(Failure::Usage(why))
 }
 
-/// A header as it should be.
+/// The expected header.
 fn written(columns: &[Column]) -> String {
     columns.iter().map(|column| column.names[0]).collect::<Vec<_>>().join(",")
 }
 
-/// Which delimiter would make it fit, if one would.
+/// A hint at another delimiter that would make the header fit.
 fn other_delimiter(names: &[String], columns: &[Column], delimiter: u8) -> Option<String> {
     let header = names.join(char::from(delimiter).to_string().as_str());
     let fits = |other: u8| {
@@ -108,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_fits_or_is_told_what_it_seems_to_be() {
+    fn a_header_fits_or_is_refused_with_its_likely_cause() {
         for (header, delimiter, expected) in [
             ("external_key,callsign", b',', Ok(2)),
             ("person;external_key;curriculum", b';', Ok(3)),

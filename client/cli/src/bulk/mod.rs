@@ -1,72 +1,51 @@
-//! `enrollctl program link --file`, and the other writes of many rows: a file is sent in pieces, each a bulk write under
-//! a key of its own that follows from the command's, so that whoever runs the same command on the same file again goes
-//! on where it broke off.
+//! The bulk writes from a file, such as `program link --file`: the rows are sent in batches, each a bulk write under an
+//! idempotency key derived from the command's key and its number, so the same command on the same file resumes.
 //!
-//! What failed is told by line, as CSV or as JSON lines; the rest is done. With `--all-or-nothing` the whole file is read
-//! and tried first, and nothing is written unless all of it would succeed. A trial finds what the file itself would find,
-//! as long as nobody else writes.
+//! Rows that fail are reported by line, as CSV or as JSON lines; the others are done. With `--all-or-nothing` the whole
+//! file is tried first in dry runs, and nothing is written unless every row would succeed. The dry runs find the same
+//! failures as the writes, as long as nobody else writes.
 
+mod conflict_groups;
+mod dedup;
 mod header;
-mod kin;
+mod read_buffer;
+mod report;
 mod rows;
-mod seen;
 mod send;
-mod told;
+mod units;
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches, value_parser};
-use enroll_client::protocol::program::{self, CourseUnit, EnrollmentUnit, Failures, Pair, Statuses};
-use enroll_client::protocol::{Envelope, ExternalKey, Operation, OperationRow, Pk, Reference};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use enroll_client::protocol::{Envelope, Operation as _, OperationRow, program};
 
-use self::kin::Kin;
-use self::rows::{Column, Rows, spooled};
+use self::conflict_groups::ConflictGroups;
+use self::report::Report;
+use self::rows::{Rows, spooled};
 use self::send::{Count, Run, send};
-use self::told::{Failed, Told};
+use self::units::Bulk;
 use crate::failure::Failure;
+use crate::files::progress_bar;
 use crate::options::Options;
 use crate::output::Output;
-use crate::progress;
 
 const FILE: &str = "bulk.file";
 const FAILURES: &str = "bulk.failures";
 const DELIMITER: &str = "bulk.delimiter";
 const ALL_OR_NOTHING: &str = "bulk.all_or_nothing";
 
-/// Rows, of a file and of a pipe.
+/// The styles of the progress bar: for a file, and for a pipe.
 const BAR: [&str; 2] = ["{bar:40} {percent}%, {msg} rows, {elapsed}, {eta} left", "{spinner} {msg} rows, {elapsed}"];
 
-/// A write of many units that can come from a file.
-trait Bulk: Operation + FromArgMatches {
-    /// A row of the file.
-    type Unit: DeserializeOwned;
-    /// The columns of a CSV file.
-    const COLUMNS: &'static [Column];
-    /// The same request for other units, and those it had.
-    fn replace(&mut self, units: Vec<Self::Unit>) -> Vec<Self::Unit>;
-    /// A request like this one without units.
-    fn empty(&self) -> Self;
-    /// The program.
-    fn program(&self) -> Pk;
-    /// The external key of a row.
-    fn key(unit: &Self::Unit) -> &ExternalKey;
-    /// The person of a row.
-    fn person(unit: &Self::Unit) -> Option<&Reference>;
-    /// The keys that failed.
-    fn failed(reply: Self::Reply) -> Vec<Failed>;
-}
-
-/// Whether it is an operation whose units can come from a file.
-pub(crate) fn is_one(row: &OperationRow) -> bool {
+/// True for an operation whose units can come from a file.
+pub(crate) fn handles(row: &OperationRow) -> bool {
     [program::Link::ROW, program::Enroll::ROW, program::EnrollCourse::ROW].iter().any(|one| one.number == row.number)
 }
 
-/// Its command with the options for files.
+/// Adds the options for files.
 pub(crate) fn command(command: Command) -> Command {
     let path = |id: &'static str, long: &'static str, help: &'static str| {
         Arg::new(id).long(long).value_name("FILE").help(help).value_parser(value_parser!(PathBuf))
@@ -85,12 +64,12 @@ pub(crate) fn command(command: Command) -> Command {
         .arg(all)
 }
 
-/// Whether the command line names a file.
-pub(crate) fn is_wanted(matches: &ArgMatches) -> bool {
+/// True if the command line names a file.
+pub(crate) fn has_file(matches: &ArgMatches) -> bool {
     matches.get_one::<PathBuf>(FILE).is_some()
 }
 
-/// Reads, sends and tells.
+/// Sends the rows of the file and reports the failures. The exit code is 1 if a row failed.
 pub(crate) async fn run(
     row: &OperationRow,
     matches: &ArgMatches,
@@ -126,22 +105,23 @@ async fn run_one<B: Bulk>(
             "--key goes on with a file that was begun, and --all-or-nothing tries one that was not; give one of them";
         return Err(Failure::Usage(why.to_owned()));
     }
-    let mut told = Told::new(matches.get_one::<PathBuf>(FAILURES), output)?;
+    let mut report = Report::new(matches.get_one::<PathBuf>(FAILURES), output)?;
     let client = options.patient(send::PATIENCE);
     let failed = |err: io::Error| Failure::Own(format!("{}: {err}", path.display()));
     let (input, bytes): (Box<dyn Read>, _) = if is_stdin {
         (Box::new(io::stdin()), None)
     } else {
         let file = File::open(path).map_err(failed)?;
-        // What is no file has no end that is known, and comes only once.
+        // The size is known of a regular file only, and only that can be read twice.
         let bytes = file.metadata().ok().filter(Metadata::is_file).map(|file| file.len());
         (Box::new(file), bytes)
     };
     if !all_or_nothing && !envelope.dry_run {
-        let run = Run { envelope, kin: None, again: "" };
+        let run = Run { envelope, groups: None, again: "" };
         let count =
-            send(&client, &operation, run, Rows::open(input, B::COLUMNS, delimiter)?, bytes, &mut told, output).await?;
-        return end(told, &count, false, output);
+            send(&client, &operation, run, Rows::open(input, B::COLUMNS, delimiter)?, bytes, &mut report, output)
+                .await?;
+        return end(report, &count, false, output);
     }
     let mut file = if bytes.is_some() { File::open(path) } else { spooled(input) }.map_err(failed)?;
     let bytes = file.metadata().ok().map(|file| file.len());
@@ -149,171 +129,25 @@ async fn run_one<B: Bulk>(
         file.rewind().map_err(failed)?;
         Rows::open(file.try_clone().map_err(failed)?, B::COLUMNS, delimiter)
     };
-    let looking = progress::bar(bytes, BAR, output);
-    let kin = Kin::of(&client, &operation, rows()?, |rows, bytes| {
-        looking.set_message(rows.to_string());
-        looking.set_position(bytes);
+    let bar = progress_bar(bytes, BAR, output);
+    let groups = ConflictGroups::look_up(&client, &operation, rows()?, |rows, bytes| {
+        bar.set_message(rows.to_string());
+        bar.set_position(bytes);
     });
-    let kin = kin.await?;
-    looking.finish_and_clear();
-    let trial = Envelope { dry_run: true, ..envelope.clone() };
-    let run = Run { envelope: trial, kin: Some(kin), again: "" };
-    let tried = send(&client, &operation, run, rows()?, bytes, &mut told, output).await?;
+    let groups = groups.await?;
+    bar.finish_and_clear();
+    let dry_run = Envelope { dry_run: true, ..envelope.clone() };
+    let run = Run { envelope: dry_run, groups: Some(groups), again: "" };
+    let tried = send(&client, &operation, run, rows()?, bytes, &mut report, output).await?;
     if tried.failed > 0 || envelope.dry_run {
-        return end(told, &tried, !envelope.dry_run, output);
+        return end(report, &tried, !envelope.dry_run, output);
     }
-    let run = Run { envelope, kin: None, again: " in place of --all-or-nothing" };
-    let count = send(&client, &operation, run, rows()?, bytes, &mut told, output).await?;
-    end(told, &count, false, output)
+    let run = Run { envelope, groups: None, again: " in place of --all-or-nothing" };
+    let count = send(&client, &operation, run, rows()?, bytes, &mut report, output).await?;
+    end(report, &count, false, output)
 }
 
-fn end(told: Told, count: &Count, nothing_was_done: bool, output: &Output) -> Result<ExitCode, Failure> {
-    told.end(count, nothing_was_done, output)?;
+fn end(report: Report, count: &Count, nothing_was_done: bool, output: &Output) -> Result<ExitCode, Failure> {
+    report.end(count, nothing_was_done, output)?;
     Ok(if count.failed > 0 { ExitCode::from(1) } else { ExitCode::SUCCESS })
-}
-
-/// A pair as a file has it.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LinkRow {
-    external_key: ExternalKey,
-    #[serde(alias = "callsign")]
-    person: Reference,
-}
-
-const EXTERNAL_KEY: Column = Column { field: "external_key", names: &["external_key"], is_optional: false };
-const STATUS: Column = Column { field: "status", names: &["status"], is_optional: false };
-
-impl Bulk for program::Link {
-    type Unit = LinkPair;
-    const COLUMNS: &'static [Column] =
-        &[EXTERNAL_KEY, Column { field: "person", names: &["callsign", "person"], is_optional: false }];
-
-    fn replace(&mut self, units: Vec<LinkPair>) -> Vec<LinkPair> {
-        let units = units.into_iter().map(|LinkPair(pair)| pair).collect();
-        std::mem::replace(&mut self.links, units).into_iter().map(LinkPair).collect()
-    }
-
-    fn empty(&self) -> Self {
-        Self { program: self.program, links: Vec::new() }
-    }
-
-    fn program(&self) -> Pk {
-        self.program
-    }
-
-    fn key(unit: &LinkPair) -> &ExternalKey {
-        &unit.0.external_key
-    }
-
-    fn person(unit: &LinkPair) -> Option<&Reference> {
-        Some(&unit.0.person)
-    }
-
-    fn failed(reply: Failures) -> Vec<Failed> {
-        let failed = |(key, failure): (ExternalKey, program::Failure)| Failed {
-            key: key.to_string(),
-            code: failure.code.to_string(),
-            message: failure.message,
-        };
-        reply.into_iter().map(failed).collect()
-    }
-}
-
-/// A pair that is read from a row.
-#[derive(Debug, Deserialize)]
-#[serde(from = "LinkRow")]
-struct LinkPair(Pair);
-
-impl From<LinkRow> for LinkPair {
-    fn from(row: LinkRow) -> Self {
-        Self(Pair { external_key: row.external_key, person: row.person })
-    }
-}
-
-impl Bulk for program::Enroll {
-    type Unit = EnrollmentUnit;
-    const COLUMNS: &'static [Column] = &[
-        EXTERNAL_KEY,
-        Column { field: "curriculum", names: &["curriculum"], is_optional: true },
-        STATUS,
-        Column { field: "person", names: &["person", "callsign"], is_optional: true },
-    ];
-
-    fn replace(&mut self, units: Vec<EnrollmentUnit>) -> Vec<EnrollmentUnit> {
-        std::mem::replace(&mut self.enrollments, units)
-    }
-
-    fn empty(&self) -> Self {
-        Self { enrollments: Vec::new(), ..*self }
-    }
-
-    fn program(&self) -> Pk {
-        self.program
-    }
-
-    fn key(unit: &EnrollmentUnit) -> &ExternalKey {
-        &unit.external_key
-    }
-
-    fn person(unit: &EnrollmentUnit) -> Option<&Reference> {
-        unit.person.as_ref()
-    }
-
-    fn failed(reply: Statuses) -> Vec<Failed> {
-        of_statuses(reply)
-    }
-}
-
-impl Bulk for program::EnrollCourse {
-    type Unit = CourseUnit;
-    const COLUMNS: &'static [Column] = &[EXTERNAL_KEY, STATUS];
-
-    fn replace(&mut self, units: Vec<CourseUnit>) -> Vec<CourseUnit> {
-        std::mem::replace(&mut self.enrollments, units)
-    }
-
-    fn empty(&self) -> Self {
-        Self { enrollments: Vec::new(), course: self.course.clone(), ..*self }
-    }
-
-    fn program(&self) -> Pk {
-        self.program
-    }
-
-    fn key(unit: &CourseUnit) -> &ExternalKey {
-        &unit.external_key
-    }
-
-    fn person(_: &CourseUnit) -> Option<&Reference> {
-        None
-    }
-
-    fn failed(reply: Statuses) -> Vec<Failed> {
-        of_statuses(reply)
-    }
-}
-
-/// The keys of an answer that have a word for a failure in place of their status.
-fn of_statuses(reply: Statuses) -> Vec<Failed> {
-    let failed = |(key, word): (ExternalKey, String)| {
-        let message = match word.as_str() {
-            "duplicated" => "the key stands there twice; upper and lower case do not matter",
-            "invalid-status" => "there is no such status",
-            "conflict" => "it is there already and --update was not given, or its person is in the way",
-            "not-in-program" => "no enrollment in this program has the key",
-            "not-found" => "there is no such person or course enrollment",
-            _ => return None,
-        };
-        Some(Failed { key: key.to_string(), code: word, message: message.to_owned() })
-    };
-    reply.into_iter().filter_map(failed).collect()
-}
-
-impl Count {
-    fn words(&self) -> String {
-        let done = if self.is_trial { "would succeed" } else { "succeeded" };
-        let moved = if self.moved > 0 { format!(", {} of them by a move", self.moved) } else { String::new() };
-        format!("{} rows: {} {done}{moved}, {} failed", self.rows, self.rows - self.failed, self.failed)
-    }
 }

@@ -1,7 +1,8 @@
-//! Rows of a file: CSV with a header, or one JSON object per line, whichever the first character says. Read one after
-//! another, so that a file's length does not matter for memory, and neither does what a row claims to be. A row that can
-//! not be read is an answer for its line, and the next one is read: where a quote is not closed, or a row has no end, that
-//! is the next line.
+//! The parser of a file's rows: CSV with a header, or one JSON object per line, decided by the first character.
+//!
+//! Rows are streamed, so memory is bounded however long the file or a row. A row that can not be parsed is reported by
+//! its line and parsing continues with the next row, or with the next line if a quote is not closed or the row has no
+//! end.
 
 use std::fs::File;
 use std::io::{self, Read, Seek as _};
@@ -11,16 +12,11 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::header::{self, Header};
+use super::read_buffer::{ROW_BYTES_MAX, ReadBuffer};
 use crate::failure::Failure;
 
-/// Bytes of a row at most: many times what its key and its person can take, quoted and with other columns beside them.
-const ROW_BYTES_MAX: usize = 64 << 10;
-
-/// Columns of a row at most.
+/// The largest number of columns of a row.
 const COLUMNS_MAX: usize = 256;
-
-/// What is read at once.
-const CHUNK_BYTES: u64 = 64 << 10;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -29,13 +25,13 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 pub(crate) struct Column {
     /// The field that it fills.
     pub(crate) field: &'static str,
-    /// What it may be called in the header.
+    /// Its names in a header.
     pub(crate) names: &'static [&'static str],
-    /// Whether it may be missing, or empty.
+    /// True if it may be missing or empty.
     pub(crate) is_optional: bool,
 }
 
-/// One row: its line, from 1, and what it says.
+/// A row: its line, from 1, and its unit or why it can not be parsed.
 pub(crate) struct Row<U> {
     pub(crate) line: u64,
     pub(crate) unit: Result<U, String>,
@@ -43,47 +39,45 @@ pub(crate) struct Row<U> {
 
 /// The rows of one input.
 pub(crate) struct Rows {
-    window: Window,
-    /// Of CSV; otherwise they are JSON.
+    buffer: ReadBuffer,
+    /// The CSV parser; `None` for JSON lines.
     csv: Option<Csv>,
 }
 
 impl Rows {
-    /// Finds out what the input is, and what its columns are. Refuses a CSV header without a column that is needed.
+    /// Detects the format and reads the header. Refuses UTF-16 and a CSV header without a required column.
     pub(crate) fn open(input: impl Read + 'static, columns: &'static [Column], delimiter: u8) -> Result<Self, Failure> {
-        let input = Box::new(input);
-        let mut window =
-            Window { input, bytes: Vec::new(), at: 0, has_ended: false, line: 1, passed: 0, cr_ends_lines: false };
-        while window.rest().trim_ascii_start().len() < BOM.len() && !window.has_ended {
-            window.fill()?;
+        let mut buffer = ReadBuffer::new(input);
+        while buffer.rest().trim_ascii_start().len() < BOM.len() && !buffer.has_ended {
+            buffer.fill()?;
         }
-        if window.rest().starts_with(BOM) {
-            window.pass(BOM.len());
+        if buffer.rest().starts_with(BOM) {
+            buffer.pass(BOM.len());
         }
-        header::expect_utf8(window.rest())?;
-        let is_json = window.rest().trim_ascii_start().starts_with(b"{");
+        header::expect_utf8(buffer.rest())?;
+        let is_json = buffer.rest().trim_ascii_start().starts_with(b"{");
         if !is_json {
-            window.end_lines_alike();
+            buffer.end_lines_at_cr();
         }
-        let csv = if is_json { None } else { Some(Csv::open(&mut window, columns, delimiter)?) };
-        Ok(Self { window, csv })
+        let csv = if is_json { None } else { Some(Csv::open(&mut buffer, columns, delimiter)?) };
+        Ok(Self { buffer, csv })
     }
 
-    /// How much was read.
+    /// Bytes parsed so far.
     pub(crate) fn bytes(&self) -> u64 {
-        self.window.passed
+        self.buffer.passed
     }
 
-    /// The next row; `None` at the end.
+    /// The next row; `None` at the end of the input.
     pub(crate) fn next<U: DeserializeOwned>(&mut self) -> Result<Option<Row<U>>, Failure> {
-        while self.window.has_more()? {
-            let line = self.window.line;
+        while self.buffer.has_more()? {
+            let line = self.buffer.line;
             let unit = match &mut self.csv {
-                Some(csv) => match csv.take(&mut self.window)? {
-                    Ok(()) => csv.unit().map(|read| read.map_err(|why| goes_on(why, line, self.window.line))),
+                Some(csv) => match csv.take(&mut self.buffer)? {
+                    Ok(()) => csv.unit().map(|unit| unit.map_err(|why| with_extent(why, line, self.buffer.line))),
                     Err(why) => Some(Err(why)),
                 },
-                None => match self.window.take_line()? {
+                None => match self.buffer.take_line()? {
                     Ok(text) if text.trim_ascii().is_empty() => None,
                     Ok(text) => Some(serde_json::from_slice(text).map_err(|err| of_line(&err))),
                     Err(why) => Some(Err(why)),
@@ -97,7 +91,7 @@ impl Rows {
     }
 }
 
-/// What is wrong with a line: its number is told beside it.
+/// The error without the line number that serde counts within the row.
 fn of_line(err: &serde_json::Error) -> String {
     let why = err.to_string();
     match why.rsplit_once(" at line 1 column ") {
@@ -106,138 +100,30 @@ fn of_line(err: &serde_json::Error) -> String {
     }
 }
 
-/// What is wrong with a row that has more than one line, which may be due to a quote.
-fn goes_on(why: String, line: u64, next: u64) -> String {
+/// The error of a row, with its last line if it has several, because a quote may be the cause.
+fn with_extent(why: String, line: u64, next: u64) -> String {
     if next > line + 1 { format!("{why}; as its quotes have it, the row goes on to line {}", next - 1) } else { why }
 }
 
-/// What was read and not yet passed: no more than a row and a chunk. The last line ends like the others, so that what does
-/// not end is inside quotes.
-struct Window {
-    input: Box<dyn Read>,
-    bytes: Vec<u8>,
-    at: usize,
-    has_ended: bool,
-    /// The line that comes next.
-    line: u64,
-    /// How many bytes are behind it.
-    passed: u64,
-    /// True for CSV, where a carriage return alone ends a line too, as in files of old systems.
-    cr_ends_lines: bool,
-}
-
-impl Window {
-    fn rest(&self) -> &[u8] {
-        self.bytes.get(self.at..).unwrap_or_default()
-    }
-
-    /// Reads on. What was passed is forgotten.
-    fn fill(&mut self) -> Result<(), Failure> {
-        self.bytes.drain(..self.at);
-        self.at = 0;
-        let before = self.bytes.len();
-        let mut read = self.input.by_ref().take(CHUNK_BYTES).read_to_end(&mut self.bytes).map_err(Failure::Io)?;
-        // What a carriage return ends is known by what follows it.
-        while read > 0 && self.bytes.last() == Some(&b'\r') {
-            let more = self.input.by_ref().take(1).read_to_end(&mut self.bytes).map_err(Failure::Io)?;
-            if more == 0 {
-                break;
-            }
-            read += more;
-        }
-        self.end_lines_from(before);
-        if read == 0 {
-            self.has_ended = true;
-            if self.bytes.last().is_some_and(|last| *last != b'\n') {
-                self.bytes.push(b'\n');
-            }
-        }
-        Ok(())
-    }
-
-    /// From here on each kind of line end is one, in what was read as well.
-    fn end_lines_alike(&mut self) {
-        self.cr_ends_lines = true;
-        self.end_lines_from(self.at);
-    }
-
-    fn end_lines_from(&mut self, from: usize) {
-        for at in from..self.bytes.len() {
-            if self.cr_ends_lines && self.bytes[at] == b'\r' && self.bytes.get(at + 1) != Some(&b'\n') {
-                self.bytes[at] = b'\n';
-            }
-        }
-    }
-
-    fn has_more(&mut self) -> Result<bool, Failure> {
-        while self.rest().is_empty() && !self.has_ended {
-            self.fill()?;
-        }
-        Ok(!self.rest().is_empty())
-    }
-
-    fn pass(&mut self, bytes: usize) {
-        let passed = &self.rest()[..bytes];
-        self.line += passed.iter().filter(|byte| **byte == b'\n').count() as u64;
-        self.at += bytes;
-        self.passed += bytes as u64;
-    }
-
-    /// Where the line ends that comes next; `None` where it is too long for a row.
-    fn line_end(&mut self) -> Result<Option<usize>, Failure> {
-        loop {
-            if let Some(end) = self.rest().iter().take(ROW_BYTES_MAX).position(|byte| *byte == b'\n') {
-                return Ok(Some(end + 1));
-            }
-            if self.rest().len() >= ROW_BYTES_MAX || self.has_ended {
-                return Ok(None);
-            }
-            self.fill()?;
-        }
-    }
-
-    /// The next line, or why it is none.
-    fn take_line(&mut self) -> Result<Result<&[u8], String>, Failure> {
-        let Some(bytes) = self.line_end()? else {
-            self.pass_line()?;
-            return Ok(Err(format!("the line is longer than {ROW_BYTES_MAX} bytes")));
-        };
-        self.pass(bytes);
-        Ok(Ok(&self.bytes[self.at - bytes..self.at]))
-    }
-
-    /// Passes the next line, however long it is.
-    fn pass_line(&mut self) -> Result<(), Failure> {
-        loop {
-            let end = self.rest().iter().position(|byte| *byte == b'\n');
-            self.pass(end.map_or(self.rest().len(), |end| end + 1));
-            if end.is_some() || self.has_ended {
-                return Ok(());
-            }
-            self.fill()?;
-        }
-    }
-}
-
-/// What a CSV file is read with.
+/// The CSV parser and its buffers.
 struct Csv {
     reader: Reader,
     header: Header,
     delimiter: u8,
-    /// The fields of the record that was taken, one behind the other, and where each ends.
+    /// The fields of the latest record, concatenated, and the end of each.
     text: Vec<u8>,
     ends: Vec<usize>,
     fields: usize,
 }
 
 impl Csv {
-    fn open(window: &mut Window, columns: &'static [Column], delimiter: u8) -> Result<Self, Failure> {
+    fn open(buffer: &mut ReadBuffer, columns: &'static [Column], delimiter: u8) -> Result<Self, Failure> {
         let reader = ReaderBuilder::new().delimiter(delimiter).terminator(Terminator::Any(b'\n')).build();
         let (text, ends) = (vec![0; ROW_BYTES_MAX + 1], vec![0; COLUMNS_MAX + 1]);
         let mut csv =
             Self { reader, header: Header { columns: Vec::new(), named: 0 }, delimiter, text, ends, fields: 0 };
-        if window.has_more()? {
-            csv.take(window)?.map_err(|why| Failure::Usage(format!("the header can not be read: {why}")))?;
+        if buffer.has_more()? {
+            csv.take(buffer)?.map_err(|why| Failure::Usage(format!("the header can not be read: {why}")))?;
         }
         let names: Vec<String> =
             (0..csv.fields).map(|at| String::from_utf8_lossy(csv.field(at)).trim().to_ascii_lowercase()).collect();
@@ -245,27 +131,27 @@ impl Csv {
         Ok(csv)
     }
 
-    /// Takes the next record, or tells why there is none; then its first line is passed, and it is gone on behind that.
-    fn take(&mut self, window: &mut Window) -> Result<Result<(), String>, Failure> {
+    /// Takes the next record. On an error only its first line is passed, so parsing continues with the line after it.
+    fn take(&mut self, buffer: &mut ReadBuffer) -> Result<Result<(), String>, Failure> {
         self.reader.reset();
         self.fields = 0;
-        // A line of its own may be empty: it is no record, and the reader would go on to the next.
-        if let Some(end @ 1..=2) = window.line_end()?
-            && window.rest()[..end].trim_ascii().is_empty()
+        // The reader would skip an empty line and lose its number.
+        if let Some(end @ 1..=2) = buffer.line_end()?
+            && buffer.rest()[..end].trim_ascii().is_empty()
         {
-            window.pass(end);
+            buffer.pass(end);
             return Ok(Ok(()));
         }
         let (mut read, mut written) = (0, 0);
         let why = loop {
-            if read == window.rest().len() {
-                if window.has_ended {
+            if read == buffer.rest().len() {
+                if buffer.has_ended {
                     break "a quote is opened and not closed".to_owned();
                 }
-                window.fill()?;
+                buffer.fill()?;
                 continue;
             }
-            let input = &window.rest()[read..];
+            let input = &buffer.rest()[read..];
             let (result, some_read, some_written, some_fields) =
                 self.reader.read_record(input, &mut self.text[written..], &mut self.ends[self.fields..]);
             read += some_read;
@@ -273,7 +159,7 @@ impl Csv {
             self.fields += some_fields;
             match result {
                 ReadRecordResult::Record => {
-                    window.pass(read);
+                    buffer.pass(read);
                     return Ok(Ok(()));
                 }
                 ReadRecordResult::InputEmpty if read <= ROW_BYTES_MAX => {}
@@ -285,7 +171,7 @@ impl Csv {
             }
         };
         self.fields = 0;
-        window.pass_line()?;
+        buffer.pass_line()?;
         Ok(Err(why))
     }
 
@@ -294,7 +180,7 @@ impl Csv {
         if at < self.fields { &self.text[begin..self.ends[at]] } else { &[] }
     }
 
-    /// What the record says that was taken last; `None` of an empty line.
+    /// The unit of the latest record; `None` for an empty line.
     fn unit<U: DeserializeOwned>(&self) -> Option<Result<U, String>> {
         if self.fields == 0 || (self.fields == 1 && self.field(0).trim_ascii().is_empty()) {
             return None;
@@ -321,7 +207,7 @@ impl Csv {
     }
 }
 
-/// What comes only once as a file, so that it can be read twice.
+/// Copies the input to a temporary file, so that it can be read twice.
 pub(crate) fn spooled(mut input: impl Read) -> io::Result<File> {
     let mut file = tempfile::tempfile()?;
     io::copy(&mut input, &mut file)?;
@@ -340,7 +226,7 @@ mod tests {
         Column { field: "status", names: &["status"], is_optional: false },
     ];
 
-    /// A line, and its key if it can be read.
+    /// A line, and its key if it can be parsed.
     type Read = (u64, Result<String, String>);
 
     fn read(text: &[u8]) -> Result<Vec<Read>, Failure> {
@@ -389,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_end_is_told_by_its_line_and_the_next_line_is_read() {
+    fn a_row_without_an_end_is_reported_and_the_next_line_is_read() {
         let long = "x".repeat(ROW_BYTES_MAX);
         for (text, expected) in [
             // A quote that is not closed, to the end and for too long.

@@ -1,7 +1,7 @@
-//! Rows in pieces: while the daemon is at one, the next is read. A piece that is refused as a whole for its arguments is
-//! halved until the row is found that it is refused for.
+//! The sender of a file's rows in pipelined batches. A batch that is refused as a whole for its arguments is bisected
+//! until the row is found that it is refused for.
 //!
-//! A trial has rows that have to do with each other in one piece, whatever lies between them in the file.
+//! A dry run puts all rows of a conflict group into one batch, whatever lies between them in the file.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -13,81 +13,91 @@ use indicatif::ProgressBar;
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 
-use super::kin::Kin;
+use super::BAR;
+use super::conflict_groups::ConflictGroups;
+use super::dedup::Dedup;
+use super::report::{Failed, Report};
 use super::rows::{Row, Rows};
-use super::seen::Seen;
-use super::told::{Failed, Told};
-use super::{BAR, Bulk};
+use super::units::Bulk;
 use crate::failure::Failure;
+use crate::files::progress_bar;
 use crate::output::Output;
-use crate::progress;
 
-/// How long a daemon that went away is waited for: it starts again.
+/// The time that a daemon may be away, as long as a restart takes.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Rows of a piece, and the bytes of their keys: so few that reading one keeps the daemon from others for a moment only.
-/// They are part of what a repeated command means: its pieces must be the same.
+/// Rows of a batch, and bytes of their keys: so few that a batch delays other requests for a moment only. A repeated
+/// command resumes only if its batches are the same, so these must not change.
 const ROWS_MAX: usize = 1_000;
 const BYTES_MAX: usize = 128 << 10;
 
-/// Pieces on their way: one that is worked on, and the next.
+/// Batches in flight: the one in work, and the next.
 const WINDOW: usize = 2;
 
-/// How a file is to be sent.
+/// One pass over a file, as a dry run or as writes.
 pub(super) struct Run<'a> {
     pub(super) envelope: Envelope,
-    /// For a trial, which rows belong together.
-    pub(super) kin: Option<Kin>,
-    /// Where the command's key has its place when it is given again, if not behind the rest.
+    /// The groups to keep together in a dry run; `None` for writes.
+    pub(super) groups: Option<ConflictGroups>,
+    /// Added to the hint at `--key`: the option that it replaces, if any.
     pub(super) again: &'a str,
 }
 
-/// How a file went.
+/// The counts of a pass.
 #[derive(Debug, Default)]
 pub(super) struct Count {
     pub(super) rows: u64,
     pub(super) failed: u64,
-    /// Links that would be moved; known of trials only.
+    /// Links that would be moved; counted in dry runs only.
     pub(super) moved: u64,
-    pub(super) is_trial: bool,
+    pub(super) is_dry_run: bool,
 }
 
-/// Rows that are sent together, and their lines.
-type Piece<U> = Vec<(u64, U)>;
-type Pieces<U> = Vec<Piece<U>>;
+impl Count {
+    /// The counts in a sentence.
+    pub(super) fn words(&self) -> String {
+        let done = if self.is_dry_run { "would succeed" } else { "succeeded" };
+        let moved = if self.moved > 0 { format!(", {} of them by a move", self.moved) } else { String::new() };
+        format!("{} rows: {} {done}{moved}, {} failed", self.rows, self.rows - self.failed, self.failed)
+    }
+}
+
+/// Rows that are sent together, with their lines.
+type Batch<U> = Vec<(u64, U)>;
+type Batches<U> = Vec<Batch<U>>;
 
 struct Sender<'a, B: Bulk> {
     client: &'a Client,
     operation: &'a B,
     envelope: Envelope,
-    told: &'a mut Told,
+    report: &'a mut Report,
     output: &'a Output,
     open: VecDeque<(Sent, Answer)>,
-    /// Pieces sent so far.
+    /// Batches sent so far.
     number: u64,
     count: Count,
-    seen: Seen,
-    kin: Option<Kin>,
-    /// Rows that could be read so far.
-    readable: usize,
-    /// Of each group the rows so far, until it has all.
-    groups: HashMap<usize, Piece<B::Unit>>,
+    dedup: Dedup,
+    groups: Option<ConflictGroups>,
+    /// Rows parsed so far.
+    parsed: usize,
+    /// Incomplete groups with their rows so far.
+    incomplete: HashMap<usize, Batch<B::Unit>>,
 }
 
-/// A piece on its way: the lines of its keys, and its request in case it has to be halved.
+/// A batch in flight: the lines of its keys, and its request in case it has to be bisected.
 struct Sent {
     lines: Vec<(u64, String)>,
     request: Vec<u8>,
 }
 
-/// Sends all rows.
+/// Sends all rows and reports the failures. Fails if there is no row.
 pub(super) async fn send<B: Bulk>(
     client: &Client,
     operation: &B,
-    Run { mut envelope, kin, again }: Run<'_>,
+    Run { mut envelope, groups, again }: Run<'_>,
     mut rows: Rows,
     bytes: Option<u64>,
-    told: &mut Told,
+    report: &mut Report,
     output: &Output,
 ) -> Result<Count, Failure> {
     if envelope.key.is_none() && !envelope.dry_run {
@@ -98,19 +108,29 @@ pub(super) async fn send<B: Bulk>(
         ));
         envelope.key = Some(key);
     }
-    let bar = progress::bar(bytes, BAR, output);
-    let count = Count { is_trial: envelope.dry_run, ..Count::default() };
-    let (open, groups) = (VecDeque::new(), HashMap::new());
-    let (number, readable, seen) = (0, 0, Seen::default());
-    let mut sender =
-        Sender { client, operation, envelope, told, output, open, number, count, seen, kin, readable, groups };
+    let bar = progress_bar(bytes, BAR, output);
+    let count = Count { is_dry_run: envelope.dry_run, ..Count::default() };
+    let mut sender = Sender {
+        client,
+        operation,
+        envelope,
+        report,
+        output,
+        open: VecDeque::new(),
+        number: 0,
+        count,
+        dedup: Dedup::default(),
+        groups,
+        parsed: 0,
+        incomplete: HashMap::new(),
+    };
     match sender.send_all(&mut rows, &bar).await {
         Ok(()) if sender.count.rows == 0 => {
             Err(Failure::Own(format!("no row was read from {} bytes: a header alone is no row", rows.bytes())))
         }
         Ok(()) => Ok(sender.count),
         Err(failure) => {
-            sender.told.give_up(output);
+            sender.report.give_up(output);
             Err(failure)
         }
     }
@@ -119,9 +139,9 @@ pub(super) async fn send<B: Bulk>(
 impl<B: Bulk> Sender<'_, B> {
     async fn send_all(&mut self, rows: &mut Rows, bar: &ProgressBar) -> Result<(), Failure> {
         loop {
-            let (pieces, is_last) = self.read(rows)?;
-            for piece in pieces {
-                self.send(piece);
+            let (batches, is_last) = self.read(rows)?;
+            for batch in batches {
+                self.send(batch);
                 while self.open.len() >= WINDOW {
                     self.take_answer().await?;
                 }
@@ -138,16 +158,16 @@ impl<B: Bulk> Sender<'_, B> {
         }
     }
 
-    /// The next pieces, and whether they are the last. Rows that can not be read are told of.
-    fn read(&mut self, rows: &mut Rows) -> Result<(Pieces<B::Unit>, bool), Failure> {
-        let (mut pieces, mut piece, mut bytes) = (Vec::new(), Piece::new(), 0);
-        while piece.len() < ROWS_MAX && bytes < BYTES_MAX {
+    /// Reads the next batches, and true if they are the last. Reports rows that can not be parsed.
+    fn read(&mut self, rows: &mut Rows) -> Result<(Batches<B::Unit>, bool), Failure> {
+        let (mut batches, mut batch, mut bytes) = (Vec::new(), Batch::new(), 0);
+        while batch.len() < ROWS_MAX && bytes < BYTES_MAX {
             let Some(Row { line, unit }) = rows.next::<B::Unit>()? else {
-                // Of those that lack a row, that one is refused, and so is the file.
-                pieces.extend(std::mem::take(&mut self.groups).into_values());
-                pieces.push(piece);
-                pieces.retain(|piece| !piece.is_empty());
-                return Ok((pieces, true));
+                // A group stays incomplete if a row of it was refused as a duplicate, and then the file is refused too.
+                batches.extend(std::mem::take(&mut self.incomplete).into_values());
+                batches.push(batch);
+                batches.retain(|batch| !batch.is_empty());
+                return Ok((batches, true));
             };
             self.count.rows += 1;
             let unit = match unit {
@@ -157,43 +177,43 @@ impl<B: Bulk> Sender<'_, B> {
                     continue;
                 }
             };
-            let group = self.kin.as_mut().and_then(|kin| kin.of_row(self.readable));
-            self.readable += 1;
+            let group = self.groups.as_mut().and_then(|groups| groups.of_row(self.parsed));
+            self.parsed += 1;
             let key = B::key(&unit);
-            if !self.seen.insert(key) {
+            if !self.dedup.insert(key) {
                 let message = "the key stands in the file before; upper and lower case do not matter".to_owned();
                 let failed = Failed { key: key.to_string(), code: Code::INVALID_ARGUMENT.to_string(), message };
                 self.fail(line, failed);
                 continue;
             }
-            self.told.sent(line);
+            self.report.sent(line);
             let Some((group, rows)) = group else {
                 bytes += key.as_str().len();
-                piece.push((line, unit));
+                batch.push((line, unit));
                 continue;
             };
-            let others = self.groups.entry(group).or_default();
+            let others = self.incomplete.entry(group).or_default();
             others.push((line, unit));
             if others.len() < rows as usize {
                 continue;
             }
-            let group = self.groups.remove(&group).unwrap_or_default();
+            let group = self.incomplete.remove(&group).unwrap_or_default();
             let group_bytes: usize = group.iter().map(|(_, unit)| B::key(unit).as_str().len()).sum();
             if group.len() > BULK_UNITS_MAX || group_bytes > BULK_KEY_BYTES_MAX {
                 self.refuse(group);
             } else if group.len() > ROWS_MAX || group_bytes > BYTES_MAX {
-                pieces.push(group);
+                batches.push(group);
             } else {
                 bytes += group_bytes;
-                piece.extend(group);
+                batch.extend(group);
             }
         }
-        pieces.push(piece);
-        Ok((pieces, false))
+        batches.push(batch);
+        Ok((batches, false))
     }
 
-    /// Refuses rows that can not be tried.
-    fn refuse(&mut self, group: Piece<B::Unit>) {
+    /// Reports the rows of a group that is too large for one call.
+    fn refuse(&mut self, group: Batch<B::Unit>) {
         let rows = group.len();
         let lines: Vec<u64> = group.iter().map(|(line, _)| *line).collect();
         for (line, unit) in group {
@@ -201,13 +221,13 @@ impl<B: Bulk> Sender<'_, B> {
             let (key, code) = (B::key(&unit).to_string(), Code::TOO_LARGE.to_string());
             self.fail(line, Failed { key, code, message });
         }
-        self.told.decided(lines, self.output);
+        self.report.decided(lines, self.output);
     }
 
-    fn send(&mut self, piece: Piece<B::Unit>) {
+    fn send(&mut self, batch: Batch<B::Unit>) {
         let mut operation = self.operation.empty();
         let (lines, units): (Vec<_>, Vec<_>) =
-            piece.into_iter().map(|(line, unit)| ((line, B::key(&unit).to_string()), unit)).unzip();
+            batch.into_iter().map(|(line, unit)| ((line, B::key(&unit).to_string()), unit)).unzip();
         operation.replace(units);
         let request = codec::encode(&operation);
         let mut envelope = self.envelope.clone();
@@ -231,29 +251,29 @@ impl<B: Bulk> Sender<'_, B> {
                     let line = lines.get(failed.key.as_str()).copied().unwrap_or(0);
                     if failed.code == Code::WOULD_MOVE.to_string() {
                         self.count.moved += 1;
-                        self.told.failed(line, failed, self.output);
+                        self.report.failed(line, failed, self.output);
                     } else {
                         self.fail(line, failed);
                     }
                 }
-                self.told.decided(sent.lines.iter().map(|(line, _)| *line), self.output);
-                self.told.flush();
+                self.report.decided(sent.lines.iter().map(|(line, _)| *line), self.output);
+                self.report.flush();
                 Ok(())
             }
             Err(Error::Refused(refusal)) if refusal.code == Code::INVALID_ARGUMENT => match &sent.lines[..] {
                 [(line, key)] => {
                     let (key, code) = (key.clone(), refusal.code.to_string());
                     self.fail(*line, Failed { key, code, message: refusal.message });
-                    self.told.decided([*line], self.output);
+                    self.report.decided([*line], self.output);
                     Ok(())
                 }
-                _ => self.halve(&sent),
+                _ => self.bisect(&sent),
             },
             Err(err) => Err(Failure::Client(err)),
         }
     }
 
-    fn halve(&mut self, sent: &Sent) -> Result<(), Failure> {
+    fn bisect(&mut self, sent: &Sent) -> Result<(), Failure> {
         let unreadable = |err: enroll_client::protocol::Invalid| Error::Protocol(err.0);
         let units = codec::decode::<B>(&sent.request).map_err(unreadable)?.replace(Vec::new());
         let mut rows: Vec<_> = sent.lines.iter().map(|(line, _)| *line).zip(units).collect();
@@ -265,11 +285,11 @@ impl<B: Bulk> Sender<'_, B> {
 
     fn fail(&mut self, line: u64, failed: Failed) {
         self.count.failed += 1;
-        self.told.failed(line, failed, self.output);
+        self.report.failed(line, failed, self.output);
     }
 }
 
-/// The key of a piece, which follows from the command's.
+/// The idempotency key of a batch: the command's key plus the batch's number.
 fn nth_key(key: Key, number: u64) -> Key {
     let number = u128::from_be_bytes(*key.0.as_bytes()).wrapping_add(number.into());
     Key(Pk::from_bytes(number.to_be_bytes()))

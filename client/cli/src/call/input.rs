@@ -1,7 +1,7 @@
-//! The lines of standard input, read and understood on a thread of their own while others are being answered.
+//! The line reader of standard input, with backpressure: a thread reads and parses lines while others are answered.
 //!
-//! At most a few pieces of input wait to be asked, and a line is kept up to the largest frame there is, so memory is
-//! bounded however long the input or a line.
+//! At most a few pieces of input wait in the channel, and a line is kept up to the largest frame, so memory is bounded
+//! however long the input or a line.
 
 use std::collections::VecDeque;
 use std::io::Read;
@@ -13,26 +13,26 @@ use super::line::Question;
 
 const READ_BYTES: usize = 64 << 10;
 
-/// Pieces that wait.
+/// Pieces in the channel at most.
 const PIECES: usize = 4;
 
-/// The questions to come.
+/// The lines to come.
 #[derive(Debug)]
 pub(crate) struct Questions {
     pieces: mpsc::Receiver<Vec<Question>>,
     piece: VecDeque<Question>,
 }
 
-/// Reads `source` to its end.
+/// Starts a thread that reads `source` to its end.
 pub(crate) fn questions(source: impl Read + Send + 'static) -> Questions {
     let (sender, pieces) = mpsc::channel(PIECES);
-    // Not a task of the runtime: ending the program must not wait for somebody to type a line.
+    // Not a task of the runtime, whose end would wait for the read of a terminal.
     std::thread::spawn(move || read(source, &sender));
     Questions { pieces, piece: VecDeque::new() }
 }
 
 impl Questions {
-    /// The next question; `None` at the end. May be given up and called again.
+    /// The next line; `None` at the end of the input. Cancel safe.
     pub(crate) async fn next(&mut self) -> Option<Question> {
         while self.piece.is_empty() {
             self.piece = self.pieces.recv().await?.into();
@@ -41,7 +41,7 @@ impl Questions {
     }
 }
 
-/// What is left of the input when it can not be read is treated as its end, as a closed terminal does.
+/// Reads to the end of the input. A read error is treated as the end, as for a closed terminal.
 fn read(mut source: impl Read, pieces: &mpsc::Sender<Vec<Question>>) {
     let mut buffer = vec![0; READ_BYTES];
     let mut lines = Lines::default();
@@ -60,18 +60,18 @@ fn read(mut source: impl Read, pieces: &mpsc::Sender<Vec<Question>>) {
     }
 }
 
-/// Cuts bytes into lines.
+/// Splits bytes into lines, and parses each as a [`Question`].
 #[derive(Debug, Default)]
 pub struct Lines {
-    /// Lines that ended.
+    /// The number of complete lines.
     number: u64,
-    /// The beginning of the line that has not; nothing of one that is too long.
+    /// The beginning of the incomplete line; empty for one that is too long.
     begun: Vec<u8>,
     is_too_long: bool,
 }
 
 impl Lines {
-    /// The questions of the lines that end in these bytes.
+    /// Parses the lines that end in these bytes.
     pub fn push(&mut self, mut bytes: &[u8]) -> Vec<Question> {
         let mut questions = Vec::new();
         while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
@@ -83,7 +83,7 @@ impl Lines {
         questions
     }
 
-    /// The question of the last line, if it has no end.
+    /// Parses the last line, if it has no line end.
     pub fn end(&mut self) -> Vec<Question> {
         self.finish().into_iter().collect()
     }
@@ -97,7 +97,7 @@ impl Lines {
         }
     }
 
-    /// The question of the line that was begun; `None` if it is blank.
+    /// Parses the line that was begun; `None` if it is blank.
     fn finish(&mut self) -> Option<Question> {
         self.number += 1;
         let question = if std::mem::take(&mut self.is_too_long) {
@@ -112,7 +112,7 @@ impl Lines {
     }
 }
 
-/// A line without the byte order mark that programs of some systems write in front of their output.
+/// The line without a byte order mark, which some programs write before their output.
 fn without_mark(line: &[u8]) -> &[u8] {
     line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line)
 }

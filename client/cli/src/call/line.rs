@@ -1,18 +1,18 @@
-//! One line of `call`: an envelope in JSON, read into what is sent. Whatever is wrong with it is its own answer.
+//! The parser of a line of `call`: a JSON object becomes an encoded request, or a refusal that is its answer.
 
 use std::str::FromStr;
 
 use enroll_client::protocol::{Code, Envelope, OperationRow, Reference, Refusal, plain_name};
 use serde_json::value::RawValue;
 
-use crate::members::{self, Members};
+use crate::raw_object::{self, RawObject};
 
-/// A line that was read.
+/// A parsed line.
 #[derive(Debug)]
 pub struct Question {
-    /// What its answer bears, as JSON: the line's own id, or its number.
+    /// The id of its answer as JSON: the line's own id, or its number.
     pub id: String,
-    /// What it asks for, or why it can not be asked.
+    /// The request, or its refusal.
     pub ask: Result<Ask, Refusal>,
 }
 
@@ -21,34 +21,34 @@ pub struct Question {
 pub struct Ask {
     /// The operation.
     pub row: &'static OperationRow,
-    /// Who asks and how.
+    /// Actor, origin, idempotency key and dry run.
     pub envelope: Envelope,
-    /// Encoded.
+    /// The encoded request.
     pub request: Vec<u8>,
 }
 
 impl Question {
-    /// Reads a line.
+    /// Parses a line.
     pub(crate) fn of(number: u64, line: &[u8]) -> Self {
-        let mut members = Members::new();
+        let mut members = RawObject::new();
         let ask = match std::str::from_utf8(line) {
             Ok(text) => {
-                members::read(text, &mut members).map_err(|err| invalid(not_json(&err))).and_then(|()| ask(&members))
+                raw_object::read(text, &mut members).map_err(|err| invalid(not_json(&err))).and_then(|()| ask(&members))
             }
             Err(_) => Err(invalid("the line is not UTF-8")),
         };
-        // Of a line that breaks off in the middle, the id may have been read all the same.
+        // A line that breaks off may have its id before the error.
         let own_id = members.iter().find(|(name, _)| name == "id").map(|(_, id)| id.get().to_owned());
         Self { id: own_id.unwrap_or_else(|| number.to_string()), ask }
     }
 
-    /// A line that was not even kept.
+    /// The refusal of a line that was too long to keep.
     pub(crate) fn refused(number: u64, why: impl Into<String>) -> Self {
         Self { id: number.to_string(), ask: Err(invalid(why)) }
     }
 }
 
-fn ask(members: &Members<'_>) -> Result<Ask, Refusal> {
+fn ask(members: &RawObject<'_>) -> Result<Ask, Refusal> {
     let (mut op, mut args) = (None, None);
     let mut envelope = Envelope::default();
     for (at, (name, value)) in members.iter().enumerate() {
@@ -109,7 +109,7 @@ fn unknown_operation(op: &str) -> Refusal {
     Refusal::new(Code::UNKNOWN_OPERATION, format!("there is no operation {op:?}; enrollctl --help shows what there is"))
 }
 
-/// A line has no lines, so only the column tells where it is broken.
+/// The position of a JSON error is its column, because a line has no lines.
 fn not_json(err: &serde_json::Error) -> String {
     let sentence = err.to_string();
     let sentence = sentence.rsplit_once(" at line ").map_or(sentence.as_str(), |(sentence, _)| sentence);
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_left_out_is_left_out() {
+    fn optional_fields_may_be_absent_or_null() {
         for line in [
             r#"{"op":"server.status"}"#,
             r#" { "op" : "server.status" , "args" : {} } "#,
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_and_bears_the_id_that_could_be_read() {
+    fn an_error_is_named_and_has_the_id_if_it_could_be_read() {
         for (line, id, code, words) in [
             (&b"x"[..], "9", Code::INVALID_ARGUMENT, "not a JSON object: expected value at column 1"),
             (br#"[1]"#, "9", Code::INVALID_ARGUMENT, "not a JSON object"),

@@ -1,8 +1,8 @@
-//! `enrollctl call`: requests from standard input, one JSON object per line, answered in the order of the lines.
+//! The command `call`: a pipeline of requests from standard input, one JSON object per line, answered in their order.
 //!
-//! Requests are sent in that order too, up to a window of them ahead of their answers. Answers are printed as soon as
-//! no more are ready, so a program may write one line and wait for its answer. When the daemon stays away, every open
-//! and every later line is answered `unavailable`.
+//! Requests are sent in that order too, up to a window ahead of their answers. Answers are printed as soon as no more
+//! are ready, so a program may write one line and wait for its answer. If the daemon stays away, every open and every
+//! later line is answered `unavailable`.
 
 mod input;
 mod line;
@@ -24,13 +24,13 @@ use crate::failure::{Failure, refusal_of};
 use crate::options::Options;
 use crate::output::print_json;
 
-/// Answers are printed at the latest when this much of them is ready.
+/// Bytes of ready answers that are printed at once.
 const PRINT_BYTES: usize = 64 << 10;
 
 /// Answers standard input until its end.
 pub(crate) async fn run(options: &Options) -> Result<ExitCode, Failure> {
     let client = match options.connect().await {
-        // Perhaps it is just being started; the lines have the usual time to find it.
+        // The daemon may be starting; the lines wait for it for the usual time.
         Err(Error::Unavailable(_)) => options.lazy(),
         connected => connected?,
     };
@@ -45,15 +45,15 @@ pub(crate) async fn run(options: &Options) -> Result<ExitCode, Failure> {
 struct Open {
     /// As JSON.
     id: String,
-    answer: Coming,
+    answer: Pending,
 }
 
-enum Coming {
+enum Pending {
     Refused(Refusal),
     Asked(&'static OperationRow, Answer),
 }
 
-/// Answers every question; returns why the daemon was unavailable, if it was.
+/// Answers every line. Returns why the daemon was unavailable, if it was.
 async fn converse(client: &Client, mut questions: Questions, mut printer: Printer) -> Result<Option<String>, Failure> {
     let mut open = VecDeque::with_capacity(IN_FLIGHT_MAX);
     let (mut ready, mut gone, mut at_end) = (Vec::new(), None, false);
@@ -73,7 +73,7 @@ async fn converse(client: &Client, mut questions: Questions, mut printer: Printe
                 Some(question) => open.push_back(ask(client, question, gone.as_deref())),
                 None => at_end = true,
             },
-            // Neither is ready: what is to be printed is printed before waiting.
+            // Neither is ready, so print before waiting.
             () = std::future::ready(()), if !ready.is_empty() => printer.print(std::mem::take(&mut ready)).await?,
             else => break,
         }
@@ -84,27 +84,26 @@ async fn converse(client: &Client, mut questions: Questions, mut printer: Printe
 
 fn ask(client: &Client, question: Question, gone: Option<&str>) -> Open {
     let answer = match (question.ask, gone) {
-        (_, Some(message)) => Coming::Refused(Refusal::new(Code::UNAVAILABLE, message)),
-        (Err(refusal), None) => Coming::Refused(refusal),
-        (Ok(ask), None) => Coming::Asked(ask.row, client.call_raw(ask.row, ask.envelope, &ask.request)),
+        (_, Some(message)) => Pending::Refused(Refusal::new(Code::UNAVAILABLE, message)),
+        (Err(refusal), None) => Pending::Refused(refusal),
+        (Ok(ask), None) => Pending::Asked(ask.row, client.call_raw(ask.row, ask.envelope, &ask.request)),
     };
     Open { id: question.id, answer }
 }
 
-/// Waits for the answer of the first line, and takes that line out. May be given up and called again.
+/// Awaits the answer of the first open line and removes the line. Cancel safe.
 async fn first_answer(open: &mut VecDeque<Open>) -> (String, Result<String, Error>) {
     let Some(first) = open.front_mut() else { return std::future::pending().await };
     let answer = match &mut first.answer {
-        Coming::Refused(refusal) => Err(Error::Refused(refusal.clone())),
-        Coming::Asked(row, answer) => answer.await.and_then(|reply| {
+        Pending::Refused(refusal) => Err(Error::Refused(refusal.clone())),
+        Pending::Asked(row, answer) => answer.await.and_then(|reply| {
             (row.reply_to_json)(&reply).map_err(|err| Error::Protocol(format!("the reply of {}: {err}", row.name)))
         }),
     };
     (open.pop_front().map(|first| first.id).unwrap_or_default(), answer)
 }
 
-/// Appends the line of an answer. Its parts are JSON already and are put together as text, so that numbers stay as
-/// they are.
+/// Appends the line of an answer. Its parts are JSON and joined as text, so that numbers keep every digit.
 fn append(lines: &mut Vec<u8>, id: &str, answer: Result<String, Error>) {
     let (name, value) = match answer {
         Ok(reply) => ("ok", reply),
@@ -125,7 +124,7 @@ mod tests {
 
     use super::*;
 
-    /// What is answered where no daemon is: lines that are refused here are, as long as none was sent.
+    /// Without a daemon, a line that is refused here is still answered so, as long as no line was sent before.
     #[tokio::test]
     async fn lines_are_answered_in_order_and_all_after_the_daemon_is_gone() {
         let input = "{\"id\":\"a\",\"op\":\"no.such\"}\n\n{\"op\":\"server.status\"}\nnot json\n";
@@ -151,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_put_together_as_text() {
+    fn answers_are_joined_as_text() {
         let mut lines = Vec::new();
         append(&mut lines, "[1, 2]", Ok(r#"{"n":1.50}"#.to_owned()));
         append(&mut lines, "7", Err(Error::Refused(Refusal::new(Code::NOT_FOUND, "no \"x\""))));

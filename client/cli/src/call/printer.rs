@@ -1,5 +1,5 @@
-//! The write buffer of `call`: answers are printed by a thread of their own, so that a program may write many lines before
-//! it reads an answer. Up to a bound; beyond it no more lines are read until some were printed.
+//! The write buffer of `call`, with backpressure: a thread prints the answers, so that a program may write many lines
+//! before it reads one. At the bound of the buffer no more lines are read until some answers were printed.
 
 use std::io;
 use std::sync::Arc;
@@ -8,71 +8,71 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::failure::Failure;
 
-/// Bytes of answers that wait to be read.
+/// Bytes of answers in the buffer at most.
 pub(super) const WAITING_BYTES_MAX: usize = 64 << 20;
 
-/// See the module.
+/// A thread that prints, and its bounded buffer.
 pub(super) struct Printer {
     sender: mpsc::UnboundedSender<Vec<u8>>,
-    room: Arc<Semaphore>,
+    free: Arc<Semaphore>,
     ended: oneshot::Receiver<io::Result<()>>,
 }
 
 impl Printer {
-    /// Starts the thread, which writes with this.
+    /// Starts the thread, which writes with `print`.
     pub(super) fn start(print: impl FnMut(&[u8]) -> io::Result<()> + Send + 'static) -> Self {
         let (sender, pieces) = mpsc::unbounded_channel();
         let (end, ended) = oneshot::channel();
-        let room = Arc::new(Semaphore::new(WAITING_BYTES_MAX));
-        let freed = Arc::clone(&room);
-        // Not a task of the runtime: a standard output that nobody reads blocks.
+        let free = Arc::new(Semaphore::new(WAITING_BYTES_MAX));
+        let released = Arc::clone(&free);
+        // Not a task of the runtime, because a write to a pipe that is full blocks.
         std::thread::spawn(move || {
-            let printed = print_all(pieces, &freed, print);
-            freed.close();
+            let printed = print_all(pieces, &released, print);
+            released.close();
             let _ = end.send(printed);
         });
-        Self { sender, room, ended }
+        Self { sender, free, ended }
     }
 
-    /// Hands over what is to be printed, and waits while too much is. Fails where an earlier piece could not be written.
+    /// Adds bytes to the buffer, and waits while it is full. Fails if an earlier write failed.
     pub(super) async fn print(&mut self, bytes: Vec<u8>) -> Result<(), Failure> {
-        let Ok(room) = self.room.acquire_many(size(&bytes)).await else { return self.end().await };
-        room.forget();
-        // Where the thread has ended meanwhile, the next piece or the end finds out.
+        let Ok(space) = self.free.acquire_many(size(&bytes)).await else { return self.end().await };
+        space.forget();
+        // If the thread has ended, the next call returns its error.
         let _ = self.sender.send(bytes);
         Ok(())
     }
 
-    /// Waits until all was printed.
+    /// Waits until the buffer is printed. Fails if a write failed.
     pub(super) async fn finish(self) -> Result<(), Failure> {
         let Self { sender, ended, .. } = self;
         drop(sender);
-        told(ended.await)
+        result_of(ended.await)
     }
 
     async fn end(&mut self) -> Result<(), Failure> {
-        told((&mut self.ended).await)
+        result_of((&mut self.ended).await)
     }
 }
 
-fn told(ended: Result<io::Result<()>, oneshot::error::RecvError>) -> Result<(), Failure> {
+fn result_of(ended: Result<io::Result<()>, oneshot::error::RecvError>) -> Result<(), Failure> {
     let printed = ended.unwrap_or_else(|_| Err(io::Error::other("the thread that prints has ended")));
     printed.map_err(|err| Failure::lost(&err))
 }
 
 fn print_all(
     mut pieces: mpsc::UnboundedReceiver<Vec<u8>>,
-    room: &Semaphore,
+    free: &Semaphore,
     mut print: impl FnMut(&[u8]) -> io::Result<()>,
 ) -> io::Result<()> {
     while let Some(bytes) = pieces.blocking_recv() {
         print(&bytes)?;
-        room.add_permits(size(&bytes) as usize);
+        free.add_permits(size(&bytes) as usize);
     }
     Ok(())
 }
 
-/// The room that a piece takes; one that is larger than all there is takes all.
+/// The share of the buffer that these bytes take; at most all of it.
 fn size(bytes: &[u8]) -> u32 {
     u32::try_from(bytes.len().min(WAITING_BYTES_MAX)).unwrap_or(u32::MAX)
 }
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn pieces_are_printed_in_order_and_what_fails_is_told() {
+    async fn pieces_are_printed_in_order_and_a_failed_write_is_returned() {
         let printed = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&printed);
         let mut printer = Printer::start(move |bytes| {
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn beyond_the_bound_it_is_waited_for() {
+    async fn a_full_buffer_makes_the_writer_wait() {
         let (go, wait) = std::sync::mpsc::channel();
         let mut printer = Printer::start(move |_| wait.recv().map_err(io::Error::other));
         printer.print(vec![b'x'; WAITING_BYTES_MAX]).await.expect("room");

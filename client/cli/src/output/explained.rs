@@ -1,12 +1,12 @@
-//! What `registration explain` answers, told in sentences: what would come of registering, the reasons, and then a line
-//! for each pool. In a pipe it is lines of a word and a sentence.
+//! The sentences of `registration explain`: the outcome, the reasons, and a line for each pool. In a pipe each line is
+//! a word and a sentence.
 
 use enroll_client::protocol::registration::{Explanation, PoolExplanation};
 use serde_json::{Value, json};
 
 use super::Summary;
 
-/// The explanation of a reply that is one, in its three forms.
+/// The three forms of an explanation; `None` for the replies of other operations.
 pub(super) fn summary(operation: &str, json: &str) -> Option<Summary> {
     if operation != "registration.explain" {
         return None;
@@ -33,7 +33,7 @@ fn for_people(explanation: &Explanation) -> String {
     Value::String(lines.join("\n")).to_string()
 }
 
-/// A word and a sentence on each line; put together as text, because a word comes more than once.
+/// A word and a sentence on each line. Built as text, because a word repeats.
 fn for_scripts(explanation: &Explanation) -> String {
     let mut members = vec![("outcome", json!(explanation.outcome))];
     members.extend(explanation.waiting_position.map(|position| ("waiting_position", json!(position))));
@@ -63,7 +63,7 @@ mod tests {
          "capacity":0,"places_taken":3,"exclusivity":9,"chosen":false,"because":"no role for it"}]"#;
 
     #[test]
-    fn an_explanation_is_told_in_sentences() {
+    fn an_explanation_becomes_sentences() {
         for (outcome, position, is_chosen, people, scripts) in [
             (
                 "seat",
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_told_with_its_code_and_other_replies_are_left_alone() {
+    fn a_refusal_has_its_code_and_other_replies_stay() {
         let json =
             r#"{"outcome":"event_past","pool":null,"waiting_position":null,"pools":[],"because":["it is over"]}"#;
         let summary = summary("registration.explain", json).expect("an explanation");

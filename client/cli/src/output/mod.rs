@@ -1,16 +1,17 @@
-//! The only place that prints. Everything else returns what is to be printed.
+//! The output of a command on standard output and standard error. No other module prints.
 //!
-//! A reply is shown as its JSON, as tables and lines for people on a terminal, or in a plain form that stays the same
-//! for scripts in a pipe. What is shown derives from the reply's JSON; a list may say which of its columns a
-//! person looks for, an explanation is told in sentences, and a reply that is put together from several has its own words
-//! for people and for scripts.
+//! A reply is shown as its JSON, as tables and lines for people on a terminal, or in a plain form that is stable for
+//! scripts in a pipe. All forms derive from the reply's JSON. Some lists have a choice of columns for people, an
+//! explanation becomes sentences, and a combined reply has its own forms for people and for scripts.
 
+pub(crate) mod names;
+pub(crate) mod time;
+
+mod columns;
 mod explained;
-mod glance;
 mod plain;
 mod terminal;
 mod view;
-pub(crate) mod when;
 
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
@@ -20,10 +21,10 @@ use serde_json::json;
 use tokio::io::Interest;
 use tokio::net::unix::pipe::Sender;
 
+use self::names::Names;
 use self::terminal::Terminal;
 pub(crate) use self::view::{View, items, member, text, visible};
 use crate::failure::Failure;
-use crate::names::Names;
 
 /// Standard output and standard error.
 #[derive(Debug)]
@@ -31,28 +32,28 @@ pub struct Output {
     /// The name of the program, in front of its failures.
     program: String,
     json: bool,
-    /// `None` in a pipe.
+    /// `None` in a pipe, and where JSON was asked for.
     terminal: Option<Terminal>,
 }
 
-/// One reply in three forms, each as JSON.
+/// A reply in three forms, each as JSON.
 #[derive(Debug)]
 pub struct Summary {
-    /// Where JSON is asked for.
+    /// The form for `--json`.
     pub json: String,
-    /// A record, or a text, on a terminal.
+    /// The form on a terminal: a record or a text.
     pub people: String,
-    /// A record, in a pipe. A name may stand in it more than once.
+    /// The form in a pipe: a record, whose names may repeat.
     pub scripts: String,
 }
 
-/// Writes to standard output at once. Anybody may, on any thread.
+/// Writes and flushes standard output, from any thread.
 fn print(bytes: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(bytes).and_then(|()| out.flush())
 }
 
-/// Writes lines of JSON to standard output at once.
+/// Writes lines of JSON to standard output. On a terminal control characters are escaped.
 pub(crate) fn print_json(lines: &[u8]) -> io::Result<()> {
     match str::from_utf8(lines) {
         Ok(text) if io::stdout().is_terminal() => print(view::visible_json(text).as_bytes()),
@@ -68,12 +69,12 @@ impl Output {
         Self { program, json, terminal: (is_terminal && !json).then(Terminal::of_this_process) }
     }
 
-    /// Whether a person looks at it, on a terminal.
+    /// True for the form for people on a terminal.
     pub(crate) fn is_for_people(&self) -> bool {
         self.terminal.is_some()
     }
 
-    /// Whether JSON was asked for.
+    /// True if JSON was asked for.
     pub(crate) fn is_json(&self) -> bool {
         self.json
     }
@@ -83,15 +84,15 @@ impl Output {
         self.reply_named(operation, json, &Names::default())
     }
 
-    /// Shows the reply of an operation. On a terminal pks in its tables are shown by these names.
+    /// Shows the reply of an operation. On a terminal the pks in its tables are replaced by these names.
     pub(crate) fn reply_named(&self, operation: &str, json: &str, names: &Names) -> Result<(), Failure> {
         if self.json {
             return self.json(format!("{json}\n").as_bytes());
         }
-        let told = explained::summary(operation, json);
-        let json = match &told {
-            Some(told) if self.is_for_people() => &told.people,
-            Some(told) => &told.scripts,
+        let explained = explained::summary(operation, json);
+        let json = match &explained {
+            Some(explained) if self.is_for_people() => &explained.people,
+            Some(explained) => &explained.scripts,
             None => json,
         };
         let view = View::of(json);
@@ -106,7 +107,7 @@ impl Output {
         }
     }
 
-    /// Shows what was put together from several replies.
+    /// Shows a combined reply.
     pub fn summary(&self, operation: &str, summary: &Summary) -> Result<(), Failure> {
         let form = match (self.json, &self.terminal) {
             (true, _) => &summary.json,
@@ -121,37 +122,37 @@ impl Output {
         print(bytes).map_err(|err| Failure::lost(&err))
     }
 
-    /// Prints lines of JSON. On a terminal what it would obey is written in another way, which means the same in JSON.
+    /// Prints lines of JSON. On a terminal control characters are escaped as JSON does.
     pub(crate) fn json(&self, lines: &[u8]) -> Result<(), Failure> {
         print_json(lines).map_err(|err| Failure::lost(&err))
     }
 
-    /// Waits until nobody can read standard output any more; for ever where that can not be known, as of a file.
+    /// Waits until the reader of standard output has closed it. Never returns for a file, which has no reader.
     pub(crate) async fn closed(&self) {
         let stdout = io::stdout().as_fd().try_clone_to_owned();
-        // Nothing is written through this, so it need not be a pipe, nor in the mode that the name warns of.
+        // Nothing is written through this handle, so neither its kind nor its blocking mode matters.
         match stdout.and_then(Sender::from_owned_fd_unchecked) {
             Ok(stdout) if stdout.ready(Interest::ERROR).await.is_ok() => {}
             _ => std::future::pending().await,
         }
     }
 
-    /// Says why the command failed, and with which code it exits.
+    /// Prints why the command failed and returns its exit code.
     pub fn failure(&self, failure: &Failure) -> ExitCode {
         self.note(&format!("{}: {}", self.program, failure.line()));
         if let Some(refusal) = failure.refusal().filter(|_| self.json) {
-            // Nothing is left to be done where this can not be printed.
+            // A failure of this print can not be reported anywhere.
             let _ = self.json(format!("{}\n", json!({ "error": refusal })).as_bytes());
         }
         failure.exit_code()
     }
 
-    /// A line beside the output, on standard error.
+    /// Prints a line on standard error.
     pub fn note(&self, line: &str) {
         let _ = writeln!(io::stderr(), "{}", visible(line));
     }
 
-    /// Tells a person who would be waited for without a word.
+    /// Prompts a person at a terminal for `what`.
     pub(crate) fn ask(&self, what: &str) {
         if io::stdin().is_terminal() {
             self.note(&format!("type the {what} and press Enter"));

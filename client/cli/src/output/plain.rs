@@ -1,4 +1,4 @@
-//! The form for pipes: tab-separated, stable, and every field there is.
+//! The plain form of a reply, for pipes: tab-separated, stable, with every field.
 //!
 //! A list of records has a header line and then a line per record; a record has a line per field. A tab, a line end or
 //! a backslash inside a string is written as `\t`, `\n`, `\r` or `\\`, so that a line is always one item.
@@ -23,7 +23,7 @@ pub(crate) fn show(view: &View<'_>) -> String {
     }
 }
 
-/// A text that may end its own last line, as PEM does.
+/// A text with one line end, which a text such as PEM already has.
 fn line(text: &str) -> String {
     if text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") }
 }
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_tells_where_it_goes_on() {
+    fn a_page_has_the_cursor_of_the_next() {
         assert_eq!(View::of(r#"{"items":[{"a":1}],"next":"c1"}"#).next(), Some("c1"));
         assert_eq!(View::of(r#"{"items":[],"next":"c1"}"#).next(), Some("c1"));
         assert_eq!(View::of(r#"{"items":[{"a":1}],"next":null}"#).next(), None);

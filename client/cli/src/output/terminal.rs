@@ -1,21 +1,21 @@
-//! The form for people: aligned, short, with times as one would say them. Scripts must not rely on it.
+//! The terminal form of a reply: aligned tables, short values and relative times. Scripts must not rely on it.
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Table};
 use enroll_client::protocol::Pk;
 use jiff::Timestamp;
 
+use super::names::Names;
 use super::view::{View, items, member, record, text, visible};
-use super::{glance, when};
-use crate::members::Members;
-use crate::names::Names;
+use super::{columns, time};
+use crate::raw_object::RawObject;
 
 const WIDTH_DEFAULT: u16 = 80;
 
-/// A terminal that claims to be narrower does not know its width.
+/// A terminal that reports a smaller width does not know its width.
 const WIDTH_MIN: u16 = 20;
 
-/// What is known of the terminal, and the time it is.
+/// The properties of the terminal, and the current time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terminal {
     width: u16,
@@ -24,7 +24,7 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    /// The terminal that standard output is. See <https://no-color.org> for the variable.
+    /// The terminal of standard output. Colors follow <https://no-color.org>.
     pub(crate) fn of_this_process() -> Self {
         let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let is_dumb = std::env::var_os("TERM").is_none_or(|name| name == "dumb");
@@ -35,12 +35,12 @@ impl Terminal {
         }
     }
 
-    /// The same terminal by now: what is shown may be younger than this process.
+    /// The same terminal with the time of now, because a reply may be younger than this process.
     pub(crate) fn by_now(self) -> Self {
         Self { now: Timestamp::now(), ..self }
     }
 
-    /// The text of an operation's reply; pks in it are shown by these names.
+    /// The text of an operation's reply, with pks replaced by these names.
     pub(crate) fn show(&self, operation: &str, view: &View<'_>, names: &Names) -> String {
         let mut shown = match view {
             View::Scalar("null") => self.dim("done"),
@@ -56,9 +56,9 @@ impl Terminal {
         shown
     }
 
-    fn record(&self, members: &Members<'_>, names: &Names) -> String {
-        let (tables, members): (Members<'_>, Members<'_>) =
-            members.iter().cloned().partition(|(name, _)| glance::is_table(name));
+    fn record(&self, members: &RawObject<'_>, names: &Names) -> String {
+        let (tables, members): (RawObject<'_>, RawObject<'_>) =
+            members.iter().cloned().partition(|(name, _)| columns::is_table(name));
         let fields = flattened(&members);
         let width = fields.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
         let line = |(name, json): &(String, &str)| format!("{name:width$}  {}\n", self.value(json));
@@ -71,14 +71,14 @@ impl Terminal {
     }
 
     fn value(&self, json: &str) -> String {
-        match when::instant(&text(json)) {
-            Some(at) => format!("{} ({})", when::relative(at, self.now), when::absolute(at)),
+        match time::instant(&text(json)) {
+            Some(at) => format!("{} ({})", time::relative(at, self.now), time::absolute(at)),
             None if json == "null" => "-".to_owned(),
             None => self.short(json),
         }
     }
 
-    fn table(&self, list: &str, records: &[Members<'_>], names: &Names) -> String {
+    fn table(&self, list: &str, records: &[RawObject<'_>], names: &Names) -> String {
         let mut table = Table::new();
         table.load_style(NOTHING).set_width(self.width).set_content_arrangement(ContentArrangement::Dynamic);
         if self.colors {
@@ -86,18 +86,18 @@ impl Terminal {
         } else {
             table.force_no_tty();
         }
-        let columns = glance::shown(list, records);
+        let shown = columns::shown(list, records);
         let title = |name: &&str| Cell::new(visible(name).replace('_', " ").to_uppercase());
-        table.set_header(columns.iter().map(|name| title(name).add_attribute(Attribute::Bold)));
+        table.set_header(shown.iter().map(|name| title(name).add_attribute(Attribute::Bold)));
         for record in records {
-            table.add_row(columns.iter().map(|name| {
-                let made = glance::made(list, name, record, names, self.now);
-                made.map_or_else(|| self.cell(member(record, name), names), |made| visible(&made))
+            table.add_row(shown.iter().map(|name| {
+                let computed = columns::computed(list, name, record, names, self.now);
+                computed.map_or_else(|| self.cell(member(record, name), names), |text| visible(&text))
             }));
         }
-        for (column, name) in table.column_iter_mut().zip(&columns) {
+        for (column, name) in table.column_iter_mut().zip(&shown) {
             column.set_padding((0, 2));
-            // A pk is there to be copied, so it stays in one piece.
+            // A pk is copied by people, so it is not wrapped.
             if *name == "pk" {
                 column.set_constraint(ColumnConstraint::ContentWidth);
             }
@@ -105,7 +105,7 @@ impl Terminal {
         table.trim_fmt() + "\n"
     }
 
-    /// A value in a table: what a pk names, or else the pk in its short form.
+    /// A value in a table; a pk is replaced by its name or its short form.
     fn cell(&self, json: &str, names: &Names) -> String {
         let named = |json: &str| text(json).parse::<Pk>().is_ok().then(|| visible(&names.of(&text(json))));
         match items(json) {
@@ -118,8 +118,8 @@ impl Terminal {
 
     /// A value in a few words: relative times, and objects and lists without their brackets.
     fn short(&self, json: &str) -> String {
-        if let Some(at) = when::instant(&text(json)) {
-            return when::relative(at, self.now);
+        if let Some(at) = time::instant(&text(json)) {
+            return time::relative(at, self.now);
         }
         let is_simple = |json: &str| !json.starts_with(['{', '[']);
         if let Some(items) = items(json).filter(|items| items.iter().all(|item| is_simple(item.get()))) {
@@ -143,7 +143,7 @@ fn raw<'a>(value: &&'a serde_json::value::RawValue) -> &'a str {
     value.get()
 }
 
-/// What an empty list means.
+/// The line for an empty list.
 fn nothing(operation: &str) -> &'static str {
     match operation {
         "server.check" => "sound: every rule holds",
@@ -160,13 +160,13 @@ fn nothing(operation: &str) -> &'static str {
     }
 }
 
-/// A text of several lines, such as PEM, with nothing in it that a terminal would obey.
+/// A text of several lines, such as PEM, with control characters escaped.
 fn lines(text: &str) -> String {
     text.lines().map(|line| visible(line) + "\n").collect()
 }
 
 /// The fields of a record; those of an object within it bear both names.
-fn flattened<'a>(members: &Members<'a>) -> Vec<(String, &'a str)> {
+fn flattened<'a>(members: &RawObject<'a>) -> Vec<(String, &'a str)> {
     let mut fields = Vec::new();
     for (name, value) in members {
         match record(value.get()) {
@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     fn shown(operation: &str, json: &str) -> String {
-        let now = when::instant("2026-01-31T18:00:00.000000Z").expect("an instant");
+        let now = time::instant("2026-01-31T18:00:00.000000Z").expect("an instant");
         Terminal { width: 80, colors: false, now }.show(operation, &View::of(json), &Names::default())
     }
 
@@ -196,7 +196,7 @@ mod tests {
         "next":"c1"}"#;
 
     #[test]
-    fn a_page_is_a_table_of_what_tells_something() {
+    fn a_page_is_a_table_without_empty_columns() {
         let expected = "\
 CALLSIGN  EXTRA         CREATED
 DOGGO01a                3 minutes ago
@@ -216,7 +216,7 @@ more: --after c1
         "next":null}"#;
 
     #[test]
-    fn enrollments_show_who_waits_and_how_long() {
+    fn enrollments_show_their_waiting_time() {
         let expected = "\
 CALLSIGN  STATE     POOL  WAITING    DECIDED ON      REASON
 DOGGO01a  pending   q1    3 minutes
@@ -261,14 +261,14 @@ AgICAgICAgICAgICAgICAg  Camp           camp  in 2 days  draft     0
          "approval":"not_required","reason":null,"registered_at":"2026-01-31T17:59:00.000000Z"}],"next":null}"#;
 
     #[test]
-    fn registrations_show_names_where_they_are_known_and_what_somebody_has_got() {
+    fn registrations_show_known_names_and_their_result() {
         let names = [
             ("01010101-0101-0101-0101-010101010101", "Camp"),
             ("02020202-0202-0202-0202-020202020202", "DOGGO01a"),
             ("03030303-0303-0303-0303-030303030303", "members"),
         ];
         let names = names.into_iter().map(|(pk, name)| (pk.to_owned(), name.to_owned())).collect();
-        let now = when::instant("2026-01-31T18:00:00.000000Z").expect("an instant");
+        let now = time::instant("2026-01-31T18:00:00.000000Z").expect("an instant");
         let terminal = Terminal { width: 80, colors: false, now };
         let expected = "\
 EVENT  PERSON                  PLACE            REGISTERED AT
@@ -290,7 +290,7 @@ Camp   BAICAgICAgICAgICAgICAg  canceled         1 minute ago
     }
 
     #[test]
-    fn a_list_without_a_glance_shows_every_column_that_tells_something() {
+    fn a_list_without_chosen_columns_shows_all_that_are_not_empty() {
         let list = r#"[{"role":"member","permission":"/a/","x":null,"y":false},{"role":"","permission":"/b/","x":{}}]"#;
         assert_eq!(shown("permission.list", list), "ROLE    PERMISSION\nmember  /a/\n        /b/\n");
     }
@@ -322,14 +322,14 @@ Camp   BAICAgICAgICAgICAgICAg  canceled         1 minute ago
     }
 
     #[test]
-    fn what_a_terminal_would_obey_is_spelt_out() {
+    fn control_characters_are_escaped() {
         assert_eq!(shown("token.get", r#"{"token":"\u001b[2J\u009b"}"#), "token  \\u{1b}[2J\\u{9b}\n");
         assert_eq!(shown("certificate.get", r#""a\nb\u001b\n""#), "a\nb\\u{1b}\n");
     }
 
     #[test]
     fn colors_are_dim_and_bold_only_where_wanted() {
-        let now = when::instant("2026-01-31T18:00:00.000000Z").expect("an instant");
+        let now = time::instant("2026-01-31T18:00:00.000000Z").expect("an instant");
         let terminal = Terminal { width: 80, colors: true, now };
         let colorful = terminal.show("person.list", &View::of(PEOPLE), &Names::default());
         assert!(colorful.contains("\u{1b}[2mmore") && colorful.contains("\u{1b}[1m"), "{colorful:?}");

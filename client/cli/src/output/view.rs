@@ -1,8 +1,8 @@
-//! What a reply is, seen from its JSON: a value, a record, or a list of either, perhaps with more to come.
+//! The view of a reply's JSON: a value, a record, or a page of either.
 
 use serde_json::value::RawValue;
 
-use crate::members::{self, Members};
+use crate::raw_object::{self, RawObject};
 
 /// A reply. Its values are JSON text.
 #[derive(Debug)]
@@ -10,15 +10,15 @@ pub(crate) enum View<'a> {
     /// A string, number, `true`, `false` or `null`.
     Scalar(&'a str),
     /// An object.
-    Record(Members<'a>),
+    Record(RawObject<'a>),
     /// Values.
     Values { values: Vec<&'a str>, next: Option<String> },
     /// Objects.
-    Records { records: Vec<Members<'a>>, next: Option<String> },
+    Records { records: Vec<RawObject<'a>>, next: Option<String> },
 }
 
 impl<'a> View<'a> {
-    /// Of this JSON.
+    /// The view of this JSON.
     pub(crate) fn of(json: &'a str) -> Self {
         if let Some(items) = items(json) {
             return Self::list(&items, None);
@@ -34,7 +34,7 @@ impl<'a> View<'a> {
         Self::Record(members)
     }
 
-    /// Where the list goes on.
+    /// The cursor of the next page, if there is one.
     pub(crate) fn next(&self) -> Option<&str> {
         match self {
             Self::Scalar(_) | Self::Record(_) => None,
@@ -51,18 +51,18 @@ impl<'a> View<'a> {
     }
 }
 
-/// The members of an object; `None` if the text is none.
-pub(crate) fn record(json: &str) -> Option<Members<'_>> {
-    let mut members = Members::new();
-    (json.starts_with('{') && members::read(json, &mut members).is_ok()).then_some(members)
+/// The members of an object; `None` for other JSON.
+pub(crate) fn record(json: &str) -> Option<RawObject<'_>> {
+    let mut members = RawObject::new();
+    (json.starts_with('{') && raw_object::read(json, &mut members).is_ok()).then_some(members)
 }
 
-/// The items of a list; `None` if the text is none.
+/// The items of a list; `None` for other JSON.
 pub(crate) fn items(json: &str) -> Option<Vec<&RawValue>> {
     if json.starts_with('[') { serde_json::from_str(json).ok() } else { None }
 }
 
-/// A string without its quotes, nothing for `null`, and other values as they are.
+/// The text of a value: a string without quotes, `null` as nothing, other values unchanged.
 pub(crate) fn text(json: &str) -> String {
     match json {
         "null" => String::new(),
@@ -71,8 +71,8 @@ pub(crate) fn text(json: &str) -> String {
     }
 }
 
-/// The names of all members, in the order of the first record that has them.
-pub(crate) fn columns<'r>(records: &'r [Members<'_>]) -> Vec<&'r str> {
+/// The names of all members, in the order of their first appearance.
+pub(crate) fn columns<'r>(records: &'r [RawObject<'_>]) -> Vec<&'r str> {
     let mut names: Vec<&str> = Vec::new();
     for (name, _) in records.iter().flatten() {
         if !names.contains(&name.as_str()) {
@@ -83,28 +83,28 @@ pub(crate) fn columns<'r>(records: &'r [Members<'_>]) -> Vec<&'r str> {
 }
 
 /// The value of this name, or `null`.
-pub(crate) fn member<'a>(record: &Members<'a>, name: &str) -> &'a str {
+pub(crate) fn member<'a>(record: &RawObject<'a>, name: &str) -> &'a str {
     record.iter().find(|(known, _)| known == name).map_or("null", |(_, value)| value.get())
 }
 
-/// The text with those characters spelt out that a terminal would obey.
+/// Escapes the characters that a terminal would interpret.
 pub(crate) fn visible(text: &str) -> String {
-    let spell = |c: char| if is_obeyed(c) { c.escape_default().to_string() } else { c.to_string() };
-    text.chars().map(spell).collect()
+    let escape = |c: char| if is_interpreted(c) { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(escape).collect()
 }
 
-/// Lines of JSON with those characters spelt out as JSON does; they can stand in its strings only.
+/// Escapes the same characters in lines of JSON, as JSON does. They can stand in strings only.
 pub(super) fn visible_json(lines: &str) -> String {
-    let spell = |c: char| match c {
+    let escape = |c: char| match c {
         '\n' => c.to_string(),
-        c if is_obeyed(c) => format!("\\u{:04x}", u32::from(c)),
+        c if is_interpreted(c) => format!("\\u{:04x}", u32::from(c)),
         c => c.to_string(),
     };
-    lines.chars().map(spell).collect()
+    lines.chars().map(escape).collect()
 }
 
-/// Control characters, and those that turn the direction of a text or end its line.
-fn is_obeyed(c: char) -> bool {
+/// True for control characters, and those that change the direction of text or end a line.
+fn is_interpreted(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_terminal_would_obey_is_spelt_out() {
+    fn control_characters_are_escaped() {
         let text = "a\u{1b}[2J\u{9b}\u{202e}b\u{2066}\u{200f}é";
         assert_eq!(visible(text), "a\\u{1b}[2J\\u{9b}\\u{202e}b\\u{2066}\\u{200f}é");
         let json = serde_json::to_string(text).expect("JSON") + "\n";

@@ -1,8 +1,8 @@
 //! A child process that serves from a temporary directory: started, awaited, stopped, and removed with all it wrote.
 //!
-//! Whatever ends the parent, a failure or a signal that it handles, first the process is stopped and then its directory is
-//! removed. The child has a process group of its own, so an interrupt typed at the terminal reaches the parent alone, which
-//! then stops the child.
+//! If the parent ends by a failure or by a signal that it handles, it stops the process and then removes its directory.
+//! The child has a process group of its own, so an interrupt typed at the terminal reaches the parent alone, which then
+//! stops the child.
 
 use std::fs::File;
 use std::path::Path;
@@ -16,7 +16,7 @@ use tokio::process::{Child, Command};
 
 use crate::failure::Failure;
 
-/// A server that does not answer within this time has failed to start. Making keys and a database is slow on a slow disk.
+/// A server that does not answer within this time has failed to start. A slow disk makes keys and a database slow.
 const START: Duration = Duration::from_secs(30);
 
 /// Between two attempts to reach a starting server.

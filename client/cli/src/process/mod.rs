@@ -15,7 +15,7 @@ use nix::sys::signal::{SigSet, Signal};
 use crate::failure::Failure;
 use crate::options::Options;
 use crate::output::Output;
-use crate::secret;
+use crate::request::secret;
 
 /// Parses the command line of this process by `command`, whose arguments include those of [`Options`], and runs it.
 ///
@@ -28,7 +28,7 @@ pub fn run(
     let program = command.get_name().to_owned();
     let matches = match command.try_get_matches() {
         Ok(matches) => matches,
-        Err(err) => return refuse(&program, &secret::without(err)),
+        Err(err) => return refuse(&program, &secret::redacted(err)),
     };
     let options = Options::of(&program, &matches);
     let output = Output::new(&program, options.json);

@@ -1,7 +1,7 @@
-//! The tour's own daemon: found, and started in a temporary directory.
+//! The daemon of the tour, started in a temporary directory.
 //!
-//! Nothing of this machine's registry is touched: the daemon gets an empty environment, no configuration, and places
-//! for its state and its socket in that directory.
+//! No registry of this machine is touched: the daemon gets an empty environment, no configuration, and paths in that
+//! directory for its state and its socket.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::process::child_server::{self, ChildServer};
 use crate::process::which;
 
-/// See the module.
+/// The running daemon.
 pub(super) struct Daemon {
     process: ChildServer,
     arguments: Vec<String>,
@@ -22,27 +22,27 @@ pub(super) struct Daemon {
 }
 
 impl Daemon {
-    /// Starts one.
+    /// Finds and starts the daemon.
     pub(super) fn spawn() -> Result<Self, Failure> {
         let enrolld = find()?;
         let directory = child_server::directory("enrollctl-tour.")?;
         let path = |name: &str| directory.path().join(name);
         let (state, socket) = (path("state"), path("run/enrolld.sock"));
-        let places = ["--config".into(), "/dev/null".into(), "--state-dir".into(), state, "--socket".into()];
+        let paths = ["--config".into(), "/dev/null".into(), "--state-dir".into(), state, "--socket".into()];
         let arguments: Vec<String> =
-            places.iter().chain([&socket]).map(|argument: &PathBuf| argument.display().to_string()).collect();
+            paths.iter().chain([&socket]).map(|argument: &PathBuf| argument.display().to_string()).collect();
         let mut command = Command::new(&enrolld);
-        command.args(places).arg(&socket).env_clear();
+        command.args(paths).arg(&socket).env_clear();
         let process = ChildServer::spawn("the tour's daemon", directory, Signal::SIGTERM, &mut command)?;
         Ok(Self { process, arguments, socket })
     }
 
-    /// Where it listens.
+    /// The path of its socket.
     pub(super) fn socket(&self) -> &Path {
         &self.socket
     }
 
-    /// How it was started, as one would type it.
+    /// The command line that started it, as one would type it.
     pub(super) fn command_line(&self) -> String {
         self.arguments.iter().fold("enrolld".to_owned(), |line, argument| line + " " + &quoted(argument))
     }
@@ -54,13 +54,13 @@ impl Daemon {
         self.process.await_start(attempt).await
     }
 
-    /// Lets it finish, waits until it has, and removes its directory. Does nothing the second time.
+    /// Stops it and removes its directory. Does nothing the second time.
     pub(super) async fn stop(&mut self) -> Result<(), Failure> {
         self.process.stop().await
     }
 }
 
-/// The daemon's binary.
+/// Finds the executable of the daemon, beside this one or in PATH.
 fn find() -> Result<PathBuf, Failure> {
     let beside = std::env::current_exe().ok().map(|path| path.with_file_name("enrolld"));
     let in_path = which::directories().into_iter().map(|directory| directory.join("enrolld"));

@@ -1,8 +1,8 @@
-//! `enrollctl tour`: a story played with a daemon of its own, every command printed as one would type it, with its real
-//! answer.
+//! The command `tour`: a demonstration with a daemon of its own. Every command is printed as one would type it, with
+//! its real answer.
 //!
-//! The daemon, its state and its socket are in a temporary directory. They are gone when the tour ends, whether it
-//! came to its end, failed, or was interrupted.
+//! The daemon, its state and its socket are in a temporary directory, which is removed when the tour ends, fails or is
+//! interrupted.
 
 mod daemon;
 mod stage;
@@ -23,8 +23,9 @@ use crate::process::signals::Signals;
 const LONG_ABOUT: &str = "Show what enrolld does, with a daemon that is started for it and leaves nothing behind
 
 The tour makes the first administrator, invites, enrolls, approves, rejects, spends a login code and a token, gives \
-away the one place of an event twice, issues a certificate and revokes it, and prints every command as one would type it, with its real answer. It uses the \
-enrolld beside enrollctl, or else the one in PATH, in a temporary directory, and touches no other daemon.";
+away the one place of an event twice, issues a certificate and revokes it, and prints every command as one would type \
+it, with its real answer. It uses the enrolld beside enrollctl, or else the one in PATH, in a temporary directory, \
+and touches no other daemon.";
 
 /// The command line.
 pub(crate) fn command() -> Command {
@@ -32,25 +33,25 @@ pub(crate) fn command() -> Command {
     Command::new("tour").about(about).long_about(LONG_ABOUT).after_help("Example:\n  enrollctl tour | less")
 }
 
-/// Gives the tour, and tidies up whatever came of it.
+/// Runs the tour, and stops and removes its daemon also on a failure or a signal.
 pub(crate) async fn run(options: &Options, output: &Output) -> Result<ExitCode, Failure> {
     if options.socket.is_some() || options.actor.is_some() || options.origin.is_some() || options.json {
         let why = "the tour has a daemon and a story of its own; it takes no --socket, --as, --origin or --json";
         return Err(Failure::Usage(why.to_owned()));
     }
-    // From here on no signal ends the process before it has tidied up.
+    // From here on no signal ends the process before its daemon is removed.
     let mut signals = Signals::listen().map_err(Failure::Io)?;
     let mut daemon = Daemon::spawn()?;
-    let told = tokio::select! {
+    let played = tokio::select! {
         biased;
         code = signals.next() => Ok(ExitCode::from(code)),
-        told = tell(&mut daemon, output) => told.map(|()| ExitCode::SUCCESS),
+        played = play(&mut daemon, output) => played.map(|()| ExitCode::SUCCESS),
     };
-    let tidied = daemon.stop().await;
-    told.and_then(|code| tidied.map(|()| code))
+    let stopped = daemon.stop().await;
+    played.and_then(|code| stopped.map(|()| code))
 }
 
-async fn tell(daemon: &mut Daemon, output: &Output) -> Result<(), Failure> {
+async fn play(daemon: &mut Daemon, output: &Output) -> Result<(), Failure> {
     let mut stage = Stage::new(daemon.socket().to_owned(), output)?;
     stage.say("A registry to play with: a daemon whose state and socket are in a directory of their own.")?;
     stage.show(&format!("{} &", daemon.command_line()))?;

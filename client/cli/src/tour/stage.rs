@@ -1,5 +1,5 @@
-//! Where the story is played: a step is printed as it would be typed in a shell, and carried out by this very binary as
-//! a process of its own, whose output is the answer.
+//! The shell session of the tour: prints each step as one would type it and runs it as a process of this executable,
+//! whose output is the answer.
 
 use std::io;
 use std::os::fd::AsFd as _;
@@ -12,8 +12,9 @@ use tokio::process::Command;
 use super::story::{Input, Step, Typed};
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::process::which;
 
-/// See the module.
+/// The session: its daemon's socket, its output and its variables.
 pub(super) struct Stage<'a> {
     enrollctl: PathBuf,
     socket: PathBuf,
@@ -23,7 +24,7 @@ pub(super) struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
-    /// Commands ask the daemon at this socket.
+    /// A session whose commands connect to this socket.
     pub(super) fn new(socket: PathBuf, output: &'a Output) -> Result<Self, Failure> {
         let enrollctl = std::env::current_exe()
             .map_err(|err| Failure::Own(format!("the tour does not find enrollctl itself: {err}")))?;
@@ -51,7 +52,7 @@ impl<'a> Stage<'a> {
         };
         self.show(&typed.line())?;
         let mut command = self.command(typed.args);
-        // A refusal is part of the story, so it goes where the story goes.
+        // A refusal is part of the story, so it goes to standard output too.
         let stdout = io::stdout().as_fd().try_clone_to_owned().map_err(Failure::Io)?;
         command.stderr(Stdio::from(stdout)).stdout(Stdio::inherit());
         let input = typed.input.map(|input| match input {
@@ -61,7 +62,7 @@ impl<'a> Stage<'a> {
         command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
         let mut child = command.spawn().map_err(|err| self.not_started(&err))?;
         if let (Some(input), Some(mut pipe)) = (input, child.stdin.take()) {
-            // One that reads nothing has ended, and its exit code tells.
+            // A write fails if the command has ended; its exit code is checked below.
             let _ = pipe.write_all(input.as_bytes()).await;
         }
         let status = child.wait().await.map_err(Failure::Io)?;
@@ -72,7 +73,7 @@ impl<'a> Stage<'a> {
         Err(Failure::Own(format!("the story expected exit code {expected} of that command, and it was {status}")))
     }
 
-    /// Keeps a part of an answer in a variable, as a shell does.
+    /// Assigns a member of an answer to a variable.
     async fn keep(&mut self, name: &'static str, member: &str, args: &[&str]) -> Result<(), Failure> {
         let line = Typed { args, input: None }.line();
         if member.is_empty() {
@@ -95,7 +96,7 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// Keeps a whole answer.
+    /// Assigns a whole answer to a variable.
     async fn keep_all(&mut self, name: &'static str, args: &[&str]) -> Result<(), Failure> {
         self.show(&format!("{name}=$({})", Typed { args, input: None }.line()))?;
         let output = self.command(args).stdin(Stdio::null()).stderr(Stdio::inherit()).output().await;
@@ -104,7 +105,7 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// Carries out a line of the shell, whose answer is whatever it says.
+    /// Runs a line of bash, whatever its exit code, if its program and bash are installed.
     async fn shell(&self, line: &str) -> Result<(), Failure> {
         let Some(program) = line.split(' ').next().filter(|program| is_in_path(program) && is_in_path("bash")) else {
             return self.say("Where OpenSSL and bash are installed, openssl verify says that it is revoked.");
@@ -138,7 +139,7 @@ impl<'a> Stage<'a> {
 }
 
 impl Typed<'_> {
-    /// The command as it is typed.
+    /// The command as one would type it.
     fn line(&self) -> String {
         let input = match self.input {
             None => String::new(),
@@ -151,7 +152,7 @@ impl Typed<'_> {
     }
 }
 
-/// A word as a shell reads it.
+/// Quotes a word for a shell.
 pub(super) fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%=,".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
@@ -161,10 +162,9 @@ pub(super) fn quoted(word: &str) -> String {
     }
 }
 
-/// Whether there is a program of this name.
+/// True if an executable of this name is in PATH.
 fn is_in_path(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
+    which::directories().iter().any(|directory| which::is_executable(&directory.join(program)))
 }
 
 #[cfg(test)]

@@ -1,40 +1,40 @@
-//! The story that the tour tells: who lets whom in, and what nobody gets twice.
+//! The script of the tour, as a table of steps.
 //!
-//! Names, addresses and codes are the same every time, but for the codes that the daemon draws.
+//! Names and addresses are constants; the codes are drawn by the daemon.
 
-/// One step.
+/// A step of the tour.
 pub(super) enum Step {
     /// A sentence between commands.
     Say(&'static str),
-    /// A command that is carried out.
+    /// A command that succeeds.
     Run(Typed<'static>),
     /// A command that is refused.
     Refused(Typed<'static>),
-    /// A command of the shell, which is skipped where a program of it is missing.
+    /// A line of bash, skipped if its program is not installed.
     Shell(&'static str),
-    /// A command of which one member of the answer, or all of it, is kept in a shell variable.
+    /// A command whose answer, or one member of it, is assigned to a shell variable.
     Keep { name: &'static str, member: &'static str, args: &'static [&'static str] },
 }
 
-/// What somebody types.
+/// A command as one would type it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Typed<'a> {
-    /// Behind `enrollctl`; `$NAME` is a variable that was kept.
+    /// The arguments of `enrollctl`; `$NAME` is a variable.
     pub(super) args: &'a [&'a str],
-    /// What is piped into it.
+    /// Its standard input.
     pub(super) input: Option<Input<'a>>,
 }
 
-/// Where standard input comes from.
+/// The source of standard input.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Input<'a> {
     /// A text.
     Text(&'a str),
-    /// A variable that was kept.
+    /// The value of a variable.
     Variable(&'a str),
 }
 
-/// The story.
+/// The steps in their order.
 pub(super) const STORY: &[Step] = &[
     Step::Say("The first administrator. Root and the user who runs the daemon need nobody's leave for it."),
     run(&["person", "create", "BOSS", "--role", "superuser"]),
@@ -99,11 +99,11 @@ pub(super) const STORY: &[Step] = &[
     run(&["server", "check"]),
 ];
 
-/// Has OpenSSL judge the certificate, which fails as it should. Process substitution is bash's own.
+/// Verifies the revoked certificate with OpenSSL, which refuses it. Process substitution needs bash.
 const VERIFY: &str = "openssl verify -crl_check -CAfile <(echo \"$CA\") -CRLfile <(echo \"$CRL\") \\
     <(echo \"$CERTIFICATE\")";
 
-/// Makes the event that has a single place.
+/// The command that creates an event.
 const HIKE: &[&str] = &[
     "--as",
     "BOSS",

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use enroll_tests::cleanup::{expect_nothing_left, processes_naming};
-use enroll_tests::process::{Daemon, Output, run};
+use enroll_tests::process::{Daemon, Output, binary, run};
 use enroll_tests::skip::skipped;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -41,8 +41,8 @@ fn bench(daemon: &Daemon, temporary: &Path, args: &[&str]) -> Command {
     // Each person registers once, so there must be as many as can register in the time.
     let records = if args.contains(&"register") { "10000" } else { "300" };
     let few = ["--clients", "4", "--seconds", "1", "--records", records];
-    let mut command = daemon.home.enroll_bench(&[args, &few].concat());
-    command.env("TMPDIR", temporary);
+    let mut command = daemon.home.command(&binary("enroll-bench"));
+    command.arg("--socket").arg(daemon.home.socket()).args([args, &few].concat()).env("TMPDIR", temporary);
     command
 }
 

@@ -1,17 +1,17 @@
-//! Instants as people speak of them.
+//! Times for people: relative, such as `3 minutes ago`, and absolute.
 
 use jiff::Timestamp;
 
 const UNITS: [(i64, &str); 6] =
     [(31_557_600, "year"), (2_629_800, "month"), (86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second")];
 
-/// The instant of a text in the exact form of the contract, which no other text is likely to have.
+/// Parses a time in the exact form of the contract; `None` for other texts.
 pub(crate) fn instant(text: &str) -> Option<Timestamp> {
     let has_form = text.len() == "2026-01-31T18:00:00.000000Z".len() && text.ends_with('Z');
     if has_form { text.parse().ok() } else { None }
 }
 
-/// `3 minutes ago` or `in 2 hours`: the largest unit that fits at least once.
+/// `3 minutes ago` or `in 2 hours`, in the largest unit that fits at least once.
 pub(crate) fn relative(at: Timestamp, now: Timestamp) -> String {
     match at.as_second() - now.as_second() {
         0 => "just now".to_owned(),
@@ -20,7 +20,7 @@ pub(crate) fn relative(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// `3 minutes`, between two instants.
+/// The time between two instants, such as `3 minutes`.
 pub(crate) fn length(from: Timestamp, to: Timestamp) -> String {
     let seconds = (to.as_second() - from.as_second()).abs();
     let (length, unit) = UNITS.iter().find(|(length, _)| seconds >= *length).unwrap_or(&(1, "second"));
@@ -29,7 +29,7 @@ pub(crate) fn length(from: Timestamp, to: Timestamp) -> String {
     format!("{count} {unit}{plural}")
 }
 
-/// `2026-01-31 18:00:00 UTC`.
+/// Formats as `2026-01-31 18:00:00 UTC`.
 pub(crate) fn absolute(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }

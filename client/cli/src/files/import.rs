@@ -1,4 +1,4 @@
-//! `enrollctl server import FILE`: an export, sent in pieces, one behind the answer of another.
+//! The command `server import FILE`: uploads an export in pieces, each after the answer of the one before.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -10,37 +10,36 @@ use enroll_client::protocol::server::{Import, Imported};
 use enroll_client::protocol::{Envelope, Operation as _, OperationRow, codec, without_mark};
 use enroll_client::{Client, Error};
 
-use crate::export::BAR;
+use super::progress;
 use crate::failure::Failure;
 use crate::options::Options;
 use crate::output::Output;
-use crate::progress;
 
 const FILE: &str = "import.file";
 
-/// Bytes of a piece: a commit of it takes a few tens of milliseconds.
+/// Bytes of a piece. Its commit takes a few tens of milliseconds.
 const PIECE_BYTES: usize = 256 << 10;
 
-/// A file as text, in pieces.
+/// A reader of a UTF-8 file in pieces.
 struct Pieces {
     name: String,
     input: Box<dyn Read>,
-    /// What was read of a character.
+    /// The first bytes of a character that the last piece cut.
     rest: Vec<u8>,
 }
 
-/// Whether it is the operation that a file is sent with.
-pub(crate) fn is_one(row: &OperationRow) -> bool {
+/// True for the operation that uploads a file.
+pub(crate) fn handles(row: &OperationRow) -> bool {
     row.number == Import::ROW.number
 }
 
-/// An import's command with the file.
+/// Adds the argument for the file.
 pub(crate) fn command(command: Command) -> Command {
     let help = "What `enrollctl server export` wrote; - is standard input";
     command.arg(Arg::new(FILE).required(true).value_name("FILE").help(help).value_parser(value_parser!(PathBuf)))
 }
 
-/// Reads, sends and tells.
+/// Uploads the file and shows the number of records. Refuses `--key` and `--dry-run`.
 pub(crate) async fn run(
     matches: &ArgMatches,
     envelope: Envelope,
@@ -59,14 +58,14 @@ pub(crate) async fn run(
         false => Box::new(File::open(path).map_err(|err| Failure::Own(format!("{name}: {err}")))?),
     };
     let bytes = path.metadata().map(|file| file.len()).ok().filter(|_| !is_stdin);
-    let bar = progress::bar(bytes, BAR, output);
+    let bar = progress::progress_bar(bytes, progress::BYTES, output);
     let client = options.connect().await?;
     let (mut pieces, mut at) = (Pieces { name, input, rest: Vec::new() }, 0);
     while let Some(text) = pieces.next()? {
         let text = if at == 0 { without_mark(&text).to_owned() } else { text };
         let import = Import { at, text };
         let mut imported = send(&client, &envelope, &import).await?;
-        // What an earlier import has left is being removed.
+        // The daemon is still removing the records of an earlier import.
         while imported.at == 0 {
             imported = send(&client, &envelope, &import).await?;
         }
@@ -87,7 +86,7 @@ async fn send(client: &Client, envelope: &Envelope, import: &Import) -> Result<I
 }
 
 impl Pieces {
-    /// The next piece; `None` at the end.
+    /// The next piece; `None` at the end of the file.
     fn next(&mut self) -> Result<Option<String>, Failure> {
         let mut bytes = std::mem::take(&mut self.rest);
         let read = self.input.by_ref().take(PIECE_BYTES as u64).read_to_end(&mut bytes);

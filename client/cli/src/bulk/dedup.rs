@@ -1,4 +1,6 @@
-//! The external keys of a file so far: eight bytes for each, so that a file of millions takes a few megabytes.
+//! The deduplication of external keys in a file: a sorted array of 64-bit hashes with a hash set as write buffer.
+//!
+//! A key takes eight bytes, so a file of millions of rows takes a few megabytes.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -6,21 +8,21 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use enroll_client::protocol::ExternalKey;
 use enroll_client::protocol::fold::fold;
 
-/// New ones that are put in order together, at least.
+/// The smallest number of recent hashes that are merged.
 const RECENT_MIN: usize = 4 << 10;
 
-/// Of the rest, one in so many.
+/// The merge waits until the recent hashes are this fraction of the sorted ones.
 const RECENT_SHARE: usize = 16;
 
-/// What stood there before, as hashes.
+/// The hashes of the keys so far.
 #[derive(Default)]
-pub(super) struct Seen {
+pub(super) struct Dedup {
     sorted: Vec<u64>,
     recent: HashSet<u64>,
 }
 
-impl Seen {
-    /// Adds a key; whether it is new, upper and lower case apart.
+impl Dedup {
+    /// Adds a key; returns true if it is new. Upper and lower case are equal.
     pub(super) fn insert(&mut self, key: &ExternalKey) -> bool {
         let mut hasher = DefaultHasher::new();
         fold(key.as_str()).hash(&mut hasher);
@@ -34,7 +36,7 @@ impl Seen {
         true
     }
 
-    /// Puts the recent ones among the others, from the end on, so that no second copy is needed.
+    /// Merges the recent hashes into the sorted ones, in place and backwards, so that no second copy is needed.
     fn merge(&mut self) {
         let mut recent: Vec<u64> = self.recent.drain().collect();
         recent.sort_unstable();
@@ -63,14 +65,14 @@ mod tests {
 
     #[test]
     fn a_key_is_new_once_however_it_is_written() {
-        let mut seen = Seen::default();
-        let mut insert = |key: &str| seen.insert(&key.parse().expect("a key"));
+        let mut dedup = Dedup::default();
+        let mut insert = |key: &str| dedup.insert(&key.parse().expect("a key"));
         for (key, is_new) in [("k-1", true), ("K-1", false), ("straße", true), ("STRASSE", false), ("k-2", true)] {
             assert_eq!(insert(key), is_new, "{key}");
         }
         let numbers = 10..5 * RECENT_MIN;
         assert!(numbers.clone().all(|number| insert(&format!("n{}", number * 7919 % 1_000_003))));
         assert!(numbers.clone().all(|number| !insert(&format!("N{}", number * 7919 % 1_000_003))));
-        assert!(seen.sorted.is_sorted() && seen.sorted.len() + seen.recent.len() == numbers.len() + 3);
+        assert!(dedup.sorted.is_sorted() && dedup.sorted.len() + dedup.recent.len() == numbers.len() + 3);
     }
 }

@@ -1,12 +1,10 @@
-//! `enrollctl event show`: an event with its places, who waits for one, and what happens next, put together from
-//! `event.get` and `registration.list`.
+//! The command `event show`: an event with its places, its waiting list and its next times, from `event.get` and
+//! `registration.list`.
 //!
-//! The first of the waiting list are named, and how many more there are. Whoever may not look at the registrations of an
-//! event sees how many wait, and no names.
+//! The first of the waiting list are named, and the others counted. A caller without permission to list the
+//! registrations sees the count and no names.
 
-use std::process::ExitCode;
-
-use clap::{ArgMatches, Args, Command, FromArgMatches};
+use clap::Args;
 use enroll_client::protocol::event::{self, Event, EventPool};
 use enroll_client::protocol::registration::{self, Registration};
 use enroll_client::protocol::{Code, Invalid, PageLimit, Reference, Time};
@@ -15,58 +13,48 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
-use crate::members::{self, Members};
-use crate::names::Names;
-use crate::options::Options;
-use crate::output::{Output, Summary, when};
+use crate::output::names::Names;
+use crate::output::{Summary, time};
+use crate::raw_object::{self, RawObject};
 
-/// How many of the waiting list are named.
+/// People of the waiting list who are named.
 const NAMED_MAX: u32 = 5;
 
-/// How long a bar is, in characters.
+/// The width of a bar in characters.
 const BAR: usize = 24;
 
 /// Show an event: places taken in each pool, who waits, and what happens next
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  enrollctl event show 01994f3a-7c1e-7d55-a1b2-3c4d5e6f7a8b")]
-struct Show {
+pub(super) struct Show {
     /// The event's pk
     event: Reference,
 }
 
-/// An event and what is told of it beside.
+/// An event, and what is shown beside its own fields.
 struct Picture {
     event: Event,
-    /// What its owner is called.
+    /// The owner's callsign.
     owner: String,
-    /// What the first of the waiting list are called; none if that is not to be seen.
+    /// The callsigns of the first of the waiting list; none if the caller may not see them.
     waiting: Vec<String>,
     now: Timestamp,
 }
 
-/// The command line.
-pub(crate) fn command() -> Command {
-    Show::augment_args(Command::new("show"))
-}
-
-/// Asks and shows.
-pub(crate) async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result<ExitCode, Failure> {
-    let show = Show::from_arg_matches(matches).map_err(|err| Failure::Usage(err.to_string()))?;
-    let client = options.connect().await?;
+/// Reads the event and the first of its waiting list, and returns the picture.
+pub(super) async fn ask(client: &Client, show: Show) -> Result<Summary, Failure> {
     let event = client.call(event::Get { event: show.event.clone() }).await?;
-    let registrations = first_waiting(&client, show.event).await?;
+    let registrations = first_waiting(client, show.event).await?;
     let mut names = Names::default();
     for pk in registrations.iter().map(|registration| registration.person).chain([event.owner]) {
-        names.look_up_person(&client, &pk.to_string()).await;
+        names.look_up_person(client, &pk.to_string()).await;
     }
     let owner = names.of(&event.owner.to_string());
     let waiting = registrations.iter().map(|registration| names.of(&registration.person.to_string())).collect();
-    let picture = Picture { event, owner, waiting, now: Timestamp::now() };
-    output.summary("event.show", &picture.summary()?)?;
-    Ok(ExitCode::SUCCESS)
+    Picture { event, owner, waiting, now: Timestamp::now() }.summary()
 }
 
-/// The first of the waiting list, as far as whoever asks may see them.
+/// The first of the waiting list; none if the caller may not see them.
 async fn first_waiting(client: &Client, event: Reference) -> Result<Vec<Registration>, Failure> {
     let limit = PageLimit::new(u64::from(NAMED_MAX)).map_err(|err: Invalid| Failure::Usage(err.0))?;
     let list = registration::List { event: Some(event), waiting: Some(true), limit, ..Default::default() };
@@ -79,11 +67,11 @@ async fn first_waiting(client: &Client, event: Reference) -> Result<Vec<Registra
 
 impl Picture {
     fn summary(&self) -> Result<Summary, Failure> {
-        // As text, so that every digit of its extra stays.
+        // Raw text keeps every digit of the event's extra.
         let broken = |err: serde_json::Error| Failure::Own(format!("the event can not be shown: {err}"));
         let event = serde_json::to_string(&self.event).map_err(broken)?;
-        let mut fields = Members::new();
-        members::read(&event, &mut fields).map_err(broken)?;
+        let mut fields = RawObject::new();
+        raw_object::read(&event, &mut fields).map_err(broken)?;
         let next: Vec<_> = self.next().into_iter().map(|(at, what)| json!({"at": at, "what": what})).collect();
         Ok(Summary {
             json: format!(r#"{{"event":{event},"waiting":{},"next":{}}}"#, json!(self.waiting), json!(next)),
@@ -92,7 +80,7 @@ impl Picture {
         })
     }
 
-    /// What will happen by itself, in this order.
+    /// Future times at which the event changes by itself, in their order.
     fn next(&self) -> Vec<(Time, String)> {
         let event = &self.event;
         let or_start = |time: Option<Time>| time.unwrap_or(event.start);
@@ -111,14 +99,14 @@ impl Picture {
         next
     }
 
-    /// For a person to look at.
+    /// The picture for people.
     fn drawn(&self) -> String {
         let event = &self.event;
         let mut lines = vec![format!("{} ({}, {})", event.title, event.kind, self.state())];
         lines.push(format!("{}, of {}", event.pk, self.owner));
         lines.push(String::new());
         let width = event.pools.iter().map(|pool| pool.name.as_str().chars().count()).max().unwrap_or(0).max(5);
-        let row = |name: &str, taken, of, told: String| format!("{name:width$}  {}  {told}", bar(taken, of));
+        let row = |name: &str, taken, of, text: String| format!("{name:width$}  {}  {text}", bar(taken, of));
         lines.extend(
             event.pools.iter().map(|pool| row(pool.name.as_str(), pool.places_taken, capacity(pool), places(pool))),
         );
@@ -132,12 +120,12 @@ impl Picture {
         let next = self.next();
         let at_once = next.chunk_by(|(one, _), (other, _)| one == other);
         let steps: Vec<(Timestamp, String)> =
-            at_once.filter_map(|steps| Some((instant(steps[0].0)?, told(steps)))).collect();
-        let relative = |at| when::relative(at, self.now);
+            at_once.filter_map(|steps| Some((instant(steps[0].0)?, joined(steps)))).collect();
+        let relative = |at| time::relative(at, self.now);
         let longest = steps.iter().map(|(at, _)| relative(*at).chars().count()).max().unwrap_or_default();
         lines.extend((!steps.is_empty()).then(String::new));
         lines.extend(
-            steps.iter().map(|(at, what)| format!("{:longest$}  {}  {what}", relative(*at), when::absolute(*at))),
+            steps.iter().map(|(at, what)| format!("{:longest$}  {}  {what}", relative(*at), time::absolute(*at))),
         );
         lines.join("\n")
     }
@@ -163,9 +151,9 @@ impl Picture {
         }
     }
 
-    /// Every field, then a line for each pool, for each of the first who wait, and for each thing to come; put together
-    /// as text, because a name stands in it more than once.
-    fn for_scripts(&self, fields: &Members<'_>) -> String {
+    /// Every field, then a line for each pool, each of the first who wait, and each time to come. Built as text,
+    /// because a name repeats.
+    fn for_scripts(&self, fields: &RawObject<'_>) -> String {
         let fields = fields.iter().filter(|(name, _)| name != "pools");
         let fields = fields.map(|(name, value)| (name.as_str(), value.get().to_owned()));
         let text = |text: String| Value::String(text).to_string();
@@ -179,10 +167,10 @@ impl Picture {
     }
 }
 
-/// How much is taken, drawn; without a bound there is nothing to draw.
+/// A bar of the places taken; blank without a bound.
 fn bar(taken: u32, of: Option<u32>) -> String {
     let Some(of) = of else { return " ".repeat(BAR) };
-    // Whoever has a place shows, and so does the last place that is free.
+    // The first place taken shows, and so does the last one free.
     let full = match (taken, of) {
         (0, 1..) => 0,
         (taken, of) if taken >= of => BAR,
@@ -196,12 +184,12 @@ fn counted(taken: u32, of: Option<u32>) -> String {
     of.map_or_else(|| taken.to_string(), |of| format!("{taken} of {of}"))
 }
 
-/// How many places a pool has, if that is bounded.
+/// The capacity of a pool; `None` if it has no bound.
 fn capacity(pool: &EventPool) -> Option<u32> {
     Some(pool.capacity).filter(|capacity| *capacity > 0)
 }
 
-/// How many places of a pool are taken, whom they are for, and how many wait for one.
+/// Places taken in a pool, its roles, and the number of people who wait.
 fn places(pool: &EventPool) -> String {
     let roles = pool.roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(", ");
     let of = capacity(pool).map_or("any number".to_owned(), |capacity| capacity.to_string());
@@ -213,8 +201,8 @@ fn places(pool: &EventPool) -> String {
     format!("{} of {of}, for {roles}{waits}", pool.places_taken)
 }
 
-/// What happens at one moment.
-fn told(steps: &[(Time, String)]) -> String {
+/// The changes at one time, joined.
+fn joined(steps: &[(Time, String)]) -> String {
     steps.iter().map(|(_, what)| what.as_str()).collect::<Vec<_>>().join(", ")
 }
 
@@ -248,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_drawn_with_its_places_who_waits_and_what_comes() {
+    fn an_event_is_drawn_with_its_places_waiting_list_and_next_times() {
         let expected = "\
 Camp (camp, published)
 01010101-0101-0101-0101-010101010101, of BOSS
@@ -282,7 +270,7 @@ in 29 days  2026-03-01 12:00:00 UTC  it ends";
     }
 
     #[test]
-    fn who_may_not_see_the_names_sees_how_many_wait() {
+    fn a_waiting_list_without_names_is_a_count() {
         assert_eq!(picture(&[]).waiting_list(), "12");
     }
 

@@ -1,11 +1,8 @@
-//! `enrollctl pool show`: an invite pool and what came of it, put together from `pool.get` and `enrollment.list`.
+//! The command `pool show`: an invite pool with its enrollments by state, from `pool.get` and `enrollment.list`.
 //!
-//! Enrollments are looked at up to a bound, oldest first; `uses` counts them all, so how many were not looked at is
-//! known.
+//! The oldest enrollments are read, up to a bound. `uses` counts them all, so the number that was not read is known.
 
-use std::process::ExitCode;
-
-use clap::{ArgMatches, Args, Command, FromArgMatches};
+use clap::Args;
 use enroll_client::Client;
 use enroll_client::protocol::enrollment::{self, Enrollment, State};
 use enroll_client::protocol::limits::PAGE_ITEMS_MAX;
@@ -14,13 +11,12 @@ use enroll_client::protocol::{Invalid, PageLimit, Reference};
 use serde_json::{Map, Value, json};
 
 use crate::failure::Failure;
-use crate::options::Options;
-use crate::output::{Output, Summary};
+use crate::output::Summary;
 
-/// Pages of enrollments that are looked at.
+/// Pages of enrollments that are read.
 const PAGES_MAX: usize = 20;
 
-/// Callsigns that a line for people holds.
+/// Callsigns in a line for people.
 const CALLSIGNS_MAX: usize = 20;
 
 const STATES: [(State, &str); 3] =
@@ -31,31 +27,21 @@ const STATES: [(State, &str); 3] =
 /// Looks at the oldest 20000 enrollments at most; `uses` counts them all.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  enrollctl pool show K7QWM2XA")]
-struct Show {
+pub(super) struct Show {
     /// Invite code or pk
     pool: Reference,
 }
 
-/// The command line.
-pub(crate) fn command() -> Command {
-    Show::augment_args(Command::new("show"))
-}
-
-/// Asks and shows.
-pub(crate) async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result<ExitCode, Failure> {
-    let show = Show::from_arg_matches(matches).map_err(|err| Failure::Usage(err.to_string()))?;
-    let client = options.connect().await?;
+/// Reads the pool and its enrollments. Returns the picture, and a note if not all enrollments were read.
+pub(super) async fn ask(client: &Client, show: Show) -> Result<(Summary, Option<String>), Failure> {
     let pool = client.call(pool::Get { pool: show.pool, allow_deleted: true }).await?;
-    let (enrollments, is_all) = enrollments(&client, &pool).await?;
+    let (enrollments, is_all) = enrollments(client, &pool).await?;
     let unseen = if is_all { 0 } else { (pool.uses as usize).saturating_sub(enrollments.len()) };
-    output.summary("pool.show", &summary(&pool, &enrollments, unseen)?)?;
-    if unseen > 0 {
-        output.note(&format!("{unseen} more enrollments were not looked at; see enrollctl enrollment list --pool"));
-    }
-    Ok(ExitCode::SUCCESS)
+    let note = format!("{unseen} more enrollments were not looked at; see enrollctl enrollment list --pool");
+    Ok((summary(&pool, &enrollments, unseen)?, (unseen > 0).then_some(note)))
 }
 
-/// The pool's enrollments, oldest first, and whether they are all there are.
+/// The pool's enrollments, oldest first, and true if these are all.
 async fn enrollments(client: &Client, pool: &Pool) -> Result<(Vec<Enrollment>, bool), Failure> {
     let unusable = |err: Invalid| Failure::Usage(err.0);
     let by = Reference::by_pk(pool.pk);
@@ -91,7 +77,7 @@ fn summary(pool: &Pool, enrollments: &[Enrollment], unseen: usize) -> Result<Sum
     })
 }
 
-/// What a person wants to know, in words.
+/// The picture for people.
 fn for_people(
     pool: &Pool,
     fields: &Map<String, Value>,
@@ -116,7 +102,7 @@ fn for_people(
     lines
 }
 
-/// `2: DOGGO01a, PORA22b`, and no endless line.
+/// `2: DOGGO01a, PORA22b`, cut after twenty callsigns.
 fn counted(callsigns: &[&str], is_cut: bool) -> String {
     let or_more = if is_cut { " or more" } else { "" };
     let shown = callsigns.iter().take(CALLSIGNS_MAX).copied().collect::<Vec<_>>().join(", ");
@@ -127,8 +113,7 @@ fn counted(callsigns: &[&str], is_cut: bool) -> String {
     }
 }
 
-/// Every field, then the counts, then a field for each enrollment; put together as text, because a name stands in it
-/// more than once.
+/// Every field, then the counts, then a field for each enrollment. Built as text, because a name repeats.
 fn for_scripts(fields: Map<String, Value>, by_state: &[(&str, Vec<&str>)]) -> String {
     let counts = by_state.iter().map(|(name, callsigns)| (format!("{name}_count"), json!(callsigns.len())));
     let each =

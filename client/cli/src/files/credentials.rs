@@ -1,7 +1,6 @@
-//! `enrollctl certificate install`: a person's key, certificate and the authority's chain as files of a directory.
+//! The command `certificate install`: a person's key, certificate and the authority's chain as files of a directory.
 //!
-//! Each file has its name when it is whole, and one that was there before is replaced. The key is nobody's but the
-//! user's; what is public can be read by everybody.
+//! Each file replaces an older one atomically. The key is readable by this user alone, the others by everybody.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -22,13 +21,13 @@ use crate::output::Output;
 const PRIVATE: u32 = 0o600;
 const PUBLIC: u32 = 0o644;
 
-/// How often a certificate may be renewed while it is fetched.
+/// Attempts to fetch a certificate that is renewed in between.
 const TRIES: usize = 3;
 
 /// Write a person's key, certificate and the authority's chain into a directory
 ///
-/// The files are key.pem (mode 600), certificate.pem and chain.pem (mode 644). A directory that is not there is made. Where
-/// the person made the key, it is left to them. Needs the permission `/`, as `certificate key` does.
+/// The files are key.pem (mode 600), certificate.pem and chain.pem (mode 644). A directory that is not there is made.
+/// Where the person made the key, it is left to them. Needs the permission `/`, as `certificate key` does.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  enrollctl certificate install DOGGO01a --dir /etc/dog/tls")]
 struct Install {
@@ -39,7 +38,7 @@ struct Install {
     dir: PathBuf,
 }
 
-/// What is written.
+/// The contents of the files.
 struct Files {
     certificate: String,
     key: Option<PrivateKey>,
@@ -51,7 +50,7 @@ pub(crate) fn command() -> Command {
     Install::augment_args(Command::new("install"))
 }
 
-/// Asks and writes.
+/// Fetches the credentials and writes the files.
 pub(crate) async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result<ExitCode, Failure> {
     let install = Install::from_arg_matches(matches).map_err(|err| Failure::Usage(err.to_string()))?;
     let files = Files::fetch(&options.connect().await?, &install.person).await?;
@@ -77,7 +76,7 @@ pub(crate) async fn run(matches: &ArgMatches, options: &Options, output: &Output
 }
 
 impl Files {
-    /// Those that belong together.
+    /// Fetches a certificate with the key that belongs to it.
     async fn fetch(client: &Client, person: &Reference) -> Result<Self, Failure> {
         let chain = client.call(certificate::Ca {}).await?;
         let mut certificate = client.call(certificate::Get::new(person.clone())).await?;
@@ -86,7 +85,7 @@ impl Files {
                 Err(Error::Refused(refusal)) if refusal.code == Code::NOT_FOUND => None,
                 key => key?,
             };
-            // It may have been renewed in between, for another key.
+            // The certificate may have been renewed in between, for another key.
             let latest = client.call(certificate::Get::new(person.clone())).await?;
             if latest == certificate {
                 return Ok(Self { certificate, key, chain });
@@ -98,7 +97,7 @@ impl Files {
 }
 
 fn write(dir: &Path, name: &str, text: &str, mode: u32) -> io::Result<()> {
-    // It is made for this user alone and opened to others when it is whole.
+    // The temporary file is private; its mode is set when it is complete.
     let mut file = NamedTempFile::with_prefix_in(format!(".{name}-"), dir)?;
     file.write_all(text.as_bytes())?;
     file.as_file().set_permissions(fs::Permissions::from_mode(mode))?;

@@ -1,4 +1,4 @@
-//! How long the daemon has been missed, and when to look for it again.
+//! The exponential backoff, with jitter, of attempts to reach the daemon.
 
 use std::time::Duration;
 
@@ -9,26 +9,26 @@ use tokio::time::Instant;
 const DELAY_MIN: Duration = Duration::from_millis(10);
 const DELAY_MAX: Duration = Duration::from_millis(250);
 
-/// The time from the moment a call had no connection to the next ordinary answer. A new connection alone does not end
-/// it: a daemon that accepts and then dies of every request would otherwise be asked for ever.
+/// The backoff of one outage, which lasts from the first call without a connection to the next answer. A new connection
+/// does not end it: otherwise a daemon that accepts and then dies of every request would be retried for ever.
 #[derive(Debug)]
-pub(crate) struct Outage {
+pub(crate) struct Backoff {
     until: Instant,
     attempts: u32,
 }
 
-impl Outage {
-    /// An outage that begins now and may last this long.
+impl Backoff {
+    /// Begins an outage now, which may last this long.
     pub(crate) fn begin(reconnect_for: Duration) -> Self {
         Self { until: Instant::now() + reconnect_for, attempts: 0 }
     }
 
-    /// When to give up.
+    /// The time at which to give up.
     pub(crate) fn until(&self) -> Instant {
         self.until
     }
 
-    /// How long to wait before the next attempt: not at all before the first, then longer each time.
+    /// The delay before the next attempt: zero before the first, then from 10 ms doubling to 250 ms, plus jitter.
     pub(crate) fn next_delay(&mut self, jitter: &mut Jitter) -> Duration {
         let doublings = self.attempts;
         self.attempts += 1;
@@ -39,17 +39,17 @@ impl Outage {
     }
 }
 
-/// Spreads waits, so that many clients of one daemon do not come back in the same instant.
+/// Random jitter, so that many clients of one daemon do not return in the same instant.
 #[derive(Debug)]
 pub(crate) struct Jitter(SmallRng);
 
 impl Jitter {
-    /// A spread of its own.
+    /// A generator with a seed of its own.
     pub(crate) fn new() -> Self {
         Self(SmallRng::try_from_rng(&mut SysRng).expect("the operating system gives random bytes"))
     }
 
-    /// At least this long, and up to half as long again.
+    /// Adds up to half of the wait.
     pub(crate) fn spread(&mut self, wait: Duration) -> Duration {
         wait.mul_f64(1.0 + 0.5 * self.0.random::<f64>())
     }
@@ -61,10 +61,10 @@ mod tests {
 
     #[test]
     fn delays_grow_to_a_bound() {
-        let (mut outage, mut jitter) = (Outage::begin(Duration::from_secs(2)), Jitter::new());
-        assert_eq!(outage.next_delay(&mut jitter), Duration::ZERO);
+        let (mut backoff, mut jitter) = (Backoff::begin(Duration::from_secs(2)), Jitter::new());
+        assert_eq!(backoff.next_delay(&mut jitter), Duration::ZERO);
         for bound_ms in [10, 20, 40, 80, 160, 250, 250] {
-            let (delay, bound) = (outage.next_delay(&mut jitter), Duration::from_millis(bound_ms));
+            let (delay, bound) = (backoff.next_delay(&mut jitter), Duration::from_millis(bound_ms));
             assert!(delay >= bound && delay <= bound.mul_f64(1.5), "{delay:?} for {bound:?}");
         }
     }

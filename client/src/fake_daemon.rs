@@ -1,6 +1,4 @@
-//! A daemon for tests: a socket in a directory of its own, where a test reads what is asked and says what is answered.
-//!
-//! Below it, the tests of the client as a whole.
+//! A fake daemon for tests: a listening socket where a test reads requests and writes answers, and tests of the client.
 
 use std::path::PathBuf;
 
@@ -42,7 +40,7 @@ impl FakeDaemon {
         self.directory.path().join("enrolld.sock")
     }
 
-    /// Takes the next connection, up to its hello.
+    /// Accepts the next connection and reads its hello.
     pub(crate) async fn greet(&self) -> FakeSession {
         let (stream, _) = self.listener.accept().await.expect("a connection");
         let mut session = FakeSession { stream, reader: FrameReader::new(FRAME_BYTES_MAX) };
@@ -52,7 +50,7 @@ impl FakeDaemon {
         session
     }
 
-    /// Takes and welcomes the next connection.
+    /// Accepts the next connection and completes the handshake.
     pub(crate) async fn accept(&self) -> FakeSession {
         let mut session = self.greet().await;
         let welcome = Welcome {
@@ -67,7 +65,7 @@ impl FakeDaemon {
 }
 
 impl FakeSession {
-    /// The next request, which must be one of these.
+    /// Reads the next request, which must be of this operation.
     pub(crate) async fn asked<O: Operation>(&mut self) -> Asked<O> {
         let (kind, id, body) = self.frame().await.expect("a request");
         assert_eq!(kind, FrameKind::Request);
@@ -83,7 +81,7 @@ impl FakeSession {
         self.send(FrameKind::Refused, id, refusal).await;
     }
 
-    /// Waits until the client has gone.
+    /// Waits until the client has closed the connection.
     pub(crate) async fn closed(&mut self) {
         assert_eq!(self.frame().await, None);
     }
@@ -166,7 +164,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_lost_answer_is_asked_for_again_under_the_same_key() {
+    async fn a_request_without_answer_is_sent_again_under_the_same_key() {
         let daemon = FakeDaemon::listen();
         let client = lazy(&daemon);
         let (first, second) = (client.call(assign()), client.call(has()));
@@ -183,7 +181,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn passing_refusals_are_asked_again_and_final_ones_are_answers() {
+    async fn passing_refusals_are_retried_and_final_ones_are_answers() {
         let daemon = FakeDaemon::listen();
         let client = lazy(&daemon);
         let answer = client.call(assign());
@@ -222,7 +220,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_peer_without_a_grant_is_told_when_it_connects() {
+    async fn a_peer_without_a_grant_is_refused_when_it_connects() {
         let daemon = FakeDaemon::listen();
         let no_grant = Refusal::new(Code::PERMISSION_DENIED, "uid 1000 has no grant");
         let connecting = tokio::spawn(Client::connect(daemon.socket()));
@@ -236,12 +234,12 @@ mod tests {
 
     #[test]
     fn a_blocking_client_serves_several_threads() {
-        let (tell, told) = std::sync::mpsc::channel();
+        let (sender, receiver) = std::sync::mpsc::channel();
         let serving = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
                 let daemon = FakeDaemon::listen();
-                tell.send(daemon.socket()).expect("a test that waits");
+                sender.send(daemon.socket()).expect("a test that waits");
                 let mut session = daemon.accept().await;
                 for _ in 0..200 {
                     let asked = session.asked::<role::Has>().await;
@@ -249,7 +247,7 @@ mod tests {
                 }
             });
         });
-        let client = blocking::Client::connect(told.recv().expect("a socket")).expect("a connection");
+        let client = blocking::Client::connect(receiver.recv().expect("a socket")).expect("a connection");
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| (0..50).for_each(|_| assert_eq!(client.call(has()), Ok(true))));

@@ -1,21 +1,21 @@
-//! The members of a JSON object in their order, each still text: nothing is lost in a conversion.
+//! A JSON object whose values stay raw text, in its order, so that no digit of a number is lost.
 
 use std::fmt;
 
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// Names and the text of values.
-pub(crate) type Members<'a> = Vec<(String, &'a RawValue)>;
+/// Names of members and the text of their values.
+pub(crate) type RawObject<'a> = Vec<(String, &'a RawValue)>;
 
-/// Reads an object. Where the text is broken, `members` holds those that came before.
-pub(crate) fn read<'a>(text: &'a str, members: &mut Members<'a>) -> Result<(), serde_json::Error> {
+/// Parses an object into `members`. If the text is broken, those before the error are kept.
+pub(crate) fn read<'a>(text: &'a str, members: &mut RawObject<'a>) -> Result<(), serde_json::Error> {
     let mut reader = serde_json::Deserializer::from_str(text);
     reader.deserialize_map(Collect(members))?;
     reader.end()
 }
 
-struct Collect<'a, 'm>(&'m mut Members<'a>);
+struct Collect<'a, 'm>(&'m mut RawObject<'a>);
 
 impl<'a> Visitor<'a> for Collect<'a, '_> {
     type Value = ();

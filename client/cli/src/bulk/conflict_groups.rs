@@ -1,45 +1,47 @@
-//! Which rows of a file speak of the same people: the person of the row, and whoever its key is linked to now. Of two such
-//! rows one may make room for the other, or be in its way; all others have nothing to do with each other, because a key
-//! stands in a file once. So a trial that has those rows in one call, in the order of the file, finds what the file itself
-//! would find, however many pieces it has.
+//! The conflict groups of a file, found by union-find: rows that name the same person, directly or by the person that
+//! their key is linked to now.
 //!
-//! It takes 16 bytes a row while it is known who they speak of, twice that for a moment, and a trial holds the rows of
-//! such a group until it has all of them.
+//! One row of a group may free or block another. Rows of different groups are independent, because a key stands in a
+//! file once. So dry runs that send each group in one call, in the order of the file, find the same failures as the
+//! writes, however many batches there are.
+//!
+//! A row takes 16 bytes, twice that while the groups are built. The sender holds the rows of a group until it is
+//! complete.
 
 use std::collections::VecDeque;
 
 use enroll_client::protocol::{Code, Page, PageLimit, Pk, person, program};
 use enroll_client::{Client, Error, Reply};
 
-use super::Bulk;
 use super::rows::{Row, Rows};
+use super::units::Bulk;
 use crate::failure::Failure;
 
-/// Rows that are looked up at the same time.
+/// Look-ups in flight.
 const WINDOW: usize = 100;
 
-/// The rows of a file that can be read, in its order.
-pub(super) struct Kin {
-    /// By whom they speak of; 0 is nobody.
+/// The groups of the readable rows of a file.
+pub(super) struct ConflictGroups {
+    /// The people that each row names, as halves of their pks; 0 is nobody.
     rows: Vec<[u64; 2]>,
-    /// Those of whom more than one row speaks, in order.
+    /// People named by more than one row, sorted.
     shared: Vec<u64>,
-    /// Of each of these another of the same group, until it is itself.
+    /// Union-find parents of the shared people; a root is its own parent.
     parents: Vec<u32>,
-    /// How many rows a group has, by the last of these.
+    /// The number of rows of each group, at its root.
     sizes: Vec<u32>,
 }
 
-/// A row that is looked up.
-type Asked = (Reply<program::Enrollments>, Option<Reply<person::Get>>);
+/// The look-ups of a row: the link of its key, and its person.
+type LookUps = (Reply<program::Enrollments>, Option<Reply<person::Get>>);
 
-impl Kin {
-    /// Looks up whom the rows speak of. Tells after each how many there were, and bytes.
-    pub(super) async fn of<B: Bulk>(
+impl ConflictGroups {
+    /// Looks up the people of all rows and groups the rows. Calls `progress` with the rows and bytes read so far.
+    pub(super) async fn look_up<B: Bulk>(
         client: &Client,
         operation: &B,
         mut rows: Rows,
-        mut tell: impl FnMut(usize, u64),
+        mut progress: impl FnMut(usize, u64),
     ) -> Result<Self, Failure> {
         let (mut found, mut open) = (Vec::new(), VecDeque::new());
         while let Some(Row { unit, .. }) = rows.next::<B::Unit>()? {
@@ -48,7 +50,7 @@ impl Kin {
                 take(&mut open, &mut found).await?;
             }
             open.push_back(ask(client, operation, &unit));
-            tell(found.len() + open.len(), rows.bytes());
+            progress(found.len() + open.len(), rows.bytes());
         }
         while !open.is_empty() {
             take(&mut open, &mut found).await?;
@@ -63,35 +65,36 @@ impl Kin {
         let mut shared: Vec<u64> = all.windows(2).filter(|two| two[0] == two[1]).map(|two| two[0]).collect();
         drop(all);
         shared.dedup();
-        let mut kin = Self { rows, parents: (0..).take(shared.len()).collect(), sizes: vec![0; shared.len()], shared };
-        if kin.shared.is_empty() {
-            kin.rows = Vec::new();
+        let mut groups =
+            Self { rows, parents: (0..).take(shared.len()).collect(), sizes: vec![0; shared.len()], shared };
+        if groups.shared.is_empty() {
+            groups.rows = Vec::new();
         }
-        for row in 0..kin.rows.len() {
-            if let [Some(one), Some(other)] = kin.rows[row].map(|name| kin.last(name)) {
-                kin.parents[one] = kin.parents[other];
+        for row in 0..groups.rows.len() {
+            if let [Some(one), Some(other)] = groups.rows[row].map(|name| groups.root(name)) {
+                groups.parents[one] = groups.parents[other];
             }
         }
-        for row in 0..kin.rows.len() {
-            if let Some(group) = kin.group(row) {
-                kin.sizes[group] += 1;
+        for row in 0..groups.rows.len() {
+            if let Some(group) = groups.group(row) {
+                groups.sizes[group] += 1;
             }
         }
-        kin
+        groups
     }
 
-    /// The group of a row, and how many rows it has; `None` of a row that has nothing to do with others.
+    /// The group of a row and its number of rows; `None` for an independent row.
     pub(super) fn of_row(&mut self, row: usize) -> Option<(usize, u32)> {
         self.group(row).map(|group| (group, self.sizes[group]))
     }
 
     fn group(&mut self, row: usize) -> Option<usize> {
         let [one, other] = *self.rows.get(row)?;
-        self.last(one).or_else(|| self.last(other))
+        self.root(one).or_else(|| self.root(other))
     }
 
-    /// The last of the group of somebody of whom more than one row speaks.
-    fn last(&mut self, name: u64) -> Option<usize> {
+    /// The root of a shared person, with path halving; `None` for a person of one row.
+    fn root(&mut self, name: u64) -> Option<usize> {
         let mut at = self.shared.binary_search(&name).ok()?;
         while self.parents[at] as usize != at {
             self.parents[at] = self.parents[self.parents[at] as usize];
@@ -101,7 +104,7 @@ impl Kin {
     }
 }
 
-fn ask<B: Bulk>(client: &Client, operation: &B, unit: &B::Unit) -> Asked {
+fn ask<B: Bulk>(client: &Client, operation: &B, unit: &B::Unit) -> LookUps {
     let enrollments = program::Enrollments {
         program: operation.program(),
         external_key: Some(B::key(unit).clone()),
@@ -114,8 +117,8 @@ fn ask<B: Bulk>(client: &Client, operation: &B, unit: &B::Unit) -> Asked {
     (client.call(enrollments), person.map(|person| client.call(person)))
 }
 
-/// Whoever is not there is nobody's kin: the row fails by itself.
-async fn take(open: &mut VecDeque<Asked>, found: &mut Vec<[u64; 2]>) -> Result<(), Failure> {
+/// Awaits the oldest look-ups. A person who does not exist is nobody: the row fails by itself.
+async fn take(open: &mut VecDeque<LookUps>, found: &mut Vec<[u64; 2]>) -> Result<(), Failure> {
     let Some((linked, person)) = open.pop_front() else { return Ok(()) };
     let Page { items, .. } = linked.await?;
     let linked = items.first().and_then(|enrollment| enrollment.person);
@@ -131,7 +134,7 @@ async fn take(open: &mut VecDeque<Asked>, found: &mut Vec<[u64; 2]>) -> Result<(
     Ok(())
 }
 
-/// The random half of a pk. Where two were the same, rows would be tried together that need not.
+/// The random half of a pk. A collision would only join two independent groups.
 fn short(pk: Pk) -> u64 {
     pk.as_bytes().last_chunk().map_or(0, |half| u64::from_be_bytes(*half))
 }
@@ -141,10 +144,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_that_speak_of_the_same_people_are_one_group() {
+    fn rows_that_name_the_same_people_are_one_group() {
         let rows = vec![[1, 0], [2, 3], [3, 4], [5, 5], [9, 0], [4, 0], [0, 0], [8, 9], [1, 0]];
-        let mut kin = Kin::of_rows(rows);
-        let mut of = |row| kin.of_row(row);
+        let mut groups = ConflictGroups::of_rows(rows);
+        let mut of = |row| groups.of_row(row);
         let (ones, moved, nine) = (of(0), of(1), of(4));
         assert_eq!([ones, moved, nine].map(|group| group.map(|(_, size)| size)), [Some(2), Some(3), Some(2)]);
         assert_eq!([2, 5, 3, 6, 7, 8, 9].map(&mut of), [moved, moved, None, None, nine, ones, None]);

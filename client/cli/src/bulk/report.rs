@@ -1,4 +1,4 @@
-//! The report on a file: each row that failed, by its line and in the order of the lines, and how it went in all.
+//! The report on a file: the failed rows in the order of their lines, and the counts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -14,47 +14,48 @@ use crate::output::{Output, visible};
 /// Formula injection: a cell that begins with one of these is calculated by spreadsheets.
 const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
-/// A key that failed.
+/// The failure of a key.
 pub(super) struct Failed {
     pub(super) key: String,
     pub(super) code: String,
     pub(super) message: String,
 }
 
-/// Where failures go.
-pub(super) struct Told {
+/// Writes failures to a file or to standard output.
+pub(super) struct Report {
     json: bool,
-    /// The report goes to a terminal, so it is escaped for that and not for a spreadsheet.
+    /// True for a terminal, for which cells are escaped instead of for a spreadsheet.
     on_terminal: bool,
     /// `None` while nothing has failed and no file was named.
     csv: Option<csv::Writer<Box<dyn Write>>>,
-    /// Lines that may still fail, and those behind the first of them that have.
+    /// Lines in flight, which may still fail.
     open: BTreeSet<u64>,
+    /// Failures after the first line in flight, which wait for it.
     waiting: BTreeMap<u64, Vec<Failed>>,
-    /// Why something could not be written. The file goes on all the same: it would be done by half.
+    /// The first error of writing the report. The rows are sent all the same.
     lost: Option<Failure>,
 }
 
-impl Told {
-    /// Failures go to this file, which must not be there yet, or to standard output.
+impl Report {
+    /// A report to this new file, or to standard output. Refuses a file that exists.
     pub(super) fn new(path: Option<&PathBuf>, output: &Output) -> Result<Self, Failure> {
         let (open, waiting, on_terminal) = (BTreeSet::new(), BTreeMap::new(), path.is_none() && output.is_for_people());
-        let mut told = Self { json: output.is_json(), on_terminal, csv: None, open, waiting, lost: None };
+        let mut report = Self { json: output.is_json(), on_terminal, csv: None, open, waiting, lost: None };
         if let Some(path) = path {
             let file = File::options().write(true).create_new(true).open(path);
             let file = file.map_err(|err| Failure::Usage(format!("{}: {err}", path.display())))?;
-            let begun = told.begin(Box::new(file));
-            told.keep(begun);
+            let begun = report.begin(Box::new(file));
+            report.keep(begun);
         }
-        Ok(told)
+        Ok(report)
     }
 
-    /// A row is on its way: what comes behind it waits.
+    /// Notes a line in flight; failures of later lines wait for it.
     pub(super) fn sent(&mut self, line: u64) {
         self.open.insert(line);
     }
 
-    /// It is known how these rows went.
+    /// Notes that the outcome of these lines is known, and writes the failures that waited for them.
     pub(super) fn decided(&mut self, lines: impl IntoIterator<Item = u64>, output: &Output) {
         for line in lines {
             self.open.remove(&line);
@@ -69,7 +70,7 @@ impl Told {
         }
     }
 
-    /// Tells of one row, as soon as it is known how those before it went.
+    /// Reports the failure of a line, as soon as the outcome of all lines before it is known.
     pub(super) fn failed(&mut self, line: u64, failed: Failed, output: &Output) {
         self.waiting.entry(line).or_default().push(failed);
         self.decided([], output);
@@ -77,8 +78,8 @@ impl Told {
 
     fn write(&mut self, line: u64, Failed { key, code, message }: &Failed, output: &Output) -> Result<(), Failure> {
         if self.json && self.csv.is_none() {
-            let told = json!({"line": line, "external_key": key, "code": code, "message": message});
-            return output.json(format!("{told}\n").as_bytes());
+            let entry = json!({"line": line, "external_key": key, "code": code, "message": message});
+            return output.json(format!("{entry}\n").as_bytes());
         }
         if self.csv.is_none() {
             self.begin(Box::new(io::stdout()))?;
@@ -91,13 +92,13 @@ impl Told {
         if self.on_terminal { visible(text) } else { inert(text) }
     }
 
-    /// Tells how it went.
+    /// Ends the report with the counts. Fails if a part of it could not be written.
     pub(super) fn end(mut self, count: &Count, nothing_was_done: bool, output: &Output) -> Result<(), Failure> {
         self.flush();
         if self.json {
             let done = if nothing_was_done { 0 } else { count.rows - count.failed };
-            let told = json!({"rows": count.rows, "done": done, "moved": count.moved, "failed": count.failed});
-            let written = output.json(format!("{told}\n").as_bytes());
+            let entry = json!({"rows": count.rows, "done": done, "moved": count.moved, "failed": count.failed});
+            let written = output.json(format!("{entry}\n").as_bytes());
             self.keep(written);
         } else {
             output.note(&count.words());
@@ -108,13 +109,13 @@ impl Told {
         self.lost.map_or(Ok(()), Err)
     }
 
-    /// What was told so far is there to be read.
+    /// Flushes the report.
     pub(super) fn flush(&mut self) {
         let flushed = self.csv.as_mut().map_or(Ok(()), csv::Writer::flush);
         self.keep(flushed.map_err(|err| lost(&err)));
     }
 
-    /// Where nothing more is known of the rows on their way: what was found behind them is told.
+    /// Gives up on the lines in flight, whose outcome is unknown, and writes the failures that waited for them.
     pub(super) fn give_up(&mut self, output: &Output) {
         self.open.clear();
         self.decided([], output);
@@ -135,7 +136,7 @@ impl Told {
     }
 }
 
-/// The text with an apostrophe in front where a spreadsheet would calculate it.
+/// Puts an apostrophe before a text that a spreadsheet would calculate.
 fn inert(text: &str) -> String {
     if text.starts_with(FORMULA) { format!("'{text}") } else { text.to_owned() }
 }
@@ -164,19 +165,19 @@ mod tests {
     }
 
     #[test]
-    fn failures_are_told_in_the_order_of_the_lines() {
+    fn failures_are_in_the_order_of_the_lines() {
         let output = Output::new("enrollctl", false);
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("failures.csv");
-        let mut told = Told::new(Some(&path), &output).expect("a file");
+        let mut report = Report::new(Some(&path), &output).expect("a file");
         let failed = |key: &str| Failed { key: key.to_owned(), code: "c".to_owned(), message: "m".to_owned() };
-        (2..=4).for_each(|line| told.sent(line));
-        told.failed(5, failed("e"), &output);
-        told.failed(4, failed("=d"), &output);
-        told.decided([4, 2], &output);
-        told.failed(3, failed("c"), &output);
-        told.decided([3], &output);
-        told.flush();
+        (2..=4).for_each(|line| report.sent(line));
+        report.failed(5, failed("e"), &output);
+        report.failed(4, failed("=d"), &output);
+        report.decided([4, 2], &output);
+        report.failed(3, failed("c"), &output);
+        report.decided([3], &output);
+        report.flush();
         let written = std::fs::read_to_string(&path).expect("a file");
         assert_eq!(written, "line,external_key,code,message\n3,c,c,m\n4,'=d,c,m\n5,e,c,m\n");
     }

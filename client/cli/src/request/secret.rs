@@ -1,4 +1,4 @@
-//! Secrets come from standard input: on the command line every process of the machine could read them.
+//! Secrets from standard input. On the command line every process of the machine could read them.
 
 use std::io::{BufRead, Read};
 
@@ -9,25 +9,25 @@ use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::failure::Failure;
-use crate::members::{self, Members};
+use crate::raw_object::{self, RawObject};
 
-/// The fields of requests that are secret.
+/// Secret fields of requests.
 const SECRETS: [&str; 4] = ["token", "code", "jwt", "password"];
 
-/// The fields that hold codes which people read and type: they may stand on the command line, and need not.
+/// Fields with codes that people read and type. They may stand on the command line or come from standard input.
 const CODES: [&str; 2] = ["invitecode", "approvecode"];
 
-/// The areas in which an invite code may name a pool.
+/// Areas in which an invite code may name a pool.
 const POOL_AREAS: [&str; 2] = ["pool", "enrollment"];
 
-/// Characters of a value that an error repeats.
+/// The longest value that an error repeats, in characters.
 const REPEATED_MAX: usize = 80;
 
-/// What a secret is on the command line, in JSON.
+/// The value that stands for standard input on the command line, in JSON.
 const FROM_STDIN: &str = "\"-\"";
 
-/// The request with a line of `input` in the place of each secret field; `ask` is told before one is read. All other
-/// fields stay the text that they are.
+/// Replaces each secret field of the request by a line of `input`. Calls `ask` with the field's name before reading it.
+/// All other fields stay the same text. Refuses a secret on the command line, an empty one, and one of several lines.
 pub(crate) fn fill(
     row: &OperationRow,
     request: &str,
@@ -36,8 +36,8 @@ pub(crate) fn fill(
     ask: impl Fn(&str),
 ) -> Result<Box<RawValue>, Failure> {
     let broken = |err: serde_json::Error| Failure::Usage(err.to_string());
-    let mut members = Members::new();
-    members::read(request, &mut members).map_err(broken)?;
+    let mut members = RawObject::new();
+    raw_object::read(request, &mut members).map_err(broken)?;
     let mut filled = Vec::new();
     for (name, value) in members {
         let mut value = value.to_owned();
@@ -54,8 +54,8 @@ pub(crate) fn fill(
     RawValue::from_string(format!("{{{}}}", filled.join(","))).map_err(broken)
 }
 
-/// An error of the command line that does not repeat a secret standing there, nor a long value.
-pub(crate) fn without(mut err: clap::Error) -> clap::Error {
+/// The error of a command line, without any secret that stood there and with long values cut.
+pub(crate) fn redacted(mut err: clap::Error) -> clap::Error {
     if let Some(ContextValue::String(value)) = err.get(ContextKind::InvalidValue)
         && let Some((at, _)) = value.char_indices().nth(REPEATED_MAX)
     {
@@ -94,7 +94,7 @@ fn read(name: &str, input: &mut impl BufRead, is_typed: bool) -> Result<String, 
     reading.map_err(|err| Failure::Usage(format!("the {name} can not be read from standard input: {err}")))?;
     if line.ends_with('\n') {
         line.pop();
-        // A line that came from elsewhere may end in both; a secret that ends in one of them is told from itself by it.
+        // A line from another system ends in both characters.
         if line.ends_with('\r') {
             line.pop();
         }
@@ -103,7 +103,7 @@ fn read(name: &str, input: &mut impl BufRead, is_typed: bool) -> Result<String, 
     if line.is_empty() {
         return Err(Failure::Usage(format!("standard input is empty; it must hold the {name}, on one line")));
     }
-    // Whoever types goes on with something else; in a pipe a second line means that not the whole secret was read.
+    // In a pipe a second line means that the secret was not read whole. A person at a terminal may type on.
     if !is_typed && input.fill_buf().is_ok_and(|rest| !rest.is_empty()) {
         return Err(Failure::Usage(format!(
             "standard input has more than one line; it must hold the {name} and no more"

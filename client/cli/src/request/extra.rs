@@ -1,25 +1,25 @@
-//! The `extra` of a person on the command line, accepted both as the option `--extra` and as a positional argument: the
-//! form that the operation itself does not have is added here.
+//! The `extra` of a person on the command line, both as the option `--extra` and as a positional argument. The
+//! operation itself has one of the two forms, and this module adds the other.
 
 use clap::{Arg, ArgGroup, ArgMatches, Command, value_parser};
 use enroll_client::protocol::{Json, Operation as _, OperationRow, person};
 use serde_json::value::RawValue;
 
 use crate::failure::Failure;
-use crate::members::{self, Members};
+use crate::raw_object::{self, RawObject};
 
-/// The field, and the argument of the operation itself.
+/// The field of the request, and the id of the operation's own argument.
 const EXTRA: &str = "extra";
 
-/// The other form.
+/// The id of the added argument.
 const OTHER: &str = "extra.other";
 
 /// True for the operations that take both forms.
-pub(crate) fn is_one(row: &OperationRow) -> bool {
+pub(crate) fn handles(row: &OperationRow) -> bool {
     [person::Create::ROW, person::Update::ROW].iter().any(|one| one.number == row.number)
 }
 
-/// Its command with the form that it lacks.
+/// Adds the argument that the command lacks.
 pub(crate) fn command(command: Command) -> Command {
     let Some(own) = command.get_arguments().find(|argument| *argument.get_id() == EXTRA) else { return command };
     let (is_argument, is_required) = (own.is_positional(), own.is_required_set());
@@ -37,13 +37,13 @@ pub(crate) fn command(command: Command) -> Command {
     command.mut_arg(EXTRA, optional).group(either)
 }
 
-/// The request with what was given in the other form.
+/// Puts the value of the added argument, if it was given, into the request.
 pub(crate) fn fill(request: &str, matches: &ArgMatches) -> Result<String, Failure> {
     let given = matches.try_get_one::<Json>(OTHER).ok().flatten();
     let Some(given) = given else { return Ok(request.to_owned()) };
     let broken = |err: serde_json::Error| Failure::Usage(err.to_string());
-    let mut members = Members::new();
-    members::read(request, &mut members).map_err(broken)?;
+    let mut members = RawObject::new();
+    raw_object::read(request, &mut members).map_err(broken)?;
     let given: &RawValue = serde_json::from_str(given.as_str()).map_err(broken)?;
     let member = |(name, value): (String, _)| {
         let value: &RawValue = if name == EXTRA { given } else { value };

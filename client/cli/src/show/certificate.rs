@@ -1,9 +1,7 @@
-//! `enrollctl certificate show`: what a person's certificate says and whether it still holds, put together from
-//! `person.get`, `certificate.get` and, as certificates are revoked without their person too, `certificate.crl`.
+//! The command `certificate show`: a person's certificate and its state, from `person.get`, `certificate.get` and,
+//! because a certificate may be revoked without its person, `certificate.crl`.
 
-use std::process::ExitCode;
-
-use clap::{ArgMatches, Args, Command, FromArgMatches};
+use clap::Args;
 use der::oid::AssociatedOid as _;
 use der::{Decode as _, DecodePem as _, Encode as _};
 use enroll_client::Client;
@@ -17,18 +15,17 @@ use x509_cert::crl::{CertificateList, RevokedCert};
 use x509_cert::ext::pkix::CrlReason;
 
 use crate::failure::Failure;
-use crate::options::Options;
-use crate::output::{Output, Summary, when};
+use crate::output::{Summary, time};
 
 /// Show a person's certificate: whose it is, since when and until when it is valid, and whether it was revoked
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  enrollctl certificate show DOGGO01a")]
-struct Show {
+pub(super) struct Show {
     /// Callsign or pk, of a deleted person too
     person: Reference,
 }
 
-/// What is shown of a certificate.
+/// The fields of a certificate that are shown.
 struct Picture {
     person: Person,
     subject: String,
@@ -41,27 +38,19 @@ struct Picture {
     now: Timestamp,
 }
 
-/// The command line.
-pub(crate) fn command() -> Command {
-    Show::augment_args(Command::new("show"))
-}
-
-/// Asks and shows.
-pub(crate) async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result<ExitCode, Failure> {
-    let show = Show::from_arg_matches(matches).map_err(|err| Failure::Usage(err.to_string()))?;
-    let client = options.connect().await?;
+/// Reads the person, the certificate and, if needed, the revocation list, and returns the picture.
+pub(super) async fn ask(client: &Client, show: Show) -> Result<Summary, Failure> {
     let person = client.call(person::Get { person: show.person.clone(), allow_deleted: true }).await?;
     let pem = client.call(certificate::Get { person: show.person, allow_deleted: true }).await?;
     let mut picture = Picture::of(person, &pem)?;
     if picture.person.revocation.is_none() {
-        picture.person.revocation = picture.revoked_by(&list(&client).await?)?;
+        picture.person.revocation = picture.revoked_by(&revocation_list(client).await?)?;
     }
-    output.summary("certificate.show", &picture.summary())?;
-    Ok(ExitCode::SUCCESS)
+    Ok(picture.summary())
 }
 
-/// The list of revoked certificates: a certificate may be revoked without its person.
-async fn list(client: &Client) -> Result<String, Failure> {
+/// The certificate revocation list (CRL) as PEM.
+async fn revocation_list(client: &Client) -> Result<String, Failure> {
     let (mut stream, mut list) = (client.stream(certificate::Crl {}).await?, String::new());
     while let Some(piece) = stream.next().await {
         list.push_str(&piece?);
@@ -143,9 +132,9 @@ impl Picture {
         }
     }
 
-    /// For a person to look at.
+    /// The picture for people.
     fn drawn(&self) -> String {
-        let at = |at: Timestamp| format!("{} ({})", when::absolute(at), when::relative(at, self.now));
+        let at = |at: Timestamp| format!("{} ({})", time::absolute(at), time::relative(at, self.now));
         let mut lines = vec![
             format!("{}  {}", self.subject, self.state()),
             String::new(),
@@ -156,7 +145,7 @@ impl Picture {
             format!("until   {}", at(self.ends)),
         ];
         if let Some(Revocation { reason, at: since }) = &self.person.revocation {
-            let since = when::instant(&since.to_string()).map_or_else(|| since.to_string(), at);
+            let since = time::instant(&since.to_string()).map_or_else(|| since.to_string(), at);
             let reason = json!(reason).as_str().unwrap_or_default().replace('_', " ");
             lines.push(format!("revoked {since}: {reason}"));
         }
@@ -164,7 +153,7 @@ impl Picture {
     }
 }
 
-/// What people call an algorithm of keys, whose curve is encoded.
+/// The usual name of a key algorithm, with its DER encoded curve.
 fn named(algorithm: &str, curve: Option<&[u8]>) -> &'static str {
     const P384: &[u8] = &[6, 5, 0x2b, 0x81, 4, 0, 0x22];
     const P521: &[u8] = &[6, 5, 0x2b, 0x81, 4, 0, 0x23];

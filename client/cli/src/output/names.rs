@@ -1,19 +1,18 @@
-//! What a person calls what a reply names by its pk: people by their callsigns, events by their titles, pools of events
-//! by their names.
+//! The names of records that a reply refers to by pk: callsigns of people, titles of events, names of event pools.
 //!
-//! For tables on a terminal only, and as far as whoever asks may look: what can not be looked up stays a pk.
+//! Looked up for tables on a terminal only. A record that the caller may not see stays a pk.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use enroll_client::Client;
 use enroll_client::protocol::{Pk, event, person};
 
-use crate::output::{View, items, member, text};
+use super::{View, items, member, text};
 
-/// Records that are looked up for one reply: a table that names more is not for reading.
+/// Records that are looked up for one reply; a larger table is not for reading.
 const LOOKUPS_MAX: usize = 200;
 
-/// The columns that name people and events.
+/// The columns with pks of people and events.
 const COLUMNS: [&str; 6] = ["person", "owner", "supervisor", "actor", "event", "subjects"];
 
 /// Names by pk.
@@ -27,7 +26,7 @@ impl FromIterator<(String, String)> for Names {
 }
 
 impl Names {
-    /// Those of what the records of a list name.
+    /// Looks up the people and events in the records of a list.
     pub(crate) async fn look_up(client: &Client, json: &str) -> Self {
         let mut names = Self::default();
         let View::Records { records, .. } = View::of(json) else { return names };
@@ -41,14 +40,14 @@ impl Names {
         names
     }
 
-    /// Looks up what a person is called; `false` if that is not to be known.
+    /// Looks up the callsign of a person; `false` if it can not be seen.
     pub(crate) async fn look_up_person(&mut self, client: &Client, pk: &str) -> bool {
         let Ok(reference) = pk.parse() else { return false };
         let found = client.call(person::Get { person: reference, allow_deleted: true }).await;
         found.map(|person| self.0.insert(pk.to_owned(), person.callsign.to_string())).is_ok()
     }
 
-    /// Looks up what an event and its pools are called.
+    /// Looks up the title of an event and the names of its pools.
     async fn look_up_event(&mut self, client: &Client, pk: &str) {
         let Ok(reference) = pk.parse() else { return };
         let Ok(event) = client.call(event::Get { event: reference }).await else { return };
@@ -56,14 +55,14 @@ impl Names {
         self.0.extend(event.pools.into_iter().map(|pool| (pool.pk.to_string(), pool.name.to_string())));
     }
 
-    /// What somebody would call this, or its pk in the short form.
+    /// The name of this pk, or else its short form.
     pub(crate) fn of(&self, pk: &str) -> String {
         let short = || Pk::parse(pk).map_or_else(|| pk.to_owned(), |pk| pk.short());
         self.0.get(pk).cloned().unwrap_or_else(short)
     }
 }
 
-/// The texts of a value or of a list of them.
+/// The texts of a value, or of each item of a list.
 fn values(json: &str) -> Vec<String> {
     match items(json) {
         Some(items) => items.into_iter().map(|item| text(item.get())).collect(),

@@ -1,13 +1,15 @@
-//! The tree of commands: an area and a verb for every line of the table of operations, and what is no operation: commands
-//! beside the areas, and verbs that put several operations together.
+//! The tree of commands: an area and a verb for every row of the table of operations, and the commands that are no
+//! operation.
 
 use clap::{Arg, ArgMatches, Args, Command, value_parser};
 use clap_complete::Shell;
 use enroll_client::protocol::OperationRow;
 use enroll_client::protocol::operations::TABLE;
 
+use crate::files::{backup, credentials, export, import};
 use crate::options::Options;
-use crate::{backup, bulk, certificate_install, certificate_show, event_show, export, extra, import, pool_show, tour};
+use crate::request::extra;
+use crate::{bulk, show, tour};
 
 const AFTER_HELP: &str = "Exit codes: 0 done, or yes; 1 refused, or no; 2 usage; 3 the daemon can not be reached; 4 done, but the answer could
 not be written.
@@ -68,33 +70,24 @@ fn area(name: &'static str) -> Command {
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
         .subcommands(rows.map(verb))
-        .subcommands(put_together(name))
+        .subcommands(show::command(name))
+        .subcommands((name == "certificate").then(credentials::command))
 }
 
 fn verb(row: &&'static OperationRow) -> Command {
     let command = (row.command)(Command::new(row.verb()));
     let command = if row.verb().contains('_') { command.alias(row.verb().replace('_', "-")) } else { command };
     match row {
-        row if backup::is_one(row) => backup::command(command),
-        row if export::is_one(row) => export::command(command),
-        row if import::is_one(row) => import::command(command),
-        row if bulk::is_one(row) => bulk::command(command),
-        row if extra::is_one(row) => extra::command(command),
+        row if backup::handles(row) => backup::command(command),
+        row if export::handles(row) => export::command(command),
+        row if import::handles(row) => import::command(command),
+        row if bulk::handles(row) => bulk::command(command),
+        row if extra::handles(row) => extra::command(command),
         _ => command,
     }
 }
 
-/// The verbs of an area that are no operation.
-fn put_together(area: &str) -> Vec<Command> {
-    match area {
-        "pool" => vec![pool_show::command()],
-        "event" => vec![event_show::command()],
-        "certificate" => vec![certificate_show::command(), certificate_install::command()],
-        _ => Vec::new(),
-    }
-}
-
-/// What an area is about.
+/// The help line of an area.
 fn about(area: &str) -> Option<&'static str> {
     Some(match area {
         "person" => "People: those who have been let in",
@@ -140,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn every_area_says_what_it_is_about() {
+    fn every_area_has_a_help_line() {
         for row in TABLE {
             assert!(about(row.area()).is_some(), "{}", row.area());
         }

@@ -1,0 +1,61 @@
+//! One operation on the command line: its arguments become the request, and the reply is shown.
+
+use std::process::ExitCode;
+
+use clap::ArgMatches;
+use enroll_client::Error;
+use enroll_client::protocol::{Kind, OperationRow};
+
+use crate::failure::Failure;
+use crate::files::{backup, export, import};
+use crate::options::Options;
+use crate::output::Output;
+use crate::output::names::Names;
+use crate::{bulk, request, stream};
+
+/// Runs the operation of this area that the command line names.
+pub(crate) async fn run(
+    area: &str,
+    matches: &ArgMatches,
+    options: &Options,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
+    let (verb, matches) = matches.subcommand().ok_or_else(|| usage(format!("expected a verb of {area}")))?;
+    let row = OperationRow::by_name(&format!("{area}.{verb}")).ok_or_else(|| usage(format!("no verb {verb}")))?;
+    let envelope = options.envelope();
+    if bulk::handles(row) && bulk::has_file(matches) {
+        return bulk::run(row, matches, envelope, options, output).await;
+    }
+    if import::handles(row) {
+        return import::run(matches, envelope, options, output).await;
+    }
+    let request = request::encoded(row, matches, output)?;
+    let ask = (envelope, &request[..]);
+    match row.kind {
+        Kind::Stream => stream::follow(row, ask, options, output).await,
+        Kind::Walk if backup::handles(row) => backup::run(row, matches, ask, options, output).await,
+        Kind::Walk if export::handles(row) => export::run(row, matches, ask, options, output).await,
+        Kind::Walk => stream::join(row, ask, options, output).await,
+        Kind::Read | Kind::Scan | Kind::Lookup | Kind::Write | Kind::Bulk => {
+            let (envelope, request) = ask;
+            let client = options.connect().await?;
+            let reply = client.call_raw(row, envelope, request).await?;
+            let json = (row.reply_to_json)(&reply)
+                .map_err(|err| Error::Protocol(format!("the reply of {} can not be read: {err}", row.name)))?;
+            let names = if output.is_for_people() { Names::look_up(&client, &json).await } else { Names::default() };
+            output.reply_named(row.name, &json, &names)?;
+            Ok(exit_code(row, &json))
+        }
+    }
+}
+
+/// 1 for a no and for a registry that violates its rules, so that a script notices, else 0.
+fn exit_code(row: &OperationRow, json: &str) -> ExitCode {
+    let is_unsound = row.name == "server.check" && json != "[]";
+    let is_no = matches!(row.verb(), "has" | "check") && json == "false";
+    if is_unsound || is_no { ExitCode::from(1) } else { ExitCode::SUCCESS }
+}
+
+fn usage(message: String) -> Failure {
+    Failure::Usage(message)
+}
