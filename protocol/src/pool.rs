@@ -34,7 +34,7 @@ pub struct Pool {
 
 /// Make an invite pool
 ///
-/// Its owner is the person given, or the person of the call.
+/// The owner is the person given, or the one on whose behalf the call is made.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",

@@ -17,25 +17,25 @@ use tempfile::TempDir;
 
 use crate::process::{Output, binary, run};
 
-/// What the container has beside the least that there is.
+/// Packages of the container beside the minimal system.
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,sudo";
 
-/// How long the packages may take to come, in seconds.
+/// Time that the packages may take to arrive, in seconds.
 const FETCH_SECONDS: &str = "240";
 
-/// How long it may take to boot.
+/// Time that booting may take.
 const BOOT_PATIENCE: Duration = Duration::from_secs(60);
 
-/// Where a clone of the repository lies in it, as built by `cargo build --release`.
+/// The path in it of a clone of the repository, as built by `cargo build --release`.
 pub const CLONE: &str = "/srv/enrolld";
 
-/// What systemd-nspawn says, in the clone.
+/// The output of systemd-nspawn, in the clone.
 const LOG: &str = "nspawn.log";
 
 /// A user who may become root.
 pub const USER: &str = "alice";
 
-/// What this machine lacks for booting one.
+/// The programs that this machine lacks for booting one.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Missing {
     /// Something that can be had: root, a package, room.
@@ -143,7 +143,7 @@ impl Drop for Booted {
     }
 }
 
-/// What somebody has who built a clone of the repository: the programs and the files for systemd.
+/// The files of a built clone of the repository: the programs and the files for systemd.
 fn clone() -> TempDir {
     let clone = tempfile::tempdir().expect("a directory");
     let programs = clone.path().join("target/release");
@@ -200,7 +200,7 @@ fn cache() -> Option<PathBuf> {
         .or_else(|| Some(directory("HOME")?.join(".cache/enroll-tests")))
 }
 
-/// Where apt has the packages of this release from.
+/// The source that apt has the packages of this release from.
 fn mirror(release: &str) -> Result<String, String> {
     let mut targets = Command::new("apt-get");
     targets.args(["indextargets", "--format", "$(RELEASE) $(COMPONENT) $(REPO_URI)", "Created-By: Packages"]);

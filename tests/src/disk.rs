@@ -2,7 +2,7 @@
 //! durable and what was only written, and does what disks do at the worst moment: it fails at a call, loses its power
 //! at a call, or says that it synced and did not. Disks of one machine share their power, and the count of their calls.
 //!
-//! What is left after a power loss is drawn: of every write that was not synced some pieces are there and others are
+//! The image after a power loss is drawn: of every write that was not synced some pieces are there and others are
 //! not, so later ones may be there without the earlier, whole ones or torn.
 
 use std::io;

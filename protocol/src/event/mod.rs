@@ -123,9 +123,10 @@ words! {
 
 /// Make an event
 ///
-/// Its owner is the person given, or the person of the call. It is a draft until it is published. A
-/// pool is a JSON object: {"name":"members","capacity":40,"roles":["member"],"opens":"2027-03-01T12:00:00Z"}; 0 places
-/// are any number. An event without pools is open to everybody.
+/// The owner is the person given, or the one on whose behalf the call is made. An event is a draft until it is
+/// published. A pool is a JSON object:
+/// {"name":"members","capacity":40,"roles":["member"],"opens":"2027-03-01T12:00:00Z"}; 0 places are any number. An
+/// event without pools is open to everybody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",

@@ -1,4 +1,4 @@
-//! The journal in front of the database: what views of it see, what of it can be damaged, and what is said then.
+//! The journal (write-ahead log) in front of the database: views, damage, and the errors of damage.
 
 mod damage;
 mod files;

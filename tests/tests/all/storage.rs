@@ -1,4 +1,4 @@
-//! What happens when the disk says no: a batch whose commit fails is answered as unknown, nothing after it is
+//! Failed commits: a batch whose commit fails is answered as unknown, nothing after it is
 //! acknowledged, and the writer ends. While there is too little space, nothing is tried that would come to that.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -64,7 +64,7 @@ fn a_failed_commit_answers_the_whole_batch_as_unknown_and_ends_the_writer() {
 }
 
 #[test]
-fn whoever_asks_again_with_the_key_learns_what_became_of_it() {
+fn a_call_repeated_with_its_key_learns_what_became_of_it() {
     for was_done in [false, true] {
         let store = Arc::new(Failing::default());
         let mut registry = Registry::over(store.clone(), &Default::default());
@@ -114,7 +114,7 @@ impl Store for Filling {
     }
 }
 
-/// What the configuration wants left by default.
+/// Free space that the configuration wants by default.
 const RESERVE: u64 = 64 << 20;
 
 fn under_key(number: u8) -> Envelope {

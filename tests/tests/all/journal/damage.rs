@@ -1,5 +1,5 @@
-//! A bit that turned over anywhere in a journal is found, or does not matter; what a power loss leaves of the last record
-//! is neither.
+//! A bit that turned over anywhere in a journal is found, or does not matter; what a power loss leaves of the last
+//! record is neither.
 
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -13,7 +13,7 @@ use enrolld::storage::redb::RedbStore;
 
 use super::{JOURNAL, REDB, put};
 
-/// Where records begin, and where a header's second place is.
+/// Offset of the first record, and of the header's second copy.
 const RECORDS: usize = 8192;
 const HEADER_PLACE: usize = 4096;
 const HEADER_BYTES: usize = 48;
@@ -28,7 +28,7 @@ struct Small {
     platters: Platters,
     all: Map,
     before_last: Map,
-    /// Where the last record lies in the second segment.
+    /// The bytes of the last record in the second segment.
     last: Range<usize>,
 }
 
@@ -56,7 +56,7 @@ fn small() -> &'static Small {
     })
 }
 
-/// What is there, or why it does not open.
+/// The content of the store, or the error of opening it.
 fn open(platters: Platters) -> Result<Map, String> {
     let store = Machine::holding(platters).open(REDB, JOURNAL)?;
     Ok(everything(&store).expect("read"))

@@ -47,7 +47,7 @@ fn journal(directory: &Path) -> Vec<std::path::PathBuf> {
     found
 }
 
-/// Why it does not open; the journal is as it was afterwards.
+/// The error of opening it; the journal stays as it was.
 fn refusal(directory: &Path) -> String {
     let bytes = |paths: Vec<std::path::PathBuf>| -> Vec<_> {
         paths.into_iter().map(|path| std::fs::read(path).expect("readable")).collect()
@@ -112,7 +112,7 @@ fn a_journal_without_its_database_or_with_another_one_is_refused() {
     assert_eq!(all(path), held, "nothing of it was lost");
 }
 
-/// A copy of the database alone, from before: the journal behind it was used again since.
+/// A copy of the database alone, from before: its journal was used again since.
 #[test]
 fn an_older_copy_of_the_database_is_refused_where_its_journal_went_on() {
     let (directory, _) = killed();

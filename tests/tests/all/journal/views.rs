@@ -1,5 +1,5 @@
-//! A view reads what the memory store did after the same batch, for as long as it is kept, whatever is committed, frozen
-//! and flushed meanwhile.
+//! A view reads what the memory store did after the same batch, for as long as it is kept, whatever is committed,
+//! frozen and flushed meanwhile.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,7 +25,7 @@ const KEPT: usize = 10;
 const BATCHES: u64 = 1500;
 const READERS: u64 = 3;
 
-/// Where a batch says its number.
+/// The key under which a batch stores its number.
 const NUMBER: &[u8] = b"number";
 
 /// A key of few, so that they are written again and again.
@@ -103,7 +103,7 @@ fn a_view_stays_what_the_memory_store_was_after_its_batch() {
     }
 }
 
-/// What must be seen behind each batch, written down before the batch is committed.
+/// The content expected after each batch, recorded before the batch is committed.
 type Expected = Mutex<Vec<Arc<Mutex<View>>>>;
 
 /// The number of the batch that a view is the state after.

@@ -1,5 +1,5 @@
-//! The commands for a machine with systemd, played as the pages print them in a Debian that is booted for them: installing,
-//! copies, the stopped daemon's database, another key, and the way out after too many starts.
+//! The commands for a machine with systemd, played as the pages print them in a Debian that is booted for them:
+//! installing, copies, the stopped daemon's database, another key, and the way out after too many starts.
 //!
 //! The blocks to be played are marked `sh booted` on the pages, and stay there.
 
@@ -49,7 +49,7 @@ fn every_marked_block_of_the_pages_is_played_here() {
     assert_eq!(marked, played, "a marked block that nobody plays, or one that is gone");
 }
 
-/// What needs no systemd is played under it too, and makes the registry of this story.
+/// Commands that need no systemd are played under it too, and make the registry of this story.
 fn everything_else() -> String {
     pages::all().iter().map(script).collect()
 }

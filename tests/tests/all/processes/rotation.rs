@@ -136,7 +136,7 @@ fn finish(home: &Home) {
     assert_eq!(finished.stderr.contains("is complete"), is_complete, "{finished:?}");
 }
 
-/// What makes a rotation durable, and what may become of it: the calls are killed in, or refused by a full disk, one
+/// Calls that make a rotation durable: it is killed in each of them, or refused by a full disk, one
 /// after another.
 const STEPS: &[(&str, &str, usize)] = &[
     ("fdatasync", "signal=KILL", 1),

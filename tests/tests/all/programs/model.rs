@@ -88,7 +88,7 @@ impl Model {
             self.cut(key, before);
         }
         for (course, active) in &found.courses {
-            self.realise(key, course, person, *active)?;
+            self.materialize(key, course, person, *active)?;
         }
         let given: Vec<_> = found.roles.keys().map(|course| (*course, self.give_role(key, course, person).0)).collect();
         let key = self.keys.get_mut(&key.to_lowercase()).ok_or("not_found")?;
@@ -163,7 +163,7 @@ impl Model {
         let subjects = [Some(Subject::Of(course)), found.person.map(Subject::Who), Some(by(key))];
         self.tell("program.enroll_course", subjects.into_iter().flatten());
         match (found.person, before) {
-            (Some(person), None) if self.realise(key, course, person, active).is_err() => {
+            (Some(person), None) if self.materialize(key, course, person, active).is_err() => {
                 *self = state;
                 return "conflict";
             }
@@ -268,7 +268,7 @@ impl Model {
         self.keys.values().any(|key| key.person == Some(person) && key.curriculum == curriculum)
     }
 
-    fn realise(&mut self, key: &str, course: Course, person: Person, active: bool) -> Result<(), &'static str> {
+    fn materialize(&mut self, key: &str, course: Course, person: Person, active: bool) -> Result<(), &'static str> {
         let modes = self.courses.get(course).ok_or("not_found")?;
         let (mode, what) = match self.enrolled.get(&(course, person)) {
             Some((mode @ (Mode::Verified | Mode::Masters), true)) => (*mode, "course.mode_kept"),

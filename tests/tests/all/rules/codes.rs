@@ -209,7 +209,7 @@ fn the_largest_claims_that_are_taken_verify() {
 }
 
 #[test]
-fn whoever_may_not_use_a_code_is_remembered_for_trying() {
+fn an_actor_who_may_not_use_a_code_is_remembered_for_trying() {
     let registry = &mut Registry::in_memory();
     check(registry, r#"person.create {"callsign":"DOG"} => {"pk".."#);
     let code = make(registry, "{}");

@@ -41,7 +41,7 @@ fn told(registry: &mut Registry, since: usize) -> Vec<String> {
 }
 
 #[test]
-fn a_link_realises_what_waited() {
+fn a_link_materializes_what_waited() {
     check_on_ground(
         r#"
         program.enrollments {"program":"$P","linked":false} => {"items":[{"pk":..,"external_key":"s-1","person":null,"status":"enrolled","courses":[{"course":"Hiking","status":"active","enrolled":false}],..

@@ -109,7 +109,7 @@ fn answers_that_a_clock_ahead_kept_are_kept_for_a_day_from_then_on() {
         registry.call(token).expect("used");
     }
     registry.set_clock_by(-AHEAD);
-    assert_eq!(used(registry, 7), Ok(first[7]), "whoever asks again gets the first answer");
+    assert_eq!(used(registry, 7), Ok(first[7]), "a repeated call gets the first answer");
     for _ in 0..4 {
         registry.wake();
     }
@@ -218,7 +218,7 @@ fn what_an_event_has_come_to_under_a_clock_ahead_stays_until_a_time_is_set_anew(
         M1> registration.create {"event":"$E","person":"M1"} => ..,"waiting":false..
         OWNER> event.update {"event":"$E","title":"Another"} => ..
         M2> registration.create {"event":"$E","person":"M2"} => ..,"waiting":true..
-        # A time to come that is set anew: nobody is unseated, and whoever comes finds no open pool.
+        # A time to come that is set anew: nobody is unseated, and the next person finds no open pool.
         OWNER> event.update {"event":"$E","merge_time":"2028-01-02T00:00:00Z"} => ..
         M2> registration.cancel {"event":"$E","person":"M2"} => ..
         M2> registration.create {"event":"$E","person":"M2"} => registration_not_open

@@ -52,7 +52,7 @@ fn a_supervisor_decides_and_whom_they_named_while_both_have_the_role() {
 }
 
 #[test]
-fn whoever_was_rejected_and_canceled_comes_back_only_when_that_is_taken_back() {
+fn a_person_rejected_and_canceled_comes_back_only_when_that_is_taken_back() {
     check(
         &mut people(),
         r#"

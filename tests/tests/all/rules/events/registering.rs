@@ -46,7 +46,7 @@ fn refusals_of_registering_come_in_their_order() {
 }
 
 #[test]
-fn whoever_registers_again_comes_last() {
+fn a_person_who_registers_again_comes_last() {
     check(
         &mut people(),
         r#"

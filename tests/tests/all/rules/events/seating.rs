@@ -23,7 +23,7 @@ fn the_most_exclusive_pool_is_chosen_then_the_largest_then_the_oldest() {
 }
 
 #[test]
-fn whoever_registers_gets_the_place_of_somebody_who_can_move() {
+fn a_person_who_registers_gets_the_place_of_somebody_who_can_move() {
     check(
         &mut people(),
         r#"
@@ -73,7 +73,7 @@ fn a_merge_that_is_taken_back_leaves_pools_with_more_than_they_have() {
         M1> registration.cancel {"event":"$E","person":"M1"} => ..,"canceled":true..
         M2> registration.get {"event":"$E","person":"M2"} => ..,"waiting":true..
         OWNER> event.update_pool {"event":"$E","pool":"late","opens":"2027-01-15T00:00:00Z"} => ..,"places_taken":3,"waiting_count":0..
-        # Closed again: whoever holds a place there stays, and counts.
+        # Closed again: people who hold a place there stay, and count.
         OWNER> event.update_pool {"event":"$E","pool":"late","opens":"2027-01-16T00:00:00Z"} => ..,"places_taken":3..
         M3> registration.create {"event":"$E","person":"M3"} => ..,"waiting":true..
         "#,
@@ -124,7 +124,7 @@ fn roles_decide_who_waits_for_what_and_unseat_nobody() {
 }
 
 #[test]
-fn an_opening_and_a_merge_while_nobody_looked_come_before_whoever_comes_next() {
+fn an_opening_and_a_merge_while_nobody_looked_come_before_the_next_person() {
     let mut registry = people();
     check(
         &mut registry,

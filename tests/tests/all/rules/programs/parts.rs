@@ -171,7 +171,7 @@ fn a_dry_run_says_what_would_fail_and_writes_nothing() {
 }
 
 #[test]
-fn whoever_may_not_any_more_is_refused_in_the_middle() {
+fn an_actor_who_may_not_any_more_is_refused_in_the_middle() {
     let mut registry = filled(KEYS);
     check(&mut registry, r#"person.create {"callsign":"BOSS","roles":["superuser"]} => {"pk".."#);
     let slot = Slot::default();
