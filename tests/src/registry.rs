@@ -388,9 +388,8 @@ impl Registry {
                 Ended::Outcome(outcome) => return outcome,
                 Ended::Needs(needed, write) => {
                     (ctx, job) = *write;
-                    ctx.made = Some(
-                        dispatch::make(&needed, &self.daemon, &*self.store, &ctx).map_err(|fault| fault.refusal())?,
-                    );
+                    let made = dispatch::make(&needed, &self.daemon, &*self.store.view().expect("a view"), &ctx);
+                    ctx.made = Some(made.map_err(|fault| fault.refusal())?);
                 }
             }
         }

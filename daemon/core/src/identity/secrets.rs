@@ -91,17 +91,17 @@ impl Secrets {
         short
     }
 
-    /// Seals bytes to the place (a key of the map) they are kept at. The nonce must never be used twice.
-    pub fn seal(&self, place: &[u8], nonce: [u8; NONCE_BYTES], plain: &[u8]) -> Result<Vec<u8>, IdentityError> {
-        let payload = Payload { msg: plain, aad: place };
+    /// Seals bytes to the storage key that they are kept under. The nonce must never be used twice.
+    pub fn seal(&self, storage_key: &[u8], nonce: [u8; NONCE_BYTES], plain: &[u8]) -> Result<Vec<u8>, IdentityError> {
+        let payload = Payload { msg: plain, aad: storage_key };
         let sealed = self.seal.encrypt(&XNonce::from(nonce), payload).map_err(|_| unusable())?;
         Ok([nonce.as_slice(), &sealed].concat())
     }
 
-    /// Opens what was sealed at this place.
-    pub fn open(&self, place: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, IdentityError> {
+    /// Opens bytes that were sealed to this storage key.
+    pub fn open(&self, storage_key: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, IdentityError> {
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or_else(unusable)?;
-        let payload = Payload { msg: sealed, aad: place };
+        let payload = Payload { msg: sealed, aad: storage_key };
         self.seal.decrypt(&XNonce::from(*nonce), payload).map(Zeroizing::new).map_err(|_| unusable())
     }
 }

@@ -93,9 +93,9 @@ pub fn created(txn: &dyn ReadTxn) -> Result<Time, StoreError> {
 
 /// The keys with those of the hashes that this registry has: after a rotation they are not the secret key's own.
 pub fn hashes(txn: &dyn ReadTxn, secrets: Secrets) -> Result<Secrets, RegistryError> {
-    let place = key::hashing_key();
-    let Some(HashingKey { sealed }) = record::get(txn, &place)? else { return Ok(secrets) };
-    let opened = secrets.open(&place, &sealed)?;
+    let key = key::hashing_key();
+    let Some(HashingKey { sealed }) = record::get(txn, &key)? else { return Ok(secrets) };
+    let opened = secrets.open(&key, &sealed)?;
     let hashing = SecretKey::new(
         opened.as_slice().try_into().map_err(|_| StoreError::Corrupt("the hashing key is damaged".into()))?,
     );
@@ -137,11 +137,11 @@ pub(super) fn make_signing_key(
     // The last key by pk is the one that signs, also where the clock was ahead when the one before it was made.
     let behind = behind_signing_keys(txn.as_read()).map_err(|err| IdentityError(err.to_string()))?;
     let pk = Pk::v7(now.micros().max(behind), pk);
-    let place = key::signing_key(pk);
+    let key = key::signing_key(pk);
     let pair = NewKey::from_seed(algorithm, &key_seed)?;
-    let sealed = secrets.seal(&place, nonce, &pair.private)?;
+    let sealed = secrets.seal(&key, nonce, &pair.private)?;
     let stored = SigningKey { algorithm: algorithm.name().to_owned(), sealed, public: pair.public, created: now };
-    record::put(txn, place, &stored);
+    record::put(txn, key, &stored);
     Ok(pk)
 }
 
@@ -149,7 +149,7 @@ pub(super) fn make_signing_key(
 fn behind_signing_keys(txn: &dyn ReadTxn) -> Result<i64, StoreError> {
     let (from, to) = Family::SigningKeys.bounds();
     let keys = txn.range(&from, &to, usize::MAX)?;
-    let Some(last) = keys.last().and_then(|(place, _)| key::pk_at_end(place)) else { return Ok(0) };
+    let Some(last) = keys.last().and_then(|(key, _)| key::pk_at_end(key)) else { return Ok(0) };
     let millis = last.as_bytes()[..6].iter().fold(0, |millis, byte| millis << 8 | i64::from(*byte));
     Ok((millis + 1) * 1000)
 }
@@ -158,10 +158,10 @@ fn behind_signing_keys(txn: &dyn ReadTxn) -> Result<i64, StoreError> {
 pub fn key_ring(txn: &dyn ReadTxn, secrets: &Secrets) -> Result<KeyRing, RegistryError> {
     let mut ring = KeyRing::since(super::changes::head(txn)?.clock.went_back_at);
     let (from, to) = Family::SigningKeys.bounds();
-    walk(txn, (&from, &to), STRETCH, |place, value| {
+    walk(txn, (&from, &to), STRETCH, |key, value| {
         let stored = record::decode::<SigningKey>(value)?;
-        let private = secrets.open(place, &stored.sealed)?;
-        if let Some(pk) = key::pk_at_end(place) {
+        let private = secrets.open(key, &stored.sealed)?;
+        if let Some(pk) = key::pk_at_end(key) {
             let algorithm = SigningAlgorithm::named(&stored.algorithm)?;
             ring.add(pk, stored.created, algorithm, &private, &stored.public);
         }

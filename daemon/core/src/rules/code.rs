@@ -49,7 +49,7 @@ impl WriteOp for Create {
         let pk = call.ctx.new_pk(&mut random);
         let secrets = &call.ctx.identity.secrets;
         let settings = &call.ctx.settings;
-        let (code, place) = human_code::draw_free(txn.as_read(), &mut random, settings, CHARACTERS, |code| {
+        let (code, key) = human_code::draw_free(txn.as_read(), &mut random, settings, CHARACTERS, |code| {
             key::code_hash(&secrets.code(code))
         })?;
         let stored = token::Code {
@@ -60,7 +60,7 @@ impl WriteOp for Create {
             used_on: None,
             expires: self.expires,
         };
-        record::put(txn, place, &Pointer { pk });
+        record::put(txn, key, &Pointer { pk });
         record::put(txn, key::code(pk), &stored);
         expiry::plan_after_expiry(txn, self.expires, &Due::Code(pk));
         call.tell(txn, vec![pk], Some(Kind::Code));
@@ -136,8 +136,8 @@ pub(super) fn sign(mut reply: Exchanged, keys: &KeyRing) -> Result<Exchanged, Id
 /// The stored code, or an attempt that counts as a guess.
 fn expect(txn: &dyn ReadTxn, call: &Call<'_>, typed: &LoginCode) -> Result<(Pk, token::Code), Fault> {
     let read = human_code::read_typed(typed.as_str(), call.ctx.settings.code_avoid_confusion);
-    let place = key::code_hash(&call.ctx.identity.secrets.code(&read));
-    match record::get::<Pointer>(txn, &place)? {
+    let key = key::code_hash(&call.ctx.identity.secrets.code(&read));
+    match record::get::<Pointer>(txn, &key)? {
         Some(Pointer { pk }) => {
             let code = record::get(txn, &key::code(pk))?;
             Ok((

@@ -125,8 +125,8 @@ impl WriteOp for List {
             (None, Some(state)) => key::prefixed(key::state_enrollments(state)),
             (None, None) => Family::Enrollments.bounds(),
         };
-        page(txn.as_read(), range, &bounds, |place, _| {
-            let Some(pk) = key::pk_at_end(place) else { return Ok(None) };
+        page(txn.as_read(), range, &bounds, |key, _| {
+            let Some(pk) = key::pk_at_end(key) else { return Ok(None) };
             let found = record::get::<record::Enrollment>(txn.as_read(), &key::enrollment(pk))?;
             let wanted = found.filter(|found| self.state.is_none_or(|state| found.state == state));
             wanted.map(|enrollment| shown(txn.as_read(), pk, enrollment)).transpose()
@@ -270,8 +270,8 @@ fn draw_code(
     random: &mut rand::rngs::ChaCha20Rng,
 ) -> Result<String, Fault> {
     let settings = &call.ctx.settings;
-    let (code, place) = human_code::draw_free(txn.as_read(), random, settings, settings.code_size, key::approve_code)?;
-    record::put(txn, place, &Pointer { pk });
+    let (code, key) = human_code::draw_free(txn.as_read(), random, settings, settings.code_size, key::approve_code)?;
+    record::put(txn, key, &Pointer { pk });
     Ok(code)
 }
 

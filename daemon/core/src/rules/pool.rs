@@ -37,7 +37,7 @@ impl WriteOp for Create {
         let mut random = call.ctx.random(Purpose::Rule);
         let pk = call.ctx.new_pk(&mut random);
         let settings = &call.ctx.settings;
-        let (invitecode, place) =
+        let (invitecode, key) =
             human_code::draw_free(txn.as_read(), &mut random, settings, settings.code_size, key::invite_code)?;
         let pool = record::Pool {
             owner,
@@ -51,7 +51,7 @@ impl WriteOp for Create {
             updated: call.ctx.now,
             deleted: None,
         };
-        record::put(txn, place, &Pointer { pk });
+        record::put(txn, key, &Pointer { pk });
         record::put(txn, key::pool(pk), &pool);
         record::put(txn, key::owner_pool(owner, pk), &Marker);
         call.tell(txn, vec![pk], Some(Kind::Pool));
@@ -78,8 +78,8 @@ impl ReadOp for List {
         call.permit(txn, owner.is_some_and(|owner| call.is_actor(owner)))?;
         let bounds = Bounds::of(call, &(owner, self.include_deleted), self.after.as_ref(), self.limit)?;
         let range = owner.map_or_else(|| Family::Pools.bounds(), |owner| key::prefixed(key::owner_pools(owner)));
-        page(txn, range, &bounds, |place, _| {
-            let Some(pk) = key::pk_at_end(place) else { return Ok(None) };
+        page(txn, range, &bounds, |key, _| {
+            let Some(pk) = key::pk_at_end(key) else { return Ok(None) };
             let Some(pool) = record::get::<record::Pool>(txn, &key::pool(pk))? else { return Ok(None) };
             let is_wanted = self.include_deleted || pool.deleted.is_none();
             is_wanted.then(|| shown(pk, pool)).transpose()
@@ -146,10 +146,10 @@ impl WriteOp for ResetCode {
         change(txn, call, &self.pool, |txn, call, pk, pool| {
             let settings = &call.ctx.settings;
             let mut random = call.ctx.random(Purpose::Rule);
-            let (code, place) =
+            let (code, key) =
                 human_code::draw_free(txn.as_read(), &mut random, settings, settings.code_size, key::invite_code)?;
             txn.delete(key::invite_code(&pool.invitecode));
-            record::put(txn, place, &Pointer { pk });
+            record::put(txn, key, &Pointer { pk });
             pool.invitecode = code;
             Ok(())
         })

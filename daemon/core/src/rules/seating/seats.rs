@@ -342,22 +342,22 @@ pub(in crate::rules) fn index_keys(
     person: Pk,
     of: &Registration,
 ) -> Result<Vec<Vec<u8>>, Fault> {
-    let mut places = vec![key::registered(event, of.order), key::person_registration(person, of.registered_at, event)];
+    let mut keys = vec![key::registered(event, of.order), key::person_registration(person, of.registered_at, event)];
     match of.stand {
-        Stand::Out => return Ok(places),
+        Stand::Out => return Ok(keys),
         Stand::Waiting => {
-            places.push(key::waiting(event, of.order));
-            places.extend(of.admitted.iter().map(|slot| key::waiting_for(event, *slot, of.order)));
+            keys.push(key::waiting(event, of.order));
+            keys.extend(of.admitted.iter().map(|slot| key::waiting_for(event, *slot, of.order)));
         }
         Stand::Seated(slot) => {
             let others = of.admitted.iter().filter(|other| **other != slot);
-            places.extend(others.map(|other| key::seated(event, slot, *other, of.order)));
+            keys.extend(others.map(|other| key::seated(event, slot, *other, of.order)));
         }
     }
     if of.approval == ApprovalState::Pending
         && let Some(supervisor) = record::get::<record::Person>(txn, &key::person(person))?.and_then(|p| p.supervisor)
     {
-        places.push(key::pending(supervisor, person, event));
+        keys.push(key::pending(supervisor, person, event));
     }
-    Ok(places)
+    Ok(keys)
 }
