@@ -19,7 +19,6 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::daemon::warnings::Warnings;
 use enroll_core::model::record::{ChangesHead, Kind};
 
 /// Bounds of what takes time, in seconds. A read is answered in some ten microseconds, a write in the milliseconds of
@@ -154,9 +153,9 @@ impl Metrics {
         self
     }
 
-    /// Tells how many warnings hold, too.
-    pub fn with_warnings(mut self, warnings: &Warnings) -> Self {
-        let count = warnings.counts().clone();
+    /// The same with the counts of standing warnings by topic.
+    pub fn with_warnings(mut self, counts: &Series<Level>) -> Self {
+        let count = counts.clone();
         self.registry.register("warnings", "Warnings that hold now, by topic; server.status tells them", count);
         self
     }

@@ -148,7 +148,7 @@ impl Registry {
         let keys = bootstrap::key_ring(&*store.view()?, &secrets)?;
         let authority = authority::open(&*store.view()?, &secrets)?.ok_or(RegistryError::None)?;
         let warnings = Warnings::default();
-        let metrics = Metrics::new(now).with_warnings(&warnings);
+        let metrics = Metrics::new(now).with_warnings(warnings.counts());
         let identity = Identity { secrets: secrets.into(), keys: keys.into(), authority: authority.into() };
         let daemon = Arc::new(Daemon {
             settings: Swap::new(settings),

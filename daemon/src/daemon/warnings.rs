@@ -98,7 +98,7 @@ impl Warnings {
     }
 
     /// How many hold, by topic, for the metrics.
-    pub(crate) fn counts(&self) -> &Series<Level> {
+    pub fn counts(&self) -> &Series<Level> {
         &self.counts
     }
 }

@@ -82,7 +82,7 @@ impl Opened {
         let started = clock.now();
         let warnings = Warnings::default();
         warnings.replace(Topic::Registry, (is_new && had_key).then(|| (String::new(), NEW_UNDER_OLD_KEY.to_owned())));
-        let metrics = Metrics::new(started).with_journal(&figures).with_warnings(&warnings);
+        let metrics = Metrics::new(started).with_journal(&figures).with_warnings(warnings.counts());
         metrics.database_bytes.set(store.bytes());
         let (trusted, distrusted) = config.trust();
         warnings.replace(Topic::Issuers, distrusted);

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use tokio::io::Interest;
@@ -70,11 +71,11 @@ impl ClockChanges {
 
     async fn changed(&self) {
         let Ok(mut ready) = self.readiness.readable().await else { return pending().await };
-        // A canceled timer is readable until it is set again.
-        if arm(&self.timer).is_err() {
+        ready.clear_ready();
+        // A canceled timer is readable until it is set again, which reports the cancellation once more.
+        if !matches!(arm(&self.timer), Ok(()) | Err(Errno::ECANCELED)) {
             return pending().await;
         }
-        ready.clear_ready();
     }
 }
 
