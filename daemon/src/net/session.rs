@@ -189,8 +189,11 @@ impl Session {
                     self.deadlines.heard();
                 }
                 room = queue.room(), if stalled_until.is_some() => {
-                    if let (Some(room), Some(stalled)) = (room, self.stalled.take()) {
-                        self.try_send(stalled.pending, stalled.handler, |queue| queue.send(room, stalled.request));
+                    if let Some(stalled) = self.stalled.take() {
+                        self.try_send(stalled.pending, stalled.handler, |queue| match room {
+                            Some(room) => queue.send(room, stalled.request),
+                            None => Err(SendError::Closed),
+                        });
                     }
                 }
                 () = sleep_until(stalled_until.unwrap_or_else(Instant::now)), if stalled_until.is_some() => self.end_busy(),
