@@ -18,7 +18,7 @@ use enroll_core::draft::Txn;
 use enroll_core::fault::Fault;
 use enroll_core::identity::KeyRing;
 use enroll_core::needs::{Made, Needed};
-use enroll_core::rules::{self, BulkOp, Call, Give, ReadOp, StreamOp, WalkOp, WriteOp};
+use enroll_core::rules::{self, Answers, BulkOp, Call, Give, Part, ReadOp, StreamOp, WalkOp, WriteOp};
 use enroll_core::state::{ReadTxn, StoreError};
 
 /// How one operation is run.
@@ -92,31 +92,37 @@ pub trait WriteJob: Send + Sync {
     fn is_barrier(&self) -> bool;
     /// Refuses arguments, before anything else is looked at.
     fn check(&self) -> Result<(), Refusal>;
-    /// Runs the rule; of a bulk write, as many units as may be done now, from where `so_far` has ended. Takes from
-    /// `units` what it did.
-    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>, so_far: Option<&[u8]>, units: &mut usize) -> Result<Ran, Fault>;
+    /// Runs the rule; of a bulk write, the units that follow this progress, at most `units` of them. Takes those that
+    /// are done from `units`.
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>, progress: Progress, units: &mut usize) -> Result<Ran, Fault>;
+    /// The encoded reply of a bulk write, from the encoded replies of all its parts.
+    fn join(&self, parts: &[Vec<u8>]) -> Result<Vec<u8>, StoreError>;
 }
 
-/// What running a write has come to.
+/// The end of a run of a write, or of a part of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ran {
-    /// All of it is done; the encoded reply, not yet finished.
+    /// All of it is done at once; the encoded reply, not yet finished.
     Whole(Vec<u8>),
-    /// There is more to do behind this.
-    Part(Vec<u8>),
+    /// A part of it is done; the encoded reply of this part alone.
+    Part(Vec<u8>, Progress),
+    /// The last of several parts is done, and nothing is left; the same.
+    LastPart(Vec<u8>, Progress),
+}
+
+/// The progress of a bulk write.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Units that are done.
+    pub units: u64,
+    /// Answers that they gave.
+    pub answers: u64,
 }
 
 /// A bulk write: its units are known before anything is looked at.
 struct Bulk<O: BulkOp> {
     operation: O,
     units: OnceLock<Vec<O::Unit>>,
-}
-
-/// How far a bulk write has come.
-#[derive(Serialize, Deserialize)]
-struct SoFar<R> {
-    units: u64,
-    reply: R,
 }
 
 /// A bulk write that is only tried: on a snapshot and whole, so that each unit finds what those before it have left.
@@ -319,7 +325,7 @@ impl<O: WriteOp> WriteJob for O {
         WriteOp::check(self)
     }
 
-    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>, _: Option<&[u8]>, _: &mut usize) -> Result<Ran, Fault> {
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>, _: Progress, _: &mut usize) -> Result<Ran, Fault> {
         let mut reply = WriteOp::run(self, txn, call)?;
         let (envelope, keys) = (&call.ctx.envelope, &call.ctx.identity.keys);
         if let (true, Some(redact)) = (envelope.dry_run, O::REDACT) {
@@ -331,6 +337,10 @@ impl<O: WriteOp> WriteJob for O {
             reply = finish(reply, keys)?;
         }
         Ok(Ran::Whole(codec::encode(&reply)))
+    }
+
+    fn join(&self, _: &[Vec<u8>]) -> Result<Vec<u8>, StoreError> {
+        Err(StoreError::Corrupt("a write that has no units was answered in parts".to_owned()))
     }
 }
 
@@ -354,26 +364,33 @@ impl<O: BulkOp> WriteJob for Bulk<O> {
         Ok(())
     }
 
-    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>, so_far: Option<&[u8]>, units: &mut usize) -> Result<Ran, Fault> {
-        let read = |bytes| codec::decode::<SoFar<O::Reply>>(bytes);
-        let damaged = |err| StoreError::Corrupt(format!("how far a bulk write has come is damaged: {err}"));
-        let mut so_far = so_far.map(read).transpose().map_err(damaged)?.unwrap_or_default();
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>, before: Progress, units: &mut usize) -> Result<Ran, Fault> {
         let ground = self.operation.begin(txn.as_read(), call)?;
         let all = self.units.get().map_or(&[][..], Vec::as_slice);
-        let rest = all.iter().skip(usize::try_from(so_far.units).unwrap_or(usize::MAX));
+        let rest = all.iter().skip(usize::try_from(before.units).unwrap_or(usize::MAX));
+        let mut part = Part { earlier: before.answers, answers: Answers::new() };
+        let mut progress = before;
         for unit in rest.take(*units) {
-            self.operation.run(txn, call, &ground, unit, &mut so_far.reply)?;
-            so_far.units += 1;
+            self.operation.run(txn, call, &ground, unit, &mut part)?;
+            progress.units += 1;
             *units -= 1;
         }
-        let is_whole = so_far.units >= all.len() as u64;
-        Ok(if is_whole { Ran::Whole(codec::encode(&so_far.reply)) } else { Ran::Part(codec::encode(&so_far)) })
+        progress.answers += part.answers.len() as u64;
+        let reply = codec::encode(&part.answers);
+        Ok(match progress.units >= all.len() as u64 {
+            true if before.units == 0 => Ran::Whole(reply),
+            true => Ran::LastPart(reply, progress),
+            false => Ran::Part(reply, progress),
+        })
     }
-}
 
-impl<R: Default> Default for SoFar<R> {
-    fn default() -> Self {
-        Self { units: 0, reply: R::default() }
+    fn join(&self, parts: &[Vec<u8>]) -> Result<Vec<u8>, StoreError> {
+        let mut reply = O::Reply::default();
+        for part in parts {
+            let damaged = |err| StoreError::Corrupt(format!("the reply of a part of a bulk write is damaged: {err}"));
+            reply.extend(codec::decode::<O::Reply>(part).map_err(damaged)?);
+        }
+        Ok(codec::encode(&reply))
     }
 }
 
@@ -381,9 +398,9 @@ impl ReadJob for Trial {
     fn run(&self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Vec<u8>, Fault> {
         let mut draft = Draft::new(txn);
         let call = Call::begin(txn, ctx, self.0.row())?;
-        match self.0.run(&mut draft, &call, None, &mut usize::MAX.clone())? {
+        match self.0.run(&mut draft, &call, Progress::default(), &mut usize::MAX.clone())? {
             Ran::Whole(reply) => Ok(reply),
-            Ran::Part(_) => Err(Fault::Panic("a bulk write ended before its end".to_owned())),
+            Ran::Part(..) | Ran::LastPart(..) => Err(Fault::Panic("a bulk write ended before its end".to_owned())),
         }
     }
 }

@@ -30,7 +30,7 @@ use enrolld::daemon::clock::Clock;
 use enrolld::daemon::revocation_list::SignedLists;
 use enrolld::daemon::warnings::Warnings;
 use enrolld::daemon::{Daemon, Swap};
-use enrolld::dispatch::{self, Handler, Items, Job, Look, Ran, StreamJob, WalkJob, WriteJob};
+use enrolld::dispatch::{self, Handler, Items, Job, Look, Progress, Ran, StreamJob, WalkJob, WriteJob};
 use enrolld::metrics::Metrics;
 use enrolld::storage::journal::{JournalOptions, JournalStore};
 use enrolld::storage::redb::{RedbOptions, RedbStore};
@@ -411,7 +411,7 @@ impl Registry {
         let run = || -> (Writes, Vec<Told>, Result<Ran, Fault>) {
             let (mut draft, mut units) = (Draft::new(&*view), UNITS_MAX);
             let call = Call::begin(&draft, ctx, job.row());
-            let result = call.and_then(|call| job.run(&mut draft, &call, None, &mut units));
+            let result = call.and_then(|call| job.run(&mut draft, &call, Progress::default(), &mut units));
             let (writes, told) = draft.into_parts();
             (writes, told, result)
         };

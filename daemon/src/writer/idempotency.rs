@@ -1,46 +1,63 @@
-//! The kept answer of a write under its idempotency key; of a bulk write that is not whole yet, how far it has come.
+//! Idempotency records: the answer to a write is kept under the caller's idempotency key, for callers that send the write
+//! again. Of a bulk write in parts each part's reply is a record of its own, and the idempotency record holds the
+//! progress, so a part writes no more than its share of the answer.
 
 use std::sync::Arc;
 
 use enroll_protocol::server::Import;
-use enroll_protocol::{Code, Kind, Operation as _, Refusal, codec};
+use enroll_protocol::{Code, Key, Kind, Operation as _, Refusal, codec};
 use rand::Rng as _;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::Outcome;
-use crate::dispatch::{Ran, WriteJob};
+use crate::dispatch::{Progress, Ran, WriteJob};
 use enroll_core::context::{Context, Identity, Purpose};
 use enroll_core::fault::Fault;
-use enroll_core::model::key::Due;
-use enroll_core::model::record::{self, ClockState, Kept};
+use enroll_core::model::idempotency::{Kept, KeptPart};
+use enroll_core::model::key::{self, Due};
+use enroll_core::model::record::{self, ClockState};
 use enroll_core::state::overlay::Overlay;
-use enroll_core::state::{StoreError, WriteTxn as _};
+use enroll_core::state::{ReadTxn as _, StoreError, Writes};
 
-/// Where one request's answer is kept, and what tells the request from another under the same key.
+/// The idempotency key of one request, and a hash that tells the request from another under the same key.
 pub(super) struct Keeping {
-    due: Due,
-    place: Vec<u8>,
+    uid: u32,
+    key: Key,
     request: [u8; 16],
     identity: Arc<Identity>,
+    /// An idempotency record of this request counts.
+    is_there: bool,
+    /// The number of parts that are stored.
+    stored: usize,
 }
 
-/// What lies under a key.
-pub(super) enum Found {
-    /// Nothing that counts.
-    Nothing,
-    /// The first answer.
-    Answer(Outcome),
-    /// How far it has come.
-    SoFar(Vec<u8>),
+/// The parts of a bulk write that are done: its progress, and each part's encoded reply.
+#[derive(Default)]
+pub(super) struct Parts {
+    pub(super) progress: Progress,
+    replies: Vec<Vec<u8>>,
 }
 
-/// What is sealed. The first two have the bytes of a `Result`, which was all there was once.
+/// The writes that keep an answer or the progress to it, and the entry of the expiry index that they need.
+pub(super) struct Keep {
+    pub(super) writes: Writes,
+    pub(super) due: Option<Due>,
+}
+
+/// The sealed content of an idempotency record. The first two have the bytes of a `Result`, which was all there was once.
 #[derive(Serialize, Deserialize)]
 enum Sealed {
     Reply(Vec<u8>),
     Refusal(Refusal),
+    /// The progress as it was stored before parts were records: the units that are done, and the reply so far.
     SoFar(Vec<u8>),
+    /// The progress, and the number of parts beside the record.
+    Parts {
+        progress: Progress,
+        count: u32,
+        is_whole: bool,
+    },
 }
 
 impl Keeping {
@@ -52,55 +69,160 @@ impl Keeping {
         let number = job.row().number.to_be_bytes();
         let actor = codec::encode(&ctx.envelope.actor);
         let request = ctx.identity.secrets.request(&[&number, &Zeroizing::new(job.request()), &actor]);
-        let due = Due::Kept(ctx.peer.uid, key);
-        Some(Self { place: due.key(), due, request, identity: Arc::clone(&ctx.identity) })
+        let identity = Arc::clone(&ctx.identity);
+        Some(Self { uid: ctx.peer.uid, key, request, identity, is_there: false, stored: 0 })
     }
 
-    /// What was kept, where this was asked before.
-    pub(super) fn find(&self, batch: &Overlay<'_>, ctx: &Context, clock: &ClockState) -> Result<Found, Fault> {
-        let Some(first) = record::get::<Kept>(batch, &self.place)? else { return Ok(Found::Nothing) };
+    /// The first answer, if this was asked before and is answered. Of a bulk write that is not, brings the parts up to
+    /// the progress that is kept.
+    pub(super) fn find(
+        &mut self,
+        batch: &Overlay<'_>,
+        ctx: &Context,
+        clock: &ClockState,
+        job: &dyn WriteJob,
+        parts: &mut Parts,
+    ) -> Result<Option<Outcome>, Fault> {
+        (self.is_there, self.stored) = (false, 0);
+        let place = key::kept(self.uid, self.key);
+        let Some(first) = record::get::<Kept>(batch, &place)? else { return Ok(None) };
         if clock.written_by(first.at, ctx.now).plus_seconds(ctx.settings.keep_answers_seconds) <= ctx.now {
-            return Ok(Found::Nothing);
+            return Ok(None);
         }
         if first.request != self.request {
-            return Ok(Found::Answer(Err(Refusal::new(
+            return Ok(Some(Err(Refusal::new(
                 Code::KEY_REUSED,
                 "this key was used for a different request; use a new key for every new request",
             ))));
         }
-        let sealed = self.identity.secrets.open(&self.place, &first.sealed)?;
-        let sealed =
-            codec::decode(&sealed).map_err(|err| StoreError::Corrupt(format!("a kept answer is damaged: {err}")))?;
-        Ok(match sealed {
-            Sealed::Reply(reply) => Found::Answer(Ok(reply)),
-            Sealed::Refusal(refusal) => Found::Answer(Err(refusal)),
-            Sealed::SoFar(so_far) => Found::SoFar(so_far),
+        self.is_there = true;
+        let sealed = self.identity.secrets.open(&place, &first.sealed)?;
+        Ok(match codec::decode(&sealed).map_err(|err| damaged(&err))? {
+            Sealed::Reply(reply) => Some(Ok(reply)),
+            Sealed::Refusal(refusal) => Some(Err(refusal)),
+            Sealed::SoFar(so_far) => {
+                *parts = Parts::of_one(&so_far)?;
+                None
+            }
+            Sealed::Parts { progress, count, is_whole } => {
+                self.load(batch, count, parts)?;
+                parts.progress = progress;
+                is_whole.then(|| parts.join(job)).transpose()?.map(Ok)
+            }
         })
     }
 
-    /// What to keep, unless it is a refusal that passes.
-    pub(super) fn record(&self, ctx: &Context, ran: &Result<Ran, Refusal>) -> Result<Option<Kept>, Fault> {
-        let sealed = match ran {
-            Err(refusal) if refusal.code.is_passing() => return Ok(None),
-            Err(refusal) => Sealed::Refusal(refusal.clone()),
-            Ok(Ran::Whole(reply)) => Sealed::Reply(reply.clone()),
-            Ok(Ran::Part(so_far)) => Sealed::SoFar(so_far.clone()),
+    /// The writes that keep this outcome, or the progress if there is none yet. `None` for a refusal that passes.
+    pub(super) fn keep(
+        &self,
+        batch: &Overlay<'_>,
+        ctx: &Context,
+        outcome: Option<&Outcome>,
+        parts: &Parts,
+    ) -> Result<Option<Keep>, Fault> {
+        let sealed = match outcome {
+            Some(Err(refusal)) if refusal.code.is_passing() => return Ok(None),
+            Some(Err(refusal)) => Sealed::Refusal(refusal.clone()),
+            Some(Ok(reply)) if parts.replies.is_empty() => Sealed::Reply(reply.clone()),
+            _ => Sealed::Parts { progress: parts.progress, count: parts.count(), is_whole: outcome.is_some() },
         };
-        let mut nonce = [0; 24];
-        ctx.random(Purpose::Keeping).fill_bytes(&mut nonce);
-        let sealed = self.identity.secrets.seal(&self.place, nonce, &Zeroizing::new(codec::encode(&sealed)))?;
-        Ok(Some(Kept { request: self.request, at: ctx.now, sealed }))
+        let mut random = ctx.random(Purpose::Keeping);
+        let mut seal = |place: &[u8], plain: &[u8]| {
+            let mut nonce = [0; 24];
+            random.fill_bytes(&mut nonce);
+            self.identity.secrets.seal(place, nonce, plain)
+        };
+        let mut keep = Keep { writes: Writes::new(), due: (!self.is_there).then_some(Due::Kept(self.uid, self.key)) };
+        let place = key::kept(self.uid, self.key);
+        let record =
+            Kept { request: self.request, at: ctx.now, sealed: seal(&place, &Zeroizing::new(codec::encode(&sealed)))? };
+        keep.writes.insert(place, Some(record::encode(&record)));
+        if !matches!(sealed, Sealed::Parts { .. }) {
+            return Ok(Some(keep));
+        }
+        if self.stored == 0 {
+            keep.due = Some(Due::Parts(self.uid, self.key));
+            keep.writes.extend(self.leftovers(batch)?);
+        }
+        for (part, reply) in (0..).zip(&parts.replies).skip(self.stored) {
+            let place = key::kept_part(self.uid, self.key, part);
+            let record = KeptPart { sealed: seal(&place, reply)? };
+            keep.writes.insert(place, Some(record::encode(&record)));
+        }
+        Ok(Some(keep))
     }
 
-    /// Keeps it, and tells what will be due then, unless what lay there before has planned it.
-    pub(super) fn keep(&self, batch: &mut Overlay<'_>, kept: &Kept, is_first: bool) -> Option<Due> {
-        batch.put(self.place.clone(), record::encode(kept));
-        is_first.then_some(self.due)
+    /// Removes the parts of an earlier call under the same key, which expired and was not swept yet.
+    fn leftovers(&self, batch: &Overlay<'_>) -> Result<Writes, StoreError> {
+        let (from, to) = key::prefixed(key::kept_parts(self.uid, self.key));
+        let parts = batch.range(&from, &to, usize::MAX)?;
+        Ok(parts.into_iter().map(|(place, _)| (place, None)).collect())
     }
+
+    /// Reads the replies of the parts that are stored and not in memory: after a restart, or where the same call was sent
+    /// twice and the other one has done them.
+    fn load(&mut self, batch: &Overlay<'_>, count: u32, parts: &mut Parts) -> Result<(), Fault> {
+        parts.replies.truncate(count as usize);
+        for part in parts.count()..count {
+            let place = key::kept_part(self.uid, self.key, part);
+            let Some(KeptPart { sealed }) = record::get(batch, &place)? else {
+                return Err(damaged(&format!("part {part} of {count} is missing")).into());
+            };
+            parts.replies.push(self.identity.secrets.open(&place, &sealed)?.to_vec());
+        }
+        self.stored = parts.replies.len();
+        Ok(())
+    }
+}
+
+impl Parts {
+    /// Adds the part that was run. Returns the outcome of the whole write, if there is one by now.
+    pub(super) fn add(&mut self, ran: Result<Ran, Refusal>, job: &dyn WriteJob) -> Result<Option<Outcome>, Fault> {
+        let (reply, progress, is_last) = match ran {
+            Ok(Ran::Whole(reply)) => return Ok(Some(Ok(reply))),
+            Err(refusal) => return Ok(Some(Err(refusal))),
+            Ok(Ran::Part(reply, progress)) => (reply, progress, false),
+            Ok(Ran::LastPart(reply, progress)) => (reply, progress, true),
+        };
+        self.replies.push(reply);
+        self.progress = progress;
+        Ok(is_last.then(|| self.join(job)).transpose()?.map(Ok))
+    }
+
+    /// The parts of a progress in its old form, all in one. The reply is a map, which begins with its length: with the
+    /// units before it, these are the bytes of a progress.
+    fn of_one(so_far: &[u8]) -> Result<Self, StoreError> {
+        let (progress, _) = codec::decode_front::<Progress>(so_far).map_err(|err| damaged(&err))?;
+        let (_, units_bytes) = codec::decode_front::<u64>(so_far).map_err(|err| damaged(&err))?;
+        Ok(Self { progress, replies: vec![so_far.get(units_bytes..).unwrap_or_default().to_vec()] })
+    }
+
+    fn count(&self) -> u32 {
+        u32::try_from(self.replies.len()).unwrap_or(u32::MAX)
+    }
+
+    fn join(&self, job: &dyn WriteJob) -> Result<Vec<u8>, StoreError> {
+        job.join(&self.replies)
+    }
+}
+
+impl Keep {
+    /// The bytes of the values.
+    pub(super) fn bytes(&self) -> usize {
+        self.writes.values().flatten().map(Vec::len).sum()
+    }
+}
+
+fn damaged(why: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Corrupt(format!("a kept answer is damaged: {why}"))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use enroll_protocol::ExternalKey;
+
     use super::*;
 
     #[test]
@@ -111,5 +233,17 @@ mod tests {
         for (before, now) in before.iter().zip(&now) {
             assert_eq!(codec::encode(before), codec::encode(now));
         }
+    }
+
+    #[test]
+    fn progress_that_was_kept_before_parts_were_records_can_be_read() {
+        let reply: BTreeMap<ExternalKey, String> =
+            ["a", "b"].map(|key| (key.parse().expect("a key"), "enrolled".to_owned())).into();
+        for units in [2_u64, 300, 10_000] {
+            let parts = Parts::of_one(&codec::encode(&(units, &reply))).expect("readable");
+            assert_eq!(parts.progress, Progress { units, answers: 2 });
+            assert_eq!(parts.replies, [codec::encode(&reply)]);
+        }
+        assert!(Parts::of_one(&[]).is_err());
     }
 }

@@ -5,9 +5,9 @@
 //! overlay over that. A refused or panicking request is a dropped overlay and never disturbs its neighbours. Answers,
 //! refusals too, leave only after the commit: a refusal may have seen what a neighbour wrote.
 //!
-//! A bulk write is run in parts, so many units in each batch, and waits its turn between them. How far it has come is
-//! kept under its idempotency key, in the same commit as the units: whoever sends it again, after a crash or while it is
-//! still run, goes on from there.
+//! A bulk write is run in parts, so many units in each batch, and waits its turn between them. The progress and the reply
+//! of each part are kept under its idempotency key, in the same commit as the units: the same call sent again, after a
+//! crash or while the first one is still run, goes on from there.
 //!
 //! While an import is under way nobody else writes, and nothing happens by itself; when it ends, what was read at the start
 //! is read again.
@@ -35,7 +35,7 @@ use enroll_protocol::{Code, Kind, Operation as _, Refusal, Time};
 use crate::daemon::Daemon;
 use crate::daemon::clock::Moment;
 use crate::daemon::internal_error::to_refusal;
-use crate::dispatch::{Ran, WriteJob};
+use crate::dispatch::{Progress, Ran, WriteJob};
 use disk_space::FreeSpace;
 use enroll_core::context::Context;
 use enroll_core::draft::Draft;
@@ -49,7 +49,7 @@ use enroll_core::rules::{Call, attempts, authority, changes, expiry, seating};
 use enroll_core::settings::Settings;
 use enroll_core::state::overlay::Overlay;
 use enroll_core::state::{Store, StoreError, Writes};
-use idempotency::{Found, Keeping};
+use idempotency::{Keep, Keeping, Parts};
 pub use queue::{Inbox, QUEUE_MAX, Queue, SendError, queue};
 pub use thread::WriterThread;
 
@@ -95,8 +95,8 @@ struct Running {
     request: Request,
     /// Where its answer is kept, if it is; made when it is first run.
     keeping: Option<Keeping>,
-    /// How far it has come, where nothing is kept.
-    so_far: Option<Vec<u8>>,
+    /// The parts of a bulk write that are done.
+    parts: Parts,
 }
 
 /// What running a request has come to.
@@ -309,7 +309,7 @@ impl Writer {
     }
 
     fn run_write(&mut self, batch: &mut Overlay<'_>, running: &mut Running, units: &mut usize) -> Step {
-        let Running { request: Request { ctx, job, .. }, keeping, so_far } = running;
+        let Running { request: Request { ctx, job, .. }, keeping, parts } = running;
         if job.row().kind == Kind::Bulk && *units == 0 {
             return Step::Unfinished;
         }
@@ -320,15 +320,13 @@ impl Writer {
         if keeping.is_none() {
             *keeping = Keeping::of(ctx, &**job);
         }
-        let found = keeping.as_ref().map_or(Ok(Found::Nothing), |keeping| keeping.find(batch, ctx, &self.head.clock));
-        let is_first = matches!(found, Ok(Found::Nothing));
-        match found {
-            Ok(Found::Nothing) => {}
-            Ok(Found::Answer(first)) => return Step::Answered(first),
-            Ok(Found::SoFar(kept)) => *so_far = Some(kept),
+        let found = keeping.as_mut().map(|keeping| keeping.find(batch, ctx, &self.head.clock, &**job, parts));
+        match found.transpose().map(Option::flatten) {
+            Ok(None) => {}
+            Ok(Some(first)) => return Step::Answered(first),
             Err(fault) => return Step::Answered(Err(to_refusal(&fault, job.row(), &ctx.peer))),
         }
-        let (writes, told, ran) = match run_rule(batch, ctx, &**job, so_far.as_deref(), units) {
+        let (writes, told, ran) = match run_rule(batch, ctx, &**job, parts.progress, units) {
             // A guess counts in a dry run as well, also where it is answered and not refused.
             Ok((_, told, ran)) if ctx.envelope.dry_run && !told.iter().any(Told::is_attempt) => {
                 (Writes::new(), Vec::new(), Ok(ran))
@@ -343,18 +341,18 @@ impl Writer {
                 }
             }
         };
-        let keeping = keeping.as_ref().map(|keeping| (keeping, is_first));
-        if let Err(fault) = self.accept(batch, ctx, (writes, told), keeping, &ran) {
-            return Step::Answered(Err(to_refusal(&fault, job.row(), &ctx.peer)));
-        }
-        match ran {
-            Ok(Ran::Whole(reply)) => Step::Answered(Ok(reply)),
-            Ok(Ran::Part(part)) => {
-                *so_far = Some(part);
+        let accepted = parts.add(ran, &**job).and_then(|outcome| {
+            let keep = keeping.as_ref().map(|keeping| keeping.keep(batch, ctx, outcome.as_ref(), parts));
+            self.accept(batch, ctx, (writes, told), keep.transpose()?.flatten())?;
+            Ok(outcome)
+        });
+        match accepted {
+            Ok(Some(outcome)) => Step::Answered(outcome),
+            Ok(None) => {
                 ctx.advance_seed();
                 Step::Unfinished
             }
-            Err(refusal) => Step::Answered(Err(refusal)),
+            Err(fault) => Step::Answered(Err(to_refusal(&fault, job.row(), &ctx.peer))),
         }
     }
 
@@ -364,13 +362,10 @@ impl Writer {
         batch: &mut Overlay<'_>,
         ctx: &Context,
         (writes, told): (Writes, Vec<Told>),
-        keeping: Option<(&Keeping, bool)>,
-        ran: &Result<Ran, Refusal>,
+        keep: Option<Keep>,
     ) -> Result<(), Fault> {
-        let kept = keeping.map(|(keeping, _)| keeping.record(ctx, ran)).transpose()?.flatten();
-        if !writes.is_empty() || !told.is_empty() || kept.is_some() {
-            let answer = kept.as_ref().map_or(0, |kept| kept.sealed.len());
-            self.space.take(&writes, answer, &self.settings)?;
+        if !writes.is_empty() || !told.is_empty() || keep.is_some() {
+            self.space.take(&writes, keep.as_ref().map_or(0, Keep::bytes), &self.settings)?;
         }
         // Nobody but an import writes these themselves.
         if let Some(Some(head)) = writes.get(&key::changes_head()) {
@@ -381,9 +376,10 @@ impl Writer {
         }
         batch.absorb(writes);
         changes::number(batch, &mut self.head, told);
-        if let Some((kept, (keeping, is_first))) = kept.zip(keeping) {
-            self.head.at = kept.at;
-            self.kept.extend(keeping.keep(batch, &kept, is_first));
+        if let Some(Keep { writes, due }) = keep {
+            self.head.at = ctx.now;
+            self.kept.extend(due);
+            batch.absorb(writes);
         }
         Ok(())
     }
@@ -391,7 +387,7 @@ impl Writer {
 
 impl Running {
     fn new(request: Request) -> Self {
-        Self { request, keeping: None, so_far: None }
+        Self { request, keeping: None, parts: Parts::default() }
     }
 }
 
@@ -400,13 +396,13 @@ fn run_rule(
     batch: &Overlay<'_>,
     ctx: &Context,
     job: &dyn WriteJob,
-    so_far: Option<&[u8]>,
+    progress: Progress,
     units: &mut usize,
 ) -> Result<(Writes, Vec<Told>, Ran), Fault> {
     let mut draft = Draft::new(batch);
     let ran = catch_unwind(AssertUnwindSafe(|| {
         let call = Call::begin(&draft, ctx, job.row())?;
-        job.run(&mut draft, &call, so_far, units)
+        job.run(&mut draft, &call, progress, units)
     }));
     let ran = ran.unwrap_or_else(|panic| Err(Fault::of_panic(&*panic)))?;
     let (writes, told) = draft.into_parts();

@@ -6,6 +6,7 @@ pub mod change;
 pub mod event;
 pub mod export_schema;
 pub mod hex;
+pub mod idempotency;
 pub mod key;
 pub mod program;
 pub mod record;

@@ -183,20 +183,6 @@ pub struct HashingKey {
     pub sealed: Vec<u8>,
 }
 
-/// An idempotency record: the first answer to a write, kept until it expires for callers that send the write again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Kept {
-    /// A keyed hash of the request.
-    #[serde(with = "stored_bytes")]
-    pub request: [u8; 16],
-    /// The time of the answer.
-    pub at: Time,
-    /// The answer, sealed, before it is finished.
-    #[serde(with = "stored_bytes")]
-    pub sealed: Vec<u8>,
-}
-
 /// The rate limit of one source: wrong codes in the window that began with the first of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -317,7 +303,6 @@ impl Record for Role {}
 impl Record for RoleMember {}
 impl Record for SigningKey {}
 impl Record for HashingKey {}
-impl Record for Kept {}
 impl Record for Guesses {}
 impl Record for ChangesHead {}
 

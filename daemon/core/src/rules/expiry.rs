@@ -1,5 +1,5 @@
-//! Expiry: one index ordered by time, and the sweep that removes what is due: idempotency records, ended rate limit
-//! windows, the audit of tokens and whole login codes a day after they expired, and changes past their retention. The
+//! Expiry: one index ordered by time, and the sweep that removes what is due: idempotency records with
+//! their parts, ended rate limit windows, the audit of tokens and whole login codes a day after they expired, and changes past their retention. The
 //! revocation list is renewed through the same index.
 //!
 //! A rule that writes a record with an end adds an entry to the index in the same write. Correctness never depends on
@@ -10,13 +10,14 @@
 //! once from the first key that nothing planned now can have, and idempotency records and windows found there are
 //! planned anew. A record that bears a time still to come counts as written when the clock went back.
 
-use enroll_protocol::Time;
+use enroll_protocol::{Key, Time};
 
 use crate::draft::Txn;
 use crate::fault::Fault;
 use crate::model::change::{Change, Told};
+use crate::model::idempotency::Kept;
 use crate::model::key::{self, Due, Family};
-use crate::model::record::{self, ClockState, DueTogether, Guesses, Kept, Kind};
+use crate::model::record::{self, ClockState, DueTogether, Guesses, Kind};
 use crate::model::token::{Code, Token};
 use crate::settings::Settings;
 use crate::state::{ReadTxn, StoreError, WriteTxn};
@@ -74,11 +75,13 @@ pub fn step(txn: &mut dyn Txn, settings: &Settings, clock: &ClockState, now: Tim
         if removed >= STEP_MAX {
             break;
         }
-        for due in dues_of(&key, &together)? {
-            remove(txn, settings, clock, now, &due)?;
-            removed += 1;
-        }
+        let dues = dues_of(&key, &together)?;
+        // Before the records: one of them may be planned anew at the same time.
         txn.delete(key);
+        for due in dues {
+            let most = STEP_MAX.saturating_sub(removed).max(1);
+            removed += remove(txn, settings, clock, now, &due, most)?;
+        }
     }
     Ok(removed + forget_changes(txn, settings, clock, now, STEP_MAX.saturating_sub(removed))?)
 }
@@ -111,8 +114,8 @@ fn plan_anew(
     let next = entries.last().filter(|_| count == STEP_MAX).map(|(key, _)| key::prefixed(key.clone()).1);
     let written = clock.went_back_at.unwrap_or(now);
     for (key, together) in entries {
-        let (passing, lasting): (Vec<Due>, Vec<Due>) =
-            dues_of(&key, &together)?.into_iter().partition(|due| matches!(due, Due::Kept(..) | Due::Guesses(_)));
+        let is_passing = |due: &Due| matches!(due, Due::Kept(..) | Due::Parts(..) | Due::Guesses(_));
+        let (passing, lasting): (Vec<Due>, Vec<Due>) = dues_of(&key, &together)?.into_iter().partition(is_passing);
         if !passing.is_empty() {
             let at = key::due_of(&key).map_or(now, |(at, _)| at);
             txn.delete(key);
@@ -147,18 +150,25 @@ fn forget_changes(
     Ok(forgotten)
 }
 
-/// Removes one record, if it still is the one that was planned: a newer one may have the same key by now.
-fn remove(txn: &mut dyn Txn, settings: &Settings, clock: &ClockState, now: Time, due: &Due) -> Result<(), Fault> {
+/// Removes one record, if it still is the one that was planned: a newer one may have the same key by now. Of a record in
+/// parts, so many parts at most. Returns the number of records.
+fn remove(
+    txn: &mut dyn Txn,
+    settings: &Settings,
+    clock: &ClockState,
+    now: Time,
+    due: &Due,
+    most: usize,
+) -> Result<usize, Fault> {
     let key = due.key();
     match due {
-        Due::Kept(..) => {
-            let Some(kept) = record::get::<Kept>(txn.as_read(), &key)? else { return Ok(()) };
-            match clock.written_by(kept.at, now).plus_seconds(settings.keep_answers_seconds) {
-                until if until <= now => txn.delete(key),
-                // Another answer under the same key, or the configuration has it kept for longer by now.
-                until => plan(txn, until, due),
-            }
-        }
+        Due::Kept(..) => match kept_until(txn.as_read(), &key, settings, clock, now)? {
+            // Another answer under the same key, or the configuration has it kept for longer by now.
+            Some(until) if until > now => plan(txn, until, due),
+            Some(_) => txn.delete(key),
+            None => {}
+        },
+        Due::Parts(uid, key) => return remove_parts(txn, settings, clock, now, (*uid, *key), most),
         Due::Guesses(_) => {
             let window = record::get::<Guesses>(txn.as_read(), &key)?;
             if window.is_some_and(|window| super::attempts::has_ended(&window, now)) {
@@ -166,13 +176,13 @@ fn remove(txn: &mut dyn Txn, settings: &Settings, clock: &ClockState, now: Time,
             }
         }
         Due::Token(_) => {
-            let Some(token) = record::get::<Token>(txn.as_read(), &key)? else { return Ok(()) };
+            let Some(token) = record::get::<Token>(txn.as_read(), &key)? else { return Ok(1) };
             let forget_at = settings.forget_tokens_after(token.expires);
             if forget_at.is_some_and(|at| at <= now) {
                 txn.delete(key);
                 txn.delete(key::token_audit(token.pk));
                 txn.tell(Told::Lost(Kind::Token));
-                return Ok(());
+                return Ok(1);
             }
             txn.delete(key::token_audit(token.pk));
             if let Some(at) = forget_at {
@@ -188,5 +198,43 @@ fn remove(txn: &mut dyn Txn, settings: &Settings, clock: &ClockState, now: Time,
             }
         }
     }
-    Ok(())
+    Ok(1)
+}
+
+/// Removes an idempotency record and its parts, so many of them at most; the others are planned to go at once. Returns
+/// the number of records.
+fn remove_parts(
+    txn: &mut dyn Txn,
+    settings: &Settings,
+    clock: &ClockState,
+    now: Time,
+    (uid, key): (u32, Key),
+    most: usize,
+) -> Result<usize, Fault> {
+    let (due, kept) = (Due::Parts(uid, key), key::kept(uid, key));
+    if let Some(until) = kept_until(txn.as_read(), &kept, settings, clock, now)?.filter(|until| *until > now) {
+        plan(txn, until, &due);
+        return Ok(1);
+    }
+    txn.delete(kept);
+    let (from, to) = key::prefixed(due.key());
+    let parts = txn.as_read().range(&from, &to, most)?;
+    let removed = parts.len();
+    parts.into_iter().for_each(|(part, _)| txn.delete(part));
+    if removed == most {
+        plan(txn, now, &due);
+    }
+    Ok(removed + 1)
+}
+
+/// The time until which the idempotency record of this key is kept, if there is one.
+fn kept_until(
+    txn: &dyn ReadTxn,
+    key: &[u8],
+    settings: &Settings,
+    clock: &ClockState,
+    now: Time,
+) -> Result<Option<Time>, StoreError> {
+    let kept = record::get::<Kept>(txn, key)?;
+    Ok(kept.map(|kept| clock.written_by(kept.at, now).plus_seconds(settings.keep_answers_seconds)))
 }

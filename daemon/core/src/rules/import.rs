@@ -153,7 +153,8 @@ fn expect_empty(txn: &dyn ReadTxn) -> Result<(), Fault> {
         let Keys::Many(family, _) = shape.keys else { continue };
         let (from, to) = family.bounds();
         match family {
-            Family::Roles | Family::SigningKeys | Family::Kept | Family::Guesses | Family::Dues => {}
+            Family::Roles | Family::SigningKeys | Family::Kept | Family::KeptParts | Family::Guesses | Family::Dues => {
+            }
             Family::Changes => {
                 walk(txn, (&from, &to), STRETCH, |_, value| match record::decode::<Change>(value)?.what {
                     LISTED | CLOCK | ACCEPTED => Ok(ControlFlow::Continue(())),

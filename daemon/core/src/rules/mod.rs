@@ -42,8 +42,12 @@ mod token;
 pub use access::{Actor, admit};
 pub use stream::{Give, StreamOp, WalkOp};
 
+use std::collections::BTreeMap;
+
 use enroll_protocol::changes::PeerId;
-use enroll_protocol::{Code, Operation, OperationRow, Pk, Refusal, Time};
+use enroll_protocol::{Code, ExternalKey, Operation, OperationRow, Pk, Refusal, Time};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::context::Context;
 use crate::draft::Draft;
@@ -89,7 +93,10 @@ pub trait WriteOp: Operation + Sync {
 ///
 /// Who may ask and what all units share is looked at each time anew. What is refused there ends the call; the units that
 /// were done stay done.
-pub trait BulkOp: Operation<Reply: Default> + Sync {
+pub trait BulkOp: Operation<Reply = Answers<<Self as BulkOp>::Answer>> + Sync {
+    /// The answer to one unit.
+    type Answer: Serialize + DeserializeOwned;
+
     /// What one unit is made of, as far as no state is needed to tell.
     type Unit: Send + Sync;
 
@@ -103,15 +110,26 @@ pub trait BulkOp: Operation<Reply: Default> + Sync {
     /// What comes before any unit: references of the whole call, and the permission.
     fn begin(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Self::Ground, Fault>;
 
-    /// One unit, which adds its answer to the reply.
+    /// One unit, which adds its answer to those of its part.
     fn run(
         &self,
         txn: &mut dyn Txn,
         call: &Call<'_>,
         ground: &Self::Ground,
         unit: &Self::Unit,
-        reply: &mut Self::Reply,
+        part: &mut Part<Self::Answer>,
     ) -> Result<(), Fault>;
+}
+
+/// The reply of a bulk write: the answers to its units, by external key in the caller's spelling.
+pub type Answers<A> = BTreeMap<ExternalKey, A>;
+
+/// The reply of one part of a bulk write. The replies of all parts make up that of the call.
+pub struct Part<A> {
+    /// The number of answers that the parts before it gave.
+    pub earlier: u64,
+    /// Its own answers.
+    pub answers: Answers<A>,
 }
 
 /// Does something whole or not at all: what it wrote before it was refused is dropped.

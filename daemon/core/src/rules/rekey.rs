@@ -10,8 +10,9 @@ use super::bootstrap::RegistryError;
 use crate::identity::secrets::SecretKey;
 use crate::identity::{IdentityError, Secrets};
 use crate::model::certificate::{Authority, Certificate};
+use crate::model::idempotency::{Kept, KeptPart};
 use crate::model::key::{self, Family};
-use crate::model::record::{self, HashingKey, Kept, Registry, SigningKey};
+use crate::model::record::{self, HashingKey, Registry, SigningKey};
 
 /// A rotation from one secret key to another.
 pub struct Rekey<'a> {
@@ -53,6 +54,10 @@ impl Rekey<'_> {
             let kept = record::decode::<Kept>(value)?;
             let sealed = self.seal_again(key, &kept.sealed)?;
             return Ok(record::encode(&Kept { sealed, ..kept }));
+        }
+        if Family::KeptParts.holds(key) {
+            let KeptPart { sealed } = record::decode(value)?;
+            return Ok(record::encode(&KeptPart { sealed: self.seal_again(key, &sealed)? }));
         }
         Ok(value.to_owned())
     }

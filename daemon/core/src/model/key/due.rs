@@ -2,7 +2,7 @@
 
 use enroll_protocol::{Key, Pk, Time};
 
-use super::{Family, code, dues_from, guesses, kept, list_head, prefixed, time_of, token};
+use super::{Family, code, dues_from, guesses, kept, kept_parts, list_head, prefixed, time_of, token};
 use crate::identity::Hash;
 
 /// A record that expires, by the parts of its key.
@@ -10,6 +10,8 @@ use crate::identity::Hash;
 pub enum Due {
     /// A kept answer.
     Kept(u32, Key),
+    /// The parts of a kept answer, and the answer with them.
+    Parts(u32, Key),
     /// A window of wrong codes.
     Guesses(Hash),
     /// A token's audit.
@@ -21,10 +23,11 @@ pub enum Due {
 }
 
 impl Due {
-    /// The record's key.
+    /// The record's key; of parts, what their keys begin with.
     pub fn key(&self) -> Vec<u8> {
         match self {
             Self::Kept(uid, key) => kept(*uid, *key),
+            Self::Parts(uid, key) => kept_parts(*uid, *key),
             Self::Guesses(source) => guesses(source),
             Self::Token(hash) => token(hash),
             Self::Code(pk) => code(*pk),
@@ -36,9 +39,14 @@ impl Due {
     pub fn of_key(key: &[u8]) -> Option<Self> {
         let (_, rest) = key.split_first()?;
         let hash = || Hash::try_from(rest).ok();
-        if Family::Kept.holds(key) {
+        let of_kept = |due: fn(u32, Key) -> Self| {
             let (uid, key) = rest.split_first_chunk::<4>()?;
-            Some(Self::Kept(u32::from_be_bytes(*uid), Key(Pk::from_bytes(key.try_into().ok()?))))
+            Some(due(u32::from_be_bytes(*uid), Key(Pk::from_bytes(key.try_into().ok()?))))
+        };
+        if Family::Kept.holds(key) {
+            of_kept(Self::Kept)
+        } else if Family::KeptParts.holds(key) {
+            of_kept(Self::Parts)
         } else if Family::Guesses.holds(key) {
             hash().map(Self::Guesses)
         } else if Family::Tokens.holds(key) {
@@ -72,14 +80,15 @@ mod tests {
         let at = |micros| Time::from_micros(micros).expect("a time");
         let dues = [
             Due::Kept(7, Key(Pk::from_bytes([1; 16]))),
+            Due::Parts(7, Key(Pk::from_bytes([1; 16]))),
             Due::Guesses([2; 32]),
             Due::Token([3; 32]),
             Due::Code(Pk::from_bytes([4; 16])),
             Due::List,
         ];
         for pair in [-5, 0, 5, 1 << 40].windows(2) {
-            assert!(due(at(pair[0]), &dues[3]) < due(at(pair[1]), &dues[0]));
-            assert!(due(at(pair[0]), &dues[3]) < dues_after(at(pair[0])));
+            assert!(due(at(pair[0]), &dues[4]) < due(at(pair[1]), &dues[0]));
+            assert!(due(at(pair[0]), &dues[4]) < dues_after(at(pair[0])));
             assert!(dues_after(at(pair[0])) <= due(at(pair[1]), &dues[0]));
         }
         for what in dues {

@@ -16,7 +16,7 @@ use crate::identity::Hash;
 use crate::identity::authority::Serial;
 use crate::model::event::Slot;
 use crate::model::export_schema::{Shape, many};
-use crate::model::{certificate, change, event, program, record, token};
+use crate::model::{certificate, change, event, idempotency, program, record, token};
 
 macro_rules! families {
     (@keys $tag:literal $(#[$doc:meta])* $key:ident [$($part:ident: $ty:ty),*]) => {
@@ -154,7 +154,9 @@ families! {
     /// A program enrollment by its person.
     0x7a PersonPrograms: person_program/person_programs [person: Pk, program: Pk; curriculum: Pk] = program::KeyOf;
     /// The first answer to a write, by the caller's uid and idempotency key.
-    0x41 Kept: kept [uid: u32, key: Key] = record::Kept, secret;
+    0x41 Kept: kept [uid: u32, key: Key] = idempotency::Kept, secret;
+    /// The reply of one part of a bulk write, beside its idempotency record.
+    0x44 KeptParts: kept_part/kept_parts [uid: u32, key: Key; part: u32] = idempotency::KeptPart, secret;
     /// The wrong codes of a source in its rate limit's window, by the hash of the source.
     0x42 Guesses: guesses [source: &Hash] = record::Guesses, secret;
     /// The expiry index: what expires, by when.

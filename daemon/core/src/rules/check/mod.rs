@@ -8,7 +8,7 @@
 //! - I5: the head counts the records of each kind.
 //! - I6: tokens lie under whole hashes, and what is attached to one under its pk; every hash of a login code leads to the
 //!   code that has it.
-//! - I7: a kept answer lies under a uid and a key.
+//! - I7: an idempotency record lies under a uid and a key, and its parts under these and a number.
 //! - I8: a pool counts the enrollments that came by it, and stands among its owner's.
 //! - I9: every invite and approve code leads to the one record that has it.
 //! - I10: an enrollment stands among those of its state, and its state, decision and person fit.
@@ -47,9 +47,10 @@ use super::person::reads_as_pk;
 use crate::model::change::Change;
 use crate::model::export_schema::{Importing, Keys, shapes};
 use crate::model::hex::encode as hex;
+use crate::model::idempotency::{Kept, KeptPart};
 use crate::model::key::{self, Family};
 use crate::model::record::{
-    self, CallsignHolder, DueTogether, Enrollment, Kept, Kind, Marker, Person, PersonRoles, Pointer, Pool, Record, Role,
+    self, CallsignHolder, DueTogether, Enrollment, Kind, Marker, Person, PersonRoles, Pointer, Pool, Record, Role,
 };
 use crate::model::token::{Code, Token, TokenAudit};
 use crate::state::{ReadTxn, STRETCH, StoreError, walk};
@@ -338,6 +339,12 @@ impl Check<'_> {
         self.each::<Kept>(Family::Kept, |check, key, _| {
             if key.len() != 21 {
                 check.violated("I7", hex(key), "a kept answer does not lie under a uid and a key");
+            }
+            Ok(())
+        })?;
+        self.each::<KeptPart>(Family::KeptParts, |check, key, _| {
+            if key.len() != 25 {
+                check.violated("I7", hex(key), "a part of a kept answer does not lie under a uid, a key and a number");
             }
             Ok(())
         })?;

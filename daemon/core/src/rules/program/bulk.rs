@@ -3,10 +3,10 @@
 
 use enroll_protocol::fold::fold;
 use enroll_protocol::limits::BULK_KEY_BYTES_MAX;
-use enroll_protocol::program::{Failure, Failures};
+use enroll_protocol::program::Failure;
 use enroll_protocol::{Code, ExternalKey, Refusal};
 
-use crate::rules::Call;
+use crate::rules::{Call, Part};
 
 /// One external key of a call.
 pub struct Unit {
@@ -63,13 +63,13 @@ pub(super) fn require_something_to_do(create: bool, update: bool) -> Result<(), 
 
 /// Adds a failure, which names the key and the person. Once messages of this length would fill half a page, further
 /// failures have the name of their code for a message: all of them must fit a frame.
-pub(super) fn fail(reply: &mut Failures, call: &Call<'_>, key: &ExternalKey, person: Option<&str>, why: Refusal) {
+pub(super) fn fail(part: &mut Part<Failure>, call: &Call<'_>, key: &ExternalKey, person: Option<&str>, why: Refusal) {
     let person = person.map_or(String::new(), |person| format!(", person \"{person}\""));
     let message = format!("key \"{key}\"{person}: {}", why.message);
-    let bytes = message.len() * (reply.len() + 1);
-    let fits = bytes <= call.ctx.settings.page_bytes_max / 2;
+    let count = part.earlier + part.answers.len() as u64 + 1;
+    let fits = message.len() as u64 * count <= call.ctx.settings.page_bytes_max as u64 / 2;
     let message = if fits { message } else { why.code.to_string() };
-    reply.insert(key.clone(), Failure { code: why.code, message });
+    part.answers.insert(key.clone(), Failure { code: why.code, message });
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Program enrollment: external keys enrolled in programs and in their courses. A key that fails answers a word for the
 //! failure in place of its status.
 
-use enroll_protocol::program::{CourseStatus, Enroll, EnrollCourse, EnrollmentUnit, Status, Statuses};
+use enroll_protocol::program::{CourseStatus, Enroll, EnrollCourse, EnrollmentUnit, Status};
 use enroll_protocol::{Code, CourseKey, ExternalKey, Pk, Refusal};
 
 use super::bulk::{Unit, require_something_to_do, units};
@@ -15,7 +15,7 @@ use crate::model::change;
 use crate::model::key;
 use crate::model::program::{KeyOf, ProgramEnrollment};
 use crate::model::record::{self, Kind};
-use crate::rules::{BulkOp, Call, course, person, whole};
+use crate::rules::{BulkOp, Call, Part, course, person, whole};
 use crate::state::ReadTxn;
 
 const DUPLICATED: &str = "duplicated";
@@ -25,6 +25,7 @@ const NOT_IN_PROGRAM: &str = "not-in-program";
 const NOT_FOUND: &str = "not-found";
 
 impl BulkOp for Enroll {
+    type Answer = String;
     type Unit = Unit;
     type Ground = ();
 
@@ -42,9 +43,16 @@ impl BulkOp for Enroll {
         call.permit(txn, false)
     }
 
-    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>, (): &(), unit: &Unit, reply: &mut Statuses) -> Result<(), Fault> {
+    fn run(
+        &self,
+        txn: &mut dyn Txn,
+        call: &Call<'_>,
+        (): &(),
+        unit: &Unit,
+        part: &mut Part<String>,
+    ) -> Result<(), Fault> {
         let Some(wanted) = self.enrollments.get(unit.at) else { return Ok(()) };
-        answer(txn, &wanted.external_key, unit, reply, |txn| enroll(txn, call, self, unit, wanted))
+        answer(txn, &wanted.external_key, unit, part, |txn| enroll(txn, call, self, unit, wanted))
     }
 }
 
@@ -117,6 +125,7 @@ fn change_curriculum(
 }
 
 impl BulkOp for EnrollCourse {
+    type Answer = String;
     type Unit = Unit;
     /// The course.
     type Ground = (CourseKey, Pk);
@@ -138,10 +147,10 @@ impl BulkOp for EnrollCourse {
         call: &Call<'_>,
         course: &(CourseKey, Pk),
         unit: &Unit,
-        reply: &mut Statuses,
+        part: &mut Part<String>,
     ) -> Result<(), Fault> {
         let Some(wanted) = self.enrollments.get(unit.at) else { return Ok(()) };
-        answer(txn, &wanted.external_key, unit, reply, |txn| {
+        answer(txn, &wanted.external_key, unit, part, |txn| {
             enroll_course(txn, call, self, course, unit, &wanted.status)
         })
     }
@@ -207,10 +216,10 @@ fn answer(
     txn: &mut dyn Txn,
     external_key: &ExternalKey,
     unit: &Unit,
-    reply: &mut Statuses,
+    part: &mut Part<String>,
     run: impl FnOnce(&mut dyn Txn) -> Result<&'static str, Fault>,
 ) -> Result<(), Fault> {
     let word = if unit.is_twice { DUPLICATED } else { whole(txn, run)?.unwrap_or(CONFLICT) };
-    reply.insert(external_key.clone(), word.to_owned());
+    part.answers.insert(external_key.clone(), word.to_owned());
     Ok(())
 }

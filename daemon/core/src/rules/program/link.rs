@@ -1,7 +1,7 @@
 //! Linking external keys to people, and unlinking them. A pair is one unit, done whole (a person who had the key before
 //! is unlinked with it) or not at all.
 
-use enroll_protocol::program::{Failures, Link, Unlink};
+use enroll_protocol::program::{Failure, Link, Unlink};
 use enroll_protocol::{Code, ExternalKey, Pk, Refusal};
 
 use super::bulk::{Unit, distinct_units, fail};
@@ -13,10 +13,11 @@ use crate::model::change;
 use crate::model::key;
 use crate::model::program::{KeyOf, ProgramEnrollment, RoleStand};
 use crate::model::record::{self, Person};
-use crate::rules::{BulkOp, Call, person, whole};
+use crate::rules::{BulkOp, Call, Part, person, whole};
 use crate::state::ReadTxn;
 
 impl BulkOp for Link {
+    type Answer = Failure;
     type Unit = Unit;
     type Ground = ();
 
@@ -28,7 +29,14 @@ impl BulkOp for Link {
         call.permit(txn, false)
     }
 
-    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>, (): &(), unit: &Unit, reply: &mut Failures) -> Result<(), Fault> {
+    fn run(
+        &self,
+        txn: &mut dyn Txn,
+        call: &Call<'_>,
+        (): &(),
+        unit: &Unit,
+        part: &mut Part<Failure>,
+    ) -> Result<(), Fault> {
         let Some(pair) = self.links.get(unit.at) else { return Ok(()) };
         let found = match person::find(txn.as_read(), &pair.person) {
             Err(Fault::Refused(why)) => Err(why),
@@ -37,7 +45,7 @@ impl BulkOp for Link {
         let (person, found) = match found {
             Ok(found) => found,
             Err(why) => {
-                fail(reply, call, &pair.external_key, Some(&pair.person.to_string()), why);
+                fail(part, call, &pair.external_key, Some(&pair.person.to_string()), why);
                 return Ok(());
             }
         };
@@ -61,12 +69,13 @@ impl BulkOp for Link {
             Ok(Some(earlier)) if call.ctx.envelope.dry_run => would_move(txn.as_read(), earlier)?,
             Ok(_) => return Ok(()),
         };
-        fail(reply, call, &pair.external_key, Some(found.callsign.as_str()), why);
+        fail(part, call, &pair.external_key, Some(found.callsign.as_str()), why);
         Ok(())
     }
 }
 
 impl BulkOp for Unlink {
+    type Answer = Failure;
     type Unit = Unit;
     type Ground = ();
 
@@ -78,7 +87,14 @@ impl BulkOp for Unlink {
         call.permit(txn, false)
     }
 
-    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>, (): &(), unit: &Unit, reply: &mut Failures) -> Result<(), Fault> {
+    fn run(
+        &self,
+        txn: &mut dyn Txn,
+        call: &Call<'_>,
+        (): &(),
+        unit: &Unit,
+        part: &mut Part<Failure>,
+    ) -> Result<(), Fault> {
         let Some(external_key) = self.external_keys.get(unit.at) else { return Ok(()) };
         let unlinked = whole(txn, |txn| {
             let mut enrollment = require(txn.as_read(), self.program, unit, external_key)?;
@@ -92,7 +108,7 @@ impl BulkOp for Unlink {
             Ok(())
         })?;
         if let Err(why) = unlinked {
-            fail(reply, call, external_key, None, why);
+            fail(part, call, external_key, None, why);
         }
         Ok(())
     }
