@@ -1,6 +1,7 @@
 //! Courses and programs: every outcome of enrolling, linking, relinking and unlinking.
 
 mod courses;
+mod kept_parts;
 mod keys;
 mod parts;
 

@@ -42,7 +42,7 @@ pub(super) fn link_all(keys: usize) -> program::Link {
     program::Link { program: PROGRAM.parse().expect("a program"), links: (0..keys).map(pair).collect() }
 }
 
-fn linked(registry: &mut Registry) -> usize {
+pub(super) fn linked(registry: &mut Registry) -> usize {
     let (mut count, mut after) = (0, None);
     loop {
         let list = program::Enrollments {
@@ -63,9 +63,9 @@ fn linked(registry: &mut Registry) -> usize {
     }
 }
 
-type Slot = Arc<Mutex<Vec<(&'static str, Outcome)>>>;
+pub(super) type Slot = Arc<Mutex<Vec<(&'static str, Outcome)>>>;
 
-fn put(slot: &Slot, name: &'static str) -> impl FnOnce(Outcome) + Send + 'static {
+pub(super) fn put(slot: &Slot, name: &'static str) -> impl FnOnce(Outcome) + Send + 'static {
     let slot = Arc::clone(slot);
     move |outcome| slot.lock().expect("unpoisoned").push((name, outcome))
 }
