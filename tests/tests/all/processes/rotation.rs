@@ -7,6 +7,7 @@ use std::path::Path;
 
 use enroll_tests::process::{Daemon, Home, Output, PATIENCE, run};
 use enroll_tests::skip::may_trace;
+use enrolld::writer::UNITS_MAX;
 
 use super::{Files, expect_sound, files};
 
@@ -20,6 +21,7 @@ fn stopped() -> (Daemon, String) {
     let mut daemon = Daemon::start();
     assert_eq!(daemon.enrollctl(&["person", "create", "DOGGO01a", "--certificate", "generate"], "").code, Some(0));
     assert_eq!(daemon.enrollctl(&["--json", "token", "use", "--key", KEY], "nonce").code, Some(0));
+    expect_enrolled(&daemon);
     assert_eq!(daemon.enrollctl(&["certificate", "crl"], "").code, Some(0));
     let code =
         daemon.enrollctl(&["--json", "code", "create", "{}"], "").json()["code"].as_str().expect("a code").to_owned();
@@ -29,6 +31,17 @@ fn stopped() -> (Daemon, String) {
 
 const KEY: &str = "019aab01-997b-774b-bfff-ffffffffffff";
 
+/// Enrolls more keys than one part of a bulk write has. The first answer has no conflict, and another one would.
+fn expect_enrolled(daemon: &Daemon) {
+    let program = "00000000-0000-0000-0000-00000000000a";
+    let unit = |n: usize| format!(r#"{{"external_key":"k-{n}","curriculum":"{program}","status":"enrolled"}}"#);
+    let units = (0..3 * UNITS_MAX).map(unit).collect::<Vec<_>>().join(",");
+    let args = format!(r#"{{"program":"{program}","create":true,"update":false,"enrollments":[{units}]}}"#);
+    let line = format!(r#"{{"op":"program.enroll","args":{args},"key":"019aab01-997b-774b-bfff-fffffffffffe"}}"#);
+    let answer = daemon.enrollctl(&["call"], &line);
+    assert_eq!(answer.stdout.matches(r#":"enrolled""#).count(), 3 * UNITS_MAX, "{answer:?}");
+}
+
 /// Everything opens, and what was spent is spent.
 fn expect_whole(daemon: &mut Daemon, code: &str) {
     daemon.restart();
@@ -36,6 +49,7 @@ fn expect_whole(daemon: &mut Daemon, code: &str) {
     assert!(refused.stderr.contains("token_reuse"), "{refused:?}");
     let kept = daemon.enrollctl(&["--json", "token", "use", "--key", KEY], "nonce");
     assert_eq!(kept.json()["token"], "nonce", "the first answer again");
+    expect_enrolled(daemon);
     assert_eq!(daemon.enrollctl(&["certificate", "key", "DOGGO01a"], "").code, Some(0));
     assert_eq!(daemon.enrollctl(&["certificate", "renew", "DOGGO01a"], "").code, Some(0));
     let jwt = daemon.enrollctl(&["--json", "code", "use"], code).json()["jwt"].as_str().expect("a JWT").to_owned();
