@@ -1,6 +1,5 @@
-//! The files for systemd, judged by systemd's own tools: they are understood, they expose next to nothing, and every
-//! directive has its reason beside it. Nothing is installed or started; without the tools the tests say that they were
-//! skipped.
+//! Systemd units, checked by systemd's own tools: they are valid, they expose next to nothing, and every directive has
+//! its reason beside it. Nothing is installed or started; without the tools the tests print SKIPPED.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

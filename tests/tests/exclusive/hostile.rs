@@ -1,10 +1,9 @@
-//! Hostile connections beside one that behaves: it must not notice them, the daemon's memory stays within bounds, and
-//! nothing that was acknowledged is lost.
+//! Hostile connections beside a well-behaved one: its latency does not suffer, the daemon's memory stays within bounds,
+//! and no acknowledged write is lost.
 //!
-//! The measure is a ratio within one run: rounds in which the daemon has the hostile connections and rounds in which
-//! another daemon has them take turns, so the processor's time that they cost anybody on the machine is in both, and
-//! the ratio is the daemon's part. Two of three pairs decide. Below [`NOTICEABLE`] a difference is
-//! noise.
+//! The measure is a ratio of latencies within one run. Rounds alternate: the hostile connections are open to this daemon
+//! or to another one, so their load on the machine is in both, and the ratio is this daemon's part. Two of three pairs
+//! decide. A difference below [`NOTICEABLE`] is noise.
 
 use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, channel};

@@ -1,13 +1,13 @@
 //! Linearizability: clients race for tokens and codes while the daemon is killed again and again. The answers about
 //! each token and each code must fit into one order, in which each call took effect at once while it was open.
 //!
-//! Half of the clients are `enrollctl call`, which finds the daemon again and asks again by itself: to its user a kill
-//! is a call that takes long. The other half are sockets that do not, and now and then hang up without waiting: an
-//! answer they lose is never known, though some ask again under their key. The order of calls and answers is counted,
-//! not timed. Each use names itself in its audit, so a look tells which one it was that won.
+//! Half of the clients are `enrollctl call`, which reconnects and retries by itself: to its user a kill is a call that
+//! takes long. The other half are sockets that do neither, and sometimes close the connection without waiting: a lost
+//! answer stays unknown, though some clients retry under their idempotency key. The order of calls and answers is
+//! counted, not timed. Each use has an id in its audit, so a look-up shows which use was the first.
 //!
-//! `ENROLL_LINEARIZABILITY=N` checks N histories and tells what they were like, `ENROLL_SEED=S` draws other calls and
-//! kills. Which call meets which is up to the machine, so a failure prints the whole history that does not fit.
+//! `ENROLL_LINEARIZABILITY=N` checks N histories and prints statistics of them, `ENROLL_SEED=S` draws other calls and
+//! kills. The interleaving depends on the machine, so a failure prints the whole history that does not fit.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -70,7 +70,7 @@ struct Race {
 impl Race {
     fn begin(pairs: usize) -> Self {
         let home = Home::make();
-        // Codes that were lost would look like guesses: that is to be told as what it is.
+        // Lost codes would look like guesses, so a lost code is reported as such.
         home.configure("guesses.per_minute = 1000000");
         Self {
             daemon: Mutex::new(home.start()),
@@ -273,7 +273,7 @@ fn histories(clients: &mut [Client<'_>]) -> BTreeMap<Name, History> {
     histories
 }
 
-/// The use that was told it is the first, if any was.
+/// The use that was answered as the first one, if any was.
 fn winner(history: &History) -> Option<&Operation> {
     let is_winner = |it: &&Operation| matches!((it.call, it.answer()), (Call::Use(_), Some(Answer::Done)));
     history.operations.iter().find(is_winner)

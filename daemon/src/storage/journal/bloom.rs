@@ -31,7 +31,7 @@ impl BloomFilter {
         Self { bits, tags, room, keys: AtomicUsize::new(0) }
     }
 
-    /// Whether the key is certainly not in the store.
+    /// True if the key is certainly not in the store.
     pub(super) fn excludes(&self, key: &[u8]) -> bool {
         self.covers(key) && !self.bits.contains(key)
     }

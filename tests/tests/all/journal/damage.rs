@@ -1,5 +1,5 @@
-//! A bit that turned over anywhere in a journal is found, or does not matter; what a power loss leaves of the last
-//! record is neither.
+//! Bit rot and torn writes: a flipped bit anywhere in a journal is reported or harmless, and a torn last record is
+//! discarded.
 
 use std::ops::Range;
 use std::sync::OnceLock;

@@ -1,4 +1,4 @@
-//! A journal as files beside their database: what may be removed, and what is said of what is missing.
+//! The journal's files beside their database: which may be removed, and the errors for missing ones.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;

@@ -67,7 +67,7 @@ pub(super) fn restored(backup: &Path, key: &Path) -> Daemon {
     home.start()
 }
 
-/// The token of change number N is number N, so what a registry knows can be told from the head of its changes.
+/// The token of change number N is number N, so the head of its changes says which tokens a registry has.
 #[test]
 fn a_backup_under_load_is_exactly_one_committed_state() {
     let daemon = Daemon::start();

@@ -1,8 +1,8 @@
 //! `enrollctl call`: any language that can start a process and speak JSON is a client, and loses nothing when the
 //! daemon does.
 //!
-//! Lines are answered in their order, whatever is wrong with some. A daemon that comes back within two seconds is not
-//! noticed; one that does not is told for every line that is open or still comes.
+//! Lines are answered in their order, also if some are invalid. An outage of less than two seconds is not noticed; a
+//! longer one is the error of every open or later line.
 
 use enroll_tests::pattern::matches;
 use enroll_tests::process::{Conversation, Daemon, Output};

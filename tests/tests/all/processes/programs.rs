@@ -1,4 +1,4 @@
-//! Links from files, and a daemon that is killed in the middle of them.
+//! Bulk links from files, and a daemon that is killed in the middle of one.
 
 use std::fs::write;
 use std::io::{BufRead as _, BufReader};
@@ -193,7 +193,7 @@ fn a_file_of_a_million_lines_is_read_to_its_end() {
     expect_sound(&daemon);
 }
 
-/// The key of the command is told first; with it the same command goes on where it was.
+/// The command prints its idempotency key first; with it the same command continues after an interruption.
 #[test]
 fn a_daemon_killed_in_the_middle_of_a_file_and_the_same_command_again_finish_it() {
     const KEYS: usize = 3_000;

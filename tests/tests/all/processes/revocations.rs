@@ -78,7 +78,7 @@ fn a_list_is_signed_once_over_restarts_and_crashes() {
     let file = daemon.home.state_dir().join("enrolld.crl.signature");
     assert_eq!(std::fs::metadata(&file).expect("a file").permissions().mode() & 0o777, 0o600);
     let kept = std::fs::read(&file).expect("a signature");
-    // A file in its place is not trusted: the same list is signed again.
+    // Another file of that name is not trusted: the same list is signed again.
     for other in [&kept[..kept.len() / 2], b"", &[7; 4096]] {
         daemon.kill9();
         std::fs::write(&file, other).expect("written");

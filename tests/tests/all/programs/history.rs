@@ -1,5 +1,5 @@
 //! Seeded histories of courses and programs, on the memory store, on redb and on the journal in front of it at once:
-//! what is answered, what is there then, and what the changes say.
+//! answers, states and changes are compared with the model.
 //!
 //! `ENROLL_HISTORIES=N` runs N of them, `ENROLL_SEED=S` only the one of that seed; a failure prints the seed and every
 //! call before it.

@@ -1,4 +1,4 @@
-//! A clock that goes forward by years and back: nothing freezes, and times are compared with the clock as it is now.
+//! Clock steps by years, forward and back: nothing freezes, and times are compared with the current clock.
 
 mod steps;
 

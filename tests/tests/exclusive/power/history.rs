@@ -1,4 +1,4 @@
-//! A registry that lives on through power losses, and is checked after each.
+//! A history of power losses: one registry through several of them, checked after each.
 
 use std::collections::BTreeMap;
 use std::ops::{AddAssign, Range};

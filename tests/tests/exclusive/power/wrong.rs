@@ -1,4 +1,4 @@
-//! Stores with faults on purpose: the checks must find them.
+//! Stores with deliberate faults: the checks of the power loss tests must find them.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
