@@ -94,7 +94,7 @@ pub(super) async fn serve(
     tokio::select! {
         ended = stop_signals.next() => by = ended,
         _ = &mut reloads => {
-            tracing::info!("stopping by SIGHUP: the terminal is gone; requests that were begun are finished");
+            tracing::info!("SIGHUP: the terminal is gone; stopping; requests that were begun are finished");
         }
         end = &mut ended => result = Some(end),
         failure = flusher_failed => {

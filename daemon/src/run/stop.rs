@@ -51,7 +51,7 @@ impl StopSignals {
             came.map_or(Poll::Pending, Poll::Ready)
         });
         let signal = came.await;
-        tracing::info!("stopping by {signal}: requests that were begun are finished");
+        tracing::info!("{signal}: stopping; requests that were begun are finished");
         if ASKING.contains(&signal) { Ended::InOrder } else { Ended::By(signal) }
     }
 }

@@ -14,8 +14,8 @@ fn limited(home: &Home, limits: &str, command: &Command) -> Command {
 
 /// Signals, the exit code they end with, and what is said of them.
 const SIGNALS: &[(Signal, i32, &str)] = &[
-    (Signal::SIGTERM, 0, "SIGTERM: finishing"),
-    (Signal::SIGINT, 0, "SIGINT: finishing"),
+    (Signal::SIGTERM, 0, "SIGTERM: stopping"),
+    (Signal::SIGINT, 0, "SIGINT: stopping"),
     (Signal::SIGQUIT, 1, "enrolld: ended by SIGQUIT"),
     (Signal::SIGUSR1, 1, "enrolld: ended by SIGUSR1"),
     (Signal::SIGALRM, 1, "enrolld: ended by SIGALRM"),

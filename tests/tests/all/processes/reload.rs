@@ -99,7 +99,7 @@ fn what_needs_a_restart_stays_as_it_is_and_is_named_every_time() {
         "log_format = \"json\"\ncode_size = 9\n[database]\ncache_mib = 32\n[server]\nthreads = 2\nidle_seconds = 60\n";
     for times in 1..=2 {
         reload(&told, &daemon, toml);
-        let named = "only a restart can apply it: database.cache_mib, log_format, server.threads";
+        let named = "applied by a restart only: database.cache_mib, log_format, server.threads";
         assert_eq!(daemon.log().matches(named).count(), times, "{}", daemon.log());
     }
     let status = daemon.client().call(server::Status {}).expect("a status");
