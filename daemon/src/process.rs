@@ -89,8 +89,8 @@ mod tests {
             (Errno::ENOSPC, ""),
         ];
         for (errno, named) in cases {
-            let told = limit_reached(&io::Error::from_raw_os_error(errno as i32));
-            assert!(told.contains(named) && told.is_empty() == named.is_empty(), "{errno}: {told}");
+            let message = limit_reached(&io::Error::from_raw_os_error(errno as i32));
+            assert!(message.contains(named) && message.is_empty() == named.is_empty(), "{errno}: {message}");
         }
     }
 }

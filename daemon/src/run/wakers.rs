@@ -75,7 +75,7 @@ impl ClockChanges {
         ready.clear_ready();
         // A canceled timer is readable until it is set again, which reports the cancellation once more.
         if !matches!(arm(&self.timer), Ok(()) | Err(Errno::ECANCELED)) {
-            return pending().await;
+            pending().await
         }
     }
 }

@@ -14,7 +14,7 @@ use super::disk::{BLOCK_BYTES, Disk, Space};
 #[derive(Debug)]
 pub struct DirectFile {
     file: File,
-    /// The same file, open for direct writes, where its file system has them.
+    /// The same file, open for direct writes; none if its file system has no direct I/O.
     direct: Option<File>,
     /// A block-aligned buffer: the disk takes no other memory.
     aligned: Mutex<Vec<u8>>,

@@ -240,7 +240,7 @@ impl JournalStore {
         Some((frozen, log.mark()))
     }
 
-    /// Whether the active memtable must be frozen at once.
+    /// True if the active memtable must be frozen at once.
     fn is_full(&self, active: &Memtable) -> bool {
         active.bytes() >= self.options.memory_bytes / 2 || active.entries() >= FLUSH_ENTRIES
     }

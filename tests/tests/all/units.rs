@@ -45,11 +45,11 @@ fn the_service_exposes_next_to_nothing() {
     let mut analyze = Command::new("systemd-analyze");
     analyze.args(["security", "--offline=true", "--no-pager", "--threshold=7"]).arg(file("enrolld.service"));
     let Some(output) = tool("the_service_exposes_next_to_nothing", &mut analyze) else { return };
-    let told = text(&output.stdout);
+    let printed = text(&output.stdout);
     let line =
-        told.lines().find(|line| line.contains("Overall exposure level")).unwrap_or_else(|| panic!("{output:?}"));
+        printed.lines().find(|line| line.contains("Overall exposure level")).unwrap_or_else(|| panic!("{output:?}"));
     let exposure: f64 = line.split_whitespace().find_map(|word| word.parse().ok()).expect("a number");
-    assert!(exposure <= EXPOSURE_MAX, "{told}");
+    assert!(exposure <= EXPOSURE_MAX, "{printed}");
     assert!(output.status.success(), "{output:?}");
 }
 

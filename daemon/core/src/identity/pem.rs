@@ -103,8 +103,8 @@ mod tests {
             "-----BEGIN PRIVATE KEY\nS3CRETS3CRET\n-----END PRIVATE KEY-----",
             "-----BEGIN PRIVATE KEY S3CRETS3CRETS3CRETS3CRETS3CRETS3CRETS3CRET-----",
         ] {
-            let told = read(damaged).map_or_else(|err| err.to_string(), |blocks| format!("{} blocks", blocks.len()));
-            assert!(!told.contains("S3CRET"), "{told}");
+            let message = read(damaged).map_or_else(|err| err.to_string(), |blocks| format!("{} blocks", blocks.len()));
+            assert!(!message.contains("S3CRET"), "{message}");
         }
     }
 }

@@ -113,7 +113,7 @@ impl Signer {
                 true => Ok(Self::Rsa(pair)),
                 false => {
                     let bits = 8 * pair.public_modulus_len();
-                    Err(IdentityError(expect_strong_rsa(bits).err().unwrap_or_default()))
+                    Err(IdentityError(require_strong_rsa(bits).err().unwrap_or_default()))
                 }
             };
         }
@@ -166,7 +166,7 @@ pub(super) fn public_key(der: &[u8]) -> Result<SubjectPublicKeyInfoOwned, Identi
 
 /// The JOSE algorithm of a public key, and the key.
 pub(super) fn verifying(key: &SubjectPublicKeyInfoOwned) -> Result<(Algorithm, DecodingKey), IdentityError> {
-    expect_strong(key).map_err(IdentityError)?;
+    require_strong(key).map_err(IdentityError)?;
     let bytes = key.subject_public_key.raw_bytes();
     match key.algorithm.oid {
         RSA => Ok((Algorithm::RS256, DecodingKey::from_rsa_der(bytes))),
@@ -177,7 +177,7 @@ pub(super) fn verifying(key: &SubjectPublicKeyInfoOwned) -> Result<(Algorithm, D
 }
 
 /// Refuses a key that no certificate is issued for, and names the keys that are accepted.
-pub(super) fn expect_strong(key: &SubjectPublicKeyInfoOwned) -> Result<(), String> {
+pub(super) fn require_strong(key: &SubjectPublicKeyInfoOwned) -> Result<(), String> {
     let bits = match &key.algorithm {
         algorithm if algorithm.oid == ED25519 => return Ok(()),
         algorithm if algorithm.oid == EC && curve_of(key).is_some_and(|curve| [P256, P384, P521].contains(&curve)) => {
@@ -191,12 +191,12 @@ pub(super) fn expect_strong(key: &SubjectPublicKeyInfoOwned) -> Result<(), Strin
     };
     match bits {
         0 => Err("its key is none of P-256, P-384, P-521, Ed25519 and RSA".to_owned()),
-        bits => expect_strong_rsa(bits),
+        bits => require_strong_rsa(bits),
     }
 }
 
 /// Refuses an RSA key of too few bits, which is weak, and of more than libraries support.
-pub(super) fn expect_strong_rsa(bits: usize) -> Result<(), String> {
+pub(super) fn require_strong_rsa(bits: usize) -> Result<(), String> {
     let (least, most) = (RSA_BITS.start(), RSA_BITS.end());
     match bits {
         bits if bits < *least => Err(format!("its RSA key of {bits} bits is weak; {least} to {most} bits will do")),

@@ -89,7 +89,7 @@ impl Issuer {
         self.keys.is_empty()
     }
 
-    /// The claims of a JWT of this issuer that is valid now; else a sentence for people about its fault.
+    /// The claims of a JWT of this issuer that is valid now; an error is a sentence for people.
     fn verify(&self, jwt: &Jwt, now: Time, leeway_seconds: u64) -> Result<Foreign, &'static str> {
         let claims = self.signed_claims(jwt)?;
         let seconds = |name: &str| match claims.get(name) {
@@ -146,7 +146,7 @@ impl Issuer {
     }
 }
 
-/// The claims of a JWT of one of these issuers that is valid now; else a sentence for people about its fault.
+/// The claims of a JWT of one of these issuers that is valid now; an error is a sentence for people.
 pub fn verify(issuers: &[Issuer], jwt: &Jwt, now: Time, leeway_seconds: u64) -> Result<Foreign, &'static str> {
     let claims = jwt::payload_of(jwt).ok_or("it is not a JWT")?;
     let issuer = claims.member::<String>("iss").ok().flatten().ok_or("it does not say who issued it")?;
@@ -186,7 +186,7 @@ fn of_jwk(at: usize, key: Value) -> Result<Option<Key>, String> {
     let jwk: Jwk = serde_json::from_value(key).map_err(|_| unusable())?;
     let algorithm = match &jwk.algorithm {
         AlgorithmParameters::RSA(key) => {
-            expect_strong_modulus(&key.n).map_err(|why| wrong(&why))?;
+            require_strong_modulus(&key.n).map_err(|why| wrong(&why))?;
             Algorithm::RS256
         }
         AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => Algorithm::ES256,
@@ -201,10 +201,10 @@ fn of_jwk(at: usize, key: Value) -> Result<Option<Key>, String> {
     Ok(Some(Key { id: jwk.common.key_id, algorithm, verifying }))
 }
 
-fn expect_strong_modulus(modulus: &str) -> Result<(), String> {
+fn require_strong_modulus(modulus: &str) -> Result<(), String> {
     let bytes = URL_SAFE_NO_PAD.decode(modulus).map_err(|_| "its modulus is not base64url".to_owned())?;
     let first = bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len());
-    signer::expect_strong_rsa(signer::bits(&bytes[first..]))
+    signer::require_strong_rsa(signer::bits(&bytes[first..]))
 }
 
 fn of_pem(text: &str) -> Result<Keys, IdentityError> {

@@ -31,10 +31,10 @@ const CONSEQUENCES: &[(u16, &str)] = &[
 /// Wrong codes in all exceeded their rate limit: somebody tries codes from many sources.
 pub const ALARM: u16 = 60_000;
 
-/// Somebody who waited was given a place. Of the event, the person, and the pool if there are any.
+/// A waiting person got a place. Of the event, the person, and the pool if there are any.
 pub const SEATED: u16 = 60_001;
 
-/// Somebody was moved to another pool, which gave somebody who waited a place. Of the event, the person and the pool.
+/// A person was moved to another pool to make room for a waiting one. Of the event, the person and the pool.
 pub const MOVED: u16 = 60_002;
 
 /// A pool opened by itself. Of the event and the pool.
@@ -43,26 +43,26 @@ pub const OPENED: u16 = 60_003;
 /// The places of an event's pools became one. Of the event.
 pub const MERGED: u16 = 60_004;
 
-/// The list of revoked certificates got another number because its time had come.
+/// The revocation list was renewed because it was due.
 pub const LISTED: u16 = 60_005;
 
-/// An external key was linked by another operation than that. Of the program enrollment and the person.
+/// An external key was linked by another operation than `program.link`. Of the program enrollment and the person.
 pub const LINKED: u16 = 60_006;
 
 /// An external key was unlinked from somebody, to be linked to somebody else. Of the program enrollment and the person.
 pub const UNLINKED: u16 = 60_007;
 
-/// A course that an external key waited for: its person is enrolled in it as `masters`. This and what follows are of
-/// the course, the person and the program enrollment.
+/// A waiting course of an external key was realized: its person is enrolled in it as `masters`. This change and the
+/// following ones are of the course, the person and the program enrollment.
 pub const ENROLLED: u16 = 60_008;
 
-/// Somebody who was enrolled in a course as `audit` or `honor` is from now on as `masters`.
+/// A course enrollment in the mode `audit` or `honor` was changed to `masters`.
 pub const CONVERTED: u16 = 60_009;
 
-/// Somebody who was enrolled in a course in another mode stays in it.
+/// A course enrollment in another mode stays as it is.
 pub const MODE_KEPT: u16 = 60_010;
 
-/// Somebody's course enrollment was cut from a program and moved to `audit`.
+/// A course enrollment was cut from a program and moved to `audit`.
 pub const MOVED_TO_AUDIT: u16 = 60_011;
 
 /// A course enrollment became active again.
@@ -71,13 +71,13 @@ pub const ACTIVATED: u16 = 60_012;
 /// A course enrollment became inactive.
 pub const DEACTIVATED: u16 = 60_013;
 
-/// Somebody has a role in a course.
+/// A role in a course was given.
 pub const ROLE_GIVEN: u16 = 60_014;
 
 /// A role in a course was taken back.
 pub const ROLE_TAKEN: u16 = 60_015;
 
-/// A role in a course could not be given, and goes on waiting.
+/// A role in a course could not be given, and stays waiting.
 pub const ROLE_FAILED: u16 = 60_016;
 
 /// The system's clock was set by more than a few seconds: times before and after this are not of one clock.

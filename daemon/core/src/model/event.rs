@@ -53,7 +53,7 @@ pub struct Event {
     pub registration_closes: Option<Time>,
     /// The time until which people may cancel; none for the start.
     pub unregistration_closes: Option<Time>,
-    /// The JSON that the caller attached.
+    /// The attached JSON.
     #[serde(with = "stored_json")]
     pub extra: Json,
     /// The number of people who held a place when a change left fewer places than that.
@@ -96,7 +96,7 @@ pub struct Head {
     pub taken: u32,
     /// The number of people who wait for one.
     pub waiting: u32,
-    /// The same for each pool that anybody is in or waits for.
+    /// These counts for each pool that anybody is in or waits for.
     pub pools: BTreeMap<Slot, Count>,
     /// The order number of the next registration.
     pub next_order: u64,

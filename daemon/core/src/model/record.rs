@@ -34,7 +34,7 @@ pub struct Registry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Person {
-    /// As it was typed.
+    /// The callsign as it was typed.
     pub callsign: Callsign,
     /// The JSON that the caller attached.
     #[serde(with = "stored_json")]
@@ -92,7 +92,7 @@ pub struct Pool {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Enrollment {
-    /// As it was typed.
+    /// The callsign as it was typed.
     pub callsign: Callsign,
     /// Pending, or the decision.
     pub state: State,

@@ -135,8 +135,8 @@ pub(super) fn make_signing_key(
     random.fill_bytes(&mut nonce);
     random.fill_bytes(&mut pk);
     // The last key by pk signs, so the pk must be higher than all others, even those made while the clock was ahead.
-    let behind = after_signing_keys(txn.as_read()).map_err(|err| IdentityError(err.to_string()))?;
-    let pk = Pk::v7(now.micros().max(behind), pk);
+    let after = after_signing_keys(txn.as_read()).map_err(|err| IdentityError(err.to_string()))?;
+    let pk = Pk::v7(now.micros().max(after), pk);
     let key = key::signing_key(pk);
     let pair = NewKey::from_seed(algorithm, &key_seed)?;
     let sealed = secrets.seal(&key, nonce, &pair.private)?;

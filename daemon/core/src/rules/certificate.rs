@@ -43,14 +43,14 @@ impl ReadOp for Get {
             person::require_live(&self.person, &person)?;
         }
         call.permit(txn, call.is_actor(pk))?;
-        let (_, certificate) = expect(txn, pk, &self.person)?;
+        let (_, certificate) = require(txn, pk, &self.person)?;
         Ok(pem::write(CERTIFICATE, &certificate.certificate))
     }
 }
 
 impl ReadOp for Key {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Option<PrivateKey>, Fault> {
-        let (_, private, _) = expect_private(txn, call, &self.person)?;
+        let (_, private, _) = require_private(txn, call, &self.person)?;
         match call.ctx.envelope.dry_run {
             true => Ok(None),
             false => Ok(Some(PrivateKey::new(pem::write(PRIVATE_KEY, &private))?)),
@@ -60,7 +60,7 @@ impl ReadOp for Key {
 
 impl ReadOp for Pfx {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Option<enroll_protocol::Pfx>, Fault> {
-        let (callsign, private, certificate) = expect_private(txn, call, &self.person)?;
+        let (callsign, private, certificate) = require_private(txn, call, &self.person)?;
         if call.ctx.envelope.dry_run {
             return Ok(None);
         }
@@ -85,7 +85,7 @@ impl WriteOp for Renew {
         let (pk, person) = person::require(txn.as_read(), &self.person)?;
         person::require_live(&self.person, &person)?;
         call.permit(txn.as_read(), call.is_actor(pk))?;
-        let (key, before) = expect(txn.as_read(), pk, &self.person)?;
+        let (key, before) = require(txn.as_read(), pk, &self.person)?;
         let wanted = wanted_after(self, before.clone());
         if before.revoked.is_some() && matches!(wanted, Wanted::Again(_)) {
             let why = "the certificate before is revoked, so it is not issued for the same key again; bring a signing request";
@@ -144,9 +144,9 @@ impl WalkOp for Crl {
         // PEM is ASCII, so it can be cut anywhere.
         let mut rest = list.pem.as_str();
         while !rest.is_empty() {
-            let (piece, behind) = rest.split_at(rest.len().min(PIECE_BYTES));
+            let (piece, following) = rest.split_at(rest.len().min(PIECE_BYTES));
             rest = match give(piece.to_owned()) {
-                ControlFlow::Continue(()) => behind,
+                ControlFlow::Continue(()) => following,
                 ControlFlow::Break(()) => "",
             };
         }
@@ -176,7 +176,7 @@ fn wanted_after(renew: &Renew, before: Certificate) -> Wanted {
 pub(super) fn expect_for(callsign: &Callsign, asked: &CertificateWanted) -> Result<(), Refusal> {
     match asked {
         CertificateWanted::None => Ok(()),
-        CertificateWanted::Generate => expect_name(callsign),
+        CertificateWanted::Generate => require_name(callsign),
         CertificateWanted::Csr(csr) => expect_request_of(callsign, csr),
     }
 }
@@ -192,7 +192,7 @@ pub(super) fn expect_readable(asked: &CertificateWanted) -> Result<(), Refusal> 
 /// Refuses a signing request that can not be read or names another callsign.
 pub(super) fn expect_request_of(callsign: &Callsign, csr: &str) -> Result<(), Refusal> {
     let request = read(csr)?;
-    expect_name(callsign)?;
+    require_name(callsign)?;
     match request.common_name {
         Some(name) if name == callsign.as_str() => Ok(()),
         Some(name) => {
@@ -215,11 +215,11 @@ pub(super) fn give(
     wanted: &Wanted,
 ) -> Result<Option<Vec<u8>>, Fault> {
     let ctx = call.ctx;
-    expect_name(callsign)?;
+    require_name(callsign)?;
     if let Wanted::Request(csr) = wanted {
         expect_request_of(callsign, csr)?;
     }
-    expect_valid(ctx)?;
+    require_valid(ctx)?;
     let mut certificates = record::get::<Certificates>(txn.as_read(), &key::certificates(pk))?.unwrap_or_default();
     // Revoked ones stay until they end, except the oldest of very many: the revocation list keeps those, too.
     let mut count = certificates.held.len();
@@ -280,13 +280,13 @@ fn latest(txn: &dyn ReadTxn, pk: Pk) -> Result<Option<(Vec<u8>, Certificate)>, F
     Ok(Some((key, certificate)))
 }
 
-fn expect(txn: &dyn ReadTxn, pk: Pk, named: &Reference) -> Result<(Vec<u8>, Certificate), Fault> {
+fn require(txn: &dyn ReadTxn, pk: Pk, named: &Reference) -> Result<(Vec<u8>, Certificate), Fault> {
     let none = || Refusal::new(Code::NOT_FOUND, format!("the person \"{named}\" has no certificate"));
     Ok(latest(txn, pk)?.ok_or_else(none)?)
 }
 
 /// A person's callsign, private key (PKCS#8) and certificate. Refuses deleted people and keys that were not made here.
-fn expect_private(
+fn require_private(
     txn: &dyn ReadTxn,
     call: &Call<'_>,
     named: &Reference,
@@ -294,7 +294,7 @@ fn expect_private(
     let (pk, person) = person::require(txn, named)?;
     person::require_live(named, &person)?;
     call.permit(txn, false)?;
-    let (key, certificate) = expect(txn, pk, named)?;
+    let (key, certificate) = require(txn, pk, named)?;
     let brought = || {
         let why = format!("the key of \"{named}\" was not made here, so only they have it");
         Refusal::new(Code::NOT_FOUND, why)
@@ -309,7 +309,7 @@ fn read(csr: &str) -> Result<SigningRequest, Refusal> {
         .map_err(|why| Refusal::new(Code::INVALID_ARGUMENT, format!("the signing request can not be used: {why}")))
 }
 
-fn expect_name(callsign: &Callsign) -> Result<(), Refusal> {
+fn require_name(callsign: &Callsign) -> Result<(), Refusal> {
     match callsign.as_str().chars().count() {
         ..=COMMON_NAME_CHARS_MAX => Ok(()),
         count => {
@@ -322,7 +322,7 @@ fn expect_name(callsign: &Callsign) -> Result<(), Refusal> {
 }
 
 /// Refuses while the authority's chain is not valid.
-fn expect_valid(ctx: &Context) -> Result<(), Refusal> {
+fn require_valid(ctx: &Context) -> Result<(), Refusal> {
     match ctx.identity.authority.is_invalid(ctx.now) {
         None => Ok(()),
         Some(why) => Err(Refusal::new(Code::EXPIRED, format!("{why}; nothing is issued without a valid one"))),

@@ -117,7 +117,7 @@ fn begin(
     let is_brought = match &before {
         Some(before) => before.is_brought,
         None => {
-            expect_empty(txn.as_read())?;
+            require_empty(txn.as_read())?;
             let own = record::get::<certificate::Authority>(txn.as_read(), &key::authority())?;
             own.is_some_and(|own| own.sealed.is_none())
         }
@@ -144,7 +144,7 @@ fn begin(
 
 /// Refuses a registry with more than the records of its first start. Kept answers, counted guesses, renewals of the
 /// revocation list and steps of the clock are allowed: they occur without any write that succeeded.
-fn expect_empty(txn: &dyn ReadTxn) -> Result<(), Fault> {
+fn require_empty(txn: &dyn ReadTxn) -> Result<(), Fault> {
     let not_empty = |what: &str| {
         conflict(format!(
             "an import needs an empty registry, and this one has a {what}; start a daemon with another state directory"
@@ -190,8 +190,8 @@ fn clear(txn: &mut dyn Txn) -> Result<bool, Fault> {
 /// Writes the records of whole lines and keeps the incomplete last one. Refuses a bad line by its number.
 fn take(txn: &mut dyn Txn, importing: &mut Importing, text: &str) -> Result<(), Fault> {
     let mut rest = text;
-    while let Some((line, behind)) = rest.split_once('\n') {
-        rest = behind;
+    while let Some((line, following)) = rest.split_once('\n') {
+        rest = following;
         importing.lines += 1;
         let number = importing.lines;
         let bad = |why: &str| bad_line(number, why);
@@ -236,7 +236,7 @@ fn finish(
     latest: Option<(u32, Key)>,
 ) -> Result<Imported, Fault> {
     if !importing.is_read || !importing.open.is_empty() {
-        return Err(bad_line(importing.lines + 1, "the file is cut off here, or goes on behind its last line"));
+        return Err(bad_line(importing.lines + 1, "the file is cut off here, or continues after its last line"));
     }
     let judgement = match &call.ctx.made {
         Some(Made::Judgement(judgement)) if judgement.importing == importing => judgement,

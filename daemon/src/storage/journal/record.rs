@@ -204,7 +204,7 @@ pub(super) fn has_flipped_bit(segment: &mut [u8], at: usize, seed: u64) -> bool 
         let sum = number_at(segment, at + PREFIX + SUM * chunk);
         return turns(segment, range.clone(), |segment| chunk_sum(seed, record.number, &segment[range.clone()]) == sum);
     }
-    // Where the sums of the chunks end depends on the length, so that comes first.
+    // The end of the chunks' checksums depends on the length, so the length is tried first.
     let prefix = (at + SUM).min(segment.len())..(at + PREFIX).min(segment.len());
     if turns(segment, prefix, is_front_right) {
         return true;

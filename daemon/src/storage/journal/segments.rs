@@ -165,7 +165,7 @@ impl Found {
                 (at, expected) = (record.end, expected + 1);
             }
             if !is_sealed {
-                expect_end(&mut segment, at, header, expected)?;
+                require_end(&mut segment, at, header, expected)?;
             }
             open = Some((generation, at as u64, segment[at - at % BLOCK_BYTES..at].to_vec()));
             generation += 1;
@@ -182,7 +182,7 @@ impl Found {
 }
 
 /// Refuses anything after the last record but a torn write.
-fn expect_end(segment: &mut [u8], at: usize, header: &Header, expected: u64) -> Result<(), JournalFault> {
+fn require_end(segment: &mut [u8], at: usize, header: &Header, expected: u64) -> Result<(), JournalFault> {
     let goes_on = (at + ALIGN..segment.len())
         .step_by(ALIGN)
         .any(|at| Record::from_number(segment, at, header.seed(), expected).is_some());

@@ -79,7 +79,7 @@ fn a_view_stays_what_the_memory_store_was_after_its_batch() {
                 store.make_filter().expect("a filter");
             }
             if random.random_bool(0.02) {
-                // As after a kill, or in good order; nobody looks at a store that is gone.
+                // As after a kill, or in good order; no view outlives the store.
                 kept.clear();
                 match random.random_bool(0.5) {
                     true => store.close().expect("closed"),

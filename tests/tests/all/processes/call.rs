@@ -180,11 +180,11 @@ fn when_the_daemon_stays_away_every_open_and_later_line_is_told() {
     assert_eq!((&first["id"], &first["error"]["code"]), (&json!(2), &json!("unavailable")));
     conversation.say(&spend(6, "nonce"));
     let (answers, code) = conversation.finish();
-    let told: Vec<_> = answers.iter().map(|answer| (&answer["id"], &answer["error"]["code"])).collect();
+    let answered: Vec<_> = answers.iter().map(|answer| (&answer["id"], &answer["error"]["code"])).collect();
     let unavailable = json!("unavailable");
-    assert_eq!(told.len(), 4, "{answers:?}");
+    assert_eq!(answered.len(), 4, "{answers:?}");
     for (at, id) in [(0, 3), (1, 4), (3, 6)] {
-        assert_eq!(told[at], (&json!(id), &unavailable));
+        assert_eq!(answered[at], (&json!(id), &unavailable));
     }
     assert_eq!(code, Some(3));
     let output = daemon.enrollctl(&["call"], &(spend(1, "nonce") + "\n"));

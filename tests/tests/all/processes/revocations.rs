@@ -154,7 +154,7 @@ fn the_list_is_a_file_that_is_replaced_after_a_revocation_and_kept_over_a_restar
     if let Some(openssl) = OpenSsl::find("processes::revocations, the list's file") {
         openssl.write("crl.pem", &second);
         openssl.write("ca.pem", &daemon.enrollctl(&["certificate", "ca"], "").stdout);
-        let told = openssl.told(&["crl", "-in", "crl.pem", "-CAfile", "ca.pem", "-noout", "-text"]);
-        assert!(told.contains("verify OK") && told.contains("Superseded"), "{told}");
+        let printed = openssl.output_of(&["crl", "-in", "crl.pem", "-CAfile", "ca.pem", "-noout", "-text"]);
+        assert!(printed.contains("verify OK") && printed.contains("Superseded"), "{printed}");
     }
 }
