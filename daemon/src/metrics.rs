@@ -1,8 +1,8 @@
-//! What is counted and measured: every metric with its name and its help, and their text in OpenMetrics.
+//! Metrics: counters, gauges and histograms with their names and help, and their text in OpenMetrics.
 //!
-//! A request costs two readings of the clock and a few additions here: its series are found by position, and nothing
-//! is allocated once a series has been counted in. The values of labels are words of our own tables, never what a peer
-//! has sent, so there are only so many series, and nothing of a request is in them.
+//! A request costs two readings of the clock and a few additions here: its series are found by index, and nothing is
+//! allocated after the first use of a series. The values of labels are words of our own tables, never text of a peer,
+//! so the number of series is bounded, and no part of a request is in them.
 //!
 //! Every name begins with `enrolld_`, the start time's too: the text may stand beside that of other programs.
 
@@ -21,34 +21,34 @@ use prometheus_client::registry::{Registry, Unit};
 
 use enroll_core::model::record::{ChangesHead, Kind};
 
-/// Bounds of what takes time, in seconds. A read is answered in some ten microseconds, a write in the milliseconds of
-/// a commit, and whoever waits for more than two seconds is told that the daemon is busy. The steps are narrow enough
-/// to tell a disk that became slower from one that did not.
+/// Histogram bounds of durations, in seconds. A read is answered in some ten microseconds, a write in the milliseconds
+/// of a commit, and a write that waits for more than two seconds is refused as `busy`. The steps are narrow enough to
+/// show that a disk became slower.
 const SECONDS: [f64; 16] =
     [0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0];
 
-/// Bounds of the requests in a batch, up to the most that the writer takes at once.
+/// Histogram bounds of the requests in a batch, up to the writer's limit.
 const REQUESTS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
-/// What every name begins with.
+/// The prefix of every name.
 const PREFIX: &str = "enrolld";
 
-/// What an operation may come to. Only what went wrong inside has failed.
+/// The outcomes of an operation. `failed` is for internal errors only.
 const OUTCOMES: [&str; 3] = ["done", "refused", "failed"];
 
-/// The one word for every operation that the table does not have.
+/// The label of all operations that the table does not have.
 const UNKNOWN: &str = "unknown";
 
-/// Something that goes up and down.
+/// A value that goes up and down.
 pub type Level = Gauge<u64, AtomicU64>;
 
-/// What the journal counts, and the store tells.
+/// Figures of the journal, which the store reports.
 #[derive(Debug, Clone, Default)]
 pub struct JournalFigures {
     syncs: Counter,
     /// Bytes of all segments.
     pub bytes: Level,
-    /// Bytes of memory that journaled writes take which are not on their way into the tree.
+    /// Bytes of memory of journaled writes that are not being flushed.
     pub memory: Level,
     flushes: Counter,
     flush_seconds: Seconds,
@@ -59,20 +59,20 @@ pub struct JournalFigures {
 type Seconds = Counter<f64, AtomicU64>;
 
 impl JournalFigures {
-    /// A batch was made durable; all segments take so many bytes now.
+    /// Counts a durable batch, after which all segments take this many bytes.
     pub fn synced(&self, bytes: u64) {
         self.syncs.inc();
         self.bytes.set(bytes);
     }
 
-    /// So many writes were moved into the tree, in this time.
+    /// Counts a flush of this many writes into the tree, in this time.
     pub fn flushed(&self, entries: usize, seconds: f64) {
         self.flushes.inc();
         self.flushed_keys.inc_by(entries as u64);
         self.flush_seconds.inc_by(seconds);
     }
 
-    /// Somebody was held back for so long.
+    /// Counts a commit that was throttled for this time.
     pub fn paced(&self, seconds: f64) {
         self.paced_seconds.inc_by(seconds);
     }
@@ -101,10 +101,10 @@ impl JournalFigures {
 /// Every metric.
 pub struct Metrics {
     registry: Registry,
-    /// By operation and outcome, as [`place`] counts them.
+    /// By operation and outcome, at [`index`].
     operations: Series<Counter>,
     operation_seconds: Series<Histogram>,
-    /// By code, in the order of its table; so are those of connections.
+    /// By code, in the order of its table, like those of connections.
     refusals: Series<Counter>,
     connections_refused: Series<Counter>,
     connections_accepted: Counter,
@@ -113,16 +113,16 @@ pub struct Metrics {
     streams: Level,
     /// Open connections.
     pub connections: Level,
-    /// Requests that wait for the writer.
+    /// Writes in the writer's queue.
     pub queue: Level,
     /// Bytes of the database's file.
     pub database_bytes: Level,
-    /// Items that streams have given.
+    /// Items that streams have sent.
     pub stream_items: Counter,
 }
 
 impl Metrics {
-    /// Nothing is counted yet, in a daemon that was started then.
+    /// Metrics at zero, for a daemon that was started at this time.
     pub fn new(started: Time) -> Self {
         let operations = TABLE.iter().map(|row| row.name).chain([UNKNOWN]);
         let outcomes =
@@ -147,20 +147,20 @@ impl Metrics {
         metrics
     }
 
-    /// Tells of a journal as well.
+    /// Adds the figures of a journal.
     pub fn with_journal(mut self, journal: &JournalFigures) -> Self {
         journal.register(&mut self.registry);
         self
     }
 
-    /// The same with the counts of standing warnings by topic.
+    /// Adds the counts of current warnings by topic.
     pub fn with_warnings(mut self, counts: &Series<Level>) -> Self {
         let count = counts.clone();
         self.registry.register("warnings", "Warnings that hold now, by topic; server.status tells them", count);
         self
     }
 
-    /// Gives every metric its name and its help.
+    /// Registers every metric with its name and help.
     fn register(&mut self, started: Time) {
         let requests = || Unit::Other("requests".to_owned());
         // Not of the type `info`, which readers of the older text format refuse.
@@ -199,11 +199,11 @@ impl Metrics {
         all.register_with_unit("database", "Size of the database's file", Unit::Bytes, self.database_bytes.clone());
     }
 
-    /// Counts a request that was answered, and with which code where it was refused.
+    /// Counts an answered request with its duration, and with the code of a refusal.
     pub fn answered(&self, operation: u16, refused: Option<Code>, seconds: f64) {
-        let place = place(operation, refused);
-        self.operations.at(place).inc();
-        self.operation_seconds.at(place).observe(seconds);
+        let index = index(operation, refused);
+        self.operations.at(index).inc();
+        self.operation_seconds.at(index).observe(seconds);
         if let Some(code) = refused {
             self.refused(code);
         }
@@ -214,33 +214,33 @@ impl Metrics {
         self.refusals.count(code);
     }
 
-    /// Counts a connection that is told why it ends.
+    /// Counts a connection that the daemon ends, by the code of the reason.
     pub fn connection_refused(&self, code: Code) {
         self.connections_refused.count(code);
     }
 
-    /// Counts a connection as accepted, and as open for as long as what is returned is kept.
+    /// Counts a connection as accepted, and as open until the guard is dropped.
     pub fn connection(&self) -> Open {
         self.connections_accepted.inc();
         Open::on(&self.connections)
     }
 
-    /// Counts a stream as open for as long as what is returned is kept.
+    /// Counts a stream as open until the guard is dropped.
     pub fn stream(&self) -> Open {
         Open::on(&self.streams)
     }
 
-    /// Counts a batch of so many requests.
+    /// Counts a batch of this many requests.
     pub fn batch(&self, requests: usize) {
         self.batch.observe(requests as f64);
     }
 
-    /// Counts a commit that took so long.
+    /// Counts a commit that took this time.
     pub fn commit(&self, seconds: f64) {
         self.commit.observe(seconds);
     }
 
-    /// All of it in OpenMetrics, with what the head of the changes tells of the registry, and when the authority ends.
+    /// The text of all metrics in OpenMetrics, with the counts in the head of the change feed and the authority's end.
     pub fn text(&self, head: &ChangesHead, authority_ends: Time) -> Result<String, fmt::Error> {
         let records = Series::of(Kind::ALL.map(|(_, name)| vec![("kind", name)]), Level::default);
         for (at, (kind, _)) in Kind::ALL.iter().enumerate() {
@@ -263,8 +263,8 @@ impl Metrics {
     }
 }
 
-/// Where an operation's outcome is counted.
-fn place(operation: u16, refused: Option<Code>) -> usize {
+/// The index of the series of an operation's outcome.
+fn index(operation: u16, refused: Option<Code>) -> usize {
     let row = TABLE.binary_search_by_key(&operation, |row| row.number).unwrap_or(TABLE.len());
     let outcome = match refused {
         None => 0,
@@ -274,7 +274,7 @@ fn place(operation: u16, refused: Option<Code>) -> usize {
     row * OUTCOMES.len() + outcome
 }
 
-/// Something that is counted as open until this is dropped.
+/// A guard that counts a connection or stream as open until it is dropped.
 #[derive(Debug)]
 pub struct Open(Level);
 
@@ -294,8 +294,8 @@ impl Drop for Open {
 /// The names of labels and their values.
 type Labels = Vec<(&'static str, &'static str)>;
 
-/// A metric with labels: one series for each of their values, in an order of its own. A series that was never counted
-/// in takes no room and is not in the text.
+/// A metric with labels: one series for each of their values, found by index. A series without a count takes no memory
+/// and is not in the text.
 #[derive(Debug, Clone)]
 pub struct Series<M> {
     series: Arc<[(Labels, OnceLock<M>)]>,
@@ -307,16 +307,16 @@ impl<M> Series<M> {
         Self { series: labels.into_iter().map(|labels| (labels, OnceLock::new())).collect(), new }
     }
 
-    pub(crate) fn at(&self, place: usize) -> &M {
-        self.series[place].1.get_or_init(self.new)
+    pub(crate) fn at(&self, index: usize) -> &M {
+        self.series[index].1.get_or_init(self.new)
     }
 }
 
 impl Series<Counter> {
-    /// Of series by code.
+    /// Series by code.
     fn count(&self, code: Code) {
-        if let Some(place) = Code::TABLE.iter().position(|(known, ..)| *known == code) {
-            self.at(place).inc();
+        if let Some(index) = Code::TABLE.iter().position(|(known, ..)| *known == code) {
+            self.at(index).inc();
         }
     }
 }

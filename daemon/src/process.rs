@@ -1,4 +1,4 @@
-//! What the daemon asks of the kernel for its own process.
+//! Process limits and memory protection: file size limit, open files, core dumps, resident memory.
 
 use nix::errno::Errno;
 use nix::sys::prctl;
@@ -11,23 +11,23 @@ use crate::config::Limits;
 /// Files for each connection that there may be; the rest is for the daemon itself and its scans.
 const FILES_PER_CONNECTION: u64 = 4;
 
-/// Limits of a process, by the error of a call that meets them.
+/// Limits of a process, by the error of a call that exceeds them.
 const LIMITS: &[(Errno, &str)] = &[
     (Errno::EFBIG, "the file size limit (LimitFSIZE=, ulimit -f) is reached"),
     (Errno::EMFILE, "the limit of open files (LimitNOFILE=, ulimit -n) is reached"),
 ];
 
-/// Has a write at the file size limit fail, and say so, instead of ending the process. To be asked for while there is one
-/// thread only: later ones take it over.
+/// Blocks SIGXFSZ, so that a write beyond the file size limit fails instead of ending the process. Call it while there
+/// is only one thread: later ones inherit it.
 pub(crate) fn outlive_file_size_limit() {
     let mut limit = SigSet::empty();
     limit.add(Signal::SIGXFSZ);
     if let Err(err) = limit.thread_block() {
-        tracing::warn!(%err, "the file size limit will end the process without a word");
+        tracing::warn!(%err, "blocking SIGXFSZ failed; a write beyond the file size limit ends the process silently");
     }
 }
 
-/// Which limit of the process an error of the operating system speaks of, to be put behind what it says.
+/// The limit of the process that an error of the operating system is about, as a suffix for its message; empty if none.
 pub(crate) fn limit_reached(err: &impl std::fmt::Display) -> String {
     let text = err.to_string();
     let is_of = |errno: Errno| text.contains(&format!("(os error {})", errno as i32));
@@ -35,14 +35,14 @@ pub(crate) fn limit_reached(err: &impl std::fmt::Display) -> String {
     limit.map_or_else(String::new, |(_, limit)| format!(": {limit}"))
 }
 
-/// Keeps what is in memory out of core dumps, and from other processes of the same user.
+/// Keeps the memory out of core dumps and closed to other processes of the same user.
 pub(crate) fn keep_memory_private() {
     if let Err(err) = prctl::set_dumpable(false) {
-        tracing::warn!(%err, "secrets in memory can not be kept out of core dumps");
+        tracing::warn!(%err, "disabling core dumps failed; a crash may write secrets to a core dump");
     }
 }
 
-/// Sees to it that there may be as many open files as the connections need; says so where there may not.
+/// Raises the limit of open files to the number that the connections need; logs a warning if that is not allowed.
 pub(crate) fn raise_file_limit(limits: &Limits) {
     let wanted = (limits.connections as u64).saturating_mul(FILES_PER_CONNECTION);
     let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
@@ -59,11 +59,15 @@ pub(crate) fn raise_file_limit(limits: &Limits) {
             wanted,
             "the limit of open files is low for so many connections; raise LimitNOFILE, or lower server.connections"
         ),
-        Err(err) => tracing::warn!(%err, wanted, "the limit of open files can not be raised"),
+        Err(err) => tracing::warn!(
+        %err,
+        wanted,
+        "raising the limit of open files failed; raise LimitNOFILE, or lower server.connections"
+        ),
     }
 }
 
-/// Bytes of memory that the process has in use; 0 where the kernel does not tell.
+/// Bytes of resident memory of the process; 0 if the kernel does not report it.
 pub(crate) fn resident_bytes() -> u64 {
     let pages = std::fs::read_to_string("/proc/self/statm").ok();
     let pages = pages.and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok());
@@ -85,8 +89,8 @@ mod tests {
             (Errno::ENOSPC, ""),
         ];
         for (errno, named) in cases {
-            let told = limit_reached(&io::Error::from_raw_os_error(errno as i32));
-            assert!(told.contains(named) && told.is_empty() == named.is_empty(), "{errno}: {told}");
+            let message = limit_reached(&io::Error::from_raw_os_error(errno as i32));
+            assert!(message.contains(named) && message.is_empty() == named.is_empty(), "{errno}: {message}");
         }
     }
 }

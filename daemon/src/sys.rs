@@ -1,4 +1,4 @@
-//! The one module that may be unsafe: what the operating system offers and no maintained library does.
+//! System calls that no maintained library offers. The only module that may be unsafe.
 #![expect(unsafe_code, reason = "SO_PEERGROUPS, SO_PASSRIGHTS, adjtimex and malloc_trim are missing from nix")]
 
 use std::io;
@@ -9,7 +9,7 @@ use nix::libc;
 /// Room for the groups of nearly everybody.
 const GROUPS_USUAL: usize = 64;
 
-/// As many groups as the kernel lets a process have.
+/// The kernel's limit of groups of a process.
 const GROUPS_MAX: usize = 65_536;
 
 /// The supplementary groups of the process at the other end of a Unix socket, as they were when it connected.
@@ -44,7 +44,7 @@ fn peer_groups_up_to(socket: BorrowedFd<'_>, count: usize) -> io::Result<Vec<u32
 /// The option's number in Linux's generic list, where the libc crate does not have it yet.
 const SO_PASSRIGHTS: libc::c_int = 83;
 
-/// Has the kernel refuse file descriptors sent to this socket and to those accepted from it. Since Linux 6.16.
+/// Makes the kernel refuse file descriptors sent to this socket and to those accepted from it. Since Linux 6.16.
 pub fn refuse_rights(socket: BorrowedFd<'_>) -> io::Result<()> {
     let off: libc::c_int = 0;
     let bytes = libc::socklen_t::try_from(size_of_val(&off)).map_err(io::Error::other)?;
@@ -55,11 +55,10 @@ pub fn refuse_rights(socket: BorrowedFd<'_>) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Whether the kernel says that nobody sees to it that its clock is right. Where it does not tell, nothing is known against
-/// the clock.
+/// True if the kernel reports its clock as not synchronised. If it does not report, the clock counts as synchronised.
 pub fn is_clock_unsynchronised() -> bool {
-    // SAFETY: `timex` is plain numbers, for which zero is a value; no mode is set, so nothing is changed, and the kernel
-    // only writes the structure, which outlives the call.
+    // SAFETY: `timex` is plain numbers, for which zero is a value; no mode is set, so nothing is changed, and the
+    // kernel only writes the structure, which outlives the call.
     let (state, clock) = unsafe {
         let mut clock: libc::timex = std::mem::zeroed();
         (libc::adjtimex(&raw mut clock), clock)
@@ -67,8 +66,8 @@ pub fn is_clock_unsynchronised() -> bool {
     state == libc::TIME_ERROR || (state >= 0 && clock.status & libc::STA_UNSYNC != 0)
 }
 
-/// Gives memory that is free back to the system, also where it lies between what is in use. It takes some milliseconds for each
-/// hundred MiB. Another C library than glibc does that by itself.
+/// Returns free memory to the system, also from between blocks in use. Takes some milliseconds for each 100 MiB. C
+/// libraries other than glibc do it by themselves.
 pub fn give_memory_back() {
     #[cfg(target_env = "gnu")]
     // SAFETY: it takes the allocator's own locks and moves nothing.

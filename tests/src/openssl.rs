@@ -44,7 +44,7 @@ impl OpenSsl {
     }
 
     /// All it says; it must succeed.
-    pub fn told(&self, args: &[&str]) -> String {
+    pub fn output_of(&self, args: &[&str]) -> String {
         let output = self.output(args);
         assert!(output.status.success(), "openssl {args:?}\n{}", text(&output));
         text(&output)

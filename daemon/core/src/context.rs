@@ -1,5 +1,5 @@
-//! The context of a request: the time, a seed, the peer, and immutable snapshots of the settings and the keys. It is drawn
-//! once per request, so a run is its state, its context and its request, and any run can be replayed.
+//! The context of a request: the time, a seed, the peer, and immutable snapshots of the settings and the keys. It is
+//! made once per request, so a run is a function of state, context and request, and any run can be replayed.
 
 use std::sync::Arc;
 
@@ -11,19 +11,19 @@ use crate::identity::{Authority, KeyRing, Secrets};
 use crate::needs::Made;
 use crate::settings::Settings;
 
-/// What the other end of the socket may do.
+/// The access level of a peer, from the grants in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Grant {
     /// Reads only.
     Read,
-    /// What services do day to day.
+    /// Reads, and the writes that services do day to day.
     Operate,
     /// Everything.
     Admin,
 }
 
 impl Grant {
-    /// As the configuration and the welcome write it.
+    /// The grant's word in the configuration and in the welcome.
     pub fn name(self) -> &'static str {
         match self {
             Self::Read => "read",
@@ -33,53 +33,53 @@ impl Grant {
     }
 }
 
-/// The process at the other end of the socket, as the kernel names it.
+/// The process at the other end of the socket (`SO_PEERCRED`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
-    /// Its user when it connected.
+    /// Its user id at the time of connecting.
     pub uid: u32,
-    /// Its process id then; for records only, never to decide on.
+    /// Its process id at that time; for records only, never to decide on, because ids are reused.
     pub pid: i32,
     /// The number of its connection since the start; for the log only.
     pub connection: u64,
-    /// What it may do.
+    /// Its access level.
     pub grant: Grant,
 }
 
-/// The keys of the registry. An import may bring other secrets and another authority, a rotation other keys of JWTs.
+/// The keys of the registry. An import may replace the secrets and the authority, and a rotation the JWT keys.
 #[derive(Clone)]
 pub struct Identity {
     /// The keys that are derived from the secret key.
     pub secrets: Arc<Secrets>,
-    /// The keys of JWTs.
+    /// The keys that sign and verify JWTs.
     pub keys: Arc<KeyRing>,
     /// The certificate authority.
     pub authority: Arc<Authority>,
 }
 
-/// Everything that enters a rule beside the state and the request.
+/// The inputs of a rule beside the state and the request.
 #[derive(Clone)]
 pub struct Context {
-    /// The time of this request: never before that of an earlier write, but where the clock was set back meanwhile.
+    /// The time of this request: never before that of an earlier write, unless the clock was set back in between.
     pub now: Time,
-    /// What all randomness of this request is expanded from.
+    /// The seed of all random bytes of this request.
     pub seed: [u8; 32],
-    /// Who asks.
+    /// The process that sent the request.
     pub peer: Peer,
-    /// On whose behalf, from where, under which key.
+    /// The request's envelope: the actor, the source, the idempotency key.
     pub envelope: Envelope,
-    /// The configuration of this request's moment: a rule sees one from its beginning to its end.
+    /// A snapshot of the settings: a reload does not change them under a running rule.
     pub settings: Arc<Settings>,
-    /// The keys of this request's moment.
+    /// A snapshot of the keys.
     pub identity: Arc<Identity>,
-    /// While the clock is not accepted, the last time that was right.
+    /// The last trusted time, while the clock is in doubt and not accepted.
     pub doubted_since: Option<Time>,
-    /// What was made for this request, once its rule has said that it needs it.
+    /// The thing made for this request, after its rule answered that it needs it.
     pub made: Option<Made>,
 }
 
-/// What a request's random bytes are for. Each purpose has a stream of its own, so that a rule that draws more does
-/// not move what the writer draws.
+/// A purpose of a request's random bytes. Each has a stream of its own, so the number of bytes that a rule draws does
+/// not change those that the writer draws.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// Keys and codes that a rule makes.
@@ -88,35 +88,35 @@ pub enum Purpose {
     Keeping,
     /// The serial number of a certificate.
     Serial,
-    /// The id of a JWT, where the rule's own bytes are another thing's.
+    /// The id of a JWT, where the stream `Rule` is used for something else.
     Session,
     /// The nonce of a certificate's private key.
     PrivateKey,
-    /// What the next part of a bulk write is expanded from.
+    /// The seed of the next part of a bulk write.
     Part,
 }
 
 impl Context {
-    /// Up to when openings and merges take effect: up to now, unless the clock is in doubt.
+    /// The time up to which openings and merges take effect: now, or the last trusted time while the clock is in doubt.
     pub fn passed(&self) -> Time {
         self.doubted_since.map_or(self.now, |since| since.min(self.now))
     }
 
-    /// Random bytes for a purpose: the same ones whenever the same context is run again.
+    /// The random stream of a purpose: the same bytes whenever the same context is run again.
     pub fn random(&self, purpose: Purpose) -> ChaCha20Rng {
         let mut random = ChaCha20Rng::from_seed(self.seed);
         random.set_stream(purpose as u64);
         random
     }
 
-    /// The next part of a request has random bytes of its own.
+    /// Replaces the seed for the next part of a bulk write, so that each part draws bytes of its own.
     pub fn advance_seed(&mut self) {
         let mut seed = [0; 32];
         self.random(Purpose::Part).fill_bytes(&mut seed);
         self.seed = seed;
     }
 
-    /// A new primary key of this time.
+    /// A new primary key (UUIDv7) of this time.
     pub fn new_pk(&self, random: &mut ChaCha20Rng) -> Pk {
         let mut bytes = [0; 10];
         random.fill_bytes(&mut bytes);

@@ -18,7 +18,7 @@ pub struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    /// An empty one.
+    /// An empty draft.
     pub fn new(base: &'a dyn ReadTxn) -> Self {
         Self { overlay: Overlay::new(base), events: Vec::new() }
     }

@@ -1,4 +1,4 @@
-//! Why an operation has no reply, and what of that the caller is told.
+//! Faults: the errors of an operation, domain refusals and internal failures, and their one mapping to wire refusals.
 
 use std::any::Any;
 
@@ -8,48 +8,48 @@ use crate::identity::IdentityError;
 use crate::needs::Needed;
 use crate::state::StoreError;
 
-/// Why an operation has no reply.
+/// An operation's error.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// The domain said no.
+    /// A refusal by the domain.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The domain said no to a code or a token, and remembers that somebody tried.
+    /// A refusal of a code or a token. The attempt is recorded.
     #[error("{refusal}")]
     Attempt {
-        /// What is answered.
+        /// The refusal for the caller.
         refusal: Refusal,
         /// The code or token, where there is one.
         subject: Option<Pk>,
-        /// Whether it counts as a guess: a code that does not exist.
+        /// True for a code that does not exist, which the rate limit counts as a guess.
         guess: bool,
     },
-    /// The store could not read.
+    /// A read from the store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A key or a seal is not what it should be.
+    /// A key can not be used, or a seal does not open.
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    /// What a rule needed could not be made.
+    /// The daemon could not make the thing that a rule needed, for this reason.
     #[error("what a rule needed can not be made: {0}")]
     Unmade(String),
-    /// Something must be made outside before the rule can run.
+    /// The rule needs this made outside, and runs again with it.
     #[error("something must be made first: {0:?}")]
     Needs(Needed),
-    /// The rule panicked.
+    /// The rule panicked, with this message.
     #[error("a rule panicked: {0}")]
     Panic(String),
 }
 
 impl Fault {
-    /// What a panicking rule comes to.
+    /// The fault of a panic in a rule.
     pub fn of_panic(panic: &(dyn Any + Send)) -> Self {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
         Self::Panic(text.unwrap_or_else(|| "without a text".to_owned()))
     }
 
-    /// A refusal as a refused attempt on a code or token, which is remembered.
+    /// Turns a refusal into a refused attempt on a code or token, which is recorded; other faults stay as they are.
     pub fn into_attempt(self, subject: Option<Pk>) -> Self {
         match self {
             Self::Refused(refusal) => Self::Attempt { refusal, subject, guess: false },
@@ -57,7 +57,7 @@ impl Fault {
         }
     }
 
-    /// The refusal that the caller gets. Internal causes stay inside: they belong in the log.
+    /// The refusal for the caller. Internal causes become a plain `internal`: they belong in the log.
     pub fn refusal(&self) -> Refusal {
         match self {
             Self::Refused(refusal) | Self::Attempt { refusal, .. } => refusal.clone(),
@@ -65,7 +65,7 @@ impl Fault {
         }
     }
 
-    /// Whether this is a failure of the daemon rather than an answer of the domain.
+    /// True for a failure of the daemon, false for a refusal by the domain.
     pub fn is_internal(&self) -> bool {
         !matches!(self, Self::Refused(_) | Self::Attempt { .. })
     }

@@ -1,5 +1,5 @@
-//! What a rule needs made outside, because it is slow or random by nature: a key pair with its certificate, a whole
-//! registry checked.
+//! Needs: things that a rule has made outside, because they are slow or random by nature, such as a key pair with its
+//! certificate, or the check of a whole registry.
 //!
 //! The rule answers [`Fault::Needs`](crate::fault::Fault::Needs), and its overlay is dropped. The session has the thing
 //! made on a thread of its own and sends the write again, with the thing in its context. A rule that finds something
@@ -14,7 +14,7 @@ use crate::identity::authority::{Issued, Wanted};
 use crate::identity::crl::List;
 use crate::model::export_schema::Importing;
 
-/// Something to be made.
+/// A thing to make for a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Needed {
     /// A certificate for this name.
@@ -29,18 +29,18 @@ pub enum Needed {
     Metrics,
 }
 
-/// Something that was made.
+/// A thing made for a rule.
 #[derive(Clone)]
 pub enum Made {
     /// A certificate.
     Certificate(Arc<Issued>),
     /// The check of an import.
     Judgement(Arc<Judgement>),
-    /// A list in PEM.
+    /// The signed revocation list in PEM.
     List(Arc<List>),
     /// Figures of the process.
     Process(Arc<Process>),
-    /// The text.
+    /// The text of the metrics.
     Metrics(Arc<str>),
 }
 
@@ -58,14 +58,14 @@ pub struct Process {
     pub queue: u64,
     /// The standing warnings.
     pub warnings: Vec<Warning>,
-    /// The topic and the subject of the warning that goes once the clock is accepted.
+    /// The topic and the subject of the warning that ends when the clock is accepted.
     pub clock_doubted: (&'static str, &'static str),
 }
 
 /// The check of an import.
 pub struct Judgement {
-    /// How far the import had come.
+    /// The progress of the import when it was checked.
     pub importing: Importing,
-    /// The invariants that do not hold.
+    /// The violated invariants.
     pub violations: Vec<Violation>,
 }

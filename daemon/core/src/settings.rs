@@ -9,58 +9,58 @@ use enroll_protocol::{EventKind, Time};
 use crate::identity::jwt::Issuing;
 use crate::identity::trust::Issuer;
 
-/// What rules read of the configuration.
+/// The settings that rules read; times in seconds.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// For the status.
+    /// The state directory, for `server.status`.
     pub state_dir: String,
-    /// For the status.
+    /// Bytes of the database's cache, for `server.status`.
     pub cache_bytes: u64,
-    /// What the disk must have left for writes to go on; 0: it is not asked.
+    /// Bytes of free disk space below which writes are refused; 0 for no limit.
     pub free_bytes: u64,
-    /// A page stops here, so that it fits a frame.
+    /// Bytes of a page of a list at most, so that it fits a frame.
     pub page_bytes_max: usize,
-    /// Folded.
+    /// Callsigns that nobody can take, folded.
     pub reserved_callsigns: HashSet<String>,
-    /// Kinds of event that it takes a permission to make.
+    /// Event kinds that only people with a permission can make.
     pub restricted_event_types: HashSet<EventKind>,
-    /// Whether 0 and 1 are neither issued nor told from O and I.
+    /// True if 0 and 1 are never issued in codes, and read as O and I.
     pub code_avoid_confusion: bool,
-    /// What codes are drawn from.
+    /// The alphabet of new codes.
     pub code_characters: &'static [u8],
-    /// How many characters an invite or approve code has.
+    /// Characters of an invite or approve code.
     pub code_size: usize,
-    /// How long an answer is kept under its idempotency key.
+    /// Seconds that an answer is kept under its idempotency key.
     pub keep_answers_seconds: u64,
-    /// What JWTs say of themselves.
+    /// Issuer, audience, algorithm and lifetimes of new JWTs.
     pub issuing: Issuing,
-    /// Issuers whose JWTs can be exchanged, once their keys were read .
+    /// Issuers whose JWTs can be exchanged, with their keys.
     pub trusted: Arc<[Issuer]>,
-    /// By how much their clocks may differ.
+    /// Tolerated clock difference of those issuers.
     pub leeway_seconds: u64,
-    /// How long a certificate is valid.
+    /// Lifetime of a new certificate.
     pub certificate_lifetime_seconds: u64,
-    /// How long a list of revoked certificates is valid.
+    /// Lifetime of a certificate revocation list.
     pub list_seconds: u64,
-    /// Where the list is written for others to read.
+    /// Path of the file that the revocation list is written to; none for no file.
     pub list_file: Option<PathBuf>,
-    /// How long changes are kept; 0: for ever.
+    /// Seconds that changes are kept; 0 for ever.
     pub changes_keep_seconds: u64,
-    /// How long after its expiry a token is forgotten; 0: never.
+    /// Seconds from a token's expiry until its record is removed; 0 for never.
     pub tokens_forget_after_seconds: u64,
-    /// Wrong codes of one source before it is refused.
+    /// Wrong codes a minute of one source before it is refused (rate limit).
     pub guesses_per_minute: u32,
-    /// Wrong codes of everybody before an alarm.
+    /// Wrong codes a minute in all before an alarm.
     pub guesses_total_per_minute: u32,
 }
 
 impl Settings {
-    /// Until when a change of this time is kept; `None`: for ever.
+    /// The expiry of a change of this time; `None` for never.
     pub fn keep_changes_until(&self, at: Time) -> Option<Time> {
         Some(self.changes_keep_seconds).filter(|keep| *keep > 0).map(|keep| at.plus_seconds(keep))
     }
 
-    /// When a token that expires is forgotten, if it ever is.
+    /// The time at which the record of a token with this expiry is removed; `None` for never.
     pub fn forget_tokens_after(&self, expires: Option<Time>) -> Option<Time> {
         let after = Some(self.tokens_forget_after_seconds).filter(|after| *after > 0)?;
         Some(expires?.plus_seconds(after))

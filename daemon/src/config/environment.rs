@@ -1,4 +1,4 @@
-//! Keys that the environment sets: `ENROLLD_` and the key's path in upper case.
+//! Configuration keys from environment variables: `ENROLLD_` and the key's path in upper case.
 
 use toml::{Table, Value};
 
@@ -6,7 +6,7 @@ use super::{Config, ConfigError};
 
 const ENVIRONMENT_PREFIX: &str = "ENROLLD_";
 
-/// The daemon's own variables; whatever else is in the environment is nobody's business here.
+/// The variables of the environment that begin with `ENROLLD_`.
 pub fn environment() -> Result<Vec<(String, String)>, ConfigError> {
     let own = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
     own.filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX))
@@ -17,7 +17,7 @@ pub fn environment() -> Result<Vec<(String, String)>, ConfigError> {
         .collect()
 }
 
-/// Sets what these variables name, over what a file says.
+/// Sets the keys that these variables name, over those of a file.
 pub(super) fn apply(
     table: &mut Table,
     environment: impl IntoIterator<Item = (String, String)>,

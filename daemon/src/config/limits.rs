@@ -1,10 +1,10 @@
-//! The part of the configuration that connections keep to.
+//! Limits of connections, from the configuration: numbers, sizes and timeouts.
 
 use std::time::Duration;
 
 use super::Config;
 
-/// What a connection may take, and how many there may be.
+/// Limits of connections.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Connections at once.
@@ -13,16 +13,16 @@ pub struct Limits {
     pub connections_per_uid: usize,
     /// The largest frame either side may send.
     pub frame_bytes_max: usize,
-    /// From a frame's first byte to its last, and from the connection to the hello.
+    /// The timeout from a frame's first byte to its last, and from the connection to the hello.
     pub finish_frame: Duration,
-    /// How long a peer may leave answers untouched.
+    /// The timeout of a peer that does not read its answers.
     pub take_answer: Duration,
-    /// How long a silent connection lives.
+    /// The timeout of an idle connection.
     pub idle: Duration,
 }
 
 impl Config {
-    /// The part that connections keep to.
+    /// The limits of connections in this configuration.
     pub fn limits(&self) -> Limits {
         let server = &self.server;
         Limits {

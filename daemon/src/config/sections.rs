@@ -6,20 +6,19 @@ use serde::{Deserialize, Serialize};
 
 use enroll_core::identity::jwt::SigningAlgorithm;
 
-/// How the log looks.
+/// The format of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     Text,
-    /// For programs.
+    /// One JSON object a line, for programs.
     Json,
 }
 
 /// `[grants]`
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[expect(missing_docs, reason = "the example file explains every key")]
 pub struct Grants {
     pub read: Vec<String>,
     pub operate: Vec<String>,
@@ -29,7 +28,6 @@ pub struct Grants {
 /// `[database]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[expect(missing_docs, reason = "the example file explains every key")]
 pub struct Database {
     pub cache_mib: usize,
     pub verify_mib: u64,
@@ -39,7 +37,6 @@ pub struct Database {
 /// `[jwt]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[expect(missing_docs, reason = "the example file explains every key")]
 pub struct Jwt {
     pub issuer: String,
     pub audience: String,
@@ -53,7 +50,6 @@ pub struct Jwt {
 /// One of `trusted` in `[jwt]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the example file explains every key")]
 pub struct Trusted {
     pub issuer: String,
     pub audience: String,
@@ -63,7 +59,6 @@ pub struct Trusted {
 /// `[certificates]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[expect(missing_docs, reason = "the example file explains every key")]
 pub struct Certificates {
     pub authority_name: String,
     pub authority_lifetime_seconds: u64,
@@ -77,7 +72,6 @@ pub struct Certificates {
 /// `[tokens]`
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[expect(missing_docs, reason = "the example file explains every key")]
 pub struct Tokens {
     pub forget_after_seconds: u64,
 }
@@ -85,7 +79,6 @@ pub struct Tokens {
 /// `[changes]`
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[expect(missing_docs, reason = "the example file explains every key")]
 pub struct Changes {
     pub keep_seconds: u64,
 }
@@ -93,7 +86,6 @@ pub struct Changes {
 /// `[guesses]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[expect(missing_docs, reason = "the example file explains every key")]
 pub struct Guesses {
     pub per_minute: u32,
     pub total_per_minute: u32,
@@ -102,7 +94,6 @@ pub struct Guesses {
 /// `[journal]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[expect(missing_docs, reason = "the example file explains every key")]
 pub struct Journal {
     pub segment_mib: u64,
     pub memory_mib: usize,
@@ -111,7 +102,6 @@ pub struct Journal {
 /// `[server]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[expect(missing_docs, reason = "the example file explains every key")]
 pub struct Server {
     pub threads: usize,
     pub connections: usize,

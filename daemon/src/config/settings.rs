@@ -1,4 +1,4 @@
-//! The settings that rules read, made from the configuration and from the files that it names.
+//! Settings for rules, made from the configuration and from the files that it names.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,8 +17,8 @@ use super::{Config, Trusted};
 pub type Distrusted = (String, String);
 
 impl Config {
-    /// Reads the keys of the issuers that are trusted. What is wrong with those of one issuer costs only that one, and is
-    /// a warning about it.
+    /// Reads the keys of the trusted issuers. An issuer whose keys can not be read or used gets a warning; others are
+    /// not affected.
     pub fn trust(&self) -> (Arc<[Issuer]>, Vec<Distrusted>) {
         let mut warnings = Vec::new();
         let issuers = self.jwt.trusted.iter().map(|Trusted { issuer, audience, keys }| {
@@ -36,7 +36,7 @@ impl Config {
         (issuers.collect(), warnings)
     }
 
-    /// The part that rules read, without what is read from other files.
+    /// The settings for rules, without the trusted issuers, whose keys are in files of their own.
     pub fn settings(&self, state_dir: &Path) -> Settings {
         Settings {
             state_dir: state_dir.display().to_string(),

@@ -1,11 +1,11 @@
-//! What another configuration changes in a daemon that runs.
+//! The update from one configuration to another in a running daemon: changed keys, and those that need a restart.
 
 use toml::{Table, Value};
 
 use super::{Config, ConfigError};
 
-/// Keys, and sections, that are read once, at the start. Whatever is not listed here is replaced while running: by
-/// [`Settings`](super::Settings), by the terms of new connections, or by the log's filter.
+/// Keys and sections that are read only at the start. All others are replaced at run time: with
+/// [`Settings`](super::Settings), with the terms of new connections, or with the log's filter.
 const AT_START: &[&str] = &[
     "state_dir",
     "socket",
@@ -22,14 +22,14 @@ const AT_START: &[&str] = &[
     "server.threads",
 ];
 
-/// The configuration that holds from now on, and how it came about.
+/// A configuration to put in force, and its differences from the one before.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Update {
-    /// The new one, but for what needs a restart.
+    /// The new configuration, with the old values of keys that need a restart.
     pub config: Config,
-    /// What changed.
+    /// The keys that change now.
     pub changed: Vec<Changed>,
-    /// What did not, because it needs a restart.
+    /// The changed keys that need a restart.
     pub needs_restart: Vec<String>,
 }
 
@@ -38,14 +38,14 @@ pub struct Update {
 pub struct Changed {
     /// Its path.
     pub key: String,
-    /// What it was, as TOML.
+    /// The value before, as TOML.
     pub before: String,
-    /// What it is, as TOML.
+    /// The value now, as TOML.
     pub now: String,
 }
 
 impl Update {
-    /// What this configuration, newly read, changes of the one that holds.
+    /// The update from the configuration in force to one that was just read.
     pub fn of(holding: &Config, read: &Config) -> Result<Self, ConfigError> {
         let wrong = |err: &dyn std::fmt::Display| ConfigError(err.to_string());
         let table = |config| Table::try_from(config).map_err(|err| wrong(&err));

@@ -1,4 +1,4 @@
-//! The system's clock, its steps, and the system's randomness: the one place where the daemon reads them.
+//! The system's clock, its steps, and the system's random bytes. Only this module reads them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -9,24 +9,24 @@ use nix::time::{ClockId, clock_gettime};
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 
-/// By how much the clock may be set before that is a step.
+/// A difference of the clock that counts as a step.
 pub const STEP_SECONDS_MIN: i64 = 5;
 
-/// The clock: the system's. Where that goes back by less than a step, time stands still until it has caught up.
+/// The system's clock. If that goes back by less than a step, time stands still until the clock has caught up.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
     latest_micros: Arc<AtomicI64>,
-    /// How far this clock is ahead of the system's.
+    /// The lead of this clock over the system's, for tests.
     ahead_micros: Arc<AtomicI64>,
 }
 
 impl Clock {
-    /// The same clock, set by this much.
+    /// The clock, set ahead by this much more.
     pub fn set_by_seconds(&self, seconds: i64) {
         self.ahead_micros.fetch_add(seconds.saturating_mul(1_000_000), Ordering::Relaxed);
     }
 
-    /// How long it is until then.
+    /// The time left until then.
     pub fn until(&self, then: Time) -> Duration {
         Duration::from_micros(u64::try_from(then.micros().saturating_sub(self.now().micros())).unwrap_or(0))
     }
@@ -49,22 +49,22 @@ impl Clock {
     }
 }
 
-/// Notices steps of a clock: what it does beyond what passes on one that nobody can set, and that goes on while the
-/// machine sleeps.
+/// Detects steps of the clock, by comparison with `CLOCK_BOOTTIME`, which nobody can set and which also advances while
+/// the machine sleeps.
 #[derive(Debug)]
 pub struct StepWatch {
     clock: Clock,
-    /// How far the clock is ahead of the other one, as long as nobody sets it.
+    /// The lead of the clock over `CLOCK_BOOTTIME`, constant while nobody sets the clock.
     ahead_micros: i64,
 }
 
 impl StepWatch {
-    /// From now on.
+    /// Begins to watch the clock.
     pub fn of(clock: Clock) -> Self {
         Self { ahead_micros: clock.micros() - boot_micros(), clock }
     }
 
-    /// By how many seconds it was set since, where that is a step.
+    /// The seconds by which the clock was set since the last call, if that is a step.
     pub fn step_seconds(&mut self) -> Option<i64> {
         let ahead = self.clock.micros() - boot_micros();
         let step = ahead - self.ahead_micros;
@@ -75,23 +75,23 @@ impl StepWatch {
     }
 }
 
-/// What has passed since the machine was started.
+/// The time since the machine was booted.
 fn boot_micros() -> i64 {
     let since = clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// A moment to measure from, whatever is done to the system's clock meanwhile. Good for nothing else: no rule sees one.
+/// A monotonic moment, to measure durations from. No rule sees one.
 #[derive(Debug, Clone, Copy)]
 pub struct Moment(Instant);
 
 impl Moment {
-    /// This one.
+    /// The current moment.
     pub fn now() -> Self {
         Self(Instant::now())
     }
 
-    /// How long ago it was.
+    /// The time since that moment.
     pub fn elapsed_seconds(self) -> f64 {
         self.0.elapsed().as_secs_f64()
     }

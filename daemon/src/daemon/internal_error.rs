@@ -1,5 +1,5 @@
-//! Internal errors: a fault that is no refusal is logged with an id, and the caller gets `internal` with the same id, so that
-//! the log line can be found.
+//! Internal errors: a fault that is no refusal is logged with a random id, and the caller gets `internal` with the same
+//! id, so that the log line can be found.
 
 use enroll_core::context::Peer;
 use enroll_core::fault::Fault;
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::clock::draw_seed;
 
-/// The refusal that a caller gets for a fault.
+/// The refusal for the caller of an operation that ended in this fault. An internal one is logged.
 pub fn to_refusal(fault: &Fault, row: &OperationRow, peer: &Peer) -> Refusal {
     if !fault.is_internal() {
         return fault.refusal();

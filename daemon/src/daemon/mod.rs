@@ -22,7 +22,7 @@ use warnings::{CLOCK_DOUBTED, Warnings};
 
 /// State that all threads share.
 pub struct Daemon {
-    /// The part of the configuration that rules read. A reload replaces it.
+    /// The settings for rules. A reload replaces them.
     pub settings: Swap<Settings>,
     /// The keys.
     pub identity: Swap<Identity>,
@@ -30,7 +30,7 @@ pub struct Daemon {
     pub lists: SignedLists,
     /// The time of the start, by the clock as it is set now.
     pub started: Swap<Time>,
-    /// While the clock is not accepted, the last time that was right.
+    /// The last trusted time, while the clock is in doubt and not accepted.
     pub doubted_since: Swap<Option<Time>>,
     /// Counters and gauges.
     pub metrics: Metrics,
@@ -39,7 +39,7 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// The context of a request that comes now.
+    /// The context of a request that begins now.
     pub fn context(&self, now: Time, seed: [u8; 32], peer: Peer, envelope: Envelope) -> Context {
         let (settings, identity) = (self.settings.now(), self.identity.now());
         Context { now, seed, peer, envelope, settings, identity, doubted_since: *self.doubted_since.now(), made: None }
@@ -47,7 +47,7 @@ impl Daemon {
 }
 
 impl Daemon {
-    /// Makes what a rule needs, from a snapshot of now.
+    /// Makes the thing that a rule needs, from a current snapshot.
     pub fn make(&self, needed: &Needed, txn: &dyn ReadTxn, ctx: &Context) -> Result<Made, Fault> {
         match needed {
             Needed::Certificate(callsign, wanted) => make::certificate(ctx, callsign, wanted),
@@ -84,24 +84,24 @@ impl<T> Swap<T> {
         Self(watch::Sender::new(Arc::new(value)))
     }
 
-    /// The version of this moment.
+    /// The current version.
     pub fn now(&self) -> Arc<T> {
         Arc::clone(&self.0.borrow())
     }
 
-    /// Another version from now on.
+    /// Replaces the version; loaded ones stay as they are.
     pub fn replace(&self, value: T) {
         self.0.send_replace(Arc::new(value));
     }
 
-    /// Is woken whenever the version is replaced.
+    /// A receiver that wakes at each replacement.
     pub fn subscribe(&self) -> watch::Receiver<Arc<T>> {
         self.0.subscribe()
     }
 }
 
 impl<T: Clone> Swap<T> {
-    /// Another version, made from the one of this moment.
+    /// Replaces the version with one made from the current one.
     pub fn update(&self, change: impl FnOnce(&mut T)) {
         let mut value = (*self.now()).clone();
         change(&mut value);

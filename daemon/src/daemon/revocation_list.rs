@@ -1,7 +1,7 @@
 //! The signed certificate revocation list: a cache of the latest one, which is signed once per number.
 //!
-//! A list's bytes follow from the state, so its signature is all that is kept over a restart, in a file of its own. A lost
-//! file, a torn one, or one of another list or authority costs no more than another signature.
+//! A list's bytes follow from the state, so only its signature is kept over a restart, in a file of its own. If that is
+//! lost, torn, or of another list or authority, the list is signed again.
 
 use std::io::{Read as _, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,25 +23,25 @@ const SIGNATURE_NEW: &str = "enrolld.crl.signature.new";
 /// Bytes of a signature at most: that of an RSA key of 8192 bits.
 const SIGNATURE_BYTES_MAX: u64 = 1024;
 
-/// The latest list. It is made when it is first asked for; calls meanwhile wait for it.
+/// The cache of the latest list. The first request signs it; other requests wait for that.
 #[derive(Default)]
 pub struct SignedLists {
     latest: Mutex<Option<Arc<List>>>,
-    /// The directory in which its signature outlasts the process.
+    /// The state directory, for the file of the signature.
     kept: Option<Arc<Directory>>,
 }
 
 impl SignedLists {
-    /// None yet; this directory may have the signature of the list before.
+    /// An empty cache; this directory may have the signature of an earlier process.
     pub fn kept_in(state_dir: Arc<Directory>) -> Self {
         Self { kept: Some(state_dir), ..Self::default() }
     }
 
-    /// The list of this state, or a later one if there is one already. Refuses with `storage` where its signature can not
-    /// be kept: then no caller gets it.
+    /// The list of this state, or a later one if it is cached already. Fails if its signature can not be stored: then
+    /// no caller gets it.
     pub fn of(&self, txn: &dyn ReadTxn, authority: &Authority) -> Result<Arc<List>, Fault> {
         let number = authority::list_number(txn)?;
-        // A panic while the lock was held has left the list before in its place.
+        // After a panic under the lock the cache still has the list before.
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(list) = latest.as_ref().filter(|list| list.number >= number && list.is_by(authority)) {
             return Ok(Arc::clone(list));
@@ -52,12 +52,12 @@ impl SignedLists {
         Ok(Arc::clone(latest.insert(list)))
     }
 
-    /// Another registry begins: the cached list is not its own.
+    /// Drops the cached list, because another registry begins.
     pub fn forget(&self) {
         *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// The signature that was made before, if it is right; else a new one, which is kept before it is used.
+    /// The stored signature, if it is valid; else a new one, which is stored before it is used.
     fn signature(&self, authority: &Authority, unsigned: &[u8]) -> Result<Signature, Fault> {
         let Some(directory) = &self.kept else { return Ok(Signature::make(authority, unsigned)?) };
         if let Some(before) = read(directory).and_then(|bytes| Signature::read(&bytes, authority, unsigned)) {

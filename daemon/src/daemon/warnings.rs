@@ -1,5 +1,5 @@
-//! Standing warnings: conditions that do not stop the daemon and that an administrator should see to, such as a trusted
-//! issuer without a usable key or an authority that ends soon.
+//! Standing warnings: conditions that do not stop the daemon and need an administrator, such as a trusted issuer
+//! without a usable key or an authority that ends soon.
 //!
 //! A warning is logged once, when it begins to hold. As long as it holds `server.status` lists it and the metric
 //! `enrolld_warnings` counts it by topic.
@@ -30,7 +30,7 @@ impl Topic {
     /// Every topic, in the order of its discriminants.
     const ALL: [Self; 5] = [Self::Grants, Self::Issuers, Self::Authority, Self::Clock, Self::Registry];
 
-    /// The word for it in status and metrics.
+    /// The topic's name in status and metrics.
     const fn name(self) -> &'static str {
         match self {
             Self::Grants => "grants",
@@ -48,7 +48,7 @@ pub const CLOCK_DOUBTED: (&str, &str) = (Topic::Clock.name(), "start");
 /// A warning of a topic: its subject and its message.
 pub type Warned = (String, String);
 
-/// The warnings that hold now: the message of each topic and subject.
+/// The current warnings: the message of each topic and subject.
 #[derive(Debug)]
 pub struct Warnings {
     held: Mutex<BTreeMap<(Topic, String), String>>,
@@ -67,26 +67,26 @@ impl Default for Warnings {
 }
 
 impl Warnings {
-    /// Makes these the only warnings of a topic, each a subject and a message, and logs the ones that are new.
+    /// Replaces the warnings of a topic, each a subject and a message. Logs the new ones and the ends of old ones.
     pub fn replace(&self, topic: Topic, warnings: impl IntoIterator<Item = Warned>) {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let mut before = held.extract_if(.., |(of, _), _| *of == topic).collect::<BTreeMap<_, _>>();
         let mut count = 0;
         for (subject, message) in warnings {
-            let place = (topic, subject);
-            if before.remove(&place).as_ref() != Some(&message) {
-                tracing::warn!(topic = topic.name(), subject = place.1, "{message}");
+            let key = (topic, subject);
+            if before.remove(&key).as_ref() != Some(&message) {
+                tracing::warn!(topic = topic.name(), subject = key.1, "{message}");
             }
-            held.insert(place, message);
+            held.insert(key, message);
             count += 1;
         }
-        for (_, subject) in before.keys().filter(|place| !held.contains_key(*place)) {
-            tracing::info!(topic = topic.name(), subject, "a warning no longer holds");
+        for (_, subject) in before.keys().filter(|key| !held.contains_key(*key)) {
+            tracing::info!(topic = topic.name(), subject, "this warning is over");
         }
         self.counts.at(topic as usize).set(count);
     }
 
-    /// All of them, by topic and subject.
+    /// All current warnings, by topic and subject.
     pub fn all(&self) -> Vec<Warning> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let warning = |((topic, subject), message): (&(Topic, String), &String)| Warning {
@@ -97,7 +97,7 @@ impl Warnings {
         held.iter().map(warning).collect()
     }
 
-    /// How many hold, by topic, for the metrics.
+    /// The number of current warnings by topic, for the metrics.
     pub fn counts(&self) -> &Series<Level> {
         &self.counts
     }

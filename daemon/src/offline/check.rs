@@ -1,4 +1,4 @@
-//! `enrolld check`: looks at the database of a stopped daemon and changes nothing.
+//! `enrolld check`: checks the database of a stopped daemon, read-only.
 
 use std::process::ExitCode;
 
@@ -12,10 +12,10 @@ use crate::storage::open::StateDir;
 use enroll_core::identity::Secrets;
 use enroll_core::state::Store as _;
 
-/// The exit code where something is wrong.
+/// The exit code if an invariant is violated.
 const NOT_SOUND: u8 = 5;
 
-/// See the module.
+/// Arguments of `enrolld check`.
 #[derive(Debug, Args)]
 pub struct Check {
     #[command(flatten)]
@@ -24,10 +24,10 @@ pub struct Check {
 
 impl Check {
     pub(super) fn run(self) -> Result<ExitCode, OfflineError> {
-        let (config, places) = self.whose.find()?;
-        let locked = StateDir::lock_to_read(&places.state_dir)?;
+        let (config, paths) = self.whose.find()?;
+        let locked = StateDir::lock_to_read(&paths.state_dir)?;
         let path = locked.database_path();
-        let secrets = places.key.find()?.map(|key| Secrets::derive(&key)).transpose()?;
+        let secrets = paths.key.find()?.map(|key| Secrets::derive(&key)).transpose()?;
         let is_closed = locked.peek(|_| ())?.is_some();
         let store = locked.open_copy(&open_options(&config).verifying())?;
         let found = store.view().map_err(Into::into).and_then(|view| inspect(&*view, secrets.as_ref()));
@@ -41,7 +41,7 @@ impl Check {
             path.display(),
             found.entries,
             found.changes_head,
-            of_key(&places.key, secrets.as_ref()),
+            of_key(&paths.key, secrets.as_ref()),
             if is_closed { "in good order" } else { "not in good order; the next start repairs it" },
         ));
         Ok(ExitCode::SUCCESS)

@@ -1,4 +1,4 @@
-//! `enrolld compact`: makes the database of a stopped daemon as small as it can be.
+//! `enrolld compact`: compacts the database of a stopped daemon.
 
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use crate::run::print;
 use crate::run::state::open_options;
 use crate::storage::open::{OpenError, StateDir};
 
-/// See the module.
+/// Arguments of `enrolld compact`.
 #[derive(Debug, Args)]
 pub struct Compact {
     #[command(flatten)]
@@ -19,10 +19,10 @@ pub struct Compact {
 
 impl Compact {
     pub(super) fn run(self) -> Result<ExitCode, OfflineError> {
-        let (config, places) = self.whose.find()?;
-        let locked = StateDir::lock_database(&places.state_dir)?;
+        let (config, paths) = self.whose.find()?;
+        let locked = StateDir::lock_database(&paths.state_dir)?;
         let path = locked.database_path();
-        // What can not be read is not to be written to, so even where starts are to be fast it is checked first.
+        // A damaged database must not be written to, so it is verified even if the configuration skips that at starts.
         locked.peek(|_| ())?;
         let before = locked.database_bytes()?;
         let store = locked.open_database(&open_options(&config).verifying(), JournalFigures::default())?;

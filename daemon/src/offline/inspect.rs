@@ -1,4 +1,4 @@
-//! Looking at a whole database: that its registry is one of ours, that the key is the right one, and every rule.
+//! Inspection of a whole database: the schema, the secret key, and all invariants.
 
 use std::ops::ControlFlow;
 
@@ -11,17 +11,17 @@ use enroll_core::rules::bootstrap::{self, RegistryError};
 use enroll_core::rules::{changes, check};
 use enroll_core::state::{ReadTxn, STRETCH, walk};
 
-/// What was found.
+/// The result of an inspection.
 pub(super) struct Found {
-    /// Entries of the map.
+    /// The number of entries.
     pub(super) entries: u64,
     /// The number of the latest change.
     pub(super) changes_head: u64,
-    /// What does not hold.
+    /// The violated invariants.
     pub(super) violations: Vec<Violation>,
 }
 
-/// Looks at everything; without a key, at everything that can be read without it.
+/// Inspects a database; without the secret key, all parts that can be read without it.
 pub(super) fn inspect(view: &dyn ReadTxn, secrets: Option<&Secrets>) -> Result<Found, RegistryError> {
     if !bootstrap::verify(view, secrets)? {
         return Err(RegistryError::None);
@@ -43,7 +43,7 @@ pub(super) fn line(violation: &Violation) -> String {
     format!("{} {}: {}", violation.invariant, violation.subject, violation.message)
 }
 
-/// What became of the secret key, for people.
+/// The state of the secret key, for people.
 pub(super) fn of_key(key: &Key, secrets: Option<&Secrets>) -> String {
     match secrets {
         Some(_) => "the right one".to_owned(),

@@ -1,5 +1,5 @@
-//! What is done to a database while no daemon runs on it: restoring a backup, compacting, checking. Each takes the
-//! lock of the state directory, so none of them meets a daemon.
+//! Offline commands on the database of a stopped daemon: restore, compact, check, rotate the key. Each takes the lock
+//! of the state directory, so none runs beside a daemon.
 
 mod check;
 mod compact;
@@ -15,7 +15,7 @@ use enroll_protocol::backup::BackupError;
 
 use crate::config::Config;
 use crate::process;
-use crate::run::paths::Places;
+use crate::run::paths::Paths;
 use crate::run::{Start, StartError, fail};
 use crate::storage::key_file::KeyError;
 use crate::storage::open::OpenError;
@@ -23,14 +23,14 @@ use enroll_core::identity::IdentityError;
 use enroll_core::rules::bootstrap::RegistryError;
 use enroll_core::state::StoreError;
 
-/// What there is to do.
+/// An offline command.
 #[derive(Debug, Subcommand)]
 pub enum Offline {
     /// Make a database of a backup
     ///
     /// Needs the secret key that the backup's registry had, in its place: a backup holds none. Everything is checked
-    /// before the database gets its name: the backup's checksum, every page, the key, and all rules of `server check`. A
-    /// database that is there already is left alone, and whatever fails or is interrupted leaves none.
+    /// before the database gets its name: the backup's checksum, every page, the key, and all rules of `server check`.
+    /// A database that is there already is left alone, and whatever fails or is interrupted leaves none.
     #[command(after_help = "Examples:\n  enrolld restore registry.backup --state-dir /var/lib/enrolld\n  \
                             gunzip -c registry.backup.gz | enrolld restore - --check")]
     Restore(restore::Restore),
@@ -43,21 +43,22 @@ pub enum Offline {
     /// Check the database of a stopped daemon, and change nothing
     ///
     /// Checks every page's checksum, the secret key if it is there, and all rules of `server check`. What is wrong is
-    /// listed, a line each. It works on a disk that can only be read. A database that was not closed in good order is repaired in memory only; the next start does
-    /// that for good.
+    /// listed, a line each. It works on a disk that can only be read. A database that was not closed in good order is
+    /// repaired in memory only; the next start does that for good.
     #[command(after_help = "Example:\n  enrolld check --state-dir /var/lib/enrolld")]
     Check(check::Check),
     /// Make a new secret key, and seal everything in the database of a stopped daemon under it
     ///
     /// A new database is made beside the old one, which takes as much free space, and takes its place when it is sound.
-    /// Whatever interrupts this, doing it again finishes it. The key before is kept beside the new one as KEY.old: backups
-    /// from before need it, and as long as it is there no other key is made. Tokens and codes stay spent; what was hashed so far stays hashed as it was.
+    /// Whatever interrupts this, doing it again finishes it. The key before is kept beside the new one as KEY.old:
+    /// backups from before need it, and as long as it is there no other key is made. Tokens and codes stay spent; what
+    /// was hashed so far stays hashed as it was.
     #[command(after_help = "Examples:\n  enrolld rotate-key --state-dir ~/registry\n  \
                             sudo enrolld rotate-key --key-file /etc/enrolld/enrolld.key")]
     RotateKey(rotate_key::RotateKey),
 }
 
-/// Which registry.
+/// The registry that a command works on.
 #[derive(Debug, Args)]
 struct Whose {
     /// The configuration; without it the one that the daemon would read
@@ -71,7 +72,7 @@ struct Whose {
     key_file: Option<PathBuf>,
 }
 
-/// Why it was not done.
+/// An error of an offline command.
 #[derive(Debug, thiserror::Error)]
 enum OfflineError {
     #[error(transparent)]
@@ -107,7 +108,7 @@ enum OfflineError {
 }
 
 impl Offline {
-    /// Does it; how the process ends.
+    /// Runs the command and returns the exit code.
     pub fn run(self) -> ExitCode {
         process::keep_memory_private();
         process::outlive_file_size_limit();
@@ -122,7 +123,7 @@ impl Offline {
 }
 
 impl Whose {
-    fn find(self) -> Result<(Config, Places), OfflineError> {
+    fn find(self) -> Result<(Config, Paths), OfflineError> {
         let start = Start { config: self.config, state_dir: self.state_dir, socket: None };
         let (mut config, _) = start.read_config()?;
         if let Some(file) = self.key_file {
@@ -131,8 +132,8 @@ impl Whose {
             }
             config.key_file = file;
         }
-        let places = Places::of(&start, &config, None).map_err(StartError::from)?;
-        Ok((config, places))
+        let paths = Paths::of(&start, &config, None).map_err(StartError::from)?;
+        Ok((config, paths))
     }
 }
 

@@ -1,7 +1,7 @@
-//! `enrolld restore FILE`: a database from a backup, which has its name when everything about it is known to be right.
+//! `enrolld restore FILE`: makes a database from a backup; it gets its name only after all checks.
 //!
-//! The key comes first: a database without its key is of no use, and a daemon that found neither would begin a new
-//! registry, in which every token is fresh. A rehearsal does the same in a file without a name, and does without a key.
+//! The key comes first: a database without its key is useless, and a daemon that finds neither would begin a new
+//! registry, in which every token is fresh. A rehearsal does the same in an unnamed file, and needs no key.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -13,7 +13,7 @@ use enroll_protocol::backup::{BackupError, Header, Part, Reader};
 
 use super::inspect::{Found, inspect, line, of_key};
 use super::{OfflineError, Whose};
-use crate::run::paths::Places;
+use crate::run::paths::Paths;
 use crate::run::print;
 use crate::run::state::{make_state_dir, open_options};
 use crate::storage::open::{OpenError, OpenOptions, StateDir, make_in};
@@ -27,7 +27,7 @@ const READ_BYTES: usize = 64 << 10;
 /// Bytes of keys and values that are committed at a time.
 const COMMIT_BYTES: usize = 8 << 20;
 
-/// See the module.
+/// Arguments of `enrolld restore`.
 #[derive(Debug, Args)]
 pub struct Restore {
     /// The backup, as `enrollctl server backup` wrote it; - is standard input
@@ -45,7 +45,7 @@ struct Source {
     bytes: Box<dyn Read>,
 }
 
-/// Why a database was not made of it.
+/// An error of making a database from a backup.
 enum Failed {
     Store(StoreError),
     Other(OfflineError),
@@ -53,16 +53,16 @@ enum Failed {
 
 impl Restore {
     pub(super) fn run(self) -> Result<ExitCode, OfflineError> {
-        let (config, places) = self.whose.find()?;
+        let (config, paths) = self.whose.find()?;
         let options = open_options(&config);
         let source = Source::open(&self.file)?;
-        if self.check { rehearse(source, &places, &options) } else { restore(source, &places, &options) }
+        if self.check { rehearse(source, &paths, &options) } else { restore(source, &paths, &options) }
     }
 }
 
-fn restore(mut source: Source, places: &Places, options: &OpenOptions) -> Result<ExitCode, OfflineError> {
-    make_state_dir(&places.state_dir)?;
-    let locked = StateDir::lock_for_owner(&places.state_dir)?;
+fn restore(mut source: Source, paths: &Paths, options: &OpenOptions) -> Result<ExitCode, OfflineError> {
+    make_state_dir(&paths.state_dir)?;
+    let locked = StateDir::lock_for_owner(&paths.state_dir)?;
     let path = locked.database_path();
     if locked.has_database() {
         return Err(OfflineError::Occupied(path));
@@ -70,8 +70,8 @@ fn restore(mut source: Source, places: &Places, options: &OpenOptions) -> Result
     if let Some(journal) = locked.journal_file()? {
         return Err(OfflineError::Occupied(journal));
     }
-    let Some(key) = places.key.find()? else {
-        return Err(OfflineError::NoKey { key: places.key.path().to_owned(), database: source.name.into() });
+    let Some(key) = paths.key.find()? else {
+        return Err(OfflineError::NoKey { key: paths.key.path().to_owned(), database: source.name.into() });
     };
     let (secrets, name) = (Secrets::derive(&key)?, source.name.clone());
     let judge = |store: &RedbStore, read| judge(store, read, &name, Some(&secrets));
@@ -85,17 +85,17 @@ fn restore(mut source: Source, places: &Places, options: &OpenOptions) -> Result
     Ok(ExitCode::SUCCESS)
 }
 
-fn rehearse(mut source: Source, places: &Places, options: &OpenOptions) -> Result<ExitCode, OfflineError> {
-    let secrets = places.key.find()?.map(|key| Secrets::derive(&key)).transpose()?;
-    let (name, place) = (source.name.clone(), std::env::temp_dir().display().to_string());
-    let file = tempfile::tempfile().map_err(|err| OfflineError::Read(place.clone(), err))?;
+fn rehearse(mut source: Source, paths: &Paths, options: &OpenOptions) -> Result<ExitCode, OfflineError> {
+    let secrets = paths.key.find()?.map(|key| Secrets::derive(&key)).transpose()?;
+    let (name, directory) = (source.name.clone(), std::env::temp_dir().display().to_string());
+    let file = tempfile::tempfile().map_err(|err| OfflineError::Read(directory.clone(), err))?;
     let judge = |store: &RedbStore, read| judge(store, read, &name, secrets.as_ref());
     let made = make_in(&file, options, |store| source.fill(store), judge);
-    let (header, found) = made.map_err(|failed| failed.at(place))?;
+    let (header, found) = made.map_err(|failed| failed.at(directory))?;
     print(&format!(
         "{name} can be restored; nothing was changed\n{}  secret key  {}\n",
         summary(&header, &found),
-        of_key(&places.key, secrets.as_ref()),
+        of_key(&paths.key, secrets.as_ref()),
     ));
     Ok(ExitCode::SUCCESS)
 }
@@ -110,7 +110,7 @@ impl Source {
         Ok(Self { name, bytes: Box::new(file) })
     }
 
-    /// Commits every entry, a few at a time; the header, and how many there were.
+    /// Commits every entry, a few at a time. Returns the header and the number of entries.
     fn fill(&mut self, store: &RedbStore) -> Result<(Header, u64), Failed> {
         let (mut reader, mut header, mut entries) = (Reader::new(), None, 0);
         let (mut writes, mut bytes) = (Writes::new(), 0);
@@ -157,7 +157,7 @@ impl Source {
     }
 }
 
-/// What was made must be what the backup says of itself, and hold by every rule.
+/// Refuses a database that differs from the backup's header or violates an invariant.
 fn judge(
     store: &RedbStore,
     (header, entries): (Header, u64),
@@ -188,10 +188,10 @@ fn summary(header: &Header, found: &Found) -> String {
 }
 
 impl Failed {
-    /// The store's own failures are of this place.
-    fn at(self, place: String) -> OfflineError {
+    /// The error for people, with this path for those of the store.
+    fn at(self, path: String) -> OfflineError {
         match self {
-            Self::Store(err) => OfflineError::Store(place, err),
+            Self::Store(err) => OfflineError::Store(path, err),
             Self::Other(err) => err,
         }
     }

@@ -1,8 +1,9 @@
-//! `enrolld rotate-key`: another secret key, and a database in which everything sealed is sealed under it.
+//! `enrolld rotate-key`: rotates the secret key, and makes a database whose sealed records are sealed under the new
+//! one.
 //!
-//! The new key is safe on the disk before anything depends on it. The new database is made beside the old one, judged, and
-//! takes its place at once; then the new key takes its place. Whatever interrupts this leaves the old database with the old
-//! key, or the new one with the new key beside the old: doing it again finishes it.
+//! The new key is durable before anything depends on it. The new database is made beside the old one, checked, and
+//! renamed over it; then the new key is renamed. An interruption leaves the old database with the old key, or the new
+//! database with both keys: running the command again finishes the rotation.
 
 use std::ops::ControlFlow;
 use std::process::ExitCode;
@@ -31,14 +32,14 @@ use enroll_core::state::{ReadTxn, STRETCH, Store as _, StoreError, Writes, walk}
 /// Bytes of keys and values that are committed at a time.
 const COMMIT_BYTES: usize = 8 << 20;
 
-/// See the module.
+/// Arguments of `enrolld rotate-key`.
 #[derive(Debug, Args)]
 pub struct RotateKey {
     #[command(flatten)]
     whose: Whose,
 }
 
-/// Why the new database was not made.
+/// An error of making the new database.
 enum Failed {
     Store(StoreError),
     Registry(RegistryError),
@@ -46,11 +47,11 @@ enum Failed {
 
 impl RotateKey {
     pub(super) fn run(self) -> Result<ExitCode, OfflineError> {
-        let (config, places) = self.whose.find()?;
-        let locked = StateDir::lock_database(&places.state_dir)?;
+        let (config, paths) = self.whose.find()?;
+        let locked = StateDir::lock_database(&paths.state_dir)?;
         let path = locked.database_path();
-        let Key::File(file) = &places.key else {
-            return Err(OfflineError::Passed(places.key.path().to_owned()));
+        let Key::File(file) = &paths.key else {
+            return Err(OfflineError::Passed(paths.key.path().to_owned()));
         };
         let missing = || OfflineError::NoKey { key: file.clone(), database: path.clone() };
         let before = key_file::find(file)?.ok_or_else(missing)?;
@@ -86,7 +87,7 @@ impl RotateKey {
     }
 }
 
-/// Whether the database is sealed under the next key already; refused where it is under neither.
+/// True if the database is sealed under the next key already. Refuses a database that is sealed under neither key.
 fn is_rotated(store: &RedbStore, before: &SecretKey, next: Option<&SecretKey>) -> Result<bool, RegistryError> {
     let view = store.view()?;
     let is_under = |key: &SecretKey| match bootstrap::verify(&*view, Some(&Secrets::derive(key)?)) {
@@ -102,7 +103,7 @@ fn is_rotated(store: &RedbStore, before: &SecretKey, next: Option<&SecretKey>) -
     }
 }
 
-/// Writes every entry, sealed anew, a few at a time; how many there were.
+/// Writes every entry, sealed anew, a few at a time. Returns the number of entries.
 fn fill(new: &RedbStore, old: &RedbStore, before: &SecretKey, after: &SecretKey) -> Result<u64, Failed> {
     let (from_key, to_key) = (Secrets::derive(before)?, Secrets::derive(after)?);
     let random = ChaCha20Rng::from_seed(draw_seed());
@@ -114,10 +115,10 @@ fn fill(new: &RedbStore, old: &RedbStore, before: &SecretKey, after: &SecretKey)
         entries += 1;
     }
     let (from, to) = key::everything();
-    walk(&*view as &dyn ReadTxn, (&from, &to), STRETCH, |place, value| {
-        let value = rekey.entry(place, value)?;
-        bytes += place.len() + value.len();
-        writes.insert(place.to_owned(), Some(value));
+    walk(&*view as &dyn ReadTxn, (&from, &to), STRETCH, |key, value| {
+        let value = rekey.entry(key, value)?;
+        bytes += key.len() + value.len();
+        writes.insert(key.to_owned(), Some(value));
         entries += 1;
         if bytes >= COMMIT_BYTES {
             new.commit(&std::mem::take(&mut writes))?;
@@ -127,13 +128,13 @@ fn fill(new: &RedbStore, old: &RedbStore, before: &SecretKey, after: &SecretKey)
     })?;
     new.commit(&writes)?;
     if let Some(mark) = old.mark()? {
-        // What was in the journal is in the new database, which goes on with the same files.
+        // The journal's content is in the new database, which continues the same journal.
         new.take_over(&Mark { is_open: false, ..mark }, |_| {})?;
     }
     Ok(entries)
 }
 
-/// What was made must be whole, and sound under the new key.
+/// Refuses a database that is not whole or violates an invariant under the new key.
 fn judge(new: &RedbStore, entries: u64, after: &SecretKey) -> Result<(), Failed> {
     let secrets = Secrets::derive(after)?;
     let view = new.view()?;

@@ -1,4 +1,4 @@
-//! The certificate authority of a start: the one that was brought along, else the registry's own, which is made where
+//! The certificate authority of a start: the one that was brought along, else the registry's own, which is made if
 //! there is none yet.
 
 use std::fs::File;
@@ -28,16 +28,16 @@ use enroll_core::rules::bootstrap::RegistryError;
 use enroll_core::rules::{authority, changes};
 use enroll_core::state::{Store, StoreError};
 
-/// How long before its end the authority is a warning.
+/// The time before the authority's end at which a warning begins.
 const WARN_BEFORE_SECONDS: u64 = 90 * 24 * 60 * 60;
 
-/// How often that is looked at.
+/// The interval of the check for that warning.
 const WATCH_PAUSE: Duration = Duration::from_secs(60 * 60);
 
 /// Bytes of a key or of a chain at most.
 const FILE_BYTES_MAX: u64 = 256 << 10;
 
-/// Finds it, and commits what it takes to.
+/// Opens the authority, and commits a new one or a change of the registry's.
 pub(super) fn open(
     store: &dyn Store,
     config: &Config,
@@ -52,7 +52,7 @@ pub(super) fn open(
     let since = (now, config.certificates.crl_seconds);
     let lifetime = config.certificates.authority_lifetime_seconds;
     let mut random = ChaCha20Rng::from_seed(draw_seed());
-    // Either the clock was ahead then, or it is behind now.
+    // Either the clock was ahead then, or it is slow now.
     let is_right = |clock: &ClockState| clock.accepted_at.is_some() || !sys::is_clock_unsynchronised();
     let authority = match brought(config)? {
         Some(brought) => {
@@ -61,7 +61,9 @@ pub(super) fn open(
         }
         None => match authority::open(&draft, secrets).map_err(registry)? {
             Some(own) if own.is_ahead(now) && is_right(&changes::head(&draft).map_err(unreadable)?.clock) => {
-                tracing::warn!("the certificate of the authority was made while the clock was ahead; another is made");
+                tracing::warn!(
+                    "the certificate of the authority was made while the clock was ahead, and is replaced now"
+                );
                 authority::found_again(&mut draft, secrets, &own, (now, lifetime, since.1), &mut random)
                     .map_err(registry)?
             }
@@ -83,7 +85,7 @@ pub(super) fn open(
     Ok(authority)
 }
 
-/// Keeps the warning about the authority's chain as it should be, however long the daemon runs.
+/// Keeps the warning about the authority's chain up to date, for as long as the daemon runs.
 pub(super) async fn watch(shared: Arc<Shared>) {
     loop {
         let authority = shared.daemon.identity.now().authority.clone();

@@ -1,5 +1,5 @@
-//! The list of revoked certificates as a file, for web servers: written anew when it has another number, and replaced at
-//! once, so that whoever reads it has a whole one.
+//! The certificate revocation list (CRL) as a file, for web servers: written when its number changes, and replaced
+//! atomically, so that a reader finds a whole one.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Write as _};
@@ -14,23 +14,23 @@ use crate::net::Shared;
 use enroll_core::fault::Fault;
 use enroll_core::identity::crl::List;
 
-/// Revocations of so long come into one list.
+/// The least time between two lists: revocations in it share one.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Everybody may read the file.
+/// The file's mode: readable for everybody.
 const MODE: u32 = 0o644;
 
-/// When to try again what the disk has refused.
+/// The time until a failed write is tried again.
 const RETRY: Duration = Duration::from_secs(60);
 
-/// A list that was written, and where.
+/// A written list and its path.
 #[derive(Clone)]
 struct Written {
     path: PathBuf,
     list: Arc<List>,
 }
 
-/// Keeps the file as it should be, as long as the configuration names one.
+/// Keeps the file up to date, while the configuration names one. A failed write is tried again after [`RETRY`].
 pub(super) async fn keep(shared: Arc<Shared>) {
     let (mut changes, mut settings) = (shared.changes.clone(), shared.daemon.settings.subscribe());
     let mut written = None;
@@ -44,7 +44,7 @@ pub(super) async fn keep(shared: Arc<Shared>) {
             match done.unwrap_or_else(|err| Err(io::Error::other(err))) {
                 Ok(now) => written = Some(now),
                 Err(err) => {
-                    tracing::error!(%err, "the list of revoked certificates can not be written to certificates.crl_file");
+                    tracing::error!(%err, "writing certificates.crl_file failed; retrying in a minute");
                     retry = Some(RETRY);
                 }
             }
@@ -58,7 +58,7 @@ pub(super) async fn keep(shared: Arc<Shared>) {
     }
 }
 
-/// Writes the list, unless it was written before.
+/// Writes the list, unless the file already has it.
 fn publish(shared: &Shared, path: PathBuf, before: Option<Written>) -> io::Result<Written> {
     let failed = |err: Fault| io::Error::other(err.to_string());
     let view = shared.store.view().map_err(|err| failed(err.into()))?;
@@ -69,12 +69,12 @@ fn publish(shared: &Shared, path: PathBuf, before: Option<Written>) -> io::Resul
     }
     if !has(&path, list.pem.as_bytes()) {
         write(&path, list.pem.as_bytes()).map_err(|err| io::Error::other(format!("{}: {err}", path.display())))?;
-        tracing::info!(number = list.number, "the list of revoked certificates is written");
+        tracing::info!(number = list.number, "the list of revoked certificates was written to certificates.crl_file");
     }
     Ok(Written { path, list })
 }
 
-/// Whether a file holds exactly this, and everybody may read it.
+/// True if a file holds exactly these bytes, and everybody may read it.
 fn has(path: &Path, bytes: &[u8]) -> bool {
     let mut found = Vec::new();
     if !path.metadata().is_ok_and(|metadata| metadata.permissions().mode() & MODE == MODE) {
@@ -84,7 +84,7 @@ fn has(path: &Path, bytes: &[u8]) -> bool {
     read.is_ok() && found == bytes
 }
 
-/// Replaces a file.
+/// Replaces a file atomically and durably.
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let name = path.file_name().ok_or_else(|| io::Error::other("this is no file's name"))?;
     let directory = path.parent().unwrap_or(Path::new("/"));
@@ -92,7 +92,7 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(MODE).custom_flags(OFlag::O_NOFOLLOW.bits());
     let mut file = options.open(&new)?;
-    // Whatever the umask: servers of other users read it.
+    // Set beside the umask: servers of other users read the file.
     file.set_permissions(Permissions::from_mode(MODE))?;
     file.write_all(bytes)?;
     file.sync_all()?;

@@ -17,13 +17,13 @@ use super::StartError;
 use super::reload::LogFilter;
 use crate::config::{Config, ConfigError, LogFormat};
 
-/// The lines of another format, with their priority in front where the journal reads them.
+/// A format's lines, each with its priority in front if standard error is systemd's journal.
 struct Prioritized<F> {
     format: F,
     for_journal: bool,
 }
 
-/// What the configuration lets through.
+/// The filter in the configuration. Refuses one that can not be parsed.
 pub(super) fn filter(config: &Config) -> Result<EnvFilter, ConfigError> {
     EnvFilter::try_new(&config.log).map_err(|_| {
         let why = "log must be a level such as info, or filters such as info,enrolld::writer=debug";
@@ -34,7 +34,7 @@ pub(super) fn filter(config: &Config) -> Result<EnvFilter, ConfigError> {
 pub(super) fn start(config: &Config) -> Result<LogFilter, StartError> {
     let (filter, handle) = tracing_subscriber::reload::Layer::new(filter(config)?);
     let for_journal = is_journal();
-    // A log that nobody reads any more must not end the daemon, nor what it says about that.
+    // A log whose reader is gone must not end the daemon, nor must an error line about that.
     let lines = tracing_subscriber::fmt::layer().log_internal_errors(false).with_writer(std::io::stderr);
     let lines = match config.log_format {
         LogFormat::Text => lines
@@ -48,13 +48,13 @@ pub(super) fn start(config: &Config) -> Result<LogFilter, StartError> {
     Ok(handle)
 }
 
-/// What stands in front of a line of this level on standard error.
+/// The prefix of a line of this level on standard error.
 pub(super) fn prefix(level: Level) -> &'static str {
     if is_journal() { priority(level) } else { "" }
 }
 
-/// Whether standard error is the stream to the journal that the environment names. The variable alone does not say so:
-/// children whose standard error goes elsewhere inherit it.
+/// True if standard error is the stream to the journal that the environment names. The variable alone is no proof:
+/// children inherit it whose standard error goes elsewhere.
 fn is_journal() -> bool {
     let Ok(named) = std::env::var("JOURNAL_STREAM") else { return false };
     fstat(std::io::stderr()).is_ok_and(|stderr| named == format!("{}:{}", stderr.st_dev, stderr.st_ino))

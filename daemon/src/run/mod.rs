@@ -1,5 +1,5 @@
-//! From arguments to a running daemon and back: configuration, directories, lock, key, database, registry, writer,
-//! socket, in that order, and the same way out.
+//! Start and stop of the daemon: configuration, directories, lock, key, database, registry, writer, socket, in that
+//! order, and in reverse at the end.
 
 mod authority;
 mod crl_file;
@@ -32,15 +32,15 @@ use enroll_core::identity::IdentityError;
 use enroll_core::model::record::Kind;
 use enroll_core::rules::bootstrap::RegistryError;
 use enroll_core::state::StoreError;
-use paths::Places;
+use paths::Paths;
 use serve::Serving;
 use state::Opened;
 use stop::Ended;
 
-/// What the command line says.
+/// The flags of the command line.
 #[derive(Debug, Clone, Default)]
 pub struct Start {
-    /// The configuration's file.
+    /// The file of the configuration.
     pub config: Option<PathBuf>,
     /// Wins over the configuration.
     pub state_dir: Option<PathBuf>,
@@ -48,7 +48,7 @@ pub struct Start {
     pub socket: Option<PathBuf>,
 }
 
-/// Why the daemon did not start, or stopped.
+/// An error that kept the daemon from starting, or ended it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartError {
     #[error(transparent)]
@@ -79,7 +79,7 @@ pub(crate) enum StartError {
 }
 
 impl StartError {
-    /// As the binary's help lists them.
+    /// The exit code, as listed in the binary's help.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Storage(_) | Self::Open(OpenError::Disk { .. }) => 6,
@@ -120,25 +120,25 @@ pub fn print_example() -> ExitCode {
 }
 
 impl Start {
-    /// Reads the configuration and says whether it can be used.
+    /// Checks the configuration and prints the result, with the paths that it gives.
     pub fn check_config(self) -> ExitCode {
         let checked = self.read_config().and_then(|(config, file)| {
-            // Said at once: what is fatal and comes later hides none of them.
+            // Printed at once, so that a later error does not hide the warnings.
             let warn = |(subject, message)| say(Level::WARN, &format!("warning: {subject}: {message}"));
             config.trust().1.into_iter().for_each(warn);
             Grants::resolve(&config.grants)?.1.into_iter().for_each(warn);
             log::filter(&config)?;
-            let places = Places::of(&self, &config, None)?;
-            listener::check_path(&places.socket)?;
-            Ok((places, file))
+            let paths = Paths::of(&self, &config, None)?;
+            listener::check_path(&paths.socket)?;
+            Ok((paths, file))
         });
         match checked {
-            Ok((places, file)) => {
+            Ok((paths, file)) => {
                 let file = file.map_or("the defaults".to_owned(), |file| file.display().to_string());
                 print(&format!(
                     "{file}: fine\n  state directory  {}\n  socket           {}\n",
-                    places.state_dir.display(),
-                    places.socket.display()
+                    paths.state_dir.display(),
+                    paths.socket.display()
                 ));
                 ExitCode::SUCCESS
             }
@@ -146,7 +146,7 @@ impl Start {
         }
     }
 
-    /// Runs the daemon to its end.
+    /// Runs the daemon until it ends.
     pub fn run(self) -> ExitCode {
         match self.try_run() {
             Ok(()) => ExitCode::SUCCESS,
@@ -169,24 +169,24 @@ impl Start {
         process::outlive_file_size_limit();
         process::raise_file_limit(&config.limits());
         let passed = systemd::passed_socket()?;
-        let places = Places::of(&self, &config, passed.as_ref().map(|(_, path)| path.as_path()))?;
+        let paths = Paths::of(&self, &config, passed.as_ref().map(|(_, path)| path.as_path()))?;
         if geteuid().as_raw() == OVERFLOW_UID {
             return Err(StartError::Nobody);
         }
         let is_own = passed.is_none();
-        let opened = systemd::while_starting(|| Opened::open(&config, &places))?;
+        let opened = systemd::while_starting(|| Opened::open(&config, &paths))?;
         opened.daemon.warnings.replace(Topic::Grants, unknown);
         let listener = match passed {
             Some((listener, _)) => listener,
-            None => listener::listen_on(&places.socket)?,
+            None => listener::listen_on(&paths.socket)?,
         };
         let runtime = serve::runtime(&config)?;
         let (flusher, flusher_failed) = opened.start_flusher()?;
-        let serving = Serving { flags: self, config, places: &places, opened: &opened, grants, log, flusher_failed };
+        let serving = Serving { flags: self, config, paths: &paths, opened: &opened, grants, log, flusher_failed };
         let result = runtime.block_on(serve::serve(serving, listener));
         runtime.shutdown_background();
         if is_own {
-            listener::remove(&places.socket);
+            listener::remove(&paths.socket);
         }
         let ended = result?;
         flusher.stop();
@@ -199,40 +199,40 @@ impl Start {
     }
 }
 
-/// Says where it listens, what it opened, and what to try; in a log of JSON, that is one line of it.
-fn announce(format: LogFormat, places: &Places, opened: &Opened) {
+/// Prints the socket, the database and commands to try; with a JSON log it writes one line of that instead.
+fn announce(format: LogFormat, paths: &Paths, opened: &Opened) {
     if format == LogFormat::Json {
-        let (socket, database) = (places.socket.display(), places.state_dir.join(DATABASE));
+        let (socket, database) = (paths.socket.display(), paths.state_dir.join(DATABASE));
         tracing::info!(version = env!("CARGO_PKG_VERSION"), %socket, database = %database.display(), "listening");
         return;
     }
     let count = |kind| opened.head.records.get(&kind).copied().unwrap_or(0);
     let counts: Vec<String> = Kind::ALL.iter().map(|(kind, name)| format!("{name} {}", count(*kind))).collect();
-    let control = paths::control_command(places);
+    let control = paths::control_command(paths);
     let first = if count(Kind::Person) == 0 { "person create BOSS --role superuser" } else { "person list" };
     print(&format!(
         "enrolld {}\n  listens on  {}\n  database    {} (records: {})\n  try         {control} {first}\n              \
          {control} server status\n",
         env!("CARGO_PKG_VERSION"),
-        places.socket.display(),
-        places.state_dir.join(DATABASE).display(),
+        paths.socket.display(),
+        paths.state_dir.join(DATABASE).display(),
         counts.join(", "),
     ));
 }
 
-/// Says why it ends, on one line.
+/// Prints the error that ends the process, on one line.
 pub(crate) fn fail(err: &impl std::fmt::Display, exit_code: u8) -> ExitCode {
     say(Level::ERROR, &err.to_string());
     ExitCode::from(exit_code)
 }
 
-/// Says something to people, on one line of standard error.
+/// Prints one line for people on standard error.
 fn say(level: Level, what: &str) {
     let mut stderr = std::io::stderr().lock();
     let _ = writeln!(stderr, "{}enrolld: {what}", log::prefix(level));
 }
 
-/// Says something on standard output.
+/// Prints text on standard output.
 pub(crate) fn print(text: &str) {
     let mut stdout = std::io::stdout().lock();
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());

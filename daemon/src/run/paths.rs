@@ -1,5 +1,5 @@
-//! Where everything is: the state directory, the socket, the key and the configuration. As root the system's
-//! directories, otherwise those of the XDG base directory specification; flags and configuration win.
+//! Paths of the state directory, the socket, the secret key and the configuration. Defaults are the system's
+//! directories for root, otherwise those of the XDG base directory specification; flags and configuration win.
 
 use std::path::{Path, PathBuf};
 
@@ -10,23 +10,23 @@ use crate::run::Start;
 use crate::storage::key_file::{self, KEY, KeyError};
 use enroll_core::identity::secrets::SecretKey;
 
-/// Where everything is.
-pub(crate) struct Places {
+/// The paths of a daemon.
+pub(crate) struct Paths {
     pub(crate) state_dir: PathBuf,
     pub(crate) socket: PathBuf,
     pub(crate) key: Key,
 }
 
-/// Where the secret key is.
+/// The source of the secret key.
 pub(crate) enum Key {
-    /// In a file, made at the first start.
+    /// A file, made at the first start.
     File(PathBuf),
-    /// In a file that systemd passed.
+    /// A credential that systemd passed.
     Credential(PathBuf),
 }
 
 impl Key {
-    /// Reads it, if it is there.
+    /// Reads the key, if it is there.
     pub(crate) fn find(&self) -> Result<Option<SecretKey>, KeyError> {
         match self {
             Self::File(file) => key_file::find(file),
@@ -34,7 +34,7 @@ impl Key {
         }
     }
 
-    /// Where it is or should be.
+    /// The path of the key, whether it is there or not.
     pub(crate) fn path(&self) -> &Path {
         match self {
             Self::File(file) | Self::Credential(file) => file,
@@ -42,9 +42,9 @@ impl Key {
     }
 }
 
-impl Places {
-    /// As the flags say, else the configuration, else what is usual for who runs it. A socket that systemd passed is
-    /// where it is.
+impl Paths {
+    /// The paths of the flags, else of the configuration, else the user's defaults. `passed` is the path of a socket
+    /// that systemd passed, and wins. Refuses a user without a home directory, if a default is needed.
     pub(crate) fn of(flags: &Start, config: &Config, passed: Option<&Path>) -> Result<Self, ConfigError> {
         let chosen = |flag: &Option<PathBuf>, config: &Path| {
             let chosen = flag.clone().or_else(|| (!config.as_os_str().is_empty()).then(|| config.to_owned()))?;
@@ -73,7 +73,7 @@ pub(crate) fn authority_credentials() -> Result<Option<(PathBuf, PathBuf)>, Conf
     }
 }
 
-/// A file that systemd passed.
+/// The path of a credential that systemd passed.
 fn credential(name: &str) -> Option<PathBuf> {
     let directory = std::env::var_os("CREDENTIALS_DIRECTORY")?;
     Some(Path::new(&directory).join(name)).filter(|path| path.exists())
@@ -91,7 +91,7 @@ fn xdg(variable: &str, below_home: &str) -> Option<PathBuf> {
     absolute(variable).or_else(|| Some(absolute("HOME").or_else(home)?.join(below_home)))
 }
 
-/// The configuration that is read if it is there and no other is named.
+/// The default path of the configuration; a file that is not there is not read.
 pub(crate) fn default_config() -> Option<PathBuf> {
     if is_root() {
         return Some(PathBuf::from("/etc/enrolld/enrolld.toml"));
@@ -120,21 +120,21 @@ fn default_socket() -> Result<PathBuf, ConfigError> {
     }
 }
 
-/// How to call `enrollctl` from here so that it works as printed: beside this binary, through cargo, or by its name.
-pub(crate) fn control_command(places: &Places) -> String {
+/// The command that calls `enrollctl` for this daemon, to be printed: beside this binary, through cargo, or by name.
+pub(crate) fn control_command(paths: &Paths) -> String {
     let beside = std::env::current_exe().ok().map(|path| path.with_file_name("enrollctl")).filter(|path| path.exists());
     let mut command = match beside {
         Some(path) => quoted(&path),
         None if std::env::var_os("CARGO").is_some() => "cargo run -q --release --bin enrollctl --".to_owned(),
         None => "enrollctl".to_owned(),
     };
-    if default_socket().ok().as_ref() != Some(&places.socket) {
-        command.push_str(&format!(" --socket {}", quoted(&places.socket)));
+    if default_socket().ok().as_ref() != Some(&paths.socket) {
+        command.push_str(&format!(" --socket {}", quoted(&paths.socket)));
     }
     command
 }
 
-/// A path as a shell reads it.
+/// A path, quoted for a shell.
 fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);

@@ -1,7 +1,7 @@
-//! Reading the configuration again while running, at SIGHUP: what can change does, what can not is named, and a
-//! configuration that is not valid changes nothing.
+//! Reload of the configuration at SIGHUP: keys that can change at run time do, others are named in the log, and an
+//! invalid configuration changes nothing.
 //!
-//! A request keeps the settings, and a connection the grant and the server's terms, that it began with.
+//! A running request keeps its settings; an open connection keeps its grant and its limits.
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -19,28 +19,28 @@ use crate::net::listener::Terms;
 use crate::run::systemd;
 use enroll_core::settings::Settings;
 
-/// What is logged, replaceable.
+/// The handle that replaces the log's filter.
 pub(super) type LogFilter = Handle<EnvFilter, Registry>;
 
-/// What a reload starts from, and what it replaces.
+/// The inputs of a reload, and the state that it replaces.
 pub(super) struct Reload {
-    /// Where the configuration is read from.
+    /// The flags of the start, which name the file of the configuration.
     pub(super) flags: Start,
-    /// The configuration that holds.
+    /// The configuration in force.
     pub(super) config: Config,
-    /// As it was opened; the settings tell it.
+    /// The state directory, which a reload does not change.
     pub(super) state_dir: PathBuf,
-    /// Replaced.
+    /// The log's filter.
     pub(super) log: LogFilter,
-    /// Settings and terms in it are replaced.
+    /// The state shared by all connections; a reload replaces its settings and terms.
     pub(super) shared: Arc<Shared>,
-    /// What systemd shows while all is well.
+    /// The status for systemd while there is no error.
     pub(super) status: String,
 }
 
 impl Reload {
-    /// Reloads at every SIGHUP, until one comes because the terminal that the daemon was started in is gone: nobody is
-    /// left there who could stop it.
+    /// Reloads at every SIGHUP. Returns at a SIGHUP because the daemon's terminal is gone: the daemon then stops,
+    /// because nobody could stop it from there any more.
     pub(super) async fn at_every(mut self, mut hangup: Signal) {
         let had_terminal = has_terminal();
         while hangup.recv().await.is_some() && has_terminal() == had_terminal {
@@ -49,7 +49,7 @@ impl Reload {
             match self.reload().await {
                 Ok(()) => systemd::ready(&self.status),
                 Err(why) => {
-                    tracing::error!(%why, "the configuration can not be used, and everything stays as it was");
+                    tracing::error!(%why, "the reload failed; the old configuration stays until another SIGHUP");
                     systemd::ready(&format!("{}; the configuration can not be used: {why}", self.status));
                 }
             }
@@ -58,7 +58,7 @@ impl Reload {
 
     async fn reload(&mut self) -> Result<(), StartError> {
         let (flags, holding) = (self.flags.clone(), self.config.clone());
-        // Whoever knows the users' and groups' names may take long to answer.
+        // Looking up users and groups may ask a slow directory service.
         let read = tokio::task::spawn_blocking(move || -> Result<_, StartError> {
             let update = Update::of(&holding, &flags.read_config()?.0)?;
             let (grants, unknown) = Grants::resolve(&update.config.grants)?;
@@ -82,15 +82,15 @@ impl Reload {
         self.shared.daemon.settings.replace(settings);
         self.shared.terms.replace(Terms { grants, limits: config.limits() });
         if !needs_restart.is_empty() {
-            tracing::warn!("changed, but only a restart can apply it: {}", needs_restart.join(", "));
+            tracing::warn!("these keys changed and are applied by a restart only: {}", needs_restart.join(", "));
         }
-        tracing::info!(changed = changed.len(), "the configuration is read");
+        tracing::info!(changed = changed.len(), "the configuration was read again and is in force");
         self.config = config;
         Ok(())
     }
 }
 
-/// Whether there is a terminal that this process reads from or writes to.
+/// True if this process reads from or writes to a terminal.
 fn has_terminal() -> bool {
     std::io::stdin().is_terminal() || std::io::stdout().is_terminal() || std::io::stderr().is_terminal()
 }

@@ -1,15 +1,15 @@
-//! Serving, from the first connection to the last answer.
+//! The serving phase and the graceful shutdown: from the first connection to the last answer.
 
-use crate::storage::io_error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::task::JoinHandle;
 
 use super::crl_file;
 use super::reload::{LogFilter, Reload};
-use super::state::Opened;
+use super::state::{Opened, WriterEnd};
 use super::stop::{Ended, StopSignals};
 use super::{Start, StartError, wakers};
 use crate::config::Config;
@@ -17,28 +17,29 @@ use crate::daemon::Swap;
 use crate::net::Shared;
 use crate::net::grants::Grants;
 use crate::net::listener::{self, Terms};
-use crate::run::paths::Places;
+use crate::run::paths::Paths;
 use crate::run::systemd;
+use crate::storage::io_error;
 use enroll_core::state::StoreError;
 
-/// How long connections have to take their last answers when the daemon stops.
+/// The time that connections have to take their last answers at a shutdown (drain).
 const DRAIN: Duration = Duration::from_secs(3);
 
-/// How long the writer has for what is queued after that.
+/// The time that the writer then has for queued writes.
 const LAST_COMMITS: Duration = Duration::from_secs(1);
 
-/// What a start has come to.
+/// The result of a start, which serving takes over.
 pub(super) struct Serving<'a> {
     pub(super) flags: Start,
     pub(super) config: Config,
-    pub(super) places: &'a Places,
+    pub(super) paths: &'a Paths,
     pub(super) opened: &'a Opened,
     pub(super) grants: Grants,
     pub(super) log: LogFilter,
     pub(super) flusher_failed: oneshot::Receiver<StoreError>,
 }
 
-/// What drives the connections.
+/// The tokio runtime of the connections, with as many threads as the configuration says.
 pub(super) fn runtime(config: &Config) -> Result<tokio::runtime::Runtime, StartError> {
     let mut builder = match config.server.threads {
         1 => tokio::runtime::Builder::new_current_thread(),
@@ -51,12 +52,13 @@ pub(super) fn runtime(config: &Config) -> Result<tokio::runtime::Runtime, StartE
     builder.enable_all().build().map_err(|err| StartError::Io("the runtime".to_owned(), err))
 }
 
-/// Serves until a signal comes or the writer ends, then lets the connections take their last answers.
+/// Serves until a signal comes or the writer ends, then lets the connections take their last answers. Fails if the
+/// flusher or the writer failed, or if the last commits take too long.
 pub(super) async fn serve(
     serving: Serving<'_>,
     listener: std::os::unix::net::UnixListener,
 ) -> Result<Ended, StartError> {
-    let Serving { flags, config, places, opened, grants, log, flusher_failed } = serving;
+    let Serving { flags, config, paths, opened, grants, log, flusher_failed } = serving;
     let io = |what: &str| {
         let what = what.to_owned();
         move |err| StartError::Io(what, err)
@@ -81,17 +83,19 @@ pub(super) async fn serve(
     let (stop, stopping) = watch::channel(false);
     let wakers = tokio::spawn(wakers::wake(queue.clone(), Arc::clone(&shared)));
     let mut listener = tokio::spawn(listener::serve(listener, Arc::clone(&shared), queue, stopping));
-    let status = format!("listening on {}", places.socket.display());
-    super::announce(config.log_format, places, opened);
+    let status = format!("listening on {}", paths.socket.display());
+    super::announce(config.log_format, paths, opened);
     systemd::ready(&status);
-    let state_dir = places.state_dir.clone();
+    let state_dir = paths.state_dir.clone();
     tokio::spawn(crl_file::keep(Arc::clone(&shared)));
     tokio::spawn(super::authority::watch(Arc::clone(&shared)));
     let mut reloads = tokio::spawn(Reload { flags, config, state_dir, log, shared, status }.at_every(hangup));
     let (mut result, mut by) = (None, Ended::InOrder);
     tokio::select! {
         ended = stop_signals.next() => by = ended,
-        _ = &mut reloads => tracing::info!("SIGHUP: the terminal is gone; finishing what was begun"),
+        _ = &mut reloads => {
+            tracing::info!("SIGHUP: the terminal is gone; stopping; requests that were begun are finished");
+        }
         end = &mut ended => result = Some(end),
         failure = flusher_failed => {
             let died = |_| StoreError::Closed("the flusher ended");
@@ -102,26 +106,31 @@ pub(super) async fn serve(
     wakers.abort();
     systemd::stopping();
     let _ = stop.send(true);
-    if tokio::time::timeout(DRAIN, &mut listener).await.is_err() {
-        tracing::warn!("some connections did not take their last answers and are cut off");
-        listener.abort();
-        let _ = listener.await;
-    }
-    // No connection is left to send anything, so the writer finishes what is queued and ends.
+    drain(&mut listener).await;
     let result = match result {
         Some(result) => result,
-        None => match tokio::time::timeout(LAST_COMMITS, &mut ended).await {
-            Ok(result) => result,
-            Err(_) => {
-                return Err(StartError::Storage(io_error("the last commits can not be made durable")(
-                    "they took too long",
-                )));
-            }
-        },
+        None => last_commits(&mut ended).await?,
     };
     match result {
         Ok(Ok(())) => Ok(by),
         Ok(Err(err)) => Err(StartError::Storage(err)),
         Err(_) => Err(StartError::Storage(StoreError::Closed("the writer ended"))),
     }
+}
+
+/// Waits until the connections have taken their last answers, for [`DRAIN`] at most.
+async fn drain(listener: &mut JoinHandle<()>) {
+    if tokio::time::timeout(DRAIN, &mut *listener).await.is_err() {
+        tracing::warn!("some connections did not take their last answers in time and are closed");
+        listener.abort();
+        let _ = listener.await;
+    }
+}
+
+/// Waits for the end of the writer, for [`LAST_COMMITS`] at most. No connection is left to send writes, so it commits
+/// the queued ones and ends.
+async fn last_commits(ended: &mut WriterEnd) -> Result<<WriterEnd as Future>::Output, StartError> {
+    tokio::time::timeout(LAST_COMMITS, ended)
+        .await
+        .map_err(|_| StartError::Storage(io_error("the last commits can not be made durable")("they took too long")))
 }

@@ -1,4 +1,4 @@
-//! A state directory from its lock to its registry, and the writer over it.
+//! Opening the state of a start: lock, key, database, registry and authority; then the writer and flusher threads.
 
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::daemon::revocation_list::SignedLists;
 use crate::daemon::warnings::{Topic, Warnings};
 use crate::daemon::{Daemon, Swap};
 use crate::metrics::{JournalFigures, Metrics};
-use crate::run::paths::{Key, Places};
+use crate::run::paths::{Key, Paths};
 use crate::storage::journal::{Flusher, JournalOptions, JournalStore};
 use crate::storage::key_file;
 use crate::storage::open::{OpenOptions, StateDir};
@@ -30,7 +30,8 @@ use enroll_core::rules::changes;
 use enroll_core::settings::Settings;
 use enroll_core::state::{Store, StoreError, Writes};
 
-/// Said until the next start where the database was missing and its key was not. At an installation that is as it should be.
+/// The warning of a start that found a key and no database; it stands until the next start. For an installation with a
+/// key made beforehand it is expected.
 const NEW_UNDER_OLD_KEY: &str = "this start made a new, empty registry, with a secret key that was there before; if this \
     is no installation, the state directory of the registry that had the key is missing, and every token that was used \
     there can be used again here: stop enrolld, and put the directory back or restore a backup";
@@ -38,7 +39,7 @@ const NEW_UNDER_OLD_KEY: &str = "this start made a new, empty registry, with a s
 /// The result of the writer thread; an error of the channel means that it panicked.
 pub(super) type WriterEnd = oneshot::Receiver<Result<(), StoreError>>;
 
-/// A state directory that is locked, and the open store in it.
+/// A locked state directory, and the open store in it.
 pub(super) struct Opened {
     pub(super) store: Arc<JournalStore>,
     pub(super) daemon: Arc<Daemon>,
@@ -48,13 +49,13 @@ pub(super) struct Opened {
 }
 
 impl Opened {
-    pub(super) fn open(config: &Config, places: &Places) -> Result<Self, StartError> {
-        let state_dir = &places.state_dir;
+    pub(super) fn open(config: &Config, paths: &Paths) -> Result<Self, StartError> {
+        let state_dir = &paths.state_dir;
         make_state_dir(state_dir)?;
         let locked = StateDir::lock(state_dir)?;
         let path = locked.database_path();
-        let had_key = places.key.path().exists();
-        let secret = match &places.key {
+        let had_key = paths.key.path().exists();
+        let secret = match &paths.key {
             Key::File(file) => key_file::read_or_make(file, locked.has_database().then(|| path.clone()), draw_seed())?,
             Key::Credential(file) => key_file::read_credential(file)?,
         };
@@ -69,7 +70,7 @@ impl Opened {
         let is_new = !bootstrap::verify(&*store.view().map_err(unreadable)?, Some(&secrets)).map_err(registry)?;
         if is_new {
             let first = foundation(&store, config, &secrets).map_err(registry)?;
-            // Whoever looks before the journal is read finds whose database it is.
+            // Flushed, so that the next start can check the key in the tree before it reads the journal.
             store.commit(&first).and_then(|()| store.flush()).map_err(StartError::Storage)?;
         }
         let authority = authority::open(&store, config, &secrets, &path)?;
@@ -100,7 +101,7 @@ impl Opened {
         Ok(Self { store: Arc::new(store), daemon, clock, head, _state_dir: locked })
     }
 
-    /// Starts the writer thread: where its requests go, and where it says how it ended.
+    /// Starts the writer thread. Returns its queue, and a channel with its result.
     pub(super) fn start_writer(
         &self,
         committed: impl FnMut(u64) + Send + 'static,
@@ -116,11 +117,11 @@ impl Opened {
         Ok((queue, end))
     }
 
-    /// Starts the flusher, and where it tells that it had to give up.
+    /// Starts the flusher. Returns it, and a channel with the error that ended it.
     pub(super) fn start_flusher(&self) -> Result<(Flusher, oneshot::Receiver<StoreError>), StartError> {
         let (failed, failure) = oneshot::channel();
         let flusher = Flusher::start(Arc::clone(&self.store), move |err| {
-            // Whoever does not listen has ended already.
+            // A receiver that is gone means that the daemon ends already.
             let _ = failed.send(err);
         });
         Ok((flusher.map_err(|err| StartError::Io("the flusher's thread".to_owned(), err))?, failure))
@@ -129,7 +130,7 @@ impl Opened {
     pub(super) fn close(self) -> Result<(), StartError> {
         match Arc::try_unwrap(self.store) {
             Ok(store) => store.close().map_err(StartError::Storage),
-            // A scan is still looking; the process ends, and every commit is durable already.
+            // A scan still holds the store. Every commit is durable, so the process may end without closing it.
             Err(_) => Ok(()),
         }
     }
@@ -141,7 +142,7 @@ pub(crate) fn make_state_dir(state_dir: &Path) -> Result<(), StartError> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state_dir).map_err(io)
 }
 
-/// As the configuration says.
+/// The options of the configuration for opening the store.
 pub(crate) fn open_options(config: &Config) -> OpenOptions {
     let Config { database, journal, .. } = config;
     OpenOptions {

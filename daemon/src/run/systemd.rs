@@ -1,7 +1,7 @@
-//! The one place that speaks with systemd: what the daemon tells it, the time it asks for, and the socket it is passed.
+//! The interface to systemd: readiness notification (sd_notify), start timeout extension, watchdog, socket activation.
 //!
-//! Systemd makes itself known by variables of the environment. Where there are none, nobody is told anything, no timer
-//! runs, and the daemon makes its own socket.
+//! Systemd passes variables of the environment. Without them nothing is sent, no timer runs, and the daemon makes its
+//! own socket.
 
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
@@ -14,28 +14,29 @@ use sd_notify::NotifyState;
 
 use crate::net::listener::SocketError;
 
-/// How often a start that takes long asks for more time, and for how much.
+/// The interval at which a long start asks for more time, and the time that it asks for.
 const ASK_EVERY: Duration = Duration::from_secs(5);
 const ASK_FOR: Duration = Duration::from_secs(30);
 
-/// The daemon serves. A status is one line: what comes behind it would be news of its own.
+/// Reports that the daemon serves (`READY=1`), with a status. The status is made one line: a second line would be
+/// another field of the notification.
 pub fn ready(status: &str) {
     let line = status.split_whitespace().collect::<Vec<_>>().join(" ");
-    tell(&[NotifyState::Ready, NotifyState::Status(&line)]);
+    notify(&[NotifyState::Ready, NotifyState::Status(&line)]);
 }
 
-/// The daemon reads its configuration again; it says that it is ready when it has.
+/// Reports a reload of the configuration (`RELOADING=1`). [`ready`] reports its end.
 pub fn reloading() {
     let since = NotifyState::monotonic_usec_now().unwrap_or(NotifyState::MonotonicUsec(0));
-    tell(&[NotifyState::Reloading, since]);
+    notify(&[NotifyState::Reloading, since]);
 }
 
-/// The daemon begins nothing more.
+/// Reports that the daemon stops (`STOPPING=1`).
 pub fn stopping() {
-    tell(&[NotifyState::Stopping, NotifyState::Status("finishing what was begun")]);
+    notify(&[NotifyState::Stopping, NotifyState::Status("finishing what was begun")]);
 }
 
-/// Runs what may take long at a start, such as verifying a large database, and asks for more time as long as it does.
+/// Runs a part of the start that may take long, such as verifying a large database, and extends the timeout meanwhile.
 pub fn while_starting<T>(start: impl FnOnce() -> T) -> T {
     if std::env::var_os("NOTIFY_SOCKET").is_none() {
         return start();
@@ -44,7 +45,7 @@ pub fn while_starting<T>(start: impl FnOnce() -> T) -> T {
     let ask = move || {
         let more = u32::try_from(ASK_FOR.as_micros()).unwrap_or(u32::MAX);
         loop {
-            tell(&[NotifyState::ExtendTimeoutUsec(more), NotifyState::Status("opening the database")]);
+            notify(&[NotifyState::ExtendTimeoutUsec(more), NotifyState::Status("opening the database")]);
             if ended.recv_timeout(ASK_EVERY) != Err(RecvTimeoutError::Timeout) {
                 return;
             }
@@ -67,11 +68,11 @@ pub fn watchdog_interval() -> Option<Duration> {
 
 /// Feeds the watchdog.
 pub fn feed_watchdog() {
-    tell(&[NotifyState::Watchdog]);
+    notify(&[NotifyState::Watchdog]);
 }
 
-/// The socket that systemd listens on for this daemon, and its path. To be asked for while there is one thread only: it
-/// takes the variables that name the socket out of the environment.
+/// The socket that systemd passed (socket activation), and its path. Call it while there is only one thread, because it
+/// removes variables of the environment. Refuses more than one socket, and one without a path.
 pub fn passed_socket() -> Result<Option<(UnixListener, PathBuf)>, SocketError> {
     let refuse = |problem: String| SocketError { path: PathBuf::from("the socket that systemd passed"), problem };
     let count = sd_notify::listen_fds().map_err(|err| refuse(err.to_string()))?.len();
@@ -89,14 +90,14 @@ pub fn passed_socket() -> Result<Option<(UnixListener, PathBuf)>, SocketError> {
     let address = listener.local_addr().map_err(|err| refuse(err.to_string()))?;
     match address.as_pathname() {
         Some(path) => Ok(Some((listener, path.to_owned()))),
-        // Such a socket has neither mode nor owner: whoever is on the machine could connect.
+        // A socket without a path has neither mode nor owner: every user of the machine could connect.
         None => Err(refuse("it has no path; give ListenStream= in enrolld.socket one".to_owned())),
     }
 }
 
-/// Tells systemd, if there is one.
-fn tell(news: &[NotifyState<'_>]) {
+/// Sends a notification, if systemd waits for any.
+fn notify(news: &[NotifyState<'_>]) {
     if let Err(err) = sd_notify::notify(news) {
-        tracing::warn!(%err, "systemd can not be told");
+        tracing::warn!(%err, "notifying systemd failed and is not retried; systemd may take the daemon for hung");
     }
 }

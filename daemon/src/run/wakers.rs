@@ -1,5 +1,5 @@
-//! Wake-ups of the writer thread from outside: another configuration, a clock that was set, and the heartbeat that feeds
-//! the watchdog of systemd through both threads, so that it proves both alive.
+//! Wake-ups of the writer thread: another configuration, a clock that was set, and the heartbeat for the watchdog of
+//! systemd, which passes through both threads and so proves both alive.
 
 use std::future::pending;
 use std::io;
@@ -17,15 +17,15 @@ use crate::net::Shared;
 use crate::run::systemd;
 use crate::writer::Queue;
 
-/// A time that no clock reaches: the timer is there for being canceled.
+/// A time that no clock reaches: the timer is only there to be canceled.
 const NEVER_SECONDS: i64 = 1 << 40;
 
-/// Wakes the writer for as long as this runs.
+/// Wakes the writer until the daemon's state is dropped.
 pub(super) async fn wake(queue: Queue, shared: Arc<Shared>) {
     let mut settings = shared.daemon.settings.subscribe();
     let clock = ClockChanges::watch();
     if let Err(err) = &clock {
-        tracing::warn!(%err, "changes of the clock are not watched; they are noticed within a minute");
+        tracing::warn!(%err, "watching the clock failed; until a restart, steps are noticed within a minute only");
     }
     let mut heartbeat = systemd::watchdog_interval().map(tokio::time::interval);
     loop {
@@ -54,7 +54,8 @@ async fn tick(heartbeat: &mut Option<tokio::time::Interval>) {
     }
 }
 
-/// The kernel's notice that the clock was set: a timer on it is canceled then (timerfd_create(2), TFD_TIMER_CANCEL_ON_SET).
+/// The kernel's notice that the clock was set: a timer on it is canceled then (timerfd_create(2),
+/// TFD_TIMER_CANCEL_ON_SET).
 struct ClockChanges {
     timer: TimerFd,
     readiness: AsyncFd<OwnedFd>,
@@ -74,7 +75,7 @@ impl ClockChanges {
         ready.clear_ready();
         // A canceled timer is readable until it is set again, which reports the cancellation once more.
         if !matches!(arm(&self.timer), Ok(()) | Err(Errno::ECANCELED)) {
-            return pending().await;
+            pending().await
         }
     }
 }

@@ -23,19 +23,19 @@ pub struct CopyOnWrite {
 struct Written {
     blocks: BTreeMap<u64, Box<Block>>,
     bytes: u64,
-    /// Bytes of the file that still show: a cut hides the rest, even if it is made longer again.
+    /// Bytes of the file that are still visible: a truncation hides the rest, even if the disk is extended again.
     file_bytes: u64,
 }
 
 impl CopyOnWrite {
-    /// Nothing is written yet.
+    /// A disk over this file without written blocks.
     pub fn over(file: File) -> io::Result<Self> {
         let bytes = file.metadata()?.len();
         let written = Written { blocks: BTreeMap::new(), bytes, file_bytes: bytes };
         Ok(Self { file, written: Mutex::new(written) })
     }
 
-    /// The bytes of the file that still show, and zeros after them.
+    /// The visible bytes of the file, and zeros after them.
     fn read_file(&self, offset: u64, out: &mut [u8], file_bytes: u64) -> io::Result<()> {
         let there = usize::try_from(file_bytes.saturating_sub(offset)).unwrap_or(usize::MAX).min(out.len());
         let (shown, after) = out.split_at_mut(there);

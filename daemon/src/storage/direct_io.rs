@@ -14,14 +14,14 @@ use super::disk::{BLOCK_BYTES, Disk, Space};
 #[derive(Debug)]
 pub struct DirectFile {
     file: File,
-    /// The same file, open for direct writes, where its file system has them.
+    /// The same file, open for direct writes; none if its file system has no direct I/O.
     direct: Option<File>,
     /// A block-aligned buffer: the disk takes no other memory.
     aligned: Mutex<Vec<u8>>,
 }
 
 impl DirectFile {
-    /// A file, and the same one opened with `O_DIRECT` if that could be done.
+    /// A file, and the same one opened with `O_DIRECT` if the file system has that.
     pub fn new(file: File, direct: Option<File>) -> Self {
         Self { file, direct, aligned: Mutex::default() }
     }
@@ -47,7 +47,7 @@ impl Disk for DirectFile {
         let is_whole = offset.is_multiple_of(BLOCK_BYTES as u64) && bytes.len().is_multiple_of(BLOCK_BYTES);
         match &self.direct {
             Some(direct) if is_whole => match self.write_blocks(direct, offset, bytes) {
-                // Its blocks are larger than ours, or it does not write so after all.
+                // The file system's blocks are larger than ours, or it refuses direct writes after all.
                 Err(err) if err.raw_os_error() == Some(Errno::EINVAL as i32) => self.file.write(offset, bytes),
                 result => result,
             },

@@ -11,27 +11,27 @@ use nix::sys::statvfs::fstatvfs;
 /// Bytes that a disk writes at once; most write no less.
 pub const BLOCK_BYTES: usize = 4096;
 
-/// Taken and free space.
+/// Used and free space of a disk.
 pub trait Space: Debug + Send + Sync + 'static {
-    /// Bytes that are taken.
+    /// Bytes in use.
     fn bytes(&self) -> io::Result<u64>;
 
-    /// Bytes that the disk has left.
+    /// Bytes that are free.
     fn free_bytes(&self) -> io::Result<u64>;
 }
 
 /// Bytes at offsets. A write is durable once a later sync has returned, and not before.
 pub trait Disk: Space {
-    /// Reads as many bytes as `bytes` has; an error if there are fewer.
+    /// Fills `bytes`; an error if the disk has fewer.
     fn read(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()>;
 
     /// Writes bytes.
     fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
-    /// Cuts it to this length, or adds zeros.
+    /// Truncates it to this length, or extends it with zeros.
     fn set_len(&self, bytes: u64) -> io::Result<()>;
 
-    /// Makes everything before it durable.
+    /// Makes all earlier writes durable.
     fn sync(&self) -> io::Result<()>;
 }
 

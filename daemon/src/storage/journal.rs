@@ -43,7 +43,7 @@ use recovery::{Recovered, recover, take_over};
 use segments::{Found, Log};
 use throttle::Throttle;
 
-/// Sizes and secrets of a journal.
+/// Options of a journal.
 #[derive(Debug, Clone, Copy)]
 pub struct JournalOptions {
     /// Bytes of a segment. It takes that much of the disk from the beginning.
@@ -120,13 +120,13 @@ impl JournalStore {
     ) -> Result<Self, JournalFault> {
         let (found, Recovered { mut table, mark, tail }) = Self::look(&tree, slots.disks, options)?;
         if tree.free_bytes() < throttle::disk_bytes(table.entries(), table.bytes(), tree.bytes()) {
-            // Moved now: too little space is found out before anybody relies on it.
+            // Moved at once, so that a lack of space is found before the first request.
             take_over(&tree, &mark, &std::mem::take(&mut table))?;
         }
         let (number, begun) = (tail.last, (table.entries() > 0).then(Instant::now));
         let log = Log::begin(slots.make, found, &mark, tail, options.segment_bytes)?;
         if !mark.is_open {
-            // From here on there may be more in the journal.
+            // From now on the journal may hold more than the tree.
             tree.take_over(&log.mark(), |_| {})?;
         }
         let active = Arc::new(table);
@@ -163,7 +163,7 @@ impl JournalStore {
         let unused = Mark { identity: options.identity, number: 0, generation: 0, is_open: false };
         let mark = match tree.mark()? {
             Some(mark) => mark,
-            // Before there is a segment of it, so that none is taken for another database's.
+            // The identity is stored before the first segment, so that no segment can be of an unknown database.
             None => tree.take_over(&unused, |_| {}).map(|()| unused)?,
         };
         let found = Found::look(disks, &mark)?;
@@ -214,7 +214,7 @@ impl JournalStore {
             let Snapshot { active, filter, .. } = &*state.current;
             let (active, filter) = (Arc::clone(active), filter.clone());
             state.current = Arc::new(Snapshot { active, frozen: None, tree, filter });
-            // A commit that found no room and is about to wait holds the state until it waits.
+            // A commit that finds no room holds the lock until it waits, so this signal can not be missed.
             self.throttle.end_flush(bytes, seconds);
         }
         self.flushed.notify_all();
@@ -240,7 +240,7 @@ impl JournalStore {
         Some((frozen, log.mark()))
     }
 
-    /// Whether the active memtable must be frozen at once.
+    /// True if the active memtable must be frozen at once.
     fn is_full(&self, active: &Memtable) -> bool {
         active.bytes() >= self.options.memory_bytes / 2 || active.entries() >= FLUSH_ENTRIES
     }

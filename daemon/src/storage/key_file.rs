@@ -1,7 +1,7 @@
 //! The secret key's file: 32 random bytes in base64, one line, readable by the daemon's user alone.
 //!
-//! It is made at the very first start and never again: over an existing database a fresh key would make every spent
-//! token fresh, so there a missing key is a refusal to start.
+//! It is made at the very first start and never again: with a new key over an existing database every spent token would
+//! be fresh again, so a database without its key is a refusal to start.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -23,7 +23,7 @@ pub const KEY: &str = "enrolld.key";
 const OLD: &str = ".old";
 const NEXT: &str = ".next";
 
-/// Why there is no key.
+/// An error of a secret key that can not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// There is a database, but not its key.
@@ -37,7 +37,7 @@ pub enum KeyError {
         /// The database.
         database: PathBuf,
     },
-    /// The file holds something else.
+    /// The file holds no key.
     #[error("{0} does not hold a key: 32 bytes in base64 on one line")]
     Unreadable(PathBuf),
     /// The file can not be used.
@@ -45,7 +45,8 @@ pub enum KeyError {
     File(#[from] FileError),
 }
 
-/// Reads the key; makes it of these random bytes where neither it nor a database is there yet.
+/// Reads the key, or makes it of these random bytes if there is neither a key nor a database. Refuses a database
+/// without its key.
 pub fn read_or_make(path: &Path, database: Option<PathBuf>, random: [u8; 32]) -> Result<SecretKey, KeyError> {
     let (parent, name) = parent_and_name(path)?;
     let directory = Directory::open(parent)?;
@@ -91,13 +92,13 @@ pub fn publish_next(path: &Path, before: &SecretKey) -> Result<PathBuf, KeyError
     Ok(old)
 }
 
-/// The key before an earlier rotation, where it is still there and not this one: publishing another would destroy it.
+/// The path of the old key of an earlier rotation, if it is still there: another rotation would overwrite it.
 pub fn find_earlier(path: &Path, key: &SecretKey) -> Result<Option<PathBuf>, KeyError> {
     let (old, (parent, name)) = (beside(path, OLD), parent_and_name(path)?);
     if !Directory::open_for_owner(parent, name)?.has(&format!("{name}{OLD}")) {
         return Ok(None);
     }
-    // One that was kept by a rotation which was interrupted then.
+    // An interrupted rotation has stored this same key already.
     let is_this = find(&old).is_ok_and(|kept| kept.is_some_and(|kept| kept.as_slice() == key.as_slice()));
     Ok((!is_this).then_some(old))
 }
@@ -108,7 +109,7 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-/// Makes a key's file beside this one's, for the same owner.
+/// Makes a key file beside this one, for the same owner.
 fn write(path: &Path, ending: &str, key: SecretKey) -> Result<SecretKey, KeyError> {
     let (parent, name) = parent_and_name(path)?;
     make(&beside(path, ending), &format!("{name}{ending}"), &Directory::open_for_owner(parent, name)?, key)
@@ -133,7 +134,7 @@ fn read(path: &Path, file: File) -> Result<SecretKey, KeyError> {
     bytes.as_slice().try_into().map(SecretKey::new).map_err(|_| unreadable())
 }
 
-/// A crash must leave the whole key or none, so the name appears when the bytes are safe.
+/// Writes a key file under a temporary name and renames it when it is durable: a crash leaves the whole key or none.
 fn make(path: &Path, name: &str, directory: &Directory, key: SecretKey) -> Result<SecretKey, KeyError> {
     let new = format!("{name}.new");
     let mut file = directory.create_private(&new)?;

@@ -1,5 +1,5 @@
-//! Storage: the state directory and its stores, a redb database with a write-ahead log in front of it. `redb.rs` is the only
-//! file that names redb.
+//! Storage: the state directory and its stores, a redb database with a write-ahead log in front of it. `redb.rs` is the
+//! only file that names redb.
 
 pub mod copy_on_write;
 pub mod direct_io;
@@ -14,7 +14,7 @@ use enroll_core::state::StoreError;
 
 use crate::process;
 
-/// Makes a storage error of an I/O error while doing this, with the limit of the process that it speaks of.
+/// A constructor of storage errors for this action, which names the limit of the process that an I/O error is about.
 pub fn io_error<E: std::fmt::Display>(doing: &'static str) -> impl Fn(E) -> StoreError {
     move |err| StoreError::Io { doing, error: format!("{err}{}", process::limit_reached(&err)) }
 }

@@ -1,10 +1,10 @@
-//! Opening the files of a state directory, in the order that keeps them safe.
+//! Opening a state directory's database and journal, in the order that keeps them safe.
 //!
-//! The lock comes first: its holder is the one daemon of this directory. A new database is made under a
-//! temporary name, filled, looked at, and renamed then, because a crash while redb makes a file leaves one that never
-//! opens. An existing one is
-//! synced and its cached pages are dropped before it is read: after a failed sync the page cache shows pages that
-//! never reached the disk, and building on those destroys the database (9 of 16 in a trial; with this, none of 16).
+//! The lock comes first: its holder is the only daemon of this directory. A new database is made under a temporary
+//! name, filled, checked and then renamed, because a crash while redb makes a file leaves one that never opens. An
+//! existing one is synced and its cached pages are dropped before it is read: after a failed sync the page cache shows
+//! pages that never reached the disk, and building on those destroys the database (9 of 16 in a trial; with this, none
+//! of 16).
 
 use crate::storage::io_error;
 use std::fs::File;
@@ -32,13 +32,13 @@ const DATABASE_NEW: &str = "enrolld.redb.new";
 const JOURNAL: &str = "enrolld.journal.";
 const LOCK: &str = "lock";
 
-/// Why a state directory can not be used.
+/// An error of a state directory that can not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process holds the lock.
     #[error("{0} is in use by another enrolld; stop that one, or choose another directory with --state-dir")]
     InUse(PathBuf),
-    /// The disk does not take what has to be written.
+    /// A write to the disk failed.
     #[error("{path}: {source}; see to the disk, then start again")]
     Disk {
         /// Which file.
@@ -46,10 +46,10 @@ pub enum OpenError {
         /// The error of the store.
         source: StoreError,
     },
-    /// There is a journal, and not the database that it belongs to.
+    /// There is a journal without the database that it belongs to.
     #[error("{0} belongs to a database that is not here; move the journal's files to where their database is")]
     OtherJournal(PathBuf),
-    /// There is nothing to look at.
+    /// There is no database.
     #[error("there is no database in {0}; name another directory with --state-dir")]
     NoDatabase(PathBuf),
     /// A file can not be used.
@@ -66,7 +66,7 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    /// The lock's file may have been replaced, and then it is the database's own lock that tells of another daemon.
+    /// The lock's file may have been replaced; then the database's own lock shows that another daemon runs.
     fn of(fault: OpenFault, path: PathBuf) -> Self {
         match fault {
             OpenFault::InUse => Self::InUse(path),
@@ -90,19 +90,19 @@ impl OpenError {
 pub struct OpenOptions {
     /// Bytes of the database's cache.
     pub cache_bytes: usize,
-    /// A database that is no larger is verified when it is opened, checksums and all.
+    /// The size in bytes up to which a database is verified, with all checksums, when it is opened.
     pub verify_bytes_max: u64,
     /// The journal in front of it.
     pub journal: JournalOptions,
 }
 
 impl OpenOptions {
-    /// The same, and every page is verified, however many there are.
+    /// The options with verification of every page, whatever the size.
     pub fn verifying(self) -> Self {
         Self { verify_bytes_max: u64::MAX, ..self }
     }
 
-    /// For a database of this size.
+    /// The options of redb for a database of this size.
     pub fn redb(&self, bytes: u64) -> RedbOptions {
         RedbOptions { cache_bytes: self.cache_bytes, verify: bytes <= self.verify_bytes_max }
     }
@@ -118,12 +118,12 @@ pub struct StateDir {
 }
 
 impl StateDir {
-    /// Takes the lock, or says that somebody has it.
+    /// Takes the lock. Refuses if another process holds it.
     pub fn lock(path: &Path) -> Result<Self, OpenError> {
         Self::lock_in(path, Directory::open(path)?)
     }
 
-    /// The same for what is done while no daemon runs: as root, for the directory's owner.
+    /// Takes the lock for an offline command; root acts for the directory's owner.
     pub fn lock_for_owner(path: &Path) -> Result<Self, OpenError> {
         Self::lock_in(path, Directory::open_for_owner(path, ".")?)
     }
@@ -176,13 +176,13 @@ impl StateDir {
         Ok(metadata.len())
     }
 
-    /// Whether there is a database.
+    /// True if there is a database.
     pub fn has_database(&self) -> bool {
         self.directory.has(DATABASE)
     }
 
-    /// Lets `look` see the database, if there is one, before anything is written to it. `None` where there is none, or
-    /// where it has to be repaired first.
+    /// Passes a view of the database to `look`, before anything is written to it. `None` if there is no database, or if
+    /// it has to be repaired first.
     pub fn peek<T>(&self, look: impl FnOnce(&dyn ReadTxn) -> T) -> Result<Option<T>, OpenError> {
         if !self.has_database() {
             return Ok(None);
@@ -192,7 +192,7 @@ impl StateDir {
         redb::peek(file, look).map_err(|fault| OpenError::of(fault, self.database_path()))
     }
 
-    /// Opens the database with the journal in front of it, making both if there is none.
+    /// Opens the database with the journal in front of it, and makes both if there is none.
     pub fn open_database(&self, options: &OpenOptions, figures: JournalFigures) -> Result<JournalStore, OpenError> {
         if !self.has_database() {
             if let Some(journal) = self.journal_file()? {
@@ -205,7 +205,7 @@ impl StateDir {
         let (path, file) = (self.database_path(), self.database_file()?);
         let redb = options.redb(self.database_bytes()?);
         if redb.verify {
-            // Every page will be verified, in the order of the tree. Read ahead in the order of the file.
+            // Verification reads all pages in the order of the tree. Reading ahead in the order of the file is faster.
             let _ = posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_WILLNEED);
         }
         let tree = RedbStore::open(file, redb).map_err(|fault| OpenError::of(fault, path.clone()))?;
@@ -218,7 +218,7 @@ impl StateDir {
         JournalStore::open(tree, slots, options.journal, figures).map_err(|fault| OpenError::of_journal(fault, path))
     }
 
-    /// Opens a copy of the database, with what is in the journal. Nothing is written to either.
+    /// Opens the database copy-on-write, with the journal's content. Nothing is written to either.
     pub fn open_copy(&self, options: &OpenOptions) -> Result<RedbStore, OpenError> {
         let path = self.database_path();
         let redb = options.redb(self.database_bytes()?);
@@ -234,13 +234,13 @@ impl StateDir {
         Ok(tree)
     }
 
-    /// A file of a journal, if there is one.
+    /// Opens a file of a journal, if there is one.
     pub fn journal_file(&self) -> Result<Option<PathBuf>, OpenError> {
         let name = format!("{JOURNAL}0");
         Ok(self.directory.has(&name).then(|| self.directory.path_of(&name)))
     }
 
-    /// The journal's files, with nothing of them in memory that is not on the disk.
+    /// Opens the journal's files, after dropping cached pages that are not on the disk.
     fn journal_files(&self) -> Result<Vec<File>, OpenError> {
         let names = (0..).map(|number: usize| format!("{JOURNAL}{number}"));
         names.take_while(|name| self.directory.has(name)).map(|name| self.settled(&name)).collect()
@@ -255,7 +255,7 @@ impl StateDir {
         })
     }
 
-    /// Makes a database: filled by the one, and judged by the other before it has its name. What fails leaves none.
+    /// Makes a database: `fill` fills it, and `judge` accepts it before it gets its name. A failure leaves none.
     pub fn make_database<F, T, E: From<StoreError>>(
         &self,
         options: &OpenOptions,
@@ -275,11 +275,11 @@ impl StateDir {
         self.settled(DATABASE)
     }
 
-    /// A file, with nothing of it in memory that is not on the disk.
+    /// Opens a file, after dropping cached pages that are not on the disk.
     fn settled(&self, name: &str) -> Result<File, OpenError> {
         let file = self.directory.open_private(name, self.access)?;
         let settled = match settle(&file) {
-            // There is nothing to sync on a disk that is only read.
+            // A read-only file system has nothing to sync.
             Err(err) if self.access == OFlag::O_RDONLY && is_read_only(&err) => Ok(()),
             settled => settled,
         };
@@ -288,7 +288,7 @@ impl StateDir {
     }
 }
 
-/// Makes a database in a new file: fills and closes it, reads it from the disk again with all checksums, and judges it.
+/// Makes a database in a new file: fills and closes it, reads it again from the disk with all checksums, and judges it.
 pub fn make_in<F, T, E: From<StoreError>>(
     file: &File,
     options: &OpenOptions,
@@ -310,10 +310,10 @@ pub fn make_in<F, T, E: From<StoreError>>(
     Ok(judged)
 }
 
-/// A file of a journal, as it is written to.
+/// Opens a file of a journal for writing.
 fn direct(directory: &Directory, number: usize, file: File) -> DirectFile {
     let again = directory.open_private(&format!("{JOURNAL}{number}"), OFlag::O_RDWR | OFlag::O_DIRECT);
-    // Where it can not be written to directly, it is through the system's memory.
+    // File systems without direct I/O are written to through the page cache.
     DirectFile::new(file, again.ok())
 }
 
@@ -321,7 +321,7 @@ fn take(path: &Path, file: File, how: FlockArg) -> Result<Flock<File>, OpenError
     Flock::lock(file, how).map_err(|_| OpenError::InUse(path.to_owned()))
 }
 
-/// Whether a file system says with this error that it has nothing to sync.
+/// True for an error by which a file system reports that it has nothing to sync.
 fn is_read_only(err: &io::Error) -> bool {
     matches!(err.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::InvalidInput)
 }

@@ -1,7 +1,7 @@
-//! A directory whose files are one user's alone. Files are opened by name below an open directory, never by a path that
-//! somebody could bend in between, and each is checked once it is open.
+//! A private directory: its files belong to one user alone. Files are opened by name below an open directory (openat),
+//! never by a path that somebody could redirect in between, and each is checked after it is opened.
 //!
-//! That user is the one who runs this. Only what root does to the files of a stopped daemon is done for their owner.
+//! The user is the one of the process. Only in offline commands root acts for the owner of the files.
 
 use std::fs::File;
 use std::io;
@@ -15,23 +15,23 @@ use nix::unistd::{UnlinkatFlags, getegid, geteuid, unlinkat};
 
 use crate::process;
 
-/// Why a file or directory can not be used.
+/// An error of a file or directory that can not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// It is not what it should be.
+    /// Its owner, mode or type is wrong.
     #[error("{path}: {problem}")]
     Unsafe {
         /// Which one.
         path: PathBuf,
-        /// What is wrong with it, and what to do.
+        /// The problem and the way out.
         problem: String,
     },
-    /// The operating system said no.
+    /// A call of the operating system failed.
     #[error("{path}: {source}{}", way_out(source))]
     Io {
         /// Which one.
         path: PathBuf,
-        /// What it said.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
@@ -44,7 +44,7 @@ pub struct Directory {
     owner: Owner,
 }
 
-/// Whose files they are.
+/// The owner of the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Owner {
     uid: u32,
@@ -52,13 +52,13 @@ struct Owner {
 }
 
 impl Directory {
-    /// Opens a directory that only its owner writes to: this user or root.
+    /// Opens a directory that only its owner can write to. Refuses one of another user than this one or root.
     pub fn open(path: &Path) -> Result<Self, FileError> {
         Self::open_as(path, |_| Owner::this_user())
     }
 
-    /// The same; as root, for the directory's owner: what is made in it belongs to that user. In a directory of root's it
-    /// belongs to the owner of this file, if there is one.
+    /// Opens it; as root, for the directory's owner, so new files belong to that user. In a directory of root's they
+    /// belong to the owner of this file, if there is one.
     pub fn open_for_owner(path: &Path, name: &str) -> Result<Self, FileError> {
         if !geteuid().is_root() {
             return Self::open(path);
@@ -91,22 +91,22 @@ impl Directory {
         Ok(Self { path: path.to_owned(), file, owner })
     }
 
-    /// Where a file of this directory is, for messages.
+    /// The path of a file of this directory, for messages.
     pub fn path_of(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
-    /// Whether there is something of this name.
+    /// True if there is a file of this name.
     pub fn has(&self, name: &str) -> bool {
         fstatat(&self.file, name, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok()
     }
 
-    /// Opens a file that must be ours alone: a regular file with one name, owned by this user, closed to others. What
-    /// the flags make is made so.
+    /// Opens a file that must be private: a regular file with one link, owned by this user, closed to others. A file
+    /// that the flags make gets these properties.
     pub fn open_private(&self, name: &str, flags: OFlag) -> Result<File, FileError> {
         let path = self.path_of(name);
         let not_safe = |problem: String| Err(FileError::Unsafe { path: path.clone(), problem });
-        // O_NONBLOCK, so that a pipe of that name is found out and not waited for.
+        // O_NONBLOCK, so that a pipe of that name is refused and not waited for.
         let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
         let file = match openat(&self.file, name, flags, Mode::from_bits_truncate(0o600)) {
             Ok(descriptor) => File::from(descriptor),
@@ -118,7 +118,7 @@ impl Directory {
         if !metadata.is_file() || metadata.nlink() != 1 {
             return not_safe("must be a regular file with one name; move it away".to_owned());
         }
-        // Just made by root, or an empty one that root left.
+        // Made by root just now, or left empty by an earlier run as root.
         let is_new = flags.contains(OFlag::O_CREAT) && metadata.len() == 0 && metadata.uid() == geteuid().as_raw();
         if is_new && self.owner != Owner::this_user() {
             fchown(&file, Some(self.owner.uid), Some(self.owner.gid)).map_err(failed)?;
@@ -143,20 +143,20 @@ impl Directory {
         }
     }
 
-    /// Makes a new file, in the place of one that an interrupted start may have left.
+    /// Makes a new file, and replaces one that an interrupted start left.
     pub fn create_private(&self, name: &str) -> Result<File, FileError> {
         self.remove(name)?;
         self.open_private(name, OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL)
     }
 
-    /// Makes a file that is not there yet, durably.
+    /// Makes a new file, durably. Refuses an existing one.
     pub fn make_private(&self, name: &str) -> Result<File, FileError> {
         let file = self.open_private(name, OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL)?;
         self.file.sync_all().map_err(|source| FileError::Io { path: self.path.clone(), source })?;
         Ok(file)
     }
 
-    /// Gives a finished file its name, durably.
+    /// Renames a finished file, durably.
     pub fn publish(&self, new: &str, name: &str) -> Result<(), FileError> {
         renameat(&self.file, new, &self.file, name).map_err(self.failed(name))?;
         self.file.sync_all().map_err(|source| FileError::Io { path: self.path.clone(), source })
@@ -173,7 +173,7 @@ impl Owner {
         Self { uid: geteuid().as_raw(), gid: getegid().as_raw() }
     }
 
-    /// What can be done where something belongs to somebody else.
+    /// The way out, for people, if the owner is another user.
     fn way_out(self, path: &Path) -> String {
         if self == Self::this_user() {
             return whose_it_must_be();
@@ -188,25 +188,25 @@ impl Owner {
 }
 
 impl FileError {
-    /// Whether there is no more room on the disk.
+    /// True if the disk is full.
     pub fn is_disk_full(&self) -> bool {
         matches!(self, Self::Io { source, .. } if is_disk_full(source))
     }
 }
 
-/// Whether this process has as many open files as it may.
+/// True if the process is at its limit of open files.
 pub fn is_out_of_files(err: &io::Error) -> bool {
     err.raw_os_error() == Some(Errno::EMFILE as i32)
 }
 
-/// Whether this says that there is no more room on the disk.
+/// True for an error of a full disk, a quota or the file size limit.
 pub fn is_disk_full(err: &io::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     matches!(err.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
-/// Refuses a directory that anybody could put another one in the place of. In a sticky directory, such as /tmp, only
-/// the owner of what lies there may.
+/// Refuses a directory that other users could replace. In a sticky directory, such as /tmp, only the owner of an entry
+/// can replace it.
 fn check_way(path: &Path) -> Result<(), FileError> {
     let failed = |source| FileError::Io { path: path.to_owned(), source };
     let path = path.canonicalize().map_err(failed)?;
@@ -228,7 +228,7 @@ fn check_way(path: &Path) -> Result<(), FileError> {
     Ok(())
 }
 
-/// What can be done about what the operating system said.
+/// The way out, for people, of an error of the operating system.
 fn way_out(err: &io::Error) -> String {
     match err.kind() {
         io::ErrorKind::PermissionDenied => format!("; {}", whose_it_must_be()),

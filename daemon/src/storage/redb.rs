@@ -38,19 +38,19 @@ const COMPACT_ROUNDS_MAX: usize = 8;
 /// Options for opening a database.
 #[derive(Debug, Clone, Copy)]
 pub struct RedbOptions {
-    /// Bytes of redb's cache; it takes about 2.2 times as much.
+    /// Bytes of redb's cache, which takes about 2.2 times as much memory.
     pub cache_bytes: usize,
-    /// Whether opening verifies every checksum, which takes about a second for each 100 MiB.
+    /// True if opening verifies every checksum, which takes about a second for each 100 MiB.
     pub verify: bool,
 }
 
-/// Why a database can not be opened.
+/// An error of a database that can not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenFault {
     /// Another process has it open.
     #[error("it is in use by another process")]
     InUse,
-    /// There is no more room on the disk.
+    /// The disk is full.
     #[error("{0}")]
     DiskFull(StoreError),
     /// It can not be read.
@@ -79,8 +79,8 @@ impl From<OpenFault> for StoreError {
     }
 }
 
-/// Lets `look` see the database in this file, which is not written to. `None` where it has to be repaired first, which
-/// only opening it does.
+/// Passes a view of the database in this file to `look`; nothing is written. `None` if the database has to be repaired
+/// first, which only opening it does.
 pub fn peek<T>(file: File, look: impl FnOnce(&dyn ReadTxn) -> T) -> Result<Option<T>, OpenFault> {
     if file.metadata().map_err(io_error(OPEN))?.len() == 0 {
         return Err(StoreError::Corrupt("it is empty, which no database ever is".to_owned()).into());
@@ -102,7 +102,7 @@ pub struct RedbStore {
     space: Arc<dyn Space>,
 }
 
-/// A disk as redb wants it. It has no locks: nobody else knows of it.
+/// The backend of redb over a disk. It has no locks, because no other process opens the disk.
 #[derive(Debug)]
 struct Backend(Arc<dyn Disk>);
 
@@ -119,13 +119,12 @@ impl RedbStore {
         Self::open_backend(backend, Arc::new(kept), options)
     }
 
-    /// Opens the database copy-on-write, as a start would, repairing it where it must. The file is not written to.
+    /// Opens the database copy-on-write, and repairs it in memory if necessary. The file is not written to.
     pub fn open_copy(file: File, options: RedbOptions) -> Result<Self, OpenFault> {
         Self::open_on(Arc::new(CopyOnWrite::over(file).map_err(io_error(OPEN))?), options)
     }
 
-    /// Moves everything together and gives the rest of the file back. A crash in between leaves the database as it was:
-    /// it is done in transactions like any other.
+    /// Compacts the file, and truncates it. It works in transactions, so a crash leaves the database intact.
     pub fn compact(&mut self) -> Result<(), StoreError> {
         for _ in 0..COMPACT_ROUNDS_MAX {
             if !self.database.compact().map_err(failed("the database can not be compacted"))? {
@@ -135,7 +134,7 @@ impl RedbStore {
         Ok(())
     }
 
-    /// Opens a database on a disk that is no file.
+    /// Opens a database on any disk, such as one of a test.
     pub fn open_on(disk: Arc<dyn Disk>, options: RedbOptions) -> Result<Self, OpenFault> {
         Self::open_backend(Backend(Arc::clone(&disk)), disk, options)
     }
@@ -158,7 +157,7 @@ impl RedbStore {
         })
     }
 
-    /// Closes the database and says whether that went well.
+    /// Closes the database and returns its errors.
     pub fn close(self) -> Result<(), StoreError> {
         self.database.close().map_err(failed("the database can not be closed"))
     }
@@ -243,7 +242,7 @@ impl Store for RedbStore {
     }
 
     fn free_bytes(&self) -> u64 {
-        // A disk that can not say is tried.
+        // If the free space is unknown, the flush is tried.
         self.space.free_bytes().unwrap_or(u64::MAX)
     }
 }
@@ -304,7 +303,7 @@ impl ReadTxn for RedbView {
     }
 }
 
-/// Runs an opening. Until checksums are verified, redb may panic over damaged pages.
+/// Runs an opening and catches panics: until checksums are verified, redb may panic over damaged pages.
 fn unless_damaged<T>(open: impl FnOnce() -> Result<T, OpenFault>) -> Result<T, OpenFault> {
     let opened = catch_unwind(AssertUnwindSafe(open));
     opened.unwrap_or_else(|_| Err(StoreError::Corrupt("it is damaged".to_owned()).into()))

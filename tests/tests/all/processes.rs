@@ -1,8 +1,8 @@
 //! Process tests, with the real binaries: the promises of the rules hold across processes, crashes and users.
 //!
-//! Every test has a daemon and a directory of its own, so they run side by side. None sleeps, needs root or a network;
-//! what needs another user says loudly that it was skipped. A file is a part of the contract: what is typed, what is
-//! piped, what is raced for, what a crash leaves, what stops a start.
+//! Every test has a daemon and a directory of its own, so they run side by side. None sleeps, needs root or a network; a
+//! test that needs another user prints SKIPPED without one. Each file has a part of the contract: commands, pipes, races,
+//! crashes, failed starts.
 
 mod answers;
 mod authority;

@@ -1,5 +1,5 @@
-//! Failed commits: a batch whose commit fails is answered as unknown, nothing after it is
-//! acknowledged, and the writer ends. While there is too little space, nothing is tried that would come to that.
+//! Failed commits: a batch whose commit fails is answered as unknown, nothing after it is acknowledged, and the writer
+//! ends. While there is too little space, no commit is tried.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use enroll_tests::oracle::everything;
 use enroll_tests::registry::Registry;
 use enrolld::storage::io_error;
 
-/// A memory store whose commits fail when told to, with or without having been done.
+/// A memory store with commits that fail on request, before or after they are done.
 #[derive(Default)]
 struct Failing {
     store: MemoryStore,

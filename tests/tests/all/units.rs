@@ -1,6 +1,5 @@
-//! The files for systemd, judged by systemd's own tools: they are understood, they expose next to nothing, and every
-//! directive has its reason beside it. Nothing is installed or started; without the tools the tests say that they were
-//! skipped.
+//! Systemd units, checked by systemd's own tools: they are valid, they expose next to nothing, and every directive has
+//! its reason beside it. Nothing is installed or started; without the tools the tests print SKIPPED.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -46,11 +45,11 @@ fn the_service_exposes_next_to_nothing() {
     let mut analyze = Command::new("systemd-analyze");
     analyze.args(["security", "--offline=true", "--no-pager", "--threshold=7"]).arg(file("enrolld.service"));
     let Some(output) = tool("the_service_exposes_next_to_nothing", &mut analyze) else { return };
-    let told = text(&output.stdout);
+    let printed = text(&output.stdout);
     let line =
-        told.lines().find(|line| line.contains("Overall exposure level")).unwrap_or_else(|| panic!("{output:?}"));
+        printed.lines().find(|line| line.contains("Overall exposure level")).unwrap_or_else(|| panic!("{output:?}"));
     let exposure: f64 = line.split_whitespace().find_map(|word| word.parse().ok()).expect("a number");
-    assert!(exposure <= EXPOSURE_MAX, "{told}");
+    assert!(exposure <= EXPOSURE_MAX, "{printed}");
     assert!(output.status.success(), "{output:?}");
 }
 

@@ -11,7 +11,7 @@ use enroll_protocol::{Code, Envelope, Refusal, token};
 use enroll_tests::registry::Registry;
 use enrolld::writer::{Outcome, QUEUE_MAX, Request, SendError};
 
-/// A memory store that counts its commits, holds each one up until it is let go, and fails when told to.
+/// A memory store that counts its commits, blocks each one until it is released, and fails on request.
 struct Gated {
     store: MemoryStore,
     commits: AtomicUsize,

@@ -1,10 +1,9 @@
-//! Hostile connections beside one that behaves: it must not notice them, the daemon's memory stays within bounds, and
-//! nothing that was acknowledged is lost.
+//! Hostile connections beside a well-behaved one: its latency does not suffer, the daemon's memory stays within bounds,
+//! and no acknowledged write is lost.
 //!
-//! The measure is a ratio within one run: rounds in which the daemon has the hostile connections and rounds in which
-//! another daemon has them take turns, so the processor's time that they cost anybody on the machine is in both, and
-//! the ratio is the daemon's part. Two of three pairs decide. Below [`NOTICEABLE`] a difference is
-//! noise.
+//! The measure is a ratio of latencies within one run. Rounds alternate: the hostile connections are open to this daemon
+//! or to another one, so their load on the machine is in both, and the ratio is this daemon's part. Two of three pairs
+//! decide. A difference below [`NOTICEABLE`] is noise.
 
 use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -17,16 +16,16 @@ use enroll_tests::process::{Daemon, Home, count, expect_sound};
 
 use enroll_tests::socket::Socket;
 
-/// A wait that is no longer than this is not noticed.
+/// The longest wait that counts as noise.
 const NOTICEABLE: Duration = Duration::from_millis(5);
 
 /// Uses of a token in one round.
 const USES: usize = 100;
 
-/// A disturbance must be seen so many times in a row to be one: the machine has other work, too.
+/// A disturbance must be seen this many times in a row: the machine has other work, too.
 const ATTEMPTS: usize = 5;
 
-/// The database's cache is 8 MiB here; the rest is what connections may take.
+/// The bound of the daemon's memory: 8 MiB for the database's cache here, the rest for connections.
 const MEMORY_BYTES_MAX: u64 = 160 << 20;
 
 /// Hostile connections at once, unless a pattern needs more.
@@ -35,7 +34,7 @@ const HOSTILE: usize = 16;
 const CONFIGURATION: &str = "[server]\nconnections_per_uid = 200\nfinish_frame_seconds = 2\ntake_answer_seconds = 2\n\
                              [database]\ncache_mib = 8\n";
 
-/// Something hostile: many connections at once begin it, and go on.
+/// A hostile pattern, which many connections run at once.
 struct Pattern {
     name: &'static str,
     begin: fn(&Path) -> Vec<Socket>,
@@ -45,10 +44,9 @@ struct Pattern {
 /// The next step of a pattern, until its round is over.
 #[derive(Clone, Copy)]
 enum Then {
-    /// It begins again when it is through, with a moment in between: at full speed it would be this process that
-    /// leaves no time to others.
+    /// It begins again after its end, with a pause: at full speed this process itself would starve the others.
     Again,
-    /// The connections stay as they are until the daemon has had enough of them.
+    /// The connections stay open until the daemon closes them.
     Hold,
     /// They send one byte a second.
     Drip,
@@ -125,7 +123,7 @@ const PATTERNS: &[Pattern] = &[
     },
 ];
 
-/// Connections that were welcomed and then did this. The daemon may end them at any time.
+/// Connections that were welcomed and then ran this pattern. The daemon may close them at any time.
 fn each(path: &Path, mut act: impl FnMut(&mut Socket) -> std::io::Result<()>) -> Vec<Socket> {
     let mut sockets: Vec<Socket> = (0..HOSTILE).map(|_| Socket::connect(path)).collect();
     sockets.iter_mut().for_each(|socket| drop(act(socket)));
@@ -161,14 +159,14 @@ fn framed(operation: u16, body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A client that behaves, and remembers how many uses were acknowledged.
+/// A well-behaved client, which counts acknowledged uses.
 struct Client {
     socket: Socket,
     acknowledged: usize,
 }
 
 impl Client {
-    /// The time that 99 of 100 uses do not exceed.
+    /// The 99th percentile of the latency of uses.
     fn p99(&mut self) -> Duration {
         let mut times: Vec<Duration> = (0..USES).map(|_| self.use_token()).collect();
         times.sort_unstable();
@@ -183,7 +181,7 @@ impl Client {
         begun.elapsed()
     }
 
-    /// While somebody does this to a daemon all the time; and the memory that it then has.
+    /// The 99th percentile while a pattern runs against a daemon, and that daemon's memory.
     fn p99_beside(&mut self, victim: &Daemon, pattern: &Pattern) -> (Duration, u64) {
         let ((begin, began), (finish, finished)) = (channel(), channel::<()>());
         let path = &victim.home.socket();
@@ -198,7 +196,7 @@ impl Client {
                 };
                 while finished.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
                     match pattern.then {
-                        // Those whom the daemon has ended can not send.
+                        // Connections that the daemon closed can not send.
                         Then::Drip if held.iter_mut().all(|socket| socket.send(&[0]).is_ok()) => {}
                         _ => held = (pattern.begin)(path),
                     }
@@ -212,8 +210,8 @@ impl Client {
         })
     }
 
-    /// Two of three pairs of rounds, one with hostile connections to the other daemon and one with them here, find no
-    /// difference.
+    /// Two of three pairs of rounds find no difference; of a pair one has the hostile connections at the other daemon, one
+    /// here.
     fn expect_undisturbed(&mut self, daemon: &Daemon, other: &Daemon, pattern: &Pattern) {
         let (name, mut seen) = (pattern.name, Vec::new());
         for _ in 0..ATTEMPTS {
@@ -247,7 +245,7 @@ fn others_do_not_notice_hostile_connections_and_nothing_is_lost() {
     let _exclusive = crate::exclusive();
     let [mut daemon, other] = two_daemons();
     let mut client = Client { socket: Socket::connect(&daemon.home.socket()), acknowledged: 0 };
-    // Many of these fill what a connection may leave untaken. Larger ones would measure how slow a debug build is.
+    // Many of these fill a connection's outbox. Larger ones would measure the speed of a debug build.
     let extra = Json::new(&format!("{{\"a\":\"{}\"}}", "x".repeat(10_000))).expect("an object");
     let large = person::Create { extra, ..person::Create::new("LARGE".parse().expect("a callsign")) };
     client.socket.call(&large).expect("made");
@@ -262,7 +260,7 @@ fn others_do_not_notice_hostile_connections_and_nothing_is_lost() {
     expect_sound(&daemon);
 }
 
-/// Ten thousand, in waves that are each larger than what is let in.
+/// Ten thousand connections, in waves larger than the connection limit.
 #[test]
 fn ten_thousand_connections_are_let_in_or_told_and_others_do_not_notice() {
     let _exclusive = crate::exclusive();
@@ -273,7 +271,7 @@ fn ten_thousand_connections_are_let_in_or_told_and_others_do_not_notice() {
     let mut client = Client { socket: Socket::connect(&path), acknowledged: 0 };
     let wave = |path: &Path| {
         let mut sockets: Vec<Socket> = (0..WAVE).map(|_| Socket::silent(path)).collect();
-        // Over the limit: the last one knows at once.
+        // Over the limit: the last one is refused at once.
         assert_eq!(sockets.pop().and_then(|mut last| last.receive()).map(|frame| frame.kind), Some(FrameKind::Refused));
         sockets.clear();
         sockets

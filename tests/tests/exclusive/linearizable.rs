@@ -1,13 +1,13 @@
 //! Linearizability: clients race for tokens and codes while the daemon is killed again and again. The answers about
 //! each token and each code must fit into one order, in which each call took effect at once while it was open.
 //!
-//! Half of the clients are `enrollctl call`, which finds the daemon again and asks again by itself: to its user a kill
-//! is a call that takes long. The other half are sockets that do not, and now and then hang up without waiting: an
-//! answer they lose is never known, though some ask again under their key. The order of calls and answers is counted,
-//! not timed. Each use names itself in its audit, so a look tells which one it was that won.
+//! Half of the clients are `enrollctl call`, which reconnects and retries by itself: to its user a kill is a call that
+//! takes long. The other half are sockets that do neither, and sometimes close the connection without waiting: a lost
+//! answer stays unknown, though some clients retry under their idempotency key. The order of calls and answers is
+//! counted, not timed. Each use has an id in its audit, so a look-up shows which use was the first.
 //!
-//! `ENROLL_LINEARIZABILITY=N` checks N histories and tells what they were like, `ENROLL_SEED=S` draws other calls and
-//! kills. Which call meets which is up to the machine, so a failure prints the whole history that does not fit.
+//! `ENROLL_LINEARIZABILITY=N` checks N histories and prints statistics of them, `ENROLL_SEED=S` draws other calls and
+//! kills. The interleaving depends on the machine, so a failure prints the whole history that does not fit.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -27,19 +27,19 @@ use serde_json::{Value, json};
 use enroll_tests::seed::Seed;
 use enroll_tests::socket::Socket;
 
-/// In one run; half of them are of tokens.
+/// Histories in one run; half of them are of tokens.
 const HISTORIES: usize = 2_000;
 
-/// Every other one is a process.
+/// The clients; every other one is a process.
 const CLIENTS: usize = 8;
 
-/// So many tokens, and as many codes, are raced for at one time.
+/// Tokens, and as many codes, that are raced for at one time.
 const WINDOW: usize = 2;
 
-/// The window moves on after so many calls.
+/// Calls after which the window moves on.
 const CALLS_EACH: usize = 12;
 
-/// Between two kills so many calls are answered.
+/// Answered calls between two kills.
 const BETWEEN_KILLS: Range<usize> = 100..600;
 
 /// The thing that clients race for.
@@ -49,7 +49,7 @@ enum Name {
     Code(usize),
 }
 
-/// A login code: the first to want it makes it, and nobody else knows it before that is answered.
+/// A login code: the first client makes it, and no other one knows it before that call is answered.
 #[derive(Debug, Default)]
 struct Login {
     is_taken: AtomicBool,
@@ -70,7 +70,7 @@ struct Race {
 impl Race {
     fn begin(pairs: usize) -> Self {
         let home = Home::make();
-        // Codes that were lost would look like guesses: that is to be told as what it is.
+        // Lost codes would look like guesses, so a lost code is reported as such.
         home.configure("guesses.per_minute = 1000000");
         Self {
             daemon: Mutex::new(home.start()),
@@ -91,7 +91,7 @@ impl Race {
         daemon.restart();
     }
 
-    /// Lets the clients race and kills the daemon until they are at their end; the number of kills.
+    /// Lets the clients race and kills the daemon until they have ended. Returns the number of kills.
     fn run(&self, clients: &mut [Client<'_>], random: &mut SmallRng) -> usize {
         let (sender, answers) = channel();
         std::thread::scope(|scope| {
@@ -110,7 +110,7 @@ impl Race {
     }
 }
 
-/// Waits for so many answers; whether there were so many.
+/// Waits for this many answers. Returns true if they came.
 fn came(answers: &Receiver<()>, count: usize) -> bool {
     (0..count).all(|_| match answers.recv_timeout(PATIENCE) {
         Ok(()) => true,
@@ -119,14 +119,14 @@ fn came(answers: &Receiver<()>, count: usize) -> bool {
     })
 }
 
-/// The way of a client to the daemon.
+/// A client's connection to the daemon.
 enum Line {
     Process(Conversation),
     Socket(Socket),
 }
 
 impl Line {
-    /// A new one of the kind of this client.
+    /// A new connection of the kind of this client.
     fn open(race: &Race, client: usize) -> Self {
         let daemon = race.daemon.lock().expect("the daemon comes back");
         match client % 2 {
@@ -135,8 +135,8 @@ impl Line {
         }
     }
 
-    /// Asks one thing; `None` if no answer comes, or if nobody waits for it. A process has keys of its own and always
-    /// waits.
+    /// Sends one call. Returns `None` if no answer comes or the client does not wait. A process has idempotency keys of its
+    /// own and always waits.
     fn ask(&mut self, key: Key, operation: &str, args: &Value, waits: bool) -> Option<Value> {
         match self {
             Self::Process(conversation) => {
@@ -162,7 +162,7 @@ impl Line {
     }
 }
 
-/// One client and what it has seen.
+/// One client and the calls and answers that it has seen.
 struct Client<'a> {
     race: &'a Race,
     number: usize,
@@ -177,7 +177,7 @@ impl<'a> Client<'a> {
         Self { race, number, random, line: Line::open(race, number), seen: Vec::new() }
     }
 
-    /// Calls until there were enough calls of all clients, and tells of each that it is over.
+    /// Calls until all clients together have made enough calls, and reports the end of each call.
     fn run(&mut self, over: &Sender<()>) {
         loop {
             let call = self.race.next_call.fetch_add(1, Ordering::SeqCst);
@@ -203,8 +203,8 @@ impl<'a> Client<'a> {
         (name, if self.random.random_bool(0.4) { Call::Use(call) } else { Call::Get })
     }
 
-    /// Calls and notes what is seen. A socket that lost the answer may ask again under its key, and does where a code
-    /// was made: nobody else would ever know it.
+    /// Calls and records the answer. A socket that lost the answer may retry under its idempotency key, and always does if
+    /// it made a code, which no other client would ever know.
     fn ask(&mut self, name: Name, call: Call) {
         let key = Key(Pk::from_bytes(self.random.random()));
         let (operation, args) = self.request(name, call);
@@ -238,7 +238,7 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// The state that a reply shows. A token that nobody used is not found; a code that nobody used is.
+    /// The state in a reply. An unused token is not found; an unused code is.
     fn read(&self, name: Name, call: Call, reply: &Value) -> Answer {
         let by = || State::Used(reply["ok"]["audit"]["by"].as_u64().expect("the number of the use"));
         match (name, call, reply["error"]["code"].as_str()) {
@@ -273,13 +273,13 @@ fn histories(clients: &mut [Client<'_>]) -> BTreeMap<Name, History> {
     histories
 }
 
-/// The use that was told it is the first, if any was.
+/// The use that was answered as the first one, if any was.
 fn winner(history: &History) -> Option<&Operation> {
     let is_winner = |it: &&Operation| matches!((it.call, it.answer()), (Call::Use(_), Some(Answer::Done)));
     history.operations.iter().find(is_winner)
 }
 
-/// With the answer changed of the last operation that the test finds.
+/// The history with another answer of the last operation that fits.
 fn changed(history: &History, find: impl Fn(&Operation) -> bool, answer: Answer) -> Option<History> {
     let mut history = history.clone();
     let operation = history.operations.iter_mut().rfind(|operation| find(operation))?;
@@ -287,19 +287,19 @@ fn changed(history: &History, find: impl Fn(&Operation) -> bool, answer: Answer)
     Some(history)
 }
 
-/// As if a use that was refused had been done.
+/// Changes a refused use into an acknowledged one.
 fn with_second_success(history: &History) -> Option<History> {
     changed(history, |operation| operation.answer() == Some(Answer::Reuse), Answer::Done)
 }
 
-/// As if a use that was acknowledged had been forgotten later.
+/// Forgets an acknowledged use.
 fn with_forgotten_use(history: &History) -> Option<History> {
     let (acknowledged, _) = winner(history)?.answered?;
     let looked_later = |it: &Operation| it.call == Call::Get && it.called > acknowledged && it.answered.is_some();
     changed(history, looked_later, Answer::Is(State::Unused))
 }
 
-/// As if the use that won had never been called for.
+/// Removes the call of the first use.
 fn without_winner(history: &History) -> Option<History> {
     let call = winner(history)?.call;
     let operations = history.operations.iter().filter(|operation| operation.call != call).cloned().collect();
@@ -320,7 +320,7 @@ fn has_hidden_winner(history: &History) -> bool {
     })
 }
 
-/// With this change, every history that allows it fits into no order any more; how many did.
+/// Expects that no history with this change is linearizable. Returns the number of histories that could be changed.
 fn expect_rejected(histories: &BTreeMap<Name, History>, change: impl Fn(&History) -> Option<History>) -> usize {
     let changed: Vec<_> = histories.values().filter_map(change).collect();
     for history in &changed {

@@ -17,7 +17,7 @@ use history::{Control, Doing, Figures, History};
 const CYCLES: u64 = 10_000;
 const CYCLES_OF_ONE: u64 = 10;
 
-/// Within so many losses a control must be caught.
+/// The number of losses within which a deliberate fault must be found.
 const CYCLES_OF_CONTROL: u64 = 100;
 
 fn number(name: &str) -> Option<u64> {
@@ -63,7 +63,7 @@ fn ten_thousand_power_losses_lose_nothing_that_was_acknowledged() {
     let seconds = begun.elapsed().as_secs();
     let _ = writeln!(std::io::stderr(), "power losses: {figures:?} in {seconds} s");
     if number("ENROLL_SEED").is_none() {
-        // The losses met what they were meant to meet.
+        // The losses interrupted every kind of work.
         use Doing::{Begin, Close, Flush, Nothing, Open, Record, Replay, Segment};
         for doing in [Open, Replay, Begin, Record, Segment, Flush, Close, Nothing] {
             assert!(figures.losses.contains_key(&doing), "no power loss in {doing:?}: {figures:?}");
@@ -72,7 +72,7 @@ fn ten_thousand_power_losses_lose_nothing_that_was_acknowledged() {
     }
 }
 
-/// Faults that the same checks must find: if they do not, they find nothing.
+/// Deliberate faults that the same checks must find; otherwise the checks prove nothing.
 #[test]
 fn a_store_that_is_wrong_is_caught() {
     let _exclusive = crate::exclusive();

@@ -42,8 +42,7 @@ pub type Serial = [u8; SERIAL_BYTES];
 /// Characters of a common name at most (RFC 5280, appendix A.1).
 pub const COMMON_NAME_CHARS_MAX: usize = 64;
 
-/// Certificates and lists begin so long before they are made: a server whose clock is behind by less takes them at
-/// once.
+/// Backdating of certificates and lists, so that servers whose clocks are slow by less accept them at once.
 pub const BEGIN_EARLIER_SECONDS: u64 = 5 * 60;
 
 /// The label of a certificate in PEM.
@@ -57,7 +56,7 @@ const PRINCIPAL_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4
 /// The authority: its key, its name and its chain.
 pub struct Authority {
     signer: Signer,
-    /// As its own certificate writes it, byte for byte.
+    /// The name in its own certificate, byte for byte.
     pub(super) name: Name,
     pub(super) key_id: SubjectKeyIdentifier,
     key: SubjectPublicKeyInfoOwned,
@@ -76,40 +75,40 @@ pub struct Founded {
     pub certificate: Vec<u8>,
 }
 
-/// Which key a certificate is for.
+/// The key that a certificate is wanted for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
-    /// One that is made now.
+    /// A new key pair.
     NewKey,
-    /// That of this signing request (PEM).
+    /// The key of this signing request (PEM).
     Request(String),
-    /// That of this certificate.
+    /// The key of this certificate (DER).
     Again(Vec<u8>),
 }
 
 /// A certificate that was issued, before it is stored.
 pub struct Issued {
-    /// Whose it is.
+    /// The callsign of the person.
     pub callsign: Callsign,
-    /// The key that was asked for.
+    /// The key that was wanted.
     pub wanted: Wanted,
     /// Its serial number.
     pub serial: Serial,
     /// The certificate.
     pub certificate: Vec<u8>,
-    /// PKCS#8, where the key was made here.
+    /// The private key in PKCS#8, if it was made here.
     pub private: Option<Zeroizing<Vec<u8>>>,
     /// The end of its validity.
     pub ends: Time,
 }
 
 impl Authority {
-    /// Makes one that vouches for itself.
+    /// Makes a self-signed authority.
     pub fn found(name: &str, serial: Serial, now: Time, lifetime_seconds: u64) -> Result<Founded, IdentityError> {
         Self::vouch(NewPair::make()?.private, common_name(name)?, serial, now, lifetime_seconds)
     }
 
-    /// The same with a certificate of now: who was vouched for by the one before is by this one, too.
+    /// Makes a new self-signed certificate for the same name and key, so certificates issued so far stay valid.
     pub fn found_again(
         &self,
         private: Zeroizing<Vec<u8>>,
@@ -150,12 +149,13 @@ impl Authority {
         Ok(Founded { private, certificate })
     }
 
-    /// The one of this private key and these certificates: its own first, then those above it.
+    /// Opens the authority of this private key (PKCS#8) and these certificates (DER): its own first, then those above
+    /// it.
     pub fn open(private: &[u8], chain: Vec<Vec<u8>>) -> Result<Self, IdentityError> {
         Self::of(Signer::of_der(private)?, chain)
     }
 
-    /// The one of these PEM texts.
+    /// Opens the authority of these PEM texts.
     pub fn of_pem(private: &str, chain: &str) -> Result<Self, IdentityError> {
         let chain = pem::read(chain)?;
         if let Some(other) = chain.iter().find(|block| block.label != CERTIFICATE) {
@@ -237,12 +237,12 @@ impl Authority {
         Ok(Issued { callsign: callsign.clone(), wanted, serial, certificate, private, ends })
     }
 
-    /// Whether its certificate was made by a clock that was ahead of this time.
+    /// True if its certificate was made by a clock that was ahead of this time.
     pub fn is_ahead(&self, now: Time) -> bool {
         now < self.begins
     }
 
-    /// Why it may not issue anything at this time, for people; `None` where it may.
+    /// The reason, for people, that the authority can not issue at this time; `None` if it can.
     pub fn is_invalid(&self, now: Time) -> Option<String> {
         match () {
             () if now < self.begins => {
@@ -265,12 +265,12 @@ impl Authority {
         &self.chain
     }
 
-    /// The same in PEM.
+    /// The chain in PEM.
     pub fn chain_pem(&self) -> String {
         self.chain.iter().map(|certificate| pem::write(CERTIFICATE, certificate)).collect()
     }
 
-    /// Whether this is its certificate, or was before it was renewed: the same name and the same key.
+    /// True for its certificate, also for one from before a renewal: the same name and the same key.
     pub fn is_same(&self, certificate: &[u8]) -> bool {
         Certificate::from_der(certificate).is_ok_and(|certificate| {
             let other = certificate.tbs_certificate();
@@ -278,7 +278,7 @@ impl Authority {
         })
     }
 
-    /// Its signature of what is encoded.
+    /// Its signature of these encoded bytes.
     pub(super) fn sign(&self, unsigned: &[u8]) -> Result<BitString, IdentityError> {
         self.signer.sign(unsigned)
     }
@@ -293,14 +293,14 @@ impl Authority {
         Ok(self.signer.algorithm()?.to_der()?)
     }
 
-    /// Whether these bytes were signed by it.
+    /// True if the signature of these bytes is the authority's.
     pub(super) fn has_signed(&self, unsigned: &[u8], signature: &BitString) -> bool {
         let algorithm = self.signer.algorithm();
         algorithm.is_ok_and(|algorithm| signer::is_signed_by(&self.key, &algorithm, unsigned, signature))
     }
 }
 
-/// Whether two certificates are for the same key.
+/// True if two certificates are for the same key.
 pub fn has_same_key(one: &[u8], other: &[u8]) -> bool {
     let key = |der| Certificate::from_der(der).map(|read| read.tbs_certificate().subject_public_key_info().clone());
     matches!((key(one), key(other)), (Ok(one), Ok(other)) if one == other)
@@ -308,7 +308,7 @@ pub fn has_same_key(one: &[u8], other: &[u8]) -> bool {
 
 /// A serial number of these random bytes.
 pub fn serial(mut random: Serial) -> Serial {
-    // Neither negative nor shorter than the others.
+    // The first bits keep it positive and of full length.
     random[0] = random[0] & 0x7f | 0x40;
     random
 }
@@ -318,7 +318,7 @@ fn sign(signer: &Signer, unsigned: &Unsigned) -> Result<Vec<u8>, IdentityError> 
     signed(&bytes, &unsigned.algorithm, &signer.sign(&bytes)?)
 }
 
-/// Whether the key of a certificate has signed these bytes, which are another one.
+/// True if the key of one certificate signed the other.
 fn has_signed(issuer: &Certificate, certificate: &[u8]) -> bool {
     let above = issuer.tbs_certificate().subject_public_key_info();
     let Ok(parts) = Parts::from_der(certificate) else { return false };

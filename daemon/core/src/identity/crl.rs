@@ -32,15 +32,15 @@ pub struct List {
     signer: SubjectKeyIdentifier,
 }
 
-/// What is gathered for a list.
+/// The entries of a list, encoded one by one.
 #[derive(Default)]
 pub struct Entries {
     encoded: Vec<u8>,
-    /// What is said of the reasons that came so far.
+    /// The encoded extension of each reason so far.
     reasons: Vec<(RevocationReason, Vec<u8>)>,
 }
 
-/// When a list is of, and when the next one comes at the latest.
+/// The validity of a list: `thisUpdate` and `nextUpdate`.
 #[derive(Debug, Clone, Copy)]
 pub struct Span {
     /// The time of its number.
@@ -55,7 +55,7 @@ impl Signature {
         authority.sign(unsigned).map(Self)
     }
 
-    /// The signature in these bytes, if it is one of this list.
+    /// The signature in these bytes, if the authority signed this list with it.
     pub fn read(bytes: &[u8], authority: &Authority, unsigned: &[u8]) -> Option<Self> {
         BitString::from_bytes(bytes).ok().filter(|signature| authority.has_signed(unsigned, signature)).map(Self)
     }
@@ -78,14 +78,14 @@ impl List {
         Ok(Self { number, pem: pem::write(LIST, &signed), signer: authority.key_id.clone() })
     }
 
-    /// Whether this authority signed it.
+    /// True if this authority signed it.
     pub fn is_by(&self, authority: &Authority) -> bool {
         self.signer == authority.key_id
     }
 }
 
 impl Entries {
-    /// One more certificate.
+    /// Adds a revoked certificate.
     pub fn add(&mut self, serial: &Serial, at: Time, reason: RevocationReason) -> Result<(), IdentityError> {
         let serial = SerialNumber::<Rfc5280>::new(serial)?.to_der()?;
         let at = time(at)?.to_der()?;
@@ -107,7 +107,7 @@ impl Entries {
             extension(&CrlNumber(Uint::new(&number.to_be_bytes())?), false)?,
         ];
         let extensions = ContextSpecific { tag_number: TagNumber(0), tag_mode: TagMode::Explicit, value: extensions };
-        // An empty list is none at all.
+        // RFC 5280 wants an empty list left out.
         let entries = if self.encoded.is_empty() { Vec::new() } else { sequence(&[&self.encoded])? };
         sequence(&[
             &VERSION_2.to_der()?,
@@ -124,7 +124,7 @@ impl Entries {
 /// The extensions of an entry, as they are encoded.
 fn said(reason: RevocationReason) -> Result<Vec<u8>, IdentityError> {
     let reason = match reason {
-        // Nothing is said where nothing is known.
+        // RFC 5280 wants the reason "unspecified" left out.
         RevocationReason::Unspecified => return Ok(Vec::new()),
         RevocationReason::KeyCompromise => CrlReason::KeyCompromise,
         RevocationReason::AffiliationChanged => CrlReason::AffiliationChanged,

@@ -1,6 +1,6 @@
 //! Certificate signing requests (CSR, PKCS#10, RFC 2986): a name and a public key, signed by its private key.
 //!
-//! Nothing else of a request matters: the authority decides what a certificate says beside the name and the key.
+//! All else in a request is ignored: the authority decides on the extensions of a certificate.
 
 use der::asn1::ObjectIdentifier;
 use der::{Decode as _, Encode as _, Header, Length, Reader as _, SliceReader, Tag};
@@ -13,12 +13,12 @@ use super::{pem, signer};
 
 pub(super) const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 
-/// The words that requests bear in PEM, now and formerly.
+/// The PEM labels of requests, the current and an old one.
 const LABELS: [&str; 2] = ["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"];
 
 const UTF8: &str = "UTF8String";
 
-/// Types of strings, by their tags in ASN.1.
+/// String types of ASN.1, by their tags.
 const STRINGS: [(u8, &str); 11] = [
     (12, UTF8),
     (18, "NumericString"),
@@ -33,7 +33,7 @@ const STRINGS: [(u8, &str); 11] = [
     (30, "BMPString"),
 ];
 
-/// A request that is signed with its own key, which is strong enough.
+/// A request, signed with its own key, which is strong enough.
 pub struct SigningRequest {
     /// The common name, if it has exactly one.
     pub common_name: Option<String>,
@@ -41,7 +41,7 @@ pub struct SigningRequest {
 }
 
 impl SigningRequest {
-    /// Reads a request; else a sentence for people about its fault.
+    /// Reads a request; an error is a sentence for people.
     pub fn read(text: &str) -> Result<Self, String> {
         if text.len() > PEM_BYTES_MAX {
             return Err(format!("it has {} bytes; {PEM_BYTES_MAX} will do for any key", text.len()));
@@ -55,7 +55,7 @@ impl SigningRequest {
         let signed = Parts::from_der(&block.der).map_err(unreadable)?;
         let bytes = signed.unsigned.to_der().map_err(unreadable)?;
         let (subject, public) = said(&bytes).map_err(unreadable)?;
-        signer::expect_strong(&public)?;
+        signer::require_strong(&public)?;
         if !signer::is_signed_by(&public, &signed.algorithm, &bytes, &signed.signature) {
             return Err("its signature is wrong, or of a kind other than SHA-2 with the key's own".to_owned());
         }
@@ -74,7 +74,7 @@ fn said(info: &[u8]) -> der::Result<(&[u8], SubjectPublicKeyInfoOwned)> {
     let said = reader.sequence(|info| {
         Version::decode(info)?;
         let said = (info.tlv_bytes()?, SubjectPublicKeyInfoOwned::decode(info)?);
-        // Attributes ask for what a certificate does not say.
+        // Attributes request extensions, which are ignored.
         info.read_slice(info.remaining_len())?;
         Ok::<_, der::Error>(said)
     })?;
@@ -110,14 +110,14 @@ fn common_names(subject: &[u8]) -> der::Result<Vec<(u8, &[u8])>> {
     Ok(names)
 }
 
-/// A text in whichever type of string, exactly as it stands there.
+/// Decodes a text of any ASN.1 string type, without normalising it.
 fn text_of(tag: u8, bytes: &[u8]) -> Result<String, String> {
     let name = STRINGS.iter().find(|(of, _)| *of == tag).map_or("value of another type", |(_, name)| name);
     let text = match name {
         UTF8 | "PrintableString" | "IA5String" | "VisibleString" | "NumericString" => {
             String::from_utf8(bytes.to_vec()).ok()
         }
-        // Everybody writes Latin-1 into it.
+        // In practice a TeletexString is Latin-1.
         "TeletexString" => Some(bytes.iter().map(|byte| char::from(*byte)).collect()),
         "BMPString" => units::<2>(bytes).and_then(|units| {
             char::decode_utf16(units.iter().map(|unit| u16::from_be_bytes(*unit))).collect::<Result<_, _>>().ok()
@@ -129,7 +129,7 @@ fn text_of(tag: u8, bytes: &[u8]) -> Result<String, String> {
     text.ok_or_else(|| format!("its CN is a {name} that can not be read; use a {UTF8}"))
 }
 
-/// Bytes in units of so many, where that comes out even.
+/// Splits bytes into units of N; none if they do not divide evenly.
 fn units<const N: usize>(bytes: &[u8]) -> Option<&[[u8; N]]> {
     let (units, rest) = bytes.as_chunks();
     rest.is_empty().then_some(units)

@@ -64,7 +64,7 @@ pub(super) fn signed(
     sequence(&[unsigned, &algorithm.to_der()?, &signature.to_der()?])
 }
 
-/// One sequence of parts that are encoded already.
+/// A SEQUENCE of encoded parts.
 pub(super) fn sequence(parts: &[&[u8]]) -> Result<Vec<u8>, IdentityError> {
     let length = parts.iter().map(|part| part.len()).sum::<usize>();
     let header = der::Header::new(der::Tag::Sequence, der::Length::try_from(length)?);
@@ -74,7 +74,7 @@ pub(super) fn sequence(parts: &[&[u8]]) -> Result<Vec<u8>, IdentityError> {
     Ok(bytes)
 }
 
-/// An extension of its kind.
+/// An extension with the OID of its type.
 pub(super) fn extension<E: Encode + AssociatedOid>(value: &E, critical: bool) -> Result<Extension, IdentityError> {
     Ok(Extension { extn_id: E::OID, critical, extn_value: OctetString::new(value.to_der()?)? })
 }
@@ -90,7 +90,7 @@ pub(super) fn issued_by(key_id: &SubjectKeyIdentifier) -> AuthorityKeyIdentifier
     AuthorityKeyIdentifier { key_identifier: Some(key_id.0.clone()), ..AuthorityKeyIdentifier::default() }
 }
 
-/// A time in whole seconds, written as RFC 5280 wants it.
+/// A time in whole seconds, as UTCTime or GeneralizedTime by its year (RFC 5280).
 pub(super) fn time(at: Time) -> Result<x509_cert::time::Time, IdentityError> {
     let since = std::time::Duration::from_secs(u64::try_from(at.seconds()).unwrap_or(0));
     let at = DateTime::from_unix_duration(since)?;
@@ -100,7 +100,7 @@ pub(super) fn time(at: Time) -> Result<x509_cert::time::Time, IdentityError> {
     })
 }
 
-/// The time that a certificate says.
+/// The time in a certificate.
 pub(super) fn time_of(time: &x509_cert::time::Time) -> Time {
     Time::EPOCH.plus_seconds(time.to_unix_duration().as_secs())
 }

@@ -1,8 +1,8 @@
-//! JWTs: made by Ed25519, which gives the same signature for the same claims every time, or by ES256, which does not.
+//! JWTs (RFC 7519), signed with Ed25519, which is deterministic, or with ES256, which is not.
 //!
 //! A rule makes the *unsigned* form (header and claims) and stores that; it is signed after the commit, off the
-//! writer, and again when the kept answer is asked for. What ES256 signs is signed at once where it is kept, because it
-//! would not come out the same again. Times are checked against the caller's clock, never the
+//! writer, and again when the answer is repeated for its idempotency key. A JWT of ES256 is signed before its answer
+//! is stored, because a second signature would differ. Times are checked against the context's clock, never the
 //! system's.
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::IdentityError;
 
-/// By what a key signs; the names are JOSE's.
+/// A signing algorithm, by its JOSE name.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SigningAlgorithm {
     /// Ed25519.
@@ -28,32 +28,32 @@ pub enum SigningAlgorithm {
     Es256,
 }
 
-/// What the daemon's own JWTs say of themselves.
+/// Issuer, audience, algorithm and lifetimes of the daemon's own JWTs.
 #[derive(Debug, Clone)]
 pub struct Issuing {
-    /// By what the keys sign that are made from now on.
+    /// The algorithm of keys that are made from now on.
     pub algorithm: SigningAlgorithm,
     /// The claim `iss`.
     pub issuer: String,
     /// The claim `aud`.
     pub audience: String,
-    /// How long a JWT is valid.
+    /// Lifetime of a JWT in seconds.
     pub lifetime_seconds: u64,
-    /// How long after the first one was issued it can be refreshed.
+    /// Seconds from the first JWT of a session until it can no longer be refreshed.
     pub refresh_seconds: u64,
 }
 
-/// How far ahead the clock may have been when a JWT was issued that is valid now: longer, and it would be valid for as much
-/// longer than any other.
+/// Seconds that a JWT's time of issue may lie ahead of the clock. A JWT issued by a clock further ahead would be valid
+/// for longer than its lifetime.
 const AHEAD_SECONDS_MAX: i64 = 60;
 
 /// The claims that the daemon sets itself.
 pub const OWN_CLAIMS: [&str; 7] = ["iss", "aud", "iat", "nbf", "exp", "jti", FIRST_ISSUED];
 
-/// The claim that a refreshed JWT says with when the first one was issued.
+/// The claim of a refreshed JWT with the time at which the first one was issued.
 const FIRST_ISSUED: &str = "orig_iat";
 
-/// What stands before the private key in an ECPrivateKey, and behind it.
+/// The DER before the private key in an ECPrivateKey (RFC 5915), and after it.
 const EC_PRIVATE_KEY: [u8; 7] = [0x30, 0x31, 0x02, 0x01, 0x01, 0x04, 0x20];
 const ON_P256: [u8; 12] = [0xa0, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
 
@@ -70,7 +70,7 @@ pub struct NewKey {
 pub struct KeyRing {
     /// Oldest first; the last one signs.
     keys: Vec<SigningKey>,
-    /// When the clock last went back.
+    /// The time at which the clock last went back.
     went_back_at: Option<Time>,
 }
 
@@ -86,13 +86,13 @@ struct SigningKey {
 impl SigningAlgorithm {
     const ALL: [Self; 2] = [Self::Ed25519, Self::Es256];
 
-    /// The one of this name.
+    /// The algorithm of this name.
     pub fn named(name: &str) -> Result<Self, IdentityError> {
         let found = Self::ALL.into_iter().find(|algorithm| algorithm.name() == name);
         found.ok_or_else(|| IdentityError(format!("a key signs by {name:?}, which this version does not know")))
     }
 
-    /// As it stands in the header of a JWT and in a JWK.
+    /// The name in the header of a JWT and in a JWK.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ed25519 => "EdDSA",
@@ -109,7 +109,7 @@ impl SigningAlgorithm {
 }
 
 impl NewKey {
-    /// The key pair of a seed. One seed in four billion is none for ES256: it is drawn again when it is asked for again.
+    /// The key pair of a seed. Fails for one seed in four billion with ES256; a retry draws another.
     pub fn from_seed(algorithm: SigningAlgorithm, seed: &[u8; 32]) -> Result<Self, IdentityError> {
         let failed = || IdentityError(format!("a key pair for {} can not be made", algorithm.name()));
         let (private, public) = match algorithm {
@@ -141,7 +141,7 @@ impl SigningKey {
                 vec![("kty", "OKP".to_owned()), ("crv", "Ed25519".to_owned()), ("x", encode(&self.public))]
             }
             SigningAlgorithm::Es256 => {
-                // Behind the byte that says that it is not compressed, both coordinates are as long.
+                // One byte says that the point is not compressed; two coordinates of equal length follow.
                 let (x, y) = self.public[1..].split_at(self.public.len() / 2);
                 vec![("kty", "EC".to_owned()), ("crv", "P-256".to_owned()), ("x", encode(x)), ("y", encode(y))]
             }
@@ -154,7 +154,7 @@ impl SigningKey {
 }
 
 impl KeyRing {
-    /// No key yet, in a registry whose clock went back then.
+    /// A ring without keys, for a registry whose clock last went back at this time.
     pub fn since(went_back_at: Option<Time>) -> Self {
         Self { keys: Vec::new(), went_back_at }
     }
@@ -181,12 +181,12 @@ impl KeyRing {
         Json::of(&json!({ "keys": keys })).map_err(|err| IdentityError(err.0))
     }
 
-    /// Header and claims of a JWT that is not signed yet, and when it expires.
+    /// The unsigned form (header and claims) of a new JWT, and its expiry.
     pub fn unsigned(&self, issuing: &Issuing, claims: &Json, now: Time, id: Pk) -> Result<(Jwt, Time), IdentityError> {
         self.unsigned_since(issuing, claims, None, now, id)
     }
 
-    /// The same for the successor of a JWT with these claims, or why there can be none.
+    /// The unsigned form of the successor of a JWT with these claims, or the reason, for people, that there is none.
     pub fn unsigned_again(
         &self,
         issuing: &Issuing,
@@ -238,12 +238,12 @@ impl KeyRing {
         Ok((Jwt::new(unsigned).map_err(|err| IdentityError(err.0))?, expires))
     }
 
-    /// Whether what is signed again gets the same signature.
+    /// True if a second signature of the same form is the same.
     pub fn signs_alike(&self) -> bool {
         self.keys.last().is_none_or(|key| key.algorithm == SigningAlgorithm::Ed25519)
     }
 
-    /// The same with its signature; what has one already stays as it is.
+    /// Signs an unsigned form; a signed JWT stays as it is.
     pub fn sign(&self, unsigned: &Jwt) -> Result<Jwt, IdentityError> {
         if unsigned.as_str().split('.').count() == 3 {
             return Ok(unsigned.clone());
@@ -256,7 +256,7 @@ impl KeyRing {
         Jwt::new(format!("{}.{signature}", unsigned.as_str())).map_err(|err| IdentityError(err.0))
     }
 
-    /// The claims of a JWT that was signed here and is valid now; otherwise what is wrong with it, for people.
+    /// The claims of a JWT that was signed here and is valid now; otherwise the reason, for people, that it is not.
     pub fn verify(&self, issuing: &Issuing, jwt: &Jwt, now: Time) -> Result<Json, &'static str> {
         let header = jsonwebtoken::decode_header(jwt.as_str()).map_err(|_| "it is not a JWT")?;
         let mut keys = self.in_use(issuing, now);
@@ -280,9 +280,9 @@ impl KeyRing {
         payload_of(jwt).ok_or("its claims are not a JSON object within the bounds")
     }
 
-    /// The key that signs, and those before it as long as something that they signed may be valid. What a key signed
-    /// once it was replaced, by whoever has come by it, is not. One that was replaced at a time that has not come was
-    /// replaced before the clock went back.
+    /// The key that signs, and replaced keys while a JWT that they signed in their time may be valid. A JWT signed with
+    /// a key after its replacement is not valid: somebody may have stolen the key. A key whose replacement lies in the
+    /// future was replaced before the clock went back.
     fn in_use(&self, issuing: &Issuing, now: Time) -> impl Iterator<Item = &SigningKey> {
         let replaced = self.keys.iter().skip(1).map(|next| Some(next.created)).chain([None]);
         let lifetime = issuing.lifetime_seconds;
@@ -346,7 +346,7 @@ mod tests {
         let verified = ring.verify(&issuing(), &jwt, at(59)).expect("valid");
         assert!(verified.as_str().ends_with(r#""sub":"DOGGO01a","n":1.50}"#), "{verified:?}");
         assert_eq!(ring.verify(&issuing(), &jwt, at(60)), Err("it has expired"));
-        // By a clock that is a little behind, too.
+        // Also by a clock that is a little slow.
         assert_eq!(ring.verify(&issuing(), &jwt, at(-1)), Ok(verified));
     }
 

@@ -1,5 +1,5 @@
-//! Keys: those that are derived from the secret key, seals, JWTs, and the certificate authority. Records of keys are kept
-//! by the rules, sealed.
+//! Keys: those that are derived from the secret key, seals, JWTs, and the certificate authority. Records of keys are
+//! kept by the rules, sealed.
 
 pub mod authority;
 pub mod crl;
@@ -19,7 +19,8 @@ pub use secrets::Secrets;
 /// A keyed hash.
 pub type Hash = [u8; 32];
 
-/// A key or a seal did not do what it is there for.
+/// An error of cryptography, for the log: a key that can not be used, a seal that does not open. The text says which,
+/// and never repeats the key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct IdentityError(pub String);

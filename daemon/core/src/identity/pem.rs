@@ -15,18 +15,18 @@ const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
 const DASHES: &str = "-----";
 
-/// Bytes of a label at most; what is longer is something else, which no error may repeat.
+/// Bytes of a label at most; a longer text is no label and may be a secret, so no error repeats it.
 const LABEL_BYTES_MAX: usize = 40;
 
-/// One block. What it holds may be a private key.
+/// One block; its bytes may be a private key.
 pub struct Block {
-    /// Between the dashes, such as `CERTIFICATE`.
+    /// The label between the dashes, such as `CERTIFICATE`.
     pub label: String,
     /// The decoded bytes.
     pub der: Zeroizing<Vec<u8>>,
 }
 
-/// All blocks of a text. An error names the label of a block and nothing of what it holds.
+/// All blocks of a text. An error names the label of a block and repeats nothing of its content.
 pub fn read(text: &str) -> Result<Vec<Block>, IdentityError> {
     let mut blocks = Vec::new();
     let mut rest = text;
@@ -45,8 +45,8 @@ pub fn read(text: &str) -> Result<Vec<Block>, IdentityError> {
     Ok(blocks)
 }
 
-/// The text inside of a block without what stands between its lines: white space, or the letters `\n` and `\r` that a
-/// configuration or an environment variable made of the ends of lines.
+/// The base64 of a block without its line ends: white space, or the letters `\n` and `\r` that a configuration or an
+/// environment variable made of them.
 fn base64_in(inside: &str) -> Zeroizing<String> {
     let mut plain = Zeroizing::new(String::with_capacity(inside.len()));
     let mut characters = inside.chars().peekable();
@@ -60,13 +60,13 @@ fn base64_in(inside: &str) -> Zeroizing<String> {
     plain
 }
 
-/// Whether this can be a label: a few words in upper case.
+/// True for a possible label: a few words in upper case.
 fn is_label(label: &str) -> bool {
     let fits = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b' ';
     label.len() <= LABEL_BYTES_MAX && !label.is_empty() && label.bytes().all(fits)
 }
 
-/// One block as text, in lines of 64 characters.
+/// Writes one block, in lines of 64 characters.
 pub fn write(label: &str, der: &[u8]) -> String {
     encode_string(label, LineEnding::LF, der).expect("labels are words in upper case, and blocks fit in memory")
 }
@@ -103,8 +103,8 @@ mod tests {
             "-----BEGIN PRIVATE KEY\nS3CRETS3CRET\n-----END PRIVATE KEY-----",
             "-----BEGIN PRIVATE KEY S3CRETS3CRETS3CRETS3CRETS3CRETS3CRETS3CRET-----",
         ] {
-            let told = read(damaged).map_or_else(|err| err.to_string(), |blocks| format!("{} blocks", blocks.len()));
-            assert!(!told.contains("S3CRET"), "{told}");
+            let message = read(damaged).map_or_else(|err| err.to_string(), |blocks| format!("{} blocks", blocks.len()));
+            assert!(!message.contains("S3CRET"), "{message}");
         }
     }
 }

@@ -21,10 +21,10 @@ use super::der::sequence;
 /// Iterations of the password's hash.
 const ITERATIONS: NonZeroU32 = NonZeroU32::new(100_000).expect("not 0");
 
-/// The same for systems that may refuse more.
+/// Iterations for systems that may refuse more.
 const LEGACY_ITERATIONS: NonZeroU32 = NonZeroU32::new(2048).expect("not 0");
 
-/// Bytes that SHA-1 and SHA-256 hash at a time.
+/// The block size of SHA-1 and SHA-256 in bytes.
 const BLOCK: usize = 64;
 
 /// The purpose of a key that is derived from a password (RFC 7292, appendix B.3).
@@ -51,13 +51,13 @@ const TRIPLE_DES: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.11354
 const SHA1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.14.3.2.26");
 const SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.1");
 
-/// A password, and how the file is sealed under it.
+/// A password, and the algorithms that seal the file under it.
 struct Seal<'a> {
     password: &'a str,
     legacy: bool,
 }
 
-/// The file, in base64. `legacy` is triple DES and SHA-1, for systems that know nothing newer than that.
+/// Writes the file, in base64. `legacy` is triple DES and SHA-1, for old systems.
 pub fn write(
     name: &str,
     private: &[u8],
@@ -102,7 +102,7 @@ impl Seal<'_> {
         }
     }
 
-    /// By PBES2 (RFC 8018), whose password is UTF-8.
+    /// Encryption by PBES2 (RFC 8018), whose password is UTF-8.
     fn encrypt_with_aes(&self, plain: &[u8], salt: &[u8]) -> Result<(Vec<u8>, Vec<u8>), IdentityError> {
         let mut key = Zeroizing::new([0; 32]);
         let password = self.password.as_bytes();
@@ -118,7 +118,7 @@ impl Seal<'_> {
         Ok((algorithm(PBES2, &parameters)?, sealed))
     }
 
-    /// As files were encrypted before that (RFC 7292, appendix C).
+    /// Encryption by triple DES and SHA-1, the legacy form (RFC 7292, appendix C).
     fn encrypt_with_triple_des(&self, plain: &[u8], salt: &[u8]) -> Result<(Vec<u8>, Vec<u8>), IdentityError> {
         let of = |purpose, length| self.derive(&digest::SHA1_FOR_LEGACY_USE_ONLY, salt, purpose, length);
         let (key, vector) = (of(FOR_ENCRYPTION, 24), of(FOR_VECTOR, 8));
@@ -128,7 +128,7 @@ impl Seal<'_> {
         Ok((algorithm(TRIPLE_DES, &parameters)?, sealed))
     }
 
-    /// The MAC, which proves that nobody without the password changed anything.
+    /// The MAC, which proves the file's integrity under the password.
     fn mac(&self, contents: &[u8]) -> Result<Vec<u8>, IdentityError> {
         let (oid, digest, by) = match self.legacy {
             false => (SHA256, &digest::SHA256, hmac::HMAC_SHA256),
@@ -180,12 +180,12 @@ fn utf16(text: &str) -> Vec<u8> {
     text.encode_utf16().flat_map(u16::to_be_bytes).collect()
 }
 
-/// The name that people see, and what ties a certificate to its key.
+/// The attributes of a key and its certificate: the name for people, and the id that pairs the two.
 fn attributes(name: &str) -> Result<Vec<u8>, IdentityError> {
     let name = Any::new(Tag::BmpString, utf16(name))?.to_der()?;
     let attribute = |oid: ObjectIdentifier, value: &[u8]| sequence(&[&oid.to_der()?, &header(Tag::Set, value)?]);
     let mut all = [attribute(FRIENDLY_NAME, &name)?, attribute(KEY_ID, &octets(LOCAL_KEY_ID)?)?];
-    // A set is sorted by what its members are encoded to.
+    // DER sorts a SET by the encoding of its members.
     all.sort();
     header(Tag::Set, &all.concat())
 }
@@ -195,7 +195,7 @@ fn bag(oid: ObjectIdentifier, value: &[u8], attributes: &[u8]) -> Result<Vec<u8>
     sequence(&[&oid.to_der()?, &inside(0, value)?, attributes])
 }
 
-/// Content of this kind.
+/// A ContentInfo of this type.
 fn content(oid: ObjectIdentifier, value: &[u8]) -> Result<Vec<u8>, IdentityError> {
     sequence(&[&oid.to_der()?, &inside(0, value)?])
 }
@@ -217,7 +217,7 @@ fn inside(number: u32, value: &[u8]) -> Result<Vec<u8>, IdentityError> {
     header(Tag::ContextSpecific { constructed: true, number: TagNumber(number) }, value)
 }
 
-/// Bytes after a header of this tag.
+/// Bytes with a header of this tag.
 fn header(tag: Tag, value: &[u8]) -> Result<Vec<u8>, IdentityError> {
     let mut bytes = Header::new(tag, Length::try_from(value.len())?).to_der()?;
     bytes.extend_from_slice(value);

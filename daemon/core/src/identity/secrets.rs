@@ -1,8 +1,7 @@
-//! What is derived from the secret key: the keys of the hashes, the key of the seals, and a proof that it is the one.
+//! Key derivation (HKDF) from the secret key: keyed hashes (HMAC), sealing (AEAD), and a proof of the right key.
 //!
 //! A stolen database holds hashes and sealed bytes only; without the secret key neither can be read, nor can a guess
-//! at a short code be tried. Each use has a key of its own, derived by HKDF-SHA256, so none says anything about
-//! another.
+//! at a short code be tried. Each use has a key of its own, derived by HKDF-SHA256, so none reveals another.
 
 use aws_lc_rs::{hkdf, hmac};
 use chacha20poly1305::aead::{Aead as _, Payload};
@@ -52,39 +51,39 @@ impl Secrets {
         })
     }
 
-    /// The same, with hashes as another key makes them.
+    /// Replaces the hashing keys with those derived from another key, for a registry whose secret key was rotated.
     pub fn hashing_with(self, key: &SecretKey) -> Result<Self, IdentityError> {
         let Self { tokens, nonces, codes, requests, guesses, .. } = Self::derive(key)?;
         Ok(Self { tokens, nonces, codes, requests, guesses, ..self })
     }
 
-    /// What only this key makes of a fixed text. Stored with the database and compared at every start.
+    /// The keyed hash of a fixed text. It is stored with the database and compared at every start.
     pub fn proof(&self) -> Hash {
         self.proof
     }
 
-    /// What a token is stored under.
+    /// The keyed hash that a token is stored under.
     pub fn token(&self, token: &str) -> Hash {
         hash(&self.tokens, &[token.as_bytes()])
     }
 
-    /// What a nonce of an issuer is stored under, among the tokens: no token is stored there, and no other issuer's
-    /// nonce.
+    /// The keyed hash that an issuer's nonce is stored under, among the tokens. No token and no other issuer's nonce
+    /// has the same one.
     pub fn nonce(&self, issuer: &str, nonce: &str) -> Hash {
         hash(&self.nonces, &[issuer.as_bytes(), nonce.as_bytes()])
     }
 
-    /// What a login code, in its issued form, is stored under.
+    /// The keyed hash that a login code, in its issued form, is stored under.
     pub fn code(&self, code: &str) -> Hash {
         hash(&self.codes, &[code.as_bytes()])
     }
 
-    /// What a source of wrong codes is counted under.
+    /// The keyed hash that the wrong codes of a source are counted under.
     pub fn guess_source(&self, source: &[&[u8]]) -> Hash {
         hash(&self.guesses, source)
     }
 
-    /// What tells one request from another under the same idempotency key.
+    /// The keyed hash of a request, which tells it from another one under the same idempotency key.
     pub fn request(&self, parts: &[&[u8]]) -> [u8; 16] {
         let mut short = [0; 16];
         short.copy_from_slice(&hash(&self.requests, parts)[..16]);
@@ -106,7 +105,7 @@ impl Secrets {
     }
 }
 
-/// Each part goes in behind its length, so that no two lists of parts hash alike.
+/// Each part is preceded by its length, so that no two lists of parts hash alike.
 fn hash(key: &hmac::Key, parts: &[&[u8]]) -> Hash {
     let mut context = hmac::Context::with_key(key);
     for part in parts {

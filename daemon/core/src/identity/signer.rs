@@ -1,5 +1,5 @@
-//! Keys of certificates: the authority's private key, whichever of the usual kinds it is, and the public keys whose
-//! signatures are checked.
+//! Signing keys of certificates: the authority's private key (Ed25519, ECDSA or RSA), and verification of signatures
+//! with public keys.
 
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rand::SystemRandom;
@@ -18,7 +18,7 @@ use super::{IdentityError, pem};
 /// The bits that an RSA key has, at least and at most.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
-/// The salt of RSASSA-PSS where nothing is said of it.
+/// The default salt length of RSASSA-PSS.
 const PSS_SALT_BYTES: u16 = 20;
 
 const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
@@ -47,20 +47,20 @@ pub(super) enum Signer {
 
 /// A new key pair of a certificate.
 pub(super) struct NewPair {
-    /// In PKCS#8.
+    /// The private key in PKCS#8.
     pub(super) private: Zeroizing<Vec<u8>>,
     pub(super) public: SubjectPublicKeyInfoOwned,
 }
 
-/// What an RSA public key is made of.
+/// An RSA public key (`RSAPublicKey`).
 #[derive(Sequence)]
 struct RsaPublicKey<'a> {
     modulus: UintRef<'a>,
     exponent: UintRef<'a>,
 }
 
-/// What a signature by RSASSA-PSS says of itself, and what a key for it asks of its signatures (RFC 4055, section 3.1).
-/// A mask is made by the digest of the signature.
+/// The parameters of an RSASSA-PSS signature, or those that a key demands of its signatures (RFC 4055, section 3.1).
+/// MGF1 must use the digest of the signature.
 #[derive(Sequence)]
 struct PssParameters {
     #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
@@ -74,7 +74,7 @@ struct PssParameters {
 }
 
 impl NewPair {
-    /// On the curve P-256.
+    /// Makes a key pair on the curve P-256.
     pub(super) fn make() -> Result<Self, IdentityError> {
         let failed = |_| IdentityError("a P-256 key pair can not be made".to_owned());
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).map_err(failed)?;
@@ -85,7 +85,7 @@ impl NewPair {
 }
 
 impl Signer {
-    /// The key of a PEM text, not encrypted.
+    /// Reads the key of a PEM text, not encrypted.
     pub(super) fn of_pem(text: &str) -> Result<Self, IdentityError> {
         let blocks = pem::read(text)?;
         // openssl ecparam writes the curve in front of the key.
@@ -100,7 +100,7 @@ impl Signer {
         }
     }
 
-    /// The key of these bytes: PKCS#8, or what its algorithm had before that.
+    /// Reads a key: PKCS#8, or the older form of its algorithm (SEC 1, PKCS#1).
     pub(super) fn of_der(der: &[u8]) -> Result<Self, IdentityError> {
         for (algorithm, curve) in [(&ECDSA_P256_SHA256_ASN1_SIGNING, P256), (&ECDSA_P384_SHA384_ASN1_SIGNING, P384)] {
             let pair = EcdsaKeyPair::from_pkcs8(algorithm, der);
@@ -113,7 +113,7 @@ impl Signer {
                 true => Ok(Self::Rsa(pair)),
                 false => {
                     let bits = 8 * pair.public_modulus_len();
-                    Err(IdentityError(expect_strong_rsa(bits).err().unwrap_or_default()))
+                    Err(IdentityError(require_strong_rsa(bits).err().unwrap_or_default()))
                 }
             };
         }
@@ -121,7 +121,7 @@ impl Signer {
         Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map(Self::Ed25519).map_err(|_| unusable())
     }
 
-    /// What it signs with.
+    /// The signature algorithm, encoded.
     pub(super) fn algorithm(&self) -> Result<AlgorithmIdentifierOwned, IdentityError> {
         let (oid, parameters) = match self {
             Self::Ecdsa(_, curve) if *curve == P256 => (ECDSA_SHA256, None),
@@ -132,7 +132,7 @@ impl Signer {
         Ok(AlgorithmIdentifierOwned { oid, parameters })
     }
 
-    /// The public key that belongs to it.
+    /// The public key of the pair, encoded.
     pub(super) fn public(&self) -> Result<SubjectPublicKeyInfoOwned, IdentityError> {
         let (oid, parameters, key) = match self {
             Self::Ecdsa(pair, curve) => (EC, Some(curve.into()), pair.public_key().as_ref()),
@@ -143,7 +143,7 @@ impl Signer {
         Ok(SubjectPublicKeyInfoOwned { algorithm, subject_public_key: BitString::from_bytes(key)? })
     }
 
-    /// Its signature. Two signatures of the same bytes may differ.
+    /// Signs bytes. Two signatures of the same bytes may differ.
     pub(super) fn sign(&self, bytes: &[u8]) -> Result<BitString, IdentityError> {
         let failed = |_| IdentityError("the authority's key can not sign".to_owned());
         let random = SystemRandom::new();
@@ -164,9 +164,9 @@ pub(super) fn public_key(der: &[u8]) -> Result<SubjectPublicKeyInfoOwned, Identi
     SubjectPublicKeyInfoOwned::from_der(der).map_err(|_| IdentityError("a public key can not be read".to_owned()))
 }
 
-/// The algorithm of JOSE that a public key verifies by, and the key.
+/// The JOSE algorithm of a public key, and the key.
 pub(super) fn verifying(key: &SubjectPublicKeyInfoOwned) -> Result<(Algorithm, DecodingKey), IdentityError> {
-    expect_strong(key).map_err(IdentityError)?;
+    require_strong(key).map_err(IdentityError)?;
     let bytes = key.subject_public_key.raw_bytes();
     match key.algorithm.oid {
         RSA => Ok((Algorithm::RS256, DecodingKey::from_rsa_der(bytes))),
@@ -176,8 +176,8 @@ pub(super) fn verifying(key: &SubjectPublicKeyInfoOwned) -> Result<(Algorithm, D
     }
 }
 
-/// Refuses a key that no certificate is to be issued for, with what would do.
-pub(super) fn expect_strong(key: &SubjectPublicKeyInfoOwned) -> Result<(), String> {
+/// Refuses a key that no certificate is issued for, and names the keys that are accepted.
+pub(super) fn require_strong(key: &SubjectPublicKeyInfoOwned) -> Result<(), String> {
     let bits = match &key.algorithm {
         algorithm if algorithm.oid == ED25519 => return Ok(()),
         algorithm if algorithm.oid == EC && curve_of(key).is_some_and(|curve| [P256, P384, P521].contains(&curve)) => {
@@ -191,12 +191,12 @@ pub(super) fn expect_strong(key: &SubjectPublicKeyInfoOwned) -> Result<(), Strin
     };
     match bits {
         0 => Err("its key is none of P-256, P-384, P-521, Ed25519 and RSA".to_owned()),
-        bits => expect_strong_rsa(bits),
+        bits => require_strong_rsa(bits),
     }
 }
 
-/// Refuses an RSA key of too few bits, which is weak, and of more than anybody can use.
-pub(super) fn expect_strong_rsa(bits: usize) -> Result<(), String> {
+/// Refuses an RSA key of too few bits, which is weak, and of more than libraries support.
+pub(super) fn require_strong_rsa(bits: usize) -> Result<(), String> {
     let (least, most) = (RSA_BITS.start(), RSA_BITS.end());
     match bits {
         bits if bits < *least => Err(format!("its RSA key of {bits} bits is weak; {least} to {most} bits will do")),
@@ -205,7 +205,7 @@ pub(super) fn expect_strong_rsa(bits: usize) -> Result<(), String> {
     }
 }
 
-/// Whether a signature of these bytes was made with the private key that belongs to this public one.
+/// Verifies a signature of these bytes with a public key.
 pub(super) fn is_signed_by(
     key: &SubjectPublicKeyInfoOwned,
     algorithm: &AlgorithmIdentifierOwned,
@@ -241,7 +241,7 @@ pub(super) fn is_signed_by(
     UnparsedPublicKey::new(by, public).verify(bytes, signature).is_ok()
 }
 
-/// How a signature by RSASSA-PSS is checked, where the key is one for it.
+/// The verification of an RSASSA-PSS signature, if the key and the parameters fit.
 fn pss_of(key: &SubjectPublicKeyInfoOwned, algorithm: &AlgorithmIdentifierOwned) -> Option<RsaParameters> {
     let said = PssParameters::of(algorithm.parameters.as_ref()?)?;
     let is_allowed = match (key.algorithm.oid, &key.algorithm.parameters) {
@@ -280,7 +280,7 @@ fn curve_of(key: &SubjectPublicKeyInfoOwned) -> Option<ObjectIdentifier> {
     key.algorithm.parameters.as_ref()?.decode_as().ok()
 }
 
-/// How many bits a number has whose bytes have no leading zeros.
+/// The number of bits of a number whose bytes have no leading zeros.
 pub(super) fn bits(bytes: &[u8]) -> usize {
     bytes.first().map_or(0, |first| 8 * bytes.len() - first.leading_zeros() as usize)
 }

@@ -17,13 +17,13 @@ use serde_json::Value;
 use super::jwt::{self, OWN_CLAIMS};
 use super::{IdentityError, pem, signer};
 
-/// The claim that is spent.
+/// The claim of the nonce, which is spent like a token.
 pub const NONCE: &str = "nonce";
 
 /// The end of the year 9999.
 const LATEST_SECONDS: f64 = 253_402_300_799.0;
 
-/// An issuer whose JWTs can be exchanged.
+/// A trusted issuer, whose JWTs can be exchanged.
 pub struct Issuer {
     /// The claim `iss`, exactly.
     pub issuer: String,
@@ -46,9 +46,9 @@ pub struct Foreign {
     pub issuer: String,
     /// The claim that makes it single-use.
     pub nonce: String,
-    /// Until when it can be exchanged.
+    /// The time until which it can be exchanged.
     pub expires: Time,
-    /// The claims that go on: none of those that a JWT of this daemon sets itself.
+    /// The claims that are copied into the new JWT: none of those that this daemon sets itself.
     pub claims: Json,
 }
 
@@ -59,9 +59,9 @@ impl fmt::Debug for Issuer {
 }
 
 impl Issuer {
-    /// One with the keys of a text, a JWK set (RFC 7517) or public keys in PEM, and what is wrong with those of them
-    /// that can not be used. The others are used all the same (RFC 7517, section 5); without any, every JWT of this
-    /// issuer is refused.
+    /// An issuer with the keys of a text, a JWK set (RFC 7517) or public keys in PEM, and an error for each unusable
+    /// key. The other keys are used all the same (RFC 7517, section 5); without any, every JWT of this issuer is
+    /// refused.
     pub fn read(issuer: &str, audience: &str, keys: &str) -> (Self, Vec<String>) {
         let keys = without_mark(keys);
         let read = if keys.trim_start().starts_with('{') { of_set(keys) } else { of_pem(keys) };
@@ -79,22 +79,22 @@ impl Issuer {
         (Self { keys, ..Self::without_keys(issuer, audience) }, wrong)
     }
 
-    /// One whose keys could not be read: every JWT of it is refused.
+    /// An issuer whose keys could not be read: every JWT of it is refused.
     pub fn without_keys(issuer: &str, audience: &str) -> Self {
         Self { issuer: issuer.to_owned(), audience: audience.to_owned(), keys: Vec::new() }
     }
 
-    /// Whether it has no usable key.
+    /// True if it has no usable key.
     pub fn is_unusable(&self) -> bool {
         self.keys.is_empty()
     }
 
-    /// The claims of a JWT of this issuer that is valid now; else a sentence for people about its fault.
+    /// The claims of a JWT of this issuer that is valid now; an error is a sentence for people.
     fn verify(&self, jwt: &Jwt, now: Time, leeway_seconds: u64) -> Result<Foreign, &'static str> {
         let claims = self.signed_claims(jwt)?;
         let seconds = |name: &str| match claims.get(name) {
             None | Some(Value::Null) => Ok(None),
-            // A fraction of a second is allowed, and no matter here.
+            // NumericDate may have a fraction of a second, which is dropped.
             Some(value) => value.as_f64().map(Some).ok_or("one of its times is no number"),
         };
         let (now_seconds, leeway) = (now.micros() as f64 / 1e6, leeway_seconds as f64);
@@ -126,7 +126,7 @@ impl Issuer {
         }
         let header = jsonwebtoken::decode_header(jwt.as_str()).map_err(|_| "it is not a JWT")?;
         if header.crit.is_some() {
-            // RFC 7515, section 4.1.11: what somebody who does not know it must not believe.
+            // RFC 7515, section 4.1.11: an unknown critical header must be refused.
             return Err("its header has a critical extension (crit), and none is known here");
         }
         let fits = |key: &&Key| {
@@ -146,7 +146,7 @@ impl Issuer {
     }
 }
 
-/// The claims of a JWT of one of these issuers that is valid now; else a sentence for people about its fault.
+/// The claims of a JWT of one of these issuers that is valid now; an error is a sentence for people.
 pub fn verify(issuers: &[Issuer], jwt: &Jwt, now: Time, leeway_seconds: u64) -> Result<Foreign, &'static str> {
     let claims = jwt::payload_of(jwt).ok_or("it is not a JWT")?;
     let issuer = claims.member::<String>("iss").ok().flatten().ok_or("it does not say who issued it")?;
@@ -186,7 +186,7 @@ fn of_jwk(at: usize, key: Value) -> Result<Option<Key>, String> {
     let jwk: Jwk = serde_json::from_value(key).map_err(|_| unusable())?;
     let algorithm = match &jwk.algorithm {
         AlgorithmParameters::RSA(key) => {
-            expect_strong_modulus(&key.n).map_err(|why| wrong(&why))?;
+            require_strong_modulus(&key.n).map_err(|why| wrong(&why))?;
             Algorithm::RS256
         }
         AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => Algorithm::ES256,
@@ -201,10 +201,10 @@ fn of_jwk(at: usize, key: Value) -> Result<Option<Key>, String> {
     Ok(Some(Key { id: jwk.common.key_id, algorithm, verifying }))
 }
 
-fn expect_strong_modulus(modulus: &str) -> Result<(), String> {
+fn require_strong_modulus(modulus: &str) -> Result<(), String> {
     let bytes = URL_SAFE_NO_PAD.decode(modulus).map_err(|_| "its modulus is not base64url".to_owned())?;
     let first = bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len());
-    signer::expect_strong_rsa(signer::bits(&bytes[first..]))
+    signer::require_strong_rsa(signer::bits(&bytes[first..]))
 }
 
 fn of_pem(text: &str) -> Result<Keys, IdentityError> {

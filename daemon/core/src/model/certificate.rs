@@ -27,7 +27,7 @@ pub struct Certificates {
     pub held: Vec<Held>,
 }
 
-/// One of them.
+/// A certificate that a person holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Held {
@@ -36,12 +36,12 @@ pub struct Held {
     pub serial: Serial,
     /// The end of its validity.
     pub ends: Time,
-    /// Whether it is revoked.
+    /// True if it is revoked.
     pub revoked: bool,
 }
 
 impl Held {
-    /// Whether it is valid at this time.
+    /// True if it is valid at this time.
     pub fn is_valid(&self, now: Time) -> bool {
         !self.revoked && now < self.ends
     }
@@ -65,25 +65,25 @@ pub struct Certificate {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Revoked {
-    /// The time.
+    /// The time of the revocation.
     pub at: Time,
-    /// Why.
+    /// The reason of the revocation.
     pub reason: RevocationReason,
     /// The end of its validity.
     pub ends: Time,
 }
 
-/// The head of the revoked certificates: what the next list that is signed will be.
+/// The head of the revoked certificates: number and times of the current revocation list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListHead {
-    /// Its number, which a revocation raises, and so does time.
+    /// The list's number. Revocations and renewals raise it.
     pub number: u64,
     /// The time at which it got that number.
     pub since: Time,
-    /// By when there will be another.
+    /// The time by which there will be another (`nextUpdate`).
     pub until: Time,
-    /// The time at which a new list is considered.
+    /// The time at which the list is due for renewal.
     pub due: Time,
     /// The number of revoked certificates so far.
     pub revoked: u64,
@@ -93,7 +93,7 @@ pub struct ListHead {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EnrollmentRequest {
-    /// As it came.
+    /// The text as it was sent.
     pub csr: String,
 }
 

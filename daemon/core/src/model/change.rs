@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::record::{Kind, Record};
 
-/// Changes that are no operations: numbers from 60000 on, stable like theirs.
+/// Changes that are no operations, with numbers from 60000 on, stable like those of operations.
 const CONSEQUENCES: &[(u16, &str)] = &[
     (ALARM, "code.alarm"),
     (SEATED, "registration.seated"),
@@ -28,13 +28,13 @@ const CONSEQUENCES: &[(u16, &str)] = &[
     (CLOCK, "server.clock"),
 ];
 
-/// Wrong codes in all passed their rate: somebody tries codes from many places.
+/// Wrong codes in all exceeded their rate limit: somebody tries codes from many sources.
 pub const ALARM: u16 = 60_000;
 
-/// Somebody who waited was given a place. Of the event, the person, and the pool if there are any.
+/// A waiting person got a place. Of the event, the person, and the pool if there are any.
 pub const SEATED: u16 = 60_001;
 
-/// Somebody was moved to another pool, which gave somebody who waited a place. Of the event, the person and the pool.
+/// A person was moved to another pool to make room for a waiting one. Of the event, the person and the pool.
 pub const MOVED: u16 = 60_002;
 
 /// A pool opened by itself. Of the event and the pool.
@@ -43,26 +43,26 @@ pub const OPENED: u16 = 60_003;
 /// The places of an event's pools became one. Of the event.
 pub const MERGED: u16 = 60_004;
 
-/// The list of revoked certificates got another number because its time had come.
+/// The revocation list was renewed because it was due.
 pub const LISTED: u16 = 60_005;
 
-/// An external key was linked by another operation than that. Of the program enrollment and the person.
+/// An external key was linked by another operation than `program.link`. Of the program enrollment and the person.
 pub const LINKED: u16 = 60_006;
 
 /// An external key was unlinked from somebody, to be linked to somebody else. Of the program enrollment and the person.
 pub const UNLINKED: u16 = 60_007;
 
-/// A course that an external key waited for: its person is enrolled in it as `masters`. This and what follows are of
-/// the course, the person and the program enrollment.
+/// A waiting course of an external key was realized: its person is enrolled in it as `masters`. This change and the
+/// following ones are of the course, the person and the program enrollment.
 pub const ENROLLED: u16 = 60_008;
 
-/// Somebody who was enrolled in a course as `audit` or `honor` is from now on as `masters`.
+/// A course enrollment in the mode `audit` or `honor` was changed to `masters`.
 pub const CONVERTED: u16 = 60_009;
 
-/// Somebody who was enrolled in a course in another mode stays in it.
+/// A course enrollment in another mode stays as it is.
 pub const MODE_KEPT: u16 = 60_010;
 
-/// Somebody's course enrollment was cut from a program and moved to `audit`.
+/// A course enrollment was cut from a program and moved to `audit`.
 pub const MOVED_TO_AUDIT: u16 = 60_011;
 
 /// A course enrollment became active again.
@@ -71,19 +71,19 @@ pub const ACTIVATED: u16 = 60_012;
 /// A course enrollment became inactive.
 pub const DEACTIVATED: u16 = 60_013;
 
-/// Somebody has a role in a course.
+/// A role in a course was given.
 pub const ROLE_GIVEN: u16 = 60_014;
 
 /// A role in a course was taken back.
 pub const ROLE_TAKEN: u16 = 60_015;
 
-/// A role in a course could not be given, and goes on waiting.
+/// A role in a course could not be given, and stays waiting.
 pub const ROLE_FAILED: u16 = 60_016;
 
 /// The system's clock was set by more than a few seconds: times before and after this are not of one clock.
 pub const CLOCK: u16 = 60_017;
 
-/// The daemon itself, where nobody asked.
+/// The daemon as the peer of changes that no process asked for.
 pub const DAEMON: PeerId = PeerId { uid: 0, pid: 0 };
 
 /// A change as it is stored; its number is its key.
@@ -92,19 +92,19 @@ pub const DAEMON: PeerId = PeerId { uid: 0, pid: 0 };
 pub struct Change {
     /// The time.
     pub at: Time,
-    /// The operation's number, or a consequence's.
+    /// The number of the operation, or of a consequence.
     pub what: u16,
-    /// The records it happened to.
+    /// The records that changed.
     pub subjects: Vec<Pk>,
-    /// On whose behalf.
+    /// The actor, on whose behalf the peer asked.
     pub actor: Option<Pk>,
     /// The peer that asked.
     pub peer: PeerId,
-    /// From where.
+    /// The source that the peer named, such as an address.
     pub origin: Option<Origin>,
     /// The change that it follows from.
     pub cause: Option<u64>,
-    /// Why it was refused.
+    /// The reason of the refusal, for a refused attempt.
     pub refused: Option<refusal::Code>,
 }
 
@@ -113,38 +113,38 @@ impl Record for Change {}
 /// The events that a write emits beside its writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Told {
-    /// A change that has no number yet, and what there is one more of, if it made something.
+    /// A change that has no number yet, and the kind of the record that it made, if any.
     Change(Change, Option<Kind>),
-    /// A change that follows from the last one told before it, unless it says itself from which.
+    /// A change that follows from the last one emitted before it, unless it names another one.
     Consequence(Change),
-    /// What is told later will follow from the last change told before this: its number is to be kept under this key.
+    /// Later events will follow from the last change emitted before this one: its number is stored under this key.
     Remember(Vec<u8>),
-    /// There is one more of this, beside what the change made.
+    /// One more record of this kind, beside the one that the change made.
     Made(Kind),
-    /// There is one less of this, which nobody did: its time had come.
+    /// One record less of this kind: it expired.
     Lost(Kind),
-    /// The change of this number is no longer kept, nor any before it.
+    /// The changes up to this number are no longer kept.
     Forgotten(u64),
-    /// What was planned under a clock that was ahead is planned anew up to this key, or all of it.
+    /// Expiries that were planned while the clock was ahead are planned anew up to this key; none for all of them.
     Replanned(Option<Vec<u8>>),
-    /// The clock is accepted, which says this.
+    /// The clock is accepted by this change.
     ClockAccepted(Time),
 }
 
 impl Told {
-    /// Whether it says that somebody tried in vain.
+    /// True for the change of a refused attempt.
     pub fn is_attempt(&self) -> bool {
         matches!(self, Self::Change(change, _) if change.refused.is_some())
     }
 }
 
 impl Change {
-    /// A change that nobody asked for: its time had come.
+    /// A change at its due time, which no peer asked for.
     pub fn of_time(what: u16, at: Time) -> Self {
         Self { at, what, subjects: Vec::new(), actor: None, peer: DAEMON, origin: None, cause: None, refused: None }
     }
 
-    /// The change as the feed shows it.
+    /// The change in the form of the feed.
     pub fn numbered(self, seq: u64) -> changes::Change {
         let name = name_of(self.what);
         let (area, verb) = name.split_once('.').unwrap_or((name, ""));

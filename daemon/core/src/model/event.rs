@@ -29,7 +29,7 @@ pub struct Event {
     pub title: Title,
     /// The kind.
     pub kind: EventKind,
-    /// Whose it is.
+    /// The owner.
     pub owner: Pk,
     /// The start.
     pub start: Time,
@@ -37,23 +37,23 @@ pub struct Event {
     pub duration_minutes: u32,
     /// The number of people who may take part, whatever the pools hold.
     pub max_participants: Option<u32>,
-    /// Whether nobody needs to register.
+    /// True if nobody needs to register.
     pub leisure: bool,
-    /// Whether people may register.
+    /// True if people may register.
     pub published: bool,
-    /// Whether it was called off.
+    /// True if it was canceled.
     pub canceled: bool,
     /// The rule for approving registrations.
     pub approval: Approval,
-    /// Whether people may wait.
+    /// True if it has a waiting list.
     pub waiting_list: bool,
-    /// From when on the pools' places are one.
+    /// The time at which the places of all pools are merged.
     pub merge_time: Option<Time>,
-    /// Until when people may register, if not until it begins.
+    /// The time until which people may register; none for the start.
     pub registration_closes: Option<Time>,
-    /// Until when people may cancel, if not until it begins.
+    /// The time until which people may cancel; none for the start.
     pub unregistration_closes: Option<Time>,
-    /// The JSON that the caller attached.
+    /// The attached JSON.
     #[serde(with = "stored_json")]
     pub extra: Json,
     /// The number of people who held a place when a change left fewer places than that.
@@ -74,9 +74,9 @@ pub struct Event {
 pub struct Pool {
     /// Primary key.
     pub pk: Pk,
-    /// Its number in the event.
+    /// The slot: its number in the event.
     pub slot: Slot,
-    /// Unique in the event.
+    /// The name, unique in the event.
     pub name: EventPoolName,
     /// The number of places; 0 for any number.
     pub capacity: u32,
@@ -96,7 +96,7 @@ pub struct Head {
     pub taken: u32,
     /// The number of people who wait for one.
     pub waiting: u32,
-    /// The same for each pool that anybody is in or waits for.
+    /// These counts for each pool that anybody is in or waits for.
     pub pools: BTreeMap<Slot, Count>,
     /// The order number of the next registration.
     pub next_order: u64,
@@ -114,12 +114,12 @@ pub struct Head {
 pub struct Left {
     /// Pools whose roles changed: registrations from this order number on do not know yet whether they are admitted.
     pub readmit: BTreeMap<Slot, u64>,
-    /// Whether there may be places for people who wait.
+    /// True if there may be places for people who wait.
     pub fill: bool,
 }
 
 impl Left {
-    /// Whether nothing is left.
+    /// True if no work is left.
     pub fn is_nothing(&self) -> bool {
         self.readmit.is_empty() && !self.fill
     }
@@ -141,9 +141,9 @@ pub struct Count {
 pub struct Registration {
     /// Primary key.
     pub pk: Pk,
-    /// Its place in the order of registration.
+    /// Its order number: its position in the order of registration.
     pub order: u64,
-    /// Whether it holds a place, waits for one, or neither.
+    /// Its standing: it holds a place, waits for one, or neither.
     pub stand: Stand,
     /// The pools that admit the person, oldest first; whether they are open is another matter.
     pub admitted: Vec<Slot>,
@@ -151,13 +151,13 @@ pub struct Registration {
     pub registered_at: Time,
     /// The time at which the person canceled.
     pub canceled_at: Option<Time>,
-    /// Whether it was approved of.
+    /// The approval.
     pub approval: ApprovalState,
     /// The decider.
     pub decided_by: Option<Decider>,
     /// The time of the decision.
     pub decided_on: Option<Time>,
-    /// Why.
+    /// The reason of the decision.
     pub reason: Option<Reason>,
     /// The time at which the record was made.
     pub created: Time,
@@ -205,7 +205,7 @@ pub struct Cause {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Constant {
-    /// As it was set; it lies under its folded form.
+    /// The value as it was set; its key has the folded form.
     pub value: enroll_protocol::ConstantValue,
     /// The label that people see.
     pub label: Option<enroll_protocol::ConstantLabel>,

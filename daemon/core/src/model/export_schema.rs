@@ -19,17 +19,17 @@ use crate::state::StoreError;
 /// The progress of an import, or its end.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Importing {
-    /// Bytes that were taken.
+    /// Bytes of the file that were read.
     pub bytes: u64,
-    /// Whole lines among them.
+    /// Whole lines that were read.
     pub lines: u64,
-    /// The beginning of the next line.
+    /// The incomplete last line.
     pub open: String,
-    /// Whether it holds secrets.
+    /// True for a file with secrets.
     pub with_secrets: bool,
-    /// Whether this daemon's authority was brought along.
+    /// True if this daemon's authority was brought along.
     pub is_brought: bool,
-    /// Whether the last line was read.
+    /// True once the last line was read.
     pub is_read: bool,
     /// The number of records of each family.
     pub records: BTreeMap<String, u64>,
@@ -45,7 +45,7 @@ pub struct Shape {
     pub name: &'static str,
     /// The keys of its records.
     pub keys: Keys,
-    /// Whether an export without secrets leaves it out.
+    /// True if an export without secrets leaves it out.
     pub is_secret: bool,
     to_json: fn(&[u8]) -> Result<String, StoreError>,
     of_json: fn(&str) -> serde_json::Result<Vec<u8>>,
@@ -127,13 +127,13 @@ impl Shape {
         Ok(format!("{{\"record\":\"{}\",{key}\"value\":{value}}}\n", self.name))
     }
 
-    /// Reads a record and its key; refuses what can not be read.
+    /// Checks that a record and its key can be read.
     pub fn check(&self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         (self.decode)(value)?;
         if self.reads(key) { Ok(()) } else { Err(self.unreadable(key)) }
     }
 
-    /// Whether the parts of the key can be read, and make the same key again.
+    /// True if the parts of the key can be read, and make the same key again.
     pub(super) fn reads(&self, key: &[u8]) -> bool {
         match &self.keys {
             Keys::One(one) => *key == *one(),

@@ -1,5 +1,5 @@
-//! The data model of the store: keys, records, and their bytes. Stored records are versioned and are never the wire's
-//! types, so either can change without the other.
+//! The data model: storage keys, records, and their bytes. Stored records are versioned and are never the wire's types,
+//! so either can change without the other.
 
 pub mod certificate;
 pub mod change;

@@ -1,7 +1,7 @@
 //! Courses and programs as they are stored.
 //!
-//! A course is stored under its key, and everything that speaks of a course names it by that: what waits for a course
-//! may outlive it, and finds the next one of the same key.
+//! A course is stored under its course key, and all references to a course are by that: program enrollments that wait
+//! for a course may outlive it, and find the next one of the same key.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,13 +12,13 @@ use serde::{Deserialize, Serialize};
 
 use super::record::Record;
 
-/// A course: also the head of who is in it.
+/// A course, which is also the head of its members.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Course {
     /// Primary key.
     pub pk: Pk,
-    /// In which modes people can be enrolled in it.
+    /// The modes in which people can be enrolled in it.
     pub modes: BTreeSet<Mode>,
     /// The number of active course enrollments.
     pub enrolled: u64,
@@ -42,12 +42,12 @@ pub struct CourseOf {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CourseEnrollment {
-    /// In which mode.
+    /// The mode.
     pub mode: Mode,
-    /// Whether they still are.
+    /// True while the enrollment is active.
     pub active: bool,
-    /// The program enrollments that give it while they are linked, by pk, and how it stands in each: it is cut with the
-    /// last of them, and active at least while one of them has it active.
+    /// The program enrollments that give it while they are linked, by pk, with its status in each. It is cut with the
+    /// last of them, and active at least while it is active in one of them.
     pub givers: BTreeMap<Pk, CourseStatus>,
     /// The time at which the record was made.
     pub created: Time,
@@ -63,7 +63,7 @@ pub struct CourseRoleOf {
     pub givers: BTreeSet<Pk>,
 }
 
-/// An external key in a program, with everything that waits for its person.
+/// An external key in a program, with the courses and roles that wait for its person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProgramEnrollment {
@@ -71,13 +71,13 @@ pub struct ProgramEnrollment {
     pub pk: Pk,
     /// The curriculum.
     pub curriculum: Pk,
-    /// As it was sent.
+    /// The external key as it was sent.
     pub external_key: ExternalKey,
     /// The person, once it is linked.
     pub person: Option<Pk>,
     /// The status.
     pub status: Status,
-    /// The courses. Of a linked key all have come true, of a waiting one none.
+    /// The courses. Of a linked key all are realized, of a waiting one none.
     pub courses: BTreeMap<CourseKey, CourseStatus>,
     /// The roles in courses.
     #[serde(with = "stored_pairs")]
@@ -88,13 +88,13 @@ pub struct ProgramEnrollment {
     pub updated: Time,
 }
 
-/// The standing of a role in a course that an external key was given.
+/// The standing of an external key's role in a course.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RoleStand {
     /// It waits.
     Waiting,
-    /// This enrollment is one of those that give it to the person.
+    /// The person has it, and this program enrollment is one of those that give it.
     Given,
 }
 
@@ -107,7 +107,7 @@ pub struct KeyOf {
 }
 
 impl CourseEnrollment {
-    /// Whether another program enrollment than this one gives the course, and has it active.
+    /// True if another program enrollment than this one gives the course and has it active.
     pub fn is_active_by_another(&self, enrollment: Pk) -> bool {
         self.givers.iter().any(|(giver, status)| *giver != enrollment && *status == CourseStatus::Active)
     }
@@ -120,7 +120,7 @@ impl Record for CourseRoleOf {}
 impl Record for ProgramEnrollment {}
 impl Record for KeyOf {}
 
-/// A map whose keys are no texts is a list of pairs where people read it.
+/// In JSON a map whose keys are not texts is a list of pairs.
 mod stored_pairs {
     use std::collections::BTreeMap;
 

@@ -34,14 +34,14 @@ pub struct Registry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Person {
-    /// As it was typed.
+    /// The callsign as it was typed.
     pub callsign: Callsign,
     /// The JSON that the caller attached.
     #[serde(with = "stored_json")]
     pub extra: Json,
     /// The supervisor, who decides on this person's registrations.
     pub supervisor: Option<Pk>,
-    /// Why and when the person was revoked.
+    /// The reason and the time of the person's revocation.
     pub revocation: Option<Revocation>,
     /// The time at which the record was made.
     pub created: Time,
@@ -65,9 +65,9 @@ pub struct CallsignHolder {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pool {
-    /// Whose it is.
+    /// The owner.
     pub owner: Pk,
-    /// Whether people can enroll by it.
+    /// True while people can enroll by it.
     pub active: bool,
     /// The code that people enroll with.
     pub invitecode: String,
@@ -92,11 +92,11 @@ pub struct Pool {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Enrollment {
-    /// As it was typed.
+    /// The callsign as it was typed.
     pub callsign: Callsign,
     /// Pending, or the decision.
     pub state: State,
-    /// The code that the approver may ask for.
+    /// The approve code.
     pub approvecode: String,
     /// The pool it came by.
     pub pool: Option<Pk>,
@@ -109,7 +109,7 @@ pub struct Enrollment {
     pub decided_by: Option<Decider>,
     /// The time of the decision.
     pub decided_on: Option<Time>,
-    /// Why it was rejected.
+    /// The reason of a rejection.
     pub reason: Option<Reason>,
     /// The time at which the record was made.
     pub created: Time,
@@ -191,7 +191,7 @@ pub struct Guesses {
     pub since: Time,
     /// The number of wrong codes.
     pub count: u32,
-    /// Whether the limit's passing was recorded in this window.
+    /// True if this window already has a change that reports the limit.
     pub told: bool,
 }
 
@@ -252,7 +252,7 @@ pub struct ChangesHead {
     pub at: Time,
     /// The number of records of each kind.
     pub records: BTreeMap<Kind, u64>,
-    /// Steps of the clock that the times come from.
+    /// The state of the clock: its steps, and doubts about it.
     pub clock: ClockState,
 }
 
@@ -262,7 +262,7 @@ pub struct ChangesHead {
 pub struct ClockState {
     /// Its last step.
     pub last_step: Option<ClockStep>,
-    /// The clock's time when it last went back. A record with a later time was written before that.
+    /// The clock's time when it last went back. A record with a later time was written before the step.
     pub went_back_at: Option<Time>,
     /// The key from which on what was planned under a clock that was ahead is still to be planned anew.
     pub astray: Option<Vec<u8>>,
@@ -276,7 +276,7 @@ pub struct ClockState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClockStep {
-    /// By how many seconds; less than none is back.
+    /// The step in seconds, negative for back.
     pub seconds: i64,
     /// The clock's time after it.
     pub at: Time,

@@ -1,6 +1,7 @@
 //! Stored records of one-time tokens and login codes.
 //!
-//! Both are found by their hashes, which lie in no order, so only little lies there; what can be large lies under a pk.
+//! Both are looked up by their hashes, which are random, so the records under a hash are small; large parts are stored
+//! under a pk, in order of time.
 
 use enroll_protocol::{Json, Pk, Time};
 use serde::{Deserialize, Serialize};
@@ -8,31 +9,31 @@ use serde::{Deserialize, Serialize};
 use super::record::{Record, stored_bytes, stored_json};
 use crate::identity::Hash;
 
-/// A used token. The token itself is nowhere.
+/// A used token. The token itself is not stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Token {
-    /// The pk in changes.
+    /// The pk of the token in changes.
     pub pk: Pk,
     /// The time of use.
     pub created: Time,
-    /// The time at which its issuer lets it expire.
+    /// The expiry that its issuer gave it.
     pub expires: Option<Time>,
 }
 
-/// The audit object of a token. It has a record of its own, because tokens lie in no order and are kept for ever.
+/// The audit object of a token. It has a record of its own, because records of tokens have random keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenAudit {
     /// The token's hash.
     #[serde(with = "stored_bytes")]
     pub hash: Hash,
-    /// As it was attached.
+    /// The object as it was attached.
     #[serde(with = "stored_json")]
     pub audit: Json,
 }
 
-/// A login code. The code itself is nowhere.
+/// A login code. The code itself is not stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Code {

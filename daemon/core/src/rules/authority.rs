@@ -1,8 +1,8 @@
-//! The authority's own records: its certificate and key, and the head of the certificates that were revoked.
+//! Records of the certificate authority: its certificate and key, and the head of the revoked certificates (CRL).
 //!
-//! The head's number stands for a list: whoever revokes raises it in the same transaction, and half of a list's time
-//! raises it as well, and so does another certificate of the authority. The list itself is signed when somebody asks for
-//! it, from the entries of its snapshot.
+//! The head's number identifies a list. A revocation raises it in the same transaction; half of a list's lifetime and a
+//! new certificate of the authority raise it, too. The list itself is signed on request, from the entries of a
+//! snapshot.
 
 use enroll_protocol::person::Revocation;
 use enroll_protocol::{Pk, Time};
@@ -56,7 +56,7 @@ pub fn adopt(txn: &mut dyn Txn, brought: &Authority, (now, list_seconds): (Time,
     Ok(begin_list(txn, now, list_seconds)?)
 }
 
-/// The authority that was founded here; `None` where there is none yet.
+/// Opens the authority that was founded here; `None` if there is none yet.
 pub fn open(txn: &dyn ReadTxn, secrets: &Secrets) -> Result<Option<Authority>, RegistryError> {
     let Some(stored) = record::get::<certificate::Authority>(txn, &key::authority())? else { return Ok(None) };
     match stored.sealed {
@@ -69,8 +69,8 @@ pub fn open(txn: &dyn ReadTxn, secrets: &Secrets) -> Result<Option<Authority>, R
     }
 }
 
-/// Writes another certificate for the authority that was founded here, by its key and its name: the one it has was made by
-/// a clock that was ahead, and nobody takes it before that time has come.
+/// Writes a new certificate of the authority that was founded here, for the same key and name. It replaces one that was
+/// made while the clock was ahead, which servers reject until that time.
 pub fn found_again(
     txn: &mut dyn Txn,
     secrets: &Secrets,
@@ -99,22 +99,22 @@ pub(super) fn list_head(txn: &dyn ReadTxn) -> Result<ListHead, StoreError> {
     record::get(txn, &key::list_head())?.ok_or_else(missing)
 }
 
-/// The number of this state's list of revoked certificates. It stands for the list's bytes.
+/// The number of this state's revocation list. Equal numbers mean equal bytes.
 pub fn list_number(txn: &dyn ReadTxn) -> Result<u64, Fault> {
     Ok(list_head(txn)?.number)
 }
 
-/// The list of this state, not yet signed: its bytes follow from the state alone.
+/// The unsigned revocation list of this state; its bytes follow from the state alone.
 pub fn unsigned_list(txn: &dyn ReadTxn, authority: &Authority) -> Result<Vec<u8>, Fault> {
     let head = list_head(txn)?;
     let mut entries = Entries::default();
     let lasts = head.until.seconds().saturating_sub(head.since.seconds()).unsigned_abs();
     let (from, to) = Family::Revoked.bounds();
-    walk(txn, (&from, &to), STRETCH, |place, value| {
+    walk(txn, (&from, &to), STRETCH, |key, value| {
         let revoked = record::decode::<Revoked>(value)?;
-        // It has stood in a list that was signed after it ended, so it need not any more (RFC 5280, section 3.3).
+        // An ended certificate is left out after it was in one list signed after its end (RFC 5280, section 3.3).
         let is_over = revoked.ends.plus_seconds(lasts) < head.since;
-        if let Some(serial) = key::serial_at_end(place).filter(|_| !is_over) {
+        if let Some(serial) = key::serial_at_end(key).filter(|_| !is_over) {
             entries.add(&serial, revoked.at, revoked.reason)?;
         }
         Ok::<_, Fault>(std::ops::ControlFlow::Continue(()))
@@ -122,7 +122,7 @@ pub fn unsigned_list(txn: &dyn ReadTxn, authority: &Authority) -> Result<Vec<u8>
     Ok(entries.encode(authority, head.number, Span { since: head.since, until: head.until })?)
 }
 
-/// Revokes what a person holds, is valid and is chosen; what that was.
+/// Revokes a person's valid certificates that `is_chosen` accepts. Returns their serial numbers.
 pub(super) fn revoke(
     txn: &mut dyn Txn,
     ctx: &Context,
@@ -130,24 +130,24 @@ pub(super) fn revoke(
     why: &Revocation,
     is_chosen: impl Fn(&Held) -> bool,
 ) -> Result<Vec<Serial>, Fault> {
-    let place = key::certificates(person);
-    let mut certificates = record::get::<Certificates>(txn.as_read(), &place)?.unwrap_or_default();
+    let key = key::certificates(person);
+    let mut certificates = record::get::<Certificates>(txn.as_read(), &key)?.unwrap_or_default();
     let mut head = list_head(txn.as_read())?;
     let number = number_after(head.number, ctx.now);
     let mut revoked = Vec::new();
     for held in certificates.held.iter_mut().filter(|held| held.is_valid(ctx.now) && is_chosen(held)) {
         held.revoked = true;
-        let place = key::certificate(person, &held.serial);
+        let key = key::certificate(person, &held.serial);
         let missing = || StoreError::Corrupt(format!("a certificate of {person} is missing"));
-        let mut certificate = record::get::<Certificate>(txn.as_read(), &place)?.ok_or_else(missing)?;
+        let mut certificate = record::get::<Certificate>(txn.as_read(), &key)?.ok_or_else(missing)?;
         certificate.revoked = Some(number);
-        record::put(txn, place, &certificate);
+        record::put(txn, key, &certificate);
         let entry = Revoked { at: why.at, reason: why.reason, ends: held.ends };
         record::put(txn, key::revoked(number, &held.serial), &entry);
         revoked.push(held.serial);
     }
     if !revoked.is_empty() {
-        record::put(txn, place, &certificates);
+        record::put(txn, key, &certificates);
         head.revoked += revoked.len() as u64;
         let head = next_list(txn, ListHead { number, ..head }, ctx.now, ctx.settings.list_seconds);
         record::put(txn, key::list_head(), &head);
@@ -155,7 +155,7 @@ pub(super) fn revoke(
     Ok(revoked)
 }
 
-/// Gives the list another number where its time has come.
+/// Renews the list, with a new number, at half of its lifetime.
 pub(super) fn renew_list(txn: &mut dyn Txn, settings: &Settings, now: Time) -> Result<(), Fault> {
     let mut head = list_head(txn.as_read())?;
     if now < head.due {
@@ -172,8 +172,8 @@ pub(super) fn renew_list(txn: &mut dyn Txn, settings: &Settings, now: Time) -> R
     Ok(())
 }
 
-/// Gives the list another number where its time has not come: it was begun before the clock went back, and whoever reads it
-/// would take it for invalid until then.
+/// Renews the list if it begins in the future: it was made before the clock went back, and servers would reject it
+/// until its time.
 pub fn renew_list_ahead(txn: &mut dyn Txn, settings: &Settings, now: Time) -> Result<(), Fault> {
     let head = list_head(txn.as_read())?;
     if head.since <= now {
@@ -186,7 +186,7 @@ pub fn renew_list_ahead(txn: &mut dyn Txn, settings: &Settings, now: Time) -> Re
     Ok(())
 }
 
-/// The first list of an authority, which may come after lists of another one, or of the certificate that it had before.
+/// Begins the lists of an authority. Their numbers follow those of earlier lists, also of another authority.
 fn begin_list(txn: &mut dyn Txn, now: Time, list_seconds: u64) -> Result<(), StoreError> {
     let head = match record::get::<ListHead>(txn.as_read(), &key::list_head())? {
         Some(before) => {
@@ -205,8 +205,8 @@ fn begin_list(txn: &mut dyn Txn, now: Time, list_seconds: u64) -> Result<(), Sto
     Ok(())
 }
 
-/// Another number: the microsecond, or the next where that is taken. So numbers grow whatever becomes of a registry:
-/// behind a restored backup, and for an authority that was brought along and has signed lists elsewhere.
+/// The next number of a list: the time in microseconds, or one more than the number before. So numbers also grow after
+/// a restored backup, and for an authority that was brought along and signed lists elsewhere.
 fn number_after(number: u64, now: Time) -> u64 {
     (number + 1).max(now.micros().unsigned_abs())
 }
@@ -230,7 +230,7 @@ fn has_issued(txn: &dyn ReadTxn) -> Result<bool, StoreError> {
     Ok(changes::head(txn)?.records.get(&Kind::Certificate).is_some_and(|count| *count > 0))
 }
 
-/// Random bytes of this request's certificate.
+/// The serial number of this request's certificate.
 pub(super) fn serial_of(ctx: &Context) -> Serial {
     draw_serial(&mut ctx.random(Purpose::Serial))
 }

@@ -1,4 +1,4 @@
-//! The first writes of a registry, and what every start checks before it goes on: the schema and the secret key.
+//! Bootstrap of a registry: its first writes, and the checks of every start: the schema and the secret key.
 
 use enroll_protocol::{Pk, RoleName, Time};
 use rand::rngs::ChaCha20Rng;
@@ -18,7 +18,7 @@ use crate::state::{ReadTxn, STRETCH, StoreError, walk};
 /// The version of all keys and records together.
 pub const SCHEMA: u32 = 4;
 
-/// The roles that exist from the beginning, and what they carry. They can be changed like any other.
+/// The built-in roles and their permissions. They can be changed like any other.
 const BUILT_IN_ROLES: &[(&str, &[&str])] = &[
     ("superuser", &["/"]),
     ("admin", &["/people/", "/pools/", "/enrollments/", "/codes/"]),
@@ -26,19 +26,19 @@ const BUILT_IN_ROLES: &[(&str, &[&str])] = &[
     ("supervisor", &["/representatives/"]),
 ];
 
-/// Why a registry can not be used.
+/// An error of a registry that can not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
-    /// The key is not the one it was made with.
+    /// The secret key is not the registry's.
     #[error(
         "this is not the secret key that the database was made with; put the right one back: \
          nothing was changed"
     )]
     OtherKey,
-    /// There is none.
+    /// There is no registry.
     #[error("there is no registry in it")]
     None,
-    /// It was written by another version.
+    /// Its schema is of another version.
     #[error("the database has schema {0}, and this version knows only {SCHEMA}; use the enrolld that wrote it")]
     OtherSchema(u32),
     /// Its certificates are another authority's.
@@ -47,16 +47,16 @@ pub enum RegistryError {
          them; bring that one, or its successor with the same name and key: nothing was changed"
     )]
     OtherAuthority,
-    /// Its certificates are those of an authority that was brought along and is not there.
+    /// Its authority was brought along, and none is configured now.
     #[error(
         "its certificates were issued by an authority that was brought along; set certificates.authority_key and \
          certificates.authority_chain again"
     )]
     NoAuthority,
-    /// It can not be read.
+    /// The store can not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A key in it can not be used.
+    /// A sealed key in it can not be used.
     #[error(transparent)]
     Identity(#[from] IdentityError),
 }
@@ -83,7 +83,7 @@ pub fn verify(txn: &dyn ReadTxn, secrets: Option<&Secrets>) -> Result<bool, Regi
     }
 }
 
-/// When the registry was made.
+/// The time at which the registry was made.
 pub fn created(txn: &dyn ReadTxn) -> Result<Time, StoreError> {
     let registry: Option<Registry> = record::get(txn, &key::registry())?;
     registry
@@ -91,7 +91,7 @@ pub fn created(txn: &dyn ReadTxn) -> Result<Time, StoreError> {
         .ok_or_else(|| StoreError::Corrupt("there is no registry in it".to_owned()))
 }
 
-/// The keys with those of the hashes that this registry has: after a rotation they are not the secret key's own.
+/// The derived keys with this registry's hashing keys: after a rotation those are not derived from the secret key.
 pub fn hashes(txn: &dyn ReadTxn, secrets: Secrets) -> Result<Secrets, RegistryError> {
     let key = key::hashing_key();
     let Some(HashingKey { sealed }) = record::get(txn, &key)? else { return Ok(secrets) };
@@ -102,7 +102,7 @@ pub fn hashes(txn: &dyn ReadTxn, secrets: Secrets) -> Result<Secrets, RegistryEr
     Ok(secrets.hashing_with(&hashing)?)
 }
 
-/// Writes a new registry: its proof, the built-in roles and a signing key. All or nothing, like any other commit.
+/// Writes a new registry: its proof, the built-in roles and a signing key.
 pub fn create(
     txn: &mut dyn Txn,
     secrets: &Secrets,
@@ -134,9 +134,9 @@ pub(super) fn make_signing_key(
     random.fill_bytes(key_seed.as_mut_slice());
     random.fill_bytes(&mut nonce);
     random.fill_bytes(&mut pk);
-    // The last key by pk is the one that signs, also where the clock was ahead when the one before it was made.
-    let behind = behind_signing_keys(txn.as_read()).map_err(|err| IdentityError(err.to_string()))?;
-    let pk = Pk::v7(now.micros().max(behind), pk);
+    // The last key by pk signs, so the pk must be higher than all others, even those made while the clock was ahead.
+    let after = after_signing_keys(txn.as_read()).map_err(|err| IdentityError(err.to_string()))?;
+    let pk = Pk::v7(now.micros().max(after), pk);
     let key = key::signing_key(pk);
     let pair = NewKey::from_seed(algorithm, &key_seed)?;
     let sealed = secrets.seal(&key, nonce, &pair.private)?;
@@ -145,8 +145,8 @@ pub(super) fn make_signing_key(
     Ok(pk)
 }
 
-/// The first time, in microseconds, whose pk comes behind those of all signing keys.
-fn behind_signing_keys(txn: &dyn ReadTxn) -> Result<i64, StoreError> {
+/// The first time, in microseconds, whose pk sorts after those of all signing keys.
+fn after_signing_keys(txn: &dyn ReadTxn) -> Result<i64, StoreError> {
     let (from, to) = Family::SigningKeys.bounds();
     let keys = txn.range(&from, &to, usize::MAX)?;
     let Some(last) = keys.last().and_then(|(key, _)| key::pk_at_end(key)) else { return Ok(0) };

@@ -1,7 +1,7 @@
 //! Certificates of people: issued with the person or renewed later, and revoked when the person is deleted.
 //!
-//! A certificate is made off the writer thread, when the rule needs it ([`give`]). The latest one is the person's; earlier
-//! ones stay valid until they end, unless a renewal with another key supersedes them.
+//! A certificate is made off the writer thread, when the rule needs it ([`give`]). The latest one is the person's;
+//! earlier ones stay valid until they end, unless a renewal with another key supersedes them.
 
 use std::ops::ControlFlow;
 
@@ -30,7 +30,7 @@ const HELD_MAX: usize = 16;
 /// Certificates of one person that are kept, revoked ones too: they are one record.
 const KEPT_MAX: usize = 64;
 
-/// Bytes of a piece of the list.
+/// Bytes of a piece of the revocation list.
 const PIECE_BYTES: usize = 64 << 10;
 
 /// The label of a private key in PEM.
@@ -43,14 +43,14 @@ impl ReadOp for Get {
             person::require_live(&self.person, &person)?;
         }
         call.permit(txn, call.is_actor(pk))?;
-        let (_, certificate) = expect(txn, pk, &self.person)?;
+        let (_, certificate) = require(txn, pk, &self.person)?;
         Ok(pem::write(CERTIFICATE, &certificate.certificate))
     }
 }
 
 impl ReadOp for Key {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Option<PrivateKey>, Fault> {
-        let (_, private, _) = expect_private(txn, call, &self.person)?;
+        let (_, private, _) = require_private(txn, call, &self.person)?;
         match call.ctx.envelope.dry_run {
             true => Ok(None),
             false => Ok(Some(PrivateKey::new(pem::write(PRIVATE_KEY, &private))?)),
@@ -60,7 +60,7 @@ impl ReadOp for Key {
 
 impl ReadOp for Pfx {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Option<enroll_protocol::Pfx>, Fault> {
-        let (callsign, private, certificate) = expect_private(txn, call, &self.person)?;
+        let (callsign, private, certificate) = require_private(txn, call, &self.person)?;
         if call.ctx.envelope.dry_run {
             return Ok(None);
         }
@@ -85,7 +85,7 @@ impl WriteOp for Renew {
         let (pk, person) = person::require(txn.as_read(), &self.person)?;
         person::require_live(&self.person, &person)?;
         call.permit(txn.as_read(), call.is_actor(pk))?;
-        let (place, before) = expect(txn.as_read(), pk, &self.person)?;
+        let (key, before) = require(txn.as_read(), pk, &self.person)?;
         let wanted = wanted_after(self, before.clone());
         if before.revoked.is_some() && matches!(wanted, Wanted::Again(_)) {
             let why = "the certificate before is revoked, so it is not issued for the same key again; bring a signing request";
@@ -94,7 +94,7 @@ impl WriteOp for Renew {
         let certificate = give(txn, call, (pk, &person.callsign), &wanted)?;
         let is_other_key = certificate.as_ref().is_some_and(|now| !has_same_key(now, &before.certificate));
         if is_other_key && !self.keep {
-            let serial = key::serial_at_end(&place);
+            let serial = key::serial_at_end(&key);
             supersede(txn, call, pk, |held| Some(held.serial) == serial)?;
         }
         call.tell(txn, vec![pk], None);
@@ -144,9 +144,9 @@ impl WalkOp for Crl {
         // PEM is ASCII, so it can be cut anywhere.
         let mut rest = list.pem.as_str();
         while !rest.is_empty() {
-            let (piece, behind) = rest.split_at(rest.len().min(PIECE_BYTES));
+            let (piece, following) = rest.split_at(rest.len().min(PIECE_BYTES));
             rest = match give(piece.to_owned()) {
-                ControlFlow::Continue(()) => behind,
+                ControlFlow::Continue(()) => following,
                 ControlFlow::Break(()) => "",
             };
         }
@@ -154,7 +154,7 @@ impl WalkOp for Crl {
     }
 }
 
-/// Which key is asked for, if a certificate is.
+/// The key that a certificate is requested for; `None` if no certificate is.
 pub(super) fn wanted(asked: &CertificateWanted) -> Option<Wanted> {
     match asked {
         CertificateWanted::None => None,
@@ -163,7 +163,7 @@ pub(super) fn wanted(asked: &CertificateWanted) -> Option<Wanted> {
     }
 }
 
-/// A request's key; else a new one where the one before was made here, and the same again where it was brought.
+/// The key of a renewal: the signing request's; without one a new key if the old one was made here, else the old key.
 fn wanted_after(renew: &Renew, before: Certificate) -> Wanted {
     match (&renew.csr, before.sealed) {
         (Some(csr), _) => Wanted::Request(csr.clone()),
@@ -172,16 +172,16 @@ fn wanted_after(renew: &Renew, before: Certificate) -> Wanted {
     }
 }
 
-/// Refuses a certificate that this callsign can not have.
+/// Refuses a certificate request that does not fit this callsign.
 pub(super) fn expect_for(callsign: &Callsign, asked: &CertificateWanted) -> Result<(), Refusal> {
     match asked {
         CertificateWanted::None => Ok(()),
-        CertificateWanted::Generate => expect_name(callsign),
+        CertificateWanted::Generate => require_name(callsign),
         CertificateWanted::Csr(csr) => expect_request_of(callsign, csr),
     }
 }
 
-/// Refuses a signing request that can not be used, whoever it is for.
+/// Refuses a signing request that can not be read; its name is not compared.
 pub(super) fn expect_readable(asked: &CertificateWanted) -> Result<(), Refusal> {
     match asked {
         CertificateWanted::None | CertificateWanted::Generate => Ok(()),
@@ -189,10 +189,10 @@ pub(super) fn expect_readable(asked: &CertificateWanted) -> Result<(), Refusal> 
     }
 }
 
-/// Refuses a signing request that can not be used, or that names somebody else.
+/// Refuses a signing request that can not be read or names another callsign.
 pub(super) fn expect_request_of(callsign: &Callsign, csr: &str) -> Result<(), Refusal> {
     let request = read(csr)?;
-    expect_name(callsign)?;
+    require_name(callsign)?;
     match request.common_name {
         Some(name) if name == callsign.as_str() => Ok(()),
         Some(name) => {
@@ -206,7 +206,8 @@ pub(super) fn expect_request_of(callsign: &Callsign, csr: &str) -> Result<(), Re
     }
 }
 
-/// Gives a person the certificate that was made, and needs one that is the one wanted; nothing in a dry run.
+/// Gives a person the wanted certificate: stores the one that was made for this request, else answers that it is
+/// needed. Returns none in a dry run.
 pub(super) fn give(
     txn: &mut dyn Txn,
     call: &Call<'_>,
@@ -214,13 +215,13 @@ pub(super) fn give(
     wanted: &Wanted,
 ) -> Result<Option<Vec<u8>>, Fault> {
     let ctx = call.ctx;
-    expect_name(callsign)?;
+    require_name(callsign)?;
     if let Wanted::Request(csr) = wanted {
         expect_request_of(callsign, csr)?;
     }
-    expect_valid(ctx)?;
+    require_valid(ctx)?;
     let mut certificates = record::get::<Certificates>(txn.as_read(), &key::certificates(pk))?.unwrap_or_default();
-    // Revoked ones stay until they end, but for the oldest of very many: the list of revoked ones has them all the same.
+    // Revoked ones stay until they end, except the oldest of very many: the revocation list keeps those, too.
     let mut count = certificates.held.len();
     let (held, gone): (Vec<Held>, Vec<Held>) = certificates.held.into_iter().partition(|held| {
         let stays = ctx.now < held.ends && !(held.revoked && count >= KEPT_MAX);
@@ -251,41 +252,41 @@ pub(super) fn give(
     Ok(Some(issued.certificate.clone()))
 }
 
-/// Revokes certificates of a person that another one takes the place of.
+/// Revokes certificates of a person as superseded by another one.
 fn supersede(txn: &mut dyn Txn, call: &Call<'_>, pk: Pk, is_chosen: impl Fn(&Held) -> bool) -> Result<(), Fault> {
     let why = Revocation { reason: RevocationReason::Superseded, at: call.ctx.now };
     authority::revoke(txn, call.ctx, pk, &why, is_chosen).map(drop)
 }
 
-/// Writes a certificate, its private key sealed.
+/// Writes a certificate, with its private key sealed.
 fn store(txn: &mut dyn Txn, ctx: &Context, pk: Pk, issued: &Issued) -> Result<(), Fault> {
-    let place = key::certificate(pk, &issued.serial);
+    let key = key::certificate(pk, &issued.serial);
     let mut nonce = [0; 24];
     ctx.random(Purpose::PrivateKey).fill_bytes(&mut nonce);
-    let seal = |private: &zeroize::Zeroizing<Vec<u8>>| ctx.identity.secrets.seal(&place, nonce, private);
+    let seal = |private: &zeroize::Zeroizing<Vec<u8>>| ctx.identity.secrets.seal(&key, nonce, private);
     let sealed = issued.private.as_ref().map(seal).transpose()?;
     let stored = Certificate { certificate: issued.certificate.clone(), sealed, revoked: None };
-    record::put(txn, place, &stored);
+    record::put(txn, key, &stored);
     Ok(())
 }
 
-/// The latest certificate of a person, and where it is.
+/// The latest certificate of a person, with its storage key.
 fn latest(txn: &dyn ReadTxn, pk: Pk) -> Result<Option<(Vec<u8>, Certificate)>, Fault> {
     let held = record::get::<Certificates>(txn, &key::certificates(pk))?.unwrap_or_default().held;
     let Some(last) = held.last() else { return Ok(None) };
-    let place = key::certificate(pk, &last.serial);
+    let key = key::certificate(pk, &last.serial);
     let missing = || StoreError::Corrupt(format!("the latest certificate of {pk} is missing"));
-    let certificate = record::get(txn, &place)?.ok_or_else(missing)?;
-    Ok(Some((place, certificate)))
+    let certificate = record::get(txn, &key)?.ok_or_else(missing)?;
+    Ok(Some((key, certificate)))
 }
 
-fn expect(txn: &dyn ReadTxn, pk: Pk, named: &Reference) -> Result<(Vec<u8>, Certificate), Fault> {
+fn require(txn: &dyn ReadTxn, pk: Pk, named: &Reference) -> Result<(Vec<u8>, Certificate), Fault> {
     let none = || Refusal::new(Code::NOT_FOUND, format!("the person \"{named}\" has no certificate"));
     Ok(latest(txn, pk)?.ok_or_else(none)?)
 }
 
-/// A person's callsign, their private key in PKCS#8, and their certificate.
-fn expect_private(
+/// A person's callsign, private key (PKCS#8) and certificate. Refuses deleted people and keys that were not made here.
+fn require_private(
     txn: &dyn ReadTxn,
     call: &Call<'_>,
     named: &Reference,
@@ -293,13 +294,13 @@ fn expect_private(
     let (pk, person) = person::require(txn, named)?;
     person::require_live(named, &person)?;
     call.permit(txn, false)?;
-    let (place, certificate) = expect(txn, pk, named)?;
+    let (key, certificate) = require(txn, pk, named)?;
     let brought = || {
         let why = format!("the key of \"{named}\" was not made here, so only they have it");
         Refusal::new(Code::NOT_FOUND, why)
     };
     let sealed = certificate.sealed.as_deref().ok_or_else(brought)?;
-    let private = call.ctx.identity.secrets.open(&place, sealed)?;
+    let private = call.ctx.identity.secrets.open(&key, sealed)?;
     Ok((person.callsign, private, certificate))
 }
 
@@ -308,7 +309,7 @@ fn read(csr: &str) -> Result<SigningRequest, Refusal> {
         .map_err(|why| Refusal::new(Code::INVALID_ARGUMENT, format!("the signing request can not be used: {why}")))
 }
 
-fn expect_name(callsign: &Callsign) -> Result<(), Refusal> {
+fn require_name(callsign: &Callsign) -> Result<(), Refusal> {
     match callsign.as_str().chars().count() {
         ..=COMMON_NAME_CHARS_MAX => Ok(()),
         count => {
@@ -320,8 +321,8 @@ fn expect_name(callsign: &Callsign) -> Result<(), Refusal> {
     }
 }
 
-/// Refuses what the authority can not issue now.
-fn expect_valid(ctx: &Context) -> Result<(), Refusal> {
+/// Refuses while the authority's chain is not valid.
+fn require_valid(ctx: &Context) -> Result<(), Refusal> {
     match ctx.identity.authority.is_invalid(ctx.now) {
         None => Ok(()),
         Some(why) => Err(Refusal::new(Code::EXPIRED, format!("{why}; nothing is issued without a valid one"))),

@@ -17,10 +17,10 @@ use crate::state::{ReadTxn, STRETCH, StoreError, walk};
 /// Bytes of a piece at most; it ends anywhere.
 const PIECE_BYTES: usize = 64 << 10;
 
-/// The kinds that are secret as a whole: an export without secrets has none, and its head counts none.
+/// Kinds of records that are secret as a whole: an export without secrets leaves them out, and its head counts none.
 const SECRET_KINDS: [Kind; 3] = [Kind::Token, Kind::Code, Kind::Certificate];
 
-/// Lines on their way to the caller.
+/// The buffer of lines that are not sent yet.
 struct Lines<'a> {
     text: String,
     records: u64,
@@ -74,11 +74,11 @@ impl WalkOp for Export {
     }
 }
 
-/// The head of the changes; it counts what is exported.
+/// The head of the change feed, with counts of the exported records only.
 fn head(txn: &dyn ReadTxn, with_secrets: bool) -> Result<Vec<u8>, StoreError> {
     let mut head = changes::head(txn)?;
     head.records.retain(|kind, _| with_secrets || !SECRET_KINDS.contains(kind));
-    // The clock is this machine's.
+    // The clock's state describes this machine and is not exported.
     head.clock = ClockState::default();
     Ok(record::encode(&head))
 }
@@ -98,7 +98,7 @@ impl Lines<'_> {
         Ok(())
     }
 
-    /// Gives pieces until no more than so much waits.
+    /// Sends pieces until no more than this many bytes are left in the buffer.
     fn give_up_to(&mut self, bytes: usize) {
         while self.is_wanted && self.text.len() > bytes {
             let end = self.text.floor_char_boundary(PIECE_BYTES);

@@ -1,10 +1,10 @@
 //! An import: an export read into an empty registry, piece by piece, and judged when it is whole.
 //!
-//! Each piece is a write of its own. How far it has come is kept in the registry, and as long as it is there nobody else
-//! writes: half an import is none. Whoever begins again, after a bad line or an interruption, has what was read removed
-//! first, some of it with each request. An empty piece ends it: whether every rule holds is found out before, off the
-//! writer's thread, because it takes as long as there are records. Nothing is told in the feed, which is the one of the file.
-//! A piece whose answer was lost is answered again by its key, the last one too.
+//! Each piece is a write of its own. The progress is a record in the registry; while it exists, all other writes are
+//! refused. A new beginning, after a bad line or an interruption, first removes the records read so far, some of them
+//! with each request. An empty piece ends the import. Before that all invariants are checked, off the writer thread,
+//! because the check takes time in proportion to the records. An import emits no events: the change feed is the file's.
+//! A piece whose answer was lost is answered again by its idempotency key, the last one too.
 
 use std::ops::ControlFlow;
 
@@ -27,10 +27,10 @@ use crate::state::{ReadTxn, STRETCH, StoreError, walk};
 /// Entries of an earlier import that are removed with one request.
 const REMOVED_MAX: usize = 10_000;
 
-/// What the change is of that accepts a clock.
+/// The operation number of the change that accepts a clock.
 const ACCEPTED: u16 = AcceptClock::ROW.number;
 
-/// Bytes of a line at most: more than the largest record takes.
+/// Bytes of a line at most, more than any record takes.
 const LINE_BYTES_MAX: usize = 4 << 20;
 
 impl WriteOp for Import {
@@ -75,10 +75,10 @@ impl WriteOp for Import {
     }
 }
 
-/// The answer of a piece that was taken: it was lost, and is asked for again.
+/// The answer to a piece that was taken before and is sent again, because its answer was lost.
 fn answered(txn: &dyn ReadTxn, latest: Option<(u32, Key)>) -> Result<Option<Imported>, StoreError> {
-    for (place, is_finished) in [(key::importing(), false), (key::imported(), true)] {
-        let found = record::get::<Importing>(txn, &place)?;
+    for (key, is_finished) in [(key::importing(), false), (key::imported(), true)] {
+        let found = record::get::<Importing>(txn, &key)?;
         if let Some(found) = found.filter(|found| latest.is_some() && found.latest == latest) {
             return Ok(Some(Imported { at: found.bytes, records: is_finished.then_some(found.records) }));
         }
@@ -86,8 +86,9 @@ fn answered(txn: &dyn ReadTxn, latest: Option<(u32, Key)>) -> Result<Option<Impo
     Ok(None)
 }
 
-/// Judges the first line, removes what is in the way, and makes room for the secrets of a file that has them; what comes
-/// behind the line. `None` where there is more to be removed.
+/// Checks the first line and removes existing records; for a file with secrets also the registry's own. Returns the
+/// progress and the text after the line, or `None` if more records are to be removed. Refuses another format, schema
+/// or secret key, and a registry that is not empty.
 fn begin(
     txn: &mut dyn Txn,
     call: &Call<'_>,
@@ -116,7 +117,7 @@ fn begin(
     let is_brought = match &before {
         Some(before) => before.is_brought,
         None => {
-            expect_empty(txn.as_read())?;
+            require_empty(txn.as_read())?;
             let own = record::get::<certificate::Authority>(txn.as_read(), &key::authority())?;
             own.is_some_and(|own| own.sealed.is_none())
         }
@@ -131,19 +132,19 @@ fn begin(
     if importing.with_secrets {
         for family in [Family::SigningKeys, Family::Dues] {
             let (from, to) = family.bounds();
-            for (place, _) in txn.as_read().range(&from, &to, usize::MAX)? {
-                txn.delete(place);
+            for (key, _) in txn.as_read().range(&from, &to, usize::MAX)? {
+                txn.delete(key);
             }
         }
-        [key::authority(), key::list_head(), key::hashing_key()].into_iter().for_each(|place| txn.delete(place));
+        [key::authority(), key::list_head(), key::hashing_key()].into_iter().for_each(|key| txn.delete(key));
     }
     importing.records.clear();
     Ok(Some((importing, text.to_owned())))
 }
 
-/// Refuses a registry that has more than its first start makes. Answers are kept and guesses counted where nothing was
-/// done, lists of revoked certificates are renewed by themselves, and clocks are set.
-fn expect_empty(txn: &dyn ReadTxn) -> Result<(), Fault> {
+/// Refuses a registry with more than the records of its first start. Kept answers, counted guesses, renewals of the
+/// revocation list and steps of the clock are allowed: they occur without any write that succeeded.
+fn require_empty(txn: &dyn ReadTxn) -> Result<(), Fault> {
     let not_empty = |what: &str| {
         conflict(format!(
             "an import needs an empty registry, and this one has a {what}; start a daemon with another state directory"
@@ -168,31 +169,30 @@ fn expect_empty(txn: &dyn ReadTxn) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Removes everything but what a registry needs to be one; whether that was all of it.
+/// Removes a bounded number of records, except those that every registry has. Returns true if none are left.
 fn clear(txn: &mut dyn Txn) -> Result<bool, Fault> {
     let list = record::get::<certificate::ListHead>(txn.as_read(), &key::list_head())?;
     let list_due = list.map(|list| key::due(list.due, &Due::List));
-    let stays = |place: &[u8]| {
-        key::is_of_registry(place) || Family::SigningKeys.holds(place) || list_due.as_deref() == Some(place)
-    };
-    let mut places = Vec::new();
+    let stays =
+        |key: &[u8]| key::is_of_registry(key) || Family::SigningKeys.holds(key) || list_due.as_deref() == Some(key);
+    let mut keys = Vec::new();
     let (from, to) = key::everything();
-    walk(txn.as_read(), (&from, &to), STRETCH, |place, _| {
-        if !stays(place) {
-            places.push(place.to_owned());
+    walk(txn.as_read(), (&from, &to), STRETCH, |key, _| {
+        if !stays(key) {
+            keys.push(key.to_owned());
         }
-        Ok::<_, StoreError>(if places.len() < REMOVED_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        Ok::<_, StoreError>(if keys.len() < REMOVED_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
     })?;
-    let is_all = places.len() < REMOVED_MAX;
-    places.into_iter().for_each(|place| txn.delete(place));
+    let is_all = keys.len() < REMOVED_MAX;
+    keys.into_iter().for_each(|key| txn.delete(key));
     Ok(is_all)
 }
 
-/// Writes the records of whole lines and remembers the rest.
+/// Writes the records of whole lines and keeps the incomplete last one. Refuses a bad line by its number.
 fn take(txn: &mut dyn Txn, importing: &mut Importing, text: &str) -> Result<(), Fault> {
     let mut rest = text;
-    while let Some((line, behind)) = rest.split_once('\n') {
-        rest = behind;
+    while let Some((line, following)) = rest.split_once('\n') {
+        rest = following;
         importing.lines += 1;
         let number = importing.lines;
         let bad = |why: &str| bad_line(number, why);
@@ -207,20 +207,20 @@ fn take(txn: &mut dyn Txn, importing: &mut Importing, text: &str) -> Result<(), 
             importing.is_read = true;
             continue;
         }
-        let (shape, place, value) = export_schema::entry(line).map_err(|why| bad(&why))?;
+        let (shape, key, value) = export_schema::entry(line).map_err(|why| bad(&why))?;
         if shape.is_secret && !importing.with_secrets {
             return Err(bad(&format!("a {} in an export without secrets", shape.name)));
         }
         let count = importing.records.entry(shape.name.to_owned()).or_default();
         let is_twice = match shape.keys {
             Keys::One(_) => *count > 0,
-            Keys::Many(..) => txn.get(&place)?.is_some(),
+            Keys::Many(..) => txn.get(&key)?.is_some(),
         };
         if is_twice {
             return Err(bad(&format!("this {} stands there twice", shape.name)));
         }
         *count += 1;
-        txn.put(place, value);
+        txn.put(key, value);
     }
     if rest.len() > LINE_BYTES_MAX {
         return Err(bad_line(importing.lines + 1, "the line is too long"));
@@ -229,7 +229,7 @@ fn take(txn: &mut dyn Txn, importing: &mut Importing, text: &str) -> Result<(), 
     Ok(())
 }
 
-/// Everything was read: it must hold by every rule, and be what this daemon can go on with.
+/// Ends the import. Refuses a file that is not whole, violates an invariant, or has keys that can not be used here.
 fn finish(
     txn: &mut dyn Txn,
     call: &Call<'_>,
@@ -237,7 +237,7 @@ fn finish(
     latest: Option<(u32, Key)>,
 ) -> Result<Imported, Fault> {
     if !importing.is_read || !importing.open.is_empty() {
-        return Err(bad_line(importing.lines + 1, "the file is cut off here, or goes on behind its last line"));
+        return Err(bad_line(importing.lines + 1, "the file is cut off here, or continues after its last line"));
     }
     let judgement = match &call.ctx.made {
         Some(Made::Judgement(judgement)) if judgement.importing == importing => judgement,

@@ -1,4 +1,4 @@
-//! JWTs that this daemon signed, and those of others that can be exchanged for one.
+//! JWT operations: verify, refresh, rotate the signing keys, and exchange a JWT of a trusted issuer.
 
 use enroll_protocol::code::Exchanged;
 use enroll_protocol::jwt::{Exchange, Keys, Refresh, Rotate, Verify};
@@ -70,20 +70,20 @@ impl WriteOp for Rotate {
     }
 }
 
-/// The keys as they stand in this state: within a batch there may be one that does not sign yet.
+/// The public keys in this state. Within a batch there may be one that does not sign yet.
 fn key_set(txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Json, Fault> {
     let ring = bootstrap::key_ring(txn, &call.ctx.identity.secrets)?;
     Ok(ring.key_set(&call.ctx.settings.issuing, call.ctx.now)?)
 }
 
-/// The claims of a JWT that is valid here, and the person they name, who must not be deleted.
+/// The claims of a JWT that is valid here, and the person that they name. Refuses a deleted person.
 fn verified(txn: &dyn ReadTxn, call: &Call<'_>, jwt: &Jwt) -> Result<(Json, Option<Pk>), Fault> {
     let claims = call.ctx.identity.keys.verify(&call.ctx.settings.issuing, jwt, call.ctx.now).map_err(invalid)?;
     let subject = subject_of(txn, &claims)?;
     Ok((claims, subject))
 }
 
-/// The person whom these claims name, who must not be deleted. They may also name nobody here.
+/// The person that these claims name, or none. Refuses a deleted person.
 fn subject_of(txn: &dyn ReadTxn, claims: &Json) -> Result<Option<Pk>, Fault> {
     let subject = claims.member::<String>("sub")?;
     match subject.map(|callsign| person::of_callsign(txn, &callsign)).transpose()?.flatten() {

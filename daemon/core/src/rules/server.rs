@@ -1,4 +1,4 @@
-//! How the daemon is.
+//! Operations on the server itself: status, metrics, check, and accepting the clock.
 
 use enroll_protocol::server::{AcceptClock, Check, ClockStep, DaemonStatus, Database, Metrics, Status, Violation};
 
@@ -28,7 +28,7 @@ impl WriteOp for AcceptClock {
         if call.ctx.doubted_since.is_some() || call.ctx.identity.authority.is_ahead(now) {
             call.tell(txn, Vec::new(), None);
             txn.tell(Told::ClockAccepted(now));
-            // As it is once this is committed.
+            // The status after the commit of this write.
             status.changes_head += 1;
             let doubted = process(call)?.clock_doubted;
             status.warnings.retain(|warning| (&*warning.topic, &*warning.subject) != doubted);
@@ -61,7 +61,7 @@ fn status(txn: &dyn ReadTxn, call: &Call<'_>) -> Result<DaemonStatus, Fault> {
     })
 }
 
-/// The figures of the process, which come from outside.
+/// The figures of the process. Answers that they are needed if they were not made for this request.
 fn process<'a>(call: &'a Call<'_>) -> Result<&'a Process, Fault> {
     match &call.ctx.made {
         Some(Made::Process(process)) => Ok(process),

@@ -24,14 +24,14 @@ pub(super) struct BloomFilter {
 }
 
 impl BloomFilter {
-    /// An empty filter for so many keys of the families with these tags.
+    /// An empty filter for this many keys of the families with these tags.
     pub(super) fn new(tags: &'static [u8], seed: u64, keys: usize) -> Self {
         let room = keys.max(KEYS_MIN);
         let bits = AtomicBloomFilter::with_false_pos(FALSE_POSITIVES).seed(&u128::from(seed)).expected_items(room);
         Self { bits, tags, room, keys: AtomicUsize::new(0) }
     }
 
-    /// Whether the key is certainly not in the store.
+    /// True if the key is certainly not in the store.
     pub(super) fn excludes(&self, key: &[u8]) -> bool {
         self.covers(key) && !self.bits.contains(key)
     }

@@ -193,7 +193,7 @@ impl Record {
     }
 }
 
-/// Whether a record with one flipped bit (bit rot) begins here; `false` for a torn write.
+/// True if a record with one flipped bit (bit rot) begins here; false for a torn write.
 pub(super) fn has_flipped_bit(segment: &mut [u8], at: usize, seed: u64) -> bool {
     let is_front_right = |segment: &[u8]| Record::front(segment, at, seed).is_some_and(|(_, right)| right == 2);
     if let Some((record, 2)) = Record::front(segment, at, seed) {
@@ -204,7 +204,7 @@ pub(super) fn has_flipped_bit(segment: &mut [u8], at: usize, seed: u64) -> bool 
         let sum = number_at(segment, at + PREFIX + SUM * chunk);
         return turns(segment, range.clone(), |segment| chunk_sum(seed, record.number, &segment[range.clone()]) == sum);
     }
-    // Where the sums of the chunks end depends on the length, so that comes first.
+    // The end of the chunks' checksums depends on the length, so the length is tried first.
     let prefix = (at + SUM).min(segment.len())..(at + PREFIX).min(segment.len());
     if turns(segment, prefix, is_front_right) {
         return true;
@@ -213,7 +213,7 @@ pub(super) fn has_flipped_bit(segment: &mut [u8], at: usize, seed: u64) -> bool 
     turns(segment, at + PREFIX..record.body.start, is_front_right)
 }
 
-/// Whether flipping one bit in this range makes it right. The segment is left as it was.
+/// True if flipping one bit in this range makes the checksums match. The segment is unchanged on return.
 fn turns(segment: &mut [u8], range: Range<usize>, is_right: impl Fn(&[u8]) -> bool) -> bool {
     for at in range {
         for bit in 0..8 {
@@ -274,16 +274,16 @@ mod tests {
         encode(&mut segment, SEED, 41, &writes(9000));
         let whole = Record::at(&segment, 0, SEED).expect("a record");
         let bytes = segment.len();
-        for place in (0..bytes).filter(|place| *place < 200 || *place > bytes - 50 || place % 97 == 0) {
-            segment[place] ^= 4;
+        for offset in (0..bytes).filter(|offset| *offset < 200 || *offset > bytes - 50 || offset % 97 == 0) {
+            segment[offset] ^= 4;
             match Record::at(&segment, 0, SEED) {
                 Some(record) => {
                     assert_eq!(record.writes(&segment), Some(writes(9000)));
-                    assert!(place < SUM || place >= whole.body.end, "byte {place}");
+                    assert!(offset < SUM || offset >= whole.body.end, "byte {offset}");
                 }
-                None => assert!(has_flipped_bit(&mut segment, 0, SEED), "byte {place}"),
+                None => assert!(has_flipped_bit(&mut segment, 0, SEED), "byte {offset}"),
             }
-            segment[place] ^= 4;
+            segment[offset] ^= 4;
         }
         let lost = (1..=bytes).flat_map(|at| [0..at, at - 1..bytes]);
         let sectors = (0..bytes).step_by(512).map(|at| at..bytes.min(at + 512));
@@ -301,10 +301,10 @@ mod tests {
         let header = Header { identity: 1, generation: 2, first: 3 };
         let mut bytes = header.encode();
         assert_eq!(Header::decode(&bytes), Some(header));
-        for place in 0..HEADER_BYTES {
-            bytes[place] ^= 1;
-            assert_eq!(Header::decode(&bytes), None, "byte {place}");
-            bytes[place] ^= 1;
+        for offset in 0..HEADER_BYTES {
+            bytes[offset] ^= 1;
+            assert_eq!(Header::decode(&bytes), None, "byte {offset}");
+            bytes[offset] ^= 1;
         }
     }
 }

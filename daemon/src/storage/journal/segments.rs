@@ -23,9 +23,9 @@ pub type MakeSlot = Box<dyn Fn(usize) -> Result<Arc<dyn Disk>, StoreError> + Sen
 
 /// The files of a journal, each a disk of its own.
 pub struct Slots {
-    /// Those that are there, in the order they were made.
+    /// The existing files, in the order they were made.
     pub disks: Vec<Arc<dyn Disk>>,
-    /// Makes the next one.
+    /// Makes the next file.
     pub make: MakeSlot,
 }
 
@@ -35,7 +35,7 @@ pub enum JournalFault {
     /// Records are missing or can not be read.
     #[error("the journal is damaged: {0}")]
     Damaged(String),
-    /// It belongs to another database.
+    /// The journal belongs to another database.
     #[error("segment {0} of the journal belongs to another database")]
     Foreign(usize),
     /// The disk failed, or is full.
@@ -52,7 +52,7 @@ pub struct Mark {
     pub number: u64,
     /// The segment with the batch after that.
     pub generation: u64,
-    /// Whether the journal may hold more than the tree: not after a stop in good order.
+    /// True if the journal may hold more than the tree; false after a stop in good order.
     pub is_open: bool,
 }
 
@@ -165,7 +165,7 @@ impl Found {
                 (at, expected) = (record.end, expected + 1);
             }
             if !is_sealed {
-                expect_end(&mut segment, at, header, expected)?;
+                require_end(&mut segment, at, header, expected)?;
             }
             open = Some((generation, at as u64, segment[at - at % BLOCK_BYTES..at].to_vec()));
             generation += 1;
@@ -182,7 +182,7 @@ impl Found {
 }
 
 /// Refuses anything after the last record but a torn write.
-fn expect_end(segment: &mut [u8], at: usize, header: &Header, expected: u64) -> Result<(), JournalFault> {
+fn require_end(segment: &mut [u8], at: usize, header: &Header, expected: u64) -> Result<(), JournalFault> {
     let goes_on = (at + ALIGN..segment.len())
         .step_by(ALIGN)
         .any(|at| Record::from_number(segment, at, header.seed(), expected).is_some());
@@ -277,7 +277,7 @@ impl Log {
         self.slots() as u64 * self.segment_bytes
     }
 
-    /// Bytes of the disk that the next segment will take, beside what there is.
+    /// Bytes of the disk that the next segment will take in addition.
     pub(super) fn bytes_wanted(&self) -> u64 {
         let has = self.free.last().map_or(0, |slot| slot.disk.bytes().unwrap_or(0));
         self.segment_bytes.saturating_sub(has)

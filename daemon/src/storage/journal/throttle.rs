@@ -4,19 +4,19 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// Bytes of the disk that a put into the tree takes, at most about: its leaf is written anew, and now and then a page
+/// Bytes of the disk that a put into the tree takes, about at most: its leaf is written anew, and sometimes a page
 /// above it (write amplification).
 const KEY_DISK_BYTES: u64 = 8192;
 
-/// A commit is held back for no longer than this, so that its caller sees a lower rate and no pause.
+/// The longest delay of one commit, so that callers see a lower rate and no pause.
 const HOLD_MAX: Duration = Duration::from_millis(5);
 
 /// Bytes per second before anything was flushed: less than any disk does.
 const RATE_AT_FIRST: u64 = 16 << 20;
 
-/// The rate at which commits may come.
+/// The throttle of commits.
 pub(super) struct Throttle {
-    /// Bytes of the frozen memtable that are not in the tree yet.
+    /// Bytes of the frozen memtable that are not flushed yet.
     left: AtomicUsize,
     /// Bytes a second of the latest flushes.
     rate: AtomicU64,
@@ -29,19 +29,19 @@ impl Default for Throttle {
 }
 
 impl Throttle {
-    /// A flush of so many bytes begins.
+    /// Begins a flush of this many bytes.
     pub(super) fn begin_flush(&self, bytes: usize) {
         self.left.store(bytes, Ordering::Relaxed);
     }
 
-    /// A flush of so many bytes has put `done` of `count` writes. To make them durable is the other half of the work.
+    /// Reports that a flush of this many bytes put `done` of `count` writes. Making them durable is half of the work.
     pub(super) fn progress(&self, bytes: usize, done: usize, count: usize) {
         if done.is_multiple_of(256) {
             self.left.store(bytes - bytes / 2 * done.min(count) / count, Ordering::Relaxed);
         }
     }
 
-    /// The flush ends, after so many seconds.
+    /// Ends the flush, which took this many seconds.
     pub(super) fn end_flush(&self, bytes: usize, seconds: f64) {
         self.left.store(0, Ordering::Relaxed);
         let now = bytes as f64 / seconds.max(1e-6);
@@ -56,7 +56,7 @@ impl Throttle {
         self.left.load(Ordering::Relaxed)
     }
 
-    /// Holds back a commit of so many bytes while `taken` of `memory` bytes are taken. Returns for how many seconds.
+    /// Delays a commit of this many bytes, while `taken` of `memory` bytes are in use. Returns the delay in seconds.
     pub(super) fn hold_back(&self, bytes: usize, taken: usize, memory: usize) -> f64 {
         let half = memory / 2;
         if taken <= half {
@@ -70,8 +70,8 @@ impl Throttle {
     }
 }
 
-/// Bytes of the disk that a flush of so many writes into a tree of this size may take: pages are written anew, and the
-/// old ones are given back afterwards only.
+/// Bytes of the disk that a flush of this many writes into a tree of this size may take: pages are copied on write, and
+/// the old ones are freed only afterwards.
 pub(super) fn disk_bytes(entries: usize, bytes: usize, tree: u64) -> u64 {
     let pages = (entries as u64).saturating_mul(KEY_DISK_BYTES);
     pages.min(tree.saturating_mul(2)).saturating_add(2 * bytes as u64)

@@ -298,8 +298,8 @@ impl History {
             (Ok(explained), Err(refusal)) => assert_eq!(explained.outcome, refusal.code.to_string(), "explained"),
             (Ok(explained), Ok(answer)) => {
                 let outcome = if answer.waiting { "wait" } else { "seat" };
-                let (told, came) = (explained.outcome.as_str(), outcome);
-                assert_eq!((told, explained.pool), (came, answer.pool), "explained {explained:?}");
+                let (explained_as, came) = (explained.outcome.as_str(), outcome);
+                assert_eq!((explained_as, explained.pool), (came, answer.pool), "explained {explained:?}");
                 assert_eq!(explained.waiting_position, answer.waiting_position, "explained {explained:?}");
             }
         }

@@ -35,7 +35,7 @@ pub(super) enum Stand {
 #[derive(Debug, Clone)]
 pub(super) struct Registration {
     pub(super) person: usize,
-    /// Its place in the order of registration.
+    /// Its position in the order of registration.
     pub(super) order: u64,
     pub(super) stand: Stand,
     pub(super) is_canceled: bool,

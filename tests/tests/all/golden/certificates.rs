@@ -1,4 +1,4 @@
-//! Certificates.
+//! Golden samples of certificates.
 
 use enroll_protocol::certificate;
 use enroll_protocol::person::RevocationReason;

@@ -1,4 +1,4 @@
-//! Events, registrations, supervisors and constants.
+//! Golden samples of events, registrations, supervisors and constants.
 
 use enroll_protocol::enrollment::Decider;
 use enroll_protocol::{Page, constant, event, person, registration, supervisor};

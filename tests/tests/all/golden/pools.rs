@@ -1,4 +1,4 @@
-//! Invite pools and enrollments.
+//! Golden samples of invite pools and enrollments.
 
 use enroll_protocol::{Page, enrollment, person, pool};
 

@@ -1,4 +1,4 @@
-//! Courses and programs.
+//! Golden samples of courses and programs.
 
 use enroll_protocol::course::{self, CourseRole, Mode};
 use enroll_protocol::program::{self, CourseStatus, Failure, Status};

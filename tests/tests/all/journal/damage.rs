@@ -1,5 +1,5 @@
-//! A bit that turned over anywhere in a journal is found, or does not matter; what a power loss leaves of the last
-//! record is neither.
+//! Bit rot and torn writes: a flipped bit anywhere in a journal is reported or harmless, and a torn last record is
+//! discarded.
 
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -18,7 +18,7 @@ const RECORDS: usize = 8192;
 const HEADER_PLACE: usize = 4096;
 const HEADER_BYTES: usize = 48;
 
-/// Of what nobody reads, one byte in so many.
+/// One byte in this many is damaged, of bytes that are never read.
 const UNUSED_STEP: usize = 97;
 
 const THREADS: usize = 2;
@@ -62,14 +62,14 @@ fn open(platters: Platters) -> Result<Map, String> {
     Ok(everything(&store).expect("read"))
 }
 
-/// The small journal with this done to one of its segments.
+/// The small journal, with one segment changed by this function.
 fn with(slot: usize, change: impl FnOnce(&mut Vec<u8>)) -> Platters {
     let mut platters = small().platters.clone();
     change(&mut platters.slots[slot]);
     platters
 }
 
-/// Places of a segment: every byte that says something, and some of the others.
+/// Offsets in a segment: every byte in use, and some of the others.
 fn places(segment: &[u8]) -> Vec<usize> {
     let end = segment.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
     let says = |at: &usize| (RECORDS..end).contains(at) || at % HEADER_PLACE < HEADER_BYTES && *at < RECORDS;
@@ -105,7 +105,7 @@ fn a_bit_that_turned_over_in_a_journal_is_found_or_does_not_matter() {
         let running: Vec<_> = (0..THREADS).map(|thread| scope.spawn(move || check(thread))).collect();
         running.into_iter().map(|running| running.join().expect("found")).sum()
     });
-    // All of headers, lengths, numbers and bodies.
+    // Every byte of headers, lengths, numbers and bodies.
     assert!(refused > 8000, "{refused} of {} were refused", flips.len());
 }
 

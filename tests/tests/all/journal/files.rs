@@ -1,4 +1,4 @@
-//! A journal as files beside their database: what may be removed, and what is said of what is missing.
+//! The journal's files beside their database: which may be removed, and the errors for missing ones.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -21,11 +21,11 @@ fn open(directory: &Path, identity: u64) -> Result<JournalStore, OpenError> {
 }
 
 fn all(directory: &Path) -> Map {
-    // What is drawn for a database that has a journal already is not used.
+    // The identity in the options is not used if the database has a journal already.
     everything(&open(directory, 99).expect("it opens")).expect("read")
 }
 
-/// A directory in which three batches were committed, of which the journal has all and the database none, and them.
+/// A directory after three committed batches, all in the journal and none in the database; and the batches.
 fn killed() -> (TempDir, Map) {
     let directory = tempfile::tempdir().expect("a directory");
     let store = open(directory.path(), 1).expect("a database");
@@ -112,7 +112,7 @@ fn a_journal_without_its_database_or_with_another_one_is_refused() {
     assert_eq!(all(path), held, "nothing of it was lost");
 }
 
-/// A copy of the database alone, from before: its journal was used again since.
+/// A copy of the database from before its journal's segments were recycled.
 #[test]
 fn an_older_copy_of_the_database_is_refused_where_its_journal_went_on() {
     let (directory, _) = killed();

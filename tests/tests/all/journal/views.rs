@@ -1,5 +1,5 @@
-//! A view reads what the memory store did after the same batch, for as long as it is kept, whatever is committed,
-//! frozen and flushed meanwhile.
+//! MVCC snapshots: a view reads the same as the memory store after the same batch, whatever is committed, frozen and
+//! flushed while the view is open.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -44,7 +44,7 @@ fn batch(random: &mut SmallRng, deletions: f64) -> Writes {
     (0..count).map(|_| write()).collect()
 }
 
-/// Both read the same in one place.
+/// Both stores read the same at one key and in one range.
 fn compare(random: &mut SmallRng, found: &dyn ReadTxn, expected: &dyn ReadTxn) {
     let (from, to) = (key(random), key(random));
     assert_eq!(found.get(&from), expected.get(&from), "{from:?}");
@@ -79,7 +79,7 @@ fn a_view_stays_what_the_memory_store_was_after_its_batch() {
                 store.make_filter().expect("a filter");
             }
             if random.random_bool(0.02) {
-                // As after a kill, or in good order; nobody looks at a store that is gone.
+                // As after a kill, or in good order; no view outlives the store.
                 kept.clear();
                 match random.random_bool(0.5) {
                     true => store.close().expect("closed"),

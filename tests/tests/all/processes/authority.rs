@@ -21,7 +21,8 @@ fn authorities(test: &str) -> Option<OpenSsl> {
         ("other", &["-newkey", "rsa:2048"]),
     ] {
         let (key, subject) = (format!("{name}.key"), format!("/O=Example/CN={name}"));
-        openssl.told(&[&["req", "-new", "-nodes", "-keyout", &key, "-out", "csr", "-subj", &subject], kind].concat());
+        openssl
+            .output_of(&[&["req", "-new", "-nodes", "-keyout", &key, "-out", "csr", "-subj", &subject], kind].concat());
         certify(&openssl, name, "20");
     }
     Some(openssl)
@@ -35,7 +36,7 @@ fn certify(openssl: &OpenSsl, name: &str, days: &str) {
         _ => &["-CA", "root.pem", "-CAkey", "root.key", "-CAcreateserial"],
     };
     let made = ["x509", "-req", "-in", "csr", "-out", &out, "-days", days, "-extfile", "ca.ext"];
-    openssl.told(&[&made, by].concat());
+    openssl.output_of(&[&made, by].concat());
 }
 
 /// Puts the key of an authority and these certificates into a directory, as they must be there.
@@ -65,8 +66,8 @@ fn expect_issued_and_revoked(daemon: &Daemon, openssl: &OpenSsl, person: &str) {
     openssl.run(&["verify", "-purpose", "sslclient", "-CAfile", "root.pem", "-untrusted", "chain.pem", "leaf.pem"]);
     daemon.enrollctl(&["person", "delete", person], "");
     openssl.write("crl.pem", &daemon.enrollctl(&["certificate", "crl"], "").stdout);
-    let told = openssl.told(&["crl", "-in", "crl.pem", "-CAfile", "middle.pem", "-noout", "-text"]);
-    assert!(told.contains("verify OK") && told.contains("Privilege Withdrawn"), "{told}");
+    let printed = openssl.output_of(&["crl", "-in", "crl.pem", "-CAfile", "middle.pem", "-noout", "-text"]);
+    assert!(printed.contains("verify OK") && printed.contains("Privilege Withdrawn"), "{printed}");
     expect_sound(daemon);
 }
 

@@ -67,7 +67,7 @@ pub(super) fn restored(backup: &Path, key: &Path) -> Daemon {
     home.start()
 }
 
-/// The token of change number N is number N, so what a registry knows can be told from the head of its changes.
+/// The token of change number N is number N, so the head of its changes says which tokens a registry has.
 #[test]
 fn a_backup_under_load_is_exactly_one_committed_state() {
     let daemon = Daemon::start();
@@ -134,9 +134,9 @@ fn a_backup_of_what_was_restored_is_the_same() {
     assert_eq!(std::fs::metadata(&first).expect("a file").permissions().mode() & 0o7777, 0o600);
     let restored = restored(&first, &daemon.home.state_dir().join("enrolld.key"));
     let output = std::fs::File::create(restored.home.path("second")).expect("a file");
-    let told = run_into(&mut restored.home.enrollctl(&["server", "backup", "-"]), "", Stdio::from(output));
-    assert_eq!(told.code, Some(0), "{told:?}");
-    assert!(told.stderr.contains("latest change"), "{told:?}");
+    let printed = run_into(&mut restored.home.enrollctl(&["server", "backup", "-"]), "", Stdio::from(output));
+    assert_eq!(printed.code, Some(0), "{printed:?}");
+    assert!(printed.stderr.contains("latest change"), "{printed:?}");
     let bytes = |path: &Path| std::fs::read(path).expect("a backup");
     assert!(read(&bytes(&first)).1 == read(&bytes(&restored.home.path("second"))).1);
 }

@@ -1,8 +1,8 @@
 //! `enrollctl call`: any language that can start a process and speak JSON is a client, and loses nothing when the
 //! daemon does.
 //!
-//! Lines are answered in their order, whatever is wrong with some. A daemon that comes back within two seconds is not
-//! noticed; one that does not is told for every line that is open or still comes.
+//! Lines are answered in their order, also if some are invalid. An outage of less than two seconds is not noticed; a
+//! longer one is the error of every open or later line.
 
 use enroll_tests::pattern::matches;
 use enroll_tests::process::{Conversation, Daemon, Output};
@@ -180,11 +180,11 @@ fn when_the_daemon_stays_away_every_open_and_later_line_is_told() {
     assert_eq!((&first["id"], &first["error"]["code"]), (&json!(2), &json!("unavailable")));
     conversation.say(&spend(6, "nonce"));
     let (answers, code) = conversation.finish();
-    let told: Vec<_> = answers.iter().map(|answer| (&answer["id"], &answer["error"]["code"])).collect();
+    let answered: Vec<_> = answers.iter().map(|answer| (&answer["id"], &answer["error"]["code"])).collect();
     let unavailable = json!("unavailable");
-    assert_eq!(told.len(), 4, "{answers:?}");
+    assert_eq!(answered.len(), 4, "{answers:?}");
     for (at, id) in [(0, 3), (1, 4), (3, 6)] {
-        assert_eq!(told[at], (&json!(id), &unavailable));
+        assert_eq!(answered[at], (&json!(id), &unavailable));
     }
     assert_eq!(code, Some(3));
     let output = daemon.enrollctl(&["call"], &(spend(1, "nonce") + "\n"));

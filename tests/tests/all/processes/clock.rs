@@ -79,8 +79,8 @@ fn after_a_clock_that_was_years_ahead_everything_goes_by_the_real_one() {
     let refused = daemon.enrollctl(&["jwt", "verify"], old.expect("a JWT").as_str());
     assert!(refused.stderr.contains("jwt_invalid"), "{refused:?}");
     // Its list of revoked certificates is of now; its authority is, once it is sure that the clock is.
-    let told = daemon.enrollctl(&["changes", "list", "--json"], "").stdout;
-    assert!(told.contains("\"verb\":\"clock\"") && told.contains("\"verb\":\"listed\""), "{told}");
+    let printed = daemon.enrollctl(&["changes", "list", "--json"], "").stdout;
+    assert!(printed.contains("\"verb\":\"clock\"") && printed.contains("\"verb\":\"listed\""), "{printed}");
     if sys::is_clock_unsynchronised() {
         let refused = daemon.enrollctl(&["person", "create", "TLS", "--certificate", "generate"], "");
         assert!(refused.stderr.contains("conflict") || refused.code == Some(1), "{refused:?}");
@@ -120,7 +120,7 @@ fn a_start_long_after_the_latest_change_is_doubted_only_where_nothing_keeps_the_
     daemon.terminate();
     daemon.restart();
     assert!(!is_doubted(&daemon), "{}", status(&daemon));
-    let told = daemon.enrollctl(&["changes", "list", "--json"], "").stdout;
-    assert_eq!(told.contains("accept_clock"), sys::is_clock_unsynchronised(), "{told}");
+    let printed = daemon.enrollctl(&["changes", "list", "--json"], "").stdout;
+    assert_eq!(printed.contains("accept_clock"), sys::is_clock_unsynchronised(), "{printed}");
     expect_sound(&daemon);
 }

@@ -26,7 +26,7 @@ const ROUNDS: usize = 100;
 const CONNECTIONS: usize = 16;
 const IN_FLIGHT: usize = 2;
 
-/// Of the event that people are registered to.
+/// Places of the event that people are registered for.
 const PLACES: u32 = 60;
 
 /// Acknowledged writes before the kill after which the next start is measured, and what that may take at most, also on
@@ -34,7 +34,7 @@ const PLACES: u32 = 60;
 const FULL_LOAD: usize = 5000;
 const READY_WITHIN: Duration = Duration::from_secs(15);
 
-/// A write that was sent, and what was answered, if anything was.
+/// A write that was sent, and its answer, if one came.
 struct Sent {
     row: &'static OperationRow,
     key: Key,
@@ -70,7 +70,7 @@ struct Load {
 }
 
 impl Load {
-    /// Keeps some writes in flight and tells of each one that is acknowledged.
+    /// Keeps some writes in flight and reports each acknowledged one.
     fn run(&mut self, mut socket: Socket, acknowledged: &Sender<()>) {
         let mut open = BTreeMap::new();
         loop {
@@ -147,7 +147,7 @@ impl Load {
     }
 }
 
-/// Writes over several connections until so many answers came, then kills the daemon.
+/// Writes over several connections until this many answers came, then kills the daemon.
 fn kill_under_load(daemon: &mut Daemon, loads: &mut [Load], acknowledged_until: usize) {
     let sockets: Vec<_> = loads.iter().map(|_| Socket::connect(&daemon.home.socket())).collect();
     let (sender, acknowledged) = channel();
@@ -191,7 +191,7 @@ fn verify(socket: &mut Socket, sent: &mut [Sent]) {
     }
 }
 
-/// Reads the changes after a number; counts those that were not refused, and finds no hole. Returns the new head.
+/// Reads the changes after a number; counts those that were not refused, and expects no gap. Returns the new head.
 fn read_changes(socket: &mut Socket, mut since: u64, done: &mut BTreeMap<String, usize>) -> u64 {
     let limit = enroll_protocol::value::PageLimit::new(1000).expect("a limit");
     loop {
@@ -328,7 +328,7 @@ fn a_stop_in_good_order_leaves_nothing_to_replay_and_a_kill_does() {
     spend(&daemon, "second");
     assert_eq!(daemon.terminate(), Some(0));
     assert!(!mark(&daemon).expect("it has a journal").is_open);
-    // It has everything, so nothing is missing without it.
+    // The database has everything, so the journal may be missing.
     std::fs::remove_file(daemon.home.state_dir().join("enrolld.journal.0")).expect("removed");
     daemon.restart();
     for nonce in ["first", "second"] {

@@ -14,8 +14,8 @@ fn limited(home: &Home, limits: &str, command: &Command) -> Command {
 
 /// Signals, the exit code they end with, and what is said of them.
 const SIGNALS: &[(Signal, i32, &str)] = &[
-    (Signal::SIGTERM, 0, "SIGTERM: finishing"),
-    (Signal::SIGINT, 0, "SIGINT: finishing"),
+    (Signal::SIGTERM, 0, "SIGTERM: stopping"),
+    (Signal::SIGINT, 0, "SIGINT: stopping"),
     (Signal::SIGQUIT, 1, "enrolld: ended by SIGQUIT"),
     (Signal::SIGUSR1, 1, "enrolld: ended by SIGUSR1"),
     (Signal::SIGALRM, 1, "enrolld: ended by SIGALRM"),
@@ -52,8 +52,8 @@ fn a_limit_is_named_by_what_meets_it() {
     for files in [5, 7, 10] {
         let refused = run_refused(&mut limited(&home, &format!("ulimit -n {files}"), &home.enrolld()));
         // The first file that can not be opened decides on the code.
-        let is_told = refused.code != Some(0) && refused.stderr.contains(open_files);
-        assert!(is_told, "{refused:?}");
+        let has_words = refused.code != Some(0) && refused.stderr.contains(open_files);
+        assert!(has_words, "{refused:?}");
     }
     let mut daemon = home.start();
     assert_eq!(daemon.enrollctl(&["token", "use"], &"nonce".repeat(10)).code, Some(0));

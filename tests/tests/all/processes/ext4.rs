@@ -1,10 +1,10 @@
-//! A real file system that fails for real, under the real daemon. It needs root and a kernel that mounts.
+//! A real ext4 file system that fails, under the real daemon. It needs root and a kernel that mounts.
 //!
 //! An ext4 lies in a file on a small memory disk. When that is full, the ext4 believes that it has space and its syncs
 //! fail: what it shows afterwards is not what it has. The file is the platter, and a copy of it is what a power loss
 //! leaves.
 //!
-//! The loop device reports a write as done of which only a part found place, which no honest disk does; so it gets its
+//! The loop device reports a write as done if only a part of it was written, which no honest disk does; so it gets its
 //! writes block by block, and each is done or fails.
 
 use std::fs::OpenOptions;
@@ -119,8 +119,8 @@ fn lead_to(home: &Home, directory: &Path) {
     symlink(state, home.state_dir()).expect("a link");
 }
 
-/// Syncs until the journal has been written over once: it then has its place on the platter, and what finds none is
-/// data.
+/// Syncs until ext4's own journal was overwritten once: it then has its blocks on the platter, so only writes of data
+/// can fail to find any.
 fn wear_in(directory: &Path) {
     let path = directory.join("wear");
     for number in 0..JOURNAL_SYNCS {

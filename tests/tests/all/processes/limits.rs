@@ -25,8 +25,8 @@ fn configured(toml: &str) -> Daemon {
     home.start()
 }
 
-/// The one thing that the daemon says to this connection before it closes it.
-fn told(socket: &mut Socket) -> Refusal {
+/// The refusal that the daemon sends to this connection before closing it.
+fn closing_refusal(socket: &mut Socket) -> Refusal {
     let frame = socket.receive().expect("a reason");
     assert_eq!((frame.kind, frame.id), (FrameKind::Refused, 0));
     let refusal = frame.outcome().expect_err("a refusal");
@@ -34,8 +34,8 @@ fn told(socket: &mut Socket) -> Refusal {
     refusal
 }
 
-fn expect_told(socket: &mut Socket, words: &[&str]) {
-    let refusal = told(socket);
+fn expect_refusal(socket: &mut Socket, words: &[&str]) {
+    let refusal = closing_refusal(socket);
     assert_eq!(refusal.code, Code::BUSY, "{}", refusal.message);
     for word in words {
         assert!(refusal.message.contains(word), "{word} is not in: {}", refusal.message);
@@ -56,7 +56,7 @@ fn there_is_room_for_so_many_connections_and_no_more_whether_they_speak_or_not()
         let path = daemon.home.socket();
         let mut inside = vec![Socket::silent(&path), Socket::silent(&path), Socket::connect(&path)];
         for _ in 0..20 {
-            let refusal = told(&mut Socket::silent(&path));
+            let refusal = closing_refusal(&mut Socket::silent(&path));
             assert_eq!(refusal.code, Code::BUSY);
             assert!(refusal.message.contains("3 connections") && refusal.message.contains(key), "{}", refusal.message);
             let wait = refusal.details.and_then(|details| details.member::<u64>("retry_after_ms").ok().flatten());
@@ -98,11 +98,11 @@ fn who_begins_and_does_not_finish_is_told_and_let_go() {
     let daemon = configured("[server]\nfinish_frame_seconds = 1\n");
     let path = daemon.home.socket();
     let mut silent = Socket::silent(&path);
-    expect_told(&mut silent, &["hello within 1 s", "server.finish_frame_seconds"]);
+    expect_refusal(&mut silent, &["hello within 1 s", "server.finish_frame_seconds"]);
     let mut half = Socket::connect(&path);
     half.send(&[0, 0, 0, 40, 3]).expect("sent");
-    expect_told(&mut half, &["whole within 1 s", "server.finish_frame_seconds"]);
-    // The time is the frame's: more of its bytes give it no more.
+    expect_refusal(&mut half, &["whole within 1 s", "server.finish_frame_seconds"]);
+    // The timeout is per frame: more of its bytes do not extend it.
     for mut socket in [Socket::silent(&path), Socket::connect(&path)] {
         socket.send(&[0, 0, 0]).expect("sent");
         let mut dripped = 0;
@@ -111,7 +111,7 @@ fn who_begins_and_does_not_finish_is_told_and_let_go() {
             dripped += 1;
             assert!(dripped < 100, "ten frames' time");
         }
-        expect_told(&mut socket, &["within 1 s"]);
+        expect_refusal(&mut socket, &["within 1 s"]);
     }
     expect_served(&path);
 }
@@ -144,7 +144,7 @@ fn the_size_of_a_frame_can_be_configured() {
     let daemon = configured("[server]\nframe_kib = 256\n");
     let mut socket = Socket::connect(&daemon.home.socket());
     socket.send(&(256 * 1024 + 1_u32).to_be_bytes()).expect("sent");
-    let refusal = told(&mut socket);
+    let refusal = closing_refusal(&mut socket);
     assert_eq!(refusal.code, Code::INVALID_ARGUMENT);
     assert!(refusal.message.contains("over the limit of 262144"), "{}", refusal.message);
     let extra = || Json::new(&format!("{{\"a\":\"{}\"}}", "x".repeat(60_000))).expect("an object");
@@ -165,10 +165,10 @@ fn what_came_before_bytes_that_are_no_frames_is_answered() {
     socket.send(&[0xff; 8]).expect("sent");
     let answer = socket.receive().expect("an answer");
     assert_eq!((answer.kind, answer.id), (FrameKind::Reply, first));
-    assert!(told(&mut socket).message.contains("4294967295 bytes"));
+    assert!(closing_refusal(&mut socket).message.contains("4294967295 bytes"));
 }
 
-/// With too few files for its connections the daemon says so at its start, and tells whom it has none for.
+/// With a low limit of open files the daemon warns at its start, and refuses connections beyond the limit.
 #[test]
 fn who_comes_when_no_files_are_left_is_told() {
     let home = Home::make();
@@ -180,7 +180,7 @@ fn who_comes_when_no_files_are_left_is_told() {
     assert!(daemon.log().contains("LimitNOFILE"), "{}", daemon.log());
     let mut inside = Socket::connect(&path);
     let mut silent: Vec<Socket> = (0..60).map(|_| Socket::silent(&path)).collect();
-    expect_told(silent.last_mut().expect("one"), &["no files left"]);
+    expect_refusal(silent.last_mut().expect("one"), &["no files left"]);
     inside.call(&server::Status {}).expect("who is inside is served");
     assert!(daemon.log().matches("no connection can be accepted").count() < 20, "{}", daemon.log());
     drop(silent);

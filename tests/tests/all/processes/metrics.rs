@@ -93,7 +93,7 @@ fn a_stream_is_counted_with_its_items() {
     assert_eq!(during.value("enrolld_operations_total", &begun), Some(1.0));
     follower.end();
     while follower.receive().is_some() {}
-    assert_eq!(read(&mut socket).1.value("enrolld_streams", &[]), Some(0.0), "it ended before it was told so");
+    assert_eq!(read(&mut socket).1.value("enrolld_streams", &[]), Some(0.0), "it ended before it was refused");
 }
 
 #[test]

@@ -99,7 +99,7 @@ fn what_root_makes_belongs_to_the_owner_of_the_directory() {
         expect_owned(&state, OWNER);
     }
     expect_owned(&daemon.home.path("keys"), 0);
-    // A key in the directory is the owner's too, and so is what takes its place.
+    // A key in the directory is the owner's too, and so is its replacement.
     fs::rename(&key, state.join("enrolld.key")).expect("moved");
     let refused = offline(&daemon, &["rotate-key"]);
     assert_eq!(refused.code, Some(4), "{refused:?}");

@@ -119,9 +119,9 @@ fn an_enrollment_is_decided_once() {
     let decided = about("enrollment.get", &|callsign| json!({"enrollment": callsign}));
     let mut approved = 0;
     for (number, enrollment) in decided.iter().map(|answer| &answer["ok"]).enumerate() {
-        let told = decisions.each_ref().map(|answers| &answers[number]);
-        assert_eq!(outcomes(told), expected([("ok", 1), ("already_decided", 2)]), "N{number}");
-        let winner = told.iter().position(|answer| answer["error"].is_null()).expect("a decision");
+        let answered = decisions.each_ref().map(|answers| &answers[number]);
+        assert_eq!(outcomes(answered), expected([("ok", 1), ("already_decided", 2)]), "N{number}");
+        let winner = answered.iter().position(|answer| answer["error"].is_null()).expect("a decision");
         let state = if DECISIONS[winner] == "enrollment.approve" { "approved" } else { "rejected" };
         assert_eq!((&enrollment["state"], enrollment["person"].is_null()), (&state.into(), state == "rejected"));
         approved += u64::from(state == "approved");

@@ -1,4 +1,4 @@
-//! Links from files, and a daemon that is killed in the middle of them.
+//! Bulk links from files, and a daemon that is killed in the middle of one.
 
 use std::fs::write;
 use std::io::{BufRead as _, BufReader};
@@ -111,8 +111,8 @@ fn a_file_that_is_none_is_refused_whole() {
     let done = link(&["--failures", failed]);
     expect_words(&done, 1, "2 rows: 1 succeeded, 1 failed");
     assert_eq!(done.stdout, "");
-    let told = std::fs::read_to_string(&failures).expect("failures");
-    assert_eq!(told, "line,external_key,code,message\n3,,invalid_argument,external_key is not UTF-8\n");
+    let printed = std::fs::read_to_string(&failures).expect("failures");
+    assert_eq!(printed, "line,external_key,code,message\n3,,invalid_argument,external_key is not UTF-8\n");
     assert_eq!(link(&["--failures", failed]).code, Some(2), "the file is there already");
     expect_sound(&daemon);
 }
@@ -146,10 +146,10 @@ fn all_or_nothing_judges_what_lies_far_apart_in_a_file() {
         for (how, words) in [("--dry-run", " failed"), ("--all-or-nothing", "nothing was written")] {
             let tried = link(&rows, &[how]);
             expect_words(&tried, 1, words);
-            let told = tried.stdout.lines().skip(1).filter(|line| !line.contains("would_move"));
-            let told: Vec<&str> = told.collect();
-            let fits = told.iter().zip(&refused).all(|(row, begin)| row.starts_with(begin));
-            assert!(told.len() == refused.len() && fits, "{refused:?}: {told:?}");
+            let printed = tried.stdout.lines().skip(1).filter(|line| !line.contains("would_move"));
+            let printed: Vec<&str> = printed.collect();
+            let fits = printed.iter().zip(&refused).all(|(row, begin)| row.starts_with(begin));
+            assert!(printed.len() == refused.len() && fits, "{refused:?}: {printed:?}");
         }
         assert_eq!(linked_of(&daemon, "P00000"), 0, "{refused:?}");
     }
@@ -181,19 +181,19 @@ fn a_file_of_a_million_lines_is_read_to_its_end() {
     let all = format!("{once}k-00000\n").repeat(TIMES);
     write(&file, format!("external_key,callsign\n{all}")).expect("written");
     let path = |path: &std::path::Path| path.to_str().expect("a path").to_owned();
-    let (file, told) = (path(&file), path(&failures));
-    let done = daemon.enrollctl(&["program", "link", PROGRAM, "--file", &file, "--failures", &told], "");
+    let (file, printed) = (path(&file), path(&failures));
+    let done = daemon.enrollctl(&["program", "link", PROGRAM, "--file", &file, "--failures", &printed], "");
     let failed = KEYS * TIMES - (KEYS - 1);
     expect_words(&done, 1, &format!("{} rows: {} succeeded, {failed} failed", KEYS * TIMES, KEYS - 1));
-    let told = std::fs::read_to_string(&failures).expect("failures");
-    assert_eq!(told.lines().count(), failed + 1);
+    let printed = std::fs::read_to_string(&failures).expect("failures");
+    assert_eq!(printed.lines().count(), failed + 1);
     let last = KEYS * TIMES + 1;
-    assert!(told.lines().last().is_some_and(|line| line.starts_with(&format!("{last},,invalid_argument,"))));
+    assert!(printed.lines().last().is_some_and(|line| line.starts_with(&format!("{last},,invalid_argument,"))));
     assert_eq!(linked(&daemon), KEYS - 1);
     expect_sound(&daemon);
 }
 
-/// The key of the command is told first; with it the same command goes on where it was.
+/// The command prints its idempotency key first; with it the same command continues after an interruption.
 #[test]
 fn a_daemon_killed_in_the_middle_of_a_file_and_the_same_command_again_finish_it() {
     const KEYS: usize = 3_000;

@@ -47,7 +47,7 @@ fn race(daemon: &Daemon, line: impl Fn(usize, usize) -> Value + Sync) -> Vec<BTr
     counts
 }
 
-/// One process got each thing, and the others were told so.
+/// Each thing went to one process, and the others were refused.
 fn expect_one_winner(counts: &[BTreeMap<String, usize>], refusal: &str) {
     for (thing, counts) in counts.iter().enumerate() {
         let expected = BTreeMap::from([("ok".to_owned(), 1), (refusal.to_owned(), PROCESSES - 1)]);

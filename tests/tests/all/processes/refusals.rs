@@ -46,10 +46,10 @@ fn expect_refused(home: &Home, code: i32, words: &[&str]) {
 fn expect_said(output: &Output, code: i32, words: &[&str]) {
     assert_eq!(output.code, Some(code), "{output:?}");
     assert_eq!(output.stdout, "", "{output:?}");
-    let told: Vec<&str> = output.stderr.lines().filter(|line| line.starts_with("enrolld: ")).collect();
-    assert_eq!(told.len(), 1, "one line says why: {output:?}");
+    let printed: Vec<&str> = output.stderr.lines().filter(|line| line.starts_with("enrolld: ")).collect();
+    assert_eq!(printed.len(), 1, "one line says why: {output:?}");
     for word in words {
-        assert!(told[0].contains(word), "{word} is not in: {}", told[0]);
+        assert!(printed[0].contains(word), "{word} is not in: {}", printed[0]);
     }
 }
 
@@ -189,7 +189,7 @@ fn a_directory_that_others_can_write_to_is_refused() {
     let set_mode = |path: &Path, mode| {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("set");
     };
-    // Sticky or not: in the state directory and in that of the socket nobody else has anything to make.
+    // Sticky or not: no other user may write to the state directory or to the socket's.
     for (path, before) in [(home.state_dir(), 0o700), (home.path("run"), 0o750)] {
         for mode in [0o777, 0o1777, 0o770] {
             set_mode(&path, mode);
@@ -201,7 +201,7 @@ fn a_directory_that_others_can_write_to_is_refused() {
         }
         set_mode(&path, before);
     }
-    // Above them, who may write may put another directory in their place, but for what is sticky, such as /tmp.
+    // A user who can write to a directory above could replace them, unless that directory is sticky, such as /tmp.
     set_mode(&home.path(""), 0o777);
     expect_refused(home, 1, &[home.path("").display().to_string().trim_end_matches('/'), "777", "chmod o-w"]);
     set_mode(&home.path(""), 0o1777);
@@ -251,8 +251,8 @@ fn a_directory_of_somebody_else_is_refused_and_one_that_is_not_writable_too() {
     expect_intact(daemon);
 }
 
-/// The kernel refuses to let files grow, as a full disk would; with more of a file each time, so that each file in turn
-/// is the one that does not fit.
+/// The kernel refuses to let files grow, as a full disk would; with a higher limit each time, so that each file in turn
+/// fails to fit.
 #[test]
 fn a_full_disk_stops_a_start_and_leaves_no_half_of_anything() {
     let home = Home::make();
@@ -292,7 +292,7 @@ fn a_database_of_another_schema_is_left_to_its_version() {
     expect_intact(daemon);
 }
 
-/// Another daemon can lock the new file; that the database is in use it learns from the database.
+/// Another daemon can lock the new file; the database's own lock then stops it.
 #[test]
 fn a_replaced_lock_does_not_let_a_second_daemon_in() {
     let mut daemon = Daemon::start();
@@ -378,23 +378,23 @@ fn what_is_wrong_with_one_element_is_a_warning_and_costs_the_others_nothing() {
     let checked = run_refused(home.enrolld().arg("--check-config"));
     let daemon = home.start();
     let status = daemon.client().call(server::Status {}).expect("a status");
-    let told =
+    let printed =
         status.warnings.iter().map(|warning| format!("{} {} {}", warning.topic, warning.subject, warning.message));
-    let told: Vec<String> = told.collect();
-    assert_eq!(told.len(), 4, "{told:#?}");
+    let printed: Vec<String> = printed.collect();
+    assert_eq!(printed.len(), 4, "{printed:#?}");
     for words in [
         &["grants", "no-such-user-here", "grants nothing"],
         &["issuers", "https://empty", "no public key in it; its JWTs are refused"],
         &["issuers", "https://missing", "its JWTs are refused"],
         &["issuers", "https://set", "\"odd\""],
     ] {
-        let is_told = |text: &str| words.iter().all(|word| text.contains(word));
-        assert!(told.iter().any(|told| is_told(told)), "{words:?}: {told:#?}");
+        let has_words = |text: &str| words.iter().all(|word| text.contains(word));
+        assert!(printed.iter().any(|printed| has_words(printed)), "{words:?}: {printed:#?}");
         assert!(checked.stderr.lines().any(|line| words[1..].iter().all(|word| line.contains(word))), "{checked:?}");
     }
     let metrics = daemon.client().call(server::Metrics {}).expect("metrics");
     assert!(metrics.contains("enrolld_warnings{topic=\"issuers\"} 3"), "{metrics}");
-    for text in [&daemon.log(), &checked.stderr, &told.concat()] {
+    for text in [&daemon.log(), &checked.stderr, &printed.concat()] {
         assert!(!text.contains("S3CRET"), "{text}");
     }
 }

@@ -48,8 +48,8 @@ fn asks(process: usize, event: &str) -> Vec<(usize, String)> {
     registers.chain(cancels).chain(people.step_by(4).map(|at| line("create", at))).collect()
 }
 
-/// Has all processes ask at once, and kills the daemon so many times meanwhile; the people of whom something was not
-/// answered, because it came back too late.
+/// Has all processes call at once, and kills the daemon this many times meanwhile. Returns the people with a lost answer,
+/// because the daemon came back too late.
 fn race(daemon: &mut Daemon, event: &str, kills: usize) -> BTreeSet<usize> {
     let ready = &Barrier::new(PROCESSES);
     let (answered, answers) = channel();
@@ -88,8 +88,8 @@ fn race(daemon: &mut Daemon, event: &str, kills: usize) -> BTreeSet<usize> {
     })
 }
 
-/// Goes through the changes: who comes is seated while there are places, and who is seated later was the first of those
-/// who waited. Who holds a place in the end, and who waits, in order.
+/// Checks the changes: a registration is seated while there are free places, and a later seat goes to the first of the
+/// waiting list. Returns the people with a place in the end, and the waiting list.
 fn replay(daemon: &Daemon) -> (Vec<Pk>, VecDeque<Pk>) {
     let (client, mut since) = (daemon.client(), None);
     let (mut seated, mut waiting) = (Vec::new(), VecDeque::new());

@@ -11,28 +11,28 @@ use nix::sys::signal::Signal;
 
 use super::daemon::stranger;
 use super::expect_sound;
-use super::systemd::Told;
+use super::systemd::Notifications;
 use enroll_tests::skip::{is_root, skipped};
 use enroll_tests::socket::Socket;
 
 /// A daemon that says when it has reloaded.
-fn start(toml: &str) -> (Told, Daemon) {
-    let (told, home) = Told::by(Home::make());
+fn start(toml: &str) -> (Notifications, Daemon) {
+    let (notified, home) = Notifications::by(Home::make());
     home.configure(toml);
     let daemon = home.start();
-    assert!(told.next().contains_key("READY"));
+    assert!(notified.next().contains_key("READY"));
     assert_eq!(daemon.enrollctl(&["person", "create", "BOSS"], "").code, Some(0));
-    (told, daemon)
+    (notified, daemon)
 }
 
-/// Has it read this configuration; what it then says of itself.
-fn reload(told: &Told, daemon: &Daemon, toml: &str) -> String {
+/// Reloads this configuration. Returns the status for systemd.
+fn reload(notified: &Notifications, daemon: &Daemon, toml: &str) -> String {
     daemon.home.configure(toml);
     daemon.signal(Signal::SIGHUP);
-    let reloading = told.next();
+    let reloading = notified.next();
     assert_eq!(reloading.get("RELOADING").map(String::as_str), Some("1"), "{reloading:?}");
     assert!(reloading["MONOTONIC_USEC"].parse::<u64>().is_ok_and(|micros| micros > 0), "{reloading:?}");
-    let ready = told.next();
+    let ready = notified.next();
     assert_eq!(ready.get("READY").map(String::as_str), Some("1"), "{ready:?}");
     ready["STATUS"].clone()
 }
@@ -44,11 +44,11 @@ fn code_size(daemon: &Daemon) -> usize {
 
 #[test]
 fn what_can_change_does_and_each_change_is_told() {
-    let (told, daemon) = start("");
+    let (notified, daemon) = start("");
     let mut before = Socket::connect(&daemon.home.socket());
     assert_eq!(code_size(&daemon), 8);
     let status =
-        reload(&told, &daemon, "code_size = 12\nreserved_callsigns = [\"DAEMON\"]\n[jwt]\nissuer = \"other\"\n");
+        reload(&notified, &daemon, "code_size = 12\nreserved_callsigns = [\"DAEMON\"]\n[jwt]\nissuer = \"other\"\n");
     assert!(status.starts_with("listening on ") && !status.contains("configuration"), "{status}");
     assert_eq!(code_size(&daemon), 12);
     before.call(&server::Status {}).expect("those who were there are served on");
@@ -63,43 +63,43 @@ fn what_can_change_does_and_each_change_is_told() {
         assert_eq!(log.matches(line).count(), 1, "{line}: {log}");
     }
     assert!(!log.contains("restart"), "{log}");
-    reload(&told, &daemon, "");
+    reload(&notified, &daemon, "");
     assert_eq!(code_size(&daemon), 8);
     expect_sound(&daemon);
 }
 
 #[test]
 fn what_is_not_valid_changes_nothing_and_is_told() {
-    let (told, daemon) = start("code_size = 10\n");
+    let (notified, daemon) = start("code_size = 10\n");
     for (toml, words) in [
         ("code_size = 12\nsokcet = \"/x\"", "sokcet"),
         ("code_size = 12\n[grants]\nread = [\"no-such-user-here\"]", "no-such-user-here"),
         ("code_size = 12\nlog = \"enrolld=loudly\"", "log must be"),
         ("code_size = 1000", "code_size"),
     ] {
-        let status = reload(&told, &daemon, toml);
+        let status = reload(&notified, &daemon, toml);
         assert!(status.contains("can not be used") && status.contains(words), "{status}");
         assert!(daemon.log().contains(words), "{words}: {}", daemon.log());
         assert_eq!(code_size(&daemon), 10, "{toml}");
     }
-    let status = reload(&told, &daemon, "code_size = 10");
+    let status = reload(&notified, &daemon, "code_size = 10");
     assert!(!status.contains("configuration"), "{status}");
-    reload(&told, &daemon, "code_size = 11\n[grants]\nread = [\"user:no-such-user-here\"]");
+    reload(&notified, &daemon, "code_size = 11\n[grants]\nread = [\"user:no-such-user-here\"]");
     assert_eq!(code_size(&daemon), 11, "a name that the system does not know is a warning");
     let warnings = daemon.client().call(server::Status {}).expect("a status").warnings;
     assert!(warnings.len() == 1 && warnings[0].message.contains("no-such-user-here"), "{warnings:?}");
-    reload(&told, &daemon, "code_size = 10");
+    reload(&notified, &daemon, "code_size = 10");
     assert_eq!(daemon.client().call(server::Status {}).expect("a status").warnings, []);
 }
 
 #[test]
 fn what_needs_a_restart_stays_as_it_is_and_is_named_every_time() {
-    let (told, daemon) = start("");
+    let (notified, daemon) = start("");
     let toml =
         "log_format = \"json\"\ncode_size = 9\n[database]\ncache_mib = 32\n[server]\nthreads = 2\nidle_seconds = 60\n";
     for times in 1..=2 {
-        reload(&told, &daemon, toml);
-        let named = "only a restart can apply it: database.cache_mib, log_format, server.threads";
+        reload(&notified, &daemon, toml);
+        let named = "applied by a restart only: database.cache_mib, log_format, server.threads";
         assert_eq!(daemon.log().matches(named).count(), times, "{}", daemon.log());
     }
     let status = daemon.client().call(server::Status {}).expect("a status");
@@ -109,11 +109,11 @@ fn what_needs_a_restart_stays_as_it_is_and_is_named_every_time() {
 
 #[test]
 fn the_log_shows_as_much_as_is_asked_for_at_the_moment() {
-    let (told, daemon) = start("");
+    let (notified, daemon) = start("");
     let chatter = "connected";
     drop(Socket::connect(&daemon.home.socket()));
     assert!(!daemon.log().contains(chatter), "{}", daemon.log());
-    reload(&told, &daemon, "log = \"debug\"");
+    reload(&notified, &daemon, "log = \"debug\"");
     drop(Socket::connect(&daemon.home.socket()));
     assert!(daemon.log().contains(chatter), "{}", daemon.log());
 }
@@ -124,16 +124,16 @@ fn who_is_let_in_later_is_let_in_by_the_later_grants() {
     if !is_root("who_is_let_in_later_is_let_in_by_the_later_grants") {
         return;
     }
-    let (told, daemon) = start("");
+    let (notified, daemon) = start("");
     let ask = |args: &[&str]| run(&mut stranger(&daemon, args), "nonce").code;
     assert_eq!(ask(&["token", "use"]), Some(1));
-    reload(&told, &daemon, "[grants]\noperate = [\"user:65533\"]\n");
+    reload(&notified, &daemon, "[grants]\noperate = [\"user:65533\"]\n");
     assert_eq!(ask(&["token", "use"]), Some(0));
     let mut conversation = Conversation::of(&mut stranger(&daemon, &["call"]));
     let status = r#"{"op":"server.status","args":{}}"#;
     conversation.say(status);
     assert!(conversation.answer().get("ok").is_some());
-    reload(&told, &daemon, "");
+    reload(&notified, &daemon, "");
     assert_eq!(ask(&["server", "status"]), Some(1));
     conversation.say(status);
     assert!(conversation.answer().get("ok").is_some(), "who was let in stays");

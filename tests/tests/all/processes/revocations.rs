@@ -78,7 +78,7 @@ fn a_list_is_signed_once_over_restarts_and_crashes() {
     let file = daemon.home.state_dir().join("enrolld.crl.signature");
     assert_eq!(std::fs::metadata(&file).expect("a file").permissions().mode() & 0o777, 0o600);
     let kept = std::fs::read(&file).expect("a signature");
-    // A file in its place is not trusted: the same list is signed again.
+    // Another file of that name is not trusted: the same list is signed again.
     for other in [&kept[..kept.len() / 2], b"", &[7; 4096]] {
         daemon.kill9();
         std::fs::write(&file, other).expect("written");
@@ -154,7 +154,7 @@ fn the_list_is_a_file_that_is_replaced_after_a_revocation_and_kept_over_a_restar
     if let Some(openssl) = OpenSsl::find("processes::revocations, the list's file") {
         openssl.write("crl.pem", &second);
         openssl.write("ca.pem", &daemon.enrollctl(&["certificate", "ca"], "").stdout);
-        let told = openssl.told(&["crl", "-in", "crl.pem", "-CAfile", "ca.pem", "-noout", "-text"]);
-        assert!(told.contains("verify OK") && told.contains("Superseded"), "{told}");
+        let printed = openssl.output_of(&["crl", "-in", "crl.pem", "-CAfile", "ca.pem", "-noout", "-text"]);
+        assert!(printed.contains("verify OK") && printed.contains("Superseded"), "{printed}");
     }
 }

@@ -16,7 +16,7 @@ fn rotate(home: &Home) -> Output {
     run(&mut home.enrolld_with(&["rotate-key", "--state-dir", &state]), "")
 }
 
-/// A stopped daemon that has something of everything that is sealed or hashed; a login code that is not used yet.
+/// A stopped daemon with records of every sealed or hashed kind; and an unused login code.
 fn stopped() -> (Daemon, String) {
     let mut daemon = Daemon::start();
     assert_eq!(daemon.enrollctl(&["person", "create", "DOGGO01a", "--certificate", "generate"], "").code, Some(0));
@@ -42,7 +42,7 @@ fn expect_enrolled(daemon: &Daemon) {
     assert_eq!(answer.stdout.matches(r#":"enrolled""#).count(), 3 * UNITS_MAX, "{answer:?}");
 }
 
-/// Everything opens, and what was spent is spent.
+/// Every sealed record opens, and spent tokens are spent.
 fn expect_whole(daemon: &mut Daemon, code: &str) {
     daemon.restart();
     let refused = daemon.enrollctl(&["token", "use"], "nonce");
@@ -113,7 +113,7 @@ fn an_interrupted_rotation_is_finished_by_another_one() {
     assert_eq!(rotate(&daemon.home).code, Some(0));
     assert_ne!(fs::read(&key).expect("a key"), fs::read(&old).expect("the key before"));
     assert!(!next.exists());
-    // So it was, but what is kept there is another one.
+    // The same state, but another key is kept there.
     fs::rename(&key, &next).expect("renamed");
     fs::rename(&old, &key).expect("renamed");
     fs::write(&old, "an earlier key").expect("written");
@@ -123,7 +123,7 @@ fn an_interrupted_rotation_is_finished_by_another_one() {
     assert_eq!(rotate(&daemon.home).code, Some(0));
     daemon.restart();
     assert_eq!(daemon.terminate(), Some(0));
-    // Killed at moments that come as they do: the one or the other database is there, and whole.
+    // Killed at random moments: either the old or the new database is there, and whole.
     let (mut daemon, code) = stopped();
     for _ in 0..5 {
         let state = daemon.home.state_dir().display().to_string();
@@ -141,7 +141,7 @@ fn an_interrupted_rotation_is_finished_by_another_one() {
     expect_whole(&mut daemon, &code);
 }
 
-/// Finishes a rotation that was cut off; where that was at its very end there is nothing to be done, which is said.
+/// Finishes an interrupted rotation; if it was complete already, the command says so.
 fn finish(home: &Home) {
     let file = |name: &str| home.state_dir().join(name);
     let is_complete = file("enrolld.key.old").exists() && !file("enrolld.key.next").exists();

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use enroll_tests::pattern::matches;
 use enroll_tests::process::Daemon;
 
-/// A daemon that is talked to by scripts.
+/// A daemon and the scripts that run against it.
 pub(super) struct Script {
     pub(super) daemon: Daemon,
     /// `area.verb` of what was run, and whether as JSON.
@@ -46,8 +46,8 @@ impl Script {
         self.see(&args);
         let output = self.daemon.enrollctl(&args, stdin);
         assert_eq!(output.code.map(|code| code.to_string()).as_deref(), Some(code), "{line}\n{output:?}");
-        let is_told = if words.is_empty() { output.stderr.is_empty() } else { output.stderr.contains(words) };
-        assert!(is_told, "{line}\n{output:?}");
+        let has_words = if words.is_empty() { output.stderr.is_empty() } else { output.stderr.contains(words) };
+        assert!(has_words, "{line}\n{output:?}");
         let mut printed: Vec<String> = output.stdout.lines().map(|line| line.replace('\t', "→")).collect();
         if let Some(gap) = expected.iter().position(|line| *line == "...") {
             let rest = printed.len().saturating_sub(expected.len() - gap - 1);
@@ -75,7 +75,7 @@ impl Script {
         let Some((before, rest)) = expected.split_once('<') else { return matches(printed, expected) };
         let Some((name, after)) = rest.split_once('>') else { return matches(printed, expected) };
         let literal = before.rsplit("..").next().unwrap_or_default();
-        // Behind a gap it is the last that counts; without one it is where it stands.
+        // After a gap the last match counts; without one the match must be here.
         let found = if before.contains("..") { printed.rfind(literal) } else { Some(0) };
         let Some(start) = found.map(|found| found + literal.len()) else { return false };
         if !printed.is_char_boundary(start) {

@@ -18,10 +18,10 @@ use enroll_tests::socket::Socket;
 const WATCHDOG: Duration = Duration::from_millis(200);
 
 /// The messages to systemd, one by one.
-pub(super) struct Told(UnixDatagram);
+pub(super) struct Notifications(UnixDatagram);
 
-impl Told {
-    /// A directory whose daemon has somebody to tell.
+impl Notifications {
+    /// A directory whose daemon has a notification socket.
     pub(super) fn by(home: Home) -> (Self, Home) {
         let path = home.path("notify");
         let socket = UnixDatagram::bind(&path).expect("a socket");
@@ -29,7 +29,7 @@ impl Told {
         (Self(socket), home.with("NOTIFY_SOCKET", &path.display().to_string()))
     }
 
-    /// The next message; `None` if there is none for so long.
+    /// The next message; `None` if none comes in this time.
     fn within(&self, patience: Duration) -> Option<BTreeMap<String, String>> {
         self.0.set_read_timeout(Some(patience)).expect("a timeout");
         let mut bytes = [0; 4096];
@@ -39,7 +39,7 @@ impl Told {
         Some(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 
-    /// The next message but for those that come by themselves while time passes.
+    /// The next message, without heartbeats and extensions of the timeout.
     pub(super) fn next(&self) -> BTreeMap<String, String> {
         loop {
             let message = self.within(PATIENCE).expect("a message");
@@ -49,10 +49,10 @@ impl Told {
         }
     }
 
-    /// Waits for so many meals of the watchdog; panics where one takes much longer than the watchdog would wait.
-    fn meals(&self, count: usize) {
+    /// Waits for this many heartbeats; panics if one takes much longer than the watchdog's timeout.
+    fn heartbeats(&self, count: usize) {
         for _ in 0..count {
-            let message = self.within(WATCHDOG * 20).expect("a meal in time");
+            let message = self.within(WATCHDOG * 20).expect("a heartbeat in time");
             assert_eq!(message.get("WATCHDOG").map(String::as_str), Some("1"), "{message:?}");
         }
     }
@@ -68,39 +68,39 @@ fn activated() -> Home {
 
 #[test]
 fn it_is_told_of_a_long_start_of_readiness_and_of_the_end() {
-    let (told, home) = Told::by(Home::make());
+    let (notified, home) = Notifications::by(Home::make());
     let mut daemon = home.start();
-    let first = told.within(PATIENCE).expect("a message");
+    let first = notified.within(PATIENCE).expect("a message");
     assert_eq!(first.get("EXTEND_TIMEOUT_USEC").map(String::as_str), Some("30000000"), "{first:?}");
-    let ready = told.next();
+    let ready = notified.next();
     assert_eq!(ready.get("READY").map(String::as_str), Some("1"), "{ready:?}");
     assert_eq!(ready["STATUS"], format!("listening on {}", daemon.home.socket().display()));
     Socket::connect(&daemon.home.socket());
     daemon.signal(Signal::SIGTERM);
-    let stopping = told.next();
+    let stopping = notified.next();
     assert_eq!(stopping.get("STOPPING").map(String::as_str), Some("1"), "{stopping:?}");
     assert_eq!(daemon.ended(PATIENCE), Some(0));
-    assert_eq!(told.within(Duration::from_millis(1)), None, "nobody is left to say anything");
+    assert_eq!(notified.within(Duration::from_millis(1)), None, "nobody is left to say anything");
 }
 
 #[test]
 fn a_daemon_that_can_not_start_is_never_ready() {
-    let (told, home) = Told::by(Home::make());
+    let (notified, home) = Notifications::by(Home::make());
     let daemon = home.start();
-    assert!(told.next().contains_key("READY"));
+    assert!(notified.next().contains_key("READY"));
     let refused = run_refused(&mut daemon.home.enrolld());
     assert_eq!(refused.code, Some(3), "{refused:?}");
-    while let Some(message) = told.within(Duration::from_millis(1)) {
+    while let Some(message) = notified.within(Duration::from_millis(1)) {
         assert!(message.contains_key("EXTEND_TIMEOUT_USEC"), "{message:?}");
     }
 }
 
 #[test]
 fn the_watchdog_is_fed_while_nothing_happens_and_while_much_does() {
-    let (told, home) = Told::by(Home::make().with("WATCHDOG_USEC", &WATCHDOG.as_micros().to_string()));
+    let (notified, home) = Notifications::by(Home::make().with("WATCHDOG_USEC", &WATCHDOG.as_micros().to_string()));
     let daemon = home.start();
-    while told.next().contains_key("EXTEND_TIMEOUT_USEC") {}
-    told.meals(5);
+    while notified.next().contains_key("EXTEND_TIMEOUT_USEC") {}
+    notified.heartbeats(5);
     let (path, is_over) = (daemon.home.socket(), AtomicBool::new(false));
     std::thread::scope(|scope| {
         for writer in 0..4 {
@@ -116,21 +116,21 @@ fn the_watchdog_is_fed_while_nothing_happens_and_while_much_does() {
                 }
             });
         }
-        told.meals(10);
+        notified.heartbeats(10);
         is_over.store(true, Ordering::Relaxed);
     });
     assert!(count(&daemon, "token") > 4);
-    told.meals(5);
+    notified.heartbeats(5);
 }
 
 #[test]
 fn a_watchdog_of_another_process_is_not_fed() {
     let home = Home::make().with("WATCHDOG_USEC", "1000").with("WATCHDOG_PID", "1");
-    let (told, home) = Told::by(home);
+    let (notified, home) = Notifications::by(home);
     let mut daemon = home.start();
     Socket::connect(&daemon.home.socket()).call(&server::Status {}).expect("a status");
     assert_eq!(daemon.terminate(), Some(0));
-    while let Some(message) = told.within(Duration::from_millis(1)) {
+    while let Some(message) = notified.within(Duration::from_millis(1)) {
         assert!(!message.contains_key("WATCHDOG"), "{message:?}");
     }
 }
@@ -142,7 +142,7 @@ fn a_writer_whose_disk_does_not_answer_feeds_nobody() {
     if !may_trace("a_writer_whose_disk_does_not_answer_feeds_nobody") {
         return;
     }
-    let (told, home) = Told::by(Home::make().with("WATCHDOG_USEC", &WATCHDOG.as_micros().to_string()));
+    let (notified, home) = Notifications::by(Home::make().with("WATCHDOG_USEC", &WATCHDOG.as_micros().to_string()));
     let enrolld = home.enrolld();
     let mut strace = home.command(Path::new("strace"));
     // With -D the daemon, not strace, is the process that was started, and is killed.
@@ -160,10 +160,10 @@ fn a_writer_whose_disk_does_not_answer_feeds_nobody() {
         }
         0
     });
-    let mut meals = 0;
-    while told.within(WATCHDOG * 20).is_some() {
-        meals += 1;
-        assert!(meals < 200, "a writer that is stuck feeds the watchdog");
+    let mut heartbeats = 0;
+    while notified.within(WATCHDOG * 20).is_some() {
+        heartbeats += 1;
+        assert!(heartbeats < 200, "a writer that is stuck feeds the watchdog");
     }
     daemon.kill9();
     assert!(writing.join().expect("it wrote") > 1, "it was stuck in a write, not before");

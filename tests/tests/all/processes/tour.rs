@@ -115,10 +115,10 @@ fn the_tour_tells_its_story_and_leaves_nothing() {
     let home = Home::make();
     let output = run(&mut tour(&home), "");
     assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""), "{}", output.stdout);
-    let mut told = output.stdout.lines().map(|line| line.replace('\t', "→"));
+    let mut printed = output.stdout.lines().map(|line| line.replace('\t', "→"));
     for expected in STORY.lines().filter(|line| !line.is_empty()) {
-        let is_told = told.any(|line| matches(&line, expected));
-        assert!(is_told, "this is missing, or not in its place: {expected}\n{}", output.stdout);
+        let has_words = printed.any(|line| matches(&line, expected));
+        assert!(has_words, "this is missing, or not in its place: {expected}\n{}", output.stdout);
     }
     // OpenSSL has its say where it is installed.
     let is_command = |line: &&str| line.starts_with("$ ") && !line.starts_with("$ openssl");

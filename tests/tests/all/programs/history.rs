@@ -1,5 +1,5 @@
 //! Seeded histories of courses and programs, on the memory store, on redb and on the journal in front of it at once:
-//! what is answered, what is there then, and what the changes say.
+//! answers, states and changes are compared with the model.
 //!
 //! `ENROLL_HISTORIES=N` runs N of them, `ENROLL_SEED=S` only the one of that seed; a failure prints the seed and every
 //! call before it.
@@ -20,7 +20,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use super::model::{Course, Model, Subject, Told};
+use super::model::{Course, ExpectedChange, Model, Subject};
 
 const HISTORIES: u64 = 60;
 const CALLS: usize = 80;
@@ -300,18 +300,18 @@ impl History {
             let key = item["external_key"].as_str().expect("a key").to_lowercase();
             self.named.insert(pk_of(item).to_owned(), Subject::By(key));
         }
-        let told = std::mem::take(&mut self.model.told);
+        let expected = std::mem::take(&mut self.model.changes);
         for store in &mut self.stores {
             assert_eq!(store.violations(), Vec::<String>::new());
             compare(store, &self.model, &self.named);
-            assert_eq!(changes(store, self.seen, &self.named), told);
+            assert_eq!(changes(store, self.seen, &self.named), expected);
         }
-        self.seen += told.len() as u64;
+        self.seen += expected.len() as u64;
     }
 }
 
 /// The changes after this one, whose numbers have no hole.
-fn changes(store: &mut Registry, since: u64, named: &BTreeMap<String, Subject>) -> Vec<Told> {
+fn changes(store: &mut Registry, since: u64, named: &BTreeMap<String, Subject>) -> Vec<ExpectedChange> {
     let page = ask(store, "changes.list", &json!({"since": since, "limit": 1000})).expect("a page");
     let mut cause = Value::Null;
     let change = |(seq, item): (u64, &Value)| {
@@ -325,7 +325,7 @@ fn changes(store: &mut Registry, since: u64, named: &BTreeMap<String, Subject>) 
         let subjects = item["subjects"].as_array().expect("a list").iter();
         let refused = item["refused"].as_str().map(|code| if code == "not_found" { "not_found" } else { "another" });
         let word = |name: &str| item[name].as_str().expect("a word").to_owned();
-        Told {
+        ExpectedChange {
             what: format!("{}.{}", word("area"), word("verb")),
             subjects: subjects
                 .map(|pk| named.get(pk.as_str().expect("a pk")).unwrap_or_else(|| panic!("{item}")).clone())

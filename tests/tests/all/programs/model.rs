@@ -18,13 +18,13 @@ pub(super) struct Model {
     pub(super) keys: BTreeMap<String, Key>,
     pub(super) deleted: BTreeSet<Person>,
     /// The changes since they were taken last.
-    pub(super) told: Vec<Told>,
+    pub(super) changes: Vec<ExpectedChange>,
 }
 
 /// A change: its name, what it happened to, whether it follows from the one before it that does not, and why it was
 /// refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Told {
+pub(super) struct ExpectedChange {
     pub(super) what: String,
     pub(super) subjects: Vec<Subject>,
     pub(super) follows: bool,
@@ -54,13 +54,13 @@ impl Model {
     /// Notes what a call does itself.
     pub(super) fn tell(&mut self, what: &str, subjects: impl IntoIterator<Item = Subject>) {
         let subjects = subjects.into_iter().collect();
-        self.told.push(Told { what: what.to_owned(), subjects, follows: false, refused: None });
+        self.changes.push(ExpectedChange { what: what.to_owned(), subjects, follows: false, refused: None });
     }
 
     /// Notes what follows from that.
     fn tell_more(&mut self, what: &str, subjects: impl IntoIterator<Item = Subject>) {
         self.tell(what, subjects);
-        self.told.iter_mut().next_back().expect("it was just told").follows = true;
+        self.changes.iter_mut().next_back().expect("it was just emitted").follows = true;
     }
 
     /// The answer, and the state after it; a refusal leaves the state as it is.
@@ -291,7 +291,7 @@ impl Model {
         let subjects = [Subject::Who(person), by(key)];
         if !self.courses.contains_key(course) {
             self.tell_more("course.role_failed", subjects);
-            self.told.iter_mut().next_back().expect("it was just told").refused = Some("not_found");
+            self.changes.iter_mut().next_back().expect("it was just emitted").refused = Some("not_found");
             return (false, true);
         }
         let is_new = self.roles.insert((course, person));

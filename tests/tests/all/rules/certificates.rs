@@ -230,8 +230,8 @@ fn the_list_is_renewed_in_time_and_forgets_what_has_ended() {
         before = now;
     }
     assert!(serials(registry) < one, "it has ended long ago");
-    let told = registry.call(enroll_protocol::changes::List::default()).expect("changes").items;
-    assert!(told.iter().filter(|change| change.verb == "listed").count() > 10);
+    let printed = registry.call(enroll_protocol::changes::List::default()).expect("changes").items;
+    assert!(printed.iter().filter(|change| change.verb == "listed").count() > 10);
     expect_sound(registry);
 }
 
@@ -318,9 +318,9 @@ fn a_pfx_opens_with_its_password_in_both_profiles() {
         openssl.write("opened.pem", &opened);
         let public = openssl.run(&["pkey", "-in", "opened.pem", "-pubout"]);
         assert_eq!(public, openssl.run(&["pkey", "-in", "key.pem", "-pubout"]));
-        let told = openssl.told(&info);
+        let printed = openssl.output_of(&info);
         let expected = if legacy { "pbeWithSHA1And3-KeyTripleDES-CBC" } else { "AES-256-CBC" };
-        assert!(told.contains(expected), "{told}");
+        assert!(printed.contains(expected), "{printed}");
         openssl.refused(&["pkcs12", "-in", "all.pfx", "-nodes", "-passin", "pass:wrong", "-legacy"]);
     }
 }

@@ -1,4 +1,4 @@
-//! A clock that goes forward by years and back: nothing freezes, and times are compared with the clock as it is now.
+//! Clock steps by years, forward and back: nothing freezes, and times are compared with the current clock.
 
 mod steps;
 
@@ -29,10 +29,10 @@ fn the_feed_is_in_the_order_of_its_numbers_and_tells_of_every_step() {
     let feed = registry.call(changes::List::default()).expect("a page").items;
     let seqs: Vec<u64> = feed.iter().map(|change| change.seq).collect();
     assert!(seqs.windows(2).all(|pair| pair[0] < pair[1]), "{seqs:?}");
-    let told = feed.iter().filter(|change| change.verb != "listed");
-    let told: Vec<(&str, bool)> = told.map(|change| (change.verb.as_str(), change.at > now)).collect();
+    let printed = feed.iter().filter(|change| change.verb != "listed");
+    let printed: Vec<(&str, bool)> = printed.map(|change| (change.verb.as_str(), change.at > now)).collect();
     let expected = [("create", false), ("clock", true), ("create", true), ("clock", false), ("create", false)];
-    assert_eq!(told, expected);
+    assert_eq!(printed, expected);
     let warnings = registry.call(enroll_protocol::server::Status {}).expect("a status").warnings;
     assert!(
         warnings.iter().any(|warning| warning.topic == "clock" && warning.message.contains("back")),

@@ -1,4 +1,4 @@
-//! Invite pools and enrollments.
+//! Rules of invite pools and enrollments.
 
 use enroll_protocol::{Code, Envelope, Time, enrollment, person, pool};
 use enroll_tests::registry::Registry;

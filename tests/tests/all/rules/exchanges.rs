@@ -99,7 +99,7 @@ fn what_is_not_for_us_now_is_invalid_and_spends_nothing() {
     }
     let jwt = signer.sign(&claims(registry));
     exchange(registry, &jwt).expect("nothing that was refused has spent the nonce");
-    // For ever is until the last time that there is.
+    // "For ever" is the last time that can be stored.
     let jwt = signer.sign(&with(registry, &[("exp", json!(100_000_000_000_000_000_u64)), ("nonce", json!("d"))]));
     exchange(registry, &jwt).expect("exchanged");
     assert_eq!(exchange(registry, &jwt), Err(Code::TOKEN_REUSE));

@@ -1,4 +1,4 @@
-//! Pages and cursors.
+//! Pages of lists, and cursors.
 
 use enroll_protocol::{Code, Json, PageLimit, Person, person};
 use enroll_tests::registry::Registry;

@@ -1,4 +1,4 @@
-//! People and roles.
+//! Rules of people and roles.
 
 use enroll_protocol::{Envelope, Reference};
 use enroll_tests::registry::Registry;

@@ -31,7 +31,7 @@ fn check_on_ground(table: &str) -> Registry {
 }
 
 /// The changes after this one: area, verb, and a mark for a derived event.
-fn told(registry: &mut Registry, since: usize) -> Vec<String> {
+fn emitted(registry: &mut Registry, since: usize) -> Vec<String> {
     let page = call(registry, Envelope::default(), "changes.list", r#"{"limit":1000}"#).expect("a page");
     let page: serde_json::Value = serde_json::from_str(&page).expect("JSON");
     let change = |change: &serde_json::Value| {
@@ -66,7 +66,7 @@ fn audit_and_honor_are_converted_and_another_mode_stays() {
         program.enroll_course {"program":"$P","course":"Hiking","create":true,"update":false,"enrollments":[{"external_key":"s-3","status":"active"}]} => {"s-3":"active"}
         "#,
     );
-    let before = told(&mut registry, 0).len();
+    let before = emitted(&mut registry, 0).len();
     let link =
         format!(r#"program.link {{"program":"{PROGRAM}","links":{{"s-1":"ANT","s-2":"BEE","s-3":"COW"}}}} => {{}}"#);
     check(&mut registry, &link);
@@ -87,7 +87,7 @@ fn audit_and_honor_are_converted_and_another_mode_stays() {
         "program.link",
         "> course.mode_kept",
     ];
-    assert_eq!(told(&mut registry, before), expected);
+    assert_eq!(emitted(&mut registry, before), expected);
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn a_pair_whose_course_is_unknown_leaves_nothing_behind() {
         course.get {"key":"Zoology"} => not_found
         "#,
     );
-    let before = told(&mut registry, 0).len();
+    let before = emitted(&mut registry, 0).len();
     check(
         &mut registry,
         &r#"
@@ -166,7 +166,7 @@ fn a_pair_whose_course_is_unknown_leaves_nothing_behind() {
         "#
         .replace("$P", PROGRAM),
     );
-    assert_eq!(told(&mut registry, before), Vec::<String>::new());
+    assert_eq!(emitted(&mut registry, before), Vec::<String>::new());
     check(
         &mut registry,
         &r#"
@@ -253,7 +253,7 @@ fn a_wrong_link_is_moved_to_the_right_person() {
         course.roles {} => [{"person":"$A","course":"Hiking","role":"staff"}]
         "#,
     );
-    let before = told(&mut registry, 0).len();
+    let before = emitted(&mut registry, 0).len();
     check(
         &mut registry,
         &r#"
@@ -279,7 +279,7 @@ fn a_wrong_link_is_moved_to_the_right_person() {
         "> course.enrolled",
         "> course.role_given",
     ];
-    assert_eq!(told(&mut registry, before), expected);
+    assert_eq!(emitted(&mut registry, before), expected);
 }
 
 /// Both or neither: where the right person can not be linked, the wrong one stays.
@@ -290,7 +290,7 @@ fn a_relink_that_fails_leaves_the_earlier_person_linked() {
         program.link {"program":"$P","links":{"s-1":"ANT","s-3":"BEE"}} => {}
         "#,
     );
-    let before = told(&mut registry, 0).len();
+    let before = emitted(&mut registry, 0).len();
     check(
         &mut registry,
         &r#"
@@ -300,7 +300,7 @@ fn a_relink_that_fails_leaves_the_earlier_person_linked() {
         "#
         .replace("$P", PROGRAM),
     );
-    assert_eq!(told(&mut registry, before), Vec::<String>::new());
+    assert_eq!(emitted(&mut registry, before), Vec::<String>::new());
 }
 
 #[test]
@@ -334,7 +334,7 @@ fn a_role_that_was_held_is_not_taken_back_and_one_that_can_not_be_given_waits() 
         course.delete {"key":"Zoology"} => true
         "#,
     );
-    let before = told(&mut registry, 0).len();
+    let before = emitted(&mut registry, 0).len();
     check(
         &mut registry,
         &r#"
@@ -344,5 +344,5 @@ fn a_role_that_was_held_is_not_taken_back_and_one_that_can_not_be_given_waits() 
         .replace("$P", PROGRAM),
     );
     let expected = ["program.link", "> course.enrolled", "> course.deactivated", "> course.role_failed"];
-    assert_eq!(told(&mut registry, before), expected);
+    assert_eq!(emitted(&mut registry, before), expected);
 }

@@ -1,4 +1,4 @@
-//! One-time tokens.
+//! Rules of one-time tokens.
 
 use enroll_tests::registry::Registry;
 

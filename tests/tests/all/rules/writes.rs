@@ -1,4 +1,4 @@
-//! The keys and bytes that each kind of write puts into the store, as `docs/writes.md` says it.
+//! Write amplification: the keys and bytes that each kind of write puts into the store, as listed in `docs/writes.md`.
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};

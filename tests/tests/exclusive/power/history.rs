@@ -1,4 +1,4 @@
-//! A registry that lives on through power losses, and is checked after each.
+//! A history of power losses: one registry through several of them, checked after each.
 
 use std::collections::BTreeMap;
 use std::ops::{AddAssign, Range};
@@ -19,25 +19,25 @@ use rand::{RngExt as _, SeedableRng as _};
 
 use super::wrong::{Mispaired, WrongStore};
 
-/// Batches of one life at most; the power is lost in one of them, between them, or after the last.
+/// Batches of one life at most; the power is lost during one, between two, or after the last.
 const BATCHES: usize = 14;
 
-/// The fault that is there on purpose.
+/// The deliberate fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Control {
     /// Nothing.
     None,
-    /// The store acknowledges without waiting for what becomes of the commit.
+    /// The store acknowledges without waiting for the commit's result.
     AcknowledgesAnyway,
-    /// All disks say they synced and did not.
+    /// All disks report a sync that they did not do.
     SyncLies,
-    /// The journal's do: it is acknowledged before it is synced.
+    /// The journal's disks do: a write is acknowledged before it is synced.
     JournalLies,
-    /// The database's does: segments are used again before the database has what they held.
+    /// The database's disk does: segments are recycled before the database has their content.
     DatabaseLies,
     /// Views see the writes since a flush over the tree before it.
     MispairsViews,
-    /// A batch is taken for done that is in the journal alone.
+    /// A batch counts as flushed that is in the journal only.
     SkipsBatch,
     /// One index is not written.
     SkipsIndex,
@@ -75,7 +75,7 @@ pub(super) enum Doing {
     Nothing,
 }
 
-/// The work that power losses interrupted.
+/// Counts of the work that power losses interrupted.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Figures {
     pub(super) losses: BTreeMap<Doing, u64>,
@@ -110,7 +110,7 @@ pub(super) struct History {
     platters: Platters,
     oracle: Arc<Mutex<Oracle>>,
     load: Load,
-    /// As it was in its last life; its clock and its random bytes go on.
+    /// The state of its last life; its clock and its random bytes continue.
     registry: Option<Registry>,
     /// Writes of the last life, answered or not.
     last: Range<usize>,
@@ -193,7 +193,7 @@ impl History {
         }
     }
 
-    /// Opens what is there, looks at it, and goes on until the power is lost.
+    /// Opens the registry, checks it, and writes until the power is lost.
     fn live(&mut self, machine: &Machine) -> Result<(), End> {
         let ended = |what: &str, err: &dyn std::fmt::Display| match machine.has_met_its_fate() {
             true => End::PowerLoss,
@@ -271,13 +271,13 @@ impl History {
         JournalStore::open(tree, machine.slots(), journal, JournalFigures::default()).map_err(|err| err.to_string())
     }
 
-    /// Asks again what was asked in the last life, then new things. `false`: the writer has ended.
+    /// Repeats the calls of the last life, then makes new ones. Returns false if the writer has ended.
     fn go_on(&mut self, registry: &mut Registry, flush: &dyn Fn() -> Result<(), StoreError>) -> Result<bool, End> {
         let before = self.load.len();
         let again = self.load.send_again(registry, self.last.clone()).map_err(End::Wrong);
         let mut goes_on = again?;
         if goes_on {
-            // Otherwise nobody knows more of them than before.
+            // Otherwise their outcome stays unknown.
             self.last = before..before;
         }
         let flushes = [0.0, 0.1, 0.4][self.random.random_range(0..3)];

@@ -1,4 +1,4 @@
-//! Stores with faults on purpose: the checks must find them.
+//! Stores with deliberate faults: the checks of the power loss tests must find them.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,7 +9,7 @@ use enroll_tests::oracle::everything;
 
 use super::history::Control;
 
-/// One that does not do all of a commit, or does not wait for it.
+/// A store that does only a part of a commit, or does not wait for it.
 pub(super) struct WrongStore {
     pub(super) store: Arc<dyn Store>,
     pub(super) control: Control,
@@ -35,7 +35,7 @@ impl Store for WrongStore {
     }
 }
 
-/// One whose views pair the writes since the last flush with the tree of before it.
+/// A store whose views combine the writes since the last flush with the tree of before it.
 pub(super) struct Mispaired {
     store: Arc<dyn Store>,
     pairs: Mutex<Pairs>,
@@ -56,7 +56,7 @@ impl Mispaired {
         Ok(Arc::new(Self { store, pairs }))
     }
 
-    /// Everything is about to be moved into the tree.
+    /// Notes the tree before a flush.
     pub(super) fn before_flush(&self) -> Result<(), StoreError> {
         let mut pairs = self.pairs();
         pairs.before = std::mem::replace(&mut pairs.tree, all_of(&*self.store)?);

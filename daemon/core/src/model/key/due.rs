@@ -1,4 +1,4 @@
-//! Expiry index entries: the keys of records that expire, by when.
+//! Expiry index entries: the keys of records that expire, by time.
 
 use enroll_protocol::{Key, Pk, Time};
 

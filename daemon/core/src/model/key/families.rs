@@ -159,13 +159,13 @@ families! {
     0x44 KeptParts: kept_part/kept_parts [uid: u32, key: Key; part: u32] = idempotency::KeptPart, secret;
     /// The wrong codes of a source in its rate limit's window, by the hash of the source.
     0x42 Guesses: guesses [source: &Hash] = record::Guesses, secret;
-    /// The expiry index: what expires, by when.
+    /// The expiry index: records that expire, by time.
     0x43 Dues: due/dues_from [at: Time; of: &Due] = record::DueTogether, secret;
     /// A change by its number.
     0x40 Changes: change [seq: u64] = change::Change;
 }
 
-/// The tags of the families whose keys are hashes and codes, and mostly looked up before they are there.
+/// The tags of the families in the Bloom filter: their keys are hashes and codes, mostly looked up before they exist.
 pub const WITHOUT_ORDER: &[u8] = &[
     Family::Callsigns as u8,
     Family::InviteCodes as u8,
@@ -177,7 +177,7 @@ pub const WITHOUT_ORDER: &[u8] = &[
 ];
 
 impl Family {
-    /// Whether the key is one of this family.
+    /// True if the key is one of this family.
     pub fn holds(self, key: &[u8]) -> bool {
         key.first() == Some(&(self as u8))
     }
@@ -188,7 +188,7 @@ impl Family {
     }
 }
 
-/// A whole key of its pieces: nothing ends its last part.
+/// A whole key of its parts; its last part has no end mark.
 fn whole(pieces: &[&[u8]]) -> Vec<u8> {
     pieces.split_last().map(|(_, pieces)| pieces.concat()).unwrap_or_default()
 }

@@ -1,7 +1,7 @@
 //! Storage keys: one leading byte per family, then parts whose bytes sort like their values.
 //!
-//! A text part that another part follows ends with a zero byte; no text here contains one. A record that is the only
-//! one of its kind lies under a word.
+//! A text part that another part follows ends with a zero byte; no text here contains one. The key of a record that is
+//! the only one of its kind is a word.
 
 mod due;
 mod families;
@@ -54,7 +54,7 @@ pub fn list_head() -> Vec<u8> {
     single("revoked")
 }
 
-/// Whether the key is that of a record of which there is only one.
+/// True for the key of a record of which there is only one.
 pub fn is_of_registry(key: &[u8]) -> bool {
     key.first() == Some(&META)
 }
@@ -76,7 +76,7 @@ pub fn prefixed(beginning: Vec<u8>) -> (Vec<u8>, Vec<u8>) {
     (beginning, end)
 }
 
-/// The sign bit is turned, so that times before 1970 sort first.
+/// The sign bit is flipped, so that times before 1970 sort first.
 fn from_time(at: Time) -> [u8; 8] {
     (at.micros() ^ i64::MIN).to_be_bytes()
 }

@@ -1,4 +1,4 @@
-//! Whether certificates, their holders and the list of revoked ones say the same.
+//! Invariants of certificates, their holders and the revocation list.
 
 use super::{Check, hex};
 use crate::model::certificate::{Certificate, Certificates, EnrollmentRequest, ListHead, Revoked};

@@ -1,4 +1,4 @@
-//! What holds of events and their registrations.
+//! Invariants of events and their registrations.
 
 use std::collections::BTreeMap;
 
@@ -16,14 +16,14 @@ use crate::rules::seating::choose::{Places, PoolNow};
 use crate::rules::seating::{admitted, index_keys, position};
 use crate::state::StoreError;
 
-/// What an event's registrations come to.
+/// The counts of an event's registrations.
 #[derive(Default)]
 struct Tally {
     taken: u32,
     waiting: u32,
     pools: BTreeMap<u32, Count>,
     last_order: u64,
-    /// The longest waiting one.
+    /// The order number of the registration that waits longest.
     first_waiting: Option<u64>,
 }
 
@@ -161,7 +161,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Nobody has a place that there is not, but for what a merge or a change has left.
+    /// No more people hold a place than there are places, unless a merge or a change left them.
     fn bounds(&mut self, pk: Pk, event: &Event, head: &Head) {
         let places = Places::of(event, head);
         for pool in &places.pools {
@@ -260,7 +260,7 @@ impl Check<'_> {
     }
 }
 
-/// What goes wrong in these looks is the store's doing.
+/// An error in these reads is the store's.
 fn plain<T>(result: Result<T, Fault>) -> Result<T, StoreError> {
     result.map_err(|fault| match fault {
         Fault::Store(err) => err,

@@ -1,10 +1,10 @@
-//! The rules that hold across records, each with a name. `server check` walks the whole state and lists where one
-//! does not hold; tests ask for an empty list after every step.
+//! Invariants across records, each with a name. `server check` walks the whole state and lists the violations; tests
+//! demand an empty list after every step.
 //!
 //! - I1: every folded callsign of a person or an enrollment leads to them, and to nobody else; none reads as a pk.
 //! - I2: a person's roles and a role's members say the same, and deleted people have none.
 //! - I3: a role's head counts its members.
-//! - I4: the changes are numbered without holes, from behind the last one that is no longer kept to the head.
+//! - I4: the changes are numbered without gaps, from the first one that is kept to the head.
 //! - I5: the head counts the records of each kind.
 //! - I6: tokens lie under whole hashes, and what is attached to one under its pk; every hash of a login code leads to the
 //!   code that has it.
@@ -12,23 +12,24 @@
 //! - I8: a pool counts the enrollments that came by it, and stands among its owner's.
 //! - I9: every invite and approve code leads to the one record that has it.
 //! - I10: an enrollment stands among those of its state, and its state, decision and person fit.
-//! - I11: what is due can be read.
+//! - I11: every expiry entry can be read.
 //! - I12: every index that leads to a registration is there, and no other.
 //! - I13: an event's head counts its registrations, and the stretches of its waiting list.
-//! - I14: no more hold a place than there are, but for what a merge or a lowered capacity leaves.
-//! - I15: no free place stands beside somebody who could take it.
-//! - I16: a registration knows which pools admit the person now.
-//! - I17: an event is due when something happens with it by itself, and stands among those that begin when it does.
-//! - I18: a supervisor's representatives and those whom somebody represents say the same.
+//! - I14: no more people hold a place than there are places, unless a merge or a lowered capacity left them.
+//! - I15: no place is free while somebody who could take it waits.
+//! - I16: a registration lists the pools that admit its person.
+//! - I17: an event is due at the next time at which it changes by itself, and is listed by its start.
+//! - I18: a supervisor's representatives and a representative's supervisors agree.
 //! - I19: a person's certificates are those that they hold, and no others.
-//! - I20: what was valid when its person was deleted is revoked; what is revoked is listed; the list counts what is in it
-//!   and is going to be renewed.
-//! - I21: a course counts who is enrolled in it and the roles in it, and its pk leads to it.
-//! - I22: who is in a course and the courses of a person say the same; so do roles in courses.
+//! - I20: certificates that were valid when their person was deleted are revoked; revoked ones are in the list; the
+//!   list counts its entries, and its renewal is planned.
+//! - I21: a course counts its active enrollments and its roles, and its pk leads to it.
+//! - I22: the people of a course and the courses of a person agree; so do roles in courses.
 //! - I23: an external key leads to its enrollment, which stands among those of its program and of its person.
-//! - I24: of a linked key every course has come true; of one that waits no role has.
+//! - I24: of a linked key every course is realized; of a waiting one no role is.
 //! - I25: no import is under way.
-//! - I26: whatever gives a course or a role in it is a linked program enrollment that says so, and a role has one.
+//! - I26: each giver of a course enrollment or role is a linked program enrollment with that course or role; a role has
+//!   one.
 
 mod certificate;
 mod event;
@@ -55,10 +56,10 @@ use crate::model::record::{
 use crate::model::token::{Code, Token, TokenAudit};
 use crate::state::{ReadTxn, STRETCH, StoreError, walk};
 
-/// Whoever has so many to look at needs no longer list, and the answer must fit a frame.
+/// Violations in a list at most: the answer must fit a frame, and nobody reads more.
 const VIOLATIONS_MAX: usize = 1000;
 
-/// Everything that does not hold, up to a bound.
+/// The violated invariants, up to a bound.
 pub fn violations(txn: &dyn ReadTxn) -> Result<Vec<Violation>, StoreError> {
     let mut check = Check { txn, found: Vec::new(), counts: BTreeMap::new(), givers: (0, 0), walked: Vec::new() };
     check.people()?;
@@ -87,7 +88,7 @@ struct Check<'a> {
     txn: &'a dyn ReadTxn,
     found: Vec<Violation>,
     counts: BTreeMap<Kind, u64>,
-    /// What gives courses and roles, and was not found among the linked program enrollments yet.
+    /// Givers of courses and roles that were not found among the linked program enrollments yet.
     givers: (u64, u64),
     walked: Vec<Family>,
 }
@@ -365,7 +366,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// The records that no rule above speaks of must be readable all the same.
+    /// Records that no invariant above is about must still be readable.
     fn others(&mut self) -> Result<(), StoreError> {
         let txn = self.txn;
         for shape in shapes() {

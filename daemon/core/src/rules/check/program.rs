@@ -1,4 +1,4 @@
-//! What holds of courses and programs.
+//! Invariants of courses and programs.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::model::program::{Course, CourseEnrollment, CourseOf, CourseRoleOf, Ke
 use crate::model::record::{self, Kind, Marker};
 use crate::state::StoreError;
 
-/// Who is in a course, counted.
+/// The counts of a course: its active enrollments and its roles.
 #[derive(Default)]
 struct Tally {
     enrolled: u64,
@@ -115,8 +115,8 @@ impl Check<'_> {
         })
     }
 
-    /// What a linked program enrollment gives its person. Each gift is taken off the givers that were counted with courses
-    /// and roles; one that is left in the end gives nothing.
+    /// Checks the courses and roles that a linked program enrollment gives. Each is removed from the givers collected
+    /// with courses and roles; a giver that is left in the end violates I26.
     fn given(&mut self, enrollment: &ProgramEnrollment, person: Pk) -> Result<(), StoreError> {
         for (course, status) in &enrollment.courses {
             let given = record::get::<CourseEnrollment>(self.txn, &key::course_enrollment(course, person))?;
@@ -130,7 +130,7 @@ impl Check<'_> {
         }
         for ((course, role), stand) in &enrollment.roles {
             let held = record::get::<CourseRoleOf>(self.txn, &key::course_role(course, person, *role))?;
-            // A course that is deleted takes its roles along.
+            // The roles of a course are deleted with it.
             if *stand == RoleStand::Given && held.is_some_and(|held| held.givers.contains(&enrollment.pk)) {
                 self.givers.1 = self.givers.1.wrapping_sub(1);
             }

@@ -1,4 +1,4 @@
-//! Certificates renewed and revoked, with their person and without.
+//! Renewal and revocation of certificates, with the deletion of their person and without.
 
 use enroll_core::context::Grant;
 use enroll_protocol::person::{CertificateWanted, RevocationReason};

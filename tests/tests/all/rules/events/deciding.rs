@@ -1,4 +1,4 @@
-//! Approving and rejecting, who may, and who names whom.
+//! Approval and rejection of registrations: supervisors, representatives, and permissions.
 
 use super::people;
 use crate::rules::check;

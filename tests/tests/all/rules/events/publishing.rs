@@ -1,4 +1,4 @@
-//! Events made, published, changed and called off; whose they are; what is refused of what is written.
+//! Making, publishing, changing and canceling events; their owners; refused values.
 
 use enroll_core::context::Grant;
 use enroll_tests::registry::Registry;

@@ -1,4 +1,4 @@
-//! Registering and canceling: each refusal, in their order; people who are deleted; events that were over.
+//! Registration and cancelation: each refusal, in order of checks; deleted people; events that are over.
 
 use super::people;
 use crate::rules::check;

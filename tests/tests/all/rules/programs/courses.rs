@@ -1,4 +1,4 @@
-//! Courses by themselves, and external keys in them.
+//! Courses: making, changing and deleting them, and external keys in them.
 
 use enroll_protocol::Envelope;
 use enroll_protocol::limits::COURSE_GIVERS_MAX;

@@ -1,4 +1,4 @@
-//! External keys: enrolling them in a program, and texts that are no keys.
+//! External keys: enrolling them in a program, and invalid ones.
 
 use super::{PROGRAM, check_on_ground};
 

@@ -7,7 +7,7 @@ use enroll_tests::registry::Registry;
 use enrolld::writer::{Outcome, UNITS_MAX};
 
 use super::super::{call, check, key};
-use super::{PROGRAM, check_on_ground, told};
+use super::{PROGRAM, check_on_ground, emitted};
 
 const KEYS: usize = 3 * UNITS_MAX;
 
@@ -105,7 +105,7 @@ fn a_crash_in_the_middle_and_the_same_key_again_is_as_if_nothing_had_happened() 
     assert_eq!(linked(&mut broken), UNITS_MAX);
     assert!(slot.lock().expect("unpoisoned").is_empty(), "nobody was answered");
     assert_eq!(broken.call_with(key(1), link_all(KEYS)), Ok(expected.clone()));
-    assert_eq!(told(&mut broken, 0), told(&mut whole, 0), "no pair was done twice");
+    assert_eq!(emitted(&mut broken, 0), emitted(&mut whole, 0), "no pair was done twice");
     assert_eq!(broken.call_with(key(1), link_all(KEYS)), Ok(expected), "and the answer is kept");
     assert_eq!(linked(&mut broken), KEYS - 1);
     assert_eq!(broken.violations(), Vec::<String>::new());

@@ -1,0 +1,112 @@
+//! Checks of a configuration: ranges of numbers and lengths, absolute paths, and names.
+
+use std::ops::RangeInclusive;
+
+use enroll_protocol::{Callsign, EventKind};
+
+use super::{Certificates, Config, ConfigError, Jwt};
+
+const YEAR_SECONDS: u64 = 366 * 24 * 60 * 60;
+
+const YEAR: RangeInclusive<u64> = 1..=YEAR_SECONDS;
+
+const CENTURY: RangeInclusive<u64> = 1..=100 * YEAR_SECONDS;
+
+impl Config {
+    /// Refuses a value out of its range, a relative path, an invalid name, and keys that contradict each other.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        check_jwt(&self.jwt)?;
+        check_certificates(&self.certificates)?;
+        self.check_limits()?;
+        self.check_paths()?;
+        self.check_names()
+    }
+
+    fn check_limits(&self) -> Result<(), ConfigError> {
+        let Self { guesses, server, database, journal, .. } = self;
+        within("keep_answers_seconds", self.keep_answers_seconds, 60..=YEAR_SECONDS, ", a year")?;
+        within("code_size", self.code_size as u64, 6..=64, "")?;
+        within("server.threads", server.threads as u64, 1..=64, "")?;
+        within("server.connections", server.connections as u64, 1..=1 << 16, "")?;
+        within("server.connections_per_uid", server.connections_per_uid as u64, 1..=1 << 16, "")?;
+        within("server.frame_kib", server.frame_kib as u64, 256..=16 << 10, "")?;
+        within("server.finish_frame_seconds", server.finish_frame_seconds, YEAR, ", a year")?;
+        within("server.take_answer_seconds", server.take_answer_seconds, YEAR, ", a year")?;
+        within("server.idle_seconds", server.idle_seconds, YEAR, ", a year")?;
+        within("database.cache_mib", database.cache_mib as u64, 1..=1 << 20, "")?;
+        within("database.verify_mib", database.verify_mib, 0..=1 << 30, "")?;
+        within("journal.segment_mib", journal.segment_mib, 1..=1 << 10, "")?;
+        within("journal.memory_mib", journal.memory_mib as u64, 1..=1 << 20, "")?;
+        within("database.free_mib", database.free_mib, 0..=1 << 20, "")?;
+        within("guesses.per_minute", u64::from(guesses.per_minute), 1..=u64::from(u32::MAX), "")
+    }
+
+    fn check_paths(&self) -> Result<(), ConfigError> {
+        for (key, path) in [
+            ("state_dir", &self.state_dir),
+            ("socket", &self.socket),
+            ("key_file", &self.key_file),
+            ("certificates.authority_key", &self.certificates.authority_key),
+            ("certificates.authority_chain", &self.certificates.authority_chain),
+            ("certificates.crl_file", &self.certificates.crl_file),
+        ] {
+            if !path.as_os_str().is_empty() && !path.is_absolute() {
+                return Err(ConfigError(format!("{key} must be an absolute path; it is \"{}\"", path.display())));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_names(&self) -> Result<(), ConfigError> {
+        for callsign in &self.reserved_callsigns {
+            let callsign = Callsign::new(callsign.as_str());
+            callsign.map_err(|err| ConfigError(format!("reserved_callsigns: {err}")))?;
+        }
+        for kind in &self.restricted_event_types {
+            EventKind::new(kind.as_str()).map_err(|err| ConfigError(format!("restricted_event_types: {err}")))?;
+        }
+        Ok(())
+    }
+}
+
+fn check_jwt(jwt: &Jwt) -> Result<(), ConfigError> {
+    within("jwt.issuer", jwt.issuer.len() as u64, 1..=255, " bytes")?;
+    within("jwt.audience", jwt.audience.len() as u64, 1..=255, " bytes")?;
+    within("jwt.lifetime_seconds", jwt.lifetime_seconds, YEAR, ", a year")?;
+    within("jwt.leeway_seconds", jwt.leeway_seconds, 0..=3600, ", an hour")?;
+    within("jwt.refresh_seconds", jwt.refresh_seconds, 0..=YEAR_SECONDS, ", a year")?;
+    for (at, trusted) in jwt.trusted.iter().enumerate() {
+        if trusted.issuer.is_empty() || trusted.audience.is_empty() || !trusted.keys.is_absolute() {
+            let why = "needs an issuer, an audience, and the absolute path of its keys";
+            return Err(ConfigError(format!("jwt.trusted: number {} {why}", at + 1)));
+        }
+        if jwt.trusted[..at].iter().any(|before| before.issuer == trusted.issuer) || trusted.issuer == jwt.issuer {
+            return Err(ConfigError(format!(
+                "jwt.trusted: the issuer \"{}\" stands there twice, or is our own",
+                trusted.issuer
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn check_certificates(certificates: &Certificates) -> Result<(), ConfigError> {
+    let name_chars = certificates.authority_name.chars().count() as u64;
+    within("certificates.authority_name", name_chars, 1..=64, " characters")?;
+    let lifetime = certificates.authority_lifetime_seconds;
+    within("certificates.authority_lifetime_seconds", lifetime, CENTURY, ", a century")?;
+    within("certificates.lifetime_seconds", certificates.lifetime_seconds, CENTURY, ", a century")?;
+    within("certificates.crl_seconds", certificates.crl_seconds, 60..=YEAR_SECONDS, ", a year")?;
+    if certificates.authority_key.as_os_str().is_empty() != certificates.authority_chain.as_os_str().is_empty() {
+        let why = "certificates.authority_key and certificates.authority_chain belong together; set both or neither";
+        return Err(ConfigError(why.to_owned()));
+    }
+    Ok(())
+}
+
+fn within(key: &str, value: u64, range: RangeInclusive<u64>, note: &str) -> Result<(), ConfigError> {
+    match range.contains(&value) {
+        true => Ok(()),
+        false => Err(ConfigError(format!("{key} must be {} to {}{note}", range.start(), range.end()))),
+    }
+}
