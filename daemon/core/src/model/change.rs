@@ -131,13 +131,6 @@ pub enum Told {
     ClockAccepted(Time),
 }
 
-impl Told {
-    /// Whether it says that somebody tried in vain.
-    pub fn is_attempt(&self) -> bool {
-        matches!(self, Self::Change(change, _) if change.refused.is_some())
-    }
-}
-
 impl Change {
     /// A change that nobody asked for: its time had come.
     pub fn of_time(what: u16, at: Time) -> Self {

@@ -161,7 +161,7 @@ fn remove(txn: &mut dyn Txn, settings: &Settings, clock: &ClockState, now: Time,
         }
         Due::Guesses(_) => {
             let window = record::get::<Guesses>(txn.as_read(), &key)?;
-            if window.is_some_and(|window| super::attempts::has_ended(&window, now)) {
+            if window.is_some_and(|window| super::rate_limit::has_ended(&window, now)) {
                 txn.delete(key);
             }
         }
