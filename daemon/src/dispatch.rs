@@ -62,6 +62,12 @@ pub enum Items {
 
 /// A read with its types erased.
 pub trait ReadJob: Send {
+    /// Its line of the table.
+    fn row(&self) -> &'static OperationRow;
+    /// True for a request that brings a code.
+    fn takes_code(&self) -> bool;
+    /// The encoded reply to a wrong code, where that is not refused.
+    fn reply_to_guess(&self) -> Option<Vec<u8>>;
     /// Runs the rule; the encoded reply.
     fn run(&self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Vec<u8>, Fault>;
 }
@@ -88,6 +94,8 @@ pub trait WriteJob: Send + Sync {
     fn row(&self) -> &'static OperationRow;
     /// The request's own bytes: encoded anew, because not every encoding of a value is the shortest one.
     fn request(&self) -> Vec<u8>;
+    /// True for a request that brings a code.
+    fn takes_code(&self) -> bool;
     /// Whether nothing sent after it on its connection begins before it is answered.
     fn is_barrier(&self) -> bool;
     /// Refuses arguments, before anything else is looked at.
@@ -159,8 +167,14 @@ pub fn request(frame: &Frame<'_>, peer: &Peer) -> Result<(&'static Handler, Enve
     Ok((handler, envelope, job))
 }
 
-/// Runs a read to its reply, again with each thing that its rule needs.
+/// Runs a read to its reply, again with each thing that its rule needs. A wrong code counts before it is answered.
 pub fn run_read(job: &dyn ReadJob, daemon: &Daemon, txn: &dyn ReadTxn, mut ctx: Context) -> Result<Vec<u8>, Fault> {
+    if job.takes_code() {
+        return match daemon.guesses.counted(job.row(), txn, &mut ctx, |ctx| job.run_caught(txn, ctx)) {
+            Err(wrong @ Fault::Attempt { guess: true, .. }) => job.reply_to_guess().ok_or(wrong),
+            ended => ended,
+        };
+    }
     loop {
         match job.run_caught(txn, &ctx) {
             Err(Fault::Needs(needed)) => ctx.made = Some(make(&needed, daemon, txn, &ctx)?),
@@ -214,8 +228,8 @@ const fn scan<O: ReadOp>() -> Handler {
     Handler { row: O::ROW, job: |body| Ok(Job::Look(Look::Scan(Box::new(codec::decode::<O>(body)?)))), finish: None }
 }
 
-const fn lookup<O: WriteOp>() -> Handler {
-    write::<O>()
+const fn lookup<O: ReadOp>() -> Handler {
+    read::<O>()
 }
 
 const fn write<O: WriteOp>() -> Handler {
@@ -274,9 +288,25 @@ impl dyn WalkJob + '_ {
 }
 
 impl<O: ReadOp> ReadJob for O {
+    fn row(&self) -> &'static OperationRow {
+        <O as Operation>::ROW
+    }
+
+    fn takes_code(&self) -> bool {
+        ReadOp::takes_code(self)
+    }
+
+    fn reply_to_guess(&self) -> Option<Vec<u8>> {
+        ReadOp::reply_to_guess(self).as_ref().map(codec::encode)
+    }
+
     fn run(&self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Vec<u8>, Fault> {
         let call = Call::begin(txn, ctx, O::ROW)?;
-        Ok(codec::encode(&ReadOp::run(self, txn, &call)?))
+        let mut reply = ReadOp::run(self, txn, &call)?;
+        if let (true, Some(redact)) = (ctx.envelope.dry_run, O::REDACT) {
+            redact(&mut reply);
+        }
+        Ok(codec::encode(&reply))
     }
 }
 
@@ -317,6 +347,10 @@ impl<O: WriteOp> WriteJob for O {
         codec::encode(self)
     }
 
+    fn takes_code(&self) -> bool {
+        WriteOp::takes_code(self)
+    }
+
     fn is_barrier(&self) -> bool {
         self.may_need()
     }
@@ -351,6 +385,10 @@ impl<O: BulkOp> WriteJob for Bulk<O> {
 
     fn request(&self) -> Vec<u8> {
         codec::encode(&self.operation)
+    }
+
+    fn takes_code(&self) -> bool {
+        false
     }
 
     fn is_barrier(&self) -> bool {
@@ -395,6 +433,18 @@ impl<O: BulkOp> WriteJob for Bulk<O> {
 }
 
 impl ReadJob for Trial {
+    fn row(&self) -> &'static OperationRow {
+        self.0.row()
+    }
+
+    fn takes_code(&self) -> bool {
+        false
+    }
+
+    fn reply_to_guess(&self) -> Option<Vec<u8>> {
+        None
+    }
+
     fn run(&self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Vec<u8>, Fault> {
         let mut draft = Draft::new(txn);
         let call = Call::begin(txn, ctx, self.0.row())?;

@@ -129,8 +129,7 @@ pub enum Kind {
     /// A read of an MVCC snapshot on a thread of its own, because it is slow: it walks every record, or stretches a
     /// password.
     Scan,
-    /// A read in the writer: it takes a code, and a wrong one counts against the rate limit. It changes nothing else,
-    /// so it needs no idempotency key.
+    /// A read that takes a code: a wrong one counts against the rate limit.
     Lookup,
     /// A write: it runs in the writer and is answered when it is durable.
     Write,

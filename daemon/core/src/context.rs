@@ -8,6 +8,7 @@ use rand::rngs::ChaCha20Rng;
 use rand::{Rng as _, SeedableRng as _};
 
 use crate::identity::{Authority, KeyRing, Secrets};
+use crate::model::record::Guesses;
 use crate::needs::Made;
 use crate::settings::Settings;
 
@@ -74,6 +75,8 @@ pub struct Context {
     pub identity: Arc<Identity>,
     /// The last trusted time, while the clock is in doubt and not accepted.
     pub doubted_since: Option<Time>,
+    /// The rate limit window of the request's source, for an operation that takes a code.
+    pub guesses: Option<Guesses>,
     /// The thing made for this request, after its rule answered that it needs it.
     pub made: Option<Made>,
 }

@@ -1,6 +1,7 @@
 //! The running daemon's shared state, from which each request's context takes its snapshots.
 
 pub mod clock;
+pub mod guesses;
 pub mod internal_error;
 pub mod revocation_list;
 pub mod warnings;
@@ -17,6 +18,7 @@ use enroll_protocol::{Envelope, Time};
 use tokio::sync::watch;
 
 use crate::metrics::Metrics;
+use guesses::Guesses;
 use revocation_list::SignedLists;
 use warnings::{CLOCK_DOUBTED, Warnings};
 
@@ -28,6 +30,8 @@ pub struct Daemon {
     pub identity: Swap<Identity>,
     /// The latest signed list of revoked certificates.
     pub lists: SignedLists,
+    /// The rate limit of wrong codes.
+    pub guesses: Guesses,
     /// The time of the start, by the clock as it is set now.
     pub started: Swap<Time>,
     /// The last trusted time, while the clock is in doubt and not accepted.
@@ -42,7 +46,8 @@ impl Daemon {
     /// The context of a request that begins now.
     pub fn context(&self, now: Time, seed: [u8; 32], peer: Peer, envelope: Envelope) -> Context {
         let (settings, identity) = (self.settings.now(), self.identity.now());
-        Context { now, seed, peer, envelope, settings, identity, doubted_since: *self.doubted_since.now(), made: None }
+        let doubted_since = *self.doubted_since.now();
+        Context { now, seed, peer, envelope, settings, identity, doubted_since, guesses: None, made: None }
     }
 }
 

@@ -313,6 +313,9 @@ impl Session {
         let job = match look {
             Look::Read(job) => {
                 let outcome = run_job(&self.shared, self.shared.store.view(), &*job, ctx, handler);
+                if job.takes_code() && self.shared.daemon.guesses.lock().take_wants_writer() {
+                    self.queue.wake();
+                }
                 return self.answer(pending, outcome);
             }
             Look::Items(items) => return self.subscribe(Subscriber { pending, handler, ctx }, items),

@@ -10,6 +10,7 @@ use super::systemd;
 use super::{StartError, authority};
 use crate::config::Config;
 use crate::daemon::clock::{Clock, draw_seed};
+use crate::daemon::guesses::Guesses;
 use crate::daemon::revocation_list::SignedLists;
 use crate::daemon::warnings::{Topic, Warnings};
 use crate::daemon::{Daemon, Swap};
@@ -93,6 +94,7 @@ impl Opened {
             settings: Swap::new(settings),
             identity: Swap::new(identity),
             lists: SignedLists::kept_in(locked.directory()),
+            guesses: Guesses::default(),
             started: Swap::new(started),
             doubted_since: Swap::new(None),
             metrics,

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use enroll_protocol::server::Import;
-use enroll_protocol::{Code, Key, Kind, Operation as _, Refusal, codec};
+use enroll_protocol::{Code, Key, Operation as _, Refusal, codec};
 use rand::Rng as _;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -61,10 +61,10 @@ enum Sealed {
 }
 
 impl Keeping {
-    /// `None` where nothing is kept: without a key, in a dry run, for what only looks something up, and for an import,
-    /// which remembers itself how far it has come and whose registry has no answers but those of the file.
+    /// `None` where nothing is kept: without a key, in a dry run, and for an import, which remembers itself how far it
+    /// has come and whose registry has no answers but those of the file.
     pub(super) fn of(ctx: &Context, job: &dyn WriteJob) -> Option<Self> {
-        let is_kept = job.row().kind != Kind::Lookup && job.row().number != Import::ROW.number;
+        let is_kept = job.row().number != Import::ROW.number;
         let key = ctx.envelope.key.filter(|_| is_kept && !ctx.envelope.dry_run)?;
         let number = job.row().number.to_be_bytes();
         let actor = codec::encode(&ctx.envelope.actor);

@@ -9,6 +9,9 @@
 //! of each part are kept under its idempotency key, in the same commit as the units: the same call sent again, after a
 //! crash or while the first one is still run, goes on from there.
 //!
+//! Refused attempts on codes that sessions have looked up, and the rate limit windows that they changed, are recorded with
+//! the next batch.
+//!
 //! While an import is under way nobody else writes, and nothing happens by itself; when it ends, what was read at the start
 //! is read again.
 //!
@@ -17,6 +20,7 @@
 //! If a commit fails, nothing more is acknowledged: the batch answers `outcome_unknown` and the writer ends, and with
 //! it the process.
 
+mod attempts;
 mod clock;
 mod disk_space;
 mod idempotency;
@@ -45,7 +49,7 @@ use enroll_core::model::key::{self, Due, Family};
 use enroll_core::model::record::{self, ChangesHead};
 use enroll_core::needs::Needed;
 use enroll_core::rules::bootstrap::{self, RegistryError};
-use enroll_core::rules::{Call, attempts, authority, changes, expiry, seating};
+use enroll_core::rules::{Call, authority, changes, expiry, seating};
 use enroll_core::settings::Settings;
 use enroll_core::state::overlay::Overlay;
 use enroll_core::state::{Store, StoreError, Writes};
@@ -148,6 +152,7 @@ impl Writer {
         let sweep_at = expiry::next(&*view, &settings, &head.clock, head.at)?;
         let event_at = seating::next_due(&*view)?;
         let importing = view.get(&key::importing())?.is_some();
+        daemon.guesses.lock().load(&*view)?;
         drop(view);
         let mut writer = Self {
             store,
@@ -210,6 +215,7 @@ impl Writer {
             tracing::error!(%fault, "what a step of the clock has left can not be put in order");
         }
         let now = now.max(self.time);
+        self.record_attempts(&mut batch, now);
         let (identity, doubted_since) = (self.daemon.identity.now(), *self.daemon.doubted_since.now());
         let mut answers = Answers::new();
         let begun = take(&mut self.unfinished);
@@ -294,6 +300,7 @@ impl Writer {
         let view = self.store.view()?;
         self.sweep_at = expiry::next(&*view, &self.settings, &self.head.clock, self.time)?;
         self.event_at = seating::next_due(&*view)?;
+        self.daemon.guesses.lock().load(&*view)?;
         let secrets = bootstrap::hashes(&*view, (*self.daemon.identity.now().secrets).clone())?;
         match authority::open(&*view, &secrets) {
             Ok(Some(own)) => self.daemon.identity.update(|identity| identity.authority = own.into()),
@@ -326,18 +333,15 @@ impl Writer {
             Ok(Some(first)) => return Step::Answered(first),
             Err(fault) => return Step::Answered(Err(to_refusal(&fault, job.row(), &ctx.peer))),
         }
-        let (writes, told, ran) = match run_rule(batch, ctx, &**job, parts.progress, units) {
-            // A guess counts in a dry run as well, also where it is answered and not refused.
-            Ok((_, told, ran)) if ctx.envelope.dry_run && !told.iter().any(Told::is_attempt) => {
-                (Writes::new(), Vec::new(), Ok(ran))
-            }
+        let (writes, told, ran) = match run_rule(&self.daemon, batch, ctx, &**job, parts.progress, units) {
+            Ok((_, _, ran)) if ctx.envelope.dry_run => (Writes::new(), Vec::new(), Ok(ran)),
             Ok((writes, told, ran)) => (writes, told, Ok(ran)),
             Err(Fault::Needs(needed)) => return Step::Needs(needed),
             Err(fault) => {
                 let refusal = to_refusal(&fault, job.row(), &ctx.peer);
-                match remember(batch, ctx, &**job, &fault) {
-                    Ok((writes, told)) => (writes, told, Err(refusal)),
-                    Err(err) => return Step::Answered(Err(to_refusal(&err.into(), job.row(), &ctx.peer))),
+                match self.refused(batch, ctx, &**job, &fault) {
+                    Ok(told) => (Writes::new(), told, Err(refusal)),
+                    Err(fault) => return Step::Answered(Err(to_refusal(&fault, job.row(), &ctx.peer))),
                 }
             }
         };
@@ -391,8 +395,23 @@ impl Running {
     }
 }
 
-/// Runs the rule on an overlay of its own, which is dropped unless it succeeds.
+/// Runs the rule; a wrong code counts.
 fn run_rule(
+    daemon: &Daemon,
+    batch: &Overlay<'_>,
+    ctx: &mut Context,
+    job: &dyn WriteJob,
+    progress: Progress,
+    units: &mut usize,
+) -> Result<(Writes, Vec<Told>, Ran), Fault> {
+    if job.takes_code() {
+        return daemon.guesses.counted(job.row(), batch, ctx, |ctx| run_draft(batch, ctx, job, progress, units));
+    }
+    run_draft(batch, ctx, job, progress, units)
+}
+
+/// Runs the rule on an overlay of its own, which is dropped unless it succeeds.
+fn run_draft(
     batch: &Overlay<'_>,
     ctx: &Context,
     job: &dyn WriteJob,
@@ -407,24 +426,6 @@ fn run_rule(
     let ran = ran.unwrap_or_else(|panic| Err(Fault::of_panic(&*panic)))?;
     let (writes, told) = draft.into_parts();
     Ok((writes, told, ran))
-}
-
-/// What is remembered of a refused attempt on a code or token, when the rule's own writes are gone.
-fn remember(
-    batch: &Overlay<'_>,
-    ctx: &Context,
-    job: &dyn WriteJob,
-    fault: &Fault,
-) -> Result<(Writes, Vec<Told>), StoreError> {
-    let Fault::Attempt { refusal, subject, guess } = fault else { return Ok(Default::default()) };
-    let mut draft = Draft::new(batch);
-    // The actor was found already, or the rule would not have got as far as the code.
-    match Call::begin(&draft, ctx, job.row()) {
-        Ok(call) => attempts::remember(&mut draft, &call, refusal, *subject, *guess)?,
-        Err(Fault::Store(err)) => return Err(err),
-        Err(_) => {}
-    }
-    Ok(draft.into_parts())
 }
 
 /// Whether it was done will be known when the store is opened again.

@@ -39,12 +39,14 @@ impl WriterThread {
     /// Serves until every sender is gone and the queue is empty, or until a commit fails. After each batch its answers
     /// are given out, then `committed` gets the number of the latest change.
     pub fn run(mut self, mut committed: impl FnMut(u64)) -> Result<(), StoreError> {
-        loop {
+        let mut is_last = false;
+        while !is_last {
             let due = self.writer.due().map_or(WAIT_MAX, |at| self.clock.until(at).min(WAIT_MAX));
             match self.inbox.wait(due) {
                 Ok(message) => self.take(message),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                // A last batch, with what waits to be recorded of refused attempts.
+                Err(RecvTimeoutError::Disconnected) => is_last = true,
             }
             while self.batch.len() < BATCH_MAX
                 && let Some(message) = self.inbox.next()
@@ -57,6 +59,7 @@ impl WriterThread {
             }
             committed(self.writer.head());
         }
+        Ok(())
     }
 
     fn take(&mut self, message: Message) {

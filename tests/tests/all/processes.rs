@@ -17,6 +17,7 @@ mod disk;
 mod ends;
 mod ext4;
 mod follow;
+mod guesses;
 mod identity;
 mod limits;
 mod memory;

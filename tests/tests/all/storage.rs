@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use enroll_core::state::memory::MemoryStore;
 use enroll_core::state::{Store, StoreError, View, Writes};
-use enroll_protocol::{Code, Envelope, Key, Pk, Refusal, code, person, token};
+use enroll_protocol::{Code, Envelope, Key, Pk, Refusal, code, person, pool, token};
 use enroll_tests::oracle::everything;
 use enroll_tests::registry::Registry;
 use enrolld::storage::io_error;
@@ -150,6 +150,8 @@ fn while_there_is_too_little_space_what_would_write_is_refused_and_the_rest_goes
     let dry = Envelope { dry_run: true, ..Envelope::default() };
     registry.call_with(dry, spend("new")).expect("a dry run writes nothing");
     assert_eq!(registry.call(person::List::default()).expect("people").items.len(), 1);
+    let check = pool::Check { invitecode: "NOSUCH22".parse().expect("a code") };
+    assert_eq!(registry.call(check), Ok(false), "a look-up goes on, and its record waits");
     registry.wake();
     assert_eq!(everything(&*store).expect("a view"), before, "nothing was written, nor anything due removed");
 

@@ -131,13 +131,6 @@ pub enum Told {
     ClockAccepted(Time),
 }
 
-impl Told {
-    /// True for the change of a refused attempt.
-    pub fn is_attempt(&self) -> bool {
-        matches!(self, Self::Change(change, _) if change.refused.is_some())
-    }
-}
-
 impl Change {
     /// A change at its due time, which no peer asked for.
     pub fn of_time(what: u16, at: Time) -> Self {

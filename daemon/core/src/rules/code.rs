@@ -8,7 +8,7 @@ use enroll_protocol::limits::JSON_BYTES_MAX;
 use enroll_protocol::{Code, Json, LoginCode, Pk, Reference, Refusal};
 use serde_json::json;
 
-use super::{Call, Finish, WriteOp, attempts, expiry, human_code, person};
+use super::{Call, Finish, ReadOp, WriteOp, expiry, human_code, person, rate_limit};
 use crate::context::Purpose;
 use crate::draft::Txn;
 use crate::fault::Fault;
@@ -73,8 +73,12 @@ impl WriteOp for Use {
 
     const REDACT: Option<fn(&mut Exchanged)> = Some(|reply| reply.jwt = None);
 
+    fn takes_code(&self) -> bool {
+        true
+    }
+
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Exchanged, Fault> {
-        attempts::expect_under_limit(txn.as_read(), call.ctx)?;
+        rate_limit::expect_under_limit(call.ctx)?;
         let (pk, mut code) = expect(txn.as_read(), call, &self.code)?;
         let attempt = |refusal| Fault::Attempt { refusal, subject: Some(pk), guess: false };
         let subject = expect_subject_live(txn.as_read(), &code.claims);
@@ -104,12 +108,16 @@ impl WriteOp for Use {
     }
 }
 
-impl WriteOp for Get {
-    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Login, Fault> {
-        attempts::expect_under_limit(txn.as_read(), call.ctx)?;
-        let (pk, code) = expect(txn.as_read(), call, &self.code)?;
-        let is_own = names_actor(txn.as_read(), call, &code)?;
-        call.permit(txn.as_read(), is_own).map_err(|fault| fault.into_attempt(Some(pk)))?;
+impl ReadOp for Get {
+    fn takes_code(&self) -> bool {
+        true
+    }
+
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Login, Fault> {
+        rate_limit::expect_under_limit(call.ctx)?;
+        let (pk, code) = expect(txn, call, &self.code)?;
+        let is_own = names_actor(txn, call, &code)?;
+        call.permit(txn, is_own).map_err(|fault| fault.into_attempt(Some(pk)))?;
         Ok(Login {
             created: code.created,
             claims: code.claims,

@@ -11,7 +11,7 @@ use enroll_protocol::person::Person;
 use enroll_protocol::{ApproveCode, Code, Named, NaturalName, Page, Pk, Reference, Refusal};
 
 use super::page::{Bounds, page};
-use super::{Call, ReadOp, WriteOp, allowed_values, attempts, certificate, human_code, person, pool};
+use super::{Call, ReadOp, WriteOp, allowed_values, certificate, human_code, person, pool, rate_limit};
 use crate::context::Purpose;
 use crate::draft::Txn;
 use crate::fault::Fault;
@@ -23,6 +23,10 @@ use crate::state::ReadTxn;
 
 impl WriteOp for Create {
     const REDACT: Option<fn(&mut Enrollment)> = Some(redact);
+
+    fn takes_code(&self) -> bool {
+        self.pool.is_some()
+    }
 
     fn check(&self) -> Result<(), Refusal> {
         match &self.csr {
@@ -94,30 +98,38 @@ impl ReadOp for Get {
     }
 }
 
-impl WriteOp for Find {
+impl ReadOp for Find {
     const REDACT: Option<fn(&mut Enrollment)> = Some(redact);
 
-    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Enrollment, Fault> {
-        attempts::expect_under_limit(txn.as_read(), call.ctx)?;
+    fn takes_code(&self) -> bool {
+        true
+    }
+
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Enrollment, Fault> {
+        rate_limit::expect_under_limit(call.ctx)?;
         let code = human_code::read_typed(self.approvecode.as_str(), call.ctx.settings.code_avoid_confusion);
         let unknown = || Fault::Attempt {
             refusal: Refusal::new(Code::NOT_FOUND, "no enrollment has this approve code; check it for typing errors"),
             subject: None,
             guess: true,
         };
-        let Pointer { pk } = record::get(txn.as_read(), &key::approve_code(&code))?.ok_or_else(unknown)?;
-        let enrollment = record::get(txn.as_read(), &key::enrollment(pk))?.ok_or_else(unknown)?;
-        call.permit(txn.as_read(), false).map_err(|fault| fault.into_attempt(Some(pk)))?;
-        shown(txn.as_read(), pk, enrollment)
+        let Pointer { pk } = record::get(txn, &key::approve_code(&code))?.ok_or_else(unknown)?;
+        let enrollment = record::get(txn, &key::enrollment(pk))?.ok_or_else(unknown)?;
+        call.permit(txn, false).map_err(|fault| fault.into_attempt(Some(pk)))?;
+        shown(txn, pk, enrollment)
     }
 }
 
-impl WriteOp for List {
+impl ReadOp for List {
     const REDACT: Option<fn(&mut Page<Enrollment>)> = Some(|page| page.items.iter_mut().for_each(redact));
 
-    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Page<Enrollment>, Fault> {
-        let by = self.pool.as_ref().map(|named| pool::expect(txn.as_read(), call, named)).transpose()?;
-        call.permit(txn.as_read(), by.as_ref().is_some_and(|(_, pool)| call.is_actor(pool.owner)))?;
+    fn takes_code(&self) -> bool {
+        self.pool.is_some()
+    }
+
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Page<Enrollment>, Fault> {
+        let by = self.pool.as_ref().map(|named| pool::expect(txn, call, named)).transpose()?;
+        call.permit(txn, by.as_ref().is_some_and(|(_, pool)| call.is_actor(pool.owner)))?;
         let by = by.map(|(pk, _)| pk);
         let bounds = Bounds::of(call, &(by, self.state), self.after.as_ref(), self.limit)?;
         let range = match (by, self.state) {
@@ -125,16 +137,20 @@ impl WriteOp for List {
             (None, Some(state)) => key::prefixed(key::state_enrollments(state)),
             (None, None) => Family::Enrollments.bounds(),
         };
-        page(txn.as_read(), range, &bounds, |key, _| {
+        page(txn, range, &bounds, |key, _| {
             let Some(pk) = key::pk_at_end(key) else { return Ok(None) };
-            let found = record::get::<record::Enrollment>(txn.as_read(), &key::enrollment(pk))?;
+            let found = record::get::<record::Enrollment>(txn, &key::enrollment(pk))?;
             let wanted = found.filter(|found| self.state.is_none_or(|state| found.state == state));
-            wanted.map(|enrollment| shown(txn.as_read(), pk, enrollment)).transpose()
+            wanted.map(|enrollment| shown(txn, pk, enrollment)).transpose()
         })
     }
 }
 
 impl WriteOp for Approve {
+    fn takes_code(&self) -> bool {
+        self.approvecode.is_some()
+    }
+
     fn check(&self) -> Result<(), Refusal> {
         certificate::expect_readable(&self.certificate)
     }
@@ -146,7 +162,7 @@ impl WriteOp for Approve {
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Person, Fault> {
         if self.approvecode.is_some() {
-            attempts::expect_under_limit(txn.as_read(), call.ctx)?;
+            rate_limit::expect_under_limit(call.ctx)?;
         }
         let (pk, mut enrollment) = expect(txn.as_read(), &self.enrollment)?;
         call.permit(txn.as_read(), false)?;

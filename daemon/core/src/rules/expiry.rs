@@ -171,7 +171,7 @@ fn remove(
         Due::Parts(uid, key) => return remove_parts(txn, settings, clock, now, (*uid, *key), most),
         Due::Guesses(_) => {
             let window = record::get::<Guesses>(txn.as_read(), &key)?;
-            if window.is_some_and(|window| super::attempts::has_ended(&window, now)) {
+            if window.is_some_and(|window| super::rate_limit::has_ended(&window, now)) {
                 txn.delete(key);
             }
         }

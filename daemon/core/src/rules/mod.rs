@@ -8,7 +8,6 @@
 
 mod access;
 mod allowed_values;
-pub mod attempts;
 pub mod authority;
 mod backup;
 pub mod bootstrap;
@@ -30,6 +29,7 @@ mod permission;
 mod person;
 mod pool;
 mod program;
+pub mod rate_limit;
 mod registration;
 pub mod rekey;
 mod role;
@@ -60,6 +60,19 @@ use crate::state::ReadTxn;
 
 /// An operation that looks at a snapshot. What it is given has no `put`.
 pub trait ReadOp: Operation {
+    /// Takes the secrets out of a dry run's reply.
+    const REDACT: Option<fn(&mut Self::Reply)> = None;
+
+    /// True for a request that brings a code: it runs with the rate limit window of its source, and a wrong code counts.
+    fn takes_code(&self) -> bool {
+        false
+    }
+
+    /// The reply to a wrong code, where that is not refused.
+    fn reply_to_guess(&self) -> Option<Self::Reply> {
+        None
+    }
+
     /// The rule.
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Self::Reply, Fault>;
 }
@@ -76,6 +89,11 @@ pub trait WriteOp: Operation + Sync {
     /// Whether the rule may answer [`Fault::Needs`]. Such a write is a barrier on its connection: nothing sent after it
     /// begins before it is answered.
     fn may_need(&self) -> bool {
+        false
+    }
+
+    /// True for a request that brings a code: it runs with the rate limit window of its source, and a wrong code counts.
+    fn takes_code(&self) -> bool {
         false
     }
 

@@ -1,13 +1,13 @@
 //! Invite pools. A pool's record is the head of its enrollments: it counts its uses, and whoever enrolls by it reads and
 //! writes it.
 //!
-//! A pool is found by its invite code too, so every operation that names one may be a guess, and is a write.
+//! A pool is found by its invite code too, so every operation that names one takes a code, and may be a guess.
 
 use enroll_protocol::pool::{Check, Create, Delete, Field, Get, List, Pool, ResetCode, SetActive, Update};
 use enroll_protocol::{Code, InviteCode, Named, NaturalName, Page, Pk, Reference, Refusal};
 
 use super::page::{Bounds, page};
-use super::{Call, ReadOp, WriteOp, allowed_values, attempts, human_code, person};
+use super::{Call, ReadOp, WriteOp, allowed_values, human_code, person, rate_limit};
 use crate::context::{Context, Purpose};
 use crate::draft::Txn;
 use crate::fault::Fault;
@@ -59,15 +59,19 @@ impl WriteOp for Create {
     }
 }
 
-impl WriteOp for Get {
+impl ReadOp for Get {
     const REDACT: Option<fn(&mut Pool)> = Some(redact);
 
-    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Pool, Fault> {
-        let (pk, pool) = expect(txn.as_read(), call, &self.pool)?;
+    fn takes_code(&self) -> bool {
+        true
+    }
+
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Pool, Fault> {
+        let (pk, pool) = expect(txn, call, &self.pool)?;
         if !self.allow_deleted {
             expect_live(&pool)?;
         }
-        call.permit(txn.as_read(), call.is_actor(pool.owner))?;
+        call.permit(txn, call.is_actor(pool.owner))?;
         shown(pk, pool)
     }
 }
@@ -89,6 +93,10 @@ impl ReadOp for List {
 
 impl WriteOp for Update {
     const REDACT: Option<fn(&mut Pool)> = Some(redact);
+
+    fn takes_code(&self) -> bool {
+        true
+    }
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Pool, Fault> {
         change(txn, call, &self.pool, |txn, call, _, pool| {
@@ -131,6 +139,10 @@ impl WriteOp for Update {
 impl WriteOp for SetActive {
     const REDACT: Option<fn(&mut Pool)> = Some(redact);
 
+    fn takes_code(&self) -> bool {
+        true
+    }
+
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Pool, Fault> {
         change(txn, call, &self.pool, |_, _, _, pool| {
             pool.active = self.active;
@@ -141,6 +153,10 @@ impl WriteOp for SetActive {
 
 impl WriteOp for ResetCode {
     const REDACT: Option<fn(&mut Pool)> = Some(redact);
+
+    fn takes_code(&self) -> bool {
+        true
+    }
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Pool, Fault> {
         change(txn, call, &self.pool, |txn, call, pk, pool| {
@@ -159,6 +175,10 @@ impl WriteOp for ResetCode {
 impl WriteOp for Delete {
     const REDACT: Option<fn(&mut Pool)> = Some(redact);
 
+    fn takes_code(&self) -> bool {
+        true
+    }
+
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Pool, Fault> {
         change(txn, call, &self.pool, |_, call, _, pool| {
             pool.deleted = Some(call.ctx.now);
@@ -167,15 +187,18 @@ impl WriteOp for Delete {
     }
 }
 
-impl WriteOp for Check {
-    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<bool, Fault> {
-        match of_code(txn.as_read(), call, self.invitecode.as_str())? {
-            Some((_, pool)) => Ok(expect_usable(txn.as_read(), call.ctx, &pool).is_ok()),
-            None => {
-                attempts::remember(txn, call, &unknown(), None, true)?;
-                Ok(false)
-            }
-        }
+impl ReadOp for Check {
+    fn takes_code(&self) -> bool {
+        true
+    }
+
+    fn reply_to_guess(&self) -> Option<bool> {
+        Some(false)
+    }
+
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<bool, Fault> {
+        let (_, pool) = expect_named(txn, call, Named::Natural(self.invitecode.as_str()))?;
+        Ok(expect_usable(txn, call.ctx, &pool).is_ok())
     }
 }
 
@@ -215,7 +238,7 @@ fn expect_named(txn: &dyn ReadTxn, call: &Call<'_>, named: Named<'_>) -> Result<
 }
 
 fn of_code(txn: &dyn ReadTxn, call: &Call<'_>, typed: &str) -> Result<Option<(Pk, record::Pool)>, Fault> {
-    attempts::expect_under_limit(txn, call.ctx)?;
+    rate_limit::expect_under_limit(call.ctx)?;
     let code = human_code::read_typed(typed, call.ctx.settings.code_avoid_confusion);
     let Some(Pointer { pk }) = record::get::<Pointer>(txn, &key::invite_code(&code))? else { return Ok(None) };
     Ok(record::get::<record::Pool>(txn, &key::pool(pk))?.map(|pool| (pk, pool)))

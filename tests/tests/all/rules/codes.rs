@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use enroll_core::context::Grant;
 use enroll_core::state::memory::MemoryStore;
-use enroll_protocol::{Code, Envelope, Json, LoginCode, Origin, code, jwt};
+use enroll_protocol::{Code, Envelope, Json, LoginCode, Origin, code, enrollment, jwt};
 use enroll_tests::registry::Registry;
 use enrolld::config::{Config, Guesses};
 
@@ -175,6 +176,45 @@ fn guesses_are_remembered_over_a_restart() {
 }
 
 #[test]
+fn of_a_peer_that_may_only_read_guesses_are_counted_and_nothing_is_recorded() {
+    let guesses = Guesses { per_minute: 2, total_per_minute: 1 };
+    let registry = &mut Registry::configured(&Config { guesses, ..Config::default() });
+    let entries =
+        |registry: &Registry| registry.store().view().expect("a view").range(&[], &[255], 10_000).expect("all");
+    let before = entries(registry);
+    registry.peer.grant = Grant::Read;
+    let list = |registry: &mut Registry, origin: &str| {
+        let envelope = Envelope { origin: Some(Origin::new(origin).expect("one")), ..Envelope::default() };
+        let list = enrollment::List { pool: Some("WRONG".parse().expect("a name")), ..Default::default() };
+        registry.call_with(envelope, list).expect_err("refused").code
+    };
+    // It has one source, whatever origin it names.
+    let codes = ["here", "there", "elsewhere", "here"].map(|origin| list(registry, origin));
+    assert_eq!(codes[..2], [Code::NOT_FOUND; 2]);
+    assert_eq!(codes[2..], [Code::TOO_MANY_ATTEMPTS; 2]);
+    registry.wake();
+    assert_eq!(entries(registry), before);
+    registry.pass_seconds(60);
+    assert_eq!(list(registry, "here"), Code::NOT_FOUND);
+}
+
+#[test]
+fn look_ups_are_recorded_with_the_next_batch_and_before_its_writes() {
+    let registry = &mut Registry::in_memory();
+    check(
+        registry,
+        r#"
+        code.get {"code":"wrong"} => not_found
+        pool.check {"invitecode":"wrong"} => false
+        changes.list {} => {"items":[],"next":null}
+        +5
+        token.use {"token":"a"} => {"token"..
+        changes.list {} => {"items":[{"seq":1,..,"area":"code","verb":"get",..,"refused":"not_found"},{"seq":2,..,"area":"pool","verb":"check",..,"refused":"not_found"},{"seq":3,..,"area":"token","verb":"use",..}],"next":null}
+        "#,
+    );
+}
+
+#[test]
 fn a_code_that_exists_is_no_guess() {
     let guesses = Guesses { per_minute: 1, total_per_minute: 1 };
     let registry = &mut Registry::configured(&Config { guesses, ..Config::default() });
@@ -216,6 +256,7 @@ fn an_actor_who_may_not_use_a_code_is_remembered_for_trying() {
     for op in ["use", "get"] {
         check(registry, &format!("DOG> code.{op} {{\"code\":\"{}\"}} => permission_denied", code.as_str()));
     }
+    registry.wake();
     check(
         registry,
         r#"changes.list {"since":2} => {"items":[{"seq":3,..,"verb":"use","subjects":["..-.."],..,"refused":"permission_denied"},{"seq":4,..,"verb":"get",..,"refused":"permission_denied"}],"next":null}"#,
