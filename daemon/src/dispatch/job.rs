@@ -1,64 +1,15 @@
-//! From an operation's number to its rule: the daemon's side of the table.
-//!
-//! Each line of the table becomes one handler, by the word in its second column. A line whose request has no rule, or
-//! a rule of another kind, does not compile.
+//! Jobs: decoded requests with their types erased, and how each kind of rule is run.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
-use enroll_protocol::envelope::Envelope;
-use enroll_protocol::frame::{Frame, FrameKind};
-use enroll_protocol::{Code, Invalid, Kind, Operation, OperationRow, Refusal, codec, operations};
-use serde::{Deserialize, Serialize};
-
-use crate::daemon::Daemon;
-use enroll_core::context::{Context, Peer};
-use enroll_core::draft::Draft;
-use enroll_core::draft::Txn;
+use enroll_core::context::Context;
+use enroll_core::draft::{Draft, Txn};
 use enroll_core::fault::Fault;
-use enroll_core::identity::KeyRing;
-use enroll_core::needs::{Made, Needed};
-use enroll_core::rules::{self, Answers, BulkOp, Call, Give, Part, ReadOp, StreamOp, WalkOp, WriteOp};
+use enroll_core::rules::{Answers, BulkOp, Call, Give, Part, ReadOp, StreamOp, WalkOp, WriteOp};
 use enroll_core::state::{ReadTxn, StoreError};
-
-/// How one operation is run.
-pub struct Handler {
-    /// Its line of the table.
-    pub row: &'static OperationRow,
-    /// Decodes a request.
-    pub job: fn(&[u8]) -> Result<Job, Invalid>,
-    /// Completes the encoded reply of a write after its commit; `None` where there is nothing to complete.
-    pub finish: Option<FinishJob>,
-}
-
-/// Completes an encoded reply.
-pub type FinishJob = fn(&[u8], &KeyRing) -> Result<Vec<u8>, Fault>;
-
-/// A decoded request.
-pub enum Job {
-    /// To be run on a snapshot.
-    Look(Look),
-    /// To be run by the writer.
-    Write(Arc<dyn WriteJob>),
-}
-
-/// A decoded request that only looks.
-pub enum Look {
-    /// At once.
-    Read(Box<dyn ReadJob>),
-    /// On a thread of its own.
-    Scan(Box<dyn ReadJob>),
-    /// For one item after another.
-    Items(Items),
-}
-
-/// Where the items of a request come from.
-pub enum Items {
-    /// It is asked for them, again after every commit.
-    Stream(Box<dyn StreamJob>),
-    /// It gives them, on a thread of its own.
-    Walk(Box<dyn WalkJob>),
-}
+use enroll_protocol::{Operation, OperationRow, Refusal, codec};
+use serde::{Deserialize, Serialize};
 
 /// A read with its types erased.
 pub trait ReadJob: Send {
@@ -128,148 +79,13 @@ pub struct Progress {
 }
 
 /// A bulk write: its units are known before anything is looked at.
-struct Bulk<O: BulkOp> {
+pub(super) struct Bulk<O: BulkOp> {
     operation: O,
     units: OnceLock<Vec<O::Unit>>,
 }
 
 /// A bulk write that is only tried: on a snapshot and whole, so that each unit finds what those before it have left.
-struct Trial(Arc<dyn WriteJob>);
-
-/// The handler of an operation.
-pub fn handler(number: u16) -> Option<&'static Handler> {
-    let at = HANDLERS.binary_search_by_key(&number, |handler| handler.row.number).ok()?;
-    HANDLERS.get(at)
-}
-
-/// Decodes a request and refuses what needs no state to be refused: its shape, its values, and what the peer's grant
-/// does not allow.
-pub fn request(frame: &Frame<'_>, peer: &Peer) -> Result<(&'static Handler, Envelope, Job), Refusal> {
-    if frame.kind != FrameKind::Request {
-        return Err(Refusal::new(Code::INVALID_ARGUMENT, "after the hello a client sends requests only"));
-    }
-    let handler = handler(frame.operation).ok_or_else(|| {
-        let why = format!("this daemon has no operation {}; it may be older than the client", frame.operation);
-        Refusal::new(Code::UNKNOWN_OPERATION, why)
-    })?;
-    let (envelope, body) = envelope(frame.body)?;
-    let job = (handler.job)(body)?;
-    if let Job::Write(job) = &job {
-        job.check()?;
-    }
-    rules::admit(handler.row, peer, envelope.actor.is_some())?;
-    let job = match job {
-        Job::Write(job) if handler.row.kind == Kind::Bulk && envelope.dry_run => {
-            Job::Look(Look::Scan(Box::new(Trial(job))))
-        }
-        job => job,
-    };
-    Ok((handler, envelope, job))
-}
-
-/// Runs a read to its reply, again with each thing that its rule needs. A wrong code counts before it is answered.
-pub fn run_read(job: &dyn ReadJob, daemon: &Daemon, txn: &dyn ReadTxn, mut ctx: Context) -> Result<Vec<u8>, Fault> {
-    if job.takes_code() {
-        return match daemon.guesses.counted(job.row(), txn, &mut ctx, |ctx| job.run_caught(txn, ctx)) {
-            Err(wrong @ Fault::Attempt { guess: true, .. }) => job.reply_to_guess().ok_or(wrong),
-            ended => ended,
-        };
-    }
-    loop {
-        match job.run_caught(txn, &ctx) {
-            Err(Fault::Needs(needed)) => ctx.made = Some(make(&needed, daemon, txn, &ctx)?),
-            ended => return ended,
-        }
-    }
-}
-
-/// Runs a walk to its end, again with each thing that its rule needs, which it does before it gives.
-pub fn run_walk(
-    job: &dyn WalkJob,
-    daemon: &Daemon,
-    txn: &dyn ReadTxn,
-    mut ctx: Context,
-    give: Give<'_, Vec<u8>>,
-) -> Result<(), Fault> {
-    loop {
-        match job.run_caught(txn, &ctx, give) {
-            Err(Fault::Needs(needed)) => ctx.made = Some(make(&needed, daemon, txn, &ctx)?),
-            ended => return ended,
-        }
-    }
-}
-
-/// Makes what a rule needs, from a snapshot; a panic in it is a fault like others.
-pub fn make(needed: &Needed, daemon: &Daemon, txn: &dyn ReadTxn, ctx: &Context) -> Result<Made, Fault> {
-    let made = catch_unwind(AssertUnwindSafe(|| daemon.make(needed, txn, ctx)));
-    made.unwrap_or_else(|panic| Err(Fault::of_panic(&*panic)))
-}
-
-/// The front of a request's body: who asks and how. What is left is the operation's own.
-fn envelope(body: &[u8]) -> Result<(Envelope, &[u8]), Invalid> {
-    let (envelope, consumed) = codec::decode_front(body)?;
-    Ok((envelope, body.get(consumed..).unwrap_or_default()))
-}
-
-macro_rules! handlers {
-    ($($number:literal $kind:ident $access:ident $permission:literal $name:literal
-       $area:ident::$request:ident => $reply:ty;)*) => {
-        static HANDLERS: &[Handler] = &[$($kind::<enroll_protocol::$area::$request>()),*];
-    };
-}
-
-operations!(handlers);
-
-const fn read<O: ReadOp>() -> Handler {
-    Handler { row: O::ROW, job: |body| Ok(Job::Look(Look::Read(Box::new(codec::decode::<O>(body)?)))), finish: None }
-}
-
-const fn scan<O: ReadOp>() -> Handler {
-    Handler { row: O::ROW, job: |body| Ok(Job::Look(Look::Scan(Box::new(codec::decode::<O>(body)?)))), finish: None }
-}
-
-const fn lookup<O: ReadOp>() -> Handler {
-    read::<O>()
-}
-
-const fn write<O: WriteOp>() -> Handler {
-    let finish: Option<FinishJob> = match O::FINISH {
-        Some(_) => Some(finish::<O>),
-        None => None,
-    };
-    Handler { row: O::ROW, job: |body| Ok(Job::Write(Arc::new(codec::decode::<O>(body)?))), finish }
-}
-
-const fn bulk<O: BulkOp>() -> Handler {
-    let job: fn(&[u8]) -> Result<Job, Invalid> =
-        |body| Ok(Job::Write(Arc::new(Bulk { operation: codec::decode::<O>(body)?, units: OnceLock::new() })));
-    Handler { row: O::ROW, job, finish: None }
-}
-
-const fn stream<O: StreamOp>() -> Handler {
-    Handler {
-        row: O::ROW,
-        job: |body| Ok(Job::Look(Look::Items(Items::Stream(Box::new(codec::decode::<O>(body)?))))),
-        finish: None,
-    }
-}
-
-const fn walk<O: WalkOp>() -> Handler {
-    Handler {
-        row: O::ROW,
-        job: |body| Ok(Job::Look(Look::Items(Items::Walk(Box::new(codec::decode::<O>(body)?))))),
-        finish: None,
-    }
-}
-
-fn finish<O: WriteOp>(reply: &[u8], keys: &KeyRing) -> Result<Vec<u8>, Fault> {
-    let reply =
-        codec::decode::<O::Reply>(reply).map_err(|err| StoreError::Corrupt(format!("a reply is damaged: {err}")))?;
-    Ok(codec::encode(&match O::FINISH {
-        Some(finish) => finish(reply, keys)?,
-        None => reply,
-    }))
-}
+pub(super) struct Trial(pub(super) Arc<dyn WriteJob>);
 
 impl dyn ReadJob + '_ {
     /// Runs the rule; a panic in it is a fault like others.
@@ -375,6 +191,13 @@ impl<O: WriteOp> WriteJob for O {
 
     fn join(&self, _: &[Vec<u8>]) -> Result<Vec<u8>, StoreError> {
         Err(StoreError::Corrupt("a write that has no units was answered in parts".to_owned()))
+    }
+}
+
+impl<O: BulkOp> Bulk<O> {
+    /// A bulk write whose units are not known yet.
+    pub(super) fn new(operation: O) -> Self {
+        Self { operation, units: OnceLock::new() }
     }
 }
 
