@@ -1,11 +1,11 @@
 //! enrolld: the daemon around the pure rules of [`enroll_core`].
 //!
-//! A request walks one way. [`net`] accepts a connection; its session reads the request, draws its context and finds its
+//! A request goes one way. [`net`] accepts a connection; its session reads the request, makes its context and finds its
 //! rule through [`dispatch`]. A read runs on an MVCC snapshot and is answered. A write goes to the [`writer`] thread,
 //! which runs the rule on an overlay, commits a whole batch through [`storage`], and answers.
 //!
-//! Modules use those before them and no others: `sys`, `metrics`, `process`, `storage`, `config`, `daemon`, `dispatch`, `writer`, `net`,
-//! `run`, `offline`.
+//! Modules import only those before them: `sys`, `metrics`, `process`, `storage`, `config`, `daemon`, `dispatch`,
+//! `writer`, `net`, `run`, `offline`.
 
 pub mod config;
 pub mod daemon;

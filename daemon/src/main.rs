@@ -1,4 +1,4 @@
-//! The daemon's binary: reads its arguments, starts, and ends with a code that says how it went.
+//! The daemon's binary: parses arguments, runs the daemon or an offline command, and returns the exit code.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,7 +1,7 @@
 //! The pure core of enrolld: the domain's rules, their records and their keys.
 //!
-//! A rule is a function of a [`state`], a [`context`] and a request. Nothing here knows a thread, a file, a socket, a clock
-//! or a log: what is slow or random by nature a rule [`needs`], and the daemon brings it.
+//! A rule is a function of a [`state`], a [`context`] and a request. No module here knows a thread, a file, a socket, a
+//! clock or a log: things that are slow or random by nature are [`needs`], which the daemon makes.
 
 pub mod context;
 pub mod draft;

@@ -147,7 +147,7 @@ impl Check<'_> {
         if let Some(first) = tally.first_waiting
             && plain(position(self.txn, pk, first))? != 1
         {
-            self.violated("I13", pk, "whoever waits the longest is not the first of the waiting list");
+            self.violated("I13", pk, "the registration that waits longest is not the first of the waiting list");
         }
         if let Some(due) = head.due
             && self.txn.get(&key::event_due(due, pk))?.is_none()
