@@ -1,8 +1,8 @@
 //! The configuration: a TOML file, then `ENROLLD_*`, then flags; each wins over the one before. Unknown keys are
 //! errors, in the environment too: a typing error must not silently leave a default.
 //!
-//! [`Config`] has the keys as written; [`Settings`] is the part for rules, [`Limits`] the part for connections.
-//! `enrolld.example.toml` explains every key, and a test compares it with the defaults here.
+//! [`Config`] has the keys as written; [`Settings`](enroll_core::settings::Settings) is the part for rules, [`Limits`]
+//! the part for connections. `enrolld.example.toml` explains every key, and a test compares it with the defaults here.
 
 #![expect(missing_docs, reason = "the example file explains every key")]
 

@@ -215,18 +215,39 @@ impl Writer {
             tracing::error!(%fault, "what a step of the clock has left can not be put in order");
         }
         let now = now.max(self.time);
-        self.record_attempts(&mut batch, now);
+        let answers = self.run_batch(&mut batch, requests, now);
+        if let Err(fault) = self.let_time_pass(&mut batch, now) {
+            tracing::error!(%fault, "an event that is due can not be settled; those after it wait, and a minute later it is tried again");
+        }
+        if let Err(fault) = self.sweep(&mut batch, now) {
+            tracing::error!(%fault, "expired records can not be removed; it is tried again after the next write");
+        }
+        let writes = batch.into_writes();
+        drop(view);
+        if (take(&mut self.is_clock_news) || !writes.is_empty())
+            && let Err(err) = self.commit(writes, now, has_stepped)
+        {
+            let unfinished = take(&mut self.unfinished).into_iter().map(|running| running.request.answer);
+            let asked = answers.into_iter().map(|(answer, _)| answer);
+            return (asked.chain(unfinished).map(unknown).collect(), Err(err));
+        }
+        (answers, Ok(()))
+    }
+
+    /// Runs the requests of a batch, the bulk writes that were begun before them first.
+    fn run_batch(&mut self, batch: &mut Overlay<'_>, requests: impl Iterator<Item = Request>, now: Time) -> Answers {
+        self.record_attempts(batch, now);
         let (identity, doubted_since) = (self.daemon.identity.now(), *self.daemon.doubted_since.now());
         let mut answers = Answers::new();
         let begun = take(&mut self.unfinished);
         let mut units = UNITS_MAX;
         for mut running in begun.into_iter().chain(requests.map(Running::new)) {
-            // It may have waited behind later ones, or have come before a step of the clock.
+            // It may have waited after later ones, or have come before a step of the clock.
             self.time = running.request.ctx.now.clamp(self.time, now);
             running.request.ctx.now = self.time;
             // Since it was sent, an import or a rotation may have brought other keys.
             (running.request.ctx.identity, running.request.ctx.doubted_since) = (Arc::clone(&identity), doubted_since);
-            match self.run_write(&mut batch, &mut running, &mut units) {
+            match self.run_write(batch, &mut running, &mut units) {
                 Step::Answered(outcome) => answers.push((running.request.answer, Ended::Outcome(outcome))),
                 Step::Needs(needed) => {
                     let Request { ctx, job, answer } = running.request;
@@ -236,44 +257,35 @@ impl Writer {
             }
         }
         self.unfinished.rotate_left(usize::from(self.is_busy()));
-        // One entry for all of them: they are due at the same time but for what one batch takes.
+        // One expiry entry for all of them: their deadlines differ by less than a batch takes.
         let due = self.time.plus_seconds(self.settings.keep_answers_seconds);
-        expiry::plan_together(&mut batch, due, &take(&mut self.kept));
+        expiry::plan_together(batch, due, &take(&mut self.kept));
         if !answers.is_empty() {
             self.daemon.metrics.batch(answers.len());
         }
-        if let Err(fault) = self.let_time_pass(&mut batch, now) {
-            tracing::error!(%fault, "an event does not go on");
+        answers
+    }
+
+    /// Commits a batch, and reads back what the daemon keeps in memory of it.
+    fn commit(&mut self, mut writes: Writes, now: Time, has_stepped: bool) -> Result<(), StoreError> {
+        let doubted_before = *self.daemon.doubted_since.now();
+        writes.insert(key::changes_head(), Some(record::encode(&self.head)));
+        let begun = Moment::now();
+        self.store.commit(&writes)?;
+        self.daemon.metrics.commit(begun.elapsed_seconds());
+        self.daemon.metrics.database_bytes.set(self.store.bytes());
+        self.tell_doubt(doubted_before);
+        self.plan_sweep(&writes, now);
+        self.event_at = self.event_at.into_iter().chain(seating::first_due(&writes)).min();
+        if let Err(err) = self.take_new_keys(&writes, has_stepped) {
+            tracing::error!(%err, "a new signing key can not be read back; the older ones sign until a restart");
         }
-        if let Err(fault) = self.sweep(&mut batch, now) {
-            tracing::error!(%fault, "what is due can not be removed");
+        if take(&mut self.imported)
+            && let Err(err) = self.take_imported()
+        {
+            tracing::error!(%err, "what was imported can not be read back; start the daemon again");
         }
-        let mut writes = batch.into_writes();
-        drop(view);
-        if take(&mut self.is_clock_news) || !writes.is_empty() {
-            let doubted_before = *self.daemon.doubted_since.now();
-            writes.insert(key::changes_head(), Some(record::encode(&self.head)));
-            let begun = Moment::now();
-            if let Err(err) = self.store.commit(&writes) {
-                let unfinished = take(&mut self.unfinished).into_iter().map(|running| running.request.answer);
-                let asked = answers.into_iter().map(|(answer, _)| answer);
-                return (asked.chain(unfinished).map(unknown).collect(), Err(err));
-            }
-            self.daemon.metrics.commit(begun.elapsed_seconds());
-            self.daemon.metrics.database_bytes.set(self.store.bytes());
-            self.tell_doubt(doubted_before);
-            self.plan_sweep(&writes, now);
-            self.event_at = self.event_at.into_iter().chain(seating::first_due(&writes)).min();
-            if let Err(err) = self.take_new_keys(&writes, has_stepped) {
-                tracing::error!(%err, "a new signing key can not be read back; the ones before go on signing");
-            }
-            if take(&mut self.imported)
-                && let Err(err) = self.take_imported()
-            {
-                tracing::error!(%err, "what was imported can not be read back; start the daemon again");
-            }
-        }
-        (answers, Ok(()))
+        Ok(())
     }
 
     /// With another configuration other things may be due.
