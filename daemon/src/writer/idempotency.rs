@@ -73,8 +73,8 @@ impl Keeping {
         Some(Self { uid: ctx.peer.uid, key, request, identity, is_there: false, stored: 0 })
     }
 
-    /// The first answer, if this was asked before and is answered. Of a bulk write that is not, brings the parts up to
-    /// the progress that is kept.
+    /// The first answer, if the same request was answered before. For a bulk write that is half done, loads the parts
+    /// that are stored, from which it goes on.
     pub(super) fn find(
         &mut self,
         batch: &Overlay<'_>,

@@ -45,8 +45,9 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use enroll_tests::process::{count, expect_sound};
+use enroll_tests::process::{Daemon, count, expect_sound};
 use enroll_tests::seed::Seed;
+use enrolld::writer::UNITS_MAX;
 
 /// Files by name: their mode and their bytes.
 type Files = BTreeMap<String, (u32, Vec<u8>)>;
@@ -61,4 +62,15 @@ fn files(directory: &Path) -> Files {
         (name, (mode, std::fs::read(entry.path()).expect("readable")))
     };
     entries.map(file).collect()
+}
+
+/// Enrolls more keys than one part of a bulk write has. The first answer has no conflict, and another one would.
+fn expect_enrolled(daemon: &Daemon) {
+    let program = "00000000-0000-0000-0000-00000000000a";
+    let unit = |n: usize| format!(r#"{{"external_key":"part-{n}","curriculum":"{program}","status":"enrolled"}}"#);
+    let units = (0..3 * UNITS_MAX).map(unit).collect::<Vec<_>>().join(",");
+    let args = format!(r#"{{"program":"{program}","create":true,"update":false,"enrollments":[{units}]}}"#);
+    let line = format!(r#"{{"op":"program.enroll","args":{args},"key":"019aab01-997b-774b-bfff-fffffffffffe"}}"#);
+    let answer = daemon.enrollctl(&["call"], &line);
+    assert_eq!(answer.stdout.matches(r#":"enrolled""#).count(), 3 * UNITS_MAX, "{answer:?}");
 }

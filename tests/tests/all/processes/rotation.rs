@@ -7,9 +7,8 @@ use std::path::Path;
 
 use enroll_tests::process::{Daemon, Home, Output, PATIENCE, run};
 use enroll_tests::skip::may_trace;
-use enrolld::writer::UNITS_MAX;
 
-use super::{Files, expect_sound, files};
+use super::{Files, expect_enrolled, expect_sound, files};
 
 fn rotate(home: &Home) -> Output {
     let state = home.state_dir().display().to_string();
@@ -30,17 +29,6 @@ fn stopped() -> (Daemon, String) {
 }
 
 const KEY: &str = "019aab01-997b-774b-bfff-ffffffffffff";
-
-/// Enrolls more keys than one part of a bulk write has. The first answer has no conflict, and another one would.
-fn expect_enrolled(daemon: &Daemon) {
-    let program = "00000000-0000-0000-0000-00000000000a";
-    let unit = |n: usize| format!(r#"{{"external_key":"k-{n}","curriculum":"{program}","status":"enrolled"}}"#);
-    let units = (0..3 * UNITS_MAX).map(unit).collect::<Vec<_>>().join(",");
-    let args = format!(r#"{{"program":"{program}","create":true,"update":false,"enrollments":[{units}]}}"#);
-    let line = format!(r#"{{"op":"program.enroll","args":{args},"key":"019aab01-997b-774b-bfff-fffffffffffe"}}"#);
-    let answer = daemon.enrollctl(&["call"], &line);
-    assert_eq!(answer.stdout.matches(r#":"enrolled""#).count(), 3 * UNITS_MAX, "{answer:?}");
-}
 
 /// Every sealed record opens, and spent tokens are spent.
 fn expect_whole(daemon: &mut Daemon, code: &str) {

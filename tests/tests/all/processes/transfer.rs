@@ -10,7 +10,7 @@ use enroll_tests::process::{Daemon, Home, Output, run};
 use enroll_tests::socket::Socket;
 use serde_json::Value;
 
-use super::{count, expect_sound, verbs};
+use super::{count, expect_enrolled, expect_sound, verbs};
 
 const FILE: &str = "transfer.ndjson";
 
@@ -81,6 +81,7 @@ fn full() -> Daemon {
         assert_eq!(daemon.enrollctl(args, stdin).code, Some(0), "{args:?}");
     }
     assert_eq!(daemon.enrollctl(&["code", "use"], "WRONGCODE").code, Some(1), "a guess, which is counted");
+    expect_enrolled(&daemon);
     daemon
 }
 
@@ -110,6 +111,7 @@ fn with_secrets_everything_comes_back_and_works() {
     }
     assert!(target.enrollctl(&["token", "use"], "kept nonce").stderr.contains("token_reuse"));
     assert_eq!(target.enrollctl(&["code", "use"], &code).code, Some(0));
+    expect_enrolled(&target);
     assert_eq!(target.enrollctl(&["jwt", "verify"], &jwt).code, Some(0));
     assert_eq!(target.enrollctl(&["certificate", "ca"], "").stdout, authority);
     expect_sound(&target);
