@@ -1,6 +1,6 @@
 //! A draft: the writes of a rule and, side by side, the change events that it emits. Dropping it is the whole rollback.
 
-use crate::model::change::Told;
+use crate::model::change::ChangeEvent;
 use crate::state::overlay::Overlay;
 use crate::state::{Entries, ReadTxn, StoreError, WriteTxn, Writes};
 
@@ -8,13 +8,13 @@ use crate::state::{Entries, ReadTxn, StoreError, WriteTxn, Writes};
 pub trait Txn: WriteTxn {
     /// Adds to the change feed. The number is given at commit: were it drawn here, every transaction would conflict
     /// with every other.
-    fn tell(&mut self, told: Told);
+    fn emit(&mut self, event: ChangeEvent);
 }
 
 /// Writes over a base, and change events.
 pub struct Draft<'a> {
     overlay: Overlay<'a>,
-    events: Vec<Told>,
+    events: Vec<ChangeEvent>,
 }
 
 impl<'a> Draft<'a> {
@@ -24,7 +24,7 @@ impl<'a> Draft<'a> {
     }
 
     /// The writes and the events, in the order emitted.
-    pub fn into_parts(self) -> (Writes, Vec<Told>) {
+    pub fn into_parts(self) -> (Writes, Vec<ChangeEvent>) {
         (self.overlay.into_writes(), self.events)
     }
 }
@@ -54,7 +54,7 @@ impl WriteTxn for Draft<'_> {
 }
 
 impl Txn for Draft<'_> {
-    fn tell(&mut self, told: Told) {
-        self.events.push(told);
+    fn emit(&mut self, event: ChangeEvent) {
+        self.events.push(event);
     }
 }

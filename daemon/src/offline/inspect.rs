@@ -9,7 +9,7 @@ use enroll_core::identity::Secrets;
 use enroll_core::model::key;
 use enroll_core::rules::bootstrap::{self, RegistryError};
 use enroll_core::rules::{changes, check};
-use enroll_core::state::{ReadTxn, STRETCH, walk};
+use enroll_core::state::{ReadTxn, SCAN_CHUNK, walk};
 
 /// The result of an inspection.
 pub(super) struct Found {
@@ -31,7 +31,7 @@ pub(super) fn inspect(view: &dyn ReadTxn, secrets: Option<&Secrets>) -> Result<F
     }
     let (from, to) = key::everything();
     let mut entries = 0;
-    walk(view, (&from, &to), STRETCH, |_, _| {
+    walk(view, (&from, &to), SCAN_CHUNK, |_, _| {
         entries += 1;
         Ok::<_, RegistryError>(ControlFlow::Continue(()))
     })?;

@@ -27,7 +27,7 @@ use enroll_core::identity::secrets::SecretKey;
 use enroll_core::model::key;
 use enroll_core::rules::bootstrap::{self, RegistryError};
 use enroll_core::rules::rekey::Rekey;
-use enroll_core::state::{ReadTxn, STRETCH, Store as _, StoreError, Writes, walk};
+use enroll_core::state::{ReadTxn, SCAN_CHUNK, Store as _, StoreError, Writes, walk};
 
 /// Bytes of keys and values that are committed at a time.
 const COMMIT_BYTES: usize = 8 << 20;
@@ -115,7 +115,7 @@ fn fill(new: &RedbStore, old: &RedbStore, before: &SecretKey, after: &SecretKey)
         entries += 1;
     }
     let (from, to) = key::everything();
-    walk(&*view as &dyn ReadTxn, (&from, &to), STRETCH, |key, value| {
+    walk(&*view as &dyn ReadTxn, (&from, &to), SCAN_CHUNK, |key, value| {
         let value = rekey.entry(key, value)?;
         bytes += key.len() + value.len();
         writes.insert(key.to_owned(), Some(value));

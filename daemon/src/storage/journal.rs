@@ -37,7 +37,7 @@ use super::redb::RedbStore;
 use crate::metrics::JournalFigures;
 use bloom::BloomFilter;
 use enroll_core::state::merge;
-use enroll_core::state::{Entries, ReadTxn, STRETCH, Store, StoreError, View, Writes, walk};
+use enroll_core::state::{Entries, ReadTxn, SCAN_CHUNK, Store, StoreError, View, Writes, walk};
 use memtable::Memtable;
 use recovery::{Recovered, recover, take_over};
 use segments::{Found, Log};
@@ -285,7 +285,7 @@ impl JournalStore {
             (filter, JournalView { snapshot: Arc::clone(&state.current), number: state.number })
         };
         for tag in tags {
-            walk(&view, (&[*tag], &[*tag + 1]), STRETCH, |key, _| {
+            walk(&view, (&[*tag], &[*tag + 1]), SCAN_CHUNK, |key, _| {
                 filter.add_key(key);
                 Ok::<_, StoreError>(ControlFlow::Continue(()))
             })?;

@@ -7,7 +7,7 @@ use crate::dispatch::WriteJob;
 use enroll_core::context::Context;
 use enroll_core::draft::Draft;
 use enroll_core::fault::Fault;
-use enroll_core::model::change::Told;
+use enroll_core::model::change::ChangeEvent;
 use enroll_core::rules::{Call, changes, rate_limit};
 use enroll_core::state::Writes;
 use enroll_core::state::overlay::Overlay;
@@ -29,7 +29,7 @@ impl Writer {
         }
         let (writes, mut told) = draft.into_parts();
         for event in &mut told {
-            if let Told::Change(change, _) = event {
+            if let ChangeEvent::Change(change, _) = event {
                 // It may have waited behind later writes, or have come before a step of the clock.
                 self.time = change.at.clamp(self.time, now);
                 change.at = self.time;
@@ -46,7 +46,7 @@ impl Writer {
         ctx: &Context,
         job: &dyn WriteJob,
         fault: &Fault,
-    ) -> Result<Vec<Told>, Fault> {
+    ) -> Result<Vec<ChangeEvent>, Fault> {
         let Fault::Attempt { refusal, subject, .. } = fault else { return Ok(Vec::new()) };
         if !job.takes_code() {
             let call = Call::begin(batch, ctx, job.row())?;

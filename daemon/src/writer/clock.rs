@@ -11,7 +11,7 @@ use crate::daemon::clock::STEP_SECONDS_MIN;
 use crate::daemon::warnings::{CLOCK_DOUBTED, Topic};
 use enroll_core::draft::{Draft, Txn as _};
 use enroll_core::fault::Fault;
-use enroll_core::model::change::{CLOCK, Change, Told};
+use enroll_core::model::change::{CLOCK, Change, ChangeEvent};
 use enroll_core::model::record::ClockStep;
 use enroll_core::rules::{authority, changes, expiry, seating};
 use enroll_core::state::overlay::Overlay;
@@ -78,16 +78,16 @@ impl Writer {
         let is_right = |since: &Time| now <= since.plus_seconds(AHEAD_SECONDS_MAX);
         self.head.clock.doubted_since = self.head.clock.doubted_since.filter(|since| !is_right(since));
         let mut draft = Draft::new(batch);
-        draft.tell(Told::Change(Change::of_time(CLOCK, now), None));
+        draft.emit(ChangeEvent::Change(Change::of_time(CLOCK, now), None));
         if seconds < 0 {
             self.head.clock.went_back_at = Some(now);
             self.head.clock.astray = Some(expiry::astray_from(&self.settings, now));
             authority::renew_list_ahead(&mut draft, &self.settings, now)?;
             seating::go_on_since(&mut draft, now, before)?;
         }
-        let (writes, told) = draft.into_parts();
+        let (writes, events) = draft.into_parts();
         batch.absorb(writes);
-        changes::number(batch, &mut self.head, told);
+        changes::number(batch, &mut self.head, events);
         (self.sweep_at, self.event_at) = (Some(now), seating::next_due(batch)?);
         Ok(())
     }

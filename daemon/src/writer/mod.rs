@@ -44,7 +44,7 @@ use disk_space::FreeSpace;
 use enroll_core::context::Context;
 use enroll_core::draft::Draft;
 use enroll_core::fault::Fault;
-use enroll_core::model::change::Told;
+use enroll_core::model::change::ChangeEvent;
 use enroll_core::model::key::{self, Due, Family};
 use enroll_core::model::record::{self, ChangesHead};
 use enroll_core::needs::Needed;
@@ -345,21 +345,21 @@ impl Writer {
             Ok(Some(first)) => return Step::Answered(first),
             Err(fault) => return Step::Answered(Err(to_refusal(&fault, job.row(), &ctx.peer))),
         }
-        let (writes, told, ran) = match run_rule(&self.daemon, batch, ctx, &**job, parts.progress, units) {
+        let (writes, events, ran) = match run_rule(&self.daemon, batch, ctx, &**job, parts.progress, units) {
             Ok((_, _, ran)) if ctx.envelope.dry_run => (Writes::new(), Vec::new(), Ok(ran)),
-            Ok((writes, told, ran)) => (writes, told, Ok(ran)),
+            Ok((writes, events, ran)) => (writes, events, Ok(ran)),
             Err(Fault::Needs(needed)) => return Step::Needs(needed),
             Err(fault) => {
                 let refusal = to_refusal(&fault, job.row(), &ctx.peer);
                 match self.refused(batch, ctx, &**job, &fault) {
-                    Ok(told) => (Writes::new(), told, Err(refusal)),
+                    Ok(events) => (Writes::new(), events, Err(refusal)),
                     Err(fault) => return Step::Answered(Err(to_refusal(&fault, job.row(), &ctx.peer))),
                 }
             }
         };
         let accepted = parts.add(ran, &**job).and_then(|outcome| {
             let keep = keeping.as_ref().map(|keeping| keeping.keep(batch, ctx, outcome.as_ref(), parts));
-            self.accept(batch, ctx, (writes, told), keep.transpose()?.flatten())?;
+            self.accept(batch, ctx, (writes, events), keep.transpose()?.flatten())?;
             Ok(outcome)
         });
         match accepted {
@@ -377,10 +377,10 @@ impl Writer {
         &mut self,
         batch: &mut Overlay<'_>,
         ctx: &Context,
-        (writes, told): (Writes, Vec<Told>),
+        (writes, events): (Writes, Vec<ChangeEvent>),
         keep: Option<Keep>,
     ) -> Result<(), Fault> {
-        if !writes.is_empty() || !told.is_empty() || keep.is_some() {
+        if !writes.is_empty() || !events.is_empty() || keep.is_some() {
             self.space.take(&writes, keep.as_ref().map_or(0, Keep::bytes), &self.settings)?;
         }
         // Nobody but an import writes these themselves.
@@ -391,7 +391,7 @@ impl Writer {
             (self.importing, self.imported) = (true, mark.is_none());
         }
         batch.absorb(writes);
-        changes::number(batch, &mut self.head, told);
+        changes::number(batch, &mut self.head, events);
         if let Some(Keep { writes, due }) = keep {
             self.head.at = ctx.now;
             self.kept.extend(due);
@@ -415,7 +415,7 @@ fn run_rule(
     job: &dyn WriteJob,
     progress: Progress,
     units: &mut usize,
-) -> Result<(Writes, Vec<Told>, Ran), Fault> {
+) -> Result<(Writes, Vec<ChangeEvent>, Ran), Fault> {
     if job.takes_code() {
         return daemon.guesses.counted(job.row(), batch, ctx, |ctx| run_draft(batch, ctx, job, progress, units));
     }
@@ -429,15 +429,15 @@ fn run_draft(
     job: &dyn WriteJob,
     progress: Progress,
     units: &mut usize,
-) -> Result<(Writes, Vec<Told>, Ran), Fault> {
+) -> Result<(Writes, Vec<ChangeEvent>, Ran), Fault> {
     let mut draft = Draft::new(batch);
     let ran = catch_unwind(AssertUnwindSafe(|| {
         let call = Call::begin(&draft, ctx, job.row())?;
         job.run(&mut draft, &call, progress, units)
     }));
     let ran = ran.unwrap_or_else(|panic| Err(Fault::of_panic(&*panic)))?;
-    let (writes, told) = draft.into_parts();
-    Ok((writes, told, ran))
+    let (writes, events) = draft.into_parts();
+    Ok((writes, events, ran))
 }
 
 /// Whether it was done will be known when the store is opened again.

@@ -31,9 +31,9 @@ impl Writer {
         let mut draft = Draft::new(batch);
         seating::settle_next(&mut draft, now, passed)?;
         self.event_at = seating::next_due(&draft)?;
-        let (writes, told) = draft.into_parts();
+        let (writes, events) = draft.into_parts();
         batch.absorb(writes);
-        changes::number(batch, &mut self.head, told);
+        changes::number(batch, &mut self.head, events);
         Ok(())
     }
 
@@ -50,9 +50,9 @@ impl Writer {
         self.sweep_at = None;
         let mut draft = Draft::new(batch);
         let is_complete = expiry::step(&mut draft, &self.settings, &self.head.clock, now)? < expiry::STEP_MAX;
-        let (writes, told) = draft.into_parts();
+        let (writes, events) = draft.into_parts();
         batch.absorb(writes);
-        changes::number(batch, &mut self.head, told);
+        changes::number(batch, &mut self.head, events);
         self.sweep_at = match expiry::next(batch, &self.settings, &self.head.clock, now)? {
             Some(next) if is_complete => Some(next.max(now.plus_seconds(SWEEP_PAUSE_SECONDS))),
             next => next,

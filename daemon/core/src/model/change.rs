@@ -112,7 +112,7 @@ impl Record for Change {}
 
 /// The events that a write emits beside its writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
+pub enum ChangeEvent {
     /// A change that has no number yet, and the kind of the record that it made, if any.
     Change(Change, Option<Kind>),
     /// A change that follows from the last one emitted before it, unless it names another one.

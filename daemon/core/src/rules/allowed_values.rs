@@ -32,7 +32,7 @@ impl WriteOp for Set {
         }
         if before.as_ref() != Some(&constant) {
             record::put(txn, key, &constant);
-            call.tell(txn, Vec::new(), None);
+            call.emit(txn, Vec::new(), None);
         }
         Ok(before.is_none())
     }
@@ -45,7 +45,7 @@ impl WriteOp for Remove {
         let was_there = txn.as_read().get(&key)?.is_some();
         if was_there {
             txn.delete(key);
-            call.tell(txn, Vec::new(), None);
+            call.emit(txn, Vec::new(), None);
         }
         Ok(was_there)
     }

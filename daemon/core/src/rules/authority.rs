@@ -18,11 +18,11 @@ use crate::identity::authority::{Authority, Founded, Serial};
 use crate::identity::crl::{Entries, Span};
 use crate::identity::{Secrets, authority};
 use crate::model::certificate::{self, Certificate, Certificates, Held, ListHead, Revoked};
-use crate::model::change::{Change, LISTED, Told};
+use crate::model::change::{Change, ChangeEvent, LISTED};
 use crate::model::key::{self, Due, Family};
 use crate::model::record::{self, Kind};
 use crate::settings::Settings;
-use crate::state::{ReadTxn, STRETCH, StoreError, walk};
+use crate::state::{ReadTxn, SCAN_CHUNK, StoreError, walk};
 
 /// Writes a new authority, its key sealed.
 pub fn found(
@@ -110,7 +110,7 @@ pub fn unsigned_list(txn: &dyn ReadTxn, authority: &Authority) -> Result<Vec<u8>
     let mut entries = Entries::default();
     let lasts = head.until.seconds().saturating_sub(head.since.seconds()).unsigned_abs();
     let (from, to) = Family::Revoked.bounds();
-    walk(txn, (&from, &to), STRETCH, |key, value| {
+    walk(txn, (&from, &to), SCAN_CHUNK, |key, value| {
         let revoked = record::decode::<Revoked>(value)?;
         // An ended certificate is left out after it was in one list signed after its end (RFC 5280, section 3.3).
         let is_over = revoked.ends.plus_seconds(lasts) < head.since;
@@ -164,7 +164,7 @@ pub(super) fn renew_list(txn: &mut dyn Txn, settings: &Settings, now: Time) -> R
     if half_way(head.since, head.until) <= now {
         head.number = number_after(head.number, now);
         head = next_list(txn, head, now, settings.list_seconds);
-        txn.tell(Told::Consequence(Change::of_time(LISTED, now)));
+        txn.emit(ChangeEvent::Consequence(Change::of_time(LISTED, now)));
     }
     head.due = half_way(head.since, head.until);
     expiry::plan(txn, head.due, &Due::List);
@@ -182,7 +182,7 @@ pub fn renew_list_ahead(txn: &mut dyn Txn, settings: &Settings, now: Time) -> Re
     let head = ListHead { number: number_after(head.number, now), ..head };
     let head = next_list(txn, head, now, settings.list_seconds);
     record::put(txn, key::list_head(), &head);
-    txn.tell(Told::Consequence(Change::of_time(LISTED, now)));
+    txn.emit(ChangeEvent::Consequence(Change::of_time(LISTED, now)));
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use super::{Call, Give, WalkOp, changes};
 use crate::fault::Fault;
 use crate::model::key;
 use crate::model::record::{self, Registry};
-use crate::state::{ReadTxn, STRETCH, StoreError, walk};
+use crate::state::{ReadTxn, SCAN_CHUNK, StoreError, walk};
 
 /// Bytes of a piece; the last one may have fewer.
 const PIECE_BYTES: usize = 64 << 10;
@@ -30,7 +30,7 @@ impl WalkOp for Backup {
         });
         let mut is_wanted = true;
         let (from, to) = key::everything();
-        walk(txn, (&from, &to), STRETCH, |key, value| {
+        walk(txn, (&from, &to), SCAN_CHUNK, |key, value| {
             writer.entry(key, value).map_err(|err| StoreError::Corrupt(err.0))?;
             while is_wanted && writer.bytes() >= PIECE_BYTES {
                 is_wanted = give(Piece(writer.take(PIECE_BYTES))).is_continue();

@@ -13,7 +13,7 @@ use crate::identity::secrets::SecretKey;
 use crate::identity::{IdentityError, KeyRing, Secrets};
 use crate::model::key::{self, Family};
 use crate::model::record::{self, HashingKey, Registry, Role, SigningKey};
-use crate::state::{ReadTxn, STRETCH, StoreError, walk};
+use crate::state::{ReadTxn, SCAN_CHUNK, StoreError, walk};
 
 /// The version of all keys and records together.
 pub const SCHEMA: u32 = 4;
@@ -158,7 +158,7 @@ fn after_signing_keys(txn: &dyn ReadTxn) -> Result<i64, StoreError> {
 pub fn key_ring(txn: &dyn ReadTxn, secrets: &Secrets) -> Result<KeyRing, RegistryError> {
     let mut ring = KeyRing::since(super::changes::head(txn)?.clock.went_back_at);
     let (from, to) = Family::SigningKeys.bounds();
-    walk(txn, (&from, &to), STRETCH, |key, value| {
+    walk(txn, (&from, &to), SCAN_CHUNK, |key, value| {
         let stored = record::decode::<SigningKey>(value)?;
         let private = secrets.open(key, &stored.sealed)?;
         if let Some(pk) = key::pk_at_end(key) {

@@ -18,7 +18,7 @@ use crate::identity::authority::{CERTIFICATE, COMMON_NAME_CHARS_MAX, Issued, Ser
 use crate::identity::csr::SigningRequest;
 use crate::identity::{pem, pfx};
 use crate::model::certificate::{Certificate, Certificates, Held};
-use crate::model::change::Told;
+use crate::model::change::ChangeEvent;
 use crate::model::key;
 use crate::model::record::{self, Kind};
 use crate::needs::{Made, Needed};
@@ -97,7 +97,7 @@ impl WriteOp for Renew {
             let serial = key::serial_at_end(&key);
             supersede(txn, call, pk, |held| Some(held.serial) == serial)?;
         }
-        call.tell(txn, vec![pk], None);
+        call.emit(txn, vec![pk], None);
         Ok(certificate.map(|certificate| pem::write(CERTIFICATE, &certificate)))
     }
 }
@@ -117,7 +117,7 @@ impl WriteOp for Revoke {
             let why = format!("the person \"{}\" has no certificate{of} that is valid", self.person);
             return Err(Fault::Refused(Refusal::new(Code::NOT_FOUND, why)));
         }
-        call.tell(txn, vec![pk], None);
+        call.emit(txn, vec![pk], None);
         Ok(revoked.iter().map(written).collect())
     }
 }
@@ -173,16 +173,16 @@ fn wanted_after(renew: &Renew, before: Certificate) -> Wanted {
 }
 
 /// Refuses a certificate request that does not fit this callsign.
-pub(super) fn expect_for(callsign: &Callsign, asked: &CertificateWanted) -> Result<(), Refusal> {
+pub(super) fn require_for(callsign: &Callsign, asked: &CertificateWanted) -> Result<(), Refusal> {
     match asked {
         CertificateWanted::None => Ok(()),
         CertificateWanted::Generate => require_name(callsign),
-        CertificateWanted::Csr(csr) => expect_request_of(callsign, csr),
+        CertificateWanted::Csr(csr) => require_request_of(callsign, csr),
     }
 }
 
 /// Refuses a signing request that can not be read; its name is not compared.
-pub(super) fn expect_readable(asked: &CertificateWanted) -> Result<(), Refusal> {
+pub(super) fn require_readable(asked: &CertificateWanted) -> Result<(), Refusal> {
     match asked {
         CertificateWanted::None | CertificateWanted::Generate => Ok(()),
         CertificateWanted::Csr(csr) => read(csr).map(drop),
@@ -190,7 +190,7 @@ pub(super) fn expect_readable(asked: &CertificateWanted) -> Result<(), Refusal> 
 }
 
 /// Refuses a signing request that can not be read or names another callsign.
-pub(super) fn expect_request_of(callsign: &Callsign, csr: &str) -> Result<(), Refusal> {
+pub(super) fn require_request_of(callsign: &Callsign, csr: &str) -> Result<(), Refusal> {
     let request = read(csr)?;
     require_name(callsign)?;
     match request.common_name {
@@ -217,7 +217,7 @@ pub(super) fn give(
     let ctx = call.ctx;
     require_name(callsign)?;
     if let Wanted::Request(csr) = wanted {
-        expect_request_of(callsign, csr)?;
+        require_request_of(callsign, csr)?;
     }
     require_valid(ctx)?;
     let mut certificates = record::get::<Certificates>(txn.as_read(), &key::certificates(pk))?.unwrap_or_default();
@@ -238,7 +238,7 @@ pub(super) fn give(
     };
     for gone in gone {
         txn.delete(key::certificate(pk, &gone.serial));
-        txn.tell(Told::Lost(Kind::Certificate));
+        txn.emit(ChangeEvent::Lost(Kind::Certificate));
     }
     store(txn, ctx, pk, issued)?;
     certificates.held.push(Held { serial: issued.serial, ends: issued.ends, revoked: false });
@@ -248,7 +248,7 @@ pub(super) fn give(
     if let Some(too_many) = valid.len().checked_sub(HELD_MAX).filter(|too_many| *too_many > 0) {
         supersede(txn, call, pk, |held| valid[..too_many].contains(&held.serial))?;
     }
-    txn.tell(Told::Made(Kind::Certificate));
+    txn.emit(ChangeEvent::Made(Kind::Certificate));
     Ok(Some(issued.certificate.clone()))
 }
 

@@ -9,7 +9,7 @@ use super::page::{Bounds, page};
 use super::stream::{STEP_BYTES_MAX, STEP_ITEMS_MAX};
 use super::{Call, ReadOp, StreamOp};
 use crate::fault::Fault;
-use crate::model::change::{Change, Told};
+use crate::model::change::{Change, ChangeEvent};
 use crate::model::event::Cause;
 use crate::model::key::{self, Family};
 use crate::model::record::{self, ChangesHead};
@@ -86,36 +86,36 @@ pub fn head(txn: &dyn ReadTxn) -> Result<ChangesHead, StoreError> {
 }
 
 /// Numbers the change events of a write and counts the records made. The caller writes the head, once per batch.
-pub fn number(txn: &mut dyn WriteTxn, head: &mut ChangesHead, told: Vec<Told>) {
+pub fn number(txn: &mut dyn WriteTxn, head: &mut ChangesHead, events: Vec<ChangeEvent>) {
     let mut cause = None;
     let add = |txn: &mut dyn WriteTxn, head: &mut ChangesHead, change: &Change| {
         head.seq += 1;
         head.at = change.at;
         record::put(txn, key::change(head.seq), change);
     };
-    for told in told {
-        match told {
-            Told::Change(change, made) => {
+    for event in events {
+        match event {
+            ChangeEvent::Change(change, made) => {
                 if let Some(kind) = made {
                     *head.records.entry(kind).or_default() += 1;
                 }
                 add(txn, head, &change);
                 cause = Some(head.seq);
             }
-            Told::Consequence(change) => add(txn, head, &Change { cause: change.cause.or(cause), ..change }),
-            Told::Remember(key) => {
+            ChangeEvent::Consequence(change) => add(txn, head, &Change { cause: change.cause.or(cause), ..change }),
+            ChangeEvent::Remember(key) => {
                 if let Some(seq) = cause {
                     record::put(txn, key, &Cause { seq });
                 }
             }
-            Told::Made(kind) => *head.records.entry(kind).or_default() += 1,
-            Told::Lost(kind) => {
+            ChangeEvent::Made(kind) => *head.records.entry(kind).or_default() += 1,
+            ChangeEvent::Lost(kind) => {
                 let count = head.records.entry(kind).or_default();
                 *count = count.saturating_sub(1);
             }
-            Told::Forgotten(seq) => head.forgotten = head.forgotten.max(seq),
-            Told::Replanned(from) => head.clock.astray = from,
-            Told::ClockAccepted(at) => (head.clock.doubted_since, head.clock.accepted_at) = (None, Some(at)),
+            ChangeEvent::Forgotten(seq) => head.forgotten = head.forgotten.max(seq),
+            ChangeEvent::Replanned(from) => head.clock.astray = from,
+            ChangeEvent::ClockAccepted(at) => (head.clock.doubted_since, head.clock.accepted_at) = (None, Some(at)),
         }
     }
 }

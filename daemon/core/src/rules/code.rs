@@ -63,7 +63,7 @@ impl WriteOp for Create {
         record::put(txn, key, &Pointer { pk });
         record::put(txn, key::code(pk), &stored);
         expiry::plan_after_expiry(txn, self.expires, &Due::Code(pk));
-        call.tell(txn, vec![pk], Some(Kind::Code));
+        call.emit(txn, vec![pk], Some(Kind::Code));
         Ok(Created { code: Some(LoginCode::new(code)?), expires: self.expires })
     }
 }
@@ -103,7 +103,7 @@ impl WriteOp for Use {
             (made, used) => used.clone().or_else(|| made.clone()),
         };
         record::put(txn, key::code(pk), &code);
-        call.tell(txn, vec![pk], None);
+        call.emit(txn, vec![pk], None);
         Ok(Exchanged { jwt: Some(jwt), expires })
     }
 }

@@ -16,7 +16,7 @@ use super::{Call, ReadOp, WriteOp, person, role};
 use crate::context::Purpose;
 use crate::draft::Txn;
 use crate::fault::Fault;
-use crate::model::change::Told;
+use crate::model::change::ChangeEvent;
 use crate::model::key::{self, Family};
 use crate::model::program::{self as stored, CourseOf, CourseRoleOf};
 use crate::model::record::{self, Kind, Marker};
@@ -49,7 +49,7 @@ impl WriteOp for Create {
         record::put(txn, key, &course);
         record::put(txn, key::course_pk(course.pk), &CourseOf { key: self.key.clone() });
         record::put(txn, name, &CourseOf { key: self.key.clone() });
-        call.tell(txn, vec![course.pk], Some(Kind::Course));
+        call.emit(txn, vec![course.pk], Some(Kind::Course));
         Ok(to_reply(self.key.clone(), course))
     }
 }
@@ -90,8 +90,8 @@ impl WriteOp for Delete {
         }
         txn.delete(key::course(&key));
         txn.delete(key::course_pk(course.pk));
-        call.tell(txn, vec![course.pk], None);
-        txn.tell(Told::Lost(Kind::Course));
+        call.emit(txn, vec![course.pk], None);
+        txn.emit(ChangeEvent::Lost(Kind::Course));
         Ok(true)
     }
 }
@@ -108,7 +108,7 @@ impl WriteOp for Enroll {
         }
         let before = enrollment(txn.as_read(), &key, person)?;
         if before.as_ref().is_none_or(|before| (before.mode, before.active) != (self.mode, true)) {
-            call.tell(txn, vec![course.pk, person], None);
+            call.emit(txn, vec![course.pk, person], None);
             set_enrollment(txn, call, &key, person, before, |after| (after.mode, after.active) = (self.mode, true))?;
         }
         Ok(CourseEnrollment { course: key, person, mode: self.mode, active: true })
@@ -126,7 +126,7 @@ impl WriteOp for Unenroll {
         };
         let mode = before.mode;
         if before.active {
-            call.tell(txn, vec![course.pk, person], None);
+            call.emit(txn, vec![course.pk, person], None);
             set_enrollment(txn, call, &key, person, Some(before), |after| after.active = false)?;
         }
         Ok(CourseEnrollment { course: key, person, mode, active: false })
@@ -237,7 +237,7 @@ pub(super) fn set_enrollment(
     let was_active = before.as_ref().is_some_and(|before| before.active);
     if before.is_none() {
         record::put(txn, key::person_course(person, course), &Marker);
-        txn.tell(Told::Made(Kind::CourseEnrollment));
+        txn.emit(ChangeEvent::Made(Kind::CourseEnrollment));
     }
     let (created, updated) = (call.ctx.now, call.ctx.now);
     let none =

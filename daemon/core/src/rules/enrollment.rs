@@ -30,7 +30,7 @@ impl WriteOp for Create {
 
     fn check(&self) -> Result<(), Refusal> {
         match &self.csr {
-            Some(csr) => certificate::expect_request_of(&self.callsign, csr),
+            Some(csr) => certificate::require_request_of(&self.callsign, csr),
             None => Ok(()),
         }
     }
@@ -85,7 +85,7 @@ impl WriteOp for Create {
         if let Some(csr) = &self.csr {
             record::put(txn, key::enrollment_request(pk), &EnrollmentRequest { csr: csr.clone() });
         }
-        call.tell(txn, subjects, Some(Kind::Enrollment));
+        call.emit(txn, subjects, Some(Kind::Enrollment));
         shown(txn.as_read(), pk, enrollment)
     }
 }
@@ -152,7 +152,7 @@ impl WriteOp for Approve {
     }
 
     fn check(&self) -> Result<(), Refusal> {
-        certificate::expect_readable(&self.certificate)
+        certificate::require_readable(&self.certificate)
     }
 
     /// Whether the enrollment has brought a signing request is not known before it is looked at.
@@ -185,7 +185,7 @@ impl WriteOp for Approve {
         }
         enrollment.person = Some(person.pk);
         decide(txn, call, pk, &mut enrollment, State::Approved);
-        call.tell(txn, vec![pk, person.pk], Some(Kind::Person));
+        call.emit(txn, vec![pk, person.pk], Some(Kind::Person));
         Ok(person)
     }
 }
@@ -199,7 +199,7 @@ impl WriteOp for Reject {
         expect_pending(&enrollment)?;
         enrollment.reason = self.reason.clone();
         decide(txn, call, pk, &mut enrollment, State::Rejected);
-        call.tell(txn, vec![pk], None);
+        call.emit(txn, vec![pk], None);
         shown(txn.as_read(), pk, enrollment)
     }
 }
@@ -217,7 +217,7 @@ impl WriteOp for ResetCode {
         txn.delete(old);
         enrollment.updated = call.ctx.now;
         record::put(txn, key::enrollment(pk), &enrollment);
-        call.tell(txn, vec![pk], None);
+        call.emit(txn, vec![pk], None);
         shown(txn.as_read(), pk, enrollment)
     }
 }

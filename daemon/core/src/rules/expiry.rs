@@ -14,7 +14,7 @@ use enroll_protocol::{Key, Time};
 
 use crate::draft::Txn;
 use crate::fault::Fault;
-use crate::model::change::{Change, Told};
+use crate::model::change::{Change, ChangeEvent};
 use crate::model::idempotency::Kept;
 use crate::model::key::{self, Due, Family};
 use crate::model::record::{self, ClockState, DueTogether, Guesses, Kind};
@@ -123,7 +123,7 @@ fn plan_anew(
             plan_together(txn, written.plus_seconds(settings.keep_answers_seconds), &passing);
         }
     }
-    txn.tell(Told::Replanned(next));
+    txn.emit(ChangeEvent::Replanned(next));
     Ok(count)
 }
 
@@ -144,7 +144,7 @@ fn forget_changes(
         let until = settings.keep_changes_until(clock.written_by(record::decode::<Change>(&value)?.at, now));
         let Some(seq) = key::seq_at_end(&key).filter(|_| until.is_some_and(|until| until <= now)) else { break };
         txn.delete(key);
-        txn.tell(Told::Forgotten(seq));
+        txn.emit(ChangeEvent::Forgotten(seq));
         forgotten += 1;
     }
     Ok(forgotten)
@@ -181,7 +181,7 @@ fn remove(
             if forget_at.is_some_and(|at| at <= now) {
                 txn.delete(key);
                 txn.delete(key::token_audit(token.pk));
-                txn.tell(Told::Lost(Kind::Token));
+                txn.emit(ChangeEvent::Lost(Kind::Token));
                 return Ok(1);
             }
             txn.delete(key::token_audit(token.pk));
@@ -194,7 +194,7 @@ fn remove(
             if let Some(code) = record::get::<Code>(txn.as_read(), &key)? {
                 txn.delete(key);
                 txn.delete(key::code_hash(&code.hash));
-                txn.tell(Told::Lost(Kind::Code));
+                txn.emit(ChangeEvent::Lost(Kind::Code));
             }
         }
     }

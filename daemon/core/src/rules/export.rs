@@ -12,7 +12,7 @@ use crate::fault::Fault;
 use crate::model::export_schema::{Keys, Shape, shapes};
 use crate::model::record::{self, ClockState, Kind, Registry};
 use crate::model::{hex, key};
-use crate::state::{ReadTxn, STRETCH, StoreError, walk};
+use crate::state::{ReadTxn, SCAN_CHUNK, StoreError, walk};
 
 /// Bytes of a piece at most; it ends anywhere.
 const PIECE_BYTES: usize = 64 << 10;
@@ -55,7 +55,7 @@ impl WalkOp for Export {
                 }
                 Keys::Many(family, _) => {
                     let (from, to) = family.bounds();
-                    walk(txn, (&from, &to), STRETCH, |key, value| {
+                    walk(txn, (&from, &to), SCAN_CHUNK, |key, value| {
                         lines.record(shape, key, value)?;
                         Ok::<_, Fault>(match lines.is_wanted {
                             true => ControlFlow::Continue(()),

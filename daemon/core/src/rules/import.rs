@@ -22,7 +22,7 @@ use crate::model::key::{self, Due, Family};
 use crate::model::record::{self, ChangesHead, Registry};
 use crate::model::{certificate, hex};
 use crate::needs::{Made, Needed};
-use crate::state::{ReadTxn, STRETCH, StoreError, walk};
+use crate::state::{ReadTxn, SCAN_CHUNK, StoreError, walk};
 
 /// Entries of an earlier import that are removed with one request.
 const REMOVED_MAX: usize = 10_000;
@@ -157,7 +157,7 @@ fn require_empty(txn: &dyn ReadTxn) -> Result<(), Fault> {
             Family::Roles | Family::SigningKeys | Family::Kept | Family::KeptParts | Family::Guesses | Family::Dues => {
             }
             Family::Changes => {
-                walk(txn, (&from, &to), STRETCH, |_, value| match record::decode::<Change>(value)?.what {
+                walk(txn, (&from, &to), SCAN_CHUNK, |_, value| match record::decode::<Change>(value)?.what {
                     LISTED | CLOCK | ACCEPTED => Ok(ControlFlow::Continue(())),
                     _ => Err(not_empty(shape.name)),
                 })?
@@ -177,7 +177,7 @@ fn clear(txn: &mut dyn Txn) -> Result<bool, Fault> {
         |key: &[u8]| key::is_of_registry(key) || Family::SigningKeys.holds(key) || list_due.as_deref() == Some(key);
     let mut keys = Vec::new();
     let (from, to) = key::everything();
-    walk(txn.as_read(), (&from, &to), STRETCH, |key, _| {
+    walk(txn.as_read(), (&from, &to), SCAN_CHUNK, |key, _| {
         if !stays(key) {
             keys.push(key.to_owned());
         }

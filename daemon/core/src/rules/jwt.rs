@@ -34,7 +34,7 @@ impl WriteOp for Refresh {
         let id = call.ctx.new_pk(&mut call.ctx.random(Purpose::Rule));
         let again = call.ctx.identity.keys.unsigned_again(&call.ctx.settings.issuing, &claims, call.ctx.now, id)?;
         let (jwt, expires) = again.map_err(invalid)?;
-        call.tell(txn, subject.into_iter().collect(), None);
+        call.emit(txn, subject.into_iter().collect(), None);
         Ok(Exchanged { jwt: Some(jwt), expires })
     }
 }
@@ -65,7 +65,7 @@ impl WriteOp for Rotate {
         call.permit(txn.as_read(), false)?;
         let (algorithm, mut random) = (call.ctx.settings.issuing.algorithm, call.ctx.random(Purpose::Rule));
         let pk = bootstrap::make_signing_key(txn, &call.ctx.identity.secrets, algorithm, call.ctx.now, &mut random)?;
-        call.tell(txn, vec![pk], None);
+        call.emit(txn, vec![pk], None);
         key_set(txn.as_read(), call)
     }
 }

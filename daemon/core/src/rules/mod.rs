@@ -54,7 +54,7 @@ use crate::draft::Draft;
 use crate::draft::Txn;
 use crate::fault::Fault;
 use crate::identity::{IdentityError, KeyRing};
-use crate::model::change::{Change, Told};
+use crate::model::change::{Change, ChangeEvent};
 use crate::model::record::Kind;
 use crate::state::ReadTxn;
 
@@ -158,14 +158,14 @@ fn whole<T>(
     let mut draft = Draft::new(txn.as_read());
     match run(&mut draft) {
         Ok(done) => {
-            let (writes, told) = draft.into_parts();
+            let (writes, events) = draft.into_parts();
             for (place, value) in writes {
                 match value {
                     Some(value) => txn.put(place, value),
                     None => txn.delete(place),
                 }
             }
-            told.into_iter().for_each(|told| txn.tell(told));
+            events.into_iter().for_each(|event| txn.emit(event));
             Ok(Ok(done))
         }
         Err(Fault::Refused(refusal)) => Ok(Err(refusal)),
@@ -206,21 +206,21 @@ impl<'a> Call<'a> {
     }
 
     /// Adds this call to the change feed.
-    pub fn tell(&self, txn: &mut dyn Txn, subjects: Vec<Pk>, made: Option<Kind>) {
+    pub fn emit(&self, txn: &mut dyn Txn, subjects: Vec<Pk>, made: Option<Kind>) {
         let change = self.change(subjects);
-        txn.tell(Told::Change(change, made));
+        txn.emit(ChangeEvent::Change(change, made));
     }
 
-    /// Adds what follows from the change that was told before it.
-    fn tell_consequence(&self, txn: &mut dyn Txn, what: u16, subjects: Vec<Pk>) {
+    /// Adds what follows from the change that was emitted before it.
+    fn emit_derived(&self, txn: &mut dyn Txn, what: u16, subjects: Vec<Pk>) {
         let change = self.change(subjects);
-        txn.tell(Told::Consequence(Change { what, ..change }));
+        txn.emit(ChangeEvent::Consequence(Change { what, ..change }));
     }
 
     /// The same for something that was refused, and undid nothing.
-    fn tell_failure(&self, txn: &mut dyn Txn, what: u16, subjects: Vec<Pk>, code: Code) {
+    fn emit_failure(&self, txn: &mut dyn Txn, what: u16, subjects: Vec<Pk>, code: Code) {
         let change = self.change(subjects);
-        txn.tell(Told::Consequence(Change { what, refused: Some(code), ..change }));
+        txn.emit(ChangeEvent::Consequence(Change { what, refused: Some(code), ..change }));
     }
 
     fn change(&self, subjects: Vec<Pk>) -> Change {

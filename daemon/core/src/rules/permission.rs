@@ -9,7 +9,7 @@ use crate::draft::Txn;
 use crate::fault::Fault;
 use crate::model::key::{self, Family};
 use crate::model::record::{self, Role};
-use crate::state::{ReadTxn, STRETCH, StoreError, walk};
+use crate::state::{ReadTxn, SCAN_CHUNK, StoreError, walk};
 
 /// Permissions of one role: they are read as one record in every check.
 const PERMISSIONS_OF_ROLE_MAX: usize = 256;
@@ -27,7 +27,7 @@ impl WriteOp for Grant {
         }
         role.permissions.insert(self.permission.as_str().to_owned());
         record::put(txn, key::role(&self.role), &role);
-        call.tell(txn, Vec::<Pk>::new(), None);
+        call.emit(txn, Vec::<Pk>::new(), None);
         Ok(true)
     }
 }
@@ -40,7 +40,7 @@ impl WriteOp for Revoke {
             return Ok(false);
         }
         record::put(txn, key::role(&self.role), &role);
-        call.tell(txn, Vec::<Pk>::new(), None);
+        call.emit(txn, Vec::<Pk>::new(), None);
         Ok(true)
     }
 }
@@ -69,7 +69,7 @@ impl ReadOp for List {
             Some(name) => add(name, role::record_of(txn, name)?)?,
             None => {
                 let (from, to) = Family::Roles.bounds();
-                walk(txn, (&from, &to), STRETCH, |key, value| {
+                walk(txn, (&from, &to), SCAN_CHUNK, |key, value| {
                     if let Some(name) = key::role_name(key) {
                         add(&name, record::decode(value)?)?;
                     }

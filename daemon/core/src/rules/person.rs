@@ -18,7 +18,7 @@ use crate::state::{ReadTxn, StoreError};
 
 impl WriteOp for Create {
     fn check(&self) -> Result<(), Refusal> {
-        certificate::expect_for(&self.callsign, &self.certificate)
+        certificate::require_for(&self.callsign, &self.certificate)
     }
 
     fn may_need(&self) -> bool {
@@ -41,7 +41,7 @@ impl WriteOp for Create {
             certificate::give(txn, call, (person.pk, &self.callsign), &wanted)?;
             person.certificate = true;
         }
-        call.tell(txn, vec![person.pk], Some(Kind::Person));
+        call.emit(txn, vec![person.pk], Some(Kind::Person));
         Ok(person)
     }
 }
@@ -162,7 +162,7 @@ pub(super) fn change(
     how(txn, &mut person);
     person.updated = call.ctx.now;
     record::put(txn, key::person(pk), &person);
-    call.tell(txn, vec![pk], None);
+    call.emit(txn, vec![pk], None);
     Ok(to_reply(txn.as_read(), pk, person)?)
 }
 

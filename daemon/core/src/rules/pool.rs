@@ -54,7 +54,7 @@ impl WriteOp for Create {
         record::put(txn, key, &Pointer { pk });
         record::put(txn, key::pool(pk), &pool);
         record::put(txn, key::owner_pool(owner, pk), &Marker);
-        call.tell(txn, vec![pk], Some(Kind::Pool));
+        call.emit(txn, vec![pk], Some(Kind::Pool));
         shown(pk, pool)
     }
 }
@@ -215,7 +215,7 @@ fn change(
     how(txn, call, pk, &mut pool)?;
     pool.updated = call.ctx.now;
     record::put(txn, key::pool(pk), &pool);
-    call.tell(txn, vec![pk], None);
+    call.emit(txn, vec![pk], None);
     shown(pk, pool)
 }
 

@@ -23,10 +23,10 @@ use crate::context::{Context, Grant};
 use crate::draft::Txn;
 use crate::fault::Fault;
 use crate::identity::Hash;
-use crate::model::change::{ALARM, Change, Told};
+use crate::model::change::{ALARM, Change, ChangeEvent};
 use crate::model::key::{self, Due, Family};
 use crate::model::record::{self, Guesses};
-use crate::state::{ReadTxn, STRETCH, StoreError, walk};
+use crate::state::{ReadTxn, SCAN_CHUNK, StoreError, walk};
 
 /// Records that may wait before the writer is woken for them.
 pub const WAITING_MAX: usize = 256;
@@ -48,7 +48,7 @@ pub struct RateLimit {
     starts: BTreeSet<(Time, Hash)>,
     /// The sources whose windows have changed since they were written.
     unwritten: BTreeSet<Hash>,
-    events: Vec<Told>,
+    events: Vec<ChangeEvent>,
     dropped_events: u64,
     wants_writer: bool,
 }
@@ -65,7 +65,7 @@ impl RateLimit {
     pub fn load(&mut self, txn: &dyn ReadTxn) -> Result<(), StoreError> {
         (self.windows, self.starts, self.unwritten) = Default::default();
         let (from, to) = Family::Guesses.bounds();
-        walk(txn, (&from, &to), STRETCH, |key, value| {
+        walk(txn, (&from, &to), SCAN_CHUNK, |key, value| {
             if let Some(Due::Guesses(source)) = Due::of_key(key) {
                 self.insert(source, Window { guesses: record::decode(value)?, is_planned: true });
             }
@@ -88,7 +88,7 @@ impl RateLimit {
             self.count(call, is_recorded);
         }
         if is_recorded && self.is_news(call.ctx, refusal) {
-            self.tell(refused(call, refusal, subject));
+            self.emit(refused(call, refusal, subject));
         }
         self.wants_writer |= self.waiting() / WAITING_MAX > before;
     }
@@ -96,7 +96,7 @@ impl RateLimit {
     /// Gives everything that waits to the writer's batch. Returns the number of change events that were dropped since
     /// the last time.
     pub fn drain(&mut self, txn: &mut dyn Txn) -> u64 {
-        take(&mut self.events).into_iter().for_each(|event| txn.tell(event));
+        take(&mut self.events).into_iter().for_each(|event| txn.emit(event));
         for source in take(&mut self.unwritten) {
             let Some(window) = self.windows.get_mut(&source) else { continue };
             record::put(txn, key::guesses(&source), &window.guesses);
@@ -122,7 +122,7 @@ impl RateLimit {
         all.count = all.count.saturating_add(1);
         let since = all.since;
         if is_recorded && all.count > call.ctx.settings.guesses_total_per_minute && !replace(&mut all.told, true) {
-            self.tell(Told::Change(Change { what: ALARM, ..call.change(Vec::new()) }, None));
+            self.emit(ChangeEvent::Change(Change { what: ALARM, ..call.change(Vec::new()) }, None));
         }
         // The total is never dropped for room.
         self.starts.remove(&(since, total));
@@ -136,7 +136,7 @@ impl RateLimit {
         !self.window(ctx).told && !replace(&mut self.running(source(ctx), ctx.now, true).told, true)
     }
 
-    fn tell(&mut self, event: Told) {
+    fn emit(&mut self, event: ChangeEvent) {
         if self.events.len() < EVENTS_MAX {
             self.events.push(event);
         } else {
@@ -206,9 +206,9 @@ pub(super) fn expect_under_limit(ctx: &Context) -> Result<(), Fault> {
 }
 
 /// The change event of a refused attempt on a code or token.
-pub fn refused(call: &Call<'_>, refusal: &Refusal, subject: Option<Pk>) -> Told {
+pub fn refused(call: &Call<'_>, refusal: &Refusal, subject: Option<Pk>) -> ChangeEvent {
     let change = call.change(subject.into_iter().collect());
-    Told::Change(Change { refused: Some(refusal.code), ..change }, None)
+    ChangeEvent::Change(Change { refused: Some(refusal.code), ..change }, None)
 }
 
 /// True once a window is over, or if it lies so far ahead that the clock was set back meanwhile.
@@ -286,7 +286,7 @@ mod tests {
         assert_eq!((limit.windows.len(), limit.starts.len()), (SOURCES_MAX, SOURCES_MAX));
         assert!(!limit.windows.contains_key(&source(0)) && limit.windows.contains_key(&source(SOURCES_MAX)));
         for _ in 0..=EVENTS_MAX {
-            limit.tell(Told::Remember(Vec::new()));
+            limit.emit(ChangeEvent::Remember(Vec::new()));
         }
         assert_eq!((limit.events.len(), limit.dropped_events), (EVENTS_MAX, 1));
     }

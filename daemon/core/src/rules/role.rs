@@ -25,7 +25,7 @@ impl WriteOp for Assign {
         }
         let is_new = give(txn, pk, &self.role)?;
         if is_new {
-            call.tell(txn, vec![pk], None);
+            call.emit(txn, vec![pk], None);
             registration::readmit_all(txn, call, pk)?;
         }
         Ok(is_new)
@@ -38,7 +38,7 @@ impl WriteOp for Remove {
         permit(txn.as_read(), call, &self.role)?;
         let was_there = take(txn, pk, &self.role)?;
         if was_there {
-            call.tell(txn, vec![pk], None);
+            call.emit(txn, vec![pk], None);
             registration::readmit_all(txn, call, pk)?;
         }
         Ok(was_there)

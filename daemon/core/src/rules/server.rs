@@ -5,7 +5,7 @@ use enroll_protocol::server::{AcceptClock, Check, ClockStep, DaemonStatus, Datab
 use super::{Call, ReadOp, WriteOp, bootstrap, changes, check};
 use crate::draft::Txn;
 use crate::fault::Fault;
-use crate::model::change::Told;
+use crate::model::change::ChangeEvent;
 use crate::model::record::Kind;
 use crate::needs::{Made, Needed, Process};
 use crate::state::ReadTxn;
@@ -26,8 +26,8 @@ impl WriteOp for AcceptClock {
         call.permit(txn.as_read(), false)?;
         let (mut status, now) = (status(txn.as_read(), call)?, call.ctx.now);
         if call.ctx.doubted_since.is_some() || call.ctx.identity.authority.is_ahead(now) {
-            call.tell(txn, Vec::new(), None);
-            txn.tell(Told::ClockAccepted(now));
+            call.emit(txn, Vec::new(), None);
+            txn.emit(ChangeEvent::ClockAccepted(now));
             // The status after the commit of this write.
             status.changes_head += 1;
             let doubted = process(call)?.clock_doubted;

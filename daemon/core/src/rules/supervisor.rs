@@ -68,7 +68,7 @@ impl WriteOp for AddRepresentative {
         }
         record::put(txn, key, &Marker);
         record::put(txn, key::represented(representative, supervisor), &Marker);
-        call.tell(txn, vec![supervisor, representative], None);
+        call.emit(txn, vec![supervisor, representative], None);
         Ok(true)
     }
 }
@@ -84,7 +84,7 @@ impl WriteOp for RemoveRepresentative {
         }
         txn.delete(key);
         txn.delete(key::represented(representative, supervisor));
-        call.tell(txn, vec![supervisor, representative], None);
+        call.emit(txn, vec![supervisor, representative], None);
         Ok(true)
     }
 }

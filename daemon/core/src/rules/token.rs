@@ -66,7 +66,7 @@ pub(super) fn spend(
     if audit.is_some() || call.ctx.settings.forget_tokens_after(token.expires).is_some() {
         expiry::plan_after_expiry(txn, token.expires, &Due::Token(hash));
     }
-    call.tell(txn, vec![token.pk], Some(Kind::Token));
+    call.emit(txn, vec![token.pk], Some(Kind::Token));
     Ok(token)
 }
 

@@ -81,7 +81,7 @@ pub enum StoreError {
 }
 
 /// Entries that a walk takes from a store at a time, unless the caller wants fewer.
-pub const STRETCH: usize = 256;
+pub const SCAN_CHUNK: usize = 256;
 
 /// Visits a range in chunks of so many entries, so that memory does not grow with its length.
 pub fn walk<E: From<StoreError>>(

@@ -207,7 +207,7 @@ impl History {
         let args = json!({"key": course, "modes": names});
         if expected.is_ok() {
             self.model.courses.insert(course, modes);
-            self.model.tell("course.create", [Subject::Of(course)]);
+            self.model.emit("course.create", [Subject::Of(course)]);
         }
         self.expect_same("course.create", &args, expected);
     }
@@ -227,7 +227,7 @@ impl History {
             Some(modes) if !modes.contains(&mode) => Err("invalid_argument"),
             Some(_) => {
                 if self.model.enrolled.insert((course, person), (mode, true)) != Some((mode, true)) {
-                    self.model.tell("course.enroll", [Subject::Of(course), Subject::Who(person)]);
+                    self.model.emit("course.enroll", [Subject::Of(course), Subject::Who(person)]);
                 }
                 Ok(json!({"course": course, "mode": mode.name(), "active": true}))
             }
@@ -245,7 +245,7 @@ impl History {
                 let (mode, was_active) = *enrolled;
                 enrolled.1 = false;
                 if was_active {
-                    self.model.tell("course.unenroll", [Subject::Of(course), Subject::Who(person)]);
+                    self.model.emit("course.unenroll", [Subject::Of(course), Subject::Who(person)]);
                 }
                 Ok(json!({"course": course, "mode": mode.name(), "active": false}))
             }
@@ -258,7 +258,7 @@ impl History {
         let person = self.random.random_range(0..PEOPLE);
         let expected = if self.model.deleted.insert(person) { Ok(json!({})) } else { Err("deleted") };
         if expected.is_ok() {
-            self.model.tell("person.delete", [Subject::Who(person)]);
+            self.model.emit("person.delete", [Subject::Who(person)]);
         }
         self.expect_same("person.delete", &json!({"person": callsign(Some(person))}), expected);
     }

@@ -52,21 +52,21 @@ pub(super) struct Key {
 
 impl Model {
     /// Notes what a call does itself.
-    pub(super) fn tell(&mut self, what: &str, subjects: impl IntoIterator<Item = Subject>) {
+    pub(super) fn emit(&mut self, what: &str, subjects: impl IntoIterator<Item = Subject>) {
         let subjects = subjects.into_iter().collect();
         self.changes.push(ExpectedChange { what: what.to_owned(), subjects, follows: false, refused: None });
     }
 
     /// Notes what follows from that.
     fn tell_more(&mut self, what: &str, subjects: impl IntoIterator<Item = Subject>) {
-        self.tell(what, subjects);
+        self.emit(what, subjects);
         self.changes.iter_mut().next_back().expect("it was just emitted").follows = true;
     }
 
     /// The answer, and the state after it; a refusal leaves the state as it is.
     pub(super) fn link(&mut self, key: &str, person: Option<Person>) -> Result<(), &'static str> {
         let before = self.clone();
-        self.tell("program.link", [by(key)].into_iter().chain(person.map(Subject::Who)));
+        self.emit("program.link", [by(key)].into_iter().chain(person.map(Subject::Who)));
         let linked = self.try_link(key, person);
         if linked.is_err() {
             *self = before;
@@ -99,7 +99,7 @@ impl Model {
 
     pub(super) fn unlink(&mut self, key: &str) -> Result<(), &'static str> {
         let person = self.keys.get(&key.to_lowercase()).ok_or("not_found")?.person.ok_or("conflict")?;
-        self.tell("program.unlink", [by(key), Subject::Who(person)]);
+        self.emit("program.unlink", [by(key), Subject::Who(person)]);
         self.cut(key, person);
         Ok(())
     }
@@ -161,7 +161,7 @@ impl Model {
         }
         let state = self.clone();
         let subjects = [Some(Subject::Of(course)), found.person.map(Subject::Who), Some(by(key))];
-        self.tell("program.enroll_course", subjects.into_iter().flatten());
+        self.emit("program.enroll_course", subjects.into_iter().flatten());
         match (found.person, before) {
             (Some(person), None) if self.materialize(key, course, person, active).is_err() => {
                 *self = state;
@@ -214,7 +214,7 @@ impl Model {
             return status;
         }
         let mut found = exists.unwrap_or(Key { person: None, curriculum, status, courses, roles });
-        self.tell("program.enroll", [by(key)].into_iter().chain(found.person.map(Subject::Who)));
+        self.emit("program.enroll", [by(key)].into_iter().chain(found.person.map(Subject::Who)));
         if let Some(linked) = found.person.filter(|_| found.curriculum != curriculum)
             && self.is_in(linked, curriculum)
         {
@@ -243,7 +243,7 @@ impl Model {
             return Ok(false);
         }
         let subjects = [Some(Subject::Of(course)), found.person.map(Subject::Who), Some(by(key))];
-        self.tell("program.assign_course_role", subjects.into_iter().flatten());
+        self.emit("program.assign_course_role", subjects.into_iter().flatten());
         let (is_given, is_new) = found.person.map_or((false, true), |person| self.give_role(key, course, person));
         self.keys.get_mut(&key.to_lowercase()).expect("a key").roles.insert(course, is_given);
         Ok(is_new)
@@ -256,7 +256,7 @@ impl Model {
         if self.enrolled.iter().any(|((of, _), (_, active))| *of == course && *active) {
             return Err("conflict");
         }
-        self.tell("course.delete", [Subject::Of(course)]);
+        self.emit("course.delete", [Subject::Of(course)]);
         self.courses.remove(course);
         self.roles.retain(|(of, _)| *of != course);
         // The next course of that key gets them anew.

@@ -54,7 +54,7 @@ use crate::model::record::{
     self, CallsignHolder, DueTogether, Enrollment, Kind, Marker, Person, PersonRoles, Pointer, Pool, Record, Role,
 };
 use crate::model::token::{Code, Token, TokenAudit};
-use crate::state::{ReadTxn, STRETCH, StoreError, walk};
+use crate::state::{ReadTxn, SCAN_CHUNK, StoreError, walk};
 
 /// Violations in a list at most: the answer must fit a frame, and nobody reads more.
 const VIOLATIONS_MAX: usize = 1000;
@@ -113,7 +113,7 @@ impl Check<'_> {
         self.walked.push(family);
         let (from, to) = family.bounds();
         let txn = self.txn;
-        walk(txn, (&from, &to), STRETCH, |key, value| {
+        walk(txn, (&from, &to), SCAN_CHUNK, |key, value| {
             match record::decode::<R>(value) {
                 Ok(record) => visit(self, key, record)?,
                 Err(err) => self.violated("readable", hex(key), err.to_string()),
@@ -375,7 +375,7 @@ impl Check<'_> {
                 Keys::Many(family, _) if self.walked.contains(family) => continue,
                 Keys::Many(family, _) => family.bounds(),
             };
-            walk(txn, (&from, &to), STRETCH, |key, value| {
+            walk(txn, (&from, &to), SCAN_CHUNK, |key, value| {
                 if let Err(err) = shape.check(key, value) {
                     self.violated("readable", hex(key), err.to_string());
                 }

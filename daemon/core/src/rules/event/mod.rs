@@ -14,7 +14,7 @@ use super::{Call, ReadOp, WriteOp, person};
 use crate::context::Purpose;
 use crate::draft::Txn;
 use crate::fault::Fault;
-use crate::model::change::Told;
+use crate::model::change::ChangeEvent;
 use crate::model::event::{self as stored, Head, Left};
 use crate::model::key::{self, Family};
 use crate::model::record::{self, Kind, Marker};
@@ -93,7 +93,7 @@ impl WriteOp for Create {
         record::put(txn, key::event(pk), &event);
         record::put(txn, key::event_start(event.start, pk), &Marker);
         record::put(txn, key::event_head(pk), &head);
-        call.tell(txn, vec![pk], Some(Kind::Event));
+        call.emit(txn, vec![pk], Some(Kind::Event));
         let event = Seats::open(txn, Attribution::of(call), pk, event)?.save();
         to_reply(txn.as_read(), pk, event, now)
     }
@@ -292,7 +292,7 @@ fn change(
     seats.take_times_back(&before);
     seats.note_held();
     record::put(seats.txn, key::event(pk), &seats.event);
-    seats.emit_cause(Told::Change(call.change(vec![pk]), None));
+    seats.emit_cause(ChangeEvent::Change(call.change(vec![pk]), None));
     seats.head.left.fill = true;
     seats.settle(super::seating::STEP_MAX)?;
     let event = seats.save();

@@ -90,12 +90,12 @@ fn enroll(
     }
     enrollment.status = status;
     let made = before.is_none().then_some(Kind::ProgramEnrollment);
-    call.tell(txn, [Some(enrollment.pk), enrollment.person].into_iter().flatten().collect(), made);
+    call.emit(txn, [Some(enrollment.pk), enrollment.person].into_iter().flatten().collect(), made);
     if let Some(curriculum) = curriculum {
         change_curriculum(txn, asked.program, unit, &mut enrollment, curriculum)?;
     }
     if let Some(person) = person {
-        call.tell_consequence(txn, change::LINKED, vec![enrollment.pk, person]);
+        call.emit_derived(txn, change::LINKED, vec![enrollment.pk, person]);
         link(txn, call, asked.program, &unit.folded, &mut enrollment, person)?;
     }
     if before.is_none() {
@@ -179,7 +179,7 @@ fn enroll_course(
         _ => {}
     }
     let subjects = [Some(*course_pk), enrollment.person, Some(enrollment.pk)];
-    call.tell(txn, subjects.into_iter().flatten().collect(), None);
+    call.emit(txn, subjects.into_iter().flatten().collect(), None);
     if let Some(person) = enrollment.person {
         let linked = Linked { enrollment: enrollment.pk, person };
         match before {

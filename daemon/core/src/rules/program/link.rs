@@ -57,7 +57,7 @@ impl BulkOp for Link {
                 return Err(Fault::Refused(Refusal::new(Code::CONFLICT, why)));
             }
             let earlier = enrollment.person;
-            call.tell(txn, vec![enrollment.pk, person], None);
+            call.emit(txn, vec![enrollment.pk, person], None);
             link(txn, call, self.program, &unit.folded, &mut enrollment, person)?;
             enrollment.updated = call.ctx.now;
             record::put(txn, key::program_enrollment(self.program, &unit.folded), &enrollment);
@@ -101,7 +101,7 @@ impl BulkOp for Unlink {
             let Some(person) = enrollment.person else {
                 return Err(Fault::Refused(Refusal::new(Code::CONFLICT, "it is not linked to anybody")));
             };
-            call.tell(txn, vec![enrollment.pk, person], None);
+            call.emit(txn, vec![enrollment.pk, person], None);
             unlink(txn, call, self.program, &mut enrollment, person)?;
             enrollment.updated = call.ctx.now;
             record::put(txn, key::program_enrollment(self.program, &unit.folded), &enrollment);
@@ -143,7 +143,7 @@ pub(super) fn link(
 ) -> Result<(), Fault> {
     require_free(txn.as_read(), program, enrollment.curriculum, person)?;
     if let Some(before) = enrollment.person {
-        call.tell_consequence(txn, change::UNLINKED, vec![enrollment.pk, before]);
+        call.emit_derived(txn, change::UNLINKED, vec![enrollment.pk, before]);
         unlink(txn, call, program, enrollment, before)?;
     }
     enrollment.person = Some(person);

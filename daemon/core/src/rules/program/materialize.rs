@@ -51,11 +51,11 @@ pub(super) fn materialize(
     }
     course::require_room_for_giver(before.as_ref().map_or(0, |before| before.givers.len()))?;
     let subjects = || vec![course.pk, person, enrollment];
-    call.tell_consequence(txn, what, subjects());
+    call.emit_derived(txn, what, subjects());
     let by_another = before.as_ref().is_some_and(|before| before.is_active_by_another(enrollment));
     let is_active = status == CourseStatus::Active || by_another;
     if !is_active {
-        call.tell_consequence(txn, change::DEACTIVATED, subjects());
+        call.emit_derived(txn, change::DEACTIVATED, subjects());
     }
     course::set_enrollment(txn, call, key, person, before, |after| {
         (after.mode, after.active) = (mode, is_active);
@@ -82,7 +82,7 @@ pub(super) fn follow(
     let is_active = is_active && found.is_some();
     if let Some(course) = found.filter(|_| before.active != is_active) {
         let what = if is_active { change::ACTIVATED } else { change::DEACTIVATED };
-        call.tell_consequence(txn, what, vec![course.pk, person, enrollment]);
+        call.emit_derived(txn, what, vec![course.pk, person, enrollment]);
     }
     course::set_enrollment(txn, call, key, person, Some(before), |after| {
         after.active = is_active;
@@ -108,7 +108,7 @@ pub(super) fn cut(
         if *stand == RoleStand::Given
             && let Some(course) = course::take_role(txn, given)?
         {
-            call.tell_consequence(txn, change::ROLE_TAKEN, vec![course.pk, person, enrollment.pk]);
+            call.emit_derived(txn, change::ROLE_TAKEN, vec![course.pk, person, enrollment.pk]);
         }
         *stand = RoleStand::Waiting;
     }
@@ -125,10 +125,10 @@ fn cut_course(txn: &mut dyn Txn, call: &Call<'_>, linked: Linked, key: &CourseKe
     if let Some(course) = record::get::<Course>(txn.as_read(), &key::course(key))? {
         let subjects = || vec![course.pk, person, enrollment];
         if before.active && !is_active {
-            call.tell_consequence(txn, change::DEACTIVATED, subjects());
+            call.emit_derived(txn, change::DEACTIVATED, subjects());
         }
         if is_last && before.mode != Mode::Audit && course.modes.contains(&Mode::Audit) {
-            call.tell_consequence(txn, change::MOVED_TO_AUDIT, subjects());
+            call.emit_derived(txn, change::MOVED_TO_AUDIT, subjects());
             mode = Mode::Audit;
         }
     }
@@ -151,14 +151,14 @@ pub(super) fn give_role(
     match whole(txn, |txn| course::give_role(txn, given))? {
         Ok((course, is_new)) => {
             if is_new {
-                call.tell_consequence(txn, change::ROLE_GIVEN, vec![course.pk, person, enrollment]);
+                call.emit_derived(txn, change::ROLE_GIVEN, vec![course.pk, person, enrollment]);
             }
             Ok((RoleStand::Given, is_new))
         }
         Err(refusal) => {
             let course = record::get::<Course>(txn.as_read(), &key::course(course))?.map(|course| course.pk);
             let subjects = course.into_iter().chain([person, enrollment]).collect();
-            call.tell_failure(txn, change::ROLE_FAILED, subjects, refusal.code);
+            call.emit_failure(txn, change::ROLE_FAILED, subjects, refusal.code);
             Ok((RoleStand::Waiting, true))
         }
     }

@@ -42,7 +42,7 @@ impl WriteOp for AssignCourseRole {
             );
             return Err(Fault::Refused(Refusal::new(Code::CONFLICT, why)));
         }
-        call.tell(txn, [Some(head.pk), enrollment.person, Some(enrollment.pk)].into_iter().flatten().collect(), None);
+        call.emit(txn, [Some(head.pk), enrollment.person, Some(enrollment.pk)].into_iter().flatten().collect(), None);
         let (stand, is_new) = match enrollment.person {
             None => (RoleStand::Waiting, true),
             Some(person) => {

@@ -7,7 +7,7 @@ use enroll_protocol::{Code, Pk, Reason, Reference, Refusal};
 use super::{eligibility, finish, require};
 use crate::draft::Txn;
 use crate::fault::Fault;
-use crate::model::change::Told;
+use crate::model::change::ChangeEvent;
 use crate::model::event::{self as stored, Stand};
 use crate::rules::seating::choose::Outcome;
 use crate::rules::seating::{Attribution, Seats};
@@ -94,7 +94,7 @@ fn decide(
         ..how(&mut seats, person, &before)?
     };
     seats.replace(person, Some(&before), &after)?;
-    seats.emit_cause(Told::Change(call.change(vec![event_pk, person]), None));
+    seats.emit_cause(ChangeEvent::Change(call.change(vec![event_pk, person]), None));
     seats.head.left.fill |= after.stand == Stand::Out && before.stand != Stand::Out;
     finish(seats, person)
 }

@@ -14,7 +14,7 @@ use super::{Call, ReadOp, WriteOp, event, person, role};
 use crate::context::Purpose;
 use crate::draft::Txn;
 use crate::fault::Fault;
-use crate::model::change::Told;
+use crate::model::change::ChangeEvent;
 use crate::model::event::{self as stored, Event, Head, Registered, Stand};
 use crate::model::key::{self, Family};
 use crate::model::record::{self, Kind};
@@ -32,7 +32,7 @@ impl WriteOp for Create {
         let outcome = eligibility::determine(&mut seats, person, before.as_ref())?.outcome?;
         enter(&mut seats, call, person, before.as_ref(), outcome)?;
         let made = before.is_none().then_some(Kind::Registration);
-        seats.emit_cause(Told::Change(call.change(vec![event_pk, person]), made));
+        seats.emit_cause(ChangeEvent::Change(call.change(vec![event_pk, person]), made));
         finish(seats, person)
     }
 }
@@ -59,7 +59,7 @@ impl WriteOp for Cancel {
         let before = seats.registration(person)?.unwrap_or(before);
         let after = seats.left(&before);
         seats.replace(person, Some(&before), &after)?;
-        seats.emit_cause(Told::Change(call.change(vec![event_pk, person]), None));
+        seats.emit_cause(ChangeEvent::Change(call.change(vec![event_pk, person]), None));
         seats.head.left.fill = true;
         finish(seats, person)
     }

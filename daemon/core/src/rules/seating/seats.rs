@@ -12,13 +12,13 @@ use super::choose::{Choice, Places, choose};
 use super::waiting_position;
 use crate::draft::Txn;
 use crate::fault::Fault;
-use crate::model::change::{Change, DAEMON, Told};
+use crate::model::change::{Change, ChangeEvent, DAEMON};
 use crate::model::event::{Cause, Event, Head, IMPLICIT, Registered, Registration, Slot, Stand};
 use crate::model::key::{self, Family};
 use crate::model::record::{self, PersonRoles};
 use crate::rules::event::is_over;
 use crate::rules::{Call, role};
-use crate::state::{ReadTxn, STRETCH, StoreError, Writes, walk};
+use crate::state::{ReadTxn, SCAN_CHUNK, StoreError, Writes, walk};
 
 /// Registrations that a write changes beside its own; the rest follows in further steps.
 pub(in crate::rules) const STEP_MAX: usize = 100;
@@ -110,9 +110,9 @@ impl<'a> Seats<'a> {
     }
 
     /// Emits a change that derived events from here on follow from.
-    pub(in crate::rules) fn emit_cause(&mut self, told: Told) {
+    pub(in crate::rules) fn emit_cause(&mut self, event: ChangeEvent) {
         self.follow();
-        self.txn.tell(told);
+        self.txn.emit(event);
     }
 
     /// Derived events from here on follow from the last change before these seats were opened.
@@ -124,14 +124,14 @@ impl<'a> Seats<'a> {
     /// which may be later than it was due.
     pub(super) fn emit_moment(&mut self, what: u16, subjects: Vec<Pk>) {
         (self.derived, self.cause) = (Attribution::daemon(self.attribution.now), None);
-        self.txn.tell(Told::Change(Self::change(&self.derived, what, subjects, None), None));
+        self.txn.emit(ChangeEvent::Change(Self::change(&self.derived, what, subjects, None), None));
     }
 
     /// Emits a derived event for a person.
     pub(super) fn emit_derived(&mut self, what: u16, person: Pk, slot: Slot) {
         let pool = self.event.pools.iter().find(|pool| pool.slot == slot).map(|pool| pool.pk);
         let subjects = [self.pk, person].into_iter().chain(pool).collect();
-        self.txn.tell(Told::Consequence(Self::change(&self.derived, what, subjects, self.cause)));
+        self.txn.emit(ChangeEvent::Consequence(Self::change(&self.derived, what, subjects, self.cause)));
     }
 
     fn change(attribution: &Attribution, what: u16, subjects: Vec<Pk>, cause: Option<u64>) -> Change {
@@ -245,7 +245,7 @@ impl<'a> Seats<'a> {
             self.head.due = due;
         }
         if !self.head.left.is_nothing() && self.cause.is_none() {
-            self.txn.tell(Told::Remember(key::event_cause(self.pk)));
+            self.txn.emit(ChangeEvent::Remember(key::event_cause(self.pk)));
         }
         record::put(self.txn, key::event_head(self.pk), &self.head);
         self.event
@@ -289,11 +289,11 @@ pub fn go_on_since(txn: &mut dyn Txn, now: Time, before: Time) -> Result<(), Fau
     let starts = (key::event_start(now.minus_seconds(longest), first), key::event_start(before, last));
     let dues = (key::event_due(now, first), key::event_due(before, last));
     let mut pks = Vec::new();
-    walk(txn.as_read(), (&starts.0, &starts.1), STRETCH, |key, _| {
+    walk(txn.as_read(), (&starts.0, &starts.1), SCAN_CHUNK, |key, _| {
         pks.extend(key::pk_at_end(key).map(|pk| (pk, true)));
         Ok::<_, StoreError>(ControlFlow::Continue(()))
     })?;
-    walk(txn.as_read(), (&dues.0, &dues.1), STRETCH, |key, _| {
+    walk(txn.as_read(), (&dues.0, &dues.1), SCAN_CHUNK, |key, _| {
         pks.extend(key::pk_at_end(key).map(|pk| (pk, false)));
         Ok::<_, StoreError>(ControlFlow::Continue(()))
     })?;
