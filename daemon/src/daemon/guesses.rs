@@ -1,8 +1,8 @@
 //! The rate limit of wrong codes behind one mutex, shared by the sessions, which look codes up, and the writer, which
 //! uses and spends them.
 //!
-//! The lock is held while the rule of a request that brings a code runs, and a wrong code counts before it is let go and
-//! the answer given: so counting is exact when reads and writes race. No other request is hashed or locked for it.
+//! The lock is held while the rule of a request that brings a code runs, and a wrong code counts before the lock is
+//! released and the answer given: so counting is exact when reads and writes race. Other requests take no lock.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,4 +1,4 @@
-//! Refused attempts on codes and tokens in the change feed, and the rate limit windows of wrong codes that go with them.
+//! Refused attempts on codes and tokens in the change feed, and the rate limit windows of wrong codes.
 
 use enroll_protocol::Time;
 
@@ -39,7 +39,7 @@ impl Writer {
         changes::number(batch, &mut self.head, told);
     }
 
-    /// Records a refused attempt on a code or token, when the rule's own writes are gone; of a code, everything that waits.
+    /// Records a refused attempt on a token, and everything that waits after one on a code. The rule's writes are gone.
     pub(super) fn refused(
         &mut self,
         batch: &mut Overlay<'_>,

@@ -9,7 +9,7 @@
 //! of each part are kept under its idempotency key, in the same commit as the units: the same call sent again, after a
 //! crash or while the first one is still run, goes on from there.
 //!
-//! Refused look-ups of codes in sessions, and the rate limit windows that they changed, are recorded with the next batch.
+//! Refused look-ups of codes, and the rate limit windows that they changed, are recorded with the next batch.
 //!
 //! While an import is under way nobody else writes, and nothing happens by itself; when it ends, what was read at the start
 //! is read again.

@@ -1,5 +1,5 @@
-//! The rate limit of wrong codes: a fixed window of a minute for each source, as a state machine in memory that knows no
-//! lock and no clock; and the change events of refused attempts on codes and tokens.
+//! The rate limit of wrong codes: a fixed window of a minute for each source, as a state machine in memory without a
+//! lock or a clock; and the change events of refused attempts on codes and tokens.
 //!
 //! A source is the origin that a service names, else the peer's uid. Past its rate a source is refused until its window
 //! ends, and of all those refusals one is recorded. All wrong codes together are counted too; past their rate one alarm

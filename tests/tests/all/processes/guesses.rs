@@ -1,5 +1,5 @@
-//! The rate limit of wrong codes in a running daemon: counts are exact when reads and writes race, wake the writer for no
-//! single look-up, and survive an orderly restart.
+//! The rate limit of wrong codes in a running daemon: counts are exact when reads and writes race, and survive an
+//! orderly restart; single look-ups never wake the writer.
 
 use std::collections::BTreeMap;
 use std::sync::Barrier;
