@@ -30,9 +30,9 @@ pub enum Fault {
     /// A key can not be used, or a seal does not open.
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    /// The daemon could not make the thing that a rule needed, for this reason.
-    #[error("what a rule needed can not be made: {0}")]
-    Unmade(String),
+    /// The daemon did not keep to what rules rely on: what one needed was not made, or a run ended too early.
+    #[error("{0}")]
+    Broken(String),
     /// The rule needs this made outside, and runs again with it.
     #[error("something must be made first: {0:?}")]
     Needs(Needed),

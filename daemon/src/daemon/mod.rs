@@ -61,7 +61,9 @@ impl Daemon {
             Needed::Process => Ok(Made::Process(Arc::new(self.process()))),
             Needed::Metrics => {
                 let text = self.metrics.text(&changes::head(txn)?, ctx.identity.authority.ends());
-                Ok(Made::Metrics(text.map_err(|err| Fault::Unmade(err.to_string()))?.into()))
+                Ok(Made::Metrics(
+                    text.map_err(|err| Fault::Broken(format!("the metrics can not be written: {err}")))?.into(),
+                ))
             }
         }
     }

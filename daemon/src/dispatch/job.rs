@@ -273,7 +273,7 @@ impl ReadJob for Trial {
         let call = Call::begin(txn, ctx, self.0.row())?;
         match self.0.run(&mut draft, &call, Progress::default(), &mut usize::MAX.clone())? {
             Ran::Whole(reply) => Ok(reply),
-            Ran::Part(..) | Ran::LastPart(..) => Err(Fault::Panic("a bulk write ended before its end".to_owned())),
+            Ran::Part(..) | Ran::LastPart(..) => Err(Fault::Broken("a bulk write was not run whole".to_owned())),
         }
     }
 }

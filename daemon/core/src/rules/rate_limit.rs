@@ -191,7 +191,7 @@ impl RateLimit {
 
 /// Refuses a source that has guessed too often, whatever code it brings.
 pub(super) fn expect_under_limit(ctx: &Context) -> Result<(), Fault> {
-    let no_window = || Fault::Panic("an operation reads a code and does not say so".to_owned());
+    let no_window = || Fault::Broken("an operation reads a code and does not say so".to_owned());
     let window = ctx.guesses.ok_or_else(no_window)?;
     let per_minute = ctx.settings.guesses_per_minute;
     if window.count < per_minute {
