@@ -10,7 +10,7 @@ use enrolld::run::{self, Start};
 /// A local enrollment authority
 ///
 /// Keeps people, roles, one-time tokens and login codes in an embedded database and serves them over a Unix socket;
-/// `enrollctl` and the client library talk to it. Needs no root: by default it uses the directories of whoever runs
+/// `enrollctl` and the client library talk to it. Needs no root: by default it uses the directories of the user who runs
 /// it. Without a command it is the daemon; the commands are for a database on which no daemon runs.
 ///
 /// Exit codes: 0 stopped in good order, or done; 1 it could not start or be done; 2 wrong arguments or configuration;

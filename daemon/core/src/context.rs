@@ -88,7 +88,7 @@ pub enum Purpose {
     /// Keys and codes that a rule makes.
     Rule,
     /// The nonce of the kept answer.
-    Keeping,
+    Idempotency,
     /// The serial number of a certificate.
     Serial,
     /// The id of a JWT, where the stream `Rule` is used for something else.

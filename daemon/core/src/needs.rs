@@ -20,7 +20,7 @@ pub enum Needed {
     /// A certificate for this name.
     Certificate(Callsign, Wanted),
     /// The check of an import that has been read.
-    Judgement,
+    ImportCheck,
     /// The signed list of revoked certificates.
     List,
     /// The figures of the running process.
@@ -35,7 +35,7 @@ pub enum Made {
     /// A certificate.
     Certificate(Arc<Issued>),
     /// The check of an import.
-    Judgement(Arc<Judgement>),
+    ImportCheck(Arc<ImportCheck>),
     /// The signed revocation list in PEM.
     List(Arc<List>),
     /// Figures of the process.
@@ -63,7 +63,7 @@ pub struct Process {
 }
 
 /// The check of an import.
-pub struct Judgement {
+pub struct ImportCheck {
     /// The progress of the import when it was checked.
     pub importing: Importing,
     /// The violated invariants.

@@ -26,3 +26,32 @@ pub fn to_refusal(fault: &Fault, row: &OperationRow, peer: &Peer) -> Refusal {
     let why = format!("the daemon failed inside; the line of its log with the id {id} says how");
     Refusal::new(Code::INTERNAL, why).with(json!({ "id": id }))
 }
+
+#[cfg(test)]
+mod tests {
+    use enroll_core::context::Grant;
+    use enroll_protocol::{Operation as _, person};
+
+    use super::*;
+
+    #[test]
+    fn an_internal_error_bears_an_id_and_tells_nothing_of_its_cause() {
+        let (row, peer) = (person::Create::ROW, Peer { uid: 1, pid: 2, connection: 3, grant: Grant::Read });
+        let fault = Fault::Broken("cause 4711".to_owned());
+        let [first, second] = [(); 2].map(|()| to_refusal(&fault, row, &peer));
+        let id = |refusal: &Refusal| {
+            let details = serde_json::to_value(&refusal.details).expect("JSON");
+            details["id"].as_str().expect("an id").to_owned()
+        };
+        assert_eq!(first.code, Code::INTERNAL);
+        assert!(first.message.contains(&id(&first)) && !first.message.contains("4711"), "{}", first.message);
+        assert_ne!(id(&first), id(&second));
+    }
+
+    #[test]
+    fn a_refusal_stays_as_it_is() {
+        let (row, peer) = (person::Create::ROW, Peer { uid: 1, pid: 2, connection: 3, grant: Grant::Read });
+        let refusal = Refusal::new(Code::CONFLICT, "taken");
+        assert_eq!(to_refusal(&Fault::Refused(refusal.clone()), row, &peer), refusal);
+    }
+}

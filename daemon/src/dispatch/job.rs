@@ -25,7 +25,7 @@ pub trait ReadJob: Send {
 
 /// A stream with its types erased.
 pub trait StreamJob: Send {
-    /// Finds where it begins; the encoded request that begins in the same place.
+    /// Finds the position where it begins; the encoded request that begins at the same position.
     fn start(&mut self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Vec<u8>, Fault>;
     /// Moves on by one step; its items, encoded, none where there are none yet.
     fn next(&mut self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Vec<Vec<u8>>, Fault>;
@@ -47,7 +47,7 @@ pub trait WriteJob: Send + Sync {
     fn request(&self) -> Vec<u8>;
     /// True for a request that brings a code.
     fn takes_code(&self) -> bool;
-    /// Whether nothing sent after it on its connection begins before it is answered.
+    /// True for a barrier: nothing sent after it on its connection begins before it is answered.
     fn is_barrier(&self) -> bool;
     /// Refuses arguments, before anything else is looked at.
     fn check(&self) -> Result<(), Refusal>;
@@ -85,7 +85,7 @@ pub(super) struct Bulk<O: BulkOp> {
 }
 
 /// A bulk write that is only tried: on a snapshot and whole, so that each unit finds what those before it have left.
-pub(super) struct Trial(pub(super) Arc<dyn WriteJob>);
+pub(super) struct DryRun(pub(super) Arc<dyn WriteJob>);
 
 impl dyn ReadJob + '_ {
     /// Runs the rule; a panic in it is a fault like others.
@@ -183,7 +183,7 @@ impl<O: WriteOp> WriteJob for O {
         } else if let (Some(_), Some(finish)) = (envelope.key, O::FINISH)
             && !keys.signs_alike()
         {
-            // Whoever asks again gets the first answer, so it is the finished one that is kept.
+            // A repetition gets the first answer, so the finished one is kept.
             reply = finish(reply, keys)?;
         }
         Ok(Ran::Whole(codec::encode(&reply)))
@@ -255,7 +255,7 @@ impl<O: BulkOp> WriteJob for Bulk<O> {
     }
 }
 
-impl ReadJob for Trial {
+impl ReadJob for DryRun {
     fn row(&self) -> &'static OperationRow {
         self.0.row()
     }

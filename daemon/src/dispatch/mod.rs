@@ -19,10 +19,10 @@ use enroll_core::identity::KeyRing;
 use enroll_core::needs::{Made, Needed};
 use enroll_core::rules::{self, BulkOp, Give, ReadOp, StreamOp, WalkOp, WriteOp};
 use enroll_core::state::{ReadTxn, StoreError};
-use job::{Bulk, Trial};
+use job::{Bulk, DryRun};
 pub use job::{Progress, Ran, ReadJob, StreamJob, WalkJob, WriteJob};
 
-/// How one operation is run.
+/// One operation: its decoder and how its reply is completed.
 pub struct Handler {
     /// Its line of the table.
     pub row: &'static OperationRow,
@@ -53,7 +53,7 @@ pub enum Look {
     Items(Items),
 }
 
-/// Where the items of a request come from.
+/// A request that is answered with one item after another.
 pub enum Items {
     /// It is asked for them, again after every commit.
     Stream(Box<dyn StreamJob>),
@@ -85,7 +85,7 @@ pub fn request(frame: &Frame<'_>, peer: &Peer) -> Result<(&'static Handler, Enve
     rules::admit(handler.row, peer, envelope.actor.is_some())?;
     let job = match job {
         Job::Write(job) if handler.row.kind == Kind::Bulk && envelope.dry_run => {
-            Job::Look(Look::Scan(Box::new(Trial(job))))
+            Job::Look(Look::Scan(Box::new(DryRun(job))))
         }
         job => job,
     };

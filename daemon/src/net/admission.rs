@@ -116,7 +116,7 @@ impl Admission {
     }
 }
 
-/// What the process at the other end may do, by what the kernel says it was when it connected.
+/// The peer and its grant, by the credentials that the kernel took when it connected.
 fn judge(stream: &UnixStream, grants: &Grants) -> Result<Peer, Refusal> {
     let unknown = |err: io::Error| Refusal::new(Code::PERMISSION_DENIED, format!("the peer is unknown: {err}"));
     let credentials = stream.peer_cred().map_err(unknown)?;

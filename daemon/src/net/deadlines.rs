@@ -42,7 +42,7 @@ impl Deadlines {
         self.answers_since = Some(self.heard);
     }
 
-    /// Whether answers wait to be taken.
+    /// Notes if answers wait to be taken.
     pub(super) fn note_answers(&mut self, wait: bool) {
         self.answers_since = wait.then(|| self.answers_since.unwrap_or_else(Instant::now));
     }

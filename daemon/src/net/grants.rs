@@ -1,4 +1,5 @@
-//! Who may connect, and as what. Decided once per connection by what the kernel says of the peer; never by its pid.
+//! Grants: users and groups that may connect, and their rights. Decided once per connection by the kernel's credentials of
+//! the peer; never by its pid.
 
 use enroll_protocol::plain_name;
 use nix::unistd::{Gid, Group, Uid, User, geteuid};
@@ -59,7 +60,7 @@ impl Grants {
     }
 }
 
-/// How this user could be let in: the line of configuration, where there can be one.
+/// The line of the configuration that would let this user in, where there can be one.
 pub fn way_in(uid: u32) -> String {
     if uid == OVERFLOW_UID {
         return "the kernel shows every user it can not map as this one, so it can be granted nothing; \

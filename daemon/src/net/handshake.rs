@@ -19,7 +19,7 @@ pub enum End {
     /// The socket failed.
     #[error(transparent)]
     Io(#[from] std::io::Error),
-    /// What arrived can not be frames.
+    /// The bytes that arrived are no frames.
     #[error(transparent)]
     Frame(#[from] FrameError),
     /// The peer did not keep to the contract.
@@ -56,7 +56,7 @@ pub async fn greet(
     Err(End::Refused("it said no hello that we understand"))
 }
 
-/// What is said to a peer that began something and did not go on. Our own client then begins anew.
+/// The refusal of a peer that began something and did not go on. Our own client then begins anew.
 pub fn too_slow(what: &str, limits: &Limits) -> Refusal {
     let seconds = limits.finish_frame.as_secs();
     let why =

@@ -26,16 +26,15 @@ use crate::storage::private_dir::Directory;
 use crate::sys;
 use crate::writer::Queue;
 
-/// How long to wait when no connection can be accepted for want of files or memory; the kernel would say so at once,
-/// again and again.
+/// Backoff after an accept that failed for want of files or memory; the kernel would refuse at once, again and again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// What holds for a connection from its beginning to its end. A reload replaces it for those that come.
+/// The terms of a connection, fixed when it is accepted. A reload replaces them for later connections.
 #[derive(Debug)]
 pub struct Terms {
-    /// Who may connect, and as what.
+    /// The grants by user and group.
     pub grants: Grants,
-    /// What a connection may take, and how many there may be.
+    /// Limits of a connection, and of their number.
     pub limits: Limits,
 }
 
@@ -45,7 +44,7 @@ pub struct Terms {
 pub struct SocketError {
     /// Which one.
     pub path: PathBuf,
-    /// What is wrong, and the way out.
+    /// The problem and the way out.
     pub problem: String,
 }
 
@@ -62,7 +61,7 @@ pub fn listen_on(path: &Path) -> Result<StdListener, SocketError> {
     if let Some(directory) = path.parent() {
         let mut builder = std::fs::DirBuilder::new();
         builder.recursive(true).mode(0o750).create(directory).map_err(|err| refuse(err.to_string()))?;
-        // Whoever may write there could put a socket of its own in the place of ours, and be told secrets.
+        // A user who may write there could replace our socket by one of their own, and receive secrets.
         Directory::open(directory).map_err(|err| refuse(format!("its directory: {err}")))?;
     }
     match path.symlink_metadata() {

@@ -10,13 +10,13 @@ use tokio::time::sleep;
 
 use crate::{process, sys};
 
-/// How long after a connection has ended it is looked whether there was a burst: others end with it.
+/// Pause between the end of a connection and the look for a burst: others end with it.
 const LOOK_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long nothing is given back again: what goes on would only take it again.
+/// Pause after memory was given back: connections that stay busy would only take it again.
 const REST: Duration = Duration::from_secs(10);
 
-/// What the process has grown by since memory was last given back, for that to be worth it.
+/// Growth of the process since memory was last given back from which it is worth giving back.
 const BURST_BYTES: u64 = 32 << 20;
 
 /// Gives back what is free whenever connections have ended, and a burst with them.

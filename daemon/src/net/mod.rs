@@ -23,7 +23,7 @@ use crate::daemon::clock::Clock;
 use crate::daemon::{Daemon, Swap};
 use listener::Terms;
 
-/// What every session shares with the rest of the daemon.
+/// The state that every session shares with the rest of the daemon.
 pub struct Shared {
     /// Configuration, keys, metrics.
     pub daemon: Arc<Daemon>,

@@ -16,7 +16,7 @@ const CHUNK_BYTES: usize = 64 << 10;
 pub(super) struct Outbox {
     /// Whole frames in each, so that a long outbox is never copied to grow; the last is empty if all are.
     chunks: VecDeque<Vec<u8>>,
-    /// How much of the first the socket has taken.
+    /// Bytes of the first chunk that the socket has taken.
     written: usize,
     /// In all chunks.
     bytes: usize,
@@ -29,7 +29,7 @@ impl Outbox {
         Self { chunks: VecDeque::from([Vec::new()]), written: 0, bytes: 0, frame_bytes_max }
     }
 
-    /// Whether the peer has taken everything.
+    /// True if the peer has taken everything.
     pub(super) fn is_empty(&self) -> bool {
         self.bytes == 0
     }
@@ -84,7 +84,7 @@ impl Outbox {
         }
     }
 
-    /// Whether an encoded body may be sent in a frame.
+    /// True if an encoded body may be sent in a frame.
     pub(super) fn fits(&self, body: &[u8]) -> bool {
         body.len() + HEADER_BYTES <= self.frame_bytes_max
     }

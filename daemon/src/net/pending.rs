@@ -48,7 +48,7 @@ pub(super) struct Stalled {
     pub(super) request: Box<writer::Request>,
 }
 
-/// What another thread has answered.
+/// An answer from another thread.
 pub(super) enum Answered {
     /// A scan.
     Read(Pending, Outcome),

@@ -46,7 +46,7 @@ const STREAM_OUTBOX_BYTES_MAX: usize = OUTBOX_BYTES_MAX / 2;
 /// Time slice of a connection on the thread that it shares with the others.
 const TIME_SLICE: Duration = Duration::from_micros(50);
 
-/// How long a write waits for room in the writer's queue before the connection ends as busy.
+/// Longest wait of a write for room in the writer's queue; then the connection ends as busy.
 const QUEUE_WAIT: Duration = Duration::from_secs(2);
 
 /// Serves one connection to its end.
@@ -208,7 +208,7 @@ impl Session {
         }
     }
 
-    /// Whether another request may be begun.
+    /// True if another request may be begun.
     fn may_begin(&self) -> bool {
         self.closing.is_none()
             && self.stalled.is_none()
@@ -218,7 +218,7 @@ impl Session {
             && self.outbox.bytes() < OUTBOX_BYTES_MAX
     }
 
-    /// Whether a stream may go on.
+    /// True if a stream may go on.
     fn may_stream(&self) -> bool {
         self.subscriptions.is_ready() && self.outbox.bytes() < STREAM_OUTBOX_BYTES_MAX
     }
@@ -229,7 +229,7 @@ impl Session {
         self.in_flight -= self.subscriptions.break_off();
     }
 
-    /// Whether everything is answered and nothing more will come.
+    /// True if everything is answered and nothing more will come.
     fn is_done(&self) -> bool {
         (self.input_ended || self.closing.is_some()) && self.in_flight == 0 && self.outbox.is_empty()
     }

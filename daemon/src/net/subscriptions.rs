@@ -33,20 +33,20 @@ pub(super) struct Subscriber {
     pub(super) pending: Pending,
     /// Its operation.
     pub(super) handler: &'static Handler,
-    /// Who asks.
+    /// The context of each step.
     pub(super) ctx: Context,
 }
 
 /// One stream.
 pub(super) struct Stream {
     subscriber: Subscriber,
-    /// Where its items come from.
+    /// The source of its items.
     pub(super) source: Source,
     /// Counts it as open.
     _open: Open,
 }
 
-/// Where the items of a stream come from.
+/// The source of a stream's items.
 pub(super) enum Source {
     /// The rule, whose request is its position.
     Polled(Box<dyn StreamJob>),
@@ -84,12 +84,12 @@ impl Subscriptions {
         Self { ready: VecDeque::new(), idle: Vec::new(), starved: Vec::new(), head, is_ending: false }
     }
 
-    /// How many there are.
+    /// The number of open streams.
     pub(super) fn len(&self) -> usize {
         self.ready.len() + self.idle.len() + self.starved.len()
     }
 
-    /// Whether a stream may have more to give.
+    /// True if a stream may have more to give.
     pub(super) fn is_ready(&self) -> bool {
         !self.ready.is_empty()
     }

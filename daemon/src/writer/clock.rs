@@ -16,11 +16,11 @@ use enroll_core::model::record::ClockStep;
 use enroll_core::rules::{authority, changes, expiry, seating};
 use enroll_core::state::overlay::Overlay;
 
-/// How far a clock may be ahead of the latest change at a start, without that it is doubted: nobody may have written.
+/// A clock that a start finds no further ahead of the latest change than this is not doubted: nobody may have written.
 const AHEAD_SECONDS_MAX: u64 = 30 * 24 * 60 * 60;
 
 impl Writer {
-    /// What a start finds the clock to say, and whether the kernel says that nothing keeps it right.
+    /// Takes the clock as a start finds it, and the kernel's word on whether it is synchronised.
     pub fn start_at(&mut self, now: Time, is_unsynchronised: bool) {
         if self.head.seq == 0 {
             return;
@@ -58,7 +58,7 @@ impl Writer {
         self.warn();
     }
 
-    /// What is to be seen of the clock: its last step since the start, and that the start doubts it.
+    /// Updates the standing warnings on the clock: its last step since the start, and the doubt of the start.
     fn warn(&self) {
         let stepped = self.stepped.iter().map(|message| (String::new(), message.clone()));
         let doubt = self.doubt.iter().map(|message| (CLOCK_DOUBTED.1.to_owned(), message.clone()));

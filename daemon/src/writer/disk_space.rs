@@ -6,13 +6,13 @@ use enroll_protocol::{Code, Refusal};
 use enroll_core::settings::Settings;
 use enroll_core::state::{Store, Writes};
 
-/// What a small write takes: the database writes every page on the way to it anew.
+/// Bytes that a small write takes: the database writes every page on the way to it anew (write amplification).
 const LEAST: u64 = 64 << 10;
 
-/// What a large value takes, as a multiple of itself: the database rounds it up to a power of two.
+/// Disk space of a large value as a multiple of itself: the database rounds it up to a power of two.
 const FACTOR: u64 = 2;
 
-/// What may still be taken of the disk.
+/// Bytes that may still be taken of the disk.
 pub(super) struct FreeSpace {
     left: u64,
     is_short: bool,
@@ -43,7 +43,7 @@ impl FreeSpace {
         }
     }
 
-    /// Whether there is none even for a small write.
+    /// True if there is none even for a small write.
     pub(super) fn is_short(&self) -> bool {
         self.is_short
     }

@@ -21,7 +21,7 @@ use enroll_core::state::overlay::Overlay;
 use enroll_core::state::{ReadTxn as _, StoreError, Writes};
 
 /// The idempotency key of one request, and a hash that tells the request from another under the same key.
-pub(super) struct Keeping {
+pub(super) struct Idempotency {
     uid: u32,
     key: Key,
     request: [u8; 16],
@@ -60,7 +60,7 @@ enum Sealed {
     },
 }
 
-impl Keeping {
+impl Idempotency {
     /// `None` where nothing is kept: without a key, in a dry run, and for an import, which remembers itself how far it
     /// has come and whose registry has no answers but those of the file.
     pub(super) fn of(ctx: &Context, job: &dyn WriteJob) -> Option<Self> {
@@ -126,7 +126,7 @@ impl Keeping {
             Some(Ok(reply)) if parts.replies.is_empty() => Sealed::Reply(reply.clone()),
             _ => Sealed::Parts { progress: parts.progress, count: parts.count(), is_whole: outcome.is_some() },
         };
-        let mut random = ctx.random(Purpose::Keeping);
+        let mut random = ctx.random(Purpose::Idempotency);
         let mut seal = |place: &[u8], plain: &[u8]| {
             let mut nonce = [0; 24];
             random.fill_bytes(&mut nonce);

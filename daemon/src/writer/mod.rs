@@ -52,7 +52,7 @@ use enroll_core::rules::{Call, authority, changes, expiry, seating};
 use enroll_core::settings::Settings;
 use enroll_core::state::overlay::Overlay;
 use enroll_core::state::{Store, StoreError, Writes};
-use idempotency::{Keep, Keeping, Parts};
+use idempotency::{Idempotency, Keep, Parts};
 pub use queue::{Inbox, QUEUE_MAX, Queue, SendError, queue};
 pub use thread::WriterThread;
 
@@ -63,7 +63,7 @@ const BATCH_MAX: usize = 256;
 /// two such batches.
 pub const UNITS_MAX: usize = 32;
 
-/// What a write comes to: the encoded reply, not yet finished, or a refusal.
+/// The outcome of a write: the encoded reply, not yet finished, or a refusal.
 pub type Outcome = Result<Vec<u8>, Refusal>;
 
 /// The end of a request in the writer.
@@ -96,13 +96,13 @@ pub struct Request {
 /// A request that is being run.
 struct Running {
     request: Request,
-    /// Where its answer is kept, if it is; made when it is first run.
-    keeping: Option<Keeping>,
+    /// Its idempotency key, if it has one; made when it is first run.
+    keeping: Option<Idempotency>,
     /// The parts of a bulk write that are done.
     parts: Parts,
 }
 
-/// What running a request has come to.
+/// The result of one run of a request.
 enum Step {
     Answered(Outcome),
     /// Something must be made first.
@@ -116,20 +116,20 @@ pub struct Writer {
     store: Arc<dyn Store>,
     daemon: Arc<Daemon>,
     head: ChangesHead,
-    /// What the clock said at the latest write. No write has an earlier time, but for a step of the clock.
+    /// The time of the latest write. No later write has an earlier time, but for a step of the clock.
     time: Time,
     /// By how many seconds the clock was set, where that is not recorded yet.
     step: Option<i64>,
-    /// What is said of the last step since the start, and of a clock that is doubted.
+    /// The warnings on the last step since the start, and on a clock that is doubted.
     stepped: Option<String>,
     doubt: Option<String>,
     /// A start has found something about the clock that is not written yet.
     is_clock_news: bool,
     /// The configuration that what is due was planned by.
     settings: Arc<Settings>,
-    /// When to sweep next; `None` while nothing will ever be due.
+    /// The time of the next sweep; `None` while nothing will ever expire.
     sweep_at: Option<Time>,
-    /// When something happens next with an event by itself.
+    /// The time at which the next event is due.
     event_at: Option<Time>,
     space: FreeSpace,
     /// The answers that this batch keeps.
@@ -175,7 +175,7 @@ impl Writer {
         Ok(writer)
     }
 
-    /// When something is due by itself.
+    /// The time at which something is due by itself.
     pub(crate) fn due(&self) -> Option<Time> {
         let is_due = self.is_busy() || self.is_clock_news || (self.step.is_some() && !self.importing);
         let (sweep, event) = match self.head.clock.doubted_since {
@@ -191,7 +191,7 @@ impl Writer {
         self.head.seq
     }
 
-    /// Whether there is more to do of what was begun.
+    /// True if a bulk write was begun and has more to do.
     pub fn is_busy(&self) -> bool {
         !self.unfinished.is_empty()
     }
@@ -336,7 +336,7 @@ impl Writer {
             return Step::Answered(Err(Refusal::new(Code::CONFLICT, why)));
         }
         if keeping.is_none() {
-            *keeping = Keeping::of(ctx, &**job);
+            *keeping = Idempotency::of(ctx, &**job);
         }
         let found = keeping.as_mut().map(|keeping| keeping.find(batch, ctx, &self.head.clock, &**job, parts));
         match found.transpose().map(Option::flatten) {
@@ -439,7 +439,7 @@ fn run_draft(
     Ok((writes, events, ran))
 }
 
-/// Whether it was done will be known when the store is opened again.
+/// The end of a write after a failed commit: recovery at the next start finds out if it was done.
 fn unknown(answer: Answer) -> (Answer, Ended) {
     (answer, Ended::Outcome(Err(Refusal::plain(Code::OUTCOME_UNKNOWN))))
 }

@@ -12,7 +12,7 @@ use super::Request;
 /// Writes that may wait in the queue.
 pub const QUEUE_MAX: usize = 1024;
 
-/// Where sessions send writes.
+/// The sessions' end.
 #[derive(Clone)]
 pub struct Queue {
     messages: Sender<Message>,
@@ -25,9 +25,9 @@ pub struct Inbox {
     room: Arc<Semaphore>,
 }
 
-/// What reaches the writer thread.
+/// A message to the writer thread.
 pub(super) enum Message {
-    /// A write, and its place in the bound.
+    /// A write, and its permit of the bound.
     Request(Box<Request>, OwnedSemaphorePermit),
     /// Something may be due now: the settings or the clock were changed.
     Wake,

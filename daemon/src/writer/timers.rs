@@ -1,4 +1,4 @@
-//! What happens by itself, in a batch like everything else: what events have to do, and what is no longer needed.
+//! Timers of the writer: events settle when they are due, and expired records are removed, in a batch like every write.
 
 use enroll_protocol::Time;
 
@@ -10,11 +10,10 @@ use enroll_core::rules::{changes, expiry, seating};
 use enroll_core::state::Writes;
 use enroll_core::state::overlay::Overlay;
 
-/// How long the writer lets what is due come together: nothing depends on a sweep being on time, and each one wakes an
-/// idle daemon.
+/// Least time between two sweeps: nothing depends on a sweep being on time, and each one wakes an idle daemon.
 const SWEEP_PAUSE_SECONDS: u64 = 60;
 
-/// When to look again at an event that could not go on.
+/// Backoff of an event that could not be settled.
 const EVENT_RETRY_SECONDS: u64 = 60;
 
 impl Writer {
@@ -60,7 +59,7 @@ impl Writer {
         Ok(())
     }
 
-    /// What was just written may be due before everything else.
+    /// Plans the sweep earlier where a new record expires before all others.
     pub(super) fn plan_sweep(&mut self, writes: &Writes, now: Time) {
         let (from, to) = Family::Dues.bounds();
         let first = writes.range(from..to).find(|(_, value)| value.is_some());

@@ -161,7 +161,7 @@ fn expect(txn: &dyn ReadTxn, call: &Call<'_>, typed: &LoginCode) -> Result<(Pk, 
     }
 }
 
-/// Whether a code's claims name the actor.
+/// True if a code's claims name the actor.
 fn names_actor(txn: &dyn ReadTxn, call: &Call<'_>, code: &token::Code) -> Result<bool, Fault> {
     match expect_subject_live(txn, &code.claims) {
         Ok(subject) => Ok(subject.is_some_and(|pk| call.is_actor(pk))),

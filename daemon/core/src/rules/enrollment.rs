@@ -39,7 +39,7 @@ impl WriteOp for Create {
         let by = self.pool.as_ref().map(|named| pool::expect_typed(txn.as_read(), call, named)).transpose()?;
         let mut extra = self.extra.clone();
         let attempted = |fault: Fault| match &by {
-            // Whoever has the code of a pool and is refused by it tried a code.
+            // A caller who has the code of a pool and is refused by the pool tried a code.
             Some((pk, _)) => fault.into_attempt(Some(*pk)),
             None => fault,
         };
@@ -155,7 +155,7 @@ impl WriteOp for Approve {
         certificate::require_readable(&self.certificate)
     }
 
-    /// Whether the enrollment has brought a signing request is not known before it is looked at.
+    /// The enrollment may have brought a signing request, which only the rule sees.
     fn may_need(&self) -> bool {
         true
     }

@@ -240,8 +240,8 @@ fn finish(
         return Err(bad_line(importing.lines + 1, "the file is cut off here, or continues after its last line"));
     }
     let judgement = match &call.ctx.made {
-        Some(Made::Judgement(judgement)) if judgement.importing == importing => judgement,
-        _ => return Err(Fault::Needs(Needed::Judgement)),
+        Some(Made::ImportCheck(judgement)) if judgement.importing == importing => judgement,
+        _ => return Err(Fault::Needs(Needed::ImportCheck)),
     };
     if let [first, rest @ ..] = judgement.violations.as_slice() {
         return Err(conflict(format!(

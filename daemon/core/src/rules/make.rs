@@ -10,7 +10,7 @@ use crate::fault::Fault;
 use crate::identity::authority::Wanted;
 use crate::model::export_schema::Importing;
 use crate::model::{key, record};
-use crate::needs::{Judgement, Made};
+use crate::needs::{ImportCheck, Made};
 use crate::state::ReadTxn;
 use crate::state::WriteTxn as _;
 use crate::state::overlay::Overlay;
@@ -23,10 +23,10 @@ pub fn certificate(ctx: &Context, callsign: &Callsign, wanted: &Wanted) -> Resul
 }
 
 /// Checks the registry as it would be at the end of the import.
-pub fn judgement(txn: &dyn ReadTxn) -> Result<Made, Fault> {
+pub fn import_check(txn: &dyn ReadTxn) -> Result<Made, Fault> {
     let importing = record::get::<Importing>(txn, &key::importing())?.unwrap_or_default();
     let mut finished = Overlay::new(txn);
     finished.delete(key::importing());
     let violations = check::violations(&finished)?;
-    Ok(Made::Judgement(Arc::new(Judgement { importing, violations })))
+    Ok(Made::ImportCheck(Arc::new(ImportCheck { importing, violations })))
 }

@@ -86,7 +86,7 @@ pub trait WriteOp: Operation + Sync {
     /// Takes the secrets out of a dry run's reply.
     const REDACT: Option<fn(&mut Self::Reply)> = None;
 
-    /// Whether the rule may answer [`Fault::Needs`]. Such a write is a barrier on its connection: nothing sent after it
+    /// True if the rule may answer [`Fault::Needs`]. Such a write is a barrier on its connection: nothing sent after it
     /// begins before it is answered.
     fn may_need(&self) -> bool {
         false
@@ -109,31 +109,31 @@ pub trait WriteOp: Operation + Sync {
 /// A write of many units, each done whole or not at all. The writer runs some at a time and others' requests between
 /// them, so a unit may find a state that is not what the one before it has left.
 ///
-/// Who may ask and what all units share is looked at each time anew. What is refused there ends the call; the units that
+/// The permission and the state that all units share are read anew for each part. A refusal there ends the call; the units that
 /// were done stay done.
 pub trait BulkOp: Operation<Reply = Answers<<Self as BulkOp>::Answer>> + Sync {
     /// The answer to one unit.
     type Answer: Serialize + DeserializeOwned;
 
-    /// What one unit is made of, as far as no state is needed to tell.
+    /// One unit, as far as no state is needed to tell.
     type Unit: Send + Sync;
 
-    /// What all units need of the state.
-    type Ground;
+    /// The state that all units share.
+    type Common;
 
     /// The units, in the order in which they are done. Refuses arguments that their types accept and this operation
     /// does not.
     fn units(&self) -> Result<Vec<Self::Unit>, Refusal>;
 
-    /// What comes before any unit: references of the whole call, and the permission.
-    fn begin(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Self::Ground, Fault>;
+    /// The checks before any unit: references of the whole call, and the permission.
+    fn begin(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Self::Common, Fault>;
 
     /// One unit, which adds its answer to those of its part.
     fn run(
         &self,
         txn: &mut dyn Txn,
         call: &Call<'_>,
-        ground: &Self::Ground,
+        ground: &Self::Common,
         unit: &Self::Unit,
         part: &mut Part<Self::Answer>,
     ) -> Result<(), Fault>;
@@ -173,7 +173,7 @@ fn whole<T>(
     }
 }
 
-/// How a reply is completed.
+/// Completes a reply.
 pub type Finish<R> = fn(R, &KeyRing) -> Result<R, IdentityError>;
 
 /// One call of one operation: who asks, and what the table says of it.

@@ -1,4 +1,4 @@
-//! Invite pools. A pool's record is the head of its enrollments: it counts its uses, and whoever enrolls by it reads and
+//! Invite pools. A pool's record is the head of its enrollments: it counts its uses, and an enrollment by it reads and
 //! writes it.
 //!
 //! A pool is found by its invite code too, so every operation that names one takes a code, and may be a guess.
@@ -250,7 +250,7 @@ pub(super) fn expect_usable(txn: &dyn ReadTxn, ctx: &Context, pool: &record::Poo
     let refuse = |code, why: String| Err(Fault::Refused(Refusal::new(code, why)));
     let owner = record::get::<record::Person>(txn, &key::person(pool.owner))?;
     if !pool.active {
-        return refuse(Code::POOL_INACTIVE, "this pool is not active; ask whoever invited you".to_owned());
+        return refuse(Code::POOL_INACTIVE, "this pool is not active; ask the person who invited you".to_owned());
     }
     if owner.is_none_or(|owner| owner.deleted.is_some()) {
         return refuse(Code::POOL_INACTIVE, "the owner of this pool is deleted; ask for another invitation".to_owned());

@@ -23,11 +23,11 @@ pub(super) const STEP_BYTES_MAX: usize = 64 << 10;
 
 /// An operation that is answered with one item after another.
 pub trait StreamOp: StreamOperation {
-    /// Where it begins: the request that begins in the same place whenever it is asked.
+    /// Its position at the beginning: the request that begins there whenever it is sent.
     fn start(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Self, Fault>;
 
     /// The next items, at most `STEP_ITEMS_MAX` of them and up to `STEP_BYTES_MAX`; none where there are none yet.
-    /// Whether the caller may have them is decided anew each time: a stream outlives what it was allowed by.
+    /// The permission is checked anew each time: a stream outlives the roles that allowed it.
     fn next(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Vec<Self::Reply>, Fault>;
 }
 
@@ -36,6 +36,6 @@ pub type Give<'a, T> = &'a mut dyn FnMut(T) -> ControlFlow<()>;
 
 /// An operation that walks over one state.
 pub trait WalkOp: Operation {
-    /// Gives its items. Whoever takes them decides how fast: giving waits.
+    /// Gives its items, with backpressure: giving waits until the receiver takes them.
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>, give: Give<'_, Self::Reply>) -> Result<(), Fault>;
 }

@@ -24,7 +24,7 @@ impl<'a> Overlay<'a> {
         self.writes
     }
 
-    /// Whether nothing was written.
+    /// True if nothing was written.
     pub fn is_empty(&self) -> bool {
         self.writes.is_empty()
     }

@@ -27,7 +27,7 @@ const NOT_FOUND: &str = "not-found";
 impl BulkOp for Enroll {
     type Answer = String;
     type Unit = Unit;
-    type Ground = ();
+    type Common = ();
 
     fn units(&self) -> Result<Vec<Unit>, Refusal> {
         require_something_to_do(self.create, self.update)?;
@@ -128,7 +128,7 @@ impl BulkOp for EnrollCourse {
     type Answer = String;
     type Unit = Unit;
     /// The course.
-    type Ground = (CourseKey, Pk);
+    type Common = (CourseKey, Pk);
 
     fn units(&self) -> Result<Vec<Unit>, Refusal> {
         require_something_to_do(self.create, self.update)?;

@@ -19,7 +19,7 @@ use crate::state::ReadTxn;
 impl BulkOp for Link {
     type Answer = Failure;
     type Unit = Unit;
-    type Ground = ();
+    type Common = ();
 
     fn units(&self) -> Result<Vec<Unit>, Refusal> {
         distinct_units("links", self.links.iter().map(|pair| &pair.external_key))
@@ -77,7 +77,7 @@ impl BulkOp for Link {
 impl BulkOp for Unlink {
     type Answer = Failure;
     type Unit = Unit;
-    type Ground = ();
+    type Common = ();
 
     fn units(&self) -> Result<Vec<Unit>, Refusal> {
         distinct_units("external_keys", self.external_keys.iter())
