@@ -177,14 +177,8 @@ impl<O: WriteOp> WriteJob for O {
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>, _: Progress, _: &mut usize) -> Result<Ran, Fault> {
         let mut reply = WriteOp::run(self, txn, call)?;
-        let (envelope, keys) = (&call.ctx.envelope, &call.ctx.identity.keys);
-        if let (true, Some(redact)) = (envelope.dry_run, O::REDACT) {
+        if let (true, Some(redact)) = (call.ctx.envelope.dry_run, O::REDACT) {
             redact(&mut reply);
-        } else if let (Some(_), Some(finish)) = (envelope.key, O::FINISH)
-            && !keys.signs_alike()
-        {
-            // A repetition gets the first answer, so the finished one is kept.
-            reply = finish(reply, keys)?;
         }
         Ok(Ran::Whole(codec::encode(&reply)))
     }

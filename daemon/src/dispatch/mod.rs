@@ -130,6 +130,21 @@ pub fn make(needed: &Needed, daemon: &Daemon, txn: &dyn ReadTxn, ctx: &Context) 
     made.unwrap_or_else(|panic| Err(Fault::of_panic(&*panic)))
 }
 
+/// Completes the reply of a write before it is kept under its idempotency key, if completing it twice would give two
+/// replies: a repetition gets the first one. It signs, so no lock is held meanwhile; a panic in it is a fault like
+/// others.
+pub fn finish_before_kept(ran: Ran, row: &OperationRow, ctx: &Context) -> Result<Ran, Fault> {
+    let keys = &ctx.identity.keys;
+    let is_kept = ctx.envelope.key.is_some() && !ctx.envelope.dry_run;
+    match (ran, handler(row.number).and_then(|handler| handler.finish)) {
+        (Ran::Whole(reply), Some(finish)) if is_kept && !keys.signs_alike() => {
+            let finished = catch_unwind(AssertUnwindSafe(|| finish(&reply, keys)));
+            finished.unwrap_or_else(|panic| Err(Fault::of_panic(&*panic))).map(Ran::Whole)
+        }
+        (ran, _) => Ok(ran),
+    }
+}
+
 /// The front of a request's body: who asks and how. What is left is the operation's own.
 fn envelope(body: &[u8]) -> Result<(Envelope, &[u8]), Invalid> {
     let (envelope, consumed) = codec::decode_front(body)?;

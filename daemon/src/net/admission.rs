@@ -63,7 +63,8 @@ impl Admission {
             Ok(peer) => Peer { connection: self.connections, ..peer },
             Err(refusal) => {
                 let reason = &refusal.message;
-                self.strangers.say(|unsaid| tracing::warn!(reason, unsaid, "connection refused"));
+                self.strangers
+                    .say(|unsaid| tracing::warn!(reason, unsaid, "a connection was refused: its user has no grant"));
                 self.turn_away(stream, &refusal);
                 return None;
             }
@@ -78,7 +79,15 @@ impl Admission {
                         (&mut self.crowd_of_uid, terms.limits.connections_per_uid, "server.connections_per_uid")
                     }
                 };
-                log.say(|unsaid| tracing::warn!(uid, limit = key, most, unsaid, "no room for a connection"));
+                log.say(|unsaid| {
+                    tracing::warn!(
+                        uid,
+                        limit = key,
+                        most,
+                        unsaid,
+                        "a connection was refused: the limit is reached; the client is told to try again"
+                    )
+                });
                 let whose = if full == Full::Uid { format!(" of uid {uid}") } else { String::new() };
                 self.turn_away(
                     stream,
@@ -91,7 +100,8 @@ impl Admission {
 
     /// No connection can be accepted. For want of a file, the one kept back serves to tell those who wait.
     pub(super) async fn stuck(&mut self, listener: &UnixListener, err: &io::Error) {
-        self.stuck.say(|unsaid| tracing::error!(%err, unsaid, "no connection can be accepted"));
+        self.stuck
+            .say(|unsaid| tracing::error!(%err, unsaid, "accepting a connection failed; it is tried again in 50 ms"));
         for _ in 0..TURNED_AWAY_MAX {
             if self.reserve.take().is_some() {
                 match timeout(Duration::ZERO, listener.accept()).await {

@@ -1,5 +1,5 @@
-//! Memory that is free again after a burst goes back to the system. The allocator keeps what lies between things that are still
-//! in use, and a burst of connections leaves many such gaps.
+//! Memory trimming: free memory goes back to the system after a burst of connections. The allocator keeps free memory that
+//! lies between allocations still in use, and a burst leaves many such gaps.
 
 use std::sync::Arc;
 use std::time::Duration;

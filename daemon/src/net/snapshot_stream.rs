@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::task::Poll;
 
-use enroll_protocol::{Code, OperationRow, Refusal};
+use enroll_protocol::{OperationRow, Refusal};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 
@@ -18,7 +18,7 @@ use super::subscriptions::{Source, Step, Stream};
 use crate::daemon::Daemon;
 use crate::daemon::internal_error::to_refusal;
 use crate::dispatch::{self, WalkJob};
-use enroll_core::context::Context;
+use enroll_core::context::{Context, Peer};
 use enroll_core::fault::Fault;
 use enroll_core::state::Store;
 
@@ -33,12 +33,16 @@ pub(super) struct SnapshotStream {
     items: mpsc::Receiver<Given>,
     /// An item that came while the connection waited for it.
     first: Option<Given>,
+    /// Its operation and its peer, for the log.
+    row: &'static OperationRow,
+    peer: Peer,
 }
 
 impl SnapshotStream {
     /// Starts the thread as soon as no other runs.
     pub(super) fn begin(job: Box<dyn WalkJob>, row: &'static OperationRow, ctx: Context, shared: &Shared) -> Self {
         let (giver, items) = mpsc::channel(ITEMS_MAX);
+        let peer = ctx.peer;
         let (store, daemon) = (Arc::clone(&shared.store), Arc::clone(&shared.daemon));
         let walks = Arc::clone(&shared.walks);
         tokio::spawn(async move {
@@ -47,7 +51,6 @@ impl SnapshotStream {
                 () = giver.closed() => return,
             };
             tokio::task::spawn_blocking(move || {
-                let peer = ctx.peer;
                 let ended = walk(&*job, &*store, &daemon, ctx, &giver);
                 let ended = ended.map_err(|fault| to_refusal(&fault, row, &peer));
                 drop(turn);
@@ -55,7 +58,7 @@ impl SnapshotStream {
                 let _ = giver.blocking_send(ended.map(|()| None));
             });
         });
-        Self { items, first: None }
+        Self { items, first: None, row, peer }
     }
 
     /// The next item, if the thread has given one.
@@ -65,10 +68,15 @@ impl SnapshotStream {
             None => match self.items.try_recv() {
                 Ok(given) => given,
                 Err(TryRecvError::Empty) => return Ok(Step::Nothing),
-                Err(TryRecvError::Disconnected) => Err(Refusal::plain(Code::INTERNAL)),
+                Err(TryRecvError::Disconnected) => Err(self.broken()),
             },
         };
         Ok(given?.map_or(Step::End, |item| Step::Items(vec![item])))
+    }
+
+    /// The refusal where the thread is gone and gave no end.
+    fn broken(&self) -> Refusal {
+        to_refusal(&Fault::Broken("the thread of a snapshot stream is gone".to_owned()), self.row, &self.peer)
     }
 }
 
@@ -78,7 +86,7 @@ pub(super) async fn any(streams: &mut [Stream]) -> usize {
         for (at, stream) in streams.iter_mut().enumerate() {
             let Source::Snapshot(snapshot) = &mut stream.source else { continue };
             if let Poll::Ready(given) = snapshot.items.poll_recv(context) {
-                snapshot.first = Some(given.unwrap_or_else(|| Err(Refusal::plain(Code::INTERNAL))));
+                snapshot.first = Some(given.unwrap_or_else(|| Err(snapshot.broken())));
                 return Poll::Ready(at);
             }
         }

@@ -24,19 +24,19 @@ impl Writer {
         if dropped > 0 {
             tracing::warn!(
                 dropped,
-                "refused attempts were not recorded: there were too many while nothing could be written"
+                "refused attempts were dropped from the change feed: too many waited while nothing could be written"
             );
         }
-        let (writes, mut told) = draft.into_parts();
-        for event in &mut told {
+        let (writes, mut events) = draft.into_parts();
+        for event in &mut events {
             if let ChangeEvent::Change(change, _) = event {
-                // It may have waited behind later writes, or have come before a step of the clock.
+                // It may have waited while later writes were done, or have come before a step of the clock.
                 self.time = change.at.clamp(self.time, now);
                 change.at = self.time;
             }
         }
         batch.absorb(writes);
-        changes::number(batch, &mut self.head, told);
+        changes::number(batch, &mut self.head, events);
     }
 
     /// Records a refused attempt on a token, and everything that waits after one on a code. The rule's writes are gone.

@@ -1,5 +1,6 @@
-//! The clock, as far as the writer has to do with it: its steps are recorded and what was planned by it is put in order;
-//! and one that nobody answers for is doubted from a start on until it is accepted, set right or synchronised.
+//! Clock steps in the writer: a step is recorded, and records that were planned by the clock before it are put in order.
+//! A clock that is far ahead and not synchronised is doubted from a start on until it is accepted, set right or
+//! synchronised.
 //!
 //! A step is a change of its own, before any that bears a time of the clock as it is set then. Times are put in order only
 //! where a wrong one would hold something up or hold it valid for years; what is decided stays decided.

@@ -1,5 +1,5 @@
-//! The writer: it runs every write, one batch after another, with one commit for all that is queued; answers when it is
-//! durable.
+//! The writer: group commit. It runs every write, one batch after another with one commit each, and answers a batch once
+//! it is durable.
 //!
 //! The base of a batch is a committed view and the batch's own ordered puts and deletes; each request runs on an
 //! overlay over that. A refused or panicking request is a dropped overlay and never disturbs its neighbours. Answers,
@@ -38,7 +38,7 @@ use enroll_protocol::{Code, Kind, Operation as _, Refusal, Time};
 use crate::daemon::Daemon;
 use crate::daemon::clock::Moment;
 use crate::daemon::internal_error::to_refusal;
-use crate::dispatch::{Progress, Ran, WriteJob};
+use crate::dispatch::{Progress, Ran, WriteJob, finish_before_kept};
 use disk_space::FreeSpace;
 use enroll_core::context::Context;
 use enroll_core::draft::Draft;
@@ -211,12 +211,12 @@ impl Writer {
         let mut batch = Overlay::new(&*view);
         let has_stepped = self.step.is_some();
         if let Err(fault) = self.take_step(&mut batch, now) {
-            tracing::error!(%fault, "what a step of the clock has left can not be put in order");
+            tracing::error!(%fault, "records can not be put in order after a step of the clock; the next step tries again");
         }
         let now = now.max(self.time);
         let answers = self.run_batch(&mut batch, requests, now);
         if let Err(fault) = self.let_time_pass(&mut batch, now) {
-            tracing::error!(%fault, "an event that is due can not be settled; those after it wait, and a minute later it is tried again");
+            tracing::error!(%fault, "settling a due event failed; those after it wait, retrying in a minute");
         }
         if let Err(fault) = self.sweep(&mut batch, now) {
             tracing::error!(%fault, "expired records can not be removed; it is tried again after the next write");
@@ -282,7 +282,7 @@ impl Writer {
         if take(&mut self.imported)
             && let Err(err) = self.take_imported()
         {
-            tracing::error!(%err, "what was imported can not be read back; start the daemon again");
+            tracing::error!(%err, "the keys of an import can not be read back; writes are refused until a restart");
         }
         Ok(())
     }
@@ -415,10 +415,11 @@ fn run_rule(
     progress: Progress,
     units: &mut usize,
 ) -> Result<(Writes, Vec<ChangeEvent>, Ran), Fault> {
-    if job.takes_code() {
-        return daemon.guesses.counted(job.row(), batch, ctx, |ctx| run_draft(batch, ctx, job, progress, units));
-    }
-    run_draft(batch, ctx, job, progress, units)
+    let (writes, events, ran) = match job.takes_code() {
+        true => daemon.guesses.counted(job.row(), batch, ctx, |ctx| run_draft(batch, ctx, job, progress, units))?,
+        false => run_draft(batch, ctx, job, progress, units)?,
+    };
+    Ok((writes, events, finish_before_kept(ran, job.row(), ctx)?))
 }
 
 /// Runs the rule on an overlay of its own, which is dropped unless it succeeds.

@@ -3,13 +3,13 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use enroll_core::state::memory::MemoryStore;
 use enroll_core::state::{Store, StoreError, View, Writes};
 use enroll_protocol::{Code, Envelope, Refusal, token};
 use enroll_tests::registry::Registry;
-use enrolld::writer::{Outcome, QUEUE_MAX, Request, SendError};
+use enrolld::writer::{Outcome, QUEUE_MAX, Queue, Request, SendError};
 
 /// A memory store that counts its commits, blocks each one until it is released, and fails on request.
 struct Gated {
@@ -59,6 +59,19 @@ fn gated() -> (Registry, Arc<Gated>, Receiver<()>, Sender<()>) {
     (registry, store, has_begun, go)
 }
 
+/// A writer thread that is in its first commit, and the queue to it.
+fn in_first_commit(
+    registry: &mut Registry,
+    has_begun: &Receiver<()>,
+    answers: &Sender<Outcome>,
+) -> (Queue, JoinHandle<Result<(), StoreError>>) {
+    let (queue, writer) = registry.writer_thread(registry.clock());
+    let working = thread::spawn(|| writer.run(|_| {}));
+    assert!(queue.try_send(spend(registry, 0, answers)).is_ok());
+    has_begun.recv().expect("a commit");
+    (queue, working)
+}
+
 fn spend(registry: &mut Registry, number: usize, answers: &Sender<Outcome>) -> Box<Request> {
     let (token, answers) = (token::Use::new(format!("token {number}").parse().expect("a token")), answers.clone());
     Box::new(registry.request(Envelope::default(), &token, move |outcome| answers.send(outcome).expect("a test")))
@@ -68,10 +81,7 @@ fn spend(registry: &mut Registry, number: usize, answers: &Sender<Outcome>) -> B
 fn writes_that_arrive_during_a_commit_share_the_next_one() {
     let (mut registry, store, has_begun, go) = gated();
     let (answers, answered) = channel();
-    let (queue, writer) = registry.writer_thread(registry.clock());
-    let working = thread::spawn(|| writer.run(|_| {}));
-    assert!(queue.try_send(spend(&mut registry, 0, &answers)).is_ok());
-    has_begun.recv().expect("a commit");
+    let (queue, working) = in_first_commit(&mut registry, &has_begun, &answers);
     for number in 1..=50 {
         assert!(queue.try_send(spend(&mut registry, number, &answers)).is_ok());
     }
@@ -90,10 +100,7 @@ fn writes_that_arrive_during_a_commit_share_the_next_one() {
 fn a_failed_commit_ends_the_thread_and_what_waits_is_not_begun() {
     let (mut registry, store, has_begun, go) = gated();
     let (answers, answered) = channel();
-    let (queue, writer) = registry.writer_thread(registry.clock());
-    let working = thread::spawn(|| writer.run(|_| {}));
-    assert!(queue.try_send(spend(&mut registry, 0, &answers)).is_ok());
-    has_begun.recv().expect("a commit");
+    let (queue, working) = in_first_commit(&mut registry, &has_begun, &answers);
     assert!(queue.try_send(spend(&mut registry, 1, &answers)).is_ok());
     store.fails.store(true, Ordering::Relaxed);
     go.send(()).expect("a writer");

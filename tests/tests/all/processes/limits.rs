@@ -63,7 +63,11 @@ fn there_is_room_for_so_many_connections_and_no_more_whether_they_speak_or_not()
             assert_eq!(wait, Some(500));
         }
         inside[2].call(&server::Status {}).expect("who is inside is served");
-        assert!(daemon.log().matches("no room for a connection").count() <= 3, "{}", daemon.log());
+        assert!(
+            daemon.log().matches("a connection was refused: the limit is reached").count() <= 3,
+            "{}",
+            daemon.log()
+        );
         drop(inside);
         // Our own client waits for its turn.
         daemon.client().call(server::Status {}).expect("there is room again");
@@ -182,7 +186,7 @@ fn who_comes_when_no_files_are_left_is_told() {
     let mut silent: Vec<Socket> = (0..60).map(|_| Socket::silent(&path)).collect();
     expect_refusal(silent.last_mut().expect("one"), &["no files left"]);
     inside.call(&server::Status {}).expect("who is inside is served");
-    assert!(daemon.log().matches("no connection can be accepted").count() < 20, "{}", daemon.log());
+    assert!(daemon.log().matches("accepting a connection failed").count() < 20, "{}", daemon.log());
     drop(silent);
     daemon.client().call(server::Status {}).expect("there are files again");
 }
