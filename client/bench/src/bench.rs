@@ -1,7 +1,7 @@
 //! One run of the benchmark: its options, the measurement of the daemon, and its report.
 //!
-//! Each client has a connection of its own and one operation outstanding. Every answer is checked. Making the records
-//! of a workload is not measured. With `--vs` the run is a comparison, which is in `versus`.
+//! Each connection has so many operations in flight; a connection of one is a client of its own. Every answer is
+//! checked. Making the records of a workload is not measured. With `--vs` the run is a comparison, which is in `versus`.
 
 use std::process::ExitCode;
 
@@ -28,20 +28,27 @@ use crate::workload::{Prepared, Workload};
 /// says where), as durable as it can be, begins with as many records as the daemon has, and is gone in the end.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  enroll-bench token-use --clients 64 --seconds 5
-  enroll-bench code --clients 16 --json
+  enroll-bench token-use --connections 64 --seconds 5
+  enroll-bench token-use --connections 1 --in-flight 64 --vs redis
+  enroll-bench code --connections 16 --json
   enroll-bench lookup --records 100000
   enroll-bench token-use --fill 1000000 --vs redis --vs postgres")]
 pub(crate) struct Bench {
     /// What to do
     #[arg(value_enum)]
     pub(crate) workload: Workload,
-    /// Connections, each with one operation outstanding
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=10_000))]
-    pub(crate) clients: u64,
+    /// Connections to the server
+    #[arg(long, alias = "clients", value_name = "C", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub(crate) connections: u64,
+    /// Operations in flight on each connection, each of a caller that waits for its answer before the next
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub(crate) in_flight: u64,
     /// How long to measure
     #[arg(long, value_name = "S", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) seconds: u64,
+    /// Report each so many seconds by themselves too, in JSON as `intervals`
+    #[arg(long, value_name = "S", conflicts_with = "vs", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) every: Option<u64>,
     /// Records to make before measuring, where the workload looks something up; people, where it registers them
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     pub(crate) records: u64,
@@ -61,11 +68,14 @@ pub(crate) struct Bench {
 #[derive(Debug, Serialize)]
 struct Report {
     workload: String,
-    clients: u64,
+    connections: u64,
+    in_flight: u64,
     seconds: u64,
     #[serde(flatten)]
     speed: Speed,
     errors: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    intervals: Vec<Speed>,
     #[serde(skip_serializing_if = "Map::is_empty")]
     daemon: Map<String, Value>,
 }
@@ -138,11 +148,13 @@ impl Bench {
         options: &Options,
     ) -> Result<(Tally, Usage), Failure> {
         let mut drivers = Vec::new();
-        for _ in 0..self.clients {
-            drivers.push(prepared.driver(options.connect().await?));
+        for _ in 0..self.connections {
+            let client = options.connect().await?;
+            drivers.extend((0..self.in_flight).map(|_| prepared.driver(client.clone())));
         }
         let before = probe.read().await;
-        let tally = measure(drivers, self.seconds).await?;
+        let tally = self.every.map_or_else(Tally::new, Tally::with_intervals);
+        let tally = measure(drivers, self.seconds, tally).await?;
         let usage = before.until(&probe.read().await, tally.done);
         Ok((tally, usage))
     }
@@ -150,10 +162,12 @@ impl Bench {
     fn report(&self, tally: &Tally, usage: &Usage) -> Report {
         Report {
             workload: self.workload.name(),
-            clients: self.clients,
+            connections: self.connections,
+            in_flight: self.in_flight,
             seconds: self.seconds,
             speed: tally.speed(self.seconds),
             errors: tally.errors,
+            intervals: tally.intervals.clone(),
             daemon: usage.report(),
         }
     }
@@ -173,13 +187,22 @@ mod tests {
         let mut tally = Tally::new();
         tally.errors = 1;
         let daemon = Map::from_iter([("cpu_s".to_owned(), 1.into())]);
-        let mut report =
-            Report { workload: "code".to_owned(), clients: 2, seconds: 4, speed: tally.speed(4), errors: 1, daemon };
+        let mut report = Report {
+            workload: "code".to_owned(),
+            connections: 2,
+            in_flight: 1,
+            seconds: 4,
+            speed: tally.speed(4),
+            errors: 1,
+            intervals: Vec::new(),
+            daemon,
+        };
         let names = |report: &Report| {
             let report = serde_json::to_value(report).expect("json");
             flat(&report).into_iter().map(|(name, _)| name).collect::<Vec<_>>()
         };
-        let always = ["workload", "clients", "seconds", "ops_per_s", "p50_us", "p99_us", "p999_us", "errors"];
+        let always =
+            ["workload", "connections", "in_flight", "seconds", "ops_per_s", "p50_us", "p99_us", "p999_us", "errors"];
         assert_eq!(names(&report), [&always[..], &["daemon.cpu_s"]].concat());
         report.daemon.clear();
         assert_eq!(names(&report), always);

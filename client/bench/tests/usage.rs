@@ -27,7 +27,9 @@ fn a_wrong_command_line_ends_with_2_and_an_absent_daemon_with_3() {
         (&["no-such-workload"], 2),
         (&["token-use", "--vs", "no-such-peer"], 2),
         (&["token-use", "--rounds", "3"], 2),
-        (&["token-use", "--clients", "0"], 2),
+        (&["token-use", "--connections", "0"], 2),
+        (&["token-use", "--in-flight", "0"], 2),
+        (&["token-use", "--in-flight", "2", "--vs", "postgres"], 2),
         (&["token-use", "--dry-run"], 2),
         (&["token-use"], 3),
     ] {

@@ -114,7 +114,8 @@ pub(super) struct Comparison<'a> {
 #[derive(Debug, Serialize)]
 struct Report {
     workload: String,
-    clients: u64,
+    connections: u64,
+    in_flight: u64,
     seconds: u64,
     rounds: u64,
     records: u64,
@@ -157,7 +158,8 @@ impl Comparison<'_> {
         };
         Report {
             workload: self.bench.workload.name(),
-            clients: self.bench.clients,
+            connections: self.bench.connections,
+            in_flight: self.bench.in_flight,
             seconds: self.bench.seconds,
             rounds: self.bench.rounds,
             records: self.records,
@@ -174,10 +176,11 @@ impl Comparison<'_> {
 
     /// The report for people.
     fn table(&self) -> String {
-        let Bench { workload, clients, seconds, rounds, .. } = self.bench;
+        let Bench { workload, connections, in_flight, seconds, rounds, .. } = self.bench;
         let (name, records) = (workload.name(), self.records);
         let mut lines = vec![format!(
-            "{name}: {clients} clients, {rounds} rounds of {seconds} s, {records} records to begin with; medians"
+            "{name}: {connections} connections, {in_flight} in flight on each, {rounds} rounds of {seconds} s, \
+             {records} records to begin with; medians"
         )];
         let sides = || [&self.ours].into_iter().chain(&self.theirs);
         let width = sides().map(|side| side.title().chars().count()).max().unwrap_or_default();
@@ -243,14 +246,16 @@ mod tests {
     }
 
     fn bench() -> Bench {
-        Bench { workload: Workload::TokenUse, clients: 4, seconds: 1, records: 1, fill: 0, vs: Vec::new(), rounds: 3 }
+        let workload = Workload::TokenUse;
+        let (connections, in_flight, every, vs) = (4, 2, None, Vec::new());
+        Bench { workload, connections, in_flight, seconds: 1, every, records: 1, fill: 0, vs, rounds: 3 }
     }
 
     #[test]
     fn ratios_are_of_each_round() {
         let report = serde_json::to_value(comparison(&bench()).report()).expect("JSON").to_string();
         let expected = concat!(
-            r#"{"workload":"token-use","clients":4,"seconds":1,"rounds":3,"records":10,"#,
+            r#"{"workload":"token-use","connections":4,"in_flight":2,"seconds":1,"rounds":3,"records":10,"#,
             r#""enrolld":{"version":"1","ops_per_s":200.0,"p50_us":1.0,"p99_us":20.0,"p999_us":9.0},"#,
             r#""redis":{"version":"1","ops_per_s":200.0,"p50_us":1.0,"p99_us":10.0,"p999_us":9.0,"#,
             r#""ops_ratio":{"lower_quartile":0.75,"median":1.0,"min":0.5,"max":3.0},"#,
@@ -262,7 +267,7 @@ mod tests {
     #[test]
     fn the_table_is_for_people() {
         let expected = "\
-token-use: 4 clients, 3 rounds of 1 s, 10 records to begin with; medians
+token-use: 4 connections, 2 in flight on each, 3 rounds of 1 s, 10 records to begin with; medians
                  ops/s       p50 us       p99 us
 enrolld 1        200.0          1.0         20.0
 redis 1          200.0          1.0         10.0

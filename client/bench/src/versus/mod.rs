@@ -1,8 +1,8 @@
 //! The comparison with other servers, `--vs PEER`: the daemon and its peers do equal work in turn, for some rounds.
 //!
 //! They take turns because a disk and a machine are faster at one time than at another. A peer is started for the run
-//! in a temporary directory, is as durable as the daemon, begins with as many records, and has as many clients with one
-//! operation outstanding each.
+//! in a temporary directory, is as durable as the daemon, begins with as many records, and has as many connections with
+//! as many operations in flight on each.
 
 mod comparison;
 mod postgres;
@@ -56,7 +56,9 @@ enum Work {
 #[derive(Debug, Clone)]
 struct Job {
     work: Work,
-    clients: u64,
+    connections: u64,
+    /// On each connection.
+    in_flight: u64,
     seconds: u64,
     /// Records that it begins with.
     records: u64,
@@ -81,6 +83,10 @@ enum Peer {
 /// Runs the comparison and shows its report. The peers are stopped and removed also on a failure or a signal.
 pub(crate) async fn run(bench: &Bench, options: &Options, output: &Output) -> Result<ExitCode, Failure> {
     let work = Work::of(bench.workload).map_err(Failure::Usage)?;
+    if bench.in_flight > 1 && bench.vs.contains(&PeerName::Postgres) {
+        let why = "a connection of pgbench has one operation in flight; compare with more connections instead";
+        return Err(Failure::Usage(why.to_owned()));
+    }
     let mut names = Vec::new();
     for name in &bench.vs {
         if !names.contains(name) {
@@ -111,7 +117,14 @@ async fn compare<'a>(
     note_other_file_system(Path::new(&status.state_dir), output);
     let records = status.records.get(bench.workload.filling().kind()).copied().unwrap_or(0);
     let known = bench.records.min(records);
-    let job = Job { work, clients: bench.clients, seconds: bench.seconds, records, known };
+    let job = Job {
+        work,
+        connections: bench.connections,
+        in_flight: bench.in_flight,
+        seconds: bench.seconds,
+        records,
+        known,
+    };
     let mut peers = Vec::new();
     for found in found {
         let side = Side::new(found.name.word(), found.version().await);

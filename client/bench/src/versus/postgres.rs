@@ -88,7 +88,7 @@ impl Postgres {
         let directory = ChildServer::spawn("initdb", directory, Signal::SIGTERM, &mut initdb)?.finish().await?;
         let mut postgres = cluster.server_command("postgres");
         postgres.arg("-D").arg(&cluster.data).arg("-k").arg(&cluster.sockets);
-        let connections = format!("max_connections={}", job.clients + SPARE_CONNECTIONS);
+        let connections = format!("max_connections={}", job.connections + SPARE_CONNECTIONS);
         postgres.args(SETTINGS.iter().copied().chain([&connections[..]]).flat_map(|setting| ["-c", setting]));
         // SIGQUIT skips the final checkpoint, because the data is thrown away.
         let mut server = ChildServer::spawn("postgres", directory, Signal::SIGQUIT, &mut postgres)?;
@@ -198,8 +198,8 @@ impl Cluster {
         let script = self.directory.join("script.sql");
         std::fs::write(&script, script_of(job, round)).map_err(|err| format!("{}: {err}", script.display()))?;
         let mut pgbench = self.client_command("pgbench");
-        pgbench.args(["-n", "-M", "prepared", "-j", if job.clients < 2 { "1" } else { "2" }]);
-        pgbench.args(["-c", &job.clients.to_string(), "-T", &whole_seconds(job.seconds).to_string()]);
+        pgbench.args(["-n", "-M", "prepared", "-j", if job.connections < 2 { "1" } else { "2" }]);
+        pgbench.args(["-c", &job.connections.to_string(), "-T", &whole_seconds(job.seconds).to_string()]);
         pgbench.arg("-f").arg(&script).arg("-l").arg("--log-prefix").arg(self.directory.join(LATENCIES));
         let output = pgbench.arg("postgres").stdin(Stdio::null()).output().await;
         let output = output.map_err(|err| format!("pgbench: {err}"))?;
@@ -224,7 +224,7 @@ impl Cluster {
         let until = from.saturating_add(micros(Duration::from_secs(seconds)));
         for_each_line(&files, |line| {
             if line.ended - line.took >= from && line.ended <= until {
-                tally.record(Duration::from_micros(line.took));
+                tally.record(Duration::from_micros(line.took), Duration::from_micros(line.ended - from));
             }
         })?;
         files.iter().try_for_each(std::fs::remove_file)?;

@@ -54,7 +54,7 @@ impl Redis {
     pub(super) async fn start(program: &Path, job: &Job) -> Result<Self, Failure> {
         let directory = child_server::directory("enroll-bench-redis.")?;
         let socket = directory.path().join("socket");
-        let clients_max = (job.clients + 100).to_string();
+        let clients_max = (job.connections + 100).to_string();
         let mut command = Command::new(program);
         command.env_clear().args(["--port", "0", "--daemonize", "no", "--maxclients", &clients_max]);
         command.args(["--save", "", "--appendonly", "yes", "--appendfsync", "always"]);
@@ -99,12 +99,14 @@ impl Redis {
                 Connection::open(socket).await?.call::<()>(&event).await?;
             }
             let mut drivers = Vec::new();
-            for _ in 0..job.clients {
+            for _ in 0..job.connections {
                 let connection = Connection::open(socket).await?;
-                let (job, script, random) = (job.clone(), script.clone(), Random::new());
-                drivers.push(RedisDriver { connection, job, round, script, random });
+                drivers.extend((0..job.in_flight).map(|_| {
+                    let (connection, job, script) = (connection.clone(), job.clone(), script.clone());
+                    RedisDriver { connection, job, round, script, random: Random::new() }
+                }));
             }
-            measure(drivers, job.seconds).await.map_err(|failure| failure.line())
+            measure(drivers, job.seconds, Tally::new()).await.map_err(|failure| failure.line())
         };
         server.during(measured).await
     }
@@ -115,7 +117,8 @@ impl Redis {
     }
 }
 
-/// A connection of its own for each client, with one command outstanding.
+/// A connection; its clones are callers that share it.
+#[derive(Clone)]
 struct Connection(MultiplexedConnection);
 
 impl Connection {
@@ -150,7 +153,7 @@ fn add_record(pipeline: &mut Pipeline, work: Work, number: u64, random: &mut Ran
     pipeline.cmd("SET").arg(callsign_key(&callsign)).arg(&code).ignore();
 }
 
-/// One client of the server.
+/// One caller of the server.
 struct RedisDriver {
     connection: Connection,
     job: Job,

@@ -40,7 +40,7 @@ fn temporary() -> TempDir {
 fn bench(daemon: &Daemon, temporary: &Path, args: &[&str]) -> Command {
     // Each person registers once, so there must be as many as can register in the time.
     let records = if args.contains(&"register") { "10000" } else { "300" };
-    let few = ["--clients", "4", "--seconds", "1", "--records", records];
+    let few = ["--connections", "4", "--seconds", "1", "--records", records];
     let mut command = daemon.home.command(&binary("enroll-bench"));
     command.arg("--socket").arg(daemon.home.socket()).args([args, &few].concat()).env("TMPDIR", temporary);
     command
@@ -117,7 +117,8 @@ fn compare(peer: &str) {
         let output = run(&mut bench(&daemon, temporary.path(), &args), "");
         expect_done(&output);
         let report = output.json();
-        let expected = ["workload", "clients", "seconds", "rounds", "records", "enrolld", peer, "daemon"];
+        let expected =
+            ["workload", "connections", "in_flight", "seconds", "rounds", "records", "enrolld", peer, "daemon"];
         assert_eq!(names(&report).collect::<Vec<_>>(), expected);
         assert!(report["records"].as_u64().is_some_and(|made| records.is_none_or(|records| made == records)));
         expect_figures(&report["enrolld"], &SPEEDS);
