@@ -1,11 +1,11 @@
 //! The builder of a client: its settings, and how it connects.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-
 use crate::backoff::{Backoff, Jitter};
+use crate::calls::Calls;
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::worker::{Retry, Worker, reach};
@@ -73,8 +73,8 @@ impl Builder {
     }
 
     fn spawn(self, connection: Option<Connection>) -> Client {
-        let (jobs, queue) = mpsc::unbounded_channel();
-        tokio::spawn(Worker::new(self.clone(), queue).run(connection));
-        Client::new(self, jobs)
+        let calls = Arc::new(Calls::new(self.busy_for));
+        tokio::spawn(Worker::new(self.clone(), Arc::clone(&calls)).run(connection));
+        Client::new(self, calls)
     }
 }

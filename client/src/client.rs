@@ -1,4 +1,4 @@
-//! The async client: numbers requests, encodes them, and sends them to the task that serves the connection.
+//! The async client: numbers requests, encodes them, and sends them.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use enroll_protocol::frame::{self, FrameKind};
 use enroll_protocol::{Code, Envelope, Operation, OperationRow, Origin, Reference, Refusal, codec};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use crate::answer::{Answer, Reply};
 use crate::builder::Builder;
+use crate::calls::Calls;
 use crate::error::Error;
 use crate::key::KeyMaker;
 use crate::pipeline::Job;
@@ -28,9 +29,15 @@ pub struct Client {
 #[derive(Debug)]
 struct Shared {
     builder: Builder,
-    jobs: mpsc::UnboundedSender<Job>,
+    calls: Arc<Calls>,
     keys: KeyMaker,
     next_id: AtomicU64,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.calls.abandon();
+    }
 }
 
 impl Client {
@@ -44,8 +51,8 @@ impl Client {
         Builder::new(socket.into())
     }
 
-    pub(crate) fn new(builder: Builder, jobs: mpsc::UnboundedSender<Job>) -> Self {
-        let shared = Shared { builder, jobs, keys: KeyMaker::new(), next_id: AtomicU64::new(1) };
+    pub(crate) fn new(builder: Builder, calls: Arc<Calls>) -> Self {
+        let shared = Shared { builder, calls, keys: KeyMaker::new(), next_id: AtomicU64::new(1) };
         Self { shared: Arc::new(shared), actor: None, origin: None }
     }
 
@@ -163,8 +170,7 @@ impl Client {
             codec::encode_into(&envelope, bytes);
             request(bytes);
         });
-        // If the worker is gone, so is `answer`, and the receiver returns an error.
-        let _ = self.shared.jobs.send(Job { id, frame, answer });
+        self.shared.calls.send(Job { id, frame, answer });
         Answer::new(receiver)
     }
 }

@@ -46,6 +46,7 @@ mod socket;
 mod stream;
 
 mod backoff;
+mod calls;
 mod connection;
 mod key;
 mod pipeline;

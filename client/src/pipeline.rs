@@ -4,7 +4,7 @@
 //! a `busy` answer make it unsent again. Unsent requests are sent in the order of their ids, which is the order of the
 //! calls, so writes take effect in that order even after a connection was lost.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use enroll_protocol::frame::{Frame, FrameKind, LENGTH_BYTES};
@@ -48,8 +48,15 @@ pub(crate) enum Step {
 /// The open requests.
 #[derive(Debug)]
 pub(crate) struct Pipeline {
-    open: BTreeMap<u64, Open>,
-    unsent: BTreeSet<u64>,
+    /// The open requests by id, beginning with `first`; `None` where a request is answered.
+    open: VecDeque<Option<Open>>,
+    first: u64,
+    /// Requests in `open`.
+    count: usize,
+    /// Those of them that are in flight.
+    in_flight: usize,
+    /// No request before this id is unsent.
+    next: u64,
     /// The end of a pause after `busy`. It holds back all requests, so that none overtakes the refused one.
     paused_until: Option<Instant>,
     busy_for: Duration,
@@ -60,18 +67,30 @@ pub(crate) struct Pipeline {
 struct Open {
     frame: Vec<u8>,
     answer: oneshot::Sender<Result<Vec<u8>, Error>>,
+    is_sent: bool,
     busy_since: Option<Instant>,
 }
 
 impl Pipeline {
     /// An empty pipeline. A request that is `busy` for this long is answered so.
     pub(crate) fn new(busy_for: Duration) -> Self {
-        Self { open: BTreeMap::new(), unsent: BTreeSet::new(), paused_until: None, busy_for, jitter: Jitter::new() }
+        let (open, jitter) = (VecDeque::new(), Jitter::new());
+        Self { open, first: 0, count: 0, in_flight: 0, next: 0, paused_until: None, busy_for, jitter }
+    }
+
+    /// The number of open requests.
+    pub(crate) fn len(&self) -> usize {
+        self.count
     }
 
     /// True if no request is open.
     pub(crate) fn is_empty(&self) -> bool {
-        self.open.is_empty()
+        self.count == 0
+    }
+
+    /// True if a request waits to be sent.
+    pub(crate) fn has_unsent(&self) -> bool {
+        self.in_flight < self.count
     }
 
     /// The end of the pause, if sending is paused.
@@ -79,10 +98,24 @@ impl Pipeline {
         self.paused_until
     }
 
-    /// Adds a request.
+    /// Adds a request. Threads may call in another order than that of their ids.
     pub(crate) fn push(&mut self, job: Job) {
-        self.unsent.insert(job.id);
-        self.open.insert(job.id, Open { frame: job.frame, answer: job.answer, busy_since: None });
+        let Job { id, frame, answer } = job;
+        if self.open.is_empty() {
+            self.first = id;
+        }
+        while id < self.first {
+            self.open.push_front(None);
+            self.first -= 1;
+        }
+        while self.first + self.open.len() as u64 <= id {
+            self.open.push_back(None);
+        }
+        if let Some(place) = self.at(id).and_then(|at| self.open.get_mut(at)) {
+            *place = Some(Open { frame, answer, is_sent: false, busy_since: None });
+        }
+        self.count += 1;
+        self.next = self.next.min(id);
     }
 
     /// Appends the frames that may be sent now.
@@ -91,16 +124,20 @@ impl Pipeline {
             return;
         }
         self.paused_until = None;
-        while bytes.len() < TURN_BYTES_MAX && self.open.len() - self.unsent.len() < IN_FLIGHT_MAX {
-            let Some(id) = self.unsent.pop_first() else { return };
-            let Some(open) = self.open.get(&id) else { continue };
+        self.next = self.next.max(self.first);
+        while self.has_unsent() && bytes.len() < TURN_BYTES_MAX && self.in_flight < IN_FLIGHT_MAX {
+            let id = self.next;
+            self.next += 1;
+            let Some(open) = self.get_mut(id).filter(|open| !open.is_sent) else { continue };
             let frame_bytes = open.frame.len() - LENGTH_BYTES;
             if open.answer.is_closed() {
-                self.open.remove(&id);
+                self.remove(id);
             } else if frame_bytes > frame_bytes_max {
                 self.answer(id, Err(Error::Refused(too_large(frame_bytes, frame_bytes_max))));
             } else {
+                open.is_sent = true;
                 bytes.extend_from_slice(&open.frame);
+                self.in_flight += 1;
             }
         }
     }
@@ -119,16 +156,23 @@ impl Pipeline {
 
     /// Handles a lost connection: requests that are still awaited become unsent.
     pub(crate) fn lost(&mut self) {
-        self.open.retain(|_, open| !open.answer.is_closed());
-        self.unsent = self.open.keys().copied().collect();
-        self.paused_until = None;
+        for place in &mut self.open {
+            match place {
+                Some(open) if open.answer.is_closed() => {
+                    *place = None;
+                    self.count -= 1;
+                }
+                Some(open) => open.is_sent = false,
+                None => {}
+            }
+        }
+        (self.in_flight, self.next, self.paused_until) = (0, self.first, None);
     }
 
     /// Answers all open requests with this error.
     pub(crate) fn fail_all(&mut self, error: &Error) {
-        self.unsent.clear();
-        self.paused_until = None;
-        for open in std::mem::take(&mut self.open).into_values() {
+        (self.count, self.in_flight, self.paused_until) = (0, 0, None);
+        for open in std::mem::take(&mut self.open).into_iter().flatten() {
             let _ = open.answer.send(Err(error.clone()));
         }
     }
@@ -145,22 +189,48 @@ impl Pipeline {
     }
 
     fn busy(&mut self, id: u64, refusal: Refusal, now: Instant) -> Step {
-        let Some(open) = self.open.get_mut(&id) else { return not_asked(id) };
         let wait_ms = refusal.details.as_ref().and_then(|details| details.member("retry_after_ms").ok().flatten());
         let wait = self.jitter.spread(wait_ms.map_or(BUSY_WAIT, Duration::from_millis).min(self.busy_for));
-        if now + wait > *open.busy_since.get_or_insert(now) + self.busy_for {
+        let busy_for = self.busy_for;
+        let Some(open) = self.get_mut(id) else { return not_asked(id) };
+        if now + wait > *open.busy_since.get_or_insert(now) + busy_for {
             return self.answer(id, Err(Error::Refused(refusal)));
         }
-        self.unsent.insert(id);
+        if std::mem::take(&mut open.is_sent) {
+            self.in_flight -= 1;
+            self.next = self.next.min(id);
+        }
         self.paused_until = self.paused_until.max(Some(now + wait));
         Step::Again
     }
 
     fn answer(&mut self, id: u64, answer: Result<Vec<u8>, Error>) -> Step {
-        let Some(open) = self.open.remove(&id) else { return not_asked(id) };
+        let Some(open) = self.remove(id) else { return not_asked(id) };
         // The caller may have dropped the receiver.
         let _ = open.answer.send(answer);
         Step::Answered
+    }
+
+    /// The index of an id.
+    fn at(&self, id: u64) -> Option<usize> {
+        usize::try_from(id.checked_sub(self.first)?).ok()
+    }
+
+    fn get_mut(&mut self, id: u64) -> Option<&mut Open> {
+        let at = self.at(id)?;
+        self.open.get_mut(at)?.as_mut()
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Open> {
+        let at = self.at(id)?;
+        let open = self.open.get_mut(at)?.take()?;
+        self.count -= 1;
+        self.in_flight -= usize::from(open.is_sent);
+        while let Some(None) = self.open.front() {
+            self.open.pop_front();
+            self.first += 1;
+        }
+        Some(open)
     }
 }
 
@@ -238,6 +308,24 @@ mod tests {
         drop(fixture.answers.remove(3));
         fixture.pipeline.lost();
         assert_eq!(fixture.sent(), [1, 3, 5], "2 is answered, and 4 is no longer awaited");
+    }
+
+    #[test]
+    fn requests_that_come_out_of_order_are_sent_and_answered_each_once() {
+        let mut fixture = Fixture::new(0);
+        for id in [5, 3, 9, 4] {
+            let (answer, receiver) = oneshot::channel();
+            let mut frame = Vec::new();
+            frame::append(&mut frame, FrameKind::Request, 7, id, &true);
+            fixture.pipeline.push(Job { id, frame, answer });
+            fixture.answers.push(receiver);
+        }
+        assert_eq!(fixture.sent(), [3, 4, 5, 9]);
+        for id in [3, 9, 5, 4] {
+            assert_eq!(fixture.reply(id), Step::Answered, "{id}");
+            assert_eq!(fixture.reply(id), not_asked(id));
+        }
+        assert!(fixture.pipeline.is_empty() && !fixture.pipeline.has_unsent());
     }
 
     #[test]

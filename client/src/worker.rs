@@ -2,24 +2,25 @@
 //!
 //! It reconnects only while a request is open: a connection that ends before is replaced at the next call.
 
+use std::sync::Arc;
+
 use enroll_protocol::frame::FrameReader;
-use enroll_socket::Outgoing;
+use enroll_socket::Sender;
 use tokio::io::AsyncWriteExt as _;
-use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::backoff::{Backoff, Jitter};
 use crate::builder::Builder;
+use crate::calls::{Calls, Direct};
 use crate::connection::{self, ConnectError, Connection};
 use crate::error::Error;
-use crate::pipeline::{Job, Pipeline, Step};
+use crate::pipeline::Step;
 
 /// The state of the task.
 #[derive(Debug)]
 pub(crate) struct Worker {
     builder: Builder,
-    jobs: mpsc::UnboundedReceiver<Job>,
-    pipeline: Pipeline,
+    calls: Arc<Calls>,
     backoff: Option<Backoff>,
     jitter: Jitter,
 }
@@ -72,26 +73,38 @@ pub(crate) async fn reach(
 }
 
 impl Worker {
-    pub(crate) fn new(builder: Builder, jobs: mpsc::UnboundedReceiver<Job>) -> Self {
-        let pipeline = Pipeline::new(builder.busy_for);
-        Self { builder, jobs, pipeline, backoff: None, jitter: Jitter::new() }
+    pub(crate) fn new(builder: Builder, calls: Arc<Calls>) -> Self {
+        Self { builder, calls, backoff: None, jitter: Jitter::new() }
     }
 
     /// Serves until no client is left and every request is answered.
     pub(crate) async fn run(mut self, mut connection: Option<Connection>) {
         loop {
             let Some(connection) = connection.take() else {
-                if self.pipeline.is_empty() {
-                    self.backoff = None;
-                    let Some(job) = self.jobs.recv().await else { return };
-                    self.pipeline.push(job);
+                let (is_idle, is_abandoned) = {
+                    let state = self.calls.lock();
+                    (state.pipeline.is_empty(), state.is_abandoned)
+                };
+                match is_idle {
+                    true if is_abandoned => return,
+                    true => {
+                        self.backoff = None;
+                        self.calls.changed().await;
+                    }
+                    false => connection = self.reconnect().await,
                 }
-                connection = self.reconnect().await;
                 continue;
             };
-            match self.serve(connection).await {
+            let end = self.serve(connection).await;
+            {
+                let mut state = self.calls.lock();
+                state.direct = None;
+                state.rest.clear();
+                state.pipeline.lost();
+            }
+            match end {
                 End::Done => return,
-                End::Lost => self.pipeline.lost(),
+                End::Lost => {}
                 End::Failed(error) => self.fail_all(&error),
             }
         }
@@ -111,26 +124,27 @@ impl Worker {
 
     fn fail_all(&mut self, error: &Error) {
         self.backoff = None;
-        while let Ok(job) = self.jobs.try_recv() {
-            self.pipeline.push(job);
-        }
-        self.pipeline.fail_all(error);
+        self.calls.lock().pipeline.fail_all(error);
     }
 
     async fn serve(&mut self, connection: Connection) -> End {
         let Connection { mut incoming, mut outgoing, mut reader, frame_bytes_max, .. } = connection;
         let mut out = WriteBuffer::default();
-        let mut has_clients = true;
+        self.calls.lock().direct = Some(Direct { socket: outgoing.sender().clone(), frame_bytes_max });
         loop {
-            while let Ok(job) = self.jobs.try_recv() {
-                self.pipeline.push(job);
-            }
-            self.pipeline.fill(&mut out.bytes, frame_bytes_max, Instant::now());
-            if out.send(&outgoing).is_err() {
+            let paused_until = {
+                let mut state = self.calls.lock();
+                if state.is_abandoned && state.pipeline.is_empty() {
+                    return End::Done;
+                }
+                out.bytes.append(&mut state.rest);
+                if state.pipeline.has_unsent() {
+                    state.pipeline.fill(&mut out.bytes, frame_bytes_max, Instant::now());
+                }
+                state.pipeline.paused_until()
+            };
+            if out.send(outgoing.sender()).is_err() {
                 return End::Lost;
-            }
-            if !has_clients && self.pipeline.is_empty() {
-                return End::Done;
             }
             tokio::select! {
                 biased;
@@ -142,15 +156,12 @@ impl Worker {
                         return end;
                     }
                 }
-                job = self.jobs.recv(), if has_clients => match job {
-                    Some(job) => self.pipeline.push(job),
-                    None => has_clients = false,
-                },
+                () = self.calls.changed() => {}
                 written = outgoing.write(out.rest()), if !out.is_empty() => match written {
                     Ok(bytes) => out.written += bytes,
                     Err(_) => return End::Lost,
                 },
-                () = until(self.pipeline.paused_until()) => {}
+                () = until(paused_until) => {}
             }
         }
     }
@@ -158,9 +169,10 @@ impl Worker {
     /// Handles every complete frame, also the answers after a frame that ends the connection.
     fn take_frames(&mut self, reader: &mut FrameReader) -> Option<End> {
         let (mut end, now) = (None, Instant::now());
+        let mut state = self.calls.lock();
         loop {
             let step = match reader.next_frame() {
-                Ok(Some(frame)) => self.pipeline.take(frame, now),
+                Ok(Some(frame)) => state.pipeline.take(frame, now),
                 Ok(None) => return end,
                 Err(err) => Step::Failed(Error::Protocol(format!("the daemon's bytes: {err}"))),
             };
@@ -171,6 +183,12 @@ impl Worker {
                 Step::Failed(error) => return Some(End::Failed(error)),
             }
         }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.calls.end();
     }
 }
 
@@ -191,7 +209,7 @@ impl WriteBuffer {
     }
 
     /// Writes as much as the socket accepts without blocking, many frames in one system call.
-    fn send(&mut self, socket: &Outgoing) -> std::io::Result<()> {
+    fn send(&mut self, socket: &Sender) -> std::io::Result<()> {
         while self.written < self.bytes.len() {
             match socket.try_write(self.rest()) {
                 Ok(bytes) => self.written += bytes,

@@ -33,10 +33,15 @@ pub fn check_path(path: &Path) -> Result<(), String> {
 #[derive(Debug)]
 pub struct Incoming(Arc<AsyncFd<UnixStream>>);
 
+/// A sender of a socket: it writes without waiting. Its clones write to the same socket, which is closed when they and
+/// both halves are dropped.
+#[derive(Debug, Clone)]
+pub struct Sender(Arc<AsyncFd<UnixStream>>);
+
 /// The writing half of a socket.
 #[derive(Debug)]
 pub struct Outgoing {
-    socket: Arc<AsyncFd<UnixStream>>,
+    socket: Sender,
     /// The same socket registered for write readiness, while its send buffer is full.
     room: Option<AsyncFd<UnixStream>>,
 }
@@ -44,7 +49,7 @@ pub struct Outgoing {
 /// Splits a non-blocking socket into halves; it is closed when both are dropped. To be called within a runtime.
 pub fn split(stream: UnixStream) -> io::Result<(Incoming, Outgoing)> {
     let socket = Arc::new(watch(stream, Interest::READABLE)?);
-    Ok((Incoming(Arc::clone(&socket)), Outgoing { socket, room: None }))
+    Ok((Incoming(Arc::clone(&socket)), Outgoing { socket: Sender(socket), room: None }))
 }
 
 #[expect(deprecated, reason = "its successor is unsafe, for values that change their descriptor; these do not")]
@@ -76,10 +81,17 @@ impl AsyncRead for Incoming {
 }
 
 impl Outgoing {
+    /// The socket's sender.
+    pub fn sender(&self) -> &Sender {
+        &self.socket
+    }
+}
+
+impl Sender {
     /// Writes as many bytes as the send buffer takes; [`io::ErrorKind::WouldBlock`] if it is full.
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         loop {
-            match self.socket.get_ref().write(bytes) {
+            match self.0.get_ref().write(bytes) {
                 Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
                 result => return result,
             }
@@ -90,7 +102,7 @@ impl Outgoing {
 impl AsyncWrite for Outgoing {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         loop {
-            match self.try_write(bytes) {
+            match self.socket.try_write(bytes) {
                 Err(err) if err.kind() == io::ErrorKind::WouldBlock => {}
                 result => {
                     self.room = None;
@@ -99,7 +111,7 @@ impl AsyncWrite for Outgoing {
             }
             let room = match self.room.take() {
                 Some(room) => room,
-                None => watch(self.socket.get_ref().try_clone()?, Interest::WRITABLE)?,
+                None => watch(self.socket.0.get_ref().try_clone()?, Interest::WRITABLE)?,
             };
             let room = self.room.insert(room);
             ready!(room.poll_write_ready(cx))?.clear_ready();
@@ -111,7 +123,7 @@ impl AsyncWrite for Outgoing {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.socket.get_ref().shutdown(Shutdown::Write))
+        Poll::Ready(self.socket.0.get_ref().shutdown(Shutdown::Write))
     }
 }
 
