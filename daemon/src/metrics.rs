@@ -160,6 +160,12 @@ impl Metrics {
         self
     }
 
+    /// Adds the counts of refusals for abuse by kind.
+    pub fn with_abuse(mut self, counts: &Series<Counter>) -> Self {
+        self.registry.register("abuse", "Refusals for abuse, by kind; the log has their uids", counts.clone());
+        self
+    }
+
     /// Registers every metric with its name and help.
     fn register(&mut self, started: Time) {
         let requests = || Unit::Other("requests".to_owned());

@@ -24,6 +24,7 @@ use enroll_core::state::{Store, StoreError};
 use enroll_protocol::frame::{Frame, FrameKind};
 use enroll_protocol::{Envelope, Operation, Reference, Refusal, StreamOperation, Time, codec};
 use enrolld::config::Config;
+use enrolld::daemon::abuse::AbuseLog;
 use enrolld::daemon::clock::Clock;
 use enrolld::daemon::guesses::Guesses;
 use enrolld::daemon::revocation_list::SignedLists;
@@ -146,8 +147,8 @@ impl Registry {
         let (now, secrets) = (begin().max(changes::head(&*store.view()?)?.at), secrets());
         let keys = bootstrap::key_ring(&*store.view()?, &secrets)?;
         let authority = authority::open(&*store.view()?, &secrets)?.ok_or(RegistryError::None)?;
-        let warnings = Warnings::default();
-        let metrics = Metrics::new(now).with_warnings(warnings.counts());
+        let (warnings, abuse) = (Warnings::default(), AbuseLog::default());
+        let metrics = Metrics::new(now).with_warnings(warnings.counts()).with_abuse(abuse.counts());
         let identity = Identity { secrets: secrets.into(), keys: keys.into(), authority: authority.into() };
         let daemon = Arc::new(Daemon {
             settings: Swap::new(settings),
@@ -158,6 +159,7 @@ impl Registry {
             doubted_since: Swap::new(None),
             metrics,
             warnings,
+            abuse,
         });
         let writer = Writer::new(Arc::clone(&store), Arc::clone(&daemon))?;
         Ok(Self {

@@ -1,5 +1,6 @@
 //! The running daemon's shared state, from which each request's context takes its snapshots.
 
+pub mod abuse;
 pub mod clock;
 pub mod guesses;
 pub mod internal_error;
@@ -18,6 +19,7 @@ use enroll_protocol::{Envelope, Time};
 use tokio::sync::watch;
 
 use crate::metrics::Metrics;
+use abuse::AbuseLog;
 use guesses::Guesses;
 use revocation_list::SignedLists;
 use warnings::{CLOCK_DOUBTED, Warnings};
@@ -40,6 +42,8 @@ pub struct Daemon {
     pub metrics: Metrics,
     /// The standing warnings, for status and metrics.
     pub warnings: Warnings,
+    /// Refusals for abuse, summed in the log.
+    pub abuse: AbuseLog,
 }
 
 impl Daemon {

@@ -16,7 +16,9 @@ use super::connection_limit::{ConnectionLimit, Full, Slot};
 use super::grants::{Grants, way_in};
 use super::handshake;
 use super::listener::Terms;
+use crate::config::Limits;
 use crate::daemon::Daemon;
+use crate::daemon::abuse::Abuse;
 use enroll_core::context::Peer;
 
 /// Least time between two lines of one kind.
@@ -36,35 +38,20 @@ pub(super) struct Admission {
     connections: u64,
     /// A file given up for a moment to tell somebody that there are no files left.
     reserve: Option<File>,
-    strangers: RateLimitedLog,
-    crowd: RateLimitedLog,
-    crowd_of_uid: RateLimitedLog,
     stuck: RateLimitedLog,
 }
 
 impl Admission {
     pub(super) fn new(daemon: Arc<Daemon>) -> Self {
-        Self {
-            daemon,
-            limit: Arc::default(),
-            connections: 0,
-            reserve: reserve(),
-            strangers: RateLimitedLog::default(),
-            crowd: RateLimitedLog::default(),
-            crowd_of_uid: RateLimitedLog::default(),
-            stuck: RateLimitedLog::default(),
-        }
+        Self { daemon, limit: Arc::default(), connections: 0, reserve: reserve(), stuck: RateLimitedLog::default() }
     }
 
     /// Lets a connection in, or tells it why not.
     pub(super) fn admit(&mut self, stream: UnixStream, terms: &Terms) -> Option<(UnixStream, Peer, Slot)> {
         self.connections += 1;
-        let peer = match judge(&stream, &terms.grants) {
+        let peer = match self.judge(&stream, &terms.grants) {
             Ok(peer) => Peer { connection: self.connections, ..peer },
             Err(refusal) => {
-                let reason = &refusal.message;
-                self.strangers
-                    .say(|unsaid| tracing::warn!(reason, unsaid, "a connection was refused: its user has no grant"));
                 self.turn_away(stream, &refusal);
                 return None;
             }
@@ -73,21 +60,12 @@ impl Admission {
             Ok(slot) => Some((stream, peer, slot)),
             Err(full) => {
                 let uid = peer.uid;
-                let (log, most, key) = match full {
-                    Full::All => (&mut self.crowd, terms.limits.connections, "server.connections"),
-                    Full::Uid => {
-                        (&mut self.crowd_of_uid, terms.limits.connections_per_uid, "server.connections_per_uid")
-                    }
+                let Limits { connections, connections_per_uid, .. } = terms.limits;
+                let (abuse, most, key) = match full {
+                    Full::All => (Abuse::Connections, connections, "server.connections"),
+                    Full::Uid => (Abuse::ConnectionsOfUid, connections_per_uid, "server.connections_per_uid"),
                 };
-                log.say(|unsaid| {
-                    tracing::warn!(
-                        uid,
-                        limit = key,
-                        most,
-                        unsaid,
-                        "a connection was refused: the limit is reached; the client is told to try again"
-                    )
-                });
+                self.daemon.abuse.note(abuse, uid);
                 let whose = if full == Full::Uid { format!(" of uid {uid}") } else { String::new() };
                 self.turn_away(
                     stream,
@@ -124,18 +102,21 @@ impl Admission {
         // The peer may be gone already; that is its own affair.
         let _ = stream.into_std().and_then(|mut stream| stream.write_all(&handshake::refusal_frame(refusal)));
     }
-}
 
-/// The peer and its grant, by the credentials that the kernel took when it connected.
-fn judge(stream: &UnixStream, grants: &Grants) -> Result<Peer, Refusal> {
-    let unknown = |err: io::Error| Refusal::new(Code::PERMISSION_DENIED, format!("the peer is unknown: {err}"));
-    let credentials = stream.peer_cred().map_err(unknown)?;
-    let mut groups = crate::sys::peer_groups(stream.as_fd()).unwrap_or_default();
-    groups.push(credentials.gid());
-    let uid = credentials.uid();
-    match grants.of(uid, &groups) {
-        Some(grant) => Ok(Peer { uid, pid: credentials.pid().unwrap_or(0), connection: 0, grant }),
-        None => Err(Refusal::new(Code::PERMISSION_DENIED, format!("uid {uid} has no grant here; {}", way_in(uid)))),
+    /// The peer and its grant, by the credentials that the kernel took when it connected.
+    fn judge(&self, stream: &UnixStream, grants: &Grants) -> Result<Peer, Refusal> {
+        let unknown = |err: io::Error| Refusal::new(Code::PERMISSION_DENIED, format!("the peer is unknown: {err}"));
+        let credentials = stream.peer_cred().map_err(unknown)?;
+        let mut groups = crate::sys::peer_groups(stream.as_fd()).unwrap_or_default();
+        groups.push(credentials.gid());
+        let uid = credentials.uid();
+        match grants.of(uid, &groups) {
+            Some(grant) => Ok(Peer { uid, pid: credentials.pid().unwrap_or(0), connection: 0, grant }),
+            None => {
+                self.daemon.abuse.note(Abuse::NoGrant, uid);
+                Err(Refusal::new(Code::PERMISSION_DENIED, format!("uid {uid} has no grant here; {}", way_in(uid))))
+            }
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use tokio::time::Instant;
 
 use crate::config::Limits;
+use crate::daemon::abuse::{Abuse, AbuseLog};
 
 /// The running deadlines of one connection.
 pub(super) struct Deadlines {
@@ -23,6 +24,17 @@ pub(super) enum Overdue {
     Answers,
     /// Anything at all.
     Idle,
+}
+
+impl Overdue {
+    /// Notes it in the abuse log, if it belongs there.
+    pub(super) fn note(self, log: &AbuseLog, uid: u32) {
+        match self {
+            Self::Frame => log.note(Abuse::SlowFrame, uid),
+            Self::Answers => log.note(Abuse::UntakenAnswers, uid),
+            Self::Idle => {}
+        }
+    }
 }
 
 impl Deadlines {

@@ -7,6 +7,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 use crate::config::Limits;
+use crate::daemon::abuse::{Abuse, AbuseLog};
 use crate::metrics::Metrics;
 use enroll_core::context::Peer;
 
@@ -25,6 +26,20 @@ pub enum End {
     /// The peer did not keep to the contract.
     #[error("{0}")]
     Refused(&'static str),
+    /// The same, for the abuse log.
+    #[error("{0:?}")]
+    Abuse(Abuse),
+}
+
+impl End {
+    /// Notes it in the abuse log, if it belongs there.
+    pub fn note(&self, log: &AbuseLog, uid: u32) {
+        match self {
+            Self::Abuse(kind) => log.note(*kind, uid),
+            Self::Frame(_) => log.note(Abuse::MalformedFrame, uid),
+            Self::Io(_) | Self::Refused(_) => {}
+        }
+    }
 }
 
 /// Waits for the hello and answers it. What arrived behind it stays in `frames`.
@@ -38,7 +53,7 @@ pub async fn greet(
 ) -> Result<(), End> {
     let Ok(hello) = timeout(limits.finish_frame, read_hello(input, frames)).await else {
         refuse(output, &too_slow("a client says hello", limits), limits, metrics).await;
-        return Err(End::Refused("it said no hello"));
+        return Err(End::Abuse(Abuse::NoHello));
     };
     let why = match hello {
         Ok(Some(hello)) if hello.magic == MAGIC && hello.protocol == PROTOCOL_VERSION => {
@@ -53,7 +68,7 @@ pub async fn greet(
         Err(end) => return Err(end),
     };
     refuse(output, &Refusal::new(Code::INVALID_ARGUMENT, why), limits, metrics).await;
-    Err(End::Refused("it said no hello that we understand"))
+    Err(End::Abuse(Abuse::WrongHello))
 }
 
 /// The refusal of a peer that began something and did not go on. Our own client then begins anew.
@@ -106,6 +121,6 @@ async fn welcome(output: &mut (impl AsyncWrite + Unpin), peer: &Peer, limits: &L
     };
     let mut bytes = Vec::new();
     frame::append(&mut bytes, FrameKind::Welcome, 0, 0, &welcome);
-    timeout(limits.take_answer, output.write_all(&bytes)).await.map_err(|_| End::Refused("it does not read"))??;
+    timeout(limits.take_answer, output.write_all(&bytes)).await.map_err(|_| End::Abuse(Abuse::UntakenAnswers))??;
     Ok(())
 }

@@ -76,6 +76,7 @@ pub async fn serve(
         Err(end) => Err(end),
     };
     if let Err(end) = result {
+        end.note(&shared.daemon.abuse, peer.uid);
         tracing::debug!(uid = peer.uid, pid = peer.pid, %end, "connection closed");
     }
     // Closing takes time as well, and many may leave at once: the others have their slices first.
@@ -152,6 +153,7 @@ impl Session {
             let has_more = self.use_slice().unwrap_or_else(|err| {
                 // Where frames can not be told apart nothing more can be read; earlier requests are answered.
                 self.close(Refusal::new(Code::INVALID_ARGUMENT, err.to_string()));
+                End::Frame(err).note(&self.shared.daemon.abuse, self.peer.uid);
                 false
             });
             if self.is_done() && !has_more {
@@ -236,6 +238,7 @@ impl Session {
 
     /// Ends the connection, with the reason where the peer may still read it.
     fn time_out(&mut self, overdue: Overdue) -> Result<(), End> {
+        overdue.note(&self.shared.daemon.abuse, self.peer.uid);
         match overdue {
             Overdue::Frame => self.close(handshake::too_slow("a frame arrives whole", &self.limits)),
             Overdue::Answers => return Err(End::Refused("it does not take its answers")),

@@ -81,6 +81,8 @@ pub(super) async fn serve(
         changes: latest,
     });
     let (stop, stopping) = watch::channel(false);
+    let summing = Arc::clone(&opened.daemon);
+    tokio::spawn(async move { summing.abuse.watch().await });
     let wakers = tokio::spawn(wakers::wake(queue.clone(), Arc::clone(&shared)));
     let mut listener = tokio::spawn(listener::serve(listener, Arc::clone(&shared), queue, stopping));
     let status = format!("listening on {}", paths.socket.display());
@@ -107,6 +109,7 @@ pub(super) async fn serve(
     systemd::stopping();
     let _ = stop.send(true);
     drain(&mut listener).await;
+    opened.daemon.abuse.close();
     let result = match result {
         Some(result) => result,
         None => last_commits(&mut ended).await?,

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use super::systemd;
 use super::{StartError, authority};
 use crate::config::Config;
+use crate::daemon::abuse::AbuseLog;
 use crate::daemon::clock::{Clock, draw_seed};
 use crate::daemon::guesses::Guesses;
 use crate::daemon::revocation_list::SignedLists;
@@ -82,9 +83,10 @@ impl Opened {
         drop(view);
         let clock = Clock::default();
         let started = clock.now();
-        let warnings = Warnings::default();
+        let (warnings, abuse) = (Warnings::default(), AbuseLog::default());
         warnings.replace(Topic::Registry, (is_new && had_key).then(|| (String::new(), NEW_UNDER_OLD_KEY.to_owned())));
-        let metrics = Metrics::new(started).with_journal(&figures).with_warnings(warnings.counts());
+        let metrics =
+            Metrics::new(started).with_journal(&figures).with_warnings(warnings.counts()).with_abuse(abuse.counts());
         metrics.database_bytes.set(store.bytes());
         let (trusted, distrusted) = config.trust();
         warnings.replace(Topic::Issuers, distrusted);
@@ -99,6 +101,7 @@ impl Opened {
             doubted_since: Swap::new(None),
             metrics,
             warnings,
+            abuse,
         });
         Ok(Self { store: Arc::new(store), daemon, clock, head, _state_dir: locked })
     }

@@ -3,6 +3,7 @@
 use enroll_protocol::Time;
 
 use super::Writer;
+use crate::daemon::abuse::Abuse;
 use crate::dispatch::WriteJob;
 use enroll_core::context::Context;
 use enroll_core::draft::Draft;
@@ -48,6 +49,7 @@ impl Writer {
         fault: &Fault,
     ) -> Result<Vec<ChangeEvent>, Fault> {
         let Fault::Attempt { refusal, subject, .. } = fault else { return Ok(Vec::new()) };
+        self.daemon.abuse.note(Abuse::of_attempt(refusal), ctx.peer.uid);
         if !job.takes_code() {
             let call = Call::begin(batch, ctx, job.row())?;
             return Ok(vec![rate_limit::refused(&call, refusal, *subject)]);

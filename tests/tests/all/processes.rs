@@ -20,6 +20,7 @@ mod follow;
 mod guesses;
 mod identity;
 mod limits;
+mod log;
 mod memory;
 mod metrics;
 mod owner;

@@ -63,11 +63,8 @@ fn there_is_room_for_so_many_connections_and_no_more_whether_they_speak_or_not()
             assert_eq!(wait, Some(500));
         }
         inside[2].call(&server::Status {}).expect("who is inside is served");
-        assert!(
-            daemon.log().matches("a connection was refused: the limit is reached").count() <= 3,
-            "{}",
-            daemon.log()
-        );
+        let lines = daemon.log().matches("connections refused: server.connections").count();
+        assert!((1..=3).contains(&lines), "{}", daemon.log());
         drop(inside);
         // Our own client waits for its turn.
         daemon.client().call(server::Status {}).expect("there is room again");
