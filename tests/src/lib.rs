@@ -9,6 +9,7 @@ pub mod issuer;
 pub mod linearizability;
 pub mod load;
 pub mod machine;
+pub mod neighbours;
 pub mod openmetrics;
 pub mod openssl;
 pub mod oracle;

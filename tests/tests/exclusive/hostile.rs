@@ -1,29 +1,20 @@
 //! Hostile connections beside a well-behaved one: its latency does not suffer, the daemon's memory stays within bounds,
 //! and no acknowledged write is lost.
 //!
-//! The measure is a ratio of latencies within one run. Rounds alternate: the hostile connections are open to this daemon
-//! or to another one, so their load on the machine is in both, and the ratio is this daemon's part. Two of three pairs
-//! decide. A difference below [`NOTICEABLE`] is noise.
+//! A difference below [`NOTICEABLE`] is noise.
 
 use std::path::Path;
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use enroll_protocol::envelope::PROTOCOL_VERSION;
 use enroll_protocol::frame::{self, FrameKind};
 use enroll_protocol::{Code, Envelope, Json, Operation, codec, person, token};
-use enroll_tests::process::{Daemon, Home, count, expect_sound};
-
+use enroll_tests::neighbours::{Attack, Bystander, Comparison, Round, two_daemons};
+use enroll_tests::process::{Daemon, count, expect_sound};
 use enroll_tests::socket::Socket;
 
 /// The longest wait that counts as noise.
 const NOTICEABLE: Duration = Duration::from_millis(5);
-
-/// Uses of a token in one round.
-const USES: usize = 100;
-
-/// A disturbance must be seen this many times in a row: the machine has other work, too.
-const ATTEMPTS: usize = 5;
 
 /// The bound of the daemon's memory: 8 MiB for the database's cache here, the rest for connections.
 const MEMORY_BYTES_MAX: u64 = 160 << 20;
@@ -159,104 +150,46 @@ fn framed(operation: u16, body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A well-behaved client, which counts acknowledged uses.
-struct Client {
-    socket: Socket,
-    acknowledged: usize,
-}
-
-impl Client {
-    /// The 99th percentile of the latency of uses.
-    fn p99(&mut self) -> Duration {
-        let mut times: Vec<Duration> = (0..USES).map(|_| self.use_token()).collect();
-        times.sort_unstable();
-        times[USES * 99 / 100 - 1]
-    }
-
-    fn use_token(&mut self) -> Duration {
-        let token = format!("nonce {}", self.acknowledged).parse().expect("a token");
-        let begun = Instant::now();
-        self.socket.call(&token::Use::new(token)).expect("used");
-        self.acknowledged += 1;
-        begun.elapsed()
-    }
-
-    /// The 99th percentile while a pattern runs against a daemon, and that daemon's memory.
-    fn p99_beside(&mut self, victim: &Daemon, pattern: &Pattern) -> (Duration, u64) {
-        let ((begin, began), (finish, finished)) = (channel(), channel::<()>());
-        let path = &victim.home.socket();
-        std::thread::scope(|scope| {
-            scope.spawn(move || {
-                let mut held = (pattern.begin)(path);
-                begin.send(()).expect("somebody waits");
-                let wait = match pattern.then {
-                    Then::Again => Duration::from_millis(25),
-                    Then::Hold => Duration::from_secs(2),
-                    Then::Drip => Duration::from_secs(1),
-                };
-                while finished.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
-                    match pattern.then {
-                        // Connections that the daemon closed can not send.
-                        Then::Drip if held.iter_mut().all(|socket| socket.send(&[0]).is_ok()) => {}
-                        _ => held = (pattern.begin)(path),
-                    }
-                }
-            });
-            began.recv().expect("it has begun");
-            let p99 = self.p99();
-            let bytes = victim.resident_bytes();
-            drop(finish);
-            (p99, bytes)
-        })
-    }
-
-    /// Two of three pairs of rounds find no difference; of a pair one has the hostile connections at the other daemon, one
-    /// here.
-    fn expect_undisturbed(&mut self, daemon: &Daemon, other: &Daemon, pattern: &Pattern) {
-        let (name, mut seen) = (pattern.name, Vec::new());
-        for _ in 0..ATTEMPTS {
-            let (mut unnoticed, mut noticed) = (0, 0);
-            while unnoticed < 2 && noticed < 2 {
-                let (before, _) = self.p99_beside(other, pattern);
-                let (during, bytes) = self.p99_beside(daemon, pattern);
-                assert!(bytes < MEMORY_BYTES_MAX, "{name}: the daemon takes {bytes} bytes");
-                let is_noticed = during > NOTICEABLE.max(before * 2);
-                *(if is_noticed { &mut noticed } else { &mut unnoticed }) += 1;
-                seen.push((before, during));
-            }
-            if unnoticed == 2 {
-                return;
+/// Runs a pattern as an attack: again and again until its round is over, or holding what it opened.
+fn expect_undisturbed(client: &mut Bystander, [daemon, other]: [&Daemon; 2], pattern: &Pattern) {
+    let run = |path: &Path, round: &Round| {
+        let mut held = (pattern.begin)(path);
+        round.begun();
+        let wait = match pattern.then {
+            Then::Again => Duration::from_millis(25),
+            Then::Hold => Duration::from_secs(2),
+            Then::Drip => Duration::from_secs(1),
+        };
+        while round.goes_on(wait) {
+            match pattern.then {
+                // Connections that the daemon closed can not send.
+                Then::Drip if held.iter_mut().all(|socket| socket.send(&[0]).is_ok()) => {}
+                _ => held = (pattern.begin)(path),
             }
         }
-        panic!("{name}: others notice (p99 beside the other daemon's and beside their own): {seen:?}");
-    }
-}
-
-fn two_daemons() -> [Daemon; 2] {
-    [(); 2].map(|()| {
-        let home = Home::make();
-        home.configure(CONFIGURATION);
-        home.start()
-    })
+    };
+    let (round, noise) = (Duration::ZERO, NOTICEABLE);
+    let comparison = Comparison { daemon, other, uids: &[], round, noise, memory_bytes_max: MEMORY_BYTES_MAX };
+    client.expect_undisturbed(&comparison, &Attack { name: pattern.name, run: &run });
 }
 
 #[test]
 fn others_do_not_notice_hostile_connections_and_nothing_is_lost() {
     let _exclusive = crate::exclusive();
-    let [mut daemon, other] = two_daemons();
-    let mut client = Client { socket: Socket::connect(&daemon.home.socket()), acknowledged: 0 };
+    let [mut daemon, other] = two_daemons(CONFIGURATION);
+    let mut client = Bystander::of(&daemon);
     // Many of these fill a connection's outbox. Larger ones would measure the speed of a debug build.
     let extra = Json::new(&format!("{{\"a\":\"{}\"}}", "x".repeat(10_000))).expect("an object");
     let large = person::Create { extra, ..person::Create::new("LARGE".parse().expect("a callsign")) };
-    client.socket.call(&large).expect("made");
-    Socket::connect(&other.home.socket()).call(&large).expect("made");
-    client.p99();
+    for daemon in [&daemon, &other] {
+        Socket::connect(&daemon.home.socket()).call(&large).expect("made");
+    }
     for pattern in PATTERNS {
-        client.expect_undisturbed(&daemon, &other, pattern);
+        expect_undisturbed(&mut client, [&daemon, &other], pattern);
     }
     daemon.kill9();
     daemon.restart();
-    assert_eq!(count(&daemon, "token"), client.acknowledged as u64, "every use that was acknowledged, and no other");
+    assert_eq!(count(&daemon, "token"), client.acknowledged() as u64, "every use that was acknowledged, and no other");
     expect_sound(&daemon);
 }
 
@@ -266,9 +199,9 @@ fn ten_thousand_connections_are_let_in_or_told_and_others_do_not_notice() {
     let _exclusive = crate::exclusive();
     const CONNECTIONS: usize = 10_000;
     const WAVE: usize = 250;
-    let [daemon, other] = two_daemons();
+    let [daemon, other] = two_daemons(CONFIGURATION);
     let path = daemon.home.socket();
-    let mut client = Client { socket: Socket::connect(&path), acknowledged: 0 };
+    let mut client = Bystander::of(&daemon);
     let wave = |path: &Path| {
         let mut sockets: Vec<Socket> = (0..WAVE).map(|_| Socket::silent(path)).collect();
         // Over the limit: the last one is refused at once.
@@ -276,13 +209,12 @@ fn ten_thousand_connections_are_let_in_or_told_and_others_do_not_notice() {
         sockets.clear();
         sockets
     };
-    client.p99();
     let waves = Pattern { name: "waves of connections", begin: wave, then: Then::Again };
-    client.expect_undisturbed(&daemon, &other, &waves);
+    expect_undisturbed(&mut client, [&daemon, &other], &waves);
     (0..CONNECTIONS / WAVE).for_each(|_| drop(wave(&path)));
     assert!(daemon.resident_bytes() < MEMORY_BYTES_MAX);
     assert!(daemon.log().lines().count() < 200, "one line a second at most: {}", daemon.log());
     daemon.client().call(token::Use::new("the last".parse().expect("a token"))).expect("used");
-    assert_eq!(count(&daemon, "token"), client.acknowledged as u64 + 1);
+    assert_eq!(count(&daemon, "token"), client.acknowledged() as u64 + 1);
     expect_sound(&daemon);
 }
