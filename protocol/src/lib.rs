@@ -44,5 +44,5 @@ pub use value::{
     ApproveCode, Callsign, CallsignPrefix, CertificateSerial, ConstantLabel, ConstantValue, CourseKey, Cursor,
     EventKind, EventPoolName, ExternalKey, Invalid, InviteCode, Json, Jwt, Key, ListName, LoginCode, Named,
     NaturalName, Origin, Page, PageLimit, Password, PermissionPath, Pfx, Pk, PrivateKey, Reason, Reference, RoleName,
-    Time, Title, Token, is_dash, is_unseen, plain_error, plain_name, without_mark,
+    Time, Title, Token, is_dash, is_interpreted, is_unseen, plain_error, plain_name, without_mark,
 };

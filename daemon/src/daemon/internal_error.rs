@@ -20,7 +20,7 @@ pub fn to_refusal(fault: &Fault, row: &OperationRow, peer: &Peer) -> Refusal {
         uid = peer.uid,
         pid = peer.pid,
         connection = peer.connection,
-        %fault,
+        fault = fault.to_string(),
         "an operation failed inside; its caller got the refusal internal with this id, and nothing of it was written"
     );
     let why = format!("the daemon failed inside; the line of its log with the id {id} says how");

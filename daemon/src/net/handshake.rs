@@ -14,6 +14,9 @@ use enroll_core::context::Peer;
 /// Bytes asked of a socket at a time.
 pub const READ_BYTES: usize = 16 << 10;
 
+/// Characters of a client's name that are logged.
+const CLIENT_CHARACTERS_MAX: usize = 64;
+
 /// Why a connection ended other than in good order.
 #[derive(Debug, thiserror::Error)]
 pub enum End {
@@ -57,7 +60,9 @@ pub async fn greet(
     };
     let why = match hello {
         Ok(Some(hello)) if hello.magic == MAGIC && hello.protocol == PROTOCOL_VERSION => {
-            tracing::debug!(uid = peer.uid, pid = peer.pid, client = %hello.client.chars().take(64).collect::<String>(), "connected");
+            // As a text, and so in quotes: it can not pose as another field of the line.
+            let client = hello.client.chars().take(CLIENT_CHARACTERS_MAX).collect::<String>();
+            tracing::debug!(uid = peer.uid, pid = peer.pid, client, "connected");
             return welcome(output, peer, limits).await;
         }
         Ok(Some(hello)) if hello.magic == MAGIC => format!(

@@ -22,7 +22,7 @@ pub use reference::{Named, NaturalName, Reference};
 pub use text::{
     ApproveCode, Callsign, CallsignPrefix, CertificateSerial, ConstantLabel, ConstantValue, CourseKey, Cursor,
     EventKind, EventPoolName, ExternalKey, InviteCode, Jwt, ListName, LoginCode, Origin, Password, PermissionPath, Pfx,
-    PrivateKey, Reason, ReferenceText, RoleName, Text, TextRule, Title, Token, is_dash, is_unseen,
+    PrivateKey, Reason, ReferenceText, RoleName, Text, TextRule, Title, Token, is_dash, is_interpreted, is_unseen,
 };
 pub use time::Time;
 pub(crate) use words::words;

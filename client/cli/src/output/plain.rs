@@ -1,9 +1,10 @@
 //! The plain form of a reply, for pipes: tab-separated, stable, with every field.
 //!
 //! A list of records has a header line and then a line per record; a record has a line per field. A tab, a line end or
-//! a backslash inside a string is written as `\t`, `\n`, `\r` or `\\`, so that a line is always one item.
+//! a backslash inside a string is written as `\t`, `\n`, `\r` or `\\`, so that a line is always one item; other
+//! characters that a terminal would interpret as `\u{1b}`, because what reads the pipe may print them to one.
 
-use super::view::{View, columns, member, text};
+use super::view::{View, columns, member, text, visible};
 
 /// The lines of a reply.
 pub(crate) fn show(view: &View<'_>) -> String {
@@ -33,7 +34,8 @@ fn cell(json: &str) -> String {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('\t', "\\t").replace('\n', "\\n").replace('\r', "\\r")
+    let text = text.replace('\\', "\\\\").replace('\t', "\\t").replace('\n', "\\n").replace('\r', "\\r");
+    visible(&text)
 }
 
 #[cfg(test)]
@@ -54,6 +56,7 @@ mod tests {
                 r#"{"items":[{"a":"x\\y","b":null},{"a":"l1\nl2","b":12345678901234567890123}],"next":"c"}"#,
                 "a\tb\nx\\\\y\t\nl1\\nl2\t12345678901234567890123\n",
             ),
+            (r#"{"a":"\u001b[2J\u202e"}"#, "a\t\\u{1b}[2J\\u{202e}\n"),
             (r#"[{"list":[1,2]}]"#, "list\n[1,2]\n"),
         ] {
             assert_eq!(show(&View::of(json)), expected, "{json}");

@@ -1,5 +1,6 @@
 //! The view of a reply's JSON: a value, a record, or a page of either.
 
+use enroll_client::protocol::is_interpreted;
 use serde_json::value::RawValue;
 
 use crate::raw_object::{self, RawObject};
@@ -101,12 +102,6 @@ pub(super) fn visible_json(lines: &str) -> String {
         c => c.to_string(),
     };
     lines.chars().map(escape).collect()
-}
-
-/// True for control characters, and those that change the direction of text or end a line.
-fn is_interpreted(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

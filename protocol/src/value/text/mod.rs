@@ -19,7 +19,7 @@ use zeroize::Zeroize;
 use super::{Invalid, MARK, Reference, arrived};
 pub use names::*;
 pub use secrets::*;
-pub use unicode::{is_dash, is_unseen};
+pub use unicode::{is_dash, is_interpreted, is_unseen};
 
 /// The rule of a kind of text.
 pub trait TextRule: 'static {

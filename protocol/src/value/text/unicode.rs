@@ -1,4 +1,4 @@
-//! Properties of Unicode characters that names and typed codes depend on: default ignorables and dashes.
+//! Properties of Unicode characters that names, typed codes and printed text depend on.
 
 /// `Default_Ignorable_Code_Point` (Unicode 16, DerivedCoreProperties.txt): invisible characters, those that turn the
 /// direction of text among them. The property is stable for assigned characters.
@@ -58,6 +58,13 @@ pub fn is_unseen(c: char) -> bool {
         return c.is_ascii_control();
     }
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') || is_in(&DEFAULT_IGNORABLE, c)
+}
+
+/// True for a character that a terminal or a log reader may interpret: a control character, one that turns the
+/// direction of text, or a line separator.
+pub fn is_interpreted(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// True for a dash of any length.

@@ -1,9 +1,12 @@
-//! The log as administrators read it: refusals for abuse are summed by kind and uid.
+//! The log as administrators read it: refusals for abuse are summed by kind and uid, and no text of a client forges a
+//! line or steers a terminal.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
-use enroll_protocol::{server, token};
+use enroll_protocol::envelope::{Hello, MAGIC, PROTOCOL_VERSION};
+use enroll_protocol::frame::{self, FrameKind};
+use enroll_protocol::{Operation as _, code, codec, is_interpreted, person, server, token};
 use enroll_tests::openmetrics::Exposition;
 use enroll_tests::process::{Daemon, Home, binary, run};
 use enroll_tests::skip::is_root;
@@ -57,6 +60,68 @@ fn refusals_for_abuse_are_summed_with_their_uid() {
         assert_eq!(counted(&daemon, kind, uid), count, "{kind}: {}", daemon.log());
         assert!(sums(&daemon, kind).len() <= 5, "{}", daemon.log());
     }
+}
+
+/// Texts of a client that would forge a line, a priority of the journal, a field, or steer a terminal.
+fn hostile_texts() -> Vec<String> {
+    let texts =
+        ["a\nFORGED", "\r\n<0>FORGED", "{\"a\":1}\n{\"level\":\"ERROR\"}", "\u{1b}]0;title\u{7}\u{1b}[2J", "x uid=0"];
+    let more = ["\u{9b}31m\u{85}", "\u{202e}\u{2066}\u{2028}\u{2029}", "\0\u{8}\u{7f}"];
+    let long = "\u{1b}".repeat(100_000);
+    texts.into_iter().chain(more).map(str::to_owned).chain([long]).collect()
+}
+
+/// Says everything that a client can say with this text in it.
+fn say_everywhere(daemon: &Daemon, text: &str) {
+    let path = daemon.home.socket();
+    for protocol in [PROTOCOL_VERSION, PROTOCOL_VERSION + 1] {
+        let mut socket = Socket::silent(&path);
+        let mut bytes = Vec::new();
+        frame::append(&mut bytes, FrameKind::Hello, 0, 0, &Hello { magic: MAGIC, protocol, client: text.to_owned() });
+        socket.send(&bytes).expect("sent");
+        socket.receive().expect("a welcome or a refusal");
+    }
+    let mut socket = Socket::connect(&path);
+    let request = codec::encode(&(text, text, text));
+    for number in [server::Status::ROW.number, person::Create::ROW.number, code::Use::ROW.number, 60_000] {
+        // The front of a request that has the text as its actor, its origin, and in its body.
+        let mut bytes = Vec::new();
+        frame::append_with(&mut bytes, FrameKind::Request, number, u64::from(number), |bytes| {
+            codec::encode_into(&(Some(text), Some(text), None::<&str>, false), bytes);
+            bytes.extend_from_slice(&request);
+        });
+        socket.send(&bytes).expect("sent");
+        socket.receive().expect("an answer");
+    }
+}
+
+#[test]
+fn no_text_of_a_client_forges_a_line() {
+    for (format, begins) in [("text", "20"), ("json", "{\"")] {
+        let home = Home::make();
+        home.configure(&format!("log = \"trace\"\nlog_format = \"{format}\"\n"));
+        let mut daemon = home.start();
+        for text in hostile_texts() {
+            say_everywhere(&daemon, &text);
+        }
+        assert_eq!(daemon.terminate(), Some(0));
+        let log = daemon.log();
+        assert!(log.contains("FORGED"), "the name in a hello is logged: {log}");
+        for line in log.lines() {
+            assert!(line.starts_with(begins), "{line:?}");
+            assert!(!line.contains(is_interpreted) && line.len() < 10_000, "{line:?}");
+            assert!(!line.contains("client=x uid=0"), "{line:?}");
+        }
+    }
+}
+
+#[test]
+fn an_error_before_the_log_begins_is_one_line() {
+    let home = Home::make();
+    let wrong = home.path("a\n<0>FORGED \u{1b}[2J");
+    let refused = run(&mut home.enrolld_with(&["--config".as_ref(), wrong.as_os_str()]), "");
+    assert_eq!((refused.code, refused.stderr.lines().count()), (Some(2), 1), "{refused:?}");
+    assert!(refused.stderr.contains("\\n<0>FORGED") && !refused.stderr.contains('\u{1b}'), "{refused:?}");
 }
 
 #[test]
