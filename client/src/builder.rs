@@ -18,6 +18,7 @@ pub struct Builder {
     pub(crate) name: String,
     pub(crate) reconnect_for: Duration,
     pub(crate) busy_for: Duration,
+    pub(crate) required_peers: Vec<String>,
 }
 
 impl Builder {
@@ -27,6 +28,7 @@ impl Builder {
             name: concat!("enroll-client ", env!("CARGO_PKG_VERSION")).to_owned(),
             reconnect_for: Duration::from_secs(2),
             busy_for: Duration::from_secs(10),
+            required_peers: Vec::new(),
         }
     }
 
@@ -46,6 +48,14 @@ impl Builder {
     /// default.
     pub fn busy_for(mut self, longest: Duration) -> Self {
         self.busy_for = longest;
+        self
+    }
+
+    /// Accepts only a daemon that runs as this user, by name or uid; called again, one of these users. By default root,
+    /// the user `enrolld` and this process's user are accepted. Checked at every connection before anything is sent; a
+    /// daemon that runs as somebody else is unavailable at once.
+    pub fn require_peer(mut self, user: impl Into<String>) -> Self {
+        self.required_peers.push(user.into());
         self
     }
 

@@ -12,6 +12,7 @@ use tokio::net::UnixStream;
 
 use crate::builder::Builder;
 use crate::error::Error;
+use crate::peer;
 use crate::socket::check_socket;
 
 /// Buffer space of each read, enough for many small answers.
@@ -47,7 +48,12 @@ impl Connection {
             .map_err(|why| ConnectError::Fatal(Error::Refused(Refusal::new(Code::INVALID_ARGUMENT, why))))?;
         let connected = UnixStream::connect(&builder.socket).await;
         let stream = connected.map_err(|err| not_connected(builder, &err))?;
-        let listener_pid = stream.peer_cred().ok().and_then(|peer| peer.pid());
+        let peer = stream.peer_cred().map_err(|err| not_connected(builder, &err))?;
+        peer::check(peer.uid(), &builder.required_peers).map_err(|why| {
+            let shown = builder.socket.display();
+            ConnectError::Fatal(Error::Unavailable(format!("nothing was sent: what listens at {shown} {why}")))
+        })?;
+        let listener_pid = peer.pid();
         let parts = stream.into_std().and_then(enroll_socket::split);
         let (mut incoming, mut outgoing) = parts.map_err(|err| not_connected(builder, &err))?;
         let hello = Hello { magic: MAGIC, protocol: PROTOCOL_VERSION, client: builder.name.clone() };

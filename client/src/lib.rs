@@ -49,6 +49,7 @@ mod backoff;
 mod calls;
 mod connection;
 mod key;
+mod peer;
 mod pipeline;
 mod worker;
 

@@ -195,7 +195,8 @@ impl Home {
         command
     }
 
-    fn stdin(&self) -> Stdio {
+    /// The standard input of a daemon here: the passed socket, if there is one.
+    pub fn stdin(&self) -> Stdio {
         self.passed.as_ref().map_or_else(Stdio::null, |socket| socket.try_clone().expect("a copy").into())
     }
 

@@ -22,6 +22,17 @@ pub struct Options {
     /// Where the attempt came from, such as a remote address
     #[arg(id = "global.origin", long = "origin", value_name = "TEXT", global = true)]
     pub origin: Option<Origin>,
+    /// Accept only a daemon that runs as this user, by name or uid; may be repeated [default: root, enrolld and
+    /// yourself]
+    #[arg(
+        id = "global.require_peer",
+        long = "require-peer",
+        value_name = "USER",
+        global = true,
+        env = "ENROLL_REQUIRE_PEER",
+        value_delimiter = ','
+    )]
+    require_peer: Vec<String>,
     /// Print the answer as JSON, on one line
     #[arg(id = "global.json", long = "json", global = true)]
     pub json: bool,
@@ -89,7 +100,8 @@ impl Options {
 
     fn builder(&self) -> Builder {
         let socket = self.socket_path();
-        Client::builder(socket).name(format!("{} {}", self.program, env!("CARGO_PKG_VERSION")))
+        let builder = Client::builder(socket).name(format!("{} {}", self.program, env!("CARGO_PKG_VERSION")));
+        self.require_peer.iter().fold(builder, |builder, user| builder.require_peer(user))
     }
 
     fn equip(&self, client: Client) -> Client {

@@ -9,7 +9,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 use listenfd::ListenFd;
-use nix::sys::socket::{getsockopt, sockopt};
+use nix::sys::socket::{Backlog, getsockopt, listen, sockopt};
 use sd_notify::NotifyState;
 
 use crate::net::listener::SocketError;
@@ -87,6 +87,8 @@ pub fn passed_socket() -> Result<Option<(UnixListener, PathBuf)>, SocketError> {
         return Err(refuse("nobody listens on it; enrolld.socket must have Accept=no".to_owned()));
     }
     listener.set_nonblocking(true).map_err(|err| refuse(err.to_string()))?;
+    // Clients see the credentials of the process that called listen(2) last: from now on this one's, not systemd's.
+    listen(&listener, Backlog::MAXALLOWABLE).map_err(|errno| refuse(errno.to_string()))?;
     let address = listener.local_addr().map_err(|err| refuse(err.to_string()))?;
     match address.as_pathname() {
         Some(path) => Ok(Some((listener, path.to_owned()))),
