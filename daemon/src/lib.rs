@@ -4,7 +4,7 @@
 //! rule through [`dispatch`]. A read runs on an MVCC snapshot and is answered. A write goes to the [`writer`] thread,
 //! which runs the rule on an overlay, commits a whole batch through [`storage`], and answers.
 //!
-//! Modules import only those before them: `sys`, `metrics`, `process`, `storage`, `config`, `daemon`, `dispatch`,
+//! Modules import only those before them: `sys`, `ownership`, `metrics`, `process`, `storage`, `config`, `daemon`, `dispatch`,
 //! `writer`, `net`, `run`, `offline`.
 
 pub mod config;
@@ -13,6 +13,7 @@ pub mod dispatch;
 pub mod metrics;
 pub mod net;
 pub mod offline;
+mod ownership;
 mod process;
 pub mod run;
 pub mod storage;

@@ -13,11 +13,14 @@ mod sections;
 mod settings;
 mod update;
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use enroll_protocol::{plain_error, without_mark};
 use serde::{Deserialize, Serialize};
 use toml::Table;
+
+use crate::ownership::Own;
 
 pub use environment::environment;
 pub use limits::Limits;
@@ -90,14 +93,16 @@ const KEY_BYTES_MAX: usize = 40;
 pub struct ConfigError(pub String);
 
 impl Config {
-    /// Reads a file, if there is one, and the environment over it.
+    /// Reads a file, if there is one, and the environment over it. Refuses a file that others can write to or replace.
     pub fn read(
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
         let Some(path) = file else { return Self::parse("", environment) };
         let in_file = |err: &dyn std::fmt::Display| ConfigError(format!("{}: {err}", path.display()));
-        let text = std::fs::read_to_string(path).map_err(|err| in_file(&err))?;
+        let mut file = Own::user().open(path).map_err(|err| ConfigError(err.to_string()))?;
+        let mut text = String::new();
+        file.read_to_string(&mut text).map_err(|err| in_file(&err))?;
         let text = without_mark(&text);
         // Parsed alone first, so that only errors in the file itself are reported with its name.
         toml::from_str::<Self>(text).map_err(|err| in_file(&located(text, &err)))?;

@@ -1,5 +1,6 @@
 //! Settings for rules, made from the configuration and from the files that it names.
 
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,29 +12,51 @@ use enroll_protocol::EventKind;
 use enroll_protocol::fold::fold;
 use enroll_protocol::limits::PAGE_BYTES_MAX;
 
-use super::{Config, Trusted};
+use super::{Config, ConfigError, Trusted};
+use crate::ownership::{Own, PathError};
 
 /// A warning about an issuer: its name and the message.
 pub type Distrusted = (String, String);
 
 impl Config {
     /// Reads the keys of the trusted issuers. An issuer whose keys can not be read or used gets a warning; others are
-    /// not affected.
-    pub fn trust(&self) -> (Arc<[Issuer]>, Vec<Distrusted>) {
-        let mut warnings = Vec::new();
-        let issuers = self.jwt.trusted.iter().map(|Trusted { issuer, audience, keys }| {
-            let (read, wrong) = match std::fs::read_to_string(keys) {
+    /// not affected. Refuses keys that others than root and `own` can write to or replace.
+    pub fn trust(&self, own: Own) -> Result<(Arc<[Issuer]>, Vec<Distrusted>), ConfigError> {
+        let (mut issuers, mut warnings) = (Vec::new(), Vec::new());
+        for Trusted { issuer, audience, keys } in &self.jwt.trusted {
+            let (read, wrong) = match read(own, keys) {
                 Ok(text) => Issuer::read(issuer, audience, &text),
-                Err(err) => (Issuer::without_keys(issuer, audience), vec![err.to_string()]),
+                Err(PathError::Io { source, .. }) => (Issuer::without_keys(issuer, audience), vec![source.to_string()]),
+                Err(err @ PathError::Unsafe { .. }) => return Err(unsafe_file("jwt.trusted", &err)),
             };
             if !wrong.is_empty() {
                 let follows = if read.is_unusable() { "its JWTs are refused" } else { "its other keys are used" };
                 let message = format!("{}: {}; {follows}", keys.display(), wrong.join("; "));
                 warnings.push((issuer.clone(), message));
             }
-            read
-        });
-        (issuers.collect(), warnings)
+            issuers.push(read);
+        }
+        Ok((issuers.into(), warnings))
+    }
+
+    /// Refuses files and directories of the configuration that others than root and `own` can write to or replace. What
+    /// is not there is left to those who use it.
+    pub fn check_files(&self, own: Own) -> Result<(), ConfigError> {
+        let certificates = &self.certificates;
+        let directories = [
+            ("key_file", &self.key_file),
+            ("certificates.authority_key", &certificates.authority_key),
+            ("certificates.crl_file", &certificates.crl_file),
+        ];
+        for (key, path) in directories {
+            if let Some(directory) = path.parent() {
+                expect_safe(key, own.check_directory(directory))?;
+            }
+        }
+        if certificates.authority_chain.is_absolute() {
+            expect_safe("certificates.authority_chain", own.open(&certificates.authority_chain))?;
+        }
+        Ok(())
     }
 
     /// The settings for rules, without the trusted issuers, whose keys are in files of their own.
@@ -71,4 +94,21 @@ impl Config {
             guesses_total_per_minute: self.guesses.total_per_minute,
         }
     }
+}
+
+fn read(own: Own, path: &Path) -> Result<String, PathError> {
+    let mut text = String::new();
+    let read = own.open(path)?.read_to_string(&mut text);
+    read.map(|_| text).map_err(|source| PathError::Io { path: path.to_owned(), source })
+}
+
+fn expect_safe<T>(key: &str, checked: Result<T, PathError>) -> Result<(), ConfigError> {
+    match checked {
+        Err(err @ PathError::Unsafe { .. }) => Err(unsafe_file(key, &err)),
+        Ok(_) | Err(PathError::Io { .. }) => Ok(()),
+    }
+}
+
+fn unsafe_file(key: &str, err: &PathError) -> ConfigError {
+    ConfigError(format!("{key}: {err}"))
 }

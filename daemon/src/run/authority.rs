@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::daemon::clock::{Clock, draw_seed};
 use crate::daemon::warnings::Topic;
 use crate::net::Shared;
+use crate::ownership::{Own, PathError};
 use crate::storage::private_dir::{Directory, FileError};
 use crate::sys;
 use enroll_core::draft::Draft;
@@ -121,9 +122,10 @@ fn warning(authority: &Authority, now: Time) -> Option<String> {
 fn brought(config: &Config) -> Result<Option<Authority>, StartError> {
     let (key, chain) = (&config.certificates.authority_key, &config.certificates.authority_chain);
     let (key, chain) = if !key.as_os_str().is_empty() {
-        (read_private(key)?, read(chain, open_plain(chain)?)?)
+        (read_private(key)?, read(chain, opened(Own::user().open(chain))?)?)
     } else if let Some((key, chain)) = paths::authority_credentials()? {
-        (read(&key, open_plain(&key)?)?, read(&chain, open_plain(&chain)?)?)
+        let own = Own::user();
+        (read(&key, opened(own.open_credential(&key))?)?, read(&chain, opened(own.open_credential(&chain))?)?)
     } else {
         return Ok(None);
     };
@@ -138,8 +140,8 @@ fn read_private(path: &Path) -> Result<Zeroizing<String>, StartError> {
     read(path, file.map_err(failed)?)
 }
 
-fn open_plain(path: &Path) -> Result<File, StartError> {
-    File::open(path).map_err(failed(path))
+fn opened(file: Result<File, PathError>) -> Result<File, StartError> {
+    file.map_err(|err| StartError::Authority(IdentityError(err.to_string())))
 }
 
 fn read(path: &Path, file: File) -> Result<Zeroizing<String>, StartError> {

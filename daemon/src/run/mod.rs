@@ -24,6 +24,7 @@ use crate::config::{self, Config, ConfigError, EXAMPLE, LogFormat};
 use crate::daemon::warnings::Topic;
 use crate::net::grants::{Grants, OVERFLOW_UID};
 use crate::net::listener::{self, SocketError};
+use crate::ownership::Own;
 use crate::process;
 use crate::storage::key_file::KeyError;
 use crate::storage::open::{DATABASE, OpenError};
@@ -125,10 +126,12 @@ impl Start {
         let checked = self.read_config().and_then(|(config, file)| {
             // Printed at once, so that a later error does not hide the warnings.
             let warn = |(subject, message)| say(Level::WARN, &format!("warning: {subject}: {message}"));
-            config.trust().1.into_iter().for_each(warn);
+            let paths = Paths::of(&self, &config, None)?;
+            let own = Own::user_of(&paths.state_dir);
+            config.check_files(own)?;
+            config.trust(own)?.1.into_iter().for_each(warn);
             Grants::resolve(&config.grants)?.1.into_iter().for_each(warn);
             log::filter(&config)?;
-            let paths = Paths::of(&self, &config, None)?;
             listener::check_path(&paths.socket)?;
             Ok((paths, file))
         });
@@ -229,7 +232,7 @@ pub(crate) fn fail(err: &impl std::fmt::Display, exit_code: u8) -> ExitCode {
 /// Prints one line for people on standard error.
 fn say(level: Level, what: &str) {
     let mut stderr = std::io::stderr().lock();
-    let _ = writeln!(stderr, "{}enrolld: {what}", log::prefix(level));
+    let _ = writeln!(stderr, "{}enrolld: {}", log::prefix(level), log::one_line(what));
 }
 
 /// Prints text on standard output.

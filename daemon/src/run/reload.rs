@@ -16,6 +16,7 @@ use crate::daemon::warnings::Topic;
 use crate::net::Shared;
 use crate::net::grants::Grants;
 use crate::net::listener::Terms;
+use crate::ownership::Own;
 use crate::run::systemd;
 use enroll_core::settings::Settings;
 
@@ -63,7 +64,8 @@ impl Reload {
             let update = Update::of(&holding, &flags.read_config()?.0)?;
             let (grants, unknown) = Grants::resolve(&update.config.grants)?;
             let filter = log::filter(&update.config)?;
-            let (trusted, distrusted) = update.config.trust();
+            update.config.check_files(Own::user())?;
+            let (trusted, distrusted) = update.config.trust(Own::user())?;
             let warnings = [(Topic::Grants, unknown), (Topic::Issuers, distrusted)];
             Ok((update, grants, filter, trusted, warnings))
         });

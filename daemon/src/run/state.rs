@@ -16,6 +16,7 @@ use crate::daemon::revocation_list::SignedLists;
 use crate::daemon::warnings::{Topic, Warnings};
 use crate::daemon::{Daemon, Swap};
 use crate::metrics::{JournalFigures, Metrics};
+use crate::ownership::Own;
 use crate::run::paths::{Key, Paths};
 use crate::storage::journal::{Flusher, JournalOptions, JournalStore};
 use crate::storage::key_file;
@@ -52,6 +53,8 @@ pub(super) struct Opened {
 
 impl Opened {
     pub(super) fn open(config: &Config, paths: &Paths) -> Result<Self, StartError> {
+        config.check_files(Own::user())?;
+        let (trusted, distrusted) = config.trust(Own::user())?;
         let state_dir = &paths.state_dir;
         make_state_dir(state_dir)?;
         let locked = StateDir::lock(state_dir)?;
@@ -88,7 +91,6 @@ impl Opened {
         let metrics =
             Metrics::new(started).with_journal(&figures).with_warnings(warnings.counts()).with_abuse(abuse.counts());
         metrics.database_bytes.set(store.bytes());
-        let (trusted, distrusted) = config.trust();
         warnings.replace(Topic::Issuers, distrusted);
         let settings = Settings { trusted, ..config.settings(state_dir) };
         let identity = Identity { secrets: secrets.into(), keys: keys.into(), authority: authority.into() };

@@ -13,6 +13,7 @@ use enroll_protocol::without_mark;
 use nix::fcntl::OFlag;
 use zeroize::{Zeroize as _, Zeroizing};
 
+use crate::ownership::Own;
 use crate::storage::private_dir::{Directory, FileError};
 use enroll_core::identity::secrets::SecretKey;
 
@@ -115,9 +116,9 @@ fn write(path: &Path, ending: &str, key: SecretKey) -> Result<SecretKey, KeyErro
     make(&beside(path, ending), &format!("{name}{ending}"), &Directory::open_for_owner(parent, name)?, key)
 }
 
-/// Reads the key that systemd passed as a credential; systemd guards that file.
+/// Reads the key that systemd passed as a credential.
 pub fn read_credential(path: &Path) -> Result<SecretKey, KeyError> {
-    read(path, File::open(path).map_err(|source| FileError::Io { path: path.to_owned(), source })?)
+    read(path, Own::user().open_credential(path).map_err(FileError::from)?)
 }
 
 fn parent_and_name(path: &Path) -> Result<(&Path, &str), KeyError> {

@@ -13,6 +13,7 @@ use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{Mode, fstat, fstatat};
 use nix::unistd::{UnlinkatFlags, getegid, geteuid, unlinkat};
 
+use crate::ownership::PathError;
 use crate::process;
 
 /// An error of a file or directory that can not be used.
@@ -87,7 +88,7 @@ impl Directory {
                 path.display()
             ));
         }
-        check_way(path)?;
+        check_way(path, owner)?;
         Ok(Self { path: path.to_owned(), file, owner })
     }
 
@@ -187,6 +188,15 @@ impl Owner {
     }
 }
 
+impl From<PathError> for FileError {
+    fn from(err: PathError) -> Self {
+        match err {
+            PathError::Unsafe { path, problem } => Self::Unsafe { path, problem },
+            PathError::Io { path, source } => Self::Io { path, source },
+        }
+    }
+}
+
 impl FileError {
     /// True if the disk is full.
     pub fn is_disk_full(&self) -> bool {
@@ -207,11 +217,24 @@ pub fn is_disk_full(err: &io::Error) -> bool {
 
 /// Refuses a directory that other users could replace. In a sticky directory, such as /tmp, only the owner of an entry
 /// can replace it.
-fn check_way(path: &Path) -> Result<(), FileError> {
+fn check_way(path: &Path, owner: Owner) -> Result<(), FileError> {
     let failed = |source| FileError::Io { path: path.to_owned(), source };
     let path = path.canonicalize().map_err(failed)?;
     for above in path.ancestors().skip(1) {
-        let mode = above.metadata().map_err(|source| FileError::Io { path: above.to_owned(), source })?.mode();
+        let metadata = above.metadata().map_err(|source| FileError::Io { path: above.to_owned(), source })?;
+        if metadata.uid() != owner.uid && metadata.uid() != 0 {
+            return Err(FileError::Unsafe {
+                path: above.to_owned(),
+                problem: format!(
+                    "belongs to uid {}, who could put another directory in the place of {}; run: chown {} {}",
+                    metadata.uid(),
+                    path.display(),
+                    owner.uid,
+                    above.display()
+                ),
+            });
+        }
+        let mode = metadata.mode();
         if mode & 0o1002 == 0o0002 {
             return Err(FileError::Unsafe {
                 path: above.to_owned(),

@@ -24,6 +24,8 @@ mod log;
 mod memory;
 mod metrics;
 mod owner;
+mod ownership;
+mod peer;
 mod pools;
 mod programs;
 mod races;
