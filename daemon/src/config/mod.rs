@@ -22,7 +22,7 @@ use toml::Table;
 pub use environment::environment;
 pub use limits::Limits;
 pub use sections::{
-    Certificates, Changes, Database, Grants, Guesses, Journal, Jwt, LogFormat, Server, Tokens, Trusted,
+    Actors, Certificates, Changes, Database, Grants, Guesses, Journal, Jwt, LogFormat, Server, Tokens, Trusted,
 };
 pub use settings::Distrusted;
 pub use update::{Changed, Update};
