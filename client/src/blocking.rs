@@ -19,7 +19,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use enroll_protocol::{Envelope, Key, Operation, OperationRow, Origin, Reference};
+use enroll_protocol::{Envelope, Jwt, Key, Operation, OperationRow, Origin, Reference};
 use tokio::runtime::{self, Runtime};
 
 use crate::builder::Builder;
@@ -72,6 +72,13 @@ impl Client {
         Self { client: self.client.as_actor(actor), runtime: self.runtime.clone() }
     }
 
+    /// This client on behalf of the person whom this session JWT names; see
+    /// [`Client::as_proven`](crate::Client::as_proven).
+    #[must_use]
+    pub fn as_proven(&self, jwt: Jwt) -> Self {
+        Self { client: self.client.as_proven(jwt), runtime: self.runtime.clone() }
+    }
+
     /// This client with an origin of its requests, such as a remote address.
     #[must_use]
     pub fn with_origin(&self, origin: Origin) -> Self {
@@ -122,6 +129,11 @@ impl<O: Operation> Request<O> {
     /// Sets the actor, in place of the client's.
     pub fn actor(self, actor: Reference) -> Self {
         Self { request: self.request.actor(actor), ..self }
+    }
+
+    /// Sets the session JWT that proves the actor, in place of the client's actor.
+    pub fn proven(self, jwt: Jwt) -> Self {
+        Self { request: self.request.proven(jwt), ..self }
     }
 
     /// Sets the origin, in place of the client's.

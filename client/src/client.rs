@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use enroll_protocol::frame::{self, FrameKind};
-use enroll_protocol::{Code, Envelope, Operation, OperationRow, Origin, Reference, Refusal, codec};
+use enroll_protocol::{Actor, Code, Envelope, Jwt, Operation, OperationRow, Origin, Reference, Refusal, codec};
 use tokio::sync::oneshot;
 
 use crate::answer::{Answer, Reply};
@@ -22,7 +22,7 @@ use crate::stream::{RawStream, Stream};
 #[derive(Debug, Clone)]
 pub struct Client {
     shared: Arc<Shared>,
-    actor: Option<Reference>,
+    actor: Option<Actor>,
     origin: Option<Origin>,
 }
 
@@ -60,7 +60,24 @@ impl Client {
     /// the person with [`by_callsign`](crate::by_callsign).
     #[must_use]
     pub fn as_actor(&self, actor: Reference) -> Self {
-        Self { actor: Some(actor), ..self.clone() }
+        Self { actor: Some(actor.into()), ..self.clone() }
+    }
+
+    /// This client on behalf of the person whom the `sub` of this session JWT names. The daemon must have issued it; once
+    /// it has expired, calls are refused with `jwt_invalid`. A service whose configuration says `proven` acts in no other
+    /// way.
+    ///
+    /// ```no_run
+    /// # use enroll_client::{Client, protocol::registration};
+    /// # async fn example(client: Client, cookie: String) -> Result<(), Box<dyn std::error::Error>> {
+    /// let visitor = client.as_proven(cookie.parse()?);
+    /// visitor.call(registration::Create::new("camp".parse()?, "DOGGO01a".parse()?)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn as_proven(&self, jwt: Jwt) -> Self {
+        Self { actor: Some(jwt.into()), ..self.clone() }
     }
 
     /// This client with an origin of its requests, such as a remote address. Guesses are rate limited by it.

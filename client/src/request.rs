@@ -1,6 +1,6 @@
 //! The builder of a request with options.
 
-use enroll_protocol::{Envelope, Key, Operation, Origin, Reference};
+use enroll_protocol::{Envelope, Jwt, Key, Operation, Origin, Reference};
 
 use crate::answer::Reply;
 use crate::client::Client;
@@ -34,7 +34,13 @@ impl<O: Operation> Request<O> {
 
     /// Sets the actor, in place of the client's.
     pub fn actor(mut self, actor: Reference) -> Self {
-        self.envelope.actor = Some(actor);
+        self.envelope.actor = Some(actor.into());
+        self
+    }
+
+    /// Sets the session JWT that proves the actor, in place of the client's actor.
+    pub fn proven(mut self, jwt: Jwt) -> Self {
+        self.envelope.actor = Some(jwt.into());
         self
     }
 

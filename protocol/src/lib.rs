@@ -36,7 +36,7 @@ pub mod export;
 pub mod fold;
 pub mod frame;
 
-pub use envelope::Envelope;
+pub use envelope::{Actor, Envelope};
 pub use operations::{Access, Kind, Operation, OperationRow, StreamOperation};
 pub use person::Person;
 pub use refusal::{Code, Refusal};

@@ -30,8 +30,8 @@ macro_rules! operations {
             11 write decide "/roles/" "role.remove" role::Remove => bool;
             12 read read "/roles/" "role.has" role::Has => bool;
             13 read read "/roles/" "role.list" role::List => Vec<RoleName>;
-            14 write decide "/" "permission.grant" permission::Grant => bool;
-            15 write decide "/" "permission.revoke" permission::Revoke => bool;
+            14 write admin "/" "permission.grant" permission::Grant => bool;
+            15 write admin "/" "permission.revoke" permission::Revoke => bool;
             16 read read "/roles/" "permission.has" permission::Has => bool;
             17 read read "/roles/" "permission.list" permission::List => Vec<permission::Granted>;
             20 write operate "/tokens/" "token.use" token::Use => token::Spent;
@@ -44,17 +44,17 @@ macro_rules! operations {
             40 read read "" "jwt.verify" jwt::Verify => Json;
             41 read read "" "jwt.keys" jwt::Keys => Json;
             42 write operate "/codes/" "jwt.refresh" jwt::Refresh => code::Exchanged;
-            43 write decide "/" "jwt.rotate" jwt::Rotate => Json;
+            43 write admin "/" "jwt.rotate" jwt::Rotate => Json;
             44 write operate "/codes/" "jwt.exchange" jwt::Exchange => code::Exchanged;
             50 read read "/changes/" "changes.list" changes::List => Page<changes::Change>;
             51 stream read "/changes/" "changes.follow" changes::Follow => changes::Change;
-            60 read read "/server/" "server.status" server::Status => server::DaemonStatus;
+            60 read metrics "/server/" "server.status" server::Status => server::DaemonStatus;
             61 scan read "/server/" "server.check" server::Check => Vec<server::Violation>;
-            62 read read "/server/" "server.metrics" server::Metrics => String;
-            63 walk decide "/" "server.backup" server::Backup => server::Piece;
-            64 walk decide "/" "server.export" server::Export => String;
-            65 write decide "/" "server.import" server::Import => server::Imported;
-            66 write decide "/server/" "server.accept_clock" server::AcceptClock => server::DaemonStatus;
+            62 read metrics "/server/" "server.metrics" server::Metrics => String;
+            63 walk admin "/" "server.backup" server::Backup => server::Piece;
+            64 walk admin "/" "server.export" server::Export => String;
+            65 write admin "/" "server.import" server::Import => server::Imported;
+            66 write admin "/server/" "server.accept_clock" server::AcceptClock => server::DaemonStatus;
             70 write operate "/pools/" "pool.create" pool::Create => pool::Pool;
             71 lookup read "/pools/" "pool.get" pool::Get => pool::Pool;
             72 read read "/pools/" "pool.list" pool::List => Page<pool::Pool>;
@@ -97,9 +97,9 @@ macro_rules! operations {
             121 write decide "/constants/" "constant.remove" constant::Remove => bool;
             122 read read "" "constant.list" constant::List => Vec<constant::Constant>;
             130 read read "/people/" "certificate.get" certificate::Get => String;
-            131 read decide "/" "certificate.key" certificate::Key => Option<PrivateKey>;
-            132 scan decide "/" "certificate.pfx" certificate::Pfx => Option<Pfx>;
-            133 write operate "/people/" "certificate.renew" certificate::Renew => Option<String>;
+            131 read admin "/" "certificate.key" certificate::Key => Option<PrivateKey>;
+            132 scan admin "/" "certificate.pfx" certificate::Pfx => Option<Pfx>;
+            133 write decide "/people/" "certificate.renew" certificate::Renew => Option<String>;
             134 read read "" "certificate.ca" certificate::Ca => String;
             135 walk read "" "certificate.crl" certificate::Crl => String;
             136 write decide "/people/" "certificate.revoke" certificate::Revoke => Vec<String>;
@@ -154,14 +154,18 @@ impl Kind {
 }
 
 /// The grant that the process at the other end of the socket needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {
-    /// Any grant; `read` is enough.
+    /// Any grant; `metrics` is enough.
+    Metrics,
+    /// `read`: reads.
     Read,
     /// `operate`: what services do day to day.
     Operate,
-    /// A decision: `operate` with an actor, or `admin`.
+    /// A decision: `operate` with an actor, or `decide`.
     Decide,
+    /// `admin`, with or without an actor: what gives out keys, permissions or the whole registry.
+    Admin,
 }
 
 /// A request type, and with it everything the contract says about its operation.
@@ -257,6 +261,9 @@ macro_rules! kind {
 
 /// The third column.
 macro_rules! access {
+    (metrics) => {
+        Access::Metrics
+    };
     (read) => {
         Access::Read
     };
@@ -265,6 +272,9 @@ macro_rules! access {
     };
     (decide) => {
         Access::Decide
+    };
+    (admin) => {
+        Access::Admin
     };
 }
 

@@ -22,7 +22,7 @@ use enroll_core::settings::Settings;
 use enroll_core::state::memory::MemoryStore;
 use enroll_core::state::{Store, StoreError};
 use enroll_protocol::frame::{Frame, FrameKind};
-use enroll_protocol::{Envelope, Operation, Reference, Refusal, StreamOperation, Time, codec};
+use enroll_protocol::{Envelope, Operation, Refusal, StreamOperation, Time, codec};
 use enrolld::config::Config;
 use enrolld::daemon::abuse::AbuseLog;
 use enrolld::daemon::clock::Clock;
@@ -139,7 +139,7 @@ impl Registry {
     /// Starts the registry that a store holds now, to follow this one: time goes on, and no random bytes come again.
     pub fn restarted(&self, store: Arc<dyn Store>) -> Result<Self, RegistryError> {
         let next = Self::open(store, (*self.daemon.settings.now()).clone())?;
-        Ok(Self { now: self.now, peer: self.peer, calls: self.calls, ..next })
+        Ok(Self { now: self.now, peer: self.peer.clone(), calls: self.calls, ..next })
     }
 
     fn open(store: Arc<dyn Store>, settings: Settings) -> Result<Self, RegistryError> {
@@ -164,7 +164,7 @@ impl Registry {
         let writer = Writer::new(Arc::clone(&store), Arc::clone(&daemon))?;
         Ok(Self {
             now,
-            peer: Peer { uid: 1000, pid: 1, connection: 1, grant: Grant::Admin },
+            peer: Peer { uid: 1000, pid: 1, connection: 1, grant: Grant::Admin, delegation: Arc::default() },
             store,
             daemon,
             writer,
@@ -219,7 +219,7 @@ impl Registry {
 
     /// Calls an operation on behalf of a person.
     pub fn call_as<O: Operation>(&mut self, actor: &str, operation: O) -> Result<O::Reply, Refusal> {
-        let actor = Some(Reference::new(actor).expect("a reference"));
+        let actor = Some(actor.parse().expect("an actor"));
         self.call_with(Envelope { actor, ..Envelope::default() }, operation)
     }
 
@@ -316,7 +316,7 @@ impl Registry {
                     Ended::Outcome(outcome) => answer(outcome),
                     Ended::Needs(needed, _) => panic!("{needed:?} must be made first"),
                 };
-                Request { ctx: self.context(envelope), job, answer: Box::new(answer) }
+                Request { ctx: self.context(envelope).expect("a context"), job, answer: Box::new(answer) }
             }
             Job::Look(_) => panic!("{} is no write", handler.row.name),
         }
@@ -373,14 +373,14 @@ impl Registry {
     fn admitted(&mut self, operation: u16, body: &[u8]) -> Result<(&'static Handler, Job, Context), Refusal> {
         let frame = Frame { kind: FrameKind::Request, operation, id: 1, body };
         let (handler, envelope, job) = dispatch::request(&frame, &self.peer)?;
-        Ok((handler, job, self.context(envelope)))
+        Ok((handler, job, self.context(envelope)?))
     }
 
-    fn context(&mut self, envelope: Envelope) -> Context {
+    fn context(&mut self, envelope: Envelope) -> Result<Context, Refusal> {
         self.calls += 1;
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&self.calls.to_be_bytes());
-        self.daemon.context(self.now, seed, self.peer, envelope)
+        self.daemon.context(self.now, seed, self.peer.clone(), envelope)
     }
 
     fn write(&mut self, mut ctx: Context, mut job: Arc<dyn WriteJob>) -> Outcome {

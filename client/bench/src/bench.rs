@@ -89,6 +89,7 @@ pub(crate) fn command() -> Command {
 /// Runs a workload, or a comparison, and shows its report. The exit code is 1 if an operation failed.
 pub(crate) async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result<ExitCode, Failure> {
     options.expect_no_request("a bench")?;
+    options.expect_no_jwt("a bench")?;
     options.expect_socket()?;
     let bench = Bench::from_arg_matches(matches).map_err(|err| Failure::Usage(err.to_string()))?;
     if !bench.vs.is_empty() {

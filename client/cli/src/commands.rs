@@ -24,7 +24,7 @@ const CALL_ABOUT: &str = "Answer requests from standard input: one JSON object p
 
 A line is {\"id\":1,\"op\":\"person.get\",\"args\":{..},\"actor\":\"BOSS\",\"origin\":\"203.0.113.9\",\"key\":UUID,\
 \"dry_run\":false}; only op is required. Its answer is {\"id\":1,\"ok\":..} or {\"id\":1,\"error\":{\"code\":..,\
-\"message\":..,\"details\":..}}. Answers come in the order of the lines. Exits with 3 if the daemon went away.
+\"message\":..,\"details\":..}}. In place of actor, actor_jwt has a session JWT of that person. Answers come in the order of the lines. Exits with 3 if the daemon went away.
 
 \
 A program may write any number of lines before it reads an answer: up to 64 MiB of answers wait for it, and then no \
@@ -154,7 +154,7 @@ mod tests {
                 found = found.find_subcommand_mut(name).expect("a command");
             }
             let help = found.render_long_help().to_string();
-            let options = ["--socket", "--as", "--origin", "--json"].into_iter();
+            let options = ["--socket", "--as", "--as-jwt", "--origin", "--json"].into_iter();
             let options = options.chain(["--key", "--dry-run"].into_iter().filter(|_| is_operation));
             for needed in options.chain(["Example", "Usage: enrollctl"]) {
                 assert!(help.contains(needed), "{path:?} lacks {needed}:\n{help}");

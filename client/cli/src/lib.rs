@@ -43,7 +43,9 @@ pub fn main() -> ExitCode {
 async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result<ExitCode, Failure> {
     if let Some((command @ ("call" | "tour" | "completions"), _)) = matches.subcommand() {
         options.expect_no_request(command)?;
+        options.expect_no_jwt(command)?;
     }
+    options.read_jwt(output)?;
     if !matches!(matches.subcommand_name(), Some("completions" | "tour")) {
         options.expect_socket()?;
     }

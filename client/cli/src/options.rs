@@ -1,13 +1,18 @@
 //! The global options of every command, and the client that they describe.
 
+use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use clap::{ArgMatches, Args, FromArgMatches};
-use enroll_client::protocol::{Envelope, Key, Origin, Reference};
+use enroll_client::protocol::{Envelope, Jwt, Key, Origin, Reference};
 use enroll_client::{Builder, Client, Error, check_socket, default_socket};
 
 use crate::failure::Failure;
+use crate::output::Output;
+use crate::process::stdin;
+use crate::request::secret;
 
 /// Options of every command. Their ids have a prefix, so that no field of a request can have the same id.
 #[derive(Debug, Args)]
@@ -19,6 +24,9 @@ pub struct Options {
     /// Ask on behalf of this person (callsign or pk)
     #[arg(id = "global.as", long = "as", value_name = "PERSON", global = true)]
     pub actor: Option<Reference>,
+    /// Ask on behalf of the person of a session JWT of the daemon's, which standard input holds
+    #[arg(id = "global.as_jwt", long = "as-jwt", global = true, conflicts_with = "global.as")]
+    as_jwt: bool,
     /// Where the attempt came from, such as a remote address
     #[arg(id = "global.origin", long = "origin", value_name = "TEXT", global = true)]
     pub origin: Option<Origin>,
@@ -42,6 +50,9 @@ pub struct Options {
     /// Do everything but commit, and show what would be answered, without secrets
     #[arg(id = "global.dry_run", long = "dry-run", global = true)]
     dry_run: bool,
+    /// The JWT of `--as-jwt`.
+    #[arg(skip)]
+    jwt: OnceLock<Jwt>,
     /// The name of the program, which is the client's name in the daemon's log.
     #[arg(skip)]
     program: String,
@@ -72,6 +83,28 @@ impl Options {
         };
         let way_out = if command == "call" { "; each of its lines may have its own" } else { "" };
         Err(Failure::Usage(format!("{command} has no {option}{way_out}")))
+    }
+
+    /// Refuses `--as-jwt` for a command that calls in the name of nobody or of several people.
+    pub fn expect_no_jwt(&self, command: &str) -> Result<(), Failure> {
+        if !self.as_jwt {
+            return Ok(());
+        }
+        let way_out = if command == "call" { "; each of its lines may have its own actor_jwt" } else { "" };
+        Err(Failure::Usage(format!("{command} has no --as-jwt{way_out}")))
+    }
+
+    /// Reads the JWT of `--as-jwt` from standard input, for the clients that are made after this.
+    pub(crate) fn read_jwt(&self, output: &Output) -> Result<(), Failure> {
+        if !self.as_jwt {
+            return Ok(());
+        }
+        let input = stdin::take("session JWT")?;
+        output.ask("session JWT");
+        let jwt = secret::read("session JWT", &mut input.lock(), io::stdin().is_terminal())?;
+        let jwt = Jwt::new(jwt).map_err(|err| Failure::Usage(err.0))?;
+        self.jwt.get_or_init(|| jwt);
+        Ok(())
     }
 
     /// Connects now. Fails if no daemon answers or it refuses the connection.
@@ -106,6 +139,7 @@ impl Options {
 
     fn equip(&self, client: Client) -> Client {
         let client = self.actor.iter().fold(client, |client, actor| client.as_actor(actor.clone()));
+        let client = self.jwt.get().into_iter().fold(client, |client, jwt| client.as_proven(jwt.clone()));
         self.origin.iter().fold(client, |client, origin| client.with_origin(origin.clone()))
     }
 }

@@ -3,22 +3,31 @@
 
 use std::sync::Arc;
 
-use enroll_protocol::{Envelope, Pk, Time};
+use enroll_protocol::fold::fold;
+use enroll_protocol::{Actor, Envelope, Pk, Time, codec};
 use rand::rngs::ChaCha20Rng;
 use rand::{Rng as _, SeedableRng as _};
 
+use crate::delegation::Delegation;
 use crate::identity::{Authority, KeyRing, Secrets};
 use crate::model::record::Guesses;
 use crate::needs::Made;
 use crate::settings::Settings;
 
+/// The first of the bytes of a proven actor. Those of a named one begin with 1, those of none are 0.
+const PROVEN: u8 = 2;
+
 /// The access level of a peer, from the grants in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Grant {
-    /// Reads only.
+    /// The status and the metrics of the daemon.
+    Metrics,
+    /// That, and reads.
     Read,
-    /// Reads, and the writes that services do day to day.
+    /// That, and the writes that services do day to day.
     Operate,
+    /// That, and decisions without an actor.
+    Decide,
     /// Everything.
     Admin,
 }
@@ -27,15 +36,17 @@ impl Grant {
     /// The grant's word in the configuration and in the welcome.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Metrics => "metrics",
             Self::Read => "read",
             Self::Operate => "operate",
+            Self::Decide => "decide",
             Self::Admin => "admin",
         }
     }
 }
 
 /// The process at the other end of the socket (`SO_PEERCRED`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
     /// Its user id at the time of connecting.
     pub uid: u32,
@@ -45,6 +56,19 @@ pub struct Peer {
     pub connection: u64,
     /// Its access level.
     pub grant: Grant,
+    /// The bounds on whom it may act for.
+    pub delegation: Arc<Delegation>,
+}
+
+/// The proof of an actor: what a session JWT says that was verified when its request arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proof {
+    /// The callsign that its `sub` names.
+    pub subject: String,
+    /// The time in seconds at which the first JWT of the session was issued.
+    pub first_issued: Option<i64>,
+    /// Its expiry, in seconds.
+    pub expires: i64,
 }
 
 /// The keys of the registry. An import may replace the secrets and the authority, and a rotation the JWT keys.
@@ -69,6 +93,8 @@ pub struct Context {
     pub peer: Peer,
     /// The request's envelope: the actor, the source, the idempotency key.
     pub envelope: Envelope,
+    /// The proof of the actor, where the envelope has one.
+    pub proof: Option<Proof>,
     /// A snapshot of the settings: a reload does not change them under a running rule.
     pub settings: Arc<Settings>,
     /// A snapshot of the keys.
@@ -103,6 +129,16 @@ impl Context {
     /// The time up to which openings and merges take effect: now, or the last trusted time while the clock is in doubt.
     pub fn passed(&self) -> Time {
         self.doubted_since.map_or(self.now, |since| since.min(self.now))
+    }
+
+    /// The bytes that tell this request's actor from others. Those of a proven actor are of the person, so that another
+    /// JWT of theirs makes no other request.
+    pub fn actor_bytes(&self) -> Vec<u8> {
+        match (&self.proof, &self.envelope.actor) {
+            (Some(proof), _) => codec::encode(&(PROVEN, fold(&proof.subject))),
+            (None, Some(Actor::Named(named))) => codec::encode(&Some(named)),
+            (None, _) => codec::encode(&None::<()>),
+        }
     }
 
     /// The random stream of a purpose: the same bytes whenever the same context is run again.

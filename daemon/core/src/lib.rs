@@ -4,6 +4,7 @@
 //! clock or a log: things that are slow or random by nature are [`needs`], which the daemon makes.
 
 pub mod context;
+pub mod delegation;
 pub mod draft;
 pub mod fault;
 pub mod identity;

@@ -66,6 +66,9 @@ fn read_like(default: &Value, name: &str, text: &str) -> Result<Value, ConfigErr
             let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
             Value::Array(items.map(|item| Value::String(item.to_owned())).collect())
         }
+        Value::Table(_) => {
+            return Err(ConfigError(format!("{ENVIRONMENT_PREFIX}{name}: only the file has this table")));
+        }
         _ => Value::String(text.to_owned()),
     })
 }

@@ -25,7 +25,7 @@ use crate::ownership::Own;
 pub use environment::environment;
 pub use limits::Limits;
 pub use sections::{
-    Certificates, Changes, Database, Grants, Guesses, Journal, Jwt, LogFormat, Server, Tokens, Trusted,
+    Actors, Certificates, Changes, Database, Grants, Guesses, Journal, Jwt, LogFormat, Server, Tokens, Trusted,
 };
 pub use settings::Distrusted;
 pub use update::{Changed, Update};

@@ -1,5 +1,6 @@
 //! The sections of the configuration.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -20,9 +21,25 @@ pub enum LogFormat {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Grants {
+    pub metrics: Vec<String>,
     pub read: Vec<String>,
     pub operate: Vec<String>,
+    pub decide: Vec<String>,
     pub admin: Vec<String>,
+    pub superusers_through: Vec<String>,
+    pub read_sees_extra: bool,
+    pub act_for: BTreeMap<String, Vec<String>>,
+    pub actors: BTreeMap<String, Actors>,
+}
+
+/// The actors that a peer may bring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Actors {
+    /// Named and proven ones.
+    Named,
+    /// Proven ones only.
+    Proven,
 }
 
 /// `[database]`

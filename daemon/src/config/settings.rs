@@ -65,6 +65,7 @@ impl Config {
             state_dir: state_dir.display().to_string(),
             cache_bytes: (self.database.cache_mib as u64) << 20,
             free_bytes: self.database.free_mib << 20,
+            read_sees_extra: self.grants.read_sees_extra,
             page_bytes_max: PAGE_BYTES_MAX.min(self.limits().frame_bytes_max / 2),
             reserved_callsigns: self.reserved_callsigns.iter().map(|callsign| fold(callsign)).collect(),
             restricted_event_types: self

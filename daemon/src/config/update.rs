@@ -22,6 +22,9 @@ const AT_START: &[&str] = &[
     "server.threads",
 ];
 
+/// Tables whose keys are chosen by the administrator. Each is replaced as a whole, like the value of a key.
+const TABLES: &[&str] = &["grants.act_for", "grants.actors"];
+
 /// A configuration to put in force, and its differences from the one before.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Update {
@@ -61,7 +64,7 @@ fn merge(section: &str, holding: &mut Table, read: Table, changed: &mut Vec<Chan
     for (name, now) in read {
         let key = format!("{section}{name}");
         match (holding.get_mut(&name), now) {
-            (Some(Value::Table(holding)), Value::Table(read)) => {
+            (Some(Value::Table(holding)), Value::Table(read)) if !TABLES.contains(&key.as_str()) => {
                 merge(&format!("{key}."), holding, read, changed, needs_restart);
             }
             (Some(before), now) if *before == now => {}

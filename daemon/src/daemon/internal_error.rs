@@ -29,14 +29,20 @@ pub fn to_refusal(fault: &Fault, row: &OperationRow, peer: &Peer) -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use enroll_core::context::Grant;
     use enroll_protocol::{Operation as _, person};
 
     use super::*;
 
+    fn peer() -> Peer {
+        Peer { uid: 1, pid: 2, connection: 3, grant: Grant::Read, delegation: Arc::default() }
+    }
+
     #[test]
     fn an_internal_error_bears_an_id_and_tells_nothing_of_its_cause() {
-        let (row, peer) = (person::Create::ROW, Peer { uid: 1, pid: 2, connection: 3, grant: Grant::Read });
+        let (row, peer) = (person::Create::ROW, peer());
         let fault = Fault::Broken("cause 4711".to_owned());
         let [first, second] = [(); 2].map(|()| to_refusal(&fault, row, &peer));
         let id = |refusal: &Refusal| {
@@ -50,7 +56,7 @@ mod tests {
 
     #[test]
     fn a_refusal_stays_as_it_is() {
-        let (row, peer) = (person::Create::ROW, Peer { uid: 1, pid: 2, connection: 3, grant: Grant::Read });
+        let (row, peer) = (person::Create::ROW, peer());
         let refusal = Refusal::new(Code::CONFLICT, "taken");
         assert_eq!(to_refusal(&Fault::Refused(refusal.clone()), row, &peer), refusal);
     }

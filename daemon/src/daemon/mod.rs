@@ -12,10 +12,10 @@ use std::sync::Arc;
 use enroll_core::context::{Context, Identity, Peer};
 use enroll_core::fault::Fault;
 use enroll_core::needs::{Made, Needed, Process};
-use enroll_core::rules::{changes, make};
+use enroll_core::rules::{self, changes, make};
 use enroll_core::settings::Settings;
 use enroll_core::state::ReadTxn;
-use enroll_protocol::{Envelope, Time};
+use enroll_protocol::{Envelope, Refusal, Time};
 use tokio::sync::watch;
 
 use crate::metrics::Metrics;
@@ -47,11 +47,12 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// The context of a request that begins now.
-    pub fn context(&self, now: Time, seed: [u8; 32], peer: Peer, envelope: Envelope) -> Context {
+    /// The context of a request that begins now. Refuses an actor whose session JWT is not valid (`jwt_invalid`).
+    pub fn context(&self, now: Time, seed: [u8; 32], peer: Peer, envelope: Envelope) -> Result<Context, Refusal> {
         let (settings, identity) = (self.settings.now(), self.identity.now());
+        let proof = rules::prove(&envelope, &identity, &settings, now)?;
         let doubted_since = *self.doubted_since.now();
-        Context { now, seed, peer, envelope, settings, identity, doubted_since, guesses: None, made: None }
+        Ok(Context { now, seed, peer, envelope, proof, settings, identity, doubted_since, guesses: None, made: None })
     }
 }
 

@@ -83,7 +83,7 @@ pub fn request(frame: &Frame<'_>, peer: &Peer) -> Result<(&'static Handler, Enve
     if let Job::Write(job) = &job {
         job.check()?;
     }
-    rules::admit(handler.row, peer, envelope.actor.is_some())?;
+    rules::admit(handler.row, peer, &envelope)?;
     let job = match job {
         Job::Write(job) if handler.row.kind == Kind::Bulk && envelope.dry_run => {
             Job::Look(Look::Scan(Box::new(DryRun(job))))

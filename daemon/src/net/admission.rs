@@ -107,11 +107,14 @@ impl Admission {
     fn judge(&self, stream: &UnixStream, grants: &Grants) -> Result<Peer, Refusal> {
         let unknown = |err: io::Error| Refusal::new(Code::PERMISSION_DENIED, format!("the peer is unknown: {err}"));
         let credentials = stream.peer_cred().map_err(unknown)?;
-        let mut groups = crate::sys::peer_groups(stream.as_fd()).unwrap_or_default();
+        // A group may bound a peer, so nobody is let in whose groups are unknown.
+        let mut groups = crate::sys::peer_groups(stream.as_fd()).map_err(unknown)?;
         groups.push(credentials.gid());
         let uid = credentials.uid();
         match grants.of(uid, &groups) {
-            Some(grant) => Ok(Peer { uid, pid: credentials.pid().unwrap_or(0), connection: 0, grant }),
+            Some((grant, delegation)) => {
+                Ok(Peer { uid, pid: credentials.pid().unwrap_or(0), connection: 0, grant, delegation })
+            }
             None => {
                 self.daemon.abuse.note(Abuse::NoGrant, uid);
                 Err(Refusal::new(Code::PERMISSION_DENIED, format!("uid {uid} has no grant here; {}", way_in(uid))))

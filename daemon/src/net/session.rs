@@ -70,7 +70,7 @@ pub async fn serve(
     let result = match greeted {
         Ok(()) => {
             let (answers, inbox) = mpsc::unbounded_channel();
-            let session = Session::new(peer, Arc::clone(&shared), limits, queue, answers, frames);
+            let session = Session::new(peer.clone(), Arc::clone(&shared), limits, queue, answers, frames);
             session.run(&mut input, &mut output, inbox, stopping).await
         }
         Err(end) => Err(end),
@@ -298,7 +298,10 @@ impl Session {
 
     fn begin(&mut self, pending: Pending, handler: &'static Handler, envelope: Envelope, job: Job) {
         let seed = if matches!(job, Job::Write(_)) { draw_seed() } else { [0; 32] };
-        let ctx = self.shared.daemon.context(self.shared.clock.now(), seed, self.peer, envelope);
+        let ctx = match self.shared.daemon.context(self.shared.clock.now(), seed, self.peer.clone(), envelope) {
+            Ok(ctx) => ctx,
+            Err(refusal) => return self.answer(pending, Err(refusal)),
+        };
         match job {
             Job::Write(job) => self.write(pending, handler, ctx, job),
             Job::Look(look) => {
@@ -444,7 +447,7 @@ fn run_job(
     ctx: Context,
     handler: &Handler,
 ) -> Outcome {
-    let peer = ctx.peer;
+    let peer = ctx.peer.clone();
     let ended = view.map_err(Fault::Store).and_then(|view| dispatch::run_read(job, &shared.daemon, &*view, ctx));
     ended.map_err(|fault| to_refusal(&fault, handler.row, &peer))
 }

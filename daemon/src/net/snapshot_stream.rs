@@ -42,7 +42,8 @@ impl SnapshotStream {
     /// Starts the thread as soon as no other runs.
     pub(super) fn begin(job: Box<dyn WalkJob>, row: &'static OperationRow, ctx: Context, shared: &Shared) -> Self {
         let (giver, items) = mpsc::channel(ITEMS_MAX);
-        let peer = ctx.peer;
+        let peer = ctx.peer.clone();
+        let stream_peer = peer.clone();
         let (store, daemon) = (Arc::clone(&shared.store), Arc::clone(&shared.daemon));
         let walks = Arc::clone(&shared.walks);
         tokio::spawn(async move {
@@ -58,7 +59,7 @@ impl SnapshotStream {
                 let _ = giver.blocking_send(ended.map(|()| None));
             });
         });
-        Self { items, first: None, row, peer }
+        Self { items, first: None, row, peer: stream_peer }
     }
 
     /// The next item, if the thread has given one.

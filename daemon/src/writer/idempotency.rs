@@ -67,7 +67,7 @@ impl Idempotency {
         let is_kept = job.row().number != Import::ROW.number;
         let key = ctx.envelope.key.filter(|_| is_kept && !ctx.envelope.dry_run)?;
         let number = job.row().number.to_be_bytes();
-        let actor = codec::encode(&ctx.envelope.actor);
+        let actor = ctx.actor_bytes();
         let request = ctx.identity.secrets.request(&[&number, &Zeroizing::new(job.request()), &actor]);
         let identity = Arc::clone(&ctx.identity);
         Some(Self { uid: ctx.peer.uid, key, request, identity, is_there: false, stored: 0 })

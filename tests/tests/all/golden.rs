@@ -17,8 +17,8 @@ use enroll_protocol::envelope::{Hello, MAGIC, PROTOCOL_VERSION, Welcome};
 use enroll_protocol::frame::{self, FrameKind};
 use enroll_protocol::operations::TABLE;
 use enroll_protocol::{
-    Code, Envelope, Json, Key, Operation, Page, Pk, Refusal, Time, changes, code, codec, jwt, permission, person, role,
-    server, token,
+    Code, Envelope, Json, Jwt, Key, Operation, Page, Pk, Refusal, Time, changes, code, codec, jwt, permission, person,
+    role, server, token,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -121,6 +121,9 @@ fn handshake(samples: &mut Samples) {
     };
     expect_other_encoder(&envelope, &codec::encode(&envelope));
     samples.line("envelope", "full", &codec::encode(&envelope));
+    let proven = Envelope { actor: Some(Jwt::new("a.b.c").expect("a JWT").into()), ..Envelope::default() };
+    expect_other_encoder(&proven, &codec::encode(&proven));
+    samples.line("envelope", "proven", &codec::encode(&proven));
     samples.line("envelope", "empty", &codec::encode(&Envelope::default()));
 }
 

@@ -9,6 +9,7 @@ mod backups;
 mod certificates;
 mod clock;
 mod codes;
+mod delegation;
 mod enrollments;
 mod events;
 mod exchanges;
@@ -24,9 +25,10 @@ mod permissions;
 mod programs;
 mod sweeps;
 mod tokens;
+mod visibility;
 mod writes;
 
-use enroll_protocol::{Envelope, Key, OperationRow, Refusal};
+use enroll_protocol::{Envelope, Json, Key, LoginCode, OperationRow, Refusal, code};
 use enroll_tests::pattern::matches;
 use enroll_tests::registry::Registry;
 use serde_json::value::RawValue;
@@ -38,6 +40,12 @@ fn call(registry: &mut Registry, envelope: Envelope, op: &str, args: &str) -> Re
     let request = (row.request_to_wire)(&args)?;
     let reply = registry.call_encoded(envelope, row.number, &request)?;
     Ok((row.reply_to_json)(&reply).expect("a reply of its type"))
+}
+
+/// A login code for this callsign.
+fn login(registry: &mut Registry, sub: &str) -> LoginCode {
+    let claims = Json::of(&serde_json::json!({ "sub": sub })).expect("claims");
+    registry.call(code::Create::new(claims)).expect("made").code.expect("a code")
 }
 
 /// Runs a table: lines of `[$NAME =] [ACTOR>] OPERATION ARGS => ANSWER`. A name stands for the answer's pk in what

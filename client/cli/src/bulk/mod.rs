@@ -31,6 +31,7 @@ use crate::failure::Failure;
 use crate::files::progress_bar;
 use crate::options::Options;
 use crate::output::Output;
+use crate::process::stdin;
 
 const FILE: &str = "bulk.file";
 const FAILURES: &str = "bulk.failures";
@@ -109,7 +110,7 @@ async fn run_one<B: Bulk>(
     let client = options.patient(send::PATIENCE);
     let failed = |err: io::Error| Failure::Own(format!("{}: {err}", path.display()));
     let (input, bytes): (Box<dyn Read>, _) = if is_stdin {
-        (Box::new(io::stdin()), None)
+        (Box::new(stdin::take("file")?), None)
     } else {
         let file = File::open(path).map_err(failed)?;
         // The size is known of a regular file only, and only that can be read twice.

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use enroll_client::protocol::{Code, Envelope, OperationRow, Reference, Refusal, plain_name};
+use enroll_client::protocol::{Actor, Code, Envelope, Jwt, OperationRow, Reference, Refusal, plain_name};
 use serde_json::value::RawValue;
 
 use crate::raw_object::{self, RawObject};
@@ -60,15 +60,16 @@ fn ask(members: &RawObject<'_>) -> Result<Ask, Refusal> {
             "op" => op = text::<String>(name, value)?,
             "args" => args = Some(*value).filter(|value| value.get() != "null"),
             "actor" => {
-                let actor = Reference::of_json(value.get());
-                envelope.actor = actor.map_err(|err| invalid(format!("actor: {err}")))?;
+                let named = Reference::of_json(value.get()).map_err(|err| invalid(format!("actor: {err}")))?;
+                set_actor(&mut envelope, named)?;
             }
+            "actor_jwt" => set_actor(&mut envelope, text::<Jwt>(name, value)?)?,
             "origin" => envelope.origin = text(name, value)?,
             "key" => envelope.key = text(name, value)?,
             "dry_run" => envelope.dry_run = flag(name, value)?,
             _ => {
                 return Err(invalid(format!(
-                    "unknown field {:?}; a line has id, op, args, actor, origin, key and dry_run",
+                    "unknown field {:?}; a line has id, op, args, actor, actor_jwt, origin, key and dry_run",
                     plain_name(name)
                 )));
             }
@@ -87,6 +88,15 @@ fn ask(members: &RawObject<'_>) -> Result<Ask, Refusal> {
     };
     let request = (row.request_to_wire)(args)?;
     Ok(Ask { row, envelope, request })
+}
+
+/// Sets the actor. Refuses a line that names one and proves one.
+fn set_actor(envelope: &mut Envelope, actor: Option<impl Into<Actor>>) -> Result<(), Refusal> {
+    let Some(actor) = actor else { return Ok(()) };
+    match envelope.actor.replace(actor.into()) {
+        None => Ok(()),
+        Some(_) => Err(invalid("actor and actor_jwt exclude each other; give one of them")),
+    }
 }
 
 fn text<T: FromStr<Err: ToString>>(name: &str, value: &RawValue) -> Result<Option<T>, Refusal> {
@@ -142,7 +152,18 @@ mod tests {
     fn an_actor_may_say_how_it_is_named() {
         let line = br#"{"op":"person.get","args":{"person":"A"},"actor":{"callsign":"BOSS"}}"#;
         let ask = Question::of(1, line).ask.expect("a request");
-        assert_eq!(ask.envelope.actor, Reference::by_callsign("BOSS").ok());
+        assert_eq!(ask.envelope.actor, Reference::by_callsign("BOSS").ok().map(Actor::Named));
+    }
+
+    #[test]
+    fn an_actor_may_be_proven() {
+        for line in [
+            r#"{"op":"server.status","actor_jwt":"a.b.c"}"#,
+            r#"{"op":"server.status","actor":null,"actor_jwt":"a.b.c"}"#,
+        ] {
+            let ask = Question::of(1, line.as_bytes()).ask.expect("a request");
+            assert_eq!(ask.envelope.actor, Jwt::new("a.b.c").ok().map(Actor::Proven), "{line}");
+        }
     }
 
     #[test]
@@ -180,6 +201,13 @@ mod tests {
                 Code::INVALID_ARGUMENT,
                 "actor: a reference has one",
             ),
+            (
+                br#"{"op":"server.status","actor":"A","actor_jwt":"a.b.c"}"#,
+                "9",
+                Code::INVALID_ARGUMENT,
+                "exclude each other",
+            ),
+            (br#"{"op":"server.status","actor_jwt":""}"#, "9", Code::INVALID_ARGUMENT, "actor_jwt"),
             (br#"{"op":"server.status","dry_run":1}"#, "9", Code::INVALID_ARGUMENT, "dry_run must be true or false"),
             (br#"{"op":"changes.follow"}"#, "9", Code::INVALID_ARGUMENT, "run `enrollctl changes follow`"),
             (br#"{"op":"person.get","args":{"person":""}}"#, "9", Code::INVALID_ARGUMENT, "person"),

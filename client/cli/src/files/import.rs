@@ -1,7 +1,7 @@
 //! The command `server import FILE`: uploads an export in pieces, each after the answer of the one before.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -14,6 +14,7 @@ use super::progress;
 use crate::failure::Failure;
 use crate::options::Options;
 use crate::output::Output;
+use crate::process::stdin;
 
 const FILE: &str = "import.file";
 
@@ -54,7 +55,7 @@ pub(crate) async fn run(
     let name = path.display().to_string();
     let is_stdin = path.as_os_str() == "-";
     let input: Box<dyn Read> = match is_stdin {
-        true => Box::new(io::stdin()),
+        true => Box::new(stdin::take("file")?),
         false => Box::new(File::open(path).map_err(|err| Failure::Own(format!("{name}: {err}")))?),
     };
     let bytes = path.metadata().map(|file| file.len()).ok().filter(|_| !is_stdin);

@@ -4,6 +4,7 @@
 
 pub mod child_server;
 pub mod signals;
+pub(crate) mod stdin;
 pub mod which;
 
 use std::io::{self, Write as _};

@@ -10,13 +10,18 @@ use enroll_client::protocol::{Invalid, OperationRow};
 
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::process::stdin;
 
 /// Encodes the request for the wire. Reads a secret from standard input if the operation has one.
 pub(crate) fn encoded(row: &OperationRow, matches: &ArgMatches, output: &Output) -> Result<Vec<u8>, Failure> {
     let invalid = |err: Invalid| Failure::Usage(err.0);
     let request = (row.request_of)(matches).map_err(invalid)?;
     let request = extra::fill(&request, matches)?;
-    let request =
-        secret::fill(row, &request, &mut io::stdin().lock(), io::stdin().is_terminal(), |what| output.ask(what))?;
+    let ask = |what: &str| {
+        stdin::take(what)?;
+        output.ask(what);
+        Ok(())
+    };
+    let request = secret::fill(row, &request, &mut io::stdin().lock(), io::stdin().is_terminal(), ask)?;
     (row.request_to_wire)(&request).map_err(invalid)
 }

@@ -33,7 +33,7 @@ pub(crate) fn fill(
     request: &str,
     input: &mut impl BufRead,
     is_typed: bool,
-    ask: impl Fn(&str),
+    ask: impl Fn(&str) -> Result<(), Failure>,
 ) -> Result<Box<RawValue>, Failure> {
     let broken = |err: serde_json::Error| Failure::Usage(err.to_string());
     let mut members = RawObject::new();
@@ -46,12 +46,39 @@ pub(crate) fn fill(
             if value.get() != FROM_STDIN {
                 return Err(shows(row, &name));
             }
-            ask(&name);
+            ask(&name)?;
             value = to_raw_value(&read(&name, input, is_typed)?).map_err(broken)?;
         }
         filled.push(format!("{}:{value}", Value::String(name)));
     }
     RawValue::from_string(format!("{{{}}}", filled.join(","))).map_err(broken)
+}
+
+/// One secret from standard input, on a line of its own. Refuses an empty one, and one of several lines.
+pub(crate) fn read(name: &str, input: &mut impl BufRead, is_typed: bool) -> Result<String, Failure> {
+    // One byte more than the longest secret and its newline, so that a longer one is refused for its length.
+    let bytes_max = JWT_BYTES_MAX as u64 + 2;
+    let mut line = String::new();
+    let reading = input.by_ref().take(bytes_max).read_line(&mut line);
+    reading.map_err(|err| Failure::Usage(format!("the {name} can not be read from standard input: {err}")))?;
+    if line.ends_with('\n') {
+        line.pop();
+        // A line from another system ends in both characters.
+        if line.ends_with('\r') {
+            line.pop();
+        }
+    }
+    let line = without_mark(&line).to_owned();
+    if line.is_empty() {
+        return Err(Failure::Usage(format!("standard input is empty; it must hold the {name}, on one line")));
+    }
+    // In a pipe a second line means that the secret was not read whole. A person at a terminal may type on.
+    if !is_typed && input.fill_buf().is_ok_and(|rest| !rest.is_empty()) {
+        return Err(Failure::Usage(format!(
+            "standard input has more than one line; it must hold the {name} and no more"
+        )));
+    }
+    Ok(line)
 }
 
 /// The error of a command line, without any secret that stood there and with long values cut.
@@ -86,39 +113,13 @@ fn shows(row: &OperationRow, name: &str) -> Failure {
     ))
 }
 
-fn read(name: &str, input: &mut impl BufRead, is_typed: bool) -> Result<String, Failure> {
-    // One byte more than the longest secret and its newline, so that a longer one is refused for its length.
-    let bytes_max = JWT_BYTES_MAX as u64 + 2;
-    let mut line = String::new();
-    let reading = input.by_ref().take(bytes_max).read_line(&mut line);
-    reading.map_err(|err| Failure::Usage(format!("the {name} can not be read from standard input: {err}")))?;
-    if line.ends_with('\n') {
-        line.pop();
-        // A line from another system ends in both characters.
-        if line.ends_with('\r') {
-            line.pop();
-        }
-    }
-    let line = without_mark(&line).to_owned();
-    if line.is_empty() {
-        return Err(Failure::Usage(format!("standard input is empty; it must hold the {name}, on one line")));
-    }
-    // In a pipe a second line means that the secret was not read whole. A person at a terminal may type on.
-    if !is_typed && input.fill_buf().is_ok_and(|rest| !rest.is_empty()) {
-        return Err(Failure::Usage(format!(
-            "standard input has more than one line; it must hold the {name} and no more"
-        )));
-    }
-    Ok(line)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn filled(operation: &str, request: &str, input: &str) -> Result<String, String> {
         let row = OperationRow::by_name(operation).expect("an operation");
-        let filled = fill(row, request, &mut input.as_bytes(), false, |_| {});
+        let filled = fill(row, request, &mut input.as_bytes(), false, |_| Ok(()));
         filled.map(|request| request.get().to_owned()).map_err(|failure| failure.line())
     }
 

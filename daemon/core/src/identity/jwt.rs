@@ -196,8 +196,7 @@ impl KeyRing {
     ) -> Result<Result<(Jwt, Time), &'static str>, IdentityError> {
         let failed = |err: enroll_protocol::Invalid| IdentityError(err.0);
         let mut members = claims.members().map_err(failed)?;
-        let seconds = |name: &str| claims.member::<i64>(name).ok().flatten();
-        let Some(first) = seconds(FIRST_ISSUED).or_else(|| seconds("iat")) else {
+        let Some(first) = first_issued(claims) else {
             return Ok(Err("it does not say when it was issued"));
         };
         let last = first.saturating_add(i64::try_from(issuing.refresh_seconds).unwrap_or(i64::MAX));
@@ -294,6 +293,12 @@ impl KeyRing {
     fn key(&self, kid: Option<&str>) -> Option<&SigningKey> {
         self.keys.iter().find(|key| Some(key.kid.as_str()) == kid)
     }
+}
+
+/// The time in seconds at which the first JWT of a session was issued, by the claims of a later one.
+pub fn first_issued(claims: &Json) -> Option<i64> {
+    let seconds = |name: &str| claims.member::<i64>(name).ok().flatten();
+    seconds(FIRST_ISSUED).or_else(|| seconds("iat"))
 }
 
 /// The claims as they stand in the JWT, digit for digit.

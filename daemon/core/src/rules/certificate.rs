@@ -85,6 +85,7 @@ impl WriteOp for Renew {
         let (pk, person) = person::require(txn.as_read(), &self.person)?;
         person::require_live(&self.person, &person)?;
         call.permit(txn.as_read(), call.is_actor(pk))?;
+        call.permit_touching(txn.as_read(), pk)?;
         let (key, before) = require(txn.as_read(), pk, &self.person)?;
         let wanted = wanted_after(self, before.clone());
         if before.revoked.is_some() && matches!(wanted, Wanted::Again(_)) {
@@ -106,6 +107,7 @@ impl WriteOp for Revoke {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Vec<String>, Fault> {
         let (pk, _) = person::require(txn.as_read(), &self.person)?;
         call.permit(txn.as_read(), false)?;
+        call.permit_touching(txn.as_read(), pk)?;
         let why = Revocation { reason: self.reason, at: call.ctx.now };
         let wanted = self.serial.as_ref().map(|serial| serial.as_str().replace(':', "").to_ascii_uppercase());
         let is_wanted =

@@ -5,11 +5,11 @@
 
 use enroll_protocol::code::{Create, Created, Delete, Exchanged, Get, Login, Use};
 use enroll_protocol::limits::JSON_BYTES_MAX;
-use enroll_protocol::{Code, Json, LoginCode, Pk, Reference, Refusal};
+use enroll_protocol::{Code, Invalid, Json, LoginCode, Pk, Reference, Refusal, Time};
 use serde_json::json;
 
 use super::{Call, Finish, ReadOp, WriteOp, expiry, human_code, person, rate_limit};
-use crate::context::Purpose;
+use crate::context::{Grant, Purpose};
 use crate::draft::Txn;
 use crate::fault::Fault;
 use crate::identity::jwt::OWN_CLAIMS;
@@ -42,8 +42,7 @@ impl WriteOp for Create {
     }
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Created, Fault> {
-        expect_subject_live(txn.as_read(), &self.claims)?;
-        call.permit(txn.as_read(), false)?;
+        permit_making(txn.as_read(), call, &self.claims)?;
         call.expect_to_come(self.expires)?;
         let mut random = call.ctx.random(Purpose::Rule);
         let pk = call.ctx.new_pk(&mut random);
@@ -81,7 +80,7 @@ impl WriteOp for Use {
         rate_limit::expect_under_limit(call.ctx)?;
         let (pk, mut code) = expect(txn.as_read(), call, &self.code)?;
         let attempt = |refusal| Fault::Attempt { refusal, subject: Some(pk), guess: false };
-        let subject = expect_subject_live(txn.as_read(), &code.claims);
+        let subject = expect_subject(txn.as_read(), &code, call.ctx.now);
         let is_own = matches!(&subject, Ok(Some(pk)) if call.is_actor(*pk));
         subject.map_err(|fault| fault.into_attempt(Some(pk)))?;
         call.permit(txn.as_read(), is_own).map_err(|fault| fault.into_attempt(Some(pk)))?;
@@ -135,6 +134,31 @@ impl WriteOp for Delete {
     }
 }
 
+/// A code whose claims name a person here is a login of theirs, so it is a decision and bounded like acting for them;
+/// nobody needs a permission for a code of their own.
+fn permit_making(txn: &dyn ReadTxn, call: &Call<'_>, claims: &Json) -> Result<(), Fault> {
+    subject_of(txn, claims)?;
+    let named = named_by(claims)?.map(|callsign| person::of_callsign(txn, &callsign)).transpose()?.flatten();
+    let Some((pk, person)) = named else { return call.permit(txn, false) };
+    if call.actor.is_none() && call.ctx.peer.grant < Grant::Decide {
+        let why = format!(
+            "a login code for \"{}\" needs the grant decide, or an actor who is that person or has the permission {}",
+            person.callsign, call.row.permission
+        );
+        return Err(Fault::Refused(Refusal::new(Code::PERMISSION_DENIED, why)));
+    }
+    call.permit(txn, call.is_actor(pk))?;
+    call.permit_login_of(txn, pk, &person)
+}
+
+/// The callsign by which claims name somebody: `sub`, else `CN`, which is how `person.find` reads them.
+pub(super) fn named_by(claims: &Json) -> Result<Option<String>, Invalid> {
+    match claims.member("sub")? {
+        Some(sub) => Ok(Some(sub)),
+        None => claims.member("CN"),
+    }
+}
+
 /// Signs what was stored unsigned.
 pub(super) fn sign(mut reply: Exchanged, keys: &KeyRing) -> Result<Exchanged, IdentityError> {
     reply.jwt = reply.jwt.as_ref().map(|unsigned| keys.sign(unsigned)).transpose()?;
@@ -163,17 +187,28 @@ fn expect(txn: &dyn ReadTxn, call: &Call<'_>, typed: &LoginCode) -> Result<(Pk, 
 
 /// True if a code's claims name the actor.
 fn names_actor(txn: &dyn ReadTxn, call: &Call<'_>, code: &token::Code) -> Result<bool, Fault> {
-    match expect_subject_live(txn, &code.claims) {
+    match expect_subject(txn, code, call.ctx.now) {
         Ok(subject) => Ok(subject.is_some_and(|pk| call.is_actor(pk))),
         Err(Fault::Refused(_)) => Ok(false),
         Err(fault) => Err(fault),
     }
 }
 
+/// The person whom a code's claim `sub` names, who must not be deleted. Refuses a code that is older than the person:
+/// whoever made it did not make a login for them.
+fn expect_subject(txn: &dyn ReadTxn, code: &token::Code, now: Time) -> Result<Option<Pk>, Fault> {
+    let Some((pk, person)) = subject_of(txn, &code.claims)? else { return Ok(None) };
+    if code.created < person.created && person.created <= now {
+        let why = format!("this code was made before the person \"{}\" was; make another", person.callsign);
+        return Err(Fault::Refused(Refusal::new(Code::EXPIRED, why)));
+    }
+    Ok(Some(pk))
+}
+
 /// The person whom the claim `sub` names, who must not be deleted. A `sub` may also name nobody here.
-fn expect_subject_live(txn: &dyn ReadTxn, claims: &Json) -> Result<Option<Pk>, Fault> {
+fn subject_of(txn: &dyn ReadTxn, claims: &Json) -> Result<Option<(Pk, record::Person)>, Fault> {
     let Some(sub) = claims.member::<String>("sub")? else { return Ok(None) };
     let Some((pk, found)) = person::of_callsign(txn, &sub)? else { return Ok(None) };
     person::require_live(&Reference::from(&found.callsign), &found)?;
-    Ok(Some(pk))
+    Ok(Some((pk, found)))
 }

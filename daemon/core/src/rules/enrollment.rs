@@ -86,7 +86,7 @@ impl WriteOp for Create {
             record::put(txn, key::enrollment_request(pk), &EnrollmentRequest { csr: csr.clone() });
         }
         call.emit(txn, subjects, Some(Kind::Enrollment));
-        shown(txn.as_read(), pk, enrollment)
+        shown(txn.as_read(), call, pk, enrollment)
     }
 }
 
@@ -94,7 +94,7 @@ impl ReadOp for Get {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Enrollment, Fault> {
         let (pk, enrollment) = expect(txn, &self.enrollment)?;
         call.permit(txn, false)?;
-        shown(txn, pk, enrollment)
+        shown(txn, call, pk, enrollment)
     }
 }
 
@@ -116,7 +116,7 @@ impl ReadOp for Find {
         let Pointer { pk } = record::get(txn, &key::approve_code(&code))?.ok_or_else(unknown)?;
         let enrollment = record::get(txn, &key::enrollment(pk))?.ok_or_else(unknown)?;
         call.permit(txn, false).map_err(|fault| fault.into_attempt(Some(pk)))?;
-        shown(txn, pk, enrollment)
+        shown(txn, call, pk, enrollment)
     }
 }
 
@@ -141,7 +141,7 @@ impl ReadOp for List {
             let Some(pk) = key::pk_at_end(key) else { return Ok(None) };
             let found = record::get::<record::Enrollment>(txn, &key::enrollment(pk))?;
             let wanted = found.filter(|found| self.state.is_none_or(|state| found.state == state));
-            wanted.map(|enrollment| shown(txn, pk, enrollment)).transpose()
+            wanted.map(|enrollment| shown(txn, call, pk, enrollment)).transpose()
         })
     }
 }
@@ -200,7 +200,7 @@ impl WriteOp for Reject {
         enrollment.reason = self.reason.clone();
         decide(txn, call, pk, &mut enrollment, State::Rejected);
         call.emit(txn, vec![pk], None);
-        shown(txn.as_read(), pk, enrollment)
+        shown(txn.as_read(), call, pk, enrollment)
     }
 }
 
@@ -218,7 +218,7 @@ impl WriteOp for ResetCode {
         enrollment.updated = call.ctx.now;
         record::put(txn, key::enrollment(pk), &enrollment);
         call.emit(txn, vec![pk], None);
-        shown(txn.as_read(), pk, enrollment)
+        shown(txn.as_read(), call, pk, enrollment)
     }
 }
 
@@ -295,15 +295,15 @@ fn redact(enrollment: &mut Enrollment) {
     enrollment.approvecode = None;
 }
 
-fn shown(txn: &dyn ReadTxn, pk: Pk, enrollment: record::Enrollment) -> Result<Enrollment, Fault> {
+fn shown(txn: &dyn ReadTxn, call: &Call<'_>, pk: Pk, enrollment: record::Enrollment) -> Result<Enrollment, Fault> {
     Ok(Enrollment {
         pk,
         callsign: enrollment.callsign,
         state: enrollment.state,
-        approvecode: Some(ApproveCode::new(enrollment.approvecode)?),
+        approvecode: call.sees_codes().then(|| ApproveCode::new(enrollment.approvecode)).transpose()?,
         pool: enrollment.pool,
         person: enrollment.person,
-        extra: enrollment.extra,
+        extra: call.shown_extra(enrollment.extra),
         csr: txn.get(&key::enrollment_request(pk))?.is_some(),
         decided_by: enrollment.decided_by,
         decided_on: enrollment.decided_on,

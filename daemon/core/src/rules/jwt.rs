@@ -2,13 +2,15 @@
 
 use enroll_protocol::code::Exchanged;
 use enroll_protocol::jwt::{Exchange, Keys, Refresh, Rotate, Verify};
-use enroll_protocol::{Code, Json, Jwt, Pk, Refusal};
+use enroll_protocol::{Code, Json, Jwt, Pk, Refusal, Time};
 
 use super::{Call, Finish, ReadOp, WriteOp, bootstrap, code, person, token};
 use crate::context::Purpose;
 use crate::draft::Txn;
 use crate::fault::Fault;
+use crate::identity::jwt::first_issued;
 use crate::identity::trust;
+use crate::model::record;
 use crate::state::ReadTxn;
 
 impl ReadOp for Verify {
@@ -47,7 +49,8 @@ impl WriteOp for Exchange {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Exchanged, Fault> {
         let (ctx, settings) = (call.ctx, &call.ctx.settings);
         let foreign = trust::verify(&settings.trusted, &self.jwt, ctx.now, settings.leeway_seconds).map_err(invalid)?;
-        let subject = subject_of(txn.as_read(), &foreign.claims)?;
+        let subject = foreign.claims.member::<String>("sub")?;
+        let subject = subject_of(txn.as_read(), subject.as_deref(), None, ctx.now)?.map(|(pk, _)| pk);
         call.permit(txn.as_read(), subject.is_some_and(|pk| call.is_actor(pk)))?;
         if foreign.claims.as_str().len() > code::CLAIMS_BYTES_MAX {
             return Err(invalid("its claims are too large, so that our own would not fit as well").into());
@@ -78,20 +81,33 @@ fn key_set(txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Json, Fault> {
 
 /// The claims of a JWT that is valid here, and the person that they name. Refuses a deleted person.
 fn verified(txn: &dyn ReadTxn, call: &Call<'_>, jwt: &Jwt) -> Result<(Json, Option<Pk>), Fault> {
-    let claims = call.ctx.identity.keys.verify(&call.ctx.settings.issuing, jwt, call.ctx.now).map_err(invalid)?;
-    let subject = subject_of(txn, &claims)?;
-    Ok((claims, subject))
+    let now = call.ctx.now;
+    let claims = call.ctx.identity.keys.verify(&call.ctx.settings.issuing, jwt, now).map_err(invalid)?;
+    let subject = claims.member::<String>("sub")?;
+    let found = subject_of(txn, subject.as_deref(), first_issued(&claims), now)?;
+    Ok((claims, found.map(|(pk, _)| pk)))
 }
 
-/// The person that these claims name, or none. Refuses a deleted person.
-fn subject_of(txn: &dyn ReadTxn, claims: &Json) -> Result<Option<Pk>, Fault> {
-    let subject = claims.member::<String>("sub")?;
-    match subject.map(|callsign| person::of_callsign(txn, &callsign)).transpose()?.flatten() {
+/// The person whom the `sub` of a JWT names, or none. Refuses a deleted person, and one who was made after the session
+/// began: whoever could choose the `sub` then did not log in this person.
+pub(super) fn subject_of(
+    txn: &dyn ReadTxn,
+    subject: Option<&str>,
+    first_issued: Option<i64>,
+    now: Time,
+) -> Result<Option<(Pk, record::Person)>, Fault> {
+    let found = subject.map(|callsign| person::of_callsign(txn, callsign)).transpose()?.flatten();
+    match &found {
         Some((_, person)) if person.deleted.is_some() => Err(invalid("it names a person who is deleted").into()),
-        found => Ok(found.map(|(pk, _)| pk)),
+        Some((_, person))
+            if first_issued.is_some_and(|first| first < person.created.seconds() && person.created <= now) =>
+        {
+            Err(invalid("it was issued before the person that it names was made; log in again").into())
+        }
+        _ => Ok(found),
     }
 }
 
-fn invalid(why: &str) -> Refusal {
+pub(super) fn invalid(why: &str) -> Refusal {
     Refusal::new(Code::JWT_INVALID, format!("the JWT is not valid here: {why}"))
 }

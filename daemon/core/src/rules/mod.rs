@@ -39,7 +39,7 @@ mod stream;
 mod supervisor;
 mod token;
 
-pub use access::{Actor, admit};
+pub use access::{ActingPerson, admit, prove};
 pub use stream::{Give, StreamOp, WalkOp};
 
 use std::collections::BTreeMap;
@@ -183,13 +183,13 @@ pub struct Call<'a> {
     /// The operation's line of the table.
     pub row: &'static OperationRow,
     /// The person on whose behalf the peer asks.
-    pub actor: Option<Actor>,
+    pub actor: Option<ActingPerson>,
 }
 
 impl<'a> Call<'a> {
-    /// Finds the actor, who must be a person that is not deleted.
+    /// Finds the actor, who must be a person that is not deleted and for whom the peer may act.
     pub fn begin(txn: &dyn ReadTxn, ctx: &'a Context, row: &'static OperationRow) -> Result<Self, Fault> {
-        let actor = ctx.envelope.actor.as_ref().map(|actor| Actor::find(txn, actor)).transpose()?;
+        let actor = ActingPerson::find(txn, ctx)?;
         Ok(Self { ctx, row, actor })
     }
 

@@ -8,7 +8,7 @@ use enroll_protocol::{Callsign, Code, Json, Named, NaturalName, Page, Pk, Refere
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::page::{Bounds, page};
-use super::{Call, ReadOp, WriteOp, allowed_values, authority, certificate, registration, role};
+use super::{Call, ReadOp, WriteOp, allowed_values, authority, certificate, code, registration, role};
 use crate::context::Purpose;
 use crate::draft::Txn;
 use crate::fault::Fault;
@@ -53,7 +53,7 @@ impl ReadOp for Get {
             require_live(&self.person, &person)?;
         }
         call.permit(txn, call.is_actor(pk))?;
-        Ok(to_reply(txn, pk, person)?)
+        Ok(to_reply(txn, call, pk, person)?)
     }
 }
 
@@ -82,15 +82,14 @@ impl ReadOp for List {
             let Some(person) = record::get::<record::Person>(txn, &key::person(pk))? else { return Ok(None) };
             // Deleted people are never listed by role: they hold none.
             let wanted = person.deleted.is_none() || (self.include_deleted && self.role.is_none());
-            Ok(if wanted { Some(to_reply(txn, pk, person)?) } else { None })
+            Ok(if wanted { Some(to_reply(txn, call, pk, person)?) } else { None })
         })
     }
 }
 
 impl ReadOp for Find {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Person, Fault> {
-        let named = |name| self.claims.member::<String>(name);
-        let Some(callsign) = named("sub")?.map_or_else(|| named("CN"), |sub| Ok(Some(sub)))? else {
+        let Some(callsign) = code::named_by(&self.claims)? else {
             let why = "claims: neither sub nor CN names anybody; one of them must be a callsign";
             return Err(Fault::Refused(Refusal::new(Code::INVALID_ARGUMENT, why)));
         };
@@ -100,7 +99,7 @@ impl ReadOp for Find {
         let (pk, person) = require(txn, &named)?;
         require_live(&named, &person)?;
         call.permit(txn, call.is_actor(pk))?;
-        Ok(to_reply(txn, pk, person)?)
+        Ok(to_reply(txn, call, pk, person)?)
     }
 }
 
@@ -109,6 +108,7 @@ impl WriteOp for Update {
         let (pk, person) = require(txn.as_read(), &self.person)?;
         require_live(&self.person, &person)?;
         call.permit(txn.as_read(), false)?;
+        call.permit_touching(txn.as_read(), pk)?;
         allowed_values::require_allowed(txn.as_read(), &self.extra, Some(&person.extra))?;
         change(txn, call, pk, |_, person| person.extra = self.extra.clone())
     }
@@ -137,6 +137,7 @@ fn delete(
     let (pk, person) = require(txn.as_read(), named)?;
     require_live(named, &person)?;
     call.permit(txn.as_read(), false)?;
+    call.permit_touching(txn.as_read(), pk)?;
     role::take_all(txn, pk)?;
     let reason = RevocationReason::PrivilegeWithdrawn;
     let withdrawn = || Revocation { reason, at: call.ctx.now };
@@ -163,7 +164,7 @@ pub(super) fn change(
     person.updated = call.ctx.now;
     record::put(txn, key::person(pk), &person);
     call.emit(txn, vec![pk], None);
-    Ok(to_reply(txn.as_read(), pk, person)?)
+    Ok(to_reply(txn.as_read(), call, pk, person)?)
 }
 
 /// Writes a new person. The callsign may be held by an enrollment, which `holder` names.
@@ -267,8 +268,9 @@ pub(super) fn is_deleted(txn: &dyn ReadTxn, pk: Pk) -> Result<bool, Fault> {
     Ok(found.is_none_or(|person| person.deleted.is_some()))
 }
 
-/// The person as a reply.
-fn to_reply(txn: &dyn ReadTxn, pk: Pk, person: record::Person) -> Result<Person, StoreError> {
+/// The person as a reply to this call.
+fn to_reply(txn: &dyn ReadTxn, call: &Call<'_>, pk: Pk, mut person: record::Person) -> Result<Person, StoreError> {
+    person.extra = call.shown_extra(person.extra);
     Ok(to_reply_with(pk, person, txn.get(&key::certificates(pk))?.is_some()))
 }
 

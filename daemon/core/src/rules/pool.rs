@@ -55,7 +55,7 @@ impl WriteOp for Create {
         record::put(txn, key::pool(pk), &pool);
         record::put(txn, key::owner_pool(owner, pk), &Marker);
         call.emit(txn, vec![pk], Some(Kind::Pool));
-        shown(pk, pool)
+        shown(call, pk, pool)
     }
 }
 
@@ -72,7 +72,7 @@ impl ReadOp for Get {
             expect_live(&pool)?;
         }
         call.permit(txn, call.is_actor(pool.owner))?;
-        shown(pk, pool)
+        shown(call, pk, pool)
     }
 }
 
@@ -86,7 +86,7 @@ impl ReadOp for List {
             let Some(pk) = key::pk_at_end(key) else { return Ok(None) };
             let Some(pool) = record::get::<record::Pool>(txn, &key::pool(pk))? else { return Ok(None) };
             let is_wanted = self.include_deleted || pool.deleted.is_none();
-            is_wanted.then(|| shown(pk, pool)).transpose()
+            is_wanted.then(|| shown(call, pk, pool)).transpose()
         })
     }
 }
@@ -216,7 +216,7 @@ fn change(
     pool.updated = call.ctx.now;
     record::put(txn, key::pool(pk), &pool);
     call.emit(txn, vec![pk], None);
-    shown(pk, pool)
+    shown(call, pk, pool)
 }
 
 /// The pool of this pk or invite code. One that does not exist counts as a guess.
@@ -238,6 +238,10 @@ fn expect_named(txn: &dyn ReadTxn, call: &Call<'_>, named: Named<'_>) -> Result<
 }
 
 fn of_code(txn: &dyn ReadTxn, call: &Call<'_>, typed: &str) -> Result<Option<(Pk, record::Pool)>, Fault> {
+    if !call.sees_codes() {
+        let why = "naming a pool by its invite code needs the grant operate; name it by its pk";
+        return Err(Fault::Refused(Refusal::new(Code::PERMISSION_DENIED, why)));
+    }
     rate_limit::expect_under_limit(call.ctx)?;
     let code = human_code::read_typed(typed, call.ctx.settings.code_avoid_confusion);
     let Some(Pointer { pk }) = record::get::<Pointer>(txn, &key::invite_code(&code))? else { return Ok(None) };
@@ -282,13 +286,13 @@ fn redact(pool: &mut Pool) {
     pool.invitecode = None;
 }
 
-fn shown(pk: Pk, pool: record::Pool) -> Result<Pool, Fault> {
+fn shown(call: &Call<'_>, pk: Pk, pool: record::Pool) -> Result<Pool, Fault> {
     Ok(Pool {
         pk,
         owner: pool.owner,
         active: pool.active,
-        invitecode: Some(InviteCode::new(pool.invitecode)?),
-        extra: pool.extra,
+        invitecode: call.sees_codes().then(|| InviteCode::new(pool.invitecode)).transpose()?,
+        extra: call.shown_extra(pool.extra),
         max_uses: pool.max_uses,
         uses: pool.uses,
         expires: pool.expires,

@@ -23,6 +23,7 @@ impl WriteOp for Assign {
         if permit(txn.as_read(), call, &self.role)? == Permitted::ByRoles {
             call.permit_giving(txn.as_read(), &self.role)?;
         }
+        call.permit_touching(txn.as_read(), pk)?;
         let is_new = give(txn, pk, &self.role)?;
         if is_new {
             call.emit(txn, vec![pk], None);
@@ -36,6 +37,7 @@ impl WriteOp for Remove {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<bool, Fault> {
         let pk = require_person(txn.as_read(), &self.person)?;
         permit(txn.as_read(), call, &self.role)?;
+        call.permit_touching(txn.as_read(), pk)?;
         let was_there = take(txn, pk, &self.role)?;
         if was_there {
             call.emit(txn, vec![pk], None);

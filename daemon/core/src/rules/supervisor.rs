@@ -26,6 +26,7 @@ impl WriteOp for Assign {
         let person = role::require_person(txn.as_read(), &self.person)?;
         let supervisor = role::require_person(txn.as_read(), &self.supervisor)?;
         call.permit(txn.as_read(), false)?;
+        call.permit_touching(txn.as_read(), person)?;
         if person == supervisor {
             let why = format!("\"{}\" can not supervise themself", self.person);
             return Err(Fault::Refused(Refusal::new(Code::INVALID_ARGUMENT, why)));
@@ -39,6 +40,7 @@ impl WriteOp for Unassign {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Person, Fault> {
         let person = role::require_person(txn.as_read(), &self.person)?;
         call.permit(txn.as_read(), false)?;
+        call.permit_touching(txn.as_read(), person)?;
         set(txn, call, person, None)
     }
 }
@@ -48,6 +50,7 @@ impl WriteOp for AddRepresentative {
         let supervisor = role::require_person(txn.as_read(), &self.supervisor)?;
         let representative = role::require_person(txn.as_read(), &self.representative)?;
         permit_naming(txn.as_read(), call, supervisor)?;
+        call.permit_touching(txn.as_read(), supervisor)?;
         if supervisor == representative {
             let why = format!("\"{}\" can not represent themself", self.supervisor);
             return Err(Fault::Refused(Refusal::new(Code::INVALID_ARGUMENT, why)));
@@ -78,6 +81,7 @@ impl WriteOp for RemoveRepresentative {
         let supervisor = role::require_person(txn.as_read(), &self.supervisor)?;
         let (representative, _) = person::require(txn.as_read(), &self.representative)?;
         permit_naming(txn.as_read(), call, supervisor)?;
+        call.permit_touching(txn.as_read(), supervisor)?;
         let key = key::representative(supervisor, representative);
         if txn.as_read().get(&key)?.is_none() {
             return Ok(false);

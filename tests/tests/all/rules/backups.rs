@@ -92,12 +92,18 @@ fn everything_is_for_those_only_who_may_do_everything() {
         permission.grant {"role":"admin","permission":"/server/"} => true
         "#,
     );
-    registry.peer.grant = Grant::Operate;
-    for (actor, expected) in [("BOSS", None), ("DOG", Some(Code::PERMISSION_DENIED))] {
+    for (grant, actor, expected) in [
+        (Grant::Operate, "BOSS", Some(Code::PERMISSION_DENIED)),
+        (Grant::Decide, "BOSS", Some(Code::PERMISSION_DENIED)),
+        (Grant::Admin, "BOSS", None),
+        (Grant::Admin, "DOG", Some(Code::PERMISSION_DENIED)),
+    ] {
+        registry.peer.grant = grant;
         let envelope = Envelope { actor: Some(actor.parse().expect("a name")), ..Envelope::default() };
         let refused = registry.walk(envelope, &Backup {}).err().map(|refusal| refusal.code);
-        assert_eq!(refused, expected, "{actor}");
+        assert_eq!(refused, expected, "{grant:?} {actor}");
     }
+    registry.peer.grant = Grant::Decide;
     // An import goes on from there to what the registry is: this one has people.
     let text = registry.walk(Envelope::default(), &Export::default()).map_err(|refusal| refusal.code);
     assert_eq!(text, Err(Code::PERMISSION_DENIED));
@@ -106,8 +112,10 @@ fn everything_is_for_those_only_who_may_do_everything() {
     let cases = [
         (Grant::Read, None, Code::PERMISSION_DENIED),
         (Grant::Operate, None, Code::PERMISSION_DENIED),
-        (Grant::Operate, Some("BOSS"), Code::CONFLICT),
-        (Grant::Operate, Some("DOG"), Code::PERMISSION_DENIED),
+        (Grant::Operate, Some("BOSS"), Code::PERMISSION_DENIED),
+        (Grant::Decide, None, Code::PERMISSION_DENIED),
+        (Grant::Admin, Some("BOSS"), Code::CONFLICT),
+        (Grant::Admin, Some("DOG"), Code::PERMISSION_DENIED),
         (Grant::Admin, None, Code::CONFLICT),
     ];
     for (grant, actor, expected) in cases {

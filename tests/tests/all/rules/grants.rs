@@ -1,14 +1,22 @@
-//! Authorization of every operation: by every grant, without an actor, with one who may and with one who may not. The
-//! answer is the one that the operation's line in the table says. `docs/access.md` shows that table to people.
+//! Authorization of every operation: by every grant, with every kind of actor, named and proven, under every kind of
+//! delegation. The answer is the one that the operation's line in the table says. `docs/access.md` shows that table to
+//! people.
 
 use std::fmt::Write as _;
+use std::sync::{Arc, LazyLock};
 
 use enroll_core::context::Grant;
+use enroll_core::delegation::{ActFor, Delegation};
+use enroll_core::state::memory::MemoryStore;
+use enroll_core::state::{Store as _, Writes};
 use enroll_protocol::operations::TABLE;
-use enroll_protocol::{Access, Code, Envelope, Json, Kind, OperationRow, code, event, pool};
+use enroll_protocol::{Access, Actor, Code, Envelope, Jwt, Kind, OperationRow, code, event, pool};
 use enroll_tests::registry::Registry;
 
 const ACCESS: &str = include_str!("../../../../docs/access.md");
+
+/// What stands in front of the table.
+const PREFACE: &str = include_str!("access.md");
 
 /// Arguments that are in order, about things that are nobody's of those who ask.
 const ARGUMENTS: &[(&str, &str)] = &[
@@ -50,7 +58,7 @@ const ARGUMENTS: &[(&str, &str)] = &[
     ("pool.set_active", r#"{"pool":"$POOL","active":true}"#),
     ("pool.reset_code", r#"{"pool":"$POOL"}"#),
     ("pool.delete", r#"{"pool":"$POOL"}"#),
-    ("pool.check", r#"{"invitecode":"$POOL"}"#),
+    ("pool.check", r#"{"invitecode":"$INVITE"}"#),
     ("enrollment.create", r#"{"callsign":"NEW"}"#),
     ("enrollment.get", r#"{"enrollment":"ANT"}"#),
     ("enrollment.find", r#"{"approvecode":"$APPROVE"}"#),
@@ -121,13 +129,63 @@ const PROGRAM: &str = "00000000-0000-0000-0000-00000000000a";
 const ELSEWHERE: &[&str] =
     &["server.import", "token.delete", "code.delete", "enrollment.delete", "changes.follow", "jwt.exchange"];
 
-/// A registry with everything that the arguments speak of; their placeholders filled in.
-fn prepared(arguments: &str) -> (Registry, String) {
+/// Everything that a person can be permitted, but `/`.
+const DEPUTY: &[&str] = &[
+    "people",
+    "roles",
+    "tokens",
+    "codes",
+    "changes",
+    "server",
+    "pools",
+    "enrollments",
+    "events",
+    "registrations",
+    "supervisors",
+    "constants",
+    "courses",
+    "programs",
+];
+
+/// What a peer whose delegation is bounded may call without an actor.
+const WITHOUT_ACTOR: &[&str] = &[
+    "pool.check",
+    "enrollment.create",
+    "code.use",
+    "token.use",
+    "jwt.verify",
+    "jwt.keys",
+    "jwt.refresh",
+    "jwt.exchange",
+    "server.status",
+    "certificate.ca",
+    "certificate.crl",
+];
+
+/// The people on whose behalf peers call.
+const PEOPLE: [&str; 3] = ["BOSS", "DEPUTY", "DOG"];
+
+/// A registry with everything that the arguments speak of, made once and copied.
+struct Prepared {
+    entries: Writes,
+    placeholders: Vec<(&'static str, String)>,
+    /// A session JWT of each of [`PEOPLE`].
+    sessions: Vec<Jwt>,
+}
+
+static PREPARED: LazyLock<Prepared> = LazyLock::new(prepare);
+
+fn prepare() -> Prepared {
     let mut registry = Registry::in_memory();
+    for area in DEPUTY {
+        let grant = format!(r#"permission.grant {{"role":"deputy","permission":"/{area}/"}} => true"#);
+        super::check(&mut registry, &grant);
+    }
     super::check(
         &mut registry,
         r#"
         person.create {"callsign":"BOSS","roles":["superuser"]} => {"pk"..
+        person.create {"callsign":"DEPUTY","roles":["deputy"]} => {"pk"..
         person.create {"callsign":"DOG"} => {"pk"..
         person.create {"callsign":"CAT","certificate":"generate"} => {"pk"..
         person.create {"callsign":"COW","roles":["supervisor"]} => {"pk"..
@@ -139,27 +197,45 @@ fn prepared(arguments: &str) -> (Registry, String) {
         program.enroll {"program":"00000000-0000-0000-0000-00000000000a","create":true,"update":false,"enrollments":[{"external_key":"a","curriculum":"00000000-0000-0000-0000-00000000000a","status":"enrolled"}]} => {"a"..
         "#,
     );
-    let login = |registry: &mut Registry| {
-        let create = code::Create::new(Json::new(r#"{"sub":"CAT"}"#).expect("claims"));
-        registry.call(create).expect("made").code.expect("a code")
+    let session = |registry: &mut Registry, sub| {
+        let login = super::login(registry, sub);
+        registry.call(code::Use::new(login)).expect("exchanged").jwt.expect("a JWT")
     };
-    let (spent, fresh) = (login(&mut registry), login(&mut registry));
-    let jwt = registry.call(code::Use::new(spent)).expect("exchanged").jwt.expect("a JWT");
+    let jwt = session(&mut registry, "CAT");
+    let sessions = PEOPLE.map(|sub| session(&mut registry, sub));
+    let fresh = super::login(&mut registry, "CAT");
     let owner = Some("CAT".parse().expect("a name"));
-    let pool = registry.call(pool::Create { owner, ..Default::default() }).expect("made").invitecode.expect("a code");
+    let pool = registry.call(pool::Create { owner, ..Default::default() }).expect("made");
     let ant = enroll_protocol::enrollment::Create::new("ANT".parse().expect("a callsign"));
     let approve = registry.call(ant).expect("enrolled").approvecode.expect("a code");
     let [draft, empty, filled] = events(&mut registry);
-    let arguments = arguments
-        .replace("$PROGRAM", PROGRAM)
-        .replace("$CODE", fresh.as_str())
-        .replace("$JWT", jwt.as_str())
-        .replace("$POOL", pool.as_str())
-        .replace("$APPROVE", approve.as_str())
-        .replace("$DRAFT", &draft)
-        .replace("$EMPTY", &empty)
-        .replace("$FILLED", &filled);
-    (registry, arguments)
+    let view = registry.store().view().expect("a view");
+    let entries = view.range(&[], &[0xff; 64], usize::MAX).expect("entries");
+    Prepared {
+        entries: entries.into_iter().map(|(key, value)| (key, Some(value))).collect(),
+        placeholders: vec![
+            ("$PROGRAM", PROGRAM.to_owned()),
+            ("$CODE", fresh.as_str().to_owned()),
+            ("$JWT", jwt.as_str().to_owned()),
+            ("$POOL", pool.pk.to_string()),
+            ("$INVITE", pool.invitecode.expect("a code").as_str().to_owned()),
+            ("$APPROVE", approve.as_str().to_owned()),
+            ("$DRAFT", draft),
+            ("$EMPTY", empty),
+            ("$FILLED", filled),
+        ],
+        sessions: sessions.into(),
+    }
+}
+
+/// A copy of the registry.
+fn copied() -> Registry {
+    let store = MemoryStore::default();
+    store.commit(&PREPARED.entries).expect("committed");
+    let mut registry = Registry::reopened(Arc::new(store));
+    // Every registry of a test begins at the same time, and draws the same: what is made from here on is new.
+    registry.pass_seconds(60);
+    registry
 }
 
 /// Events of CAT: a draft, a published one that nobody has registered for, and one that CAT has; their pks.
@@ -183,69 +259,112 @@ fn events(registry: &mut Registry) -> [String; 3] {
     [draft, empty, filled]
 }
 
+/// Whom a call is made for: the person's number in [`PEOPLE`], and whether a session proves them.
+type For = Option<(usize, bool)>;
+
+/// The kinds of delegation.
+fn delegations() -> [Delegation; 4] {
+    let deputies = ActFor { roles: ["deputy".parse().expect("a role")].into(), ..ActFor::default() };
+    [
+        Delegation::default(),
+        Delegation { superusers: true, ..Delegation::default() },
+        Delegation { act_for: vec![deputies], superusers: true, ..Delegation::default() },
+        Delegation { proven: true, ..Delegation::default() },
+    ]
+}
+
 #[test]
 fn every_operation_answers_as_its_line_says() {
+    let people = || (0..PEOPLE.len()).flat_map(|person| [Some((person, false)), Some((person, true))]);
     for row in TABLE.iter().filter(|row| !ELSEWHERE.contains(&row.name)) {
-        let arguments = ARGUMENTS.iter().find(|(name, _)| *name == row.name);
-        let (_, arguments) = arguments.unwrap_or_else(|| panic!("{} has no arguments here", row.name));
-        for grant in [Grant::Read, Grant::Operate, Grant::Admin] {
-            for actor in [None, Some("BOSS"), Some("DOG")] {
-                let (mut registry, arguments) = prepared(arguments);
-                registry.peer.grant = grant;
-                let envelope =
-                    Envelope { actor: actor.map(|actor| actor.parse().expect("a name")), ..Envelope::default() };
-                let answer = super::call(&mut registry, envelope, row.name, &arguments).map_err(|refusal| refusal.code);
-                let place = format!("{} by {grant:?} for {actor:?}", row.name);
-                if is_allowed(row, grant, actor) {
-                    assert!(answer.is_ok(), "{place}: {answer:?}");
-                } else {
-                    assert_eq!(answer, Err(Code::PERMISSION_DENIED), "{place}");
+        let (arguments, mut registry) = (arguments_of(row), copied());
+        for grant in [Grant::Metrics, Grant::Read, Grant::Operate, Grant::Decide, Grant::Admin] {
+            for delegation in delegations() {
+                for asked_for in people().chain([None]) {
+                    (registry.peer.grant, registry.peer.delegation) = (grant, Arc::new(delegation.clone()));
+                    let is_done = expect_answer(&mut registry, row, &arguments, asked_for);
+                    if is_done && row.kind != Kind::Read {
+                        registry = copied();
+                    }
                 }
-                assert_eq!(registry.violations(), Vec::<String>::new(), "{place}");
             }
         }
     }
 }
 
-fn is_allowed(row: &OperationRow, grant: Grant, actor: Option<&str>) -> bool {
-    let by_grant = match (row.access, grant) {
-        (_, Grant::Read) if actor.is_some() => false,
-        (Access::Read, _) | (_, Grant::Admin) | (Access::Operate, Grant::Operate) => true,
-        (Access::Decide, Grant::Operate) => actor.is_some(),
-        (Access::Operate | Access::Decide, Grant::Read) => false,
+/// The arguments of an operation, their placeholders filled in.
+fn arguments_of(row: &OperationRow) -> String {
+    let arguments = ARGUMENTS.iter().find(|(name, _)| *name == row.name);
+    let (_, arguments) = arguments.unwrap_or_else(|| panic!("{} has no arguments here", row.name));
+    let filled = |text: String, (name, value): &(&str, String)| text.replace(name, value);
+    PREPARED.placeholders.iter().fold((*arguments).to_owned(), filled)
+}
+
+/// True if the call was answered, as expected; a refusal changes nothing.
+fn expect_answer(registry: &mut Registry, row: &OperationRow, arguments: &str, asked_for: For) -> bool {
+    let (grant, delegation) = (registry.peer.grant, Arc::clone(&registry.peer.delegation));
+    let actor = asked_for.map(|(person, is_proven)| match is_proven {
+        true => Actor::Proven(PREPARED.sessions[person].clone()),
+        false => PEOPLE[person].parse().expect("a name"),
+    });
+    let envelope = Envelope { actor, ..Envelope::default() };
+    let answer = super::call(registry, envelope, row.name, arguments).map_err(|refusal| refusal.code);
+    let place = format!("{} by {grant:?} for {asked_for:?} under {delegation:?}", row.name);
+    let is_allowed = is_allowed(row, grant, &delegation, asked_for);
+    if is_allowed {
+        assert!(answer.is_ok(), "{place}: {answer:?}");
+        if row.kind != Kind::Read {
+            assert_eq!(registry.violations(), Vec::<String>::new(), "{place}");
+        }
+    } else {
+        assert_eq!(answer, Err(Code::PERMISSION_DENIED), "{place}");
+    }
+    is_allowed
+}
+
+fn is_allowed(row: &OperationRow, grant: Grant, delegation: &Delegation, asked_for: For) -> bool {
+    let needed = match row.access {
+        Access::Metrics => Grant::Metrics,
+        Access::Read => Grant::Read,
+        Access::Operate => Grant::Operate,
+        Access::Decide if asked_for.is_some() => Grant::Operate,
+        Access::Decide => Grant::Decide,
+        Access::Admin => Grant::Admin,
     };
-    by_grant && (actor != Some("DOG") || row.permission.is_empty())
+    let Some((person, is_proven)) = asked_for else {
+        let is_bounded = delegation.proven || !delegation.act_for.is_empty();
+        return grant >= needed && (grant == Grant::Admin || !is_bounded || WITHOUT_ACTOR.contains(&row.name));
+    };
+    let may_act = match PEOPLE[person] {
+        "BOSS" => (grant == Grant::Admin || delegation.superusers) && delegation.act_for.is_empty(),
+        "DEPUTY" => true,
+        _ => delegation.act_for.is_empty(),
+    };
+    let has_permission = match PEOPLE[person] {
+        "BOSS" => true,
+        "DEPUTY" => row.permission != "/",
+        _ => row.permission.is_empty(),
+    };
+    grant >= needed.max(Grant::Operate) && may_act && (is_proven || !delegation.proven) && has_permission
+}
+
+#[test]
+fn an_origin_takes_the_grant_operate() {
+    for row in TABLE.iter().filter(|row| !ELSEWHERE.contains(&row.name) && row.access < Access::Operate) {
+        for grant in [Grant::Metrics, Grant::Read] {
+            let mut registry = copied();
+            registry.peer.grant = grant;
+            let envelope = Envelope { origin: Some("::1".parse().expect("an origin")), ..Envelope::default() };
+            let refused = super::call(&mut registry, envelope, row.name, &arguments_of(row));
+            let refused = refused.map_err(|refusal| refusal.code);
+            assert_eq!(refused, Err(Code::PERMISSION_DENIED), "{} by {grant:?}", row.name);
+        }
+    }
 }
 
 #[test]
 fn the_table_for_people_is_the_one_of_the_code() {
-    let mut table = String::from(
-        "# Who may do what
-
-Made from the table of operations: `ENROLL_UPDATE=1 cargo test -p enroll-tests --test all the_table_for_people`.
-
-`read`, `operate` and `admin` are grants of the configuration, each including the one before. *Decide*: `operate` on \
-behalf of a person, or `admin`. A peer with the grant `read` acts for nobody. On behalf of a person, that person needs \
-the permission as well, except for what is their own: their own record, roles and permissions, pools they own and \
-what was enrolled by them, codes and JWTs whose `sub` names them, their own registrations and course \
-enrollments, their roles in courses, their enrollments in programs as far as reading goes, events they own, the \
-registrations for these as far as reading goes, and what waits for their own decision.
-
-Some operations look closer:
-
-- An event of a kind that the configuration restricts (`restricted_event_types`) takes the permission \
-`/events/create/KIND/`, also from its owner.
-- To change somebody else's event takes `/events/edit/KIND/` of its kind; `/events/edit/` covers every kind.
-- A registration is decided on by the supervisor of the person registered, or by a representative whom that supervisor \
-has named, as long as both have the role `supervisor`. Everybody else needs `/registrations/approve/`, the event's \
-owner too.
-- A supervisor names and drops their own representatives with `/representatives/`, which the role `supervisor` has \
-from the beginning.
-
-| operation | kind | needs | permission |
-|---|---|---|---|
-",
-    );
+    let mut table = PREFACE.to_owned();
     for row in TABLE {
         let kind = match row.kind {
             Kind::Write | Kind::Bulk => "write",
@@ -254,9 +373,11 @@ from the beginning.
             Kind::Read | Kind::Scan => "read",
         };
         let needs = match row.access {
+            Access::Metrics => "metrics",
             Access::Read => "read",
             Access::Operate => "operate",
             Access::Decide => "*decide*",
+            Access::Admin => "admin",
         };
         let permission = if row.permission.is_empty() { "" } else { &format!("`{}`", row.permission) };
         writeln!(table, "| {} | {kind} | {needs} | {permission} |", row.name).expect("written");

@@ -83,8 +83,10 @@ fn no_name_reads_as_a_pk_so_nobody_passes_for_somebody_else() {
         "#
         ),
     );
-    let actor =
-        |actor: &str| Envelope { actor: Some(Reference::by_callsign(actor).expect("a name")), ..Envelope::default() };
+    let actor = |actor: &str| Envelope {
+        actor: Some(Reference::by_callsign(actor).expect("a name").into()),
+        ..Envelope::default()
+    };
     for (named, expected) in [("BOSS", true), (text.as_str(), false), (short.as_str(), false)] {
         let delete = enroll_protocol::person::Get::new("BOSS".parse().expect("a name"));
         assert_eq!(registry.call_with(actor(named), delete).is_ok(), expected, "{named}");

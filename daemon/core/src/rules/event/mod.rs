@@ -95,14 +95,14 @@ impl WriteOp for Create {
         record::put(txn, key::event_head(pk), &head);
         call.emit(txn, vec![pk], Some(Kind::Event));
         let event = Seats::open(txn, Attribution::of(call), pk, event)?.save();
-        to_reply(txn.as_read(), pk, event, now)
+        to_reply(txn.as_read(), call, pk, event)
     }
 }
 
 impl ReadOp for Get {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Event, Fault> {
         let (pk, event) = require_visible(txn, call, &self.event)?;
-        to_reply(txn, pk, event, call.ctx.now)
+        to_reply(txn, call, pk, event)
     }
 }
 
@@ -118,7 +118,7 @@ impl ReadOp for List {
                 && owner.is_none_or(|owner| owner == event.owner)
                 && self.time_state.is_none_or(|state| state == view::time_state(&event, call.ctx.now))
                 && is_visible(txn, call, &event)?;
-            is_wanted.then(|| to_reply(txn, pk, event, call.ctx.now)).transpose()
+            is_wanted.then(|| to_reply(txn, call, pk, event)).transpose()
         })
     }
 }
@@ -296,7 +296,7 @@ fn change(
     seats.head.left.fill = true;
     seats.settle(super::seating::STEP_MAX)?;
     let event = seats.save();
-    to_reply(txn.as_read(), pk, event, now)
+    to_reply(txn.as_read(), call, pk, event)
 }
 
 /// The event of this pk.

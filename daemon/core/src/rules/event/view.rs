@@ -5,13 +5,18 @@ use enroll_protocol::{Pk, Time};
 
 use crate::fault::Fault;
 use crate::model::event::{self as stored, Count, Head};
-use crate::rules::seating;
+use crate::rules::{Call, seating};
 use crate::state::ReadTxn;
 
-/// The event as a reply.
-pub(in crate::rules) fn to_reply(txn: &dyn ReadTxn, pk: Pk, event: stored::Event, now: Time) -> Result<Event, Fault> {
+/// The event as a reply to this call.
+pub(in crate::rules) fn to_reply(
+    txn: &dyn ReadTxn,
+    call: &Call<'_>,
+    pk: Pk,
+    event: stored::Event,
+) -> Result<Event, Fault> {
     let head = seating::head(txn, pk)?;
-    let (time_state, update_state) = (time_state(&event, now), update_state(&event, &head));
+    let (time_state, update_state) = (time_state(&event, call.ctx.now), update_state(&event, &head));
     let pools = event.pools.into_iter().map(|pool| {
         let Count { taken, waiting } = head.pools.get(&pool.slot).copied().unwrap_or_default();
         EventPool {
@@ -42,7 +47,7 @@ pub(in crate::rules) fn to_reply(txn: &dyn ReadTxn, pk: Pk, event: stored::Event
         merge_time: event.merge_time,
         registration_closes: event.registration_closes,
         unregistration_closes: event.unregistration_closes,
-        extra: event.extra,
+        extra: call.shown_extra(event.extra),
         time_state,
         update_state,
         actions: actions(update_state),

@@ -84,7 +84,8 @@ fn a_certificate_is_renewed_by_its_holder_for_a_new_key_or_the_one_they_brought(
         MADE> certificate.key {"person":"MADE"} => permission_denied
         MADE> certificate.pfx {"person":"MADE","password":"x"} => permission_denied
         certificate.key {"person":"MADE"} => permission_denied
-        certificate.renew {"person":"NOBODY"} => not_found
+        certificate.renew {"person":"MADE"} => permission_denied
+        BOSS> certificate.renew {"person":"NOBODY"} => not_found
         "#,
     );
     registry.peer.grant = Grant::Admin;
