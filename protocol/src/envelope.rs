@@ -8,7 +8,7 @@ use crate::value::{Key, Origin, Reference, arrived};
 pub const MAGIC: [u8; 8] = *b"enrolld\0";
 
 /// The version of the wire. A daemon refuses a version it does not speak.
-pub const PROTOCOL_VERSION: u16 = 2;
+pub const PROTOCOL_VERSION: u16 = 3;
 
 /// The envelope of a request: actor, origin, idempotency key, dry run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -126,6 +126,7 @@ impl Start {
             // Printed at once, so that a later error does not hide the warnings.
             let warn = |(subject, message)| say(Level::WARN, &format!("warning: {subject}: {message}"));
             config.trust().1.into_iter().for_each(warn);
+            config.count_together().1.into_iter().for_each(warn);
             Grants::resolve(&config.grants)?.1.into_iter().for_each(warn);
             log::filter(&config)?;
             let paths = Paths::of(&self, &config, None)?;

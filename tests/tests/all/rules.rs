@@ -22,6 +22,7 @@ mod pages;
 mod people;
 mod permissions;
 mod programs;
+mod rate_limits;
 mod sweeps;
 mod tokens;
 mod writes;

@@ -38,6 +38,7 @@ mod server;
 mod stream;
 mod supervisor;
 mod token;
+pub mod uid_limits;
 
 pub use access::{Actor, admit};
 pub use stream::{Give, StreamOp, WalkOp};
