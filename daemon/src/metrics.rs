@@ -1,8 +1,8 @@
 //! Metrics: counters, gauges and histograms with their names and help, and their text in OpenMetrics.
 //!
 //! A request costs two readings of the clock and a few additions here: its series are found by index, and nothing is
-//! allocated after the first use of a series. The values of labels are words of our own tables, never text of a peer,
-//! so the number of series is bounded, and no part of a request is in them.
+//! allocated after the first use of a series. The values of labels are words of our own tables and a few uids, never text
+//! of a peer, so the number of series is bounded, and no part of a request is in them.
 //!
 //! Every name begins with `enrolld_`, the start time's too: the text may stand beside that of other programs.
 
@@ -11,9 +11,11 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 
 use enroll_protocol::operations::TABLE;
+use enroll_protocol::server::WrittenBytes;
 use enroll_protocol::{Code, Time};
 use prometheus_client::encoding::{EncodeMetric, MetricEncoder, text};
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::{MetricType, TypedMetric};
@@ -119,6 +121,8 @@ pub struct Metrics {
     pub database_bytes: Level,
     /// Items that streams have sent.
     pub stream_items: Counter,
+    /// Wrong codes that the rate limit counted.
+    pub wrong_codes: Counter,
 }
 
 impl Metrics {
@@ -142,6 +146,7 @@ impl Metrics {
             queue: Level::default(),
             database_bytes: Level::default(),
             stream_items: Counter::default(),
+            wrong_codes: Counter::default(),
         };
         metrics.register(started);
         metrics
@@ -199,6 +204,7 @@ impl Metrics {
             "Connections refused, or ended with a reason, by its code",
             self.connections_refused.clone(),
         );
+        all.register("wrong_codes", "Wrong codes, which the rate limit counts", self.wrong_codes.clone());
         all.register_with_unit("queue", "Requests that wait for the writer", requests(), self.queue.clone());
         all.register_with_unit("batch", "Requests that the writer served together", requests(), self.batch.clone());
         all.register_with_unit("commit", "Time to make a batch durable", Unit::Seconds, self.commit.clone());
@@ -246,8 +252,14 @@ impl Metrics {
         self.commit.observe(seconds);
     }
 
-    /// The text of all metrics in OpenMetrics, with the counts in the head of the change feed and the authority's end.
-    pub fn text(&self, head: &ChangesHead, authority_ends: Time) -> Result<String, fmt::Error> {
+    /// The text of all metrics in OpenMetrics, with the counts in the head of the change feed, the authority's end and
+    /// the bytes written by uid.
+    pub fn text(
+        &self,
+        head: &ChangesHead,
+        authority_ends: Time,
+        written: &[WrittenBytes],
+    ) -> Result<String, fmt::Error> {
         let records = Series::of(Kind::ALL.map(|(_, name)| vec![("kind", name)]), Level::default);
         for (at, (kind, _)) in Kind::ALL.iter().enumerate() {
             records.at(at).set(head.records.get(kind).copied().unwrap_or(0));
@@ -261,12 +273,27 @@ impl Metrics {
         state.register_with_unit("authority_ends", help, Unit::Seconds, ends);
         state.register("records", "Records, by kind", records);
         state.register("changes_head", "The number of the latest change", latest);
+        let help = "Durable bytes that the calls of a uid caused, refused ones too, by uid and hour (this or last); the \
+                    uids with less are other";
+        state.register_with_unit("uid_written", help, Unit::Bytes, by_uid(written));
         let mut text = String::new();
         text::encode_registry(&mut text, &self.registry)?;
         text::encode_registry(&mut text, &state)?;
         text::encode_eof(&mut text)?;
         Ok(text)
     }
+}
+
+/// The bytes of each uid in this hour and the last one.
+fn by_uid(written: &[WrittenBytes]) -> Family<[(&'static str, String); 2], Level> {
+    let family = Family::<[(&'static str, String); 2], Level>::default();
+    for row in written {
+        let uid = row.uid.map_or_else(|| "other".to_owned(), |uid| uid.to_string());
+        for (hour, bytes) in [("this", row.bytes_this_hour), ("last", row.bytes_last_hour)] {
+            family.get_or_create(&[("uid", uid.clone()), ("hour", hour.to_owned())]).set(bytes);
+        }
+    }
+    family
 }
 
 /// The index of the series of an operation's outcome.

@@ -35,6 +35,19 @@ pub struct DaemonStatus {
     pub clock: Option<ClockStep>,
     /// Standing warnings, which an administrator should see to; empty where all is well.
     pub warnings: Vec<Warning>,
+    /// Durable bytes that the calls of each uid caused, largest first: 32 uids, and the others as one.
+    pub written: Vec<WrittenBytes>,
+}
+
+/// Durable bytes that the calls of a uid caused, refused ones too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WrittenBytes {
+    /// The uid; null for all others together.
+    pub uid: Option<u32>,
+    /// Since the last full hour (UTC).
+    pub bytes_this_hour: u64,
+    /// In the hour before.
+    pub bytes_last_hour: u64,
 }
 
 /// A step of the system's clock, while the daemon ran or between two starts.

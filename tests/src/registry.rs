@@ -29,6 +29,7 @@ use enrolld::daemon::clock::Clock;
 use enrolld::daemon::guesses::Guesses;
 use enrolld::daemon::revocation_list::SignedLists;
 use enrolld::daemon::warnings::Warnings;
+use enrolld::daemon::written::Written;
 use enrolld::daemon::{Daemon, Swap};
 use enrolld::dispatch::{self, Handler, Items, Job, Look, Progress, StreamJob, WalkJob, WriteJob};
 use enrolld::metrics::Metrics;
@@ -155,6 +156,7 @@ impl Registry {
             identity: Swap::new(identity),
             lists: SignedLists::default(),
             guesses: Guesses::default(),
+            written: Written::default(),
             started: Swap::new(now),
             doubted_since: Swap::new(None),
             metrics,

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use enroll_protocol::server::{Violation, Warning};
+use enroll_protocol::server::{Violation, Warning, WrittenBytes};
 use enroll_protocol::{Callsign, Time};
 
 use crate::identity::authority::{Issued, Wanted};
@@ -58,6 +58,8 @@ pub struct Process {
     pub queue: u64,
     /// The standing warnings.
     pub warnings: Vec<Warning>,
+    /// The durable bytes that each uid's calls caused, largest first.
+    pub written: Vec<WrittenBytes>,
     /// The topic and the subject of the warning that ends when the clock is accepted.
     pub clock_doubted: (&'static str, &'static str),
 }

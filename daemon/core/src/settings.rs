@@ -1,6 +1,6 @@
 //! Settings: the part of the configuration that rules read.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -50,10 +50,16 @@ pub struct Settings {
     pub changes_keep_seconds: u64,
     /// Seconds from a token's expiry until its record is removed; 0 for never.
     pub tokens_forget_after_seconds: u64,
-    /// Wrong codes a minute of one source before it is refused (rate limit).
+    /// Wrong codes a minute of one source, a uid with an origin, before it is refused (rate limit).
     pub guesses_per_minute: u32,
+    /// Wrong codes a minute of one uid over all its origins before an alarm.
+    pub guesses_uid_per_minute: u32,
     /// Wrong codes a minute in all before an alarm.
     pub guesses_total_per_minute: u32,
+    /// Records a minute that the refused calls of one uid may leave.
+    pub refused_per_minute: u32,
+    /// Uids whose wrong codes count as those of another uid.
+    pub count_together: BTreeMap<u32, u32>,
 }
 
 impl Settings {

@@ -1,8 +1,10 @@
 //! Checks of a configuration: ranges of numbers and lengths, absolute paths, and names.
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
-use enroll_protocol::{Callsign, EventKind};
+use enroll_core::rules::human_code;
+use enroll_protocol::{Callsign, EventKind, plain_name};
 
 use super::{Certificates, Config, ConfigError, Jwt};
 
@@ -18,6 +20,7 @@ impl Config {
         check_jwt(&self.jwt)?;
         check_certificates(&self.certificates)?;
         self.check_limits()?;
+        self.check_guesses()?;
         self.check_paths()?;
         self.check_names()
     }
@@ -25,7 +28,8 @@ impl Config {
     fn check_limits(&self) -> Result<(), ConfigError> {
         let Self { guesses, server, database, journal, .. } = self;
         within("keep_answers_seconds", self.keep_answers_seconds, 60..=YEAR_SECONDS, ", a year")?;
-        within("code_size", self.code_size as u64, 6..=64, "")?;
+        let sizes = human_code::LENGTHS;
+        within("code_size", self.code_size as u64, *sizes.start() as u64..=*sizes.end() as u64, "")?;
         within("server.threads", server.threads as u64, 1..=64, "")?;
         within("server.connections", server.connections as u64, 1..=1 << 16, "")?;
         within("server.connections_per_uid", server.connections_per_uid as u64, 1..=1 << 16, "")?;
@@ -38,7 +42,22 @@ impl Config {
         within("journal.segment_mib", journal.segment_mib, 1..=1 << 10, "")?;
         within("journal.memory_mib", journal.memory_mib as u64, 1..=1 << 20, "")?;
         within("database.free_mib", database.free_mib, 0..=1 << 20, "")?;
+        within("guesses.refused_per_minute", u64::from(guesses.refused_per_minute), 1..=1 << 20, "")?;
         within("guesses.per_minute", u64::from(guesses.per_minute), 1..=u64::from(u32::MAX), "")
+    }
+
+    fn check_guesses(&self) -> Result<(), ConfigError> {
+        let mut seen = HashSet::new();
+        for member in self.guesses.count_together.iter().flatten() {
+            let named = plain_name(member);
+            if !member.starts_with("user:") {
+                return Err(ConfigError(format!("guesses.count_together: \"{named}\": expected \"user:NAME\"")));
+            }
+            if !seen.insert(member) {
+                return Err(ConfigError(format!("guesses.count_together: \"{named}\" stands there twice")));
+            }
+        }
+        Ok(())
     }
 
     fn check_paths(&self) -> Result<(), ConfigError> {

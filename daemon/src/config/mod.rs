@@ -27,7 +27,7 @@ pub use limits::Limits;
 pub use sections::{
     Actors, Certificates, Changes, Database, Grants, Guesses, Journal, Jwt, LogFormat, Server, Tokens, Trusted,
 };
-pub use settings::Distrusted;
+pub use settings::Warned;
 pub use update::{Changed, Update};
 
 /// Every key, commented, with its default.

@@ -105,7 +105,10 @@ pub struct Changes {
 #[serde(default, deny_unknown_fields)]
 pub struct Guesses {
     pub per_minute: u32,
+    pub uid_per_minute: u32,
     pub total_per_minute: u32,
+    pub refused_per_minute: u32,
+    pub count_together: Vec<Vec<String>>,
 }
 
 /// `[journal]`
@@ -171,7 +174,13 @@ impl Default for Certificates {
 
 impl Default for Guesses {
     fn default() -> Self {
-        Self { per_minute: 30, total_per_minute: 300 }
+        Self {
+            per_minute: 30,
+            uid_per_minute: 150,
+            total_per_minute: 300,
+            refused_per_minute: 3000,
+            count_together: Vec::new(),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Settings for rules, made from the configuration and from the files that it names.
 
+use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,20 +9,21 @@ use enroll_core::identity::jwt::Issuing;
 use enroll_core::identity::trust::Issuer;
 use enroll_core::rules::human_code;
 use enroll_core::settings::Settings;
-use enroll_protocol::EventKind;
 use enroll_protocol::fold::fold;
 use enroll_protocol::limits::PAGE_BYTES_MAX;
+use enroll_protocol::{EventKind, plain_name};
+use nix::unistd::User;
 
 use super::{Config, ConfigError, Trusted};
 use crate::ownership::{Own, PathError};
 
-/// A warning about an issuer: its name and the message.
-pub type Distrusted = (String, String);
+/// A warning about an issuer or a user: its name and the message.
+pub type Warned = (String, String);
 
 impl Config {
     /// Reads the keys of the trusted issuers. An issuer whose keys can not be read or used gets a warning; others are
     /// not affected. Refuses keys that others than root and `own` can write to or replace.
-    pub fn trust(&self, own: Own) -> Result<(Arc<[Issuer]>, Vec<Distrusted>), ConfigError> {
+    pub fn trust(&self, own: Own) -> Result<(Arc<[Issuer]>, Vec<Warned>), ConfigError> {
         let (mut issuers, mut warnings) = (Vec::new(), Vec::new());
         for Trusted { issuer, audience, keys } in &self.jwt.trusted {
             let (read, wrong) = match read(own, keys) {
@@ -59,7 +61,27 @@ impl Config {
         Ok(())
     }
 
-    /// The settings for rules, without the trusted issuers, whose keys are in files of their own.
+    /// The uids whose wrong codes count as those of another uid. A user that the system does not know gets a warning; the
+    /// others of its group are not affected.
+    pub fn count_together(&self) -> (BTreeMap<u32, u32>, Vec<Warned>) {
+        let (mut together, mut warnings) = (BTreeMap::new(), Vec::new());
+        for group in &self.guesses.count_together {
+            let mut first = None;
+            for member in group {
+                match uid_of(member) {
+                    Some(uid) => drop(together.insert(uid, *first.get_or_insert(uid))),
+                    None => warnings.push((
+                        plain_name(member).to_string(),
+                        "there is no such user; its wrong codes are counted with nobody else's".to_owned(),
+                    )),
+                }
+            }
+        }
+        (together, warnings)
+    }
+
+    /// The settings for rules, without the users that are counted together and the trusted issuers, whose keys are in
+    /// files of their own.
     pub fn settings(&self, state_dir: &Path) -> Settings {
         Settings {
             state_dir: state_dir.display().to_string(),
@@ -92,7 +114,10 @@ impl Config {
             changes_keep_seconds: self.changes.keep_seconds,
             tokens_forget_after_seconds: self.tokens.forget_after_seconds,
             guesses_per_minute: self.guesses.per_minute,
+            guesses_uid_per_minute: self.guesses.uid_per_minute,
             guesses_total_per_minute: self.guesses.total_per_minute,
+            refused_per_minute: self.guesses.refused_per_minute,
+            count_together: BTreeMap::new(),
         }
     }
 }
@@ -112,4 +137,11 @@ fn expect_safe<T>(key: &str, checked: Result<T, PathError>) -> Result<(), Config
 
 fn unsafe_file(key: &str, err: &PathError) -> ConfigError {
     ConfigError(format!("{key}: {err}"))
+}
+
+/// The uid of an entry `user:NAME`.
+fn uid_of(member: &str) -> Option<u32> {
+    let name = member.strip_prefix("user:")?;
+    let known = User::from_name(name).ok().flatten().map(|user| user.uid.as_raw());
+    known.or_else(|| name.parse().ok())
 }

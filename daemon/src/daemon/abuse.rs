@@ -47,11 +47,13 @@ pub enum Abuse {
     RefusedAttempt,
     /// A code past the rate limit of wrong ones.
     TooManyAttempts,
+    /// A refused call that left no record, past the limit of its uid.
+    Unrecorded,
 }
 
 impl Abuse {
     /// Every kind, in the order of its discriminants, with its name in log and metrics and the message of its line.
-    const TABLE: [(Self, &str, &str); 10] = [
+    const TABLE: [(Self, &str, &str); 11] = [
         (
             Self::NoGrant,
             "no_grant",
@@ -70,6 +72,7 @@ impl Abuse {
         ),
         (Self::RefusedAttempt, "refused_attempt", "attempts refused: wrong, spent or expired codes or tokens"),
         (Self::TooManyAttempts, "too_many_attempts", "attempts refused: the rate limit of wrong codes is reached"),
+        (Self::Unrecorded, "unrecorded", "refused calls not recorded: their uid is past guesses.refused_per_minute"),
     ];
 
     /// The kind of a refused attempt on a code or token.

@@ -6,6 +6,7 @@ pub mod guesses;
 pub mod internal_error;
 pub mod revocation_list;
 pub mod warnings;
+pub mod written;
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ use abuse::AbuseLog;
 use guesses::Guesses;
 use revocation_list::SignedLists;
 use warnings::{CLOCK_DOUBTED, Warnings};
+use written::Written;
 
 /// State that all threads share.
 pub struct Daemon {
@@ -34,6 +36,8 @@ pub struct Daemon {
     pub lists: SignedLists,
     /// The rate limit of wrong codes.
     pub guesses: Guesses,
+    /// The durable bytes that each uid's calls caused.
+    pub written: Written,
     /// The time of the start, by the clock as it is set now.
     pub started: Swap<Time>,
     /// The last trusted time, while the clock is in doubt and not accepted.
@@ -63,9 +67,11 @@ impl Daemon {
             Needed::Certificate(callsign, wanted) => make::certificate(ctx, callsign, wanted),
             Needed::ImportCheck => make::import_check(txn),
             Needed::List => Ok(Made::List(self.lists.of(txn, &ctx.identity.authority)?)),
-            Needed::Process => Ok(Made::Process(Arc::new(self.process()))),
+            Needed::Process => Ok(Made::Process(Arc::new(self.process(ctx.now)))),
             Needed::Metrics => {
-                let text = self.metrics.text(&changes::head(txn)?, ctx.identity.authority.ends());
+                self.show_alarms(ctx.now);
+                let written = self.written.shown(ctx.now);
+                let text = self.metrics.text(&changes::head(txn)?, ctx.identity.authority.ends(), &written);
                 Ok(Made::Metrics(
                     text.map_err(|err| Fault::Broken(format!("the metrics can not be written: {err}")))?.into(),
                 ))
@@ -73,7 +79,8 @@ impl Daemon {
         }
     }
 
-    fn process(&self) -> Process {
+    fn process(&self, now: Time) -> Process {
+        self.show_alarms(now);
         Process {
             version: env!("CARGO_PKG_VERSION"),
             started: *self.started.now(),
@@ -81,6 +88,7 @@ impl Daemon {
             connections: self.metrics.connections.get(),
             queue: self.metrics.queue.get(),
             warnings: self.warnings.all(),
+            written: self.written.shown(now),
             clock_doubted: CLOCK_DOUBTED,
         }
     }

@@ -24,11 +24,16 @@ pub enum Topic {
     Clock,
     /// The registry itself.
     Registry,
+    /// Users whose wrong codes are to be counted together.
+    Guesses,
+    /// Rate limits of wrong codes and refused calls.
+    RateLimits,
 }
 
 impl Topic {
     /// Every topic, in the order of its discriminants.
-    const ALL: [Self; 5] = [Self::Grants, Self::Issuers, Self::Authority, Self::Clock, Self::Registry];
+    const ALL: [Self; 7] =
+        [Self::Grants, Self::Issuers, Self::Authority, Self::Clock, Self::Registry, Self::Guesses, Self::RateLimits];
 
     /// The topic's name in status and metrics.
     const fn name(self) -> &'static str {
@@ -38,6 +43,8 @@ impl Topic {
             Self::Authority => "authority",
             Self::Clock => "clock",
             Self::Registry => "registry",
+            Self::Guesses => "guesses",
+            Self::RateLimits => "rate_limits",
         }
     }
 }
@@ -84,6 +91,11 @@ impl Warnings {
             tracing::info!(topic = topic.name(), subject, "this warning is over");
         }
         self.counts.at(topic as usize).set(count);
+    }
+
+    /// True while a topic has a warning.
+    pub fn holds(&self, topic: Topic) -> bool {
+        self.counts.at(topic as usize).get() > 0
     }
 
     /// All current warnings, by topic and subject.

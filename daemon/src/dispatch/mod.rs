@@ -13,7 +13,6 @@ use enroll_protocol::frame::{Frame, FrameKind};
 use enroll_protocol::{Code, Invalid, Kind, OperationRow, Refusal, codec, operations};
 
 use crate::daemon::Daemon;
-use crate::daemon::abuse::Abuse;
 use enroll_core::context::{Context, Peer};
 use enroll_core::fault::Fault;
 use enroll_core::identity::KeyRing;
@@ -96,11 +95,7 @@ pub fn request(frame: &Frame<'_>, peer: &Peer) -> Result<(&'static Handler, Enve
 /// Runs a read to its reply, again with each thing that its rule needs. A wrong code counts before it is answered.
 pub fn run_read(job: &dyn ReadJob, daemon: &Daemon, txn: &dyn ReadTxn, mut ctx: Context) -> Result<Vec<u8>, Fault> {
     if job.takes_code() {
-        let ended = daemon.guesses.counted(job.row(), txn, &mut ctx, |ctx| job.run_caught(txn, ctx));
-        if let Err(Fault::Attempt { refusal, .. }) = &ended {
-            daemon.abuse.note(Abuse::of_attempt(refusal), ctx.peer.uid);
-        }
-        return match ended {
+        return match daemon.counted(job.row(), txn, &mut ctx, |ctx| job.run_caught(txn, ctx)) {
             Err(wrong @ Fault::Attempt { guess: true, .. }) => job.reply_to_guess().ok_or(wrong),
             ended => ended,
         };

@@ -130,6 +130,7 @@ impl Start {
             let own = Own::user_of(&paths.state_dir);
             config.check_files(own)?;
             config.trust(own)?.1.into_iter().for_each(warn);
+            config.count_together().1.into_iter().for_each(warn);
             Grants::resolve(&config.grants)?.1.into_iter().for_each(warn);
             log::filter(&config)?;
             listener::check_path(&paths.socket)?;

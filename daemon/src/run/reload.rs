@@ -66,11 +66,13 @@ impl Reload {
             let filter = log::filter(&update.config)?;
             update.config.check_files(Own::user())?;
             let (trusted, distrusted) = update.config.trust(Own::user())?;
-            let warnings = [(Topic::Grants, unknown), (Topic::Issuers, distrusted)];
-            Ok((update, grants, filter, trusted, warnings))
+            let (together, nobody) = update.config.count_together();
+            let warnings = [(Topic::Grants, unknown), (Topic::Issuers, distrusted), (Topic::Guesses, nobody)];
+            Ok((update, grants, filter, trusted, together, warnings))
         });
         let lost = |err| StartError::Io("reading the configuration".to_owned(), err);
-        let (update, grants, filter, trusted, warnings) = read.await.map_err(|err| lost(err.into()))??;
+        let (update, grants, filter, trusted, count_together, warnings) =
+            read.await.map_err(|err| lost(err.into()))??;
         let Update { config, changed, needs_restart } = update;
 
         for Changed { key, before, now } in &changed {
@@ -80,7 +82,7 @@ impl Reload {
         for (topic, warnings) in warnings {
             self.shared.daemon.warnings.replace(topic, warnings);
         }
-        let settings = Settings { trusted, ..config.settings(&self.state_dir) };
+        let settings = Settings { trusted, count_together, ..config.settings(&self.state_dir) };
         self.shared.daemon.settings.replace(settings);
         self.shared.terms.replace(Terms { grants, limits: config.limits() });
         if !needs_restart.is_empty() {

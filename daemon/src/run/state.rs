@@ -14,6 +14,7 @@ use crate::daemon::clock::{Clock, draw_seed};
 use crate::daemon::guesses::Guesses;
 use crate::daemon::revocation_list::SignedLists;
 use crate::daemon::warnings::{Topic, Warnings};
+use crate::daemon::written::Written;
 use crate::daemon::{Daemon, Swap};
 use crate::metrics::{JournalFigures, Metrics};
 use crate::ownership::Own;
@@ -92,13 +93,16 @@ impl Opened {
             Metrics::new(started).with_journal(&figures).with_warnings(warnings.counts()).with_abuse(abuse.counts());
         metrics.database_bytes.set(store.bytes());
         warnings.replace(Topic::Issuers, distrusted);
-        let settings = Settings { trusted, ..config.settings(state_dir) };
+        let (count_together, unknown) = config.count_together();
+        warnings.replace(Topic::Guesses, unknown);
+        let settings = Settings { trusted, count_together, ..config.settings(state_dir) };
         let identity = Identity { secrets: secrets.into(), keys: keys.into(), authority: authority.into() };
         let daemon = Arc::new(Daemon {
             settings: Swap::new(settings),
             identity: Swap::new(identity),
             lists: SignedLists::kept_in(locked.directory()),
             guesses: Guesses::default(),
+            written: Written::default(),
             started: Swap::new(started),
             doubted_since: Swap::new(None),
             metrics,

@@ -1,15 +1,16 @@
-//! Refused attempts on codes and tokens in the change feed, and the rate limit windows of wrong codes.
+//! Refused calls in the writer: attempts on codes and tokens in the change feed, the rate limit windows of wrong codes,
+//! and the bound of what a uid's refused calls may have kept.
 
-use enroll_protocol::Time;
+use enroll_protocol::{Refusal, Time};
 
-use super::Writer;
-use crate::daemon::abuse::Abuse;
+use super::{Outcome, Writer};
 use crate::dispatch::WriteJob;
 use enroll_core::context::Context;
 use enroll_core::draft::Draft;
 use enroll_core::fault::Fault;
 use enroll_core::model::change::ChangeEvent;
-use enroll_core::rules::{Call, changes, rate_limit};
+use enroll_core::rules::rate_limit::Drained;
+use enroll_core::rules::{Call, changes};
 use enroll_core::state::Writes;
 use enroll_core::state::overlay::Overlay;
 
@@ -21,41 +22,56 @@ impl Writer {
             return;
         }
         let mut draft = Draft::new(batch);
-        let dropped = self.daemon.guesses.lock().drain(&mut draft);
-        if dropped > 0 {
+        let Drained { dropped_events, bytes } = self.daemon.guesses.lock().drain(&mut draft);
+        if dropped_events > 0 {
             tracing::warn!(
-                dropped,
+                dropped = dropped_events,
                 "refused attempts were dropped from the change feed: too many waited while nothing could be written"
             );
         }
-        let (writes, mut events) = draft.into_parts();
-        for event in &mut events {
-            if let ChangeEvent::Change(change, _) = event {
+        bytes.into_iter().for_each(|(uid, bytes)| self.add_written(uid, bytes));
+        let (writes, events) = draft.into_parts();
+        batch.absorb(writes);
+        for mut event in events {
+            let mut uid = None;
+            if let ChangeEvent::Change(change, _) = &mut event {
                 // It may have waited while later writes were done, or have come before a step of the clock.
                 self.time = change.at.clamp(self.time, now);
-                change.at = self.time;
+                (change.at, uid) = (self.time, Some(change.peer.uid));
+            }
+            let bytes = changes::number(batch, &mut self.head, vec![event]);
+            if let Some(uid) = uid {
+                self.add_written(uid, bytes);
             }
         }
-        batch.absorb(writes);
-        changes::number(batch, &mut self.head, events);
     }
 
-    /// Records a refused attempt on a token, and everything that waits after one on a code. The rule's writes are gone.
+    /// Adds durable bytes that the calls of a uid caused.
+    pub(super) fn add_written(&mut self, uid: u32, bytes: u64) {
+        *self.written.entry(uid).or_default() += bytes;
+    }
+
+    /// Records a refused attempt, and everything that waits. The rule's writes are gone.
     pub(super) fn refused(
         &mut self,
         batch: &mut Overlay<'_>,
         ctx: &Context,
         job: &dyn WriteJob,
         fault: &Fault,
-    ) -> Result<Vec<ChangeEvent>, Fault> {
-        let Fault::Attempt { refusal, subject, .. } = fault else { return Ok(Vec::new()) };
-        self.daemon.abuse.note(Abuse::of_attempt(refusal), ctx.peer.uid);
-        if !job.takes_code() {
-            let call = Call::begin(batch, ctx, job.row())?;
-            return Ok(vec![rate_limit::refused(&call, refusal, *subject)]);
-        }
+    ) -> Result<(), Fault> {
+        let Fault::Attempt { refusal, subject, .. } = fault else { return Ok(()) };
         self.space.take(&Writes::new(), 0, &self.settings)?;
+        if !job.takes_code() {
+            self.daemon.note_attempt(&Call::begin(batch, ctx, job.row())?, refusal, *subject);
+        }
         self.record_attempts(batch, ctx.now);
-        Ok(Vec::new())
+        Ok(())
+    }
+
+    /// True for an outcome that is kept under its idempotency key: of refusals so many a minute of each uid. Past that a
+    /// call that is sent again is decided anew: nothing was done, so nothing is done twice.
+    pub(super) fn may_keep(&self, ctx: &Context, outcome: Option<&Outcome>) -> bool {
+        let is_kept = |refusal: &Refusal| !refusal.code.is_passing() && self.daemon.may_keep_refusal(ctx, refusal);
+        !matches!(outcome, Some(Err(refusal)) if !is_kept(refusal))
     }
 }

@@ -48,14 +48,15 @@ impl FreeSpace {
         self.is_short
     }
 
-    /// Takes what these writes and so many bytes beside them need, or refuses them.
-    pub(super) fn take(&mut self, writes: &Writes, beside: usize, settings: &Settings) -> Result<(), Refusal> {
+    /// Takes what these writes and so many bytes beside them need, or refuses them. Returns the bytes of both.
+    pub(super) fn take(&mut self, writes: &Writes, beside: usize, settings: &Settings) -> Result<u64, Refusal> {
         let bytes = writes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum::<usize>();
-        let needed = LEAST + FACTOR * (bytes + beside) as u64;
+        let bytes = (bytes + beside) as u64;
+        let needed = LEAST + FACTOR * bytes;
         match self.left.checked_sub(needed) {
             Some(left) => {
                 self.left = left;
-                Ok(())
+                Ok(bytes)
             }
             None => {
                 let why = format!(

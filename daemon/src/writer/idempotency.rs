@@ -112,6 +112,11 @@ impl Idempotency {
         })
     }
 
+    /// True once a part of a bulk write is done: its end is kept, whatever it is.
+    pub(super) fn is_begun(&self) -> bool {
+        self.is_there
+    }
+
     /// The writes that keep this outcome, or the progress if there is none yet. `None` for a refusal that passes.
     pub(super) fn keep(
         &self,
@@ -207,9 +212,9 @@ impl Parts {
 }
 
 impl Keep {
-    /// The bytes of the values.
+    /// The bytes of the keys and values.
     pub(super) fn bytes(&self) -> usize {
-        self.writes.values().flatten().map(Vec::len).sum()
+        self.writes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum()
     }
 }
 

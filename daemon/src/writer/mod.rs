@@ -24,12 +24,12 @@ mod clock;
 mod disk_space;
 mod idempotency;
 mod queue;
+mod run;
 mod thread;
 mod timers;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::mem::take;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use enroll_protocol::server::Import;
@@ -38,22 +38,22 @@ use enroll_protocol::{Code, Kind, Operation as _, Refusal, Time};
 use crate::daemon::Daemon;
 use crate::daemon::clock::Moment;
 use crate::daemon::internal_error::to_refusal;
-use crate::dispatch::{Progress, Ran, WriteJob, finish_before_kept};
+use crate::dispatch::WriteJob;
 use disk_space::FreeSpace;
 use enroll_core::context::Context;
-use enroll_core::draft::Draft;
 use enroll_core::fault::Fault;
 use enroll_core::model::change::ChangeEvent;
 use enroll_core::model::key::{self, Due, Family};
 use enroll_core::model::record::{self, ChangesHead};
 use enroll_core::needs::Needed;
 use enroll_core::rules::bootstrap::{self, RegistryError};
-use enroll_core::rules::{Call, authority, changes, expiry, seating};
+use enroll_core::rules::{authority, changes, expiry, seating};
 use enroll_core::settings::Settings;
 use enroll_core::state::overlay::Overlay;
 use enroll_core::state::{Store, StoreError, Writes};
 use idempotency::{Idempotency, Keep, Parts};
 pub use queue::{Inbox, QUEUE_MAX, Queue, SendError, queue};
+use run::run_rule;
 pub use thread::WriterThread;
 
 /// Requests of one commit at most: past this a batch only makes its first members wait.
@@ -134,6 +134,8 @@ pub struct Writer {
     space: FreeSpace,
     /// The answers that this batch keeps.
     kept: Vec<Due>,
+    /// The bytes that each uid's calls have written in this batch.
+    written: BTreeMap<u32, u64>,
     /// An import is under way: nobody else writes, and nothing happens by itself.
     importing: bool,
     /// It has ended with this batch.
@@ -167,6 +169,7 @@ impl Writer {
             event_at,
             space: FreeSpace::unknown(),
             kept: Vec::new(),
+            written: BTreeMap::new(),
             importing,
             imported: false,
             unfinished: VecDeque::new(),
@@ -236,6 +239,7 @@ impl Writer {
     /// Runs the requests of a batch, the bulk writes that were begun before them first.
     fn run_batch(&mut self, batch: &mut Overlay<'_>, requests: impl Iterator<Item = Request>, now: Time) -> Answers {
         self.record_attempts(batch, now);
+        self.daemon.end_alarms(now);
         let (identity, doubted_since) = (self.daemon.identity.now(), *self.daemon.doubted_since.now());
         let mut answers = Answers::new();
         let begun = take(&mut self.unfinished);
@@ -273,6 +277,7 @@ impl Writer {
         self.store.commit(&writes)?;
         self.daemon.metrics.commit(begun.elapsed_seconds());
         self.daemon.metrics.database_bytes.set(self.store.bytes());
+        self.daemon.written.add(now, take(&mut self.written));
         self.tell_doubt(doubted_before);
         self.plan_sweep(&writes, now);
         self.event_at = self.event_at.into_iter().chain(seating::first_due(&writes)).min();
@@ -351,13 +356,15 @@ impl Writer {
             Err(fault) => {
                 let refusal = to_refusal(&fault, job.row(), &ctx.peer);
                 match self.refused(batch, ctx, &**job, &fault) {
-                    Ok(events) => (Writes::new(), events, Err(refusal)),
+                    Ok(()) => (Writes::new(), Vec::new(), Err(refusal)),
                     Err(fault) => return Step::Answered(Err(to_refusal(&fault, job.row(), &ctx.peer))),
                 }
             }
         };
         let accepted = parts.add(ran, &**job).and_then(|outcome| {
-            let keep = keeping.as_ref().map(|keeping| keeping.keep(batch, ctx, outcome.as_ref(), parts));
+            let is_kept = |keeping: &&Idempotency| keeping.is_begun() || self.may_keep(ctx, outcome.as_ref());
+            let keep =
+                keeping.as_ref().filter(is_kept).map(|keeping| keeping.keep(batch, ctx, outcome.as_ref(), parts));
             self.accept(batch, ctx, (writes, events), keep.transpose()?.flatten())?;
             Ok(outcome)
         });
@@ -379,9 +386,10 @@ impl Writer {
         (writes, events): (Writes, Vec<ChangeEvent>),
         keep: Option<Keep>,
     ) -> Result<(), Fault> {
-        if !writes.is_empty() || !events.is_empty() || keep.is_some() {
-            self.space.take(&writes, keep.as_ref().map_or(0, Keep::bytes), &self.settings)?;
-        }
+        let mut bytes = match writes.is_empty() && events.is_empty() && keep.is_none() {
+            true => 0,
+            false => self.space.take(&writes, keep.as_ref().map_or(0, Keep::bytes), &self.settings)?,
+        };
         // Nobody but an import writes these themselves.
         if let Some(Some(head)) = writes.get(&key::changes_head()) {
             self.head = ChangesHead { clock: take(&mut self.head.clock), ..record::decode(head)? };
@@ -390,11 +398,14 @@ impl Writer {
             (self.importing, self.imported) = (true, mark.is_none());
         }
         batch.absorb(writes);
-        changes::number(batch, &mut self.head, events);
+        bytes += changes::number(batch, &mut self.head, events);
         if let Some(Keep { writes, due }) = keep {
             self.head.at = ctx.now;
             self.kept.extend(due);
             batch.absorb(writes);
+        }
+        if bytes > 0 {
+            self.add_written(ctx.peer.uid, bytes);
         }
         Ok(())
     }
@@ -404,40 +415,6 @@ impl Running {
     fn new(request: Request) -> Self {
         Self { request, keeping: None, parts: Parts::default() }
     }
-}
-
-/// Runs the rule; a wrong code counts.
-fn run_rule(
-    daemon: &Daemon,
-    batch: &Overlay<'_>,
-    ctx: &mut Context,
-    job: &dyn WriteJob,
-    progress: Progress,
-    units: &mut usize,
-) -> Result<(Writes, Vec<ChangeEvent>, Ran), Fault> {
-    let (writes, events, ran) = match job.takes_code() {
-        true => daemon.guesses.counted(job.row(), batch, ctx, |ctx| run_draft(batch, ctx, job, progress, units))?,
-        false => run_draft(batch, ctx, job, progress, units)?,
-    };
-    Ok((writes, events, finish_before_kept(ran, job.row(), ctx)?))
-}
-
-/// Runs the rule on an overlay of its own, which is dropped unless it succeeds.
-fn run_draft(
-    batch: &Overlay<'_>,
-    ctx: &Context,
-    job: &dyn WriteJob,
-    progress: Progress,
-    units: &mut usize,
-) -> Result<(Writes, Vec<ChangeEvent>, Ran), Fault> {
-    let mut draft = Draft::new(batch);
-    let ran = catch_unwind(AssertUnwindSafe(|| {
-        let call = Call::begin(&draft, ctx, job.row())?;
-        job.run(&mut draft, &call, progress, units)
-    }));
-    let ran = ran.unwrap_or_else(|panic| Err(Fault::of_panic(&*panic)))?;
-    let (writes, events) = draft.into_parts();
-    Ok((writes, events, ran))
 }
 
 /// The end of a write after a failed commit: recovery at the next start finds out if it was done.

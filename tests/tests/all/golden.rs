@@ -252,6 +252,7 @@ fn the_rest(samples: &mut Samples) {
             subject: "https://id.example.org".to_owned(),
             message: "it has no usable key".to_owned(),
         }],
+        written: vec![server::WrittenBytes { uid: Some(1000), bytes_this_hour: 300, bytes_last_hour: 70 }],
     };
     samples.operation(&server::Status {}, &status);
     let (invariant, subject) = ("I1".to_owned(), "x".to_owned());

@@ -23,6 +23,7 @@ mod pages;
 mod people;
 mod permissions;
 mod programs;
+mod rate_limits;
 mod sweeps;
 mod tokens;
 mod visibility;

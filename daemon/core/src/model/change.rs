@@ -26,6 +26,8 @@ const CONSEQUENCES: &[(u16, &str)] = &[
     (ROLE_TAKEN, "course.role_taken"),
     (ROLE_FAILED, "course.role_failed"),
     (CLOCK, "server.clock"),
+    (UID_ALARM, "code.uid_alarm"),
+    (REFUSALS, "server.refusals"),
 ];
 
 /// Wrong codes in all exceeded their rate limit: somebody tries codes from many sources.
@@ -82,6 +84,13 @@ pub const ROLE_FAILED: u16 = 60_016;
 
 /// The system's clock was set by more than a few seconds: times before and after this are not of one clock.
 pub const CLOCK: u16 = 60_017;
+
+/// Wrong codes of one uid over all its origins exceeded their rate limit.
+pub const UID_ALARM: u16 = 60_018;
+
+/// Refused calls of one uid left as many records as they may: for the rest of the window they leave none. With the code
+/// of the first refusal that was not recorded.
+pub const REFUSALS: u16 = 60_019;
 
 /// The daemon as the peer of changes that no process asked for.
 pub const DAEMON: PeerId = PeerId { uid: 0, pid: 0 };

@@ -85,13 +85,16 @@ pub fn head(txn: &dyn ReadTxn) -> Result<ChangesHead, StoreError> {
     Ok(record::get(txn, &key::changes_head())?.unwrap_or_default())
 }
 
-/// Numbers the change events of a write and counts the records made. The caller writes the head, once per batch.
-pub fn number(txn: &mut dyn WriteTxn, head: &mut ChangesHead, events: Vec<ChangeEvent>) {
-    let mut cause = None;
-    let add = |txn: &mut dyn WriteTxn, head: &mut ChangesHead, change: &Change| {
+/// Numbers the change events of a write and counts the records made. The caller writes the head, once per batch. Returns
+/// the bytes of the changes.
+pub fn number(txn: &mut dyn WriteTxn, head: &mut ChangesHead, events: Vec<ChangeEvent>) -> u64 {
+    let (mut cause, mut bytes) = (None, 0);
+    let mut add = |txn: &mut dyn WriteTxn, head: &mut ChangesHead, change: &Change| {
         head.seq += 1;
         head.at = change.at;
-        record::put(txn, key::change(head.seq), change);
+        let (key, value) = (key::change(head.seq), record::encode(change));
+        bytes += (key.len() + value.len()) as u64;
+        txn.put(key, value);
     };
     for event in events {
         match event {
@@ -118,4 +121,5 @@ pub fn number(txn: &mut dyn WriteTxn, head: &mut ChangesHead, events: Vec<Change
             ChangeEvent::ClockAccepted(at) => (head.clock.doubted_since, head.clock.accepted_at) = (None, Some(at)),
         }
     }
+    bytes
 }

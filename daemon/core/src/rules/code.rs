@@ -1,7 +1,7 @@
 //! Login codes: made for claims, exchanged once for a JWT with those claims.
 //!
 //! Only a code's keyed hash is stored. A code that does not exist counts as a guess; one that exists but was used or
-//! has expired does not.
+//! has expired does not, nor does one of another length.
 
 use enroll_protocol::code::{Create, Created, Delete, Exchanged, Get, Login, Use};
 use enroll_protocol::limits::JSON_BYTES_MAX;
@@ -165,24 +165,20 @@ pub(super) fn sign(mut reply: Exchanged, keys: &KeyRing) -> Result<Exchanged, Id
     Ok(reply)
 }
 
-/// The stored code, or an attempt that counts as a guess.
+/// The stored code, or an attempt that counts as a guess. What can be no login code by its length is not found and counts
+/// as nothing.
 fn expect(txn: &dyn ReadTxn, call: &Call<'_>, typed: &LoginCode) -> Result<(Pk, token::Code), Fault> {
+    let unknown = || Refusal::new(Code::NOT_FOUND, "there is no such login code; check it for typing errors");
     let read = human_code::read_typed(typed.as_str(), call.ctx.settings.code_avoid_confusion);
-    let key = key::code_hash(&call.ctx.identity.secrets.code(&read));
-    match record::get::<Pointer>(txn, &key)? {
-        Some(Pointer { pk }) => {
-            let code = record::get(txn, &key::code(pk))?;
-            Ok((
-                pk,
-                code.ok_or_else(|| StoreError::Corrupt("a login code is missing that its hash leads to".to_owned()))?,
-            ))
-        }
-        None => Err(Fault::Attempt {
-            refusal: Refusal::new(Code::NOT_FOUND, "there is no such login code; check it for typing errors"),
-            subject: None,
-            guess: true,
-        }),
+    if read.chars().count() != CHARACTERS {
+        return Err(Fault::Refused(unknown()));
     }
+    let key = key::code_hash(&call.ctx.identity.secrets.code(&read));
+    let Some(Pointer { pk }) = record::get::<Pointer>(txn, &key)? else {
+        return Err(Fault::Attempt { refusal: unknown(), subject: None, guess: true });
+    };
+    let code = record::get(txn, &key::code(pk))?;
+    Ok((pk, code.ok_or_else(|| StoreError::Corrupt("a login code is missing that its hash leads to".to_owned()))?))
 }
 
 /// True if a code's claims name the actor.

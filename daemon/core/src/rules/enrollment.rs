@@ -108,11 +108,12 @@ impl ReadOp for Find {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Enrollment, Fault> {
         rate_limit::expect_under_limit(call.ctx)?;
         let code = human_code::read_typed(self.approvecode.as_str(), call.ctx.settings.code_avoid_confusion);
-        let unknown = || Fault::Attempt {
-            refusal: Refusal::new(Code::NOT_FOUND, "no enrollment has this approve code; check it for typing errors"),
-            subject: None,
-            guess: true,
-        };
+        let why = "no enrollment has this approve code; check it for typing errors";
+        if !human_code::may_exist(&code) {
+            return Err(Fault::Refused(Refusal::new(Code::NOT_FOUND, why)));
+        }
+        let refusal = || Refusal::new(Code::NOT_FOUND, why);
+        let unknown = || Fault::Attempt { refusal: refusal(), subject: None, guess: true };
         let Pointer { pk } = record::get(txn, &key::approve_code(&code))?.ok_or_else(unknown)?;
         let enrollment = record::get(txn, &key::enrollment(pk))?.ok_or_else(unknown)?;
         call.permit(txn, false).map_err(|fault| fault.into_attempt(Some(pk)))?;
@@ -167,13 +168,8 @@ impl WriteOp for Approve {
         let (pk, mut enrollment) = expect(txn.as_read(), &self.enrollment)?;
         call.permit(txn.as_read(), false)?;
         expect_pending(&enrollment)?;
-        if let Some(typed) = &self.approvecode
-            && human_code::read_typed(typed.as_str(), call.ctx.settings.code_avoid_confusion) != enrollment.approvecode
-        {
-            let why =
-                format!("this is not the approve code of \"{}\"; check it for typing errors", enrollment.callsign);
-            let refusal = Refusal::new(Code::CODE_MISMATCH, why);
-            return Err(Fault::Attempt { refusal, subject: Some(pk), guess: true });
+        if let Some(typed) = &self.approvecode {
+            expect_code_of(call, pk, &enrollment, typed.as_str())?;
         }
         let folded = fold(enrollment.callsign.as_str());
         person::require_unreserved(call, &enrollment.callsign, &folded)?;
@@ -265,6 +261,20 @@ fn expect_pending(enrollment: &record::Enrollment) -> Result<(), Fault> {
     let on = enrollment.decided_on.map_or_else(String::new, |on| format!(" at {on}"));
     let why = format!("the enrollment of \"{}\" was {decision}{on}", enrollment.callsign);
     Err(Fault::Refused(Refusal::new(Code::ALREADY_DECIDED, why)))
+}
+
+/// Refuses another code than the enrollment's. It counts as a guess, unless it can be no approve code by its length.
+fn expect_code_of(call: &Call<'_>, pk: Pk, enrollment: &record::Enrollment, typed: &str) -> Result<(), Fault> {
+    let code = human_code::read_typed(typed, call.ctx.settings.code_avoid_confusion);
+    if code == enrollment.approvecode {
+        return Ok(());
+    }
+    let why = format!("this is not the approve code of \"{}\"; check it for typing errors", enrollment.callsign);
+    let refusal = Refusal::new(Code::CODE_MISMATCH, why);
+    match human_code::may_exist(&code) {
+        true => Err(Fault::Attempt { refusal, subject: Some(pk), guess: true }),
+        false => Err(Fault::Refused(refusal)),
+    }
 }
 
 /// Writes down who decided what and when.

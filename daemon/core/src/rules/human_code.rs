@@ -1,5 +1,7 @@
 //! Human-readable codes: an unambiguous alphabet, drawn evenly at random, and tolerant reading of typed codes.
 
+use std::ops::RangeInclusive;
+
 use enroll_protocol::{Code, Refusal, is_dash, is_unseen};
 use rand::Rng as _;
 use rand::rngs::ChaCha20Rng;
@@ -14,6 +16,9 @@ const LETTERS_AND_DIGITS: &[u8; 36] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ2345678901";
 
 /// Draws before a code is refused as exhausted.
 const DRAWS_MAX: usize = 100;
+
+/// The lengths that a configuration may give invite and approve codes. Codes of every one of them may be there.
+pub const LENGTHS: RangeInclusive<usize> = 6..=64;
 
 /// The characters that codes are drawn from.
 pub fn characters(avoid_confusion: bool) -> &'static [u8] {
@@ -50,6 +55,11 @@ pub(super) fn read_typed(typed: &str, avoid_confusion: bool) -> String {
     let parts = typed.chars().filter(is_part);
     // ASCII has one form only, and is what nearly everybody types.
     if typed.is_ascii() { parts.map(read).collect() } else { parts.nfkc().map(read).collect() }
+}
+
+/// True for a code, as it was read, that may be an invite or approve code by its length. Another one is no guess.
+pub(super) fn may_exist(code: &str) -> bool {
+    LENGTHS.contains(&code.chars().count())
 }
 
 /// A random code, every character equally likely.

@@ -38,6 +38,7 @@ mod server;
 mod stream;
 mod supervisor;
 mod token;
+pub mod uid_limits;
 
 pub use access::{ActingPerson, admit, prove};
 pub use stream::{Give, StreamOp, WalkOp};

@@ -197,8 +197,11 @@ impl ReadOp for Check {
     }
 
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<bool, Fault> {
-        let (_, pool) = expect_named(txn, call, Named::Natural(self.invitecode.as_str()))?;
-        Ok(expect_usable(txn, call.ctx, &pool).is_ok())
+        match expect_named(txn, call, Named::Natural(self.invitecode.as_str())) {
+            Ok((_, pool)) => Ok(expect_usable(txn, call.ctx, &pool).is_ok()),
+            Err(Fault::Refused(refusal)) if refusal.code == Code::NOT_FOUND => Ok(false),
+            Err(fault) => Err(fault),
+        }
     }
 }
 
@@ -219,7 +222,8 @@ fn change(
     shown(call, pk, pool)
 }
 
-/// The pool of this pk or invite code. One that does not exist counts as a guess.
+/// The pool of this pk or invite code. One that does not exist counts as a guess; what can be no invite code by its
+/// length does not.
 pub(super) fn expect(txn: &dyn ReadTxn, call: &Call<'_>, named: &Reference) -> Result<(Pk, record::Pool), Fault> {
     expect_named(txn, call, named.read(NaturalName::InviteCode)?)
 }
@@ -244,6 +248,9 @@ fn of_code(txn: &dyn ReadTxn, call: &Call<'_>, typed: &str) -> Result<Option<(Pk
     }
     rate_limit::expect_under_limit(call.ctx)?;
     let code = human_code::read_typed(typed, call.ctx.settings.code_avoid_confusion);
+    if !human_code::may_exist(&code) {
+        return Err(Fault::Refused(unknown()));
+    }
     let Some(Pointer { pk }) = record::get::<Pointer>(txn, &key::invite_code(&code))? else { return Ok(None) };
     Ok(record::get::<record::Pool>(txn, &key::pool(pk))?.map(|pool| (pk, pool)))
 }

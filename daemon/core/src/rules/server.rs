@@ -58,6 +58,7 @@ fn status(txn: &dyn ReadTxn, call: &Call<'_>) -> Result<DaemonStatus, Fault> {
         changes_head: head.seq,
         clock: head.clock.last_step.map(|step| ClockStep { last_step_seconds: step.seconds, last_step_at: step.at }),
         warnings: process.warnings.clone(),
+        written: process.written.clone(),
     })
 }
 

@@ -128,7 +128,7 @@ fn a_backup_of_what_was_restored_is_the_same() {
     for args in [&["person", "create", "BOSS", "--role", "superuser"][..], &["code", "create", "{}"]] {
         assert_eq!(daemon.enrollctl(args, "").code, Some(0));
     }
-    assert_eq!(daemon.enrollctl(&["code", "use"], "WRONGCODE").code, Some(1), "a guess, which is counted");
+    assert_eq!(daemon.enrollctl(&["code", "use"], "WRONGWRONG22").code, Some(1), "a guess, which is counted");
     let first = daemon.home.path("first");
     assert_eq!(daemon.enrollctl(&["server", "backup", "first"], "").code, Some(0));
     assert_eq!(std::fs::metadata(&first).expect("a file").permissions().mode() & 0o7777, 0o600);

@@ -82,7 +82,7 @@ fn a_flood_of_look_ups_from_many_origins_wakes_the_writer_now_and_then() {
     let mut follower = Socket::connect(&daemon.home.socket());
     follower.ask(&changes::Follow { since: Some(0) });
     assert_eq!(follower.receive().map(|frame| frame.kind), Some(FrameKind::StreamBegun));
-    let find = codec::encode(&enrollment::Find { approvecode: "WRONG".parse().expect("a code") });
+    let find = codec::encode(&enrollment::Find { approvecode: "WRONG22".parse().expect("a code") });
     let from = |number: usize| {
         let origin = Some(Origin::new(format!("198.51.100.{number}")).expect("an origin"));
         (Envelope { origin, ..Envelope::default() }, enrollment::Find::ROW.number, find.clone())

@@ -80,7 +80,7 @@ fn full() -> Daemon {
     ] {
         assert_eq!(daemon.enrollctl(args, stdin).code, Some(0), "{args:?}");
     }
-    assert_eq!(daemon.enrollctl(&["code", "use"], "WRONGCODE").code, Some(1), "a guess, which is counted");
+    assert_eq!(daemon.enrollctl(&["code", "use"], "WRONGWRONG22").code, Some(1), "a guess, which is counted");
     expect_enrolled(&daemon);
     daemon
 }

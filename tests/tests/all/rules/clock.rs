@@ -42,7 +42,7 @@ fn the_feed_is_in_the_order_of_its_numbers_and_tells_of_every_step() {
 
 #[test]
 fn what_expires_goes_by_the_clock_as_it_is() {
-    let (mut registry, now) = been_ahead(r#"code.use {"code":"WRONG"} => not_found"#);
+    let (mut registry, now) = been_ahead(r#"code.use {"code":"WRONGWRONG22"} => not_found"#);
     let expires = Some(now.plus_seconds(60));
     let made = registry.call(code::Create { expires, ..code::Create::new(Default::default()) }).expect("made");
     let used = registry.call(code::Use::new(made.code.expect("a code"))).expect("used");
@@ -57,9 +57,10 @@ fn what_expires_goes_by_the_clock_as_it_is() {
 
 #[test]
 fn nobody_is_kept_out_by_a_window_of_the_future() {
-    let guesses = "code.use {\"code\":\"WRONG\"} => not_found\n".repeat(30);
-    let (mut registry, _) = been_ahead(&format!("{guesses}code.use {{\"code\":\"WRONG\"}} => too_many_attempts"));
-    check(&mut registry, r#"code.use {"code":"WRONG"} => not_found"#);
+    let guesses = "code.use {\"code\":\"WRONGWRONG22\"} => not_found\n".repeat(30);
+    let (mut registry, _) =
+        been_ahead(&format!("{guesses}code.use {{\"code\":\"WRONGWRONG22\"}} => too_many_attempts"));
+    check(&mut registry, r#"code.use {"code":"WRONGWRONG22"} => not_found"#);
 }
 
 #[test]

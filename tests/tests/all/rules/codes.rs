@@ -109,10 +109,10 @@ fn a_dry_run_changes_nothing_and_shows_no_secret() {
 
 #[test]
 fn a_source_that_guesses_too_often_waits_and_others_do_not() {
-    let guesses = Guesses { per_minute: 3, total_per_minute: 5 };
+    let guesses = Guesses { per_minute: 3, total_per_minute: 5, ..Guesses::default() };
     let registry = &mut Registry::configured(&Config { guesses, ..Config::default() });
     let code = make(registry, "{}");
-    let wrong = || code::Use::new(LoginCode::new("WRONGWRONG").expect("a text"));
+    let wrong = || code::Use::new(LoginCode::new("WRONGWRONG22").expect("a text"));
     let from = |origin: &str| Envelope { origin: Some(Origin::new(origin).expect("one")), ..Envelope::default() };
     for _ in 0..3 {
         assert_eq!(registry.call_with(from("here"), wrong()).expect_err("refused").code, Code::NOT_FOUND);
@@ -132,31 +132,31 @@ fn a_source_that_guesses_too_often_waits_and_others_do_not() {
 
 #[test]
 fn guesses_are_recorded_one_by_one_and_what_is_past_the_limit_once() {
-    let guesses = Guesses { per_minute: 2, total_per_minute: 3 };
+    let guesses = Guesses { per_minute: 2, total_per_minute: 3, ..Guesses::default() };
     let registry = &mut Registry::configured(&Config { guesses, ..Config::default() });
     check(
         registry,
         r#"
-        code.get {"code":"wrong"} => not_found
-        code.use {"code":"wrong"} => not_found
-        code.use {"code":"wrong"} => too_many_attempts
-        code.use {"code":"wrong"} => too_many_attempts
-        code.get {"code":"wrong"} => too_many_attempts
+        code.get {"code":"WRONGWRONG22"} => not_found
+        code.use {"code":"WRONGWRONG22"} => not_found
+        code.use {"code":"WRONGWRONG22"} => too_many_attempts
+        code.use {"code":"WRONGWRONG22"} => too_many_attempts
+        code.get {"code":"WRONGWRONG22"} => too_many_attempts
         changes.list {} => {"items":[{"seq":1,..,"verb":"get",..,"refused":"not_found"},{"seq":2,..,"verb":"use",..,"refused":"not_found"},{"seq":3,..,"verb":"use",..,"refused":"too_many_attempts"}],"next":null}
         +60
-        code.use {"code":"wrong"} => not_found
+        code.use {"code":"WRONGWRONG22"} => not_found
         changes.list {"since":3} => {"items":[{"seq":4,..,"refused":"not_found"}],"next":null}
         "#,
     );
     registry.peer.uid = 2000;
     for _ in 0..2 {
-        check(registry, r#"code.use {"code":"wrong"} => not_found"#);
+        check(registry, r#"code.use {"code":"WRONGWRONG22"} => not_found"#);
     }
     registry.peer.uid = 3000;
     check(
         registry,
         r#"
-        code.use {"code":"wrong"} => not_found
+        code.use {"code":"WRONGWRONG22"} => not_found
         changes.list {"since":6} => {"items":[{"seq":7,..,"verb":"alarm",..},{"seq":8,..,"refused":"not_found"}],"next":null}
         "#,
     );
@@ -167,17 +167,17 @@ fn guesses_are_remembered_over_a_restart() {
     let store = Arc::new(MemoryStore::default());
     let registry = &mut Registry::over(store.clone(), &Config::default());
     for _ in 0..30 {
-        check(registry, r#"code.use {"code":"wrong"} => not_found"#);
+        check(registry, r#"code.use {"code":"WRONGWRONG22"} => not_found"#);
     }
     let restarted = &mut Registry::reopened(store);
-    check(restarted, r#"code.use {"code":"wrong"} => too_many_attempts"#);
+    check(restarted, r#"code.use {"code":"WRONGWRONG22"} => too_many_attempts"#);
     restarted.pass_seconds(60);
-    check(restarted, r#"code.use {"code":"wrong"} => not_found"#);
+    check(restarted, r#"code.use {"code":"WRONGWRONG22"} => not_found"#);
 }
 
 #[test]
 fn of_a_peer_that_may_only_read_nothing_is_recorded() {
-    let guesses = Guesses { per_minute: 2, total_per_minute: 1 };
+    let guesses = Guesses { per_minute: 2, total_per_minute: 1, ..Guesses::default() };
     let registry = &mut Registry::configured(&Config { guesses, ..Config::default() });
     let entries =
         |registry: &Registry| registry.store().view().expect("a view").range(&[], &[255], 10_000).expect("all");
@@ -200,8 +200,8 @@ fn look_ups_are_recorded_with_the_next_batch_and_before_its_writes() {
     check(
         registry,
         r#"
-        code.get {"code":"wrong"} => not_found
-        pool.check {"invitecode":"wrong"} => false
+        code.get {"code":"WRONGWRONG22"} => not_found
+        pool.check {"invitecode":"WRONG22"} => false
         changes.list {} => {"items":[],"next":null}
         +5
         token.use {"token":"a"} => {"token"..
@@ -212,7 +212,7 @@ fn look_ups_are_recorded_with_the_next_batch_and_before_its_writes() {
 
 #[test]
 fn a_code_that_exists_is_no_guess() {
-    let guesses = Guesses { per_minute: 1, total_per_minute: 1 };
+    let guesses = Guesses { per_minute: 1, total_per_minute: 1, ..Guesses::default() };
     let registry = &mut Registry::configured(&Config { guesses, ..Config::default() });
     let code = make(registry, "{}");
     registry.call(code::Use::new(code.clone())).expect("exchanged");

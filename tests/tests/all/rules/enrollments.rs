@@ -258,22 +258,22 @@ fn a_code_that_was_reset_is_dead_in_the_same_instant() {
 
 #[test]
 fn every_wrong_code_in_whatever_field_is_a_guess() {
-    let guesses = Guesses { per_minute: 6, total_per_minute: 300 };
+    let guesses = Guesses { per_minute: 6, total_per_minute: 300, ..Guesses::default() };
     let registry = &mut Registry::configured(&Config { guesses, ..Config::default() });
     check(
         registry,
         r#"
         person.create {"callsign":"BOSS"} => {"pk"..
         enrollment.create {"callsign":"A"} => {"pk"..
-        pool.check {"invitecode":"WRONG"} => false
-        pool.get {"pool":"WRONG"} => not_found
-        enrollment.create {"callsign":"B","pool":"WRONG"} => not_found
-        enrollment.list {"pool":"WRONG"} => not_found
-        enrollment.find {"approvecode":"WRONG"} => not_found
-        enrollment.approve {"enrollment":"A","approvecode":"WRONG"} => code_mismatch
-        pool.check {"invitecode":"WRONG"} => too_many_attempts
-        code.use {"code":"WRONG"} => too_many_attempts
-        enrollment.approve {"enrollment":"A","approvecode":"WRONG"} => too_many_attempts
+        pool.check {"invitecode":"WRONG22"} => false
+        pool.get {"pool":"WRONG22"} => not_found
+        enrollment.create {"callsign":"B","pool":"WRONG22"} => not_found
+        enrollment.list {"pool":"WRONG22"} => not_found
+        enrollment.find {"approvecode":"WRONG22"} => not_found
+        enrollment.approve {"enrollment":"A","approvecode":"WRONG22"} => code_mismatch
+        pool.check {"invitecode":"WRONG22"} => too_many_attempts
+        code.use {"code":"WRONGWRONG22"} => too_many_attempts
+        enrollment.approve {"enrollment":"A","approvecode":"WRONG22"} => too_many_attempts
         enrollment.approve {"enrollment":"A"} => {"pk"..
         enrollment.list {} => {"items":[{..}],"next":null}
         "#,
@@ -282,11 +282,11 @@ fn every_wrong_code_in_whatever_field_is_a_guess() {
 
 #[test]
 fn a_dry_run_is_a_guess_like_any_other() {
-    let guesses = Guesses { per_minute: 2, total_per_minute: 300 };
+    let guesses = Guesses { per_minute: 2, total_per_minute: 300, ..Guesses::default() };
     let registry = &mut Registry::configured(&Config { guesses, ..Config::default() });
     let dry = Envelope { dry_run: true, ..Envelope::default() };
-    let check = pool::Check { invitecode: "WRONG".parse().expect("a code") };
-    let find = enrollment::Find { approvecode: "WRONG".parse().expect("a code") };
+    let check = pool::Check { invitecode: "WRONG22".parse().expect("a code") };
+    let find = enrollment::Find { approvecode: "WRONG22".parse().expect("a code") };
     assert_eq!(registry.call_with(dry.clone(), check.clone()), Ok(false));
     assert_eq!(registry.call_with(dry.clone(), find).expect_err("refused").code, Code::NOT_FOUND);
     assert_eq!(registry.call_with(dry, check).expect_err("refused").code, Code::TOO_MANY_ATTEMPTS);

@@ -77,7 +77,7 @@ fn the_longest_text_is_far_below_a_frame() {
         metrics.refused(*code);
         metrics.connection_refused(*code);
     }
-    let text = metrics.text(&ChangesHead::default(), Time::EPOCH).expect("a text");
+    let text = metrics.text(&ChangesHead::default(), Time::EPOCH, &[]).expect("a text");
     let read = Exposition::read(&text);
     let unknown = [("operation", "unknown"), ("outcome", "done")];
     assert_eq!(read.value("enrolld_operations_total", &unknown), Some(2.0), "all that is unknown is one");

@@ -181,11 +181,11 @@ fn changes_are_kept_as_long_as_the_configuration_says() {
 #[test]
 fn an_ended_window_of_wrong_codes_goes_and_a_new_one_stays() {
     let registry = &mut Registry::in_memory();
-    check(registry, r#"code.use {"code":"WRONG"} => not_found"#);
+    check(registry, r#"code.use {"code":"WRONGWRONG22"} => not_found"#);
     registry.pass_seconds(61);
-    check(registry, r#"code.use {"code":"WRONG"} => not_found"#);
+    check(registry, r#"code.use {"code":"WRONGWRONG22"} => not_found"#);
     registry.wake();
-    check(registry, r#"code.use {"code":"WRONG"} => not_found"#);
+    check(registry, r#"code.use {"code":"WRONGWRONG22"} => not_found"#);
     registry.pass_seconds(121);
     registry.wake();
     assert_eq!(entries(registry, Family::Dues), 0);

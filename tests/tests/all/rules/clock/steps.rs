@@ -80,13 +80,13 @@ fn a_window_of_wrong_codes_does_not_outlast_a_clock_that_was_ahead() {
         &mut Registry::configured(&config),
         r#"
         clock 315360000
-        code.use {"code":"wrong"} => not_found
-        code.use {"code":"wrong"} => too_many_attempts
+        code.use {"code":"WRONGWRONG22"} => not_found
+        code.use {"code":"WRONGWRONG22"} => too_many_attempts
         clock -315360000
-        code.use {"code":"wrong"} => not_found
-        code.use {"code":"wrong"} => too_many_attempts
+        code.use {"code":"WRONGWRONG22"} => not_found
+        code.use {"code":"WRONGWRONG22"} => too_many_attempts
         +60
-        code.use {"code":"wrong"} => not_found
+        code.use {"code":"WRONGWRONG22"} => not_found
         "#,
     );
 }
@@ -261,7 +261,7 @@ fn a_clock_that_nobody_answers_for_is_doubted_at_a_start_until_it_is_accepted() 
         code.create {"claims":{},"expires":"2027-01-20T00:00:00Z"} => {"code"..
         token.use {"token":"a","audit":{"ip":"::1"},"expires":"2027-01-20T00:00:00Z"} => {"token"..
         # Nothing is doubted, so nothing changes.
-        server.accept_clock {} => ..,"changes_head":12,..,"warnings":[]}
+        server.accept_clock {} => ..,"changes_head":12,..,"warnings":[],..}
         "#,
     );
     let then = registry.now;
@@ -286,8 +286,8 @@ fn a_clock_that_nobody_answers_for_is_doubted_at_a_start_until_it_is_accepted() 
     }
     let table = r#"
         code.create {"claims":{}} => {"code"..
-        BOSS> server.accept_clock {} => ..,"changes_head":16,..,"warnings":[]}
-        server.status {} => ..,"warnings":[]}
+        BOSS> server.accept_clock {} => ..,"changes_head":16,..,"warnings":[],..}
+        server.status {} => ..,"warnings":[],..}
         wake
         wake
         changes.list {"since":15} => ..{"seq":16,..,"area":"server","verb":"accept_clock",..,{"seq":17,..,"verb":"opened",..
