@@ -1,16 +1,18 @@
 //! Admission: which connections are let in. A connection is judged when it is accepted, before anything is read from it
 //! and before a task is made for it; one that is turned away gets the reason in one frame and costs nothing more.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use enroll_protocol::{Code, Refusal};
+use enroll_socket::Listener;
+use nix::sys::socket::{getsockopt, sockopt};
 use serde_json::json;
-use tokio::net::{UnixListener, UnixStream};
-use tokio::time::{Instant, timeout};
 
 use super::connection_limit::{ConnectionLimit, Full, Slot};
 use super::grants::{Grants, way_in};
@@ -52,7 +54,7 @@ impl Admission {
         let peer = match self.judge(&stream, &terms.grants) {
             Ok(peer) => Peer { connection: self.connections, ..peer },
             Err(refusal) => {
-                self.turn_away(stream, &refusal);
+                self.turn_away(&stream, &refusal);
                 return None;
             }
         };
@@ -68,7 +70,7 @@ impl Admission {
                 self.daemon.abuse.note(abuse, uid);
                 let whose = if full == Full::Uid { format!(" of uid {uid}") } else { String::new() };
                 self.turn_away(
-                    stream,
+                    &stream,
                     &no_room(&format!("{most} connections{whose} are open, the most there may be ({key})")),
                 );
                 None
@@ -77,44 +79,41 @@ impl Admission {
     }
 
     /// No connection can be accepted. For want of a file, the one kept back serves to tell those who wait.
-    pub(super) async fn stuck(&mut self, listener: &UnixListener, err: &io::Error) {
+    pub(super) fn stuck(&mut self, listener: &Listener, err: &io::Error) {
         self.stuck
             .say(|unsaid| tracing::error!(%err, unsaid, "accepting a connection failed; it is tried again in 50 ms"));
         for _ in 0..TURNED_AWAY_MAX {
-            if self.reserve.take().is_some() {
-                match timeout(Duration::ZERO, listener.accept()).await {
-                    Ok(Ok((stream, _))) => {
-                        self.turn_away(stream, &no_room("the daemon has no files left for connections"));
-                    }
-                    _ => {
-                        self.reserve = reserve();
-                        return;
-                    }
-                }
+            self.reserve = None;
+            let accepted = listener.try_accept();
+            if let Ok(Some(stream)) = &accepted {
+                self.turn_away(stream, &no_room("the daemon has no files left for connections"));
             }
+            let is_last = !matches!(accepted, Ok(Some(_)));
+            drop(accepted);
             self.reserve = reserve();
+            if is_last {
+                return;
+            }
         }
     }
 
     /// Says why in one frame and closes. A new socket takes that much at once, so nobody is waited for.
-    fn turn_away(&self, stream: UnixStream, refusal: &Refusal) {
+    fn turn_away(&self, mut stream: &UnixStream, refusal: &Refusal) {
         self.daemon.metrics.connection_refused(refusal.code);
         // The peer may be gone already; that is its own affair.
-        let _ = stream.into_std().and_then(|mut stream| stream.write_all(&handshake::refusal_frame(refusal)));
+        let _ = stream.write_all(&handshake::refusal_frame(refusal));
     }
 
     /// The peer and its grant, by the credentials that the kernel took when it connected.
     fn judge(&self, stream: &UnixStream, grants: &Grants) -> Result<Peer, Refusal> {
-        let unknown = |err: io::Error| Refusal::new(Code::PERMISSION_DENIED, format!("the peer is unknown: {err}"));
-        let credentials = stream.peer_cred().map_err(unknown)?;
+        let unknown = |err: &dyn Display| Refusal::new(Code::PERMISSION_DENIED, format!("the peer is unknown: {err}"));
+        let credentials = getsockopt(stream, sockopt::PeerCredentials).map_err(|err| unknown(&err))?;
         // A group may bound a peer, so nobody is let in whose groups are unknown.
-        let mut groups = crate::sys::peer_groups(stream.as_fd()).map_err(unknown)?;
+        let mut groups = crate::sys::peer_groups(stream.as_fd()).map_err(|err| unknown(&err))?;
         groups.push(credentials.gid());
         let uid = credentials.uid();
         match grants.of(uid, &groups) {
-            Some((grant, delegation)) => {
-                Ok(Peer { uid, pid: credentials.pid().unwrap_or(0), connection: 0, grant, delegation })
-            }
+            Some((grant, delegation)) => Ok(Peer { uid, pid: credentials.pid(), connection: 0, grant, delegation }),
             None => {
                 self.daemon.abuse.note(Abuse::NoGrant, uid);
                 Err(Refusal::new(Code::PERMISSION_DENIED, format!("uid {uid} has no grant here; {}", way_in(uid))))

@@ -4,27 +4,29 @@
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
-use std::os::unix::net::UnixListener as StdListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use enroll_socket::Listener;
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket};
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::geteuid;
-use tokio::net::UnixListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::{JoinSet, yield_now};
 
 use super::admission::Admission;
+use super::connection_limit::Slot;
 use super::grants::Grants;
-use super::memory;
-use super::{Shared, session};
+use super::turns::{TURN, Turns};
+use super::{Shared, memory, session};
 use crate::config::Limits;
 use crate::storage::private_dir::Directory;
 use crate::sys;
 use crate::writer::Queue;
+use enroll_core::context::Peer;
 
 /// Backoff after an accept that failed for want of files or memory; the kernel would refuse at once, again and again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -55,7 +57,7 @@ pub fn check_path(path: &Path) -> Result<(), SocketError> {
 
 /// Listens on a socket that its user and group may connect to. The state directory's lock is held, so a socket that is
 /// there already is one that nobody listens on, unless it is not ours.
-pub fn listen_on(path: &Path) -> Result<StdListener, SocketError> {
+pub fn listen_on(path: &Path) -> Result<UnixListener, SocketError> {
     check_path(path)?;
     let refuse = |problem: String| SocketError { path: path.to_owned(), problem };
     if let Some(directory) = path.parent() {
@@ -104,7 +106,7 @@ pub fn remove(path: &Path) {
     }
 }
 
-fn open_listener(path: &Path) -> io::Result<StdListener> {
+fn open_listener(path: &Path) -> io::Result<UnixListener> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let listener = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
     // Closed to others before the name exists, whatever the umask, and opened to the group once it does.
@@ -112,43 +114,92 @@ fn open_listener(path: &Path) -> io::Result<StdListener> {
     bind(listener.as_raw_fd(), &UnixAddr::new(path)?)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
     listen(&listener, Backlog::new(1024)?)?;
-    Ok(StdListener::from(listener))
+    Ok(UnixListener::from(listener))
 }
 
 /// Accepts connections and what they may do, until told to stop; then waits for those that are open.
-pub async fn serve(listener: UnixListener, shared: Arc<Shared>, queue: Queue, mut shutdown: watch::Receiver<bool>) {
+///
+/// `threads`: of the runtime.
+pub async fn serve(
+    listener: Listener,
+    threads: usize,
+    shared: Arc<Shared>,
+    queue: Queue,
+    mut shutdown: watch::Receiver<bool>,
+) {
     // Nobody's descriptors are ever received; a kernel that knows how refuses them already where they are sent.
     let _ = sys::refuse_rights(listener.as_fd());
-    let mut admission = Admission::new(Arc::clone(&shared.daemon));
-    let mut sessions = JoinSet::new();
     let ended = Arc::new(Notify::new());
     tokio::spawn(memory::give_back(Arc::clone(&ended)));
+    let mut accepting = Accepting {
+        admission: Admission::new(Arc::clone(&shared.daemon)),
+        turns: Turns::new(threads),
+        lanes: JoinSet::new(),
+        shared,
+        queue,
+        stopping: shutdown.clone(),
+        ended,
+    };
     loop {
         tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    if let Some((stream, peer, slot)) = admission.admit(stream, &shared.terms.now())
-                        && let Ok(socket) = stream.into_std().and_then(enroll_socket::split)
-                    {
-                        let (shared, queue, shutdown) = (Arc::clone(&shared), queue.clone(), shutdown.clone());
-                        sessions.spawn(async move {
-                            let _open = shared.daemon.metrics.connection();
-                            session::serve(socket, peer, Arc::clone(&shared), queue, shutdown).await;
-                            drop(slot);
-                        });
-                    }
-                    // A burst of new connections does not starve the open ones.
-                    yield_now().await;
-                }
+            readable = listener.readable() => match readable.and_then(|()| accepting.accept_some(&listener)) {
+                // A burst of new connections does not starve the open ones.
+                Ok(()) => yield_now().await,
                 Err(err) => {
-                    admission.stuck(&listener, &err).await;
+                    accepting.admission.stuck(&listener, &err);
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
-            Some(_) = sessions.join_next() => ended.notify_one(),
+            Some(_) = accepting.lanes.join_next() => {}
             _ = shutdown.changed() => break,
         }
     }
-    drop((listener, queue));
-    while sessions.join_next().await.is_some() {}
+    drop(listener);
+    let Accepting { mut lanes, .. } = accepting;
+    while lanes.join_next().await.is_some() {}
+}
+
+/// Accepts connections and gives each to the lane of its uid.
+struct Accepting {
+    admission: Admission,
+    turns: Arc<Turns>,
+    lanes: JoinSet<()>,
+    shared: Arc<Shared>,
+    queue: Queue,
+    stopping: watch::Receiver<bool>,
+    /// Told of each connection that ended.
+    ended: Arc<Notify>,
+}
+
+impl Accepting {
+    /// Accepts what has come, for one turn at most.
+    fn accept_some(&mut self, listener: &Listener) -> io::Result<()> {
+        let (end, terms) = (Instant::now() + TURN, self.shared.terms.now());
+        while let Some(stream) = listener.try_accept()? {
+            if let Some((stream, peer, slot)) = self.admission.admit(stream, &terms) {
+                self.serve(stream, peer, slot);
+            }
+            if Instant::now() >= end {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn serve(&mut self, stream: UnixStream, peer: Peer, slot: Slot) {
+        let (shared, queue, stopping) = (Arc::clone(&self.shared), self.queue.clone(), self.stopping.clone());
+        let (ended, uid, number) = (Arc::clone(&self.ended), peer.uid, peer.connection);
+        let session = move |turn| async move {
+            let open = shared.daemon.metrics.connection();
+            if let Ok(socket) = enroll_socket::split(stream) {
+                session::serve(socket, peer, Arc::clone(&shared), queue, stopping, turn).await;
+            }
+            drop((open, slot));
+            ended.notify_one();
+        };
+        let lane = self.turns.add(uid, number, |turn| Box::pin(session(turn)));
+        if let Some(lane) = lane {
+            self.lanes.spawn(lane);
+        }
+    }
 }

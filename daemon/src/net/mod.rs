@@ -10,9 +10,10 @@ pub mod listener;
 mod memory;
 mod outbox;
 mod pending;
-pub mod session;
+mod session;
 mod snapshot_stream;
 mod subscriptions;
+mod turns;
 
 use std::sync::Arc;
 

@@ -19,7 +19,6 @@ use enroll_socket::{Incoming, Outgoing};
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::{mpsc, watch};
-use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use super::Shared;
@@ -28,6 +27,7 @@ use super::handshake::{self, End};
 use super::outbox::Outbox;
 use super::pending::{Answered, Pending, Read, Stalled};
 use super::subscriptions::{Subscriber, Subscriptions};
+use super::turns::Turn;
 use crate::config::Limits;
 use crate::daemon::clock::draw_seed;
 use crate::daemon::internal_error::to_refusal;
@@ -43,19 +43,17 @@ const OUTBOX_BYTES_MAX: usize = FRAME_BYTES_MAX;
 /// Streams go on while the outbox holds less than this, so that they leave room for answers.
 const STREAM_OUTBOX_BYTES_MAX: usize = OUTBOX_BYTES_MAX / 2;
 
-/// Time slice of a connection on the thread that it shares with the others.
-const TIME_SLICE: Duration = Duration::from_micros(50);
-
 /// Longest wait of a write for room in the writer's queue; then the connection ends as busy.
 const QUEUE_WAIT: Duration = Duration::from_secs(2);
 
 /// Serves one connection to its end.
-pub async fn serve(
+pub(super) async fn serve(
     (mut input, mut output): (Incoming, Outgoing),
     peer: Peer,
     shared: Arc<Shared>,
     queue: Queue,
     mut stopping: watch::Receiver<bool>,
+    turn: Turn,
 ) {
     let limits = shared.terms.now().limits;
     let mut frames = FrameReader::new(limits.frame_bytes_max);
@@ -70,7 +68,7 @@ pub async fn serve(
     let result = match greeted {
         Ok(()) => {
             let (answers, inbox) = mpsc::unbounded_channel();
-            let session = Session::new(peer.clone(), Arc::clone(&shared), limits, queue, answers, frames);
+            let session = Session::new(peer.clone(), Arc::clone(&shared), limits, queue, answers, frames, turn);
             session.run(&mut input, &mut output, inbox, stopping).await
         }
         Err(end) => Err(end),
@@ -79,8 +77,6 @@ pub async fn serve(
         end.note(&shared.daemon.abuse, peer.uid);
         tracing::debug!(uid = peer.uid, pid = peer.pid, %end, "connection closed");
     }
-    // Closing takes time as well, and many may leave at once: the others have their slices first.
-    yield_now().await;
 }
 
 struct Session {
@@ -88,6 +84,7 @@ struct Session {
     peer: Peer,
     limits: Limits,
     queue: Queue,
+    turn: Turn,
     answers: mpsc::UnboundedSender<Answered>,
     frames: FrameReader,
     outbox: Outbox,
@@ -117,6 +114,7 @@ impl Session {
         queue: Queue,
         answers: mpsc::UnboundedSender<Answered>,
         frames: FrameReader,
+        turn: Turn,
     ) -> Self {
         let subscriptions = Subscriptions::new(shared.changes.clone());
         Self {
@@ -124,6 +122,7 @@ impl Session {
             shared,
             peer,
             queue,
+            turn,
             answers,
             frames,
             outbox: Outbox::new(limits.frame_bytes_max),
@@ -149,8 +148,10 @@ impl Session {
         let queue = self.queue.clone();
         let timer = sleep_until(Instant::now() + self.limits.idle);
         tokio::pin!(timer);
+        let turn = self.turn.clone();
         loop {
-            let has_more = self.use_slice().unwrap_or_else(|err| {
+            turn.wait().await;
+            let has_more = self.use_turn().unwrap_or_else(|err| {
                 // Where frames can not be told apart nothing more can be read; earlier requests are answered.
                 self.close(Refusal::new(Code::INVALID_ARGUMENT, err.to_string()));
                 End::Frame(err).note(&self.shared.daemon.abuse, self.peer.uid);
@@ -204,8 +205,8 @@ impl Session {
                     Some((at, _)) => timer.as_mut().reset(at),
                     None => {}
                 },
-                // The slice is used up: the other connections have theirs before the next one.
-                () = yield_now(), if has_more => {}
+                // The turn is over: the other connections have theirs before the next one.
+                () = turn.next(), if has_more => {}
             }
         }
     }
@@ -247,10 +248,10 @@ impl Session {
         Ok(())
     }
 
-    /// Runs what may run, until the time slice ends: a read whose writes are answered, requests that arrived, streams.
+    /// Runs what may run, until the turn is over: a read whose writes are answered, requests that arrived, streams.
     /// Tells whether there is more to do at once.
-    fn use_slice(&mut self) -> Result<bool, FrameError> {
-        let end = Instant::now() + TIME_SLICE;
+    fn use_turn(&mut self) -> Result<bool, FrameError> {
+        let end = self.turn.end();
         if let Some(read) = self.waiting.take_if(|_| self.open_writes == 0) {
             self.run_read(read);
         }
@@ -264,14 +265,14 @@ impl Session {
             let now = self.shared.clock.now();
             let has_ended = self.subscriptions.step(&self.shared, now, &mut self.outbox);
             self.in_flight -= usize::from(has_ended);
-            if Instant::now() >= end {
+            if std::time::Instant::now() >= end {
                 return Ok(self.may_stream());
             }
         }
         Ok(false)
     }
 
-    fn take_requests(&mut self, end: Instant) -> Result<bool, FrameError> {
+    fn take_requests(&mut self, end: std::time::Instant) -> Result<bool, FrameError> {
         while self.may_begin() {
             let Some(frame) = self.frames.next_frame()? else {
                 self.deadlines.note_frame(self.frames.is_inside_frame() && !self.input_ended);
@@ -287,7 +288,7 @@ impl Session {
                 Ok((handler, envelope, job)) => self.begin(pending, handler, envelope, job),
                 Err(refusal) => self.answer(pending, Err(refusal)),
             }
-            if Instant::now() >= end {
+            if std::time::Instant::now() >= end {
                 return Ok(true);
             }
         }

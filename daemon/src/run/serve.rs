@@ -63,7 +63,7 @@ pub(super) async fn serve(
         let what = what.to_owned();
         move |err| StartError::Io(what, err)
     };
-    let listener = tokio::net::UnixListener::from_std(listener).map_err(io("the socket"))?;
+    let listener = enroll_socket::Listener::new(listener).map_err(io("the socket"))?;
     let mut stop_signals = StopSignals::listen().map_err(io("the signals"))?;
     let hangup = signal(SignalKind::hangup()).map_err(io("SIGHUP"))?;
     let (changes, latest) = watch::channel(opened.head.seq);
@@ -84,7 +84,8 @@ pub(super) async fn serve(
     let summing = Arc::clone(&opened.daemon);
     tokio::spawn(async move { summing.abuse.watch().await });
     let wakers = tokio::spawn(wakers::wake(queue.clone(), Arc::clone(&shared)));
-    let mut listener = tokio::spawn(listener::serve(listener, Arc::clone(&shared), queue, stopping));
+    let mut listener =
+        tokio::spawn(listener::serve(listener, config.server.threads, Arc::clone(&shared), queue, stopping));
     let status = format!("listening on {}", paths.socket.display());
     super::announce(config.log_format, paths, opened);
     systemd::ready(&status);

@@ -6,7 +6,8 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::Shutdown;
-use std::os::unix::net::UnixStream;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -28,6 +29,10 @@ pub fn check_path(path: &Path) -> Result<(), String> {
         "a socket's path has at most {PATH_BYTES_MAX} bytes, and this one has {length}; choose another with --socket"
     ))
 }
+
+/// A listening socket.
+#[derive(Debug)]
+pub struct Listener(AsyncFd<UnixListener>);
 
 /// The reading half of a socket.
 #[derive(Debug)]
@@ -53,8 +58,39 @@ pub fn split(stream: UnixStream) -> io::Result<(Incoming, Outgoing)> {
 }
 
 #[expect(deprecated, reason = "its successor is unsafe, for values that change their descriptor; these do not")]
-fn watch(stream: UnixStream, interest: Interest) -> io::Result<AsyncFd<UnixStream>> {
-    AsyncFd::with_interest(stream, interest)
+fn watch<S: AsRawFd>(socket: S, interest: Interest) -> io::Result<AsyncFd<S>> {
+    AsyncFd::with_interest(socket, interest)
+}
+
+impl Listener {
+    /// Takes over a non-blocking socket. To be called within a runtime.
+    pub fn new(listener: UnixListener) -> io::Result<Self> {
+        watch(listener, Interest::READABLE).map(Self)
+    }
+
+    /// Waits until a connection may be there.
+    pub async fn readable(&self) -> io::Result<()> {
+        self.0.readable().await.map(|_| ())
+    }
+
+    /// The next connection, non-blocking and not yet watched; `None` if none is there, until the socket is readable
+    /// again.
+    pub fn try_accept(&self) -> io::Result<Option<UnixStream>> {
+        match self.0.try_io(Interest::READABLE, |listener| listener.accept()) {
+            Ok((stream, _)) => {
+                stream.set_nonblocking(true)?;
+                Ok(Some(stream))
+            }
+            Err(err) if err.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(err) => Err(err),
+        }
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.get_ref().as_fd()
+    }
 }
 
 impl AsyncRead for Incoming {

@@ -15,11 +15,11 @@ use super::Call;
 use crate::fault::Fault;
 use crate::state::ReadTxn;
 
-/// Items of one step at most.
-pub(super) const STEP_ITEMS_MAX: usize = 256;
+/// Items of one step at most: a step is not interrupted, and other streams and connections wait for it.
+pub(super) const STEP_ITEMS_MAX: usize = 64;
 
 /// A step ends with the item that reaches this, so that what a stream adds to a connection's answers stays small.
-pub(super) const STEP_BYTES_MAX: usize = 64 << 10;
+pub(super) const STEP_BYTES_MAX: usize = 16 << 10;
 
 /// An operation that is answered with one item after another.
 pub trait StreamOp: StreamOperation {
