@@ -1,4 +1,4 @@
-//! Ownership checks of the files that steer the daemon: configuration, keys and certificates that it trusts. Who
+//! Ownership checks of the files that steer the daemon: configuration, keys and certificates that it trusts. A user who
 //! may write to such a file, or replace a directory on the way to it, may do all that the daemon can; so only root and
 //! the daemon's own user may.
 //!
@@ -82,7 +82,7 @@ impl Own {
 
     /// Checks that nobody else can put files into a directory or replace it.
     pub fn check_directory(self, path: &Path) -> Result<(), PathError> {
-        Walk::begin(self, path)?.to_end().map(drop)
+        Walk::begin(self, path)?.enter_all()
     }
 
     fn file_at(self, path: &Path, forbidden: u32) -> Result<File, PathError> {
@@ -143,13 +143,13 @@ impl Walk {
     }
 
     /// Walks through directories to the end.
-    fn to_end(mut self) -> Result<Self, PathError> {
+    fn enter_all(mut self) -> Result<(), PathError> {
         while let Some(part) = self.left.pop_front() {
             if !self.follow(&part)? {
                 self.enter(&part)?;
             }
         }
-        Ok(self)
+        Ok(())
     }
 
     /// Walks to the file at the end and opens it. Returns its path without links too.

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use enroll_client::blocking::Client;
 use nix::sys::signal::{Signal, kill};
+use nix::sys::stat::{Mode, umask};
 use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -111,6 +112,8 @@ pub struct Home {
 impl Home {
     /// An empty one, with an empty configuration.
     pub fn make() -> Self {
+        // Under a wider one the daemon would refuse the files that the tests write for it.
+        umask(Mode::from_bits_truncate(0o022));
         // A journal of the usual size would be most of what the tests write.
         let environment = vec![("ENROLLD_JOURNAL_SEGMENT_MIB".to_owned(), "1".to_owned())];
         let home = Self { directory: tempfile::tempdir().expect("a directory"), environment, passed: None };
