@@ -203,7 +203,10 @@ fn a_directory_that_others_can_write_to_is_refused() {
     }
     // A user who can write to a directory above could replace them, unless that directory is sticky, such as /tmp.
     set_mode(&home.path(""), 0o777);
-    expect_refused(home, 1, &[home.path("").display().to_string().trim_end_matches('/'), "777", "chmod o-w"]);
+    let above = home.path("").display().to_string();
+    let mut without_config = home.enrolld_with(&["--config", "/dev/null"]);
+    without_config.arg("--state-dir").arg(home.state_dir()).arg("--socket").arg(home.socket());
+    expect_said(&run_refused(&mut without_config), 1, &[above.trim_end_matches('/'), "777", "chmod o-w"]);
     set_mode(&home.path(""), 0o1777);
     expect_intact(daemon);
 }
