@@ -178,7 +178,7 @@ pub fn open_to_all(daemon: &Daemon) {
 }
 
 /// Makes this thread, and no other of the process, another user's for the rest of its life. Takes root.
-fn become_user(uid: u32) {
+pub fn become_user(uid: u32) {
     let uid = Uid::from_raw(uid);
     set_thread_res_uid(uid, uid, uid).expect("another user");
 }

@@ -13,6 +13,7 @@ mod call;
 mod clock;
 mod crash;
 mod daemon;
+mod delegation;
 mod disk;
 mod ends;
 mod ext4;
