@@ -177,6 +177,15 @@ pub fn open_to_all(daemon: &Daemon) {
     }
 }
 
+/// Runs something as another user, on a thread of its own. Takes root.
+pub fn as_user<T: Send>(uid: u32, run: impl FnOnce() -> T + Send) -> T {
+    let asked = || {
+        become_user(uid);
+        run()
+    };
+    std::thread::scope(|scope| scope.spawn(asked).join().expect("it ends"))
+}
+
 /// Makes this thread, and no other of the process, another user's for the rest of its life. Takes root.
 pub fn become_user(uid: u32) {
     let uid = Uid::from_raw(uid);

@@ -3,6 +3,7 @@
 mod hostile;
 mod linearizable;
 mod power;
+mod refused;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

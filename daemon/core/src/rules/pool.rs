@@ -222,8 +222,8 @@ fn change(
     shown(call, pk, pool)
 }
 
-/// The pool of this pk or invite code. One that does not exist counts as a guess; what can be no invite code by its
-/// length does not.
+/// The pool of this pk or invite code. A code that does not exist counts as a guess; a pk does not, nor does what can be
+/// no invite code by its length.
 pub(super) fn expect(txn: &dyn ReadTxn, call: &Call<'_>, named: &Reference) -> Result<(Pk, record::Pool), Fault> {
     expect_named(txn, call, named.read(NaturalName::InviteCode)?)
 }
@@ -234,11 +234,16 @@ pub(super) fn expect_typed(txn: &dyn ReadTxn, call: &Call<'_>, named: &Reference
 }
 
 fn expect_named(txn: &dyn ReadTxn, call: &Call<'_>, named: Named<'_>) -> Result<(Pk, record::Pool), Fault> {
-    let found = match named {
-        Named::Pk(pk) => record::get::<record::Pool>(txn, &key::pool(pk))?.map(|pool| (pk, pool)),
-        Named::Natural(invitecode) => of_code(txn, call, invitecode)?,
-    };
-    found.ok_or_else(|| Fault::Attempt { refusal: unknown(), subject: None, guess: true })
+    match named {
+        Named::Pk(pk) => {
+            let found = record::get::<record::Pool>(txn, &key::pool(pk))?;
+            found.map(|pool| (pk, pool)).ok_or_else(|| Fault::Refused(unknown()))
+        }
+        Named::Natural(invitecode) => {
+            let wrong = || Fault::Attempt { refusal: unknown(), subject: None, guess: true };
+            of_code(txn, call, invitecode)?.ok_or_else(wrong)
+        }
+    }
 }
 
 fn of_code(txn: &dyn ReadTxn, call: &Call<'_>, typed: &str) -> Result<Option<(Pk, record::Pool)>, Fault> {

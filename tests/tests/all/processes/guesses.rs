@@ -1,12 +1,17 @@
 //! The rate limit of wrong codes in a running daemon: counts are exact when reads and writes race, and survive an
-//! orderly restart; single look-ups never wake the writer.
+//! orderly restart; single look-ups never wake the writer. What a user asks who may only read leaves nothing behind.
 
 use std::collections::BTreeMap;
 use std::sync::Barrier;
 
 use enroll_protocol::frame::FrameKind;
-use enroll_protocol::{Code, Envelope, LoginCode, Operation as _, Origin, changes, code, codec, enrollment, server};
+use enroll_protocol::{
+    Code, Envelope, Key, Kind, LoginCode, Operation as _, OperationRow, Origin, Pk, changes, code, codec, enrollment,
+    server,
+};
+use enroll_tests::neighbours::{as_user, open_to_all};
 use enroll_tests::process::{Daemon, Home};
+use enroll_tests::skip::is_root;
 use enroll_tests::socket::Socket;
 
 const PER_MINUTE: usize = 40;
@@ -91,4 +96,73 @@ fn a_flood_of_look_ups_from_many_origins_wakes_the_writer_now_and_then() {
     let outcomes = Socket::connect(&daemon.home.socket()).call_all(&requests);
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(refusal) if refusal.code == Code::NOT_FOUND)));
     assert_eq!(follower.receive().map(|frame| frame.kind), Some(FrameKind::StreamItem), "nobody else writes");
+}
+
+/// A user that has the grant `read`.
+const READER: u32 = 41_001;
+
+/// Each operation's request with the bytes of the golden file, in each envelope that may matter: numbers and bodies.
+fn requests() -> Vec<(Envelope, u16, Vec<u8>)> {
+    let lines = include_str!("../../../golden/wire.txt").lines().filter_map(|line| line.split_once(" request "));
+    let plain = Envelope::default;
+    let key = |number: usize| Some(Key(Pk::from_bytes([u8::try_from(number % 256).expect("a byte"); 16])));
+    let envelopes = |number| {
+        let origin = Some(Origin::new(format!("198.51.100.{number}")).expect("an origin"));
+        [
+            plain(),
+            Envelope { key: key(number), ..plain() },
+            Envelope { dry_run: true, ..plain() },
+            Envelope { origin, ..plain() },
+        ]
+    };
+    let mut all = Vec::new();
+    for (number, (name, hex)) in lines.enumerate() {
+        let (row, hex) = (OperationRow::by_name(name).expect("an operation"), hex.trim_matches('-'));
+        if !matches!(row.kind, Kind::Stream | Kind::Walk) {
+            let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).expect("a byte");
+            let body: Vec<u8> = (0..hex.len()).step_by(2).map(byte).collect();
+            all.extend(envelopes(number).map(|envelope| (envelope, row.number, body.clone())));
+        }
+    }
+    all
+}
+
+/// The metrics of what is durable, and the bytes of the journal's files.
+fn durable(daemon: &Daemon) -> Vec<String> {
+    let names =
+        ["enrolld_commit_seconds_count", "enrolld_journal", "enrolld_changes_head", "enrolld_records", "enrolld_uid"];
+    let metrics = daemon.client().call(server::Metrics {}).expect("metrics");
+    let is_of = |line: &&str| names.iter().any(|name| line.starts_with(name));
+    metrics.lines().filter(is_of).map(str::to_owned).collect()
+}
+
+#[test]
+fn whatever_a_user_asks_who_may_only_read_leaves_no_durable_trace() {
+    const ROUNDS: usize = 100;
+    if !is_root("whatever_a_user_asks_who_may_only_read_leaves_no_durable_trace") {
+        return;
+    }
+    let home = Home::make();
+    home.configure(&format!("[grants]\nread = [\"user:{READER}\"]"));
+    let mut daemon = home.start();
+    open_to_all(&daemon);
+    let (before, begun) = (durable(&daemon), std::time::Instant::now());
+    let (path, requests) = (daemon.home.socket(), requests());
+    let counts = as_user(READER, || {
+        let mut counts = BTreeMap::<_, usize>::new();
+        for _ in 0..ROUNDS {
+            let outcomes = Socket::connect(&path).call_all(&requests);
+            outcomes.into_iter().for_each(|outcome| *counts.entry(outcome.err().map(|no| no.code)).or_default() += 1);
+        }
+        counts
+    });
+    eprintln!("{} requests of a reader in {:?}: {counts:?}", requests.len() * ROUNDS, begun.elapsed());
+    assert!(counts[&None] > ROUNDS && counts[&Some(Code::PERMISSION_DENIED)] > ROUNDS, "{counts:?}");
+    assert_eq!(durable(&daemon), before);
+    assert_eq!(daemon.terminate(), Some(0));
+    daemon.restart();
+    let after = durable(&daemon);
+    let is_of = |line: &&String| line.starts_with("enrolld_changes_head") || line.starts_with("enrolld_records");
+    let kept = |lines: &[String]| lines.iter().filter(is_of).cloned().collect::<Vec<_>>();
+    assert_eq!(kept(&after), kept(&before));
 }
