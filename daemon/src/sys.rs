@@ -1,5 +1,8 @@
 //! System calls that no maintained library offers. The only module that may be unsafe.
-#![expect(unsafe_code, reason = "SO_PEERGROUPS, SO_PASSRIGHTS, adjtimex and malloc_trim are missing from nix")]
+#![expect(
+    unsafe_code,
+    reason = "SO_PEERGROUPS, SO_PASSRIGHTS, SIOCOUTQ, adjtimex and malloc_trim are missing from nix"
+)]
 
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
@@ -53,6 +56,14 @@ pub fn refuse_rights(socket: BorrowedFd<'_>) -> io::Result<()> {
         libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, SO_PASSRIGHTS, (&raw const off).cast(), bytes)
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Bytes of kernel memory that hold what was written to a Unix socket and its peer has not read.
+pub fn unread_bytes(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the kernel writes one number where the pointer points, and keeps nothing of it.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    if result == 0 { Ok(usize::try_from(bytes).unwrap_or(0)) } else { Err(io::Error::last_os_error()) }
 }
 
 /// True if the kernel reports its clock as not synchronised. If it does not report, the clock counts as synchronised.

@@ -93,13 +93,32 @@ pub struct FrameReader {
     bytes_max: usize,
 }
 
-/// Capacity that an idle read buffer keeps, for connections with small frames.
+/// Capacity that an idle read buffer keeps.
 const ROOM_BYTES: usize = 64 << 10;
+
+/// Capacity that a trimmed read buffer keeps, for connections with small frames.
+const TRIMMED_BYTES: usize = 4 << 10;
+
+/// The frame at the front of a read buffer, as its first bytes announce it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Announced {
+    /// All bytes of the frame, its length in front included.
+    pub bytes: usize,
+    /// The operation's number; `None` until it has arrived.
+    pub operation: Option<u16>,
+    /// All of its bytes have arrived.
+    pub is_whole: bool,
+}
 
 impl FrameReader {
     /// A reader that refuses frames over `bytes_max`.
     pub fn new(bytes_max: usize) -> Self {
         Self { buffer: Vec::new(), start: 0, end: 0, bytes_max }
+    }
+
+    /// Replaces the limit, for frames that were not handed out yet.
+    pub fn set_bytes_max(&mut self, bytes_max: usize) {
+        self.bytes_max = bytes_max;
     }
 
     /// Spare capacity for so many bytes, to be read into; [`arrived`](Self::arrived) takes the number that came. Frames
@@ -114,9 +133,24 @@ impl FrameReader {
         }
         let end = self.end + bytes;
         if self.buffer.len() < end {
-            self.buffer.resize(end, 0);
+            self.grow_to(end);
         }
         &mut self.buffer[self.end..end]
+    }
+
+    /// The memory that it takes, in bytes.
+    pub fn capacity(&self) -> usize {
+        self.buffer.capacity()
+    }
+
+    /// Gives memory back that neither the bytes at hand nor the frame at the front needs.
+    pub fn trim(&mut self) {
+        let capacity = self.buffer.capacity();
+        let needed = self.announced().map_or(0, |front| front.bytes).max(self.end - self.start);
+        if capacity > TRIMMED_BYTES && capacity / 2 > needed {
+            self.buffer = self.rest().to_vec();
+            (self.start, self.end) = (0, self.buffer.len());
+        }
     }
 
     /// So many bytes were read into the spare capacity.
@@ -133,6 +167,17 @@ impl FrameReader {
     /// The bytes that have arrived and were not handed out.
     pub fn rest(&self) -> &[u8] {
         &self.buffer[self.start..self.end]
+    }
+
+    /// The frame at the front; `None` until its length has arrived, and for a length out of bounds.
+    pub fn announced(&self) -> Option<Announced> {
+        let rest = self.rest();
+        let length = u32::from_be_bytes(*rest.first_chunk::<LENGTH_BYTES>()?) as usize;
+        let bytes = LENGTH_BYTES + length;
+        let operation =
+            rest.get(LENGTH_BYTES + 1..LENGTH_BYTES + 3).map(|number| u16::from_be_bytes([number[0], number[1]]));
+        let is_fine = (HEADER_BYTES..=self.bytes_max).contains(&length);
+        is_fine.then_some(Announced { bytes, operation, is_whole: rest.len() >= bytes })
     }
 
     /// True while the read buffer holds a part of a frame.
@@ -161,6 +206,16 @@ impl FrameReader {
             id: u64::from_be_bytes(id),
             body: &frame[HEADER_BYTES..],
         }))
+    }
+
+    /// Makes the buffer so long. It grows by doubling, and not beyond the frame at its front.
+    fn grow_to(&mut self, end: usize) {
+        if self.buffer.capacity() < end {
+            let whole = self.announced().map_or(0, |front| front.bytes);
+            let capacity = whole.min(2 * self.buffer.capacity()).max(end);
+            self.buffer.reserve_exact(capacity - self.buffer.len());
+        }
+        self.buffer.resize(end, 0);
     }
 }
 
@@ -204,6 +259,26 @@ mod tests {
                 [(FrameKind::Request, 7, 1, codec::encode(&"hello")), (FrameKind::Reply, 7, 2, codec::encode(&true))];
             assert_eq!(seen, expected, "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn memory_is_what_the_frame_at_the_front_needs_and_goes_with_it() {
+        const LARGE: usize = 300_000;
+        let mut bytes = Vec::new();
+        append(&mut bytes, FrameKind::Request, 7, 1, &"x".repeat(LARGE));
+        let whole = bytes.len();
+        append(&mut bytes, FrameKind::Request, 8, 2, &"small");
+        let mut reader = FrameReader::new(1 << 20);
+        for piece in bytes.chunks(16 << 10) {
+            assert!(reader.announced().is_none_or(|front| (front.bytes, front.is_whole) == (whole, false)));
+            reader.push(piece);
+            assert!(reader.capacity() <= whole + (16 << 10), "{}", reader.capacity());
+        }
+        assert_eq!(reader.announced(), Some(Announced { bytes: whole, operation: Some(7), is_whole: true }));
+        assert_eq!(reader.next_frame().expect("a frame").map(|frame| frame.id), Some(1));
+        reader.trim();
+        assert!(reader.capacity() <= TRIMMED_BYTES);
+        assert_eq!(reader.next_frame().expect("a frame").map(|frame| frame.id), Some(2));
     }
 
     #[test]

@@ -3,12 +3,17 @@
 //! The measure is a ratio of latencies within one run. Rounds alternate: the attack runs on this daemon or on another one,
 //! so its load on the machine is in both, and the ratio is this daemon's part. Two of three pairs decide.
 
+use std::fmt;
 use std::fs::Permissions;
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
+use enroll_protocol::envelope::{Hello, MAGIC, PROTOCOL_VERSION};
+use enroll_protocol::frame::{self, FrameKind};
 use enroll_protocol::token;
 use rustix::process::Uid;
 use rustix::thread::set_thread_res_uid;
@@ -21,6 +26,9 @@ const CALLS: usize = 100;
 
 /// A disturbance must be seen this many times in a row: the machine has other work, too.
 const ATTEMPTS: usize = 5;
+
+/// A pause of an attacker.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// An attack, which one thread of each attacker runs.
 pub struct Attack<'a> {
@@ -61,6 +69,15 @@ pub struct Seen {
     pub peak_bytes: u64,
 }
 
+/// A connection that sends all it can without waiting, and reads nothing.
+#[derive(Debug)]
+pub struct Flood<'a> {
+    stream: UnixStream,
+    /// The hello, then what the attack sends.
+    parts: [&'a [u8]; 2],
+    sent: usize,
+}
+
 /// A well-behaved client, which counts acknowledged uses of tokens.
 pub struct Bystander {
     socket: Socket,
@@ -77,6 +94,79 @@ impl Round {
     /// Waits so long; false as soon as the round is over.
     pub fn goes_on(&self, wait: Duration) -> bool {
         self.over.recv_timeout(wait) == Err(RecvTimeoutError::Timeout)
+    }
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at most {} MiB; p99 before and during: {:.1?}", self.peak_bytes >> 20, self.p99)
+    }
+}
+
+impl<'a> Flood<'a> {
+    /// Connects, to send a hello and these bytes; `None` where the daemon is gone.
+    pub fn open(path: &Path, hello: &'a [u8], bytes: &'a [u8]) -> Option<Self> {
+        let stream = UnixStream::connect(path).ok()?;
+        stream.set_nonblocking(true).ok()?;
+        Some(Self { stream, parts: [hello, bytes], sent: 0 })
+    }
+
+    /// Sends what the socket takes; false once the daemon has closed the connection.
+    pub fn push(&mut self) -> bool {
+        loop {
+            let [hello, bytes] = self.parts;
+            let rest = hello.get(self.sent..).filter(|rest| !rest.is_empty());
+            let rest = rest.or_else(|| bytes.get(self.sent - hello.len()..)).unwrap_or_default();
+            match (&self.stream).write(rest) {
+                Ok(0) => return true,
+                Ok(sent) => self.sent += sent,
+                Err(err) => return err.kind() == ErrorKind::WouldBlock,
+            }
+        }
+    }
+}
+
+/// The hello of a client.
+pub fn hello() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let hello = Hello { magic: MAGIC, protocol: PROTOCOL_VERSION, client: "attacker".to_owned() };
+    frame::append(&mut bytes, FrameKind::Hello, 0, 0, &hello);
+    bytes
+}
+
+/// Connects so often, sends these bytes without waiting, and holds the connections without reading. Where the daemon ends
+/// one there is another.
+pub fn hold(path: &Path, round: &Round, count: usize, bytes: &[u8]) {
+    let hello = hello();
+    let open = || Flood::open(path, &hello, bytes);
+    let mut all: Vec<_> = (0..count).filter_map(|_| open()).collect();
+    all.iter_mut().for_each(|flood| {
+        flood.push();
+    });
+    round.begun();
+    while round.goes_on(PAUSE) {
+        for flood in &mut all {
+            if !flood.push()
+                && let Some(next) = open()
+            {
+                *flood = next;
+            }
+        }
+    }
+}
+
+/// Connects so often, sends what the sockets take of these bytes, and leaves at once; again and again.
+pub fn abandon(path: &Path, round: &Round, count: usize, bytes: &[u8]) {
+    let hello = hello();
+    loop {
+        let mut all: Vec<_> = (0..count).filter_map(|_| Flood::open(path, &hello, bytes)).collect();
+        all.iter_mut().for_each(|flood| {
+            flood.push();
+        });
+        round.begun();
+        if !round.goes_on(PAUSE) {
+            return;
+        }
     }
 }
 

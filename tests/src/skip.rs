@@ -8,14 +8,19 @@ use std::process::{Command, Stdio};
 
 use nix::unistd::geteuid;
 
-/// Says that a test was skipped and what it needs, past the harness that keeps the output of tests to itself.
+/// Says that a test was skipped and what it needs.
 pub fn skipped(test: &str, needs: &str) {
-    let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {needs}");
+    say(&format!("SKIPPED {test}: {needs}"));
 }
 
 /// Says that a test can not run on this kernel, and why.
 pub fn unsupported(test: &str, why: &str) {
-    let _ = writeln!(std::io::stderr(), "UNSUPPORTED {test}: {why}");
+    say(&format!("UNSUPPORTED {test}: {why}"));
+}
+
+/// Says a line past the harness that keeps the output of tests to itself.
+pub fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// True as root; says otherwise that this test was skipped.

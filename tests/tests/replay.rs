@@ -5,8 +5,16 @@ use std::alloc::System;
 use std::collections::BTreeSet;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use enroll_core::context::{Grant, Peer};
+use enroll_protocol::frame::{self, FrameKind, FrameReader};
+use enroll_protocol::limits::{BULK_UNITS_MAX, FRAME_BYTES_MAX};
+use enroll_protocol::program::{self, EnrollmentUnit, Pair};
+use enroll_protocol::{Envelope, Json, Operation, Pk, codec, person};
 use enroll_tests::fuzz::{INPUT_BYTES_MAX, TARGETS, seeds};
+use enrolld::dispatch;
+use enrolld::net::request_memory::request_bytes;
 use peakmem_alloc::{INSTRUMENTED_SYSTEM, PeakMemAlloc, PeakMemAllocTrait as _};
 
 #[global_allocator]
@@ -20,6 +28,11 @@ const MEMORY_BYTES_MAX: usize = 8 << 20;
 const CLAIM: [u8; 5] = [0xfc, 0, 0, 0xf0, 0];
 
 #[test]
+fn input_takes_little_memory() {
+    everything_that_was_kept_holds_and_takes_little_memory();
+    requests_take_no_more_than_they_reserve();
+}
+
 fn everything_that_was_kept_holds_and_takes_little_memory() {
     let targets: BTreeSet<String> = TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
     assert_eq!(names("fuzz_targets", ".rs"), targets, "fuzz/fuzz_targets has a file for each target");
@@ -43,6 +56,48 @@ fn everything_that_was_kept_holds_and_takes_little_memory() {
             replay(*run, &std::fs::read(&path).expect("an input"), &path.display().to_string());
         }
     }
+}
+
+/// The largest and the smallest units of bulk writes, and the largest texts: decoded, each takes no more than it reserves.
+fn requests_take_no_more_than_they_reserve() {
+    let key = |number: usize, length: usize| format!("{number:0length$}").parse().expect("a key");
+    for (units, length) in [(10, 5), (BULK_UNITS_MAX, 5), (BULK_UNITS_MAX, 36), (1500, 255)] {
+        let unit = |number| EnrollmentUnit {
+            external_key: key(number, length),
+            curriculum: None,
+            status: "enrolled".to_owned(),
+            person: Some("A".parse().expect("a reference")),
+        };
+        let enrollments = (0..units).map(unit).collect();
+        expect_reserved(&program::Enroll {
+            program: Pk::from_bytes([0; 16]),
+            create: false,
+            update: true,
+            enrollments,
+        });
+        let pair = |number| Pair { external_key: key(number, length), person: "A".parse().expect("a reference") };
+        expect_reserved(&program::Link { program: Pk::from_bytes([0; 16]), links: (0..units).map(pair).collect() });
+    }
+    let extra = Json::new(&format!("{{\"a\":\"{}\"}}", "x".repeat(60_000))).expect("an object");
+    expect_reserved(&person::Create { extra, ..person::Create::new("DOG".parse().expect("a callsign")) });
+}
+
+fn expect_reserved<O: Operation>(request: &O) {
+    let mut bytes = Vec::new();
+    frame::append_with(&mut bytes, FrameKind::Request, O::ROW.number, 1, |bytes| {
+        codec::encode_into(&Envelope::default(), bytes);
+        codec::encode_into(request, bytes);
+    });
+    let mut reader = FrameReader::new(FRAME_BYTES_MAX);
+    reader.push(&bytes);
+    let frame = reader.next_frame().expect("a frame").expect("whole");
+    let peer = Peer { uid: 0, pid: 1, connection: 1, grant: Grant::Admin, delegation: Arc::default() };
+    MEMORY.reset_peak_memory();
+    let decoded = dispatch::request(&frame, &peer).map(|(_, _, job)| job);
+    let (peak, reserved) = (MEMORY.get_peak_memory(), request_bytes(O::ROW.number, bytes.len(), FRAME_BYTES_MAX));
+    assert!(decoded.is_ok(), "{}", O::ROW.name);
+    assert!(peak <= reserved, "{} of {} bytes takes {peak} and reserves {reserved}", O::ROW.name, bytes.len());
+    println!("{} of {} bytes takes {peak} and reserves {reserved}", O::ROW.name, bytes.len());
 }
 
 fn replay(run: fn(&[u8]), bytes: &[u8], what: &str) {

@@ -14,6 +14,9 @@ const YEAR: RangeInclusive<u64> = 1..=YEAR_SECONDS;
 
 const CENTURY: RangeInclusive<u64> = 1..=100 * YEAR_SECONDS;
 
+/// Largest frames that the memory budget must hold: one uid has half of it, and a frame is held beside its request.
+const FRAMES_MIN: usize = 16;
+
 impl Config {
     /// Refuses a value out of its range, a relative path, an invalid name, and keys that contradict each other.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
@@ -34,6 +37,13 @@ impl Config {
         within("server.connections", server.connections as u64, 1..=1 << 16, "")?;
         within("server.connections_per_uid", server.connections_per_uid as u64, 1..=1 << 16, "")?;
         within("server.frame_kib", server.frame_kib as u64, 256..=16 << 10, "")?;
+        within("server.memory_mib", server.memory_mib as u64, 1..=1 << 20, "")?;
+        if server.memory_mib << 10 < FRAMES_MIN * server.frame_kib {
+            return Err(ConfigError(format!(
+                "server.memory_mib must hold {FRAMES_MIN} frames of server.frame_kib, that is {} MiB",
+                (FRAMES_MIN * server.frame_kib).div_ceil(1 << 10)
+            )));
+        }
         within("server.finish_frame_seconds", server.finish_frame_seconds, YEAR, ", a year")?;
         within("server.take_answer_seconds", server.take_answer_seconds, YEAR, ", a year")?;
         within("server.idle_seconds", server.idle_seconds, YEAR, ", a year")?;

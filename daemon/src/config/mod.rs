@@ -9,6 +9,7 @@
 mod check;
 mod environment;
 mod limits;
+mod memory;
 mod sections;
 mod settings;
 mod update;

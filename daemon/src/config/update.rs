@@ -19,6 +19,7 @@ const AT_START: &[&str] = &[
     "database.verify_mib",
     "journal.segment_mib",
     "journal.memory_mib",
+    "server.memory_mib",
     "server.threads",
 ];
 

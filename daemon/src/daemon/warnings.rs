@@ -28,12 +28,22 @@ pub enum Topic {
     Guesses,
     /// Rate limits of wrong codes and refused calls.
     RateLimits,
+    /// The memory limit of the process.
+    Memory,
 }
 
 impl Topic {
     /// Every topic, in the order of its discriminants.
-    const ALL: [Self; 7] =
-        [Self::Grants, Self::Issuers, Self::Authority, Self::Clock, Self::Registry, Self::Guesses, Self::RateLimits];
+    const ALL: [Self; 8] = [
+        Self::Grants,
+        Self::Issuers,
+        Self::Authority,
+        Self::Clock,
+        Self::Registry,
+        Self::Guesses,
+        Self::RateLimits,
+        Self::Memory,
+    ];
 
     /// The topic's name in status and metrics.
     const fn name(self) -> &'static str {
@@ -45,6 +55,7 @@ impl Topic {
             Self::Registry => "registry",
             Self::Guesses => "guesses",
             Self::RateLimits => "rate_limits",
+            Self::Memory => "memory",
         }
     }
 }

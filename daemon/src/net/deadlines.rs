@@ -1,4 +1,7 @@
-//! Deadlines of a connection: for the rest of a frame that the peer began, for taking its answers, and an idle timeout.
+//! Deadlines of a connection: for the rest of a frame that the peer began, for taking its answers, and an idle timeout;
+//! and when to look again how much of its answers the kernel holds.
+
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -13,7 +16,12 @@ pub(super) struct Deadlines {
     frame_since: Option<Instant>,
     /// Since answers wait, or some of them were taken.
     answers_since: Option<Instant>,
+    /// Since the kernel was found to hold many bytes.
+    unread_since: Option<Instant>,
 }
+
+/// Between two looks at a socket whose peer has not read what was written to it.
+const LOOK_PAUSE: Duration = Duration::from_secs(1);
 
 /// A deadline that passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,6 +32,8 @@ pub(super) enum Overdue {
     Answers,
     /// Anything at all.
     Idle,
+    /// A look at what the kernel holds.
+    Look,
 }
 
 impl Overdue {
@@ -32,7 +42,7 @@ impl Overdue {
         match self {
             Self::Frame => log.note(Abuse::SlowFrame, uid),
             Self::Answers => log.note(Abuse::UntakenAnswers, uid),
-            Self::Idle => {}
+            Self::Idle | Self::Look => {}
         }
     }
 }
@@ -40,7 +50,7 @@ impl Overdue {
 impl Deadlines {
     /// Of a connection that begins now.
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, heard: Instant::now(), frame_since: None, answers_since: None }
+        Self { limits, heard: Instant::now(), frame_since: None, answers_since: None, unread_since: None }
     }
 
     /// The peer sent something.
@@ -64,13 +74,19 @@ impl Deadlines {
         self.frame_since = is_unfinished.then(|| self.frame_since.unwrap_or_else(Instant::now));
     }
 
+    /// Notes whether a look found that the kernel holds many bytes.
+    pub(super) fn note_look(&mut self, is_much: bool) {
+        self.unread_since = is_much.then(Instant::now);
+    }
+
     /// The earliest deadline, and which it is. The idle timeout counts only while no request is in flight.
     pub(super) fn earliest(&self, has_in_flight: bool) -> Option<(Instant, Overdue)> {
         let Limits { finish_frame, take_answer, idle: idle_max, .. } = self.limits;
         let frame = self.frame_since.map(|since| (since + finish_frame, Overdue::Frame));
         let answers = self.answers_since.map(|since| (since + take_answer, Overdue::Answers));
         let idle = (!has_in_flight).then(|| (self.heard + idle_max, Overdue::Idle));
-        [frame, answers, idle].into_iter().flatten().min_by_key(|(at, _)| *at)
+        let look = self.unread_since.map(|since| (since + LOOK_PAUSE, Overdue::Look));
+        [frame, answers, idle, look].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 }
 

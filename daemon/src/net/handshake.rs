@@ -1,9 +1,14 @@
 //! The handshake of a connection: the client sends a hello, the daemon a welcome or a refusal.
 
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Poll, ready};
+
 use enroll_protocol::envelope::{Hello, MAGIC, PROTOCOL_VERSION, Welcome};
 use enroll_protocol::frame::{self, FrameError, FrameKind, FrameReader};
 use enroll_protocol::{Code, Refusal, codec};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::time::timeout;
 
 use crate::config::Limits;
@@ -16,6 +21,13 @@ pub const READ_BYTES: usize = 16 << 10;
 
 /// Characters of a client's name that are logged.
 const CLIENT_CHARACTERS_MAX: usize = 64;
+/// The largest first frame of a client, in bytes: a hello has a name and little more.
+pub const HELLO_BYTES_MAX: usize = 4 << 10;
+
+thread_local! {
+    /// The bytes of the read that is under way on this thread.
+    static ARRIVED: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
+}
 
 /// Why a connection ended other than in good order.
 #[derive(Debug, thiserror::Error)]
@@ -98,11 +110,18 @@ pub fn refusal_frame(refusal: &Refusal) -> Vec<u8> {
     bytes
 }
 
-/// Reads what the socket has, up to [`READ_BYTES`]; 0 at its end.
+/// Reads what the socket has, up to [`READ_BYTES`]; 0 at its end. A connection that waits for bytes holds no memory for
+/// them: they arrive in a buffer of the thread.
 pub async fn read_some(input: &mut (impl AsyncRead + Unpin), frames: &mut FrameReader) -> std::io::Result<usize> {
-    let bytes = input.read(frames.room(READ_BYTES)).await?;
-    frames.arrived(bytes);
-    Ok(bytes)
+    poll_fn(|context| {
+        ARRIVED.with_borrow_mut(|arrived| {
+            let mut buffer = ReadBuf::new(arrived);
+            ready!(Pin::new(&mut *input).poll_read(context, &mut buffer))?;
+            frames.push(buffer.filled());
+            Poll::Ready(Ok(buffer.filled().len()))
+        })
+    })
+    .await
 }
 
 async fn read_hello(input: &mut (impl AsyncRead + Unpin), frames: &mut FrameReader) -> Result<Option<Hello>, End> {

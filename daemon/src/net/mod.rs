@@ -8,8 +8,10 @@ pub mod grants;
 pub mod handshake;
 pub mod listener;
 mod memory;
+pub mod memory_budget;
 mod outbox;
 mod pending;
+pub mod request_memory;
 mod session;
 mod snapshot_stream;
 mod subscriptions;
@@ -23,6 +25,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::daemon::clock::Clock;
 use crate::daemon::{Daemon, Swap};
 use listener::Terms;
+use memory_budget::MemoryBudget;
 
 /// The state that every session shares with the rest of the daemon.
 pub struct Shared {
@@ -34,6 +37,8 @@ pub struct Shared {
     pub clock: Clock,
     /// For connections that begin.
     pub terms: Swap<Terms>,
+    /// For what connections hold.
+    pub memory: Arc<MemoryBudget>,
     /// One scan at a time: each looks at every record.
     pub scans: Arc<Semaphore>,
     /// One snapshot stream at a time: each keeps its snapshot as long as its peer takes items.

@@ -5,11 +5,14 @@ use std::collections::VecDeque;
 use enroll_protocol::frame::{self, FrameKind, HEADER_BYTES, LENGTH_BYTES};
 use enroll_protocol::{Code, Refusal};
 
-use super::handshake::{End, READ_BYTES};
+use super::handshake::End;
 use crate::writer::Outcome;
 
 /// Bytes written with one call, unless a frame is larger.
 const CHUNK_BYTES: usize = 64 << 10;
+
+/// Capacity that an empty outbox keeps, for connections with small answers.
+const IDLE_BYTES: usize = 4 << 10;
 
 /// Frames on their way to the socket.
 #[derive(Debug)]
@@ -20,13 +23,17 @@ pub(super) struct Outbox {
     written: usize,
     /// In all chunks.
     bytes: usize,
+    /// Of all chunks.
+    capacity: usize,
+    /// What the kernel holds of what was written: at most so many bytes.
+    unread: usize,
     frame_bytes_max: usize,
 }
 
 impl Outbox {
     /// An empty one; no frame will be larger than this.
     pub(super) fn new(frame_bytes_max: usize) -> Self {
-        Self { chunks: VecDeque::from([Vec::new()]), written: 0, bytes: 0, frame_bytes_max }
+        Self { chunks: VecDeque::from([Vec::new()]), written: 0, bytes: 0, capacity: 0, unread: 0, frame_bytes_max }
     }
 
     /// True if the peer has taken everything.
@@ -34,9 +41,24 @@ impl Outbox {
         self.bytes == 0
     }
 
-    /// The memory that it takes.
+    /// The bytes that the peer has not taken.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// The memory that it takes, in bytes, with the kernel's.
+    pub(super) fn capacity(&self) -> usize {
+        self.capacity + self.unread
+    }
+
+    /// The bytes that the kernel may hold, since [`note_unread`](Self::note_unread).
+    pub(super) fn unread(&self) -> usize {
+        self.unread
+    }
+
+    /// Notes the bytes that the kernel holds.
+    pub(super) fn note_unread(&mut self, bytes: usize) {
+        self.unread = bytes;
     }
 
     /// The bytes to be written next.
@@ -75,12 +97,15 @@ impl Outbox {
     fn append(&mut self, body_bytes: usize, append: impl FnOnce(&mut Vec<u8>)) {
         let is_full = |chunk: &Vec<u8>| !chunk.is_empty() && chunk.len() + body_bytes > CHUNK_BYTES;
         if self.chunks.back().is_none_or(is_full) {
-            self.chunks.push_back(Vec::with_capacity(LENGTH_BYTES + HEADER_BYTES + body_bytes));
+            let chunk = Vec::with_capacity(LENGTH_BYTES + HEADER_BYTES + body_bytes);
+            self.capacity += chunk.capacity();
+            self.chunks.push_back(chunk);
         }
         if let Some(chunk) = self.chunks.back_mut() {
-            let before = chunk.len();
+            let (bytes, capacity) = (chunk.len(), chunk.capacity());
             append(chunk);
-            self.bytes += chunk.len() - before;
+            self.bytes += chunk.len() - bytes;
+            self.capacity += chunk.capacity() - capacity;
         }
     }
 
@@ -96,14 +121,16 @@ impl Outbox {
         }
         self.written += bytes;
         self.bytes -= bytes;
+        self.unread += bytes;
         if self.written == self.chunks[0].len() {
             self.written = 0;
-            match self.chunks.len() {
-                1 => {
-                    self.chunks[0].clear();
-                    self.chunks[0].shrink_to(READ_BYTES);
-                }
-                _ => drop(self.chunks.pop_front()),
+            self.capacity -= self.chunks[0].capacity();
+            if self.chunks.len() > 1 {
+                self.chunks.pop_front();
+            } else {
+                self.chunks[0].clear();
+                self.chunks[0].shrink_to(IDLE_BYTES);
+                self.capacity += self.chunks[0].capacity();
             }
         }
         Ok(())

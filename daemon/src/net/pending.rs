@@ -17,13 +17,15 @@ pub(super) struct Pending {
     pub(super) id: u64,
     /// The operation's number, which may be an unknown one.
     pub(super) operation: u16,
+    /// The bytes that it has reserved.
+    pub(super) reserved: usize,
     since: Moment,
 }
 
 impl Pending {
-    /// It arrived just now.
-    pub(super) fn now(frame: &Frame<'_>) -> Self {
-        Self { id: frame.id, operation: frame.operation, since: Moment::now() }
+    /// It arrived just now, and has reserved so many bytes.
+    pub(super) fn now(frame: &Frame<'_>, reserved: usize) -> Self {
+        Self { id: frame.id, operation: frame.operation, reserved, since: Moment::now() }
     }
 
     /// Counts its answer.
@@ -38,6 +40,8 @@ pub(super) struct Read {
     pub(super) handler: &'static Handler,
     pub(super) ctx: Context,
     pub(super) look: Look,
+    /// The bytes of its answer, where it waits for memory; 0 as long as they are not known.
+    pub(super) answer_bytes: usize,
 }
 
 /// A write that waits for room in the writer's queue.

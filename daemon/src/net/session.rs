@@ -5,9 +5,14 @@
 //!   before it runs. So a connection sees its requests done in their order.
 //! - A bulk write, and a write that may need something made outside, is a barrier: nothing sent after it begins before
 //!   it is answered.
-//! - Backpressure: requests in flight and bytes in the outbox are bounded; past a bound the socket is not read.
+//! - Backpressure: requests in flight, bytes in the outbox and the memory of all connections are bounded; past a bound the
+//!   socket is not read.
 //! - No write is answered before it is durable, and everything that was accepted is answered before the connection is
 //!   closed in good order.
+
+mod memory;
+mod reads;
+mod writes;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,27 +20,25 @@ use std::time::Duration;
 use enroll_protocol::frame::{FrameError, FrameReader};
 use enroll_protocol::limits::{FRAME_BYTES_MAX, IN_FLIGHT_MAX};
 use enroll_protocol::{Code, Envelope, Refusal};
-use enroll_socket::{Incoming, Outgoing};
-use serde_json::json;
+use enroll_socket::{Incoming, Outgoing, Sender};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
+use self::memory::InFlight;
 use super::Shared;
 use super::deadlines::{Deadlines, Overdue};
 use super::handshake::{self, End};
+use super::memory_budget::Account;
 use super::outbox::Outbox;
 use super::pending::{Answered, Pending, Read, Stalled};
-use super::subscriptions::{Subscriber, Subscriptions};
+use super::subscriptions::Subscriptions;
 use super::turns::Turn;
 use crate::config::Limits;
 use crate::daemon::clock::draw_seed;
-use crate::daemon::internal_error::to_refusal;
-use crate::dispatch::{self, Handler, Job, Look, ReadJob, WriteJob};
-use crate::writer::{self, Ended, Outcome, Queue, SendError};
-use enroll_core::context::{Context, Peer};
-use enroll_core::fault::Fault;
-use enroll_core::state::{StoreError, View};
+use crate::dispatch::{self, Handler, Job};
+use crate::writer::{Outcome, Queue, SendError};
+use enroll_core::context::Peer;
 
 /// Bytes in the outbox; past this no further request of the peer is begun.
 const OUTBOX_BYTES_MAX: usize = FRAME_BYTES_MAX;
@@ -56,7 +59,7 @@ pub(super) async fn serve(
     turn: Turn,
 ) {
     let limits = shared.terms.now().limits;
-    let mut frames = FrameReader::new(limits.frame_bytes_max);
+    let mut frames = FrameReader::new(handshake::HELLO_BYTES_MAX);
     let greeted = tokio::select! {
         greeted = handshake::greet(&mut input, &mut output, &mut frames, &peer, &limits, &shared.daemon.metrics) => greeted,
         // A client that is told so comes again, and finds the next daemon.
@@ -67,8 +70,10 @@ pub(super) async fn serve(
     };
     let result = match greeted {
         Ok(()) => {
+            frames.set_bytes_max(limits.frame_bytes_max);
             let (answers, inbox) = mpsc::unbounded_channel();
-            let session = Session::new(peer.clone(), Arc::clone(&shared), limits, queue, answers, frames, turn);
+            let socket = (output.sender().clone(), frames);
+            let session = Session::new(peer.clone(), Arc::clone(&shared), limits, queue, answers, socket, turn);
             session.run(&mut input, &mut output, inbox, stopping).await
         }
         Err(end) => Err(end),
@@ -86,15 +91,23 @@ struct Session {
     queue: Queue,
     turn: Turn,
     answers: mpsc::UnboundedSender<Answered>,
+    socket: Sender,
     frames: FrameReader,
     outbox: Outbox,
     /// Requests that were begun and are not answered, open streams included.
     in_flight: usize,
-    /// Writes among them.
+    /// The bytes that they have reserved, open streams not included.
+    reserved: usize,
+    /// Kept by those that another thread has.
+    in_flight_memory: Arc<InFlight>,
+    /// The reservation of the frame that has not arrived whole.
+    frame_reserved: usize,
+    memory: Account,
+    /// Writes in flight.
     open_writes: usize,
     /// A write that nothing overtakes is not answered yet.
     has_barrier: bool,
-    /// A read that waits for the writes that were sent before it.
+    /// A read that waits for the writes that were sent before it, or for memory.
     waiting: Option<Read>,
     subscriptions: Subscriptions,
     /// A write that waits for room in the writer's queue.
@@ -113,10 +126,11 @@ impl Session {
         limits: Limits,
         queue: Queue,
         answers: mpsc::UnboundedSender<Answered>,
-        frames: FrameReader,
+        (socket, frames): (Sender, FrameReader),
         turn: Turn,
     ) -> Self {
         let subscriptions = Subscriptions::new(shared.changes.clone());
+        let memory = shared.memory.open(peer.uid);
         Self {
             limits,
             shared,
@@ -124,9 +138,14 @@ impl Session {
             queue,
             turn,
             answers,
+            socket,
             frames,
             outbox: Outbox::new(limits.frame_bytes_max),
             in_flight: 0,
+            reserved: 0,
+            in_flight_memory: Arc::default(),
+            frame_reserved: 0,
+            memory,
             open_writes: 0,
             has_barrier: false,
             waiting: None,
@@ -164,11 +183,11 @@ impl Session {
                 return Ok(());
             }
             self.deadlines.note_answers(!self.outbox.is_empty());
-            let due = self.deadlines.earliest(self.in_flight > 0);
+            let due = self.deadlines.earliest(self.in_flight > 0 || self.memory.is_waiting());
             if let Some((at, _)) = due.filter(|(at, _)| *at < timer.deadline()) {
                 timer.as_mut().reset(at);
             }
-            let may_read = !self.input_ended && !has_more && self.may_begin();
+            let may_read = !self.input_ended && !has_more && self.may_begin() && !self.memory.is_waiting();
             let stalled_until = self.stalled.as_ref().map(|stalled| stalled.until);
             tokio::select! {
                 biased;
@@ -191,6 +210,7 @@ impl Session {
                     self.input_ended = read? == 0;
                     self.deadlines.heard();
                 }
+                () = self.memory.granted(), if self.memory.is_waiting() => {}
                 room = queue.room(), if stalled_until.is_some() => {
                     if let Some(stalled) = self.stalled.take() {
                         self.try_send(stalled.pending, stalled.handler, |queue| match room {
@@ -222,8 +242,8 @@ impl Session {
     }
 
     /// True if a stream may go on.
-    fn may_stream(&self) -> bool {
-        self.subscriptions.is_ready() && self.outbox.bytes() < STREAM_OUTBOX_BYTES_MAX
+    fn may_stream(&mut self) -> bool {
+        self.subscriptions.is_ready() && self.outbox.bytes() < STREAM_OUTBOX_BYTES_MAX && self.may_make_step()
     }
 
     /// Begins nothing more. A client that followed a stream resumes it elsewhere.
@@ -234,7 +254,8 @@ impl Session {
 
     /// True if everything is answered and nothing more will come.
     fn is_done(&self) -> bool {
-        (self.input_ended || self.closing.is_some()) && self.in_flight == 0 && self.outbox.is_empty()
+        let will_begin = !self.input_ended || self.memory.is_waiting();
+        (!will_begin || self.closing.is_some()) && self.in_flight == 0 && self.outbox.is_empty()
     }
 
     /// Ends the connection, with the reason where the peer may still read it.
@@ -243,6 +264,7 @@ impl Session {
         match overdue {
             Overdue::Frame => self.close(handshake::too_slow("a frame arrives whole", &self.limits)),
             Overdue::Answers => return Err(End::Refused("it does not take its answers")),
+            Overdue::Look => {}
             Overdue::Idle => return Err(End::Refused("it said nothing for too long")),
         }
         Ok(())
@@ -251,8 +273,14 @@ impl Session {
     /// Runs what may run, until the turn is over: a read whose writes are answered, requests that arrived, streams.
     /// Tells whether there is more to do at once.
     fn use_turn(&mut self) -> Result<bool, FrameError> {
+        let has_more = self.try_turn();
+        self.settle_memory();
+        has_more
+    }
+
+    fn try_turn(&mut self) -> Result<bool, FrameError> {
         let end = self.turn.end();
-        if let Some(read) = self.waiting.take_if(|_| self.open_writes == 0) {
+        if let Some(read) = self.waiting.take_if(|_| self.open_writes == 0 && !self.memory.is_waiting()) {
             self.run_read(read);
         }
         if self.take_requests(end)? {
@@ -274,6 +302,7 @@ impl Session {
 
     fn take_requests(&mut self, end: std::time::Instant) -> Result<bool, FrameError> {
         while self.may_begin() {
+            let Some(reserved) = self.reserve_frame() else { break };
             let Some(frame) = self.frames.next_frame()? else {
                 self.deadlines.note_frame(self.frames.is_inside_frame() && !self.input_ended);
                 return Ok(false);
@@ -283,7 +312,8 @@ impl Session {
             }
             self.deadlines.note_frame(false);
             self.in_flight += 1;
-            let pending = Pending::now(&frame);
+            self.reserved += reserved;
+            let pending = Pending::now(&frame, reserved);
             match dispatch::request(&frame, &self.peer) {
                 Ok((handler, envelope, job)) => self.begin(pending, handler, envelope, job),
                 Err(refusal) => self.answer(pending, Err(refusal)),
@@ -306,7 +336,7 @@ impl Session {
         match job {
             Job::Write(job) => self.write(pending, handler, ctx, job),
             Job::Look(look) => {
-                let read = Read { pending, handler, ctx, look };
+                let read = Read { pending, handler, ctx, look, answer_bytes: 0 };
                 match self.open_writes {
                     0 => self.run_read(read),
                     _ => self.waiting = Some(read),
@@ -315,140 +345,10 @@ impl Session {
         }
     }
 
-    fn run_read(&mut self, read: Read) {
-        let Read { pending, handler, ctx, look } = read;
-        let job = match look {
-            Look::Read(job) => {
-                let outcome = run_job(&self.shared, self.shared.store.view(), &*job, ctx, handler);
-                if job.takes_code() && self.shared.daemon.guesses.lock().take_wants_writer() {
-                    self.queue.wake();
-                }
-                return self.answer(pending, outcome);
-            }
-            Look::Items(items) => return self.subscribe(Subscriber { pending, handler, ctx }, items),
-            Look::Scan(job) => job,
-        };
-        // The snapshot is taken here: later writes of the connection are not in it.
-        let (view, shared, answers) = (self.shared.store.view(), Arc::clone(&self.shared), self.answers.clone());
-        tokio::spawn(async move {
-            let permit = Arc::clone(&shared.scans).acquire_owned().await;
-            tokio::task::spawn_blocking(move || {
-                let outcome = run_job(&shared, view, &*job, ctx, handler);
-                drop(permit);
-                let _ = answers.send(Answered::Read(pending, outcome));
-            });
-        });
-    }
-
-    fn subscribe(&mut self, subscriber: Subscriber, items: dispatch::Items) {
-        let pending = subscriber.pending;
-        let begun = match &self.closing {
-            Some(closing) => Err(closing.clone()),
-            None => self.subscriptions.begin(subscriber, items, &self.shared, &mut self.outbox),
-        };
-        match begun {
-            Ok(()) => pending.answered(&self.shared.daemon.metrics, None),
-            Err(refusal) => self.answer(pending, Err(refusal)),
-        }
-    }
-
-    /// Sends a write to the writer; it waits here while the queue is full.
-    fn write(&mut self, pending: Pending, handler: &'static Handler, ctx: Context, job: Arc<dyn WriteJob>) {
-        let answers = self.answers.clone();
-        let answer = move |ended| {
-            // A session that is gone needs no answer.
-            let _ = answers.send(Answered::Write(pending, handler, ended));
-        };
-        self.open_writes += 1;
-        self.has_barrier = job.is_barrier();
-        let request = Box::new(writer::Request { ctx, job, answer: Box::new(answer) });
-        self.try_send(pending, handler, |queue| queue.try_send(request));
-    }
-
-    fn try_send(
-        &mut self,
-        pending: Pending,
-        handler: &'static Handler,
-        send: impl FnOnce(&Queue) -> Result<(), SendError>,
-    ) {
-        match send(&self.queue) {
-            Ok(()) => {}
-            Err(SendError::Full(request)) => {
-                self.stalled = Some(Stalled { until: Instant::now() + QUEUE_WAIT, pending, handler, request });
-            }
-            Err(SendError::Closed) => {
-                self.end_write();
-                self.answer(pending, Err(Refusal::plain(Code::SHUTTING_DOWN)));
-            }
-        }
-    }
-
-    fn end_write(&mut self) {
-        self.open_writes -= 1;
-        // A barrier is the last write that was sent.
-        self.has_barrier &= self.open_writes > 0;
-    }
-
-    /// The queue has been full for too long. Were only this write refused, those after it might be done before it is
-    /// sent again; so the connection ends as busy, and the client sends what was not answered anew, in its order.
-    fn end_busy(&mut self) {
-        if self.stalled.take().is_some() {
-            self.end_write();
-            self.in_flight -= 1;
-            self.close(Refusal::plain(Code::BUSY).with(json!({"retry_after_ms": 100})));
-        }
-    }
-
-    /// Passes on what the writer or another thread has answered.
-    fn take_answer(&mut self, answer: Answered) {
-        match answer {
-            Answered::Read(pending, outcome) => self.answer(pending, outcome),
-            Answered::Write(pending, handler, Ended::Outcome(outcome)) => {
-                self.end_write();
-                let outcome = outcome.and_then(|reply| match handler.finish {
-                    Some(finish) => finish(&reply, &self.shared.daemon.identity.now().keys)
-                        .map_err(|fault| to_refusal(&fault, handler.row, &self.peer)),
-                    None => Ok(reply),
-                });
-                self.answer(pending, outcome);
-            }
-            Answered::Write(pending, handler, Ended::Needs(needed, write)) => {
-                let (shared, answers) = (Arc::clone(&self.shared), self.answers.clone());
-                tokio::task::spawn_blocking(move || {
-                    let (mut ctx, job) = *write;
-                    let view = shared.store.view().map_err(Fault::Store);
-                    let made = view.and_then(|view| dispatch::make(&needed, &shared.daemon, &*view, &ctx));
-                    let made = made
-                        .map(|made| ctx.made = Some(made))
-                        .map_err(|fault| to_refusal(&fault, handler.row, &ctx.peer));
-                    let _ = answers.send(Answered::Made(pending, handler, made.map(|()| Box::new((ctx, job)))));
-                });
-            }
-            Answered::Made(pending, handler, made) => {
-                self.end_write();
-                match made {
-                    Ok(write) => self.write(pending, handler, write.0, write.1),
-                    Err(refusal) => self.answer(pending, Err(refusal)),
-                }
-            }
-        }
-    }
-
     fn answer(&mut self, pending: Pending, outcome: Outcome) {
         self.in_flight -= 1;
+        self.reserved -= pending.reserved;
         let refused = self.outbox.answer(pending.id, pending.operation, outcome);
         pending.answered(&self.shared.daemon.metrics, refused);
     }
-}
-
-fn run_job(
-    shared: &Shared,
-    view: Result<View, StoreError>,
-    job: &dyn ReadJob,
-    ctx: Context,
-    handler: &Handler,
-) -> Outcome {
-    let peer = ctx.peer.clone();
-    let ended = view.map_err(Fault::Store).and_then(|view| dispatch::run_read(job, &shared.daemon, &*view, ctx));
-    ended.map_err(|fault| to_refusal(&fault, handler.row, &peer))
 }

@@ -89,6 +89,12 @@ impl Subscriptions {
         self.ready.len() + self.idle.len() + self.starved.len()
     }
 
+    /// The bytes that the open streams have reserved.
+    pub(super) fn reserved(&self) -> usize {
+        let all = self.ready.iter().chain(&self.idle).chain(&self.starved);
+        all.map(|stream| stream.subscriber.pending.reserved).sum()
+    }
+
     /// True if a stream may have more to give.
     pub(super) fn is_ready(&self) -> bool {
         !self.ready.is_empty()

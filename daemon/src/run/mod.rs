@@ -4,6 +4,7 @@
 mod authority;
 mod crl_file;
 mod log;
+mod memory_limit;
 pub(crate) mod paths;
 mod reload;
 mod serve;
@@ -180,6 +181,7 @@ impl Start {
         let is_own = passed.is_none();
         let opened = systemd::while_starting(|| Opened::open(&config, &paths))?;
         opened.daemon.warnings.replace(Topic::Grants, unknown);
+        opened.daemon.warnings.replace(Topic::Memory, memory_limit::warning(&config));
         let listener = match passed {
             Some((listener, _)) => listener,
             None => listener::listen_on(&paths.socket)?,

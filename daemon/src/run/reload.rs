@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tokio::signal::unix::Signal;
 use tracing_subscriber::{EnvFilter, Registry, reload::Handle};
 
+use super::memory_limit;
 use super::{Start, StartError, log};
 use crate::config::{Changed, Config, Update};
 use crate::daemon::warnings::Topic;
@@ -67,7 +68,13 @@ impl Reload {
             update.config.check_files(Own::user())?;
             let (trusted, distrusted) = update.config.trust(Own::user())?;
             let (together, nobody) = update.config.count_together();
-            let warnings = [(Topic::Grants, unknown), (Topic::Issuers, distrusted), (Topic::Guesses, nobody)];
+            let memory = memory_limit::warning(&update.config).into_iter().collect();
+            let warnings = [
+                (Topic::Grants, unknown),
+                (Topic::Issuers, distrusted),
+                (Topic::Guesses, nobody),
+                (Topic::Memory, memory),
+            ];
             Ok((update, grants, filter, trusted, together, warnings))
         });
         let lost = |err| StartError::Io("reading the configuration".to_owned(), err);

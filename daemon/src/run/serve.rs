@@ -17,6 +17,7 @@ use crate::daemon::Swap;
 use crate::net::Shared;
 use crate::net::grants::Grants;
 use crate::net::listener::{self, Terms};
+use crate::net::memory_budget::MemoryBudget;
 use crate::run::paths::Paths;
 use crate::run::systemd;
 use crate::storage::io_error;
@@ -76,6 +77,7 @@ pub(super) async fn serve(
         store: opened.store.clone(),
         clock: opened.clock.clone(),
         terms: Swap::new(Terms { grants, limits: config.limits() }),
+        memory: MemoryBudget::new(config.server.memory_mib << 20),
         scans: Arc::new(Semaphore::new(1)),
         walks: Arc::new(Semaphore::new(1)),
         changes: latest,

@@ -116,6 +116,12 @@ impl AsyncRead for Incoming {
     }
 }
 
+impl AsFd for Sender {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.get_ref().as_fd()
+    }
+}
+
 impl Outgoing {
     /// The socket's sender.
     pub fn sender(&self) -> &Sender {

@@ -123,9 +123,7 @@ fn every_directive_has_its_reason() {
 
 #[test]
 fn the_units_say_what_the_daemon_expects() {
-    let config = Config::default();
-    let mebibytes = (22 * config.database.cache_mib).div_ceil(10) + 100;
-    assert_eq!(values(SERVICE, "MemoryMax"), [format!("{mebibytes}M")]);
+    assert_eq!(values(SERVICE, "MemoryMax"), [format!("{}M", Config::default().memory_mib())]);
     assert_eq!(values(SERVICE, "PrivateUsers"), [""; 0], "it breaks the credentials of peers");
     assert_eq!(values(SERVICE, "LoadCredential"), ["enrolld.key:/etc/enrolld/enrolld.key"]);
     assert_eq!(values(SERVICE, "Type"), ["notify"]);

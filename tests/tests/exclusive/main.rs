@@ -2,6 +2,7 @@
 
 mod hostile;
 mod linearizable;
+mod neighbours;
 mod power;
 mod refused;
 

@@ -1,0 +1,99 @@
+//! Reads of a session: on a snapshot in its own turn, on a thread of their own, or as a stream.
+
+use std::sync::Arc;
+
+use enroll_protocol::Kind;
+
+use super::Session;
+use crate::daemon::internal_error::to_refusal;
+use crate::dispatch::{self, Handler, Look, ReadJob};
+use crate::net::Shared;
+use crate::net::pending::{Answered, Read};
+use crate::net::request_memory::READ_ANSWER_BYTES;
+use crate::net::subscriptions::Subscriber;
+use crate::writer::Outcome;
+use enroll_core::context::Context;
+use enroll_core::fault::Fault;
+use enroll_core::state::{StoreError, View};
+
+impl Session {
+    /// Runs a read, or keeps it until there is memory for its answer.
+    pub(super) fn run_read(&mut self, mut read: Read) {
+        if matches!(read.look, Look::Read(_)) && !self.has_memory_for(&mut read) {
+            self.waiting = Some(read);
+            return;
+        }
+        let Read { pending, handler, ctx, look, .. } = read;
+        let job = match look {
+            Look::Read(job) => {
+                let outcome = run_job(&self.shared, self.shared.store.view(), &*job, ctx, handler);
+                if job.takes_code() && self.shared.daemon.guesses.lock().take_wants_writer() {
+                    self.queue.wake();
+                }
+                return self.answer(pending, outcome);
+            }
+            Look::Items(items) => return self.subscribe(Subscriber { pending, handler, ctx }, items),
+            Look::Scan(job) => job,
+        };
+        // The snapshot is taken here: later writes of the connection are not in it.
+        let (view, shared, answers) = (self.shared.store.view(), Arc::clone(&self.shared), self.answers.clone());
+        let memory = Arc::clone(&self.in_flight_memory);
+        tokio::spawn(async move {
+            let permit = tokio::select! {
+                permit = Arc::clone(&shared.scans).acquire_owned() => permit,
+                () = answers.closed() => return,
+            };
+            tokio::task::spawn_blocking(move || {
+                let outcome = run_job(&shared, view, &*job, ctx, handler);
+                drop(permit);
+                let _ = answers.send(Answered::Read(pending, outcome));
+                drop(memory);
+            });
+        });
+    }
+
+    /// True if the answer of a read may be made. Of a uid that holds its share, one that turns out to be small is; a
+    /// larger one is dropped, and made again once there is room for it. A code is looked up once, because that counts.
+    fn has_memory_for(&mut self, read: &mut Read) -> bool {
+        let held = self.held() - read.pending.reserved;
+        let Look::Read(job) = &read.look else { return true };
+        if read.answer_bytes == 0 && !self.memory.is_under_share() {
+            read.answer_bytes = match read.handler.row.kind {
+                Kind::Read => {
+                    let view = self.shared.store.view();
+                    run_job(&self.shared, view, &**job, read.ctx.clone(), read.handler).map_or(0, |reply| reply.len())
+                }
+                _ => READ_ANSWER_BYTES,
+            };
+        }
+        self.memory.may_answer(held, read.answer_bytes)
+    }
+
+    fn subscribe(&mut self, subscriber: Subscriber, items: dispatch::Items) {
+        let pending = subscriber.pending;
+        let begun = match &self.closing {
+            Some(closing) => Err(closing.clone()),
+            None => self.subscriptions.begin(subscriber, items, &self.shared, &mut self.outbox),
+        };
+        match begun {
+            Ok(()) => {
+                // Its subscription has the reservation from now on.
+                self.reserved -= pending.reserved;
+                pending.answered(&self.shared.daemon.metrics, None);
+            }
+            Err(refusal) => self.answer(pending, Err(refusal)),
+        }
+    }
+}
+
+fn run_job(
+    shared: &Shared,
+    view: Result<View, StoreError>,
+    job: &dyn ReadJob,
+    ctx: Context,
+    handler: &Handler,
+) -> Outcome {
+    let peer = ctx.peer.clone();
+    let ended = view.map_err(Fault::Store).and_then(|view| dispatch::run_read(job, &shared.daemon, &*view, ctx));
+    ended.map_err(|fault| to_refusal(&fault, handler.row, &peer))
+}

@@ -1,0 +1,103 @@
+//! Writes of a session: on their way to the writer, while its queue is full, and back with their answers.
+
+use std::sync::Arc;
+
+use enroll_protocol::{Code, Refusal};
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::{QUEUE_WAIT, Session};
+use crate::daemon::internal_error::to_refusal;
+use crate::dispatch::{self, Handler, WriteJob};
+use crate::net::pending::{Answered, Pending, Stalled};
+use crate::writer::{self, Ended, Queue, SendError};
+use enroll_core::context::Context;
+use enroll_core::fault::Fault;
+
+impl Session {
+    /// Sends a write to the writer; it waits here while the queue is full.
+    pub(super) fn write(&mut self, pending: Pending, handler: &'static Handler, ctx: Context, job: Arc<dyn WriteJob>) {
+        let (answers, memory) = (self.answers.clone(), Arc::clone(&self.in_flight_memory));
+        let answer = move |ended| {
+            // A session that is gone needs no answer.
+            let _ = answers.send(Answered::Write(pending, handler, ended));
+            drop(memory);
+        };
+        self.open_writes += 1;
+        self.has_barrier = job.is_barrier();
+        let request = Box::new(writer::Request { ctx, job, answer: Box::new(answer) });
+        self.try_send(pending, handler, |queue| queue.try_send(request));
+    }
+
+    pub(super) fn try_send(
+        &mut self,
+        pending: Pending,
+        handler: &'static Handler,
+        send: impl FnOnce(&Queue) -> Result<(), SendError>,
+    ) {
+        match send(&self.queue) {
+            Ok(()) => {}
+            Err(SendError::Full(request)) => {
+                self.stalled = Some(Stalled { until: Instant::now() + QUEUE_WAIT, pending, handler, request });
+            }
+            Err(SendError::Closed) => {
+                self.end_write();
+                self.answer(pending, Err(Refusal::plain(Code::SHUTTING_DOWN)));
+            }
+        }
+    }
+
+    fn end_write(&mut self) {
+        self.open_writes -= 1;
+        // A barrier is the last write that was sent.
+        self.has_barrier &= self.open_writes > 0;
+    }
+
+    /// The queue has been full for too long. Were only this write refused, those after it might be done before it is
+    /// sent again; so the connection ends as busy, and the client sends what was not answered anew, in its order.
+    pub(super) fn end_busy(&mut self) {
+        if let Some(stalled) = self.stalled.take() {
+            self.end_write();
+            self.in_flight -= 1;
+            self.reserved -= stalled.pending.reserved;
+            self.close(Refusal::plain(Code::BUSY).with(json!({"retry_after_ms": 100})));
+        }
+    }
+
+    /// Passes on what the writer or another thread has answered.
+    pub(super) fn take_answer(&mut self, answer: Answered) {
+        match answer {
+            Answered::Read(pending, outcome) => self.answer(pending, outcome),
+            Answered::Write(pending, handler, Ended::Outcome(outcome)) => {
+                self.end_write();
+                let outcome = outcome.and_then(|reply| match handler.finish {
+                    Some(finish) => finish(&reply, &self.shared.daemon.identity.now().keys)
+                        .map_err(|fault| to_refusal(&fault, handler.row, &self.peer)),
+                    None => Ok(reply),
+                });
+                self.answer(pending, outcome);
+            }
+            Answered::Write(pending, handler, Ended::Needs(needed, write)) => {
+                let (shared, answers) = (Arc::clone(&self.shared), self.answers.clone());
+                let memory = Arc::clone(&self.in_flight_memory);
+                tokio::task::spawn_blocking(move || {
+                    let (mut ctx, job) = *write;
+                    let view = shared.store.view().map_err(Fault::Store);
+                    let made = view.and_then(|view| dispatch::make(&needed, &shared.daemon, &*view, &ctx));
+                    let made = made
+                        .map(|made| ctx.made = Some(made))
+                        .map_err(|fault| to_refusal(&fault, handler.row, &ctx.peer));
+                    let _ = answers.send(Answered::Made(pending, handler, made.map(|()| Box::new((ctx, job)))));
+                    drop(memory);
+                });
+            }
+            Answered::Made(pending, handler, made) => {
+                self.end_write();
+                match made {
+                    Ok(write) => self.write(pending, handler, write.0, write.1),
+                    Err(refusal) => self.answer(pending, Err(refusal)),
+                }
+            }
+        }
+    }
+}
