@@ -23,6 +23,12 @@ const RECORDS: u64 = 3000;
 /// Bytes of a refused call's records at most: a change, the count of a window with its expiry, a kept refusal.
 const RECORD_BYTES_MAX: u64 = 700;
 
+/// Calls that an attacker has in flight. Those that reach the writer are run in one batch, for which others wait.
+const IN_FLIGHT: u64 = 32;
+
+/// The longest wait that counts as noise; a batch takes some milliseconds in a debug build.
+const NOTICEABLE: Duration = Duration::from_millis(if cfg!(debug_assertions) { 25 } else { 5 });
+
 /// The bound of the daemon's memory.
 const MEMORY_BYTES_MAX: u64 = 160 << 20;
 
@@ -80,8 +86,8 @@ fn others_do_not_notice_refused_calls_and_what_they_leave_is_bounded() {
             let mut socket = Socket::connect(path);
             round.begun();
             while round.goes_on(Duration::ZERO) {
-                let first = asked.fetch_add(200, Ordering::Relaxed);
-                let outcomes = socket.call_all(&(first..first + 200).map(ask).collect::<Vec<_>>());
+                let first = asked.fetch_add(IN_FLIGHT, Ordering::Relaxed);
+                let outcomes = socket.call_all(&(first..first + IN_FLIGHT).map(ask).collect::<Vec<_>>());
                 assert!(outcomes.iter().all(Result::is_err), "{name}: all are refused");
             }
         };
@@ -90,7 +96,7 @@ fn others_do_not_notice_refused_calls_and_what_they_leave_is_bounded() {
             other: &other,
             uids: &[uid],
             round: Duration::from_secs(seconds),
-            noise: Duration::from_millis(5),
+            noise: NOTICEABLE,
             memory_bytes_max: MEMORY_BYTES_MAX,
         };
         let (acknowledged, before) = (bystander.acknowledged(), written(&daemon, uid));
