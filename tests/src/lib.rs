@@ -3,6 +3,7 @@
 
 pub mod booted;
 pub mod cleanup;
+pub mod conversation;
 pub mod disk;
 pub mod fuzz;
 pub mod issuer;

@@ -12,7 +12,7 @@ use std::fs::OpenOptions;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -336,8 +336,8 @@ impl Daemon {
 /// A process whose standard output is read line by line.
 #[derive(Debug)]
 pub struct Process {
-    child: Child,
-    lines: Receiver<String>,
+    pub(crate) child: Child,
+    pub(crate) lines: Receiver<String>,
 }
 
 impl Process {
@@ -360,7 +360,7 @@ impl Process {
     }
 
     /// Waits until it has ended, which closes its standard output; its exit code.
-    fn ended(&mut self, patience: Duration) -> Option<i32> {
+    pub(crate) fn ended(&mut self, patience: Duration) -> Option<i32> {
         loop {
             match self.lines.recv_timeout(patience) {
                 Ok(_) => {}
@@ -379,56 +379,7 @@ impl Drop for Process {
     }
 }
 
-/// An `enrollctl call` that is talked to line by line, or an `enrollctl` that speaks by itself.
-#[derive(Debug)]
-pub struct Conversation {
-    process: Process,
-    input: Option<ChildStdin>,
-}
-
-impl Conversation {
-    /// Begins one with the daemon of this directory.
-    pub fn begin(home: &Home) -> Self {
-        Self::with(home, &["call"])
-    }
-
-    /// Begins one with these arguments.
-    pub fn with<A: AsRef<OsStr>>(home: &Home, args: &[A]) -> Self {
-        Self::of(&mut home.enrollctl(args))
-    }
-
-    /// Begins one with a command of one's own.
-    pub fn of(command: &mut Command) -> Self {
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().expect("started");
-        let (input, lines) = (child.stdin.take(), lines_of(child.stdout.take().expect("a pipe")));
-        Self { process: Process { child, lines }, input }
-    }
-
-    /// Writes a line.
-    pub fn say(&mut self, line: &str) {
-        let input = self.input.as_mut().expect("not finished");
-        writeln!(input, "{line}").expect("somebody reads it");
-    }
-
-    /// Waits for the next answer.
-    pub fn answer(&mut self) -> Value {
-        let line = self.process.lines.recv_timeout(PATIENCE).expect("an answer");
-        serde_json::from_str(&line).unwrap_or_else(|err| panic!("no JSON ({err}): {line}"))
-    }
-
-    /// Ends the input; the answers that were not taken yet, and the exit code.
-    pub fn finish(mut self) -> (Vec<Value>, Option<i32>) {
-        self.input = None;
-        let mut answers = Vec::new();
-        while let Ok(line) = self.process.lines.recv_timeout(PATIENCE) {
-            answers.push(serde_json::from_str(&line).unwrap_or_else(|err| panic!("no JSON ({err}): {line}")));
-        }
-        (answers, self.process.ended(PATIENCE))
-    }
-}
-
-fn lines_of(pipe: impl Read + Send + 'static) -> Receiver<String> {
+pub(crate) fn lines_of(pipe: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, lines) = channel();
     std::thread::spawn(move || {
         let all_taken = BufReader::new(pipe).lines().map_while(Result::ok).all(|line| sender.send(line).is_ok());

@@ -17,8 +17,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Mutex, OnceLock};
 
 use enroll_protocol::{Envelope, Key, OperationRow, Pk};
+use enroll_tests::conversation::Conversation;
 use enroll_tests::linearizability::{Answer, Call, History, Operation, State};
-use enroll_tests::process::{Conversation, Daemon, Home, PATIENCE, expect_sound};
+use enroll_tests::process::{Daemon, Home, PATIENCE, expect_sound};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::value::to_raw_value;

@@ -4,8 +4,9 @@
 //! Lines are answered in their order, also if some are invalid. An outage of less than two seconds is not noticed; a
 //! longer one is the error of every open or later line.
 
+use enroll_tests::conversation::Conversation;
 use enroll_tests::pattern::matches;
-use enroll_tests::process::{Conversation, Daemon, Output};
+use enroll_tests::process::{Daemon, Output};
 use serde_json::{Value, json};
 
 use super::{count, expect_sound};

@@ -12,7 +12,8 @@ use enroll_protocol::changes::{Change, Follow};
 use enroll_protocol::frame::FrameKind;
 use enroll_protocol::limits::STREAMS_MAX;
 use enroll_protocol::{Code, Envelope, Operation as _, codec, person, server, token};
-use enroll_tests::process::{Conversation, Daemon, Home, PATIENCE, run_into};
+use enroll_tests::conversation::Conversation;
+use enroll_tests::process::{Daemon, Home, PATIENCE, run_into};
 use nix::sys::signal::Signal;
 use serde_json::json;
 

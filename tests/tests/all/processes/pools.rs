@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Barrier;
 
-use enroll_tests::process::{Conversation, Daemon, Home};
+use enroll_tests::conversation::Conversation;
+use enroll_tests::process::{Daemon, Home};
 use serde_json::{Value, json};
 
 use super::{count, expect_sound};

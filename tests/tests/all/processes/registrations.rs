@@ -8,7 +8,8 @@ use std::sync::mpsc::{Sender, channel};
 use enroll_protocol::registration::{self, Registration};
 use enroll_protocol::value::PageLimit;
 use enroll_protocol::{Pk, Reference, changes};
-use enroll_tests::process::{Conversation, Daemon, PATIENCE};
+use enroll_tests::conversation::Conversation;
+use enroll_tests::process::{Daemon, PATIENCE};
 use serde_json::{Value, json};
 
 use super::expect_sound;

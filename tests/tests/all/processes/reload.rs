@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::Command;
 
 use enroll_protocol::{server, token};
-use enroll_tests::process::{Conversation, Daemon, Home, PATIENCE, run};
+use enroll_tests::conversation::Conversation;
+use enroll_tests::process::{Daemon, Home, PATIENCE, run};
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::Signal;
 

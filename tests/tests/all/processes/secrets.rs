@@ -4,8 +4,9 @@
 //! line does with secrets is tested with the verbs.
 
 use enroll_protocol::token;
+use enroll_tests::conversation::Conversation;
 use enroll_tests::issuer::Signer;
-use enroll_tests::process::{Conversation, Home};
+use enroll_tests::process::Home;
 use serde_json::json;
 
 use enroll_tests::socket::Socket;
