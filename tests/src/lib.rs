@@ -17,6 +17,7 @@ pub mod oracle;
 pub mod pages;
 pub mod pattern;
 pub mod process;
+pub mod process_memory;
 pub mod registry;
 pub mod seed;
 pub mod skip;

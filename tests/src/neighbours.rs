@@ -19,6 +19,7 @@ use rustix::process::Uid;
 use rustix::thread::set_thread_res_uid;
 
 use crate::process::{Daemon, Home};
+use crate::process_memory;
 use crate::socket::Socket;
 
 /// Calls of the bystander in one round at least.
@@ -194,9 +195,9 @@ impl Bystander {
             let (mut unnoticed, mut noticed) = (0, 0);
             while unnoticed < 2 && noticed < 2 {
                 let before = self.p99_beside(other, comparison, attack);
-                daemon.forget_peak();
+                process_memory::forget_peak(daemon.pid());
                 let during = self.p99_beside(daemon, comparison, attack);
-                seen.peak_bytes = seen.peak_bytes.max(daemon.peak_bytes());
+                seen.peak_bytes = seen.peak_bytes.max(process_memory::peak_bytes(daemon.pid()));
                 let peak = seen.peak_bytes;
                 assert!(peak < memory_bytes_max, "{}: the daemon takes {peak} bytes", attack.name);
                 *(if during > noise.max(before * 2) { &mut noticed } else { &mut unnoticed }) += 1;

@@ -23,6 +23,8 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::process_memory;
+
 /// After this, a process that should have said something or ended is taken for stuck.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -283,24 +285,7 @@ impl Daemon {
 
     /// Bytes of memory that it has in use.
     pub fn resident_bytes(&self) -> u64 {
-        self.status_bytes("VmRSS:")
-    }
-
-    /// The most bytes of memory that it has had in use, since [`forget_peak`](Self::forget_peak).
-    pub fn peak_bytes(&self) -> u64 {
-        self.status_bytes("VmHWM:")
-    }
-
-    /// Measures the peak from now on.
-    pub fn forget_peak(&self) {
-        std::fs::write(format!("/proc/{}/clear_refs", self.pid()), "5").expect("its own process");
-    }
-
-    fn status_bytes(&self, field: &str) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("a process");
-        let line = status.lines().find_map(|line| line.strip_prefix(field)).expect("its memory");
-        let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
-        kib << 10
+        process_memory::resident_bytes(self.pid())
     }
 
     /// Everything it has logged, before restarts too.

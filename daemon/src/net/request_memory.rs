@@ -21,7 +21,7 @@ const WALK_BYTES: usize = 6 * (64 << 10);
 const UNIT_FRAME_BYTES: usize = 4;
 
 /// A unit of a bulk write, decoded: in its list that has doubled, with a folded key, and the allocations of both.
-const UNIT_BYTES: usize = 512;
+const UNIT_BYTES: usize = 320;
 
 /// The bytes that a request takes, its frame not counted: decoded, and the usual answer. A large frame of a read reserves
 /// the answer, too, so that it waits for nothing once it is in.

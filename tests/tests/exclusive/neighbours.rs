@@ -10,8 +10,10 @@ use enroll_protocol::frame::{self, FrameKind, HEADER_BYTES};
 use enroll_protocol::{Envelope, Json, Operation, PageLimit, changes, codec, person, server, token};
 use enroll_tests::neighbours::{Attack, Bystander, Comparison, Round, abandon, hold, open_to_all, two_daemons};
 use enroll_tests::process::{Daemon, expect_sound};
+use enroll_tests::process_memory::MemoryGroup;
 use enroll_tests::skip::{is_root, say};
 use enroll_tests::socket::Socket;
+use enrolld::config::Config;
 
 /// The users that attack: one alone, or all at once.
 const UIDS: [u32; 3] = [64_001, 64_002, 64_003];
@@ -91,6 +93,9 @@ fn expect_bounded(name: &str, noise: Duration, run: &(dyn Fn(&Path, &Round) + Sy
     let grants = UIDS.map(|uid| format!("\"user:{uid}\"")).join(", ");
     let daemons = two_daemons(&format!("[grants]\noperate = [{grants}]\n"));
     let [daemon, other] = &daemons;
+    // Kernel memory counts: killed, the daemon would answer nobody.
+    let limit_bytes = (Config::default().memory_mib() as u64) << 20;
+    let group = MemoryGroup::of(name, daemon.pid(), limit_bytes);
     daemons.iter().for_each(open_to_all);
     daemons.iter().for_each(fill);
     let seconds = std::env::var("ENROLL_ATTACK_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
@@ -99,14 +104,20 @@ fn expect_bounded(name: &str, noise: Duration, run: &(dyn Fn(&Path, &Round) + Sy
     for uids in [&UIDS[..1], &UIDS] {
         let comparison = Comparison { daemon, other, uids, round, noise, memory_bytes_max: MEMORY_BYTES_MAX };
         let seen = bystander.expect_undisturbed(&comparison, &Attack { name, run });
-        say(&format!("{name}; users: {}; {seen}", uids.len()));
+        let peak = group.as_ref().map(|group| group.peak_bytes() >> 20);
+        say(&format!("{name}; users: {}; {seen}; MiB of the group: {peak:?}", uids.len()));
     }
     expect_sound(daemon);
 }
 
-/// People whose lists fill a page with few of them.
+/// People with large records, and some hundred KiB of changes.
 fn fill(daemon: &Daemon) {
     let mut socket = Socket::connect(&daemon.home.socket());
+    let uses = (0..4000).map(|number| {
+        let token = format!("of the filling {number}").parse().expect("a token");
+        (Envelope::default(), token::Use::ROW.number, codec::encode(&token::Use::new(token)))
+    });
+    assert!(socket.call_all(&uses.collect::<Vec<_>>()).iter().all(Result::is_ok));
     let extra = extra();
     for number in 0..20 {
         let callsign = format!("P{number}").parse().expect("a callsign");

@@ -3,6 +3,7 @@
 //!
 //! `ENROLL_ATTACK_SECONDS` is the length of a round.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -104,7 +105,11 @@ fn others_do_not_notice_refused_calls_and_what_they_leave_is_bounded() {
         let (now, minutes) = (written(&daemon, uid), begun.elapsed().as_secs() / 60 + 2);
         let changes = now.0 - before.0 - (bystander.acknowledged() - acknowledged) as u64;
         let bytes = now.1 - before.1;
-        eprintln!("{name}: {asked:?} calls, {changes} changes, {bytes} bytes, p99 {:?}", seen.p99);
+        let _ = writeln!(
+            std::io::stderr(),
+            "{name}: {asked:?} calls, {changes} changes, {bytes} bytes, p99 {:?}",
+            seen.p99
+        );
         let records = if uid == READER { 0 } else { minutes * (RECORDS + 3) };
         assert!(changes <= records && bytes <= records * RECORD_BYTES_MAX, "{name}: {changes} changes, {bytes} bytes");
     }

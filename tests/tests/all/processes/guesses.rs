@@ -2,6 +2,7 @@
 //! orderly restart; single look-ups never wake the writer. What a user asks who may only read leaves nothing behind.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::sync::Barrier;
 
 use enroll_protocol::frame::FrameKind;
@@ -156,7 +157,12 @@ fn whatever_a_user_asks_who_may_only_read_leaves_no_durable_trace() {
         }
         counts
     });
-    eprintln!("{} requests of a reader in {:?}: {counts:?}", requests.len() * ROUNDS, begun.elapsed());
+    let _ = writeln!(
+        std::io::stderr(),
+        "{} requests of a reader in {:?}: {counts:?}",
+        requests.len() * ROUNDS,
+        begun.elapsed()
+    );
     assert!(counts[&None] > ROUNDS && counts[&Some(Code::PERMISSION_DENIED)] > ROUNDS, "{counts:?}");
     assert_eq!(durable(&daemon), before);
     assert_eq!(daemon.terminate(), Some(0));
