@@ -97,7 +97,6 @@ fn expect_reserved<O: Operation>(request: &O) {
     let (peak, reserved) = (MEMORY.get_peak_memory(), request_bytes(O::ROW.number, bytes.len(), FRAME_BYTES_MAX));
     assert!(decoded.is_ok(), "{}", O::ROW.name);
     assert!(peak <= reserved, "{} of {} bytes takes {peak} and reserves {reserved}", O::ROW.name, bytes.len());
-    println!("{} of {} bytes takes {peak} and reserves {reserved}", O::ROW.name, bytes.len());
 }
 
 fn replay(run: fn(&[u8]), bytes: &[u8], what: &str) {
