@@ -99,7 +99,7 @@ fn expect_bounded(name: &str, noise: Duration, run: &(dyn Fn(&Path, &Round) + Sy
     daemons.iter().for_each(open_to_all);
     daemons.iter().for_each(fill);
     let seconds = std::env::var("ENROLL_ATTACK_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
-    let round = Duration::from_secs(seconds.unwrap_or(2));
+    let round = Duration::from_secs(seconds.unwrap_or(1));
     let mut bystander = Bystander::of(daemon);
     for uids in [&UIDS[..1], &UIDS] {
         let comparison = Comparison { daemon, other, uids, round, noise, memory_bytes_max: MEMORY_BYTES_MAX };
