@@ -181,6 +181,8 @@ mod tests {
             ("state_dir = \"~/registry\"", None, "state_dir"),
             ("reserved_callsigns = [\" pad\"]", None, "reserved_callsigns"),
             ("", Some(("ENROLLD_SOKCET", "/a")), "ENROLLD_SOKCET"),
+            ("", Some(("ENROLLD_GRANTS_ACT_FOR", "user:a")), "ENROLLD_GRANTS_ACT_FOR: only the file"),
+            ("[grants.actors]\n\"user:a\" = \"trusted\"", None, "trusted"),
             ("", Some(("ENROLLD_DATABASE_FAST_START", "maybe")), "ENROLLD_DATABASE_FAST_START"),
         ] {
             let environment: Vec<_> = environment.into_iter().collect();

@@ -117,6 +117,15 @@ mod tests {
     }
 
     #[test]
+    fn a_line_of_a_table_that_is_gone_is_gone() {
+        let before = read("[grants.act_for]\n\"user:a\" = [\"role:member\"]\n[grants.actors]\n\"user:a\" = \"proven\"");
+        let after = read("[grants.act_for]\n\"user:b\" = []");
+        let update = Update::of(&before, &after).expect("an update");
+        let changed: Vec<_> = update.changed.iter().map(|changed| &*changed.key).collect();
+        assert_eq!((changed, update.config), (vec!["grants.act_for", "grants.actors"], after));
+    }
+
+    #[test]
     fn the_same_configuration_changes_nothing() {
         let update = Update::of(&Config::default(), &Config::default()).expect("an update");
         assert_eq!(update, Update { config: Config::default(), changed: vec![], needs_restart: vec![] });

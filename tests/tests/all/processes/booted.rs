@@ -20,6 +20,7 @@ const PLAYED: &[(&str, &str)] = &[
     (BACKUP, "Restore under systemd"),
     (BACKUP, "Export"),
     (BACKUP, "Import"),
+    (ENROLLCTL, "Whose daemon answers"),
     (OPERATING, "Another secret key"),
     (OPERATING, "Metrics"),
     (OPERATING, "The stopped daemon's database"),
@@ -28,6 +29,7 @@ const PLAYED: &[(&str, &str)] = &[
 ];
 
 const BACKUP: &str = "docs/backup.md";
+const ENROLLCTL: &str = "docs/enrollctl.md";
 const OPERATING: &str = "docs/operating.md";
 const SYSTEMD: &str = "docs/systemd.md";
 
@@ -106,6 +108,9 @@ fn installing(machine: &Machine) {
     let status = machine.play(USER, r#"sg enrolld "enrollctl --json server status""#);
     assert!(status.contains("\"topic\":\"registry\""), "a new registry under a key that was there: {status}");
     machine.play("root", &everything_else());
+    machine.play("root", &block(ENROLLCTL, "Whose daemon answers"));
+    let refused = machine.0.play("root", "enrollctl --require-peer daemon server status");
+    assert!(refused.code == Some(3) && refused.stderr.contains("enrolld"), "{refused:?}");
     machine.expect_whole();
 }
 
