@@ -89,7 +89,7 @@ fn verified(txn: &dyn ReadTxn, call: &Call<'_>, jwt: &Jwt) -> Result<(Json, Opti
 }
 
 /// The person whom the `sub` of a JWT names, or none. Refuses a deleted person, and one who was made after the session
-/// began: whoever could choose the `sub` then did not log in this person.
+/// began: the `sub` was chosen then without this person.
 pub(super) fn subject_of(
     txn: &dyn ReadTxn,
     subject: Option<&str>,
