@@ -84,12 +84,15 @@ fn the_python_example_works_as_printed() {
 }
 
 /// The Rust of `docs/languages.md`: compiled here, and compared with the page line by line.
-async fn rust_of_the_pages(last_seq: u64) -> Result<(), Box<dyn std::error::Error>> {
+async fn rust_of_the_pages(last_seq: u64, cookie: &str) -> Result<(), Box<dyn std::error::Error>> {
     let client = enroll_client::Client::connect(enroll_client::default_socket()).await?;
     let dog = client.call(person::Create::new("DOGGO01a".parse()?)).await?;
     let boss = client.as_actor(enroll_client::by_callsign("BOSS")?);
     boss.call(role::Assign { person: "DOGGO01a".parse()?, role: "member".parse()? }).await?;
     assert_eq!(dog.callsign.to_string(), "DOGGO01a");
+
+    let visitor = client.as_proven(cookie.parse()?);
+    visitor.call(person::Get::new("DOGGO01a".parse()?)).await?;
 
     let mut changes = client.stream(changes::Follow { since: Some(last_seq) }).await?;
     while let Some(change) = changes.next().await {
