@@ -1,6 +1,7 @@
 //! The handshake of a connection: from the socket to the daemon's welcome.
 
 use std::io;
+use std::time::Duration;
 
 use enroll_protocol::envelope::{Hello, MAGIC, PROTOCOL_VERSION, Welcome};
 use enroll_protocol::frame::{self, FrameKind, FrameReader};
@@ -35,8 +36,8 @@ pub(crate) struct Connection {
 pub(crate) enum ConnectError {
     /// No daemon answers.
     Absent(String),
-    /// The daemon is at its connection limit or shutting down.
-    Busy(String),
+    /// The daemon is at its connection limit or shutting down. It says when to come again, or nothing of it.
+    Busy(String, Option<Duration>),
     /// A retry would not help.
     Fatal(Error),
 }
@@ -111,8 +112,10 @@ fn first_frame(builder: &Builder, reader: &mut FrameReader) -> Result<Option<usi
             let refusal: Refusal = codec::decode(frame.body).map_err(unreadable)?;
             Err(match refusal.code {
                 // A daemon is there, and it or its successor will have time.
-                Code::BUSY => ConnectError::Busy(full(&socket.to_string(), &refusal)),
-                Code::SHUTTING_DOWN => ConnectError::Busy(format!("the daemon at {socket}: {}", refusal.message)),
+                Code::BUSY => {
+                    turned_away(&format!("the daemon at {socket} runs and has no room for this connection"), &refusal)
+                }
+                Code::SHUTTING_DOWN => turned_away(&format!("the daemon at {socket}"), &refusal),
                 _ => ConnectError::Fatal(Error::Refused(refusal)),
             })
         }
@@ -124,7 +127,7 @@ fn not_connected(builder: &Builder, err: &io::Error) -> ConnectError {
     match err.kind() {
         // A Unix socket whose queue of connections is full says so; a daemon that is away does not.
         io::ErrorKind::WouldBlock => {
-            ConnectError::Busy(format!("the daemon at {} accepts no connection", builder.socket.display()))
+            ConnectError::Busy(format!("the daemon at {} accepts no connection", builder.socket.display()), None)
         }
         // The daemon may be running, so the hint to start it would be wrong.
         io::ErrorKind::PermissionDenied => {
@@ -143,11 +146,11 @@ fn not_connected(builder: &Builder, err: &io::Error) -> ConnectError {
     }
 }
 
-/// The message for a daemon at its connection limit, without the hint to start one.
-fn full(socket: &str, refusal: &Refusal) -> String {
-    let wait = refusal.details.as_ref().and_then(|details| details.member::<u64>("retry_after_ms").ok().flatten());
-    let wait = wait.map_or_else(String::new, |ms| format!(" (it asks for {ms} ms)"));
-    format!("the daemon at {socket} runs and has no room for this connection: {}{wait}", refusal.message)
+/// The error for a daemon that is there and turns the connection away, without the hint to start one.
+fn turned_away(what: &str, refusal: &Refusal) -> ConnectError {
+    let ms = refusal.details.as_ref().and_then(|details| details.member::<u64>("retry_after_ms").ok().flatten());
+    let wait = ms.map_or_else(String::new, |ms| format!(" (it asks to come again after {ms} ms)"));
+    ConnectError::Busy(format!("{what}: {}{wait}", refusal.message), ms.map(Duration::from_millis))
 }
 
 fn absent(builder: &Builder, why: &str) -> ConnectError {

@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use std::time::Duration;
+
 use enroll_protocol::frame::FrameReader;
 use enroll_socket::Sender;
 use tokio::io::AsyncWriteExt as _;
@@ -51,9 +53,10 @@ pub(crate) async fn reach(
     retry: Retry,
 ) -> Result<Connection, Error> {
     let until = backoff.until();
-    let mut last = None;
+    let (mut last, mut asked) = (None, Duration::ZERO);
     loop {
-        let delay = backoff.next_delay(jitter);
+        // The daemon knows better when there may be room, but a caller does not wait longer than it wants.
+        let delay = backoff.next_delay(jitter).max(jitter.spread(std::mem::take(&mut asked)));
         if !delay.is_zero() {
             if Instant::now() >= until {
                 let closes = || format!("the daemon at {} closes every connection", builder.socket.display());
@@ -65,7 +68,11 @@ pub(crate) async fn reach(
             Ok(Ok(connection)) => return Ok(connection),
             Ok(Err(ConnectError::Fatal(error))) => return Err(error),
             Ok(Err(ConnectError::Absent(why))) if retry == Retry::WhileBusy => return Err(Error::Unavailable(why)),
-            Ok(Err(ConnectError::Absent(why) | ConnectError::Busy(why))) => Some(why),
+            Ok(Err(ConnectError::Absent(why))) => Some(why),
+            Ok(Err(ConnectError::Busy(why, wait))) => {
+                asked = wait.unwrap_or_default();
+                Some(why)
+            }
             // The time may end before this attempt begins; then the error of the one before is reported.
             Err(_) => last.or_else(|| Some(format!("the daemon at {} does not answer", builder.socket.display()))),
         };

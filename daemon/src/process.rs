@@ -44,7 +44,8 @@ pub(crate) fn keep_memory_private() {
 
 /// Raises the limit of open files to the number that the connections need; logs a warning if that is not allowed.
 pub(crate) fn raise_file_limit(limits: &Limits) {
-    let wanted = (limits.connections as u64).saturating_mul(FILES_PER_CONNECTION);
+    let connections = limits.connections.saturating_add(limits.admin_connections) as u64;
+    let wanted = connections.saturating_mul(FILES_PER_CONNECTION);
     let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
         let files = wanted.min(hard).max(soft);
         if files > soft {

@@ -1,12 +1,13 @@
 //! System calls that no maintained library offers. The only module that may be unsafe.
 #![expect(
     unsafe_code,
-    reason = "SO_PEERGROUPS, SO_PASSRIGHTS, SIOCOUTQ, adjtimex and malloc_trim are missing from nix"
+    reason = "SO_PEERGROUPS, SO_PASSRIGHTS, SIOCOUTQ, adjtimex, nice and malloc_trim are missing from nix"
 )]
 
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 
+use nix::errno::Errno;
 use nix::libc;
 
 /// Room for the groups of nearly everybody.
@@ -75,6 +76,15 @@ pub fn is_clock_unsynchronised() -> bool {
         (libc::adjtimex(&raw mut clock), clock)
     };
     state == libc::TIME_ERROR || (state >= 0 && clock.status & libc::STA_UNSYNC != 0)
+}
+
+/// Raises the nice value of the calling thread, and of no other of the process: on Linux each thread has its own.
+pub fn lower_priority(by: i32) -> io::Result<()> {
+    Errno::clear();
+    // SAFETY: it takes a plain number and changes nothing of the process's memory.
+    let result = unsafe { libc::nice(by) };
+    // A nice value of -1 is none of its errors.
+    if result == -1 && Errno::last() != Errno::UnknownErrno { Err(Errno::last().into()) } else { Ok(()) }
 }
 
 /// Returns free memory to the system, also from between blocks in use. Takes some milliseconds for each 100 MiB. C

@@ -60,8 +60,8 @@ pub struct Registry {
     pub now: Time,
     /// The peer of the next call.
     pub peer: Peer,
-    store: Arc<dyn Store>,
-    daemon: Arc<Daemon>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) daemon: Arc<Daemon>,
     writer: Writer,
     calls: u64,
 }

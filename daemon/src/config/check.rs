@@ -36,6 +36,7 @@ impl Config {
         within("server.threads", server.threads as u64, 1..=64, "")?;
         within("server.connections", server.connections as u64, 1..=1 << 16, "")?;
         within("server.connections_per_uid", server.connections_per_uid as u64, 1..=1 << 16, "")?;
+        within("server.admin_connections", server.admin_connections as u64, 0..=1 << 16, "")?;
         within("server.frame_kib", server.frame_kib as u64, 256..=16 << 10, "")?;
         within("server.memory_mib", server.memory_mib as u64, 1..=1 << 20, "")?;
         if server.memory_mib << 10 < FRAMES_MIN * server.frame_kib {

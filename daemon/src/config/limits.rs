@@ -11,6 +11,8 @@ pub struct Limits {
     pub connections: usize,
     /// Connections of one user at once.
     pub connections_per_uid: usize,
+    /// Further connections at once, only for `admin` peers.
+    pub admin_connections: usize,
     /// The largest frame either side may send.
     pub frame_bytes_max: usize,
     /// The timeout from a frame's first byte to its last, and from the connection to the hello.
@@ -28,6 +30,7 @@ impl Config {
         Limits {
             connections: server.connections,
             connections_per_uid: server.connections_per_uid,
+            admin_connections: server.admin_connections,
             frame_bytes_max: server.frame_kib << 10,
             finish_frame: Duration::from_secs(server.finish_frame_seconds),
             take_answer: Duration::from_secs(server.take_answer_seconds),

@@ -16,18 +16,21 @@ use serde_json::json;
 
 use super::connection_limit::{ConnectionLimit, Full, Slot};
 use super::grants::{Grants, way_in};
-use super::handshake;
+use super::handshake::{self, RETRY_AFTER_MS};
 use super::listener::Terms;
 use crate::config::Limits;
 use crate::daemon::Daemon;
 use crate::daemon::abuse::Abuse;
-use enroll_core::context::Peer;
+use enroll_core::context::{Grant, Peer};
 
 /// Least time between two lines of one kind.
 const LOG_PAUSE: Duration = Duration::from_secs(1);
 
-/// When a client that finds no room may come again.
-const RETRY_AFTER_MS: u64 = 500;
+/// Files kept back for when none are left.
+const RESERVE_FILES: usize = 4;
+
+/// A connection that was let in.
+pub(super) type Admitted = (UnixStream, Peer, Slot);
 
 /// Connections turned away at a time where no file is left for them.
 const TURNED_AWAY_MAX: usize = 64;
@@ -38,18 +41,21 @@ pub(super) struct Admission {
     limit: Arc<ConnectionLimit>,
     /// Connections since the start.
     connections: u64,
-    /// A file given up for a moment to tell somebody that there are no files left.
-    reserve: Option<File>,
+    /// Files given up where none are left: one to tell somebody so, and the others to let an administrator in.
+    reserve: Vec<File>,
     stuck: RateLimitedLog,
 }
 
 impl Admission {
     pub(super) fn new(daemon: Arc<Daemon>) -> Self {
-        Self { daemon, limit: Arc::default(), connections: 0, reserve: reserve(), stuck: RateLimitedLog::default() }
+        let stuck = RateLimitedLog::default();
+        let mut admission = Self { daemon, limit: Arc::default(), connections: 0, reserve: Vec::new(), stuck };
+        admission.fill_reserve();
+        admission
     }
 
     /// Lets a connection in, or tells it why not.
-    pub(super) fn admit(&mut self, stream: UnixStream, terms: &Terms) -> Option<(UnixStream, Peer, Slot)> {
+    pub(super) fn admit(&mut self, stream: UnixStream, terms: &Terms) -> Option<Admitted> {
         self.connections += 1;
         let peer = match self.judge(&stream, &terms.grants) {
             Ok(peer) => Peer { connection: self.connections, ..peer },
@@ -58,7 +64,7 @@ impl Admission {
                 return None;
             }
         };
-        match self.limit.take(peer.uid, &terms.limits) {
+        match self.limit.take(peer.uid, peer.grant == Grant::Admin, &terms.limits) {
             Ok(slot) => Some((stream, peer, slot)),
             Err(full) => {
                 let uid = peer.uid;
@@ -78,22 +84,38 @@ impl Admission {
         }
     }
 
-    /// No connection can be accepted. For want of a file, the one kept back serves to tell those who wait.
-    pub(super) fn stuck(&mut self, listener: &Listener, err: &io::Error) {
+    /// No connection can be accepted. For want of a file, those kept back serve to tell those who wait, and to let the
+    /// administrators among them in.
+    pub(super) fn stuck(&mut self, listener: &Listener, err: &io::Error, terms: &Terms) -> Vec<Admitted> {
         self.stuck
             .say(|unsaid| tracing::error!(%err, unsaid, "accepting a connection failed; it is tried again in 50 ms"));
+        let mut admitted = Vec::new();
         for _ in 0..TURNED_AWAY_MAX {
-            self.reserve = None;
+            if self.reserve.pop().is_none() {
+                break;
+            }
             let accepted = listener.try_accept();
-            if let Ok(Some(stream)) = &accepted {
-                self.turn_away(stream, &no_room("the daemon has no files left for connections"));
+            if let Ok(Some(stream)) = accepted {
+                let is_admin = self.judge(&stream, &terms.grants).is_ok_and(|peer| peer.grant == Grant::Admin);
+                match is_admin && !self.reserve.is_empty() {
+                    true => admitted.extend(self.admit(stream, terms)),
+                    false => self.turn_away(&stream, &no_room("the daemon has no files left for connections")),
+                }
+                self.fill_reserve();
+            } else {
+                self.fill_reserve();
+                break;
             }
-            let is_last = !matches!(accepted, Ok(Some(_)));
-            drop(accepted);
-            self.reserve = reserve();
-            if is_last {
-                return;
-            }
+        }
+        admitted
+    }
+
+    /// Keeps files back, as many as there are.
+    fn fill_reserve(&mut self) {
+        while self.reserve.len() < RESERVE_FILES
+            && let Ok(file) = File::open("/dev/null")
+        {
+            self.reserve.push(file);
         }
     }
 
@@ -125,10 +147,6 @@ impl Admission {
 fn no_room(why: &str) -> Refusal {
     let refusal = Refusal::new(Code::BUSY, format!("{why}; try again in a moment"));
     refusal.with(json!({"retry_after_ms": RETRY_AFTER_MS}))
-}
-
-fn reserve() -> Option<File> {
-    File::open("/dev/null").ok()
 }
 
 /// A rate-limited log: one kind of line at most once in [`LOG_PAUSE`], with the count of those left out.

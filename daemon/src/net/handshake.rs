@@ -8,6 +8,7 @@ use std::task::{Poll, ready};
 use enroll_protocol::envelope::{Hello, MAGIC, PROTOCOL_VERSION, Welcome};
 use enroll_protocol::frame::{self, FrameError, FrameKind, FrameReader};
 use enroll_protocol::{Code, Refusal, codec};
+use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::time::timeout;
 
@@ -18,6 +19,9 @@ use enroll_core::context::Peer;
 
 /// Bytes asked of a socket at a time.
 pub const READ_BYTES: usize = 16 << 10;
+
+/// When a client that finds no room, or a daemon that is leaving, may come again.
+pub const RETRY_AFTER_MS: u64 = 500;
 
 /// Characters of a client's name that are logged.
 const CLIENT_CHARACTERS_MAX: usize = 64;
@@ -93,7 +97,12 @@ pub fn too_slow(what: &str, limits: &Limits) -> Refusal {
     let seconds = limits.finish_frame.as_secs();
     let why =
         format!("{what} within {seconds} s (server.finish_frame_seconds); connect again and send it in one piece");
-    Refusal::new(Code::BUSY, why)
+    Refusal::new(Code::BUSY, why).with(json!({"retry_after_ms": 0}))
+}
+
+/// The refusal of a connection by a daemon that is shutting down. The next one may be there when the client comes again.
+pub fn leaving() -> Refusal {
+    Refusal::plain(Code::SHUTTING_DOWN).with(json!({"retry_after_ms": RETRY_AFTER_MS}))
 }
 
 /// Refuses a connection: one frame that says why.

@@ -31,6 +31,10 @@ use enroll_core::context::Peer;
 /// Backoff after an accept that failed for want of files or memory; the kernel would refuse at once, again and again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// The length of a turn of accepting. Connections of all uids wait in one queue of the kernel, so it is emptied faster than
+/// one uid can fill it.
+const ACCEPT_TURN: Duration = TURN.saturating_mul(4);
+
 /// The terms of a connection, fixed when it is accepted. A reload replaces them for later connections.
 #[derive(Debug)]
 pub struct Terms {
@@ -146,7 +150,7 @@ pub async fn serve(
                 // A burst of new connections does not starve the open ones.
                 Ok(()) => yield_now().await,
                 Err(err) => {
-                    accepting.admission.stuck(&listener, &err);
+                    accepting.stuck(&listener, &err);
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
@@ -172,9 +176,9 @@ struct Accepting {
 }
 
 impl Accepting {
-    /// Accepts what has come, for one turn at most.
+    /// Accepts what has come, for one of its own turns at most.
     fn accept_some(&mut self, listener: &Listener) -> io::Result<()> {
-        let (end, terms) = (Instant::now() + TURN, self.shared.terms.now());
+        let (end, terms) = (Instant::now() + ACCEPT_TURN, self.shared.terms.now());
         while let Some(stream) = listener.try_accept()? {
             if let Some((stream, peer, slot)) = self.admission.admit(stream, &terms) {
                 self.serve(stream, peer, slot);
@@ -184,6 +188,13 @@ impl Accepting {
             }
         }
         Ok(())
+    }
+
+    /// Accepting fails: those who wait are told, and administrators let in.
+    fn stuck(&mut self, listener: &Listener, err: &io::Error) {
+        for (stream, peer, slot) in self.admission.stuck(listener, err, &self.shared.terms.now()) {
+            self.serve(stream, peer, slot);
+        }
     }
 
     fn serve(&mut self, stream: UnixStream, peer: Peer, slot: Slot) {

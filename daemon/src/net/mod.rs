@@ -16,7 +16,9 @@ mod session;
 mod snapshot_stream;
 mod subscriptions;
 mod turns;
+pub mod worker_pool;
 
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use enroll_core::state::Store;
@@ -24,8 +26,12 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::daemon::clock::Clock;
 use crate::daemon::{Daemon, Swap};
+use crate::writer::Queue;
+use enroll_core::context::Peer;
 use listener::Terms;
 use memory_budget::MemoryBudget;
+use turns::Turns;
+use worker_pool::WorkerPool;
 
 /// The state that every session shares with the rest of the daemon.
 pub struct Shared {
@@ -39,10 +45,31 @@ pub struct Shared {
     pub terms: Swap<Terms>,
     /// For what connections hold.
     pub memory: Arc<MemoryBudget>,
-    /// One scan at a time: each looks at every record.
-    pub scans: Arc<Semaphore>,
+    /// For scans: one thread, as each looks at every record.
+    pub scans: WorkerPool,
+    /// For keys and certificates that are made.
+    pub makers: WorkerPool,
     /// One snapshot stream at a time: each keeps its snapshot as long as its peer takes items.
     pub walks: Arc<Semaphore>,
     /// The number of the latest change, sent after its commit.
     pub changes: watch::Receiver<u64>,
+}
+
+/// Serves one connection, without the limits of a listener, in a lane of its own.
+pub async fn serve_alone(
+    stream: UnixStream,
+    peer: Peer,
+    shared: Arc<Shared>,
+    queue: Queue,
+    stopping: watch::Receiver<bool>,
+) {
+    let (uid, number) = (peer.uid, peer.connection);
+    let session = move |turn| async move {
+        if let Ok(socket) = enroll_socket::split(stream) {
+            session::serve(socket, peer, shared, queue, stopping, turn).await;
+        }
+    };
+    if let Some(lane) = Turns::new(1).add(uid, number, |turn| Box::pin(session(turn))) {
+        lane.await;
+    }
 }

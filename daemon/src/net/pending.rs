@@ -55,7 +55,7 @@ pub(super) struct Stalled {
 /// An answer from another thread.
 pub(super) enum Answered {
     /// A scan.
-    Read(Pending, Outcome),
+    Scan(Pending, Outcome),
     /// The writer.
     Write(Pending, &'static Handler, Ended),
     /// A write that needed something: what it was sent with, and now has in its context.

@@ -3,8 +3,8 @@
 //! - Its writes reach the writer in the order sent.
 //! - Read-your-writes: a read waits until every write sent before it is answered, and nothing sent after it begins
 //!   before it runs. So a connection sees its requests done in their order.
-//! - A bulk write, and a write that may need something made outside, is a barrier: nothing sent after it begins before
-//!   it is answered.
+//! - A bulk write, a write that may need something made outside, and a scan are barriers: nothing sent after them begins
+//!   before they are answered.
 //! - Backpressure: requests in flight, bytes in the outbox and the memory of all connections are bounded; past a bound the
 //!   socket is not read.
 //! - No write is answered before it is durable, and everything that was accepted is answered before the connection is
@@ -64,8 +64,7 @@ pub(super) async fn serve(
         greeted = handshake::greet(&mut input, &mut output, &mut frames, &peer, &limits, &shared.daemon.metrics) => greeted,
         // A client that is told so comes again, and finds the next daemon.
         _ = stopping.changed() => {
-            let stopping = Refusal::plain(Code::SHUTTING_DOWN);
-            return handshake::refuse(&mut output, &stopping, &limits, &shared.daemon.metrics).await;
+            return handshake::refuse(&mut output, &handshake::leaving(), &limits, &shared.daemon.metrics).await;
         }
     };
     let result = match greeted {
@@ -107,6 +106,8 @@ struct Session {
     open_writes: usize,
     /// A write that nothing overtakes is not answered yet.
     has_barrier: bool,
+    /// A scan is not answered yet; nothing overtakes it.
+    has_scan: bool,
     /// A read that waits for the writes that were sent before it, or for memory.
     waiting: Option<Read>,
     subscriptions: Subscriptions,
@@ -148,6 +149,7 @@ impl Session {
             memory,
             open_writes: 0,
             has_barrier: false,
+            has_scan: false,
             waiting: None,
             subscriptions,
             stalled: None,
@@ -164,7 +166,7 @@ impl Session {
         mut inbox: mpsc::UnboundedReceiver<Answered>,
         mut stopping: watch::Receiver<bool>,
     ) -> Result<(), End> {
-        let queue = self.queue.clone();
+        let (queue, uid) = (self.queue.clone(), self.peer.uid);
         let timer = sleep_until(Instant::now() + self.limits.idle);
         tokio::pin!(timer);
         let turn = self.turn.clone();
@@ -192,7 +194,7 @@ impl Session {
             tokio::select! {
                 biased;
                 _ = stopping.changed(), if self.closing.is_none() => {
-                    self.close(Refusal::plain(Code::SHUTTING_DOWN));
+                    self.close(handshake::leaving());
                 }
                 // Before the rest: it comes once a commit at most, and the rest may come without a pause.
                 () = self.subscriptions.woken() => {}
@@ -211,7 +213,7 @@ impl Session {
                     self.deadlines.heard();
                 }
                 () = self.memory.granted(), if self.memory.is_waiting() => {}
-                room = queue.room(), if stalled_until.is_some() => {
+                room = queue.room(uid), if stalled_until.is_some() => {
                     if let Some(stalled) = self.stalled.take() {
                         self.try_send(stalled.pending, stalled.handler, |queue| match room {
                             Some(room) => queue.send(room, stalled.request),
@@ -237,6 +239,7 @@ impl Session {
             && self.stalled.is_none()
             && self.waiting.is_none()
             && !self.has_barrier
+            && !self.has_scan
             && self.in_flight < IN_FLIGHT_MAX
             && self.outbox.bytes() < OUTBOX_BYTES_MAX
     }

@@ -18,6 +18,7 @@ use crate::net::Shared;
 use crate::net::grants::Grants;
 use crate::net::listener::{self, Terms};
 use crate::net::memory_budget::MemoryBudget;
+use crate::net::worker_pool::WorkerPool;
 use crate::run::paths::Paths;
 use crate::run::systemd;
 use crate::storage::io_error;
@@ -72,13 +73,15 @@ pub(super) async fn serve(
         changes.send_if_modified(|latest| std::mem::replace(latest, head) != head);
     };
     let (queue, mut ended) = opened.start_writer(committed)?;
+    let makers = std::thread::available_parallelism().map_or(1, usize::from);
     let shared = Arc::new(Shared {
         daemon: Arc::clone(&opened.daemon),
         store: opened.store.clone(),
         clock: opened.clock.clone(),
         terms: Swap::new(Terms { grants, limits: config.limits() }),
         memory: MemoryBudget::new(config.server.memory_mib << 20),
-        scans: Arc::new(Semaphore::new(1)),
+        scans: WorkerPool::start("scans", 1).map_err(io("the thread of scans"))?,
+        makers: WorkerPool::start("makers", makers).map_err(io("the threads that make certificates"))?,
         walks: Arc::new(Semaphore::new(1)),
         changes: latest,
     });

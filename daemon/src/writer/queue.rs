@@ -1,28 +1,42 @@
-//! The writer's queue: bounded, with backpressure. A session finds room at once or waits for a permit, so that a burst
-//! of writes waits in its connections and not in memory.
+//! The writer's queue: bounded for each uid, with backpressure. A session finds room at once or waits for a permit, so
+//! that a burst of writes waits in its connections and not in memory, and takes nobody else's room.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
-use super::Request;
+use super::{BATCH_MAX, Request};
 
-/// Writes that may wait in the queue.
-pub const QUEUE_MAX: usize = 1024;
+/// Writes of one uid that may wait in the queue: two batches.
+pub const QUEUE_MAX: usize = 2 * BATCH_MAX;
+
+/// Uids whose room is remembered though nothing of them waits.
+const IDLE_UIDS_MAX: usize = 64;
 
 /// The sessions' end.
 #[derive(Clone)]
 pub struct Queue {
     messages: Sender<Message>,
-    room: Arc<Semaphore>,
+    rooms: Arc<Rooms>,
 }
 
 /// The writer's end.
 pub struct Inbox {
     messages: Receiver<Message>,
-    room: Arc<Semaphore>,
+    rooms: Arc<Rooms>,
+}
+
+/// The room that each uid has.
+#[derive(Default)]
+struct Rooms(Mutex<Uids>);
+
+#[derive(Default)]
+struct Uids {
+    rooms: BTreeMap<u32, Arc<Semaphore>>,
+    is_closed: bool,
 }
 
 /// A message to the writer thread.
@@ -46,23 +60,23 @@ pub enum SendError {
 /// A new queue.
 pub fn queue() -> (Queue, Inbox) {
     let (sender, receiver) = mpsc::channel();
-    let room = Arc::new(Semaphore::new(QUEUE_MAX));
-    (Queue { messages: sender, room: Arc::clone(&room) }, Inbox { messages: receiver, room })
+    let rooms = Arc::<Rooms>::default();
+    (Queue { messages: sender, rooms: Arc::clone(&rooms) }, Inbox { messages: receiver, rooms })
 }
 
 impl Queue {
-    /// Sends a write, if there is room.
+    /// Sends a write, if its uid has room.
     pub fn try_send(&self, request: Box<Request>) -> Result<(), SendError> {
-        match Arc::clone(&self.room).try_acquire_owned() {
+        match self.rooms.of(request.ctx.peer.uid).try_acquire_owned() {
             Ok(room) => self.send(room, request),
             Err(TryAcquireError::NoPermits) => Err(SendError::Full(request)),
             Err(TryAcquireError::Closed) => Err(SendError::Closed),
         }
     }
 
-    /// Waits for room; `None` once the writer has ended.
-    pub async fn room(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.room).acquire_owned().await.ok()
+    /// Waits for room of this uid; `None` once the writer has ended.
+    pub async fn room(&self, uid: u32) -> Option<OwnedSemaphorePermit> {
+        self.rooms.of(uid).acquire_owned().await.ok()
     }
 
     /// Sends a write that has room.
@@ -93,13 +107,29 @@ impl Inbox {
         self.messages.try_recv().ok()
     }
 
-    /// Writes that wait.
-    pub(super) fn len(&self) -> usize {
-        QUEUE_MAX.saturating_sub(self.room.available_permits())
-    }
-
     /// Sends nothing any more: sessions find the queue closed.
     pub(super) fn close(&self) {
-        self.room.close();
+        let mut uids = self.rooms.0.lock().unwrap_or_else(PoisonError::into_inner);
+        uids.is_closed = true;
+        uids.rooms.values().for_each(|room| room.close());
+    }
+}
+
+impl Rooms {
+    fn of(&self, uid: u32) -> Arc<Semaphore> {
+        let mut uids = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(room) = uids.rooms.get(&uid) {
+            return Arc::clone(room);
+        }
+        if uids.rooms.len() >= IDLE_UIDS_MAX {
+            // Whoever has a permit or waits for one has the semaphore, too.
+            uids.rooms.retain(|_, room| Arc::strong_count(room) > 1);
+        }
+        let room = Arc::new(Semaphore::new(QUEUE_MAX));
+        if uids.is_closed {
+            room.close();
+        }
+        uids.rooms.insert(uid, Arc::clone(&room));
+        room
     }
 }

@@ -3,16 +3,19 @@
 //!
 //! It is the only thread that writes, and it drives no connection: a slow sync delays writes, never a read, an accept or
 //! a stream. Writes that arrive during a commit share the next one, so batches grow with the load and no timer gathers
-//! them.
+//! them. Where more waits than a batch takes, uids have their turns in it.
 
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use enroll_protocol::{Code, Refusal};
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::queue::{Inbox, Message};
 use super::{BATCH_MAX, Ended, Request, Writer};
 use crate::daemon::clock::{Clock, StepWatch};
+use crate::fair_queue::FairQueue;
 use enroll_core::state::StoreError;
 
 /// The longest wait for what is due: the clock may be set meanwhile.
@@ -26,32 +29,37 @@ pub struct WriterThread {
     steps: StepWatch,
     /// Feeds the watchdog.
     beat: Box<dyn Fn() + Send>,
+    /// Writes for this batch and later ones.
+    waiting: FairQueue<(Box<Request>, OwnedSemaphorePermit)>,
     batch: Vec<Request>,
 }
 
 impl WriterThread {
     /// Nothing is served yet. Each heartbeat that comes through the queue is passed on to `beat`.
     pub fn new(writer: Writer, inbox: Inbox, clock: Clock, beat: impl Fn() + Send + 'static) -> Self {
-        let steps = StepWatch::of(clock.clone());
-        Self { writer, inbox, steps, clock, beat: Box::new(beat), batch: Vec::with_capacity(BATCH_MAX) }
+        let (steps, batch) = (StepWatch::of(clock.clone()), Vec::with_capacity(BATCH_MAX));
+        Self { writer, inbox, steps, clock, beat: Box::new(beat), waiting: FairQueue::default(), batch }
     }
 
     /// Serves until every sender is gone and the queue is empty, or until a commit fails. After each batch its answers
     /// are given out, then `committed` gets the number of the latest change.
     pub fn run(mut self, mut committed: impl FnMut(u64)) -> Result<(), StoreError> {
         let mut is_last = false;
-        while !is_last {
-            let due = self.writer.due().map_or(WAIT_MAX, |at| self.clock.until(at).min(WAIT_MAX));
-            match self.inbox.wait(due) {
+        while !is_last || !self.waiting.is_empty() {
+            match self.inbox.wait(self.longest_wait()) {
                 Ok(message) => self.take(message),
                 Err(RecvTimeoutError::Timeout) => {}
                 // A last batch, with what waits to be recorded of refused attempts.
                 Err(RecvTimeoutError::Disconnected) => is_last = true,
             }
-            while self.batch.len() < BATCH_MAX
-                && let Some(message) = self.inbox.next()
-            {
+            while let Some(message) = self.inbox.next() {
                 self.take(message);
+            }
+            while self.batch.len() < BATCH_MAX
+                && let Some((request, room)) = self.waiting.pop()
+            {
+                drop(room);
+                self.batch.push(*request);
             }
             if let Err(err) = self.serve_batch() {
                 self.refuse_rest();
@@ -62,19 +70,24 @@ impl WriterThread {
         Ok(())
     }
 
+    /// Until something is due.
+    fn longest_wait(&self) -> Duration {
+        if !self.waiting.is_empty() {
+            return Duration::ZERO;
+        }
+        self.writer.due().map_or(WAIT_MAX, |at| self.clock.until(at).min(WAIT_MAX))
+    }
+
     fn take(&mut self, message: Message) {
         match message {
-            Message::Request(request, room) => {
-                drop(room);
-                self.batch.push(*request);
-            }
+            Message::Request(request, room) => self.waiting.push(request.ctx.peer.uid, (request, room)),
             Message::Wake => {}
             Message::Heartbeat => (self.beat)(),
         }
     }
 
     fn serve_batch(&mut self) -> Result<(), StoreError> {
-        self.writer.daemon.metrics.queue.set(self.inbox.len() as u64);
+        self.writer.daemon.metrics.queue.set(self.waiting.len() as u64);
         if let Some(seconds) = self.steps.step_seconds() {
             self.writer.clock_stepped(seconds);
         }
@@ -87,9 +100,10 @@ impl WriterThread {
     fn refuse_rest(&mut self) {
         self.inbox.close();
         while let Some(message) = self.inbox.next() {
-            if let Message::Request(request, _) = message {
-                (request.answer)(Ended::Outcome(Err(Refusal::plain(Code::SHUTTING_DOWN))));
-            }
+            self.take(message);
+        }
+        while let Some((request, _)) = self.waiting.pop() {
+            (request.answer)(Ended::Outcome(Err(Refusal::plain(Code::SHUTTING_DOWN))));
         }
     }
 }

@@ -7,6 +7,7 @@
 mod calls;
 mod connection;
 mod seeds;
+mod session;
 mod shapes;
 mod texts;
 mod words;
@@ -14,6 +15,7 @@ mod words;
 pub use calls::{history, reply, request};
 pub use connection::{frame, handshake};
 pub use seeds::{Seed, seeds};
+pub use session::session;
 pub use texts::{config, import, json, ndjson};
 
 /// The longest input: long enough for everything that has a shape, short enough to be tried thousands of times.
@@ -33,4 +35,5 @@ pub const TARGETS: &[Target] = &[
     ("ndjson", ndjson),
     ("reply", reply),
     ("request", request),
+    ("session", session),
 ];

@@ -22,7 +22,7 @@ const MEMORY_BYTES_MAX: u64 = 160 << 20;
 /// Hostile connections at once, unless a pattern needs more.
 const HOSTILE: usize = 16;
 
-const CONFIGURATION: &str = "[server]\nconnections_per_uid = 200\nfinish_frame_seconds = 2\ntake_answer_seconds = 2\n\
+const CONFIGURATION: &str = "[server]\nconnections_per_uid = 200\nadmin_connections = 0\nfinish_frame_seconds = 2\ntake_answer_seconds = 2\n\
                              [database]\ncache_mib = 8\n";
 
 /// A hostile pattern, which many connections run at once.

@@ -35,20 +35,17 @@ impl Session {
             Look::Items(items) => return self.subscribe(Subscriber { pending, handler, ctx }, items),
             Look::Scan(job) => job,
         };
-        // The snapshot is taken here: later writes of the connection are not in it.
-        let (view, shared, answers) = (self.shared.store.view(), Arc::clone(&self.shared), self.answers.clone());
+        // Nothing of the connection begins before it is answered: so it takes its snapshot when it runs, and while it
+        // waits it keeps none.
+        self.has_scan = true;
+        let (shared, answers) = (Arc::clone(&self.shared), self.answers.clone());
         let memory = Arc::clone(&self.in_flight_memory);
-        tokio::spawn(async move {
-            let permit = tokio::select! {
-                permit = Arc::clone(&shared.scans).acquire_owned() => permit,
-                () = answers.closed() => return,
-            };
-            tokio::task::spawn_blocking(move || {
-                let outcome = run_job(&shared, view, &*job, ctx, handler);
-                drop(permit);
-                let _ = answers.send(Answered::Read(pending, outcome));
-                drop(memory);
-            });
+        self.shared.scans.run(self.peer.uid, move || {
+            if !answers.is_closed() {
+                let outcome = run_job(&shared, shared.store.view(), &*job, ctx, handler);
+                let _ = answers.send(Answered::Scan(pending, outcome));
+            }
+            drop(memory);
         });
     }
 

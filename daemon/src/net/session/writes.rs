@@ -67,7 +67,10 @@ impl Session {
     /// Passes on what the writer or another thread has answered.
     pub(super) fn take_answer(&mut self, answer: Answered) {
         match answer {
-            Answered::Read(pending, outcome) => self.answer(pending, outcome),
+            Answered::Scan(pending, outcome) => {
+                self.has_scan = false;
+                self.answer(pending, outcome);
+            }
             Answered::Write(pending, handler, Ended::Outcome(outcome)) => {
                 self.end_write();
                 let outcome = outcome.and_then(|reply| match handler.finish {
@@ -80,7 +83,10 @@ impl Session {
             Answered::Write(pending, handler, Ended::Needs(needed, write)) => {
                 let (shared, answers) = (Arc::clone(&self.shared), self.answers.clone());
                 let memory = Arc::clone(&self.in_flight_memory);
-                tokio::task::spawn_blocking(move || {
+                self.shared.makers.run(self.peer.uid, move || {
+                    if answers.is_closed() {
+                        return;
+                    }
                     let (mut ctx, job) = *write;
                     let view = shared.store.view().map_err(Fault::Store);
                     let made = view.and_then(|view| dispatch::make(&needed, &shared.daemon, &*view, &ctx));

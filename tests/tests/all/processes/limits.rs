@@ -49,8 +49,8 @@ fn expect_served(path: &Path) {
 #[test]
 fn there_is_room_for_so_many_connections_and_no_more_whether_they_speak_or_not() {
     for (toml, key) in [
-        ("[server]\nconnections = 3\n", "(server.connections)"),
-        ("[server]\nconnections_per_uid = 3\n", "(server.connections_per_uid)"),
+        ("[server]\nconnections = 3\nadmin_connections = 0\n", "(server.connections)"),
+        ("[server]\nconnections_per_uid = 3\nadmin_connections = 0\n", "(server.connections_per_uid)"),
     ] {
         let daemon = configured(toml);
         let path = daemon.home.socket();
