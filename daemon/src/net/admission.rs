@@ -94,16 +94,18 @@ impl Admission {
             if self.reserve.pop().is_none() {
                 break;
             }
-            let accepted = listener.try_accept();
-            if let Ok(Some(stream)) = accepted {
+            let accepted = listener.try_accept().ok().flatten();
+            let is_last = accepted.is_none();
+            if let Some(stream) = accepted {
                 let is_admin = self.judge(&stream, &terms.grants).is_ok_and(|peer| peer.grant == Grant::Admin);
                 match is_admin && !self.reserve.is_empty() {
                     true => admitted.extend(self.admit(stream, terms)),
                     false => self.turn_away(&stream, &no_room("the daemon has no files left for connections")),
                 }
-                self.fill_reserve();
-            } else {
-                self.fill_reserve();
+            }
+            // The stream of somebody who was turned away is closed by now, so there is a file again.
+            self.fill_reserve();
+            if is_last {
                 break;
             }
         }

@@ -96,7 +96,7 @@ mod tests {
         drop(done);
         go.send(()).expect("the thread waits");
         let order: Vec<u32> = order.iter().collect();
-        assert_eq!(order.iter().position(|uid| *uid == 8), Some(1), "{order:?}");
+        assert!(order[..2].contains(&8), "{order:?}");
         assert_eq!(order.len(), 4, "a thread outlives a panic");
     }
 }
