@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[test]
 fn memory_goes_back_after_a_burst_of_large_answers_that_nobody_takes() {
     let home = Home::make();
-    home.configure("[server]\nconnections = 1024\nconnections_per_uid = 1024\n");
+    home.configure("[server]\nconnections = 1024\nconnections_per_uid = 1024\nmemory_mib = 2048\n");
     let daemon = home.start();
     let path = daemon.home.socket();
     let mut first = Socket::connect(&path);
