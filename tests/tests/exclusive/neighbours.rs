@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use enroll_protocol::envelope::{Hello, MAGIC, PROTOCOL_VERSION};
 use enroll_protocol::frame::{self, FrameKind, HEADER_BYTES};
 use enroll_protocol::{Envelope, Json, Operation, PageLimit, changes, codec, person, server, token};
 use enroll_tests::neighbours::{Attack, Bystander, Comparison, Round, abandon, hold, open_to_all, two_daemons};
@@ -21,8 +22,8 @@ const UIDS: [u32; 3] = [64_001, 64_002, 64_003];
 /// The longest wait that counts as noise.
 const NOISE: Duration = Duration::from_millis(if cfg!(debug_assertions) { 5 } else { 1 });
 
-/// The same of writes behind others in the writer's queue, which is one for all.
-const QUEUED: Duration = Duration::from_secs(10);
+/// The same of writes beside those of others: theirs have a batch of the writer, and the next one is for all in turn.
+const QUEUED: Duration = Duration::from_millis(if cfg!(debug_assertions) { 500 } else { 50 });
 
 /// The bound of resident memory under attack.
 const MEMORY_BYTES_MAX: u64 = 200 << 20;
@@ -51,6 +52,28 @@ fn unread_streams() {
     let follow = requests(4, |_| (Envelope::default(), changes::Follow { since: Some(0) }));
     expect_bounded("250 connections, each with 4 streams that are not read", NOISE, &|path, round| {
         hold(path, round, 250, &follow)
+    });
+}
+
+#[test]
+fn streams_that_come_with_the_hello() {
+    let hello = Hello { magic: MAGIC, protocol: PROTOCOL_VERSION, client: "attacker".to_owned() };
+    let mut bytes = Vec::new();
+    frame::append(&mut bytes, FrameKind::Hello, 0, 0, &hello);
+    bytes.extend(requests(4, |_| (Envelope::default(), changes::Follow { since: Some(0) })));
+    expect_bounded("400 connections, each with a hello and 4 streams in one go", NOISE, &|path, round| {
+        let begin = || {
+            let mut sockets: Vec<Socket> = (0..400).map(|_| Socket::silent(path)).collect();
+            // One that was turned away, while those before it are being closed, can not send.
+            sockets.iter_mut().for_each(|socket| drop(socket.send(&bytes)));
+            sockets
+        };
+        let mut sockets = begin();
+        round.begun();
+        while round.goes_on(Duration::from_millis(200)) {
+            sockets.clear();
+            sockets = begin();
+        }
     });
 }
 
