@@ -72,6 +72,20 @@ fn there_is_room_for_so_many_connections_and_no_more_whether_they_speak_or_not()
 }
 
 #[test]
+fn administrators_come_in_where_others_find_no_room() {
+    for toml in ["connections = 2", "connections_per_uid = 2"] {
+        let daemon = configured(&format!("[server]\n{toml}\nadmin_connections = 2\n"));
+        let path = daemon.home.socket();
+        // The test's own user is the daemon's, and so an administrator.
+        let mut inside: Vec<Socket> = (0..4).map(|_| Socket::connect(&path)).collect();
+        inside[3].call(&server::Status {}).expect("served");
+        expect_refusal(&mut Socket::silent(&path), &["2 connections", "try again"]);
+        inside.pop();
+        expect_served(&path);
+    }
+}
+
+#[test]
 fn a_stranger_is_refused_at_once_and_takes_nobodys_place() {
     if !is_root("a_stranger_is_refused_at_once_and_takes_nobodys_place") {
         return;
