@@ -71,7 +71,8 @@ impl Client {
     /// # use enroll_client::{Client, protocol::registration};
     /// # async fn example(client: Client, cookie: String) -> Result<(), Box<dyn std::error::Error>> {
     /// let visitor = client.as_proven(cookie.parse()?);
-    /// visitor.call(registration::Create::new("camp".parse()?, "DOGGO01a".parse()?)).await?;
+    /// let event = "01994f3a-7c1e-7d55-a1b2-3c4d5e6f7a8b".parse()?;
+    /// visitor.call(registration::Create { event, person: "DOGGO01a".parse()? }).await?;
     /// # Ok(())
     /// # }
     /// ```
