@@ -108,7 +108,7 @@ impl Registry {
     pub fn in_journal() -> (Self, Arc<JournalStore>) {
         let redb = RedbOptions { cache_bytes: 1 << 20, verify: true };
         let journal =
-            JournalOptions { segment_bytes: 16 << 10, memory_bytes: 16 << 20, filtered: WITHOUT_ORDER, identity: 1 };
+            JournalOptions { segment_bytes: 16 << 10, memory_bytes: 16 << 20, unordered: WITHOUT_ORDER, identity: 1 };
         let store = Machine::holding(Platters::default()).open(redb, journal).map(Arc::new).expect("a store");
         (Self::over(store.clone(), &Config::default()), store)
     }

@@ -162,7 +162,7 @@ pub(crate) fn open_options(config: &Config) -> OpenOptions {
         journal: JournalOptions {
             segment_bytes: journal.segment_mib << 20,
             memory_bytes: journal.memory_mib << 20,
-            filtered: key::WITHOUT_ORDER,
+            unordered: key::WITHOUT_ORDER,
             identity: draw_seed().first_chunk().copied().map_or(0, u64::from_le_bytes),
         },
     }
