@@ -3,16 +3,14 @@
 //! Every write is first run twice on the same base, and both runs must give the same writes and the same answer: a rule
 //! that depends on anything but its state, its context and its request fails here.
 
+mod foundation;
+
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, Mutex};
 
 use enroll_core::context::{Context, Grant, Identity, Peer};
 use enroll_core::draft::Draft;
-use enroll_core::identity::authority::{Founded, SERIAL_BYTES, serial};
-use enroll_core::identity::jwt::SigningAlgorithm;
-use enroll_core::identity::secrets::SecretKey;
-use enroll_core::identity::{Authority, Secrets};
 use enroll_core::model::certificate::ListHead;
 use enroll_core::model::key::{self, WITHOUT_ORDER};
 use enroll_core::model::record;
@@ -36,17 +34,9 @@ use enrolld::metrics::Metrics;
 use enrolld::storage::journal::{JournalOptions, JournalStore};
 use enrolld::storage::redb::{RedbOptions, RedbStore};
 use enrolld::writer::{self, Ended, Outcome, Queue, Request, UNITS_MAX, Writer, WriterThread};
-use rand::SeedableRng as _;
-use rand::rngs::ChaCha20Rng;
 
 use crate::machine::{Machine, Platters};
-
-/// One for all registries: its key is random by nature, and what they hold is compared.
-static AUTHORITY: LazyLock<Founded> = LazyLock::new(|| {
-    let certificates = Config::default().certificates;
-    let (name, lifetime) = (&certificates.authority_name, certificates.authority_lifetime_seconds);
-    Authority::found(name, serial([8; SERIAL_BYTES]), begin(), lifetime).expect("an authority")
-});
+use foundation::{begin, found, seal, secrets};
 
 /// The secret key of every registry of a test.
 pub const KEY: [u8; 32] = [42; 32];
@@ -108,7 +98,7 @@ impl Registry {
     pub fn in_journal() -> (Self, Arc<JournalStore>) {
         let redb = RedbOptions { cache_bytes: 1 << 20, verify: true };
         let journal =
-            JournalOptions { segment_bytes: 16 << 10, memory_bytes: 16 << 20, filtered: WITHOUT_ORDER, identity: 1 };
+            JournalOptions { segment_bytes: 16 << 10, memory_bytes: 16 << 20, unordered: WITHOUT_ORDER, identity: 1 };
         let store = Machine::holding(Platters::default()).open(redb, journal).map(Arc::new).expect("a store");
         (Self::over(store.clone(), &Config::default()), store)
     }
@@ -163,7 +153,7 @@ impl Registry {
             warnings,
             abuse,
         });
-        let writer = Writer::new(Arc::clone(&store), Arc::clone(&daemon))?;
+        let writer = Writer::new(Arc::clone(&store), Arc::clone(&daemon), seal())?;
         Ok(Self {
             now,
             peer: Peer { uid: 1000, pid: 1, connection: 1, grant: Grant::Admin, delegation: Arc::default() },
@@ -181,7 +171,7 @@ impl Registry {
 
     /// Begins anew with what was committed, as a daemon that was started again.
     pub fn restart(&mut self) {
-        self.writer = Writer::new(Arc::clone(&self.store), Arc::clone(&self.daemon)).expect("a writer");
+        self.writer = Writer::new(Arc::clone(&self.store), Arc::clone(&self.daemon), seal()).expect("a writer");
     }
 
     /// The same with a clock that was set meanwhile, and that the kernel calls synchronised or not.
@@ -334,7 +324,7 @@ impl Registry {
     /// A writer thread by this clock, not yet started, and where its requests go.
     pub fn writer_thread(&self, clock: Clock) -> (Queue, WriterThread) {
         let (queue, inbox) = writer::queue();
-        let writer = Writer::new(Arc::clone(&self.store), Arc::clone(&self.daemon)).expect("a writer");
+        let writer = Writer::new(Arc::clone(&self.store), Arc::clone(&self.daemon), seal()).expect("a writer");
         (queue, WriterThread::new(writer, inbox, clock, || {}))
     }
 
@@ -427,24 +417,4 @@ impl Registry {
 /// The body of a request's frame.
 fn body(envelope: &Envelope, request: &[u8]) -> Vec<u8> {
     [&codec::encode(envelope), request].concat()
-}
-
-/// Writes a new registry into an empty store.
-fn found(store: &dyn Store) -> Result<(), RegistryError> {
-    let view = store.view()?;
-    let mut draft = Draft::new(&*view);
-    bootstrap::create(&mut draft, &secrets(), SigningAlgorithm::default(), begin(), [7; 32])?;
-    let since = (begin(), Config::default().certificates.crl_seconds);
-    authority::found(&mut draft, &secrets(), &AUTHORITY, since, &mut ChaCha20Rng::from_seed([8; 32]))?;
-    let (writes, _) = draft.into_parts();
-    drop(view);
-    Ok(store.commit(&writes)?)
-}
-
-fn begin() -> Time {
-    Time::from_micros(BEGIN_MICROS).expect("a time")
-}
-
-fn secrets() -> Secrets {
-    Secrets::derive(&SecretKey::new(KEY)).expect("keys")
 }

@@ -112,11 +112,9 @@ pub struct Context {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// Keys and codes that a rule makes.
-    Rule,
-    /// The nonce of the kept answer.
-    Idempotency,
+    Rule = 0,
     /// The serial number of a certificate.
-    Serial,
+    Serial = 2,
     /// The id of a JWT, where the stream `Rule` is used for something else.
     Session,
     /// The nonce of a certificate's private key.

@@ -142,7 +142,7 @@ impl Default for Database {
 
 impl Default for Journal {
     fn default() -> Self {
-        Self { segment_mib: 64, memory_mib: 64 }
+        Self { segment_mib: 64, memory_mib: 192 }
     }
 }
 

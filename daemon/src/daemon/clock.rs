@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use enroll_core::identity::counting_seal::SALT_BYTES;
 use enroll_protocol::Time;
 use nix::time::{ClockId, clock_gettime};
 use rand::TryRng as _;
@@ -97,10 +98,19 @@ impl Moment {
     }
 }
 
-/// 32 bytes from the operating system.
+/// The seed of a random stream, from the operating system.
 pub fn draw_seed() -> [u8; 32] {
-    let mut seed = [0; 32];
+    draw()
+}
+
+/// The salt of a counting seal, from the operating system.
+pub fn draw_salt() -> [u8; SALT_BYTES] {
+    draw()
+}
+
+fn draw<const BYTES: usize>() -> [u8; BYTES] {
+    let mut bytes = [0; BYTES];
     #[expect(clippy::unwrap_used, reason = "without the system's randomness no request may go on")]
-    SysRng.try_fill_bytes(&mut seed).unwrap();
-    seed
+    SysRng.try_fill_bytes(&mut bytes).unwrap();
+    bytes
 }

@@ -14,7 +14,7 @@ use rand::rngs::ChaCha20Rng;
 
 use super::inspect::inspect;
 use super::{OfflineError, Whose};
-use crate::daemon::clock::draw_seed;
+use crate::daemon::clock::{draw_salt, draw_seed};
 use crate::run::paths::Key;
 use crate::run::print;
 use crate::run::state::open_options;
@@ -22,8 +22,8 @@ use crate::storage::journal::Mark;
 use crate::storage::key_file;
 use crate::storage::open::{OpenError, StateDir};
 use crate::storage::redb::RedbStore;
-use enroll_core::identity::Secrets;
 use enroll_core::identity::secrets::SecretKey;
+use enroll_core::identity::{CountingSeal, Secrets};
 use enroll_core::model::key;
 use enroll_core::rules::bootstrap::{self, RegistryError};
 use enroll_core::rules::rekey::Rekey;
@@ -106,8 +106,8 @@ fn is_rotated(store: &RedbStore, before: &SecretKey, next: Option<&SecretKey>) -
 /// Writes every entry, sealed anew, a few at a time. Returns the number of entries.
 fn fill(new: &RedbStore, old: &RedbStore, before: &SecretKey, after: &SecretKey) -> Result<u64, Failed> {
     let (from_key, to_key) = (Secrets::derive(before)?, Secrets::derive(after)?);
-    let random = ChaCha20Rng::from_seed(draw_seed());
-    let mut rekey = Rekey { before: &from_key, after: &to_key, random };
+    let (random, answers) = (ChaCha20Rng::from_seed(draw_seed()), CountingSeal::new(&to_key, draw_salt())?);
+    let mut rekey = Rekey { before: &from_key, after: &to_key, answers, random };
     let view = old.view()?;
     let (mut writes, mut bytes, mut entries) = (Writes::new(), 0, 0);
     if view.get(&key::hashing_key())?.is_none() {
@@ -129,7 +129,7 @@ fn fill(new: &RedbStore, old: &RedbStore, before: &SecretKey, after: &SecretKey)
     new.commit(&writes)?;
     if let Some(mark) = old.mark()? {
         // The journal's content is in the new database, which continues the same journal.
-        new.take_over(&Mark { is_open: false, ..mark }, |_| {})?;
+        new.set_mark(&Mark { is_open: false, ..mark })?;
     }
     Ok(entries)
 }

@@ -10,7 +10,7 @@ use super::systemd;
 use super::{StartError, authority};
 use crate::config::Config;
 use crate::daemon::abuse::AbuseLog;
-use crate::daemon::clock::{Clock, draw_seed};
+use crate::daemon::clock::{Clock, draw_salt, draw_seed};
 use crate::daemon::guesses::Guesses;
 use crate::daemon::revocation_list::SignedLists;
 use crate::daemon::warnings::{Topic, Warnings};
@@ -26,7 +26,7 @@ use crate::sys;
 use crate::writer::{self, Queue, Writer, WriterThread};
 use enroll_core::context::Identity;
 use enroll_core::draft::Draft;
-use enroll_core::identity::Secrets;
+use enroll_core::identity::{CountingSeal, Secrets};
 use enroll_core::model::key;
 use enroll_core::model::record::ChangesHead;
 use enroll_core::rules::bootstrap::{self, RegistryError};
@@ -118,7 +118,9 @@ impl Opened {
         committed: impl FnMut(u64) + Send + 'static,
     ) -> Result<(Queue, WriterEnd), StartError> {
         let (queue, inbox) = writer::queue();
-        let mut writer = Writer::new(self.store.clone(), Arc::clone(&self.daemon)).map_err(StartError::Storage)?;
+        let seal = CountingSeal::new(&self.daemon.identity.now().secrets, draw_salt())?;
+        let mut writer =
+            Writer::new(self.store.clone(), Arc::clone(&self.daemon), seal).map_err(StartError::Storage)?;
         writer.start_at(self.clock.now(), sys::is_clock_unsynchronised());
         let thread = WriterThread::new(writer, inbox, self.clock.clone(), systemd::feed_watchdog);
         let (ended, end) = oneshot::channel();
@@ -162,7 +164,7 @@ pub(crate) fn open_options(config: &Config) -> OpenOptions {
         journal: JournalOptions {
             segment_bytes: journal.segment_mib << 20,
             memory_bytes: journal.memory_mib << 20,
-            filtered: key::WITHOUT_ORDER,
+            unordered: key::WITHOUT_ORDER,
             identity: draw_seed().first_chunk().copied().map_or(0, u64::from_le_bytes),
         },
     }

@@ -50,14 +50,19 @@ pub struct JournalOptions {
     pub segment_bytes: u64,
     /// Bytes of memory for both memtables together.
     pub memory_bytes: usize,
-    /// The tags of the families in the Bloom filter: keys in no order, mostly looked up before they are there.
-    pub filtered: &'static [u8],
+    /// The tags of the families whose keys have no order. They are in the Bloom filter: most of them are looked up
+    /// before they are there.
+    pub unordered: &'static [u8],
     /// The identity for a database that has no journal yet: random, so that no other journal has it.
     pub identity: u64,
 }
 
-/// Writes in a frozen memtable at most.
-const FLUSH_ENTRIES: usize = 100_000;
+/// Writes in a frozen memtable at most. The more there are, the more of them share a leaf of the tree, and the longer a
+/// start after a crash takes.
+const FLUSH_ENTRIES: usize = 250_000;
+
+/// Keys that a Bloom filter has room for at least; that is 5 MB.
+const FILTER_KEYS_MIN: usize = 4_000_000;
 
 /// Waits of the flusher for the last readers of a flushed memtable, and the length of one. Only a backup takes longer.
 const LAST_LOOKS: u32 = 20;
@@ -73,8 +78,6 @@ pub struct JournalStore {
     work: Condvar,
     /// Signals the end of a flush, or a failure.
     flushed: Condvar,
-    /// Signals an outgrown filter, or the close.
-    outgrown: Condvar,
     has_flusher: AtomicBool,
     options: JournalOptions,
     throttle: Throttle,
@@ -121,13 +124,14 @@ impl JournalStore {
         let (found, Recovered { mut table, mark, tail }) = Self::look(&tree, slots.disks, options)?;
         if tree.free_bytes() < throttle::disk_bytes(table.entries(), table.bytes(), tree.bytes()) {
             // Moved at once, so that a lack of space is found before the first request.
-            take_over(&tree, &mark, &std::mem::take(&mut table))?;
+            take_over(&tree, &mark, &table)?;
+            table = Memtable::new(options.unordered);
         }
         let (number, begun) = (tail.last, (table.entries() > 0).then(Instant::now));
         let log = Log::begin(slots.make, found, &mark, tail, options.segment_bytes)?;
         if !mark.is_open {
             // From now on the journal may hold more than the tree.
-            tree.take_over(&log.mark(), |_| {})?;
+            tree.set_mark(&log.mark())?;
         }
         let active = Arc::new(table);
         let current = Snapshot { active, frozen: None, tree: tree.shared_view()?, filter: None };
@@ -140,7 +144,6 @@ impl JournalStore {
             state: Mutex::new(state),
             work: Condvar::new(),
             flushed: Condvar::new(),
-            outgrown: Condvar::new(),
             has_flusher: AtomicBool::new(false),
             options,
             throttle: Throttle::default(),
@@ -164,10 +167,10 @@ impl JournalStore {
         let mark = match tree.mark()? {
             Some(mark) => mark,
             // The identity is stored before the first segment, so that no segment can be of an unknown database.
-            None => tree.take_over(&unused, |_| {}).map(|()| unused)?,
+            None => tree.set_mark(&unused).map(|()| unused)?,
         };
         let found = Found::look(disks, &mark)?;
-        let recovered = recover(tree, &found, mark, options.memory_bytes)?;
+        let recovered = recover(tree, &found, mark, options)?;
         Ok((found, recovered))
     }
 
@@ -190,7 +193,7 @@ impl JournalStore {
             return Err(err.clone());
         }
         let mark = Mark { is_open: false, ..self.log().mark() };
-        self.tree.take_over(&mark, |_| {})?;
+        self.tree.set_mark(&mark)?;
         Ok(self.tree)
     }
 
@@ -198,14 +201,14 @@ impl JournalStore {
     fn flush_some(&self) -> Result<bool, StoreError> {
         let Some((frozen, mark)) = self.freeze() else { return Ok(false) };
         let (begun, bytes) = (Instant::now(), frozen.bytes());
-        let done = self.tree.take_over(&mark, |put| {
-            frozen.with_stretch(u64::MAX, (&[], Bound::Unbounded), &mut |writes| {
-                let count = frozen.entries().max(1);
-                for (done, (key, value)) in writes.enumerate() {
-                    put(key, value);
-                    self.throttle.progress(bytes, done, count);
-                }
+        let mut done = Ok(());
+        frozen.with_stretch(u64::MAX, (&[], Bound::Unbounded), &mut |writes| {
+            let count = frozen.entries().max(1);
+            let mut writes = writes.enumerate().map(|(done, write)| {
+                self.throttle.progress(bytes, done, count);
+                write
             });
+            done = self.tree.take_over(&mark, &mut writes);
         });
         let tree = done.and_then(|()| self.tree.shared_view()).inspect_err(|err| self.fail(err.clone()))?;
         let seconds = begun.elapsed().as_secs_f64();
@@ -234,7 +237,8 @@ impl JournalStore {
         let Snapshot { active, tree, filter, .. } = &*state.current;
         let (frozen, tree, filter) = (Arc::clone(active), Arc::clone(tree), filter.clone());
         self.throttle.begin_flush(frozen.bytes());
-        let current = Snapshot { active: Arc::default(), frozen: Some(Arc::clone(&frozen)), tree, filter };
+        let current =
+            Snapshot { active: Arc::new(frozen.as_large_as()), frozen: Some(Arc::clone(&frozen)), tree, filter };
         state.current = Arc::new(current);
         state.begun = None;
         Some((frozen, log.mark()))
@@ -274,13 +278,13 @@ impl JournalStore {
 
     /// Makes a filter of all keys, with those of commits meanwhile. Stops in the middle when the store closes.
     pub fn make_filter(&self) -> Result<(), StoreError> {
-        let tags = self.options.filtered;
+        let tags = self.options.unordered;
         let (filter, view) = {
             let log = self.log();
             let mut state = self.state();
-            let outgrown = state.current.filter.as_ref().and_then(|filter| filter.outgrown());
-            let keys = outgrown.map_or_else(|| self.tree.entries().map(|entries| entries / 2), Ok)?;
-            let filter = Arc::new(BloomFilter::new(tags, log.mark().identity, keys));
+            // About half of all entries are of these families, and there may be twice as many one day.
+            let room = self.tree.entries()?.max(FILTER_KEYS_MIN);
+            let filter = Arc::new(BloomFilter::new(tags, log.mark().identity, room));
             state.growing = Some(Arc::clone(&filter));
             (filter, JournalView { snapshot: Arc::clone(&state.current), number: state.number })
         };

@@ -8,12 +8,14 @@
 use crate::storage::io_error;
 use std::fs::File;
 use std::io;
+use std::iter::Peekable;
+use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use redb::backends::FileBackend;
 use redb::{
-    Builder, Database, DatabaseError, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase,
+    Builder, CursorError, Database, DatabaseError, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase,
     ReadableTableMetadata, StorageBackend, StorageError, Table, TableDefinition, TableError, WriteTransaction,
 };
 
@@ -21,6 +23,7 @@ use super::copy_on_write::CopyOnWrite;
 use super::disk::{Disk, Space};
 use super::journal::Mark;
 use crate::storage::private_dir::is_disk_full;
+use enroll_core::state::merge::{Stretch, Write};
 use enroll_core::state::{Entries, ReadTxn, Store, StoreError, View, Writes};
 
 const TABLE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("enrolld");
@@ -34,6 +37,9 @@ const WRITE: &str = "the database can not be written";
 
 /// Rounds of compacting; each ends when redb finds nothing more to move.
 const COMPACT_ROUNDS_MAX: usize = 8;
+
+/// Keys between two looks for a run, at most.
+const PAUSE_MAX: usize = 64;
 
 /// Options for opening a database.
 #[derive(Debug, Clone, Copy)]
@@ -189,23 +195,24 @@ impl RedbStore {
         }
     }
 
-    /// Takes over the journal's writes up to a mark, in key order, in one durable transaction.
-    pub fn take_over(
-        &self,
-        mark: &Mark,
-        give: impl FnOnce(&mut dyn FnMut(&[u8], Option<&[u8]>)),
-    ) -> Result<(), StoreError> {
+    /// Stores the mark of a journal of which the tree has everything up to there.
+    pub fn set_mark(&self, mark: &Mark) -> Result<(), StoreError> {
+        self.take_over(mark, &mut std::iter::empty())
+    }
+
+    /// Takes over the journal's writes up to a mark, which come in key order, in one durable transaction.
+    pub fn take_over(&self, mark: &Mark, writes: Stretch<'_, '_>) -> Result<(), StoreError> {
         let Mark { identity, number, generation, is_open } = *mark;
         let transaction = self.begin()?;
         {
             let mut table = transaction.open_table(TABLE).map_err(failed(WRITE))?;
-            let mut result = Ok(());
-            give(&mut |key, value| {
-                if result.is_ok() {
-                    result = set(&mut table, key, value);
+            let (mut writes, mut runs) = (writes.peekable(), Runs::default());
+            while let Some((key, value)) = writes.next() {
+                set(&mut table, key, value)?;
+                if runs.may_begin_after(key) {
+                    runs.learn(append(&mut table, key, &mut writes)?);
                 }
-            });
-            result?;
+            }
             let mut table = transaction.open_table(MARK).map_err(failed(WRITE))?;
             table.insert((), (identity, number, generation, is_open)).map_err(failed(WRITE))?;
         }
@@ -253,6 +260,55 @@ fn set(table: &mut Table<'_, &[u8], &[u8]>, key: &[u8], value: Option<&[u8]>) ->
         None => table.remove(key).map_err(failed(WRITE))?,
     };
     Ok(())
+}
+
+/// Puts what comes after this key, as long as the table has nothing in between: whole leaves at a time, and full ones.
+/// Returns how many writes that were.
+fn append<'a>(
+    table: &mut Table<'_, &[u8], &[u8]>,
+    after: &[u8],
+    writes: &mut Peekable<impl Iterator<Item = Write<'a>>>,
+) -> Result<usize, StoreError> {
+    let mut cursor = table.upper_bound_mut(Bound::Included(after)).map_err(failed(WRITE))?;
+    let mut count = 0;
+    while let Some((key, Some(value))) = writes.peek() {
+        match cursor.insert_before(*key, *value) {
+            Ok(()) => drop(writes.next()),
+            Err(CursorError::UnorderedKey) => break,
+            Err(CursorError::Storage(err)) => return Err(failed(WRITE)(err)),
+            Err(err) => return Err(StoreError::Corrupt(format!("{WRITE}: {err}"))),
+        }
+        count += 1;
+    }
+    cursor.close().map_err(failed(WRITE))?;
+    Ok(count)
+}
+
+/// Where runs of keys are looked for that the table has nothing in between of. A look costs as much as a write, so
+/// within a family of keys fewer and fewer are taken where none finds a run.
+#[derive(Default)]
+struct Runs {
+    tag: Option<u8>,
+    /// Keys until the next look.
+    left: usize,
+    /// Keys between looks.
+    pause: usize,
+}
+
+impl Runs {
+    fn may_begin_after(&mut self, key: &[u8]) -> bool {
+        if self.tag != key.first().copied() {
+            *self = Self { tag: key.first().copied(), ..Self::default() };
+        }
+        let is_time = self.left == 0;
+        self.left = self.left.saturating_sub(1);
+        is_time
+    }
+
+    fn learn(&mut self, appended: usize) {
+        self.pause = if appended > 0 { 0 } else { PAUSE_MAX.min(2 * self.pause + 1) };
+        self.left = self.pause;
+    }
 }
 
 impl StorageBackend for Backend {

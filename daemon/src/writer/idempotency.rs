@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use enroll_protocol::server::Import;
 use enroll_protocol::{Code, Key, Operation as _, Refusal, codec};
-use rand::Rng as _;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::Outcome;
 use crate::dispatch::{Progress, Ran, WriteJob};
-use enroll_core::context::{Context, Identity, Purpose};
+use enroll_core::context::{Context, Identity};
 use enroll_core::fault::Fault;
+use enroll_core::identity::CountingSeal;
 use enroll_core::model::idempotency::{Kept, KeptPart};
 use enroll_core::model::key::{self, Due};
 use enroll_core::model::record::{self, ClockState};
@@ -43,6 +43,14 @@ pub(super) struct Parts {
 pub(super) struct Keep {
     pub(super) writes: Writes,
     pub(super) due: Option<Due>,
+}
+
+/// What all kept answers share.
+pub(super) struct Keeper {
+    /// Seals them.
+    pub(super) seal: CountingSeal,
+    /// Those of this batch that still need an entry of the expiry index.
+    pub(super) dues: Vec<Due>,
 }
 
 /// The sealed content of an idempotency record. The first two have the bytes of a `Result`, which was all there was once.
@@ -96,7 +104,7 @@ impl Idempotency {
             ))));
         }
         self.is_there = true;
-        let sealed = self.identity.secrets.open(&place, &first.sealed)?;
+        let sealed = self.identity.secrets.open_counted(&place, &first.sealed)?;
         Ok(match codec::decode(&sealed).map_err(|err| damaged(&err))? {
             Sealed::Reply(reply) => Some(Ok(reply)),
             Sealed::Refusal(refusal) => Some(Err(refusal)),
@@ -124,6 +132,7 @@ impl Idempotency {
         ctx: &Context,
         outcome: Option<&Outcome>,
         parts: &Parts,
+        seal: &mut CountingSeal,
     ) -> Result<Option<Keep>, Fault> {
         let sealed = match outcome {
             Some(Err(refusal)) if refusal.code.is_passing() => return Ok(None),
@@ -131,16 +140,13 @@ impl Idempotency {
             Some(Ok(reply)) if parts.replies.is_empty() => Sealed::Reply(reply.clone()),
             _ => Sealed::Parts { progress: parts.progress, count: parts.count(), is_whole: outcome.is_some() },
         };
-        let mut random = ctx.random(Purpose::Idempotency);
-        let mut seal = |place: &[u8], plain: &[u8]| {
-            let mut nonce = [0; 24];
-            random.fill_bytes(&mut nonce);
-            self.identity.secrets.seal(place, nonce, plain)
-        };
         let mut keep = Keep { writes: Writes::new(), due: (!self.is_there).then_some(Due::Kept(self.uid, self.key)) };
         let place = key::kept(self.uid, self.key);
-        let record =
-            Kept { request: self.request, at: ctx.now, sealed: seal(&place, &Zeroizing::new(codec::encode(&sealed)))? };
+        let record = Kept {
+            request: self.request,
+            at: ctx.now,
+            sealed: seal.seal(&place, &Zeroizing::new(codec::encode(&sealed)))?,
+        };
         keep.writes.insert(place, Some(record::encode(&record)));
         if !matches!(sealed, Sealed::Parts { .. }) {
             return Ok(Some(keep));
@@ -151,7 +157,7 @@ impl Idempotency {
         }
         for (part, reply) in (0..).zip(&parts.replies).skip(self.stored) {
             let place = key::kept_part(self.uid, self.key, part);
-            let record = KeptPart { sealed: seal(&place, reply)? };
+            let record = KeptPart { sealed: seal.seal(&place, reply)? };
             keep.writes.insert(place, Some(record::encode(&record)));
         }
         Ok(Some(keep))
@@ -173,7 +179,7 @@ impl Idempotency {
             let Some(KeptPart { sealed }) = record::get(batch, &place)? else {
                 return Err(damaged(&format!("part {part} of {count} is missing")).into());
             };
-            parts.replies.push(self.identity.secrets.open(&place, &sealed)?.to_vec());
+            parts.replies.push(self.identity.secrets.open_counted(&place, &sealed)?.to_vec());
         }
         self.stored = parts.replies.len();
         Ok(())

@@ -42,8 +42,9 @@ use crate::dispatch::WriteJob;
 use disk_space::FreeSpace;
 use enroll_core::context::Context;
 use enroll_core::fault::Fault;
+use enroll_core::identity::CountingSeal;
 use enroll_core::model::change::ChangeEvent;
-use enroll_core::model::key::{self, Due, Family};
+use enroll_core::model::key::{self, Family};
 use enroll_core::model::record::{self, ChangesHead};
 use enroll_core::needs::Needed;
 use enroll_core::rules::bootstrap::{self, RegistryError};
@@ -51,7 +52,7 @@ use enroll_core::rules::{authority, changes, expiry, seating};
 use enroll_core::settings::Settings;
 use enroll_core::state::overlay::Overlay;
 use enroll_core::state::{Store, StoreError, Writes};
-use idempotency::{Idempotency, Keep, Parts};
+use idempotency::{Idempotency, Keep, Keeper, Parts};
 pub use queue::{Inbox, QUEUE_MAX, Queue, SendError, queue};
 use run::run_rule;
 pub use thread::WriterThread;
@@ -132,8 +133,8 @@ pub struct Writer {
     /// The time at which the next event is due.
     event_at: Option<Time>,
     space: FreeSpace,
-    /// The answers that this batch keeps.
-    kept: Vec<Due>,
+    /// Keeps answers under idempotency keys.
+    keeper: Keeper,
     /// The bytes that each uid's calls have written in this batch.
     written: BTreeMap<u32, u64>,
     /// An import is under way: nobody else writes, and nothing happens by itself.
@@ -145,8 +146,8 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// A writer that goes on where the store ends.
-    pub fn new(store: Arc<dyn Store>, daemon: Arc<Daemon>) -> Result<Self, StoreError> {
+    /// A writer that goes on where the store ends. The seal is that of kept answers, and nobody else's.
+    pub fn new(store: Arc<dyn Store>, daemon: Arc<Daemon>, seal: CountingSeal) -> Result<Self, StoreError> {
         let view = store.view()?;
         let settings = daemon.settings.now();
         let head = changes::head(&*view)?;
@@ -168,7 +169,7 @@ impl Writer {
             sweep_at,
             event_at,
             space: FreeSpace::unknown(),
-            kept: Vec::new(),
+            keeper: Keeper { seal, dues: Vec::new() },
             written: BTreeMap::new(),
             importing,
             imported: false,
@@ -262,7 +263,7 @@ impl Writer {
         self.unfinished.rotate_left(usize::from(self.is_busy()));
         // One expiry entry for all of them: their deadlines differ by less than a batch takes.
         let due = self.time.plus_seconds(self.settings.keep_answers_seconds);
-        expiry::plan_together(batch, due, &take(&mut self.kept));
+        expiry::plan_together(batch, due, &take(&mut self.keeper.dues));
         if !answers.is_empty() {
             self.daemon.metrics.batch(answers.len());
         }
@@ -363,8 +364,8 @@ impl Writer {
         };
         let accepted = parts.add(ran, &**job).and_then(|outcome| {
             let is_kept = |keeping: &&Idempotency| keeping.is_begun() || self.may_keep(ctx, outcome.as_ref());
-            let keep =
-                keeping.as_ref().filter(is_kept).map(|keeping| keeping.keep(batch, ctx, outcome.as_ref(), parts));
+            let (kept, seal) = (keeping.as_ref().filter(is_kept), &mut self.keeper.seal);
+            let keep = kept.map(|keeping| keeping.keep(batch, ctx, outcome.as_ref(), parts, seal));
             self.accept(batch, ctx, (writes, events), keep.transpose()?.flatten())?;
             Ok(outcome)
         });
@@ -401,7 +402,7 @@ impl Writer {
         bytes += changes::number(batch, &mut self.head, events);
         if let Some(Keep { writes, due }) = keep {
             self.head.at = ctx.now;
-            self.kept.extend(due);
+            self.keeper.dues.extend(due);
             batch.absorb(writes);
         }
         if bytes > 0 {

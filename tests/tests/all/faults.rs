@@ -34,7 +34,7 @@ const OPTIONS: RedbOptions = RedbOptions { cache_bytes: 1 << 20, verify: true };
 
 /// Segments that are full after a batch or two, so that some are used again.
 const JOURNAL: JournalOptions =
-    JournalOptions { segment_bytes: 16 << 10, memory_bytes: 1 << 20, filtered: WITHOUT_ORDER, identity: 1 };
+    JournalOptions { segment_bytes: 16 << 10, memory_bytes: 1 << 20, unordered: WITHOUT_ORDER, identity: 1 };
 
 const OPEN: OpenOptions = OpenOptions { cache_bytes: 1 << 20, verify_bytes_max: u64::MAX, journal: JOURNAL };
 

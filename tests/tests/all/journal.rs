@@ -12,7 +12,7 @@ const REDB: RedbOptions = RedbOptions { cache_bytes: 1 << 20, verify: true };
 
 /// Segments for two batches or three, memory for all, and a filter of some keys.
 const JOURNAL: JournalOptions =
-    JournalOptions { segment_bytes: 16 << 10, memory_bytes: 1 << 20, filtered: b"acn", identity: 7 };
+    JournalOptions { segment_bytes: 16 << 10, memory_bytes: 1 << 20, unordered: b"acn", identity: 7 };
 
 /// One batch that puts this.
 fn put(key: &str, value: Vec<u8>) -> Writes {

@@ -2,6 +2,7 @@
 //! kept by the rules, sealed.
 
 pub mod authority;
+pub mod counting_seal;
 pub mod crl;
 pub mod csr;
 mod der;
@@ -13,6 +14,7 @@ mod signer;
 pub mod trust;
 
 pub use authority::Authority;
+pub use counting_seal::CountingSeal;
 pub use jwt::KeyRing;
 pub use secrets::Secrets;
 

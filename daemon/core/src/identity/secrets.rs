@@ -24,6 +24,7 @@ pub struct Secrets {
     requests: hmac::Key,
     guesses: hmac::Key,
     proof: Hash,
+    answers: hkdf::Prk,
     seal: XChaCha20Poly1305,
 }
 
@@ -47,6 +48,7 @@ impl Secrets {
             requests: hashing("request hash 1")?,
             guesses: hashing("guess source hash 1")?,
             proof: hash(&hashing("proof 1")?, &[b"enrolld"]),
+            answers: hkdf::Prk::new_less_safe(hkdf::HKDF_SHA256, subkey("kept answer 2")?.as_slice()),
             seal: XChaCha20Poly1305::new(subkey("seal 1")?.as_slice().try_into().map_err(|_| unusable())?),
         })
     }
@@ -55,6 +57,11 @@ impl Secrets {
     pub fn hashing_with(self, key: &SecretKey) -> Result<Self, IdentityError> {
         let Self { tokens, nonces, codes, requests, guesses, .. } = Self::derive(key)?;
         Ok(Self { tokens, nonces, codes, requests, guesses, ..self })
+    }
+
+    /// The key from which those of counting seals are derived.
+    pub(super) fn answers(&self) -> &hkdf::Prk {
+        &self.answers
     }
 
     /// The keyed hash of a fixed text. It is stored with the database and compared at every start.
@@ -117,7 +124,7 @@ fn hash(key: &hmac::Key, parts: &[&[u8]]) -> Hash {
     hash
 }
 
-fn unusable() -> IdentityError {
+pub(super) fn unusable() -> IdentityError {
     IdentityError("sealed bytes do not open: they are damaged or were sealed under another key".to_owned())
 }
 

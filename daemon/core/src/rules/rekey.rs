@@ -8,7 +8,7 @@ use rand::rngs::ChaCha20Rng;
 
 use super::bootstrap::RegistryError;
 use crate::identity::secrets::SecretKey;
-use crate::identity::{IdentityError, Secrets};
+use crate::identity::{CountingSeal, IdentityError, Secrets};
 use crate::model::certificate::{Authority, Certificate};
 use crate::model::idempotency::{Kept, KeptPart};
 use crate::model::key::{self, Family};
@@ -20,7 +20,9 @@ pub struct Rekey<'a> {
     pub before: &'a Secrets,
     /// The new key, which seals them.
     pub after: &'a Secrets,
-    /// The source of nonces.
+    /// The seal of kept answers, under the new key.
+    pub answers: CountingSeal,
+    /// The source of the other nonces.
     pub random: ChaCha20Rng,
 }
 
@@ -52,12 +54,12 @@ impl Rekey<'_> {
         }
         if Family::Kept.holds(key) {
             let kept = record::decode::<Kept>(value)?;
-            let sealed = self.seal_again(key, &kept.sealed)?;
+            let sealed = self.seal_answer_again(key, &kept.sealed)?;
             return Ok(record::encode(&Kept { sealed, ..kept }));
         }
         if Family::KeptParts.holds(key) {
             let KeptPart { sealed } = record::decode(value)?;
-            return Ok(record::encode(&KeptPart { sealed: self.seal_again(key, &sealed)? }));
+            return Ok(record::encode(&KeptPart { sealed: self.seal_answer_again(key, &sealed)? }));
         }
         Ok(value.to_owned())
     }
@@ -66,6 +68,10 @@ impl Rekey<'_> {
     pub fn hashing_key(&mut self, before: &SecretKey) -> Result<Vec<u8>, RegistryError> {
         let sealed = self.seal(&key::hashing_key(), before.as_slice())?;
         Ok(record::encode(&HashingKey { sealed }))
+    }
+
+    fn seal_answer_again(&mut self, key: &[u8], sealed: &[u8]) -> Result<Vec<u8>, IdentityError> {
+        self.answers.seal(key, &self.before.open_counted(key, sealed)?)
     }
 
     fn seal_again(&mut self, key: &[u8], sealed: &[u8]) -> Result<Vec<u8>, IdentityError> {

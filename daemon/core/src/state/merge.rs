@@ -4,8 +4,11 @@ use std::ops::Bound;
 
 use super::{Entries, ReadTxn, StoreError, successor};
 
-/// Writes in key order; `None` is a deletion.
-pub type Stretch<'i, 'a> = &'i mut (dyn Iterator<Item = (&'a [u8], Option<&'a [u8]>)> + 'i);
+/// A key, and the value that is put there; `None` is a deletion.
+pub type Write<'a> = (&'a [u8], Option<&'a [u8]>);
+
+/// Writes in key order.
+pub type Stretch<'i, 'a> = &'i mut (dyn Iterator<Item = Write<'a>> + 'i);
 
 /// The first entries of a range, at most `limit` of them, of a base with writes over it. `with_stretch` passes the
 /// writes of a stretch of keys to the closure that it is given.

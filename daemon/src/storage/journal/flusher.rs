@@ -1,16 +1,20 @@
 //! The journal's background threads: one flushes frozen memtables into the tree and makes segments before they are
-//! needed, one builds the Bloom filter, at the start and whenever it is outgrown.
+//! needed, one builds the Bloom filter at the start. Both have a low priority: no caller waits for them unless memory is
+//! short, and then the processors are free.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::{JournalStore, State, segments};
+use super::{JournalStore, segments};
 use enroll_core::state::{Store as _, StoreError};
 
 /// The age of the oldest write at which a memtable is flushed, even if it is small.
 const FLUSH_PAUSE: Duration = Duration::from_secs(2);
+
+/// The nice value of the threads.
+const NICE: i32 = 15;
 
 /// The running threads.
 pub struct Flusher {
@@ -24,6 +28,7 @@ impl Flusher {
         store.has_flusher.store(true, Ordering::Release);
         let of_thread = Arc::clone(&store);
         let flusher = std::thread::Builder::new().name("flusher".to_owned()).spawn(move || {
+            lower_priority();
             let result = of_thread.flush_on();
             of_thread.has_flusher.store(false, Ordering::Release);
             if let Err(err) = result {
@@ -33,7 +38,8 @@ impl Flusher {
         })?;
         let of_thread = Arc::clone(&store);
         let filter = std::thread::Builder::new().name("filter".to_owned()).spawn(move || {
-            if let Err(err) = of_thread.make_filters() {
+            lower_priority();
+            if let Err(err) = of_thread.make_filter() {
                 // Look-ups work without it, only slower.
                 tracing::error!(%err, "the Bloom filter is not built; new keys are looked up in the tree until a restart");
             }
@@ -45,7 +51,6 @@ impl Flusher {
     pub fn stop(self) {
         self.store.state().is_closing = true;
         self.store.work.notify_all();
-        self.store.outgrown.notify_all();
         for thread in self.threads {
             // The threads report their failures themselves.
             let _ = thread.join();
@@ -65,24 +70,8 @@ impl JournalStore {
                 self.log().add_slot(disk);
             }
             self.flush_some()?;
-            self.outgrown.notify_all();
         }
         Ok(())
-    }
-
-    /// Builds a filter, and another one whenever it is outgrown, until the store is closed.
-    fn make_filters(&self) -> Result<(), StoreError> {
-        loop {
-            self.make_filter()?;
-            let wait = |state: &mut State| {
-                let filter = state.current.filter.as_ref();
-                !state.is_closing && filter.is_none_or(|filter| filter.outgrown().is_none())
-            };
-            let state = self.outgrown.wait_while(self.state(), wait).unwrap_or_else(PoisonError::into_inner);
-            if state.is_closing {
-                return Ok(());
-            }
-        }
     }
 
     /// Waits until a flush is due. Returns `false` when the store is closed or failed.
@@ -106,5 +95,12 @@ impl JournalStore {
             };
             state = wait(state).unwrap_or_else(|state| state);
         }
+    }
+}
+
+/// Lowers the priority of the calling thread. Where that is not allowed the thread works as well, only beside the others.
+fn lower_priority() {
+    if let Err(err) = rustix::process::setpriority_process(None, NICE) {
+        tracing::debug!(%err, "a background thread keeps its priority");
     }
 }

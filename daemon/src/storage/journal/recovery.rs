@@ -2,6 +2,7 @@
 
 use std::ops::Bound;
 
+use super::JournalOptions;
 use super::memtable::Memtable;
 use super::segments::{Found, JournalFault, Mark, Tail};
 use crate::storage::redb::RedbStore;
@@ -17,19 +18,20 @@ pub(super) struct Recovered {
     pub(super) tail: Tail,
 }
 
-/// Reads a journal to its end. The tree takes over what would need more memory than this.
+/// Reads a journal to its end. The tree takes over what would need more memory than the options allow.
 pub(super) fn recover(
     tree: &RedbStore,
     found: &Found,
     before: Mark,
-    memory_bytes: usize,
+    options: JournalOptions,
 ) -> Result<Recovered, JournalFault> {
-    let (mut table, mut mark) = (Memtable::default(), before);
+    let (mut table, mut mark) = (Memtable::new(options.unordered), before);
     let tail = found.replay(&before, |generation, number, writes| {
         table.insert(number, writes);
         mark = Mark { number, generation, ..before };
-        if table.bytes() >= memory_bytes {
-            take_over(tree, &mark, &std::mem::take(&mut table))?;
+        if table.bytes() >= options.memory_bytes {
+            take_over(tree, &mark, &table)?;
+            table = Memtable::new(options.unordered);
         }
         Ok(())
     })?;
@@ -38,14 +40,11 @@ pub(super) fn recover(
 
 /// Moves a memtable into the tree, if there is anything in it.
 pub(super) fn take_over(tree: &RedbStore, mark: &Mark, table: &Memtable) -> Result<(), StoreError> {
-    if table.entries() == 0 {
-        return Ok(());
-    }
-    tree.take_over(mark, |put| {
+    let mut done = Ok(());
+    if table.entries() > 0 {
         table.with_stretch(u64::MAX, (&[], Bound::Unbounded), &mut |writes| {
-            for (key, value) in writes {
-                put(key, value);
-            }
+            done = tree.take_over(mark, writes);
         });
-    })
+    }
+    done
 }

@@ -28,10 +28,14 @@ const READERS: u64 = 3;
 /// The key under which a batch stores its number.
 const NUMBER: &[u8] = b"number";
 
-/// A key of few, so that they are written again and again.
+/// A key of few, so that they are written again and again. Some have more bytes in common than an index compares first.
 fn key(random: &mut SmallRng) -> Vec<u8> {
     let bytes = random.random_range(1..4);
-    (0..bytes).map(|_| b'a' + random.random_range(0..4_u8)).collect()
+    let mut key: Vec<u8> = (0..bytes).map(|_| b'a' + random.random_range(0..4_u8)).collect();
+    if random.random_bool(0.3) {
+        key.splice(1..1, [b'm'; 17]);
+    }
+    key
 }
 
 /// Some puts and deletions.

@@ -32,7 +32,7 @@ fn made_at(now: Time, how: impl FnOnce(&mut Registry)) -> Home {
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).expect("a mode");
     let locked = StateDir::lock(&state_dir).expect("locked");
     let journal =
-        JournalOptions { segment_bytes: 1 << 20, memory_bytes: 16 << 20, filtered: WITHOUT_ORDER, identity: 1 };
+        JournalOptions { segment_bytes: 1 << 20, memory_bytes: 16 << 20, unordered: WITHOUT_ORDER, identity: 1 };
     let options = OpenOptions { cache_bytes: 1 << 20, verify_bytes_max: 1 << 20, journal };
     let store = Arc::new(locked.open_database(&options, JournalFigures::default()).expect("a database"));
     let mut registry = Registry::in_store(store.clone());

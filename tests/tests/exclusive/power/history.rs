@@ -253,7 +253,7 @@ impl History {
         let journal = JournalOptions {
             segment_bytes: [9 << 10, 12 << 10, 32 << 10][self.random.random_range(0..3)],
             memory_bytes: [1, 32 << 10, 16 << 20, 16 << 20][self.random.random_range(0..4)],
-            filtered: WITHOUT_ORDER,
+            unordered: WITHOUT_ORDER,
             identity: self.random.random(),
         };
         self.stage = Stage::OpeningDatabase;
@@ -265,7 +265,7 @@ impl History {
         }
         if let (Control::SkipsBatch, Some(mark)) = (self.control, mark) {
             let skipping = Mark { number: mark.number + 1, ..mark };
-            tree.take_over(&skipping, |_| {}).map_err(|err| err.to_string())?;
+            tree.set_mark(&skipping).map_err(|err| err.to_string())?;
         }
         self.stage = Stage::OpeningJournal;
         JournalStore::open(tree, machine.slots(), journal, JournalFigures::default()).map_err(|err| err.to_string())

@@ -203,7 +203,7 @@ fn a_call_that_was_half_done_when_parts_were_no_records_goes_on() {
     let (place, part) = (key::kept(uid, call), key::kept_part(uid, call, 0));
     let secrets = Secrets::derive(&SecretKey::new(KEY)).expect("secrets");
     let KeptPart { sealed } = record::get(&*view, &part).expect("readable").expect("a part");
-    let reply = secrets.open(&part, &sealed).expect("opened");
+    let reply = secrets.open_counted(&part, &sealed).expect("opened");
     let so_far = [codec::encode(&(UNITS_MAX as u64)), reply.to_vec()].concat();
     // The third of the forms of a kept answer.
     let plain = codec::encode(&(2_u32, so_far));
