@@ -5,7 +5,8 @@
 //! - A lane has everything that its connections do from their first byte to their end: the hello, requests, reads,
 //!   streams, and the closing of the socket.
 //! - A turn is bounded in time, not in work. A connection asks whether the turn is over between two requests.
-//! - After its turn a lane goes behind all that is ready by then, what the sockets have meanwhile included.
+//! - After its turn a lane goes behind all lanes that are ready by then. Every few turns the runtime looks at the sockets
+//!   as well: at each turn that system call would cost as much as a third of a request.
 //! - Where the runtime has several threads, a uid has as many lanes: alone, it may use all of them.
 
 use std::collections::hash_map::{Entry, HashMap};
@@ -23,6 +24,9 @@ use tokio::task::{unconstrained, yield_now};
 
 /// The length of a turn. What was begun in it is finished, so a turn may take longer by one request.
 pub(super) const TURN: Duration = Duration::from_micros(50);
+
+/// Turns of a lane after which the runtime looks at the sockets.
+const SOCKETS_TURNS: u32 = 4;
 
 /// A session from its first byte to its end, or the task of a lane.
 pub(super) type Session = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -125,23 +129,34 @@ impl Turn {
 
     /// Ends the session's part of this turn: the other connections of its lane, and the other lanes, come first.
     pub(super) async fn next(&self) {
-        let mut has_waited = false;
-        poll_fn(|context| {
-            if std::mem::replace(&mut has_waited, true) {
-                return Poll::Ready(());
-            }
-            context.waker().wake_by_ref();
-            Poll::Pending
-        })
-        .await;
+        go_behind().await;
     }
 }
 
-/// Runs a lane until it has no session. The runtime's own pause between turns lets it look at the sockets, too.
+/// Goes behind all that is ready in the queue of the same waker.
+async fn go_behind() {
+    let mut has_waited = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut has_waited, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Runs a lane until it has no session.
 async fn run(turns: Arc<Turns>, id: LaneId, mut task: LaneTask) {
+    let mut count = 0_u32;
     loop {
         while poll_fn(|context| task.take_turn(context)).await {
-            yield_now().await;
+            count = count.wrapping_add(1);
+            match count % SOCKETS_TURNS {
+                // The runtime's own pause has it look at the sockets.
+                0 => yield_now().await,
+                _ => go_behind().await,
+            }
         }
         if turns.forget(id, &task.lane) {
             return;
