@@ -12,6 +12,7 @@ use enroll_protocol::{Callsign, Time};
 
 use crate::identity::authority::{Issued, Wanted};
 use crate::identity::crl::List;
+use crate::identity::jwt::{NewKey, SigningAlgorithm};
 use crate::model::export_schema::Importing;
 
 /// A thing to make for a rule.
@@ -19,6 +20,8 @@ use crate::model::export_schema::Importing;
 pub enum Needed {
     /// A certificate for this name.
     Certificate(Callsign, Wanted),
+    /// A key pair that signs JWTs by this algorithm.
+    SigningKey(SigningAlgorithm),
     /// The check of an import that has been read.
     ImportCheck,
     /// The signed list of revoked certificates.
@@ -34,6 +37,8 @@ pub enum Needed {
 pub enum Made {
     /// A certificate.
     Certificate(Arc<Issued>),
+    /// A key pair that signs JWTs.
+    SigningKey(Arc<NewKey>),
     /// The check of an import.
     ImportCheck(Arc<ImportCheck>),
     /// The signed revocation list in PEM.

@@ -101,7 +101,7 @@ impl Config {
 
 fn check_jwt(jwt: &Jwt) -> Result<(), ConfigError> {
     within("jwt.issuer", jwt.issuer.len() as u64, 1..=255, " bytes")?;
-    within("jwt.audience", jwt.audience.len() as u64, 1..=255, " bytes")?;
+    within("jwt.audience", jwt.audience.len() as u64, 0..=255, " bytes")?;
     within("jwt.lifetime_seconds", jwt.lifetime_seconds, YEAR, ", a year")?;
     within("jwt.leeway_seconds", jwt.leeway_seconds, 0..=3600, ", an hour")?;
     within("jwt.refresh_seconds", jwt.refresh_seconds, 0..=YEAR_SECONDS, ", a year")?;

@@ -65,6 +65,7 @@ impl Daemon {
     pub fn make(&self, needed: &Needed, txn: &dyn ReadTxn, ctx: &Context) -> Result<Made, Fault> {
         match needed {
             Needed::Certificate(callsign, wanted) => make::certificate(ctx, callsign, wanted),
+            Needed::SigningKey(algorithm) => make::signing_key(ctx, *algorithm),
             Needed::ImportCheck => make::import_check(txn),
             Needed::List => Ok(Made::List(self.lists.of(txn, &ctx.identity.authority)?)),
             Needed::Process => Ok(Made::Process(Arc::new(self.process(ctx.now)))),

@@ -1,32 +1,20 @@
-//! JWTs (RFC 7519), signed with Ed25519, which is deterministic, or with ES256, which is not.
+//! JWTs (RFC 7519), signed with Ed25519 or RS256, which are deterministic, or with ES256, which is not.
 //!
 //! A rule makes the *unsigned* form (header and claims) and stores that; it is signed after the commit, off the
 //! writer, and again when the answer is repeated for its idempotency key. A JWT of ES256 is signed before its answer
 //! is stored, because a second signature would differ. Times are checked against the context's clock, never the
 //! system's.
 
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
+mod key_pair;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use enroll_protocol::{Json, Jwt, Pk, Time};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use serde::{Deserialize, Serialize};
+use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation};
 use serde_json::{Value, json};
-use zeroize::Zeroizing;
 
+pub use self::key_pair::{NewKey, SigningAlgorithm};
 use super::IdentityError;
-
-/// A signing algorithm, by its JOSE name.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum SigningAlgorithm {
-    /// Ed25519.
-    #[default]
-    #[serde(rename = "EdDSA")]
-    Ed25519,
-    /// ECDSA over P-256.
-    #[serde(rename = "ES256")]
-    Es256,
-}
 
 /// Issuer, audience, algorithm and lifetimes of the daemon's own JWTs.
 #[derive(Debug, Clone)]
@@ -35,7 +23,7 @@ pub struct Issuing {
     pub algorithm: SigningAlgorithm,
     /// The claim `iss`.
     pub issuer: String,
-    /// The claim `aud`.
+    /// The claim `aud`; empty for JWTs without one.
     pub audience: String,
     /// Lifetime of a JWT in seconds.
     pub lifetime_seconds: u64,
@@ -52,18 +40,6 @@ pub const OWN_CLAIMS: [&str; 7] = ["iss", "aud", "iat", "nbf", "exp", "jti", FIR
 
 /// The claim of a refreshed JWT with the time at which the first one was issued.
 const FIRST_ISSUED: &str = "orig_iat";
-
-/// The DER before the private key in an ECPrivateKey (RFC 5915), and after it.
-const EC_PRIVATE_KEY: [u8; 7] = [0x30, 0x31, 0x02, 0x01, 0x01, 0x04, 0x20];
-const ON_P256: [u8; 12] = [0xa0, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
-
-/// A new key pair, ready to be stored.
-pub struct NewKey {
-    /// PKCS#8, to be sealed.
-    pub private: Zeroizing<Vec<u8>>,
-    /// The raw public key; of P-256 its uncompressed point.
-    pub public: Vec<u8>,
-}
 
 /// The keys that sign and verify JWTs.
 #[derive(Default)]
@@ -83,73 +59,14 @@ struct SigningKey {
     verifying: DecodingKey,
 }
 
-impl SigningAlgorithm {
-    const ALL: [Self; 2] = [Self::Ed25519, Self::Es256];
-
-    /// The algorithm of this name.
-    pub fn named(name: &str) -> Result<Self, IdentityError> {
-        let found = Self::ALL.into_iter().find(|algorithm| algorithm.name() == name);
-        found.ok_or_else(|| IdentityError(format!("a key signs by {name:?}, which this version does not know")))
-    }
-
-    /// The name in the header of a JWT and in a JWK.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ed25519 => "EdDSA",
-            Self::Es256 => "ES256",
-        }
-    }
-
-    fn of_jose(self) -> Algorithm {
-        match self {
-            Self::Ed25519 => Algorithm::EdDSA,
-            Self::Es256 => Algorithm::ES256,
-        }
-    }
-}
-
-impl NewKey {
-    /// The key pair of a seed. Fails for one seed in four billion with ES256; a retry draws another.
-    pub fn from_seed(algorithm: SigningAlgorithm, seed: &[u8; 32]) -> Result<Self, IdentityError> {
-        let failed = || IdentityError(format!("a key pair for {} can not be made", algorithm.name()));
-        let (private, public) = match algorithm {
-            SigningAlgorithm::Ed25519 => {
-                let pair = Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| failed())?;
-                let private = pair.to_pkcs8().map_err(|_| failed())?;
-                (private.as_ref().to_vec(), pair.public_key().as_ref().to_vec())
-            }
-            SigningAlgorithm::Es256 => {
-                // An ECPrivateKey (RFC 5915) with its curve and without its public key, which follows from it.
-                let der = Zeroizing::new([&EC_PRIVATE_KEY, &seed[..], &ON_P256].concat());
-                let pair = EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_ASN1_SIGNING, &der);
-                let pair = pair.map_err(|_| failed())?;
-                let private = pair.to_pkcs8v1().map_err(|_| failed())?;
-                (private.as_ref().to_vec(), pair.public_key().as_ref().to_vec())
-            }
-        };
-        Ok(Self { private: Zeroizing::new(private), public })
-    }
-}
-
 impl SigningKey {
     /// The public key as a JWK (RFC 7517, 7518 and 8037).
-    fn jwk(&self) -> Value {
-        let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+    fn jwk(&self) -> Result<Value, IdentityError> {
         let mut jwk = json!({"alg": self.algorithm.name(), "use": "sig", "kid": self.kid});
-        let members = match self.algorithm {
-            SigningAlgorithm::Ed25519 => {
-                vec![("kty", "OKP".to_owned()), ("crv", "Ed25519".to_owned()), ("x", encode(&self.public))]
-            }
-            SigningAlgorithm::Es256 => {
-                // One byte says that the point is not compressed; two coordinates of equal length follow.
-                let (x, y) = self.public[1..].split_at(self.public.len() / 2);
-                vec![("kty", "EC".to_owned()), ("crv", "P-256".to_owned()), ("x", encode(x)), ("y", encode(y))]
-            }
-        };
-        for (name, value) in members {
+        for (name, value) in self.algorithm.jwk_members(&self.public)? {
             jwk[name] = value.into();
         }
-        jwk
+        Ok(jwk)
     }
 }
 
@@ -160,24 +77,28 @@ impl KeyRing {
     }
 
     /// Adds a key; the last one added signs.
-    pub fn add(&mut self, pk: Pk, created: Time, algorithm: SigningAlgorithm, private: &[u8], public: &[u8]) {
-        let (signing, verifying) = match algorithm {
-            SigningAlgorithm::Ed25519 => (EncodingKey::from_ed_der(private), DecodingKey::from_ed_der(public)),
-            SigningAlgorithm::Es256 => (EncodingKey::from_ec_der(private), DecodingKey::from_ec_der(public)),
-        };
+    pub fn add(
+        &mut self,
+        pk: Pk,
+        created: Time,
+        algorithm: SigningAlgorithm,
+        private: &[u8],
+        public: &[u8],
+    ) -> Result<(), IdentityError> {
         self.keys.push(SigningKey {
             kid: pk.to_string(),
             created,
             algorithm,
             public: public.to_vec(),
-            signing,
-            verifying,
+            signing: algorithm.signing(private)?,
+            verifying: algorithm.verifying(public),
         });
+        Ok(())
     }
 
     /// The public keys in use, as a JWK set.
     pub fn key_set(&self, issuing: &Issuing, now: Time) -> Result<Json, IdentityError> {
-        let keys: Vec<Value> = self.in_use(issuing, now).map(SigningKey::jwk).collect();
+        let keys: Vec<Value> = self.in_use(issuing, now).map(SigningKey::jwk).collect::<Result<_, _>>()?;
         Json::of(&json!({ "keys": keys })).map_err(|err| IdentityError(err.0))
     }
 
@@ -220,9 +141,13 @@ impl KeyRing {
         let header = Header { kid: Some(key.kid.clone()), ..Header::new(key.algorithm.of_jose()) };
         let header = serde_json::to_vec(&header).map_err(|err| IdentityError(err.to_string()))?;
         let expires = now.plus_seconds(issuing.lifetime_seconds);
-        let mut own = json!({
-            "iss": issuing.issuer, "aud": issuing.audience, "iat": now.seconds(), "exp": expires.seconds(), "jti": id,
-        });
+        let mut own = json!({"iss": issuing.issuer});
+        if !issuing.audience.is_empty() {
+            own["aud"] = issuing.audience.as_str().into();
+        }
+        own["iat"] = now.seconds().into();
+        own["exp"] = expires.seconds().into();
+        own["jti"] = json!(id);
         if let Some(first_issued) = first_issued {
             own[FIRST_ISSUED] = first_issued.into();
         }
@@ -239,7 +164,7 @@ impl KeyRing {
 
     /// True if a second signature of the same form is the same.
     pub fn signs_alike(&self) -> bool {
-        self.keys.last().is_none_or(|key| key.algorithm == SigningAlgorithm::Ed25519)
+        self.keys.last().is_none_or(|key| key.algorithm.signs_alike())
     }
 
     /// Signs an unsigned form; a signed JWT stays as it is.
@@ -263,9 +188,17 @@ impl KeyRing {
             keys.find(|key| Some(&key.kid) == header.kid.as_ref()).ok_or("its key is not one of this daemon's")?;
         let mut validation = Validation::new(key.algorithm.of_jose());
         validation.validate_exp = false;
-        validation.set_required_spec_claims(&["exp", "iss", "aud"]);
         validation.set_issuer(&[&issuing.issuer]);
-        validation.set_audience(&[&issuing.audience]);
+        match issuing.audience.as_str() {
+            "" => {
+                validation.set_required_spec_claims(&["exp", "iss"]);
+                validation.validate_aud = false;
+            }
+            audience => {
+                validation.set_required_spec_claims(&["exp", "iss", "aud"]);
+                validation.set_audience(&[audience]);
+            }
+        }
         let claims = jsonwebtoken::decode::<Value>(jwt.as_str(), &key.verifying, &validation)
             .map_err(|_| "its signature, issuer or audience is wrong")?
             .claims;
@@ -315,8 +248,8 @@ mod tests {
 
     fn ring(algorithm: SigningAlgorithm) -> KeyRing {
         let mut ring = KeyRing::default();
-        let pair = NewKey::from_seed(algorithm, &[7; 32]).expect("a key");
-        ring.add(Pk::from_bytes([1; 16]), at(0), algorithm, &pair.private, &pair.public);
+        let pair = NewKey::make(algorithm, &[7; 32]).expect("a key");
+        ring.add(Pk::from_bytes([1; 16]), at(0), algorithm, &pair.private, &pair.public).expect("a key that signs");
         ring
     }
 
@@ -335,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jwt_verifies_until_it_expires_and_by_ed25519_is_the_same_every_time() {
+    fn a_jwt_verifies_until_it_expires_and_but_for_es256_is_the_same_every_time() {
         for algorithm in SigningAlgorithm::ALL {
             expect_valid_until_it_expires(algorithm);
         }
@@ -346,7 +279,7 @@ mod tests {
         let claims = Json::new(r#"{"sub":"DOGGO01a","n":1.50}"#).expect("claims");
         let (unsigned, expires) = ring.unsigned(&issuing(), &claims, at(0), Pk::from_bytes([2; 16])).expect("unsigned");
         let jwt = ring.sign(&unsigned).expect("signed");
-        assert_eq!(ring.sign(&unsigned).expect("signed") == jwt, algorithm == SigningAlgorithm::Ed25519);
+        assert_eq!(ring.sign(&unsigned).expect("signed") == jwt, algorithm.signs_alike());
         assert_eq!(expires, at(60));
         let verified = ring.verify(&issuing(), &jwt, at(59)).expect("valid");
         assert!(verified.as_str().ends_with(r#""sub":"DOGGO01a","n":1.50}"#), "{verified:?}");

@@ -195,6 +195,12 @@ pub(super) fn require_strong(key: &SubjectPublicKeyInfoOwned) -> Result<(), Stri
     }
 }
 
+/// The modulus and the exponent of an `RSAPublicKey` (PKCS#1), without leading zeros.
+pub(super) fn rsa_numbers(der: &[u8]) -> Result<(Vec<u8>, Vec<u8>), IdentityError> {
+    let key = RsaPublicKey::from_der(der)?;
+    Ok((key.modulus.as_bytes().to_vec(), key.exponent.as_bytes().to_vec()))
+}
+
 /// Refuses an RSA key of too few bits, which is weak, and of more than libraries support.
 pub(super) fn require_strong_rsa(bits: usize) -> Result<(), String> {
     let (least, most) = (RSA_BITS.start(), RSA_BITS.end());

@@ -118,29 +118,31 @@ pub fn create(
     }
     let mut random = ChaCha20Rng::from_seed(seed);
     random.set_stream(Purpose::Rule as u64);
-    make_signing_key(txn, secrets, signing, now, &mut random)?;
+    let mut key_seed = Zeroizing::new([0; 32]);
+    random.fill_bytes(key_seed.as_mut_slice());
+    let pair = NewKey::make(signing, &key_seed)?;
+    add_signing_key(txn, secrets, &pair, now, &mut random)?;
     Ok(())
 }
 
 /// Writes a new signing key, sealed.
-pub(super) fn make_signing_key(
+pub(super) fn add_signing_key(
     txn: &mut dyn Txn,
     secrets: &Secrets,
-    algorithm: SigningAlgorithm,
+    pair: &NewKey,
     now: Time,
     random: &mut ChaCha20Rng,
 ) -> Result<Pk, IdentityError> {
-    let (mut key_seed, mut nonce, mut pk) = (Zeroizing::new([0; 32]), [0; 24], [0; 10]);
-    random.fill_bytes(key_seed.as_mut_slice());
+    let (mut nonce, mut pk) = ([0; 24], [0; 10]);
     random.fill_bytes(&mut nonce);
     random.fill_bytes(&mut pk);
     // The last key by pk signs, so the pk must be higher than all others, even those made while the clock was ahead.
     let after = after_signing_keys(txn.as_read()).map_err(|err| IdentityError(err.to_string()))?;
     let pk = Pk::v7(now.micros().max(after), pk);
     let key = key::signing_key(pk);
-    let pair = NewKey::from_seed(algorithm, &key_seed)?;
     let sealed = secrets.seal(&key, nonce, &pair.private)?;
-    let stored = SigningKey { algorithm: algorithm.name().to_owned(), sealed, public: pair.public, created: now };
+    let (algorithm, public) = (pair.algorithm.name().to_owned(), pair.public.clone());
+    let stored = SigningKey { algorithm, sealed, public, created: now };
     record::put(txn, key, &stored);
     Ok(pk)
 }
@@ -163,7 +165,7 @@ pub fn key_ring(txn: &dyn ReadTxn, secrets: &Secrets) -> Result<KeyRing, Registr
         let private = secrets.open(key, &stored.sealed)?;
         if let Some(pk) = key::pk_at_end(key) {
             let algorithm = SigningAlgorithm::named(&stored.algorithm)?;
-            ring.add(pk, stored.created, algorithm, &private, &stored.public);
+            ring.add(pk, stored.created, algorithm, &private, &stored.public)?;
         }
         Ok::<_, RegistryError>(std::ops::ControlFlow::Continue(()))
     })?;

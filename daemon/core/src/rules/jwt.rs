@@ -11,6 +11,7 @@ use crate::fault::Fault;
 use crate::identity::jwt::first_issued;
 use crate::identity::trust;
 use crate::model::record;
+use crate::needs::{Made, Needed};
 use crate::state::ReadTxn;
 
 impl ReadOp for Verify {
@@ -64,10 +65,19 @@ impl WriteOp for Exchange {
 }
 
 impl WriteOp for Rotate {
+    fn may_need(&self) -> bool {
+        true
+    }
+
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Json, Fault> {
         call.permit(txn.as_read(), false)?;
-        let (algorithm, mut random) = (call.ctx.settings.issuing.algorithm, call.ctx.random(Purpose::Rule));
-        let pk = bootstrap::make_signing_key(txn, &call.ctx.identity.secrets, algorithm, call.ctx.now, &mut random)?;
+        let algorithm = call.ctx.settings.issuing.algorithm;
+        let pair = match &call.ctx.made {
+            Some(Made::SigningKey(pair)) if pair.algorithm == algorithm => pair,
+            _ => return Err(Fault::Needs(Needed::SigningKey(algorithm))),
+        };
+        let mut random = call.ctx.random(Purpose::Rule);
+        let pk = bootstrap::add_signing_key(txn, &call.ctx.identity.secrets, pair, call.ctx.now, &mut random)?;
         call.emit(txn, vec![pk], None);
         key_set(txn.as_read(), call)
     }

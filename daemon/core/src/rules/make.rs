@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use enroll_protocol::Callsign;
+use rand::Rng as _;
+use zeroize::Zeroizing;
 
 use super::{authority, check};
-use crate::context::Context;
+use crate::context::{Context, Purpose};
 use crate::fault::Fault;
 use crate::identity::authority::Wanted;
+use crate::identity::jwt::{NewKey, SigningAlgorithm};
 use crate::model::export_schema::Importing;
 use crate::model::{key, record};
 use crate::needs::{ImportCheck, Made};
@@ -20,6 +23,13 @@ pub fn certificate(ctx: &Context, callsign: &Callsign, wanted: &Wanted) -> Resul
     let (serial, lifetime) = (authority::serial_of(ctx), ctx.settings.certificate_lifetime_seconds);
     let issued = ctx.identity.authority.issue(callsign, wanted.clone(), serial, ctx.now, lifetime)?;
     Ok(Made::Certificate(Arc::new(issued)))
+}
+
+/// Makes a key pair that signs JWTs. One of RSA takes from a tenth of a second to some seconds.
+pub fn signing_key(ctx: &Context, algorithm: SigningAlgorithm) -> Result<Made, Fault> {
+    let mut seed = Zeroizing::new([0; 32]);
+    ctx.random(Purpose::PrivateKey).fill_bytes(seed.as_mut_slice());
+    Ok(Made::SigningKey(Arc::new(NewKey::make(algorithm, &seed)?)))
 }
 
 /// Checks the registry as it would be at the end of the import.

@@ -167,7 +167,7 @@ print(json.dumps(claims["sub"]))
 fn a_service_in_python_verifies_our_jwts_by_our_key_set() {
     const TEST: &str = "a_service_in_python_verifies_our_jwts_by_our_key_set";
     let Some(python) = python_with_jwt(TEST) else { return };
-    for algorithm in ["EdDSA", "ES256"] {
+    for algorithm in ["EdDSA", "ES256", "RS256"] {
         let home = Home::make();
         home.configure(&format!("[jwt]\nalgorithm = \"{algorithm}\""));
         let daemon = home.start();

@@ -3,6 +3,7 @@
 use enroll_core::identity::jwt::SigningAlgorithm;
 use enroll_protocol::{Code, Envelope, Json, Jwt, Key, Pk, code, jwt, person};
 use enroll_tests::registry::Registry;
+use enrolld::config::Config;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{DecodingKey, Validation};
 use serde::Deserialize as _;
@@ -85,33 +86,53 @@ fn after_a_rotation_the_new_key_signs_and_the_old_one_still_verifies() {
 
 #[test]
 fn what_the_configuration_signs_by_holds_from_the_next_rotation_on_and_what_was_signed_stays_valid() {
-    let registry = &mut Registry::with_settings(|settings| settings.issuing.algorithm = SigningAlgorithm::Es256);
-    let before = log_in(registry, r#"{"sub":"DOG"}"#);
-    registry.pass_seconds(1);
-    let set = registry.call(jwt::Rotate {}).expect("rotated");
-    let after = log_in(registry, r#"{"sub":"DOG"}"#);
-    let keys = set.member::<Vec<serde_json::Value>>("keys").expect("members").expect("keys");
-    let algorithms: Vec<_> = keys.iter().map(|key| key["alg"].as_str().expect("a name")).collect();
-    assert_eq!(algorithms, ["EdDSA", "ES256"]);
-    for (jwt, key) in [(&before, &keys[0]), (&after, &keys[1])] {
-        let key = Jwk::deserialize(key).expect("a JWK");
-        let verifying = DecodingKey::from_jwk(&key).expect("a key");
-        let header = jsonwebtoken::decode_header(jwt.as_str()).expect("a header");
-        assert_eq!(header.kid, key.common.key_id);
-        let mut validation = Validation::new(header.alg);
-        validation.validate_exp = false;
-        validation.set_audience(&["enrolld"]);
-        jsonwebtoken::decode::<serde_json::Value>(jwt.as_str(), &verifying, &validation).expect("verified");
-        claims(registry, jwt);
+    for algorithm in [SigningAlgorithm::Es256, SigningAlgorithm::Rs256] {
+        let registry = &mut Registry::with_settings(|settings| settings.issuing.algorithm = algorithm);
+        let before = log_in(registry, r#"{"sub":"DOG"}"#);
+        registry.pass_seconds(1);
+        let set = registry.call(jwt::Rotate {}).expect("rotated");
+        let after = log_in(registry, r#"{"sub":"DOG"}"#);
+        let keys = set.member::<Vec<serde_json::Value>>("keys").expect("members").expect("keys");
+        let algorithms: Vec<_> = keys.iter().map(|key| key["alg"].as_str().expect("a name")).collect();
+        assert_eq!(algorithms, ["EdDSA", algorithm.name()]);
+        for (jwt, key) in [(&before, &keys[0]), (&after, &keys[1])] {
+            expect_verified_by(jwt, key);
+            claims(registry, jwt);
+        }
+        registry.restart();
+        claims(registry, &after);
+        assert_eq!(registry.violations(), Vec::<String>::new());
     }
-    registry.restart();
-    claims(registry, &after);
-    assert_eq!(registry.violations(), Vec::<String>::new());
+}
+
+/// Verifies a JWT of ours as a service does, by a member of our key set.
+fn expect_verified_by(jwt: &Jwt, key: &serde_json::Value) {
+    let key = Jwk::deserialize(key).expect("a JWK");
+    let verifying = DecodingKey::from_jwk(&key).expect("a key");
+    let header = jsonwebtoken::decode_header(jwt.as_str()).expect("a header");
+    assert_eq!(header.kid, key.common.key_id);
+    let mut validation = Validation::new(header.alg);
+    validation.validate_exp = false;
+    validation.set_audience(&["enrolld"]);
+    jsonwebtoken::decode::<serde_json::Value>(jwt.as_str(), &verifying, &validation).expect("verified");
+}
+
+#[test]
+fn without_an_audience_jwts_have_none_and_none_is_expected() {
+    let registry = &mut Registry::with_settings(|settings| settings.issuing.audience = String::new());
+    let jwt = log_in(registry, r#"{"sub":"DOG"}"#);
+    let names: Vec<String> = claims(registry, &jwt).members().expect("members").into_keys().collect();
+    assert_eq!(names, ["exp", "iat", "iss", "jti", "sub"]);
+    let again = registry.call(jwt::Refresh { jwt: jwt.clone() }).expect("refreshed").jwt.expect("a JWT");
+    assert_eq!(claims(registry, &again).member::<String>("aud").expect("members"), None);
+    // With one it is expected again.
+    registry.reload(&Config::default());
+    assert_eq!(registry.call(jwt::Verify { jwt }).expect_err("refused").code, Code::JWT_INVALID);
 }
 
 #[test]
 fn what_is_asked_for_again_under_its_key_is_the_first_jwt_whatever_signs() {
-    for algorithm in [SigningAlgorithm::Ed25519, SigningAlgorithm::Es256] {
+    for algorithm in SigningAlgorithm::ALL {
         let registry = &mut Registry::with_settings(|settings| settings.issuing.algorithm = algorithm);
         registry.call(jwt::Rotate {}).expect("rotated");
         let create = code::Create::new(Json::new(r#"{"sub":"DOG"}"#).expect("claims"));
