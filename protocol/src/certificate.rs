@@ -49,7 +49,8 @@ pub struct Key {
 
 /// Put a person's key, certificate and the authority's chain into one PKCS#12 file, in base64
 ///
-/// Only where the daemon made the key (`not_found` otherwise). Needs the permission `/`. `null` in a dry run.
+/// Where the person brought the key, the file holds the certificate and the chain alone. Needs the permission `/`.
+/// `null` in a dry run. Refusals: `not_found` without a certificate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",

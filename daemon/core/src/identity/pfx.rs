@@ -1,4 +1,5 @@
-//! PKCS#12 (RFC 7292): a private key, its certificate and the authority's chain in one file, under a password.
+//! PKCS#12 (RFC 7292): a certificate, the authority's chain and, where the daemon made it, the private key in one file,
+//! under a password.
 //!
 //! Its texts are UTF-16, with surrogate pairs beyond the basic plane as OpenSSL hashes passwords; a strict BMPString
 //! has none. Java reads such names, but no password that is not ASCII.
@@ -57,23 +58,20 @@ struct Seal<'a> {
     legacy: bool,
 }
 
-/// Writes the file, in base64. `legacy` is triple DES and SHA-1, for old systems.
+/// Writes the file, in base64. Without a private key it holds the certificates alone. `legacy` is triple DES and SHA-1,
+/// for old systems.
 pub fn write(
     name: &str,
-    private: &[u8],
+    private: Option<&[u8]>,
     chain: &[Vec<u8>],
     password: &str,
     legacy: bool,
 ) -> Result<String, IdentityError> {
     let seal = Seal { password, legacy };
-    let (algorithm, sealed) = seal.encrypt(private)?;
-    let key = sequence(&[&algorithm, &octets(&sealed)?])?;
-    let key = bag(KEY_BAG, &key, &attributes(name)?)?;
-
     let mut bags = Vec::new();
     for (at, certificate) in chain.iter().enumerate() {
         let value = sequence(&[&X509.to_der()?, &inside(0, &octets(certificate)?)?])?;
-        // The first is the key's own.
+        // The first is the person's own.
         let attributes = if at == 0 { attributes(name)? } else { Vec::new() };
         bags.push(bag(CERTIFICATE_BAG, &value, &attributes)?);
     }
@@ -82,7 +80,14 @@ pub fn write(
     let sealed = sequence(&[&DATA.to_der()?, &algorithm, &sealed])?;
     let certificates = content(ENCRYPTED_DATA, &sequence(&[&0_u8.to_der()?, &sealed])?)?;
 
-    let contents = joined(&[certificates, content(DATA, &octets(&joined(&[key])?)?)?])?;
+    let mut contents = vec![certificates];
+    if let Some(private) = private {
+        let (algorithm, sealed) = seal.encrypt(private)?;
+        let key = sequence(&[&algorithm, &octets(&sealed)?])?;
+        let key = bag(KEY_BAG, &key, &attributes(name)?)?;
+        contents.push(content(DATA, &octets(&joined(&[key])?)?)?);
+    }
+    let contents = joined(&contents)?;
     let mac = seal.mac(&contents)?;
     let file = sequence(&[&VERSION.to_der()?, &content(DATA, &octets(&contents)?)?, &mac])?;
     Ok(STANDARD.encode(file))

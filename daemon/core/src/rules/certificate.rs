@@ -50,7 +50,12 @@ impl ReadOp for Get {
 
 impl ReadOp for Key {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Option<PrivateKey>, Fault> {
-        let (_, private, _) = require_private(txn, call, &self.person)?;
+        let (callsign, private, _) = with_private(txn, call, &self.person)?;
+        let brought = || {
+            let why = format!("the key of \"{callsign}\" was not made here, so only they have it");
+            Refusal::new(Code::NOT_FOUND, why)
+        };
+        let private = private.ok_or_else(brought)?;
         match call.ctx.envelope.dry_run {
             true => Ok(None),
             false => Ok(Some(PrivateKey::new(pem::write(PRIVATE_KEY, &private))?)),
@@ -60,12 +65,13 @@ impl ReadOp for Key {
 
 impl ReadOp for Pfx {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Option<enroll_protocol::Pfx>, Fault> {
-        let (callsign, private, certificate) = require_private(txn, call, &self.person)?;
+        let (callsign, private, certificate) = with_private(txn, call, &self.person)?;
         if call.ctx.envelope.dry_run {
             return Ok(None);
         }
         let chain = [&[certificate.certificate], call.ctx.identity.authority.chain()].concat();
-        let file = pfx::write(callsign.as_str(), &private, &chain, self.password.as_str(), self.legacy)?;
+        let private = private.as_ref().map(|private| private.as_slice());
+        let file = pfx::write(callsign.as_str(), private, &chain, self.password.as_str(), self.legacy)?;
         Ok(Some(enroll_protocol::Pfx::new(file)?))
     }
 }
@@ -287,22 +293,18 @@ fn require(txn: &dyn ReadTxn, pk: Pk, named: &Reference) -> Result<(Vec<u8>, Cer
     Ok(latest(txn, pk)?.ok_or_else(none)?)
 }
 
-/// A person's callsign, private key (PKCS#8) and certificate. Refuses deleted people and keys that were not made here.
-fn require_private(
+/// A person's callsign, private key (PKCS#8) where it was made here, and certificate. Refuses deleted people.
+fn with_private(
     txn: &dyn ReadTxn,
     call: &Call<'_>,
     named: &Reference,
-) -> Result<(Callsign, zeroize::Zeroizing<Vec<u8>>, Certificate), Fault> {
+) -> Result<(Callsign, Option<zeroize::Zeroizing<Vec<u8>>>, Certificate), Fault> {
     let (pk, person) = person::require(txn, named)?;
     person::require_live(named, &person)?;
     call.permit(txn, false)?;
     let (key, certificate) = require(txn, pk, named)?;
-    let brought = || {
-        let why = format!("the key of \"{named}\" was not made here, so only they have it");
-        Refusal::new(Code::NOT_FOUND, why)
-    };
-    let sealed = certificate.sealed.as_deref().ok_or_else(brought)?;
-    let private = call.ctx.identity.secrets.open(&key, sealed)?;
+    let open = |sealed: &Vec<u8>| call.ctx.identity.secrets.open(&key, sealed);
+    let private = certificate.sealed.as_ref().map(open).transpose()?;
     Ok((person.callsign, private, certificate))
 }
 

@@ -326,6 +326,26 @@ fn a_pfx_opens_with_its_password_in_both_profiles() {
 }
 
 #[test]
+fn a_pfx_of_a_key_that_was_brought_holds_the_certificates_alone() {
+    let registry = &mut Registry::in_memory();
+    create(registry, "DOGGO01a", csr(P256)).expect("made");
+    for legacy in [false, true] {
+        let password = "password".parse().expect("a password");
+        let pfx = certificate::Pfx { legacy, ..certificate::Pfx::new(named("DOGGO01a"), password) };
+        let pfx = registry.call(pfx).expect("made").expect("not null");
+        let Some(openssl) = OpenSsl::find("rules::certificates, PKCS#12 without a key") else { continue };
+        openssl.write("pfx.base64", pfx.as_str());
+        openssl.run(&["base64", "-d", "-A", "-in", "pfx.base64", "-out", "all.pfx"]);
+        let mut open = vec!["pkcs12", "-in", "all.pfx", "-nodes", "-passin", "pass:password"];
+        open.extend(legacy.then_some("-legacy"));
+        let opened = openssl.run(&open);
+        assert_eq!(opened.matches("BEGIN CERTIFICATE").count(), 2, "{opened}");
+        assert!(opened.contains("CN = DOGGO01a") || opened.contains("CN=DOGGO01a"), "{opened}");
+        assert!(!opened.contains("PRIVATE KEY"), "{opened}");
+    }
+}
+
+#[test]
 fn a_pfx_takes_any_password_and_bears_any_callsign() {
     let registry = &mut Registry::in_memory();
     let openssl = OpenSsl::find("rules::certificates, names in PKCS#12");
