@@ -34,7 +34,10 @@ pub struct Pool {
 
 /// Make an invite pool
 ///
-/// The owner is the person given, or the one on whose behalf the call is made.
+/// The owner is the person given, or the one on whose behalf the call is made. An invite code of one's own needs a peer
+/// with the grant `admin`, and an actor the permission `/pools/`. It is read as a typed code is.
+///
+/// Refusals: `conflict` where a live pool has that code; `code_exhausted`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",
@@ -56,6 +59,10 @@ pub struct Create {
     /// Expiry time (RFC 3339)
     #[cfg_attr(feature = "cli", arg(long, value_name = "TIME"))]
     pub expires: Option<Time>,
+    /// An invite code of one's own, 8 to 64 of A-Z and 0-9, for printed codes; - reads it from standard input. One is
+    /// drawn by default
+    #[cfg_attr(feature = "cli", arg(long, value_name = "CODE"))]
+    pub invitecode: Option<InviteCode>,
 }
 
 /// Show an invite pool
@@ -155,12 +162,27 @@ pub struct SetActive {
 }
 
 /// Give an invite pool a new code; the old one stops working in the same instant
+///
+/// A code of one's own needs a peer with the grant `admin`, and an actor the permission `/pools/`. It is read as a typed
+/// code is.
+///
+/// Refusals: `conflict` where a live pool has that code, this one too; `code_exhausted`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::Args), command(after_help = "Example:\n  enrollctl pool reset_code K7QWM2XA"))]
 #[serde(deny_unknown_fields)]
 pub struct ResetCode {
     /// Invite code or pk; - reads the code from standard input
     pub pool: Reference,
+    /// The new code, 8 to 64 of A-Z and 0-9; one is drawn by default
+    #[cfg_attr(feature = "cli", arg(long, value_name = "CODE"))]
+    pub invitecode: Option<InviteCode>,
+}
+
+impl ResetCode {
+    /// A new code, drawn, for this pool.
+    pub fn new(pool: Reference) -> Self {
+        Self { pool, invitecode: None }
+    }
 }
 
 /// Delete an invite pool; enrollments by it stay

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use uuid::Uuid;
 
@@ -49,16 +49,18 @@ impl Pk {
         URL_SAFE_NO_PAD.encode(self.0)
     }
 
-    /// Reads a text that has the form of a primary key that we make: a UUIDv7 in either form. No natural name has it.
+    /// Reads a text that has the form of a primary key that we make: a UUIDv7 in any form. No natural name has it.
     pub fn of_ours(text: &str) -> Option<Self> {
         Self::parse(text).filter(|pk| pk.0[6] >> 4 == 7)
     }
 
-    /// Reads a hyphenated UUID or the 22-character base64url form of its bytes; `None` if the text is neither.
+    /// Reads a hyphenated UUID, or its bytes as 22 characters of base64url or as 24 of padded base64 in either alphabet;
+    /// `None` if the text is none of these.
     pub fn parse(text: &str) -> Option<Self> {
         match text.len() {
             36 => Uuid::parse_str(text).ok().map(|uuid| Self(uuid.into_bytes())),
             22 => URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(Self),
+            24 => URL_SAFE.decode(text).or_else(|_| STANDARD.decode(text)).ok()?.try_into().ok().map(Self),
             _ => None,
         }
     }
@@ -79,7 +81,7 @@ impl fmt::Debug for Pk {
 impl FromStr for Pk {
     type Err = Invalid;
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        Self::parse(text).ok_or_else(|| Invalid::new("expected a UUID, hyphenated or as 22 characters of base64url"))
+        Self::parse(text).ok_or_else(|| Invalid::new("expected a UUID, hyphenated or in base64url"))
     }
 }
 
@@ -111,8 +113,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_text_forms_name_the_same_pk() {
+    fn all_text_forms_name_the_same_pk() {
         let pk = Pk::v7(1_763_805_600_123_456, [0xff; 10]);
+        for text in ["AZqrAZl7d0u__________w", "AZqrAZl7d0u__________w==", "AZqrAZl7d0u//////////w=="] {
+            assert_eq!(Pk::of_ours(text), Some(pk), "{text}");
+        }
+        for text in ["AZqrAZl7d0u__________w=", "AZqrAZl7d0u_/________w==", "AZqrAZl7d0u__________x=="] {
+            assert_eq!(Pk::parse(text), None, "{text}");
+        }
         assert_eq!(pk.to_string(), "019aab01-997b-774b-bfff-ffffffffffff");
         assert_eq!(Pk::parse(&pk.to_string()), Some(pk));
         assert_eq!(Pk::parse(&pk.short()), Some(pk));

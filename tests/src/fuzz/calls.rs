@@ -134,7 +134,9 @@ fn peopled() -> Registry {
             registry.call(person::Create { roles, ..person::Create::new(callsign) }).expect("a person");
         }
         let (owner, extra) = ("BOSS".parse().ok(), Json::default());
-        registry.call(pool::Create { owner, extra: extra.clone(), max_uses: Some(2), expires: None }).expect("a pool");
+        registry
+            .call(pool::Create { owner, extra: extra.clone(), max_uses: Some(2), ..pool::Create::default() })
+            .expect("a pool");
         let callsign = "CAT02b".parse().expect("a callsign");
         registry.call(enrollment::Create { callsign, pool: None, extra, csr: None }).expect("an enrollment");
         let view = registry.store().view().expect("a view");

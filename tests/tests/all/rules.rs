@@ -7,6 +7,7 @@
 mod access;
 mod backups;
 mod certificates;
+mod chosen_codes;
 mod clock;
 mod codes;
 mod delegation;

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use enroll_protocol::{Code, Refusal, is_dash, is_unseen};
+use enroll_protocol::{Code, Pk, Refusal, is_dash, is_unseen};
 use rand::Rng as _;
 use rand::rngs::ChaCha20Rng;
 use unicode_normalization::UnicodeNormalization as _;
@@ -19,6 +19,9 @@ const DRAWS_MAX: usize = 100;
 
 /// The lengths that a configuration may give invite and approve codes. Codes of every one of them may be there.
 pub const LENGTHS: RangeInclusive<usize> = 6..=64;
+
+/// The lengths of codes that somebody chose: none is easier to guess than one that is drawn by default.
+const CHOSEN_LENGTHS: RangeInclusive<usize> = 8..=64;
 
 /// The characters that codes are drawn from.
 pub fn characters(avoid_confusion: bool) -> &'static [u8] {
@@ -41,6 +44,21 @@ pub(super) fn draw_free(
         }
     }
     Err(Fault::Refused(Refusal::plain(Code::CODE_EXHAUSTED)))
+}
+
+/// A code of somebody's own choice as it is stored, of [`CHOSEN_LENGTHS`]. Refuses other lengths and other characters than
+/// `A-Z0-9`, and one that a reference could read as a primary key (`invalid_argument`).
+pub(super) fn chosen(typed: &str, avoid_confusion: bool) -> Result<String, Refusal> {
+    let refuse = |why: String| Err(Refusal::new(Code::INVALID_ARGUMENT, why));
+    let code = read_typed(typed, avoid_confusion);
+    let (least, most) = (CHOSEN_LENGTHS.start(), CHOSEN_LENGTHS.end());
+    if !CHOSEN_LENGTHS.contains(&code.len()) || !code.bytes().all(|b| LETTERS_AND_DIGITS.contains(&b)) {
+        return refuse(format!("a code of one's own has {least} to {most} of the characters A-Z and 0-9"));
+    }
+    if [typed, &code.to_ascii_lowercase()].iter().any(|text| Pk::of_ours(text).is_some()) {
+        return refuse("this code has the form of a pk; choose another".to_owned());
+    }
+    Ok(code)
 }
 
 /// Normalizes a code that was typed or pasted: case, blanks, dashes of any length, invisible characters and wide forms

@@ -5,10 +5,11 @@
 
 use enroll_protocol::pool::{Check, Create, Delete, Field, Get, List, Pool, ResetCode, SetActive, Update};
 use enroll_protocol::{Code, InviteCode, Named, NaturalName, Page, Pk, Reference, Refusal};
+use rand::rngs::ChaCha20Rng;
 
 use super::page::{Bounds, page};
 use super::{Call, ReadOp, WriteOp, allowed_values, human_code, person, rate_limit};
-use crate::context::{Context, Purpose};
+use crate::context::{Context, Grant, Purpose};
 use crate::draft::Txn;
 use crate::fault::Fault;
 use crate::model::key::{self, Family};
@@ -17,6 +18,10 @@ use crate::state::ReadTxn;
 
 impl WriteOp for Create {
     const REDACT: Option<fn(&mut Pool)> = Some(redact);
+
+    fn check(&self) -> Result<(), Refusal> {
+        require_choosable(self.invitecode.as_ref())
+    }
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Pool, Fault> {
         let owner = match (&self.owner, &call.actor) {
@@ -32,13 +37,12 @@ impl WriteOp for Create {
             }
         };
         call.permit(txn.as_read(), call.is_actor(owner))?;
+        permit_choosing(txn.as_read(), call, self.invitecode.as_ref())?;
         call.expect_to_come(self.expires)?;
         allowed_values::require_allowed(txn.as_read(), &self.extra, None)?;
         let mut random = call.ctx.random(Purpose::Rule);
         let pk = call.ctx.new_pk(&mut random);
-        let settings = &call.ctx.settings;
-        let (invitecode, key) =
-            human_code::draw_free(txn.as_read(), &mut random, settings, settings.code_size, key::invite_code)?;
+        let (invitecode, key) = new_code(txn.as_read(), call, &mut random, self.invitecode.as_ref())?;
         let pool = record::Pool {
             owner,
             active: true,
@@ -158,12 +162,15 @@ impl WriteOp for ResetCode {
         true
     }
 
+    fn check(&self) -> Result<(), Refusal> {
+        require_choosable(self.invitecode.as_ref())
+    }
+
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Pool, Fault> {
         change(txn, call, &self.pool, |txn, call, pk, pool| {
-            let settings = &call.ctx.settings;
+            permit_choosing(txn.as_read(), call, self.invitecode.as_ref())?;
             let mut random = call.ctx.random(Purpose::Rule);
-            let (code, key) =
-                human_code::draw_free(txn.as_read(), &mut random, settings, settings.code_size, key::invite_code)?;
+            let (code, key) = new_code(txn.as_read(), call, &mut random, self.invitecode.as_ref())?;
             txn.delete(key::invite_code(&pool.invitecode));
             record::put(txn, key, &Pointer { pk });
             pool.invitecode = code;
@@ -203,6 +210,48 @@ impl ReadOp for Check {
             Err(fault) => Err(fault),
         }
     }
+}
+
+/// Refuses a chosen invite code of another form than codes have.
+fn require_choosable(chosen: Option<&InviteCode>) -> Result<(), Refusal> {
+    chosen.map_or(Ok(()), |chosen| human_code::chosen(chosen.as_str(), false).map(drop))
+}
+
+/// Refuses a chosen invite code unless the peer has the grant `admin` and the actor, if there is one, `/pools/`.
+fn permit_choosing(txn: &dyn ReadTxn, call: &Call<'_>, chosen: Option<&InviteCode>) -> Result<(), Fault> {
+    match chosen {
+        None => Ok(()),
+        Some(_) if call.ctx.peer.grant < Grant::Admin => {
+            let why = "an invite code of one's own needs a peer with the grant admin; leave it out to have one drawn";
+            Err(Fault::Refused(Refusal::new(Code::PERMISSION_DENIED, why)))
+        }
+        Some(_) => call.permit(txn, false),
+    }
+}
+
+/// The chosen invite code, or one that is drawn, and its storage key. A chosen one may have been a deleted pool's, and
+/// leads to the new pool from then on; refuses that of a live one.
+fn new_code(
+    txn: &dyn ReadTxn,
+    call: &Call<'_>,
+    random: &mut ChaCha20Rng,
+    chosen: Option<&InviteCode>,
+) -> Result<(String, Vec<u8>), Fault> {
+    let settings = &call.ctx.settings;
+    let Some(chosen) = chosen else {
+        return human_code::draw_free(txn, random, settings, settings.code_size, key::invite_code);
+    };
+    let code = human_code::chosen(chosen.as_str(), settings.code_avoid_confusion)?;
+    let key = key::invite_code(&code);
+    let holder = match record::get::<Pointer>(txn, &key)? {
+        Some(Pointer { pk }) => record::get::<record::Pool>(txn, &key::pool(pk))?,
+        None => None,
+    };
+    if holder.is_some_and(|pool| pool.deleted.is_none()) {
+        let why = "a live pool has this invite code, in the form in which a typed code is read; choose another";
+        return Err(Fault::Refused(Refusal::new(Code::CONFLICT, why)));
+    }
+    Ok((code, key))
 }
 
 /// Changes a pool that is not deleted, on behalf of its owner or of somebody who may.

@@ -78,7 +78,15 @@ fn word(text: &str) -> Result<(), String> {
     if fits && text.len() <= most {
         return Ok(());
     }
-    Err(format!("must be 1 to {most} of the characters a-z, 0-9, _ and -, beginning with a letter or digit"))
+    let way_out = word_of(text).map_or_else(String::new, |word| format!("; it could be \"{word}\""));
+    Err(format!("must be 1 to {most} of the characters a-z, 0-9, _ and -, beginning with a letter or digit{way_out}"))
+}
+
+/// The word that a name of another system would be: in lower case, with `-` for colons, points, slashes and blanks. It
+/// is proposed and never taken silently, because two names may have the same.
+fn word_of(text: &str) -> Option<String> {
+    let folded = text.to_ascii_lowercase().replace([':', '.', '/', ' '], "-");
+    word(folded.trim_matches('-')).is_ok().then(|| folded.trim_matches('-').to_owned())
 }
 
 fn printable(text: &str) -> Result<(), String> {

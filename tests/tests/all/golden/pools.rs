@@ -19,8 +19,10 @@ pub(super) fn pools(samples: &mut Samples) {
         deleted: Some(time(3)),
     };
     let named = || name("K7QWM2XA");
+    let code = || "K7QWM2XA".parse().expect("a code");
     let (extra, max_uses, expires) = (json(r#"{"team":"red"}"#), Some(40), Some(time(5)));
-    let create = pool::Create { owner: Some(name("BOSS")), extra: extra.clone(), max_uses, expires };
+    let create =
+        pool::Create { owner: Some(name("BOSS")), extra: extra.clone(), max_uses, expires, invitecode: Some(code()) };
     samples.operation(&create, &pool);
     samples.operation(&pool::Get { pool: named(), allow_deleted: true }, &pool);
     let after = Some("cursor".parse().expect("a cursor"));
@@ -31,9 +33,9 @@ pub(super) fn pools(samples: &mut Samples) {
     let update = pool::Update { pool: named(), extra: Some(extra), max_uses, expires, clear };
     samples.operation(&update, &pool);
     samples.operation(&pool::SetActive { pool: named(), active: true }, &pool);
-    samples.operation(&pool::ResetCode { pool: named() }, &pool);
+    samples.operation(&pool::ResetCode { pool: named(), invitecode: Some(code()) }, &pool);
     samples.operation(&pool::Delete { pool: named() }, &pool);
-    samples.operation(&pool::Check { invitecode: "K7QWM2XA".parse().expect("a code") }, &true);
+    samples.operation(&pool::Check { invitecode: code() }, &true);
 }
 
 pub(super) fn enrollments(samples: &mut Samples, somebody: &person::Person) {

@@ -229,7 +229,7 @@ fn a_code_that_was_reset_is_dead_in_the_same_instant() {
     let registry = &mut Registry::in_memory();
     check(registry, r#"person.create {"callsign":"BOSS"} => {"pk".."#);
     let old = code_of(&make_pool(registry, "BOSS"));
-    let new = code_of(&registry.call(pool::ResetCode { pool: old.parse().expect("a name") }).expect("reset"));
+    let new = code_of(&registry.call(pool::ResetCode::new(old.parse().expect("a name"))).expect("reset"));
     assert_ne!(old, new);
     let enrolled = registry.call(enroll("A", &new)).expect("enrolled");
     let old_approve = enrolled.approvecode.expect("a code");
@@ -359,7 +359,7 @@ fn a_dry_run_of_an_enrollment_shows_no_code_and_takes_no_place() {
     let create = enroll("A", &code_of(&pool));
     let would = registry.call_with(dry.clone(), create.clone()).expect("would be enrolled");
     assert_eq!((would.approvecode, would.pool), (None, Some(pool.pk)));
-    let again = registry.call_with(dry.clone(), pool::ResetCode { pool: pool.pk.to_string().parse().expect("a pk") });
+    let again = registry.call_with(dry.clone(), pool::ResetCode::new(pool.pk.to_string().parse().expect("a pk")));
     assert_eq!(again.expect("would be reset").invitecode, None);
     registry.call(create).expect("enrolled, by the code that still works");
     let approve = enrollment::Approve::new("A".parse().expect("a name"));
