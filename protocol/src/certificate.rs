@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::person::RevocationReason;
-use crate::value::{CertificateSerial, Password, Reference, arrived_if_any, or_default};
+use crate::value::{Callsign, CertificateSerial, Password, PrivateKey, Reference, arrived_if_any, or_default};
 
 /// Show a person's certificate
 ///
@@ -108,7 +108,42 @@ pub struct Renew {
     pub keep: bool,
 }
 
-/// Revoke a certificate of a person, or all of them, and leave the person as they are
+/// Issue a certificate to a service whose name the configuration reserves
+///
+/// The name must stand in `reserved_callsigns`, and neither a person nor an enrollment may have it. For a new key of the
+/// daemon, or for the key of a signing request. Certificates of the service before stay valid until they end or are
+/// revoked; of more than 16 the oldest is superseded. Needs the permission `/`.
+///
+/// Refusals: `invalid_argument` for a name that is not reserved; `conflict` where a person, also a deleted one, or an
+/// enrollment has the name; `csr_mismatch`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  enrollctl certificate issue portal --csr \"$(cat request.pem)\"")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Issue {
+    /// The name of the service: the CN of its certificate
+    pub name: Callsign,
+    /// A signing request in PEM
+    #[cfg_attr(feature = "cli", arg(long, value_name = "PEM", allow_hyphen_values = true))]
+    #[serde(default, deserialize_with = "arrived_if_any")]
+    pub csr: Option<String>,
+}
+
+/// A certificate that was issued to a service. All fields are `None` in a dry run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Issued {
+    /// The certificate in PEM.
+    pub certificate: Option<String>,
+    /// Its serial number: pairs of hexadecimal digits with colons between them.
+    pub serial: Option<CertificateSerial>,
+    /// The private key in PEM, where the daemon made it. It is not kept, but in the answer under the idempotency key.
+    pub key: Option<PrivateKey>,
+}
+
+/// Revoke a certificate of a person or of a service, or all of them, and leave the person as they are
 ///
 /// Answers the serial numbers of those that were revoked. Refusals: `not_found` where there is none that is valid, or
 /// none of this serial number.
@@ -116,18 +151,32 @@ pub struct Renew {
 #[cfg_attr(
     feature = "cli",
     derive(clap::Args),
-    command(after_help = "Example:\n  enrollctl certificate revoke DOGGO01a key_compromise")
+    command(
+        allow_missing_positional = true,
+        after_help = "Examples:\n  enrollctl certificate revoke DOGGO01a key_compromise\n  \
+                      enrollctl certificate revoke --name portal superseded"
+    )
 )]
 #[serde(deny_unknown_fields)]
 pub struct Revoke {
-    /// Callsign or pk
-    pub person: Reference,
+    /// The person: callsign or pk
+    pub person: Option<Reference>,
+    /// A service in place of a person, by the name that `certificate issue` gave its certificates
+    #[cfg_attr(feature = "cli", arg(long, value_name = "NAME"))]
+    pub name: Option<Callsign>,
     /// Reason: unspecified, key_compromise, affiliation_changed, superseded, cessation_of_operation or
     /// privilege_withdrawn
     pub reason: RevocationReason,
     /// Only the one of this serial number, in hexadecimal digits as `certificate show` prints it
     #[cfg_attr(feature = "cli", arg(long, value_name = "HEX"))]
     pub serial: Option<CertificateSerial>,
+}
+
+impl Revoke {
+    /// All certificates of this person.
+    pub fn of(person: Reference, reason: RevocationReason) -> Self {
+        Self { person: Some(person), name: None, reason, serial: None }
+    }
 }
 
 /// Show the certificate of the authority, and those above it

@@ -103,6 +103,7 @@ macro_rules! operations {
             134 read read "" "certificate.ca" certificate::Ca => String;
             135 walk read "" "certificate.crl" certificate::Crl => String;
             136 write decide "/people/" "certificate.revoke" certificate::Revoke => Vec<String>;
+            137 write admin "/" "certificate.issue" certificate::Issue => certificate::Issued;
             140 write operate "/courses/" "course.create" course::Create => course::Course;
             141 read read "" "course.get" course::Get => course::Course;
             142 read read "" "course.list" course::List => Page<course::Course>;

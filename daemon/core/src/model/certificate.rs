@@ -1,7 +1,7 @@
 //! The authority and its certificates as they are stored.
 
-use enroll_protocol::Time;
 use enroll_protocol::person::RevocationReason;
+use enroll_protocol::{Pk, Time};
 use serde::{Deserialize, Serialize};
 
 use super::record::{Record, stored_bytes};
@@ -61,6 +61,14 @@ pub struct Certificate {
     pub revoked: Option<u64>,
 }
 
+/// A service that certificates were issued to: a name that the configuration reserved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// The key of its certificates, as a person's pk is of theirs.
+    pub pk: Pk,
+}
+
 /// A revoked certificate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -101,5 +109,6 @@ impl Record for Authority {}
 impl Record for Certificates {}
 impl Record for Certificate {}
 impl Record for Revoked {}
+impl Record for Service {}
 impl Record for ListHead {}
 impl Record for EnrollmentRequest {}

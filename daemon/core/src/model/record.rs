@@ -51,7 +51,8 @@ pub struct Person {
     pub deleted: Option<Time>,
 }
 
-/// The holder of a callsign: an enrollment, a person, or an enrollment and the person that it became.
+/// The holder of a callsign: an enrollment, a person, an enrollment and the person that it became, or, with neither, a
+/// service that has certificates.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CallsignHolder {

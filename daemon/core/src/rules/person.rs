@@ -96,6 +96,11 @@ impl ReadOp for Find {
         let callsign =
             Callsign::new(callsign).map_err(|err| Refusal::new(Code::INVALID_ARGUMENT, format!("claims: {err}")))?;
         let named = Reference::from(&callsign);
+        // A certificate of that name is a service's, which is nobody.
+        if self.claims.member::<String>("sub")?.is_none() && is_reserved(call, &fold(callsign.as_str())) {
+            let why = format!("the CN \"{callsign}\" is a reserved name, which is no person's");
+            return Err(Fault::Refused(Refusal::new(Code::NOT_FOUND, why)));
+        }
         let (pk, person) = require(txn, &named)?;
         require_live(&named, &person)?;
         call.permit(txn, call.is_actor(pk))?;
@@ -208,11 +213,16 @@ pub(super) fn require_free(txn: &dyn ReadTxn, call: &Call<'_>, callsign: &Callsi
 
 /// Refuses a callsign that the configuration reserves.
 pub(super) fn require_unreserved(call: &Call<'_>, callsign: &Callsign, folded: &str) -> Result<(), Fault> {
-    if call.ctx.settings.reserved_callsigns.contains(folded) {
+    if is_reserved(call, folded) {
         let why = format!("the callsign \"{callsign}\" is reserved by the configuration; choose another");
         return Err(Fault::Refused(Refusal::new(Code::CALLSIGN_RESERVED, why)));
     }
     Ok(())
+}
+
+/// True if the configuration reserves the callsign of this folded form.
+fn is_reserved(call: &Call<'_>, folded: &str) -> bool {
+    call.ctx.settings.reserved_callsigns.contains(folded)
 }
 
 /// True if a callsign reads as one of our pks, in compatibility characters too: the same text would name two records.

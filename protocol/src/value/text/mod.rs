@@ -207,4 +207,22 @@ mod tests {
             assert!(PermissionPath::new(path).is_err(), "{path}");
         }
     }
+
+    #[test]
+    fn a_name_that_is_no_word_is_refused_with_the_word_that_it_could_be() {
+        for (name, word) in [
+            ("Course:Staff", Some("course-staff")),
+            ("org.example/Admin", Some("org-example-admin")),
+            ("-x", Some("x")),
+            ("B!", None),
+            ("", None),
+            (":::", None),
+            ("É", None),
+        ] {
+            let refusal = RoleName::new(name).expect_err("no word").0;
+            let way_out = refusal.split_once("; it could be ").map(|(_, word)| word.trim_matches('"'));
+            assert_eq!(way_out, word, "{name}: {refusal}");
+        }
+        assert!(!RoleName::new("A".repeat(64)).expect_err("too long").0.contains("could"));
+    }
 }

@@ -71,22 +71,27 @@ fn serial(text: &str) -> Result<(), String> {
 }
 
 fn word(text: &str) -> Result<(), String> {
+    if is_word(text) {
+        return Ok(());
+    }
+    let most = limits::WORD_BYTES_MAX;
+    let way_out = word_of(text).map_or_else(String::new, |word| format!("; it could be \"{word}\""));
+    Err(format!("must be 1 to {most} of the characters a-z, 0-9, _ and -, beginning with a letter or digit{way_out}"))
+}
+
+fn is_word(text: &str) -> bool {
     let mut bytes = text.bytes();
     let lower = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let fits = bytes.next().is_some_and(lower) && bytes.all(|b| lower(b) || b == b'_' || b == b'-');
-    let most = limits::WORD_BYTES_MAX;
-    if fits && text.len() <= most {
-        return Ok(());
-    }
-    let way_out = word_of(text).map_or_else(String::new, |word| format!("; it could be \"{word}\""));
-    Err(format!("must be 1 to {most} of the characters a-z, 0-9, _ and -, beginning with a letter or digit{way_out}"))
+    fits && text.len() <= limits::WORD_BYTES_MAX
 }
 
 /// The word that a name of another system would be: in lower case, with `-` for colons, points, slashes and blanks. It
 /// is proposed and never taken silently, because two names may have the same.
 fn word_of(text: &str) -> Option<String> {
     let folded = text.to_ascii_lowercase().replace([':', '.', '/', ' '], "-");
-    word(folded.trim_matches('-')).is_ok().then(|| folded.trim_matches('-').to_owned())
+    let word = folded.trim_matches('-');
+    is_word(word).then(|| word.to_owned())
 }
 
 fn printable(text: &str) -> Result<(), String> {

@@ -16,7 +16,12 @@ pub(super) fn certificates(samples: &mut Samples) {
     samples.operation(&certificate::Renew { person: named(), csr: Some(pem()), keep: true }, &Some(pem()));
     samples.operation(&certificate::Ca {}, &pem());
     samples.operation(&certificate::Crl {}, &pem());
-    let serial = Some("40:0A".parse().expect("a serial number"));
-    let revoke = certificate::Revoke { person: named(), reason: RevocationReason::Superseded, serial };
+    let serial = || Some("40:0A".parse().expect("a serial number"));
+    let name = || Some("portal".parse().expect("a name"));
+    let reason = RevocationReason::Superseded;
+    let revoke = certificate::Revoke { person: Some(named()), name: name(), reason, serial: serial() };
     samples.operation(&revoke, &vec!["40:0A".to_owned()]);
+    let issue = certificate::Issue { name: "portal".parse().expect("a name"), csr: Some(pem()) };
+    let key = Some("PEM\n".parse().expect("a key"));
+    samples.operation(&issue, &certificate::Issued { certificate: Some(pem()), serial: serial(), key });
 }

@@ -67,3 +67,25 @@ fn ported_verifiers_get_rs256_and_no_audience_where_they_know_no_other() {
         "#,
     );
 }
+
+#[test]
+fn ported_services_get_certificates_and_pkcs12_without_a_key_by_one_call() {
+    let home = Home::make();
+    home.configure("reserved_callsigns = [\"portal\"]");
+    let mut script = Script::of(home.start());
+    let csr = include_str!("../../../requests/p256.pem");
+    script.daemon.enrollctl(&["person", "create", "DOGGO01a", "--certificate", csr], "");
+    script.run(
+        r#"
+        $ certificate key DOGGO01a ! 1 not_found
+        $ certificate pfx DOGGO01a < password
+            MII..
+        $ certificate issue portal --json
+            {"certificate":"-----BEGIN CERTIFICATE-----..","serial":"<SERIAL>","key":"-----BEGIN PRIVATE KEY-----.."}
+        $ person find {"CN":"portal"} ! 1 not_found
+        $ certificate revoke --name portal cessation_of_operation
+            $SERIAL
+        "#,
+    );
+    expect_sound(&script.daemon);
+}

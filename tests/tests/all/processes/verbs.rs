@@ -6,7 +6,7 @@
 use std::process::Stdio;
 
 use enroll_protocol::operations::TABLE;
-use enroll_tests::process::{Daemon, run, run_into};
+use enroll_tests::process::{Daemon, Home, run, run_into};
 
 use super::script::Script;
 use super::{count, expect_sound};
@@ -22,7 +22,9 @@ const DAEMON: &str = include_str!("scripts/daemon.txt");
 
 /// A daemon that every script has been through.
 pub(super) fn everything() -> Script {
-    let mut script = Script::of(Daemon::start());
+    let home = Home::make();
+    home.configure("reserved_callsigns = [\"portal\"]");
+    let mut script = Script::of(home.start());
     script.run(PEOPLE);
     script.run(SECRETS);
     script.run(DAEMON);

@@ -4,6 +4,7 @@
 //! installed.
 
 mod revoking;
+mod services;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -12,6 +12,7 @@ use enroll_core::state::{Store as _, Writes};
 use enroll_protocol::operations::TABLE;
 use enroll_protocol::{Access, Actor, Code, Envelope, Jwt, Kind, OperationRow, code, event, pool};
 use enroll_tests::registry::Registry;
+use enrolld::config::Config;
 
 const ACCESS: &str = include_str!("../../../../docs/access.md");
 
@@ -101,6 +102,7 @@ const ARGUMENTS: &[(&str, &str)] = &[
     ("certificate.ca", "{}"),
     ("certificate.crl", "{}"),
     ("certificate.revoke", r#"{"person":"CAT","reason":"superseded"}"#),
+    ("certificate.issue", r#"{"name":"portal"}"#),
     ("course.create", r#"{"key":"New","modes":["audit"]}"#),
     ("course.get", r#"{"key":"Hiking"}"#),
     ("course.list", "{}"),
@@ -235,6 +237,7 @@ fn copied() -> Registry {
     let mut registry = Registry::reopened(Arc::new(store));
     // Every registry of a test begins at the same time, and draws the same: what is made from here on is new.
     registry.pass_seconds(60);
+    registry.reload(&Config { reserved_callsigns: vec!["portal".to_owned()], ..Config::default() });
     registry
 }
 

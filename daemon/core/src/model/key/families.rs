@@ -87,6 +87,8 @@ families! {
     0x1d PoolEnrollments: pool_enrollment/pool_enrollments [pool: Pk; enrollment: Pk] = record::Marker;
     /// An enrollment by its state.
     0x1e StateEnrollments: state_enrollment/state_enrollments [state: State; enrollment: Pk] = record::Marker;
+    /// A service by its folded name.
+    0x35 Services: service [folded: &str] = certificate::Service;
     /// The holder of a folded callsign.
     0x11 Callsigns: callsign [folded: &str] = record::CallsignHolder;
     /// A used token by its keyed hash.

@@ -133,6 +133,7 @@ mod tests {
             (certificates(pk), format!("32{abs}")),
             (revoked(258, &[0xcd; 20]), format!("330000000000000102{}", "cd".repeat(20))),
             (enrollment_request(pk), format!("34{abs}")),
+            (service("portal"), "35706f7274616c".to_owned()),
             (change(258), "400000000000000102".to_owned()),
             (kept(1000, Key(pk)), format!("41000003e8{abs}")),
             (kept_part(1000, Key(pk), 258), format!("44000003e8{abs}00000102")),

@@ -1,14 +1,19 @@
 //! Invariants of certificates, their holders and the revocation list.
 
+use std::collections::HashSet;
+
+use enroll_protocol::Pk;
+
 use super::{Check, hex};
-use crate::model::certificate::{Certificate, Certificates, EnrollmentRequest, ListHead, Revoked};
+use crate::model::certificate::{Certificate, Certificates, EnrollmentRequest, ListHead, Revoked, Service};
 use crate::model::key::{self, Due, Family};
 use crate::model::record::{self, Enrollment, Kind, Person};
 use crate::state::StoreError;
 
 impl Check<'_> {
     pub(super) fn certificates(&mut self) -> Result<(), StoreError> {
-        self.holders()?;
+        let services = self.services()?;
+        self.holders(&services)?;
         self.each::<Certificate>(Family::Certificates, |check, key, certificate| {
             *check.counts.entry(Kind::Certificate).or_default() += 1;
             let (Some(pk), Some(serial)) = (key::pk_at_front(key), key::serial_at_end(key)) else {
@@ -36,12 +41,25 @@ impl Check<'_> {
         })
     }
 
-    fn holders(&mut self) -> Result<(), StoreError> {
+    /// The pks of all services; the configuration has a name for each.
+    fn services(&mut self) -> Result<HashSet<Pk>, StoreError> {
+        let mut services = HashSet::new();
+        self.each::<Service>(Family::Services, |check, key, service| {
+            let holder = key::callsign(&String::from_utf8_lossy(&key[1..]));
+            if check.txn.get(&holder)?.is_none() || !services.insert(service.pk) {
+                check.violated("I1", service.pk, "a service whose name is not taken, or two services of one pk");
+            }
+            Ok(())
+        })?;
+        Ok(services)
+    }
+
+    fn holders(&mut self, services: &HashSet<Pk>) -> Result<(), StoreError> {
         self.each::<Certificates>(Family::Holders, |check, key, holder| {
             let Some(pk) = key::pk_at_end(key) else { return Ok(()) };
             let person = record::get::<Person>(check.txn, &key::person(pk))?;
             let deleted = person.as_ref().and_then(|person| person.deleted);
-            if person.is_none() || holder.held.is_empty() {
+            if (person.is_none() && !services.contains(&pk)) || holder.held.is_empty() {
                 check.violated("I19", pk, "certificates of nobody, or a holder of none");
             }
             for held in &holder.held {

@@ -1,7 +1,8 @@
 //! Invariants across records, each with a name. `server check` walks the whole state and lists the violations; tests
 //! demand an empty list after every step.
 //!
-//! - I1: every folded callsign of a person or an enrollment leads to them, and to nobody else; none reads as a pk.
+//! - I1: every folded callsign of a person or an enrollment leads to them, and to nobody else; none reads as a pk. The
+//!   name of a service that has certificates leads to neither.
 //! - I2: a person's roles and a role's members say the same, and deleted people have none.
 //! - I3: a role's head counts its members.
 //! - I4: the changes are numbered without gaps, from the first one that is kept to the head.
@@ -20,7 +21,7 @@
 //! - I16: a registration lists the pools that admit its person.
 //! - I17: an event is due at the next time at which it changes by itself, and is listed by its start.
 //! - I18: a supervisor's representatives and a representative's supervisors agree.
-//! - I19: a person's certificates are those that they hold, and no others.
+//! - I19: the certificates of a person or a service are those that they hold, and no others.
 //! - I20: certificates that were valid when their person was deleted are revoked; revoked ones are in the list; the
 //!   list counts its entries, and its renewal is planned.
 //! - I21: a course counts its active enrollments and its roles, and its pk leads to it.
@@ -156,8 +157,9 @@ impl Check<'_> {
                     check.violated("I1", pk, "a callsign leads to an enrollment that has another callsign or person");
                 }
             }
-            if holder == CallsignHolder::default() {
-                check.violated("I1", hex(key), "a callsign is held by nobody");
+            let folded = String::from_utf8_lossy(&key[1..]);
+            if (holder == CallsignHolder::default()) != check.txn.get(&key::service(&folded))?.is_some() {
+                check.violated("I1", hex(key), "a callsign is held by nobody, or by a service and somebody");
             }
             Ok(())
         })

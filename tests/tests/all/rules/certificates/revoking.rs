@@ -99,7 +99,7 @@ fn a_certificate_is_renewed_by_its_holder_for_a_new_key_or_the_one_they_brought(
     assert_eq!(registry.call(mismatch).expect_err("refused").code, Code::CSR_MISMATCH);
     // A deletion revokes all of them, so there is a bound, and past it the oldest gives way.
     let revoked = |registry: &mut Registry| {
-        let revoke = certificate::Revoke { person: named("MADE"), reason: RevocationReason::Unspecified, serial: None };
+        let revoke = certificate::Revoke::of(named("MADE"), RevocationReason::Unspecified);
         registry.call_with(Envelope { dry_run: true, ..Envelope::default() }, revoke).map_or(0, |serials| serials.len())
     };
     for kept in 2..=20 {
@@ -132,9 +132,8 @@ fn a_certificate_is_revoked_without_its_person() {
     let renew = certificate::Renew { person: named("MADE"), csr: None, keep: true };
     registry.call(renew).expect("renewed");
     let revoke = |person, serial: Option<&str>| certificate::Revoke {
-        person: named(person),
-        reason: RevocationReason::KeyCompromise,
         serial: serial.map(|serial| serial.parse().expect("a serial number")),
+        ..certificate::Revoke::of(named(person), RevocationReason::KeyCompromise)
     };
     assert_eq!(registry.call(revoke("BARE", None)).expect_err("none").code, Code::NOT_FOUND);
     assert_eq!(registry.call(revoke("MADE", Some("00"))).expect_err("not theirs").code, Code::NOT_FOUND);

@@ -1,9 +1,13 @@
-//! Certificates of people: issued with the person or renewed later, and revoked when the person is deleted.
+//! Certificates of people: issued with the person or renewed later, and revoked when the person is deleted. Those of
+//! services are in [`service`].
 //!
 //! A certificate is made off the writer thread, when the rule needs it ([`give`]). The latest one is the person's;
 //! earlier ones stay valid until they end, unless a renewal with another key supersedes them.
 
+mod service;
+
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use enroll_protocol::certificate::{Ca, Crl, Get, Key, Pfx, Renew, Revoke};
 use enroll_protocol::person::{CertificateWanted, Revocation, RevocationReason};
@@ -110,8 +114,15 @@ impl WriteOp for Renew {
 }
 
 impl WriteOp for Revoke {
+    fn check(&self) -> Result<(), Refusal> {
+        match (&self.person, &self.name) {
+            (Some(_), None) | (None, Some(_)) => Ok(()),
+            _ => Err(Refusal::new(Code::INVALID_ARGUMENT, "give either a person, or the name of a service")),
+        }
+    }
+
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Vec<String>, Fault> {
-        let (pk, _) = person::require(txn.as_read(), &self.person)?;
+        let (pk, whose) = holder_of(self, txn.as_read())?;
         call.permit(txn.as_read(), false)?;
         call.permit_touching(txn.as_read(), pk)?;
         let why = Revocation { reason: self.reason, at: call.ctx.now };
@@ -122,11 +133,20 @@ impl WriteOp for Revoke {
         if revoked.is_empty() {
             let of =
                 self.serial.as_ref().map_or_else(String::new, |serial| format!(" with the serial number {serial}"));
-            let why = format!("the person \"{}\" has no certificate{of} that is valid", self.person);
+            let why = format!("{whose} has no certificate{of} that is valid");
             return Err(Fault::Refused(Refusal::new(Code::NOT_FOUND, why)));
         }
         call.emit(txn, vec![pk], None);
         Ok(revoked.iter().map(written).collect())
+    }
+}
+
+/// The person or the service whose certificates are to be revoked, and their name in messages.
+fn holder_of(revoke: &Revoke, txn: &dyn ReadTxn) -> Result<(Pk, String), Fault> {
+    match (&revoke.person, &revoke.name) {
+        (Some(named), _) => Ok((person::require(txn, named)?.0, format!("the person \"{named}\""))),
+        (None, Some(name)) => Ok((service::require(txn, name)?, format!("the service \"{name}\""))),
+        (None, None) => Err(Fault::Broken("a revocation of nobody's certificates was not refused".to_owned())),
     }
 }
 
@@ -214,18 +234,39 @@ pub(super) fn require_request_of(callsign: &Callsign, csr: &str) -> Result<(), R
     }
 }
 
-/// Gives a person the wanted certificate: stores the one that was made for this request, else answers that it is
-/// needed. Returns none in a dry run.
+/// Gives a person the wanted certificate, and keeps the key that was made for it. Returns none in a dry run.
 pub(super) fn give(
     txn: &mut dyn Txn,
     call: &Call<'_>,
     (pk, callsign): (Pk, &Callsign),
     wanted: &Wanted,
 ) -> Result<Option<Vec<u8>>, Fault> {
+    let issued = issue(txn, call, Holder { pk, name: callsign, keeps_key: true }, wanted)?;
+    Ok(issued.map(|issued| issued.certificate.clone()))
+}
+
+/// Whom a certificate is issued to.
+struct Holder<'a> {
+    /// The pk that it is kept under.
+    pk: Pk,
+    /// Its common name.
+    name: &'a Callsign,
+    /// True if the key that is made for it is kept, sealed.
+    keeps_key: bool,
+}
+
+/// Issues the wanted certificate: stores the one that was made for this request, else answers that it is needed. Returns
+/// none in a dry run.
+fn issue(
+    txn: &mut dyn Txn,
+    call: &Call<'_>,
+    Holder { pk, name, keeps_key }: Holder<'_>,
+    wanted: &Wanted,
+) -> Result<Option<Arc<Issued>>, Fault> {
     let ctx = call.ctx;
-    require_name(callsign)?;
+    require_name(name)?;
     if let Wanted::Request(csr) = wanted {
-        require_request_of(callsign, csr)?;
+        require_request_of(name, csr)?;
     }
     require_valid(ctx)?;
     let mut certificates = record::get::<Certificates>(txn.as_read(), &key::certificates(pk))?.unwrap_or_default();
@@ -241,14 +282,14 @@ pub(super) fn give(
         return Ok(None);
     }
     let issued = match &ctx.made {
-        Some(Made::Certificate(issued)) if issued.callsign == *callsign && issued.wanted == *wanted => issued,
-        _ => return Err(Fault::Needs(Needed::Certificate(callsign.clone(), wanted.clone()))),
+        Some(Made::Certificate(issued)) if issued.callsign == *name && issued.wanted == *wanted => issued,
+        _ => return Err(Fault::Needs(Needed::Certificate(name.clone(), wanted.clone()))),
     };
     for gone in gone {
         txn.delete(key::certificate(pk, &gone.serial));
         txn.emit(ChangeEvent::Lost(Kind::Certificate));
     }
-    store(txn, ctx, pk, issued)?;
+    store(txn, ctx, (pk, keeps_key), issued)?;
     certificates.held.push(Held { serial: issued.serial, ends: issued.ends, revoked: false });
     let valid: Vec<Serial> =
         certificates.held.iter().filter(|held| held.is_valid(ctx.now)).map(|held| held.serial).collect();
@@ -257,7 +298,7 @@ pub(super) fn give(
         supersede(txn, call, pk, |held| valid[..too_many].contains(&held.serial))?;
     }
     txn.emit(ChangeEvent::Made(Kind::Certificate));
-    Ok(Some(issued.certificate.clone()))
+    Ok(Some(Arc::clone(issued)))
 }
 
 /// Revokes certificates of a person as superseded by another one.
@@ -266,13 +307,13 @@ fn supersede(txn: &mut dyn Txn, call: &Call<'_>, pk: Pk, is_chosen: impl Fn(&Hel
     authority::revoke(txn, call.ctx, pk, &why, is_chosen).map(drop)
 }
 
-/// Writes a certificate, with its private key sealed.
-fn store(txn: &mut dyn Txn, ctx: &Context, pk: Pk, issued: &Issued) -> Result<(), Fault> {
+/// Writes a certificate, with its private key sealed where it is kept.
+fn store(txn: &mut dyn Txn, ctx: &Context, (pk, keeps_key): (Pk, bool), issued: &Issued) -> Result<(), Fault> {
     let key = key::certificate(pk, &issued.serial);
     let mut nonce = [0; 24];
     ctx.random(Purpose::PrivateKey).fill_bytes(&mut nonce);
     let seal = |private: &zeroize::Zeroizing<Vec<u8>>| ctx.identity.secrets.seal(&key, nonce, private);
-    let sealed = issued.private.as_ref().map(seal).transpose()?;
+    let sealed = issued.private.as_ref().filter(|_| keeps_key).map(seal).transpose()?;
     let stored = Certificate { certificate: issued.certificate.clone(), sealed, revoked: None };
     record::put(txn, key, &stored);
     Ok(())
