@@ -10,9 +10,10 @@ mod key_pair;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use enroll_protocol::{Json, Jwt, Pk, Time};
-use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation};
+use jsonwebtoken::{DecodingKey, Header, Validation};
 use serde_json::{Value, json};
 
+use self::key_pair::Private;
 pub use self::key_pair::{NewKey, SigningAlgorithm};
 use super::IdentityError;
 
@@ -55,7 +56,7 @@ struct SigningKey {
     created: Time,
     algorithm: SigningAlgorithm,
     public: Vec<u8>,
-    signing: EncodingKey,
+    signing: Private,
     verifying: DecodingKey,
 }
 
@@ -175,8 +176,7 @@ impl KeyRing {
         let failed = |err: jsonwebtoken::errors::Error| IdentityError(err.to_string());
         let header = jsonwebtoken::decode_header(format!("{}.", unsigned.as_str())).map_err(failed)?;
         let key = self.key(header.kid.as_deref()).ok_or_else(|| IdentityError("the signing key is gone".to_owned()))?;
-        let signature = jsonwebtoken::crypto::sign(unsigned.as_str().as_bytes(), &key.signing, key.algorithm.of_jose())
-            .map_err(failed)?;
+        let signature = key.signing.sign(unsigned.as_str().as_bytes(), key.algorithm)?;
         Jwt::new(format!("{}.{signature}", unsigned.as_str())).map_err(|err| IdentityError(err.0))
     }
 

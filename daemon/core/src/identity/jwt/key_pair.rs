@@ -1,12 +1,13 @@
 //! Key pairs of JWTs by signing algorithm (JWA, RFC 7518): how each is made, stored and published as a JWK.
 
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RsaKeyPair};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use der::asn1::{Any, OctetStringRef};
-use der::{Decode as _, Sequence};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -45,12 +46,27 @@ const RSA_SIZE: KeySize = KeySize::Rsa3072;
 const EC_PRIVATE_KEY: [u8; 7] = [0x30, 0x31, 0x02, 0x01, 0x01, 0x04, 0x20];
 const ON_P256: [u8; 12] = [0xa0, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
 
-/// A private key in PKCS#8 (`PrivateKeyInfo`, RFC 5208).
-#[derive(Sequence)]
-struct PrivateKeyInfo<'a> {
-    version: u8,
-    algorithm: Any,
-    key: &'a OctetStringRef,
+/// A private key, read as JWTs are signed with it. One of RSA is kept as a pair: checking it anew for each signature takes
+/// longer than the signature.
+pub(super) enum Private {
+    Curve(EncodingKey),
+    Rsa(RsaKeyPair),
+}
+
+impl Private {
+    /// The signature of these bytes, in base64url.
+    pub(super) fn sign(&self, bytes: &[u8], algorithm: SigningAlgorithm) -> Result<String, IdentityError> {
+        match self {
+            Self::Curve(key) => jsonwebtoken::crypto::sign(bytes, key, algorithm.of_jose())
+                .map_err(|err| IdentityError(err.to_string())),
+            Self::Rsa(pair) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), bytes, &mut signature)
+                    .map_err(|_| IdentityError("a signing key of RSA can not sign".to_owned()))?;
+                Ok(URL_SAFE_NO_PAD.encode(signature))
+            }
+        }
+    }
 }
 
 impl SigningAlgorithm {
@@ -89,14 +105,13 @@ impl SigningAlgorithm {
     }
 
     /// The private key, from PKCS#8, as JWTs are signed with it.
-    pub(super) fn signing(self, private: &[u8]) -> Result<EncodingKey, IdentityError> {
+    pub(super) fn signing(self, private: &[u8]) -> Result<Private, IdentityError> {
         Ok(match self {
-            Self::Ed25519 => EncodingKey::from_ed_der(private),
-            Self::Es256 => EncodingKey::from_ec_der(private),
+            Self::Ed25519 => Private::Curve(EncodingKey::from_ed_der(private)),
+            Self::Es256 => Private::Curve(EncodingKey::from_ec_der(private)),
             Self::Rs256 => {
                 let unreadable = |_| IdentityError("a signing key of RSA can not be read".to_owned());
-                let info = PrivateKeyInfo::from_der(private).map_err(unreadable)?;
-                EncodingKey::from_rsa_der(info.key.as_bytes())
+                Private::Rsa(RsaKeyPair::from_pkcs8(private).map_err(unreadable)?)
             }
         })
     }

@@ -37,6 +37,9 @@ const KEPT_MAX: usize = 64;
 /// Bytes of a piece of the revocation list.
 const PIECE_BYTES: usize = 64 << 10;
 
+/// A private key in PKCS#8.
+type Private = zeroize::Zeroizing<Vec<u8>>;
+
 /// The label of a private key in PEM.
 const PRIVATE_KEY: &str = "PRIVATE KEY";
 
@@ -312,7 +315,7 @@ fn store(txn: &mut dyn Txn, ctx: &Context, (pk, keeps_key): (Pk, bool), issued: 
     let key = key::certificate(pk, &issued.serial);
     let mut nonce = [0; 24];
     ctx.random(Purpose::PrivateKey).fill_bytes(&mut nonce);
-    let seal = |private: &zeroize::Zeroizing<Vec<u8>>| ctx.identity.secrets.seal(&key, nonce, private);
+    let seal = |private: &Private| ctx.identity.secrets.seal(&key, nonce, private);
     let sealed = issued.private.as_ref().filter(|_| keeps_key).map(seal).transpose()?;
     let stored = Certificate { certificate: issued.certificate.clone(), sealed, revoked: None };
     record::put(txn, key, &stored);
@@ -339,7 +342,7 @@ fn with_private(
     txn: &dyn ReadTxn,
     call: &Call<'_>,
     named: &Reference,
-) -> Result<(Callsign, Option<zeroize::Zeroizing<Vec<u8>>>, Certificate), Fault> {
+) -> Result<(Callsign, Option<Private>, Certificate), Fault> {
     let (pk, person) = person::require(txn, named)?;
     person::require_live(named, &person)?;
     call.permit(txn, false)?;
