@@ -7,7 +7,6 @@
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 
-use nix::errno::Errno;
 use nix::libc;
 
 /// Room for the groups of nearly everybody.
@@ -78,13 +77,12 @@ pub fn is_clock_unsynchronised() -> bool {
     state == libc::TIME_ERROR || (state >= 0 && clock.status & libc::STA_UNSYNC != 0)
 }
 
-/// Raises the nice value of the calling thread, and of no other of the process: on Linux each thread has its own.
-pub fn lower_priority(by: i32) -> io::Result<()> {
-    Errno::clear();
-    // SAFETY: it takes a plain number and changes nothing of the process's memory.
-    let result = unsafe { libc::nice(by) };
-    // A nice value of -1 is none of its errors.
-    if result == -1 && Errno::last() != Errno::UnknownErrno { Err(Errno::last().into()) } else { Ok(()) }
+/// Sets the nice value of the calling thread, and of no other of the process: on Linux each thread has its own. Where
+/// that is not allowed the thread works as well, only beside the others.
+pub fn lower_priority(nice: i32) {
+    if let Err(err) = rustix::process::setpriority_process(None, nice) {
+        tracing::debug!(%err, "a background thread keeps its priority");
+    }
 }
 
 /// Returns free memory to the system, also from between blocks in use. Takes some milliseconds for each 100 MiB. C

@@ -8,8 +8,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use crate::fair_queue::FairQueue;
 use crate::sys;
 
-/// By how much the nice value of its threads is higher.
-const NICENESS: i32 = 5;
+/// The nice value of its threads.
+const NICE: i32 = 5;
 
 /// A piece of work. It answers by itself.
 type Work = Box<dyn FnOnce() + Send>;
@@ -36,8 +36,7 @@ impl WorkerPool {
         for _ in 0..threads {
             let waiting = Arc::clone(&pool.0);
             std::thread::Builder::new().name(name.to_owned()).spawn(move || {
-                // With the usual priority it works as well.
-                let _ = sys::lower_priority(NICENESS);
+                sys::lower_priority(NICE);
                 while let Some(work) = waiting.next() {
                     // Work answers for its own panics; one that does not must not cost the pool a thread.
                     let _ = catch_unwind(AssertUnwindSafe(work));

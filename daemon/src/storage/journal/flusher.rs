@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::{JournalStore, segments};
+use crate::sys::lower_priority;
 use enroll_core::state::{Store as _, StoreError};
 
 /// The age of the oldest write at which a memtable is flushed, even if it is small.
@@ -28,7 +29,7 @@ impl Flusher {
         store.has_flusher.store(true, Ordering::Release);
         let of_thread = Arc::clone(&store);
         let flusher = std::thread::Builder::new().name("flusher".to_owned()).spawn(move || {
-            lower_priority();
+            lower_priority(NICE);
             let result = of_thread.flush_on();
             of_thread.has_flusher.store(false, Ordering::Release);
             if let Err(err) = result {
@@ -38,7 +39,7 @@ impl Flusher {
         })?;
         let of_thread = Arc::clone(&store);
         let filter = std::thread::Builder::new().name("filter".to_owned()).spawn(move || {
-            lower_priority();
+            lower_priority(NICE);
             if let Err(err) = of_thread.make_filter() {
                 // Look-ups work without it, only slower.
                 tracing::error!(%err, "the Bloom filter is not built; new keys are looked up in the tree until a restart");
@@ -95,12 +96,5 @@ impl JournalStore {
             };
             state = wait(state).unwrap_or_else(|state| state);
         }
-    }
-}
-
-/// Lowers the priority of the calling thread. Where that is not allowed the thread works as well, only beside the others.
-fn lower_priority() {
-    if let Err(err) = rustix::process::setpriority_process(None, NICE) {
-        tracing::debug!(%err, "a background thread keeps its priority");
     }
 }
