@@ -1,5 +1,5 @@
 //! The abuse log: refusals for abuse, summed by kind and uid. Of each kind and uid there is one log line when a burst
-//! begins, one with the count every [`INTERVAL`] while it lasts, and one with the total when it is over. So nobody
+//! begins, one with the count every ten seconds while it lasts, and one with the total when it is over. So nobody
 //! floods the log, and no uid hides another.
 //!
 //! The uids told apart are bounded by kind: what comes from further ones is summed without a uid. The metric
