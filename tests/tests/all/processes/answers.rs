@@ -69,7 +69,7 @@ fn a_socket_that_can_not_be_is_refused_by_both_programs_alike() {
 #[test]
 fn a_client_is_told_that_the_daemon_is_full() {
     let home = Home::make();
-    home.configure("[server]\nconnections_per_uid = 1");
+    home.configure("[server]\nconnections_per_uid = 1\nadmin_connections = 0");
     let daemon = home.start();
     let mut keeps =
         daemon.home.enrollctl(&["call"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("call");
