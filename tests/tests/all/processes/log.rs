@@ -127,7 +127,7 @@ fn an_error_before_the_log_begins_is_one_line() {
 #[test]
 fn connections_past_a_limit_are_summed_and_counted() {
     let home = Home::make();
-    home.configure("log_format = \"json\"\n[server]\nconnections_per_uid = 1\n");
+    home.configure("log_format = \"json\"\n[server]\nconnections_per_uid = 1\nadmin_connections = 0\n");
     let mut daemon = home.start();
     let path = daemon.home.socket();
     let mut inside = Socket::connect(&path);
