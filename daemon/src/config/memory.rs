@@ -27,7 +27,7 @@ mod tests {
         let default = Config::default().memory_mib();
         for (toml, more) in [
             ("[database]\ncache_mib = 74", 22),
-            ("[journal]\nmemory_mib = 65", 1),
+            ("[journal]\nmemory_mib = 193", 1),
             ("[server]\nmemory_mib = 66", 2),
             ("[server]\nconnections = 2048", 48),
         ] {
