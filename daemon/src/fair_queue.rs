@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-/// What waits, by uid.
+/// A fair queue of waiting items: a FIFO queue for each uid, served round-robin.
 #[derive(Debug)]
 pub(crate) struct FairQueue<T> {
     of_uid: BTreeMap<u32, VecDeque<T>>,

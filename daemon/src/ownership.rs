@@ -27,6 +27,9 @@ const LINKS_MAX: usize = 40;
 /// Write permission of group and others.
 const WRITE: u32 = 0o022;
 
+/// Write permission of others alone.
+const WRITE_OF_OTHERS: u32 = 0o002;
+
 const STICKY: u32 = 0o1000;
 
 /// An error of a path that is not safe, or can not be used.
@@ -50,23 +53,36 @@ pub enum PathError {
     },
 }
 
-/// The user to whom files may belong beside root.
+/// The user to whom files may belong beside root, and the write permission that nobody else may have.
 #[derive(Debug, Clone, Copy)]
-pub struct Own(u32);
+pub struct Own {
+    uid: u32,
+    write: u32,
+}
 
 impl Own {
     /// The user of this process.
     pub fn user() -> Self {
-        Self(geteuid().as_raw())
+        Self::uid(geteuid().as_raw())
     }
 
     /// As root, for the owner of this directory, if it is there; else the user of this process.
     pub fn user_of(directory: &Path) -> Self {
         use std::os::unix::fs::MetadataExt as _;
         match directory.metadata() {
-            Ok(metadata) if geteuid().is_root() => Self(metadata.uid()),
+            Ok(metadata) if geteuid().is_root() => Self::uid(metadata.uid()),
             _ => Self::user(),
         }
+    }
+
+    fn uid(uid: u32) -> Self {
+        Self { uid, write: WRITE }
+    }
+
+    /// This user on the way to a directory of their own, which may lead through directories that a group can write to:
+    /// where the umask is 002, a home is one.
+    pub fn on_the_way(uid: u32) -> Self {
+        Self { uid, write: WRITE_OF_OTHERS }
     }
 
     /// Opens a file to read that nobody else can write to or replace.
@@ -99,7 +115,7 @@ impl Own {
 
     /// Refuses what others can write to, or own. `target` is what they could replace.
     fn check(self, path: &Path, found: &FileStat, target: &Path) -> Result<(), PathError> {
-        let Self(own) = self;
+        let Self { uid: own, write } = self;
         let kind = found.st_mode & S_IFMT;
         let (shown, mode) = (path.display(), found.st_mode & 0o7777);
         let could = if path == target { String::new() } else { format!(", who could replace {}", target.display()) };
@@ -113,8 +129,9 @@ impl Own {
         }
         let is_shared = kind == S_IFDIR && mode & STICKY != 0;
         let keeps_nothing = kind == S_IFLNK || is_null(found);
-        if mode & WRITE != 0 && !is_shared && !keeps_nothing {
-            return refuse(format!("can be written to by others (mode {mode:o}){could}; run: chmod go-w {shown}"));
+        if mode & write != 0 && !is_shared && !keeps_nothing {
+            let whose = if write == WRITE { "go" } else { "o" };
+            return refuse(format!("can be written to by others (mode {mode:o}){could}; run: chmod {whose}-w {shown}"));
         }
         Ok(())
     }
@@ -304,14 +321,26 @@ mod tests {
     }
 
     #[test]
+    fn on_the_way_to_a_directory_of_ones_own_a_group_may_write_and_others_not() {
+        for (bad, is_refused) in [(0o775, false), (0o757, true), (0o1777, false)] {
+            let (root, file) = way();
+            mode(&root.path().join("a"), bad);
+            let checked = Own::on_the_way(geteuid().as_raw()).check_directory(file.parent().expect("a directory"));
+            let problem = checked.err().map(|err| err.to_string());
+            let names_command = problem.as_ref().is_some_and(|problem| problem.contains("chmod o-w"));
+            assert_eq!((problem.is_some(), names_command), (is_refused, is_refused), "{bad:o}: {problem:?}");
+        }
+    }
+
+    #[test]
     fn what_belongs_to_somebody_else_is_refused() {
         let (_root, file) = way();
         if geteuid().is_root() {
             // Root's own directories above are accepted for anybody, the file of another user is not.
             nix::unistd::chown(&file, Some(12_345.into()), None).expect("root may");
-            assert!(Own(12_345).open(&file).is_ok());
+            assert!(Own::uid(12_345).open(&file).is_ok());
         }
-        let err = Own(4_711).open(&file).expect_err("refused").to_string();
+        let err = Own::uid(4_711).open(&file).expect_err("refused").to_string();
         assert!(err.contains("belongs to uid") && err.contains("chown 4711"), "{err}");
     }
 

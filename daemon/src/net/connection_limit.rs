@@ -14,7 +14,7 @@ struct Taken {
     /// Without the reserved ones.
     connections: usize,
     of_uid: BTreeMap<u32, usize>,
-    /// Of those that are only for administrators.
+    /// Open connections among those that are only for administrators.
     reserved: usize,
 }
 

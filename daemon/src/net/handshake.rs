@@ -20,7 +20,7 @@ use enroll_core::context::Peer;
 /// Bytes asked of a socket at a time.
 pub const READ_BYTES: usize = 16 << 10;
 
-/// When a client that finds no room, or a daemon that is leaving, may come again.
+/// The retry time for a client that finds no room, or a daemon that is leaving.
 pub const RETRY_AFTER_MS: u64 = 500;
 
 /// Characters of a client's name that are logged.

@@ -32,7 +32,7 @@ pub struct MemoryBudget {
 #[derive(Debug, Default)]
 struct Uids {
     shares: BTreeMap<u32, Arc<Share>>,
-    /// Of the uids with connections that wait.
+    /// FIFO queues of connections that wait, by uid; a uid without one has no entry.
     queues: BTreeMap<u32, VecDeque<Arc<Waiter>>>,
     /// The uid that had the last turn.
     last: u32,

@@ -23,9 +23,9 @@ pub(super) struct Outbox {
     written: usize,
     /// In all chunks.
     bytes: usize,
-    /// Of all chunks.
+    /// The allocated bytes of all chunks.
     capacity: usize,
-    /// What the kernel holds of what was written: at most so many bytes.
+    /// An upper bound of the bytes in the socket's send buffer, which the peer has not read.
     unread: usize,
     frame_bytes_max: usize,
 }

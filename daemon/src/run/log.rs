@@ -175,7 +175,7 @@ mod tests {
         }
     }
 
-    /// What is logged in this format.
+    /// The lines that are logged in this format.
     fn logged(log_format: LogFormat, for_journal: bool, log: impl FnOnce()) -> String {
         let buffer = Buffer::default();
         let to = buffer.clone();

@@ -13,7 +13,7 @@ use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{Mode, fstat, fstatat};
 use nix::unistd::{UnlinkatFlags, getegid, geteuid, unlinkat};
 
-use crate::ownership::PathError;
+use crate::ownership::{Own, PathError};
 use crate::process;
 
 /// An error of a file or directory that can not be used.
@@ -88,7 +88,7 @@ impl Directory {
                 path.display()
             ));
         }
-        check_way(path, owner)?;
+        Own::on_the_way(owner.uid).check_directory(path)?;
         Ok(Self { path: path.to_owned(), file, owner })
     }
 
@@ -213,42 +213,6 @@ pub fn is_out_of_files(err: &io::Error) -> bool {
 pub fn is_disk_full(err: &io::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     matches!(err.kind(), StorageFull | QuotaExceeded | FileTooLarge)
-}
-
-/// Refuses a directory that other users could replace. In a sticky directory, such as /tmp, only the owner of an entry
-/// can replace it.
-fn check_way(path: &Path, owner: Owner) -> Result<(), FileError> {
-    let failed = |source| FileError::Io { path: path.to_owned(), source };
-    let path = path.canonicalize().map_err(failed)?;
-    for above in path.ancestors().skip(1) {
-        let metadata = above.metadata().map_err(|source| FileError::Io { path: above.to_owned(), source })?;
-        if metadata.uid() != owner.uid && metadata.uid() != 0 {
-            return Err(FileError::Unsafe {
-                path: above.to_owned(),
-                problem: format!(
-                    "belongs to uid {}, who could put another directory in the place of {}; run: chown {} {}",
-                    metadata.uid(),
-                    path.display(),
-                    owner.uid,
-                    above.display()
-                ),
-            });
-        }
-        let mode = metadata.mode();
-        if mode & 0o1002 == 0o0002 {
-            return Err(FileError::Unsafe {
-                path: above.to_owned(),
-                problem: format!(
-                    "can be written to by everybody (mode {:o}), who could put another directory in the place of {}; \
-                     run: chmod o-w {}",
-                    mode & 0o7777,
-                    path.display(),
-                    above.display()
-                ),
-            });
-        }
-    }
-    Ok(())
 }
 
 /// The way out, for people, of an error of the operating system.

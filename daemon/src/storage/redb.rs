@@ -284,7 +284,7 @@ fn append<'a>(
     Ok(count)
 }
 
-/// Where runs of keys are looked for that the table has nothing in between of. A look costs as much as a write, so
+/// The search for runs: keys of a flush that no key of the table lies between. A look costs as much as a write, so
 /// within a family of keys fewer and fewer are taken where none finds a run.
 #[derive(Default)]
 struct Runs {

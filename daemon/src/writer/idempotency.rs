@@ -45,7 +45,7 @@ pub(super) struct Keep {
     pub(super) due: Option<Due>,
 }
 
-/// What all kept answers share.
+/// The keeper of answers under their idempotency keys.
 pub(super) struct Keeper {
     /// Seals them.
     pub(super) seal: CountingSeal,

@@ -1,4 +1,4 @@
-//! How the writer runs one rule: on an overlay of its own, with a panic caught, and a wrong code counted.
+//! The run of one rule by the writer: on an overlay of its own, with a panic caught, and a wrong code counted.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

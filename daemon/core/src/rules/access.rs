@@ -21,8 +21,8 @@ use crate::state::ReadTxn;
 /// The permission that covers every other. Its holders are superusers.
 const EVERYTHING: &str = "/";
 
-/// What a peer with a bounded delegation may call without an actor: what brings a proof of its own, and what is public
-/// among those who may connect.
+/// Operations that a peer with a bounded delegation may call without an actor: those whose request brings a proof of its
+/// own, and those that are public among all who may connect.
 const WITHOUT_ACTOR: &[&OperationRow] = &[
     pool::Check::ROW,
     enrollment::Create::ROW,

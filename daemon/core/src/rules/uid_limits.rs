@@ -69,7 +69,7 @@ struct Total {
     largest: Option<(u32, u32)>,
 }
 
-/// How a refused call is recorded.
+/// The record that a refused call leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recording {
     /// By a record of its own.

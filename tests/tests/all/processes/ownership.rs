@@ -31,7 +31,7 @@ fn configured() -> Home {
     home
 }
 
-/// What is wrong, the mode that makes it so, and the mode that mends it.
+/// Files and directories, each with a mode that is refused, and the mode that mends it.
 const WRONG: [(&str, u32, u32); 6] = [
     ("enrolld.toml", 0o664, 0o644),
     ("enrolld.toml", 0o646, 0o644),

@@ -16,7 +16,7 @@ use enrolld::config::Config;
 
 const ACCESS: &str = include_str!("../../../../docs/access.md");
 
-/// What stands in front of the table.
+/// The hand-written part of the page, in front of the table.
 const PREFACE: &str = include_str!("access.md");
 
 /// Arguments that are in order, about things that are nobody's of those who ask.
@@ -149,7 +149,7 @@ const DEPUTY: &[&str] = &[
     "programs",
 ];
 
-/// What a peer whose delegation is bounded may call without an actor.
+/// Operations that a peer with a bounded delegation may call without an actor.
 const WITHOUT_ACTOR: &[&str] = &[
     "pool.check",
     "enrollment.create",
