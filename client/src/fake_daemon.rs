@@ -121,7 +121,7 @@ mod tests {
     }
 
     fn has() -> role::Has {
-        role::Has { person: "DOGGO01a".parse().expect("a person"), role: "member".parse().expect("a role") }
+        role::Has::new("DOGGO01a".parse().expect("a person"), "member".parse().expect("a role"))
     }
 
     fn lazy(daemon: &FakeDaemon) -> Client {

@@ -13,13 +13,24 @@ pub struct Created {
     pub expires: Option<Time>,
 }
 
-/// The JWT that a login code was exchanged for.
+/// A JWT that was issued in exchange for another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exchanged {
     /// The signed JWT. `None` in a dry run.
     pub jwt: Option<Jwt>,
     /// Expiry time of the JWT.
     pub expires: Time,
+}
+
+/// The JWT that a login code was exchanged for, and what the code carried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Used {
+    /// The signed JWT. `None` in a dry run.
+    pub jwt: Option<Jwt>,
+    /// Expiry time of the JWT.
+    pub expires: Time,
+    /// The claims of the code. The JWT has its own beside them.
+    pub claims: Json,
 }
 
 /// A login code as it is stored.
@@ -69,8 +80,9 @@ impl Create {
 
 /// Exchange a login code for a JWT
 ///
-/// Works once; later uses are refused as `token_reuse`. Lower case, blanks and dashes do not matter. A code that does
-/// not exist counts as a guess, and guesses are limited (`too_many_attempts`).
+/// Works once; later uses are refused as `token_reuse`, with the time and the user of the first in the details. Lower
+/// case, blanks and dashes do not matter. A code that does not exist counts as a guess, and guesses are limited
+/// (`too_many_attempts`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",

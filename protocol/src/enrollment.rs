@@ -24,8 +24,10 @@ pub struct Enrollment {
     pub person: Option<Pk>,
     /// The pool's extra, with what the caller attached over it.
     pub extra: Json,
+    /// The signing request that it came with, in PEM; none without one, and for a peer with the grant `read`.
+    pub csr: Option<String>,
     /// True if it came with a signing request.
-    pub csr: bool,
+    pub has_csr: bool,
     /// The decider; none while it is pending.
     pub decided_by: Option<Decider>,
     /// Time of the decision.
@@ -196,7 +198,27 @@ pub struct Reject {
     pub reason: Option<Reason>,
 }
 
-/// Give a pending enrollment a new approve code; the old one stops working in the same instant
+/// Put a rejected enrollment back to pending, with a new approve code
+///
+/// The decision on it is cleared; the change feed still tells of it.
+///
+/// Refusals: `already_decided` for an approved one, with the decision in the details; `conflict` for a pending one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  enrollctl --as BOSS enrollment reopen PORA22b")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Reopen {
+    /// Callsign or pk
+    pub enrollment: Reference,
+}
+
+/// Give an enrollment a new approve code; the old one stops working in the same instant
+///
+/// The code of an approved enrollment only says who somebody is, by enrollment.find. A rejected one gets none
+/// (`already_decided`, with the decision in the details): reopen it first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",

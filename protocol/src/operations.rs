@@ -26,6 +26,7 @@ macro_rules! operations {
             5 write decide "/people/" "person.update" person::Update => person::Person;
             6 write decide "/people/" "person.delete" person::Delete => person::Person;
             7 write decide "/people/" "person.revoke" person::Revoke => person::Person;
+            8 write admin "/people/" "person.restore" person::Restore => person::Person;
             10 write decide "/roles/" "role.assign" role::Assign => bool;
             11 write decide "/roles/" "role.remove" role::Remove => bool;
             12 read read "/roles/" "role.has" role::Has => bool;
@@ -38,7 +39,7 @@ macro_rules! operations {
             21 read read "/tokens/" "token.get" token::Get => token::Spent;
             22 write operate "" "token.delete" token::Delete => ();
             30 write operate "/codes/" "code.create" code::Create => code::Created;
-            31 write operate "/codes/" "code.use" code::Use => code::Exchanged;
+            31 write operate "/codes/" "code.use" code::Use => code::Used;
             32 lookup operate "/codes/" "code.get" code::Get => code::Login;
             33 write operate "" "code.delete" code::Delete => ();
             40 read read "" "jwt.verify" jwt::Verify => Json;
@@ -71,6 +72,7 @@ macro_rules! operations {
             85 write decide "/enrollments/" "enrollment.reject" enrollment::Reject => enrollment::Enrollment;
             86 write operate "/enrollments/" "enrollment.reset_code" enrollment::ResetCode => enrollment::Enrollment;
             87 write operate "" "enrollment.delete" enrollment::Delete => ();
+            88 write decide "/enrollments/" "enrollment.reopen" enrollment::Reopen => enrollment::Enrollment;
             90 write operate "/events/create/" "event.create" event::Create => event::Event;
             91 read read "" "event.get" event::Get => event::Event;
             92 read read "" "event.list" event::List => Page<event::Event>;

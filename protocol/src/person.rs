@@ -19,6 +19,8 @@ pub struct Person {
     pub callsign: Callsign,
     /// The JSON object that the caller attached.
     pub extra: Json,
+    /// The roles that the person has; a deleted person has none.
+    pub roles: Vec<RoleName>,
     /// The person who decides on this person's registrations.
     pub supervisor: Option<Pk>,
     /// True if the person has a certificate.
@@ -169,6 +171,17 @@ impl Get {
 pub struct Find {
     /// The claims, a JSON object
     pub claims: Json,
+    /// Also show a deleted person
+    #[cfg_attr(feature = "cli", arg(long))]
+    #[serde(default, deserialize_with = "or_default")]
+    pub allow_deleted: bool,
+}
+
+impl Find {
+    /// The person whom these claims name, unless deleted.
+    pub fn new(claims: Json) -> Self {
+        Self { claims, allow_deleted: false }
+    }
 }
 
 /// Change the JSON object that is kept with a person
@@ -215,6 +228,22 @@ pub struct Revoke {
     pub reason: RevocationReason,
 }
 
+/// Restore a deleted person
+///
+/// It undoes person.delete, also that of a person who had a certificate, and never person.revoke. Roles, supervisors,
+/// representatives, places and certificates do not come back, and the person's invite pools come back inactive. JWTs
+/// issued and login codes made before stay refused.
+///
+/// Refusals: `conflict` for a person who is not deleted, or who was revoked; `callsign_reserved` where the
+/// configuration reserves the callsign by now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::Args), command(after_help = "Example:\n  enrollctl person restore DOGGO01a"))]
+#[serde(deny_unknown_fields)]
+pub struct Restore {
+    /// Callsign or pk
+    pub person: Reference,
+}
+
 /// List people, oldest first, or with a prefix by callsign
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
@@ -234,6 +263,10 @@ pub struct List {
     #[cfg_attr(feature = "cli", arg(long))]
     #[serde(default, deserialize_with = "or_default")]
     pub include_deleted: bool,
+    /// Only deleted people, with include_deleted or without; none of them has a role
+    #[cfg_attr(feature = "cli", arg(long))]
+    #[serde(default, deserialize_with = "or_default")]
+    pub deleted_only: bool,
     /// The `next` of the page before
     #[cfg_attr(feature = "cli", arg(long, value_name = "CURSOR"))]
     pub after: Option<Cursor>,

@@ -12,8 +12,10 @@ pub struct Pool {
     pub pk: Pk,
     /// The owner.
     pub owner: Pk,
-    /// True if people can enroll by it.
+    /// True if it was not deactivated.
     pub active: bool,
+    /// `yes` if people can enroll by it now, else the first reason why not.
+    pub usable: Usable,
     /// The invite code. `None` in a dry run.
     pub invitecode: Option<InviteCode>,
     /// The `extra` that every enrollment by it begins with.
@@ -30,6 +32,25 @@ pub struct Pool {
     pub updated: Time,
     /// Deletion time; none for a live record.
     pub deleted: Option<Time>,
+}
+
+/// Whether people can enroll by a pool at the time of the answer, or the first reason why not, in the order of this
+/// list after `yes`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Usable {
+    /// They can.
+    Yes,
+    /// The pool is deleted.
+    Deleted,
+    /// The pool is not active.
+    Inactive,
+    /// The owner is deleted.
+    OwnerDeleted,
+    /// All of its uses are taken.
+    Exhausted,
+    /// It has expired.
+    Expired,
 }
 
 /// Make an invite pool
@@ -90,6 +111,10 @@ pub struct List {
     #[cfg_attr(feature = "cli", arg(long))]
     #[serde(default, deserialize_with = "or_default")]
     pub include_deleted: bool,
+    /// Only deleted pools, with include_deleted or without
+    #[cfg_attr(feature = "cli", arg(long))]
+    #[serde(default, deserialize_with = "or_default")]
+    pub deleted_only: bool,
     /// The `next` of the page before
     #[cfg_attr(feature = "cli", arg(long, value_name = "CURSOR"))]
     pub after: Option<Cursor>,
@@ -163,8 +188,8 @@ pub struct SetActive {
 
 /// Give an invite pool a new code; the old one stops working in the same instant
 ///
-/// A code of one's own needs a peer with the grant `admin`, and an actor the permission `/pools/`. It is read as a typed
-/// code is.
+/// A code of one's own needs a peer with the grant `admin`, and an actor the permission `/pools/`. It is read as a
+/// typed code is.
 ///
 /// Refusals: `conflict` where a live pool has that code, this one too; `code_exhausted`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -42,7 +42,7 @@ refusals! {
     21 JWT_INVALID "jwt_invalid" "the JWT is not valid here: not signed by this daemon, changed or expired; get a new one";
     22 POOL_INACTIVE "pool_inactive" "the pool is not active; its owner can activate it";
     23 POOL_EXHAUSTED "pool_exhausted" "all uses of the pool are taken; raise its max_uses, or use another pool";
-    24 ALREADY_DECIDED "already_decided" "the enrollment was decided before, and a decision is final";
+    24 ALREADY_DECIDED "already_decided" "the enrollment was decided before; a rejected one can be reopened";
     25 CODE_MISMATCH "code_mismatch" "the approve code does not belong to this enrollment; check it, or make a new one";
     26 REGISTRATION_NOT_REQUIRED "registration_not_required" "everybody may come to this event without registering";
     27 EVENT_NOT_PUBLISHED "event_not_published" "the event is not published; publish it first";

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::value::{Reference, RoleName};
+use crate::value::{Reference, RoleName, or_default};
 
 /// Give a person a role
 ///
@@ -40,6 +40,8 @@ pub struct Remove {
 }
 
 /// Tell whether a person has a role
+///
+/// A deleted person has none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::Args), command(after_help = "Example:\n  enrollctl role has DOGGO01a member"))]
 #[serde(deny_unknown_fields)]
@@ -48,13 +50,37 @@ pub struct Has {
     pub person: Reference,
     /// The role's name
     pub role: RoleName,
+    /// Answer false for a deleted person, instead of `deleted`
+    #[cfg_attr(feature = "cli", arg(long))]
+    #[serde(default, deserialize_with = "or_default")]
+    pub allow_deleted: bool,
+}
+
+impl Has {
+    /// This role of this person, who must not be deleted.
+    pub fn new(person: Reference, role: RoleName) -> Self {
+        Self { person, role, allow_deleted: false }
+    }
 }
 
 /// List a person's roles
+///
+/// A deleted person has none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::Args), command(after_help = "Example:\n  enrollctl role list DOGGO01a"))]
 #[serde(deny_unknown_fields)]
 pub struct List {
     /// Callsign or pk
     pub person: Reference,
+    /// Answer an empty list for a deleted person, instead of `deleted`
+    #[cfg_attr(feature = "cli", arg(long))]
+    #[serde(default, deserialize_with = "or_default")]
+    pub allow_deleted: bool,
+}
+
+impl List {
+    /// The roles of this person, who must not be deleted.
+    pub fn new(person: Reference) -> Self {
+        Self { person, allow_deleted: false }
+    }
 }

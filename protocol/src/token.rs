@@ -19,8 +19,8 @@ pub struct Spent {
 
 /// Use a one-time token
 ///
-/// The first use stores it; every later one is refused as `token_reuse`, with the time of the first. Never do two
-/// succeed. A token whose `expires` has passed is refused as `expired`.
+/// The first use stores it; every later one is refused as `token_reuse`, with the time and the user of the first in the
+/// details. Never do two succeed. A token whose `expires` has passed is refused as `expired`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",

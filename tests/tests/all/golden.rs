@@ -142,6 +142,7 @@ fn somebody() -> person::Person {
         pk: pk(1),
         callsign: "DOGGO01a".parse().expect("a callsign"),
         extra: json(r#"{"team":"red"}"#),
+        roles: vec!["member".parse().expect("a role")],
         supervisor: Some(pk(2)),
         certificate: true,
         revocation: Some(person::Revocation { reason: person::RevocationReason::Superseded, at: time(3) }),
@@ -165,12 +166,13 @@ fn people_and_roles(samples: &mut Samples) {
         role: Some("member".parse().expect("a role")),
         prefix: Some("dog".parse().expect("a prefix")),
         include_deleted: true,
+        deleted_only: true,
         after: Some("cursor".parse().expect("a cursor")),
         limit: "7".parse().expect("a limit"),
     };
     let next = Some("next".parse().expect("a cursor"));
     samples.operation(&list, &Page { items: vec![somebody.clone()], next });
-    samples.operation(&person::Find { claims: json(r#"{"sub":"DOGGO01a"}"#) }, &somebody);
+    samples.operation(&person::Find { claims: json(r#"{"sub":"DOGGO01a"}"#), allow_deleted: true }, &somebody);
     samples.operation(&person::Update { person: name("DOGGO01a"), extra: json("{}") }, &somebody);
     samples.operation(&person::Delete { person: name("DOGGO01a") }, &somebody);
     let reason = person::RevocationReason::KeyCompromise;
@@ -179,9 +181,13 @@ fn people_and_roles(samples: &mut Samples) {
     samples.operation(&role::Assign { person, role }, &true);
     let (person, role) = (name("DOGGO01a"), "member".parse().expect("a role"));
     samples.operation(&role::Remove { person, role }, &false);
+    samples.operation(&person::Restore { person: name("DOGGO01a") }, &somebody);
     let (person, role) = (name("DOGGO01a"), "member".parse().expect("a role"));
-    samples.operation(&role::Has { person, role }, &true);
-    samples.operation(&role::List { person: name("DOGGO01a") }, &vec!["member".parse().expect("a role")]);
+    samples.operation(&role::Has { person, role, allow_deleted: true }, &true);
+    samples.operation(
+        &role::List { person: name("DOGGO01a"), allow_deleted: true },
+        &vec!["member".parse().expect("a role")],
+    );
 }
 
 fn permissions(samples: &mut Samples) {
@@ -204,9 +210,9 @@ fn tokens_and_codes(samples: &mut Samples) {
     let code = || "ABCDEFGHJKLM".parse().expect("a code");
     let create = code::Create { claims: json(r#"{"sub":"DOGGO01a"}"#), audit: audit.clone(), expires };
     samples.operation(&create, &code::Created { code: Some(code()), expires });
-    let exchanged = code::Exchanged { jwt: Some("h.p.s".parse().expect("a JWT")), expires: time(6) };
-    samples.operation(&code::Use { code: code(), audit: audit.clone() }, &exchanged);
     let claims = json(r#"{"sub":"DOGGO01a"}"#);
+    let used = code::Used { jwt: Some("h.p.s".parse().expect("a JWT")), expires: time(6), claims: claims.clone() };
+    samples.operation(&code::Use { code: code(), audit: audit.clone() }, &used);
     let login = code::Login { created: time(1), claims, audit, used_on: Some(time(2)), expires };
     samples.operation(&code::Get { code: code() }, &login);
     samples.operation(&code::Delete { code: code() }, &());

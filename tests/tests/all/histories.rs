@@ -161,7 +161,7 @@ impl History {
             let people = store.call(person::List::default()).expect("people").items;
             let mut found = BTreeMap::new();
             for person in people {
-                let roles = store.call(role::List { person: (&person.callsign).into() }).expect("roles");
+                let roles = store.call(role::List::new((&person.callsign).into())).expect("roles");
                 let roles: BTreeSet<String> = roles.iter().map(|role| role.as_str().to_owned()).collect();
                 found.insert(person.callsign.as_str().to_lowercase(), roles);
             }

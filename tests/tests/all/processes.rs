@@ -28,6 +28,7 @@ mod owner;
 mod ownership;
 mod peer;
 mod pools;
+mod ported_answers;
 mod ported_identity;
 mod programs;
 mod races;

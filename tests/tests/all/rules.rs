@@ -5,6 +5,7 @@
 //! the registry.
 
 mod access;
+mod answers;
 mod backups;
 mod certificates;
 mod chosen_codes;
@@ -25,6 +26,7 @@ mod people;
 mod permissions;
 mod programs;
 mod rate_limits;
+mod restores;
 mod sweeps;
 mod tokens;
 mod visibility;

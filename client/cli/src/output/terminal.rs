@@ -208,10 +208,11 @@ more: --after c1
 
     const ENROLLMENTS: &str = r#"{"items":[
         {"pk":"e1","callsign":"DOGGO01a","state":"pending","approvecode":"9RXTLQ4E","pool":"q1","person":null,
-         "extra":{"team":"red"},"csr":false,"decided_by":null,"decided_on":null,"reason":null,
+         "extra":{"team":"red"},"csr":null,"has_csr":false,"decided_by":null,"decided_on":null,"reason":null,
          "created":"2026-01-31T17:57:00.000000Z","updated":"2026-01-31T17:57:00.000000Z","deleted":null},
         {"pk":"e2","callsign":"B","state":"rejected","approvecode":"7QXTLQ4E","pool":null,"person":null,
-         "extra":{},"csr":false,"decided_by":{"uid":0},"decided_on":"2026-01-31T17:59:30.000000Z","reason":"no",
+         "extra":{},"csr":null,"has_csr":false,"decided_by":{"uid":0},"decided_on":"2026-01-31T17:59:30.000000Z",
+         "reason":"no",
          "created":"2026-01-31T16:00:00.000000Z","updated":"2026-01-31T17:59:30.000000Z","deleted":null}],
         "next":null}"#;
 

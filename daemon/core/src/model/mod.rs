@@ -8,6 +8,8 @@ pub mod export_schema;
 pub mod hex;
 pub mod idempotency;
 pub mod key;
+mod older;
 pub mod program;
 pub mod record;
+mod stored;
 pub mod token;

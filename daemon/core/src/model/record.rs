@@ -4,17 +4,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use enroll_protocol::enrollment::{Decider, State};
-use enroll_protocol::person::Revocation;
-use enroll_protocol::{Callsign, Json, Pk, Reason, RoleName, Time, codec};
+use enroll_protocol::person::{Revocation, RevocationReason};
+use enroll_protocol::{Callsign, Invalid, Json, Pk, Reason, RoleName, Time, codec};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+pub(super) use super::stored::{stored_bytes, stored_json};
 use crate::state::{ReadTxn, StoreError, WriteTxn};
 
 /// A type that is stored as one record.
 pub trait Record: Serialize + DeserializeOwned {
     /// Raised when the shape changes; the reader of the old shape then stays beside the new one.
     const VERSION: u8 = 1;
+
+    /// Reads the fields of an older version; none for a version that is unknown.
+    fn decode_older(_version: u8, _bytes: &[u8]) -> Option<Result<Self, Invalid>> {
+        None
+    }
 }
 
 /// The registry itself: written first, read before anything else.
@@ -39,16 +45,37 @@ pub struct Person {
     /// The JSON that the caller attached.
     #[serde(with = "stored_json")]
     pub extra: Json,
-    /// The supervisor, who decides on this person's registrations.
+    /// The supervisor, who decides on this person's registrations, in one of the supervisor's lives.
     pub supervisor: Option<Pk>,
-    /// The reason and the time of the person's revocation.
+    /// The life of the supervisor in which they were set.
+    #[serde(default)]
+    pub supervisor_life: u32,
+    /// The reason and the time of the person's revocation, or of that of their certificates by a deletion.
     pub revocation: Option<Revocation>,
+    /// True if the person was revoked for the reason that a deletion gives, too.
+    #[serde(default)]
+    pub is_revoked: bool,
+    /// The number of times that the person was restored. What must not come back with them names a life, so a restore
+    /// writes no other record, however many there are.
+    #[serde(default)]
+    pub life: u32,
+    /// The time of the latest restore. JWTs from before are refused.
+    #[serde(default)]
+    pub restored: Option<Time>,
     /// The time at which the record was made.
     pub created: Time,
     /// The time of the last change.
     pub updated: Time,
     /// The time of the deletion.
     pub deleted: Option<Time>,
+}
+
+impl Person {
+    /// True if the person was revoked and not only deleted. Before version 2 only the reason tells.
+    pub fn was_revoked(&self) -> bool {
+        let is_other = |why: &Revocation| why.reason != RevocationReason::PrivilegeWithdrawn;
+        self.is_revoked || self.revocation.as_ref().is_some_and(is_other)
+    }
 }
 
 /// The holder of a callsign: an enrollment, a person, an enrollment and the person that it became, or, with neither, a
@@ -68,8 +95,11 @@ pub struct CallsignHolder {
 pub struct Pool {
     /// The owner.
     pub owner: Pk,
-    /// True while people can enroll by it.
+    /// True if it is active in one of the owner's lives.
     pub active: bool,
+    /// The life of the owner in which it was activated.
+    #[serde(default)]
+    pub owner_life: u32,
     /// The code that people enroll with.
     pub invitecode: String,
     /// The JSON that every enrollment by it begins with.
@@ -292,9 +322,7 @@ impl ClockState {
 }
 
 impl Record for Registry {}
-impl Record for Person {}
 impl Record for CallsignHolder {}
-impl Record for Pool {}
 impl Record for Enrollment {}
 impl Record for Pointer {}
 impl Record for Marker {}
@@ -317,13 +345,15 @@ pub fn encode<R: Record>(record: &R) -> Vec<u8> {
 /// The record of these bytes.
 pub fn decode<R: Record>(bytes: &[u8]) -> Result<R, StoreError> {
     let name = std::any::type_name::<R>().rsplit("::").next().unwrap_or_default();
-    match bytes.split_first() {
-        Some((version, bytes)) if *version == R::VERSION => {
-            codec::decode(bytes).map_err(|err| StoreError::Corrupt(format!("a stored {name} is damaged: {err}")))
-        }
-        Some((version, _)) => Err(StoreError::Corrupt(format!("a stored {name} has the unknown version {version}"))),
-        None => Err(StoreError::Corrupt(format!("a stored {name} is empty"))),
-    }
+    let Some((version, bytes)) = bytes.split_first() else {
+        return Err(StoreError::Corrupt(format!("a stored {name} is empty")));
+    };
+    let decoded = match *version == R::VERSION {
+        true => Some(codec::decode(bytes)),
+        false => R::decode_older(*version, bytes),
+    };
+    let unknown = || StoreError::Corrupt(format!("a stored {name} has the unknown version {version}"));
+    decoded.ok_or_else(unknown)?.map_err(|err| StoreError::Corrupt(format!("a stored {name} is damaged: {err}")))
 }
 
 /// Reads the record of a key.
@@ -334,100 +364,4 @@ pub fn get<R: Record>(txn: &dyn ReadTxn, key: &[u8]) -> Result<Option<R>, StoreE
 /// Writes the record of a key.
 pub fn put<R: Record>(txn: &mut dyn WriteTxn, key: Vec<u8>, record: &R) {
     txn.put(key, encode(record));
-}
-
-/// JSON objects were checked when they came in, so reading them from a record does not parse them again. In an export
-/// they are objects and not texts, and an import checks them.
-pub(super) mod stored_json {
-    use enroll_protocol::Json;
-    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
-
-    pub(in super::super) fn serialize<S: Serializer>(json: &Json, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() {
-            json.serialize(serializer)
-        } else {
-            serializer.serialize_str(json.as_str())
-        }
-    }
-
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Json, D::Error> {
-        if deserializer.is_human_readable() {
-            return Json::deserialize(deserializer);
-        }
-        String::deserialize(deserializer).map(Json::from_stored)
-    }
-
-    pub(in super::super) mod optional {
-        use super::{Deserializer, Json, Serializer};
-        use serde::{Deserialize as _, Serialize as _};
-
-        pub(in super::super::super) fn serialize<S: Serializer>(
-            json: &Option<Json>,
-            serializer: S,
-        ) -> Result<S::Ok, S::Error> {
-            if serializer.is_human_readable() {
-                return json.serialize(serializer);
-            }
-            json.as_ref().map(Json::as_str).serialize(serializer)
-        }
-
-        pub(in super::super::super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Json>, D::Error> {
-            if d.is_human_readable() {
-                return Option::deserialize(d);
-            }
-            Ok(Option::<String>::deserialize(d)?.map(Json::from_stored))
-        }
-    }
-}
-
-/// Bytes are hexadecimal digits in an export.
-pub(super) mod stored_bytes {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-
-    use crate::model::hex;
-
-    pub(in super::super) fn serialize<T, S>(bytes: &T, serializer: S) -> Result<S::Ok, S::Error>
-    where
-        T: AsRef<[u8]> + Serialize,
-        S: Serializer,
-    {
-        if serializer.is_human_readable() {
-            serializer.serialize_str(&hex::encode(bytes.as_ref()))
-        } else {
-            bytes.serialize(serializer)
-        }
-    }
-
-    pub(in super::super) fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
-    where
-        T: TryFrom<Vec<u8>> + Deserialize<'de>,
-        D: Deserializer<'de>,
-    {
-        if !deserializer.is_human_readable() {
-            return T::deserialize(deserializer);
-        }
-        let text = String::deserialize(deserializer)?;
-        let bytes = hex::decode(&text).and_then(|bytes| T::try_from(bytes).ok());
-        bytes.ok_or_else(|| de::Error::custom("expected hexadecimal digits, as many as there were"))
-    }
-
-    pub(in super::super) mod optional {
-        use super::{Deserialize, Deserializer, Serialize, Serializer};
-
-        #[derive(Serialize, Deserialize)]
-        struct Bytes(#[serde(with = "super")] Vec<u8>);
-
-        pub(in super::super::super) fn serialize<S: Serializer>(
-            bytes: &Option<Vec<u8>>,
-            serializer: S,
-        ) -> Result<S::Ok, S::Error> {
-            bytes.clone().map(Bytes).serialize(serializer)
-        }
-
-        pub(in super::super::super) fn deserialize<'de, D: Deserializer<'de>>(
-            d: D,
-        ) -> Result<Option<Vec<u8>>, D::Error> {
-            Ok(Option::<Bytes>::deserialize(d)?.map(|Bytes(bytes)| bytes))
-        }
-    }
 }

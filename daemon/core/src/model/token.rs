@@ -3,6 +3,7 @@
 //! Both are looked up by their hashes, which are random, so the records under a hash are small; large parts are stored
 //! under a pk, in order of time.
 
+use enroll_protocol::enrollment::Decider;
 use enroll_protocol::{Json, Pk, Time};
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,9 @@ pub struct Token {
     pub created: Time,
     /// The expiry that its issuer gave it.
     pub expires: Option<Time>,
+    /// Its user; not known of one that was used before version 2.
+    #[serde(default)]
+    pub used_by: Option<Decider>,
 }
 
 /// The audit object of a token. It has a record of its own, because records of tokens have random keys.
@@ -48,12 +52,16 @@ pub struct Code {
     /// The attached JSON.
     #[serde(with = "stored_json::optional")]
     pub audit: Option<Json>,
+    /// The life of the person whom `sub` names: it is refused in another one.
+    #[serde(default)]
+    pub subject_life: u32,
     /// The time of the exchange.
     pub used_on: Option<Time>,
+    /// Its user; not known of one that was used before version 2.
+    #[serde(default)]
+    pub used_by: Option<Decider>,
     /// The time at which it expires.
     pub expires: Option<Time>,
 }
 
-impl Record for Token {}
 impl Record for TokenAudit {}
-impl Record for Code {}

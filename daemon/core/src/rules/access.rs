@@ -3,6 +3,7 @@
 //! The grant is a matter of the operation's line in the table and is checked as soon as the request can be read; the
 //! permission is checked after the references, because ownership depends on the record.
 
+use enroll_protocol::enrollment::Decider;
 use enroll_protocol::fold::fold;
 use enroll_protocol::{
     Access, Actor, Code, Envelope, Json, Operation as _, OperationRow, Pk, Refusal, RoleName, Time, certificate, code,
@@ -191,8 +192,8 @@ impl Call<'_> {
         }
     }
 
-    /// Refuses to give a role unless the actor has every permission that it carries. Without an actor the peer needs the
-    /// grant `decide`, and `admin` for a role that carries `/`.
+    /// Refuses to give a role unless the actor has every permission that it carries. Without an actor the peer needs
+    /// the grant `decide`, and `admin` for a role that carries `/`.
     pub fn permit_giving(&self, txn: &dyn ReadTxn, role: &RoleName) -> Result<(), Fault> {
         if self.actor.is_none() && self.ctx.peer.grant < Grant::Decide {
             let why = "giving a role needs the grant decide, or an actor who has what the role carries";
@@ -231,6 +232,21 @@ impl Call<'_> {
     pub fn shown_extra(&self, extra: Json) -> Json {
         let is_seen = self.ctx.peer.grant >= Grant::Operate || self.ctx.settings.read_sees_extra;
         if is_seen { extra } else { Json::default() }
+    }
+
+    /// The actor, or where there is none the peer.
+    pub fn decider(&self) -> Decider {
+        self.actor.as_ref().map_or(Decider::Uid(self.ctx.peer.uid), |actor| Decider::Person(actor.pk))
+    }
+
+    /// The user of a code or a token as far as the caller may know: an actor without the permission of this operation,
+    /// and a peer that acts for some people only, see nobody but themselves.
+    pub fn shown_user(&self, txn: &dyn ReadTxn, user: Option<Decider>) -> Result<Option<Decider>, Fault> {
+        let sees_all = match &self.actor {
+            Some(_) => self.actor_has(txn, self.row.permission)?,
+            None => self.ctx.peer.grant >= Grant::Admin || !self.ctx.peer.delegation.is_bounded(),
+        };
+        Ok(user.filter(|user| sees_all || *user == self.decider()))
     }
 
     /// True if there is an actor who has this permission.

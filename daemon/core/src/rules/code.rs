@@ -3,12 +3,11 @@
 //! Only a code's keyed hash is stored. A code that does not exist counts as a guess; one that exists but was used or
 //! has expired does not, nor does one of another length.
 
-use enroll_protocol::code::{Create, Created, Delete, Exchanged, Get, Login, Use};
+use enroll_protocol::code::{Create, Created, Delete, Exchanged, Get, Login, Use, Used};
 use enroll_protocol::limits::JSON_BYTES_MAX;
-use enroll_protocol::{Code, Invalid, Json, LoginCode, Pk, Reference, Refusal, Time};
-use serde_json::json;
+use enroll_protocol::{Code, Invalid, Json, Jwt, LoginCode, Pk, Reference, Refusal, Time};
 
-use super::{Call, Finish, ReadOp, WriteOp, expiry, human_code, person, rate_limit};
+use super::{Call, Finish, ReadOp, WriteOp, expiry, human_code, person, rate_limit, token};
 use crate::context::{Grant, Purpose};
 use crate::draft::Txn;
 use crate::fault::Fault;
@@ -16,7 +15,7 @@ use crate::identity::jwt::OWN_CLAIMS;
 use crate::identity::{IdentityError, KeyRing};
 use crate::model::key::{self, Due};
 use crate::model::record::{self, Kind, Pointer};
-use crate::model::token;
+use crate::model::token as stored;
 use crate::state::{ReadTxn, StoreError};
 
 /// The JWT adds its own claims to the caller's, and all together must be an object within the bounds.
@@ -42,6 +41,7 @@ impl WriteOp for Create {
     }
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Created, Fault> {
+        let subject_life = subject_of(txn.as_read(), &self.claims)?.map_or(0, |(_, person)| person.life);
         permit_making(txn.as_read(), call, &self.claims)?;
         call.expect_to_come(self.expires)?;
         let mut random = call.ctx.random(Purpose::Rule);
@@ -51,16 +51,18 @@ impl WriteOp for Create {
         let (code, key) = human_code::draw_free(txn.as_read(), &mut random, settings, CHARACTERS, |code| {
             key::code_hash(&secrets.code(code))
         })?;
-        let stored = token::Code {
+        let code_record = stored::Code {
             hash: secrets.code(&code),
             created: call.ctx.now,
             claims: self.claims.clone(),
             audit: self.audit.clone(),
+            subject_life,
             used_on: None,
+            used_by: None,
             expires: self.expires,
         };
         record::put(txn, key, &Pointer { pk });
-        record::put(txn, key::code(pk), &stored);
+        record::put(txn, key::code(pk), &code_record);
         expiry::plan_after_expiry(txn, self.expires, &Due::Code(pk));
         call.emit(txn, vec![pk], Some(Kind::Code));
         Ok(Created { code: Some(LoginCode::new(code)?), expires: self.expires })
@@ -68,15 +70,18 @@ impl WriteOp for Create {
 }
 
 impl WriteOp for Use {
-    const FINISH: Option<Finish<Exchanged>> = Some(sign);
+    const FINISH: Option<Finish<Used>> = Some(|mut reply, keys| {
+        reply.jwt = signed(reply.jwt.as_ref(), keys)?;
+        Ok(reply)
+    });
 
-    const REDACT: Option<fn(&mut Exchanged)> = Some(|reply| reply.jwt = None);
+    const REDACT: Option<fn(&mut Used)> = Some(|reply| reply.jwt = None);
 
     fn takes_code(&self) -> bool {
         true
     }
 
-    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Exchanged, Fault> {
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Used, Fault> {
         rate_limit::expect_under_limit(call.ctx)?;
         let (pk, mut code) = expect(txn.as_read(), call, &self.code)?;
         let attempt = |refusal| Fault::Attempt { refusal, subject: Some(pk), guess: false };
@@ -86,7 +91,8 @@ impl WriteOp for Use {
         call.permit(txn.as_read(), is_own).map_err(|fault| fault.into_attempt(Some(pk)))?;
         if let Some(used_on) = code.used_on {
             let why = format!("this code was used before, at {used_on}");
-            return Err(attempt(Refusal::new(Code::TOKEN_REUSE, why).with(json!({"used_on": used_on}))));
+            let used_by = call.shown_user(txn.as_read(), code.used_by)?;
+            return Err(attempt(Refusal::new(Code::TOKEN_REUSE, why).with(token::reused(used_on, used_by))));
         }
         if let Some(expires) = code.expires.filter(|expires| *expires <= call.ctx.now) {
             return Err(attempt(Refusal::new(Code::EXPIRED, format!("this code expired at {expires}; make another"))));
@@ -94,7 +100,7 @@ impl WriteOp for Use {
         let id = call.ctx.new_pk(&mut call.ctx.random(Purpose::Rule));
         let (jwt, expires) =
             call.ctx.identity.keys.unsigned(&call.ctx.settings.issuing, &code.claims, call.ctx.now, id)?;
-        code.used_on = Some(call.ctx.now);
+        (code.used_on, code.used_by) = (Some(call.ctx.now), Some(call.decider()));
         code.audit = match (&code.audit, &self.audit) {
             (Some(made), Some(used)) => Some(made.merged(used).map_err(|err| {
                 Refusal::new(Code::INVALID_ARGUMENT, format!("audit, with what was attached before: {err}"))
@@ -103,7 +109,7 @@ impl WriteOp for Use {
         };
         record::put(txn, key::code(pk), &code);
         call.emit(txn, vec![pk], None);
-        Ok(Exchanged { jwt: Some(jwt), expires })
+        Ok(Used { jwt: Some(jwt), expires, claims: code.claims })
     }
 }
 
@@ -137,7 +143,6 @@ impl WriteOp for Delete {
 /// A code whose claims name a person here is a login of theirs, so it is a decision and bounded like acting for them;
 /// nobody needs a permission for a code of their own.
 fn permit_making(txn: &dyn ReadTxn, call: &Call<'_>, claims: &Json) -> Result<(), Fault> {
-    subject_of(txn, claims)?;
     let named = named_by(claims)?.map(|callsign| person::of_callsign(txn, &callsign)).transpose()?.flatten();
     let Some((pk, person)) = named else { return call.permit(txn, false) };
     if call.actor.is_none() && call.ctx.peer.grant < Grant::Decide {
@@ -161,13 +166,17 @@ pub(super) fn named_by(claims: &Json) -> Result<Option<String>, Invalid> {
 
 /// Signs what was stored unsigned.
 pub(super) fn sign(mut reply: Exchanged, keys: &KeyRing) -> Result<Exchanged, IdentityError> {
-    reply.jwt = reply.jwt.as_ref().map(|unsigned| keys.sign(unsigned)).transpose()?;
+    reply.jwt = signed(reply.jwt.as_ref(), keys)?;
     Ok(reply)
 }
 
-/// The stored code, or an attempt that counts as a guess. What can be no login code by its length is not found and counts
-/// as nothing.
-fn expect(txn: &dyn ReadTxn, call: &Call<'_>, typed: &LoginCode) -> Result<(Pk, token::Code), Fault> {
+fn signed(unsigned: Option<&Jwt>, keys: &KeyRing) -> Result<Option<Jwt>, IdentityError> {
+    unsigned.map(|unsigned| keys.sign(unsigned)).transpose()
+}
+
+/// The stored code, or an attempt that counts as a guess. What can be no login code by its length is not found and
+/// counts as nothing.
+fn expect(txn: &dyn ReadTxn, call: &Call<'_>, typed: &LoginCode) -> Result<(Pk, stored::Code), Fault> {
     let unknown = || Refusal::new(Code::NOT_FOUND, "there is no such login code; check it for typing errors");
     let read = human_code::read_typed(typed.as_str(), call.ctx.settings.code_avoid_confusion);
     if read.chars().count() != CHARACTERS {
@@ -182,7 +191,7 @@ fn expect(txn: &dyn ReadTxn, call: &Call<'_>, typed: &LoginCode) -> Result<(Pk, 
 }
 
 /// True if a code's claims name the actor.
-fn names_actor(txn: &dyn ReadTxn, call: &Call<'_>, code: &token::Code) -> Result<bool, Fault> {
+fn names_actor(txn: &dyn ReadTxn, call: &Call<'_>, code: &stored::Code) -> Result<bool, Fault> {
     match expect_subject(txn, code, call.ctx.now) {
         Ok(subject) => Ok(subject.is_some_and(|pk| call.is_actor(pk))),
         Err(Fault::Refused(_)) => Ok(false),
@@ -190,13 +199,20 @@ fn names_actor(txn: &dyn ReadTxn, call: &Call<'_>, code: &token::Code) -> Result
     }
 }
 
-/// The person whom a code's claim `sub` names, who must not be deleted. Refuses a code that is older than the person:
-/// whoever made it did not make a login for them.
-fn expect_subject(txn: &dyn ReadTxn, code: &token::Code, now: Time) -> Result<Option<Pk>, Fault> {
+/// The person whom a code's claim `sub` names, who must not be deleted. Refuses a code that is older than the person,
+/// because it was not made as a login for them, and one from before the person was deleted and restored.
+fn expect_subject(txn: &dyn ReadTxn, code: &stored::Code, now: Time) -> Result<Option<Pk>, Fault> {
     let Some((pk, person)) = subject_of(txn, &code.claims)? else { return Ok(None) };
     if code.created < person.created && person.created <= now {
         let why = format!("this code was made before the person \"{}\" was; make another", person.callsign);
         return Err(Fault::Refused(Refusal::new(Code::EXPIRED, why)));
+    }
+    if code.subject_life != person.life {
+        let why = format!(
+            "this code was made before the person \"{}\" was deleted and restored; make another",
+            person.callsign
+        );
+        return Err(Fault::Refused(Refusal::new(Code::DELETED, why)));
     }
     Ok(Some(pk))
 }

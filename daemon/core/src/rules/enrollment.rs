@@ -1,14 +1,15 @@
-//! Enrollments: made alone or by a pool, and decided once.
+//! Enrollments: made alone or by a pool, decided once, and put back to pending where the decision was a rejection.
 //!
 //! An enrollment reserves its callsign for ever. When it is approved the reservation becomes the person's as well; when
 //! it is rejected it stays, so nobody else slips in under the name.
 
 use enroll_protocol::enrollment::{
-    Approve, Create, Decider, Delete, Enrollment, Find, Get, List, Reject, ResetCode, State,
+    Approve, Create, Delete, Enrollment, Find, Get, List, Reject, Reopen, ResetCode, State,
 };
 use enroll_protocol::fold::fold;
 use enroll_protocol::person::Person;
 use enroll_protocol::{ApproveCode, Code, Named, NaturalName, Page, Pk, Reference, Refusal};
+use serde_json::json;
 
 use super::page::{Bounds, page};
 use super::{Call, ReadOp, WriteOp, allowed_values, certificate, human_code, person, pool, rate_limit};
@@ -200,21 +201,39 @@ impl WriteOp for Reject {
     }
 }
 
-impl WriteOp for ResetCode {
+impl WriteOp for Reopen {
     const REDACT: Option<fn(&mut Enrollment)> = Some(redact);
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Enrollment, Fault> {
         let (pk, mut enrollment) = expect(txn.as_read(), &self.enrollment)?;
         call.permit(txn.as_read(), false)?;
-        expect_pending(&enrollment)?;
-        let mut random = call.ctx.random(Purpose::Rule);
-        let old = key::approve_code(&enrollment.approvecode);
-        enrollment.approvecode = draw_code(txn, call, pk, &mut random)?;
-        txn.delete(old);
-        enrollment.updated = call.ctx.now;
-        record::put(txn, key::enrollment(pk), &enrollment);
-        call.emit(txn, vec![pk], None);
-        shown(txn.as_read(), call, pk, enrollment)
+        match enrollment.state {
+            State::Rejected => {}
+            State::Approved => return Err(already_decided(&enrollment).into()),
+            State::Pending => {
+                let why =
+                    format!("the enrollment of \"{}\" is pending; there is nothing to reopen", enrollment.callsign);
+                return Err(Fault::Refused(Refusal::new(Code::CONFLICT, why)));
+            }
+        }
+        txn.delete(key::state_enrollment(enrollment.state, pk));
+        record::put(txn, key::state_enrollment(State::Pending, pk), &Marker);
+        enrollment.state = State::Pending;
+        (enrollment.decided_by, enrollment.decided_on, enrollment.reason) = (None, None, None);
+        renew_code(txn, call, pk, enrollment)
+    }
+}
+
+impl WriteOp for ResetCode {
+    const REDACT: Option<fn(&mut Enrollment)> = Some(redact);
+
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Enrollment, Fault> {
+        let (pk, enrollment) = expect(txn.as_read(), &self.enrollment)?;
+        call.permit(txn.as_read(), false)?;
+        match enrollment.state {
+            State::Pending | State::Approved => renew_code(txn, call, pk, enrollment),
+            State::Rejected => Err(already_decided(&enrollment).into()),
+        }
     }
 }
 
@@ -253,14 +272,26 @@ fn find(txn: &dyn ReadTxn, named: &Reference) -> Result<Option<(Pk, record::Enro
 }
 
 fn expect_pending(enrollment: &record::Enrollment) -> Result<(), Fault> {
-    let decision = match enrollment.state {
-        State::Pending => return Ok(()),
-        State::Approved => "approved",
-        State::Rejected => "rejected",
+    match enrollment.state {
+        State::Pending => Ok(()),
+        State::Approved | State::Rejected => Err(already_decided(enrollment).into()),
+    }
+}
+
+/// The refusal of a decided enrollment. Everybody whom it is answered to may read the enrollment, so it tells the
+/// decision.
+fn already_decided(enrollment: &record::Enrollment) -> Refusal {
+    let (decision, way_out) = match enrollment.state {
+        State::Rejected => ("rejected", "; reopen it first"),
+        State::Pending | State::Approved => ("approved", ""),
     };
     let on = enrollment.decided_on.map_or_else(String::new, |on| format!(" at {on}"));
-    let why = format!("the enrollment of \"{}\" was {decision}{on}", enrollment.callsign);
-    Err(Fault::Refused(Refusal::new(Code::ALREADY_DECIDED, why)))
+    let why = format!("the enrollment of \"{}\" was {decision}{on}{way_out}", enrollment.callsign);
+    Refusal::new(Code::ALREADY_DECIDED, why).with(json!({
+        "state": enrollment.state,
+        "decided_on": enrollment.decided_on,
+        "decided_by": enrollment.decided_by,
+    }))
 }
 
 /// Refuses another code than the enrollment's. It counts as a guess, unless it can be no approve code by its length.
@@ -281,12 +312,27 @@ fn expect_code_of(call: &Call<'_>, pk: Pk, enrollment: &record::Enrollment, type
 fn decide(txn: &mut dyn Txn, call: &Call<'_>, pk: Pk, enrollment: &mut record::Enrollment, state: State) {
     txn.delete(key::state_enrollment(enrollment.state, pk));
     record::put(txn, key::state_enrollment(state, pk), &Marker);
-    let by_actor = call.actor.as_ref().map(|actor| Decider::Person(actor.pk));
     enrollment.state = state;
-    enrollment.decided_by = Some(by_actor.unwrap_or(Decider::Uid(call.ctx.peer.uid)));
+    enrollment.decided_by = Some(call.decider());
     enrollment.decided_on = Some(call.ctx.now);
     enrollment.updated = call.ctx.now;
     record::put(txn, key::enrollment(pk), enrollment);
+}
+
+/// Gives an enrollment a new approve code, and writes it as it is given.
+fn renew_code(
+    txn: &mut dyn Txn,
+    call: &Call<'_>,
+    pk: Pk,
+    mut enrollment: record::Enrollment,
+) -> Result<Enrollment, Fault> {
+    let old = key::approve_code(&enrollment.approvecode);
+    enrollment.approvecode = draw_code(txn, call, pk, &mut call.ctx.random(Purpose::Rule))?;
+    txn.delete(old);
+    enrollment.updated = call.ctx.now;
+    record::put(txn, key::enrollment(pk), &enrollment);
+    call.emit(txn, vec![pk], None);
+    shown(txn.as_read(), call, pk, enrollment)
 }
 
 fn draw_code(
@@ -306,6 +352,8 @@ fn redact(enrollment: &mut Enrollment) {
 }
 
 fn shown(txn: &dyn ReadTxn, call: &Call<'_>, pk: Pk, enrollment: record::Enrollment) -> Result<Enrollment, Fault> {
+    let request = record::get::<EnrollmentRequest>(txn, &key::enrollment_request(pk))?;
+    let has_csr = request.is_some();
     Ok(Enrollment {
         pk,
         callsign: enrollment.callsign,
@@ -314,7 +362,8 @@ fn shown(txn: &dyn ReadTxn, call: &Call<'_>, pk: Pk, enrollment: record::Enrollm
         pool: enrollment.pool,
         person: enrollment.person,
         extra: call.shown_extra(enrollment.extra),
-        csr: txn.get(&key::enrollment_request(pk))?.is_some(),
+        csr: request.filter(|_| call.sees_codes()).map(|request| request.csr),
+        has_csr,
         decided_by: enrollment.decided_by,
         decided_on: enrollment.decided_on,
         reason: enrollment.reason,

@@ -99,7 +99,8 @@ fn verified(txn: &dyn ReadTxn, call: &Call<'_>, jwt: &Jwt) -> Result<(Json, Opti
 }
 
 /// The person whom the `sub` of a JWT names, or none. Refuses a deleted person, and one who was made after the session
-/// began: the `sub` was chosen then without this person.
+/// began: the `sub` was chosen then without this person. Refuses a session from before the person was restored, also
+/// while the clock, having gone back, has not come to that time again: another deletion and restore set a new one.
 pub(super) fn subject_of(
     txn: &dyn ReadTxn,
     subject: Option<&str>,
@@ -113,6 +114,9 @@ pub(super) fn subject_of(
             if first_issued.is_some_and(|first| first < person.created.seconds() && person.created <= now) =>
         {
             Err(invalid("it was issued before the person that it names was made; log in again").into())
+        }
+        Some((_, person)) if first_issued.zip(person.restored).is_some_and(|(first, at)| first <= at.seconds()) => {
+            Err(invalid("it was issued before the person that it names was deleted and restored; log in again").into())
         }
         _ => Ok(found),
     }

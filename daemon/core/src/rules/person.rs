@@ -1,14 +1,14 @@
-//! People: create, find, update, delete and revoke, and the reservation of their callsigns.
+//! People: create, find, update, delete, revoke and restore, and the reservation of their callsigns.
 
 use enroll_protocol::fold::fold;
 use enroll_protocol::person::{
-    CertificateWanted, Create, Delete, Find, Get, List, Person, Revocation, RevocationReason, Revoke, Update,
+    CertificateWanted, Create, Delete, Find, Get, List, Person, Restore, Revocation, RevocationReason, Revoke, Update,
 };
-use enroll_protocol::{Callsign, Code, Json, Named, NaturalName, Page, Pk, Reference, Refusal};
+use enroll_protocol::{Callsign, Code, Json, Named, NaturalName, Page, Pk, Reference, Refusal, RoleName};
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::page::{Bounds, page};
-use super::{Call, ReadOp, WriteOp, allowed_values, authority, certificate, code, registration, role};
+use super::{Call, ReadOp, WriteOp, allowed_values, authority, certificate, code, registration, role, supervisor};
 use crate::context::Purpose;
 use crate::draft::Txn;
 use crate::fault::Fault;
@@ -37,6 +37,7 @@ impl WriteOp for Create {
         for role in &self.roles {
             role::give(txn, person.pk, role)?;
         }
+        person.roles = role::list_of(txn.as_read(), person.pk)?;
         if let Some(wanted) = certificate::wanted(&self.certificate) {
             certificate::give(txn, call, (person.pk, &self.callsign), &wanted)?;
             person.certificate = true;
@@ -53,15 +54,18 @@ impl ReadOp for Get {
             require_live(&self.person, &person)?;
         }
         call.permit(txn, call.is_actor(pk))?;
-        Ok(to_reply(txn, call, pk, person)?)
+        to_reply(txn, call, pk, person)
     }
 }
 
 impl ReadOp for List {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Page<Person>, Fault> {
         call.permit(txn, false)?;
-        let filter = (&self.role, &self.prefix, self.include_deleted);
+        let filter = (&self.role, &self.prefix, self.include_deleted, self.deleted_only);
         let bounds = Bounds::of(call, &filter, self.after.as_ref(), self.limit)?;
+        if self.deleted_only && self.role.is_some() {
+            return Ok(Page { items: Vec::new(), next: None });
+        }
         let range = match (&self.prefix, &self.role) {
             (Some(prefix), _) => key::prefixed(key::callsign(&fold(prefix.as_str()))),
             (None, Some(role)) => key::prefixed(key::role_members(role)),
@@ -79,11 +83,22 @@ impl ReadOp for List {
             {
                 return Ok(None);
             }
-            let Some(person) = record::get::<record::Person>(txn, &key::person(pk))? else { return Ok(None) };
-            // Deleted people are never listed by role: they hold none.
-            let wanted = person.deleted.is_none() || (self.include_deleted && self.role.is_none());
-            Ok(if wanted { Some(to_reply(txn, call, pk, person)?) } else { None })
+            let found = match Family::People.holds(key) {
+                true => Some(record::decode::<record::Person>(value)?),
+                false => record::get::<record::Person>(txn, &key::person(pk))?,
+            };
+            let wanted = found.filter(|person| is_listed(self, person));
+            wanted.map(|person| to_reply(txn, call, pk, person)).transpose()
         })
+    }
+}
+
+/// True for a person whom a list has, by whether they are deleted.
+fn is_listed(list: &List, person: &record::Person) -> bool {
+    match person.deleted {
+        None => !list.deleted_only,
+        // Deleted people are never listed by role: they hold none.
+        Some(_) => (list.include_deleted || list.deleted_only) && list.role.is_none(),
     }
 }
 
@@ -102,9 +117,11 @@ impl ReadOp for Find {
             return Err(Fault::Refused(Refusal::new(Code::NOT_FOUND, why)));
         }
         let (pk, person) = require(txn, &named)?;
-        require_live(&named, &person)?;
+        if !self.allow_deleted {
+            require_live(&named, &person)?;
+        }
         call.permit(txn, call.is_actor(pk))?;
-        Ok(to_reply(txn, call, pk, person)?)
+        to_reply(txn, call, pk, person)
     }
 }
 
@@ -132,6 +149,36 @@ impl WriteOp for Revoke {
     }
 }
 
+impl WriteOp for Restore {
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Person, Fault> {
+        let (pk, person) = require(txn.as_read(), &self.person)?;
+        call.permit(txn.as_read(), false)?;
+        require_restorable(&self.person, &person)?;
+        require_unreserved(call, &person.callsign, &fold(person.callsign.as_str()))?;
+        supervisor::forget(txn, pk, &person)?;
+        change(txn, call, pk, |_, person| {
+            // The revocation was that of the certificates, which stay revoked.
+            person.revocation = None;
+            person.deleted = None;
+            person.supervisor = None;
+            person.life = person.life.wrapping_add(1);
+            person.restored = Some(call.ctx.now);
+        })
+    }
+}
+
+/// Refuses a person who is not deleted, and one who was revoked.
+fn require_restorable(named: &Reference, person: &record::Person) -> Result<(), Refusal> {
+    let refuse = |why: String| Err(Refusal::new(Code::CONFLICT, why));
+    match person.deleted {
+        None => refuse(format!("the person \"{named}\" is not deleted; there is nothing to restore")),
+        Some(_) if person.was_revoked() => {
+            refuse(format!("the person \"{named}\" was revoked, which is final; make a person of another callsign"))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
 /// Deletes a person, who keeps the record and the callsign and loses every role. Their certificates are revoked.
 fn delete(
     txn: &mut dyn Txn,
@@ -149,6 +196,7 @@ fn delete(
     let of_certificates = revocation.clone().unwrap_or_else(withdrawn);
     let has_revoked = !authority::revoke(txn, call.ctx, pk, &of_certificates, |_| true)?.is_empty();
     let deleted = change(txn, call, pk, |_, person| {
+        person.is_revoked = revocation.is_some();
         person.revocation = revocation.or(has_revoked.then_some(of_certificates));
         person.deleted = Some(call.ctx.now);
     })?;
@@ -169,7 +217,7 @@ pub(super) fn change(
     person.updated = call.ctx.now;
     record::put(txn, key::person(pk), &person);
     call.emit(txn, vec![pk], None);
-    Ok(to_reply(txn.as_read(), call, pk, person)?)
+    to_reply(txn.as_read(), call, pk, person)
 }
 
 /// Writes a new person. The callsign may be held by an enrollment, which `holder` names.
@@ -185,14 +233,18 @@ pub(super) fn make(
         callsign: callsign.clone(),
         extra,
         supervisor: None,
+        supervisor_life: 0,
         revocation: None,
+        is_revoked: false,
+        life: 0,
+        restored: None,
         created: call.ctx.now,
         updated: call.ctx.now,
         deleted: None,
     };
     record::put(txn, key::person(pk), &person);
     record::put(txn, key::callsign(&fold(callsign.as_str())), &CallsignHolder { person: Some(pk), ..holder });
-    to_reply_with(pk, person, false)
+    reply_of(pk, person, Beside::default())
 }
 
 /// Refuses a callsign that is taken, that the configuration reserves, or that reads as a pk. Returns its case-folded
@@ -278,19 +330,40 @@ pub(super) fn is_deleted(txn: &dyn ReadTxn, pk: Pk) -> Result<bool, Fault> {
     Ok(found.is_none_or(|person| person.deleted.is_some()))
 }
 
-/// The person as a reply to this call.
-fn to_reply(txn: &dyn ReadTxn, call: &Call<'_>, pk: Pk, mut person: record::Person) -> Result<Person, StoreError> {
-    person.extra = call.shown_extra(person.extra);
-    Ok(to_reply_with(pk, person, txn.get(&key::certificates(pk))?.is_some()))
+/// The supervisor of a person; none where the supervisor was restored since.
+pub(super) fn supervisor_of(txn: &dyn ReadTxn, person: &record::Person) -> Result<Option<Pk>, StoreError> {
+    let Some(pk) = person.supervisor else { return Ok(None) };
+    let supervisor = record::get::<record::Person>(txn, &key::person(pk))?;
+    Ok(supervisor.filter(|supervisor| supervisor.life == person.supervisor_life).map(|_| pk))
 }
 
-fn to_reply_with(pk: Pk, person: record::Person, certificate: bool) -> Person {
+/// The parts of a reply that stand in other records.
+#[derive(Default)]
+struct Beside {
+    roles: Vec<RoleName>,
+    supervisor: Option<Pk>,
+    certificate: bool,
+}
+
+/// The person as a reply to this call.
+fn to_reply(txn: &dyn ReadTxn, call: &Call<'_>, pk: Pk, mut person: record::Person) -> Result<Person, Fault> {
+    person.extra = call.shown_extra(person.extra);
+    let beside = Beside {
+        roles: role::list_of(txn, pk)?,
+        supervisor: supervisor_of(txn, &person)?,
+        certificate: txn.get(&key::certificates(pk))?.is_some(),
+    };
+    Ok(reply_of(pk, person, beside))
+}
+
+fn reply_of(pk: Pk, person: record::Person, beside: Beside) -> Person {
     Person {
         pk,
         callsign: person.callsign,
         extra: person.extra,
-        supervisor: person.supervisor,
-        certificate,
+        roles: beside.roles,
+        supervisor: beside.supervisor,
+        certificate: beside.certificate,
         revocation: person.revocation,
         created: person.created,
         updated: person.updated,

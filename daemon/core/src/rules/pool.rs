@@ -3,7 +3,7 @@
 //!
 //! A pool is found by its invite code too, so every operation that names one takes a code, and may be a guess.
 
-use enroll_protocol::pool::{Check, Create, Delete, Field, Get, List, Pool, ResetCode, SetActive, Update};
+use enroll_protocol::pool::{Check, Create, Delete, Field, Get, List, Pool, ResetCode, SetActive, Update, Usable};
 use enroll_protocol::{Code, InviteCode, Named, NaturalName, Page, Pk, Reference, Refusal};
 use rand::rngs::ChaCha20Rng;
 
@@ -24,13 +24,13 @@ impl WriteOp for Create {
     }
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Pool, Fault> {
-        let owner = match (&self.owner, &call.actor) {
+        let (owner, owner_life) = match (&self.owner, &call.actor) {
             (Some(named), _) => {
                 let (pk, found) = person::require(txn.as_read(), named)?;
                 person::require_live(named, &found)?;
-                pk
+                (pk, found.life)
             }
-            (None, Some(actor)) => actor.pk,
+            (None, Some(actor)) => (actor.pk, actor.person.life),
             (None, None) => {
                 let why = "owner: name one, or ask on behalf of a person";
                 return Err(Fault::Refused(Refusal::new(Code::INVALID_ARGUMENT, why)));
@@ -46,6 +46,7 @@ impl WriteOp for Create {
         let pool = record::Pool {
             owner,
             active: true,
+            owner_life,
             invitecode,
             extra: self.extra.clone(),
             max_uses: self.max_uses,
@@ -59,7 +60,7 @@ impl WriteOp for Create {
         record::put(txn, key::pool(pk), &pool);
         record::put(txn, key::owner_pool(owner, pk), &Marker);
         call.emit(txn, vec![pk], Some(Kind::Pool));
-        shown(call, pk, pool)
+        shown(txn.as_read(), call, pk, pool)
     }
 }
 
@@ -76,7 +77,7 @@ impl ReadOp for Get {
             expect_live(&pool)?;
         }
         call.permit(txn, call.is_actor(pool.owner))?;
-        shown(call, pk, pool)
+        shown(txn, call, pk, pool)
     }
 }
 
@@ -84,13 +85,20 @@ impl ReadOp for List {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Page<Pool>, Fault> {
         let owner = self.owner.as_ref().map(|named| person::require(txn, named)).transpose()?.map(|(pk, _)| pk);
         call.permit(txn, owner.is_some_and(|owner| call.is_actor(owner)))?;
-        let bounds = Bounds::of(call, &(owner, self.include_deleted), self.after.as_ref(), self.limit)?;
+        let filter = (owner, self.include_deleted, self.deleted_only);
+        let bounds = Bounds::of(call, &filter, self.after.as_ref(), self.limit)?;
         let range = owner.map_or_else(|| Family::Pools.bounds(), |owner| key::prefixed(key::owner_pools(owner)));
-        page(txn, range, &bounds, |key, _| {
+        page(txn, range, &bounds, |key, value| {
             let Some(pk) = key::pk_at_end(key) else { return Ok(None) };
-            let Some(pool) = record::get::<record::Pool>(txn, &key::pool(pk))? else { return Ok(None) };
-            let is_wanted = self.include_deleted || pool.deleted.is_none();
-            is_wanted.then(|| shown(call, pk, pool)).transpose()
+            let found = match Family::Pools.holds(key) {
+                true => Some(record::decode::<record::Pool>(value)?),
+                false => record::get::<record::Pool>(txn, &key::pool(pk))?,
+            };
+            let wanted = found.filter(|pool| match pool.deleted {
+                None => !self.deleted_only,
+                Some(_) => self.include_deleted || self.deleted_only,
+            });
+            wanted.map(|pool| shown(txn, call, pk, pool)).transpose()
         })
     }
 }
@@ -148,8 +156,9 @@ impl WriteOp for SetActive {
     }
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Pool, Fault> {
-        change(txn, call, &self.pool, |_, _, _, pool| {
+        change(txn, call, &self.pool, |txn, _, _, pool| {
             pool.active = self.active;
+            pool.owner_life = owner_of(txn.as_read(), pool)?.map_or(0, |owner| owner.life);
             Ok(())
         })
     }
@@ -268,11 +277,11 @@ fn change(
     pool.updated = call.ctx.now;
     record::put(txn, key::pool(pk), &pool);
     call.emit(txn, vec![pk], None);
-    shown(call, pk, pool)
+    shown(txn.as_read(), call, pk, pool)
 }
 
-/// The pool of this pk or invite code. A code that does not exist counts as a guess; a pk does not, nor does what can be
-/// no invite code by its length.
+/// The pool of this pk or invite code. A code that does not exist counts as a guess; a pk does not, nor does what can
+/// be no invite code by its length.
 pub(super) fn expect(txn: &dyn ReadTxn, call: &Call<'_>, named: &Reference) -> Result<(Pk, record::Pool), Fault> {
     expect_named(txn, call, named.read(NaturalName::InviteCode)?)
 }
@@ -311,24 +320,53 @@ fn of_code(txn: &dyn ReadTxn, call: &Call<'_>, typed: &str) -> Result<Option<(Pk
 
 /// Refuses a pool by which nobody can enroll now.
 pub(super) fn expect_usable(txn: &dyn ReadTxn, ctx: &Context, pool: &record::Pool) -> Result<(), Fault> {
-    expect_live(pool)?;
     let refuse = |code, why: String| Err(Fault::Refused(Refusal::new(code, why)));
-    let owner = record::get::<record::Person>(txn, &key::person(pool.owner))?;
-    if !pool.active {
-        return refuse(Code::POOL_INACTIVE, "this pool is not active; ask the person who invited you".to_owned());
+    match usable(ctx, pool, owner_of(txn, pool)?.as_ref()) {
+        Usable::Yes => Ok(()),
+        Usable::Deleted => expect_live(pool),
+        Usable::Inactive => {
+            refuse(Code::POOL_INACTIVE, "this pool is not active; ask the person who invited you".to_owned())
+        }
+        Usable::OwnerDeleted => {
+            let why = "the owner of this pool is deleted; ask for another invitation";
+            refuse(Code::POOL_INACTIVE, why.to_owned())
+        }
+        Usable::Exhausted => {
+            let (uses, most) = (pool.uses, pool.max_uses.unwrap_or_default());
+            let why = format!("this pool is full: {uses} of {most} uses are taken; raise max_uses or make another");
+            refuse(Code::POOL_EXHAUSTED, why)
+        }
+        Usable::Expired => {
+            let at = pool.expires.map_or_else(String::new, |at| format!(" at {at}"));
+            refuse(Code::EXPIRED, format!("this pool expired{at}"))
+        }
     }
-    if owner.is_none_or(|owner| owner.deleted.is_some()) {
-        return refuse(Code::POOL_INACTIVE, "the owner of this pool is deleted; ask for another invitation".to_owned());
+}
+
+/// Whether people can enroll by a pool of this owner now.
+fn usable(ctx: &Context, pool: &record::Pool, owner: Option<&record::Person>) -> Usable {
+    if pool.deleted.is_some() {
+        Usable::Deleted
+    } else if !is_active(pool, owner) {
+        Usable::Inactive
+    } else if owner.is_none_or(|owner| owner.deleted.is_some()) {
+        Usable::OwnerDeleted
+    } else if pool.max_uses.is_some_and(|most| pool.uses >= most) {
+        Usable::Exhausted
+    } else if pool.expires.is_some_and(|expires| expires <= ctx.now) {
+        Usable::Expired
+    } else {
+        Usable::Yes
     }
-    if let Some(max_uses) = pool.max_uses.filter(|max_uses| pool.uses >= *max_uses) {
-        let why =
-            format!("this pool is full: {} of {max_uses} uses are taken; raise max_uses or make another", pool.uses);
-        return refuse(Code::POOL_EXHAUSTED, why);
-    }
-    match pool.expires {
-        Some(expires) if expires <= ctx.now => refuse(Code::EXPIRED, format!("this pool expired at {expires}")),
-        _ => Ok(()),
-    }
+}
+
+/// True if a pool is active and its owner was not restored since it was activated.
+fn is_active(pool: &record::Pool, owner: Option<&record::Person>) -> bool {
+    pool.active && owner.is_none_or(|owner| owner.life == pool.owner_life)
+}
+
+fn owner_of(txn: &dyn ReadTxn, pool: &record::Pool) -> Result<Option<record::Person>, Fault> {
+    Ok(record::get::<record::Person>(txn, &key::person(pool.owner))?)
 }
 
 /// Refuses a deleted pool.
@@ -347,11 +385,13 @@ fn redact(pool: &mut Pool) {
     pool.invitecode = None;
 }
 
-fn shown(call: &Call<'_>, pk: Pk, pool: record::Pool) -> Result<Pool, Fault> {
+fn shown(txn: &dyn ReadTxn, call: &Call<'_>, pk: Pk, pool: record::Pool) -> Result<Pool, Fault> {
+    let owner = owner_of(txn, &pool)?;
     Ok(Pool {
         pk,
         owner: pool.owner,
-        active: pool.active,
+        active: is_active(&pool, owner.as_ref()),
+        usable: usable(call.ctx, &pool, owner.as_ref()),
         invitecode: call.sees_codes().then(|| InviteCode::new(pool.invitecode)).transpose()?,
         extra: call.shown_extra(pool.extra),
         max_uses: pool.max_uses,

@@ -49,7 +49,7 @@ impl WriteOp for Remove {
 
 impl ReadOp for Has {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<bool, Fault> {
-        let pk = require_person(txn, &self.person)?;
+        let pk = require_asked(txn, &self.person, self.allow_deleted)?;
         call.permit(txn, call.is_actor(pk))?;
         has(txn, pk, &self.role)
     }
@@ -57,9 +57,9 @@ impl ReadOp for Has {
 
 impl ReadOp for List {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Vec<RoleName>, Fault> {
-        let pk = require_person(txn, &self.person)?;
+        let pk = require_asked(txn, &self.person, self.allow_deleted)?;
         call.permit(txn, call.is_actor(pk))?;
-        Ok(roles_of(txn, pk)?.roles.into_iter().collect())
+        list_of(txn, pk)
     }
 }
 
@@ -112,6 +112,11 @@ pub(super) fn has(txn: &dyn ReadTxn, person: Pk, role: &RoleName) -> Result<bool
     Ok(txn.get(&key::role_member(role, person))?.is_some())
 }
 
+/// The names of a person's roles, in their order; none of a deleted person.
+pub(super) fn list_of(txn: &dyn ReadTxn, person: Pk) -> Result<Vec<RoleName>, Fault> {
+    Ok(roles_of(txn, person)?.roles.into_iter().collect())
+}
+
 fn roles_of(txn: &dyn ReadTxn, person: Pk) -> Result<PersonRoles, Fault> {
     Ok(record::get::<PersonRoles>(txn, &key::person_roles(person))?.unwrap_or_default())
 }
@@ -121,6 +126,11 @@ pub(super) fn require_person(txn: &dyn ReadTxn, named: &Reference) -> Result<Pk,
     let (pk, found) = person::require(txn, named)?;
     person::require_live(named, &found)?;
     Ok(pk)
+}
+
+/// The person of this pk or callsign, who must exist. A deleted one, who holds no roles, is refused unless allowed.
+fn require_asked(txn: &dyn ReadTxn, named: &Reference, allow_deleted: bool) -> Result<Pk, Fault> {
+    if allow_deleted { Ok(person::require(txn, named)?.0) } else { require_person(txn, named) }
 }
 
 /// The permission that allows to change a role's members.

@@ -13,7 +13,7 @@ use crate::fault::Fault;
 use crate::model::event as stored;
 use crate::model::key;
 use crate::model::record::{self, Marker};
-use crate::state::ReadTxn;
+use crate::state::{Entries, ReadTxn};
 
 /// The role that a decider must hold.
 const SUPERVISOR: &str = "supervisor";
@@ -124,6 +124,10 @@ impl ReadOp for Pending {
 /// Sets a person's supervisor, and moves the person's pending registrations to them.
 fn set(txn: &mut dyn Txn, call: &Call<'_>, pk: Pk, supervisor: Option<Pk>) -> Result<Person, Fault> {
     let pending = registration::pending_of(txn.as_read(), pk)?;
+    let life = match supervisor {
+        Some(supervisor) => record::get::<record::Person>(txn.as_read(), &key::person(supervisor))?.map(|s| s.life),
+        None => None,
+    };
     person::change(txn, call, pk, |txn, person| {
         for event in &pending {
             if let Some(before) = person.supervisor {
@@ -134,13 +138,48 @@ fn set(txn: &mut dyn Txn, call: &Call<'_>, pk: Pk, supervisor: Option<Pk>) -> Re
             }
         }
         person.supervisor = supervisor;
+        person.supervisor_life = life.unwrap_or_default();
     })
+}
+
+/// Unties a person who is restored: from their supervisor, from those whom they represent and who represent them, and
+/// from the registrations that wait for their decision.
+pub(super) fn forget(txn: &mut dyn Txn, pk: Pk, person: &record::Person) -> Result<(), Fault> {
+    if let Some(supervisor) = person.supervisor {
+        for event in registration::pending_of(txn.as_read(), pk)? {
+            txn.delete(key::pending(supervisor, pk, event));
+        }
+    }
+    for (pending, _) in all_under(txn.as_read(), key::pendings(pk))? {
+        txn.delete(pending);
+    }
+    for (represented, _) in all_under(txn.as_read(), key::representeds(pk))? {
+        if let Some(supervisor) = key::pk_at_end(&represented) {
+            txn.delete(key::representative(supervisor, pk));
+        }
+        txn.delete(represented);
+    }
+    for (named, _) in all_under(txn.as_read(), key::representatives(pk))? {
+        if let Some(representative) = key::pk_at_end(&named) {
+            txn.delete(key::represented(representative, pk));
+        }
+        txn.delete(named);
+    }
+    Ok(())
+}
+
+fn all_under(txn: &dyn ReadTxn, beginning: Vec<u8>) -> Result<Entries, Fault> {
+    let (from, to) = key::prefixed(beginning);
+    Ok(txn.range(&from, &to, usize::MAX)?)
 }
 
 /// Refuses an actor who may not decide on a person's registrations: it takes being their supervisor, or one's
 /// representative, both with the role, or the permission.
 pub(super) fn permit_deciding(txn: &dyn ReadTxn, call: &Call<'_>, person: Pk) -> Result<(), Fault> {
-    let supervisor = record::get::<record::Person>(txn, &key::person(person))?.and_then(|person| person.supervisor);
+    let supervisor = match record::get::<record::Person>(txn, &key::person(person))? {
+        Some(person) => person::supervisor_of(txn, &person)?,
+        None => None,
+    };
     if let (Some(actor), Some(supervisor)) = (&call.actor, supervisor)
         && is_supervisor(txn, supervisor)?
         && is_supervisor(txn, actor.pk)?

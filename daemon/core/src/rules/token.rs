@@ -1,8 +1,9 @@
 //! One-time tokens. The first use stores the token's keyed hash; later uses find it and are refused.
 
+use enroll_protocol::enrollment::Decider;
 use enroll_protocol::token::{Delete, Get, Spent, Use};
 use enroll_protocol::{Code, Json, Refusal, Time, Token};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Call, ReadOp, WriteOp, expiry};
 use crate::context::Purpose;
@@ -50,7 +51,8 @@ pub(super) fn spend(
 ) -> Result<token::Token, Fault> {
     if let Some(first) = record::get::<token::Token>(txn.as_read(), &key::token(&hash))? {
         let why = format!("this token was used before, at {}", first.created);
-        let refusal = Refusal::new(Code::TOKEN_REUSE, why).with(json!({"used_on": first.created}));
+        let used_by = call.shown_user(txn.as_read(), first.used_by)?;
+        let refusal = Refusal::new(Code::TOKEN_REUSE, why).with(reused(first.created, used_by));
         return Err(Fault::Attempt { refusal, subject: Some(first.pk), guess: false });
     }
     if let Some(expires) = expires.filter(|expires| *expires <= call.ctx.now) {
@@ -58,7 +60,7 @@ pub(super) fn spend(
         return Err(Fault::Attempt { refusal, subject: None, guess: false });
     }
     let pk = call.ctx.new_pk(&mut call.ctx.random(Purpose::Rule));
-    let token = token::Token { pk, created: call.ctx.now, expires };
+    let token = token::Token { pk, created: call.ctx.now, expires, used_by: Some(call.decider()) };
     record::put(txn, key::token(&hash), &token);
     if let Some(audit) = audit {
         record::put(txn, key::token_audit(pk), &TokenAudit { hash, audit: audit.clone() });
@@ -68,6 +70,11 @@ pub(super) fn spend(
     }
     call.emit(txn, vec![token.pk], Some(Kind::Token));
     Ok(token)
+}
+
+/// The details of the refusal of a used code or token: time and user of its first use.
+pub(super) fn reused(used_on: Time, used_by: Option<Decider>) -> Value {
+    json!({"state": "used", "used_on": used_on, "used_by": used_by})
 }
 
 fn to_reply(token: &Token, stored: token::Token, audit: Option<Json>) -> Spent {

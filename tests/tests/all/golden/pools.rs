@@ -9,6 +9,7 @@ pub(super) fn pools(samples: &mut Samples) {
         pk: pk(1),
         owner: pk(2),
         active: true,
+        usable: pool::Usable::Deleted,
         invitecode: Some("K7QWM2XA".parse().expect("a code")),
         extra: json(r#"{"team":"red"}"#),
         max_uses: Some(40),
@@ -27,7 +28,7 @@ pub(super) fn pools(samples: &mut Samples) {
     samples.operation(&pool::Get { pool: named(), allow_deleted: true }, &pool);
     let after = Some("cursor".parse().expect("a cursor"));
     let limit = "7".parse().expect("a limit");
-    let list = pool::List { owner: Some(name("BOSS")), include_deleted: true, after, limit };
+    let list = pool::List { owner: Some(name("BOSS")), include_deleted: true, deleted_only: true, after, limit };
     samples.operation(&list, &Page { items: vec![pool.clone()], next: None });
     let clear = vec![pool::Field::Extra, pool::Field::MaxUses, pool::Field::Expires];
     let update = pool::Update { pool: named(), extra: Some(extra), max_uses, expires, clear };
@@ -47,7 +48,8 @@ pub(super) fn enrollments(samples: &mut Samples, somebody: &person::Person) {
         pool: Some(pk(2)),
         person: Some(pk(3)),
         extra: json(r#"{"team":"red"}"#),
-        csr: true,
+        csr: Some("PEM".to_owned()),
+        has_csr: true,
         decided_by: Some(enrollment::Decider::Uid(1000)),
         decided_on: Some(time(2)),
         reason: Some("not one of us".parse().expect("a reason")),
@@ -77,6 +79,7 @@ pub(super) fn enrollments(samples: &mut Samples, somebody: &person::Person) {
     samples.operation(&enrollment::Approve { enrollment: named(), approvecode, certificate }, somebody);
     let reason = Some("not one of us".parse().expect("a reason"));
     samples.operation(&enrollment::Reject { enrollment: named(), reason }, &enrollment);
+    samples.operation(&enrollment::Reopen { enrollment: named() }, &enrollment);
     samples.operation(&enrollment::ResetCode { enrollment: named() }, &enrollment);
     samples.operation(&enrollment::Delete { enrollment: named() }, &());
 }

@@ -59,6 +59,7 @@ fn the_first_admin_comes_from_the_daemons_own_user() {
             pk→<BOSS>
             callsign→BOSS
             extra→{}
+            roles→["superuser"]
             supervisor→
             certificate→false
             revocation→

@@ -184,7 +184,7 @@ fn writes_of_one_connection_take_effect_in_the_order_sent() {
     let person: Reference = "DOG".parse().expect("a name");
     let role: RoleName = "member".parse().expect("a role");
     let assign = codec::encode(&role::Assign { person: person.clone(), role: role.clone() });
-    let has = codec::encode(&role::Has { person: person.clone(), role: role.clone() });
+    let has = codec::encode(&role::Has::new(person.clone(), role.clone()));
     let remove = codec::encode(&role::Remove { person, role });
     let numbers = [role::Assign::ROW.number, role::Has::ROW.number, role::Remove::ROW.number];
     let requests: Vec<_> = (0..50)

@@ -243,10 +243,13 @@ fn an_enrollment_brings_a_request_and_is_approved_with_its_certificate() {
     let create = |csr: &str| enrollment::Create { csr: Some(csr.to_owned()), ..enrollment::Create::new(name()) };
     assert_eq!(registry.call(create(RSA_1024)).expect_err("refused").code, Code::INVALID_ARGUMENT);
     assert_eq!(registry.call(create(TWO_NAMES)).expect_err("refused").code, Code::CSR_MISMATCH);
-    assert!(registry.call(create(RSA_2048)).expect("enrolled").csr);
-    check(registry, r#"enrollment.get {"enrollment":"DOGGO01a"} => ..,"csr":true,.."#);
-    check(registry, r#"enrollment.create {"callsign":"PORA22b"} => ..,"csr":false,.."#);
-    check(registry, r#"enrollment.create {"callsign":"CAT03c"} => ..,"csr":false,.."#);
+    assert_eq!(registry.call(create(RSA_2048)).expect("enrolled").csr.as_deref(), Some(RSA_2048));
+    check(
+        registry,
+        r#"enrollment.get {"enrollment":"DOGGO01a"} => ..,"csr":"-----BEGIN CERTIFICATE REQUEST-----..,"has_csr":true,.."#,
+    );
+    check(registry, r#"enrollment.create {"callsign":"PORA22b"} => ..,"csr":null,"has_csr":false,.."#);
+    check(registry, r#"enrollment.create {"callsign":"CAT03c"} => ..,"csr":null,"has_csr":false,.."#);
     check(registry, r#"enrollment.approve {"enrollment":"DOGGO01a"} => ..,"certificate":true,.."#);
     check(registry, r#"enrollment.approve {"enrollment":"DOGGO01a"} => already_decided"#);
     check(registry, r#"enrollment.approve {"enrollment":"NOBODY"} => not_found"#);

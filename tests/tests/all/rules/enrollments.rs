@@ -30,7 +30,7 @@ fn an_enrollment_becomes_a_person_with_its_extra() {
         registry,
         r#"
         person.create {"callsign":"BOSS","roles":["superuser"]} => {"pk"..
-        enrollment.create {"callsign":"DOG","extra":{"a":1}} => {"pk":"..,"callsign":"DOG","state":"pending","approvecode":"..","pool":null,"person":null,"extra":{"a":1},"csr":false,"decided_by":null,"decided_on":null,"reason":null,..,"deleted":null}
+        enrollment.create {"callsign":"DOG","extra":{"a":1}} => {"pk":"..,"callsign":"DOG","state":"pending","approvecode":"..","pool":null,"person":null,"extra":{"a":1},"csr":null,"has_csr":false,"decided_by":null,"decided_on":null,"reason":null,..,"deleted":null}
         person.get {"person":"DOG"} => not_found
         person.create {"callsign":"dog"} => callsign_reserved
         enrollment.create {"callsign":"dog"} => callsign_reserved
@@ -40,7 +40,7 @@ fn an_enrollment_becomes_a_person_with_its_extra() {
         enrollment.get {"enrollment":"DOG"} => {"pk":"..,"state":"approved",..,"decided_by":{"person":"..-..-.."},"decided_on":"2027..
         enrollment.approve {"enrollment":"DOG"} => already_decided
         enrollment.reject {"enrollment":"DOG"} => already_decided
-        enrollment.reset_code {"enrollment":"DOG"} => already_decided
+        enrollment.reset_code {"enrollment":"DOG"} => {"pk":"..,"state":"approved"..
         enrollment.create {"callsign":"DOG"} => callsign_reserved
         enrollment.delete {"enrollment":"DOG"} => forbidden_operation
         enrollment.get {"enrollment":"BOSS"} => not_found
@@ -71,7 +71,7 @@ fn a_pool_gives_its_extra_and_counts_its_uses() {
         registry,
         r#"
         person.create {"callsign":"BOSS"} => {"pk"..
-        pool.create {"owner":"BOSS","extra":{"team":"red","n":1},"max_uses":2} => {"pk":"..,"owner":"..","active":true,"invitecode":"..","extra":{"team":"red","n":1},"max_uses":2,"uses":0,"expires":null,..,"deleted":null}
+        pool.create {"owner":"BOSS","extra":{"team":"red","n":1},"max_uses":2} => {"pk":"..,"owner":"..","active":true,"usable":"yes","invitecode":"..","extra":{"team":"red","n":1},"max_uses":2,"uses":0,"expires":null,..,"deleted":null}
         pool.create {} => invalid_argument
         pool.create {"owner":"nobody"} => not_found
         "#,

@@ -28,6 +28,7 @@ const ARGUMENTS: &[(&str, &str)] = &[
     ("person.update", r#"{"person":"CAT","extra":{}}"#),
     ("person.delete", r#"{"person":"CAT"}"#),
     ("person.revoke", r#"{"person":"CAT","reason":"unspecified"}"#),
+    ("person.restore", r#"{"person":"OWL"}"#),
     ("role.assign", r#"{"person":"CAT","role":"member"}"#),
     ("role.remove", r#"{"person":"CAT","role":"member"}"#),
     ("role.has", r#"{"person":"CAT","role":"member"}"#),
@@ -67,6 +68,7 @@ const ARGUMENTS: &[(&str, &str)] = &[
     ("enrollment.approve", r#"{"enrollment":"ANT"}"#),
     ("enrollment.reject", r#"{"enrollment":"ANT"}"#),
     ("enrollment.reset_code", r#"{"enrollment":"ANT"}"#),
+    ("enrollment.reopen", r#"{"enrollment":"BEE"}"#),
     (
         "event.create",
         r#"{"title":"Camp","kind":"camp","owner":"CAT","start":"2999-01-01T00:00:00Z","duration_minutes":60}"#,
@@ -192,6 +194,10 @@ fn prepare() -> Prepared {
         person.create {"callsign":"CAT","certificate":"generate"} => {"pk"..
         person.create {"callsign":"COW","roles":["supervisor"]} => {"pk"..
         person.create {"callsign":"HEN","roles":["supervisor"]} => {"pk"..
+        person.create {"callsign":"OWL"} => {"pk"..
+        person.delete {"person":"OWL"} => {"pk"..
+        enrollment.create {"callsign":"BEE"} => {"pk"..
+        enrollment.reject {"enrollment":"BEE"} => {"pk"..
         token.use {"token":"old"} => {"token"..
         course.create {"key":"Empty","modes":["audit"]} => {"pk"..
         course.create {"key":"Hiking","modes":["audit","honor","masters"]} => {"pk"..

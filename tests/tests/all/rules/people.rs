@@ -11,7 +11,7 @@ fn a_callsign_is_one_persons_in_any_case_and_any_form() {
     check(
         &mut Registry::in_memory(),
         r#"
-        person.create {"callsign":"DOGGO01a","extra":{"team":"red"}} => {"pk":"..","callsign":"DOGGO01a","extra":{"team":"red"},"supervisor":null,"certificate":false,"revocation":null,"created":"2027-01-15T08:00:00.000000Z","updated":"2027-01-15T08:00:00.000000Z","deleted":null}
+        person.create {"callsign":"DOGGO01a","extra":{"team":"red"}} => {"pk":"..","callsign":"DOGGO01a","extra":{"team":"red"},"roles":[],"supervisor":null,"certificate":false,"revocation":null,"created":"2027-01-15T08:00:00.000000Z","updated":"2027-01-15T08:00:00.000000Z","deleted":null}
         person.create {"callsign":"doggo01A"} => callsign_reserved
         person.create {"callsign":"STRASSE"} => {"pk"..
         person.create {"callsign":"straße"} => callsign_reserved

@@ -54,7 +54,7 @@ fn a_reuse_says_when_the_first_use_was() {
     let refusal = super::call(registry, Default::default(), "token.use", r#"{"token":"a"}"#).expect_err("refused");
     assert!(refusal.message.contains("2027-01-15T08:00:00.000000Z"), "{}", refusal.message);
     let details = refusal.details.expect("details");
-    assert_eq!(details.as_str(), r#"{"used_on":"2027-01-15T08:00:00.000000Z"}"#);
+    assert_eq!(details.as_str(), r#"{"state":"used","used_on":"2027-01-15T08:00:00.000000Z","used_by":{"uid":1000}}"#);
 }
 
 #[test]

@@ -68,7 +68,7 @@ families! {
     /// A member of a role.
     0x14 RoleMembers: role_member/role_members [role: &RoleName; person: Pk] = record::RoleMember;
     /// A representative of a supervisor.
-    0x61 Representatives: representative [supervisor: Pk, representative: Pk] = record::Marker;
+    0x61 Representatives: representative/representatives [supervisor: Pk; representative: Pk] = record::Marker;
     /// A supervisor whom somebody represents.
     0x62 Representeds: represented/representeds [representative: Pk; supervisor: Pk] = record::Marker;
     /// An invite pool.

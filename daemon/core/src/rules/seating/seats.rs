@@ -17,7 +17,7 @@ use crate::model::event::{Cause, Event, Head, IMPLICIT, Registered, Registration
 use crate::model::key::{self, Family};
 use crate::model::record::{self, PersonRoles};
 use crate::rules::event::is_over;
-use crate::rules::{Call, role};
+use crate::rules::{Call, person, role};
 use crate::state::{ReadTxn, SCAN_CHUNK, StoreError, Writes, walk};
 
 /// Registrations that a write changes beside its own; the rest follows in further steps.
@@ -355,7 +355,8 @@ pub(in crate::rules) fn index_keys(
         }
     }
     if of.approval == ApprovalState::Pending
-        && let Some(supervisor) = record::get::<record::Person>(txn, &key::person(person))?.and_then(|p| p.supervisor)
+        && let Some(found) = record::get::<record::Person>(txn, &key::person(person))?
+        && let Some(supervisor) = person::supervisor_of(txn, &found)?
     {
         keys.push(key::pending(supervisor, person, event));
     }

@@ -1,0 +1,225 @@
+//! Earlier versions of stored records, and the readers that bring them to the present one.
+
+use enroll_protocol::person::Revocation;
+use enroll_protocol::{Callsign, Invalid, Json, Pk, Time, codec};
+use serde::{Deserialize, Serialize};
+
+use super::record::{Person, Pool, Record, stored_json};
+use super::token::{Code, Token};
+use crate::identity::Hash;
+
+/// A person of version 1, before people could be restored.
+#[derive(Serialize, Deserialize)]
+struct PersonV1 {
+    callsign: Callsign,
+    #[serde(with = "stored_json")]
+    extra: Json,
+    supervisor: Option<Pk>,
+    revocation: Option<Revocation>,
+    created: Time,
+    updated: Time,
+    deleted: Option<Time>,
+}
+
+/// A pool of version 1, before people could be restored.
+#[derive(Serialize, Deserialize)]
+struct PoolV1 {
+    owner: Pk,
+    active: bool,
+    invitecode: String,
+    #[serde(with = "stored_json")]
+    extra: Json,
+    max_uses: Option<u32>,
+    uses: u32,
+    expires: Option<Time>,
+    created: Time,
+    updated: Time,
+    deleted: Option<Time>,
+}
+
+/// A used token of version 1, which did not keep its user.
+#[derive(Serialize, Deserialize)]
+struct TokenV1 {
+    pk: Pk,
+    created: Time,
+    expires: Option<Time>,
+}
+
+/// A login code of version 1, which did not keep its user, from before people could be restored.
+#[derive(Serialize, Deserialize)]
+struct CodeV1 {
+    hash: Hash,
+    created: Time,
+    #[serde(with = "stored_json")]
+    claims: Json,
+    #[serde(with = "stored_json::optional")]
+    audit: Option<Json>,
+    used_on: Option<Time>,
+    expires: Option<Time>,
+}
+
+impl Record for Token {
+    const VERSION: u8 = 2;
+
+    fn decode_older(version: u8, bytes: &[u8]) -> Option<Result<Self, Invalid>> {
+        (version == 1).then(|| codec::decode::<TokenV1>(bytes).map(Self::from))
+    }
+}
+
+impl Record for Code {
+    const VERSION: u8 = 2;
+
+    fn decode_older(version: u8, bytes: &[u8]) -> Option<Result<Self, Invalid>> {
+        (version == 1).then(|| codec::decode::<CodeV1>(bytes).map(Self::from))
+    }
+}
+
+impl From<TokenV1> for Token {
+    fn from(old: TokenV1) -> Self {
+        Self { pk: old.pk, created: old.created, expires: old.expires, used_by: None }
+    }
+}
+
+impl From<CodeV1> for Code {
+    fn from(old: CodeV1) -> Self {
+        Self {
+            hash: old.hash,
+            created: old.created,
+            claims: old.claims,
+            audit: old.audit,
+            subject_life: 0,
+            used_on: old.used_on,
+            used_by: None,
+            expires: old.expires,
+        }
+    }
+}
+
+impl Record for Person {
+    const VERSION: u8 = 2;
+
+    fn decode_older(version: u8, bytes: &[u8]) -> Option<Result<Self, Invalid>> {
+        (version == 1).then(|| codec::decode::<PersonV1>(bytes).map(Self::from))
+    }
+}
+
+impl Record for Pool {
+    const VERSION: u8 = 2;
+
+    fn decode_older(version: u8, bytes: &[u8]) -> Option<Result<Self, Invalid>> {
+        (version == 1).then(|| codec::decode::<PoolV1>(bytes).map(Self::from))
+    }
+}
+
+impl From<PersonV1> for Person {
+    fn from(old: PersonV1) -> Self {
+        Self {
+            callsign: old.callsign,
+            extra: old.extra,
+            supervisor: old.supervisor,
+            supervisor_life: 0,
+            revocation: old.revocation,
+            is_revoked: false,
+            life: 0,
+            restored: None,
+            created: old.created,
+            updated: old.updated,
+            deleted: old.deleted,
+        }
+    }
+}
+
+impl From<PoolV1> for Pool {
+    fn from(old: PoolV1) -> Self {
+        Self {
+            owner: old.owner,
+            active: old.active,
+            owner_life: 0,
+            invitecode: old.invitecode,
+            extra: old.extra,
+            max_uses: old.max_uses,
+            uses: old.uses,
+            expires: old.expires,
+            created: old.created,
+            updated: old.updated,
+            deleted: old.deleted,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use enroll_protocol::person::RevocationReason;
+
+    use super::*;
+    use crate::model::record;
+
+    fn of_version_1(fields: &impl Serialize) -> Vec<u8> {
+        let mut bytes = vec![1];
+        codec::encode_into(fields, &mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn a_person_of_version_1_is_read_and_the_reason_tells_a_deletion_from_a_revocation() {
+        let revocation = |reason| Revocation { reason, at: Time::EPOCH };
+        for (reason, was_revoked) in [
+            (None, false),
+            (Some(RevocationReason::PrivilegeWithdrawn), false),
+            (Some(RevocationReason::KeyCompromise), true),
+        ] {
+            let old = PersonV1 {
+                callsign: "DOGGO01a".parse().expect("a callsign"),
+                extra: Json::default(),
+                supervisor: Some(Pk::from_bytes([7; 16])),
+                revocation: reason.map(revocation),
+                created: Time::EPOCH,
+                updated: Time::EPOCH,
+                deleted: Some(Time::EPOCH),
+            };
+            let read = record::decode::<Person>(&of_version_1(&old)).expect("a person");
+            assert_eq!((read.was_revoked(), read.life, read.restored), (was_revoked, 0, None));
+            assert_eq!(read, Person::from(old));
+            let again = record::decode::<Person>(&record::encode(&read));
+            assert_eq!(again, Ok(read));
+        }
+    }
+
+    #[test]
+    fn a_pool_of_version_1_is_read_as_one_of_its_owners_first_life() {
+        let old = PoolV1 {
+            owner: Pk::from_bytes([7; 16]),
+            active: true,
+            invitecode: "K7QWM2XA".to_owned(),
+            extra: Json::default(),
+            max_uses: Some(3),
+            uses: 2,
+            expires: None,
+            created: Time::EPOCH,
+            updated: Time::EPOCH,
+            deleted: None,
+        };
+        let read = record::decode::<Pool>(&of_version_1(&old)).expect("a pool");
+        assert_eq!((read.active, read.owner_life, read.uses), (true, 0, 2));
+        assert_eq!(record::decode::<Pool>(&record::encode(&read)), Ok(read));
+        assert!(record::decode::<Pool>(&[3]).is_err(), "a version to come");
+    }
+    #[test]
+    fn tokens_and_codes_of_version_1_are_read_as_used_by_somebody_unknown() {
+        let token = TokenV1 { pk: Pk::from_bytes([7; 16]), created: Time::EPOCH, expires: None };
+        let read = record::decode::<Token>(&of_version_1(&token)).expect("a token");
+        assert_eq!(read, Token::from(token));
+        assert_eq!(record::decode::<Token>(&record::encode(&read)), Ok(read));
+        let code = CodeV1 {
+            hash: [9; 32],
+            created: Time::EPOCH,
+            claims: Json::default(),
+            audit: Some(Json::default()),
+            used_on: Some(Time::EPOCH),
+            expires: None,
+        };
+        let read = record::decode::<Code>(&of_version_1(&code)).expect("a code");
+        assert_eq!(read, Code::from(code));
+        assert_eq!(record::decode::<Code>(&record::encode(&read)), Ok(read));
+    }
+}
