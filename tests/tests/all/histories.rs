@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use enroll_protocol::enrollment::State;
 use enroll_protocol::{Code, Envelope, Key, Operation, Pk, Refusal, code, codec, enrollment, person, role, token};
 use enroll_tests::oracle::everything;
 use enroll_tests::registry::Registry;
@@ -54,7 +55,7 @@ struct Model {
     /// Roles of people, by callsign in lower case.
     people: BTreeMap<String, BTreeSet<String>>,
     /// The decided enrollments, by callsign in lower case.
-    enrollments: BTreeMap<String, bool>,
+    enrollments: BTreeMap<String, State>,
     /// Callsigns of people who were deleted.
     deleted: BTreeSet<String>,
     tokens: BTreeSet<String>,
@@ -70,7 +71,7 @@ impl History {
             self.journal.flush().and_then(|()| self.journal.make_filter()).expect("flushed");
         }
         let (callsign, role) = (self.callsign(), ["member", "admin", "staff"][self.random.random_range(0..3)]);
-        match self.random.random_range(0..12) {
+        match self.random.random_range(0..14) {
             0 | 1 => {
                 let create = person::Create::new(callsign.parse().expect("a callsign"));
                 self.write(create, |model| model.create(&callsign));
@@ -121,6 +122,14 @@ impl History {
                 let delete = person::Delete { person: name(&callsign) };
                 self.write(delete, |model| model.delete(&callsign));
             }
+            11 => {
+                let restore = person::Restore { person: name(&callsign) };
+                self.write(restore, |model| model.restore(&callsign));
+            }
+            12 => {
+                let reopen = enrollment::Reopen { enrollment: name(&callsign) };
+                self.write(reopen, |model| model.reopen(&callsign));
+            }
             _ => self.read_everything(),
         }
         for store in &self.stores {
@@ -162,6 +171,7 @@ impl History {
             let mut found = BTreeMap::new();
             for person in people {
                 let roles = store.call(role::List::new((&person.callsign).into())).expect("roles");
+                assert_eq!(person.roles, roles, "seed {} step {}", self.seed, self.step);
                 let roles: BTreeSet<String> = roles.iter().map(|role| role.as_str().to_owned()).collect();
                 found.insert(person.callsign.as_str().to_lowercase(), roles);
             }
@@ -203,21 +213,45 @@ impl Model {
         Ok(())
     }
 
+    fn restore(&mut self, callsign: &str) -> Result<(), Code> {
+        if self.person(callsign).is_ok() {
+            return Err(Code::CONFLICT);
+        }
+        let callsign = callsign.to_lowercase();
+        if !self.deleted.remove(&callsign) {
+            return Err(Code::NOT_FOUND);
+        }
+        self.people.insert(callsign, BTreeSet::new());
+        Ok(())
+    }
+
     fn enroll(&mut self, callsign: &str) -> Result<(), Code> {
         self.expect_free(callsign)?;
-        self.enrollments.insert(callsign.to_lowercase(), false);
+        self.enrollments.insert(callsign.to_lowercase(), State::Pending);
         Ok(())
     }
 
     fn decide(&mut self, callsign: &str, is_approved: bool) -> Result<(), Code> {
-        let is_decided = self.enrollments.get_mut(&callsign.to_lowercase()).ok_or(Code::NOT_FOUND)?;
-        if std::mem::replace(is_decided, true) {
+        let state = self.enrollments.get_mut(&callsign.to_lowercase()).ok_or(Code::NOT_FOUND)?;
+        if *state != State::Pending {
             return Err(Code::ALREADY_DECIDED);
         }
+        *state = if is_approved { State::Approved } else { State::Rejected };
         if is_approved {
             self.people.insert(callsign.to_lowercase(), BTreeSet::new());
         }
         Ok(())
+    }
+
+    fn reopen(&mut self, callsign: &str) -> Result<(), Code> {
+        match self.enrollments.get_mut(&callsign.to_lowercase()).ok_or(Code::NOT_FOUND)? {
+            State::Approved => Err(Code::ALREADY_DECIDED),
+            State::Pending => Err(Code::CONFLICT),
+            state => {
+                *state = State::Pending;
+                Ok(())
+            }
+        }
     }
 
     fn expect_free(&self, callsign: &str) -> Result<(), Code> {

@@ -12,8 +12,8 @@ use crate::raw_object::RawObject;
 
 /// Lists and their columns. The last list is a member of an event.
 const CHOSEN: &[(&str, &[&str])] = &[
-    ("person.list", &["callsign", "extra", "supervisor", "certificate", "revocation", "created", "deleted"]),
-    ("pool.list", &["invitecode", "owner", "active", "uses", "max_uses", "expires", "extra", "deleted"]),
+    ("person.list", &["callsign", "roles", "extra", "supervisor", "certificate", "revocation", "created", "deleted"]),
+    ("pool.list", &["invitecode", "owner", "usable", "uses", "max_uses", "expires", "extra", "deleted"]),
     ("enrollment.list", &["callsign", "state", "pool", "waiting", "decided_on", "reason", "person"]),
     ("event.list", &["pk", "title", "kind", "start", "state", "places"]),
     ("changes.list", &["seq", "at", "change", "subjects", "actor", "origin", "cause", "refused"]),
@@ -142,11 +142,10 @@ fn place(record: &RawObject<'_>, names: &Names, _: Timestamp) -> String {
     }
 }
 
-/// True if a field informs. Empty values do not, nor do a time equal to `created`, `not_required`, and `false`, except
-/// of `active`.
+/// True if a field informs. Empty values do not, nor do a time equal to `created`, `not_required`, and `false`.
 fn is_telling(record: &RawObject<'_>, name: &str) -> bool {
     match (name, member(record, name)) {
-        ("created" | "active" | "registered_at", _) => true,
+        ("created" | "registered_at", _) => true,
         (_, "null" | "\"\"" | "{}" | "[]" | "false" | "\"not_required\"") => false,
         (_, value) => value != member(record, "created"),
     }

@@ -85,7 +85,7 @@ fn for_people(
     unseen: usize,
 ) -> Map<String, Value> {
     let mut lines = Map::new();
-    for name in ["invitecode", "pk", "owner", "active"] {
+    for name in ["invitecode", "pk", "owner", "usable"] {
         lines.insert(name.to_owned(), fields[name].clone());
     }
     let uses = pool.max_uses.map_or_else(|| pool.uses.to_string(), |max_uses| format!("{} of {max_uses}", pool.uses));

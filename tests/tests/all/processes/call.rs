@@ -71,7 +71,7 @@ fn lines_are_answered_in_their_order_whatever_is_wrong_with_some() {
         (r#"{"id":17,"op":"token.use","args":{"token":"t"}}"#, r#"{"id":17,"ok":{"token":"t".."#),
         (
             r#"{"id":18,"op":"token.use","args":{"token":"t"}}"#,
-            r#"{"id":18,"error":{"code":"token_reuse",..,"details":{"used_on":"..Z"}}}"#,
+            r#"{"id":18,"error":{"code":"token_reuse",..,"details":{"state":"used","used_on":"..Z","used_by":{"uid":..}}}}"#,
         ),
         (r#"{"id":[1,null,"x"],"op":"server.check","args":{}}"#, r#"{"id":[1,null,"x"],"ok":[]}"#),
         (
