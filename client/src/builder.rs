@@ -19,6 +19,7 @@ pub struct Builder {
     pub(crate) reconnect_for: Duration,
     pub(crate) busy_for: Duration,
     pub(crate) required_peers: Vec<String>,
+    pub(crate) has_breaker: bool,
 }
 
 impl Builder {
@@ -29,6 +30,7 @@ impl Builder {
             reconnect_for: Duration::from_secs(2),
             busy_for: Duration::from_secs(10),
             required_peers: Vec::new(),
+            has_breaker: false,
         }
     }
 
@@ -48,6 +50,15 @@ impl Builder {
     /// default.
     pub fn busy_for(mut self, longest: Duration) -> Self {
         self.busy_for = longest;
+        self
+    }
+
+    /// Adds a circuit breaker, for a program that outlives its daemons: when a call has failed as unavailable, later
+    /// calls fail at once until one of them finds the daemon. Every call looks for it. After the first connection
+    /// whatever prevents another one is an outage, also a refusal of the daemon or another version of the protocol. The
+    /// begin of a stream waits for an absent daemon as a call does.
+    pub fn circuit_breaker(mut self) -> Self {
+        self.has_breaker = true;
         self
     }
 

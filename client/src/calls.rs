@@ -12,6 +12,7 @@ use enroll_socket::Sender;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::error::Error;
 use crate::pipeline::{Job, Pipeline};
 
 /// The open requests of a client and its clones.
@@ -65,6 +66,24 @@ impl Calls {
     /// Waits until the worker may have something to do.
     pub(crate) async fn changed(&self) {
         self.changed.notified().await;
+    }
+
+    /// Waits until a request is open; false if none is and no further call will come. Cancel safe.
+    pub(crate) async fn awaited(&self) -> bool {
+        loop {
+            {
+                let state = self.lock();
+                if !state.pipeline.is_empty() || state.is_abandoned {
+                    return !state.pipeline.is_empty();
+                }
+            }
+            self.changed().await;
+        }
+    }
+
+    /// Answers all open requests with this error.
+    pub(crate) fn fail_all(&self, error: &Error) {
+        self.lock().pipeline.fail_all(error);
     }
 
     /// Sends a request, now or by the worker. Without a worker it is dropped, and its caller finds the channel closed.

@@ -42,6 +42,17 @@ pub(crate) enum ConnectError {
     Fatal(Error),
 }
 
+impl ConnectError {
+    /// The reason for people, and how long the daemon wants to be left alone.
+    pub(crate) fn reason(self) -> (String, Option<Duration>) {
+        match self {
+            Self::Absent(why) | Self::Fatal(Error::Unavailable(why) | Error::Protocol(why)) => (why, None),
+            Self::Busy(why, wait) => (why, wait),
+            Self::Fatal(Error::Refused(refusal)) => (refusal.message, None),
+        }
+    }
+}
+
 impl Connection {
     /// Connects and shakes hands, once.
     pub(crate) async fn open(builder: &Builder) -> Result<Self, ConnectError> {

@@ -50,21 +50,34 @@ impl FakeDaemon {
         session
     }
 
+    /// Accepts the next connection and refuses it, unless it is gone already.
+    pub(crate) async fn turn_away(&self, refusal: &Refusal) {
+        let (mut stream, _) = self.listener.accept().await.expect("a connection");
+        let mut bytes = Vec::new();
+        frame::append(&mut bytes, FrameKind::Refused, 0, 0, refusal);
+        let _ = stream.write_all(&bytes).await;
+    }
+
     /// Accepts the next connection and completes the handshake.
     pub(crate) async fn accept(&self) -> FakeSession {
         let mut session = self.greet().await;
+        session.welcome().await;
+        session
+    }
+}
+
+impl FakeSession {
+    /// Completes the handshake.
+    pub(crate) async fn welcome(&mut self) {
         let welcome = Welcome {
             protocol: PROTOCOL_VERSION,
             daemon: "fake".to_owned(),
             grant: "admin".to_owned(),
             frame_bytes_max: 1 << 20,
         };
-        session.send(FrameKind::Welcome, 0, &welcome).await;
-        session
+        self.send(FrameKind::Welcome, 0, &welcome).await;
     }
-}
 
-impl FakeSession {
     /// Reads the next request, which must be of this operation.
     pub(crate) async fn asked<O: Operation>(&mut self) -> Asked<O> {
         let (kind, id, body) = self.frame().await.expect("a request");

@@ -30,7 +30,8 @@
 //! - A write whose answer was lost is sent again under its idempotency key, so it is done once and gets its first
 //!   answer. Every write has a key: its caller's, or one made here.
 //! - A stream has a connection of its own and resumes after its last item: no item is lost or repeated.
-//! - `busy` is retried, and a daemon that restarts is found again, both within bounds that can be set.
+//! - `busy` is retried, and a daemon that restarts is found again, both within bounds that can be set. With a
+//!   [circuit breaker](Builder::circuit_breaker) it is found after any time.
 //!
 //! Deliberately absent: a method per operation, a pool of connections, and any logging.
 
@@ -46,6 +47,7 @@ mod socket;
 mod stream;
 
 mod backoff;
+mod breaker;
 mod calls;
 mod connection;
 mod key;

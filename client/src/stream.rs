@@ -62,7 +62,8 @@ impl RawStream {
         let (connection, backoff, jitter) = (None, None, Jitter::new());
         let (last, is_begun, is_over) = (None, false, false);
         let mut stream = Self { builder, row, envelope, request, last, connection, backoff, jitter, is_begun, is_over };
-        match stream.event(Retry::WhileBusy).await? {
+        let retry = if stream.builder.has_breaker { Retry::Always } else { Retry::WhileBusy };
+        match stream.event(retry).await? {
             Event::Begun(request) => stream.request = request,
             _ => return Err(Error::Protocol(format!("the daemon did not say where {} begins", row.name))),
         }

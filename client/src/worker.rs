@@ -12,6 +12,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::backoff::{Backoff, Jitter};
+use crate::breaker;
 use crate::builder::Builder;
 use crate::calls::{Calls, Direct};
 use crate::connection::{self, ConnectError, Connection};
@@ -34,6 +35,8 @@ pub(crate) enum Retry {
     WhileBusy,
     /// An absent daemon, too.
     WhileAway,
+    /// Every error, because the next daemon may do better.
+    Always,
 }
 
 /// The end of a served connection.
@@ -58,18 +61,18 @@ pub(crate) async fn reach(
         // The daemon knows better when there may be room, but a caller does not wait longer than it wants.
         let delay = backoff.next_delay(jitter).max(jitter.spread(std::mem::take(&mut asked)));
         if !delay.is_zero() {
+            sleep_until(until.min(Instant::now() + delay)).await;
             if Instant::now() >= until {
                 let closes = || format!("the daemon at {} closes every connection", builder.socket.display());
                 return Err(Error::Unavailable(last.unwrap_or_else(closes)));
             }
-            sleep_until(until.min(Instant::now() + delay)).await;
         }
         last = match timeout_at(until, Connection::open(builder)).await {
             Ok(Ok(connection)) => return Ok(connection),
-            Ok(Err(ConnectError::Fatal(error))) => return Err(error),
+            Ok(Err(ConnectError::Fatal(error))) if retry != Retry::Always => return Err(error),
             Ok(Err(ConnectError::Absent(why))) if retry == Retry::WhileBusy => return Err(Error::Unavailable(why)),
-            Ok(Err(ConnectError::Absent(why))) => Some(why),
-            Ok(Err(ConnectError::Busy(why, wait))) => {
+            Ok(Err(error)) => {
+                let (why, wait) = error.reason();
                 asked = wait.unwrap_or_default();
                 Some(why)
             }
@@ -88,18 +91,13 @@ impl Worker {
     pub(crate) async fn run(mut self, mut connection: Option<Connection>) {
         loop {
             let Some(connection) = connection.take() else {
-                let (is_idle, is_abandoned) = {
-                    let state = self.calls.lock();
-                    (state.pipeline.is_empty(), state.is_abandoned)
-                };
-                match is_idle {
-                    true if is_abandoned => return,
-                    true => {
-                        self.backoff = None;
-                        self.calls.changed().await;
-                    }
-                    false => connection = self.reconnect().await,
+                if self.calls.lock().pipeline.is_empty() {
+                    self.backoff = None;
                 }
+                if !self.calls.awaited().await {
+                    return;
+                }
+                connection = self.reconnect().await;
                 continue;
             };
             let end = self.serve(connection).await;
@@ -117,21 +115,26 @@ impl Worker {
         }
     }
 
-    /// Reconnects for the open requests. On failure answers them with the error and returns `None`.
+    /// Reconnects for the open requests. On failure answers them with the error; then returns `None`, or with a circuit
+    /// breaker the connection that is found later.
     async fn reconnect(&mut self) -> Option<Connection> {
         let backoff = self.backoff.get_or_insert_with(|| Backoff::begin(self.builder.reconnect_for));
-        match reach(&self.builder, backoff, &mut self.jitter, Retry::WhileAway).await {
+        let retry = if self.builder.has_breaker { Retry::Always } else { Retry::WhileAway };
+        match reach(&self.builder, backoff, &mut self.jitter, retry).await {
             Ok(connection) => Some(connection),
             Err(error) => {
                 self.fail_all(&error);
-                None
+                if !self.builder.has_breaker {
+                    return None;
+                }
+                breaker::until_found(&self.builder, &self.calls, error).await
             }
         }
     }
 
     fn fail_all(&mut self, error: &Error) {
         self.backoff = None;
-        self.calls.lock().pipeline.fail_all(error);
+        self.calls.fail_all(error);
     }
 
     async fn serve(&mut self, connection: Connection) -> End {
