@@ -193,7 +193,14 @@ pub struct Ca {}
 #[cfg_attr(
     feature = "cli",
     derive(clap::Args),
-    command(after_help = "Example:\n  enrollctl certificate crl > crl.pem")
+    command(
+        after_help = "Examples:\n  enrollctl certificate crl > crl.pem\n  enrollctl certificate crl --der > list.crl"
+    )
 )]
 #[serde(deny_unknown_fields)]
-pub struct Crl {}
+pub struct Crl {
+    /// In DER in place of PEM: its bytes; as base64 where the answer is JSON
+    #[cfg_attr(feature = "cli", arg(long))]
+    #[serde(default, deserialize_with = "or_default")]
+    pub der: bool,
+}

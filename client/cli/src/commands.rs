@@ -24,7 +24,12 @@ const CALL_ABOUT: &str = "Answer requests from standard input: one JSON object p
 
 A line is {\"id\":1,\"op\":\"person.get\",\"args\":{..},\"actor\":\"BOSS\",\"origin\":\"203.0.113.9\",\"key\":UUID,\
 \"dry_run\":false}; only op is required. Its answer is {\"id\":1,\"ok\":..} or {\"id\":1,\"error\":{\"code\":..,\
-\"message\":..,\"details\":..}}. In place of actor, actor_jwt has a session JWT of that person. Answers come in the order of the lines. Exits with 3 if the daemon went away.
+\"message\":..,\"details\":..}}. In place of actor, actor_jwt has a session JWT of that person. Answers come in the order of the lines.
+
+\
+While the daemon is away, a line is answered with the code unavailable: one that is open after 2 seconds, later ones \
+at once. Lines are served again when it is back. At the end of the input the exit code is 3 if the last line was answered \
+so. A list that ends, such as certificate.crl, is one answer; a stream has none.
 
 \
 A program may write any number of lines before it reads an answer: up to 64 MiB of answers wait for it, and then no \

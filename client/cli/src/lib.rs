@@ -50,7 +50,7 @@ async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result
         options.expect_socket()?;
     }
     match matches.subcommand() {
-        Some(("call", _)) => call::run(options).await,
+        Some(("call", _)) => call::run(options, output).await,
         Some(("tour", _)) => tour::run(options, output).await,
         Some(("completions", matches)) => output.raw(&commands::completions(matches)).map(|()| ExitCode::SUCCESS),
         Some((area, matches)) if let Some(("show", matches)) = matches.subcommand() => {

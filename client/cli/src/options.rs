@@ -122,6 +122,16 @@ impl Options {
         self.equip(self.builder().reconnect_for(longest).lazy())
     }
 
+    /// Connects now, with a client that outlives its daemons.
+    pub(crate) async fn connect_for_life(&self) -> Result<Client, Error> {
+        Ok(self.equip(self.builder().circuit_breaker().connect().await?))
+    }
+
+    /// A client that outlives its daemons and connects at its first call.
+    pub(crate) fn for_life(&self) -> Client {
+        self.equip(self.builder().circuit_breaker().lazy())
+    }
+
     /// Refuses a path that no socket can have.
     pub fn expect_socket(&self) -> Result<(), Failure> {
         check_socket(&self.socket_path()).map_err(Failure::Usage)

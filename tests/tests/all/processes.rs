@@ -29,6 +29,7 @@ mod ownership;
 mod peer;
 mod pools;
 mod ported_answers;
+mod ported_call;
 mod ported_identity;
 mod programs;
 mod races;

@@ -6,6 +6,7 @@ use enroll_client::protocol::{Actor, Code, Envelope, Jwt, OperationRow, Referenc
 use serde_json::value::RawValue;
 
 use crate::raw_object::{self, RawObject};
+use crate::stream;
 
 /// A parsed line.
 #[derive(Debug)]
@@ -77,7 +78,7 @@ fn ask(members: &RawObject<'_>) -> Result<Ask, Refusal> {
     }
     let op = op.ok_or_else(|| invalid("op is missing; it names an operation, such as \"person.get\""))?;
     let row = OperationRow::by_name(&op).ok_or_else(|| unknown_operation(&op))?;
-    if row.kind.has_items() {
+    if row.kind.has_items() && !stream::is_list(row) {
         let (area, verb) = (row.area(), row.verb());
         return Err(invalid(format!("{op} is a stream, and a line has one answer; run `enrollctl {area} {verb}`")));
     }

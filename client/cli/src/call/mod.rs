@@ -1,76 +1,70 @@
 //! The command `call`: a pipeline of requests from standard input, one JSON object per line, answered in their order.
 //!
 //! Requests are sent in that order too, up to a window ahead of their answers. Answers are printed as soon as no more
-//! are ready, so a program may write one line and wait for its answer. If the daemon stays away, every open and every
-//! later line is answered `unavailable`.
+//! are ready, so a program may write one line and wait for its answer. A daemon that went away is looked for as long as
+//! lines come: those that come meanwhile are answered `unavailable`, and later ones are served.
 
 mod input;
 mod line;
 mod printer;
+mod window;
 
-use std::collections::VecDeque;
 use std::io;
 use std::process::ExitCode;
 
-use enroll_client::protocol::limits::IN_FLIGHT_MAX;
-use enroll_client::protocol::{Code, OperationRow, Refusal};
-use enroll_client::{Answer, Client, Error};
+use enroll_client::protocol::{Code, Refusal};
+use enroll_client::{Client, Error};
 
 pub use self::input::Lines;
 use self::input::Questions;
 pub use self::line::{Ask, Question};
 use self::printer::Printer;
+use self::window::Window;
 use crate::failure::{Failure, refusal_of};
 use crate::options::Options;
-use crate::output::print_json;
+use crate::output::{Output, print_json};
 
 /// Bytes of ready answers that are printed at once.
 const PRINT_BYTES: usize = 64 << 10;
 
-/// Answers standard input until its end.
-pub(crate) async fn run(options: &Options) -> Result<ExitCode, Failure> {
-    let client = match options.connect().await {
-        // The daemon may be starting; the lines wait for it for the usual time.
-        Err(Error::Unavailable(_)) => options.lazy(),
+/// Answers standard input until its end, or until the reader of standard output closes it. A daemon that is absent at
+/// the start is waited for like one that went away; one that refuses the connection is an error.
+pub(crate) async fn run(options: &Options, output: &Output) -> Result<ExitCode, Failure> {
+    let client = match options.connect_for_life().await {
+        Err(Error::Unavailable(_)) => options.for_life(),
         connected => connected?,
     };
     let questions = input::questions(io::stdin());
-    match converse(&client, questions, Printer::start(print_json)).await? {
-        None => Ok(ExitCode::SUCCESS),
-        Some(message) => Err(Failure::Client(Error::Unavailable(message))),
+    let answered = converse(&client, questions, Printer::start(print_json));
+    tokio::select! {
+        biased;
+        () = output.closed() => Err(Failure::lost(&io::ErrorKind::BrokenPipe.into())),
+        answered = answered => match answered? {
+            None => Ok(ExitCode::SUCCESS),
+            Some(message) => Err(Failure::Client(Error::Unavailable(message))),
+        }
     }
 }
 
-/// A line whose answer is not printed yet.
-struct Open {
-    /// As JSON.
-    id: String,
-    answer: Pending,
-}
-
-enum Pending {
-    Refused(Refusal),
-    Asked(&'static OperationRow, Answer),
-}
-
-/// Answers every line. Returns why the daemon was unavailable, if it was.
+/// Answers every line. Returns why the daemon was unavailable for the last one, if it was.
 async fn converse(client: &Client, mut questions: Questions, mut printer: Printer) -> Result<Option<String>, Failure> {
-    let mut open = VecDeque::with_capacity(IN_FLIGHT_MAX);
+    let mut window = Window::default();
     let (mut ready, mut gone, mut at_end) = (Vec::new(), None, false);
     loop {
         tokio::select! {
             biased;
-            answer = first_answer(&mut open), if !open.is_empty() => {
-                if let Err(Error::Unavailable(message)) = &answer.1 {
-                    gone.get_or_insert_with(|| message.clone());
-                }
-                append(&mut ready, &answer.0, answer.1);
+            (id, answer) = window.first_answer(), if !window.is_empty() => {
+                gone = match &answer {
+                    Err(Error::Unavailable(message)) => Some(message.clone()),
+                    _ => None,
+                };
+                append(&mut ready, &id, answer);
                 if ready.len() >= PRINT_BYTES {
                     printer.print(std::mem::take(&mut ready)).await?;
                 }
             }
-            question = questions.next(), if !at_end && open.len() < IN_FLIGHT_MAX => match question {
-                Some(question) => open.push_back(ask(client, question, gone.as_deref())),
+            question = questions.next(), if !at_end && window.has_room() => match question {
+                Some(question) => window.ask(client, question),
                 None => at_end = true,
             },
             // Neither is ready, so print before waiting.
@@ -80,27 +74,6 @@ async fn converse(client: &Client, mut questions: Questions, mut printer: Printe
     }
     printer.finish().await?;
     Ok(gone)
-}
-
-fn ask(client: &Client, question: Question, gone: Option<&str>) -> Open {
-    let answer = match (question.ask, gone) {
-        (_, Some(message)) => Pending::Refused(Refusal::new(Code::UNAVAILABLE, message)),
-        (Err(refusal), None) => Pending::Refused(refusal),
-        (Ok(ask), None) => Pending::Asked(ask.row, client.call_raw(ask.row, ask.envelope, &ask.request)),
-    };
-    Open { id: question.id, answer }
-}
-
-/// Awaits the answer of the first open line and removes the line. Cancel safe.
-async fn first_answer(open: &mut VecDeque<Open>) -> (String, Result<String, Error>) {
-    let Some(first) = open.front_mut() else { return std::future::pending().await };
-    let answer = match &mut first.answer {
-        Pending::Refused(refusal) => Err(Error::Refused(refusal.clone())),
-        Pending::Asked(row, answer) => answer.await.and_then(|reply| {
-            (row.reply_to_json)(&reply).map_err(|err| Error::Protocol(format!("the reply of {}: {err}", row.name)))
-        }),
-    };
-    (open.pop_front().map(|first| first.id).unwrap_or_default(), answer)
 }
 
 /// Appends the line of an answer. Its parts are JSON and joined as text, so that numbers keep every digit.
@@ -124,10 +97,10 @@ mod tests {
 
     use super::*;
 
-    /// Without a daemon, a line that is refused here is still answered so, as long as no line was sent before.
     #[tokio::test]
-    async fn lines_are_answered_in_order_and_all_after_the_daemon_is_gone() {
-        let input = "{\"id\":\"a\",\"op\":\"no.such\"}\n\n{\"op\":\"server.status\"}\nnot json\n";
+    async fn without_a_daemon_lines_are_answered_in_order_and_wrong_ones_are_told_so() {
+        let status = "{\"op\":\"server.status\"}\n";
+        let input = format!("{{\"id\":\"a\",\"op\":\"no.such\"}}\n\n{status}not json\n{status}");
         let client = Client::builder("/nonexistent/enrolld.sock").reconnect_for(Duration::from_millis(1)).lazy();
         let printed = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&printed);
@@ -135,7 +108,7 @@ mod tests {
             kept.lock().expect("a lock").extend_from_slice(bytes);
             Ok(())
         });
-        let gone = converse(&client, input::questions(input.as_bytes()), printer).await.expect("a conversation");
+        let gone = converse(&client, input::questions(io::Cursor::new(input)), printer).await.expect("a conversation");
         assert!(gone.is_some_and(|message| message.contains("/nonexistent/enrolld.sock")));
         let printed = printed.lock().expect("a lock").clone();
         let lines: Vec<serde_json::Value> = printed
@@ -146,7 +119,8 @@ mod tests {
         let answers: Vec<_> = lines.iter().map(|line| (line["id"].clone(), line["error"]["code"].clone())).collect();
         assert_eq!(answers[0], ("a".into(), "unknown_operation".into()));
         assert_eq!(answers[1], (3.into(), "unavailable".into()));
-        assert_eq!((answers.len(), &answers[2].0), (3, &4.into()));
+        assert_eq!(answers[2], (4.into(), "invalid_argument".into()));
+        assert_eq!(answers[3..], [(5.into(), "unavailable".into())]);
     }
 
     #[test]

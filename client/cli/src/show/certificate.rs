@@ -51,7 +51,7 @@ pub(super) async fn ask(client: &Client, show: Show) -> Result<Summary, Failure>
 
 /// The certificate revocation list (CRL) as PEM.
 async fn revocation_list(client: &Client) -> Result<String, Failure> {
-    let (mut stream, mut list) = (client.stream(certificate::Crl {}).await?, String::new());
+    let (mut stream, mut list) = (client.stream(certificate::Crl::default()).await?, String::new());
     while let Some(piece) = stream.next().await {
         list.push_str(&piece?);
     }

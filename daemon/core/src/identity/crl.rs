@@ -78,6 +78,12 @@ impl List {
         Ok(Self { number, pem: pem::write(LIST, &signed), signer: authority.key_id.clone() })
     }
 
+    /// Its DER in base64, with line ends: the PEM without its first and its last line.
+    pub fn base64_lines(&self) -> &str {
+        let after_begin = self.pem.split_once('\n').map_or("", |(_, rest)| rest);
+        after_begin.split_once('-').map_or(after_begin, |(lines, _)| lines)
+    }
+
     /// True if this authority signed it.
     pub fn is_by(&self, authority: &Authority) -> bool {
         self.signer == authority.key_id

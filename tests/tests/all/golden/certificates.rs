@@ -15,7 +15,7 @@ pub(super) fn certificates(samples: &mut Samples) {
     samples.operation(&pfx, &Some("AAAA".parse().expect("a file")));
     samples.operation(&certificate::Renew { person: named(), csr: Some(pem()), keep: true }, &Some(pem()));
     samples.operation(&certificate::Ca {}, &pem());
-    samples.operation(&certificate::Crl {}, &pem());
+    samples.operation(&certificate::Crl { der: true }, &pem());
     let serial = || Some("40:0A".parse().expect("a serial number"));
     let name = || Some("portal".parse().expect("a name"));
     let reason = RevocationReason::Superseded;

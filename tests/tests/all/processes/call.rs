@@ -2,7 +2,7 @@
 //! daemon does.
 //!
 //! Lines are answered in their order, also if some are invalid. An outage of less than two seconds is not noticed; a
-//! longer one is the error of every open or later line.
+//! longer one is the error of every line that is open or comes before its end.
 
 use enroll_tests::conversation::Conversation;
 use enroll_tests::pattern::matches;
@@ -167,7 +167,7 @@ fn every_line_is_done_once_though_the_daemon_is_killed_in_the_middle() {
 }
 
 #[test]
-fn when_the_daemon_stays_away_every_open_and_later_line_is_told() {
+fn when_the_daemon_stays_away_every_line_is_told() {
     let mut daemon = Daemon::start();
     let mut conversation = Conversation::begin(&daemon.home);
     conversation.say(&spend(1, "nonce 1"));

@@ -66,11 +66,11 @@ fn the_five_minutes_and_what_goes_on_from_them_work_as_printed() {
 }
 
 #[test]
-fn the_python_example_works_as_printed() {
+fn the_python_examples_work_as_printed() {
     let daemon = Daemon::start();
     let mut python = follow(&daemon, "python3");
     if Command::new("python3").arg("--version").output().is_err() {
-        skipped("the_python_example_works_as_printed", "needs python3");
+        skipped("the_python_examples_work_as_printed", "needs python3");
         return;
     }
     let page = pages::page("docs/languages.md");
@@ -81,6 +81,10 @@ fn the_python_example_works_as_printed() {
     assert_eq!(lines.len(), 2, "{output:?}");
     assert_eq!(lines[0].split('.').count(), 3, "a JWT: {}", lines[0]);
     assert!(lines[1].starts_with("token_reuse: "), "{}", lines[1]);
+    let page = pages::page("docs/enrollctl.md");
+    let script: String = page.blocks_of("python").into_iter().map(|block| block.code).collect();
+    let output = run(follow(&daemon, "python3").arg("-"), &script);
+    assert_eq!((output.code, output.stdout.as_str()), (Some(0), "welcome\n"), "{output:?}");
 }
 
 /// The Rust of `docs/languages.md`: compiled here, and compared with the page line by line.

@@ -58,7 +58,7 @@ fn get(registry: &mut Registry, name: &str) -> String {
 }
 
 fn list(registry: &mut Registry) -> String {
-    registry.walk(Envelope::default(), &certificate::Crl {}).expect("a list").concat()
+    registry.walk(Envelope::default(), &certificate::Crl::default()).expect("a list").concat()
 }
 
 fn expect_sound(registry: &Registry) {

@@ -173,10 +173,11 @@ impl WalkOp for Crl {
             _ => return Err(Fault::Needs(Needed::List)),
         };
         // PEM is ASCII, so it can be cut anywhere.
-        let mut rest = list.pem.as_str();
+        let mut rest = if self.der { list.base64_lines() } else { list.pem.as_str() };
         while !rest.is_empty() {
             let (piece, following) = rest.split_at(rest.len().min(PIECE_BYTES));
-            rest = match give(piece.to_owned()) {
+            let piece = if self.der { piece.replace('\n', "") } else { piece.to_owned() };
+            rest = match give(piece) {
                 ControlFlow::Continue(()) => following,
                 ControlFlow::Break(()) => "",
             };
