@@ -90,6 +90,7 @@ macro_rules! operations {
             104 write decide "/registrations/approve/" "registration.approve" registration::Approve => registration::Registration;
             105 write decide "/registrations/approve/" "registration.reject" registration::Reject => registration::Registration;
             106 read read "/registrations/" "registration.explain" registration::Explain => registration::Explanation;
+            107 write decide "/registrations/" "registration.place" registration::Place => registration::Registration;
             110 write decide "/supervisors/" "supervisor.assign" supervisor::Assign => person::Person;
             111 write decide "/supervisors/" "supervisor.unassign" supervisor::Unassign => person::Person;
             112 write decide "/supervisors/" "supervisor.add_representative" supervisor::AddRepresentative => bool;

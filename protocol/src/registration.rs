@@ -36,12 +36,26 @@ pub struct Registration {
     pub decided_on: Option<Time>,
     /// The reason of the decision, for people.
     pub reason: Option<Reason>,
+    /// The placement by hand that its place or its position comes from; none without one.
+    pub placed: Option<Placed>,
     /// Creation time.
     pub created: Time,
     /// Time of the last change.
     pub updated: Time,
     /// Always none: a registration is canceled, not deleted.
     pub deleted: Option<Time>,
+}
+
+/// A placement by hand: who decided it, when and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Placed {
+    /// The person, or the uid of the peer without an actor.
+    pub by: Decider,
+    /// Time of the placement.
+    pub on: Time,
+    /// The reason, for people.
+    pub reason: Reason,
 }
 
 /// The approval of a registration.
@@ -126,7 +140,8 @@ pub struct Create {
 
 /// Cancel a registration; its place goes to the next person who waits
 ///
-/// Refused after the event's end of canceling (`registration_closed`).
+/// Refused after the event's end of canceling (`registration_closed`). A person who only waits may leave the waiting
+/// list at any time before the event is over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",
@@ -231,6 +246,40 @@ pub struct Reject {
     /// The reason, for people
     #[cfg_attr(feature = "cli", arg(long, value_name = "TEXT"))]
     pub reason: Option<Reason>,
+}
+
+/// Place a person by hand, in a place or at a position of the waiting list
+///
+/// Also after the deadline, without a role, and beyond a capacity or maximum. A place by hand counts as taken and is
+/// never moved by a rebalance. The place that a person had before goes to the next person who waits. Without `pool` and
+/// `position` it is a place in the pool that suits the person best.
+///
+/// Refusals, in this order: `registration_not_required`, `event_not_published`, `event_canceled`, `event_past`,
+/// `permission_denied` (a rejected registration; approve it first), `conflict` (in that place already).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(
+        after_help = "Example:\n  enrollctl --as BOSS registration place 01994f3a-7c1e-7d55-a1b2-3c4d5e6f7a8b DOGGO01a \
+                      --pool members --reason 'she gives the talk'"
+    )
+)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    /// The event's pk
+    pub event: Reference,
+    /// Callsign or pk
+    pub person: Reference,
+    /// A place in this pool: name or pk
+    #[cfg_attr(feature = "cli", arg(long))]
+    pub pool: Option<Reference>,
+    /// A position in the waiting list, from 1; past its end is its end
+    #[cfg_attr(feature = "cli", arg(long, value_name = "NUMBER", conflicts_with = "pool"))]
+    pub position: Option<u32>,
+    /// The reason, for people
+    #[cfg_attr(feature = "cli", arg(long, value_name = "TEXT"))]
+    pub reason: Reason,
 }
 
 /// Tell the outcome that registering now would have, and the reasons

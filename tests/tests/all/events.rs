@@ -6,3 +6,4 @@ mod expect;
 mod history;
 mod model;
 mod owner;
+mod placing;

@@ -7,10 +7,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use enroll_protocol::Invalid;
 use enroll_protocol::enrollment::Decider;
 use enroll_protocol::event::Approval;
 use enroll_protocol::registration::ApprovalState;
-use enroll_protocol::{EventKind, EventPoolName, Json, Pk, Reason, RoleName, Time, Title};
+use enroll_protocol::{EventKind, EventPoolName, Json, Pk, Reason, RoleName, Time, Title, codec};
 use serde::{Deserialize, Serialize};
 
 use super::record::{Record, stored_json};
@@ -159,10 +160,58 @@ pub struct Registration {
     pub decided_on: Option<Time>,
     /// The reason of the decision.
     pub reason: Option<Reason>,
+    /// The placement by hand that its stand comes from.
+    #[serde(default)]
+    pub placed: Option<Placement>,
     /// The time at which the record was made.
     pub created: Time,
     /// The time of the last change.
     pub updated: Time,
+}
+
+/// A placement by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Placement {
+    /// The decider.
+    pub by: Decider,
+    /// The time.
+    pub on: Time,
+    /// The reason.
+    pub reason: Reason,
+    /// True for a place given by hand: a rebalance does not move it, and it may lie beyond a capacity.
+    pub is_fixed: bool,
+    /// True if the person, who had no role for any pool, waits for all of them as if they had each role.
+    pub has_each_role: bool,
+}
+
+impl Registration {
+    /// True if it holds a place that was given by hand.
+    pub fn is_fixed(&self) -> bool {
+        self.placed.as_ref().is_some_and(|placed| placed.is_fixed)
+    }
+
+    /// True if every pool admits the person, whatever their roles.
+    pub fn has_each_role(&self) -> bool {
+        self.placed.as_ref().is_some_and(|placed| placed.has_each_role)
+    }
+}
+
+/// A registration of version 1, before people could be placed by hand.
+#[derive(Deserialize)]
+struct RegistrationV1 {
+    pk: Pk,
+    order: u64,
+    stand: Stand,
+    admitted: Vec<Slot>,
+    registered_at: Time,
+    canceled_at: Option<Time>,
+    approval: ApprovalState,
+    decided_by: Option<Decider>,
+    decided_on: Option<Time>,
+    reason: Option<Reason>,
+    created: Time,
+    updated: Time,
 }
 
 /// The standing of a registration.
@@ -213,7 +262,34 @@ pub struct Constant {
 
 impl Record for Event {}
 impl Record for Head {}
-impl Record for Registration {}
+impl Record for Registration {
+    const VERSION: u8 = 2;
+
+    fn decode_older(version: u8, bytes: &[u8]) -> Option<Result<Self, Invalid>> {
+        (version == 1).then(|| codec::decode::<RegistrationV1>(bytes).map(Self::from))
+    }
+}
+
+impl From<RegistrationV1> for Registration {
+    fn from(old: RegistrationV1) -> Self {
+        Self {
+            pk: old.pk,
+            order: old.order,
+            stand: old.stand,
+            admitted: old.admitted,
+            registered_at: old.registered_at,
+            canceled_at: old.canceled_at,
+            approval: old.approval,
+            decided_by: old.decided_by,
+            decided_on: old.decided_on,
+            reason: old.reason,
+            placed: None,
+            created: old.created,
+            updated: old.updated,
+        }
+    }
+}
+
 impl Record for Registered {}
 impl Record for Waiting {}
 impl Record for Cause {}

@@ -191,7 +191,7 @@ impl History {
     fn call_something(&mut self) {
         let at = self.random.random_range(0..self.events.len());
         let person = self.random.random_range(0..self.people.len());
-        match self.random.random_range(0..40) {
+        match self.random.random_range(0..44) {
             0..12 => self.register(at, person),
             12..17 => self.cancel(at, person),
             17..20 => self.decide(at, person, false),
@@ -203,6 +203,7 @@ impl History {
             30 => self.change_state(at),
             31..33 => self.change_role(person),
             33 if self.chance(3) => self.delete(person),
+            40..44 => self.place(at, person),
             34 => self.registry.restart(),
             35 if self.chance(3) => self.set_clock_back(),
             _ => {

@@ -40,6 +40,16 @@ pub(super) struct Registration {
     pub(super) stand: Stand,
     pub(super) is_canceled: bool,
     pub(super) approval: ApprovalState,
+    /// It holds a place by hand.
+    pub(super) is_fixed: bool,
+    /// It was put into the waiting list by hand, and no pool was for its person.
+    pub(super) has_each_role: bool,
+}
+
+impl Registration {
+    fn leave(&mut self) {
+        (self.stand, self.is_fixed, self.has_each_role) = (Stand::Out, false, false);
+    }
 }
 
 /// An event.
@@ -122,7 +132,7 @@ impl Event {
         self.registrations.iter_mut().find(|registration| registration.person == person).expect("registered")
     }
 
-    fn is_open(&self, pool: &Pool, now: u64) -> bool {
+    pub(super) fn is_open(&self, pool: &Pool, now: u64) -> bool {
         pool.opens.is_none_or(|opens| opens <= now.max(self.passed))
     }
 
@@ -140,7 +150,9 @@ impl Event {
 
     /// The pools that admit the person and are open.
     pub(super) fn possible(&self, people: &[Person], person: usize, now: u64) -> Vec<&Pool> {
-        self.pools.iter().filter(|pool| admits(pool, &people[person]) && self.is_open(pool, now)).collect()
+        let has_each_role = self.of(person).is_some_and(|of| of.has_each_role);
+        let admits = |pool: &Pool| has_each_role || admits(pool, &people[person]);
+        self.pools.iter().filter(|pool| admits(pool) && self.is_open(pool, now)).collect()
     }
 
     /// The decision.
@@ -148,13 +160,17 @@ impl Event {
         if self.pools.is_empty() {
             return if self.has_room(now) { Decision::Seat(None) } else { Decision::Wait };
         }
-        if !self.pools.iter().any(|pool| admits(pool, &people[person])) {
+        let has_each_role = self.of(person).is_some_and(|of| of.has_each_role);
+        if !has_each_role && !self.pools.iter().any(|pool| admits(pool, &people[person])) {
             return Decision::NoPermission;
         }
-        let mut possible = self.possible(people, person, now);
-        if possible.is_empty() {
-            return Decision::NotOpen;
+        match self.possible(people, person, now) {
+            possible if possible.is_empty() => Decision::NotOpen,
+            possible => self.choose(people, possible, now),
         }
+    }
+
+    pub(super) fn choose(&self, people: &[Person], mut possible: Vec<&Pool>, now: u64) -> Decision {
         if !self.has_room(now) {
             return Decision::Wait;
         }
@@ -202,7 +218,7 @@ impl Event {
                     continue;
                 }
                 for seated in self.seated() {
-                    if seated.stand != Stand::Seated(Some(pool.name.clone())) {
+                    if seated.is_fixed || seated.stand != Stand::Seated(Some(pool.name.clone())) {
                         continue;
                     }
                     let others = self.possible(people, seated.person, now);
@@ -221,12 +237,16 @@ impl Event {
 
     /// The refusal that everybody gets now, if there is one.
     fn expect_open(&self, now: u64) -> Result<(), Code> {
+        self.expect_takes_place(now)?;
+        if self.closes.unwrap_or(self.start) <= now { Err(Code::REGISTRATION_CLOSED) } else { Ok(()) }
+    }
+
+    pub(super) fn expect_takes_place(&self, now: u64) -> Result<(), Code> {
         match () {
             () if self.is_leisure => Err(Code::REGISTRATION_NOT_REQUIRED),
             () if !self.is_published => Err(Code::EVENT_NOT_PUBLISHED),
             () if self.is_canceled => Err(Code::EVENT_CANCELED),
             () if self.is_past(now) => Err(Code::EVENT_PAST),
-            () if self.closes.unwrap_or(self.start) <= now => Err(Code::REGISTRATION_CLOSED),
             () => Ok(()),
         }
     }
@@ -249,7 +269,8 @@ impl Event {
         };
         self.next_order += 1;
         self.registrations.retain(|other| other.person != person);
-        self.registrations.push(Registration { person, order, stand, is_canceled: false, approval });
+        let (is_canceled, is_fixed, has_each_role) = (false, false, false);
+        self.registrations.push(Registration { person, order, stand, is_canceled, approval, is_fixed, has_each_role });
         self.fill(people, now);
         Ok(())
     }
@@ -258,11 +279,13 @@ impl Event {
         if self.of(person).ok_or(Code::NOT_FOUND)?.is_canceled {
             return Err(Code::INVALID_TRANSITION);
         }
-        if self.cancel_closes.unwrap_or(self.start) <= now {
+        let may_leave = self.of(person).is_some_and(|of| of.stand == Stand::Waiting) && !self.is_past(now);
+        if !may_leave && self.cancel_closes.unwrap_or(self.start) <= now {
             return Err(Code::REGISTRATION_CLOSED);
         }
         let registration = self.of_mut(person);
-        (registration.is_canceled, registration.stand) = (true, Stand::Out);
+        registration.is_canceled = true;
+        registration.leave();
         self.fill(people, now);
         Ok(())
     }
@@ -273,7 +296,8 @@ impl Event {
             return Err(Code::INVALID_TRANSITION);
         }
         let registration = self.of_mut(person);
-        (registration.approval, registration.stand) = (ApprovalState::Rejected, Stand::Out);
+        registration.approval = ApprovalState::Rejected;
+        registration.leave();
         self.fill(people, now);
         Ok(())
     }
@@ -380,7 +404,8 @@ impl Event {
     pub(super) fn leave(&mut self, people: &[Person], person: usize, now: u64) {
         if !self.is_over(now) && self.of(person).is_some_and(|registration| registration.stand != Stand::Out) {
             let registration = self.of_mut(person);
-            (registration.is_canceled, registration.stand) = (true, Stand::Out);
+            registration.is_canceled = true;
+            registration.leave();
             self.fill(people, now);
         }
     }

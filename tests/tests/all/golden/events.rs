@@ -177,6 +177,7 @@ fn registration() -> registration::Registration {
         decided_by: Some(Decider::Person(pk(6))),
         decided_on: Some(time(3)),
         reason: Some("they know the way".parse().expect("a reason")),
+        placed: None,
         created: time(1),
         updated: time(3),
         deleted: None,
@@ -219,6 +220,22 @@ pub(super) fn registrations(samples: &mut Samples) {
     let reason = || Some("they know the way".parse().expect("a reason"));
     samples.operation(&registration::Approve { event: event(), person: person(), reason: reason() }, &registration());
     samples.operation(&registration::Reject { event: event(), person: person(), reason: None }, &rejected);
+    let placed = Registration {
+        placed: Some(registration::Placed {
+            by: Decider::Uid(1000),
+            on: time(3),
+            reason: "they know the way".parse().expect("a reason"),
+        }),
+        ..registration()
+    };
+    let place = registration::Place {
+        event: event(),
+        person: person(),
+        pool: Some(name("members")),
+        position: Some(300),
+        reason: "they know the way".parse().expect("a reason"),
+    };
+    samples.operation(&place, &placed);
     samples.operation(&registration::Explain { event: event(), person: person() }, &explanation());
 }
 

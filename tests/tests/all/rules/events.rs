@@ -1,6 +1,7 @@
 //! Events, their pools and seating.
 
 mod deciding;
+mod placing;
 mod publishing;
 mod registering;
 mod seating;

@@ -89,6 +89,7 @@ const ARGUMENTS: &[(&str, &str)] = &[
     ("registration.approve", r#"{"event":"$FILLED","person":"CAT"}"#),
     ("registration.reject", r#"{"event":"$FILLED","person":"CAT"}"#),
     ("registration.explain", r#"{"event":"$FILLED","person":"COW"}"#),
+    ("registration.place", r#"{"event":"$FILLED","person":"COW","reason":"speaks"}"#),
     ("supervisor.assign", r#"{"person":"CAT","supervisor":"COW"}"#),
     ("supervisor.unassign", r#"{"person":"CAT"}"#),
     ("supervisor.add_representative", r#"{"supervisor":"COW","representative":"HEN"}"#),

@@ -13,7 +13,7 @@ use crate::model::record::{self, Kind, Marker};
 use crate::rules::changes;
 use crate::rules::event::is_over;
 use crate::rules::seating::choose::{Places, PoolNow};
-use crate::rules::seating::{admitted, index_keys, position};
+use crate::rules::seating::{admitted_as, index_keys, position};
 use crate::state::StoreError;
 
 /// The counts of an event's registrations.
@@ -22,6 +22,8 @@ struct Tally {
     taken: u32,
     waiting: u32,
     pools: BTreeMap<u32, Count>,
+    /// The places that were given by hand, by pool: they may lie beyond a capacity.
+    by_hand: BTreeMap<u32, u32>,
     last_order: u64,
     /// The order number of the registration that waits longest.
     first_waiting: Option<u64>,
@@ -86,6 +88,9 @@ impl Check<'_> {
                 Stand::Seated(slot) => {
                     tally.taken += 1;
                     tally.pools.entry(slot).or_default().taken += 1;
+                    if registration.is_fixed() {
+                        *tally.by_hand.entry(slot).or_default() += 1;
+                    }
                 }
                 Stand::Waiting => {
                     tally.waiting += 1;
@@ -112,6 +117,9 @@ impl Check<'_> {
                 self.violated("I12", registration.pk, format!("the index {} does not lead here", hex(&key)));
             }
         }
+        if registration.is_fixed() && !matches!(registration.stand, Stand::Seated(_)) {
+            self.violated("I12", registration.pk, "has a place by hand, and holds none");
+        }
         let is_out = registration.canceled_at.is_some() || registration.approval == ApprovalState::Rejected;
         if is_out != (registration.stand == Stand::Out) && registration.canceled_at.is_none() {
             self.violated("I12", registration.pk, "its place and what became of it do not fit");
@@ -130,7 +138,7 @@ impl Check<'_> {
         if registration.stand == Stand::Out || is_over(event, now) || !head.left.readmit.is_empty() {
             return Ok(());
         }
-        if plain(admitted(self.txn, event, person))? != registration.admitted {
+        if plain(admitted_as(self.txn, event, person, registration))? != registration.admitted {
             self.violated("I16", registration.pk, format!("the pools of {pk} that admit the person are others"));
         }
         Ok(())
@@ -154,25 +162,28 @@ impl Check<'_> {
         {
             self.violated("I17", pk, "is not due when something happens with it");
         }
-        self.bounds(pk, event, head);
+        self.bounds(pk, event, head, &tally.by_hand);
         if head.left.is_nothing() && !is_over(event, now) {
             self.free_places(pk, &Places::of(event, head))?;
         }
         Ok(())
     }
 
-    /// No more people hold a place than there are places, unless a merge or a change left them.
-    fn bounds(&mut self, pk: Pk, event: &Event, head: &Head) {
+    /// No more people hold a place than there are places, unless a merge or a change left them, or they were placed by
+    /// hand.
+    fn bounds(&mut self, pk: Pk, event: &Event, head: &Head, by_hand: &BTreeMap<u32, u32>) {
         let places = Places::of(event, head);
         for pool in &places.pools {
             let held = event.pools.iter().find(|other| other.slot == pool.slot).map_or(event.held, |pool| pool.held);
             let most = pool.capacity.map(|capacity| capacity.max(held));
-            if !places.is_merged && most.is_some_and(|most| pool.count.taken > most) {
+            let taken = pool.count.taken.saturating_sub(by_hand.get(&pool.slot).copied().unwrap_or(0));
+            if !places.is_merged && most.is_some_and(|most| taken > most) {
                 let message = format!("{} hold a place in its pool {}, which has fewer", pool.count.taken, pool.slot);
                 self.violated("I14", pk, message);
             }
         }
-        if event.max_participants.is_some_and(|max| head.taken > max.max(event.held)) {
+        let taken = head.taken.saturating_sub(by_hand.values().sum());
+        if event.max_participants.is_some_and(|max| taken > max.max(event.held)) {
             self.violated("I14", pk, format!("{} hold a place, and it has fewer", head.taken));
         }
     }

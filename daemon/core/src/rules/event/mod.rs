@@ -19,7 +19,8 @@ use crate::model::event::{self as stored, Head, Left};
 use crate::model::key::{self, Family};
 use crate::model::record::{self, Kind, Marker};
 use crate::state::ReadTxn;
-pub(super) use view::{is_over, is_past, to_reply};
+pub(super) use pools::require_pool;
+pub(super) use view::{end, is_over, is_past, to_reply};
 
 impl WriteOp for Create {
     fn check(&self) -> Result<(), Refusal> {

@@ -135,7 +135,7 @@ fn require_free_name(event: &stored::Event, name: &EventPoolName, own: Option<Sl
 }
 
 /// The index in the event of the pool of this pk or name.
-fn require_pool(event: &stored::Event, named: &Reference) -> Result<usize, Refusal> {
+pub(in crate::rules) fn require_pool(event: &stored::Event, named: &Reference) -> Result<usize, Refusal> {
     let found = match named.read(NaturalName::Name)? {
         Named::Pk(pk) => event.pools.iter().position(|pool| pool.pk == pk),
         Named::Natural(name) => of_name(event, name),

@@ -59,7 +59,8 @@ pub(in crate::rules) fn to_reply(
     })
 }
 
-fn end(event: &stored::Event) -> Time {
+/// The end of an event.
+pub(in crate::rules) fn end(event: &stored::Event) -> Time {
     event.start.plus_seconds(u64::from(event.duration_minutes) * 60)
 }
 

@@ -50,7 +50,8 @@ impl WriteOp for Reject {
             match before.canceled_at {
                 Some(_) => Err(was_canceled()),
                 None => {
-                    Ok(stored::Registration { stand: Stand::Out, approval: ApprovalState::Rejected, ..before.clone() })
+                    let approval = ApprovalState::Rejected;
+                    Ok(stored::Registration { stand: Stand::Out, approval, placed: None, ..before.clone() })
                 }
             }
         })

@@ -35,10 +35,22 @@ pub(super) fn determine(
 
 /// Refuses if nobody can register for the event now.
 fn require_open(seats: &Seats<'_>) -> Result<(), Refusal> {
-    let (event, now) = (&seats.event, seats.now());
+    require_takes_place(seats)?;
+    match closes(&seats.event) {
+        closes if closes <= seats.now() => {
+            let why = format!("registration for \"{}\" closed at {closes}", seats.event.title);
+            Err(Refusal::new(Code::REGISTRATION_CLOSED, why))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses an event that nobody registers for, whatever its deadline: leisure, draft, canceled or over.
+pub(super) fn require_takes_place(seats: &Seats<'_>) -> Result<(), Refusal> {
+    let event = &seats.event;
     let title = &event.title;
     let refuse = |code, why: String| Err(Refusal::new(code, why));
-    match closes(event) {
+    match () {
         _ if event.leisure => {
             refuse(Code::REGISTRATION_NOT_REQUIRED, format!("everybody may come to \"{title}\" without registering"))
         }
@@ -48,11 +60,8 @@ fn require_open(seats: &Seats<'_>) -> Result<(), Refusal> {
         _ if event.canceled => {
             refuse(Code::EVENT_CANCELED, format!("\"{title}\" is canceled, and nobody can register for it"))
         }
-        _ if is_past(event, now) => {
+        _ if is_past(event, seats.now()) => {
             refuse(Code::EVENT_PAST, format!("\"{title}\" is over, and nobody can register for it"))
-        }
-        closes if closes <= now => {
-            refuse(Code::REGISTRATION_CLOSED, format!("registration for \"{title}\" closed at {closes}"))
         }
         _ => Ok(()),
     }

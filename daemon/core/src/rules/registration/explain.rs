@@ -70,7 +70,8 @@ fn explain(
     let pool = chosen.and_then(|slot| seats.event.pools.iter().find(|pool| pool.slot == slot));
     let waiting = after.filter(|after| after.stand == Stand::Waiting);
     let waiting_position = waiting.map(|waiting| position(seats.txn.as_read(), seats.pk, waiting.order)).transpose()?;
-    let because = sentences(places, eligibility, pool.map(|pool| &pool.name), waiting_position);
+    let mut because = sentences(places, eligibility, pool.map(|pool| &pool.name), waiting_position);
+    because.extend(after.and_then(by_hand));
     let outcome = match &eligibility.outcome {
         Ok(_) if chosen.is_some() => "seat".to_owned(),
         Ok(_) => "wait".to_owned(),
@@ -134,6 +135,19 @@ fn sentences(
         }
     }
     because
+}
+
+/// The sentence on a placement by hand.
+fn by_hand(registration: &Registration) -> Option<String> {
+    let placed = registration.placed.as_ref()?;
+    let reason = &placed.reason;
+    Some(match registration.stand {
+        Stand::Out => return None,
+        Stand::Seated(_) if placed.is_fixed => {
+            format!("the place was given by hand, and nobody moves it to another pool: {reason}")
+        }
+        _ => format!("the position in the waiting list was given by hand: {reason}"),
+    })
 }
 
 /// The most people who would have to leave: all who wait for the least wanted of the possible pools, and one more.

@@ -3,9 +3,10 @@
 mod approval;
 mod eligibility;
 mod explain;
+mod place;
 mod role_change;
 
-use enroll_protocol::registration::{ApprovalState, Cancel, Create, Get, List, Registration};
+use enroll_protocol::registration::{ApprovalState, Cancel, Create, Get, List, Placed, Registration};
 use enroll_protocol::{Code, Page, Pk, Refusal};
 
 use super::page::{Bounds, page};
@@ -50,13 +51,16 @@ impl WriteOp for Cancel {
             let why = format!("\"{}\" has canceled already; there is nothing to cancel", self.person);
             return Err(Fault::Refused(Refusal::new(Code::INVALID_TRANSITION, why)));
         }
-        let closes = seats.event.unregistration_closes.unwrap_or(seats.event.start);
+        // Settling may have seated the person a moment ago.
+        let before = seats.registration(person)?.unwrap_or(before);
+        let closes = match before.stand {
+            Stand::Waiting => event::end(&seats.event),
+            _ => seats.event.unregistration_closes.unwrap_or(seats.event.start),
+        };
         if closes <= now {
             let why = format!("registrations for this event could be canceled until {closes}");
             return Err(Fault::Refused(Refusal::new(Code::REGISTRATION_CLOSED, why)));
         }
-        // Settling may have seated the person a moment ago.
-        let before = seats.registration(person)?.unwrap_or(before);
         let after = seats.left(&before);
         seats.replace(person, Some(&before), &after)?;
         seats.emit_cause(ChangeEvent::Change(call.change(vec![event_pk, person]), None));
@@ -139,7 +143,7 @@ fn enter(
     };
     let after = stored::Registration {
         pk,
-        order: seats.head.next_order,
+        order: seats.last_order(),
         stand,
         admitted: seats.admitted(person)?,
         registered_at: now,
@@ -148,10 +152,10 @@ fn enter(
         decided_by: None,
         decided_on: None,
         reason: None,
+        placed: None,
         created,
         updated: now,
     };
-    seats.head.next_order += 1;
     seats.head.left.fill |= stand == Stand::Waiting;
     seats.replace(person, before, &after)
 }
@@ -223,6 +227,7 @@ impl View {
             decided_by: of.decided_by,
             decided_on: of.decided_on,
             reason: of.reason,
+            placed: of.placed.map(|placed| Placed { by: placed.by, on: placed.on, reason: placed.reason }),
             created: of.created,
             updated: of.updated,
             deleted: None,

@@ -19,7 +19,7 @@ use crate::state::{ReadTxn, StoreError};
 /// Updates a person's registrations to their roles. The change of the roles was emitted just before.
 pub(in crate::rules) fn readmit_all(txn: &mut dyn Txn, call: &Call<'_>, person: Pk) -> Result<(), Fault> {
     change_all(txn, call, person, |seats, before| {
-        let admitted = seats.admitted(person)?;
+        let admitted = seats.admitted_as(person, before)?;
         Ok(Registration { admitted, ..before.clone() })
     })
 }

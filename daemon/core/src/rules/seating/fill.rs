@@ -105,7 +105,7 @@ impl Seats<'_> {
             let after = self.left(&before);
             return self.replace(person, Some(&before), &after);
         }
-        let is_admitted = before.stand != Stand::Out && self.admitted(person)?.contains(&slot);
+        let is_admitted = before.stand != Stand::Out && self.admitted_as(person, &before)?.contains(&slot);
         if before.stand == Stand::Out || before.admitted.contains(&slot) == is_admitted {
             return Ok(());
         }

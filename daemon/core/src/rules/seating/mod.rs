@@ -9,10 +9,11 @@
 
 pub(super) mod choose;
 mod fill;
+mod order;
 mod seats;
 mod waiting_position;
 
 pub use seats::go_on_since;
-pub(super) use seats::{Attribution, STEP_MAX, Seats, admitted, exclusivity, head, index_keys};
+pub(super) use seats::{Attribution, STEP_MAX, Seats, admitted_as, exclusivity, head, index_keys};
 pub use seats::{first_due, next_due, settle_next};
 pub(super) use waiting_position::position;

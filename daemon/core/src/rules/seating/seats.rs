@@ -158,9 +158,14 @@ impl<'a> Seats<'a> {
         })
     }
 
-    /// The pools that admit a person now.
+    /// The pools that admit a person now, by their roles.
     pub(in crate::rules) fn admitted(&self, person: Pk) -> Result<Vec<Slot>, Fault> {
         admitted(self.txn.as_read(), &self.event, person)
+    }
+
+    /// The pools that admit a registered person now.
+    pub(in crate::rules) fn admitted_as(&self, person: Pk, of: &Registration) -> Result<Vec<Slot>, Fault> {
+        admitted_as(self.txn.as_read(), &self.event, person, of)
     }
 
     /// A person's registration.
@@ -198,7 +203,7 @@ impl<'a> Seats<'a> {
     /// The registration after its person leaves.
     pub(in crate::rules) fn left(&self, before: &Registration) -> Registration {
         let now = self.now();
-        Registration { stand: Stand::Out, canceled_at: Some(now), updated: now, ..before.clone() }
+        Registration { stand: Stand::Out, canceled_at: Some(now), placed: None, updated: now, ..before.clone() }
     }
 
     /// Counts a registration in or out.
@@ -329,6 +334,19 @@ pub(in crate::rules) fn admitted(txn: &dyn ReadTxn, event: &Event, person: Pk) -
     Ok(event.pools.iter().filter(|pool| admits(&pool.roles)).map(|pool| pool.slot).collect())
 }
 
+/// The pools that admit a registered person, who may wait as if they had each role.
+pub(in crate::rules) fn admitted_as(
+    txn: &dyn ReadTxn,
+    event: &Event,
+    person: Pk,
+    of: &Registration,
+) -> Result<Vec<Slot>, Fault> {
+    match of.has_each_role() && !event.pools.is_empty() {
+        true => Ok(event.pools.iter().map(|pool| pool.slot).collect()),
+        false => admitted(txn, event, person),
+    }
+}
+
 /// People who hold a pool's roles, counted role by role.
 pub(in crate::rules) fn exclusivity(txn: &dyn ReadTxn, event: &Event, slot: Slot) -> Result<u64, Fault> {
     let Some(pool) = event.pools.iter().find(|pool| pool.slot == slot) else { return Ok(0) };
@@ -349,6 +367,8 @@ pub(in crate::rules) fn index_keys(
             keys.push(key::waiting(event, of.order));
             keys.extend(of.admitted.iter().map(|slot| key::waiting_for(event, *slot, of.order)));
         }
+        // Nobody finds a mover here who was placed by hand.
+        Stand::Seated(_) if of.is_fixed() => {}
         Stand::Seated(slot) => {
             let others = of.admitted.iter().filter(|other| **other != slot);
             keys.extend(others.map(|other| key::seated(event, slot, *other, of.order)));

@@ -12,7 +12,7 @@ use crate::model::{key, record};
 use crate::state::ReadTxn;
 
 /// A range holds 2^BITS ranges of the level below.
-const BITS: u32 = 6;
+pub(super) const BITS: u32 = 6;
 
 /// Ranges of the last level have 2^30 order numbers; there may be any number of them.
 const LEVELS: u8 = 5;
@@ -46,4 +46,31 @@ pub(in crate::rules) fn position(txn: &dyn ReadTxn, event: Pk, order: u64) -> Re
     let first = key::waiting(event, order >> BITS << BITS);
     let last = txn.range(&first, &key::waiting(event, order), 1 << BITS)?.len();
     Ok(before + u32::try_from(last).unwrap_or(u32::MAX) + 1)
+}
+
+/// The order number of the person at this position of the waiting list, from 1; none past its end.
+pub(super) fn order_at(txn: &dyn ReadTxn, event: Pk, position: u32) -> Result<Option<u64>, Fault> {
+    let mut before = 0;
+    // On each level the ranges within the range that was found on the level above.
+    let mut within = (key::waiting_count(event, LEVELS, 0), key::waiting_count(event, LEVELS + 1, 0));
+    for level in (1..=LEVELS).rev() {
+        let mut found = None;
+        for (key, value) in txn.range(&within.0, &within.1, usize::MAX)? {
+            let count = record::decode::<Waiting>(&value)?.count;
+            if before + count >= position {
+                found = key::seq_at_end(&key);
+                break;
+            }
+            before += count;
+        }
+        let Some(stretch) = found else { return Ok(None) };
+        let (first, end) = (stretch << BITS, (stretch + 1) << BITS);
+        within = match level {
+            1 => (key::waiting(event, first), key::waiting(event, end)),
+            _ => (key::waiting_count(event, level - 1, first), key::waiting_count(event, level - 1, end)),
+        };
+    }
+    let rest = (position - before) as usize;
+    let found = txn.range(&within.0, &within.1, rest)?;
+    Ok(found.get(rest.saturating_sub(1)).and_then(|(key, _)| key::seq_at_end(key)))
 }
