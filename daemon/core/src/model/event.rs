@@ -7,11 +7,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use enroll_protocol::Invalid;
 use enroll_protocol::enrollment::Decider;
 use enroll_protocol::event::Approval;
 use enroll_protocol::registration::ApprovalState;
-use enroll_protocol::{EventKind, EventPoolName, Json, Pk, Reason, RoleName, Time, Title, codec};
+use enroll_protocol::{EventKind, EventPoolName, Invalid, Json, Pk, Reason, RoleName, Time, Title, codec};
 use serde::{Deserialize, Serialize};
 
 use super::record::{Record, stored_json};
@@ -294,3 +293,36 @@ impl Record for Registered {}
 impl Record for Waiting {}
 impl Record for Cause {}
 impl Record for Constant {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::record;
+
+    #[test]
+    fn a_registration_of_version_1_is_read_and_was_not_placed_by_hand() {
+        let registration = Registration {
+            pk: Pk::from_bytes([7; 16]),
+            order: 300,
+            stand: Stand::Seated(2),
+            admitted: vec![1, 2],
+            registered_at: Time::EPOCH,
+            canceled_at: None,
+            approval: ApprovalState::Pending,
+            decided_by: Some(Decider::Uid(1000)),
+            decided_on: None,
+            reason: None,
+            placed: None,
+            created: Time::EPOCH,
+            updated: Time::EPOCH,
+        };
+        let mut bytes = record::encode(&registration);
+        // Version 1 had no `placed`, which is the byte before the two times of one byte each.
+        bytes[0] = 1;
+        let at = bytes.len() - 3;
+        assert_eq!(bytes.remove(at), 0);
+        assert_eq!(record::decode::<Registration>(&bytes), Ok(registration));
+        bytes[0] = 3;
+        assert!(record::decode::<Registration>(&bytes).is_err());
+    }
+}
