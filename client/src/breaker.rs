@@ -71,8 +71,11 @@ mod tests {
     }
 
     fn ask(client: &Client) -> Reply<role::Has> {
-        client
-            .call(role::Has { person: "DOGGO01a".parse().expect("a person"), role: "member".parse().expect("a role") })
+        client.call(role::Has {
+            person: "DOGGO01a".parse().expect("a person"),
+            role: "member".parse().expect("a role"),
+            allow_deleted: false,
+        })
     }
 
     async fn why(reply: Reply<role::Has>) -> String {
