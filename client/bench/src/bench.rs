@@ -202,8 +202,18 @@ mod tests {
             let report = serde_json::to_value(report).expect("json");
             flat(&report).into_iter().map(|(name, _)| name).collect::<Vec<_>>()
         };
-        let always =
-            ["workload", "connections", "in_flight", "seconds", "ops_per_s", "p50_us", "p99_us", "p999_us", "errors"];
+        let always = [
+            "workload",
+            "connections",
+            "in_flight",
+            "seconds",
+            "ops_per_s",
+            "p50_us",
+            "p99_us",
+            "p999_us",
+            "max_us",
+            "errors",
+        ];
         assert_eq!(names(&report), [&always[..], &["daemon.cpu_s"]].concat());
         report.daemon.clear();
         assert_eq!(names(&report), always);

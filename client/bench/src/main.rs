@@ -1,6 +1,7 @@
 //! The benchmark of enrolld, `enroll-bench`: how fast the daemon does one thing, and how other servers do equal work.
 
 mod bench;
+mod disk;
 mod measure;
 mod resources;
 mod versus;

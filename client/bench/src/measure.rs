@@ -48,13 +48,14 @@ struct Interval {
     nanos: Histogram<u64>,
 }
 
-/// Throughput and latency percentiles.
+/// Throughput, latency percentiles, and the longest pause of a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct Speed {
     pub(crate) ops_per_s: f64,
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
     pub(crate) p999_us: f64,
+    pub(crate) max_us: f64,
 }
 
 impl Tally {
@@ -105,6 +106,7 @@ impl Speed {
             p50_us: micros(0.5),
             p99_us: micros(0.99),
             p999_us: micros(0.999),
+            max_us: micros(1.0),
         }
     }
 }

@@ -1,14 +1,16 @@
-//! The resources that the daemon used while it was measured: processor time, memory, commits, device flushes, growth.
+//! The resources that the daemon used while it was measured: processor time, memory, commits, device flushes, disk.
 //!
 //! They are read before and after, when no request is in flight, from `server.metrics` and `/proc`. A value that can
 //! not be read, such as the memory of another user's process, or that this daemon does not count, is left out.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use enroll_client::Client;
 use enroll_client::protocol::server;
 use nix::unistd::{SysconfVar, sysconf};
 use serde_json::{Map, Value};
+
+use crate::disk;
 
 /// The process name of the daemon.
 const PROGRAM: &str = "enrolld";
@@ -22,6 +24,8 @@ enum Source {
     Cpu,
     /// A line of the process's status in KiB, read as bytes.
     Memory(&'static str),
+    /// The space of its state directory on the disk.
+    Disk,
     /// Flushes completed by all devices of this machine; the kernel does not count them per process.
     DeviceFlushes,
 }
@@ -36,10 +40,10 @@ enum Reported {
 }
 
 use Reported::{Change, End};
-use Source::{Cpu, DeviceFlushes, Memory, Metric};
+use Source::{Cpu, DeviceFlushes, Disk, Memory, Metric};
 
 /// All readings by name. Those that are not in [`PRINTED`] are used in computed values.
-const READINGS: [(&str, Source, Reported); 16] = [
+const READINGS: [(&str, Source, Reported); 17] = [
     ("cpu_s", Cpu, Change),
     ("resident_bytes", Memory("VmRSS:"), End),
     ("resident_peak_bytes", Memory("VmHWM:"), End),
@@ -47,6 +51,7 @@ const READINGS: [(&str, Source, Reported); 16] = [
     ("batches", Metric("enrolld_batch_requests_count"), Change),
     ("batched_requests", Metric("enrolld_batch_requests_sum"), Change),
     ("device_flushes", DeviceFlushes, Change),
+    ("disk_grown_bytes", Disk, Change),
     ("database_grown_bytes", Metric("enrolld_database_bytes"), Change),
     ("journal_syncs", Metric("enrolld_journal_syncs_total"), Change),
     ("journal_written_bytes", Metric("enrolld_journal_bytes_total"), Change),
@@ -59,7 +64,7 @@ const READINGS: [(&str, Source, Reported); 16] = [
 ];
 
 /// The printed values in their order, and their decimals.
-const PRINTED: [(&str, usize); 16] = [
+const PRINTED: [(&str, usize); 18] = [
     ("cpu_s", 2),
     ("cpu_us_per_op", 1),
     ("resident_bytes", 0),
@@ -67,6 +72,8 @@ const PRINTED: [(&str, usize); 16] = [
     ("commits", 0),
     ("batch_mean", 1),
     ("device_flushes", 0),
+    ("disk_grown_bytes", 0),
+    ("disk_bytes_per_op", 0),
     ("database_grown_bytes", 0),
     ("journal_syncs", 0),
     ("journal_written_bytes", 0),
@@ -87,6 +94,8 @@ pub(crate) struct Probe {
     client: Client,
     /// `None` where the process can not be seen.
     pid: Option<u32>,
+    /// `None` where it is not told.
+    state_dir: Option<PathBuf>,
 }
 
 impl Probe {
@@ -95,7 +104,8 @@ impl Probe {
         let pid = client.listener_pid().await.ok().flatten();
         // The listener of a socket that systemd made is systemd itself.
         let is_daemon = |pid: &u32| proc_file(*pid, "comm").is_some_and(|name| name.trim_end() == PROGRAM);
-        Self { pid: pid.filter(is_daemon), client }
+        let state_dir = client.call(server::Status {}).await.ok().map(|status| status.state_dir.into());
+        Self { pid: pid.filter(is_daemon), state_dir, client }
     }
 
     /// Reads every value that can be read.
@@ -108,6 +118,7 @@ impl Probe {
             Metric(name) => metric(&metrics, name),
             Cpu => cpu_seconds(&stat, ticks_per_second()?),
             Memory(name) => status_bytes(&status, name),
+            Disk => self.state_dir.as_deref().and_then(disk_bytes),
             DeviceFlushes => device_flushes(&disks),
         }))
     }
@@ -156,6 +167,7 @@ impl Usage {
         for (name, decimals) in PRINTED {
             let value = match name {
                 "cpu_us_per_op" => self.of("cpu_s").map(|seconds| seconds * 1e6 / operations),
+                "disk_bytes_per_op" => self.of("disk_grown_bytes").map(|bytes| bytes / operations),
                 "batch_mean" => self.of("batched_requests").zip(self.of("batches")).map(|(all, batches)| all / batches),
                 name => self.of(name),
             };
@@ -193,6 +205,11 @@ fn metric(text: &str, name: &str) -> Option<f64> {
         value.parse::<f64>().ok()
     };
     text.lines().filter_map(value).reduce(|sum, value| sum + value)
+}
+
+/// The space of a directory; `None` where this user may not look.
+fn disk_bytes(directory: &Path) -> Option<f64> {
+    disk::bytes_below(directory).ok().and_then(disk::exact)
 }
 
 /// User and system time of `/proc/PID/stat`. The process name before the numbers may contain brackets and blanks.
@@ -287,7 +304,7 @@ enrolld_flush_seconds_total 0.5
         let report = Value::Object(usage.report()).to_string();
         let expected = concat!(
             r#"{"cpu_s":2.00,"cpu_us_per_op":50.0,"resident_bytes":4096,"resident_peak_bytes":10,"commits":50,"#,
-            r#""batch_mean":2.5,"device_flushes":0,"database_grown_bytes":-8,"journal_syncs":0,"journal_written_bytes":0,"#,
+            r#""batch_mean":2.5,"device_flushes":0,"disk_grown_bytes":0,"disk_bytes_per_op":0,"database_grown_bytes":-8,"journal_syncs":0,"journal_written_bytes":0,"#,
             r#""journal_bytes":10,"flushes":0,"flush_s":0.000,"flushed_keys":0,"paced_s":0.000,"memtable_bytes":10}"#
         );
         let (report, expected): (Value, Value) =

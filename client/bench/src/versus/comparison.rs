@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::bench::{self, Bench};
+use crate::disk;
 use crate::measure::{Speed, Tally, tenths};
 use crate::resources::Usage;
 
@@ -17,12 +18,14 @@ pub(super) struct Side {
     name: String,
     version: String,
     speeds: Vec<Speed>,
+    /// Bytes that its files grew by in all rounds, and the operations that made them grow.
+    growth: Option<(u64, u64)>,
 }
 
 impl Side {
     /// A side without rounds.
     pub(super) fn new(name: String, version: String) -> Self {
-        Self { name, version, speeds: Vec::new() }
+        Self { name, version, speeds: Vec::new(), growth: None }
     }
 
     /// Adds a round. Fails if an operation failed or none ended, because then nothing can be compared.
@@ -36,6 +39,21 @@ impl Side {
         }
         self.speeds.push(speed);
         Ok(())
+    }
+
+    /// Adds what the files of a round grew by, with the operations that it did.
+    pub(super) fn add_growth(&mut self, before_and_after: Option<(u64, u64)>, operations: u64) {
+        let (bytes, done) = self.growth.unwrap_or_default();
+        self.growth = before_and_after
+            .map(|(before, after)| (bytes + after.saturating_sub(before), done + operations))
+            .or(self.growth);
+    }
+
+    /// Bytes of its files for one operation.
+    fn disk_bytes_per_op(&self) -> Option<f64> {
+        let (bytes, operations) = self.growth?;
+        let operations = u32::try_from(operations).ok().filter(|operations| *operations > 0)?;
+        disk::exact(bytes).map(|bytes| tenths(bytes / f64::from(operations)))
     }
 
     /// A failure that names this side.
@@ -53,6 +71,7 @@ impl Side {
             p50_us: median(|speed| speed.p50_us),
             p99_us: median(|speed| speed.p99_us),
             p999_us: median(|speed| speed.p999_us),
+            max_us: median(|speed| speed.max_us),
         }
     }
 
@@ -132,6 +151,9 @@ struct Figures {
     version: String,
     #[serde(flatten)]
     median: Speed,
+    /// Of a peer; the daemon's is among its resources.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disk_bytes_per_op: Option<f64>,
     #[serde(flatten)]
     ratios: Option<Ratios>,
 }
@@ -151,7 +173,12 @@ impl Comparison<'_> {
     }
 
     fn report(&self) -> Report {
-        let figures = |side: &Side, ratios| Figures { version: side.version.clone(), median: side.median(), ratios };
+        let figures = |side: &Side, ratios| Figures {
+            version: side.version.clone(),
+            median: side.median(),
+            disk_bytes_per_op: side.disk_bytes_per_op(),
+            ratios,
+        };
         let peer = |side: &Side| {
             let figures = figures(side, Some(self.ratios(side)));
             (side.name.clone(), serde_json::to_value(figures).unwrap_or_default())
@@ -184,10 +211,16 @@ impl Comparison<'_> {
         )];
         let sides = || [&self.ours].into_iter().chain(&self.theirs);
         let width = sides().map(|side| side.title().chars().count()).max().unwrap_or_default();
-        lines.push(format!("{:width$} {:>12} {:>12} {:>12}", "", "ops/s", "p50 us", "p99 us"));
+        let heads = ["ops/s", "p50 us", "p99 us", "longest us", "disk B/op"].map(|head| format!("{head:>12}"));
+        lines.push(format!("{:width$} {}", "", heads.join(" ")));
+        let usage = self.usage.report();
         for side in sides() {
-            let Speed { ops_per_s, p50_us, p99_us, .. } = side.median();
-            lines.push(format!("{:width$} {ops_per_s:>12.1} {p50_us:>12.1} {p99_us:>12.1}", side.title()));
+            let Speed { ops_per_s, p50_us, p99_us, max_us, .. } = side.median();
+            let of_daemon = || usage.get("disk_bytes_per_op").and_then(Value::as_f64);
+            let grown =
+                side.disk_bytes_per_op().or_else(of_daemon).map_or("-".to_owned(), |bytes| format!("{bytes:.1}"));
+            let speeds = [ops_per_s, p50_us, p99_us, max_us].map(|figure| format!("{figure:>12.1}"));
+            lines.push(format!("{:width$} {} {grown:>12}", side.title(), speeds.join(" ")));
         }
         for side in &self.theirs {
             let Ratios { ops_ratio, p99_ratio } = self.ratios(side);
@@ -200,7 +233,6 @@ impl Comparison<'_> {
             }
         }
         lines.push("the daemon".to_owned());
-        let usage = self.usage.report();
         lines.extend(usage.iter().map(|(name, value)| format!("  {name:20}  {value}")));
         lines.join("\n")
     }
@@ -230,17 +262,31 @@ mod tests {
 
     /// A side with these operations per second and this p99 in microseconds in each round.
     fn side(name: &str, rounds: &[(f64, f64)]) -> Side {
-        let speed =
-            |(ops_per_s, us): &(f64, f64)| Speed { ops_per_s: *ops_per_s, p50_us: 1.0, p99_us: *us, p999_us: 9.0 };
-        Side { name: name.to_owned(), version: "1".to_owned(), speeds: rounds.iter().map(speed).collect() }
+        let speed = |(ops_per_s, us): &(f64, f64)| Speed {
+            ops_per_s: *ops_per_s,
+            p50_us: 1.0,
+            p99_us: *us,
+            p999_us: 9.0,
+            max_us: 12.0,
+        };
+        Side {
+            name: name.to_owned(),
+            version: "1".to_owned(),
+            speeds: rounds.iter().map(speed).collect(),
+            growth: None,
+        }
     }
 
     fn comparison(bench: &Bench) -> Comparison<'_> {
+        let mut redis = side("redis", &[(200.0, 10.0), (100.0, 10.0), (200.0, 40.0)]);
+        redis.add_growth(Some((1024, 2048)), 1);
+        redis.add_growth(None, 5);
+        redis.add_growth(Some((4096, 4096)), 1);
         Comparison {
             bench,
             records: 10,
             ours: side("enrolld", &[(100.0, 10.0), (300.0, 30.0), (200.0, 20.0)]),
-            theirs: vec![side("redis", &[(200.0, 10.0), (100.0, 10.0), (200.0, 40.0)])],
+            theirs: vec![redis],
             usage: Usage::default(),
         }
     }
@@ -256,8 +302,8 @@ mod tests {
         let report = serde_json::to_value(comparison(&bench()).report()).expect("JSON").to_string();
         let expected = concat!(
             r#"{"workload":"token-use","connections":4,"in_flight":2,"seconds":1,"rounds":3,"records":10,"#,
-            r#""enrolld":{"version":"1","ops_per_s":200.0,"p50_us":1.0,"p99_us":20.0,"p999_us":9.0},"#,
-            r#""redis":{"version":"1","ops_per_s":200.0,"p50_us":1.0,"p99_us":10.0,"p999_us":9.0,"#,
+            r#""enrolld":{"version":"1","ops_per_s":200.0,"p50_us":1.0,"p99_us":20.0,"p999_us":9.0,"max_us":12.0},"#,
+            r#""redis":{"version":"1","ops_per_s":200.0,"p50_us":1.0,"p99_us":10.0,"p999_us":9.0,"max_us":12.0,"disk_bytes_per_op":512.0,"#,
             r#""ops_ratio":{"lower_quartile":0.75,"median":1.0,"min":0.5,"max":3.0},"#,
             r#""p99_ratio":{"lower_quartile":0.75,"median":1.0,"min":0.5,"max":3.0}}}"#,
         );
@@ -268,9 +314,9 @@ mod tests {
     fn the_table_is_for_people() {
         let expected = "\
 token-use: 4 connections, 2 in flight on each, 3 rounds of 1 s, 10 records to begin with; medians
-                 ops/s       p50 us       p99 us
-enrolld 1        200.0          1.0         20.0
-redis 1          200.0          1.0         10.0
+                 ops/s       p50 us       p99 us   longest us    disk B/op
+enrolld 1        200.0          1.0         20.0         12.0            -
+redis 1          200.0          1.0         10.0         12.0        512.0
 enrolld by redis
   ops/s  1.000 in the median, 0.750 in the lower quartile, 0.500..3.000
   p99    1.000 in the median, 0.750 in the lower quartile, 0.500..3.000

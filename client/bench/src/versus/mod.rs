@@ -24,6 +24,7 @@ use self::comparison::{Comparison, Side};
 use self::postgres::Postgres;
 use self::redis::Redis;
 use crate::bench::Bench;
+use crate::disk;
 use crate::measure::Tally;
 use crate::resources::{Probe, Usage};
 use crate::workload::{Workload, register};
@@ -141,8 +142,10 @@ async fn compare<'a>(
         usage = usage.plus(of_round);
         ours.add(&tally, bench.seconds)?;
         for (peer, side) in &mut peers {
+            let before = peer.disk_bytes();
             let tally = peer.turn(&job, round).await.map_err(|why| side.failed(&why))?;
             side.add(&tally, bench.seconds)?;
+            side.add_growth(before.zip(peer.disk_bytes()), tally.done);
         }
         output.note(&comparison::round_line(round, &ours, peers.iter().map(|(_, side)| side)));
     }
@@ -241,6 +244,15 @@ impl Peer {
             Self::Redis(redis) => redis.turn(job, round).await,
             Self::Postgres(postgres) => postgres.turn(job, round).await,
         }
+    }
+
+    /// The space of its files on the disk; `None` where they can not be looked at.
+    fn disk_bytes(&self) -> Option<u64> {
+        let directory = match self {
+            Self::Redis(redis) => redis.directory(),
+            Self::Postgres(postgres) => postgres.directory(),
+        };
+        directory.and_then(|directory| disk::bytes_below(directory).ok())
     }
 
     /// Stops it and removes its directory.

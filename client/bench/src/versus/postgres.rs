@@ -121,6 +121,11 @@ impl Postgres {
         server.during(cluster.measure(job, round)).await
     }
 
+    /// The directory of all its files.
+    pub(super) fn directory(&self) -> Option<&Path> {
+        self.server.directory()
+    }
+
     /// Stops the server.
     pub(super) async fn stop(&mut self) -> Result<(), Failure> {
         self.server.stop().await
@@ -223,6 +228,7 @@ impl Cluster {
         let (from, mut tally) = (begun.saturating_add(micros(WARM_UP)), Tally::new());
         let until = from.saturating_add(micros(Duration::from_secs(seconds)));
         for_each_line(&files, |line| {
+            tally.done += 1;
             if line.ended - line.took >= from && line.ended <= until {
                 tally.record(Duration::from_micros(line.took), Duration::from_micros(line.ended - from));
             }

@@ -111,6 +111,11 @@ impl Redis {
         server.during(measured).await
     }
 
+    /// The directory of all its files.
+    pub(super) fn directory(&self) -> Option<&Path> {
+        self.server.directory()
+    }
+
     /// Stops the server.
     pub(super) async fn stop(&mut self) -> Result<(), Failure> {
         self.server.stop().await

@@ -68,6 +68,11 @@ impl ChildServer {
         Ok(Self { name, process, stop_signal, directory: Some(directory) })
     }
 
+    /// Its directory, until it is removed.
+    pub fn directory(&self) -> Option<&Path> {
+        self.directory.as_ref().map(TempDir::path)
+    }
+
     /// Repeats `attempt` until it succeeds. Fails if the process ends, or is not reached within 30 seconds.
     pub async fn await_start(&mut self, attempt: impl AsyncFn() -> Result<(), String>) -> Result<(), Failure> {
         let name = self.name;

@@ -19,17 +19,19 @@ use tempfile::TempDir;
 use super::{count, expect_sound};
 
 /// Resources in every report on a daemon whose process can be seen; there may be more between them.
-const RESOURCES: [&str; 7] = [
+const RESOURCES: [&str; 9] = [
     "cpu_s",
     "cpu_us_per_op",
     "resident_bytes",
     "resident_peak_bytes",
     "commits",
     "batch_mean",
+    "disk_grown_bytes",
+    "disk_bytes_per_op",
     "database_grown_bytes",
 ];
 
-const SPEEDS: [&str; 4] = ["ops_per_s", "p50_us", "p99_us", "p999_us"];
+const SPEEDS: [&str; 5] = ["ops_per_s", "p50_us", "p99_us", "p999_us", "max_us"];
 
 /// A directory for temporary files that other users can traverse: PostgreSQL's server does not run as root.
 fn temporary() -> TempDir {
@@ -123,6 +125,7 @@ fn compare(peer: &str) {
         assert!(report["records"].as_u64().is_some_and(|made| records.is_none_or(|records| made == records)));
         expect_figures(&report["enrolld"], &SPEEDS);
         expect_figures(&report[peer], &SPEEDS);
+        assert!(workload == "lookup" || report[peer]["disk_bytes_per_op"].as_f64() > Some(0.0), "{report}");
         assert!(report[peer]["version"].as_str().is_some_and(|version| !version.is_empty()), "{report}");
         for ratio in ["ops_ratio", "p99_ratio"] {
             let ratio = &report[peer][ratio];

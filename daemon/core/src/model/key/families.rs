@@ -167,11 +167,13 @@ families! {
     0x40 Changes: change [seq: u64] = change::Change;
 }
 
-/// The tags of the families in the Bloom filter: their keys are hashes and codes, mostly looked up before they exist.
+/// The tags of the families in the Bloom filter, whose keys are mostly not there: hashes and codes are looked up before
+/// they exist, and few enrollments bring a signing request.
 pub const WITHOUT_ORDER: &[u8] = &[
     Family::Callsigns as u8,
     Family::InviteCodes as u8,
     Family::ApproveCodes as u8,
+    Family::EnrollmentRequests as u8,
     Family::Tokens as u8,
     Family::CodeHashes as u8,
     Family::Kept as u8,
