@@ -7,9 +7,10 @@ use std::sync::mpsc::{Sender, channel};
 
 use enroll_protocol::registration::{self, Registration};
 use enroll_protocol::value::PageLimit;
-use enroll_protocol::{Pk, Reference, changes};
+use enroll_protocol::{Envelope, Key, Operation as _, Pk, Reference, changes, codec, event};
 use enroll_tests::conversation::Conversation;
 use enroll_tests::process::{Daemon, PATIENCE};
+use enroll_tests::socket::Socket;
 use serde_json::{Value, json};
 
 use super::expect_sound;
@@ -157,4 +158,59 @@ fn places_are_given_once_and_in_order_whatever_is_killed() {
     let (mut daemon, event) = prepare();
     let lost = race(&mut daemon, &event, 3);
     expect_in_order(&daemon, &event, &lost);
+}
+
+/// Placements by hand of some people, each under a key of its own: in turns a place and the first position.
+fn placements(people: std::ops::Range<usize>, event: &str) -> Vec<(Envelope, u16, Vec<u8>)> {
+    let placement = |at: usize| {
+        let key = Key(Pk::from_bytes([u8::try_from(at).expect("few people"); 16]));
+        let place = registration::Place {
+            event: event.parse().expect("a pk"),
+            person: name(at).parse().expect("a name"),
+            pool: None,
+            position: (at % 2 == 1).then_some(1),
+            reason: "by hand".parse().expect("a reason"),
+        };
+        (Envelope { key: Some(key), ..Envelope::default() }, registration::Place::ROW.number, codec::encode(&place))
+    };
+    people.map(placement).collect()
+}
+
+#[test]
+fn a_placement_whose_answer_a_kill_took_is_done_once_and_answered_under_its_key() {
+    const AT_ONCE: usize = 30;
+    let (mut daemon, event) = prepare();
+    for (round, answers) in [0, 1, 7, 29].into_iter().enumerate() {
+        let asked = placements(round * AT_ONCE..(round + 1) * AT_ONCE, &event);
+        let mut socket = Socket::connect(&daemon.home.socket());
+        let mut bytes = Vec::new();
+        let frame = |(envelope, number, request): &(Envelope, u16, Vec<u8>)| {
+            socket.frame(&mut bytes, envelope, *number, request)
+        };
+        let ids: Vec<u64> = asked.iter().map(frame).collect();
+        socket.send(&bytes).expect("sent");
+        let told: Vec<_> = (0..answers).map(|_| socket.receive().expect("an answer")).collect();
+        daemon.kill9();
+        daemon.restart();
+        expect_sound(&daemon);
+        let mut socket = Socket::connect(&daemon.home.socket());
+        let again = socket.call_all(&asked);
+        assert_eq!(again, socket.call_all(&asked), "asked twice, answered differently");
+        assert!(again.iter().all(Result::is_ok), "{again:?}");
+        for frame in told {
+            let at = ids.iter().position(|id| *id == frame.id).expect("an answer to what was asked");
+            assert_eq!(frame.outcome(), again[at], "the acknowledged answer was another one");
+        }
+    }
+    expect_sound(&daemon);
+    let people = PROCESSES * PEOPLE;
+    let (client, limit) = (daemon.client(), PageLimit::new(1000).expect("a limit"));
+    let held = client.call(event::Get { event: event.parse().expect("a pk") }).expect("an event");
+    // Of the places of the event each second one was free for the first of the line.
+    let from_line = PLACES / 2;
+    let expected = (people / 2 + from_line, people / 2 - from_line);
+    assert_eq!((held.places_taken as usize, held.waiting_count as usize), expected);
+    let told = client.call(changes::List { since: None, limit, after: None }).expect("changes").items;
+    let placed: Vec<Pk> = told.iter().filter(|of| of.verb.as_str() == "place").map(|of| of.subjects[1]).collect();
+    assert_eq!((placed.len(), placed.iter().collect::<BTreeSet<_>>().len()), (people, people));
 }

@@ -2,8 +2,11 @@
 
 use enroll_core::model::export_schema::entry;
 use enroll_protocol::server::{Export, Import};
-use enroll_protocol::{Code, Envelope, Key, Pk, person, token};
+use enroll_protocol::{Code, Envelope, Key, Pk, event, person, token};
 use enroll_tests::registry::Registry;
+
+use super::check;
+use super::events::people;
 
 /// More than is removed with one request.
 const MANY: usize = 10_500;
@@ -48,6 +51,46 @@ fn a_file_is_the_same_wherever_it_is_cut() {
         let again = registry.call(token::Use::new("nonce 3".parse().expect("a token")));
         assert_eq!(again.map_err(|refusal| refusal.code), Err(Code::TOKEN_REUSE));
     }
+}
+
+/// Places and positions by hand, and the marks that keep them, are stored: they go on in another registry.
+#[test]
+fn people_placed_by_hand_come_back_as_they_were_placed() {
+    let mut source = people();
+    check(
+        &mut source,
+        r#"
+        $E = OWNER> event.create {"title":"Camp","kind":"camp","start":"2027-02-01T10:00:00Z","duration_minutes":60,"published":true,"pools":[{"name":"members","capacity":1,"roles":["member"]},{"name":"guests","capacity":1,"roles":["guest"]}]} => {"pk"..
+        M1> registration.create {"event":"$E","person":"M1"} => ..,"waiting":false..
+        G1> registration.create {"event":"$E","person":"G1"} => ..,"waiting":false..
+        M2> registration.create {"event":"$E","person":"M2"} => ..,"waiting_position":1..
+        OWNER> registration.place {"event":"$E","person":"NONE","pool":"members","reason":"cooks"} => ..,"waiting":false..
+        OWNER> registration.place {"event":"$E","person":"M3","position":1,"reason":"helps"} => ..,"waiting_position":1..
+        OWNER> registration.place {"event":"$E","person":"BOSS","position":1,"reason":"speaks"} => ..,"waiting_position":1..
+        "#,
+    );
+    let event = source.call(event::List::default()).expect("a page").items[0].pk.to_string();
+    let text = exported(&mut source);
+    let mut target = Registry::in_memory();
+    assert_eq!(send(&mut target, 0, &text), Ok(text.len() as u64));
+    assert_eq!(send(&mut target, text.len(), ""), Ok(text.len() as u64));
+    let records = |text: &str| text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(records(&exported(&mut target)), records(&text));
+    let table = r#"
+        NONE> registration.get {"event":"$E","person":"NONE"} => ..,"waiting":false,..,"placed":{"by":{"person":"..,"reason":"cooks"}..
+        BOSS> registration.get {"event":"$E","person":"BOSS"} => ..,"waiting_position":1,..,"placed":{..,"reason":"speaks"}..
+        M3> registration.get {"event":"$E","person":"M3"} => ..,"waiting_position":2,..,"placed":{..,"reason":"helps"}..
+        M2> registration.get {"event":"$E","person":"M2"} => ..,"waiting_position":3,..,"placed":null..
+        # The place by hand is one of the members' own, so none is free.
+        M1> registration.cancel {"event":"$E","person":"M1"} => ..,"canceled":true..
+        M3> registration.get {"event":"$E","person":"M3"} => ..,"waiting_position":2..
+        # Without a role they wait for every pool.
+        G1> registration.cancel {"event":"$E","person":"G1"} => ..,"canceled":true..
+        BOSS> registration.get {"event":"$E","person":"BOSS"} => ..,"waiting":false..
+        OWNER> event.get {"event":"$E"} => ..,"places_taken":2,"waiting_count":2..
+        server.check {} => []
+        "#;
+    check(&mut target, &table.replace("$E", &event));
 }
 
 #[test]

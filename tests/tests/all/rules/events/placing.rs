@@ -115,6 +115,39 @@ fn placements_are_refused_in_this_order() {
 }
 
 #[test]
+fn a_place_by_hand_counts_through_a_merge_and_ends_with_its_person() {
+    check(
+        &mut people(),
+        r#"
+        $E = OWNER> event.create {"title":"Camp","kind":"camp","start":"2027-02-01T10:00:00Z","duration_minutes":60,"published":true,"merge_time":"2027-01-15T08:05:00Z","pools":[{"name":"members","capacity":1,"roles":["member"]},{"name":"guests","capacity":2,"roles":["guest"]}]} => {"pk"..
+        M1> registration.create {"event":"$E","person":"M1"} => ..,"waiting":false..
+        OWNER> registration.place {"event":"$E","person":"NONE","pool":"members","reason":"cooks"} => ..,"waiting":false..
+        G1> registration.create {"event":"$E","person":"G1"} => ..,"waiting":false..
+        M2> registration.create {"event":"$E","person":"M2"} => ..,"waiting_position":1..
+        +300
+        wake
+        # The third place of the two pools is taken beyond the capacity of one.
+        M2> registration.get {"event":"$E","person":"M2"} => ..,"waiting_position":1..
+        NONE> registration.get {"event":"$E","person":"NONE"} => ..,"waiting":false,..,"placed":{..
+        OWNER> event.get {"event":"$E"} => ..,"places_taken":3,"waiting_count":1..
+        OWNER> registration.place {"event":"$E","person":"B1","position":1,"reason":"ill"} => ..,"waiting_position":1..
+        BOSS> person.delete {"person":"NONE"} => {"pk"..
+        B1> registration.get {"event":"$E","person":"B1"} => ..,"waiting":false..
+        BOSS> person.restore {"person":"NONE"} => {"pk"..
+        NONE> registration.get {"event":"$E","person":"NONE"} => ..,"waiting":false,..,"canceled":true,..,"placed":null..
+        OWNER> registration.place {"event":"$E","person":"NONE","position":1,"reason":"cooks"} => ..,"waiting_position":1..
+        OWNER> registration.place {"event":"$E","person":"M3","position":1,"reason":"helps"} => ..,"waiting_position":1..
+        BOSS> person.delete {"person":"M3"} => {"pk"..
+        NONE> registration.get {"event":"$E","person":"NONE"} => ..,"waiting_position":1..
+        BOSS> person.delete {"person":"B1"} => {"pk"..
+        NONE> registration.get {"event":"$E","person":"NONE"} => ..,"waiting":false..
+        OWNER> event.get {"event":"$E"} => ..,"places_taken":3,"waiting_count":1..
+        server.check {} => []
+        "#,
+    );
+}
+
+#[test]
 fn many_placed_one_before_the_other_keep_their_order() {
     let mut script = r#"
         $E = OWNER> event.create {"title":"Camp","kind":"camp","start":"2027-02-01T10:00:00Z","duration_minutes":60,"published":true,"max_participants":1} => {"pk"..
