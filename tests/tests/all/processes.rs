@@ -31,6 +31,7 @@ mod pools;
 mod ported_answers;
 mod ported_call;
 mod ported_identity;
+mod ported_places;
 mod programs;
 mod races;
 mod readme;
