@@ -94,3 +94,36 @@ fn ported_decisions_and_uses_are_told_by_the_refusal_of_the_second() {
     );
     expect_sound(&script.daemon);
 }
+
+#[test]
+fn ported_second_chances_are_one_call_each_and_in_the_feed() {
+    let mut script = Script::of(Daemon::start());
+    script.run(
+        r#"
+        $ person create BOSS --json
+            {"pk":"<BOSS>",..}
+        $ pool create --owner BOSS --json
+            {"pk":"<POOL>",..}
+        $ pool delete $POOL --json
+            {"pk":"$POOL",..}
+        $ pool list --deleted-only --json
+            {"items":[{"pk":"$POOL",..}],"next":null}
+        $ person delete BOSS --json
+            {"pk":"$BOSS",..}
+        $ person restore BOSS --json
+            {"pk":"$BOSS",..,"deleted":null}
+        $ enrollment create ANT --json
+            {"pk":"..",..,"approvecode":"<FIRST>",..}
+        $ enrollment reject ANT --json
+            {"pk":"<ANT>",..,"state":"rejected",..}
+        $ enrollment reopen ANT --json
+            {"pk":"$ANT",..,"state":"pending","approvecode":"<SECOND>",..}
+        $ enrollment find $FIRST ! 1 not_found
+        $ enrollment find $SECOND --json
+            {"pk":"$ANT",..}
+        $ changes list --json
+            {"items":[..,"area":"person","verb":"restore","subjects":["$BOSS"],..,"area":"enrollment","verb":"reopen","subjects":["$ANT"],..}],"next":null}
+        "#,
+    );
+    expect_sound(&script.daemon);
+}
