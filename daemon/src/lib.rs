@@ -4,13 +4,14 @@
 //! rule through [`dispatch`]. A read runs on an MVCC snapshot and is answered. A write goes to the [`writer`] thread,
 //! which runs the rule on an overlay, commits a whole batch through [`storage`], and answers.
 //!
-//! Modules import only those before them: `sys`, `fair_queue`, `ownership`, `metrics`, `process`, `storage`, `config`,
+//! Modules import only those before them: `sys`, `fair_queue`, `members`, `ownership`, `metrics`, `process`, `storage`, `config`,
 //! `daemon`, `dispatch`, `writer`, `net`, `run`, `offline`.
 
 pub mod config;
 pub mod daemon;
 pub mod dispatch;
 mod fair_queue;
+mod members;
 pub mod metrics;
 pub mod net;
 pub mod offline;

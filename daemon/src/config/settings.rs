@@ -12,12 +12,12 @@ use enroll_core::settings::Settings;
 use enroll_protocol::fold::fold;
 use enroll_protocol::limits::PAGE_BYTES_MAX;
 use enroll_protocol::{EventKind, plain_name};
-use nix::unistd::User;
 
 use super::{Config, ConfigError, Trusted};
+use crate::members::{Member, Unknown};
 use crate::ownership::{Own, PathError};
 
-/// A warning about an issuer or a user: its name and the message.
+/// A warning of a topic: its subject and its message.
 pub type Warned = (String, String);
 
 impl Config {
@@ -68,12 +68,14 @@ impl Config {
         for group in &self.guesses.count_together {
             let mut first = None;
             for member in group {
-                match uid_of(member) {
-                    Some(uid) => drop(together.insert(uid, *first.get_or_insert(uid))),
-                    None => warnings.push((
+                match Member::of(member) {
+                    Some(Ok(Member::User(uid))) => drop(together.insert(uid, *first.get_or_insert(uid))),
+                    Some(Err(Unknown { why, .. })) => warnings.push((
                         plain_name(member).to_string(),
-                        "there is no such user; its wrong codes are counted with nobody else's".to_owned(),
+                        format!("{why}; its wrong codes are counted with nobody else's"),
                     )),
+                    // A configuration with such an entry was refused.
+                    Some(Ok(Member::Group(_))) | None => {}
                 }
             }
         }
@@ -137,11 +139,4 @@ fn expect_safe<T>(key: &str, checked: Result<T, PathError>) -> Result<(), Config
 
 fn unsafe_file(key: &str, err: &PathError) -> ConfigError {
     ConfigError(format!("{key}: {err}"))
-}
-
-/// The uid of an entry `user:NAME`.
-fn uid_of(member: &str) -> Option<u32> {
-    let name = member.strip_prefix("user:")?;
-    let known = User::from_name(name).ok().flatten().map(|user| user.uid.as_raw());
-    known.or_else(|| name.parse().ok())
 }

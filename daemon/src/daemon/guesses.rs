@@ -19,7 +19,8 @@ use enroll_protocol::{OperationRow, Pk, Refusal, Time};
 
 use super::Daemon;
 use super::abuse::Abuse;
-use super::warnings::{Topic, Warned};
+use super::warnings::Topic;
+use crate::config::Warned;
 
 /// The rate limit that all threads share.
 #[derive(Default)]

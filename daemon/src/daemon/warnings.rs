@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use enroll_protocol::server::Warning;
 
+use crate::config::Warned;
 use crate::metrics::{Level, Series};
 
 /// The part of the daemon that a warning is about.
@@ -62,9 +63,6 @@ impl Topic {
 
 /// The topic and the subject of the warning that a start doubts the clock.
 pub const CLOCK_DOUBTED: (&str, &str) = (Topic::Clock.name(), "start");
-
-/// A warning of a topic: its subject and its message.
-pub type Warned = (String, String);
 
 /// The current warnings: the message of each topic and subject.
 #[derive(Debug)]

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use enroll_protocol::fold::fold;
 use enroll_protocol::{Callsign, plain_name};
-use nix::unistd::{Group, Uid, User, geteuid};
+use nix::unistd::{Uid, User, geteuid};
 
-use crate::config::{self, Actors, ConfigError};
-use crate::daemon::warnings::Warned;
+use crate::config::{self, Actors, ConfigError, Warned};
+use crate::members::{Member, Unknown};
 use enroll_core::context::Grant;
 use enroll_core::delegation::{ActFor, Delegation};
 
@@ -23,12 +23,6 @@ pub struct Grants {
     act_for: Vec<(Member, ActFor)>,
     proven: Vec<Member>,
     own_uid: u32,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Member {
-    User(u32),
-    Group(u32),
 }
 
 impl Grants {
@@ -152,41 +146,16 @@ fn act_for_of(member: &str, people: &[String]) -> Result<ActFor, ConfigError> {
     Ok(list)
 }
 
-/// Why an entry has no user or group.
-struct Unknown {
-    why: String,
-    /// True if there is none; false if it could not be looked up.
-    is_certain: bool,
-}
-
 /// The user or group of an entry of this list.
 fn resolve(member: &str, list: &str) -> Result<Result<Member, Unknown>, ConfigError> {
-    let (kind, name) = member.split_once(':').unwrap_or_default();
-    let looked_up = match kind {
-        "user" => User::from_name(name).map(|user| user.map(|user| user.uid.as_raw())),
-        "group" => Group::from_name(name).map(|group| group.map(|group| group.gid.as_raw())),
-        _ => {
-            let member = plain_name(member);
-            let why = format!("grants.{list}: \"{member}\": expected \"user:NAME\" or \"group:NAME\"");
-            return Err(ConfigError(why));
-        }
-    };
-    let number = looked_up.unwrap_or_default().or_else(|| name.parse().ok());
-    let is_user = kind == "user";
-    Ok(match number {
-        Some(OVERFLOW_UID) if is_user => Err(Unknown { why: way_in(OVERFLOW_UID), is_certain: true }),
-        Some(number) if is_user => Ok(Member::User(number)),
-        Some(number) => Ok(Member::Group(number)),
+    match Member::of(member) {
+        Some(Ok(Member::User(OVERFLOW_UID))) => Ok(Err(Unknown { why: way_in(OVERFLOW_UID), is_certain: true })),
+        Some(found) => Ok(found),
         None => {
-            let name = plain_name(name);
-            Err(match looked_up {
-                Ok(_) => Unknown { why: format!("there is no {kind} {name}"), is_certain: true },
-                Err(err) => {
-                    Unknown { why: format!("the {kind} {name} can not be looked up: {err}"), is_certain: false }
-                }
-            })
+            let member = plain_name(member);
+            Err(ConfigError(format!("grants.{list}: \"{member}\": expected \"user:NAME\" or \"group:NAME\"")))
         }
-    })
+    }
 }
 
 #[cfg(test)]

@@ -6,8 +6,7 @@ use std::path::Path;
 
 use nix::sys::sysinfo::sysinfo;
 
-use crate::config::Config;
-use crate::daemon::warnings::Warned;
+use crate::config::{Config, Warned};
 
 /// The file of a limit in a group's directory, and where the groups of that version are. Version 2 has no controllers
 /// in its line of `/proc/self/cgroup`.

@@ -373,7 +373,8 @@ fn what_is_wrong_with_one_element_is_a_warning_and_costs_the_others_nothing() {
         format!("[[jwt.trusted]]\nissuer = \"https://{name}\"\naudience = \"enrolld\"\nkeys = \"{keys}\"\n")
     };
     home.configure(&format!(
-        "[grants]\nread = [\"user:no-such-user-here\"]\n{}{}{}",
+        "[grants]\nread = [\"user:no-such-user-here\"]\n\
+         [guesses]\ncount_together = [[\"user:4000\", \"user:no-such-user-there\"]]\n{}{}{}",
         trusted("empty", &empty),
         trusted("set", &set),
         trusted("missing", &home.path("nowhere")),
@@ -384,9 +385,10 @@ fn what_is_wrong_with_one_element_is_a_warning_and_costs_the_others_nothing() {
     let printed =
         status.warnings.iter().map(|warning| format!("{} {} {}", warning.topic, warning.subject, warning.message));
     let printed: Vec<String> = printed.collect();
-    assert_eq!(printed.len(), 4, "{printed:#?}");
+    assert_eq!(printed.len(), 5, "{printed:#?}");
     for words in [
         &["grants", "no-such-user-here", "grants nothing"],
+        &["guesses", "there is no user no-such-user-there", "counted with nobody else's"],
         &["issuers", "https://empty", "no public key in it; its JWTs are refused"],
         &["issuers", "https://missing", "its JWTs are refused"],
         &["issuers", "https://set", "\"odd\""],
