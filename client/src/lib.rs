@@ -45,6 +45,7 @@ mod reference;
 mod request;
 mod socket;
 mod stream;
+mod transaction;
 
 mod backoff;
 mod breaker;
@@ -67,3 +68,4 @@ pub use reference::{by_callsign, by_code, by_pk};
 pub use request::Request;
 pub use socket::{check_socket, default_socket};
 pub use stream::{RawStream, Stream};
+pub use transaction::{Place, Transaction};

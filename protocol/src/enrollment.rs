@@ -182,6 +182,28 @@ impl Approve {
     }
 }
 
+/// Change the JSON object that is kept with an enrollment that waits
+///
+/// The object given replaces the one before. With a merge patch (RFC 7396) only its members change. One of both must be
+/// given. Refusals: `already_decided`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  enrollctl enrollment update PORA22b --patch '{\"team\":\"blue\"}'")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Update {
+    /// Callsign or pk
+    pub enrollment: Reference,
+    /// A JSON object to keep with it
+    #[cfg_attr(feature = "cli", arg(value_name = "JSON"))]
+    pub extra: Option<Json>,
+    /// A merge patch (RFC 7396) of the object before: null removes a member
+    #[cfg_attr(feature = "cli", arg(long, value_name = "JSON"))]
+    pub patch: Option<Json>,
+}
+
 /// Reject an enrollment; its callsign stays taken
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(

@@ -26,6 +26,7 @@ pub mod role;
 pub mod server;
 pub mod supervisor;
 pub mod token;
+pub mod transaction;
 
 #[cfg(feature = "backup")]
 pub mod backup;

@@ -80,6 +80,9 @@ pub const BULK_UNITS_MAX: usize = 10_000;
 /// Bytes of all external keys of one bulk write, which come again in its answer.
 pub const BULK_KEY_BYTES_MAX: usize = FRAME_BYTES_MAX * 3 / 8;
 
+/// Units of one transaction: the writer runs them at once.
+pub const TRANSACTION_UNITS_MAX: usize = 32;
+
 /// Courses and course roles of one program enrollment: they are one record.
 pub const PROGRAM_COURSES_MAX: usize = 256;
 

@@ -73,6 +73,7 @@ macro_rules! operations {
             86 write operate "/enrollments/" "enrollment.reset_code" enrollment::ResetCode => enrollment::Enrollment;
             87 write operate "" "enrollment.delete" enrollment::Delete => ();
             88 write decide "/enrollments/" "enrollment.reopen" enrollment::Reopen => enrollment::Enrollment;
+            89 write decide "/enrollments/" "enrollment.update" enrollment::Update => enrollment::Enrollment;
             90 write operate "/events/create/" "event.create" event::Create => event::Event;
             91 read read "" "event.get" event::Get => event::Event;
             92 read read "" "event.list" event::List => Page<event::Event>;
@@ -121,6 +122,7 @@ macro_rules! operations {
             153 bulk operate "/programs/" "program.link" program::Link => program::Failures;
             154 bulk operate "/programs/" "program.unlink" program::Unlink => program::Failures;
             155 read read "/programs/" "program.enrollments" program::Enrollments => Page<program::ProgramEnrollment>;
+            160 transaction operate "" "transaction.run" transaction::Run => Vec<transaction::Reply>;
         }
     };
 }
@@ -204,6 +206,8 @@ pub struct OperationRow {
     pub name: &'static str,
     /// The wire form of a request from its JSON form.
     pub request_to_wire: fn(&serde_json::value::RawValue) -> Result<Vec<u8>, Invalid>,
+    /// The JSON form of a request from its wire form.
+    pub request_to_json: fn(&[u8]) -> Result<String, Invalid>,
     /// The JSON form of a reply from its wire form.
     pub reply_to_json: fn(&[u8]) -> Result<String, Invalid>,
     /// Continues a stream that broke off; `None` for an operation that can not be continued.
@@ -254,6 +258,9 @@ macro_rules! kind {
     };
     (bulk) => {
         Kind::Bulk
+    };
+    (transaction) => {
+        Kind::Write
     };
     (stream) => {
         Kind::Stream
@@ -306,7 +313,8 @@ macro_rules! rows {
                     permission: $permission,
                     name: $name,
                     request_to_wire: request_to_wire::<Self>,
-                    reply_to_json: reply_to_json::<$reply>,
+                    request_to_json: to_json::<Self>,
+                    reply_to_json: to_json::<$reply>,
                     resume: resume!($kind Self),
                     #[cfg(feature = "cli")]
                     command: <Self as clap::Args>::augment_args,
@@ -331,7 +339,7 @@ fn request_to_wire<O: Operation>(args: &serde_json::value::RawValue) -> Result<V
     read_json::<O>(args.get()).map(|request| codec::encode(&request))
 }
 
-fn reply_to_json<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<String, Invalid> {
+fn to_json<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<String, Invalid> {
     serde_json::to_string(&codec::decode::<T>(bytes)?).map_err(|err| Invalid(err.to_string()))
 }
 

@@ -186,12 +186,14 @@ impl Find {
 
 /// Change the JSON object that is kept with a person
 ///
-/// The object given replaces the one before.
+/// The object given replaces the one before. With a merge patch (RFC 7396) only its members change. One of both must be
+/// given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",
     derive(clap::Args),
-    command(after_help = "Example:\n  enrollctl person update DOGGO01a '{\"team\":\"blue\"}'")
+    command(after_help = "Example:\n  enrollctl person update DOGGO01a '{\"team\":\"blue\"}'\n  \
+                            enrollctl person update DOGGO01a --patch '{\"team\":null}'")
 )]
 #[serde(deny_unknown_fields)]
 pub struct Update {
@@ -199,7 +201,10 @@ pub struct Update {
     pub person: Reference,
     /// A JSON object to keep with the person
     #[cfg_attr(feature = "cli", arg(value_name = "JSON"))]
-    pub extra: Json,
+    pub extra: Option<Json>,
+    /// A merge patch (RFC 7396) of the object before: null removes a member
+    #[cfg_attr(feature = "cli", arg(long, value_name = "JSON"))]
+    pub patch: Option<Json>,
 }
 
 /// Delete a person

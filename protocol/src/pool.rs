@@ -140,6 +140,9 @@ pub struct Update {
     /// A JSON object that replaces the one before
     #[cfg_attr(feature = "cli", arg(long, value_name = "JSON"))]
     pub extra: Option<Json>,
+    /// A merge patch (RFC 7396) of the object before: null removes a member
+    #[cfg_attr(feature = "cli", arg(long, value_name = "JSON"))]
+    pub patch: Option<Json>,
     /// The most enrollments by it
     #[cfg_attr(feature = "cli", arg(long, value_name = "N"))]
     pub max_uses: Option<u32>,

@@ -8,7 +8,7 @@ use enroll_client::protocol::operations::TABLE;
 
 use crate::files::{backup, credentials, export, import};
 use crate::options::Options;
-use crate::request::extra;
+use crate::request::{extra, units};
 use crate::{bulk, show, tour};
 
 const AFTER_HELP: &str = "Exit codes: 0 done, or yes; 1 refused, or no; 2 usage; 3 the daemon can not be reached; 4 done, but the answer could
@@ -88,6 +88,7 @@ fn verb(row: &&'static OperationRow) -> Command {
         row if import::handles(row) => import::command(command),
         row if bulk::handles(row) => bulk::command(command),
         row if extra::handles(row) => extra::command(command),
+        row if units::handles(row) => units::command(command),
         _ => command,
     }
 }
@@ -111,6 +112,7 @@ fn about(area: &str) -> Option<&'static str> {
         "supervisor" => "Supervisors, who decide on other people's registrations",
         "course" => "Courses, and who is in them",
         "program" => "Programs: external keys that wait to be linked to people",
+        "transaction" => "Several writes as one: all of them, or none",
         "constant" => "Constants: lists of the values that a field of a person's extra may have",
         _ => return None,
     })

@@ -46,9 +46,17 @@ impl Daemon {
         let mut limit = self.guesses.lock();
         ctx.guesses = Some(limit.window(ctx));
         let ran = rule(ctx);
-        if let Err(Fault::Attempt { refusal, subject, guess }) = &ran {
+        let Err(fault) = &ran else { return ran };
+        let right_codes = fault.right_codes();
+        if right_codes > 0 {
+            limit.count_right(&Call::begin(txn, ctx, row)?, right_codes);
+        }
+        if let Some(attempt) = fault.attempt() {
             // The actor was found already, or the rule would not have got as far as the code.
-            self.note(limit, &Call::begin(txn, ctx, row)?, refusal, *subject, *guess);
+            let call = Call::begin(txn, ctx, attempt.operation.and_then(OperationRow::by_number).unwrap_or(row))?;
+            self.note(limit, &call, attempt.refusal, attempt.subject, attempt.guess);
+        } else {
+            self.end_note(limit, ctx, None);
         }
         ran
     }

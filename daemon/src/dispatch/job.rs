@@ -3,12 +3,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
-use enroll_core::context::Context;
+use enroll_core::context::{Context, Peer};
 use enroll_core::draft::{Draft, Txn};
 use enroll_core::fault::Fault;
-use enroll_core::rules::{Answers, BulkOp, Call, Give, Part, ReadOp, StreamOp, WalkOp, WriteOp};
+use enroll_core::rules::{self, Answers, BulkOp, Call, Give, Part, ReadOp, StreamOp, WalkOp, WriteOp};
 use enroll_core::state::{ReadTxn, StoreError};
-use enroll_protocol::{Operation, OperationRow, Refusal, codec};
+use enroll_protocol::{Envelope, Operation, OperationRow, Refusal, codec};
 use serde::{Deserialize, Serialize};
 
 /// A read with its types erased.
@@ -51,6 +51,10 @@ pub trait WriteJob: Send + Sync {
     fn is_barrier(&self) -> bool;
     /// Refuses arguments, before anything else is looked at.
     fn check(&self) -> Result<(), Refusal>;
+    /// Refuses what the peer's grant does not allow.
+    fn admit(&self, peer: &Peer, envelope: &Envelope) -> Result<(), Refusal> {
+        rules::admit(self.row(), peer, envelope)
+    }
     /// Runs the rule; of a bulk write, the units that follow this progress, at most `units` of them. Takes those that
     /// are done from `units`.
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>, progress: Progress, units: &mut usize) -> Result<Ran, Fault>;

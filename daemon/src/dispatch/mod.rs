@@ -4,6 +4,7 @@
 //! a rule of another kind, does not compile.
 
 mod job;
+mod transaction;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -19,8 +20,11 @@ use enroll_core::identity::KeyRing;
 use enroll_core::needs::{Made, Needed};
 use enroll_core::rules::{self, BulkOp, Give, ReadOp, StreamOp, WalkOp, WriteOp};
 use enroll_core::state::{ReadTxn, StoreError};
+use enroll_protocol::Operation;
+use enroll_protocol::transaction::{Reply, Run};
 use job::{Bulk, DryRun};
 pub use job::{Progress, Ran, ReadJob, StreamJob, WalkJob, WriteJob};
+use transaction::Transaction;
 
 /// One operation: its decoder and how its reply is completed.
 pub struct Handler {
@@ -79,10 +83,13 @@ pub fn request(frame: &Frame<'_>, peer: &Peer) -> Result<(&'static Handler, Enve
     })?;
     let (envelope, body) = envelope(frame.body)?;
     let job = (handler.job)(body)?;
-    if let Job::Write(job) = &job {
-        job.check()?;
+    match &job {
+        Job::Write(job) => {
+            job.check()?;
+            job.admit(peer, &envelope)?;
+        }
+        Job::Look(_) => rules::admit(handler.row, peer, &envelope)?,
     }
-    rules::admit(handler.row, peer, &envelope)?;
     let job = match job {
         Job::Write(job) if handler.row.kind == Kind::Bulk && envelope.dry_run => {
             Job::Look(Look::Scan(Box::new(DryRun(job))))
@@ -182,6 +189,12 @@ const fn write<O: WriteOp>() -> Handler {
 
 const fn bulk<O: BulkOp>() -> Handler {
     let job: fn(&[u8]) -> Result<Job, Invalid> = |body| Ok(Job::Write(Arc::new(Bulk::new(codec::decode::<O>(body)?))));
+    Handler { row: O::ROW, job, finish: None }
+}
+
+const fn transaction<O: Operation<Reply = Vec<Reply>> + Into<Run>>() -> Handler {
+    let job: fn(&[u8]) -> Result<Job, Invalid> =
+        |body| Ok(Job::Write(Arc::new(Transaction::new(codec::decode::<O>(body)?.into()))));
     Handler { row: O::ROW, job, finish: None }
 }
 

@@ -1,7 +1,7 @@
 //! Refused calls in the writer: attempts on codes and tokens in the change feed, the rate limit windows of wrong codes,
 //! and the bound of what a uid's refused calls may have kept.
 
-use enroll_protocol::{Refusal, Time};
+use enroll_protocol::{OperationRow, Refusal, Time};
 
 use super::{Outcome, Writer};
 use crate::dispatch::WriteJob;
@@ -59,10 +59,11 @@ impl Writer {
         job: &dyn WriteJob,
         fault: &Fault,
     ) -> Result<(), Fault> {
-        let Fault::Attempt { refusal, subject, .. } = fault else { return Ok(()) };
+        let Some(attempt) = fault.attempt() else { return Ok(()) };
         self.space.take(&Writes::new(), 0, &self.settings)?;
         if !job.takes_code() {
-            self.daemon.note_attempt(&Call::begin(batch, ctx, job.row())?, refusal, *subject);
+            let row = attempt.operation.and_then(OperationRow::by_number).unwrap_or(job.row());
+            self.daemon.note_attempt(&Call::begin(batch, ctx, row)?, attempt.refusal, attempt.subject);
         }
         self.record_attempts(batch, ctx.now);
         Ok(())

@@ -311,6 +311,9 @@ pub struct Update {
     /// A JSON object that replaces the one before
     #[cfg_attr(feature = "cli", arg(long, value_name = "JSON"))]
     pub extra: Option<Json>,
+    /// A merge patch (RFC 7396) of the object before: null removes a member
+    #[cfg_attr(feature = "cli", arg(long, value_name = "JSON"))]
+    pub patch: Option<Json>,
     /// A field to clear: max_participants, merge_time, registration_closes, unregistration_closes or extra; may be
     /// repeated
     #[cfg_attr(feature = "cli", arg(long, value_name = "FIELD"))]
@@ -337,6 +340,7 @@ impl Update {
             registration_closes: None,
             unregistration_closes: None,
             extra: None,
+            patch: None,
             clear: Vec::new(),
         }
     }

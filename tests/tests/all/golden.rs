@@ -18,7 +18,7 @@ use enroll_protocol::frame::{self, FrameKind};
 use enroll_protocol::operations::TABLE;
 use enroll_protocol::{
     Code, Envelope, Json, Jwt, Key, Operation, Page, Pk, Refusal, Time, changes, code, codec, jwt, permission, person,
-    role, server, token,
+    role, server, token, transaction,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -173,7 +173,7 @@ fn people_and_roles(samples: &mut Samples) {
     let next = Some("next".parse().expect("a cursor"));
     samples.operation(&list, &Page { items: vec![somebody.clone()], next });
     samples.operation(&person::Find { claims: json(r#"{"sub":"DOGGO01a"}"#), allow_deleted: true }, &somebody);
-    samples.operation(&person::Update { person: name("DOGGO01a"), extra: json("{}") }, &somebody);
+    samples.operation(&person::Update { person: name("DOGGO01a"), extra: Some(json("{}")), patch: None }, &somebody);
     samples.operation(&person::Delete { person: name("DOGGO01a") }, &somebody);
     let reason = person::RevocationReason::KeyCompromise;
     samples.operation(&person::Revoke { person: name("DOGGO01a"), reason }, &somebody);
@@ -270,6 +270,9 @@ fn the_rest(samples: &mut Samples) {
     let imported = server::Imported { at: 300, records: Some([("person".to_owned(), 2)].into()) };
     samples.operation(&server::Import { at: 12, text: "{}\n".to_owned() }, &imported);
     samples.operation(&server::AcceptClock {}, &status);
+    let unit = transaction::Unit::of(&role::Remove { person: name("DOG"), role: "member".parse().expect("a role") });
+    let reply = transaction::Reply { number: unit.number, reply: codec::encode(&true) };
+    samples.operation(&transaction::Run { units: vec![unit] }, &vec![reply]);
 }
 
 fn pk(number: u8) -> Pk {

@@ -29,6 +29,7 @@ mod rate_limits;
 mod restores;
 mod sweeps;
 mod tokens;
+mod transactions;
 mod visibility;
 mod writes;
 

@@ -1,7 +1,7 @@
 //! The `extra` of a person on the command line, both as the option `--extra` and as a positional argument. The
 //! operation itself has one of the two forms, and this module adds the other.
 
-use clap::{Arg, ArgGroup, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgMatches, Command, value_parser};
 use enroll_client::protocol::{Json, Operation as _, OperationRow, person};
 use serde_json::value::RawValue;
 
@@ -22,19 +22,12 @@ pub(crate) fn handles(row: &OperationRow) -> bool {
 /// Adds the argument that the command lacks.
 pub(crate) fn command(command: Command) -> Command {
     let Some(own) = command.get_arguments().find(|argument| *argument.get_id() == EXTRA) else { return command };
-    let (is_argument, is_required) = (own.is_positional(), own.is_required_set());
+    let is_argument = own.is_positional();
     let other = Arg::new(OTHER).value_name("JSON").value_parser(value_parser!(Json)).conflicts_with(EXTRA);
-    let other = match is_argument {
+    command.arg(match is_argument {
         true => other.long(EXTRA).help("The same object as an option"),
         false => other.help("The same object as --extra"),
-    };
-    let command = command.arg(other);
-    if !is_required {
-        return command;
-    }
-    let optional = |own: Arg| own.required(false).default_value("{}").hide_default_value(true);
-    let either = ArgGroup::new("extra.either").args([EXTRA, OTHER]).required(true);
-    command.mut_arg(EXTRA, optional).group(either)
+    })
 }
 
 /// Puts the value of the added argument, if it was given, into the request.

@@ -2,6 +2,7 @@
 
 pub(crate) mod extra;
 pub(crate) mod secret;
+pub(crate) mod units;
 
 use std::io::{self, IsTerminal as _};
 
@@ -16,7 +17,7 @@ use crate::process::stdin;
 pub(crate) fn encoded(row: &OperationRow, matches: &ArgMatches, output: &Output) -> Result<Vec<u8>, Failure> {
     let invalid = |err: Invalid| Failure::Usage(err.0);
     let request = (row.request_of)(matches).map_err(invalid)?;
-    let request = extra::fill(&request, matches)?;
+    let request = units::fill(row, extra::fill(&request, matches)?, matches)?;
     let ask = |what: &str| {
         stdin::take(what)?;
         output.ask(what);

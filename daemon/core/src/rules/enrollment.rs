@@ -4,7 +4,7 @@
 //! it is rejected it stays, so nobody else slips in under the name.
 
 use enroll_protocol::enrollment::{
-    Approve, Create, Delete, Enrollment, Find, Get, List, Reject, Reopen, ResetCode, State,
+    Approve, Create, Decider, Delete, Enrollment, Find, Get, List, Reject, Reopen, ResetCode, State, Update,
 };
 use enroll_protocol::fold::fold;
 use enroll_protocol::person::Person;
@@ -12,7 +12,7 @@ use enroll_protocol::{ApproveCode, Code, Named, NaturalName, Page, Pk, Reference
 use serde_json::json;
 
 use super::page::{Bounds, page};
-use super::{Call, ReadOp, WriteOp, allowed_values, certificate, human_code, person, pool, rate_limit};
+use super::{Call, ReadOp, WriteOp, allowed_values, certificate, extra, human_code, person, pool, rate_limit};
 use crate::context::Purpose;
 use crate::draft::Txn;
 use crate::fault::Fault;
@@ -187,6 +187,27 @@ impl WriteOp for Approve {
     }
 }
 
+impl WriteOp for Update {
+    const REDACT: Option<fn(&mut Enrollment)> = Some(redact);
+
+    fn check(&self) -> Result<(), Refusal> {
+        extra::Wanted::of(&self.extra, &self.patch).expect_one()
+    }
+
+    fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Enrollment, Fault> {
+        let (pk, mut enrollment) = expect(txn.as_read(), &self.enrollment)?;
+        call.permit(txn.as_read(), false)?;
+        expect_pending(&enrollment)?;
+        let extra = extra::Wanted::of(&self.extra, &self.patch).over(&enrollment.extra)?.unwrap_or_default();
+        allowed_values::require_allowed(txn.as_read(), &extra, Some(&enrollment.extra))?;
+        enrollment.extra = extra;
+        enrollment.updated = call.ctx.now;
+        record::put(txn, key::enrollment(pk), &enrollment);
+        call.emit(txn, vec![pk], None);
+        shown(txn.as_read(), call, pk, enrollment)
+    }
+}
+
 impl WriteOp for Reject {
     const REDACT: Option<fn(&mut Enrollment)> = Some(redact);
 
@@ -298,6 +319,7 @@ fn already_decided(enrollment: &record::Enrollment) -> Refusal {
 fn expect_code_of(call: &Call<'_>, pk: Pk, enrollment: &record::Enrollment, typed: &str) -> Result<(), Fault> {
     let code = human_code::read_typed(typed, call.ctx.settings.code_avoid_confusion);
     if code == enrollment.approvecode {
+        call.note_right_code();
         return Ok(());
     }
     let why = format!("this is not the approve code of \"{}\"; check it for typing errors", enrollment.callsign);

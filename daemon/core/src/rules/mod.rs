@@ -20,6 +20,7 @@ mod enrollment;
 mod event;
 pub mod expiry;
 mod export;
+mod extra;
 pub mod human_code;
 mod import;
 mod jwt;
@@ -38,11 +39,13 @@ mod server;
 mod stream;
 mod supervisor;
 mod token;
+pub mod transaction;
 pub mod uid_limits;
 
 pub use access::{ActingPerson, admit, prove};
 pub use stream::{Give, StreamOp, WalkOp};
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use enroll_protocol::changes::PeerId;
@@ -57,7 +60,7 @@ use crate::fault::Fault;
 use crate::identity::{IdentityError, KeyRing};
 use crate::model::change::{Change, ChangeEvent};
 use crate::model::record::Kind;
-use crate::state::ReadTxn;
+use crate::state::{ReadTxn, Writes};
 
 /// An operation that looks at a snapshot. What it is given has no `put`.
 pub trait ReadOp: Operation {
@@ -160,18 +163,23 @@ fn whole<T>(
     match run(&mut draft) {
         Ok(done) => {
             let (writes, events) = draft.into_parts();
-            for (place, value) in writes {
-                match value {
-                    Some(value) => txn.put(place, value),
-                    None => txn.delete(place),
-                }
-            }
-            events.into_iter().for_each(|event| txn.emit(event));
+            absorb(txn, writes, events);
             Ok(Ok(done))
         }
         Err(Fault::Refused(refusal)) => Ok(Err(refusal)),
         Err(fault) => Err(fault),
     }
+}
+
+/// Takes over what a draft has written.
+fn absorb(txn: &mut dyn Txn, writes: Writes, events: Vec<ChangeEvent>) {
+    for (place, value) in writes {
+        match value {
+            Some(value) => txn.put(place, value),
+            None => txn.delete(place),
+        }
+    }
+    events.into_iter().for_each(|event| txn.emit(event));
 }
 
 /// Completes a reply.
@@ -185,13 +193,20 @@ pub struct Call<'a> {
     pub row: &'static OperationRow,
     /// The person on whose behalf the peer asks.
     pub actor: Option<ActingPerson>,
+    /// Codes that were brought and were right.
+    pub right_codes: Cell<u32>,
 }
 
 impl<'a> Call<'a> {
     /// Finds the actor, who must be a person that is not deleted and for whom the peer may act.
     pub fn begin(txn: &dyn ReadTxn, ctx: &'a Context, row: &'static OperationRow) -> Result<Self, Fault> {
         let actor = ActingPerson::find(txn, ctx)?;
-        Ok(Self { ctx, row, actor })
+        Ok(Self { ctx, row, actor, right_codes: Cell::new(0) })
+    }
+
+    /// Notes a code that was right.
+    fn note_right_code(&self) {
+        self.right_codes.set(self.right_codes.get() + 1);
     }
 
     /// Refuses an expiry that has passed. Behind the idempotency key, unlike other arguments: a call that is sent again

@@ -7,6 +7,7 @@ use enroll_protocol::person::{
 use enroll_protocol::{Callsign, Code, Json, Named, NaturalName, Page, Pk, Reference, Refusal, RoleName};
 use unicode_normalization::UnicodeNormalization as _;
 
+use super::extra::Wanted;
 use super::page::{Bounds, page};
 use super::{Call, ReadOp, WriteOp, allowed_values, authority, certificate, code, registration, role, supervisor};
 use crate::context::Purpose;
@@ -126,13 +127,18 @@ impl ReadOp for Find {
 }
 
 impl WriteOp for Update {
+    fn check(&self) -> Result<(), Refusal> {
+        Wanted::of(&self.extra, &self.patch).expect_one()
+    }
+
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Person, Fault> {
         let (pk, person) = require(txn.as_read(), &self.person)?;
         require_live(&self.person, &person)?;
         call.permit(txn.as_read(), false)?;
         call.permit_touching(txn.as_read(), pk)?;
-        allowed_values::require_allowed(txn.as_read(), &self.extra, Some(&person.extra))?;
-        change(txn, call, pk, |_, person| person.extra = self.extra.clone())
+        let extra = Wanted::of(&self.extra, &self.patch).over(&person.extra)?.unwrap_or_default();
+        allowed_values::require_allowed(txn.as_read(), &extra, Some(&person.extra))?;
+        change(txn, call, pk, |_, person| person.extra = extra)
     }
 }
 

@@ -7,6 +7,7 @@ use enroll_protocol::pool::{Check, Create, Delete, Field, Get, List, Pool, Reset
 use enroll_protocol::{Code, InviteCode, Named, NaturalName, Page, Pk, Reference, Refusal};
 use rand::rngs::ChaCha20Rng;
 
+use super::extra::Wanted;
 use super::page::{Bounds, page};
 use super::{Call, ReadOp, WriteOp, allowed_values, human_code, person, rate_limit};
 use crate::context::{Context, Grant, Purpose};
@@ -113,7 +114,8 @@ impl WriteOp for Update {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Pool, Fault> {
         change(txn, call, &self.pool, |txn, call, _, pool| {
             call.expect_to_come(self.expires)?;
-            if let Some(extra) = &self.extra {
+            let extra = Wanted::of(&self.extra, &self.patch).over(&pool.extra)?;
+            if let Some(extra) = &extra {
                 allowed_values::require_allowed(txn.as_read(), extra, Some(&pool.extra))?;
             }
             for field in &self.clear {
@@ -123,8 +125,8 @@ impl WriteOp for Update {
                     Field::Expires => pool.expires = None,
                 }
             }
-            if let Some(extra) = &self.extra {
-                pool.extra = extra.clone();
+            if let Some(extra) = extra {
+                pool.extra = extra;
             }
             pool.max_uses = self.max_uses.or(pool.max_uses);
             pool.expires = self.expires.or(pool.expires);
@@ -133,8 +135,9 @@ impl WriteOp for Update {
     }
 
     fn check(&self) -> Result<(), Refusal> {
+        Wanted::of(&self.extra, &self.patch).expect_one_at_most()?;
         let given = [
-            (Field::Extra, self.extra.is_some(), "extra"),
+            (Field::Extra, self.extra.is_some() || self.patch.is_some(), "extra"),
             (Field::MaxUses, self.max_uses.is_some(), "max_uses"),
             (Field::Expires, self.expires.is_some(), "expires"),
         ];
@@ -315,6 +318,7 @@ fn of_code(txn: &dyn ReadTxn, call: &Call<'_>, typed: &str) -> Result<Option<(Pk
         return Err(Fault::Refused(unknown()));
     }
     let Some(Pointer { pk }) = record::get::<Pointer>(txn, &key::invite_code(&code))? else { return Ok(None) };
+    call.note_right_code();
     Ok(record::get::<record::Pool>(txn, &key::pool(pk))?.map(|pool| (pk, pool)))
 }
 

@@ -123,6 +123,12 @@ impl RateLimit {
         recording
     }
 
+    /// Counts the right codes of a refused transaction as guesses: its refusal tells of them, and nothing else does.
+    pub fn count_right(&mut self, call: &Call<'_>, codes: u32) {
+        let source = self.source(call.ctx);
+        (0..codes).for_each(|_| self.count(call, source, may_record(call.ctx)));
+    }
+
     /// Takes one of the records that the refused calls of the request's uid may leave in a window. The first time that
     /// there is none left, one summary waits for the writer.
     pub fn take_record(&mut self, ctx: &Context, refusal: &Refusal) -> Recording {

@@ -149,6 +149,7 @@ fn update() -> event::Update {
         registration_closes: event.registration_closes,
         unregistration_closes: event.unregistration_closes,
         extra: Some(event.extra),
+        patch: Some(json("{\"team\":null}")),
         clear: vec![
             event::Field::MaxParticipants,
             event::Field::MergeTime,

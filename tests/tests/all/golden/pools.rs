@@ -31,7 +31,7 @@ pub(super) fn pools(samples: &mut Samples) {
     let list = pool::List { owner: Some(name("BOSS")), include_deleted: true, deleted_only: true, after, limit };
     samples.operation(&list, &Page { items: vec![pool.clone()], next: None });
     let clear = vec![pool::Field::Extra, pool::Field::MaxUses, pool::Field::Expires];
-    let update = pool::Update { pool: named(), extra: Some(extra), max_uses, expires, clear };
+    let update = pool::Update { pool: named(), extra: Some(extra), patch: None, max_uses, expires, clear };
     samples.operation(&update, &pool);
     samples.operation(&pool::SetActive { pool: named(), active: true }, &pool);
     samples.operation(&pool::ResetCode { pool: named(), invitecode: Some(code()) }, &pool);
@@ -81,5 +81,7 @@ pub(super) fn enrollments(samples: &mut Samples, somebody: &person::Person) {
     samples.operation(&enrollment::Reject { enrollment: named(), reason }, &enrollment);
     samples.operation(&enrollment::Reopen { enrollment: named() }, &enrollment);
     samples.operation(&enrollment::ResetCode { enrollment: named() }, &enrollment);
+    let patch = Some(json(r#"{"team":null}"#));
+    samples.operation(&enrollment::Update { enrollment: named(), extra: None, patch }, &enrollment);
     samples.operation(&enrollment::Delete { enrollment: named() }, &());
 }

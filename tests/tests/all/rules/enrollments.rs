@@ -33,6 +33,11 @@ fn an_enrollment_becomes_a_person_with_its_extra() {
         enrollment.create {"callsign":"DOG","extra":{"a":1}} => {"pk":"..,"callsign":"DOG","state":"pending","approvecode":"..","pool":null,"person":null,"extra":{"a":1},"csr":null,"has_csr":false,"decided_by":null,"decided_on":null,"reason":null,..,"deleted":null}
         person.get {"person":"DOG"} => not_found
         person.create {"callsign":"dog"} => callsign_reserved
+        enrollment.update {"enrollment":"DOG","patch":{"b":{"c":2}}} => {"pk":"..,"extra":{"a":1,"b":{"c":2}},..}
+        enrollment.update {"enrollment":"DOG","patch":{"b":null}} => {"pk":"..,"extra":{"a":1},..}
+        enrollment.update {"enrollment":"DOG"} => invalid_argument
+        enrollment.update {"enrollment":"DOG","extra":{},"patch":{}} => invalid_argument
+        enrollment.update {"enrollment":"CAT","extra":{}} => not_found
         enrollment.create {"callsign":"dog"} => callsign_reserved
         enrollment.create {"callsign":"boss"} => callsign_reserved
         BOSS> enrollment.approve {"enrollment":"dog"} => {"pk":"..,"callsign":"DOG","extra":{"a":1},..,"deleted":null}
@@ -41,6 +46,7 @@ fn an_enrollment_becomes_a_person_with_its_extra() {
         enrollment.approve {"enrollment":"DOG"} => already_decided
         enrollment.reject {"enrollment":"DOG"} => already_decided
         enrollment.reset_code {"enrollment":"DOG"} => {"pk":"..,"state":"approved"..
+        enrollment.update {"enrollment":"DOG","extra":{}} => already_decided
         enrollment.create {"callsign":"DOG"} => callsign_reserved
         enrollment.delete {"enrollment":"DOG"} => forbidden_operation
         enrollment.get {"enrollment":"BOSS"} => not_found

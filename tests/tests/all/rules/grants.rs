@@ -25,7 +25,7 @@ const ARGUMENTS: &[(&str, &str)] = &[
     ("person.get", r#"{"person":"CAT"}"#),
     ("person.list", "{}"),
     ("person.find", r#"{"claims":{"sub":"CAT"}}"#),
-    ("person.update", r#"{"person":"CAT","extra":{}}"#),
+    ("person.update", r#"{"person":"CAT","patch":{}}"#),
     ("person.delete", r#"{"person":"CAT"}"#),
     ("person.revoke", r#"{"person":"CAT","reason":"unspecified"}"#),
     ("person.restore", r#"{"person":"OWL"}"#),
@@ -69,6 +69,7 @@ const ARGUMENTS: &[(&str, &str)] = &[
     ("enrollment.reject", r#"{"enrollment":"ANT"}"#),
     ("enrollment.reset_code", r#"{"enrollment":"ANT"}"#),
     ("enrollment.reopen", r#"{"enrollment":"BEE"}"#),
+    ("enrollment.update", r#"{"enrollment":"ANT","extra":{}}"#),
     (
         "event.create",
         r#"{"title":"Camp","kind":"camp","owner":"CAT","start":"2999-01-01T00:00:00Z","duration_minutes":60}"#,
@@ -130,9 +131,17 @@ const ARGUMENTS: &[(&str, &str)] = &[
 
 const PROGRAM: &str = "00000000-0000-0000-0000-00000000000a";
 
-/// Operations that are refused to everybody, the stream, and the operation that takes another issuer.
-const ELSEWHERE: &[&str] =
-    &["server.import", "token.delete", "code.delete", "enrollment.delete", "changes.follow", "jwt.exchange"];
+/// Operations that are refused to everybody, the stream, the operation that takes another issuer, and transactions,
+/// whose units need what they need by themselves.
+const ELSEWHERE: &[&str] = &[
+    "server.import",
+    "token.delete",
+    "code.delete",
+    "enrollment.delete",
+    "changes.follow",
+    "jwt.exchange",
+    "transaction.run",
+];
 
 /// Everything that a person can be permitted, but `/`.
 const DEPUTY: &[&str] = &[

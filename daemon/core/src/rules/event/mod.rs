@@ -8,6 +8,7 @@ use enroll_protocol::fold::fold;
 use enroll_protocol::limits::EVENT_MINUTES_MAX;
 use enroll_protocol::{Code, EventKind, Named, NaturalName, Page, Pk, Reference, Refusal, Time};
 
+use super::extra::Wanted;
 use super::page::{Bounds, page};
 use super::seating::{Attribution, Seats};
 use super::{Call, ReadOp, WriteOp, person};
@@ -129,12 +130,13 @@ impl WriteOp for Update {
         if let Some(minutes) = self.duration_minutes {
             check_duration(minutes)?;
         }
+        Wanted::of(&self.extra, &self.patch).expect_one_at_most()?;
         let given = [
             (Field::MaxParticipants, self.max_participants.is_some(), "max_participants"),
             (Field::MergeTime, self.merge_time.is_some(), "merge_time"),
             (Field::RegistrationCloses, self.registration_closes.is_some(), "registration_closes"),
             (Field::UnregistrationCloses, self.unregistration_closes.is_some(), "unregistration_closes"),
-            (Field::Extra, self.extra.is_some(), "extra"),
+            (Field::Extra, self.extra.is_some() || self.patch.is_some(), "extra"),
         ];
         match given.iter().find(|(field, is_given, _)| *is_given && self.clear.contains(field)) {
             Some((.., name)) => {
@@ -166,14 +168,14 @@ impl WriteOp for Update {
                 Some(false) if seats.event.published => unpublish(seats)?,
                 _ => {}
             }
-            apply(self, &mut seats.event, owner);
-            Ok(())
+            apply(self, &mut seats.event, owner)
         })
     }
 }
 
 /// Sets what an update names.
-fn apply(update: &Update, event: &mut stored::Event, owner: Option<Pk>) {
+fn apply(update: &Update, event: &mut stored::Event, owner: Option<Pk>) -> Result<(), Fault> {
+    let extra = Wanted::of(&update.extra, &update.patch).over(&event.extra)?;
     for field in &update.clear {
         match field {
             Field::MaxParticipants => event.max_participants = None,
@@ -196,11 +198,12 @@ fn apply(update: &Update, event: &mut stored::Event, owner: Option<Pk>) {
     set(&mut event.leisure, &update.leisure);
     set(&mut event.approval, &update.approval);
     set(&mut event.waiting_list, &update.waiting_list);
-    set(&mut event.extra, &update.extra);
+    set(&mut event.extra, &extra);
     event.max_participants = update.max_participants.or(event.max_participants);
     event.merge_time = update.merge_time.or(event.merge_time);
     event.registration_closes = update.registration_closes.or(event.registration_closes);
     event.unregistration_closes = update.unregistration_closes.or(event.unregistration_closes);
+    Ok(())
 }
 
 impl WriteOp for Publish {

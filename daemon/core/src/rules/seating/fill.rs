@@ -38,7 +38,16 @@ type First = Option<(u64, Pk)>;
 impl Seats<'_> {
     /// Does the steps that are left, and those of openings and merges up to now, for at most so many registrations.
     /// Returns true if none is left.
+    ///
+    /// In a transaction of several writes nothing is filled before its end.
     pub(in crate::rules) fn settle(&mut self, most: usize) -> Result<bool, Fault> {
+        match self.txn.defer(self.pk) {
+            true => self.readmit(&mut usize::MAX.clone()),
+            false => self.settle_now(most),
+        }
+    }
+
+    fn settle_now(&mut self, most: usize) -> Result<bool, Fault> {
         let mut budget = most;
         loop {
             if !self.readmit(&mut budget)? || !self.fill(&mut budget)? {
@@ -53,7 +62,9 @@ impl Seats<'_> {
 
     /// Does all steps that are left: a change of an event comes after them.
     pub(in crate::rules) fn settle_all(&mut self) -> Result<(), Fault> {
-        while !self.settle(usize::MAX)? {}
+        if !self.txn.is_deferred(self.pk) {
+            while !self.settle_now(usize::MAX)? {}
+        }
         self.head.at = self.head.at.max(self.passed());
         Ok(())
     }

@@ -249,7 +249,7 @@ impl<'a> Seats<'a> {
             }
             self.head.due = due;
         }
-        if !self.head.left.is_nothing() && self.cause.is_none() {
+        if !self.head.left.is_nothing() && self.cause.is_none() && !self.txn.is_deferred(self.pk) {
             self.txn.emit(ChangeEvent::Remember(key::event_cause(self.pk)));
         }
         record::put(self.txn, key::event_head(self.pk), &self.head);
@@ -283,6 +283,16 @@ pub fn settle_next(txn: &mut dyn Txn, now: Time, passed: Time) -> Result<bool, F
     seats.settle(STEP_MAX)?;
     seats.save();
     Ok(true)
+}
+
+/// Fills an event that several writes of this call have changed.
+pub(in crate::rules) fn settle_after(txn: &mut dyn Txn, call: &Call<'_>, pk: Pk) -> Result<(), Fault> {
+    let Some(event) = record::get::<Event>(txn.as_read(), &key::event(pk))? else { return Ok(()) };
+    let mut seats = Seats::open(txn, Attribution::of(call), pk, event)?;
+    seats.follow();
+    seats.settle(STEP_MAX)?;
+    seats.save();
+    Ok(())
 }
 
 /// Resumes events after the clock went back from `before` to `now`. An event that was over then and is not any more

@@ -1,0 +1,107 @@
+//! Rules of transactions: all units or none, the refusals of units, and what is counted though it is undone.
+
+use enroll_protocol::{Code, Envelope, Refusal};
+use enroll_tests::registry::Registry;
+use enrolld::config::{Config, Guesses};
+
+use super::{call, check, key};
+
+/// The index of the refused unit, which the details name.
+fn unit_of(refusal: &Refusal) -> Option<u64> {
+    refusal.details.as_ref().and_then(|details| details.member("unit").expect("details"))
+}
+
+fn run(registry: &mut Registry, units: &[&str]) -> Result<String, Refusal> {
+    let args = format!("{{\"units\":[{}]}}", units.join(","));
+    call(registry, Envelope::default(), "transaction.run", &args)
+}
+
+#[test]
+fn units_are_done_together_and_each_sees_those_before_it() {
+    check(
+        &mut Registry::in_memory(),
+        r#"
+        transaction.run {"units":[{"op":"person.create","args":{"callsign":"DOG"}},{"op":"role.assign","args":{"person":"DOG","role":"member"}},{"op":"person.update","args":{"person":"DOG","patch":{"a":1}}}]} => [{"pk":"..,"callsign":"DOG","extra":{},..},true,{"pk":"..,"extra":{"a":1},..}]
+        role.has {"person":"DOG","role":"member"} => true
+        changes.list => {"items":[{"seq":1,..,"area":"person","verb":"create",..},{"seq":2,..,"area":"role","verb":"assign",..},{"seq":3,..,"area":"person","verb":"update",..}],..}
+        transaction.run {"units":[{"op":"person.create","args":{"callsign":"CAT"}},{"op":"person.create","args":{"callsign":"dog"}}]} => callsign_reserved
+        person.get {"person":"CAT"} => not_found
+        transaction.run {"units":[{"op":"person.create","args":{"callsign":"CAT","certificate":"generate"}}]} => invalid_argument
+        transaction.run {"units":[]} => invalid_argument
+        "#,
+    );
+}
+
+#[test]
+fn a_refusal_has_the_code_and_the_index_of_its_unit() {
+    let registry = &mut Registry::in_memory();
+    let fine = r#"{"op":"token.use","args":{"token":"t"}}"#;
+    let cases = [
+        (r#"{"op":"token.use","args":{"token":"t"}}"#, Code::TOKEN_REUSE),
+        (r#"{"op":"person.delete","args":{"person":"NOBODY"}}"#, Code::NOT_FOUND),
+        (r#"{"op":"person.update","args":{"person":"NOBODY"}}"#, Code::INVALID_ARGUMENT),
+        (r#"{"op":"person.get","args":{"person":"NOBODY"}}"#, Code::INVALID_ARGUMENT),
+        (r#"{"op":"changes.follow"}"#, Code::INVALID_ARGUMENT),
+        (r#"{"op":"server.accept_clock"}"#, Code::INVALID_ARGUMENT),
+        (r#"{"op":"jwt.rotate"}"#, Code::INVALID_ARGUMENT),
+        (r#"{"op":"permission.grant","args":{"role":"a","permission":"/a/"}}"#, Code::INVALID_ARGUMENT),
+        (r#"{"op":"certificate.renew","args":{"person":"NOBODY"}}"#, Code::INVALID_ARGUMENT),
+        (r#"{"op":"code.use","args":{"code":"AAAAAAAAAAAA"}}"#, Code::INVALID_ARGUMENT),
+        (r#"{"op":"transaction.run","args":{"units":[]}}"#, Code::INVALID_ARGUMENT),
+        (r#"{"op":"enrollment.delete","args":{"enrollment":"A"}}"#, Code::FORBIDDEN_OPERATION),
+    ];
+    for (unit, code) in cases {
+        let refusal = run(registry, &[fine, unit]).expect_err("refused");
+        assert_eq!((refusal.code, unit_of(&refusal)), (code, Some(1)), "{unit}: {refusal}");
+    }
+    run(registry, &[fine]).expect("nothing of the refused ones was done");
+    assert_eq!(run(registry, &[fine; 33]).expect_err("too many").code, Code::INVALID_ARGUMENT);
+}
+
+#[test]
+fn a_transaction_has_one_kept_answer() {
+    let registry = &mut Registry::in_memory();
+    let args = r#"{"units":[{"op":"token.use","args":{"token":"a"}},{"op":"token.use","args":{"token":"b"}}]}"#;
+    let first = call(registry, key(1), "transaction.run", args).expect("done");
+    assert_eq!(call(registry, key(1), "transaction.run", args), Ok(first));
+    let refusal = call(registry, key(2), "transaction.run", args).expect_err("used");
+    assert_eq!((refusal.code, unit_of(&refusal)), (Code::TOKEN_REUSE, Some(0)));
+}
+
+#[test]
+fn events_are_filled_after_the_last_unit() {
+    check(
+        &mut Registry::in_memory(),
+        r#"
+        person.create {"callsign":"BOSS"} => {"pk"..
+        person.create {"callsign":"ANT"} => {"pk"..
+        person.create {"callsign":"BEE"} => {"pk"..
+        person.create {"callsign":"CAT"} => {"pk"..
+        $CAMP = event.create {"title":"Camp","kind":"camp","owner":"BOSS","start":"2027-07-01T10:00:00Z","duration_minutes":60,"max_participants":1,"published":true} => {"pk"..
+        registration.create {"event":"$CAMP","person":"ANT"} => {"pk":"..,"waiting":false,..}
+        registration.create {"event":"$CAMP","person":"BEE"} => {"pk":"..,"waiting":true,..}
+        transaction.run {"units":[{"op":"registration.cancel","args":{"event":"$CAMP","person":"ANT"}},{"op":"registration.create","args":{"event":"$CAMP","person":"CAT"}}]} => [{"pk":"..,"canceled":true,..},{"pk":"..,"waiting":false,..}]
+        registration.get {"event":"$CAMP","person":"BEE"} => {"pk":"..,"waiting":true,..}
+        transaction.run {"units":[{"op":"registration.cancel","args":{"event":"$CAMP","person":"CAT"}},{"op":"constant.set","args":{"list":"l","value":"v"}}]} => [{"pk"..
+        registration.get {"event":"$CAMP","person":"BEE"} => {"pk":"..,"waiting":false,..}
+        "#,
+    );
+}
+
+#[test]
+fn codes_that_were_right_in_a_refused_transaction_count_as_guesses() {
+    let guesses = Guesses { per_minute: 2, ..Guesses::default() };
+    let registry = &mut Registry::configured(&Config { guesses, ..Config::default() });
+    call(registry, Envelope::default(), "person.create", r#"{"callsign":"BOSS"}"#).expect("made");
+    let pool = call(registry, Envelope::default(), "pool.create", r#"{"owner":"BOSS"}"#).expect("made");
+    let code = pool.split_once("\"invitecode\":\"").and_then(|(_, rest)| rest.split_once('"')).expect("a code").0;
+    let right = format!(r#"{{"op":"pool.set_active","args":{{"pool":"{code}","active":true}}}}"#);
+    let refused = r#"{"op":"person.delete","args":{"person":"NOBODY"}}"#;
+    run(registry, &[&right]).expect("done, so it counts for nothing");
+    for _ in 0..2 {
+        assert_eq!(run(registry, &[&right, refused]).expect_err("refused").code, Code::NOT_FOUND);
+    }
+    let refusal = run(registry, &[refused.replace("NOBODY", "BOSS").as_str(), &right]).expect_err("past the limit");
+    assert_eq!((refusal.code, unit_of(&refusal)), (Code::TOO_MANY_ATTEMPTS, Some(1)));
+    call(registry, Envelope::default(), "person.get", r#"{"person":"BOSS"}"#).expect("nothing was done");
+}
