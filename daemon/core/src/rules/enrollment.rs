@@ -4,7 +4,7 @@
 //! it is rejected it stays, so nobody else slips in under the name.
 
 use enroll_protocol::enrollment::{
-    Approve, Create, Decider, Delete, Enrollment, Find, Get, List, Reject, Reopen, ResetCode, State, Update,
+    Approve, Create, Delete, Enrollment, Find, Get, List, Reject, Reopen, ResetCode, State, Update,
 };
 use enroll_protocol::fold::fold;
 use enroll_protocol::person::Person;
