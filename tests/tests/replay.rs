@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use enroll_core::context::{Grant, Peer};
 use enroll_protocol::frame::{self, FrameKind, FrameReader};
-use enroll_protocol::limits::{BULK_UNITS_MAX, FRAME_BYTES_MAX};
+use enroll_protocol::limits::{BULK_UNITS_MAX, FRAME_BYTES_MAX, TRANSACTION_UNITS_MAX};
 use enroll_protocol::program::{self, EnrollmentUnit, Pair};
-use enroll_protocol::{Envelope, Json, Operation, Pk, codec, person};
+use enroll_protocol::transaction::{Run, Unit};
+use enroll_protocol::{Envelope, Json, Operation, Pk, codec, person, token};
 use enroll_tests::fuzz::{INPUT_BYTES_MAX, TARGETS, seeds};
 use enrolld::dispatch;
 use enrolld::net::request_memory::request_bytes;
@@ -79,7 +80,12 @@ fn requests_take_no_more_than_they_reserve() {
         expect_reserved(&program::Link { program: Pk::from_bytes([0; 16]), links: (0..units).map(pair).collect() });
     }
     let extra = Json::new(&format!("{{\"a\":\"{}\"}}", "x".repeat(60_000))).expect("an object");
-    expect_reserved(&person::Create { extra, ..person::Create::new("DOG".parse().expect("a callsign")) });
+    let create = person::Create { extra, ..person::Create::new("DOG".parse().expect("a callsign")) };
+    expect_reserved(&create);
+    let spend = token::Use::new("t".parse().expect("a token"));
+    for units in [vec![Unit::of(&create); 15], vec![Unit::of(&spend); TRANSACTION_UNITS_MAX], vec![Unit::of(&spend)]] {
+        expect_reserved(&Run { units });
+    }
 }
 
 fn expect_reserved<O: Operation>(request: &O) {

@@ -22,6 +22,8 @@ pub struct Settings {
     pub read_sees_extra: bool,
     /// Bytes of a page of a list at most, so that it fits a frame.
     pub page_bytes_max: usize,
+    /// Bytes of a frame at most.
+    pub frame_bytes_max: usize,
     /// Callsigns that nobody can take, folded.
     pub reserved_callsigns: HashSet<String>,
     /// Event kinds that only people with a permission can make.

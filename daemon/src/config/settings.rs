@@ -91,6 +91,7 @@ impl Config {
             free_bytes: self.database.free_mib << 20,
             read_sees_extra: self.grants.read_sees_extra,
             page_bytes_max: PAGE_BYTES_MAX.min(self.limits().frame_bytes_max / 2),
+            frame_bytes_max: self.limits().frame_bytes_max,
             reserved_callsigns: self.reserved_callsigns.iter().map(|callsign| fold(callsign)).collect(),
             restricted_event_types: self
                 .restricted_event_types

@@ -1,7 +1,8 @@
 //! The memory of a request: what it reserves of the memory budget from its arrival to its answer.
 
-use enroll_protocol::Kind;
-use enroll_protocol::limits::{BULK_UNITS_MAX, PAGE_BYTES_MAX};
+use enroll_protocol::limits::{BULK_UNITS_MAX, PAGE_BYTES_MAX, TRANSACTION_UNITS_MAX};
+use enroll_protocol::transaction::Run;
+use enroll_protocol::{Kind, Operation as _};
 
 use crate::dispatch;
 
@@ -17,7 +18,7 @@ const WRITE_ANSWER_BYTES: usize = 64 << 10;
 /// The buffer of a walk: four pieces of 64 KiB, one more on its way into it and one on its way out.
 const WALK_BYTES: usize = 6 * (64 << 10);
 
-/// The least bytes of a unit of a bulk write in a frame.
+/// The least bytes of a unit of a bulk write or of a transaction in a frame.
 const UNIT_FRAME_BYTES: usize = 4;
 
 /// A unit of a bulk write, decoded: in its list that has doubled, with a folded key, and the allocations of both.
@@ -28,12 +29,17 @@ const UNIT_BYTES: usize = 320;
 pub fn request_bytes(operation: u16, frame_bytes: usize, frame_bytes_max: usize) -> usize {
     let Some(kind) = dispatch::handler(operation).map(|handler| handler.row.kind) else { return 0 };
     let decoded = 2 * frame_bytes;
+    let units = frame_bytes / UNIT_FRAME_BYTES;
     decoded
         + match kind {
             Kind::Read | Kind::Lookup | Kind::Stream if frame_bytes <= SMALL_FRAME_BYTES => 0,
             Kind::Read | Kind::Lookup | Kind::Stream => READ_ANSWER_BYTES,
+            // The replies to its units, and the answer that they are joined to.
+            Kind::Write if operation == Run::ROW.number => {
+                2 * frame_bytes_max.min(WRITE_ANSWER_BYTES * units.clamp(1, TRANSACTION_UNITS_MAX))
+            }
             Kind::Write => WRITE_ANSWER_BYTES,
-            Kind::Bulk => WRITE_ANSWER_BYTES + UNIT_BYTES * BULK_UNITS_MAX.min(frame_bytes / UNIT_FRAME_BYTES),
+            Kind::Bulk => WRITE_ANSWER_BYTES + UNIT_BYTES * BULK_UNITS_MAX.min(units),
             Kind::Scan => frame_bytes_max,
             Kind::Walk => WALK_BYTES,
         }

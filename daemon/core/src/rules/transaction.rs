@@ -45,14 +45,18 @@ pub fn expect_unit(row: &OperationRow) -> Result<(), Refusal> {
 pub fn run(txn: &mut dyn Txn, ctx: &Context, units: &[&dyn Unit]) -> Result<Vec<Reply>, Fault> {
     let mut draft = Draft::deferring(txn.as_read());
     let mut ctx = Context { made: None, ..ctx.clone() };
-    let (mut replies, mut right_codes) = (Vec::new(), 0);
+    let (mut replies, mut right_codes, mut bytes) = (Vec::new(), 0, REPLY_HEAD_BYTES);
     for (at, unit) in units.iter().enumerate() {
         // Each draws random bytes of its own.
         ctx.advance_seed();
         let ran = run_unit(&mut draft, &ctx, *unit, &mut right_codes);
         let operation = unit.row().number;
         let refused = |fault| Fault::Unit(Box::new(UnitFault { at, operation, fault, right_codes }));
-        replies.push(Reply { number: operation, reply: ran.map_err(refused)? });
+        let reply = ran.map_err(refused)?;
+        bytes += reply.len() + REPLY_HEAD_BYTES;
+        // Before anything is committed, and before more than one reply past it is held.
+        expect_to_fit(bytes, ctx.settings.frame_bytes_max).map_err(|refusal| refused(refusal.into()))?;
+        replies.push(Reply { number: operation, reply });
     }
     if let Some(last) = units.last() {
         let deferred = draft.take_deferred();
@@ -63,17 +67,16 @@ pub fn run(txn: &mut dyn Txn, ctx: &Context, units: &[&dyn Unit]) -> Result<Vec<
     }
     let (writes, events) = draft.into_parts();
     super::absorb(txn, writes, events);
-    expect_to_fit(&replies)?;
     Ok(replies)
 }
 
-/// Refuses replies that fit no frame together, before anything is committed.
-fn expect_to_fit(replies: &[Reply]) -> Result<(), Refusal> {
-    let bytes: usize = replies.iter().map(|reply| reply.reply.len() + REPLY_HEAD_BYTES).sum();
-    if bytes + REPLY_HEAD_BYTES <= limits::FRAME_BYTES_MAX - REPLY_HEAD_BYTES {
+/// Refuses replies that fit no frame together.
+fn expect_to_fit(bytes: usize, frame_bytes_max: usize) -> Result<(), Refusal> {
+    if bytes <= frame_bytes_max {
         return Ok(());
     }
-    let why = format!("the replies to all units are {bytes} bytes, more than a frame holds; give fewer units at once");
+    let kib = frame_bytes_max >> 10;
+    let why = format!("the replies up to this unit do not fit a frame of {kib} KiB together; give fewer units at once");
     Err(Refusal::new(Code::TOO_LARGE, why))
 }
 

@@ -2,7 +2,7 @@
 
 use enroll_protocol::{Code, Envelope, Refusal};
 use enroll_tests::registry::Registry;
-use enrolld::config::{Config, Guesses};
+use enrolld::config::{Config, Guesses, Server};
 
 use super::{call, check, key};
 
@@ -104,4 +104,27 @@ fn codes_that_were_right_in_a_refused_transaction_count_as_guesses() {
     let refusal = run(registry, &[refused.replace("NOBODY", "BOSS").as_str(), &right]).expect_err("past the limit");
     assert_eq!((refusal.code, unit_of(&refusal)), (Code::TOO_MANY_ATTEMPTS, Some(1)));
     call(registry, Envelope::default(), "person.get", r#"{"person":"BOSS"}"#).expect("nothing was done");
+}
+
+#[test]
+fn replies_past_a_frame_are_refused_before_anything_is_done() {
+    let (guesses, server) =
+        (Guesses { per_minute: 2, ..Guesses::default() }, Server { frame_kib: 256, ..Server::default() });
+    let registry = &mut Registry::configured(&Config { guesses, server, ..Config::default() });
+    let create = format!(r#"{{"callsign":"BOSS","extra":{{"text":"{}"}}}}"#, "x".repeat(60_000));
+    call(registry, Envelope::default(), "person.create", &create).expect("made");
+    let pool = call(registry, Envelope::default(), "pool.create", r#"{"owner":"BOSS"}"#).expect("made");
+    let code = pool.split_once("\"invitecode\":\"").and_then(|(_, rest)| rest.split_once('"')).expect("a code").0;
+    let right = format!(r#"{{"op":"pool.set_active","args":{{"pool":"{code}","active":false}}}}"#);
+    let large = r#"{"op":"person.update","args":{"person":"BOSS","patch":{}}}"#;
+    let status = |registry: &mut Registry| registry.call(enroll_protocol::server::Status {}).expect("a status");
+    let before = status(registry).changes_head;
+    for _ in 0..2 {
+        let refusal = run(registry, &[&right, large, large, large, large, large]).expect_err("too large");
+        assert_eq!((refusal.code, unit_of(&refusal)), (Code::TOO_LARGE, Some(5)), "{refusal}");
+    }
+    assert_eq!(status(registry).changes_head, before, "nothing was done");
+    let refusal = run(registry, &[&right]).expect_err("each of them had told that the code is right");
+    assert_eq!(refusal.code, Code::TOO_MANY_ATTEMPTS);
+    run(registry, &[large; 4]).expect("it fits");
 }

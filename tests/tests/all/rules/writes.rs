@@ -75,8 +75,8 @@ fn the_table_of_what_is_written_is_right() {
         serde_json::from_str::<serde_json::Value>(&reply).expect("JSON")
     };
     let plain = Envelope::default;
-    let keyed = || Envelope {
-        key: Some("018f4e2a-0000-7000-8000-000000000001".parse().expect("a key")),
+    let keyed = |number: u8| Envelope {
+        key: Some(format!("018f4e2a-0000-7000-8000-00000000000{number}").parse().expect("a key")),
         ..Envelope::default()
     };
 
@@ -89,7 +89,7 @@ fn the_table_of_what_is_written_is_right() {
     let pool = pool["invitecode"].as_str().expect("a code");
     let enroll = |callsign: &str| format!(r#"{{"callsign":"{callsign}","pool":"{pool}"}}"#);
     run(Some("enrollment.create"), plain(), "enrollment.create", &enroll("DOGGO03a"));
-    run(Some("enrollment.create under a key"), keyed(), "enrollment.create", &enroll("DOGGO04a"));
+    run(Some("enrollment.create under a key"), keyed(1), "enrollment.create", &enroll("DOGGO04a"));
     run(Some("enrollment.approve"), plain(), "enrollment.approve", r#"{"enrollment":"DOGGO03a"}"#);
     run(Some("enrollment.reject"), plain(), "enrollment.reject", r#"{"enrollment":"DOGGO04a"}"#);
     run(Some("token.use"), plain(), "token.use", r#"{"token":"nonce 1"}"#);
@@ -118,6 +118,12 @@ fn the_table_of_what_is_written_is_right() {
     let link = |person: &str| format!(r#"{{"program":"{program}","links":{{"s-4711":"{person}"}}}}"#);
     run(Some("program.link, one key with one course"), plain(), "program.link", &link("DOGGO01a"));
     run(Some("program.link, of a key that is moved"), plain(), "program.link", &link("DOGGO02a"));
+
+    let units = r#"{"units":[{"op":"role.assign","args":{"person":"DOGGO01a","role":"cook"}},
+                              {"op":"role.assign","args":{"person":"DOGGO02a","role":"cook"}}]}"#;
+    run(Some("transaction.run of two role.assign"), plain(), "transaction.run", units);
+    let units = units.replace("assign", "remove");
+    run(Some("transaction.run of two role.remove, under a key"), keyed(2), "transaction.run", &units);
 
     let mut lines = String::new();
     writeln!(lines, "| write | keys | without order | in order | again | deleted | bytes | largest without order |")
