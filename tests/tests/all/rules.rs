@@ -22,6 +22,7 @@ mod jwts;
 mod keys;
 mod metrics;
 mod pages;
+mod patches;
 mod people;
 mod permissions;
 mod programs;

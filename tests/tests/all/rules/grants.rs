@@ -10,7 +10,8 @@ use enroll_core::delegation::{ActFor, Delegation};
 use enroll_core::state::memory::MemoryStore;
 use enroll_core::state::{Store as _, Writes};
 use enroll_protocol::operations::TABLE;
-use enroll_protocol::{Access, Actor, Code, Envelope, Jwt, Kind, OperationRow, code, event, pool};
+use enroll_protocol::transaction::Run;
+use enroll_protocol::{Access, Actor, Code, Envelope, Jwt, Kind, Operation as _, OperationRow, code, event, pool};
 use enroll_tests::registry::Registry;
 use enrolld::config::Config;
 
@@ -311,6 +312,36 @@ fn every_operation_answers_as_its_line_says() {
     }
 }
 
+/// A unit needs the grant and the permission of its operation, and the transaction its own.
+#[test]
+fn every_unit_of_a_transaction_answers_as_its_line_says() {
+    for row in TABLE.iter().filter(|row| row.may_be_unit() && !ELSEWHERE.contains(&row.name)) {
+        let unit = format!(r#"{{"units":[{{"op":"{}","args":{}}}]}}"#, row.name, arguments_of(row));
+        let mut registry = copied();
+        for grant in [Grant::Metrics, Grant::Read, Grant::Operate, Grant::Decide, Grant::Admin] {
+            for delegation in delegations() {
+                for asked_for in (0..PEOPLE.len()).map(|person| Some((person, false))).chain([None]) {
+                    registry.peer.grant = grant;
+                    registry.peer.delegation = Arc::new(delegation.clone());
+                    let envelope = Envelope { actor: actor(asked_for), ..Envelope::default() };
+                    let answer = super::call(&mut registry, envelope, "transaction.run", &unit);
+                    let place = format!("{} by {grant:?} for {asked_for:?} under {delegation:?}", row.name);
+                    let runs = is_allowed(Run::ROW, grant, &delegation, asked_for);
+                    if runs && is_allowed(row, grant, &delegation, asked_for) {
+                        assert!(answer.is_ok(), "{place}: {answer:?}");
+                        registry = copied();
+                        continue;
+                    }
+                    let refusal = answer.expect_err("refused");
+                    assert_eq!(refusal.code, Code::PERMISSION_DENIED, "{place}: {refusal}");
+                    let named = refusal.details.as_ref().and_then(|details| details.member("unit").expect("details"));
+                    assert!(named == Some(0_u64) || !runs, "{place}: {refusal}");
+                }
+            }
+        }
+    }
+}
+
 /// The arguments of an operation, their placeholders filled in.
 fn arguments_of(row: &OperationRow) -> String {
     let arguments = ARGUMENTS.iter().find(|(name, _)| *name == row.name);
@@ -322,11 +353,7 @@ fn arguments_of(row: &OperationRow) -> String {
 /// True if the call was answered, as expected; a refusal changes nothing.
 fn expect_answer(registry: &mut Registry, row: &OperationRow, arguments: &str, asked_for: For) -> bool {
     let (grant, delegation) = (registry.peer.grant, Arc::clone(&registry.peer.delegation));
-    let actor = asked_for.map(|(person, is_proven)| match is_proven {
-        true => Actor::Proven(PREPARED.sessions[person].clone()),
-        false => PEOPLE[person].parse().expect("a name"),
-    });
-    let envelope = Envelope { actor, ..Envelope::default() };
+    let envelope = Envelope { actor: actor(asked_for), ..Envelope::default() };
     let answer = super::call(registry, envelope, row.name, arguments).map_err(|refusal| refusal.code);
     let place = format!("{} by {grant:?} for {asked_for:?} under {delegation:?}", row.name);
     let is_allowed = is_allowed(row, grant, &delegation, asked_for);
@@ -339,6 +366,13 @@ fn expect_answer(registry: &mut Registry, row: &OperationRow, arguments: &str, a
         assert_eq!(answer, Err(Code::PERMISSION_DENIED), "{place}");
     }
     is_allowed
+}
+
+fn actor(asked_for: For) -> Option<Actor> {
+    asked_for.map(|(person, is_proven)| match is_proven {
+        true => Actor::Proven(PREPARED.sessions[person].clone()),
+        false => PEOPLE[person].parse().expect("a name"),
+    })
 }
 
 fn is_allowed(row: &OperationRow, grant: Grant, delegation: &Delegation, asked_for: For) -> bool {
