@@ -32,6 +32,7 @@ mod ported_answers;
 mod ported_call;
 mod ported_identity;
 mod ported_places;
+mod ported_writes;
 mod programs;
 mod races;
 mod readme;

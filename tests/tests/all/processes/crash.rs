@@ -8,6 +8,7 @@ use std::io::Write as _;
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
+use enroll_protocol::transaction::{Run, Unit};
 use enroll_protocol::{
     Code, Envelope, Json, Key, LoginCode, Operation, OperationRow, Pk, Reference, changes, code, codec, enrollment,
     event, person, registration, server, token,
@@ -109,7 +110,7 @@ impl Load {
 
     fn next_write(&mut self) -> Sent {
         let key = Key(Pk::from_bytes(self.random.random()));
-        let (row, request) = match self.random.random_range(0..7) {
+        let (row, request) = match self.random.random_range(0..8) {
             0 => (token::Use::ROW, codec::encode(&token::Use::new(self.nonce()))),
             2 => {
                 let callsign = format!("{:032x}", self.random.random::<u128>()).parse().expect("a callsign");
@@ -134,12 +135,21 @@ impl Load {
                 let callsign = format!("{:032x}", self.random.random::<u128>()).parse().expect("a callsign");
                 (person::Create::ROW, codec::encode(&person::Create::new(callsign)))
             }
+            6 => (Run::ROW, codec::encode(&self.transaction())),
             _ => {
                 let claims = Json::new(&format!("{{\"sub\":\"{}\"}}", self.random.random::<u64>())).expect("claims");
                 (code::Create::ROW, codec::encode(&code::Create::new(claims)))
             }
         };
         Sent { row, key, request, answer: None }
+    }
+
+    /// A person and an enrollment at once.
+    fn transaction(&mut self) -> Run {
+        let [person, enrolled] = [(); 2].map(|()| format!("{:032x}", self.random.random::<u128>()));
+        let person = person::Create::new(person.parse().expect("a callsign"));
+        let enrolled = enrollment::Create::new(enrolled.parse().expect("a callsign"));
+        Run { units: vec![Unit::of(&person), Unit::of(&enrolled)] }
     }
 
     fn nonce(&mut self) -> enroll_protocol::Token {
@@ -182,13 +192,32 @@ fn verify(socket: &mut Socket, sent: &mut [Sent]) {
     for (sent, outcome) in spent.iter().zip(socket.call_all(&anew)) {
         let code = outcome.err().map(|refusal| refusal.code);
         let expected = match sent.row.name {
-            "enrollment.create" | "person.create" => Code::CALLSIGN_RESERVED,
+            "enrollment.create" | "person.create" | "transaction.run" => Code::CALLSIGN_RESERVED,
             "registration.create" => Code::ALREADY_REGISTERED,
             "enrollment.approve" => Code::ALREADY_DECIDED,
             _ => Code::TOKEN_REUSE,
         };
         assert_eq!(code, Some(expected), "{:?}: without its key", (sent.row.name, sent.key));
     }
+}
+
+/// Before anything is sent again, both units of each transaction are done, or none. Returns the number of transactions
+/// that were not answered.
+fn expect_whole(socket: &mut Socket, sent: &[Sent]) -> usize {
+    let mut unanswered = 0;
+    for sent in sent.iter().filter(|sent| sent.is(Run::ROW)) {
+        let Run { units } = codec::decode(&sent.request).expect("a transaction");
+        let person: person::Create = codec::decode(&units[0].request).expect("a unit");
+        let enrolled: enrollment::Create = codec::decode(&units[1].request).expect("a unit");
+        let person = socket.call(&person::Get::new((&person.callsign).into())).is_ok();
+        let enrolled = socket.call(&enrollment::Get { enrollment: (&enrolled.callsign).into() }).is_ok();
+        assert_eq!(person, enrolled, "half of {:?} is done", sent.key);
+        match sent.answer {
+            Some(_) => assert!(person, "{:?} was acknowledged and is lost", sent.key),
+            None => unanswered += 1,
+        }
+    }
+    unanswered
 }
 
 /// Reads the changes after a number; counts those that were not refused, and expects no gap. Returns the new head.
@@ -213,7 +242,10 @@ fn read_changes(socket: &mut Socket, mut since: u64, done: &mut BTreeMap<String,
 fn expect_done_once(done: &BTreeMap<String, usize>, loads: &[Load]) {
     let mut expected = BTreeMap::new();
     for sent in loads.iter().flat_map(|load| &load.sent) {
-        *expected.entry(sent.row.name.to_owned()).or_default() += 1;
+        let changes = if sent.is(Run::ROW) { &["person.create", "enrollment.create"][..] } else { &[sent.row.name] };
+        for change in changes {
+            *expected.entry((*change).to_owned()).or_default() += 1;
+        }
     }
     assert_eq!(*done, expected);
 }
@@ -266,6 +298,7 @@ fn a_hundred_kills_under_load_lose_nothing_that_was_acknowledged() {
     let (mut daemon, mut loads) = prepare(&mut random);
     let status = daemon.client().call(server::Status {}).expect("a status");
     let (mut head, mut done, mut unanswered) = (status.changes_head, BTreeMap::new(), 0);
+    let mut transactions = 0;
     for _ in 0..ROUNDS {
         let before: Vec<usize> = loads.iter().map(|load| load.sent.len()).collect();
         kill_under_load(&mut daemon, &mut loads, random.random_range(1..60));
@@ -275,12 +308,14 @@ fn a_hundred_kills_under_load_lose_nothing_that_was_acknowledged() {
         for (load, before) in loads.iter_mut().zip(before) {
             let round = &mut load.sent[before..];
             unanswered += round.iter().filter(|sent| sent.answer.is_none()).count();
+            transactions += expect_whole(&mut socket, round);
             verify(&mut socket, round);
         }
         head = read_changes(&mut socket, head, &mut done);
     }
     expect_sound(&daemon);
     assert!(unanswered > 0, "no kill met a write");
+    assert!(transactions > 0, "no kill met a transaction");
     let mut socket = Socket::connect(&daemon.home.socket());
     loads.iter_mut().for_each(|load| verify(&mut socket, &mut load.sent));
     expect_done_once(&done, &loads);
