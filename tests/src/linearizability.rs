@@ -19,6 +19,8 @@ pub enum State {
     Unused,
     /// Used, by the use of this number.
     Used(u64),
+    /// Two tokens under one key, and the use of each.
+    Pair([Option<u64>; 2]),
 }
 
 /// The operation.
@@ -30,6 +32,12 @@ pub enum Call {
     Use(u64),
     /// Look at the key.
     Get,
+    /// Use both tokens of a pair, or none.
+    UseBoth(u64),
+    /// Use one token of a pair.
+    UseOf(usize, u64),
+    /// Look at one token of a pair.
+    GetOf(usize),
 }
 
 /// The answer.
@@ -75,10 +83,23 @@ impl State {
             (Call::Make, made) => (made, Answer::Done),
             (Call::Use(_), Self::Absent) => (self, Answer::NotFound),
             (Call::Use(by), Self::Unused) => (Self::Used(by), Answer::Done),
-            (Call::Use(by), Self::Used(first)) => (self, if by == first { Answer::Done } else { Answer::Reuse }),
+            (Call::Use(by), Self::Used(first)) => (self, used_before(by == first)),
             (Call::Get, _) => (self, Answer::Is(self)),
+            (Call::UseBoth(by), Self::Pair([None, None])) => (Self::Pair([Some(by); 2]), Answer::Done),
+            (Call::UseBoth(by), Self::Pair(uses)) => (self, used_before(uses == [Some(by); 2])),
+            (Call::UseOf(at, by), Self::Pair(mut uses)) => match uses[at].replace(by) {
+                None => (Self::Pair(uses), Answer::Done),
+                Some(first) => (self, used_before(first == by)),
+            },
+            (Call::GetOf(at), Self::Pair(uses)) => (self, Answer::Is(uses[at].map_or(Self::Unused, Self::Used))),
+            (call, _) => panic!("{call:?} of {self:?}"),
         }
     }
+}
+
+/// The answer to a use of what is used.
+fn used_before(by_the_same: bool) -> Answer {
+    if by_the_same { Answer::Done } else { Answer::Reuse }
 }
 
 impl Operation {
@@ -160,8 +181,8 @@ mod tests {
     use rand::{RngExt as _, SeedableRng as _};
 
     use super::Answer::{Done, Is, NotFound, Reuse};
-    use super::Call::{Get, Make, Use};
-    use super::State::{Absent, Unused, Used};
+    use super::Call::{Get, GetOf, Make, Use, UseBoth, UseOf};
+    use super::State::{Absent, Pair, Unused, Used};
     use super::*;
 
     fn operation(called: u64, call: Call, answered: Option<(u64, Answer)>) -> Operation {
@@ -208,6 +229,37 @@ mod tests {
             ("a code is made", Absent, vec![got(1, 2, Get, Is(Absent)), got(3, 4, Make, Done)], true),
             ("a code is lost", Absent, vec![got(1, 2, Make, Done), got(3, 4, Use(1), NotFound)], false),
             ("a use forgotten", Unused, vec![got(1, 2, Use(1), Done), got(3, 4, Use(2), Done)], false),
+        ]);
+    }
+
+    #[test]
+    fn both_tokens_of_a_pair_are_used_at_once_or_none() {
+        let free = Pair([None, None]);
+        expect(vec![
+            ("a use of both", free, vec![got(1, 2, UseBoth(1), Done), got(3, 4, GetOf(1), Is(Used(1)))], true),
+            ("half a use", free, vec![got(1, 2, UseBoth(1), Done), got(3, 4, GetOf(1), Is(Unused))], false),
+            ("one is used", free, vec![got(1, 2, UseOf(0, 1), Done), got(3, 4, UseBoth(2), Reuse)], true),
+            ("the other one is free", free, vec![got(1, 2, UseOf(0, 1), Done), got(3, 4, UseOf(1, 2), Done)], true),
+            ("one is used twice", free, vec![got(1, 2, UseOf(0, 1), Done), got(3, 4, UseBoth(2), Done)], false),
+            ("both, asked for again", free, vec![got(1, 2, UseBoth(1), Done), got(3, 4, UseBoth(1), Done)], true),
+            (
+                "a refused one leaves nothing",
+                free,
+                vec![got(1, 2, UseOf(0, 1), Done), got(3, 4, UseBoth(2), Reuse), got(5, 6, GetOf(1), Is(Used(2)))],
+                false,
+            ),
+            (
+                "a lost one is seen by half",
+                free,
+                vec![lost(1, UseBoth(1)), got(2, 3, GetOf(0), Is(Used(1))), got(4, 5, GetOf(1), Is(Unused))],
+                false,
+            ),
+            (
+                "a lost one is seen whole",
+                free,
+                vec![lost(1, UseBoth(1)), got(2, 3, GetOf(0), Is(Used(1))), got(4, 5, GetOf(1), Is(Used(1)))],
+                true,
+            ),
         ]);
     }
 

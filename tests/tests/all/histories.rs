@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use enroll_protocol::enrollment::State;
+use enroll_protocol::transaction::{self, Unit};
 use enroll_protocol::{Code, Envelope, Key, Operation, Pk, Refusal, code, codec, enrollment, person, role, token};
 use enroll_tests::oracle::everything;
 use enroll_tests::registry::Registry;
@@ -50,7 +51,7 @@ struct History {
 }
 
 /// A model of a registry, as simple as possible.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Model {
     /// Roles of people, by callsign in lower case.
     people: BTreeMap<String, BTreeSet<String>>,
@@ -71,7 +72,7 @@ impl History {
             self.journal.flush().and_then(|()| self.journal.make_filter()).expect("flushed");
         }
         let (callsign, role) = (self.callsign(), ["member", "admin", "staff"][self.random.random_range(0..3)]);
-        match self.random.random_range(0..14) {
+        match self.random.random_range(0..16) {
             0 | 1 => {
                 let create = person::Create::new(callsign.parse().expect("a callsign"));
                 self.write(create, |model| model.create(&callsign));
@@ -87,7 +88,7 @@ impl History {
             4 => {
                 let token = format!("token {}", self.random.random_range(0..12));
                 let spend = token::Use::new(token.parse().expect("a token"));
-                self.write(spend, |model| if model.tokens.insert(token) { Ok(()) } else { Err(Code::TOKEN_REUSE) });
+                self.write(spend, |model| model.spend(&token));
             }
             5 => {
                 let made = self.write(code::Create::new("{}".parse().expect("claims")), |_| Ok(()));
@@ -130,11 +131,37 @@ impl History {
                 let reopen = enrollment::Reopen { enrollment: name(&callsign) };
                 self.write(reopen, |model| model.reopen(&callsign));
             }
+            13 => self.use_two_tokens(),
+            14 => self.create_with_role(&callsign, role),
             _ => self.read_everything(),
         }
         for store in &self.stores {
             assert_eq!(store.violations(), Vec::<String>::new(), "seed {} step {}", self.seed, self.step);
         }
+    }
+
+    fn use_two_tokens(&mut self) {
+        let tokens = [(); 2].map(|()| format!("token {}", self.random.random_range(0..12)));
+        let spend = |token: &String| Unit::of(&token::Use::new(token.parse().expect("a token")));
+        let run = transaction::Run { units: tokens.iter().map(spend).collect() };
+        self.write(run, |model| model.at_once(|model| tokens.iter().try_for_each(|token| model.spend(token))));
+    }
+
+    /// Makes a person with a role and a token of their own, as one transaction.
+    fn create_with_role(&mut self, callsign: &str, role: &str) {
+        let token = format!("token {}", self.random.random_range(0..12));
+        let units = vec![
+            Unit::of(&person::Create::new(callsign.parse().expect("a callsign"))),
+            Unit::of(&role::Assign { person: name(callsign), role: role.parse().expect("a role") }),
+            Unit::of(&token::Use::new(token.parse().expect("a token"))),
+        ];
+        self.write(transaction::Run { units }, |model| {
+            model.at_once(|model| {
+                model.create(callsign)?;
+                model.assign(callsign, role)?;
+                model.spend(&token)
+            })
+        });
     }
 
     /// Calls a write on all stores, half of the time under one of a few keys, and compares with the model.
@@ -190,6 +217,18 @@ impl History {
 }
 
 impl Model {
+    /// All or nothing.
+    fn at_once(&mut self, units: impl FnOnce(&mut Self) -> Result<(), Code>) -> Result<(), Code> {
+        let mut after = self.clone();
+        units(&mut after)?;
+        *self = after;
+        Ok(())
+    }
+
+    fn spend(&mut self, token: &str) -> Result<(), Code> {
+        if self.tokens.insert(token.to_owned()) { Ok(()) } else { Err(Code::TOKEN_REUSE) }
+    }
+
     fn create(&mut self, callsign: &str) -> Result<(), Code> {
         self.expect_free(callsign)?;
         self.people.insert(callsign.to_lowercase(), BTreeSet::new());

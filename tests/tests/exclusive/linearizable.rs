@@ -1,4 +1,4 @@
-//! Linearizability: clients race for tokens and codes while the daemon is killed again and again. The answers about
+//! Linearizability: clients race for tokens, pairs of tokens (transactions) and codes while the daemon is killed again and again. The answers about
 //! each token and each code must fit into one order, in which each call took effect at once while it was open.
 //!
 //! Half of the clients are `enrollctl call`, which reconnects and retries by itself: to its user a kill is a call that
@@ -28,17 +28,17 @@ use serde_json::{Value, json};
 use enroll_tests::seed::Seed;
 use enroll_tests::socket::Socket;
 
-/// Histories in one run; half of them are of tokens.
+/// Histories of tokens and codes in one run, half of each; and half as many of pairs of tokens beside them.
 const HISTORIES: usize = 2_000;
 
 /// The clients; every other one is a process.
 const CLIENTS: usize = 8;
 
-/// Tokens, and as many codes, that are raced for at one time.
+/// Tokens, and as many codes and pairs of tokens, that are raced for at one time.
 const WINDOW: usize = 2;
 
 /// Calls after which the window moves on.
-const CALLS_EACH: usize = 12;
+const CALLS_EACH: usize = 18;
 
 /// Answered calls between two kills.
 const BETWEEN_KILLS: Range<usize> = 100..600;
@@ -48,6 +48,8 @@ const BETWEEN_KILLS: Range<usize> = 100..600;
 enum Name {
     Token(usize),
     Code(usize),
+    /// Two tokens, which transactions use at once.
+    Pair(usize),
 }
 
 /// A login code: the first client makes it, and no other one knows it before that call is answered.
@@ -195,6 +197,11 @@ impl<'a> Client<'a> {
     /// The next call; its number is the number of its use.
     fn choose(&mut self, call: u64) -> (Name, Call) {
         let at = usize::try_from(call).expect("a number") / CALLS_EACH + self.random.random_range(0..WINDOW);
+        if self.random.random_bool(1.0 / 3.0) {
+            let of = self.random.random_range(0..2);
+            let uses = [Call::UseBoth(call), Call::UseOf(of, call), Call::GetOf(of), Call::GetOf(of)];
+            return (Name::Pair(at), uses[self.random.random_range(0..uses.len())]);
+        }
         let login = &self.race.logins[at];
         let wants_code = self.random.random_bool(0.5);
         if wants_code && !login.is_taken.swap(true, Ordering::SeqCst) {
@@ -227,8 +234,14 @@ impl<'a> Client<'a> {
 
     fn request(&self, name: Name, call: Call) -> (&'static str, Value) {
         let code = |at: usize| self.race.logins[at].code.get().expect("a code that was made");
+        let use_of = |at, of, by| json!({"token": format!("pair {at}.{of}"), "audit": {"by": by}});
         match (name, call) {
-            (Name::Token(_), Call::Make) => unreachable!("tokens are not made"),
+            (Name::Pair(at), Call::UseBoth(by)) => {
+                let unit = |of| json!({"op": "token.use", "args": use_of(at, of, by)});
+                ("transaction.run", json!({"units": [unit(0), unit(1)]}))
+            }
+            (Name::Pair(at), Call::UseOf(of, by)) => ("token.use", use_of(at, of, by)),
+            (Name::Pair(at), Call::GetOf(of)) => ("token.get", json!({"token": format!("pair {at}.{of}")})),
             (Name::Token(at), Call::Use(by)) => {
                 ("token.use", json!({"token": format!("nonce {at}"), "audit": {"by": by}}))
             }
@@ -236,6 +249,7 @@ impl<'a> Client<'a> {
             (Name::Code(at), Call::Make) => ("code.create", json!({"claims": {"sub": format!("DOG{at}")}})),
             (Name::Code(at), Call::Use(by)) => ("code.use", json!({"code": code(at), "audit": {"by": by}})),
             (Name::Code(at), Call::Get) => ("code.get", json!({"code": code(at)})),
+            _ => unreachable!("nobody calls {call:?} of {name:?}"),
         }
     }
 
@@ -248,13 +262,15 @@ impl<'a> Client<'a> {
                 self.race.logins[at].code.set(code).expect("made once");
                 Answer::Done
             }
-            (_, Call::Use(_), None) => Answer::Done,
-            (_, Call::Use(_), Some("token_reuse")) => Answer::Reuse,
+            (_, Call::Use(_) | Call::UseBoth(_) | Call::UseOf(..), None) => Answer::Done,
+            (_, Call::Use(_) | Call::UseBoth(_) | Call::UseOf(..), Some("token_reuse")) => Answer::Reuse,
             (_, Call::Use(_), Some("not_found")) => Answer::NotFound,
-            (Name::Token(_), Call::Get, Some("not_found")) => Answer::Is(State::Unused),
+            (Name::Token(_), Call::Get, Some("not_found")) | (_, Call::GetOf(_), Some("not_found")) => {
+                Answer::Is(State::Unused)
+            }
             (Name::Code(_), Call::Get, Some("not_found")) => Answer::Is(State::Absent),
             (Name::Code(_), Call::Get, None) if reply["ok"]["used_on"].is_null() => Answer::Is(State::Unused),
-            (_, Call::Get, None) => Answer::Is(by()),
+            (_, Call::Get | Call::GetOf(_), None) => Answer::Is(by()),
             _ => panic!("{call:?} of {name:?} is answered {reply}"),
         }
     }
@@ -267,6 +283,7 @@ fn histories(clients: &mut [Client<'_>]) -> BTreeMap<Name, History> {
         let begins = match name {
             Name::Token(_) => State::Unused,
             Name::Code(_) => State::Absent,
+            Name::Pair(_) => State::Pair([None, None]),
         };
         let history = histories.entry(name).or_insert_with(|| History { begins, operations: Vec::new() });
         history.operations.push(operation);
@@ -274,10 +291,27 @@ fn histories(clients: &mut [Client<'_>]) -> BTreeMap<Name, History> {
     histories
 }
 
+/// The number of a use.
+fn use_number(call: Call) -> Option<u64> {
+    match call {
+        Call::Use(by) | Call::UseBoth(by) | Call::UseOf(_, by) => Some(by),
+        Call::Make | Call::Get | Call::GetOf(_) => None,
+    }
+}
+
+/// True if a call looks at what another one uses.
+fn looks_at(look: Call, used: Call) -> bool {
+    match (look, used) {
+        (Call::GetOf(of), Call::UseOf(used, _)) => of == used,
+        (Call::Get | Call::GetOf(_), _) => true,
+        _ => false,
+    }
+}
+
 /// The use that was answered as the first one, if any was.
 fn winner(history: &History) -> Option<&Operation> {
-    let is_winner = |it: &&Operation| matches!((it.call, it.answer()), (Call::Use(_), Some(Answer::Done)));
-    history.operations.iter().find(is_winner)
+    let is_use = |it: &Operation| use_number(it.call).is_some();
+    history.operations.iter().find(|it| is_use(it) && it.answer() == Some(Answer::Done))
 }
 
 /// The history with another answer of the last operation that fits.
@@ -295,8 +329,10 @@ fn with_second_success(history: &History) -> Option<History> {
 
 /// Forgets an acknowledged use.
 fn with_forgotten_use(history: &History) -> Option<History> {
-    let (acknowledged, _) = winner(history)?.answered?;
-    let looked_later = |it: &Operation| it.call == Call::Get && it.called > acknowledged && it.answered.is_some();
+    let won = winner(history)?;
+    let (acknowledged, _) = won.answered?;
+    let looked_later =
+        |it: &Operation| looks_at(it.call, won.call) && it.called > acknowledged && it.answered.is_some();
     changed(history, looked_later, Answer::Is(State::Unused))
 }
 
@@ -309,14 +345,15 @@ fn without_winner(history: &History) -> Option<History> {
 
 /// True if a use won over another one that was open at the same moment.
 fn was_raced_for(history: &History) -> bool {
-    let is_other_use = |won: &Operation, it: &Operation| matches!(it.call, Call::Use(_)) && it.call != won.call;
+    let is_other_use = |won: &Operation, it: &Operation| use_number(it.call).is_some() && it.call != won.call;
     winner(history).is_some_and(|won| history.operations.iter().any(|it| is_other_use(won, it) && it.overlaps(won)))
 }
 
 /// True if a use whose answer was lost turned out to be done.
 fn has_hidden_winner(history: &History) -> bool {
+    let is_answered = |it: &Operation, by| use_number(it.call) == Some(by) && it.answer() == Some(Answer::Done);
     history.operations.iter().any(|it| match it.answer() {
-        Some(Answer::Is(State::Used(by))) => winner(history).is_none_or(|won| won.call != Call::Use(by)),
+        Some(Answer::Is(State::Used(by))) => !history.operations.iter().any(|it| is_answered(it, by)),
         _ => false,
     })
 }
@@ -344,6 +381,7 @@ fn what_clients_are_answered_fits_into_one_order_though_the_daemon_is_killed() {
     // The state in the end is a part of every history.
     for (at, login) in race.logins.iter().enumerate() {
         clients[0].ask(Name::Token(at), Call::Get);
+        (0..2).for_each(|of| clients[0].ask(Name::Pair(at), Call::GetOf(of)));
         if login.code.get().is_some() {
             clients[0].ask(Name::Code(at), Call::Get);
         }
@@ -365,12 +403,13 @@ fn what_clients_are_answered_fits_into_one_order_though_the_daemon_is_killed() {
     let operations = || histories.values().flat_map(|history| &history.operations);
     let unknown = operations().filter(|operation| operation.answered.is_none()).count();
     let (raced, hidden) = (count(&was_raced_for), count(&has_hidden_winner));
+    let at_once = count(&|history| winner(history).is_some_and(|won| matches!(won.call, Call::UseBoth(_))));
     let longest = histories.values().map(|history| history.operations.len()).max();
     if by_hand.is_some() {
         let _ = writeln!(
             std::io::stderr(),
             "{} histories of {} operations, the longest of {longest:?}: {kills} kills, {unknown} outcomes unknown, \
-             {raced} won in a race, {hidden} won by an outcome that was lost; {second}, {forgotten} and {nobody} \
+             {raced} won in a race, {at_once} by a transaction, {hidden} won by an outcome that was lost; {second}, {forgotten} and {nobody} \
              changed and rejected",
             histories.len(),
             operations().count(),
@@ -378,6 +417,7 @@ fn what_clients_are_answered_fits_into_one_order_though_the_daemon_is_killed() {
     }
     assert!(kills >= wanted / 100 && unknown >= kills, "{kills} kills, {unknown} outcomes unknown");
     assert!(raced >= wanted / 10 && hidden >= wanted / 400, "{raced} races, {hidden} hidden winners");
+    assert!(at_once >= wanted / 20, "{at_once} were won by a transaction");
     assert!([second, forgotten, nobody].iter().all(|changed| *changed >= wanted / 2), "too few were changed");
     expect_sound(&race.daemon.lock().expect("it is up"));
 }
