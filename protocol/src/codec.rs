@@ -61,6 +61,7 @@ mod tests {
         let claims_4_gib = [0xfc, 0xff, 0xff, 0xff, 0xff];
         assert!(decode::<String>(&claims_4_gib).is_err());
         assert!(decode::<Vec<String>>(&claims_4_gib).is_err());
+        assert!(decode::<crate::server::Piece>(&claims_4_gib).is_err());
     }
 
     #[test]

@@ -234,7 +234,8 @@ impl<'de> Deserialize<'de> for Piece {
             let text = String::deserialize(deserializer)?;
             return STANDARD.decode(text).map(Self).map_err(de::Error::custom);
         }
-        deserializer.deserialize_byte_buf(PieceBytes)
+        // Borrowed, so that a claimed length allocates nothing.
+        deserializer.deserialize_bytes(PieceBytes)
     }
 }
 
@@ -249,9 +250,5 @@ impl de::Visitor<'_> for PieceBytes {
 
     fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Piece, E> {
         Ok(Piece(bytes.to_owned()))
-    }
-
-    fn visit_byte_buf<E: de::Error>(self, bytes: Vec<u8>) -> Result<Piece, E> {
-        Ok(Piece(bytes))
     }
 }
