@@ -1,6 +1,7 @@
 //! Rules of transactions: all units or none, the refusals of units, and what is counted though it is undone.
 
-use enroll_protocol::{Code, Envelope, Refusal};
+use enroll_protocol::transaction::{Run, Unit};
+use enroll_protocol::{Code, Envelope, Refusal, role, token};
 use enroll_tests::registry::Registry;
 use enrolld::config::{Config, Guesses, Server};
 
@@ -127,4 +128,70 @@ fn replies_past_a_frame_are_refused_before_anything_is_done() {
     let refusal = run(registry, &[&right]).expect_err("each of them had told that the code is right");
     assert_eq!(refusal.code, Code::TOO_MANY_ATTEMPTS);
     run(registry, &[large; 4]).expect("it fits");
+}
+
+#[test]
+fn refused_attempts_are_told_though_the_rest_is_undone() {
+    let registry = &mut Registry::in_memory();
+    check(
+        registry,
+        r#"
+        token.use {"token":"t"} => {"token"..
+        transaction.run {"units":[{"op":"person.create","args":{"callsign":"CAT"}},{"op":"token.use","args":{"token":"t"}}]} => token_reuse
+        transaction.run {"units":[{"op":"person.create","args":{"callsign":"CAT"}},{"op":"pool.set_active","args":{"pool":"AAAAAAAA","active":true}}]} => not_found
+        enrollment.create {"callsign":"ANT"} => {"pk"..
+        transaction.run {"units":[{"op":"person.create","args":{"callsign":"CAT"}},{"op":"enrollment.approve","args":{"enrollment":"ANT","approvecode":"WRONG22"}}]} => code_mismatch
+        person.get {"person":"CAT"} => not_found
+        enrollment.get {"enrollment":"ANT"} => {..,"state":"pending",..}
+        wake
+        changes.list => {"items":[{"seq":1,..},{"seq":2,..,"area":"token","verb":"use",..,"refused":"token_reuse"},{"seq":3,..,"area":"pool","verb":"set_active",..,"refused":"not_found"},{"seq":4,..,"area":"enrollment","verb":"create",..,"refused":null},{"seq":5,..,"area":"enrollment","verb":"approve",..,"refused":"code_mismatch"}],..}
+        "#,
+    );
+}
+
+#[test]
+fn wrong_codes_of_units_count_as_guesses() {
+    let guesses = Guesses { per_minute: 2, ..Guesses::default() };
+    let registry = &mut Registry::configured(&Config { guesses, ..Config::default() });
+    let fine = r#"{"op":"person.create","args":{"callsign":"CAT"}}"#;
+    let wrong = r#"{"op":"pool.set_active","args":{"pool":"AAAAAAAA","active":true}}"#;
+    for code in [Code::NOT_FOUND, Code::NOT_FOUND, Code::TOO_MANY_ATTEMPTS] {
+        let refusal = run(registry, &[fine, wrong]).expect_err("refused");
+        assert_eq!((refusal.code, unit_of(&refusal)), (code, Some(1)), "{refusal}");
+    }
+    run(registry, &[fine]).expect("it takes no code");
+}
+
+#[test]
+fn actor_and_dry_run_are_those_of_the_call() {
+    let registry = &mut Registry::in_memory();
+    let units = r#"{"units":[{"op":"person.create","args":{"callsign":"CAT"}},{"op":"role.assign","args":{"person":"CAT","role":"cook"}}]}"#;
+    call(registry, Envelope::default(), "person.create", r#"{"callsign":"BOSS","roles":["superuser"]}"#).expect("made");
+    let actor = Some("BOSS".parse().expect("an actor"));
+    let envelope = Envelope { actor, ..Envelope::default() };
+    call(registry, Envelope { dry_run: true, ..envelope.clone() }, "transaction.run", units).expect("it would be done");
+    call(registry, Envelope::default(), "person.get", r#"{"person":"CAT"}"#).expect_err("nothing was done");
+    call(registry, envelope, "transaction.run", units).expect("done");
+    let page = registry.call(enroll_protocol::changes::List { since: Some(0), limit: Default::default(), after: None });
+    let changes = page.expect("changes").items;
+    let by_boss: Vec<_> = changes.iter().filter(|change| change.actor.is_some()).map(|it| it.verb.as_str()).collect();
+    assert_eq!(by_boss, ["create", "assign"]);
+}
+
+#[test]
+fn units_that_no_operation_takes_are_refused_by_their_index() {
+    let registry = &mut Registry::in_memory();
+    let fine = Unit::of(&role::List::new("CAT".parse().expect("a name")));
+    let spend = Unit::of(&token::Use::new("t".parse().expect("a token")));
+    let cases = [
+        (Unit { number: 9999, ..spend.clone() }, Code::UNKNOWN_OPERATION),
+        (Unit { request: Vec::new(), ..spend.clone() }, Code::INVALID_ARGUMENT),
+        (Unit { request: [&spend.request[..], &[0]].concat(), ..spend.clone() }, Code::INVALID_ARGUMENT),
+        (fine, Code::INVALID_ARGUMENT),
+    ];
+    for (unit, code) in cases {
+        let refusal = registry.call(Run { units: vec![spend.clone(), unit.clone()] }).expect_err("refused");
+        assert_eq!((refusal.code, unit_of(&refusal)), (code, Some(1)), "{unit:?}: {refusal}");
+    }
+    registry.call(Run { units: vec![spend] }).expect("nothing of the refused ones was done");
 }
