@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use enroll_protocol::frame::{self, FrameKind, HEADER_BYTES, LENGTH_BYTES};
 use enroll_protocol::{Code, Refusal};
 
-use super::handshake::End;
 use crate::writer::Outcome;
 
 /// Bytes written with one call, unless a frame is larger.
@@ -114,11 +113,22 @@ impl Outbox {
         body.len() + HEADER_BYTES <= self.frame_bytes_max
     }
 
-    /// Notes that the socket has taken so many bytes.
-    pub(super) fn has_written(&mut self, bytes: usize) -> Result<(), End> {
-        if bytes == 0 {
-            return Err(End::Refused("it takes nothing any more"));
+    /// Puts what another outbox has left before its own frames, of which nothing was written meanwhile.
+    pub(super) fn put_before(&mut self, earlier: Self) {
+        self.unread += earlier.unread;
+        if earlier.is_empty() {
+            return;
         }
+        let later = std::mem::replace(self, Self { unread: self.unread, ..earlier });
+        self.bytes += later.bytes;
+        for chunk in later.chunks.into_iter().filter(|chunk| !chunk.is_empty()) {
+            self.capacity += chunk.capacity();
+            self.chunks.push_back(chunk);
+        }
+    }
+
+    /// Notes that the socket has taken so many bytes.
+    pub(super) fn has_written(&mut self, bytes: usize) {
         self.written += bytes;
         self.bytes -= bytes;
         self.unread += bytes;
@@ -133,6 +143,37 @@ impl Outbox {
                 self.capacity += self.chunks[0].capacity();
             }
         }
-        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rest_of_an_answer_comes_before_later_ones_and_is_counted_once() {
+        let answer = |id| {
+            let mut outbox = Outbox::new(1 << 20);
+            outbox.refuse(id, 7, &Refusal::plain(Code::NOT_FOUND));
+            outbox
+        };
+        let (mut earlier, mut outbox) = (answer(1), answer(2));
+        let (first, second) = (earlier.rest().to_vec(), outbox.rest().to_vec());
+        earlier.has_written(5);
+        outbox.put_before(earlier);
+        assert_eq!(outbox.unread(), 5);
+        let mut taken = Vec::new();
+        while !outbox.is_empty() {
+            taken.push(outbox.rest()[0]);
+            outbox.has_written(1);
+        }
+        assert_eq!(taken, [&first[5..], &second[..]].concat());
+        outbox.put_before({
+            let mut sent = answer(3);
+            sent.has_written(first.len());
+            sent
+        });
+        assert!(outbox.is_empty() && outbox.capacity() - outbox.unread() <= IDLE_BYTES);
+        assert_eq!(outbox.unread(), 2 * first.len() + second.len());
     }
 }

@@ -4,6 +4,7 @@ use enroll_protocol::frame::Frame;
 use enroll_protocol::{Code, Refusal};
 use tokio::time::Instant;
 
+use super::outbox::Outbox;
 use crate::daemon::clock::Moment;
 use crate::dispatch::{Handler, Look};
 use crate::metrics::Metrics;
@@ -52,12 +53,22 @@ pub(super) struct Stalled {
     pub(super) request: Box<writer::Request>,
 }
 
+/// An answer that the writer has sent.
+pub(super) struct Sent {
+    /// Its code, if it is a refusal.
+    pub(super) refused: Option<Code>,
+    /// With what the socket did not take.
+    pub(super) outbox: Outbox,
+}
+
 /// An answer from another thread.
 pub(super) enum Answered {
     /// A scan.
     Scan(Pending, Outcome),
     /// The writer.
     Write(Pending, &'static Handler, Ended),
+    /// The writer, to which the socket was lent.
+    Sent(Pending, Sent),
     /// A write that needed something: what it was sent with, and now has in its context.
     Made(Pending, &'static Handler, Result<Box<Write>, Refusal>),
 }

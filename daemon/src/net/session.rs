@@ -104,6 +104,8 @@ struct Session {
     memory: Account,
     /// Writes in flight.
     open_writes: usize,
+    /// The socket is lent to the writer: until its answer is sent, nothing else is written.
+    socket_is_lent: bool,
     /// A write that nothing overtakes is not answered yet.
     has_barrier: bool,
     /// A scan is not answered yet; nothing overtakes it.
@@ -148,6 +150,7 @@ impl Session {
             frame_reserved: 0,
             memory,
             open_writes: 0,
+            socket_is_lent: false,
             has_barrier: false,
             has_scan: false,
             waiting: None,
@@ -184,7 +187,8 @@ impl Session {
                 }
                 return Ok(());
             }
-            self.deadlines.note_answers(!self.outbox.is_empty());
+            let may_write = !self.outbox.is_empty() && !self.socket_is_lent;
+            self.deadlines.note_answers(may_write);
             let due = self.deadlines.earliest(self.in_flight > 0 || self.memory.is_waiting());
             if let Some((at, _)) = due.filter(|(at, _)| *at < timer.deadline()) {
                 timer.as_mut().reset(at);
@@ -204,8 +208,11 @@ impl Session {
                         self.take_answer(answer);
                     }
                 }
-                written = output.write(self.outbox.rest()), if !self.outbox.is_empty() => {
-                    self.outbox.has_written(written?)?;
+                written = output.write(self.outbox.rest()), if may_write => {
+                    match written? {
+                        0 => return Err(End::Refused("it takes nothing any more")),
+                        bytes => self.outbox.has_written(bytes),
+                    }
                     self.deadlines.taken();
                 }
                 read = handshake::read_some(input, &mut self.frames), if may_read => {
@@ -349,9 +356,13 @@ impl Session {
     }
 
     fn answer(&mut self, pending: Pending, outcome: Outcome) {
+        let refused = self.outbox.answer(pending.id, pending.operation, outcome);
+        self.count_answer(pending, refused);
+    }
+
+    fn count_answer(&mut self, pending: Pending, refused: Option<Code>) {
         self.in_flight -= 1;
         self.reserved -= pending.reserved;
-        let refused = self.outbox.answer(pending.id, pending.operation, outcome);
         pending.answered(&self.shared.daemon.metrics, refused);
     }
 }

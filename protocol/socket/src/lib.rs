@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::unix::AsyncFd;
@@ -42,6 +42,10 @@ pub struct Incoming(Arc<AsyncFd<UnixStream>>);
 /// both halves are dropped.
 #[derive(Debug, Clone)]
 pub struct Sender(Arc<AsyncFd<UnixStream>>);
+
+/// A sender that does not keep its socket open.
+#[derive(Debug, Clone)]
+pub struct WeakSender(Weak<AsyncFd<UnixStream>>);
 
 /// The writing half of a socket.
 #[derive(Debug)]
@@ -129,7 +133,19 @@ impl Outgoing {
     }
 }
 
+impl WeakSender {
+    /// The sender, unless the socket is closed.
+    pub fn upgrade(&self) -> Option<Sender> {
+        self.0.upgrade().map(Sender)
+    }
+}
+
 impl Sender {
+    /// A sender of the same socket that does not keep it open.
+    pub fn downgrade(&self) -> WeakSender {
+        WeakSender(Arc::downgrade(&self.0))
+    }
+
     /// Writes as many bytes as the send buffer takes; [`io::ErrorKind::WouldBlock`] if it is full.
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         loop {

@@ -1,16 +1,22 @@
 //! Writes of a session: on their way to the writer, while its queue is full, and back with their answers.
+//!
+//! Where a connection has one write in flight and nothing else, its socket is lent to the writer, which sends the answer
+//! by itself. Between the commit and the peer there is then one wake-up of a thread less; for a lone client of a durable
+//! write that is a fifteenth of its latency.
 
 use std::sync::Arc;
 
 use enroll_protocol::{Code, Refusal};
+use enroll_socket::WeakSender;
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::{QUEUE_WAIT, Session};
 use crate::daemon::internal_error::to_refusal;
 use crate::dispatch::{self, Handler, WriteJob};
-use crate::net::pending::{Answered, Pending, Stalled};
-use crate::writer::{self, Ended, Queue, SendError};
+use crate::net::outbox::Outbox;
+use crate::net::pending::{Answered, Pending, Sent, Stalled};
+use crate::writer::{self, Ended, Outcome, Queue, SendError};
 use enroll_core::context::Context;
 use enroll_core::fault::Fault;
 
@@ -18,9 +24,18 @@ impl Session {
     /// Sends a write to the writer; it waits here while the queue is full.
     pub(super) fn write(&mut self, pending: Pending, handler: &'static Handler, ctx: Context, job: Arc<dyn WriteJob>) {
         let (answers, memory) = (self.answers.clone(), Arc::clone(&self.in_flight_memory));
+        let lent = self.may_lend_socket(handler, &*job).then(|| self.socket.downgrade());
+        self.socket_is_lent |= lent.is_some();
+        let frame_bytes_max = self.limits.frame_bytes_max;
         let answer = move |ended| {
+            let answered = match (ended, lent) {
+                (Ended::Outcome(outcome), Some(socket)) => {
+                    Answered::Sent(pending, send(&socket, pending, outcome, frame_bytes_max))
+                }
+                (ended, _) => Answered::Write(pending, handler, ended),
+            };
             // A session that is gone needs no answer.
-            let _ = answers.send(Answered::Write(pending, handler, ended));
+            let _ = answers.send(answered);
             drop(memory);
         };
         self.open_writes += 1;
@@ -47,10 +62,22 @@ impl Session {
         }
     }
 
+    /// True if the writer may send the answer of this write by itself: the socket is nobody else's, and the answer needs
+    /// nothing but the commit.
+    fn may_lend_socket(&self, handler: &Handler, job: &dyn WriteJob) -> bool {
+        self.open_writes == 0
+            && self.outbox.is_empty()
+            && self.subscriptions.len() == 0
+            && !job.is_barrier()
+            && handler.finish.is_none()
+    }
+
     fn end_write(&mut self) {
         self.open_writes -= 1;
         // A barrier is the last write that was sent.
         self.has_barrier &= self.open_writes > 0;
+        // The socket is lent to the first of those in flight.
+        self.socket_is_lent &= self.open_writes > 0;
     }
 
     /// The queue has been full for too long. Were only this write refused, those after it might be done before it is
@@ -70,6 +97,15 @@ impl Session {
             Answered::Scan(pending, outcome) => {
                 self.has_scan = false;
                 self.answer(pending, outcome);
+            }
+            Answered::Sent(pending, sent) => {
+                self.socket_is_lent = false;
+                self.end_write();
+                if sent.outbox.unread() > 0 {
+                    self.deadlines.taken();
+                }
+                self.outbox.put_before(sent.outbox);
+                self.count_answer(pending, sent.refused);
             }
             Answered::Write(pending, handler, Ended::Outcome(outcome)) => {
                 self.end_write();
@@ -106,4 +142,15 @@ impl Session {
             }
         }
     }
+}
+
+/// Sends an answer, as far as the socket takes it at once.
+fn send(socket: &WeakSender, pending: Pending, outcome: Outcome, frame_bytes_max: usize) -> Sent {
+    let mut outbox = Outbox::new(frame_bytes_max);
+    let refused = outbox.answer(pending.id, pending.operation, outcome);
+    // The session meets an error again, when it writes the rest.
+    if let Some(Ok(bytes)) = socket.upgrade().map(|socket| socket.try_write(outbox.rest())) {
+        outbox.has_written(bytes);
+    }
+    Sent { refused, outbox }
 }

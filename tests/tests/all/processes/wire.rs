@@ -4,14 +4,15 @@
 //! A request that can not be read is refused by itself. The connection ends, with a reason, only if the bytes are no
 //! frame. Other connections notice neither.
 
+use std::time::Instant;
+
 use enroll_protocol::envelope::{Hello, MAGIC, PROTOCOL_VERSION};
 use enroll_protocol::frame::{self, FrameKind};
 use enroll_protocol::limits::FRAME_BYTES_MAX;
 use enroll_protocol::{
-    Code, Envelope, Operation, Reference, Refusal, RoleName, codec, jwt, person, role, server, token,
+    Code, Envelope, Json, Operation, Reference, Refusal, RoleName, codec, jwt, person, role, server, token,
 };
-use enroll_tests::process::Daemon;
-
+use enroll_tests::process::{Daemon, PATIENCE};
 use enroll_tests::socket::{Outcome, Socket};
 
 fn hello(magic: [u8; 8], protocol: u16) -> Vec<u8> {
@@ -200,6 +201,35 @@ fn writes_of_one_connection_take_effect_in_the_order_sent() {
     for round in answers.chunks(5) {
         assert_eq!([round[0], round[1], round[3], round[4]], [true, false, true, false]);
     }
+}
+
+#[test]
+fn answers_that_are_read_late_are_whole_and_in_their_order() {
+    const ROUNDS: usize = 20;
+    let daemon = Daemon::start();
+    let (mut slow, mut other) = (Socket::connect(&daemon.home.socket()), Socket::connect(&daemon.home.socket()));
+    other.call(&person::Create::new("DOG".parse().expect("a callsign"))).expect("made");
+    let dog = || "DOG".parse().expect("a name");
+    let extra_of = |round: usize| Json::new(&format!(r#"{{"round":{round},"more":"{}"}}"#, "x".repeat(30_000)));
+    let asked: Vec<u64> = (0..ROUNDS)
+        .map(|round| {
+            let extra = extra_of(round).expect("an object");
+            let id = slow.ask(&person::Update { person: dog(), extra: Some(extra.clone()), patch: None });
+            // It is done before the next one is sent, and the socket takes ever less of the answers.
+            let until = Instant::now() + PATIENCE;
+            while other.call(&person::Get { person: dog(), allow_deleted: false }).expect("a person").extra != extra {
+                assert!(Instant::now() < until, "write {round} is not done");
+            }
+            id
+        })
+        .collect();
+    for (round, id) in asked.into_iter().enumerate() {
+        let answer = slow.receive().expect("an answer");
+        assert_eq!(answer.id, id);
+        let person: person::Person = codec::decode(&answer.outcome().expect("done")).expect("a person");
+        assert_eq!(person.extra, extra_of(round).expect("an object"));
+    }
+    slow.call(&server::Status {}).expect("nothing is left of them");
 }
 
 #[test]
