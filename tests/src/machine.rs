@@ -182,7 +182,7 @@ impl Lent {
 
     /// Moves everything that was committed into the tree, and makes a filter of all keys.
     pub fn flush(&self) -> Result<(), StoreError> {
-        self.with(|store| store.flush().and_then(|()| store.make_filter()))
+        self.with(|store| store.flush().and_then(|()| store.make_filter(|| ())))
     }
 
     /// Closes it in good order.

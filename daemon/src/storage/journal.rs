@@ -277,27 +277,40 @@ impl JournalStore {
     }
 
     /// Makes a filter of all keys, with those of commits meanwhile. Stops in the middle when the store closes.
-    pub fn make_filter(&self) -> Result<(), StoreError> {
+    ///
+    /// The keys of the memtables come first, under their locks, for which commits wait. Then `unlocked` is called, and the
+    /// rest is read from the tree: a thread of low priority that held such a lock would stop the writer whenever others
+    /// run (priority inversion).
+    pub fn make_filter(&self, unlocked: impl FnOnce()) -> Result<(), StoreError> {
         let tags = self.options.unordered;
-        let (filter, view) = {
+        let (filter, snapshot) = {
             let log = self.log();
             let mut state = self.state();
             // About half of all entries are of these families, and there may be twice as many one day.
             let room = self.tree.entries()?.max(FILTER_KEYS_MIN);
             let filter = Arc::new(BloomFilter::new(tags, log.mark().identity, room));
             state.growing = Some(Arc::clone(&filter));
-            (filter, JournalView { snapshot: Arc::clone(&state.current), number: state.number })
+            (filter, Arc::clone(&state.current))
         };
+        for table in [Some(&snapshot.active), snapshot.frozen.as_ref()].into_iter().flatten() {
+            table.for_each_key(tags, |key| filter.add_key(key));
+        }
+        let tree = Arc::clone(&snapshot.tree);
+        drop(snapshot);
+        unlocked();
         for tag in tags {
-            walk(&view, (&[*tag], &[*tag + 1]), SCAN_CHUNK, |key, _| {
+            let mut keys = 0_usize;
+            walk(&*tree, (&[*tag], &[*tag + 1]), SCAN_CHUNK, |key, _| {
                 filter.add_key(key);
-                Ok::<_, StoreError>(ControlFlow::Continue(()))
+                keys += 1;
+                let ends = keys.is_multiple_of(SCAN_CHUNK) && self.state().is_closing;
+                Ok::<_, StoreError>(if ends { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
             })?;
             if self.state().is_closing {
                 return Ok(());
             }
         }
-        drop(view);
+        drop(tree);
         let _log = self.log();
         let mut state = self.state();
         let Snapshot { active, frozen, tree, .. } = &*state.current;

@@ -69,7 +69,7 @@ impl History {
     fn call_something(&mut self) {
         self.stores.iter_mut().for_each(|store| store.pass_seconds(1));
         if self.random.random_bool(0.2) {
-            self.journal.flush().and_then(|()| self.journal.make_filter()).expect("flushed");
+            self.journal.flush().and_then(|()| self.journal.make_filter(|| ())).expect("flushed");
         }
         let (callsign, role) = (self.callsign(), ["member", "admin", "staff"][self.random.random_range(0..3)]);
         match self.random.random_range(0..16) {

@@ -39,8 +39,7 @@ impl Flusher {
         })?;
         let of_thread = Arc::clone(&store);
         let filter = std::thread::Builder::new().name("filter".to_owned()).spawn(move || {
-            lower_priority(NICE);
-            if let Err(err) = of_thread.make_filter() {
+            if let Err(err) = of_thread.make_filter(|| lower_priority(NICE)) {
                 // Look-ups work without it, only slower.
                 tracing::error!(%err, "the Bloom filter is not built; new keys are looked up in the tree until a restart");
             }

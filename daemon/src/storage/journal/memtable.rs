@@ -105,6 +105,16 @@ impl Memtable {
         take(&mut places.filter_map(|place| batches.version(place, number)));
     }
 
+    /// Passes the keys of the families without order that have these tags to `take`, in no order.
+    pub(super) fn for_each_key(&self, tags: &[u8], mut take: impl FnMut(&[u8])) {
+        let Content { batches, families, .. } = &*self.read();
+        for family in tags.iter().filter_map(|tag| families.get(tag)) {
+            if let Family::Unordered(family) = family {
+                family.places().for_each(|place| take(batches.key(place)));
+            }
+        }
+    }
+
     /// Bytes of memory, about.
     pub(super) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)

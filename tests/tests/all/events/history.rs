@@ -54,7 +54,7 @@ fn play(seed: u64) {
     let mut history = History::begin(seed, registry);
     for _ in 0..CALLS {
         if let Some(journal) = journal.as_ref().filter(|_| history.chance(5)) {
-            journal.flush().and_then(|()| journal.make_filter()).expect("flushed");
+            journal.flush().and_then(|()| journal.make_filter(|| ())).expect("flushed");
         }
         history.call_something();
     }

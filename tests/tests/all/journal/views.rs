@@ -80,7 +80,7 @@ fn a_view_stays_what_the_memory_store_was_after_its_batch() {
                 store.flush().expect("flushed");
             }
             if random.random_bool(0.1) {
-                store.make_filter().expect("a filter");
+                store.make_filter(|| ()).expect("a filter");
             }
             if random.random_bool(0.02) {
                 // As after a kill, or in good order; no view outlives the store.

@@ -114,7 +114,7 @@ impl History {
     fn call_something(&mut self) {
         self.stores.iter_mut().for_each(|store| store.pass_seconds(1));
         if self.chance(6) {
-            self.journal.flush().and_then(|()| self.journal.make_filter()).expect("flushed");
+            self.journal.flush().and_then(|()| self.journal.make_filter(|| ())).expect("flushed");
         }
         match self.random.random_range(0..20) {
             0..3 => self.enroll(),

@@ -133,6 +133,11 @@ impl Ordered {
 }
 
 impl Unordered {
+    /// The places of all keys, in no order.
+    pub(super) fn places(&self) -> impl Iterator<Item = Place> {
+        self.0.iter().map(|(_, place)| *place)
+    }
+
     /// The slots of all keys, in key order.
     pub(super) fn sorted(&self, batches: &Batches) -> Arc<[Slot]> {
         let slot = |(_, place): &(u64, Place)| Slot { front: front(batches.key(*place)), place: *place };
