@@ -4,8 +4,8 @@
 //! rule through [`dispatch`]. A read runs on an MVCC snapshot and is answered. A write goes to the [`writer`] thread,
 //! which runs the rule on an overlay, commits a whole batch through [`storage`], and answers.
 //!
-//! Modules import only those before them: `sys`, `fair_queue`, `members`, `ownership`, `metrics`, `process`, `storage`, `config`,
-//! `daemon`, `dispatch`, `writer`, `net`, `run`, `offline`.
+//! Modules import only those before them: `sys`, `fair_queue`, `members`, `ownership`, `metrics`, `process`, `storage`,
+//! `config`, `daemon`, `dispatch`, `writer`, `net`, `run`, `offline`.
 
 pub mod config;
 pub mod daemon;

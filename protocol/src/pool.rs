@@ -34,8 +34,8 @@ pub struct Pool {
     pub deleted: Option<Time>,
 }
 
-/// Whether people can enroll by a pool at the time of the answer, or the first reason why not, in the order of this
-/// list after `yes`.
+/// The usability of a pool at the time of the answer: yes, or the first reason why nobody can enroll by it, in the
+/// order of this list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Usable {

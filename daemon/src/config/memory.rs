@@ -5,7 +5,8 @@ use super::Config;
 /// A connection beside the memory budget: its base allowance and its state.
 const CONNECTION_KIB: usize = 48;
 
-/// The memory that does not depend on the configuration: the program, a batch of writes, a request that is decoded, a scan.
+/// The memory that does not depend on the configuration: the program, a batch of writes, a request that is decoded, a
+/// scan.
 const FIXED_MIB: usize = 96;
 
 impl Config {

@@ -86,7 +86,8 @@ impl Unit for UnitJob {
     }
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Vec<u8>, Fault> {
-        match self.0.run(txn, call, Progress::default(), &mut usize::MAX.clone())? {
+        let mut all = usize::MAX;
+        match self.0.run(txn, call, Progress::default(), &mut all)? {
             Ran::Whole(reply) => Ok(reply),
             Ran::Part(..) | Ran::LastPart(..) => Err(Fault::Broken("a unit was not run whole".to_owned())),
         }

@@ -151,7 +151,7 @@ struct Figures {
     version: String,
     #[serde(flatten)]
     median: Speed,
-    /// Of a peer; the daemon's is among its resources.
+    /// Disk bytes of a peer for one operation; those of the daemon are among its resources.
     #[serde(skip_serializing_if = "Option::is_none")]
     disk_bytes_per_op: Option<f64>,
     #[serde(flatten)]

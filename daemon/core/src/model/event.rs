@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use enroll_protocol::enrollment::Decider;
 use enroll_protocol::event::Approval;
 use enroll_protocol::registration::ApprovalState;
-use enroll_protocol::{EventKind, EventPoolName, Invalid, Json, Pk, Reason, RoleName, Time, Title, codec};
+use enroll_protocol::{EventKind, EventPoolName, Json, Pk, Reason, RoleName, Time, Title};
 use serde::{Deserialize, Serialize};
 
 use super::record::{Record, stored_json};
@@ -196,23 +196,6 @@ impl Registration {
     }
 }
 
-/// A registration of version 1, before people could be placed by hand.
-#[derive(Deserialize)]
-struct RegistrationV1 {
-    pk: Pk,
-    order: u64,
-    stand: Stand,
-    admitted: Vec<Slot>,
-    registered_at: Time,
-    canceled_at: Option<Time>,
-    approval: ApprovalState,
-    decided_by: Option<Decider>,
-    decided_on: Option<Time>,
-    reason: Option<Reason>,
-    created: Time,
-    updated: Time,
-}
-
 /// The standing of a registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -261,68 +244,7 @@ pub struct Constant {
 
 impl Record for Event {}
 impl Record for Head {}
-impl Record for Registration {
-    const VERSION: u8 = 2;
-
-    fn decode_older(version: u8, bytes: &[u8]) -> Option<Result<Self, Invalid>> {
-        (version == 1).then(|| codec::decode::<RegistrationV1>(bytes).map(Self::from))
-    }
-}
-
-impl From<RegistrationV1> for Registration {
-    fn from(old: RegistrationV1) -> Self {
-        Self {
-            pk: old.pk,
-            order: old.order,
-            stand: old.stand,
-            admitted: old.admitted,
-            registered_at: old.registered_at,
-            canceled_at: old.canceled_at,
-            approval: old.approval,
-            decided_by: old.decided_by,
-            decided_on: old.decided_on,
-            reason: old.reason,
-            placed: None,
-            created: old.created,
-            updated: old.updated,
-        }
-    }
-}
-
 impl Record for Registered {}
 impl Record for Waiting {}
 impl Record for Cause {}
 impl Record for Constant {}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::record;
-
-    #[test]
-    fn a_registration_of_version_1_is_read_and_was_not_placed_by_hand() {
-        let registration = Registration {
-            pk: Pk::from_bytes([7; 16]),
-            order: 300,
-            stand: Stand::Seated(2),
-            admitted: vec![1, 2],
-            registered_at: Time::EPOCH,
-            canceled_at: None,
-            approval: ApprovalState::Pending,
-            decided_by: Some(Decider::Uid(1000)),
-            decided_on: None,
-            reason: None,
-            placed: None,
-            created: Time::EPOCH,
-            updated: Time::EPOCH,
-        };
-        let mut bytes = record::encode(&registration);
-        // Version 1 had no `placed`, which is the byte before the two times of one byte each.
-        bytes[0] = 1;
-        let at = bytes.len() - 3;
-        assert_eq!(bytes.remove(at), 0);
-        assert_eq!(record::decode::<Registration>(&bytes), Ok(registration));
-        bytes[0] = 3;
-        assert!(record::decode::<Registration>(&bytes).is_err());
-    }
-}

@@ -1,9 +1,12 @@
 //! Earlier versions of stored records, and the readers that bring them to the present one.
 
+use enroll_protocol::enrollment::Decider;
 use enroll_protocol::person::Revocation;
-use enroll_protocol::{Callsign, Invalid, Json, Pk, Time, codec};
+use enroll_protocol::registration::ApprovalState;
+use enroll_protocol::{Callsign, Invalid, Json, Pk, Reason, Time, codec};
 use serde::{Deserialize, Serialize};
 
+use super::event::{Registration, Slot, Stand};
 use super::record::{Person, Pool, Record, stored_json};
 use super::token::{Code, Token};
 use crate::identity::Hash;
@@ -56,6 +59,23 @@ struct CodeV1 {
     audit: Option<Json>,
     used_on: Option<Time>,
     expires: Option<Time>,
+}
+
+/// A registration of version 1, before people could be placed by hand.
+#[derive(Deserialize)]
+struct RegistrationV1 {
+    pk: Pk,
+    order: u64,
+    stand: Stand,
+    admitted: Vec<Slot>,
+    registered_at: Time,
+    canceled_at: Option<Time>,
+    approval: ApprovalState,
+    decided_by: Option<Decider>,
+    decided_on: Option<Time>,
+    reason: Option<Reason>,
+    created: Time,
+    updated: Time,
 }
 
 impl Record for Token {
@@ -147,6 +167,34 @@ impl From<PoolV1> for Pool {
     }
 }
 
+impl Record for Registration {
+    const VERSION: u8 = 2;
+
+    fn decode_older(version: u8, bytes: &[u8]) -> Option<Result<Self, Invalid>> {
+        (version == 1).then(|| codec::decode::<RegistrationV1>(bytes).map(Self::from))
+    }
+}
+
+impl From<RegistrationV1> for Registration {
+    fn from(old: RegistrationV1) -> Self {
+        Self {
+            pk: old.pk,
+            order: old.order,
+            stand: old.stand,
+            admitted: old.admitted,
+            registered_at: old.registered_at,
+            canceled_at: old.canceled_at,
+            approval: old.approval,
+            decided_by: old.decided_by,
+            decided_on: old.decided_on,
+            reason: old.reason,
+            placed: None,
+            created: old.created,
+            updated: old.updated,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use enroll_protocol::person::RevocationReason;
@@ -221,5 +269,32 @@ mod tests {
         let read = record::decode::<Code>(&of_version_1(&code)).expect("a code");
         assert_eq!(read, Code::from(code));
         assert_eq!(record::decode::<Code>(&record::encode(&read)), Ok(read));
+    }
+
+    #[test]
+    fn a_registration_of_version_1_is_read_and_was_not_placed_by_hand() {
+        let registration = Registration {
+            pk: Pk::from_bytes([7; 16]),
+            order: 300,
+            stand: Stand::Seated(2),
+            admitted: vec![1, 2],
+            registered_at: Time::EPOCH,
+            canceled_at: None,
+            approval: ApprovalState::Pending,
+            decided_by: Some(Decider::Uid(1000)),
+            decided_on: None,
+            reason: None,
+            placed: None,
+            created: Time::EPOCH,
+            updated: Time::EPOCH,
+        };
+        let mut bytes = record::encode(&registration);
+        // Version 1 had no `placed`, which is the byte before the two times of one byte each.
+        bytes[0] = 1;
+        let at = bytes.len() - 3;
+        assert_eq!(bytes.remove(at), 0);
+        assert_eq!(record::decode::<Registration>(&bytes), Ok(registration));
+        bytes[0] = 3;
+        assert!(record::decode::<Registration>(&bytes).is_err());
     }
 }

@@ -10,7 +10,7 @@ pub(super) struct Wanted<'a> {
 }
 
 impl<'a> Wanted<'a> {
-    /// What these two arguments ask for.
+    /// The wish of an update with these two arguments.
     pub(super) fn of(extra: &'a Option<Json>, patch: &'a Option<Json>) -> Self {
         Self { extra: extra.as_ref(), patch: patch.as_ref() }
     }

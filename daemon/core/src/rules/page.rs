@@ -6,11 +6,13 @@ use std::ops::ControlFlow;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use enroll_protocol::limits::PAGE_SCAN_MAX;
-use enroll_protocol::{Code, Cursor, Page, PageLimit, Refusal, codec};
+use enroll_protocol::{Code, Cursor, Page, PageLimit, Refusal, Time, codec};
 use serde::Serialize;
 
 use super::Call;
 use crate::fault::Fault;
+use crate::model::key::Family;
+use crate::model::record::{self, Record};
 use crate::state::{ReadTxn, StoreError, successor, walk};
 
 /// Entries of one read of the store.
@@ -101,4 +103,22 @@ pub(super) fn page_of<T: Serialize>(
 fn cursor(list: u64, last: Vec<u8>) -> Result<Cursor, StoreError> {
     let text = URL_SAFE_NO_PAD.encode(codec::encode(&(list, last)));
     Cursor::new(text).map_err(|err| StoreError::Corrupt(err.to_string()))
+}
+
+/// The record of an entry: its value, or in an index of the family the record that the entry leads to.
+pub(super) fn record_of<R: Record>(
+    txn: &dyn ReadTxn,
+    family: Family,
+    (key, value): (&[u8], &[u8]),
+    record_key: &[u8],
+) -> Result<Option<R>, StoreError> {
+    if family.holds(key) { record::decode(value).map(Some) } else { record::get(txn, record_key) }
+}
+
+/// True if a list has a record that was deleted at this time, or is live.
+pub(super) fn has_deleted(deleted: Option<Time>, include_deleted: bool, deleted_only: bool) -> bool {
+    match deleted {
+        None => !deleted_only,
+        Some(_) => include_deleted || deleted_only,
+    }
 }

@@ -8,7 +8,7 @@ use enroll_protocol::{Callsign, Code, Json, Named, NaturalName, Page, Pk, Refere
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::extra::Wanted;
-use super::page::{Bounds, page};
+use super::page::{Bounds, has_deleted, page, record_of};
 use super::{Call, ReadOp, WriteOp, allowed_values, authority, certificate, code, registration, role, supervisor};
 use crate::context::Purpose;
 use crate::draft::Txn;
@@ -84,22 +84,12 @@ impl ReadOp for List {
             {
                 return Ok(None);
             }
-            let found = match Family::People.holds(key) {
-                true => Some(record::decode::<record::Person>(value)?),
-                false => record::get::<record::Person>(txn, &key::person(pk))?,
-            };
-            let wanted = found.filter(|person| is_listed(self, person));
+            let found = record_of::<record::Person>(txn, Family::People, (key, value), &key::person(pk))?;
+            // Deleted people are never listed by role: they hold none.
+            let include_deleted = self.include_deleted && self.role.is_none();
+            let wanted = found.filter(|person| has_deleted(person.deleted, include_deleted, self.deleted_only));
             wanted.map(|person| to_reply(txn, call, pk, person)).transpose()
         })
-    }
-}
-
-/// True for a person whom a list has, by whether they are deleted.
-fn is_listed(list: &List, person: &record::Person) -> bool {
-    match person.deleted {
-        None => !list.deleted_only,
-        // Deleted people are never listed by role: they hold none.
-        Some(_) => (list.include_deleted || list.deleted_only) && list.role.is_none(),
     }
 }
 

@@ -8,7 +8,7 @@ use enroll_protocol::{Code, InviteCode, Named, NaturalName, Page, Pk, Reference,
 use rand::rngs::ChaCha20Rng;
 
 use super::extra::Wanted;
-use super::page::{Bounds, page};
+use super::page::{Bounds, has_deleted, page, record_of};
 use super::{Call, ReadOp, WriteOp, allowed_values, human_code, person, rate_limit};
 use crate::context::{Context, Grant, Purpose};
 use crate::draft::Txn;
@@ -91,14 +91,8 @@ impl ReadOp for List {
         let range = owner.map_or_else(|| Family::Pools.bounds(), |owner| key::prefixed(key::owner_pools(owner)));
         page(txn, range, &bounds, |key, value| {
             let Some(pk) = key::pk_at_end(key) else { return Ok(None) };
-            let found = match Family::Pools.holds(key) {
-                true => Some(record::decode::<record::Pool>(value)?),
-                false => record::get::<record::Pool>(txn, &key::pool(pk))?,
-            };
-            let wanted = found.filter(|pool| match pool.deleted {
-                None => !self.deleted_only,
-                Some(_) => self.include_deleted || self.deleted_only,
-            });
+            let found = record_of::<record::Pool>(txn, Family::Pools, (key, value), &key::pool(pk))?;
+            let wanted = found.filter(|pool| has_deleted(pool.deleted, self.include_deleted, self.deleted_only));
             wanted.map(|pool| shown(txn, call, pk, pool)).transpose()
         })
     }
@@ -347,7 +341,7 @@ pub(super) fn expect_usable(txn: &dyn ReadTxn, ctx: &Context, pool: &record::Poo
     }
 }
 
-/// Whether people can enroll by a pool of this owner now.
+/// The usability of a pool of this owner now.
 fn usable(ctx: &Context, pool: &record::Pool, owner: Option<&record::Person>) -> Usable {
     if pool.deleted.is_some() {
         Usable::Deleted

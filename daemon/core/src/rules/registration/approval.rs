@@ -1,6 +1,5 @@
 //! Approval of registrations: approve and reject.
 
-use enroll_protocol::enrollment::Decider;
 use enroll_protocol::registration::{ApprovalState, Approve, Registration, Reject};
 use enroll_protocol::{Code, Pk, Reason, Reference, Refusal};
 
@@ -85,10 +84,7 @@ fn decide(
     }
     let now = call.ctx.now;
     let after = stored::Registration {
-        decided_by: Some(match &call.actor {
-            Some(actor) => Decider::Person(actor.pk),
-            None => Decider::Uid(call.ctx.peer.uid),
-        }),
+        decided_by: Some(call.decider()),
         decided_on: Some(now),
         reason: asked.reason.clone(),
         updated: now,

@@ -1,7 +1,6 @@
 //! Placement by hand: a place or a position of the waiting list that the owner of an event gives somebody, whatever the
 //! deadline, the roles and the capacities say.
 
-use enroll_protocol::enrollment::Decider;
 use enroll_protocol::registration::{ApprovalState, Place, Registration};
 use enroll_protocol::{Code, Pk, Refusal};
 
@@ -106,10 +105,7 @@ fn anywhere(seats: &mut Seats<'_>, person: Pk) -> Result<Slot, Fault> {
 
 fn place(seats: &mut Seats<'_>, call: &Call<'_>, person: Pk, asked: &Place, target: Target) -> Result<(), Fault> {
     let now = call.ctx.now;
-    let by = match &call.actor {
-        Some(actor) => Decider::Person(actor.pk),
-        None => Decider::Uid(call.ctx.peer.uid),
-    };
+    let by = call.decider();
     let own = seats.admitted(person)?;
     let is_fixed = matches!(target, Target::Seat(_));
     let placement =

@@ -41,10 +41,11 @@ impl Seats<'_> {
     ///
     /// In a transaction of several writes nothing is filled before its end.
     pub(in crate::rules) fn settle(&mut self, most: usize) -> Result<bool, Fault> {
-        match self.txn.defer(self.pk) {
-            true => self.readmit(&mut usize::MAX.clone()),
-            false => self.settle_now(most),
+        if !self.txn.defer(self.pk) {
+            return self.settle_now(most);
         }
+        let mut all = usize::MAX;
+        self.readmit(&mut all)
     }
 
     fn settle_now(&mut self, most: usize) -> Result<bool, Fault> {
