@@ -89,7 +89,8 @@ impl Writer {
         let (writes, events) = draft.into_parts();
         batch.absorb(writes);
         changes::number(batch, &mut self.head, events);
-        (self.sweep_at, self.event_at) = (Some(now), seating::next_due(batch)?);
+        self.sweep.look_at_once(now);
+        self.event_at = seating::next_due(batch)?;
         Ok(())
     }
 

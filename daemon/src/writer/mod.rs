@@ -56,6 +56,7 @@ use idempotency::{Idempotency, Keep, Keeper, Parts};
 pub use queue::{Inbox, QUEUE_MAX, Queue, SendError, queue};
 use run::run_rule;
 pub use thread::WriterThread;
+use timers::SweepPlan;
 
 /// Requests of one commit at most: past this a batch only makes its first members wait.
 const BATCH_MAX: usize = 256;
@@ -128,8 +129,7 @@ pub struct Writer {
     is_clock_news: bool,
     /// The configuration that what is due was planned by.
     settings: Arc<Settings>,
-    /// The time of the next sweep; `None` while nothing will ever expire.
-    sweep_at: Option<Time>,
+    sweep: SweepPlan,
     /// The time at which the next event is due.
     event_at: Option<Time>,
     space: FreeSpace,
@@ -151,7 +151,7 @@ impl Writer {
         let view = store.view()?;
         let settings = daemon.settings.now();
         let head = changes::head(&*view)?;
-        let sweep_at = expiry::next(&*view, &settings, &head.clock, head.at)?;
+        let sweep = SweepPlan::of(&*view, &settings, &head, head.at)?;
         let event_at = seating::next_due(&*view)?;
         let importing = view.get(&key::importing())?.is_some();
         daemon.guesses.lock().load(&*view)?;
@@ -166,7 +166,7 @@ impl Writer {
             is_clock_news: false,
             head,
             settings,
-            sweep_at,
+            sweep,
             event_at,
             space: FreeSpace::unknown(),
             keeper: Keeper { seal, dues: Vec::new() },
@@ -183,7 +183,7 @@ impl Writer {
     pub(crate) fn due(&self) -> Option<Time> {
         let is_due = self.is_busy() || self.is_clock_news || (self.step.is_some() && !self.importing);
         let (sweep, event) = match self.head.clock.doubted_since {
-            None => (self.sweep_at, self.event_at),
+            None => (self.sweep.wakes_at(), self.event_at),
             Some(since) => (None, self.event_at.filter(|at| *at <= since)),
         };
         let by_itself = sweep.into_iter().chain(event).filter(|_| !self.importing);
@@ -298,7 +298,7 @@ impl Writer {
         let settings = self.daemon.settings.now();
         if !Arc::ptr_eq(&self.settings, &settings) {
             self.settings = settings;
-            self.sweep_at = Some(now);
+            self.sweep.look_at_once(now);
         }
     }
 
@@ -315,7 +315,7 @@ impl Writer {
     /// Everything that was read when the daemon started may be another thing after an import.
     fn take_imported(&mut self) -> Result<(), RegistryError> {
         let view = self.store.view()?;
-        self.sweep_at = expiry::next(&*view, &self.settings, &self.head.clock, self.time)?;
+        self.sweep = SweepPlan::of(&*view, &self.settings, &self.head, self.time)?;
         self.event_at = seating::next_due(&*view)?;
         self.daemon.guesses.lock().load(&*view)?;
         let secrets = bootstrap::hashes(&*view, (*self.daemon.identity.now().secrets).clone())?;

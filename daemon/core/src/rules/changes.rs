@@ -18,16 +18,16 @@ use crate::state::{ReadTxn, StoreError, WriteTxn, walk};
 impl ReadOp for List {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Page<changes::Change>, Fault> {
         call.permit(txn, false)?;
-        require_kept(txn, self.since)?;
+        let kept = kept_after(txn, self.since)?;
         let bounds = Bounds::of(call, &self.since, self.after.as_ref(), self.limit)?;
-        page(txn, after(self.since), &bounds, read)
+        page(txn, kept, &bounds, read)
     }
 }
 
 impl StreamOp for Follow {
     fn start(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Self, Fault> {
         call.permit(txn, false)?;
-        require_kept(txn, self.since)?;
+        kept_after(txn, self.since)?;
         let latest = head(txn)?.seq;
         match self.since {
             // A reader ahead of this feed has followed another one, and would miss changes of this one.
@@ -41,8 +41,7 @@ impl StreamOp for Follow {
 
     fn next(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Vec<changes::Change>, Fault> {
         call.permit(txn, false)?;
-        require_kept(txn, self.since)?;
-        let (from, end) = after(self.since);
+        let (from, end) = kept_after(txn, self.since)?;
         let (mut changes, mut bytes) = (Vec::new(), 0);
         walk(txn, (&from, &end), STEP_ITEMS_MAX, |key, value| {
             if let Some(change) = read(key, value)? {
@@ -56,22 +55,19 @@ impl StreamOp for Follow {
     }
 }
 
-/// Refuses a position whose next changes are no longer kept: the reader would miss them.
-fn require_kept(txn: &dyn ReadTxn, since: Option<u64>) -> Result<(), Fault> {
+/// The keys of all changes after this number, or of all that are kept. Refuses a number whose next changes are no longer
+/// kept: the reader would miss them.
+fn kept_after(txn: &dyn ReadTxn, since: Option<u64>) -> Result<(Vec<u8>, Vec<u8>), Fault> {
     let forgotten = head(txn)?.forgotten;
-    match since {
-        Some(since) if since < forgotten => Err(Fault::Refused(Refusal::new(
+    // Never from the first key of the family on: a range would walk over all that were removed.
+    let since = since.unwrap_or(forgotten);
+    if since < forgotten {
+        return Err(Fault::Refused(Refusal::new(
             Code::EXPIRED,
             format!("since: the changes up to {forgotten} are no longer kept; continue from {forgotten}, without them"),
-        ))),
-        _ => Ok(()),
+        )));
     }
-}
-
-/// The keys of all changes after this number.
-fn after(since: Option<u64>) -> (Vec<u8>, Vec<u8>) {
-    let (first, end) = Family::Changes.bounds();
-    (since.map_or(first, |since| key::change(since.saturating_add(1))), end)
+    Ok((key::change(since.saturating_add(1)), Family::Changes.bounds().1))
 }
 
 /// A stored change as the reply of the feed.

@@ -17,16 +17,44 @@ use crate::fault::Fault;
 use crate::model::change::{Change, ChangeEvent};
 use crate::model::idempotency::Kept;
 use crate::model::key::{self, Due, Family};
-use crate::model::record::{self, ClockState, DueTogether, Guesses, Kind};
+use crate::model::record::{self, ChangesHead, ClockState, DueTogether, Guesses, Kind};
 use crate::model::token::{Code, Token};
 use crate::settings::Settings;
-use crate::state::{ReadTxn, StoreError, WriteTxn};
+use crate::state::{ReadTxn, StoreError, WriteTxn, Writes, successor};
 
-/// Records that one step removes, plus those that expire together with the last one; the rest is due at once.
+/// Records that one step of an idle daemon removes, plus those that expire together with the last one; the rest is due at
+/// once.
 pub const STEP_MAX: usize = 256;
+
+/// Entries of the expiry index that are read at a time: each may stand for hundreds of records.
+const ENTRIES_READ: usize = 8;
 
 /// Retention of a token's audit and of a login code after their expiry.
 const KEPT_AFTER_EXPIRY_SECONDS: u64 = 24 * 60 * 60;
+
+/// The low-water mark of the expiry index: no entry has a lower key. A range from the beginning of the index would walk
+/// over the entries that were removed (tombstones): hundreds of thousands, until a flush takes them to the tree.
+#[derive(Debug, Clone)]
+pub struct LowWaterMark(Vec<u8>);
+
+impl Default for LowWaterMark {
+    /// The beginning of the index.
+    fn default() -> Self {
+        Self(Family::Dues.bounds().0)
+    }
+}
+
+impl LowWaterMark {
+    /// Lowers it to the first entry among these writes, if that comes before. Returns when that one is due.
+    pub fn lower(&mut self, writes: &Writes) -> Option<Time> {
+        let (from, to) = Family::Dues.bounds();
+        let (first, _) = writes.range(from..to).find(|(_, value)| value.is_some())?;
+        if *first < self.0 {
+            self.0.clone_from(first);
+        }
+        key::due_of(first).map(|(at, _)| at)
+    }
+}
 
 /// Adds one entry to the expiry index.
 pub fn plan(txn: &mut dyn WriteTxn, at: Time, due: &Due) {
@@ -49,41 +77,61 @@ pub(super) fn plan_after_expiry(txn: &mut dyn WriteTxn, expires: Option<Time>, d
 }
 
 /// The time at which the next record expires.
-pub fn next(txn: &dyn ReadTxn, settings: &Settings, clock: &ClockState, now: Time) -> Result<Option<Time>, StoreError> {
-    let astray = clock.astray.is_some().then_some(now);
-    let (from, to) = Family::Dues.bounds();
-    let first = txn.range(&from, &to, 1)?.first().and_then(|(key, _)| key::due_of(key)).map(|(at, _)| at);
-    let (from, to) = Family::Changes.bounds();
-    let oldest = match (settings.keep_changes_until(Time::EPOCH), txn.range(&from, &to, 1)?.first()) {
-        (Some(_), Some((_, value))) => {
-            settings.keep_changes_until(clock.written_by(record::decode::<Change>(value)?.at, now))
-        }
-        _ => None,
+pub fn next(
+    txn: &dyn ReadTxn,
+    settings: &Settings,
+    head: &ChangesHead,
+    mark: &LowWaterMark,
+    now: Time,
+) -> Result<Option<Time>, StoreError> {
+    let astray = head.clock.astray.is_some().then_some(now);
+    let (_, to) = Family::Dues.bounds();
+    let first = txn.range(&mark.0, &to, 1)?.first().and_then(|(key, _)| key::due_of(key)).map(|(at, _)| at);
+    let oldest = match settings.keep_changes_until(Time::EPOCH) {
+        Some(_) => record::get::<Change>(txn, &key::change(head.forgotten + 1))?,
+        None => None,
     };
+    let oldest = oldest.and_then(|change| settings.keep_changes_until(head.clock.written_by(change.at, now)));
     Ok(first.into_iter().chain(oldest).chain(astray).min())
 }
 
-/// Removes the records that are due, up to a bound. Returns how many.
-pub fn step(txn: &mut dyn Txn, settings: &Settings, clock: &ClockState, now: Time) -> Result<usize, Fault> {
+/// Removes the records that are due, at most so many and those that expire together with the last one, and raises the
+/// mark. Returns how many.
+pub fn step(
+    txn: &mut dyn Txn,
+    settings: &Settings,
+    head: &ChangesHead,
+    mark: &mut LowWaterMark,
+    now: Time,
+    most: usize,
+) -> Result<usize, Fault> {
+    let clock = &head.clock;
     let mut removed = match &clock.astray {
         Some(from) => plan_anew(txn, from, settings, clock, now)?,
         None => 0,
     };
-    let (from, _) = Family::Dues.bounds();
     let to = key::dues_after(now);
-    for (key, together) in txn.as_read().range(&from, &to, STEP_MAX)? {
-        if removed >= STEP_MAX {
+    while removed < most {
+        let entries = txn.as_read().range(&mark.0, &to, ENTRIES_READ)?;
+        let is_last = entries.len() < ENTRIES_READ;
+        for (key, together) in entries {
+            if removed >= most {
+                break;
+            }
+            let dues = dues_of(&key, &together)?;
+            mark.0 = successor(key.clone());
+            // Before the records: one of them may be planned anew at the same time.
+            txn.delete(key);
+            for due in dues {
+                let most = most.saturating_sub(removed).max(1);
+                removed += remove(txn, settings, clock, now, &due, most)?;
+            }
+        }
+        if is_last {
             break;
         }
-        let dues = dues_of(&key, &together)?;
-        // Before the records: one of them may be planned anew at the same time.
-        txn.delete(key);
-        for due in dues {
-            let most = STEP_MAX.saturating_sub(removed).max(1);
-            removed += remove(txn, settings, clock, now, &due, most)?;
-        }
     }
-    Ok(removed + forget_changes(txn, settings, clock, now, STEP_MAX.saturating_sub(removed))?)
+    Ok(removed + forget_changes(txn, settings, head, now, most.saturating_sub(removed))?)
 }
 
 /// The records of one entry of the expiry index.
@@ -131,14 +179,15 @@ fn plan_anew(
 fn forget_changes(
     txn: &mut dyn Txn,
     settings: &Settings,
-    clock: &ClockState,
+    head: &ChangesHead,
     now: Time,
     most: usize,
 ) -> Result<usize, Fault> {
     if settings.keep_changes_until(now).is_none() {
         return Ok(0);
     }
-    let (from, to) = Family::Changes.bounds();
+    let clock = &head.clock;
+    let (from, to) = (key::change(head.forgotten + 1), Family::Changes.bounds().1);
     let mut forgotten = 0;
     for (key, value) in txn.as_read().range(&from, &to, most)? {
         let until = settings.keep_changes_until(clock.written_by(record::decode::<Change>(&value)?.at, now));

@@ -29,6 +29,11 @@ impl<'a> Overlay<'a> {
         self.writes.is_empty()
     }
 
+    /// The number of writes.
+    pub fn len(&self) -> usize {
+        self.writes.len()
+    }
+
     /// Adds the writes of an overlay over this one.
     pub fn absorb(&mut self, writes: Writes) {
         self.writes.extend(writes);

@@ -1,6 +1,13 @@
 //! Expiry: records that are removed when they are due, and records that never are.
 
-use enroll_core::model::key::Family;
+use std::cell::RefCell;
+use std::path::Path;
+
+use enroll_core::draft::Draft;
+use enroll_core::model::key::{self, Family};
+use enroll_core::model::record::ChangesHead;
+use enroll_core::rules::expiry::{self, LowWaterMark};
+use enroll_core::state::{Entries, ReadTxn, StoreError, View, WriteTxn as _};
 use enroll_protocol::{Code, Envelope, Json, Key, Pk, code, token};
 use enroll_tests::registry::Registry;
 use enrolld::config::Config;
@@ -41,16 +48,8 @@ fn kept_answers_go_after_a_day_in_bounded_steps() {
 #[test]
 fn what_one_batch_kept_is_due_together() {
     let registry = &mut Registry::in_memory();
-    for batch in 0..4_u8 {
-        let requests: Vec<_> = (0..100_u8)
-            .map(|number| {
-                let key = Some(Key(Pk::from_bytes([[batch, number]; 8].concat().try_into().expect("16 bytes"))));
-                let token = format!("{batch} {number}").parse().expect("a token");
-                let answer = |outcome: Outcome| drop(outcome.expect("used"));
-                registry.request(Envelope { key, ..Envelope::default() }, &token::Use::new(token), answer)
-            })
-            .collect();
-        registry.serve(requests).expect("committed");
+    for batch in 0..4 {
+        use_tokens(registry, batch, 100);
     }
     assert_eq!((entries(registry, Family::Kept), entries(registry, Family::Dues)), (400, 4));
     registry.pass_seconds(DAY);
@@ -60,6 +59,103 @@ fn what_one_batch_kept_is_due_together() {
         assert_eq!((entries(registry, Family::Kept), entries(registry, Family::Dues)), (kept, dues));
     }
     assert_eq!(registry.violations(), Vec::<String>::new());
+}
+
+/// Spends so many tokens in one batch, each under an idempotency key. The number tells batches apart.
+fn use_tokens(registry: &mut Registry, batch: u8, count: u8) {
+    let requests: Vec<_> = (0..count)
+        .map(|number| {
+            let key = Some(Key(Pk::from_bytes([[batch, number]; 8].concat().try_into().expect("16 bytes"))));
+            let token = format!("{batch} {number}").parse().expect("a token");
+            let answer = |outcome: Outcome| drop(outcome.expect("used"));
+            registry.request(Envelope { key, ..Envelope::default() }, &token::Use::new(token), answer)
+        })
+        .collect();
+    registry.serve(requests).expect("committed");
+}
+
+#[test]
+fn a_batch_of_writes_takes_along_as_much_as_it_writes_of_what_has_expired() {
+    let registry = &mut Registry::with_settings(|settings| settings.changes_keep_seconds = DAY);
+    for batch in 0..4 {
+        use_tokens(registry, batch, 100);
+    }
+    let left = |registry: &Registry| (entries(registry, Family::Kept), entries(registry, Family::Changes));
+    assert_eq!(left(registry), (400, 400));
+    registry.pass_seconds(DAY);
+    // A lone write is no reason to remove hundreds: only those that expire together.
+    use_tokens(registry, 10, 1);
+    assert_eq!(left(registry), (301, 401));
+    // Under load no backlog grows.
+    for (batch, removed) in [(11, 300), (12, 400), (13, 400)] {
+        use_tokens(registry, batch, 150);
+        let made = 1 + 150 * (usize::from(batch) - 10);
+        let (kept, changes) = left(registry);
+        assert_eq!(kept, 300 - removed.min(300) + made, "{batch}");
+        assert!(changes < 400 + made, "{batch}: {changes}");
+    }
+    assert_eq!(left(registry), (451, 451));
+    assert_eq!(registry.violations(), Vec::<String>::new());
+}
+
+/// A view that remembers where its ranges began.
+struct Watched {
+    view: View,
+    from: RefCell<Vec<Vec<u8>>>,
+}
+
+impl ReadTxn for Watched {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.view.get(key)
+    }
+
+    fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Entries, StoreError> {
+        self.from.borrow_mut().push(from.to_vec());
+        self.view.range(from, to, limit)
+    }
+}
+
+#[test]
+fn a_sweep_never_walks_over_what_it_has_removed() {
+    let registry = &mut Registry::with_settings(|settings| settings.changes_keep_seconds = DAY);
+    for batch in 0..6 {
+        use_tokens(registry, batch, 100);
+        registry.pass_seconds(1);
+    }
+    let mut settings = Config::default().settings(Path::new("/nowhere"));
+    settings.changes_keep_seconds = DAY;
+    let view = Watched { view: registry.store().view().expect("a view"), from: RefCell::default() };
+    let (mut head, mut mark) = (ChangesHead::default(), LowWaterMark::default());
+    let now = registry.now.plus_seconds(DAY);
+    let mut draft = Draft::new(&view);
+    let (from, to) = Family::Dues.bounds();
+    // Two entries of a hundred.
+    let (removed, _) = view.range(&from, &to, 2).expect("entries").remove(1);
+    assert_eq!(expiry::step(&mut draft, &settings, &head, &mut mark, now, 150).expect("swept"), 200);
+    assert_eq!(draft.get(&removed), Ok(None));
+    view.from.borrow_mut().clear();
+    head.forgotten = 300;
+    expiry::next(draft.as_read(), &settings, &head, &mark, now).expect("a plan");
+    expiry::step(&mut draft, &settings, &head, &mut mark, now, 1000).expect("swept");
+    let removed = [removed, key::change(300)];
+    for from in view.from.take() {
+        let last = removed.iter().find(|removed| removed[0] == from[0]);
+        assert!(last.is_none_or(|last| from > *last), "{from:?}");
+    }
+}
+
+#[test]
+fn what_expires_before_all_that_was_removed_is_found() {
+    let registry = &mut Registry::in_memory();
+    use_tokens(registry, 0, 10);
+    registry.pass_seconds(DAY);
+    registry.wake();
+    assert_eq!(entries(registry, Family::Kept), 0);
+    registry.set_clock_by(-10 * 24 * 60 * 60);
+    use_tokens(registry, 1, 10);
+    registry.pass_seconds(DAY);
+    registry.wake();
+    assert_eq!((entries(registry, Family::Kept), entries(registry, Family::Dues)), (0, 0));
 }
 
 #[test]
