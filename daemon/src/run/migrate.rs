@@ -22,7 +22,9 @@ const TIMES_THE_DATABASE: u64 = 2;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MigrationError {
     /// There is no room for the copy and the work.
-    #[error("it needs {needed} free bytes for a copy and the work, and {free} are free; make room there, then start again")]
+    #[error(
+        "it needs {needed} free bytes for a copy and the work, and {free} are free; make room there, then start again"
+    )]
     NoRoom { needed: u64, free: u64 },
     /// A file can not be used.
     #[error(transparent)]

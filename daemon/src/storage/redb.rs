@@ -18,7 +18,8 @@ use std::sync::Arc;
 use redb::backends::FileBackend;
 use redb::{
     Builder, CursorError, Database, DatabaseError, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase,
-    ReadableTable, ReadableTableMetadata, StorageBackend, StorageError, Table, TableDefinition, TableError, WriteTransaction,
+    ReadableTable, ReadableTableMetadata, StorageBackend, StorageError, Table, TableDefinition, TableError,
+    WriteTransaction,
 };
 
 use super::copy_on_write::CopyOnWrite;

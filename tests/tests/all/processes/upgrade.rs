@@ -1,7 +1,7 @@
 //! Upgrades: a start migrates the database of any older schema, after a copy for the way back; what it can not migrate it
 //! leaves as it was, and says so with an exit code of its own. Backups of older schemas are restored.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -14,13 +14,14 @@ use enroll_protocol::Time;
 use enroll_protocol::backup::{Header, Writer};
 use enroll_tests::oracle::{Map, everything};
 use enroll_tests::pages;
-use enroll_tests::process::{Home, Output, PATIENCE, run, run_refused};
+use enroll_tests::process::{Daemon, Home, Output, PATIENCE, run, run_refused};
 use enrolld::metrics::JournalFigures;
 use enrolld::storage::journal::JournalOptions;
 use enrolld::storage::open::{DATABASE, OpenOptions, StateDir};
 use enrolld::storage::redb::RedbStore;
 
 use super::databases::{OPTIONS, home_of, schema_of};
+use super::ext4::Mounts;
 use super::systemd::Notifications;
 use super::{expect_sound, files};
 
@@ -97,7 +98,7 @@ fn a_start_migrates_every_older_schema_and_the_copy_leads_back() {
         }
         assert_eq!(copy.metadata().expect("a file").permissions().mode() & 0o7777, 0o600);
         assert!(entries(copy) == before, "the copy is the database as it was");
-        let spend = |daemon: &enroll_tests::process::Daemon| daemon.enrollctl(&["token", "use"], "after the upgrade");
+        let spend = |daemon: &Daemon| daemon.enrollctl(&["token", "use"], "after the upgrade");
         assert_eq!(spend(&daemon).code, Some(0));
         daemon.terminate();
         daemon.restart();
@@ -144,11 +145,12 @@ fn a_record_that_can_not_be_migrated_stops_the_start_and_changes_nothing() {
     let home = home_of(OLDEST_SCHEMA);
     let right = entries(&database(&home));
     let (at, value) = right.iter().find(|(key, _)| key::Family::Roles.holds(key)).expect("a role");
-    let unknown = [&[77], &value[1..]].concat();
+    let unknown = [&[77][..], &value[1..]].concat();
     change(&database(&home), &Writes::from([(at.clone(), Some(unknown))]));
+    let failed = format!("from schema {OLDEST_SCHEMA} to {SCHEMA} failed");
     for _ in 0..2 {
-        let path = [&format!("from schema {OLDEST_SCHEMA} to {SCHEMA} failed")[..], "role", "unknown version 77"];
-        expect_refused(&home, NOT_MIGRATED, &[&path[..], &["enrolld.redb", "it is as it was"]].concat());
+        let words = ["enrolld.redb", &failed, "role", "unknown version 77", "it is as it was"];
+        expect_refused(&home, NOT_MIGRATED, &words);
         assert_eq!(schema_of(&database(&home)), OLDEST_SCHEMA);
         assert_eq!(copies(&home).len(), 1, "a second attempt fills no disk");
     }
@@ -161,11 +163,10 @@ fn a_record_that_can_not_be_migrated_stops_the_start_and_changes_nothing() {
 fn a_copy_that_does_not_fit_leaves_the_database_and_no_half_of_itself() {
     let home = home_of(OLDEST_SCHEMA);
     let before = entries(&database(&home));
-    let blocks = database(&home).metadata().expect("a file").len() / 2048;
+    let bytes = database(&home).metadata().expect("a file").len();
     let enrolld = home.enrolld();
-    let mut limited = home.command("sh".as_ref());
-    limited.arg("-c").arg(format!("ulimit -f {blocks}; exec \"$0\" \"$@\""));
-    limited.arg(enrolld.get_program()).args(enrolld.get_args());
+    let mut limited = home.command("prlimit".as_ref());
+    limited.arg(format!("--fsize={}", bytes - 1)).arg(enrolld.get_program()).args(enrolld.get_args());
     let output = run_refused(&mut limited);
     assert_eq!(output.code, Some(NOT_MIGRATED), "{output:?}");
     for words in [".schema-", "File too large", "it is as it was"] {
@@ -175,6 +176,30 @@ fn a_copy_that_does_not_fit_leaves_the_database_and_no_half_of_itself() {
     let left: Vec<_> = files(&home.state_dir()).into_keys().collect();
     assert_eq!(left, ["enrolld.key", "enrolld.redb", "lock"]);
     expect_sound(&home.start());
+}
+
+/// A memory disk with room for the database and the copy, but not for the work.
+#[test]
+fn a_migration_that_lacks_room_is_not_begun() {
+    let home = home_of(OLDEST_SCHEMA);
+    let bytes = database(&home).metadata().expect("a file").len();
+    let Some(mut mounts) = Mounts::make("a_migration_that_lacks_room_is_not_begun") else { return };
+    let size = format!("size={}", 2 * bytes + (64 << 10));
+    assert!(mounts.mount("state", &["-t", "tmpfs", "-o", &size, "none"]), "mounted");
+    let state_dir = mounts.path("state");
+    std::fs::set_permissions(&state_dir, Permissions::from_mode(0o700)).expect("a mode");
+    for name in ["enrolld.key", DATABASE] {
+        std::fs::copy(home.state_dir().join(name), state_dir.join(name)).expect("copied");
+    }
+    let before = entries(&state_dir.join(DATABASE));
+    let refused = run_refused(&mut home.enrolld_at(&state_dir, &home.socket()));
+    assert_eq!(refused.code, Some(NOT_MIGRATED), "{refused:?}");
+    for words in [&format!("it needs {} free bytes", 2 * bytes)[..], "make room there, then start again"] {
+        assert!(refused.stderr.contains(words), "{words}: {refused:?}");
+    }
+    assert!(entries(&state_dir.join(DATABASE)) == before);
+    let left: Vec<_> = files(&state_dir).into_keys().collect();
+    assert_eq!(left, ["enrolld.key", "enrolld.redb", "lock"]);
 }
 
 #[test]
@@ -212,14 +237,16 @@ fn a_newer_database_names_the_version_that_reads_it() {
     };
     let own = format!("enrolld {VERSION}");
     let newer = format!("schema {}", SCHEMA + 1);
-    let by_others = [("9.7.0", "enrolld 9.7.0 wrote", "use enrolld 9.7.0 or a later one")];
-    for (version, wrote, way_out) in by_others {
-        with(SCHEMA + 1, Some(version));
-        expect_refused(&home, 5, &["enrolld.redb", &newer, wrote, &own, way_out, "nothing was changed"]);
-        for command in ["check", "compact", "rotate-key"] {
-            let output = offline(&home, &[command]);
-            assert_eq!((output.code, output.stderr.contains(way_out)), (Some(5), true), "{command}: {output:?}");
-        }
+    let way_out = "use enrolld 9.7.0 or a later one";
+    with(SCHEMA + 1, Some("9.7.0"));
+    expect_refused(
+        &home,
+        5,
+        &["enrolld.redb", &newer, "which enrolld 9.7.0 wrote", &own, way_out, "nothing was changed"],
+    );
+    for command in ["check", "compact", "rotate-key"] {
+        let output = offline(&home, &[command]);
+        assert_eq!((output.code, output.stderr.contains(way_out)), (Some(5), true), "{command}: {output:?}");
     }
     with(SCHEMA + 1, None);
     expect_refused(&home, 5, &[&newer, "use a newer enrolld"]);

@@ -51,7 +51,7 @@ fn index_tokens(txn: &mut dyn WriteTxn, progress: &mut Progress<'_>) -> Result<(
     rewrite(txn, Family::Tokens.bounds(), progress, |key, value| {
         let token = record::decode::<Token>(value)?;
         assert_eq!(record::renewed::<Token>(value), Ok(None), "records come first");
-        found.push(([&[BY_PK], token.pk.as_bytes().as_slice()].concat(), key.to_vec()));
+        found.push(([&[BY_PK][..], token.pk.as_bytes()].concat(), key.to_vec()));
         Ok(None)
     })?;
     found.into_iter().for_each(|(key, value)| txn.put(key, value));
@@ -79,7 +79,8 @@ fn fill(registry: &mut Registry, tokens: usize) {
     for (key, value) in view.range(&from, &to, usize::MAX).expect("tokens").into_iter().step_by(2) {
         let token = record::decode::<Token>(&value).expect("a token");
         let mut bytes = record::encode(&Token { used_by: None, ..token });
-        (bytes[0], _) = (1, bytes.pop());
+        bytes[0] = 1;
+        bytes.pop();
         older.insert(key, Some(bytes));
     }
     drop(view);
@@ -112,7 +113,7 @@ fn a_chain_leads_over_several_schemas_at_once_and_from_each_of_them() {
     assert_eq!((CHAIN.oldest(), CHAIN.newest()), (SCHEMA, SCHEMA + 2));
     assert_eq!(migrate(&*store, CHAIN).expect("migrated"), SCHEMA);
     let after = everything(&*store).expect("read");
-    assert_eq!(after[&vec![COUNT]], 700_u64.to_be_bytes());
+    assert_eq!(after.get(&[COUNT][..]), Some(&700_u64.to_be_bytes().to_vec()));
     let renewed = after.iter().filter(|(key, _)| Family::Tokens.holds(key)).all(|(_, value)| value[0] == 2);
     assert!(renewed, "every record has its present form");
     let others = |map: &Map| {
@@ -209,7 +210,8 @@ fn a_migration_over_a_failing_disk_is_whole_or_not_there() {
         store.change(|txn| CHAIN.migrate(txn, &mut |_, _| ())).expect("migrated");
         everything(&store).expect("read")
     };
-    for fate in [Fate::PowerLoss, Fate::FailsOnce, Fate::FailsFrom] as [fn(u64) -> Fate; 3] {
+    let fates: [fn(u64) -> Fate; 3] = [Fate::PowerLoss, Fate::FailsOnce, Fate::FailsFrom];
+    for fate in fates {
         let (mut undone, mut done) = (0, 0);
         for number in 0.. {
             let machine = with(&image, fate(number));
