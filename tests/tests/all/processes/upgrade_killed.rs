@@ -1,4 +1,4 @@
-//! Migrations that are killed: at every sync, at the copy and at every rename of a start, by way of strace. The next start
+//! Migrations that are killed or fail: at every sync, at the copy and at every rename of a start, by way of strace. The next start
 //! does it again or finds it done; no state in between has a schema without its records, or no copy to go back to.
 
 use std::path::Path;
@@ -10,19 +10,19 @@ use enroll_tests::process::{Home, count, run_refused};
 use enroll_tests::skip::{may_trace, say};
 
 use super::databases::{home_of, schema_of};
-use super::expect_sound;
-use super::upgrade::{copies, database, entries};
+use super::upgrade::{NOT_MIGRATED, copies, database, entries};
+use super::{expect_sound, files};
 
 /// The calls at which a start is killed. The copy is one call, or a few; everything that is durable is so by a sync.
 const CALLS: &[&str] = &["fdatasync", "fsync", "copy_file_range", "renameat"];
 
-/// The daemon of this directory, killed at the call of this number, counted from 1, if it makes so many.
-fn killed_at(home: &Home, call: &str, number: usize) -> Command {
+/// The daemon of this directory, with this done to the call of this number, counted from 1, if it makes so many.
+fn traced(home: &Home, call: &str, what: &str, number: usize) -> Command {
     let enrolld = home.enrolld();
     let mut strace = home.command(Path::new("strace"));
     // With -D the daemon, not strace, is the process that was started.
     strace.args(["-D", "-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}")]);
-    strace.args(["-e", &format!("inject={call}:signal=KILL:when={number}")]);
+    strace.args(["-e", &format!("inject={call}:{what}:when={number}")]);
     strace.arg(enrolld.get_program()).args(enrolld.get_args());
     strace
 }
@@ -51,7 +51,7 @@ fn a_migration_that_is_killed_anywhere_is_done_by_the_next_start() {
     for call in CALLS {
         for number in 1.. {
             let (home, at) = (home_of(OLDEST_SCHEMA), format!("{call} {number}"));
-            let output = run_refused(&mut killed_at(&home, call, number));
+            let output = run_refused(&mut traced(&home, call, "signal=KILL", number));
             if !output.stdout.is_empty() {
                 break;
             }
@@ -71,4 +71,22 @@ fn a_migration_that_is_killed_anywhere_is_done_by_the_next_start() {
     }
     say(&format!("{kills} kills of a migration: {older} left the older database, {migrated} the migrated one"));
     assert!(older > 0 && migrated > 0, "{older} and {migrated}: no kill met the transaction");
+}
+
+#[test]
+fn a_copy_that_does_not_fit_leaves_the_database_and_no_half_of_itself() {
+    if !may_trace("a_copy_that_does_not_fit_leaves_the_database_and_no_half_of_itself") {
+        return;
+    }
+    let home = home_of(OLDEST_SCHEMA);
+    let before = entries(&database(&home));
+    let output = run_refused(&mut traced(&home, "copy_file_range", "error=ENOSPC", 1));
+    assert_eq!(output.code, Some(NOT_MIGRATED), "{output:?}");
+    for words in [".schema-4.", "No space left on device", "make room there", "it is as it was"] {
+        assert!(output.stderr.contains(words), "{words}: {output:?}");
+    }
+    assert!(entries(&database(&home)) == before);
+    let left: Vec<_> = files(&home.state_dir()).into_keys().collect();
+    assert_eq!(left, ["enrolld.key", "enrolld.redb", "lock"]);
+    expect_sound(&home.start());
 }
