@@ -50,8 +50,11 @@ pub struct Shape {
     to_json: fn(&[u8]) -> Result<String, StoreError>,
     of_json: fn(&str) -> serde_json::Result<Vec<u8>>,
     decode: fn(&[u8]) -> Result<(), StoreError>,
-    renewed: fn(&[u8]) -> Result<Option<Vec<u8>>, StoreError>,
+    renewed: Renewed,
 }
+
+/// Gives the present form of a record; `None` for one that has it.
+type Renewed = fn(&[u8]) -> Result<Option<Vec<u8>>, StoreError>;
 
 /// The keys of a shape's records.
 pub enum Keys {
