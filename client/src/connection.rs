@@ -110,7 +110,8 @@ fn first_frame(builder: &Builder, reader: &mut FrameReader) -> Result<Option<usi
     let unreadable = |err| stranger(format!("is not enrolld: {err}"));
     match frame.kind {
         FrameKind::Welcome => {
-            let welcome: Welcome = codec::decode(frame.body).map_err(unreadable)?;
+            // Later versions may add to it, at its end.
+            let (welcome, _) = codec::decode_front::<Welcome>(frame.body).map_err(unreadable)?;
             if welcome.protocol == PROTOCOL_VERSION {
                 return Ok(Some(welcome.frame_bytes_max as usize));
             }

@@ -15,7 +15,8 @@ use enrolld::run::{self, Start};
 ///
 /// Exit codes: 0 stopped in good order, or done; 1 it could not start or be done; 2 wrong arguments or configuration;
 /// 3 another enrolld uses the state directory; 4 the secret key is missing or another one; 5 the database or the
-/// backup can not be used or is not sound; 6 the disk is full or failed.
+/// backup can not be used or is not sound; 6 the disk is full or failed; 8 the database of an older version could not
+/// be migrated.
 #[derive(Parser)]
 #[command(
     version,

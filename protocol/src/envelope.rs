@@ -9,7 +9,8 @@ use crate::value::{Invalid, Jwt, Key, Origin, Reference, arrived};
 /// The first field of every hello: a peer that sends another one does not speak this protocol.
 pub const MAGIC: [u8; 8] = *b"enrolld\0";
 
-/// The version of the wire. A daemon refuses a version it does not speak.
+/// The version of the wire. A daemon refuses a version it does not speak. Versions of enrolld with the same version of the
+/// wire work together: a changed shape is another operation, and refusals have numbers that may be unknown.
 pub const PROTOCOL_VERSION: u16 = 3;
 
 /// The envelope of a request: actor, origin, idempotency key, dry run.
@@ -55,7 +56,8 @@ impl FromStr for Actor {
     }
 }
 
-/// The client's first frame.
+/// The client's first frame. Its fields stay for ever, and later versions add to them at the end, so every version reads
+/// the hello of any other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
     /// [`MAGIC`].
@@ -67,7 +69,7 @@ pub struct Hello {
     pub client: String,
 }
 
-/// The daemon's first frame, where it does not refuse.
+/// The daemon's first frame, where it does not refuse. It grows as [`Hello`] does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Welcome {
     /// The version of the wire that is spoken.

@@ -136,8 +136,9 @@ pub async fn read_some(input: &mut (impl AsyncRead + Unpin), frames: &mut FrameR
 async fn read_hello(input: &mut (impl AsyncRead + Unpin), frames: &mut FrameReader) -> Result<Option<Hello>, End> {
     loop {
         if let Some(frame) = frames.next_frame()? {
-            let hello = (frame.kind == FrameKind::Hello).then(|| codec::decode(frame.body).ok());
-            return Ok(hello.flatten());
+            // Later versions may add to it, at its end.
+            let hello = (frame.kind == FrameKind::Hello).then(|| codec::decode_front(frame.body).ok()).flatten();
+            return Ok(hello.map(|(hello, _)| hello));
         }
         if read_some(input, frames).await? == 0 {
             return Err(End::Refused("it said nothing"));

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::inspect::{inspect, line, of_key};
+use super::inspect::{inspect, line, migrate, of_key, of_schema};
 use super::{OfflineError, Whose};
 use crate::run::print;
 use crate::run::state::open_options;
@@ -30,6 +30,7 @@ impl Check {
         let secrets = paths.key.find()?.map(|key| Secrets::derive(&key)).transpose()?;
         let is_closed = locked.peek(|_| ())?.is_some();
         let store = locked.open_copy(&open_options(&config).verifying())?;
+        let before = migrate(&store).map_err(OfflineError::registry(&path))?;
         let found = store.view().map_err(Into::into).and_then(|view| inspect(&*view, secrets.as_ref()));
         let found = found.map_err(OfflineError::registry(&path))?;
         if !found.violations.is_empty() {
@@ -37,10 +38,11 @@ impl Check {
             return Ok(ExitCode::from(NOT_SOUND));
         }
         print(&format!(
-            "{}: sound\n  holds       {} entries, latest change {}\n  secret key  {}\n  closed      {}\n",
+            "{}: sound\n  holds       {} entries, latest change {}\n  schema      {}\n  secret key  {}\n  closed      {}\n",
             path.display(),
             found.entries,
             found.changes_head,
+            of_schema(before),
             of_key(&paths.key, secrets.as_ref()),
             if is_closed { "in good order" } else { "not in good order; the next start repairs it" },
         ));

@@ -9,6 +9,8 @@ use crate::metrics::JournalFigures;
 use crate::run::print;
 use crate::run::state::open_options;
 use crate::storage::open::{OpenError, StateDir};
+use enroll_core::rules::bootstrap::{self, RegistryError};
+use enroll_core::state::Store as _;
 
 /// Arguments of `enrolld compact`.
 #[derive(Debug, Args)]
@@ -25,7 +27,11 @@ impl Compact {
         // A damaged database must not be written to, so it is verified even if the configuration skips that at starts.
         locked.peek(|_| ())?;
         let before = locked.database_bytes()?;
-        let store = locked.open_database(&open_options(&config).verifying(), JournalFigures::default())?;
+        let options = open_options(&config).verifying();
+        let tree = locked.open_tree(&options)?;
+        let view = tree.view().map_err(RegistryError::from);
+        view.and_then(|view| bootstrap::verify(&*view, None)).map_err(OfflineError::registry(&path))?;
+        let store = locked.open_journal(tree, &options, JournalFigures::default())?;
         let failed = |source| OpenError::Database { path: path.clone(), source };
         let compacted = store.into_tree().and_then(|mut tree| {
             tree.compact()?;

@@ -1,15 +1,17 @@
-//! Inspection of a whole database: the schema, the secret key, and all invariants.
+//! Inspection of a whole database that is no daemon's: the schema and its migration, the secret key, and all invariants.
 
 use std::ops::ControlFlow;
 
 use enroll_protocol::server::Violation;
 
 use crate::run::paths::Key;
+use crate::storage::redb::RedbStore;
 use enroll_core::identity::Secrets;
 use enroll_core::model::key;
-use enroll_core::rules::bootstrap::{self, RegistryError};
+use enroll_core::rules::bootstrap::{self, RegistryError, SCHEMA, Standing};
+use enroll_core::rules::migration::Chain;
 use enroll_core::rules::{changes, check};
-use enroll_core::state::{ReadTxn, SCAN_CHUNK, walk};
+use enroll_core::state::{ReadTxn, SCAN_CHUNK, Store as _, walk};
 
 /// The result of an inspection.
 pub(super) struct Found {
@@ -36,6 +38,23 @@ pub(super) fn inspect(view: &dyn ReadTxn, secrets: Option<&Secrets>) -> Result<F
         Ok::<_, RegistryError>(ControlFlow::Continue(()))
     })?;
     Ok(Found { entries, changes_head: changes::head(view)?.seq, violations: check::violations(view)? })
+}
+
+/// Migrates a copy or a new database of an older schema, as a start would. Returns its schema; `None` for the present one.
+pub(super) fn migrate(store: &RedbStore) -> Result<Option<u32>, RegistryError> {
+    match bootstrap::standing(&*store.view()?, None)? {
+        Standing::Older(_) => {}
+        Standing::Missing | Standing::Present => return Ok(None),
+    }
+    store.change(|txn| Chain::PRESENT.migrate(txn, &mut |_, _| ())).map(Some)
+}
+
+/// The schema, for people; `before` is that of a database which a start would migrate.
+pub(super) fn of_schema(before: Option<u32>) -> String {
+    match before {
+        Some(before) => format!("{before}; the next start migrates it to {SCHEMA}, and was rehearsed"),
+        None => SCHEMA.to_string(),
+    }
 }
 
 /// A violation on one line.

@@ -1,7 +1,8 @@
 //! `enrolld restore FILE`: makes a database from a backup; it gets its name only after all checks.
 //!
 //! The key comes first: a database without its key is useless, and a daemon that finds neither would begin a new
-//! registry, in which every token is fresh. A rehearsal does the same in an unnamed file, and needs no key.
+//! registry, in which every token is fresh. A rehearsal does the same in an unnamed file, and needs no key. A backup of an
+//! older schema is migrated, as a start would migrate its database.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -11,7 +12,7 @@ use std::process::ExitCode;
 use clap::Args;
 use enroll_protocol::backup::{BackupError, Header, Part, Reader};
 
-use super::inspect::{Found, inspect, line, of_key};
+use super::inspect::{Found, inspect, line, migrate, of_key};
 use super::{OfflineError, Whose};
 use crate::run::paths::Paths;
 use crate::run::print;
@@ -19,7 +20,7 @@ use crate::run::state::{make_state_dir, open_options};
 use crate::storage::open::{OpenError, OpenOptions, StateDir, make_in};
 use crate::storage::redb::RedbStore;
 use enroll_core::identity::Secrets;
-use enroll_core::rules::bootstrap::{RegistryError, SCHEMA};
+use enroll_core::rules::bootstrap::{SCHEMA, expect_schema};
 use enroll_core::state::{Store as _, StoreError, Writes};
 
 const READ_BYTES: usize = 64 << 10;
@@ -75,7 +76,7 @@ fn restore(mut source: Source, paths: &Paths, options: &OpenOptions) -> Result<E
     };
     let (secrets, name) = (Secrets::derive(&key)?, source.name.clone());
     let judge = |store: &RedbStore, read| judge(store, read, &name, Some(&secrets));
-    let made = locked.make_database(options, |store| source.fill(store), judge).map_err(OpenError::from)?;
+    let made = locked.make_database(options, |store| source.make(store), judge).map_err(OpenError::from)?;
     let (header, found) = made.map_err(|failed| failed.at(path.display().to_string()))?;
     print(&format!(
         "{} is restored from {name}\n{}  forgotten   what came later: tokens and codes used since then can be used again\n",
@@ -90,7 +91,7 @@ fn rehearse(mut source: Source, paths: &Paths, options: &OpenOptions) -> Result<
     let (name, directory) = (source.name.clone(), std::env::temp_dir().display().to_string());
     let file = tempfile::tempfile().map_err(|err| OfflineError::Read(directory.clone(), err))?;
     let judge = |store: &RedbStore, read| judge(store, read, &name, secrets.as_ref());
-    let made = make_in(&file, options, |store| source.fill(store), judge);
+    let made = make_in(&file, options, |store| source.make(store), judge);
     let (header, found) = made.map_err(|failed| failed.at(directory))?;
     print(&format!(
         "{name} can be restored; nothing was changed\n{}  secret key  {}\n",
@@ -108,6 +109,19 @@ impl Source {
         let name = path.display().to_string();
         let file = File::open(path).map_err(|err| OfflineError::Read(name.clone(), err))?;
         Ok(Self { name, bytes: Box::new(file) })
+    }
+
+    /// Fills a database, and migrates it. Returns the header and the number of entries that it then has. Refuses a backup
+    /// that does not hold as many as were written.
+    fn make(&mut self, store: &RedbStore) -> Result<(Header, u64), Failed> {
+        let (header, written) = self.fill(store)?;
+        let entries = store.entries()? as u64;
+        if entries != written {
+            let first = format!("{entries} entries where {written} were written");
+            return Err(Failed::Other(OfflineError::Unsound { name: self.name.clone(), first, count: 1 }));
+        }
+        migrate(store).map_err(|err| Failed::Other(OfflineError::registry(&self.name)(err)))?;
+        Ok((header, store.entries()? as u64))
     }
 
     /// Commits every entry, a few at a time. Returns the header and the number of entries.
@@ -149,10 +163,8 @@ impl Source {
     }
 
     fn expect_known(&self, header: Header) -> Result<Header, Failed> {
-        if header.schema != SCHEMA {
-            let other = RegistryError::OtherSchema(header.schema);
-            return Err(Failed::Other(OfflineError::registry(&self.name)(other)));
-        }
+        let known = expect_schema(header.schema, || Ok(Some(header.version.clone())));
+        known.map_err(|err| Failed::Other(OfflineError::registry(&self.name)(err)))?;
         Ok(header)
     }
 }
@@ -181,8 +193,12 @@ fn judge(
 }
 
 fn summary(header: &Header, found: &Found) -> String {
+    let migrated = match header.schema {
+        SCHEMA => String::new(),
+        before => format!("  migrated    from schema {before} to {SCHEMA}\n"),
+    };
     format!(
-        "  taken       {} by enrolld {}\n  holds       {} entries, latest change {}\n",
+        "  taken       {} by enrolld {}\n{migrated}  holds       {} entries, latest change {}\n",
         header.at, header.version, found.entries, found.changes_head
     )
 }

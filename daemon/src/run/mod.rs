@@ -5,6 +5,7 @@ mod authority;
 mod crl_file;
 mod log;
 mod memory_limit;
+pub(crate) mod migrate;
 pub(crate) mod paths;
 mod reload;
 mod serve;
@@ -34,6 +35,7 @@ use enroll_core::identity::IdentityError;
 use enroll_core::model::record::Kind;
 use enroll_core::rules::bootstrap::RegistryError;
 use enroll_core::state::StoreError;
+use migrate::MigrationError;
 use paths::Paths;
 use serve::Serving;
 use state::Opened;
@@ -61,6 +63,11 @@ pub(crate) enum StartError {
     Key(#[from] KeyError),
     #[error("{path}: {source}")]
     Registry { path: PathBuf, source: RegistryError },
+    #[error(
+        "{path}: migrating it from schema {before} to {after} failed: {source}; it is as it was, so the version that wrote it \
+         still starts on it"
+    )]
+    Migration { path: PathBuf, before: u32, after: u32, source: Box<MigrationError> },
     #[error(transparent)]
     Identity(#[from] IdentityError),
     #[error("certificates: {0}")]
@@ -93,6 +100,7 @@ impl StartError {
             Self::Config(_) | Self::Authority(_) => 2,
             Self::Registry { source: RegistryError::OtherAuthority | RegistryError::NoAuthority, .. } => 2,
             Self::Open(OpenError::InUse(_)) => 3,
+            Self::Migration { .. } => 8,
             Self::Key(_) | Self::Registry { source: RegistryError::OtherKey, .. } => 4,
             Self::Open(OpenError::Database { .. } | OpenError::NoDatabase(_) | OpenError::OtherJournal(_))
             | Self::Registry { .. } => 5,
@@ -179,7 +187,7 @@ impl Start {
             return Err(StartError::Nobody);
         }
         let is_own = passed.is_none();
-        let opened = systemd::while_starting(|| Opened::open(&config, &paths))?;
+        let opened = systemd::while_starting(|stage| Opened::open(&config, &paths, stage))?;
         opened.daemon.warnings.replace(Topic::Grants, unknown);
         opened.daemon.warnings.replace(Topic::Memory, memory_limit::warning(&config));
         let listener = match passed {

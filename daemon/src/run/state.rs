@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::systemd;
-use super::{StartError, authority};
+use super::systemd::{self, Stage};
+use super::{StartError, authority, migrate};
 use crate::config::Config;
 use crate::daemon::abuse::AbuseLog;
 use crate::daemon::clock::{Clock, draw_salt, draw_seed};
@@ -29,10 +29,11 @@ use enroll_core::draft::Draft;
 use enroll_core::identity::{CountingSeal, Secrets};
 use enroll_core::model::key;
 use enroll_core::model::record::ChangesHead;
-use enroll_core::rules::bootstrap::{self, RegistryError};
+use enroll_core::rules::bootstrap::{self, RegistryError, Standing};
 use enroll_core::rules::changes;
 use enroll_core::settings::Settings;
-use enroll_core::state::{Store, StoreError, Writes};
+use enroll_core::state::overlay::Overlay;
+use enroll_core::state::{ReadTxn, Store, StoreError, Writes};
 
 /// The warning of a start that found a key and no database; it stands until the next start. For an installation with a
 /// key made beforehand it is expected.
@@ -53,7 +54,7 @@ pub(super) struct Opened {
 }
 
 impl Opened {
-    pub(super) fn open(config: &Config, paths: &Paths) -> Result<Self, StartError> {
+    pub(super) fn open(config: &Config, paths: &Paths, stage: &Stage) -> Result<Self, StartError> {
         config.check_files(Own::user())?;
         let (trusted, distrusted) = config.trust(Own::user())?;
         let state_dir = &paths.state_dir;
@@ -68,9 +69,8 @@ impl Opened {
         let secrets = Secrets::derive(&secret)?;
         let options = open_options(config);
         let registry = |source: RegistryError| StartError::Registry { path: path.clone(), source };
-        locked.peek(|view| bootstrap::verify(view, Some(&secrets)))?.transpose().map_err(registry)?;
         let figures = JournalFigures::default();
-        let store = locked.open_database(&options, figures.clone())?;
+        let store = open_store(&locked, &options, &secrets, figures.clone(), stage)?;
         let unreadable = |err: StoreError| registry(err.into());
 
         let is_new = !bootstrap::verify(&*store.view().map_err(unreadable)?, Some(&secrets)).map_err(registry)?;
@@ -85,6 +85,7 @@ impl Opened {
         let keys = bootstrap::key_ring(&*view, &secrets).map_err(registry)?;
         let head = changes::head(&*view).map_err(unreadable)?;
         drop(view);
+        sign(&store).map_err(StartError::Storage)?;
         let clock = Clock::default();
         let started = clock.now();
         let (warnings, abuse) = (Warnings::default(), AbuseLog::default());
@@ -168,6 +169,39 @@ pub(crate) fn open_options(config: &Config) -> OpenOptions {
             identity: draw_seed().first_chunk().copied().map_or(0, u64::from_le_bytes),
         },
     }
+}
+
+/// Opens the store, and migrates a database of an older schema. Refusals come before anything is written, but for a repair
+/// after a crash.
+fn open_store(
+    locked: &StateDir,
+    options: &OpenOptions,
+    secrets: &Secrets,
+    figures: JournalFigures,
+    stage: &Stage,
+) -> Result<JournalStore, StartError> {
+    let registry = |source: RegistryError| StartError::Registry { path: locked.database_path(), source };
+    let standing = |view: &dyn ReadTxn| bootstrap::standing(view, Some(secrets)).map_err(registry);
+    locked.peek(standing)?.transpose()?;
+    let tree = locked.open_tree(options)?;
+    let view = tree.view().map_err(|err| registry(err.into()))?;
+    let found = standing(&*view)?;
+    drop(view);
+    let tree = match found {
+        Standing::Older(schema) => migrate::migrate(locked, tree, options, schema, stage)?,
+        Standing::Missing | Standing::Present => tree,
+    };
+    Ok(locked.open_journal(tree, options, figures)?)
+}
+
+/// Notes this version as the last one that wrote, where another one was.
+fn sign(store: &JournalStore) -> Result<(), StoreError> {
+    let view = store.view()?;
+    let mut overlay = Overlay::new(&*view);
+    bootstrap::sign(&mut overlay)?;
+    let writes = overlay.into_writes();
+    drop(view);
+    if writes.is_empty() { Ok(()) } else { store.commit(&writes) }
 }
 
 /// The first writes of an empty database.

@@ -6,6 +6,7 @@
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use listenfd::ListenFd;
@@ -36,16 +37,44 @@ pub fn stopping() {
     notify(&[NotifyState::Stopping, NotifyState::Status("finishing what was begun")]);
 }
 
-/// Runs a part of the start that may take long, such as verifying a large database, and extends the timeout meanwhile.
-pub fn while_starting<T>(start: impl FnOnce() -> T) -> T {
+/// What a long start is doing, for systemd's status.
+#[derive(Debug)]
+pub struct Stage(Mutex<String>);
+
+impl Stage {
+    /// From now on it is doing this, which is told at once.
+    pub fn begin(&self, what: String) {
+        self.set(what);
+        self.tell();
+    }
+
+    /// It has come so far, which is told with the next extension of the timeout.
+    pub fn set(&self, what: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = what;
+    }
+
+    fn tell(&self) {
+        let more = u32::try_from(ASK_FOR.as_micros()).unwrap_or(u32::MAX);
+        notify(&[NotifyState::ExtendTimeoutUsec(more), NotifyState::Status(&self.now())]);
+    }
+
+    fn now(&self) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Runs a part of the start that may take long, such as verifying or migrating a large database, and meanwhile extends the
+/// timeout and tells its stage.
+pub fn while_starting<T>(start: impl FnOnce(&Stage) -> T) -> T {
+    let stage = Stage(Mutex::new("opening the database".to_owned()));
     if std::env::var_os("NOTIFY_SOCKET").is_none() {
-        return start();
+        return start(&stage);
     }
     let (running, ended) = channel::<()>();
+    let (stage, told) = (&stage, &stage);
     let ask = move || {
-        let more = u32::try_from(ASK_FOR.as_micros()).unwrap_or(u32::MAX);
         loop {
-            notify(&[NotifyState::ExtendTimeoutUsec(more), NotifyState::Status("opening the database")]);
+            told.tell();
             if ended.recv_timeout(ASK_EVERY) != Err(RecvTimeoutError::Timeout) {
                 return;
             }
@@ -54,7 +83,7 @@ pub fn while_starting<T>(start: impl FnOnce() -> T) -> T {
     std::thread::scope(move |scope| {
         // Without this thread a start has the time that the unit gives it.
         let _ = std::thread::Builder::new().name("start".to_owned()).spawn_scoped(scope, ask);
-        let started = start();
+        let started = start(stage);
         drop(running);
         started
     })

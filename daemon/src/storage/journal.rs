@@ -151,10 +151,15 @@ impl JournalStore {
         })
     }
 
-    /// Moves into the tree what only its journal has, and leaves the journal as it is.
+    /// Moves into the tree what only its journal has, and leaves the journal's files as they are. The tree then needs
+    /// no journal, as after a stop in good order.
     pub fn replay(tree: &RedbStore, disks: Vec<Arc<dyn Disk>>, options: JournalOptions) -> Result<(), JournalFault> {
         let (_, Recovered { table, mark, .. }) = Self::look(tree, disks, options)?;
-        Ok(take_over(tree, &mark, &table)?)
+        take_over(tree, &mark, &table)?;
+        if mark.is_open {
+            tree.set_mark(&Mark { is_open: false, ..mark })?;
+        }
+        Ok(())
     }
 
     /// The segments that are there, and the writes of theirs that the tree does not have.

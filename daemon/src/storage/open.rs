@@ -16,7 +16,7 @@ use nix::fcntl::{Flock, FlockArg, OFlag, PosixFadviseAdvice, posix_fadvise};
 
 use super::copy_on_write::CopyOnWrite;
 use super::direct_io::DirectFile;
-use super::disk::Disk;
+use super::disk::{Disk, Space as _};
 use super::journal::{JournalFault, JournalOptions, JournalStore, MakeSlot, Slots};
 use super::redb::{self, OpenFault, RedbOptions, RedbStore};
 use crate::metrics::JournalFigures;
@@ -27,6 +27,9 @@ use enroll_core::state::{ReadTxn, StoreError};
 pub const DATABASE: &str = "enrolld.redb";
 
 const DATABASE_NEW: &str = "enrolld.redb.new";
+
+/// The name of a copy that is not whole.
+const COPY_NEW: &str = "enrolld.redb.copy";
 
 /// The names of the journal's files begin with this; their number follows.
 const JOURNAL: &str = "enrolld.journal.";
@@ -194,6 +197,11 @@ impl StateDir {
 
     /// Opens the database with the journal in front of it, and makes both if there is none.
     pub fn open_database(&self, options: &OpenOptions, figures: JournalFigures) -> Result<JournalStore, OpenError> {
+        self.open_journal(self.open_tree(options)?, options, figures)
+    }
+
+    /// Opens the database without its journal, which may have later writes. Makes one if there is none.
+    pub fn open_tree(&self, options: &OpenOptions) -> Result<RedbStore, OpenError> {
         if !self.has_database() {
             if let Some(journal) = self.journal_file()? {
                 return Err(OpenError::OtherJournal(journal));
@@ -208,14 +216,52 @@ impl StateDir {
             // Verification reads all pages in the order of the tree. Reading ahead in the order of the file is faster.
             let _ = posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_WILLNEED);
         }
-        let tree = RedbStore::open(file, redb).map_err(|fault| OpenError::of(fault, path.clone()))?;
+        RedbStore::open(file, redb).map_err(|fault| OpenError::of(fault, path))
+    }
+
+    /// Opens the journal in front of a database, and makes it if there is none.
+    pub fn open_journal(
+        &self,
+        tree: RedbStore,
+        options: &OpenOptions,
+        figures: JournalFigures,
+    ) -> Result<JournalStore, OpenError> {
         let disks = self.journal_files()?.into_iter().enumerate().map(|(number, file)| {
             let disk: Arc<dyn Disk> = Arc::new(direct(&self.directory, number, file));
             disk
         });
         let disks = disks.collect();
         let slots = Slots { disks, make: self.make_journal_file() };
-        JournalStore::open(tree, slots, options.journal, figures).map_err(|fault| OpenError::of_journal(fault, path))
+        let opened = JournalStore::open(tree, slots, options.journal, figures);
+        opened.map_err(|fault| OpenError::of_journal(fault, self.database_path()))
+    }
+
+    /// Moves into the database what only its journal has, and closes it, as a stop in good order does.
+    pub fn close_tree(&self, tree: RedbStore, options: &OpenOptions) -> Result<(), OpenError> {
+        let path = self.database_path();
+        let disks = self.journal_files()?.into_iter().map(|file| Arc::new(file) as Arc<dyn Disk>).collect();
+        let replayed = JournalStore::replay(&tree, disks, options.journal);
+        replayed.map_err(|fault| OpenError::of_journal(fault, path.clone()))?;
+        tree.close().map_err(|err| OpenError::of_journal(err.into(), path))
+    }
+
+    /// Copies the closed database, and replaces a copy of this name. A failure or an interruption leaves none under it.
+    pub fn copy_database(&self, name: &str) -> Result<PathBuf, OpenError> {
+        let from = self.database_file()?;
+        let to = self.directory.create_private(COPY_NEW)?;
+        let copied = io::copy(&mut &from, &mut &to).and_then(|_| to.sync_all());
+        if let Err(source) = copied {
+            self.directory.remove(COPY_NEW)?;
+            return Err(FileError::Io { path: self.directory.path_of(name), source }.into());
+        }
+        self.directory.publish(COPY_NEW, name)?;
+        Ok(self.directory.path_of(name))
+    }
+
+    /// Free bytes on the disk of the database.
+    pub fn free_bytes(&self) -> Result<u64, OpenError> {
+        let file = self.directory.open_private(DATABASE, OFlag::O_RDONLY)?;
+        Ok(file.free_bytes().map_err(|source| FileError::Io { path: self.database_path(), source })?)
     }
 
     /// Opens the database copy-on-write, with the journal's content. Nothing is written to either.

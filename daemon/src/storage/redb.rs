@@ -5,6 +5,8 @@
 //! transaction, an MVCC snapshot; it must not be held longer than a request, a page or a backup, because the file grows
 //! meanwhile.
 
+mod write_transaction;
+
 use crate::storage::io_error;
 use std::fs::File;
 use std::io;
@@ -16,7 +18,8 @@ use std::sync::Arc;
 use redb::backends::FileBackend;
 use redb::{
     Builder, CursorError, Database, DatabaseError, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase,
-    ReadableTableMetadata, StorageBackend, StorageError, Table, TableDefinition, TableError, WriteTransaction,
+    ReadableTable, ReadableTableMetadata, StorageBackend, StorageError, Table, TableDefinition, TableError,
+    WriteTransaction,
 };
 
 use super::copy_on_write::CopyOnWrite;
@@ -24,9 +27,13 @@ use super::disk::{Disk, Space};
 use super::journal::Mark;
 use crate::storage::private_dir::is_disk_full;
 use enroll_core::state::merge::{Stretch, Write};
-use enroll_core::state::{Entries, ReadTxn, Store, StoreError, View, Writes};
+use enroll_core::state::{Entries, ReadTxn, Store, StoreError, View, WriteTxn, Writes};
+use write_transaction::WholeTable;
 
-const TABLE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("enrolld");
+/// Keys and values, as redb names them.
+type Bytes = &'static [u8];
+
+const TABLE: TableDefinition<'_, Bytes, Bytes> = TableDefinition::new("enrolld");
 
 /// The mark of the journal that the tree has taken over: identity, number, generation, and whether there may be more.
 const MARK: TableDefinition<'_, (), (u64, u64, u64, bool)> = TableDefinition::new("journal");
@@ -113,7 +120,7 @@ pub struct RedbStore {
 struct Backend(Arc<dyn Disk>);
 
 struct RedbView {
-    table: ReadOnlyTable<&'static [u8], &'static [u8]>,
+    table: ReadOnlyTable<Bytes, Bytes>,
     _transaction: ReadTransaction,
 }
 
@@ -176,7 +183,7 @@ impl RedbStore {
     }
 
     /// The number of entries.
-    pub(super) fn entries(&self) -> Result<usize, StoreError> {
+    pub fn entries(&self) -> Result<usize, StoreError> {
         let view = RedbView::of(&self.database)?;
         let entries = view.table.len().map_err(failed(READ))?;
         Ok(usize::try_from(entries).unwrap_or(usize::MAX))
@@ -219,6 +226,23 @@ impl RedbStore {
         transaction.commit().map_err(failed(WRITE))
     }
 
+    /// Runs a change of any size in one durable transaction: all of it is there afterwards, or nothing. Memory does not
+    /// grow with it, since redb writes what its cache does not hold.
+    pub fn change<T, E: From<StoreError>>(
+        &self,
+        change: impl FnOnce(&mut dyn WriteTxn) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let transaction = self.begin()?;
+        let changed = {
+            let mut table = WholeTable::new(transaction.open_table(TABLE).map_err(failed(WRITE))?);
+            let changed = change(&mut table)?;
+            table.finish()?;
+            changed
+        };
+        transaction.commit().map_err(failed(WRITE))?;
+        Ok(changed)
+    }
+
     fn begin(&self) -> Result<WriteTransaction, StoreError> {
         let mut transaction = self.database.begin_write().map_err(failed(WRITE))?;
         transaction.set_durability(Durability::Immediate).map_err(failed(WRITE))?;
@@ -254,7 +278,7 @@ impl Store for RedbStore {
     }
 }
 
-fn set(table: &mut Table<'_, &[u8], &[u8]>, key: &[u8], value: Option<&[u8]>) -> Result<(), StoreError> {
+fn set(table: &mut Table<'_, Bytes, Bytes>, key: &[u8], value: Option<&[u8]>) -> Result<(), StoreError> {
     match value {
         Some(value) => table.insert(key, value).map_err(failed(WRITE))?,
         None => table.remove(key).map_err(failed(WRITE))?,
@@ -265,7 +289,7 @@ fn set(table: &mut Table<'_, &[u8], &[u8]>, key: &[u8], value: Option<&[u8]>) ->
 /// Puts what comes after this key, as long as the table has nothing in between: whole leaves at a time, and full ones.
 /// Returns how many writes that were.
 fn append<'a>(
-    table: &mut Table<'_, &[u8], &[u8]>,
+    table: &mut Table<'_, Bytes, Bytes>,
     after: &[u8],
     writes: &mut Peekable<impl Iterator<Item = Write<'a>>>,
 ) -> Result<usize, StoreError> {
@@ -343,20 +367,33 @@ impl RedbView {
 
 impl ReadTxn for RedbView {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.table.get(key).map_err(failed(READ))?.map(|value| value.value().to_vec()))
+        get(&self.table, key)
     }
 
     fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Entries, StoreError> {
-        let mut entries = Entries::new();
-        if from >= to {
-            return Ok(entries);
-        }
-        for entry in self.table.range(from..to).map_err(failed(READ))?.take(limit) {
-            let (key, value) = entry.map_err(failed(READ))?;
-            entries.push((key.value().to_vec(), value.value().to_vec()));
-        }
-        Ok(entries)
+        range(&self.table, from, to, limit)
     }
+}
+
+fn get(table: &impl ReadableTable<Bytes, Bytes>, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    Ok(table.get(key).map_err(failed(READ))?.map(|value| value.value().to_vec()))
+}
+
+fn range(
+    table: &impl ReadableTable<Bytes, Bytes>,
+    from: &[u8],
+    to: &[u8],
+    limit: usize,
+) -> Result<Entries, StoreError> {
+    let mut entries = Entries::new();
+    if from >= to {
+        return Ok(entries);
+    }
+    for entry in table.range(from..to).map_err(failed(READ))?.take(limit) {
+        let (key, value) = entry.map_err(failed(READ))?;
+        entries.push((key.value().to_vec(), value.value().to_vec()));
+    }
+    Ok(entries)
 }
 
 /// Runs an opening and catches panics: until checksums are verified, redb may panic over damaged pages.

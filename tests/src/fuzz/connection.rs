@@ -122,7 +122,7 @@ fn hello(bytes: &[u8]) -> Option<usize> {
     let mut reader = FrameReader::new(FRAME_BYTES_MAX);
     reader.push(bytes);
     let frame = reader.next_frame().ok()??;
-    let hello: Hello = codec::decode(frame.body).ok()?;
+    let (hello, _) = codec::decode_front::<Hello>(frame.body).ok()?;
     let is_ours = frame.kind == FrameKind::Hello && hello.magic == MAGIC && hello.protocol == PROTOCOL_VERSION;
     is_ours.then_some(LENGTH_BYTES + HEADER_BYTES + frame.body.len())
 }

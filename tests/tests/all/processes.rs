@@ -13,6 +13,7 @@ mod call;
 mod clock;
 mod crash;
 mod daemon;
+mod databases;
 mod delegation;
 mod disk;
 mod ends;
@@ -47,7 +48,10 @@ mod secrets;
 mod systemd;
 mod tour;
 mod transfer;
+mod upgrade;
+mod upgrade_killed;
 mod verbs;
+mod versions;
 mod wire;
 
 use std::collections::BTreeMap;

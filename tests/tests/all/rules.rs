@@ -21,6 +21,7 @@ mod imports;
 mod jwts;
 mod keys;
 mod metrics;
+mod migrations;
 mod pages;
 mod patches;
 mod people;

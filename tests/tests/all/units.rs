@@ -128,6 +128,7 @@ fn the_units_say_what_the_daemon_expects() {
     assert_eq!(values(SERVICE, "PrivateUsers"), [""; 0], "it breaks the credentials of peers");
     assert_eq!(values(SERVICE, "LoadCredential"), ["enrolld.key:/etc/enrolld/enrolld.key"]);
     assert_eq!(values(SERVICE, "Type"), ["notify"]);
+    assert_eq!(values(SERVICE, "RestartPreventExitStatus"), ["2 4 5 6 8 CREDENTIALS"], "docs/operating.md says why");
     assert_eq!(values(SOCKET, "ListenStream"), ["/run/enrolld/enrolld.sock"]);
     assert_eq!(values(SOCKET, "SocketGroup"), values(SERVICE, "Group"));
     assert!(SYSUSERS.lines().any(|line| line.starts_with(&format!("u {} ", values(SERVICE, "User")[0]))));

@@ -35,9 +35,9 @@ pub struct Importing {
     pub records: BTreeMap<String, u64>,
     /// The uid and the idempotency key of the latest piece: sent again, it is answered and not taken again.
     pub latest: Option<(u32, Key)>,
+    /// The schema of the file.
+    pub schema: u32,
 }
-
-impl Record for Importing {}
 
 /// The export form of one family's records.
 pub struct Shape {
@@ -50,7 +50,11 @@ pub struct Shape {
     to_json: fn(&[u8]) -> Result<String, StoreError>,
     of_json: fn(&str) -> serde_json::Result<Vec<u8>>,
     decode: fn(&[u8]) -> Result<(), StoreError>,
+    renewed: Renewed,
 }
+
+/// Gives the present form of a record; `None` for one that has it.
+type Renewed = fn(&[u8]) -> Result<Option<Vec<u8>>, StoreError>;
 
 /// The keys of a shape's records.
 pub enum Keys {
@@ -110,6 +114,7 @@ const fn shape<R: Record>(name: &'static str, keys: Keys) -> Shape {
         to_json,
         of_json: |text| serde_json::from_str::<R>(text).map(|record| record::encode(&record)),
         decode: |bytes| record::decode::<R>(bytes).map(drop),
+        renewed: record::renewed::<R>,
     }
 }
 
@@ -131,6 +136,12 @@ impl Shape {
     pub fn check(&self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         (self.decode)(value)?;
         if self.reads(key) { Ok(()) } else { Err(self.unreadable(key)) }
+    }
+
+    /// The present form of a record of an earlier version; `None` for one that has it.
+    pub fn renewed(&self, key: &[u8], value: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let at = |err| StoreError::Corrupt(format!("{} {}: {err}", self.name, hex::encode(key)));
+        (self.renewed)(value).map_err(at)
     }
 
     /// True if the parts of the key can be read, and make the same key again.

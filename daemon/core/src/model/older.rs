@@ -1,12 +1,15 @@
 //! Earlier versions of stored records, and the readers that bring them to the present one.
 
+use std::collections::BTreeMap;
+
 use enroll_protocol::enrollment::Decider;
 use enroll_protocol::person::Revocation;
 use enroll_protocol::registration::ApprovalState;
-use enroll_protocol::{Callsign, Invalid, Json, Pk, Reason, Time, codec};
+use enroll_protocol::{Callsign, Invalid, Json, Key, Pk, Reason, Time, codec};
 use serde::{Deserialize, Serialize};
 
 use super::event::{Registration, Slot, Stand};
+use super::export_schema::Importing;
 use super::record::{Person, Pool, Record, stored_json};
 use super::token::{Code, Token};
 use crate::identity::Hash;
@@ -77,6 +80,22 @@ struct RegistrationV1 {
     created: Time,
     updated: Time,
 }
+
+/// The progress of an import of version 1, which read only files of the present schema.
+#[derive(Serialize, Deserialize)]
+struct ImportingV1 {
+    bytes: u64,
+    lines: u64,
+    open: String,
+    with_secrets: bool,
+    is_brought: bool,
+    is_read: bool,
+    records: BTreeMap<String, u64>,
+    latest: Option<(u32, Key)>,
+}
+
+/// The only schema whose imports had records of version 1.
+const IMPORTING_V1_SCHEMA: u32 = 4;
 
 impl Record for Token {
     const VERSION: u8 = 2;
@@ -195,6 +214,30 @@ impl From<RegistrationV1> for Registration {
     }
 }
 
+impl Record for Importing {
+    const VERSION: u8 = 2;
+
+    fn decode_older(version: u8, bytes: &[u8]) -> Option<Result<Self, Invalid>> {
+        (version == 1).then(|| codec::decode::<ImportingV1>(bytes).map(Self::from))
+    }
+}
+
+impl From<ImportingV1> for Importing {
+    fn from(old: ImportingV1) -> Self {
+        Self {
+            bytes: old.bytes,
+            lines: old.lines,
+            open: old.open,
+            with_secrets: old.with_secrets,
+            is_brought: old.is_brought,
+            is_read: old.is_read,
+            records: old.records,
+            latest: old.latest,
+            schema: IMPORTING_V1_SCHEMA,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use enroll_protocol::person::RevocationReason;
@@ -296,5 +339,24 @@ mod tests {
         assert_eq!(record::decode::<Registration>(&bytes), Ok(registration));
         bytes[0] = 3;
         assert!(record::decode::<Registration>(&bytes).is_err());
+    }
+
+    #[test]
+    fn an_import_of_version_1_goes_on_as_one_of_its_schema() {
+        let old = ImportingV1 {
+            bytes: 700,
+            lines: 7,
+            open: "{".to_owned(),
+            with_secrets: true,
+            is_brought: false,
+            is_read: false,
+            records: [("person".to_owned(), 3)].into(),
+            latest: Some((1000, Key(Pk::from_bytes([7; 16])))),
+        };
+        let bytes = of_version_1(&old);
+        let read = record::decode::<Importing>(&bytes).expect("a progress");
+        assert_eq!((read.bytes, read.schema), (700, 4));
+        assert_eq!(record::renewed::<Importing>(&bytes), Ok(Some(record::encode(&read))));
+        assert_eq!(record::renewed::<Importing>(&record::encode(&read)), Ok(None));
     }
 }

@@ -24,6 +24,9 @@ pub trait Record: Serialize + DeserializeOwned {
 }
 
 /// The registry itself: written first, read before anything else.
+///
+/// Every version reads it, also that of a newer schema, so its form never changes: what comes new about a registry is a
+/// record of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Registry {
@@ -34,6 +37,15 @@ pub struct Registry {
     pub proof: [u8; 32],
     /// The time at which the registry was made.
     pub created: Time,
+}
+
+/// The version of enrolld that wrote last. Its form never changes, as that of [`Registry`]: an older version names by it
+/// the one that can read the database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LastWriter {
+    /// The version, such as `0.1.0`.
+    pub version: String,
 }
 
 /// A person.
@@ -322,6 +334,7 @@ impl ClockState {
 }
 
 impl Record for Registry {}
+impl Record for LastWriter {}
 impl Record for CallsignHolder {}
 impl Record for Enrollment {}
 impl Record for Pointer {}
@@ -354,6 +367,14 @@ pub fn decode<R: Record>(bytes: &[u8]) -> Result<R, StoreError> {
     };
     let unknown = || StoreError::Corrupt(format!("a stored {name} has the unknown version {version}"));
     decoded.ok_or_else(unknown)?.map_err(|err| StoreError::Corrupt(format!("a stored {name} is damaged: {err}")))
+}
+
+/// The present form of a record of an earlier version; `None` for one that has it.
+pub fn renewed<R: Record>(bytes: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    if bytes.first() == Some(&R::VERSION) {
+        return Ok(None);
+    }
+    decode::<R>(bytes).map(|record| Some(encode(&record)))
 }
 
 /// Reads the record of a key.

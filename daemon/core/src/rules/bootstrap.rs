@@ -12,11 +12,17 @@ use crate::identity::jwt::{NewKey, SigningAlgorithm};
 use crate::identity::secrets::SecretKey;
 use crate::identity::{IdentityError, KeyRing, Secrets};
 use crate::model::key::{self, Family};
-use crate::model::record::{self, HashingKey, Registry, Role, SigningKey};
-use crate::state::{ReadTxn, SCAN_CHUNK, StoreError, walk};
+use crate::model::record::{self, HashingKey, LastWriter, Registry, Role, SigningKey};
+use crate::state::{ReadTxn, SCAN_CHUNK, StoreError, WriteTxn, walk};
 
-/// The version of all keys and records together.
-pub const SCHEMA: u32 = 4;
+/// The version of all keys and records together. A new one needs a step in the chain of [`super::migration`].
+pub const SCHEMA: u32 = 5;
+
+/// The oldest schema that is migrated.
+pub const OLDEST_SCHEMA: u32 = 4;
+
+/// The version of this enrolld.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The built-in roles and their permissions. They can be changed like any other.
 const BUILT_IN_ROLES: &[(&str, &[&str])] = &[
@@ -38,9 +44,30 @@ pub enum RegistryError {
     /// There is no registry.
     #[error("there is no registry in it")]
     None,
-    /// Its schema is of another version.
-    #[error("the database has schema {0}, and this version knows only {SCHEMA}; use the enrolld that wrote it")]
-    OtherSchema(u32),
+    /// A newer version migrated it.
+    #[error(
+        "schema {schema}, which {writer} wrote, is too new for this enrolld {VERSION}, which reads schemas {OLDEST_SCHEMA} \
+         to {SCHEMA}; use {writer} or a later one: nothing was changed",
+        writer = named(.version.as_deref())
+    )]
+    NewerSchema {
+        /// Its schema.
+        schema: u32,
+        /// The version that wrote last, if it is known.
+        version: Option<String>,
+    },
+    /// An older version wrote it, and nothing here migrates it.
+    #[error(
+        "schema {0} is older than this enrolld {VERSION}, which works on schema {SCHEMA}; start the daemon on it once, which \
+         migrates it: nothing was changed"
+    )]
+    OlderSchema(u32),
+    /// Its schema is older than all that can be migrated.
+    #[error(
+        "schema {0} is from before the first release, and this enrolld {VERSION} reads schemas {OLDEST_SCHEMA} to {SCHEMA}; \
+         use the enrolld that wrote it: nothing was changed"
+    )]
+    TooOldSchema(u32),
     /// Its certificates are another authority's.
     #[error(
         "its certificates were issued by another authority than the one that was brought along, which could not revoke \
@@ -71,16 +98,62 @@ impl From<RegistryError> for Fault {
     }
 }
 
-/// Checks the schema and, where there is one, the secret key. `false`: there is no registry yet.
-pub fn verify(txn: &dyn ReadTxn, secrets: Option<&Secrets>) -> Result<bool, RegistryError> {
-    let Some(registry) = record::get::<Registry>(txn, &key::registry())? else { return Ok(false) };
-    if registry.schema != SCHEMA {
-        return Err(RegistryError::OtherSchema(registry.schema));
-    }
+/// The schema of a registry, beside that of this version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// There is no registry yet.
+    Missing,
+    /// It has this older schema, and can be migrated.
+    Older(u32),
+    /// It has the schema of this version.
+    Present,
+}
+
+/// Checks the schema and, where there is one, the secret key. Refuses a schema that this version neither works on nor
+/// migrates, and another secret key.
+pub fn standing(txn: &dyn ReadTxn, secrets: Option<&Secrets>) -> Result<Standing, RegistryError> {
+    let Some(registry) = record::get::<Registry>(txn, &key::registry())? else { return Ok(Standing::Missing) };
+    expect_schema(registry.schema, || Ok(last_writer(txn)?.map(|writer| writer.version)))?;
     match secrets {
         Some(secrets) if registry.proof != secrets.proof() => Err(RegistryError::OtherKey),
-        _ => Ok(true),
+        _ if registry.schema < SCHEMA => Ok(Standing::Older(registry.schema)),
+        _ => Ok(Standing::Present),
     }
+}
+
+/// Refuses a schema that this version neither works on nor migrates. `version` tells the version that wrote last.
+pub fn expect_schema(
+    schema: u32,
+    version: impl FnOnce() -> Result<Option<String>, StoreError>,
+) -> Result<(), RegistryError> {
+    match schema {
+        ..OLDEST_SCHEMA => Err(RegistryError::TooOldSchema(schema)),
+        OLDEST_SCHEMA..=SCHEMA => Ok(()),
+        _ => Err(RegistryError::NewerSchema { schema, version: version()? }),
+    }
+}
+
+/// Checks for the schema of this version and, where there is one, the secret key. `false`: there is no registry yet.
+pub fn verify(txn: &dyn ReadTxn, secrets: Option<&Secrets>) -> Result<bool, RegistryError> {
+    match standing(txn, secrets)? {
+        Standing::Missing => Ok(false),
+        Standing::Older(schema) => Err(RegistryError::OlderSchema(schema)),
+        Standing::Present => Ok(true),
+    }
+}
+
+/// The version that wrote last; `None` before schema 5, which was the first to keep it.
+pub fn last_writer(txn: &dyn ReadTxn) -> Result<Option<LastWriter>, StoreError> {
+    record::get(txn, &key::last_writer())
+}
+
+/// Writes this version as the last one that wrote, unless it is that already.
+pub fn sign(txn: &mut dyn WriteTxn) -> Result<(), StoreError> {
+    let own = LastWriter { version: VERSION.to_owned() };
+    if last_writer(txn.as_read())?.as_ref() != Some(&own) {
+        record::put(txn, key::last_writer(), &own);
+    }
+    Ok(())
 }
 
 /// The time at which the registry was made.
@@ -111,6 +184,7 @@ pub fn create(
     seed: [u8; 32],
 ) -> Result<(), RegistryError> {
     record::put(txn, key::registry(), &Registry { schema: SCHEMA, proof: secrets.proof(), created: now });
+    sign(txn)?;
     for (name, permissions) in BUILT_IN_ROLES {
         let role = RoleName::new(*name).map_err(|err| StoreError::Corrupt(err.0))?;
         let permissions = permissions.iter().map(|path| (*path).to_owned()).collect();
@@ -123,6 +197,11 @@ pub fn create(
     let pair = NewKey::make(signing, &key_seed)?;
     add_signing_key(txn, secrets, &pair, now, &mut random)?;
     Ok(())
+}
+
+/// A version, for people.
+fn named(version: Option<&str>) -> String {
+    version.map_or_else(|| "a newer enrolld".to_owned(), |version| format!("enrolld {version}"))
 }
 
 /// Writes a new signing key, sealed.

@@ -4,7 +4,8 @@
 //! refused. A new beginning, after a bad line or an interruption, first removes the records read so far, some of them
 //! with each request. An empty piece ends the import. Before that all invariants are checked, off the writer thread,
 //! because the check takes time in proportion to the records. An import emits no events: the change feed is the file's.
-//! A piece whose answer was lost is answered again by its idempotency key, the last one too.
+//! A piece whose answer was lost is answered again by its idempotency key, the last one too. The records of an older
+//! file are migrated with its last line.
 
 use std::ops::ControlFlow;
 
@@ -12,7 +13,8 @@ use enroll_protocol::export::{End, FORMAT, Header};
 use enroll_protocol::server::{AcceptClock, Import, Imported};
 use enroll_protocol::{Code, Key, Operation as _, Refusal, without_mark};
 
-use super::bootstrap::{self, RegistryError, SCHEMA};
+use super::bootstrap::{self, OLDEST_SCHEMA, RegistryError, SCHEMA};
+use super::migration::Chain;
 use super::{Call, WriteOp, authority};
 use crate::draft::Txn;
 use crate::fault::Fault;
@@ -87,8 +89,8 @@ fn answered(txn: &dyn ReadTxn, latest: Option<(u32, Key)>) -> Result<Option<Impo
 }
 
 /// Checks the first line and removes existing records; for a file with secrets also the registry's own. Returns the
-/// progress and the text after the line, or `None` if more records are to be removed. Refuses another format, schema
-/// or secret key, and a registry that is not empty.
+/// progress and the text after the line, or `None` if more records are to be removed. Refuses another format or secret
+/// key, a schema that is not migrated, and a registry that is not empty.
 fn begin(
     txn: &mut dyn Txn,
     call: &Call<'_>,
@@ -100,13 +102,7 @@ fn begin(
     let header = serde_json::from_str::<Header>(without_mark(line)).map_err(|_| foreign())?;
     let registry = record::get::<Registry>(txn.as_read(), &key::registry())?;
     let registry = registry.ok_or_else(|| StoreError::Corrupt("there is no registry".to_owned()))?;
-    if (header.enrolld_export, header.schema) != (FORMAT, SCHEMA) {
-        let Header { enrolld_export: format, schema, version, .. } = header;
-        return Err(conflict(format!(
-            "enrolld {version} wrote this export with format {format} and schema {schema}, and this version reads \
-             {FORMAT} and {SCHEMA}; import it with that version, then update"
-        )));
-    }
+    expect_readable(&header)?;
     let has_other_hashes = header.with_secrets && txn.get(&key::hashing_key())?.is_some() && before.is_none();
     if header.with_secrets && (header.proof != Some(hex::encode(&registry.proof)) || has_other_hashes) {
         return Err(conflict(
@@ -122,7 +118,8 @@ fn begin(
             own.is_some_and(|own| own.sealed.is_none())
         }
     };
-    let mut importing = Importing { is_brought, with_secrets: header.with_secrets, lines: 1, ..Importing::default() };
+    let Header { with_secrets, schema, .. } = header;
+    let mut importing = Importing { is_brought, with_secrets, schema, lines: 1, ..Importing::default() };
     if !clear(txn)? {
         record::put(txn, key::importing(), &importing);
         return Ok(None);
@@ -140,6 +137,19 @@ fn begin(
     }
     importing.records.clear();
     Ok(Some((importing, text.to_owned())))
+}
+
+/// Refuses a file that this version can not read, and names the one that can.
+fn expect_readable(header: &Header) -> Result<(), Fault> {
+    let Header { enrolld_export: format, schema, version, .. } = header;
+    if *format == FORMAT && (OLDEST_SCHEMA..=SCHEMA).contains(schema) {
+        return Ok(());
+    }
+    let way_out = if *schema < OLDEST_SCHEMA { "that version, then update" } else { "that version or a later one" };
+    Err(conflict(format!(
+        "enrolld {version} wrote this export with format {format} and schema {schema}, and this version reads format \
+         {FORMAT} and schemas {OLDEST_SCHEMA} to {SCHEMA}; import it with {way_out}"
+    )))
 }
 
 /// Refuses a registry with more than the records of its first start. Kept answers, counted guesses, renewals of the
@@ -204,6 +214,7 @@ fn take(txn: &mut dyn Txn, importing: &mut Importing, text: &str) -> Result<(), 
             if count != written {
                 return Err(bad(&format!("{written} records were written, and {count} are here")));
             }
+            Chain::PRESENT.finish(txn, importing.schema, &mut |_, _| ())?;
             importing.is_read = true;
             continue;
         }

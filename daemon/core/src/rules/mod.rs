@@ -25,6 +25,7 @@ pub mod human_code;
 mod import;
 mod jwt;
 pub mod make;
+pub mod migration;
 mod page;
 mod permission;
 mod person;

@@ -43,6 +43,8 @@ const SUM: usize = 8;
 
 const CHUNK: usize = 4096;
 const MAGIC: &[u8; 8] = b"enrollJ\n";
+
+/// A new format needs a new schema: a version that can not read it then refuses the database before it looks at the journal.
 const FORMAT: u64 = 1;
 const DELETED: u32 = u32::MAX;
 

@@ -31,24 +31,24 @@ const LATE: Range<u32> = 1_000_000..1_000_050;
 const JOURNAL_SYNCS: usize = 600;
 
 /// Mounted file systems, below a directory of their own; unmounted at the end, whatever the end is.
-struct Mounts {
+pub(super) struct Mounts {
     mounted: Vec<PathBuf>,
     directory: TempDir,
 }
 
 impl Mounts {
     /// None yet, if this process may mount at all; says for this test what is missing otherwise.
-    fn make(test: &str) -> Option<Self> {
+    pub(super) fn make(test: &str) -> Option<Self> {
         let directory = tempfile::tempdir().expect("a directory");
         may_mount(test).then_some(Self { mounted: Vec::new(), directory })
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
     /// Mounts something there, and says whether that went well.
-    fn mount(&mut self, name: &str, what: &[&str]) -> bool {
+    pub(super) fn mount(&mut self, name: &str, what: &[&str]) -> bool {
         let path = self.path(name);
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path).expect("a directory");
         let is_mounted = ran(Command::new("mount").args(what).arg(&path));

@@ -8,15 +8,10 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use enroll_core::model::key;
-use enroll_core::model::record::{self, Registry};
-use enroll_core::rules::bootstrap::SCHEMA;
-use enroll_core::state::{Store as _, Writes};
 use enroll_protocol::server;
 use enroll_tests::issuer::Signer;
 use enroll_tests::process::{Daemon, Home, Output, run_refused};
 use enroll_tests::skip::skipped;
-use enrolld::storage::redb::{RedbOptions, RedbStore};
 use nix::unistd::{Gid, Uid, chown, geteuid};
 
 use super::{expect_sound, files};
@@ -269,29 +264,6 @@ fn a_full_disk_stops_a_start_and_leaves_no_half_of_anything() {
     let mut daemon = home.start();
     assert_eq!(daemon.enrollctl(&["token", "use"], "nonce").code, Some(0));
     assert_eq!(daemon.terminate(), Some(0));
-    expect_intact(daemon);
-}
-
-#[test]
-fn a_database_of_another_schema_is_left_to_its_version() {
-    let daemon = stopped();
-    let database = daemon.home.state_dir().join("enrolld.redb");
-    let set_schema = |change: fn(u32) -> u32| {
-        let file = std::fs::File::options().read(true).write(true).open(&database).expect("a database");
-        let options = RedbOptions { cache_bytes: 1 << 20, verify: true };
-        let store = RedbStore::open(file, options).expect("opened");
-        let mut registry: Registry =
-            record::get(&*store.view().expect("a view"), &key::registry()).expect("read").expect("a registry");
-        registry.schema = change(registry.schema);
-        store.commit(&Writes::from([(key::registry(), Some(record::encode(&registry)))])).expect("written");
-        store.close().expect("closed");
-    };
-    for (change, schema) in [((|schema| schema + 1) as fn(u32) -> u32, SCHEMA + 1), (|schema| schema - 2, SCHEMA - 1)] {
-        set_schema(change);
-        let other = format!("schema {schema}");
-        expect_refused(&daemon.home, 5, &["enrolld.redb", &other, "use the enrolld that wrote it"]);
-    }
-    set_schema(|schema| schema + 1);
     expect_intact(daemon);
 }
 

@@ -30,7 +30,7 @@ impl Notifications {
     }
 
     /// The next message; `None` if none comes in this time.
-    fn within(&self, patience: Duration) -> Option<BTreeMap<String, String>> {
+    pub(super) fn within(&self, patience: Duration) -> Option<BTreeMap<String, String>> {
         self.0.set_read_timeout(Some(patience)).expect("a timeout");
         let mut bytes = [0; 4096];
         let length = self.0.recv(&mut bytes).ok()?;

@@ -18,13 +18,13 @@ const FILE: &str = "transfer.ndjson";
 const REQUEST: &str = include_str!("../../../requests/p256.pem");
 
 /// Records that exist only in the middle of a key rotation or another change.
-const RARE: [&str; 2] = ["hashing_key", "event_cause"];
+pub(super) const RARE: [&str; 2] = ["hashing_key", "event_cause"];
 
 fn name(callsign: &str) -> Callsign {
     callsign.parse().expect("a callsign")
 }
 
-fn exported(daemon: &Daemon, options: &[&str]) -> String {
+pub(super) fn exported(daemon: &Daemon, options: &[&str]) -> String {
     let output = daemon.enrollctl(&[&["server", "export"], options].concat(), "");
     assert_eq!(output.code, Some(0), "{}", output.stderr);
     output.stdout
@@ -54,12 +54,12 @@ fn records(text: &str) -> Vec<&str> {
     text.lines().skip(1).collect()
 }
 
-fn kinds(text: &str) -> BTreeSet<String> {
+pub(super) fn kinds(text: &str) -> BTreeSet<String> {
     let kind = |line: &str| serde_json::from_str::<Value>(line).expect("json")["record"].as_str().map(str::to_owned);
     text.lines().filter_map(kind).collect()
 }
 
-fn expect_same(first: &str, second: &str) {
+pub(super) fn expect_same(first: &str, second: &str) {
     for (first, second) in records(first).iter().zip(records(second)) {
         assert_eq!(*first, second);
     }
@@ -68,7 +68,12 @@ fn expect_same(first: &str, second: &str) {
 
 /// A registry that has some of every kind of record.
 fn full() -> Daemon {
-    let mut script = verbs::everything();
+    full_in(Home::make())
+}
+
+/// The same in a directory of one's own.
+pub(super) fn full_in(home: Home) -> Daemon {
+    let mut script = verbs::everything_in(home);
     script.run(include_str!("scripts/standing.txt"));
     let daemon = script.daemon;
     let create = enrollment::Create { csr: Some(REQUEST.to_owned()), ..enrollment::Create::new(name("DOGGO01a")) };

@@ -22,7 +22,11 @@ const DAEMON: &str = include_str!("scripts/daemon.txt");
 
 /// A daemon that every script has been through.
 pub(super) fn everything() -> Script {
-    let home = Home::make();
+    everything_in(Home::make())
+}
+
+/// The same in a directory of one's own.
+pub(super) fn everything_in(home: Home) -> Script {
     home.configure("reserved_callsigns = [\"portal\"]");
     let mut script = Script::of(home.start());
     script.run(PEOPLE);

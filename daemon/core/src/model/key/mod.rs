@@ -24,6 +24,11 @@ pub fn registry() -> Vec<u8> {
     single("registry")
 }
 
+/// The version of enrolld that wrote last.
+pub fn last_writer() -> Vec<u8> {
+    single("writer")
+}
+
 /// The head of the change feed: last number, last time, and how many records of each kind there are.
 pub fn changes_head() -> Vec<u8> {
     single("changes")
@@ -106,6 +111,7 @@ mod tests {
         let (abs, cds) = ("ab".repeat(16), "cd".repeat(32));
         let keys = [
             (registry(), "017265676973747279".to_owned()),
+            (last_writer(), "01777269746572".to_owned()),
             (changes_head(), "016368616e676573".to_owned()),
             (importing(), "01696d706f7274696e67".to_owned()),
             (imported(), "01696d706f72746564".to_owned()),
