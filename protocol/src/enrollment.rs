@@ -157,7 +157,9 @@ pub struct List {
 #[cfg_attr(
     feature = "cli",
     derive(clap::Args),
-    command(after_help = "Example:\n  enrollctl --as BOSS enrollment approve PORA22b --approvecode 9RXTLQ4E")
+    command(after_help = "Examples:\n  enrollctl --as BOSS enrollment approve PORA22b --approvecode 9RXTLQ4E\n  \
+                            enrollctl --as BOSS enrollment approve PORA22b CAT02b\n  \
+                            enrollctl --as BOSS enrollment approve --pool K7QWM2XA")
 )]
 #[serde(deny_unknown_fields)]
 pub struct Approve {
@@ -209,7 +211,8 @@ pub struct Update {
 #[cfg_attr(
     feature = "cli",
     derive(clap::Args),
-    command(after_help = "Example:\n  enrollctl --as BOSS enrollment reject PORA22b --reason 'not one of us'")
+    command(after_help = "Examples:\n  enrollctl --as BOSS enrollment reject PORA22b --reason 'not one of us'\n  \
+                            enrollctl --as BOSS enrollment reject PORA22b CAT02b")
 )]
 #[serde(deny_unknown_fields)]
 pub struct Reject {

@@ -36,6 +36,8 @@ pub mod export;
 #[cfg(feature = "fold")]
 pub mod fold;
 pub mod frame;
+#[cfg(feature = "cli")]
+pub mod shape;
 
 pub use envelope::{Actor, Envelope};
 pub use operations::{Access, Kind, Operation, OperationRow, StreamOperation};

@@ -9,7 +9,7 @@ use enroll_client::protocol::operations::TABLE;
 use crate::files::{backup, credentials, export, import};
 use crate::options::Options;
 use crate::request::{extra, units};
-use crate::{bulk, show, tour};
+use crate::{bulk, decisions, show, tour, wait};
 
 const AFTER_HELP: &str = "Exit codes: 0 done, or yes; 1 refused, or no; 2 usage; 3 the daemon can not be reached; 4 done, but the answer could
 not be written.
@@ -48,6 +48,7 @@ pub(crate) fn command() -> Command {
         .arg_required_else_help(true)
         .subcommands(areas())
         .subcommand(call_command())
+        .subcommand(wait::command())
         .subcommand(tour::command())
         .subcommand(completions_command())
 }
@@ -87,6 +88,7 @@ fn verb(row: &&'static OperationRow) -> Command {
         row if export::handles(row) => export::command(command),
         row if import::handles(row) => import::command(command),
         row if bulk::handles(row) => bulk::command(command),
+        row if decisions::handles(row) => decisions::command(command),
         row if extra::handles(row) => extra::command(command),
         row if units::handles(row) => units::command(command),
         _ => command,

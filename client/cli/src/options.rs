@@ -10,7 +10,7 @@ use enroll_client::protocol::{Envelope, Jwt, Key, Origin, Reference};
 use enroll_client::{Builder, Client, Error, check_socket, default_socket};
 
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Field, Output};
 use crate::process::stdin;
 use crate::request::secret;
 
@@ -44,6 +44,10 @@ pub struct Options {
     /// Print the answer as JSON, on one line
     #[arg(id = "global.json", long = "json", global = true)]
     pub json: bool,
+    /// Print this field of the answer, such as pk or extra.team, as a bare value; may be repeated. A list has a line for
+    /// each item, with a tab between the fields
+    #[arg(id = "global.field", long = "field", value_name = "NAME", global = true, conflicts_with = "global.json")]
+    pub fields: Vec<Field>,
     /// Idempotency key: a write repeated under its key is done once
     #[arg(id = "global.key", long = "key", value_name = "UUID", global = true)]
     key: Option<Key>,
@@ -72,6 +76,14 @@ impl Options {
     /// The envelope of a request: its idempotency key, and whether it is a dry run.
     pub fn envelope(&self) -> Envelope {
         Envelope { key: self.key, dry_run: self.dry_run, ..Envelope::default() }
+    }
+
+    /// Refuses `--field` for a command whose output is no reply.
+    pub(crate) fn expect_no_field(&self, command: &str) -> Result<(), Failure> {
+        if self.fields.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::Usage(format!("{command} has no --field, because it answers no record and no list")))
     }
 
     /// Refuses `--key` and `--dry-run` for a command that is not an operation.
@@ -122,6 +134,11 @@ impl Options {
         self.equip(self.builder().reconnect_for(longest).lazy())
     }
 
+    /// A client of nobody's that waits up to `longest` for a daemon that is absent, starts or has no room.
+    pub(crate) fn until_answered(&self, longest: Duration) -> Client {
+        self.builder().reconnect_for(longest).busy_for(longest).lazy()
+    }
+
     /// Connects now, with a client that outlives its daemons.
     pub(crate) async fn connect_for_life(&self) -> Result<Client, Error> {
         Ok(self.equip(self.builder().circuit_breaker().connect().await?))
@@ -137,7 +154,8 @@ impl Options {
         check_socket(&self.socket_path()).map_err(Failure::Usage)
     }
 
-    fn socket_path(&self) -> PathBuf {
+    /// The socket that is asked.
+    pub(crate) fn socket_path(&self) -> PathBuf {
         self.socket.clone().unwrap_or_else(default_socket)
     }
 
