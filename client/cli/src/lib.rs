@@ -18,6 +18,7 @@ mod stream;
 
 mod bulk;
 mod call;
+mod completion;
 mod decisions;
 mod files;
 mod show;
@@ -39,7 +40,7 @@ pub use crate::call::{Ask, Lines, Question};
 
 /// Runs the command line of this process and returns its exit code.
 pub fn main() -> ExitCode {
-    process::run(commands::command(), run)
+    completion::answer().unwrap_or_else(|| process::run(commands::command(), run))
 }
 
 async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result<ExitCode, Failure> {
@@ -56,7 +57,7 @@ async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result
         Some(("call", _)) => call::run(options, output).await,
         Some(("wait", matches)) => wait::run(matches, options, output).await,
         Some(("tour", _)) => tour::run(options, output).await,
-        Some(("completions", matches)) => output.raw(&commands::completions(matches)).map(|()| ExitCode::SUCCESS),
+        Some(("completions", matches)) => completion::run(matches, output),
         Some((area, matches)) if let Some(("show", matches)) = matches.subcommand() => {
             show::run(area, matches, options, output).await
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use clap::{ArgMatches, Args, FromArgMatches};
+use clap::{ArgMatches, Args, Command, FromArgMatches};
 use enroll_client::protocol::{Envelope, Jwt, Key, Origin, Reference};
 use enroll_client::{Builder, Client, Error, check_socket, default_socket};
 
@@ -73,6 +73,21 @@ impl Options {
         Self { program: program.to_owned(), ..options }
     }
 
+    /// Those of a command line that is not typed to its end: the socket, the actor and the required users. `None` if
+    /// they can not be read.
+    pub(crate) fn of_unfinished(program: &str, words: &[String]) -> Option<Self> {
+        let mut args = vec![program.to_owned()];
+        for (at, word) in words.iter().enumerate() {
+            let is_one = |option: &&str| word == option || word.strip_prefix(*option).is_some_and(|rest| rest.starts_with('='));
+            if ["--socket", "--as", "--require-peer"].iter().any(|option| is_one(&option)) {
+                let value = if word.contains('=') { None } else { words.get(at + 1) };
+                args.extend([word].into_iter().chain(value).cloned());
+            }
+        }
+        let matches = Self::augment_args(Command::new("unfinished")).try_get_matches_from(args).ok()?;
+        Some(Self::of(program, &matches))
+    }
+
     /// The envelope of a request: its idempotency key, and whether it is a dry run.
     pub fn envelope(&self) -> Envelope {
         Envelope { key: self.key, dry_run: self.dry_run, ..Envelope::default() }
@@ -132,6 +147,11 @@ impl Options {
     /// A client that connects at its first call and waits up to `longest` for a daemon that went away.
     pub fn patient(&self, longest: Duration) -> Client {
         self.equip(self.builder().reconnect_for(longest).lazy())
+    }
+
+    /// Connects now, for an answer that is wanted at once or not at all.
+    pub(crate) async fn connect_briefly(&self, longest: Duration) -> Result<Client, Error> {
+        Ok(self.equip(self.builder().reconnect_for(longest).busy_for(Duration::ZERO).connect().await?))
     }
 
     /// A client of nobody's that waits up to `longest` for a daemon that is absent, starts or has no room.
