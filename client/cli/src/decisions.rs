@@ -1,5 +1,5 @@
-//! The bulk form of `enrollment approve` and `enrollment reject`: a pipeline of decisions, each a write of its own under
-//! an idempotency key of its own, whose results are printed in their order.
+//! The bulk form of `enrollment approve` and `enrollment reject`: a pipeline of decisions, each a write of its own
+//! under an idempotency key of its own, whose results are printed in their order.
 //!
 //! With `--pool` the enrollments that wait in an invite pool are listed first. One that comes later is not decided.
 

@@ -49,6 +49,7 @@ async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result
         options.expect_no_jwt(command)?;
         options.expect_no_field(command)?;
     }
+    options.expect_one_form()?;
     options.read_jwt(output)?;
     if !matches!(matches.subcommand_name(), Some("completions" | "tour")) {
         options.expect_socket()?;

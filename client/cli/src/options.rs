@@ -44,9 +44,9 @@ pub struct Options {
     /// Print the answer as JSON, on one line
     #[arg(id = "global.json", long = "json", global = true)]
     pub json: bool,
-    /// Print this field of the answer, such as pk or extra.team, as a bare value; may be repeated. A list has a line for
-    /// each item, with a tab between the fields
-    #[arg(id = "global.field", long = "field", value_name = "NAME", global = true, conflicts_with = "global.json")]
+    /// Print this field of the answer, such as pk or extra.team, as a bare value; may be repeated. A list has a line
+    /// for each item, with a tab between the fields
+    #[arg(id = "global.field", long = "field", value_name = "NAME", global = true)]
     pub fields: Vec<Field>,
     /// Idempotency key: a write repeated under its key is done once
     #[arg(id = "global.key", long = "key", value_name = "UUID", global = true)]
@@ -78,8 +78,9 @@ impl Options {
     pub(crate) fn of_unfinished(program: &str, words: &[String]) -> Option<Self> {
         let mut args = vec![program.to_owned()];
         for (at, word) in words.iter().enumerate() {
-            let is_one = |option: &&str| word == option || word.strip_prefix(*option).is_some_and(|rest| rest.starts_with('='));
-            if ["--socket", "--as", "--require-peer"].iter().any(|option| is_one(&option)) {
+            let is_one =
+                |option: &&str| word.strip_prefix(*option).is_some_and(|rest| rest.is_empty() || rest.starts_with('='));
+            if ["--socket", "--as", "--require-peer"].iter().any(is_one) {
                 let value = if word.contains('=') { None } else { words.get(at + 1) };
                 args.extend([word].into_iter().chain(value).cloned());
             }
@@ -91,6 +92,15 @@ impl Options {
     /// The envelope of a request: its idempotency key, and whether it is a dry run.
     pub fn envelope(&self) -> Envelope {
         Envelope { key: self.key, dry_run: self.dry_run, ..Envelope::default() }
+    }
+
+    /// Refuses `--field` beside `--json`, wherever in the command line they stand.
+    pub(crate) fn expect_one_form(&self) -> Result<(), Failure> {
+        if self.json && !self.fields.is_empty() {
+            let why = "--field prints bare values and --json prints JSON; give one of them";
+            return Err(Failure::Usage(why.to_owned()));
+        }
+        Ok(())
     }
 
     /// Refuses `--field` for a command whose output is no reply.

@@ -17,9 +17,9 @@ const LAST_WORDS: Duration = Duration::from_millis(100);
 /// Wait until the daemon answers
 ///
 /// For scripts that start a daemon, or come up beside it. A socket that is not there yet, a daemon that starts, and one
-/// without room for a connection are waited for. Where waiting does not help, it ends at once with exit code 1: a socket
-/// that may not be opened, a user without a grant, a daemon of another protocol version. The exit code is 3 when the
-/// time is over.
+/// without room for a connection are waited for. Where waiting does not help, it ends at once with exit code 1: a
+/// socket that may not be opened, a user without a grant, a daemon of another protocol version. The exit code is 3
+/// when the time is over.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  enrollctl wait --seconds 10")]
 struct Wait {

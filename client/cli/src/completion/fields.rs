@@ -32,7 +32,7 @@ fn collect(before: &str, shape: &Shape, names: &mut Vec<String>) {
 fn item(shape: &Shape) -> &Shape {
     match shape {
         Shape::Record(members) => match members.as_slice() {
-            [(items, Shape::List(item)), (next, _)] if items == "items" && next == "next" => item,
+            [(items, Shape::List(item)), (next, _)] if items == "items" && next == "next" => item.as_ref(),
             _ => shape,
         },
         _ => shape,

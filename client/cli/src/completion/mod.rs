@@ -12,7 +12,7 @@ mod records;
 mod words;
 mod zsh;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -99,7 +99,7 @@ fn complete(
     let words = if shell.name() == Fish.name() { words } else { words::unquoted(words) };
     let typed: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let mut command = equipped(commands::command(), &typed, until);
-    shell.write_complete(&mut command, words, None, printed)
+    shell.write_complete(&mut command, words, std::env::current_dir().ok().as_deref(), printed)
 }
 
 /// The tree of commands, whose arguments know where their values come from.
@@ -109,7 +109,7 @@ fn equipped(command: Command, typed: &[String], until: Instant) -> Command {
     let row = words::operation(before);
     let command = command.mut_args(|arg| match arg.get_id().as_str() {
         "global.as" => arg.add(records.completer(Source::People)),
-        "global.field" => arg.add(ArgValueCompleter::new(move |typed: &std::ffi::OsStr| fields::candidates(row, typed))),
+        "global.field" => arg.add(ArgValueCompleter::new(move |typed: &OsStr| fields::candidates(row, typed))),
         _ => arg,
     });
     command.mut_subcommands(|area| {

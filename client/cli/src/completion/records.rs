@@ -1,8 +1,8 @@
 //! Candidates that name records: range reads of the daemon by the prefix that was typed, within a deadline.
 //!
-//! A candidate is a callsign, a name or a pk, and never a code. A name with characters that mean something to a shell is
-//! not offered, because a line with it would do what its owner wants. A daemon that is away, refuses or takes too long
-//! has no records.
+//! A candidate is a callsign, a name or a pk, and never a code. A name with characters that mean something to a shell
+//! is not offered, because a line with it would do what its owner wants. A daemon that is away, refuses or takes too
+//! long has no records.
 
 use std::ffi::OsStr;
 use std::str::FromStr;

@@ -9,9 +9,10 @@ use clap_complete::env::{self, EnvCompleter};
 
 /// Where the file of the loader is an autoloaded function, the first Tab calls it, and this function takes its place.
 const FUNCTION: &str = r#"function _NAME() {
-    local -a lines values directories
-    lines=("${(@f)$(VAR=zsh _CLAP_IFS=$'\n' _CLAP_COMPLETE_INDEX=$((CURRENT - 1)) COMPLETER -- "${(@)words[1,CURRENT]}" 2>/dev/null)}")
+    local -a typed lines values directories
     local line
+    typed=("${(@)words[1,CURRENT]}")
+    lines=("${(@f)$(VAR=zsh _CLAP_IFS=$'\n' _CLAP_COMPLETE_INDEX=$((CURRENT - 1)) COMPLETER -- "${typed[@]}" 2>/dev/null)}")
     for line in $lines; do
         if [[ ${line%%:*} == */ ]]; then
             directories+=("${${line%%:*}%/}")

@@ -52,7 +52,7 @@ impl Fields {
     /// Refuses a field that a reply of this shape does not have.
     pub(crate) fn expect_in(&self, operation: &str, shape: &Shape) -> Result<(), Failure> {
         let shape = match (shape, self.are_of_page()) {
-            (Shape::List(item), _) => item,
+            (Shape::List(item), _) => item.as_ref(),
             (page, false) => item_of_page(page).unwrap_or(page),
             (page, true) => page,
         };
@@ -140,7 +140,9 @@ fn unknown(operation: &str, name: &str, members: &[(String, Shape)]) -> Failure 
 fn item_of_page(shape: &Shape) -> Option<&Shape> {
     let Shape::Record(members) = shape else { return None };
     match members.as_slice() {
-        [(first, Shape::List(item)), (second, _)] if (first.as_str(), second.as_str()) == ("items", "next") => Some(item),
+        [(first, Shape::List(item)), (second, _)] if (first.as_str(), second.as_str()) == ("items", "next") => {
+            Some(item.as_ref())
+        }
         _ => None,
     }
 }

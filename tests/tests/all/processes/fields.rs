@@ -93,6 +93,7 @@ fn a_name_that_the_answer_has_not_is_refused_before_anything_is_done() {
         (&["server", "status", "--field", "zzzz"], "it has"),
         (&["person", "list", "--field", "."], "--field"),
         (&["person", "list", "--json", "--field", "pk"], "--json"),
+        (&["--json", "person", "list", "--field", "pk"], "--json"),
         (&["call", "--field", "pk"], "call has no --field"),
         (&["wait", "--field", "pk"], "wait has no --field"),
         (&["completions", "bash", "--field", "pk"], "completions has no --field"),
