@@ -11,8 +11,9 @@ use clap_complete::env::{self, EnvCompleter};
 const FUNCTION: &str = r#"function _NAME() {
     local -a typed lines values directories
     local line
+    local -x _CLAP_IFS=$'\n' _CLAP_COMPLETE_INDEX=$((CURRENT - 1))
     typed=("${(@)words[1,CURRENT]}")
-    lines=("${(@f)$(VAR=zsh _CLAP_IFS=$'\n' _CLAP_COMPLETE_INDEX=$((CURRENT - 1)) COMPLETER -- "${typed[@]}" 2>/dev/null)}")
+    lines=("${(@f)$(VAR=zsh COMPLETER -- "${typed[@]}" 2>/dev/null)}")
     for line in $lines; do
         if [[ ${line%%:*} == */ ]]; then
             directories+=("${${line%%:*}%/}")

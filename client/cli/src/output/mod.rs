@@ -1,8 +1,8 @@
 //! The output of a command on standard output and standard error. No other module prints.
 //!
 //! A reply is shown as its JSON, as the bare values of some fields, as tables and lines for people on a terminal, or in
-//! a plain form that is stable for scripts in a pipe. All forms derive from the reply's JSON. Some lists have a choice of
-//! columns for people, an explanation becomes sentences, and a combined reply has its own forms for people and for
+//! a plain form that is stable for scripts in a pipe. All forms derive from the reply's JSON. Some lists have a choice
+//! of columns for people, an explanation becomes sentences, and a combined reply has its own forms for people and for
 //! scripts.
 
 pub(crate) mod names;
