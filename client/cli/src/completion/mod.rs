@@ -36,6 +36,10 @@ const PROGRAM: &str = "enrollctl";
 /// The time for all that the daemon is asked, from the start of the program.
 const DEADLINE: Duration = Duration::from_millis(80);
 
+/// The variable with another time in milliseconds, and the longest that it may name.
+const PATIENCE: &str = "ENROLLCTL_COMPLETE_MS";
+const PATIENCE_MS_MAX: u64 = 60_000;
+
 /// Shells, and the lines that load their completions.
 const LOADERS: [(&str, &str); 3] = [
     ("bash", "source <(ENROLLCTL_COMPLETE=bash enrollctl)\n"),
@@ -70,8 +74,9 @@ pub(crate) fn run(matches: &ArgMatches, output: &Output) -> Result<ExitCode, Fai
 /// Answers a shell, if one asks: with its completion function, or with the candidates for the last word. `None` for any
 /// other start of the program.
 pub(crate) fn answer() -> Option<ExitCode> {
-    let until = Instant::now() + DEADLINE;
+    let begun = Instant::now();
     let shell = std::env::var(VARIABLE).ok().filter(|shell| !shell.is_empty())?;
+    let until = begun + patience();
     let shells: [&dyn EnvCompleter; 3] = [&Bash, &Zsh, &Fish];
     let output = Output::new(PROGRAM, false);
     let Some(shell) = shells.into_iter().find(|known| known.is(&shell)) else {
@@ -87,6 +92,11 @@ pub(crate) fn answer() -> Option<ExitCode> {
     // The engine fails where there is nothing to complete.
     let is_done = written.is_ok() && output.raw(&printed).is_ok();
     Some(if is_done { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn patience() -> Duration {
+    let named = std::env::var(PATIENCE).ok().and_then(|ms| ms.parse::<u64>().ok());
+    named.map_or(DEADLINE, |ms| Duration::from_millis(ms.min(PATIENCE_MS_MAX)))
 }
 
 fn complete(
