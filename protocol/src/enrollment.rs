@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::person::CertificateWanted;
 use crate::value::{
-    ApproveCode, Callsign, Cursor, Json, NamePrefix, PageLimit, Pk, Reason, Reference, Time, arrived_if_any, or_default, words,
+    ApproveCode, Callsign, Cursor, Json, NamePrefix, PageLimit, Pk, Reason, Reference, Time, arrived_if_any,
+    or_default, words,
 };
 
 /// An enrollment: a callsign's request to become a person.

@@ -64,6 +64,7 @@ async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result
         }
         Some(("certificate", matches)) if let Some(("install", matches)) = matches.subcommand() => {
             options.expect_no_request("certificate install")?;
+            options.expect_no_field("certificate install")?;
             credentials::run(matches, options, output).await
         }
         Some((area, matches)) => operation::run(area, matches, options, output).await,

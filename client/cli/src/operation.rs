@@ -33,7 +33,7 @@ pub(crate) async fn run(
     if import::handles(row) {
         return import::run(matches, envelope, options, output).await;
     }
-    // What a download tells of its file is known when it is done.
+    // The reply to a download is about its file.
     if !backup::handles(row) && !export::handles(row) {
         output.expect_fields(row)?;
     }

@@ -80,9 +80,14 @@ impl Options {
         for (at, word) in words.iter().enumerate() {
             let is_one =
                 |option: &&str| word.strip_prefix(*option).is_some_and(|rest| rest.is_empty() || rest.starts_with('='));
-            if ["--socket", "--as", "--require-peer"].iter().any(is_one) {
-                let value = if word.contains('=') { None } else { words.get(at + 1) };
-                args.extend([word].into_iter().chain(value).cloned());
+            if !["--socket", "--as", "--require-peer"].iter().any(is_one) {
+                continue;
+            }
+            match words.get(at + 1) {
+                _ if word.contains('=') => args.push(word.clone()),
+                Some(value) => args.extend([word.clone(), value.clone()]),
+                // Its value is being typed.
+                None => {}
             }
         }
         let matches = Self::augment_args(Command::new("unfinished")).try_get_matches_from(args).ok()?;

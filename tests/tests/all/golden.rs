@@ -187,7 +187,11 @@ fn people_and_roles(samples: &mut Samples) {
     let (person, role) = (name("DOGGO01a"), "member".parse().expect("a role"));
     samples.operation(&role::Has { person, role, allow_deleted: true }, &true);
     samples.operation(
-        &role::List { person: Some(name("DOGGO01a")), prefix: Some("me".parse().expect("a prefix")), allow_deleted: true },
+        &role::List {
+            person: Some(name("DOGGO01a")),
+            prefix: Some("me".parse().expect("a prefix")),
+            allow_deleted: true,
+        },
         &vec!["member".parse().expect("a role")],
     );
 }

@@ -56,7 +56,8 @@ impl EnvCompleter for Bash {
         completer: &str,
         out: &mut dyn Write,
     ) -> io::Result<()> {
-        let function = FUNCTION.replace("WORDBREAKS=$", &format!("{WORDBREAKS}=$")).replace("VAR=", &format!("{variable}="));
+        let function =
+            FUNCTION.replace("WORDBREAKS=$", &format!("{WORDBREAKS}=$")).replace("VAR=", &format!("{variable}="));
         let function = function.replace("COMPLETER", completer).replace("NAME", name).replace("BIN", bin);
         out.write_all(function.as_bytes())
     }
@@ -71,7 +72,8 @@ impl EnvCompleter for Bash {
         let typed = words.last().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
         let last = words.len().saturating_sub(1);
         let candidates = engine::complete(command, words, last, directory)?;
-        let values = candidates.iter().filter_map(|candidate| candidate.get_value().to_str()).map(str::to_owned).collect();
+        let values =
+            candidates.iter().filter_map(|candidate| candidate.get_value().to_str()).map(str::to_owned).collect();
         let breaks = std::env::var(WORDBREAKS).unwrap_or_default();
         for value in replies(&typed, values, &breaks) {
             writeln!(out, "{value}")?;
@@ -84,7 +86,10 @@ impl EnvCompleter for Bash {
 fn replies(typed: &str, values: Vec<String>, breaks: &str) -> Vec<String> {
     let replaced = typed.rfind(|c| matches!(c, ':' | '=') && breaks.contains(c)).map_or(0, |at| at + 1);
     let values = as_typed(typed, values).into_iter();
-    values.filter(|value| !value.contains(char::is_control)).filter_map(|value| Some(escaped(value.get(replaced..)?))).collect()
+    values
+        .filter(|value| !value.contains(char::is_control))
+        .filter_map(|value| Some(escaped(value.get(replaced..)?)))
+        .collect()
 }
 
 /// Candidates that differ in the case of what was typed begin as it was typed: else bash would take away what they do

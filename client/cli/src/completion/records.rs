@@ -112,13 +112,15 @@ impl Search {
         match source {
             Source::People | Source::Deleted => {
                 let deleted_only = source == Source::Deleted;
-                let list = |after| person::List { prefix: name.clone(), deleted_only, after, limit, ..Default::default() };
+                let list =
+                    |after| person::List { prefix: name.clone(), deleted_only, after, limit, ..Default::default() };
                 let row = |person: person::Person| (person.callsign.to_string(), joined(&person.roles));
                 self.pages(list, row).await;
             }
             Source::Enrollments(state) => {
                 if state.is_none() || !self.few_enrollments(state, typed).await {
-                    let list = |after| enrollment::List { state, prefix: name.clone(), after, limit, ..Default::default() };
+                    let list =
+                        |after| enrollment::List { state, prefix: name.clone(), after, limit, ..Default::default() };
                     self.pages(list, row_of).await;
                 }
             }
@@ -149,7 +151,9 @@ impl Search {
     /// them all: among a million people they would be far between. `false` if there are more.
     async fn few_enrollments(&mut self, state: Option<State>, typed: &str) -> bool {
         let limit = PageLimit::new(u64::from(PAGE_ITEMS_MAX)).unwrap_or_default();
-        let Some(page) = self.answer(enrollment::List { state, limit, ..Default::default() }).await else { return true };
+        let Some(page) = self.answer(enrollment::List { state, limit, ..Default::default() }).await else {
+            return true;
+        };
         let beginning = fold(typed);
         let is_all = page.next.is_none();
         if is_all || typed.is_empty() {
@@ -221,7 +225,9 @@ mod tests {
         for name in ["DOGGO01a", "Hiking+2027", "course-v1:School+Hiking+2027", "straße", "a.b@c"] {
             assert!(is_plain(name), "{name}");
         }
-        for name in ["", "a b", "$(x)", "`x`", "a;b", "a'b", "a\"b", "-x", "~x", "=x", "a*", "a\\b", "a>b", "#a", "!a", "{a,b}"] {
+        for name in
+            ["", "a b", "$(x)", "`x`", "a;b", "a'b", "a\"b", "-x", "~x", "=x", "a*", "a\\b", "a>b", "#a", "!a", "{a,b}"]
+        {
             assert!(!is_plain(name), "{name}");
         }
     }

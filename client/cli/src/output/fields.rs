@@ -115,7 +115,9 @@ fn expect(operation: &str, shape: &Shape, path: &[String]) -> Result<(), Failure
         Shape::List(item) => expect(operation, item, path),
         Shape::Value => {
             let name = plain_name(name);
-            Err(Failure::Usage(format!("--field: {operation} answers no field {name:?}, but a value without fields there")))
+            Err(Failure::Usage(format!(
+                "--field: {operation} answers no field {name:?}, but a value without fields there"
+            )))
         }
         Shape::Record(members) => match members.iter().find(|(known, _)| known == name) {
             Some((_, shape)) => expect(operation, shape, below),

@@ -20,6 +20,7 @@ use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use enroll_client::protocol::OperationRow;
+use enroll_client::protocol::shape::Shape;
 use serde_json::json;
 use tokio::io::Interest;
 use tokio::net::unix::pipe::Sender;
@@ -102,6 +103,12 @@ impl Output {
     /// Refuses a field that the replies of this operation do not have.
     pub(crate) fn expect_fields(&self, row: &OperationRow) -> Result<(), Failure> {
         if self.fields.is_empty() { Ok(()) } else { self.fields.expect_in(row.name, &(row.reply_shape)()) }
+    }
+
+    /// Refuses a field that is none of these, for a command whose reply has them.
+    pub(crate) fn expect_members(&self, command: &str, members: &[&str]) -> Result<(), Failure> {
+        let members = members.iter().map(|name| ((*name).to_owned(), Shape::Any)).collect();
+        self.fields.expect_in(command, &Shape::Record(members))
     }
 
     /// Shows the reply of a command. Refuses a field that it does not have.
@@ -217,9 +224,10 @@ impl Output {
 
 /// Escapes control characters but for the line's end and its tabs.
 fn visible_line(line: &str) -> String {
-    line.split_inclusive(['\n', '\t']).map(|part| match part.strip_suffix(['\n', '\t']) {
-        Some(text) => visible(text) + &part[text.len()..],
-        None => visible(part),
-    })
-    .collect()
+    line.split_inclusive(['\n', '\t'])
+        .map(|part| match part.strip_suffix(['\n', '\t']) {
+            Some(text) => visible(text) + &part[text.len()..],
+            None => visible(part),
+        })
+        .collect()
 }

@@ -91,7 +91,7 @@ fn value(daemon: &Daemon, line: &str) -> String {
 fn bash_completes_verbs_and_options() {
     let home = Home::make();
     assert_eq!(offered(&home, "enrollctl pers"), ["person"]);
-    assert_eq!(offered(&home, "enrollctl person re"), ["restore", "revoke"]);
+    assert_eq!(offered(&home, "enrollctl person re"), ["revoke", "restore"]);
     assert_eq!(offered(&home, "enrollctl person get --allow"), ["--allow-deleted"]);
     assert_eq!(offered(&home, "enrollctl completions z"), ["zsh"]);
     assert_eq!(offered(&home, "enrollctl person get X --field ca"), ["callsign"]);
@@ -164,7 +164,11 @@ fn words_that_bash_has_split_are_joined() {
         ("enrollctl --as=bo", &["enrollctl", "--as", "=", "bo"], &["BOSS"]),
         ("enrollctl person get DOG:", &["enrollctl", "person", "get", "DOG", ":"], &["1"]),
         ("enrollctl  person get dog:1", &["enrollctl", "person", "get", "dog", ":", "1"], &["1"]),
-        ("enrollctl --as=BOSS person get DOG:", &["enrollctl", "--as", "=", "BOSS", "person", "get", "DOG", ":"], &["1"]),
+        (
+            "enrollctl --as=BOSS person get DOG:",
+            &["enrollctl", "--as", "=", "BOSS", "person", "get", "DOG", ":"],
+            &["1"],
+        ),
     ] {
         let output = bash(&daemon.home, line, words);
         let found: Vec<&str> = output.stdout.lines().collect();

@@ -92,8 +92,9 @@ fn a_name_that_the_answer_has_not_is_refused_before_anything_is_done() {
         (&["certificate", "crl", "--field", "x"], "a value without fields"),
         (&["server", "status", "--field", "zzzz"], "it has"),
         (&["person", "list", "--field", "."], "--field"),
-        (&["person", "list", "--json", "--field", "pk"], "--json"),
-        (&["--json", "person", "list", "--field", "pk"], "--json"),
+        (&["server", "backup", "a.backup", "--field", "entry"], "the nearest is entries"),
+        (&["server", "export", "--field", "file"], "standard output has no --field"),
+        (&["certificate", "install", "DOG", "--dir", "tls", "--field", "x"], "certificate install has no --field"),
         (&["call", "--field", "pk"], "call has no --field"),
         (&["wait", "--field", "pk"], "wait has no --field"),
         (&["completions", "bash", "--field", "pk"], "completions has no --field"),
@@ -102,7 +103,15 @@ fn a_name_that_the_answer_has_not_is_refused_before_anything_is_done() {
         assert_eq!((refused.code, refused.stdout.as_str()), (Some(2), ""), "{args:?}: {refused:?}");
         assert!(refused.stderr.contains(words), "{args:?}: {refused:?}");
     }
+    for args in [["person", "list", "--json", "--field", "pk"], ["--json", "person", "list", "--field", "pk"]] {
+        let refused = daemon.enrollctl(&args, "");
+        assert_eq!(refused.code, Some(2), "{args:?}: {refused:?}");
+        assert!(refused.stderr.contains("give one of them"), "{args:?}: {refused:?}");
+    }
     assert_eq!(daemon.enrollctl(&["changes", "list"], "").stdout, "", "nothing was written");
+    assert!(!daemon.home.path("a.backup").exists());
+    let backup = daemon.enrollctl(&["server", "backup", "a.backup", "--field", "file"], "");
+    assert_eq!((backup.code, backup.stdout.as_str()), (Some(0), "a.backup\n"), "{backup:?}");
 }
 
 /// A combined reply tells by itself what it has.

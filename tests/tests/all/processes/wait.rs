@@ -1,5 +1,6 @@
 //! `enrollctl wait`: it ends when the daemon answers, when the time is over, or when no waiting helps.
 
+use std::fs::{Permissions, set_permissions};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
@@ -56,7 +57,7 @@ fn what_no_waiting_helps_ends_at_once() {
         run(&mut command, "")
     };
     let open = |name: &str, mode| {
-        std::fs::set_permissions(daemon.home.path(name), PermissionsExt::from_mode(mode)).expect("a mode");
+        set_permissions(daemon.home.path(name), Permissions::from_mode(mode)).expect("a mode");
     };
     open("", 0o755);
     open("run", 0o755);
