@@ -180,7 +180,7 @@ mod tests {
             (person_program(pk, pk, pk), format!("7a{abs}{abs}{abs}")),
         ];
         for (key, expected) in &keys {
-            assert_eq!(&crate::model::hex::encode(key), expected);
+            assert_eq!(&hex::encode(key), expected);
         }
         for shape in SHAPES {
             let is_here = keys.iter().any(|(key, _)| shape.reads(key));
