@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::limits::COURSE_MODES;
-use crate::value::{CourseKey, Cursor, PageLimit, Pk, Reference, Time, at_most, or_default, words};
+use crate::value::{CourseKey, Cursor, NamePrefix, PageLimit, Pk, Reference, Time, at_most, or_default, words};
 
 /// A course that people can be enrolled in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,11 +103,14 @@ pub struct Get {
     pub key: Reference,
 }
 
-/// List courses, oldest first
+/// List courses, oldest first, or with a prefix by key
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::Args), command(after_help = "Example:\n  enrollctl course list --limit 20"))]
 #[serde(deny_unknown_fields)]
 pub struct List {
+    /// Only keys that begin so, without regard to case; then ordered by key
+    #[cfg_attr(feature = "cli", arg(long))]
+    pub prefix: Option<NamePrefix>,
     /// The `next` of the page before
     #[cfg_attr(feature = "cli", arg(long, value_name = "CURSOR"))]
     pub after: Option<Cursor>,

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::person::CertificateWanted;
 use crate::value::{
-    ApproveCode, Callsign, Cursor, Json, PageLimit, Pk, Reason, Reference, Time, arrived_if_any, or_default, words,
+    ApproveCode, Callsign, Cursor, Json, NamePrefix, PageLimit, Pk, Reason, Reference, Time, arrived_if_any,
+    or_default, words,
 };
 
 /// An enrollment: a callsign's request to become a person.
@@ -124,7 +125,7 @@ pub struct Find {
     pub approvecode: ApproveCode,
 }
 
-/// List enrollments, oldest first
+/// List enrollments, oldest first, or with a prefix by callsign
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "cli",
@@ -139,6 +140,9 @@ pub struct List {
     /// Only those in this state: pending, approved or rejected
     #[cfg_attr(feature = "cli", arg(long))]
     pub state: Option<State>,
+    /// Only callsigns that begin so, without regard to case; then ordered by callsign
+    #[cfg_attr(feature = "cli", arg(long))]
+    pub prefix: Option<NamePrefix>,
     /// The `next` of the page before
     #[cfg_attr(feature = "cli", arg(long, value_name = "CURSOR"))]
     pub after: Option<Cursor>,
@@ -157,7 +161,9 @@ pub struct List {
 #[cfg_attr(
     feature = "cli",
     derive(clap::Args),
-    command(after_help = "Example:\n  enrollctl --as BOSS enrollment approve PORA22b --approvecode 9RXTLQ4E")
+    command(after_help = "Examples:\n  enrollctl --as BOSS enrollment approve PORA22b --approvecode 9RXTLQ4E\n  \
+                            enrollctl --as BOSS enrollment approve PORA22b CAT02b\n  \
+                            enrollctl --as BOSS enrollment approve --pool K7QWM2XA")
 )]
 #[serde(deny_unknown_fields)]
 pub struct Approve {
@@ -209,7 +215,8 @@ pub struct Update {
 #[cfg_attr(
     feature = "cli",
     derive(clap::Args),
-    command(after_help = "Example:\n  enrollctl --as BOSS enrollment reject PORA22b --reason 'not one of us'")
+    command(after_help = "Examples:\n  enrollctl --as BOSS enrollment reject PORA22b --reason 'not one of us'\n  \
+                            enrollctl --as BOSS enrollment reject PORA22b CAT02b")
 )]
 #[serde(deny_unknown_fields)]
 pub struct Reject {

@@ -36,14 +36,16 @@ pub mod export;
 #[cfg(feature = "fold")]
 pub mod fold;
 pub mod frame;
+#[cfg(feature = "cli")]
+pub mod shape;
 
 pub use envelope::{Actor, Envelope};
 pub use operations::{Access, Kind, Operation, OperationRow, StreamOperation};
 pub use person::Person;
 pub use refusal::{Code, Refusal};
 pub use value::{
-    ApproveCode, Callsign, CallsignPrefix, CertificateSerial, ConstantLabel, ConstantValue, CourseKey, Cursor,
-    EventKind, EventPoolName, ExternalKey, Invalid, InviteCode, Json, Jwt, Key, ListName, LoginCode, Named,
-    NaturalName, Origin, Page, PageLimit, Password, PermissionPath, Pfx, Pk, PrivateKey, Reason, Reference, RoleName,
-    Time, Title, Token, is_dash, is_interpreted, is_unseen, plain_error, plain_name, without_mark,
+    ApproveCode, Callsign, CertificateSerial, ConstantLabel, ConstantValue, CourseKey, Cursor, EventKind,
+    EventPoolName, ExternalKey, Invalid, InviteCode, Json, Jwt, Key, ListName, LoginCode, NamePrefix, Named,
+    NaturalName, Origin, Page, PageLimit, Password, PermissionPath, Pfx, Pk, PkPrefix, PrivateKey, Reason, Reference,
+    RoleName, Time, Title, Token, is_dash, is_interpreted, is_unseen, plain_error, plain_name, without_mark,
 };

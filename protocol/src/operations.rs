@@ -12,6 +12,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::codec;
+#[cfg(feature = "cli")]
+use crate::shape::Shape;
 use crate::value::{Invalid, read_json};
 
 /// Hands every line of the table to the macro `$each`.
@@ -218,6 +220,9 @@ pub struct OperationRow {
     /// The JSON form of a request from its parsed command line.
     #[cfg(feature = "cli")]
     pub request_of: fn(&clap::ArgMatches) -> Result<String, Invalid>,
+    /// The form of a reply's JSON.
+    #[cfg(feature = "cli")]
+    pub reply_shape: fn() -> Shape,
 }
 
 impl OperationRow {
@@ -320,6 +325,8 @@ macro_rules! rows {
                     command: <Self as clap::Args>::augment_args,
                     #[cfg(feature = "cli")]
                     request_of: request_of::<Self>,
+                    #[cfg(feature = "cli")]
+                    reply_shape: Shape::of::<$reply>,
                 };
             }
         )*

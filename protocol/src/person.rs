@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::ROLES_MAX;
 use crate::value::{
-    Callsign, CallsignPrefix, Cursor, Invalid, Json, PageLimit, Pk, Reference, RoleName, Time, arrived, at_most,
+    Callsign, Cursor, Invalid, Json, NamePrefix, PageLimit, Pk, Reference, RoleName, Time, arrived, at_most,
     or_default, words,
 };
 
@@ -263,7 +263,7 @@ pub struct List {
     pub role: Option<RoleName>,
     /// Only callsigns that begin so, without regard to case; then ordered by callsign
     #[cfg_attr(feature = "cli", arg(long))]
-    pub prefix: Option<CallsignPrefix>,
+    pub prefix: Option<NamePrefix>,
     /// Deleted people too
     #[cfg_attr(feature = "cli", arg(long))]
     #[serde(default, deserialize_with = "or_default")]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::limits::POOL_FIELDS;
-use crate::value::{Cursor, InviteCode, Json, PageLimit, Pk, Reference, Time, at_most, or_default, words};
+use crate::value::{Cursor, InviteCode, Json, PageLimit, Pk, PkPrefix, Reference, Time, at_most, or_default, words};
 
 /// An invite pool: an invite code by which people enroll.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,6 +107,9 @@ pub struct List {
     /// Only pools of this person: callsign or pk
     #[cfg_attr(feature = "cli", arg(long, value_name = "PERSON"))]
     pub owner: Option<Reference>,
+    /// Only pks that begin so
+    #[cfg_attr(feature = "cli", arg(long))]
+    pub prefix: Option<PkPrefix>,
     /// Deleted pools too
     #[cfg_attr(feature = "cli", arg(long))]
     #[serde(default, deserialize_with = "or_default")]

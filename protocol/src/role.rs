@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::value::{Reference, RoleName, or_default};
+use crate::value::{NamePrefix, Reference, RoleName, or_default};
 
 /// Give a person a role
 ///
@@ -63,15 +63,23 @@ impl Has {
     }
 }
 
-/// List a person's roles
+/// List a person's roles, or without a person those that there are
 ///
-/// A deleted person has none.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "cli", derive(clap::Args), command(after_help = "Example:\n  enrollctl role list DOGGO01a"))]
+/// A deleted person has none. Without a person, the first 1000 names of roles that somebody has or that carry a
+/// permission.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Examples:\n  enrollctl role list DOGGO01a\n  enrollctl role list --prefix mem")
+)]
 #[serde(deny_unknown_fields)]
 pub struct List {
     /// Callsign or pk
-    pub person: Reference,
+    pub person: Option<Reference>,
+    /// Only names that begin so
+    #[cfg_attr(feature = "cli", arg(long))]
+    pub prefix: Option<NamePrefix>,
     /// Answer an empty list for a deleted person, instead of `deleted`
     #[cfg_attr(feature = "cli", arg(long))]
     #[serde(default, deserialize_with = "or_default")]
@@ -81,6 +89,6 @@ pub struct List {
 impl List {
     /// The roles of this person, who must not be deleted.
     pub fn new(person: Reference) -> Self {
-        Self { person, allow_deleted: false }
+        Self { person: Some(person), ..Self::default() }
     }
 }

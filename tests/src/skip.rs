@@ -32,6 +32,15 @@ pub fn is_root(test: &str) -> bool {
     is_root
 }
 
+/// True where a program is installed; says otherwise that it is missing.
+pub fn is_installed(test: &str, program: &str) -> bool {
+    let is_there = succeeds(program, &["--version"]);
+    if !is_there {
+        skipped(test, &format!("needs {program}"));
+    }
+    is_there
+}
+
 /// True where strace is installed and may make calls of another process fail; says otherwise what is missing.
 pub fn may_trace(test: &str) -> bool {
     if !succeeds("strace", &["--version"]) {

@@ -1,15 +1,14 @@
 //! The tree of commands: an area and a verb for every row of the table of operations, and the commands that are no
 //! operation.
 
-use clap::{Arg, ArgMatches, Args, Command, value_parser};
-use clap_complete::Shell;
+use clap::{Args, Command};
 use enroll_client::protocol::OperationRow;
 use enroll_client::protocol::operations::TABLE;
 
 use crate::files::{backup, credentials, export, import};
 use crate::options::Options;
 use crate::request::{extra, units};
-use crate::{bulk, show, tour};
+use crate::{bulk, completion, decisions, show, tour, wait};
 
 const AFTER_HELP: &str = "Exit codes: 0 done, or yes; 1 refused, or no; 2 usage; 3 the daemon can not be reached; 4 done, but the answer could
 not be written.
@@ -48,17 +47,9 @@ pub(crate) fn command() -> Command {
         .arg_required_else_help(true)
         .subcommands(areas())
         .subcommand(call_command())
+        .subcommand(wait::command())
         .subcommand(tour::command())
-        .subcommand(completions_command())
-}
-
-/// The completion script of a shell.
-pub(crate) fn completions(matches: &ArgMatches) -> Vec<u8> {
-    let mut script = Vec::new();
-    if let Some(shell) = matches.get_one::<Shell>("shell") {
-        clap_complete::generate(*shell, &mut command(), "enrollctl", &mut script);
-    }
-    script
+        .subcommand(completion::command())
 }
 
 fn areas() -> Vec<Command> {
@@ -87,6 +78,7 @@ fn verb(row: &&'static OperationRow) -> Command {
         row if export::handles(row) => export::command(command),
         row if import::handles(row) => import::command(command),
         row if bulk::handles(row) => bulk::command(command),
+        row if decisions::handles(row) => decisions::command(command),
         row if extra::handles(row) => extra::command(command),
         row if units::handles(row) => units::command(command),
         _ => command,
@@ -123,13 +115,6 @@ fn call_command() -> Command {
     Command::new("call").about(about).long_about(CALL_ABOUT).after_help(CALL_EXAMPLE)
 }
 
-fn completions_command() -> Command {
-    Command::new("completions")
-        .about("Print the completion script of a shell")
-        .after_help("Example:\n  enrollctl completions bash > ~/.local/share/bash-completion/completions/enrollctl")
-        .arg(Arg::new("shell").required(true).value_name("SHELL").help("The shell").value_parser(value_parser!(Shell)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,7 +136,7 @@ mod tests {
         let mut root = command();
         root.build();
         let operations = TABLE.iter().map(|row| (vec![row.area(), row.verb()], true));
-        let others = [vec!["call"], vec!["tour"], vec!["completions"]];
+        let others = [vec!["call"], vec!["tour"], vec!["completions"], vec!["wait"]];
         let shows = [["pool", "show"], ["event", "show"], ["certificate", "show"], ["certificate", "install"]];
         let shows = shows.map(Vec::from);
         let others = others.into_iter().chain(shows).map(|path| (path, false));
@@ -166,16 +151,6 @@ mod tests {
             for needed in options.chain(["Example", "Usage: enrollctl"]) {
                 assert!(help.contains(needed), "{path:?} lacks {needed}:\n{help}");
             }
-        }
-    }
-
-    #[test]
-    fn completions_name_every_area() {
-        for shell in ["bash", "zsh", "fish"] {
-            let matches = command().try_get_matches_from(["enrollctl", "completions", shell]).expect("a command line");
-            let (_, matches) = matches.subcommand().expect("completions");
-            let script = String::from_utf8(completions(matches)).expect("text");
-            assert!(TABLE.iter().all(|row| script.contains(row.area())), "{shell}");
         }
     }
 }

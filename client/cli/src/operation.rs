@@ -11,7 +11,7 @@ use crate::files::{backup, export, import};
 use crate::options::Options;
 use crate::output::Output;
 use crate::output::names::Names;
-use crate::{bulk, request, stream};
+use crate::{bulk, decisions, request, stream};
 
 /// Runs the operation of this area that the command line names.
 pub(crate) async fn run(
@@ -24,10 +24,18 @@ pub(crate) async fn run(
     let row = OperationRow::by_name(&format!("{area}.{verb}")).ok_or_else(|| usage(format!("no verb {verb}")))?;
     let envelope = options.envelope();
     if bulk::handles(row) && bulk::has_file(matches) {
+        options.expect_no_field("a file")?;
         return bulk::run(row, matches, envelope, options, output).await;
+    }
+    if decisions::handles(row) && decisions::are_several(matches) {
+        return decisions::run(row, matches, envelope, options, output).await;
     }
     if import::handles(row) {
         return import::run(matches, envelope, options, output).await;
+    }
+    // The reply to a download is about its file.
+    if !backup::handles(row) && !export::handles(row) {
+        output.expect_fields(row)?;
     }
     let request = request::encoded(row, matches, output)?;
     let ask = (envelope, &request[..]);

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use clap::{ArgMatches, Args, FromArgMatches};
+use clap::{ArgMatches, Args, Command, FromArgMatches};
 use enroll_client::protocol::{Envelope, Jwt, Key, Origin, Reference};
 use enroll_client::{Builder, Client, Error, check_socket, default_socket};
 
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Field, Output};
 use crate::process::stdin;
 use crate::request::secret;
 
@@ -44,6 +44,10 @@ pub struct Options {
     /// Print the answer as JSON, on one line
     #[arg(id = "global.json", long = "json", global = true)]
     pub json: bool,
+    /// Print this field of the answer, such as pk or extra.team, as a bare value; may be repeated. A list has a line
+    /// for each item, with a tab between the fields
+    #[arg(id = "global.field", long = "field", value_name = "NAME", global = true)]
+    pub fields: Vec<Field>,
     /// Idempotency key: a write repeated under its key is done once
     #[arg(id = "global.key", long = "key", value_name = "UUID", global = true)]
     key: Option<Key>,
@@ -69,9 +73,47 @@ impl Options {
         Self { program: program.to_owned(), ..options }
     }
 
+    /// Those of a command line that is not typed to its end: the socket, the actor and the required users. `None` if
+    /// they can not be read.
+    pub(crate) fn of_unfinished(program: &str, words: &[String]) -> Option<Self> {
+        let mut args = vec![program.to_owned()];
+        for (at, word) in words.iter().enumerate() {
+            let is_one =
+                |option: &&str| word.strip_prefix(*option).is_some_and(|rest| rest.is_empty() || rest.starts_with('='));
+            if !["--socket", "--as", "--require-peer"].iter().any(is_one) {
+                continue;
+            }
+            match words.get(at + 1) {
+                _ if word.contains('=') => args.push(word.clone()),
+                Some(value) => args.extend([word.clone(), value.clone()]),
+                // Its value is being typed.
+                None => {}
+            }
+        }
+        let matches = Self::augment_args(Command::new("unfinished")).try_get_matches_from(args).ok()?;
+        Some(Self::of(program, &matches))
+    }
+
     /// The envelope of a request: its idempotency key, and whether it is a dry run.
     pub fn envelope(&self) -> Envelope {
         Envelope { key: self.key, dry_run: self.dry_run, ..Envelope::default() }
+    }
+
+    /// Refuses `--field` beside `--json`, wherever in the command line they stand.
+    pub(crate) fn expect_one_form(&self) -> Result<(), Failure> {
+        if self.json && !self.fields.is_empty() {
+            let why = "--field prints bare values and --json prints JSON; give one of them";
+            return Err(Failure::Usage(why.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Refuses `--field` for a command whose output is no reply.
+    pub(crate) fn expect_no_field(&self, command: &str) -> Result<(), Failure> {
+        if self.fields.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::Usage(format!("{command} has no --field, because it answers no record and no list")))
     }
 
     /// Refuses `--key` and `--dry-run` for a command that is not an operation.
@@ -122,6 +164,16 @@ impl Options {
         self.equip(self.builder().reconnect_for(longest).lazy())
     }
 
+    /// Connects now, for an answer that is wanted at once or not at all.
+    pub(crate) async fn connect_briefly(&self, longest: Duration) -> Result<Client, Error> {
+        Ok(self.equip(self.builder().reconnect_for(longest).busy_for(Duration::ZERO).connect().await?))
+    }
+
+    /// A client of nobody's that waits up to `longest` for a daemon that is absent, starts or has no room.
+    pub(crate) fn until_answered(&self, longest: Duration) -> Client {
+        self.builder().reconnect_for(longest).busy_for(longest).lazy()
+    }
+
     /// Connects now, with a client that outlives its daemons.
     pub(crate) async fn connect_for_life(&self) -> Result<Client, Error> {
         Ok(self.equip(self.builder().circuit_breaker().connect().await?))
@@ -137,7 +189,8 @@ impl Options {
         check_socket(&self.socket_path()).map_err(Failure::Usage)
     }
 
-    fn socket_path(&self) -> PathBuf {
+    /// The socket that is asked.
+    pub(crate) fn socket_path(&self) -> PathBuf {
         self.socket.clone().unwrap_or_else(default_socket)
     }
 

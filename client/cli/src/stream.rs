@@ -17,8 +17,8 @@ use crate::output::{Output, text};
 /// The time that a daemon may be away: longer than a restart with the check of a large database.
 const RECONNECT_FOR: Duration = Duration::from_secs(30);
 
-/// Prints each item as a line of JSON until the stream ends. Fails if standard output is closed or the daemon stays
-/// away.
+/// Prints each item, as a line of JSON or its fields, until the stream ends. Fails if standard output is closed or the
+/// daemon stays away.
 pub(crate) async fn follow(
     row: &'static OperationRow,
     (envelope, request): (Envelope, &[u8]),
@@ -34,7 +34,7 @@ pub(crate) async fn follow(
             () = &mut closed => return Err(Failure::lost(&io::ErrorKind::BrokenPipe.into())),
         };
         let Some(json) = item else { return Ok(ExitCode::SUCCESS) };
-        output.json(format!("{json}\n").as_bytes())?;
+        output.item(&json)?;
     }
 }
 

@@ -19,7 +19,7 @@ fn text(bytes: &[u8]) -> String {
 #[test]
 fn every_verb_has_help_with_an_example() {
     let verbs = TABLE.iter().map(|row| vec![row.area(), row.verb()]);
-    let others = [vec!["call"], vec!["tour"], vec!["completions"], vec![]];
+    let others = [vec!["call"], vec!["tour"], vec!["completions"], vec!["wait"], vec![]];
     let shows = [vec!["pool", "show"], vec!["event", "show"]];
     for command in verbs.chain(others).chain(shows) {
         let args: Vec<&str> = command.iter().copied().chain(["--help"]).collect();
@@ -98,10 +98,11 @@ fn without_a_daemon_one_line_names_the_socket() {
 
 #[test]
 fn completions_are_made_for_the_usual_shells() {
-    for shell in ["bash", "zsh", "fish"] {
+    for (shell, lines) in [("bash", 1), ("zsh", 2), ("fish", 1)] {
         let output = enrollctl(&["completions", shell]);
         assert_eq!(output.status.code(), Some(0), "{shell}");
-        let script = text(&output.stdout);
-        assert!(script.contains("enrollctl") && script.contains("person"), "{shell}");
+        let loader = text(&output.stdout);
+        assert_eq!(loader.lines().count(), lines, "{loader}");
+        assert!(loader.contains(&format!("ENROLLCTL_COMPLETE={shell} enrollctl")), "{loader}");
     }
 }

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 pub use self::pool::{AddPool, EventPool, NewPool, RemovePool, UpdatePool};
 use crate::limits::{EVENT_FIELDS, EVENT_POOLS_MAX};
-use crate::value::{Cursor, EventKind, Json, PageLimit, Pk, Reference, Time, Title, at_most, or_default, words};
+use crate::value::{
+    Cursor, EventKind, Json, PageLimit, Pk, PkPrefix, Reference, Time, Title, at_most, or_default, words,
+};
 
 /// An event that people register for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -224,7 +226,7 @@ pub struct Get {
     pub event: Reference,
 }
 
-/// List events by their start
+/// List events by their start, or with a prefix by pk
 ///
 /// On behalf of a person, drafts of others are left out unless that person may edit them. An event whose start is
 /// changed while somebody pages may come twice or not at all; follow the changes to keep a copy.
@@ -245,6 +247,9 @@ pub struct List {
     /// Only those that are upcoming, current or past
     #[cfg_attr(feature = "cli", arg(long, value_name = "STATE"))]
     pub time_state: Option<TimeState>,
+    /// Only pks that begin so; then ordered by pk
+    #[cfg_attr(feature = "cli", arg(long))]
+    pub prefix: Option<PkPrefix>,
     /// The `next` of the page before
     #[cfg_attr(feature = "cli", arg(long, value_name = "CURSOR"))]
     pub after: Option<Cursor>,

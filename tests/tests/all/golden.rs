@@ -10,6 +10,7 @@ mod certificates;
 mod events;
 mod pools;
 mod programs;
+mod shapes;
 
 use std::fmt::Write as _;
 
@@ -84,6 +85,7 @@ impl Samples {
         assert_eq!((row.request_to_wire)(&args), Ok(wire.clone()), "{}", row.name);
         assert_eq!(codec::encode(&codec::decode::<O>(&wire).expect("decoded")), wire, "{}", row.name);
         let json = serde_json::to_string(reply).expect("JSON");
+        shapes::expect_shape(row, &json);
         assert_eq!((row.reply_to_json)(&answer), Ok(json), "{}", row.name);
         expect_other_encoder(request, &wire);
         expect_other_encoder(reply, &answer);
@@ -185,7 +187,11 @@ fn people_and_roles(samples: &mut Samples) {
     let (person, role) = (name("DOGGO01a"), "member".parse().expect("a role"));
     samples.operation(&role::Has { person, role, allow_deleted: true }, &true);
     samples.operation(
-        &role::List { person: name("DOGGO01a"), allow_deleted: true },
+        &role::List {
+            person: Some(name("DOGGO01a")),
+            prefix: Some("me".parse().expect("a prefix")),
+            allow_deleted: true,
+        },
         &vec!["member".parse().expect("a role")],
     );
 }

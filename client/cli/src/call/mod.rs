@@ -19,7 +19,7 @@ pub use self::input::Lines;
 use self::input::Questions;
 pub use self::line::{Ask, Question};
 use self::printer::Printer;
-use self::window::Window;
+pub(crate) use self::window::Window;
 use crate::failure::{Failure, refusal_of};
 use crate::options::Options;
 use crate::output::{Output, print_json};
@@ -77,7 +77,7 @@ async fn converse(client: &Client, mut questions: Questions, mut printer: Printe
 }
 
 /// Appends the line of an answer. Its parts are JSON and joined as text, so that numbers keep every digit.
-fn append(lines: &mut Vec<u8>, id: &str, answer: Result<String, Error>) {
+pub(crate) fn append(lines: &mut Vec<u8>, id: &str, answer: Result<String, Error>) {
     let (name, value) = match answer {
         Ok(reply) => ("ok", reply),
         Err(error) => {

@@ -1,4 +1,5 @@
-//! The window of `call`: the lines whose answers are not printed yet, in their order, bounded in number and bytes.
+//! The window of a pipeline of requests: those whose answers are not printed yet, in their order, bounded in number and
+//! bytes.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -15,7 +16,7 @@ const OPEN_BYTES_MAX: usize = 8 * FRAME_BYTES_MAX;
 
 /// The open lines.
 #[derive(Default)]
-pub(super) struct Window {
+pub(crate) struct Window {
     lines: VecDeque<Open>,
     /// Bytes of their requests.
     bytes: usize,
@@ -38,17 +39,17 @@ enum Pending {
 }
 
 impl Window {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
 
     /// True if another line may be read. None is read behind a list, which would show its writes.
-    pub(super) fn has_room(&self) -> bool {
+    pub(crate) fn has_room(&self) -> bool {
         self.lines.len() < IN_FLIGHT_MAX && self.bytes < OPEN_BYTES_MAX && !self.has_list
     }
 
     /// Sends a line's request.
-    pub(super) fn ask(&mut self, client: &Client, question: Question) {
+    pub(crate) fn ask(&mut self, client: &Client, question: Question) {
         let bytes = question.ask.as_ref().map_or(0, |ask| ask.request.len());
         let answer = match question.ask {
             Err(refusal) => Pending::Refused(refusal),
@@ -63,7 +64,7 @@ impl Window {
     }
 
     /// Awaits the answer of the first line and removes the line; its id and its answer, both as JSON. Cancel safe.
-    pub(super) async fn first_answer(&mut self) -> (String, Result<String, Error>) {
+    pub(crate) async fn first_answer(&mut self) -> (String, Result<String, Error>) {
         let Some(first) = self.lines.front_mut() else { return std::future::pending().await };
         let answer = match &mut first.answer {
             Pending::Refused(refusal) => Err(Error::Refused(refusal.clone())),

@@ -54,6 +54,7 @@ struct BackupVerifier {
 
 impl Verifier for BackupVerifier {
     const WHAT: &'static str = "backup";
+    const MEMBERS: &'static [&'static str] = &["entries", "changes_head", "at"];
 
     fn take(&mut self, item: &[u8]) -> Result<Vec<u8>, String> {
         let Piece(piece) = codec::decode(item).map_err(|err| err.0)?;

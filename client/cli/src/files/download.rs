@@ -15,11 +15,15 @@ use super::atomic_file::{AtomicFile, unless_interrupted};
 use crate::failure::Failure;
 use crate::options::Options;
 use crate::output::Output;
+use crate::output::names::Names;
 
 /// Verifies the items of a walk.
 pub(super) trait Verifier {
     /// The kind of file in messages.
     const WHAT: &'static str;
+
+    /// The members of the reply about a file, besides its name and its bytes.
+    const MEMBERS: &'static [&'static str];
 
     /// Verifies an item and returns its bytes.
     fn take(&mut self, item: &[u8]) -> Result<Vec<u8>, String>;
@@ -60,13 +64,17 @@ impl Download<'_> {
         options: &Options,
         output: &Output,
     ) -> Result<ExitCode, Failure> {
+        match self.path {
+            Some(_) => output.expect_members(self.row.name, &[&["file", "bytes"][..], V::MEMBERS].concat())?,
+            None => options.expect_no_field("standard output")?,
+        }
         let file = self.path.map(|path| AtomicFile::new(path, V::WHAT)).transpose()?;
         let mut stream = options.lazy().stream_raw(self.row, self.envelope, self.request).await?;
         match file {
             Some(file) => {
                 let written = write(&mut stream, verifier, &file, bar);
                 let (bytes, contents) = unless_interrupted(written).await?;
-                output.reply(self.row.name, &reply(&file, bytes, contents).to_string())?;
+                output.reply_named(self.row.name, &reply(&file, bytes, contents).to_string(), &Names::default())?;
             }
             None => {
                 let put = |bytes: &[u8]| V::print(output, bytes).map_err(|failure| failure.of_part(V::WHAT));

@@ -53,6 +53,7 @@ struct ExportVerifier {
 
 impl Verifier for ExportVerifier {
     const WHAT: &'static str = "export";
+    const MEMBERS: &'static [&'static str] = &["records"];
 
     fn take(&mut self, item: &[u8]) -> Result<Vec<u8>, String> {
         let piece: String = codec::decode(item).map_err(|err| err.0)?;

@@ -1,14 +1,16 @@
 //! The output of a command on standard output and standard error. No other module prints.
 //!
-//! A reply is shown as its JSON, as tables and lines for people on a terminal, or in a plain form that is stable for
-//! scripts in a pipe. All forms derive from the reply's JSON. Some lists have a choice of columns for people, an
-//! explanation becomes sentences, and a combined reply has its own forms for people and for scripts.
+//! A reply is shown as its JSON, as the bare values of some fields, as tables and lines for people on a terminal, or in
+//! a plain form that is stable for scripts in a pipe. All forms derive from the reply's JSON. Some lists have a choice
+//! of columns for people, an explanation becomes sentences, and a combined reply has its own forms for people and for
+//! scripts.
 
 pub(crate) mod names;
 pub(crate) mod time;
 
 mod columns;
 mod explained;
+mod fields;
 mod plain;
 mod terminal;
 mod view;
@@ -17,11 +19,16 @@ use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 
+use enroll_client::protocol::OperationRow;
+use enroll_client::protocol::shape::Shape;
 use serde_json::json;
 use tokio::io::Interest;
 use tokio::net::unix::pipe::Sender;
 
+pub use self::fields::Field;
+pub(crate) use self::fields::Fields;
 use self::names::Names;
+pub(crate) use self::plain::escaped;
 use self::terminal::Terminal;
 pub(crate) use self::view::{View, items, member, text, visible};
 use crate::failure::Failure;
@@ -32,7 +39,9 @@ pub struct Output {
     /// The name of the program, in front of its failures.
     program: String,
     json: bool,
-    /// `None` in a pipe, and where JSON was asked for.
+    /// The fields that were asked for, if not the whole reply.
+    fields: Fields,
+    /// `None` in a pipe, and where JSON or fields were asked for.
     terminal: Option<Terminal>,
 }
 
@@ -66,7 +75,14 @@ impl Output {
     pub fn new(program: &str, json: bool) -> Self {
         let is_terminal = io::stdout().is_terminal();
         let program = program.to_owned();
-        Self { program, json, terminal: (is_terminal && !json).then(Terminal::of_this_process) }
+        let terminal = (is_terminal && !json).then(Terminal::of_this_process);
+        Self { program, json, fields: Fields::default(), terminal }
+    }
+
+    /// The same output with these fields of replies, if there are any, in place of whole replies.
+    pub(crate) fn with_fields(self, fields: Vec<Field>) -> Self {
+        let terminal = self.terminal.filter(|_| fields.is_empty());
+        Self { fields: Fields::new(fields), terminal, ..self }
     }
 
     /// True for the form for people on a terminal.
@@ -79,15 +95,47 @@ impl Output {
         self.json
     }
 
-    /// Shows the reply of an operation.
-    pub(crate) fn reply(&self, operation: &str, json: &str) -> Result<(), Failure> {
-        self.reply_named(operation, json, &Names::default())
+    /// True if fields were asked for, and not whole replies.
+    pub(crate) fn has_fields(&self) -> bool {
+        !self.fields.is_empty()
+    }
+
+    /// Refuses a field that the replies of this operation do not have.
+    pub(crate) fn expect_fields(&self, row: &OperationRow) -> Result<(), Failure> {
+        if self.fields.is_empty() { Ok(()) } else { self.fields.expect_in(row.name, &(row.reply_shape)()) }
+    }
+
+    /// Refuses a field that is none of these, for a command whose reply has them.
+    pub(crate) fn expect_members(&self, command: &str, members: &[&str]) -> Result<(), Failure> {
+        let members = members.iter().map(|name| ((*name).to_owned(), Shape::Any)).collect();
+        self.fields.expect_in(command, &Shape::Record(members))
+    }
+
+    /// Shows the reply of a command. Refuses a field that it does not have.
+    pub(crate) fn reply(&self, command: &str, json: &str) -> Result<(), Failure> {
+        self.fields.expect_in_reply(command, json)?;
+        self.reply_named(command, json, &Names::default())
+    }
+
+    /// Shows one item of a stream of them, on one line.
+    pub(crate) fn item(&self, json: &str) -> Result<(), Failure> {
+        match self.fields.is_empty() {
+            true => self.json(format!("{json}\n").as_bytes()),
+            false => self.lines(&self.fields.line(json)),
+        }
     }
 
     /// Shows the reply of an operation. On a terminal the pks in its tables are replaced by these names.
     pub(crate) fn reply_named(&self, operation: &str, json: &str, names: &Names) -> Result<(), Failure> {
         if self.json {
             return self.json(format!("{json}\n").as_bytes());
+        }
+        if !self.fields.is_empty() {
+            self.lines(&self.fields.show(json))?;
+            if !self.fields.are_of_page() {
+                self.note_next(&View::of(json));
+            }
+            return Ok(());
         }
         let explained = explained::summary(operation, json);
         let json = match &explained {
@@ -100,8 +148,7 @@ impl Output {
             Some(terminal) => self.raw(terminal.by_now().show(operation, &view, names).as_bytes()),
             None => {
                 self.raw(plain::show(&view).as_bytes())?;
-                let Some(cursor) = view.next() else { return Ok(()) };
-                self.note(&format!("more: --after {cursor}"));
+                self.note_next(&view);
                 Ok(())
             }
         }
@@ -109,12 +156,20 @@ impl Output {
 
     /// Shows a combined reply.
     pub fn summary(&self, operation: &str, summary: &Summary) -> Result<(), Failure> {
-        let form = match (self.json, &self.terminal) {
+        let form = match (self.json || self.has_fields(), &self.terminal) {
             (true, _) => &summary.json,
             (false, Some(_)) => &summary.people,
             (false, None) => &summary.scripts,
         };
         self.reply(operation, form)
+    }
+
+    /// Prints lines as they are, or on a terminal with control characters escaped.
+    pub(crate) fn lines(&self, lines: &str) -> Result<(), Failure> {
+        match io::stdout().is_terminal() {
+            true => self.raw(lines.split_inclusive('\n').map(visible_line).collect::<String>().as_bytes()),
+            false => self.raw(lines.as_bytes()),
+        }
     }
 
     /// Prints bytes as they are.
@@ -152,10 +207,27 @@ impl Output {
         let _ = writeln!(io::stderr(), "{}", visible(line));
     }
 
+    /// Tells of the page after this one, if there is one.
+    fn note_next(&self, page: &View<'_>) {
+        if let Some(cursor) = page.next() {
+            self.note(&format!("more: --after {cursor}"));
+        }
+    }
+
     /// Prompts a person at a terminal for `what`.
     pub(crate) fn ask(&self, what: &str) {
         if io::stdin().is_terminal() {
             self.note(&format!("type the {what} and press Enter"));
         }
     }
+}
+
+/// Escapes control characters but for the line's end and its tabs.
+fn visible_line(line: &str) -> String {
+    line.split_inclusive(['\n', '\t'])
+        .map(|part| match part.strip_suffix(['\n', '\t']) {
+            Some(text) => visible(text) + &part[text.len()..],
+            None => visible(part),
+        })
+        .collect()
 }

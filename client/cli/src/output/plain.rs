@@ -29,11 +29,13 @@ fn line(text: &str) -> String {
     if text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") }
 }
 
-fn cell(json: &str) -> String {
+/// The text of a value on one line.
+pub(super) fn cell(json: &str) -> String {
     escaped(&text(json))
 }
 
-fn escaped(text: &str) -> String {
+/// A text on one line.
+pub(crate) fn escaped(text: &str) -> String {
     let text = text.replace('\\', "\\\\").replace('\t', "\\t").replace('\n', "\\n").replace('\r', "\\r");
     visible(&text)
 }

@@ -32,7 +32,7 @@ pub fn run(
         Err(err) => return refuse(&program, &secret::redacted(err)),
     };
     let options = Options::of(&program, &matches);
-    let output = Output::new(&program, options.json);
+    let output = Output::new(&program, options.json).with_fields(options.fields.clone());
     let outcome = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

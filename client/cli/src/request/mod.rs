@@ -18,11 +18,16 @@ pub(crate) fn encoded(row: &OperationRow, matches: &ArgMatches, output: &Output)
     let invalid = |err: Invalid| Failure::Usage(err.0);
     let request = (row.request_of)(matches).map_err(invalid)?;
     let request = units::fill(row, extra::fill(&request, matches)?, matches)?;
+    filled(row, &request, output)
+}
+
+/// Encodes a request in JSON for the wire. Reads a secret from standard input if the operation has one.
+pub(crate) fn filled(row: &OperationRow, request: &str, output: &Output) -> Result<Vec<u8>, Failure> {
     let ask = |what: &str| {
         stdin::take(what)?;
         output.ask(what);
         Ok(())
     };
-    let request = secret::fill(row, &request, &mut io::stdin().lock(), io::stdin().is_terminal(), ask)?;
-    (row.request_to_wire)(&request).map_err(invalid)
+    let request = secret::fill(row, request, &mut io::stdin().lock(), io::stdin().is_terminal(), ask)?;
+    (row.request_to_wire)(&request).map_err(|err| Failure::Usage(err.0))
 }

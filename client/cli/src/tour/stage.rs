@@ -48,7 +48,7 @@ impl<'a> Stage<'a> {
             Step::Run(typed) => (typed, false),
             Step::Refused(typed) => (typed, true),
             Step::Shell(line) => return self.shell(line).await,
-            Step::Keep { name, member, args } => return self.keep(name, member, args).await,
+            Step::Keep { name, args } => return self.keep(name, args).await,
         };
         self.show(&typed.line())?;
         let mut command = self.command(typed.args);
@@ -73,35 +73,16 @@ impl<'a> Stage<'a> {
         Err(Failure::Own(format!("the story expected exit code {expected} of that command, and it was {status}")))
     }
 
-    /// Assigns a member of an answer to a variable.
-    async fn keep(&mut self, name: &'static str, member: &str, args: &[&str]) -> Result<(), Failure> {
-        let line = Typed { args, input: None }.line();
-        if member.is_empty() {
-            return self.keep_all(name, args).await;
-        }
-        let quote = format!(r#"sed 's/.*"{member}":"\([^"]*\)".*/\1/'"#);
-        self.show(&format!("{name}=$({line} --json | {quote})"))?;
-        let output = self
-            .command(args)
-            .arg("--json")
-            .stdin(Stdio::null())
-            .stderr(Stdio::inherit())
-            .output()
-            .await
-            .map_err(|err| self.not_started(&err))?;
-        let json = String::from_utf8_lossy(&output.stdout);
-        let value = json.rsplit_once(&format!("\"{member}\":\"")).and_then(|(_, rest)| rest.split('"').next());
-        let value = value.ok_or_else(|| Failure::Own(format!("that command did not answer a {member}")))?;
-        self.kept.push((name, value.to_owned()));
-        Ok(())
-    }
-
-    /// Assigns a whole answer to a variable.
-    async fn keep_all(&mut self, name: &'static str, args: &[&str]) -> Result<(), Failure> {
+    /// Assigns an answer to a variable.
+    async fn keep(&mut self, name: &'static str, args: &[&str]) -> Result<(), Failure> {
         self.show(&format!("{name}=$({})", Typed { args, input: None }.line()))?;
         let output = self.command(args).stdin(Stdio::null()).stderr(Stdio::inherit()).output().await;
         let output = output.map_err(|err| self.not_started(&err))?;
-        self.kept.push((name, String::from_utf8_lossy(&output.stdout).trim_end().to_owned()));
+        let value = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
+        if value.is_empty() {
+            return Err(Failure::Own("that command did not answer anything".to_owned()));
+        }
+        self.kept.push((name, value));
         Ok(())
     }
 

@@ -12,8 +12,8 @@ pub(super) enum Step {
     Refused(Typed<'static>),
     /// A line of bash, skipped if its program is not installed.
     Shell(&'static str),
-    /// A command whose answer, or one member of it, is assigned to a shell variable.
-    Keep { name: &'static str, member: &'static str, args: &'static [&'static str] },
+    /// A command whose answer is assigned to a shell variable.
+    Keep { name: &'static str, args: &'static [&'static str] },
 }
 
 /// A command as one would type it.
@@ -40,7 +40,7 @@ pub(super) const STORY: &[Step] = &[
     run(&["person", "create", "BOSS", "--role", "superuser"]),
     Step::Say("BOSS invites: whoever has the code of this pool may enroll, ten people at most."),
     run(&["--as", "BOSS", "pool", "create", "--max-uses", "10", "--extra", r#"{"team":"red"}"#]),
-    Step::Keep { name: "POOL", member: "invitecode", args: &["pool", "list"] },
+    Step::Keep { name: "POOL", args: &["pool", "list", "--field", "invitecode"] },
     Step::Say("Two people enroll by the code. What the pool brings becomes theirs."),
     run(&["enrollment", "create", "DOGGO01a", "--pool", "$POOL", "--origin", "203.0.113.9"]),
     run(&["enrollment", "create", "PORA22b", "--pool", "$POOL", "--origin", "203.0.113.22"]),
@@ -58,7 +58,7 @@ pub(super) const STORY: &[Step] = &[
     Step::Say("What came of the invitation."),
     run(&["pool", "show", "$POOL"]),
     Step::Say("A login code is exchanged once for a signed JWT. Secrets come from standard input, not from arguments."),
-    Step::Keep { name: "CODE", member: "code", args: &["code", "create", r#"{"sub":"DOGGO01a"}"#] },
+    Step::Keep { name: "CODE", args: &["code", "create", r#"{"sub":"DOGGO01a"}"#, "--field", "code"] },
     Step::Run(Typed { args: &["code", "use"], input: Some(Input::Variable("CODE")) }),
     refused(&["code", "use"], Some(Input::Variable("CODE"))),
     Step::Say("A token that somebody else issued is spent once, and a replay is told when that was."),
@@ -67,7 +67,7 @@ pub(super) const STORY: &[Step] = &[
     Step::Say("An event with a single place, for people with the role member. Who comes later may wait."),
     run(&["--as", "BOSS", "role", "assign", "DOGGO01a", "member"]),
     run(&["person", "create", "CAT03c", "--role", "member"]),
-    Step::Keep { name: "EVENT", member: "pk", args: HIKE },
+    Step::Keep { name: "EVENT", args: HIKE },
     run(&["--as", "BOSS", "event", "add_pool", "$EVENT", "members", "--capacity", "1", "--role", "member"]),
     run(&["--as", "BOSS", "event", "publish", "$EVENT"]),
     run(&["--as", "DOGGO01a", "registration", "create", "$EVENT", "DOGGO01a"]),
@@ -83,12 +83,12 @@ pub(super) const STORY: &[Step] = &[
     ),
     run(&["person", "create", "RIG04d", "--certificate", "generate"]),
     run(&["certificate", "show", "RIG04d"]),
-    Step::Keep { name: "CERTIFICATE", member: "", args: &["certificate", "get", "RIG04d"] },
-    Step::Keep { name: "CA", member: "", args: &["certificate", "ca"] },
+    Step::Keep { name: "CERTIFICATE", args: &["certificate", "get", "RIG04d"] },
+    Step::Keep { name: "CA", args: &["certificate", "ca"] },
     Step::Say("Its key leaked. The list of revoked certificates has another number in the same instant."),
     run(&["--as", "BOSS", "person", "revoke", "RIG04d", "key_compromise"]),
     run(&["certificate", "show", "RIG04d"]),
-    Step::Keep { name: "CRL", member: "", args: &["certificate", "crl"] },
+    Step::Keep { name: "CRL", args: &["certificate", "crl"] },
     Step::Shell(VERIFY),
     Step::Say(
         "Everything that happened, in order and without a gap: the refused attempts on codes and tokens, and who was \
@@ -116,6 +116,8 @@ const HIKE: &[&str] = &[
     "2999-07-01T20:00:00Z",
     "--duration-minutes",
     "180",
+    "--field",
+    "pk",
 ];
 
 const fn run(args: &'static [&'static str]) -> Step {

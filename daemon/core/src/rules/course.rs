@@ -63,8 +63,12 @@ impl ReadOp for Get {
 
 impl ReadOp for List {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Page<Course>, Fault> {
-        let bounds = Bounds::of(call, &(), self.after.as_ref(), self.limit)?;
-        page(txn, Family::CoursePks.bounds(), &bounds, |_, value| {
+        let bounds = Bounds::of(call, &self.prefix, self.after.as_ref(), self.limit)?;
+        let range = match &self.prefix {
+            Some(prefix) => key::prefixed(key::course_name(&fold(prefix.as_str()))),
+            None => Family::CoursePks.bounds(),
+        };
+        page(txn, range, &bounds, |_, value| {
             let CourseOf { key } = record::decode(value)?;
             Ok(record::get::<stored::Course>(txn, &key::course(&key))?.map(|course| to_reply(key, course)))
         })

@@ -133,16 +133,24 @@ impl ReadOp for List {
         let by = self.pool.as_ref().map(|named| pool::expect(txn, call, named)).transpose()?;
         call.permit(txn, by.as_ref().is_some_and(|(_, pool)| call.is_actor(pool.owner)))?;
         let by = by.map(|(pk, _)| pk);
-        let bounds = Bounds::of(call, &(by, self.state), self.after.as_ref(), self.limit)?;
-        let range = match (by, self.state) {
-            (Some(pool), _) => key::prefixed(key::pool_enrollments(pool)),
-            (None, Some(state)) => key::prefixed(key::state_enrollments(state)),
-            (None, None) => Family::Enrollments.bounds(),
+        let bounds = Bounds::of(call, &(by, self.state, &self.prefix), self.after.as_ref(), self.limit)?;
+        let range = match (&self.prefix, by, self.state) {
+            (Some(prefix), ..) => key::prefixed(key::callsign(&fold(prefix.as_str()))),
+            (None, Some(pool), _) => key::prefixed(key::pool_enrollments(pool)),
+            (None, None, Some(state)) => key::prefixed(key::state_enrollments(state)),
+            (None, None, None) => Family::Enrollments.bounds(),
         };
-        page(txn, range, &bounds, |key, _| {
-            let Some(pk) = key::pk_at_end(key) else { return Ok(None) };
+        page(txn, range, &bounds, |key, value| {
+            let pk = match &self.prefix {
+                Some(_) => record::decode::<CallsignHolder>(value)?.enrollment,
+                None => key::pk_at_end(key),
+            };
+            let Some(pk) = pk else { return Ok(None) };
             let found = record::get::<record::Enrollment>(txn, &key::enrollment(pk))?;
-            let wanted = found.filter(|found| self.state.is_none_or(|state| found.state == state));
+            let is_wanted = |found: &record::Enrollment| {
+                self.state.is_none_or(|state| found.state == state) && (by.is_none() || found.pool == by)
+            };
+            let wanted = found.filter(is_wanted);
             wanted.map(|enrollment| shown(txn, call, pk, enrollment)).transpose()
         })
     }

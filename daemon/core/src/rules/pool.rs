@@ -86,12 +86,17 @@ impl ReadOp for List {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Page<Pool>, Fault> {
         let owner = self.owner.as_ref().map(|named| person::require(txn, named)).transpose()?.map(|(pk, _)| pk);
         call.permit(txn, owner.is_some_and(|owner| call.is_actor(owner)))?;
-        let filter = (owner, self.include_deleted, self.deleted_only);
+        let filter = (owner, &self.prefix, self.include_deleted, self.deleted_only);
         let bounds = Bounds::of(call, &filter, self.after.as_ref(), self.limit)?;
-        let range = owner.map_or_else(|| Family::Pools.bounds(), |owner| key::prefixed(key::owner_pools(owner)));
+        let range = match (&self.prefix, owner) {
+            (Some(prefix), _) => key::pks_with(Family::Pools, prefix),
+            (None, Some(owner)) => key::prefixed(key::owner_pools(owner)),
+            (None, None) => Family::Pools.bounds(),
+        };
         page(txn, range, &bounds, |key, value| {
             let Some(pk) = key::pk_at_end(key) else { return Ok(None) };
             let found = record_of::<record::Pool>(txn, Family::Pools, (key, value), &key::pool(pk))?;
+            let found = found.filter(|pool| owner.is_none_or(|owner| owner == pool.owner));
             let wanted = found.filter(|pool| has_deleted(pool.deleted, self.include_deleted, self.deleted_only));
             wanted.map(|pool| shown(txn, call, pk, pool)).transpose()
         })

@@ -1,15 +1,19 @@
 //! Roles of people. A role's record holds the count of its members: every change of members writes it, and every
 //! decision on them reads it.
 
+use std::ops::ControlFlow;
+
+use enroll_protocol::fold::fold;
+use enroll_protocol::limits::PAGE_ITEMS_MAX;
 use enroll_protocol::role::{Assign, Has, List, Remove};
-use enroll_protocol::{Code, Pk, Reference, Refusal, RoleName};
+use enroll_protocol::{Code, NamePrefix, Pk, Reference, Refusal, RoleName};
 
 use super::{Call, ReadOp, WriteOp, person, registration};
 use crate::draft::Txn;
 use crate::fault::Fault;
-use crate::model::key;
+use crate::model::key::{self, Family};
 use crate::model::record::{self, PersonRoles, Role, RoleMember};
-use crate::state::ReadTxn;
+use crate::state::{ReadTxn, SCAN_CHUNK, walk};
 
 /// The one role that an actor with `/supervisors/` may give.
 const SUPERVISOR: &str = "supervisor";
@@ -57,10 +61,32 @@ impl ReadOp for Has {
 
 impl ReadOp for List {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Vec<RoleName>, Fault> {
-        let pk = require_asked(txn, &self.person, self.allow_deleted)?;
+        let Some(person) = &self.person else {
+            call.permit(txn, false)?;
+            return names(txn, self.prefix.as_ref());
+        };
+        let pk = require_asked(txn, person, self.allow_deleted)?;
         call.permit(txn, call.is_actor(pk))?;
-        list_of(txn, pk)
+        let beginning = self.prefix.as_ref().map_or_else(String::new, |prefix| fold(prefix.as_str()));
+        Ok(list_of(txn, pk)?.into_iter().filter(|role| role.as_str().starts_with(&beginning)).collect())
     }
+}
+
+/// The first names of the roles that somebody has or that carry a permission, in their order.
+fn names(txn: &dyn ReadTxn, prefix: Option<&NamePrefix>) -> Result<Vec<RoleName>, Fault> {
+    let (from, to) = match prefix {
+        Some(prefix) => key::prefixed([&[Family::Roles as u8], fold(prefix.as_str()).as_bytes()].concat()),
+        None => Family::Roles.bounds(),
+    };
+    let mut names = Vec::new();
+    walk(txn, (&from, &to), SCAN_CHUNK, |key, value| {
+        let role: Role = record::decode(value)?;
+        let is_used = role.members > 0 || !role.permissions.is_empty();
+        names.extend(key::role_name(key).filter(|_| is_used));
+        let is_full = names.len() >= usize::from(PAGE_ITEMS_MAX);
+        Ok::<_, Fault>(if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })?;
+    Ok(names)
 }
 
 /// Gives a role. Returns false if the person had it.

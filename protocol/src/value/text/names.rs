@@ -5,11 +5,17 @@ use super::{TextRule, is_unseen, sized};
 use crate::limits;
 use crate::value::Pk;
 
+/// The length of a hyphenated UUID, and where its hyphens stand.
+const PK_CHARACTERS: usize = 36;
+const PK_HYPHENS: [usize; 4] = [8, 13, 18, 23];
+
 super::texts! { shown
     /// A person's or an enrollment's name: 1 to 255 bytes, no invisible characters, no white space at either end.
     Callsign CallsignRule "callsign" name;
-    /// The beginning of a callsign.
-    CallsignPrefix PrefixRule "prefix" printable;
+    /// The beginning of a callsign, a role's name or a course's key.
+    NamePrefix PrefixRule "prefix" printable;
+    /// The beginning of a primary key: hexadecimal digits, with the hyphens of a UUID where they stand in one.
+    PkPrefix PkPrefixRule "prefix" pk_prefix;
     /// The name of a role: `[a-z0-9][a-z0-9_-]{0,62}`.
     RoleName RoleRule "role" |text| word(text).and_then(|()| no_pk(text));
     /// A permission: `/` for everything, or a path of words such as `/events/create/social/`, which covers the paths
@@ -51,6 +57,15 @@ fn permission(text: &str) -> Result<(), String> {
         Some("") if text == "/" => Ok(()),
         Some(words) if words.split('/').all(|word| !word.is_empty() && word.bytes().all(fits)) => Ok(()),
         _ => Err("must be / or words of a-z, 0-9, _ and - between slashes, such as /people/".to_owned()),
+    }
+}
+
+fn pk_prefix(text: &str) -> Result<(), String> {
+    sized(text, PK_CHARACTERS)?;
+    let fits = |(at, b): (usize, u8)| if PK_HYPHENS.contains(&at) { b == b'-' } else { b.is_ascii_hexdigit() };
+    match text.bytes().enumerate().all(fits) {
+        true => Ok(()),
+        false => Err("must be the beginning of a pk, such as 01994f3a-7c".to_owned()),
     }
 }
 

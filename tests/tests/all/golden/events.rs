@@ -16,6 +16,7 @@ pub(super) fn events(samples: &mut Samples) {
         kind: Some("camp".parse().expect("a kind")),
         owner: Some(name("BOSS")),
         time_state: Some(event::TimeState::Past),
+        prefix: Some("0199".parse().expect("a prefix")),
         after: Some("cursor".parse().expect("a cursor")),
         limit: "7".parse().expect("a limit"),
     };

@@ -28,7 +28,14 @@ pub(super) fn pools(samples: &mut Samples) {
     samples.operation(&pool::Get { pool: named(), allow_deleted: true }, &pool);
     let after = Some("cursor".parse().expect("a cursor"));
     let limit = "7".parse().expect("a limit");
-    let list = pool::List { owner: Some(name("BOSS")), include_deleted: true, deleted_only: true, after, limit };
+    let list = pool::List {
+        owner: Some(name("BOSS")),
+        prefix: Some("0199".parse().expect("a prefix")),
+        include_deleted: true,
+        deleted_only: true,
+        after,
+        limit,
+    };
     samples.operation(&list, &Page { items: vec![pool.clone()], next: None });
     let clear = vec![pool::Field::Extra, pool::Field::MaxUses, pool::Field::Expires];
     let update = pool::Update { pool: named(), extra: Some(extra), patch: None, max_uses, expires, clear };
@@ -72,7 +79,8 @@ pub(super) fn enrollments(samples: &mut Samples, somebody: &person::Person) {
     samples.operation(&enrollment::Find { approvecode: "9RXTLQ4E".parse().expect("a code") }, &enrollment);
     let after = Some("cursor".parse().expect("a cursor"));
     let (pool, limit) = (Some(name("K7QWM2XA")), "7".parse().expect("a limit"));
-    let list = enrollment::List { pool, state: Some(enrollment::State::Pending), after, limit };
+    let prefix = Some("po".parse().expect("a prefix"));
+    let list = enrollment::List { pool, state: Some(enrollment::State::Pending), prefix, after, limit };
     samples.operation(&list, &Page { items: vec![enrollment.clone()], next: None });
     let approvecode = Some("9RXTLQ4E".parse().expect("a code"));
     let certificate = person::CertificateWanted::Generate;

@@ -15,7 +15,7 @@ pub(super) fn courses(samples: &mut Samples) {
     samples.operation(&course::Get { key: name("Hiking") }, &course);
     let after = || Some("cursor".parse().expect("a cursor"));
     let limit = || "7".parse().expect("a limit");
-    let list = course::List { after: after(), limit: limit() };
+    let list = course::List { prefix: Some("hik".parse().expect("a prefix")), after: after(), limit: limit() };
     samples.operation(&list, &Page { items: vec![course], next: None });
     samples.operation(&course::Delete { key: name("Hiking") }, &true);
     let enrollment = course::CourseEnrollment { course: key(), person: pk(2), mode: Mode::Verified, active: true };

@@ -22,7 +22,7 @@ callsign→BOSS
 $ enrollctl --as BOSS pool create --max-uses 10 --extra '{"team":"red"}'
 max_uses→10
 uses→0
-$ POOL=$(enrollctl pool list --json | sed 's/.*"invitecode":"\([^"]*\)".*/\1/')
+$ POOL=$(enrollctl pool list --field invitecode)
 $ enrollctl enrollment create DOGGO01a --pool $POOL --origin 203.0.113.9
 state→pending
 extra→{"team":"red"}
@@ -47,7 +47,7 @@ $ enrollctl pool show $POOL
 uses→2
 approved→DOGGO01a
 rejected→PORA22b
-$ CODE=$(enrollctl code create '{"sub":"DOGGO01a"}' --json | sed 's/.*"code":"\([^"]*\)".*/\1/')
+$ CODE=$(enrollctl code create '{"sub":"DOGGO01a"}' --field code)
 $ printf %s "$CODE" | enrollctl code use
 jwt→..
 $ printf %s "$CODE" | enrollctl code use
@@ -59,7 +59,7 @@ enrollctl: ..(token_reuse)
 $ enrollctl --as BOSS role assign DOGGO01a member
 true
 $ enrollctl person create CAT03c --role member
-$ EVENT=$(enrollctl --as BOSS event create 'Night hike' --kind hike --start 2999-07-01T20:00:00Z --duration-minutes 180 --json | sed 's/.*"pk":"\([^"]*\)".*/\1/')
+$ EVENT=$(enrollctl --as BOSS event create 'Night hike' --kind hike --start 2999-07-01T20:00:00Z --duration-minutes 180 --field pk)
 $ enrollctl --as BOSS event add_pool $EVENT members --capacity 1 --role member
 $ enrollctl --as BOSS event publish $EVENT
 update_state→published

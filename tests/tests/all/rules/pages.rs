@@ -3,6 +3,8 @@
 use enroll_protocol::{Code, Json, PageLimit, Person, person};
 use enroll_tests::registry::Registry;
 
+use super::check;
+
 /// All pages of a list, and how many there were.
 fn all(registry: &mut Registry, list: &person::List) -> (Vec<String>, usize) {
     let (mut list, mut callsigns, mut pages) = (list.clone(), Vec::new(), 0);
@@ -81,4 +83,53 @@ fn a_page_of_large_records_fits_a_frame() {
     assert!(page.items.len() < 20 && page.next.is_some());
     assert!(enroll_protocol::codec::encode(&page).len() < enroll_protocol::limits::FRAME_BYTES_MAX);
     assert_eq!(all(registry, &person::List::default()).0.len(), 20);
+}
+
+#[test]
+fn a_prefix_selects_by_the_name_in_any_case_or_by_the_pk() {
+    check(
+        &mut Registry::in_memory(),
+        r#"
+        person.create {"callsign":"BOSS","roles":["superuser"]} => {"pk"..
+        enrollment.create {"callsign":"Dog1"} => {"pk"..
+        person.create {"callsign":"Dog2","roles":["member","mentor"]} => {"pk"..
+        $POOL = pool.create {"owner":"BOSS"} => {"pk"..
+        enrollment.create {"callsign":"DOG0"} => {"pk"..
+        enrollment.create {"callsign":"cat"} => {"pk"..
+        enrollment.list {"prefix":"dog"} => {"items":[{"pk":"..","callsign":"DOG0",..},{"pk":"..","callsign":"Dog1",..}],"next":null}
+        enrollment.approve {"enrollment":"Dog1"} => {"pk"..
+        enrollment.list {"prefix":"DOG","state":"pending"} => {"items":[{"pk":"..","callsign":"DOG0",..}],"next":null}
+        enrollment.list {"prefix":"dog","pool":{"pk":"$POOL"}} => {"items":[],"next":null}
+        enrollment.list {"prefix":"x"} => {"items":[],"next":null}
+        Dog2> enrollment.list {"prefix":"dog"} => permission_denied
+
+        pool.list {"prefix":"$POOL"} => {"items":[{"pk":"$POOL",..}],"next":null}
+        pool.list {"prefix":"$POOL","owner":"Dog2"} => {"items":[],"next":null}
+        pool.list {"prefix":"$POOL","deleted_only":true} => {"items":[],"next":null}
+        pool.list {"prefix":"ffffffff-ffff"} => {"items":[],"next":null}
+        pool.list {"prefix":"zz"} => invalid_argument
+
+        $HIKE = BOSS> event.create {"title":"Hike","kind":"hike","start":"2999-01-01T00:00:00Z","duration_minutes":60} => {"pk"..
+        event.list {"prefix":"$HIKE"} => {"items":[{"pk":"$HIKE",..}],"next":null}
+        event.list {"prefix":"$HIKE","kind":"camp"} => {"items":[],"next":null}
+        event.list {"prefix":"f"} => {"items":[],"next":null}
+        Dog2> event.list {"prefix":"$HIKE"} => {"items":[],"next":null}
+
+        course.create {"key":"Hiking+2027","modes":["audit"]} => {"pk"..
+        course.create {"key":"hiking-2026","modes":["audit"]} => {"pk"..
+        course.create {"key":"Knots","modes":["audit"]} => {"pk"..
+        course.delete {"key":"hiking-2026"} => true
+        course.list {"prefix":"HIK"} => {"items":[{"pk":"..","key":"Hiking+2027",..}],"next":null}
+
+        role.list {"prefix":"me"} => ["member","mentor"]
+        role.list {"prefix":"MEN"} => ["mentor"]
+        role.list {"person":"Dog2","prefix":"mem"} => ["member"]
+        role.remove {"person":"Dog2","role":"mentor"} => true
+        permission.grant {"role":"greeter","permission":"/enrollments/"} => true
+        role.list {"prefix":"me"} => ["member"]
+        role.list {} => [..,"greeter","member",..]
+        Dog2> role.list {} => permission_denied
+        Dog2> role.list {"person":"Dog2"} => ["member"]
+        "#,
+    );
 }

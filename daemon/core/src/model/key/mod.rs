@@ -8,8 +8,9 @@ mod families;
 mod part;
 mod read;
 
-use enroll_protocol::Time;
+use enroll_protocol::{PkPrefix, Time};
 
+use super::hex;
 pub use due::{Due, due_of, dues_after};
 pub(super) use families::SHAPES;
 pub use families::*;
@@ -18,6 +19,9 @@ pub(super) use part::{from_json, to_json};
 pub use read::*;
 
 const META: u8 = 0x01;
+
+/// Hexadecimal digits of a pk.
+const PK_DIGITS: usize = 32;
 
 /// The schema version and the proof of the secret key: one record, the first ever written.
 pub fn registry() -> Vec<u8> {
@@ -79,6 +83,14 @@ pub fn prefixed(beginning: Vec<u8>) -> (Vec<u8>, Vec<u8>) {
         }
     }
     (beginning, end)
+}
+
+/// The range of the keys of this family, which are pks, that begin so; without the end.
+pub fn pks_with(family: Family, prefix: &PkPrefix) -> (Vec<u8>, Vec<u8>) {
+    let digits = prefix.as_str().replace('-', "").to_ascii_lowercase();
+    let padded = |digit: &str| digits.clone() + &digit.repeat(PK_DIGITS.saturating_sub(digits.len()));
+    let key = |digit| [vec![family as u8], hex::decode(&padded(digit)).unwrap_or_default()].concat();
+    (key("0"), prefixed(key("f")).1)
 }
 
 /// The sign bit is flipped, so that times before 1970 sort first.
@@ -174,11 +186,34 @@ mod tests {
             (person_program(pk, pk, pk), format!("7a{abs}{abs}{abs}")),
         ];
         for (key, expected) in &keys {
-            assert_eq!(&crate::model::hex::encode(key), expected);
+            assert_eq!(&hex::encode(key), expected);
         }
         for shape in SHAPES {
             let is_here = keys.iter().any(|(key, _)| shape.reads(key));
             assert!(is_here, "add the bytes of a {} key, or its parts do not come back", shape.name);
+        }
+    }
+
+    #[test]
+    fn pks_that_begin_so_are_a_range() {
+        let pk = |first: u8, second: u8, rest: u8| {
+            let mut bytes = [rest; 16];
+            (bytes[0], bytes[1]) = (first, second);
+            pool(Pk::from_bytes(bytes))
+        };
+        for (prefix, within, beside) in [
+            ("0", [pk(0, 0, 0), pk(0x0f, 0xff, 0xff)], pk(0x10, 0, 0)),
+            ("aB", [pk(0xab, 0, 0), pk(0xab, 0xff, 0xff)], pk(0xac, 0, 0)),
+            ("abC", [pk(0xab, 0xc0, 0), pk(0xab, 0xcf, 0xff)], pk(0xab, 0xd0, 0)),
+            ("ffff", [pk(0xff, 0xff, 0), pk(0xff, 0xff, 0xff)], invite_code("")),
+            ("01020202-0202-0202-0202-020202020202", [pk(1, 2, 2), pk(1, 2, 2)], pk(1, 2, 3)),
+        ] {
+            let (from, to) = pks_with(Family::Pools, &prefix.parse().expect("a prefix"));
+            assert_eq!(from, within[0], "{prefix}");
+            assert!(within[1] < to && to <= beside, "{prefix}");
+        }
+        for text in ["", "g", "01020202-0202-0202-0202-0202020202020", "0102020-2", "010202020"] {
+            assert!(text.parse::<PkPrefix>().is_err(), "{text}");
         }
     }
 

@@ -111,9 +111,13 @@ impl ReadOp for Get {
 impl ReadOp for List {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Page<Event>, Fault> {
         let owner = self.owner.as_ref().map(|named| person::require(txn, named)).transpose()?.map(|(pk, _)| pk);
-        let filter = (&self.kind, owner, self.time_state);
+        let filter = (&self.kind, owner, self.time_state, &self.prefix);
         let bounds = Bounds::of(call, &filter, self.after.as_ref(), self.limit)?;
-        page(txn, Family::EventStarts.bounds(), &bounds, |key, _| {
+        let range = match &self.prefix {
+            Some(prefix) => key::pks_with(Family::Events, prefix),
+            None => Family::EventStarts.bounds(),
+        };
+        page(txn, range, &bounds, |key, _| {
             let Some(pk) = key::pk_at_end(key) else { return Ok(None) };
             let Some(event) = record::get::<stored::Event>(txn, &key::event(pk))? else { return Ok(None) };
             let is_wanted = self.kind.as_ref().is_none_or(|kind| *kind == event.kind)
