@@ -1,8 +1,8 @@
 //! The command line of enrolld, `enrollctl`.
 //!
 //! Its commands are derived from the table of operations. Written here is what all of them share, and the commands
-//! that are no operation: `call`, `tour`, `completions`, `certificate install`, and the `show` of pools, events and
-//! certificates.
+//! that are no operation: `call`, `tour`, `completions`, `explain-error`, `certificate install`, and the `show` of
+//! pools, events and certificates.
 //!
 //! The modules that are public are the base of `enroll-bench` too.
 
@@ -18,6 +18,7 @@ mod stream;
 
 mod bulk;
 mod call;
+mod explain;
 mod files;
 mod show;
 mod tour;
@@ -34,6 +35,7 @@ use crate::options::Options;
 use crate::output::Output;
 
 pub use crate::call::{Ask, Lines, Question};
+pub use crate::commands::command;
 
 /// Runs the command line of this process and returns its exit code.
 pub fn main() -> ExitCode {
@@ -41,17 +43,18 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result<ExitCode, Failure> {
-    if let Some((command @ ("call" | "tour" | "completions"), _)) = matches.subcommand() {
+    if let Some((command @ ("call" | "tour" | "completions" | "explain-error"), _)) = matches.subcommand() {
         options.expect_no_request(command)?;
         options.expect_no_jwt(command)?;
     }
     options.read_jwt(output)?;
-    if !matches!(matches.subcommand_name(), Some("completions" | "tour")) {
+    if !matches!(matches.subcommand_name(), Some("completions" | "tour" | "explain-error")) {
         options.expect_socket()?;
     }
     match matches.subcommand() {
         Some(("call", _)) => call::run(options, output).await,
         Some(("tour", _)) => tour::run(options, output).await,
+        Some(("explain-error", matches)) => explain::run(matches, output).map(|()| ExitCode::SUCCESS),
         Some(("completions", matches)) => output.raw(&commands::completions(matches)).map(|()| ExitCode::SUCCESS),
         Some((area, matches)) if let Some(("show", matches)) = matches.subcommand() => {
             show::run(area, matches, options, output).await

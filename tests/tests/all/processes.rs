@@ -16,6 +16,7 @@ mod daemon;
 mod delegation;
 mod disk;
 mod ends;
+mod errors;
 mod ext4;
 mod follow;
 mod guesses;
