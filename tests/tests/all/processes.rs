@@ -17,6 +17,7 @@ mod delegation;
 mod disk;
 mod ends;
 mod errors;
+mod examples;
 mod ext4;
 mod follow;
 mod guesses;
