@@ -39,7 +39,7 @@ pub use crate::commands::command;
 
 /// Runs the command line of this process and returns its exit code.
 pub fn main() -> ExitCode {
-    process::run(commands::command(), run)
+    process::run(command(), run)
 }
 
 async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result<ExitCode, Failure> {
