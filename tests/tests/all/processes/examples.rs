@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::thread;
 
 use enroll_man::{Example, examples};
-use enroll_tests::openssl::Openssl;
+use enroll_tests::openssl::OpenSsl;
 use enroll_tests::process::{Daemon, Home, Output, binary, run};
 
 const TEST: &str = "every_example_does_what_it_shows";
@@ -55,9 +55,13 @@ fn before(command: &str) -> String {
         }
         "person restore" => "enrollctl person delete DOGGO01a".to_owned(),
         "enrollment reopen" => "enrollctl --as BOSS enrollment reject PORA22b".to_owned(),
-        "registration cancel" | "registration get" | "registration approve" | "registration reject" => {
-            REGISTER.to_owned()
-        }
+        "registration cancel"
+        | "registration get"
+        | "registration approve"
+        | "registration reject"
+        | "event cancel" => REGISTER.to_owned(),
+        "event publish" => "enrollctl event unpublish \"$EVENT\"".to_owned(),
+        "server backup" | "server export" => "rm registry.*".to_owned(),
         "supervisor remove_representative" => "enrollctl supervisor add_representative BOSS DEPUTY".to_owned(),
         "constant remove" => "enrollctl constant set country SE".to_owned(),
         "event remove_pool" => "enrollctl event add_pool \"$EVENT\" guests --capacity 1 --role guest".to_owned(),
@@ -211,7 +215,7 @@ fn failure(example: &Example, people: &Registry, everything: &Registry) -> Optio
 
 #[test]
 fn every_example_does_what_it_shows() {
-    let has_openssl = Openssl::find(TEST).is_some();
+    let has_openssl = OpenSsl::find(TEST).is_some();
     let (people, everything) = (Registry::of_people(), Registry::of_everything());
     let is_run = |example: &Example| {
         let is_left_out = NOT_RUN.iter().any(|(command, _)| *command == example.command);
