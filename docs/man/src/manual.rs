@@ -131,7 +131,7 @@ impl Manual {
         // It is part of a section here, under a heading of this page.
         let lines = rendered.strip_prefix(&self.preamble).unwrap_or(&rendered).lines();
         lines.filter(|line| !line.starts_with(".SH ")).for_each(|line| {
-            self.body.push_str(line);
+            self.body.push_str(&bold_between_backticks(line));
             self.body.push('\n');
         });
     }
@@ -176,6 +176,15 @@ pub(crate) fn inlines(text: &str) -> Vec<Inline> {
     }
     let parts = text.split('`').enumerate().filter(|(_, part)| !part.is_empty());
     parts.map(|(at, part)| if at % 2 == 0 { roman(part) } else { bold(part) }).collect()
+}
+
+/// A line of roff whose words between backticks are bold, as those of [`inlines`] are.
+fn bold_between_backticks(line: &str) -> String {
+    if line.matches('`').count() % 2 == 1 {
+        return line.to_owned();
+    }
+    let parts = line.split('`').enumerate();
+    parts.map(|(at, part)| if at % 2 == 0 { part.to_owned() } else { format!("\\fB{part}\\fR") }).collect()
 }
 
 /// An argument of a request, which the crate roff takes as it is.

@@ -14,7 +14,7 @@ use enroll_core::rules::bootstrap::SCHEMA;
 use enroll_core::state::{Store as _, Writes};
 use enroll_protocol::server;
 use enroll_tests::issuer::Signer;
-use enroll_tests::process::{Daemon, Home, Output, run_refused};
+use enroll_tests::process::{Daemon, Home, Output, run, run_refused};
 use enroll_tests::skip::skipped;
 use enrolld::storage::redb::{RedbOptions, RedbStore};
 use nix::unistd::{Gid, Uid, chown, geteuid};
@@ -359,13 +359,17 @@ fn a_wrong_configuration_is_an_error_that_names_the_key() {
 /// Another program may have set it, so it keeps nobody from starting.
 #[test]
 fn a_variable_that_is_no_key_is_a_warning_of_the_running_daemon() {
-    let daemon = Home::make().with("ENROLLD_SOKCET", "/x").start();
+    let mut daemon = Home::make().with("ENROLLD_SOKCET", "/x").start();
     let status = daemon.client().call(server::Status {}).expect("a status");
     let of = |warning: &server::Warning| (warning.topic.clone(), warning.subject.clone());
     let warnings: Vec<_> = status.warnings.iter().map(of).collect();
     assert_eq!(warnings, [("environment".to_owned(), "ENROLLD_SOKCET".to_owned())]);
     assert!(status.warnings[0].message.contains("ENROLLD_SOCKET"), "{:?}", status.warnings[0]);
     assert!(daemon.log().contains("ENROLLD_SOKCET"), "{}", daemon.log());
+    assert_eq!(daemon.terminate(), Some(0));
+    let state_dir = daemon.home.state_dir().display().to_string();
+    let checked = run(&mut daemon.home.enrolld_with(&["check", "--state-dir", &state_dir]), "");
+    assert!(checked.code == Some(0) && checked.stderr.contains("ENROLLD_SOKCET"), "{checked:?}");
 }
 
 /// A user who was removed and a file of keys that is empty cost nobody else anything.
