@@ -5,8 +5,9 @@
 //! which runs the rule on an overlay, commits a whole batch through [`storage`], and answers.
 //!
 //! Modules import only those before them: `sys`, `fair_queue`, `members`, `ownership`, `metrics`, `process`, `storage`,
-//! `config`, `daemon`, `dispatch`, `writer`, `net`, `run`, `offline`.
+//! `config`, `daemon`, `dispatch`, `writer`, `net`, `run`, `offline`, `arguments`.
 
+mod arguments;
 pub mod config;
 pub mod daemon;
 pub mod dispatch;
@@ -21,3 +22,5 @@ pub mod run;
 pub mod storage;
 pub mod sys;
 pub mod writer;
+
+pub use arguments::{command, main};

@@ -50,13 +50,12 @@ fn a_good_configuration_is_fine_and_nothing_is_made() {
 #[test]
 fn a_bad_configuration_is_named_and_ends_with_2() {
     for (toml, variables, words) in [
-        ("sokcet = \"/x\"", vec![], &["enrolld.toml", "sokcet"][..]),
+        ("sokcet = \"/x\"", vec![], &["enrolld.toml", "sokcet", "did you mean \"socket\"?"][..]),
         ("[database]\ncache = 1", vec![], &["cache"]),
         ("[server]\nthreads = 0", vec![], &["server.threads"]),
         ("[grants]\nadmin = [\"somebody\"]", vec![], &["somebody", "user:NAME"]),
         ("[grants]\nadmin = [\"no-such-user-here\"]", vec![], &["no-such-user-here"]),
         ("this is no toml", vec![], &["enrolld.toml"]),
-        ("", vec![("ENROLLD_SOKCET", "/x")], &["ENROLLD_SOKCET"]),
         ("", vec![("ENROLLD_DATABASE_CACHE_MIB", "much")], &["ENROLLD_DATABASE_CACHE_MIB", "a number"]),
         ("log = \"enrolld=loud\"", vec![], &["log"]),
     ] {
@@ -68,6 +67,16 @@ fn a_bad_configuration_is_named_and_ends_with_2() {
             assert!(told.contains(word), "{toml} {variables:?}: {told}");
         }
     }
+}
+
+#[test]
+fn a_variable_that_is_no_key_is_warned_of() {
+    let (_home, output) = check("", &[("ENROLLD_SOKCET", "/x"), ("ENROLLD_CONFIG_DIR", "/y")]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let told = text(&output.stderr);
+    assert_eq!(told.lines().count(), 2, "{told}");
+    assert!(told.contains("warning: ENROLLD_SOKCET: ") && told.contains("\"ENROLLD_SOCKET\"?"), "{told}");
+    assert!(told.contains("warning: ENROLLD_CONFIG_DIR: "), "{told}");
 }
 
 #[test]

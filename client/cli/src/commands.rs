@@ -8,10 +8,10 @@ use enroll_client::protocol::operations::TABLE;
 use crate::files::{backup, credentials, export, import};
 use crate::options::Options;
 use crate::request::{extra, units};
-use crate::{bulk, completion, decisions, show, tour, wait};
+use crate::{bulk, completion, decisions, explain, show, tour, wait};
 
 const AFTER_HELP: &str = "Exit codes: 0 done, or yes; 1 refused, or no; 2 usage; 3 the daemon can not be reached; 4 done, but the answer could
-not be written.
+not be written. A refusal ends with its code in parentheses, which explain-error explains.
 
 Examples:
   enrollctl tour
@@ -38,7 +38,7 @@ const CALL_EXAMPLE: &str = "Example:
   echo '{\"op\":\"person.get\",\"args\":{\"person\":\"DOGGO01a\"}}' | enrollctl call";
 
 /// The whole command line.
-pub(crate) fn command() -> Command {
+pub fn command() -> Command {
     Options::augment_args(Command::new("enrollctl"))
         .version(env!("CARGO_PKG_VERSION"))
         .about("Asks enrolld, the local enrollment authority")
@@ -49,6 +49,7 @@ pub(crate) fn command() -> Command {
         .subcommand(call_command())
         .subcommand(wait::command())
         .subcommand(tour::command())
+        .subcommand(explain::command())
         .subcommand(completion::command())
 }
 
@@ -136,7 +137,7 @@ mod tests {
         let mut root = command();
         root.build();
         let operations = TABLE.iter().map(|row| (vec![row.area(), row.verb()], true));
-        let others = [vec!["call"], vec!["tour"], vec!["completions"], vec!["wait"]];
+        let others = [vec!["call"], vec!["tour"], vec!["completions"], vec!["explain-error"], vec!["wait"]];
         let shows = [["pool", "show"], ["event", "show"], ["certificate", "show"], ["certificate", "install"]];
         let shows = shows.map(Vec::from);
         let others = others.into_iter().chain(shows).map(|path| (path, false));

@@ -1,8 +1,8 @@
 //! The command line of enrolld, `enrollctl`.
 //!
 //! Its commands are derived from the table of operations. Written here is what all of them share, and the commands
-//! that are no operation: `call`, `wait`, `tour`, `completions`, `certificate install`, and the `show` of pools, events
-//! and certificates.
+//! that are no operation: `call`, `wait`, `tour`, `completions`, `explain-error`, `certificate install`, and the
+//! `show` of pools, events and certificates.
 //!
 //! The modules that are public are the base of `enroll-bench` too.
 
@@ -20,6 +20,7 @@ mod bulk;
 mod call;
 mod completion;
 mod decisions;
+mod explain;
 mod files;
 mod show;
 mod tour;
@@ -37,27 +38,29 @@ use crate::options::Options;
 use crate::output::Output;
 
 pub use crate::call::{Ask, Lines, Question};
+pub use crate::commands::command;
 
 /// Runs the command line of this process and returns its exit code.
 pub fn main() -> ExitCode {
-    completion::answer().unwrap_or_else(|| process::run(commands::command(), run))
+    completion::answer().unwrap_or_else(|| process::run(command(), run))
 }
 
 async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result<ExitCode, Failure> {
-    if let Some((command @ ("call" | "tour" | "completions" | "wait"), _)) = matches.subcommand() {
+    if let Some((command @ ("call" | "tour" | "completions" | "explain-error" | "wait"), _)) = matches.subcommand() {
         options.expect_no_request(command)?;
         options.expect_no_jwt(command)?;
         options.expect_no_field(command)?;
     }
     options.expect_one_form()?;
     options.read_jwt(output)?;
-    if !matches!(matches.subcommand_name(), Some("completions" | "tour")) {
+    if !matches!(matches.subcommand_name(), Some("completions" | "tour" | "explain-error")) {
         options.expect_socket()?;
     }
     match matches.subcommand() {
         Some(("call", _)) => call::run(options, output).await,
         Some(("wait", matches)) => wait::run(matches, options, output).await,
         Some(("tour", _)) => tour::run(options, output).await,
+        Some(("explain-error", matches)) => explain::run(matches, output).map(|()| ExitCode::SUCCESS),
         Some(("completions", matches)) => completion::run(matches, output),
         Some((area, matches)) if let Some(("show", matches)) = matches.subcommand() => {
             show::run(area, matches, options, output).await

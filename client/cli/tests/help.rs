@@ -4,6 +4,7 @@
 
 use std::process::{Command, Output};
 
+use enroll_protocol::Code;
 use enroll_protocol::operations::TABLE;
 
 fn enrollctl(args: &[&str]) -> Output {
@@ -19,7 +20,7 @@ fn text(bytes: &[u8]) -> String {
 #[test]
 fn every_verb_has_help_with_an_example() {
     let verbs = TABLE.iter().map(|row| vec![row.area(), row.verb()]);
-    let others = [vec!["call"], vec!["tour"], vec!["completions"], vec!["wait"], vec![]];
+    let others = [vec!["call"], vec!["tour"], vec!["completions"], vec!["explain-error"], vec!["wait"], vec![]];
     let shows = [vec!["pool", "show"], vec!["event", "show"]];
     for command in verbs.chain(others).chain(shows) {
         let args: Vec<&str> = command.iter().copied().chain(["--help"]).collect();
@@ -59,6 +60,7 @@ fn a_wrong_command_line_ends_with_2() {
         &["tour", "around"],
         &["--socket", "/nonexistent/enrolld.sock", "tour"],
         &["completions", "no-such-shell"],
+        &["explain-error", "no_such_code"],
         &["bench", "token-use"],
         &["--key", "x", "call"],
         &[],
@@ -105,4 +107,18 @@ fn completions_are_made_for_the_usual_shells() {
         assert_eq!(loader.lines().count(), lines, "{loader}");
         assert!(loader.contains(&format!("ENROLLCTL_COMPLETE={shell} enrollctl")), "{loader}");
     }
+}
+
+#[test]
+fn an_error_is_explained_without_a_daemon() {
+    let output = enrollctl(&["explain-error", "token_reuse"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let told = text(&output.stdout);
+    assert!(told.starts_with("token_reuse\n\n") && told.contains("\nWhat to do: ") && told.ends_with('\n'), "{told}");
+    let json = text(&enrollctl(&["explain-error", "--json", "token_reuse"]).stdout);
+    assert!(json.starts_with("{\"code\":\"token_reuse\",\"number\":18,"), "{json}");
+    let all = text(&enrollctl(&["explain-error"]).stdout);
+    assert!(Code::TABLE.iter().all(|(_, name, _)| all.contains(&format!("{name}\t"))), "{all}");
+    let unknown = enrollctl(&["explain-error", "tokenreuse"]);
+    assert!(text(&unknown.stderr).contains("token_reuse"), "{unknown:?}");
 }

@@ -1,5 +1,6 @@
-//! The configuration: a TOML file, then `ENROLLD_*`, then flags; each wins over the one before. Unknown keys are
-//! errors, in the environment too: a typing error must not silently leave a default.
+//! The configuration: a TOML file, then `ENROLLD_*`, then flags; each wins over the one before. An unknown key in the
+//! file is an error, and a variable that is no key a warning, because others may use the prefix too: a typing error
+//! must not silently leave a default.
 //!
 //! [`Config`] has the keys as written; [`Settings`](enroll_core::settings::Settings) is the part for rules, [`Limits`]
 //! the part for connections. `enrolld.example.toml` explains every key, and a test compares it with the defaults here.
@@ -10,6 +11,7 @@ mod check;
 mod environment;
 mod limits;
 mod memory;
+mod nearest;
 mod sections;
 mod settings;
 mod update;
@@ -23,13 +25,13 @@ use toml::Table;
 
 use crate::ownership::Own;
 
-pub use environment::environment;
+pub use environment::{environment, unknown_variables};
 pub use limits::Limits;
 pub use sections::{
     Actors, Certificates, Changes, Database, Grants, Guesses, Journal, Jwt, LogFormat, Server, Tokens, Trusted,
 };
 pub use settings::Warned;
-pub use update::{Changed, Update};
+pub use update::{Changed, Update, is_read_at_start};
 
 /// Every key, commented, with its default.
 pub const EXAMPLE: &str = include_str!("../../enrolld.example.toml");
@@ -123,7 +125,7 @@ impl Config {
 
 /// The error in a file with its line number and key. The rest of the line is not repeated: it may hold a secret.
 fn located(text: &str, err: &toml::de::Error) -> String {
-    let why = plain_error(err.message());
+    let why = nearest::of_unknown_field(err.message()).unwrap_or_else(|| plain_error(err.message()));
     let Some(before) = err.span().and_then(|span| text.get(..span.start)) else { return why };
     let number = before.matches('\n').count();
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
@@ -172,18 +174,19 @@ mod tests {
     #[test]
     fn what_is_not_known_or_not_sensible_is_an_error_that_names_it() {
         for (file, environment, named) in [
-            ("sokcet = \"/a\"", None, "sokcet"),
-            ("[database]\ncache = 1", None, "cache"),
+            ("sokcet = \"/a\"", None, "line 1, sokcet: there is no key \"sokcet\" here; did you mean \"socket\"?"),
+            ("[database]\ncache = 1", None, "there is no key \"cache\" here; did you mean \"cache_mib\"?"),
+            ("[databse]\ncache_mib = 1", None, "line 1: there is no key \"databse\" here; did you mean \"database\"?"),
+            ("color = 1", None, "there is no key \"color\" here; enrolld --example-config lists the keys"),
             ("[server]\nthreads = 0", None, "server.threads"),
             ("[server]\nconnections = 0", None, "server.connections"),
             ("[server]\nframe_kib = 65536", None, "server.frame_kib"),
             ("", Some(("ENROLLD_SERVER_FINISH_FRAME_SECONDS", "0")), "server.finish_frame_seconds"),
             ("state_dir = \"~/registry\"", None, "state_dir"),
             ("reserved_callsigns = [\" pad\"]", None, "reserved_callsigns"),
-            ("", Some(("ENROLLD_SOKCET", "/a")), "ENROLLD_SOKCET"),
             ("", Some(("ENROLLD_GRANTS_ACT_FOR", "user:a")), "ENROLLD_GRANTS_ACT_FOR: only the file"),
             ("[grants.actors]\n\"user:a\" = \"trusted\"", None, "trusted"),
-            ("", Some(("ENROLLD_DATABASE_FAST_START", "maybe")), "ENROLLD_DATABASE_FAST_START"),
+            ("", Some(("ENROLLD_DATABASE_CACHE_MIB", "much")), "ENROLLD_DATABASE_CACHE_MIB must be a number"),
         ] {
             let environment: Vec<_> = environment.into_iter().collect();
             let err = read(file, &environment).expect_err("refused").0;

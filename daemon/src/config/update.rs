@@ -61,6 +61,12 @@ impl Update {
     }
 }
 
+/// True if only a restart applies a change of the key at this path, such as `server.threads`.
+pub fn is_read_at_start(key: &str) -> bool {
+    let is_of = |listed| key.strip_prefix(listed).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    AT_START.iter().any(|listed| is_of(*listed))
+}
+
 fn merge(section: &str, holding: &mut Table, read: Table, changed: &mut Vec<Changed>, needs_restart: &mut Vec<String>) {
     for (name, now) in read {
         let key = format!("{section}{name}");
@@ -77,11 +83,6 @@ fn merge(section: &str, holding: &mut Table, read: Table, changed: &mut Vec<Chan
             }
         }
     }
-}
-
-fn is_read_at_start(key: &str) -> bool {
-    let is_of = |listed| key.strip_prefix(listed).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-    AT_START.iter().any(|listed| is_of(*listed))
 }
 
 #[cfg(test)]

@@ -31,11 +31,13 @@ pub enum Topic {
     RateLimits,
     /// The memory limit of the process.
     Memory,
+    /// Variables of the environment that look like keys of the configuration and are none.
+    Environment,
 }
 
 impl Topic {
     /// Every topic, in the order of its discriminants.
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Grants,
         Self::Issuers,
         Self::Authority,
@@ -44,6 +46,7 @@ impl Topic {
         Self::Guesses,
         Self::RateLimits,
         Self::Memory,
+        Self::Environment,
     ];
 
     /// The topic's name in status and metrics.
@@ -57,6 +60,7 @@ impl Topic {
             Self::Guesses => "guesses",
             Self::RateLimits => "rate_limits",
             Self::Memory => "memory",
+            Self::Environment => "environment",
         }
     }
 }

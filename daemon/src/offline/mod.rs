@@ -16,7 +16,7 @@ use enroll_protocol::backup::BackupError;
 use crate::config::Config;
 use crate::process;
 use crate::run::paths::Paths;
-use crate::run::{Start, StartError, fail};
+use crate::run::{Start, StartError, fail, warn_of_unknown_variables};
 use crate::storage::key_file::KeyError;
 use crate::storage::open::OpenError;
 use enroll_core::identity::IdentityError;
@@ -126,6 +126,7 @@ impl Whose {
     fn find(self) -> Result<(Config, Paths), OfflineError> {
         let start = Start { config: self.config, state_dir: self.state_dir, socket: None };
         let (mut config, _) = start.read_config()?;
+        warn_of_unknown_variables().map_err(StartError::from)?;
         if let Some(file) = self.key_file {
             if !file.exists() {
                 return Err(OfflineError::NoSuchKey(file));

@@ -22,7 +22,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 use tracing::Level;
 
-use crate::config::{self, Config, ConfigError, EXAMPLE, LogFormat};
+use crate::config::{self, Config, ConfigError, EXAMPLE, LogFormat, Warned};
 use crate::daemon::warnings::Topic;
 use crate::net::grants::{Grants, OVERFLOW_UID};
 use crate::net::listener::{self, SocketError};
@@ -134,7 +134,7 @@ impl Start {
     pub fn check_config(self) -> ExitCode {
         let checked = self.read_config().and_then(|(config, file)| {
             // Printed at once, so that a later error does not hide the warnings.
-            let warn = |(subject, message)| say(Level::WARN, &format!("warning: {subject}: {message}"));
+            warn_of_unknown_variables()?;
             let paths = Paths::of(&self, &config, None)?;
             let own = Own::user_of(&paths.state_dir);
             config.check_files(own)?;
@@ -190,6 +190,7 @@ impl Start {
         let opened = systemd::while_starting(|stage| Opened::open(&config, &paths, stage))?;
         opened.daemon.warnings.replace(Topic::Grants, unknown);
         opened.daemon.warnings.replace(Topic::Memory, memory_limit::warning(&config));
+        opened.daemon.warnings.replace(Topic::Environment, config::unknown_variables(&config::environment()?));
         let listener = match passed {
             Some((listener, _)) => listener,
             None => listener::listen_on(&paths.socket)?,
@@ -238,6 +239,17 @@ fn announce(format: LogFormat, paths: &Paths, opened: &Opened) {
 pub(crate) fn fail(err: &impl std::fmt::Display, exit_code: u8) -> ExitCode {
     say(Level::ERROR, &err.to_string());
     ExitCode::from(exit_code)
+}
+
+/// Prints the warnings of variables that look like keys of the configuration and are none.
+pub(crate) fn warn_of_unknown_variables() -> Result<(), ConfigError> {
+    config::unknown_variables(&config::environment()?).into_iter().for_each(warn);
+    Ok(())
+}
+
+/// Prints a warning on standard error.
+fn warn((subject, message): Warned) {
+    say(Level::WARN, &format!("warning: {subject}: {message}"));
 }
 
 /// Prints one line for people on standard error.

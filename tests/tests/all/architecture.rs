@@ -105,6 +105,7 @@ fn every_file_says_what_lives_there_and_is_not_too_long() {
         "client/src",
         "client/cli/src",
         "client/bench/src",
+        "docs/man/src",
         "tests/src",
         "tests/tests",
     ] {

@@ -6,6 +6,7 @@ mod faults;
 mod golden;
 mod histories;
 mod journal;
+mod manual;
 mod processes;
 mod programs;
 mod rules;

@@ -19,6 +19,8 @@ mod decisions;
 mod delegation;
 mod disk;
 mod ends;
+mod errors;
+mod examples;
 mod ext4;
 mod fields;
 mod follow;

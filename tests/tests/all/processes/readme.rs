@@ -33,7 +33,7 @@ pub(super) fn script(page: &Page) -> String {
 }
 
 /// A program that finds `enrollctl` and the daemon by itself, as it does for somebody who follows the README.
-fn follow(daemon: &Daemon, program: &str) -> Command {
+pub(super) fn follow(daemon: &Daemon, program: &str) -> Command {
     let mut command = daemon.home.command(Path::new(program));
     let binaries = binary("enrollctl").parent().expect("a directory").to_owned();
     let path = std::env::var("PATH").expect("a path");
@@ -42,7 +42,8 @@ fn follow(daemon: &Daemon, program: &str) -> Command {
     command
 }
 
-fn play(daemon: &Daemon, page: &Page) -> Output {
+/// Plays the commands of a page through a shell, which must not fail.
+pub(super) fn play(daemon: &Daemon, page: &Page) -> Output {
     let output = run(follow(daemon, "sh").arg("-eu"), &script(page));
     assert_eq!(output.code, Some(0), "{}: {output:?}", page.path);
     output

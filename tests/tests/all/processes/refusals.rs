@@ -10,7 +10,7 @@ use std::process::Command;
 
 use enroll_protocol::server;
 use enroll_tests::issuer::Signer;
-use enroll_tests::process::{Daemon, Home, Output, run_refused};
+use enroll_tests::process::{Daemon, Home, Output, run, run_refused};
 use enroll_tests::skip::skipped;
 use nix::unistd::{Gid, Uid, chown, geteuid};
 
@@ -309,7 +309,7 @@ fn a_socket_path_that_the_kernel_does_not_take_is_named() {
 fn a_wrong_configuration_is_an_error_that_names_the_key() {
     let home = Home::make();
     for (toml, word) in [
-        ("sokcet = \"/x\"", "sokcet"),
+        ("sokcet = \"/x\"", "line 1, sokcet: there is no key \"sokcet\" here; did you mean \"socket\"?"),
         ("[grants]\nadmin = [\"no-such-user-here\"]", "no-such-user-here"),
         (
             "[jwt]\nlifetime_seconds = \"-----BEGIN PRIVATE KEY----- S3CRET\"",
@@ -326,8 +326,22 @@ fn a_wrong_configuration_is_an_error_that_names_the_key() {
         assert!(!output.stderr.contains("S3CRET"), "{toml}: {output:?}");
         assert!(!home.state_dir().exists(), "{toml}: nothing is made for a wrong configuration");
     }
-    let home = Home::make().with("ENROLLD_SOKCET", "/x");
-    expect_said(&run_refused(&mut home.enrolld()), 2, &["ENROLLD_SOKCET"]);
+}
+
+/// Another program may have set it, so it keeps nobody from starting.
+#[test]
+fn a_variable_that_is_no_key_is_a_warning_of_the_running_daemon() {
+    let mut daemon = Home::make().with("ENROLLD_SOKCET", "/x").start();
+    let status = daemon.client().call(server::Status {}).expect("a status");
+    let of = |warning: &server::Warning| (warning.topic.clone(), warning.subject.clone());
+    let warnings: Vec<_> = status.warnings.iter().map(of).collect();
+    assert_eq!(warnings, [("environment".to_owned(), "ENROLLD_SOKCET".to_owned())]);
+    assert!(status.warnings[0].message.contains("ENROLLD_SOCKET"), "{:?}", status.warnings[0]);
+    assert!(daemon.log().contains("ENROLLD_SOKCET"), "{}", daemon.log());
+    assert_eq!(daemon.terminate(), Some(0));
+    let state_dir = daemon.home.state_dir().display().to_string();
+    let checked = run(&mut daemon.home.enrolld_with(&["check", "--state-dir", &state_dir]), "");
+    assert!(checked.code == Some(0) && checked.stderr.contains("ENROLLD_SOKCET"), "{checked:?}");
 }
 
 /// A user who was removed and a file of keys that is empty cost nobody else anything.
