@@ -28,6 +28,7 @@ enrollctl pool create --owner BOSS --invitecode K7QWM2XA
 const EVERYTHING: &str = r#"
 enrollctl person create DOGGO01a --role member --certificate generate
 enrollctl enrollment create PORA22b --pool K7QWM2XA
+enrollctl enrollment create CAT02b --pool K7QWM2XA
 enrollctl supervisor assign DOGGO01a BOSS
 enrollctl course create Hiking+2027 --mode audit --mode masters
 enrollctl event create 'Summer camp' --kind camp --owner BOSS --start 2999-07-01T10:00:00Z --duration-minutes 120 \
