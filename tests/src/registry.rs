@@ -25,6 +25,7 @@ use enrolld::config::Config;
 use enrolld::daemon::abuse::AbuseLog;
 use enrolld::daemon::clock::Clock;
 use enrolld::daemon::guesses::Guesses;
+use enrolld::daemon::health::Watched;
 use enrolld::daemon::revocation_list::SignedLists;
 use enrolld::daemon::warnings::Warnings;
 use enrolld::daemon::written::Written;
@@ -152,6 +153,7 @@ impl Registry {
             metrics,
             warnings,
             abuse,
+            watched: Watched::default(),
         });
         let writer = Writer::new(Arc::clone(&store), Arc::clone(&daemon), seal())?;
         Ok(Self {

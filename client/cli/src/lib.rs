@@ -1,8 +1,8 @@
 //! The command line of enrolld, `enrollctl`.
 //!
 //! Its commands are derived from the table of operations. Written here is what all of them share, and the commands
-//! that are no operation: `call`, `tour`, `completions`, `certificate install`, and the `show` of pools, events and
-//! certificates.
+//! that are no operation: `call`, `doctor`, `tour`, `completions`, `certificate install`, and the `show` of pools, events
+//! and certificates.
 //!
 //! The modules that are public are the base of `enroll-bench` too.
 
@@ -18,6 +18,7 @@ mod stream;
 
 mod bulk;
 mod call;
+mod doctor;
 mod files;
 mod show;
 mod tour;
@@ -41,7 +42,7 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result<ExitCode, Failure> {
-    if let Some((command @ ("call" | "tour" | "completions"), _)) = matches.subcommand() {
+    if let Some((command @ ("call" | "doctor" | "tour" | "completions"), _)) = matches.subcommand() {
         options.expect_no_request(command)?;
         options.expect_no_jwt(command)?;
     }
@@ -51,6 +52,7 @@ async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result
     }
     match matches.subcommand() {
         Some(("call", _)) => call::run(options, output).await,
+        Some(("doctor", _)) => doctor::run(options, output).await,
         Some(("tour", _)) => tour::run(options, output).await,
         Some(("completions", matches)) => output.raw(&commands::completions(matches)).map(|()| ExitCode::SUCCESS),
         Some((area, matches)) if let Some(("show", matches)) = matches.subcommand() => {

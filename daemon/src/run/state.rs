@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::daemon::abuse::AbuseLog;
 use crate::daemon::clock::{Clock, draw_salt, draw_seed};
 use crate::daemon::guesses::Guesses;
+use crate::daemon::health::Watched;
 use crate::daemon::revocation_list::SignedLists;
 use crate::daemon::warnings::{Topic, Warnings};
 use crate::daemon::written::Written;
@@ -108,6 +109,7 @@ impl Opened {
             metrics,
             warnings,
             abuse,
+            watched: Watched::of(std::fs::File::open(state_dir).ok()),
         });
         Ok(Self { store: Arc::new(store), daemon, clock, head, _state_dir: locked })
     }

@@ -9,6 +9,8 @@ use enrolld::config::Config;
 
 const SERVICE: &str = include_str!("../../../systemd/enrolld.service");
 const SOCKET: &str = include_str!("../../../systemd/enrolld.socket");
+const METRICS: &str = include_str!("../../../systemd/enrolld-metrics.service");
+const METRICS_TIMER: &str = include_str!("../../../systemd/enrolld-metrics.timer");
 const SYSUSERS: &str = include_str!("../../../systemd/sysusers.d/enrolld.conf");
 const TMPFILES: &str = include_str!("../../../systemd/tmpfiles.d/enrolld.conf");
 
@@ -61,22 +63,23 @@ fn the_units_are_understood_in_every_line() {
     for directory in [&units, &root.path().join("usr/bin"), &root.path().join("bin")] {
         std::fs::create_dir_all(directory).expect("a directory");
     }
-    for program in ["usr/bin/enrolld", "bin/sh"] {
+    for program in ["usr/bin/enrolld", "usr/bin/enrollctl", "bin/sh"] {
         let path = root.path().join(program);
         std::fs::write(&path, "#!/bin/sh\n").expect("written");
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(&path, mode).expect("executable");
     }
-    for target in ["sysinit", "basic", "shutdown", "sockets", "multi-user", "time-sync"] {
+    for target in ["sysinit", "basic", "shutdown", "sockets", "timers", "multi-user", "time-sync"] {
         std::fs::write(units.join(format!("{target}.target")), "[Unit]\nDescription=A target\n").expect("written");
     }
-    let names = ["enrolld.service", "enrolld.socket"];
+    let names = ["enrolld.service", "enrolld.socket", "enrolld-metrics.service", "enrolld-metrics.timer"];
     for name in names {
         std::fs::copy(file(name), units.join(name)).expect("copied");
     }
     let verify = || {
         let mut analyze = Command::new("systemd-analyze");
-        analyze.arg("verify").arg(format!("--root={}", root.path().display())).args(names);
+        // The pages that the units name are installed with the package.
+        analyze.args(["verify", "--man=no"]).arg(format!("--root={}", root.path().display())).args(names);
         tool("the_units_are_understood_in_every_line", &mut analyze)
     };
     let Some(output) = verify() else { return };
@@ -110,12 +113,22 @@ fn the_user_and_the_configuration_are_made() {
 
 #[test]
 fn every_directive_has_its_reason() {
-    for (name, unit) in [("service", SERVICE), ("socket", SOCKET), ("sysusers", SYSUSERS), ("tmpfiles", TMPFILES)] {
+    for (name, unit) in [
+        ("service", SERVICE),
+        ("socket", SOCKET),
+        ("metrics", METRICS),
+        ("metrics timer", METRICS_TIMER),
+        ("sysusers", SYSUSERS),
+        ("tmpfiles", TMPFILES),
+    ] {
         let mut before = "";
         for line in unit.lines() {
             // Directives of one reason stand together, and the first of them after it.
             let has_reason = before.starts_with('#') || before.contains('=') || before.starts_with("d /");
-            let is_plain = line.is_empty() || line.starts_with(['#', '[']) || line.starts_with("Description=");
+            let is_plain = line.is_empty()
+                || line.starts_with(['#', '['])
+                || line.starts_with("Description=")
+                || line.starts_with("Documentation=");
             assert!(is_plain || has_reason, "{name}: {line}");
             before = line;
         }
