@@ -22,6 +22,7 @@ mod ext4;
 mod follow;
 mod guesses;
 mod identity;
+mod journal;
 mod limits;
 mod log;
 mod memory;
