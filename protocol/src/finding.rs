@@ -1,5 +1,5 @@
-//! Findings: the table of conditions that an administrator should see to, each with a severity, a sentence, its causes and
-//! the command that mends it.
+//! Findings: the table of conditions that an administrator should see to, each with a severity, a sentence, its causes
+//! and the command that mends it.
 //!
 //! Status, doctor, metrics and log take their words from this table, so that one condition has one name everywhere. A
 //! finding whose cause is found too is not told: an administrator mends the cause.
@@ -70,11 +70,14 @@ macro_rules! findings {
 // told by the finder, because there are several.
 findings! {
     Configuration "configuration" Error [] 0 "The configuration is not valid"
-        "{what}" "enrolld --check-config";
+        "{what}"
+        "enrolld --check-config; when it is fine: sudo systemctl reset-failed enrolld.socket enrolld.service && \
+         sudo systemctl reload-or-restart enrolld.service";
     KeyMissing "key_missing" Error [] 0 "The secret key is missing"
-        "there is a registry in {state_dir} and no secret key at {path}; without it no token, code or signing key can be \
-         read"
-        "sudo install -m 600 COPY {path}";
+        "there is a registry in {state_dir} and no secret key at {path}; without it no token, code or signing key can \
+         be read"
+        "sudo install -m 600 COPY {path} && sudo systemctl reset-failed enrolld.socket enrolld.service && \
+         sudo systemctl start enrolld.service";
     KeyOpen "key_open" Error [] 0 "The secret key is open to others"
         "{path} may be read or written by others than its owner (mode {mode})"
         "sudo chmod 600 {path}";
@@ -88,10 +91,10 @@ findings! {
     Service "service" Error [Configuration KeyMissing StartLimit] 0 "The service does not run"
         "enrolld.service is {state}: {why}"
         "journalctl -u enrolld -n 50";
-    SocketUnit "socket_unit" Error [StartLimit] 0 "systemd does not hold the socket"
+    SocketUnit "socket_unit" Error [Configuration KeyMissing StartLimit Service] 0 "systemd does not hold the socket"
         "enrolld.socket is {state}"
         "sudo systemctl enable --now enrolld.socket";
-    NoSocket "no_socket" Error [SocketUnit StartLimit Service] 0 "There is no socket"
+    NoSocket "no_socket" Error [Configuration KeyMissing StartLimit Service SocketUnit] 0 "There is no socket"
         "nothing listens at {socket}: {why}"
         "{start}, or name another socket with --socket";
     GroupLogin "group_login" Error [] 0 "The group holds from the next login on"

@@ -1,5 +1,5 @@
-//! The daemon's look at its own health: conditions that nobody reports, such as a disk that is nearly full. It looks when
-//! somebody asks for status or metrics, and once an hour, so that an idle daemon is not woken for it.
+//! The daemon's look at its own health: conditions that nobody reports, such as a disk that is nearly full. It looks
+//! when somebody asks for status or metrics, and once an hour, so that an idle daemon is not woken for it.
 
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,8 +1,8 @@
-//! Standing warnings: findings of the daemon about itself, such as a trusted issuer without a usable key or an authority
-//! that ends soon. They do not stop it and need an administrator.
+//! Standing warnings: findings of the daemon about itself, such as a trusted issuer without a usable key or an
+//! authority that ends soon. They do not stop it and need an administrator.
 //!
-//! A warning is told once it has held for as long as the table of findings says, and is logged then. As long as it holds
-//! `server.status` lists it, unless its cause is listed, and the metric `enrolld_warnings` counts it by topic.
+//! A warning is told once it has held for as long as the table of findings says, and is logged then. As long as it
+//! holds `server.status` lists it and the metric `enrolld_warnings` counts it by topic, unless its cause holds too.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -76,7 +76,7 @@ impl Warnings {
         self.tell(&mut held, now);
     }
 
-    /// True while a topic has a warning.
+    /// True while a topic has a warning that is told.
     pub fn holds(&self, topic: Topic) -> bool {
         self.counts.at(topic as usize).get() > 0
     }
@@ -98,7 +98,7 @@ impl Warnings {
         &self.counts
     }
 
-    /// Logs the warnings that have held for long enough by now, and counts all that are told.
+    /// Logs the warnings that have held for long enough by now, and counts those without a cause among them.
     fn tell(&self, held: &mut Held, now: Instant) {
         let mut counts = vec![0; TABLE.len()];
         for ((topic, _), holding) in held.iter_mut() {
@@ -110,7 +110,8 @@ impl Warnings {
             counts[*topic as usize] += u64::from(holding.is_told);
         }
         for row in TABLE.iter().filter(|row| !row.topic.is_of_machine()) {
-            self.counts.at(row.topic as usize).set(counts[row.topic as usize]);
+            let is_effect = row.causes.iter().any(|cause| counts[*cause as usize] > 0);
+            self.counts.at(row.topic as usize).set(if is_effect { 0 } else { counts[row.topic as usize] });
         }
     }
 
@@ -158,7 +159,7 @@ mod tests {
         warnings.replace_at(Topic::SlowDisk, found(Topic::SlowDisk), start + Duration::from_secs(30));
         assert_eq!((told(60), warnings.holds(Topic::SlowDisk)), (vec!["slow_disk".to_owned()], true));
         warnings.replace_at(Topic::DiskFull, found(Topic::DiskFull), start + Duration::from_secs(60));
-        assert_eq!(told(60), ["disk_full"]);
+        assert_eq!((told(60), warnings.holds(Topic::SlowDisk)), (vec!["disk_full".to_owned()], false));
         warnings.replace_at(Topic::DiskFull, [], start + Duration::from_secs(61));
         warnings.replace_at(Topic::SlowDisk, [], start + Duration::from_secs(61));
         assert_eq!(told(61), Vec::<String>::new());

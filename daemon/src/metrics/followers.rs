@@ -1,5 +1,5 @@
-//! The followers of the change feed and the positions up to which each was sent its changes: how far the last of them is
-//! behind.
+//! The followers of the change feed and the positions up to which each was sent its changes: how far the last of them
+//! is behind.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,10 +1,10 @@
-//! The log: lines on standard error, as text or JSON, or messages with fields straight in systemd's journal. The journal
-//! is chosen where standard error leads there and text is the format. Where it does not listen, and for JSON, each line
-//! begins with its priority as sd-daemon(3) has it, which the journal takes off again.
+//! The log: lines on standard error, as text or JSON, or messages with fields straight in systemd's journal. The
+//! journal is chosen where standard error leads there and text is the format. Where it does not listen, and for JSON,
+//! each line begins with its priority as sd-daemon(3) has it, which the journal takes off again.
 //!
 //! A line may hold text of a client. Every line, of the log or of an error before it starts, passes through
-//! [`one_line`]: a client's text can neither begin a line nor steer a terminal, and is cut where it is long. Panics are
-//! lines of the log too.
+//! [`one_line`]: a client's text can neither begin a line nor steer a terminal, and is cut where it is long. Panics
+//! are lines of the log too.
 
 mod journald;
 

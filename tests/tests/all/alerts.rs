@@ -1,5 +1,5 @@
-//! Alert rules and dashboard: they name metrics that there are and pages that there are, and promtool finds that every alert
-//! fires on what it is for.
+//! Alert rules and dashboard: they name metrics that there are and pages that there are, and promtool finds that every
+//! alert fires on what it is for.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -19,7 +19,7 @@ const TESTS: &str = include_str!("../../../docs/alerts/enrolld.rules.test.yml");
 const DASHBOARD: &str = include_str!("../../../docs/alerts/enrolld.dashboard.json");
 
 /// The address of a page in the package.
-const PAGES: &str = "file:///usr/share/doc/enrolld/";
+const PAGES: &str = "file:///usr/share/doc/enrolld/docs/";
 
 /// The words of a text that are names of our metrics, without the ends that counters and histograms add.
 fn named(text: &str) -> BTreeSet<String> {

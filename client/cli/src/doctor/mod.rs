@@ -1,8 +1,8 @@
 //! The command `doctor`: looks at everything between a caller and the daemon, and says of each condition which command
 //! mends it. It works without a daemon; with one it tells the daemon's own warnings, too.
 //!
-//! Conditions and commands are those of the table of findings, which status and metrics use. A check that needs root, or
-//! something that the machine lacks, says so instead of guessing.
+//! Conditions and commands are those of the table of findings, which status and metrics use. A check that needs root,
+//! or something that the machine lacks, says so instead of guessing.
 
 mod access;
 mod answer;
@@ -26,9 +26,9 @@ const SYSTEM_SOCKET: &str = "/run/enrolld/enrolld.sock";
 
 const ABOUT: &str = "Look for what is wrong around the daemon, and say how to mend it
 
-Goes through the socket and who may open it, the group and this login, the answer of the daemon and its own warnings, \
-versions, the units of systemd, the configuration, the secret key, the state directory, the disk and the clock. It works \
-while the daemon does not run. Some things only root can see; the others are told to everybody.
+Goes through the socket and who may open it, the group and this login, the answer of the daemon and its own \
+warnings, versions, the units of systemd, the configuration, the secret key, the state directory, the disk and the \
+clock. It works while the daemon does not run. Some things only root can see; the others are told to everybody.
 
 The exit code is 1 if something is wrong.";
 

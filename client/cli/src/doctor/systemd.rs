@@ -1,5 +1,5 @@
-//! The units of systemd: the files beside those that this version brings, what systemd says of the service and its socket,
-//! and whether it keeps the clock right.
+//! The units of systemd: the files beside those that this version brings, what systemd says of the service and its
+//! socket, and whether it keeps the clock right.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! The command `server metrics`: prints the metrics in OpenMetrics or in Prometheus's older text format, or writes them into
-//! a file for node_exporter's textfile collector, which reads the older format alone.
+//! The command `server metrics`: prints the metrics in OpenMetrics or in Prometheus's older text format, or writes
+//! them into a file for node_exporter's textfile collector, which reads the older format alone.
 
 use std::fs::Permissions;
 use std::io::{self, Write as _};

@@ -1,4 +1,5 @@
-//! The commands that read or write files: backup, export, import, metrics, and the installation of a person's credentials.
+//! The commands that read or write files: backup, export, import, metrics, and the installation of a person's
+//! credentials.
 
 mod atomic_file;
 mod download;

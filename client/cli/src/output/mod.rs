@@ -2,7 +2,8 @@
 //!
 //! A reply is shown as its JSON, as tables and lines for people on a terminal, or in a plain form that is stable for
 //! scripts in a pipe. All forms derive from the reply's JSON. Some lists have a choice of columns for people, an
-//! explanation becomes sentences and a status a screen, and a combined reply has its own forms for people and for scripts.
+//! explanation becomes sentences and a status a screen, and a combined reply has its own forms for people and for
+//! scripts.
 
 pub(crate) mod findings;
 pub(crate) mod names;

@@ -72,7 +72,7 @@ fn waiting(status: &DaemonStatus, now: Timestamp) -> String {
     format!("{who} for a decision{oldest}: enrollctl enrollment list --state pending")
 }
 
-/// The kinds of which there are records.
+/// Records by kind, without the kinds that have none.
 fn records(status: &DaemonStatus) -> String {
     let there = status.records.iter().filter(|(_, count)| **count > 0);
     let all: Vec<String> =
@@ -164,7 +164,7 @@ fn number(number: u64) -> String {
     grouped
 }
 
-/// A size in the largest unit of which there is at least one.
+/// A size in the largest unit that fits at least once.
 pub(crate) fn bytes(bytes: u64) -> String {
     let units = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     match units.iter().find(|(unit, _)| bytes >= *unit) {

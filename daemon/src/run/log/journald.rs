@@ -1,10 +1,10 @@
-//! The log in systemd's journal, by its native protocol: each line is a message with fields, by which journalctl finds the
-//! lines of an operation, a user, a connection or an error id.
+//! The log in systemd's journal, by its native protocol: each line is a message with fields, by which journalctl finds
+//! the lines of an operation, a user, a connection or an error id.
 //!
 //! The message is the whole line as it would be on standard error, values of fields included, because journalctl shows
 //! messages alone. The fields stand beside it under their names with the prefix `ENROLLD_`. Both pass through
-//! [`one_line`](super::one_line), so no text of a client is a field of its own or steers a terminal. What the journal does
-//! not take is written to standard error, which systemd reads, too.
+//! [`one_line`](super::one_line), so no text of a client is a field of its own or steers a terminal. What the journal
+//! does not take is written to standard error, which systemd reads, too.
 
 use std::fmt::{Debug, Write as _};
 use std::io::{self, Write as _};

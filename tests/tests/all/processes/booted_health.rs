@@ -1,5 +1,5 @@
-//! Health under systemd, in a Debian that is booted for it: what `doctor` finds on a machine where something is wrong, the
-//! log in the journal by its fields, and the timer that writes the metrics.
+//! Health under systemd, in a Debian that is booted for it: what `doctor` finds on a machine where something is wrong,
+//! the log in the journal by its fields, and the timer that writes the metrics.
 
 use enroll_tests::booted::{Booted, Missing};
 use enroll_tests::process::Output;
@@ -37,14 +37,14 @@ const WRONG: &[(&str, &str, &[&str])] = &[
     ("chmod 755 /var/lib/enrolld", "chmod 700 /var/lib/enrolld", &["state_directory"]),
     (
         "echo 'sokcet = 1' >> /etc/enrolld/enrolld.toml; systemctl restart enrolld 2>&1 || true",
-        "sed -i '/sokcet/d' /etc/enrolld/enrolld.toml; systemctl reset-failed enrolld.service enrolld.socket; \
-         systemctl start enrolld.socket enrolld.service",
+        "sed -i '/sokcet/d' /etc/enrolld/enrolld.toml; systemctl reset-failed enrolld.socket enrolld.service; \
+         systemctl reload-or-restart enrolld.service",
         &["configuration"],
     ),
     (
         "mv /etc/enrolld/enrolld.key /root; systemctl restart enrolld 2>&1 || true",
-        "mv /root/enrolld.key /etc/enrolld; systemctl reset-failed enrolld.service enrolld.socket; \
-         systemctl start enrolld.socket enrolld.service",
+        "mv /root/enrolld.key /etc/enrolld; systemctl reset-failed enrolld.socket enrolld.service; \
+         systemctl start enrolld.service",
         &["key_missing"],
     ),
     (

@@ -137,6 +137,25 @@ fn a_status_with_something_wrong_ends_with_1_and_says_what_mends_it() {
 }
 
 #[test]
+fn a_disk_without_the_wanted_space_is_full_and_not_nearly_full_too() {
+    let home = Home::make();
+    home.configure("[database]\nfree_mib = 1048576\n");
+    let daemon = home.start();
+    let disk = daemon.enrollctl(&["server", "status", "--json"], "").json()["disk"].clone();
+    let [free, needed] = ["free_bytes", "needed_bytes"].map(|name| disk[name].as_u64().expect("a size"));
+    assert_eq!(needed, 1 << 40);
+    let expected = match free {
+        free if free < needed => "disk_full",
+        free if free < 4 * needed => "disk_low",
+        _ => return,
+    };
+    assert_eq!(topics(&doctor(&daemon.home)), [expected], "{disk}");
+    let read = Exposition::read(&daemon.enrollctl(&["server", "metrics"], "").stdout);
+    assert_eq!(read.value("enrolld_warnings", &[("topic", expected)]), Some(1.0));
+    assert!(daemon.log().contains(&format!("topic=\"{expected}\"")), "{}", daemon.log());
+}
+
+#[test]
 fn who_waits_is_in_status_and_metrics() {
     let daemon = Daemon::start();
     for name in ["DOG", "CAT"] {

@@ -1,5 +1,5 @@
-//! The log in systemd's journal: a daemon whose standard error leads there sends messages with fields, one at its start and
-//! one at its end that say everything needed, and nothing to standard error.
+//! The log in systemd's journal: a daemon whose standard error leads there sends messages with fields, one at its
+//! start and one at its end that say everything needed, and nothing to standard error.
 //!
 //! The journal is a socket of the test, which a mount namespace puts in the place of systemd's.
 

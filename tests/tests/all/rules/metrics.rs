@@ -93,6 +93,34 @@ fn the_text_tells_what_waits_what_ends_and_what_is_free() {
     assert!(ends > 1_800_000_000.0, "{ends}");
 }
 
+/// Of each holder the last valid certificate counts: one that was renewed or revoked may end.
+#[test]
+fn the_certificate_that_ends_next_is_one_in_use() {
+    const DAY: u64 = 24 * 60 * 60;
+    let registry = &mut Registry::in_memory();
+    let status = |registry: &mut Registry| registry.call(server::Status {}).expect("a status");
+    let found = |registry: &mut Registry| {
+        let warnings = status(registry).warnings.into_iter();
+        warnings.map(|finding| finding.topic).collect::<Vec<_>>()
+    };
+    assert_eq!(status(registry).certificate_ends, None);
+    check(registry, r#"person.create {"callsign":"DOG","certificate":"generate"} => {"pk".."#);
+    let first = status(registry).certificate_ends.expect("an end");
+    registry.pass_seconds(DAY);
+    check(registry, r#"person.create {"callsign":"CAT","certificate":"generate"} => {"pk".."#);
+    assert_eq!(status(registry).certificate_ends, Some(first));
+    check(registry, r#"certificate.renew {"person":"DOG"} => "-----BEGIN.."#);
+    let second = status(registry).certificate_ends.expect("an end");
+    assert_eq!(second, first.plus_seconds(DAY), "that of before is not in use");
+    registry.pass_seconds(720 * DAY);
+    assert_eq!(found(registry), [""; 0]);
+    registry.pass_seconds(4 * DAY);
+    assert_eq!(found(registry), ["certificates"]);
+    check(registry, r#"certificate.revoke {"person":"DOG","reason":"superseded"} => [".."#);
+    check(registry, r#"person.delete {"person":"CAT"} => ..null.."#);
+    assert_eq!((status(registry).certificate_ends, found(registry)), (None, Vec::new()));
+}
+
 #[test]
 fn a_batch_counts_as_one() {
     let mut registry = Registry::in_memory();
