@@ -37,6 +37,10 @@ pub struct DaemonStatus {
     pub warnings: Vec<Warning>,
     /// Durable bytes that the calls of each uid caused, largest first: 32 uids, and the others as one.
     pub written: Vec<WrittenBytes>,
+    /// The time of the last scheduled backup, which was rehearsed; null before the first.
+    pub last_backup: Option<Time>,
+    /// The directory of the scheduled backups; null where none are configured.
+    pub backup_directory: Option<String>,
 }
 
 /// Durable bytes that the calls of a uid caused, refused ones too.

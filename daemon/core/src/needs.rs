@@ -65,6 +65,8 @@ pub struct Process {
     pub warnings: Vec<Warning>,
     /// The durable bytes that each uid's calls caused, largest first.
     pub written: Vec<WrittenBytes>,
+    /// The time of the last scheduled backup; `None` before the first.
+    pub last_backup: Option<Time>,
     /// The topic and the subject of the warning that ends when the clock is accepted.
     pub clock_doubted: (&'static str, &'static str),
 }

@@ -4,6 +4,7 @@ pub mod abuse;
 pub mod clock;
 pub mod guesses;
 pub mod internal_error;
+pub mod last_backup;
 pub mod revocation_list;
 pub mod warnings;
 pub mod written;
@@ -22,6 +23,7 @@ use tokio::sync::watch;
 use crate::metrics::Metrics;
 use abuse::AbuseLog;
 use guesses::Guesses;
+use last_backup::LastBackup;
 use revocation_list::SignedLists;
 use warnings::{CLOCK_DOUBTED, Warnings};
 use written::Written;
@@ -34,6 +36,8 @@ pub struct Daemon {
     pub identity: Swap<Identity>,
     /// The latest signed list of revoked certificates.
     pub lists: SignedLists,
+    /// The time of the last scheduled backup.
+    pub last_backup: LastBackup,
     /// The rate limit of wrong codes.
     pub guesses: Guesses,
     /// The durable bytes that each uid's calls caused.
@@ -90,6 +94,7 @@ impl Daemon {
             queue: self.metrics.queue.get(),
             warnings: self.warnings.all(),
             written: self.written.shown(now),
+            last_backup: self.last_backup.read(),
             clock_doubted: CLOCK_DOUBTED,
         }
     }

@@ -259,6 +259,8 @@ fn the_rest(samples: &mut Samples) {
             message: "it has no usable key".to_owned(),
         }],
         written: vec![server::WrittenBytes { uid: Some(1000), bytes_this_hour: 300, bytes_last_hour: 70 }],
+        last_backup: Some(time(3)),
+        backup_directory: Some("/var/backups/enrolld".to_owned()),
     };
     samples.operation(&server::Status {}, &status);
     let (invariant, subject) = ("I1".to_owned(), "x".to_owned());
