@@ -68,7 +68,7 @@ pub enum Offline {
     /// was made with.
     #[command(after_help = "Example:\n  sudo enrolld make-key /etc/enrolld/enrolld.key")]
     MakeKey(make_key::MakeKey),
-    /// Take a backup of the running daemon as [backup] of the configuration says, and rehearse it
+    /// Take a backup of the running daemon as `[backup]` of the configuration says, and rehearse it
     ///
     /// The backup comes through the socket, is restored on trial beside the others, and gets its name when all of that
     /// was right. Then the oldest ones beyond backup.keep are removed; a backup that failed removes none. The time of the
