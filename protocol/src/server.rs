@@ -38,6 +38,10 @@ pub struct DaemonStatus {
     pub warnings: Vec<Finding>,
     /// Durable bytes that the calls of each uid caused, largest first: 32 uids, and the others as one.
     pub written: Vec<WrittenBytes>,
+    /// The time of the last scheduled backup, which was rehearsed; null before the first.
+    pub last_backup: Option<Time>,
+    /// The directory of the scheduled backups; null where none are configured.
+    pub backup_directory: Option<String>,
     /// Enrollments that wait for a decision.
     pub waiting: Waiting,
     /// Requests since the start.

@@ -26,6 +26,7 @@ use enrolld::daemon::abuse::AbuseLog;
 use enrolld::daemon::clock::Clock;
 use enrolld::daemon::guesses::Guesses;
 use enrolld::daemon::health::Watched;
+use enrolld::daemon::last_backup::LastBackup;
 use enrolld::daemon::revocation_list::SignedLists;
 use enrolld::daemon::warnings::Warnings;
 use enrolld::daemon::written::Written;
@@ -146,6 +147,7 @@ impl Registry {
             settings: Swap::new(settings),
             identity: Swap::new(identity),
             lists: SignedLists::default(),
+            last_backup: LastBackup::default(),
             guesses: Guesses::default(),
             written: Written::default(),
             started: Swap::new(now),

@@ -66,6 +66,8 @@ pub struct Process {
     pub warnings: Vec<Finding>,
     /// The durable bytes that each uid's calls caused, largest first.
     pub written: Vec<WrittenBytes>,
+    /// The time of the last scheduled backup; `None` before the first.
+    pub last_backup: Option<Time>,
     /// Requests since the start.
     pub requests: Requests,
     /// The disk of the state directory.

@@ -26,7 +26,7 @@ use crate::ownership::Own;
 pub use environment::environment;
 pub use limits::Limits;
 pub use sections::{
-    Actors, Certificates, Changes, Database, Grants, Guesses, Journal, Jwt, LogFormat, Server, Tokens, Trusted,
+    Actors, Backup, Certificates, Changes, Database, Grants, Guesses, Journal, Jwt, LogFormat, Server, Tokens, Trusted,
 };
 pub use settings::Warned;
 pub use update::{Changed, Update};
@@ -55,6 +55,7 @@ pub struct Config {
     pub certificates: Certificates,
     pub tokens: Tokens,
     pub changes: Changes,
+    pub backup: Backup,
     pub guesses: Guesses,
     pub server: Server,
 }
@@ -79,6 +80,7 @@ impl Default for Config {
             certificates: Certificates::default(),
             tokens: Tokens::default(),
             changes: Changes::default(),
+            backup: Backup::default(),
             guesses: Guesses::default(),
             server: Server::default(),
         }
@@ -183,6 +185,10 @@ mod tests {
             ("", Some(("ENROLLD_SOKCET", "/a")), "ENROLLD_SOKCET"),
             ("", Some(("ENROLLD_GRANTS_ACT_FOR", "user:a")), "ENROLLD_GRANTS_ACT_FOR: only the file"),
             ("[grants.actors]\n\"user:a\" = \"trusted\"", None, "trusted"),
+            ("[backup]\ndirectory = \"backups\"", None, "backup.directory"),
+            ("[backup]\ntime = \"3:00\"", None, "backup.time"),
+            ("[backup]\ntime = \"24:00\"", None, "backup.time"),
+            ("[backup]\nkeep = 0", None, "backup.keep"),
             ("", Some(("ENROLLD_DATABASE_FAST_START", "maybe")), "ENROLLD_DATABASE_FAST_START"),
         ] {
             let environment: Vec<_> = environment.into_iter().collect();

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod guesses;
 pub mod health;
 pub mod internal_error;
+pub mod last_backup;
 pub mod revocation_list;
 pub mod warnings;
 pub mod written;
@@ -24,6 +25,7 @@ use crate::metrics::Metrics;
 use abuse::AbuseLog;
 use guesses::Guesses;
 use health::Watched;
+use last_backup::LastBackup;
 use revocation_list::SignedLists;
 use warnings::Warnings;
 use written::Written;
@@ -36,6 +38,8 @@ pub struct Daemon {
     pub identity: Swap<Identity>,
     /// The latest signed list of revoked certificates.
     pub lists: SignedLists,
+    /// The time of the last scheduled backup.
+    pub last_backup: LastBackup,
     /// The rate limit of wrong codes.
     pub guesses: Guesses,
     /// The durable bytes that each uid's calls caused.

@@ -262,6 +262,8 @@ fn the_rest(samples: &mut Samples) {
             mend: "systemctl reload enrolld".to_owned(),
         }],
         written: vec![server::WrittenBytes { uid: Some(1000), bytes_this_hour: 300, bytes_last_hour: 70 }],
+        last_backup: Some(time(3)),
+        backup_directory: Some("/var/backups/enrolld".to_owned()),
         waiting: server::Waiting { enrollments: 3, more: false, oldest: Some(time(3)) },
         requests: server::Requests { done: 300, refused: 70, failed: 1 },
         disk: server::Disk { free_bytes: Some(1 << 30), needed_bytes: 64 << 20, commit_micros: 1_200 },

@@ -59,6 +59,8 @@ fn status(txn: &dyn ReadTxn, call: &Call<'_>) -> Result<DaemonStatus, Fault> {
         clock: head.clock.last_step.map(|step| ClockStep { last_step_seconds: step.seconds, last_step_at: step.at }),
         warnings: process.warnings.clone(),
         written: process.written.clone(),
+        last_backup: process.last_backup,
+        backup_directory: call.ctx.settings.backup_directory.as_ref().map(|path| path.display().to_string()),
         waiting: health::waiting(txn)?,
         requests: process.requests,
         disk: process.disk,
