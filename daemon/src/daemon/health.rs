@@ -9,7 +9,7 @@ use std::time::Duration;
 use enroll_core::context::Context;
 use enroll_core::model::record::Kind;
 use enroll_core::needs::Process;
-use enroll_core::rules::{changes, health};
+use enroll_core::rules::{bootstrap, changes, health};
 use enroll_core::state::{ReadTxn, StoreError};
 use enroll_protocol::Time;
 use enroll_protocol::finding::{Finding, Topic};
@@ -29,6 +29,9 @@ const SLOW_SECONDS: f64 = 0.1;
 
 /// A certificate ends soon within this time, or within a quarter of its lifetime where that is less.
 const CERTIFICATE_SOON_SECONDS: u64 = 7 * 24 * 60 * 60;
+
+/// A scheduled backup is late after this time: the timer makes one each day.
+const BACKUP_LATE_SECONDS: u64 = 2 * 24 * 60 * 60;
 
 /// Certificates up to which the next one to end is looked up whenever somebody asks; of more, once an hour.
 const CERTIFICATES_LOOKED_AT: u64 = 1_000;
@@ -80,7 +83,27 @@ impl Daemon {
         let at = ends.map(|ends| ends.to_string()).unwrap_or_default();
         found(Topic::Certificates, ends.is_some_and(|ends| ends <= now.plus_seconds(soon)), &[("at", &at)]);
         self.warnings.replace_findings(Topic::Abuse, self.abuse.findings());
+        self.look_at_backups(txn, now)?;
         Ok(ends)
+    }
+
+    /// A backup is late where some are scheduled and the last one, or, without one, the registry, is too old.
+    fn look_at_backups(&self, txn: &dyn ReadTxn, now: Time) -> Result<(), StoreError> {
+        let settings = self.settings.now();
+        let last = self.last_backup.read();
+        let since = match (&settings.backup_directory, last) {
+            (None, _) => None,
+            (Some(_), Some(last)) => Some(last),
+            (Some(_), None) => Some(bootstrap::created(txn)?),
+        };
+        let is_late = since.is_some_and(|since| since.plus_seconds(BACKUP_LATE_SECONDS) < now);
+        let found = is_late.then(|| {
+            let directory = settings.backup_directory.iter().map(|path| path.display().to_string()).collect::<String>();
+            let last = last.map_or_else(|| "there is none yet".to_owned(), |at| format!("the last one is of {at}"));
+            Finding::told(Topic::Backup, "", &format!("backups are scheduled into {directory}, and {last}"))
+        });
+        self.warnings.replace_findings(Topic::Backup, found);
+        Ok(())
     }
 
     /// Counts a commit that took this time. The disk counts as slow from the commit on that made it so.
@@ -114,6 +137,7 @@ impl Daemon {
             queue: self.metrics.queue.get(),
             warnings: self.warnings.all(),
             written: self.written.shown(now),
+            last_backup: self.last_backup.read(),
             requests: self.metrics.requests(),
             disk: self.disk(),
             clock_synchronised: !sys::is_clock_unsynchronised(),
@@ -129,6 +153,7 @@ impl Daemon {
         Ok(Standing {
             authority_ends: ctx.identity.authority.ends(),
             certificate_ends,
+            last_backup: self.last_backup.read(),
             waiting: health::waiting(txn)?,
             places: health::places(txn, ctx.now)?,
             follower_lag: self.metrics.followers.lag(head.seq),

@@ -20,6 +20,8 @@ pub struct Standing {
     pub authority_ends: Time,
     /// The end of the certificate that ends next.
     pub certificate_ends: Option<Time>,
+    /// The time of the last scheduled backup.
+    pub last_backup: Option<Time>,
     /// The enrollments that wait for a decision.
     pub waiting: Waiting,
     /// The places of the events to come.
@@ -54,6 +56,7 @@ impl Standing {
             "When the certificate that ends next ends, without those that were renewed, since 1970",
             self.certificate_ends,
         );
+        at("backup_timestamp", "When the last scheduled backup was made, since 1970", self.last_backup);
         at(
             "enrollment_oldest_timestamp",
             "When the oldest enrollment was made that waits for a decision, since 1970",

@@ -46,6 +46,7 @@ fn everything() -> String {
     let now = Some(Time::EPOCH);
     let standing = Standing {
         certificate_ends: now,
+        last_backup: now,
         waiting: Waiting { oldest: now, ..Waiting::default() },
         disk: Disk { free_bytes: Some(0), ..Disk::default() },
         ..Standing::default()

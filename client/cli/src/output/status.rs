@@ -52,6 +52,7 @@ fn fields(status: &DaemonStatus, now: Timestamp) -> Vec<(&'static str, String)> 
         ("written", written(&status.written)),
         ("authority", format!("ends {}", ends(status.authority_ends))),
         ("certificates", status.certificate_ends.map_or("none".to_owned(), |at| format!("the next ends {}", ends(at)))),
+        ("backup", backup(status, now)),
         ("clock", clock(status, now)),
         ("registry", format!("made {}, {}", ends(status.registry_created), changes(status.changes_head))),
         ("state", status.state_dir.clone()),
@@ -117,6 +118,15 @@ fn written(written: &[WrittenBytes]) -> String {
     };
     let most: Vec<String> = written.iter().take(WRITTEN_MAX).map(of).collect();
     if most.is_empty() { "nothing in this hour and the last".to_owned() } else { most.join("; ") }
+}
+
+fn backup(status: &DaemonStatus, now: Timestamp) -> String {
+    match (&status.backup_directory, status.last_backup) {
+        (Some(directory), Some(at)) => format!("{}, in {directory}", relative(at, now)),
+        (Some(directory), None) => format!("none yet, into {directory}"),
+        (None, Some(at)) => format!("{}; none are scheduled now", relative(at, now)),
+        (None, None) => "none are scheduled: [backup] in enrolld.toml".to_owned(),
+    }
 }
 
 fn clock(status: &DaemonStatus, now: Timestamp) -> String {
@@ -198,6 +208,8 @@ mod tests {
             clock: None,
             warnings: Vec::new(),
             written: Vec::new(),
+            last_backup: None,
+            backup_directory: None,
             waiting: Waiting::default(),
             requests: Requests { done: 350_000, refused: 9_999, failed: 1 },
             disk: Disk { free_bytes: Some(3 << 30), needed_bytes: 64 << 20, commit_micros: 1_240 },
@@ -224,6 +236,7 @@ disk         database 12.0 MiB, 3.0 GiB free, a write is durable in 1.2 ms
 written      nothing in this hour and the last
 authority    ends in 8 years (2035-01-31)
 certificates none
+backup       none are scheduled: [backup] in enrolld.toml
 clock        synchronised
 registry     made 11 months ago (2025-01-31), 1,300,000 changes
 state        /var/lib/enrolld";
@@ -250,6 +263,9 @@ state        /var/lib/enrolld";
              enrollctl enrollment list --state pending"
         );
         assert!(screen.contains("uid 1000: 300 bytes this hour, 70.0 KiB in the last; others: 0 bytes"), "{screen}");
+        status.backup_directory = Some("/b".to_owned());
+        status.last_backup = Some(time("2026-01-30T17:00:00Z"));
+        assert!(drawn_at(&status).contains("backup       1 day ago, in /b\n"), "{screen}");
         assert!(screen.contains("clock        synchronised, set back by 2 hours 1 hour ago"), "{screen}");
     }
 

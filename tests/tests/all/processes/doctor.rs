@@ -193,3 +193,19 @@ fn promtool_finds_no_fault_with_the_older_text() {
     let checked = run(Command::new("promtool").args(["check", "metrics"]), &text.stdout);
     assert_eq!((checked.code, checked.stderr.as_str()), (Some(0), ""), "{checked:?}");
 }
+
+#[test]
+fn a_scheduled_backup_that_is_too_old_is_told() {
+    let home = Home::make();
+    home.configure(&format!("[backup]\ndirectory = {:?}\n", home.path("backups")));
+    let daemon = home.start();
+    assert_eq!(topics(&doctor(&daemon.home)), [""; 0], "there is none yet of a registry that is young");
+    let file = daemon.home.state_dir().join("enrolld.last_backup");
+    std::fs::write(&file, "2020-01-01T00:00:00.000000Z\n").expect("written");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("a mode");
+    let report = doctor(&daemon.home);
+    assert_eq!((report.code, topics(&report)), (Some(1), vec!["backup".to_owned()]), "{report:?}");
+    let read = Exposition::read(&daemon.enrollctl(&["server", "metrics"], "").stdout);
+    assert_eq!(read.value("enrolld_backup_timestamp_seconds", &[]), Some(1_577_836_800.0));
+    assert_eq!(read.value("enrolld_warnings", &[("topic", "backup")]), Some(1.0));
+}
