@@ -6,22 +6,27 @@
 //!
 //! Every name begins with `enrolld_`, the start time's too: the text may stand beside that of other programs.
 
+mod commit_time;
+mod followers;
+mod series;
+mod standing;
+
 use std::fmt;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, OnceLock};
 
 use enroll_protocol::operations::TABLE;
-use enroll_protocol::server::WrittenBytes;
+use enroll_protocol::server::Requests;
 use enroll_protocol::{Code, Time};
-use prometheus_client::encoding::{EncodeMetric, MetricEncoder, text};
+use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::{Registry, Unit};
 
-use enroll_core::model::record::{ChangesHead, Kind};
+pub use commit_time::CommitTime;
+pub use followers::{Follower, Followers};
+pub use series::{Open, Series};
+pub use standing::Standing;
 
 /// Histogram bounds of durations, in seconds. A read is answered in some ten microseconds, a write in the milliseconds
 /// of a commit, and a write that waits for more than two seconds is refused as `busy`. The steps are narrow enough to
@@ -43,6 +48,9 @@ const UNKNOWN: &str = "unknown";
 
 /// A value that goes up and down.
 pub type Level = Gauge<u64, AtomicU64>;
+
+/// A time, in seconds since 1970.
+type Timestamp = Gauge<f64, AtomicU64>;
 
 /// Figures of the journal, which the store reports.
 #[derive(Debug, Clone, Default)]
@@ -123,6 +131,14 @@ pub struct Metrics {
     pub stream_items: Counter,
     /// Wrong codes that the rate limit counted.
     pub wrong_codes: Counter,
+    /// Alarms of too many wrong codes or refused calls.
+    pub guess_alarms: Counter,
+    /// Steps of the system's clock.
+    pub clock_steps: Counter,
+    /// The time that the latest batches took to become durable.
+    pub commit_time: CommitTime,
+    /// Followers of the change feed.
+    pub followers: Followers,
 }
 
 impl Metrics {
@@ -147,6 +163,10 @@ impl Metrics {
             database_bytes: Level::default(),
             stream_items: Counter::default(),
             wrong_codes: Counter::default(),
+            guess_alarms: Counter::default(),
+            clock_steps: Counter::default(),
+            commit_time: CommitTime::default(),
+            followers: Followers::default(),
         };
         metrics.register(started);
         metrics
@@ -177,7 +197,7 @@ impl Metrics {
         // Not of the type `info`, which readers of the older text format refuse.
         let build = Series::of([vec![("version", env!("CARGO_PKG_VERSION"))]], Level::default);
         build.at(0).set(1);
-        let start = Gauge::<f64, AtomicU64>::default();
+        let start = Timestamp::default();
         start.set(started.micros() as f64 / 1e6);
         let all = &mut self.registry;
         all.register("build_info", "Always 1; the label tells the version", build);
@@ -205,6 +225,12 @@ impl Metrics {
             self.connections_refused.clone(),
         );
         all.register("wrong_codes", "Wrong codes, which the rate limit counts", self.wrong_codes.clone());
+        all.register(
+            "guess_alarms",
+            "Windows in which more codes were wrong, or more calls refused, than [guesses] has for an alarm",
+            self.guess_alarms.clone(),
+        );
+        all.register("clock_steps", "Steps of the system's clock of more than 5 seconds", self.clock_steps.clone());
         all.register_with_unit("queue", "Requests that wait for the writer", requests(), self.queue.clone());
         all.register_with_unit("batch", "Requests that the writer served together", requests(), self.batch.clone());
         all.register_with_unit("commit", "Time to make a batch durable", Unit::Seconds, self.commit.clone());
@@ -250,50 +276,25 @@ impl Metrics {
     /// Counts a commit that took this time.
     pub fn commit(&self, seconds: f64) {
         self.commit.observe(seconds);
+        self.commit_time.add(seconds);
     }
 
-    /// The text of all metrics in OpenMetrics, with the counts in the head of the change feed, the authority's end and
-    /// the bytes written by uid.
-    pub fn text(
-        &self,
-        head: &ChangesHead,
-        authority_ends: Time,
-        written: &[WrittenBytes],
-    ) -> Result<String, fmt::Error> {
-        let records = Series::of(Kind::ALL.map(|(_, name)| vec![("kind", name)]), Level::default);
-        for (at, (kind, _)) in Kind::ALL.iter().enumerate() {
-            records.at(at).set(head.records.get(kind).copied().unwrap_or(0));
-        }
-        let latest = Level::default();
-        latest.set(head.seq);
-        let ends = Gauge::<f64, AtomicU64>::default();
-        ends.set(authority_ends.micros() as f64 / 1e6);
-        let mut state = Registry::with_prefix(PREFIX);
-        let help = "When the certificate of the authority ends, since 1970";
-        state.register_with_unit("authority_ends", help, Unit::Seconds, ends);
-        state.register("records", "Records, by kind", records);
-        state.register("changes_head", "The number of the latest change", latest);
-        let help = "Durable bytes that the calls of a uid caused, refused ones too, by uid and hour (this or last); the \
-                    uids with less are other";
-        state.register_with_unit("uid_written", help, Unit::Bytes, by_uid(written));
+    /// Requests since the start.
+    pub fn requests(&self) -> Requests {
+        let [done, refused, failed] = [0, 1, 2].map(|outcome| self.operations.sum(outcome, OUTCOMES.len()));
+        Requests { done, refused, failed }
+    }
+
+    /// The text of all metrics in OpenMetrics, with the figures of this moment.
+    pub fn text(&self, standing: &Standing) -> Result<String, fmt::Error> {
+        let mut now = Registry::with_prefix(PREFIX);
+        standing.register(&mut now);
         let mut text = String::new();
         text::encode_registry(&mut text, &self.registry)?;
-        text::encode_registry(&mut text, &state)?;
+        text::encode_registry(&mut text, &now)?;
         text::encode_eof(&mut text)?;
         Ok(text)
     }
-}
-
-/// The bytes of each uid in this hour and the last one.
-fn by_uid(written: &[WrittenBytes]) -> Family<[(&'static str, String); 2], Level> {
-    let family = Family::<[(&'static str, String); 2], Level>::default();
-    for row in written {
-        let uid = row.uid.map_or_else(|| "other".to_owned(), |uid| uid.to_string());
-        for (hour, bytes) in [("this", row.bytes_this_hour), ("last", row.bytes_last_hour)] {
-            family.get_or_create(&[("uid", uid.clone()), ("hour", hour.to_owned())]).set(bytes);
-        }
-    }
-    family
 }
 
 /// The index of the series of an operation's outcome.
@@ -305,69 +306,4 @@ fn index(operation: u16, refused: Option<Code>) -> usize {
         Some(_) => 1,
     };
     row * OUTCOMES.len() + outcome
-}
-
-/// A guard that counts a connection or stream as open until it is dropped.
-#[derive(Debug)]
-pub struct Open(Level);
-
-impl Open {
-    fn on(level: &Level) -> Self {
-        level.inc();
-        Self(level.clone())
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
-}
-
-/// The names of labels and their values.
-type Labels = Vec<(&'static str, &'static str)>;
-
-/// A metric with labels: one series for each of their values, found by index. A series without a count takes no memory
-/// and is not in the text.
-#[derive(Debug, Clone)]
-pub struct Series<M> {
-    series: Arc<[(Labels, OnceLock<M>)]>,
-    new: fn() -> M,
-}
-
-impl<M> Series<M> {
-    pub(crate) fn of(labels: impl IntoIterator<Item = Labels>, new: fn() -> M) -> Self {
-        Self { series: labels.into_iter().map(|labels| (labels, OnceLock::new())).collect(), new }
-    }
-
-    pub(crate) fn at(&self, index: usize) -> &M {
-        self.series[index].1.get_or_init(self.new)
-    }
-}
-
-impl Series<Counter> {
-    /// Series by code.
-    fn count(&self, code: Code) {
-        if let Some(index) = Code::TABLE.iter().position(|(known, ..)| *known == code) {
-            self.at(index).inc();
-        }
-    }
-}
-
-impl<M: EncodeMetric + TypedMetric> EncodeMetric for Series<M> {
-    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
-        let counted = self.series.iter().filter_map(|(labels, series)| Some((labels, series.get()?)));
-        for (labels, series) in counted {
-            series.encode(encoder.encode_family(labels)?)?;
-        }
-        Ok(())
-    }
-
-    fn metric_type(&self) -> MetricType {
-        M::TYPE
-    }
-
-    fn is_empty(&self) -> bool {
-        self.series.iter().all(|(_, series)| series.get().is_none())
-    }
 }

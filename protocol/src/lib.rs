@@ -16,6 +16,7 @@ pub mod constant;
 pub mod course;
 pub mod enrollment;
 pub mod event;
+pub mod finding;
 pub mod jwt;
 pub mod permission;
 pub mod person;

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::Time;
+use crate::finding::Finding;
 use crate::value::arrived;
 
 /// The status of the daemon.
@@ -33,10 +34,60 @@ pub struct DaemonStatus {
     pub changes_head: u64,
     /// The last time that the system's clock was set by more than a few seconds; null where it never was.
     pub clock: Option<ClockStep>,
-    /// Standing warnings, which an administrator should see to; empty where all is well.
-    pub warnings: Vec<Warning>,
+    /// Standing warnings, which an administrator should see to, the worst first; empty where all is well.
+    pub warnings: Vec<Finding>,
     /// Durable bytes that the calls of each uid caused, largest first: 32 uids, and the others as one.
     pub written: Vec<WrittenBytes>,
+    /// The time of the last scheduled backup, which was rehearsed; null before the first.
+    pub last_backup: Option<Time>,
+    /// The directory of the scheduled backups; null where none are configured.
+    pub backup_directory: Option<String>,
+    /// Enrollments that wait for a decision.
+    pub waiting: Waiting,
+    /// Requests since the start.
+    pub requests: Requests,
+    /// The disk of the state directory.
+    pub disk: Disk,
+    /// True if the kernel calls the system's clock synchronised.
+    pub clock_synchronised: bool,
+    /// The end of the authority's certificate, or of one above it, whichever is first.
+    pub authority_ends: Time,
+    /// The end of the certificate that ends next: of the valid ones, without those that were renewed. Null where there
+    /// is none. In a registry with more than 1,000 certificates it is up to an hour old.
+    pub certificate_ends: Option<Time>,
+}
+
+/// Enrollments that wait for a decision.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// Their number, at most 1,000: no more are counted.
+    pub enrollments: u64,
+    /// True if there are more than that.
+    pub more: bool,
+    /// The time at which the oldest of them was made.
+    pub oldest: Option<Time>,
+}
+
+/// Requests that were answered since the start; a stream counts when it begins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requests {
+    /// Done.
+    pub done: u64,
+    /// Refused.
+    pub refused: u64,
+    /// Failed inside the daemon.
+    pub failed: u64,
+}
+
+/// The disk of the state directory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disk {
+    /// Bytes that are free; null where the system does not say.
+    pub free_bytes: Option<u64>,
+    /// Free bytes below which writes are refused (`database.free_mib`); 0 for no limit.
+    pub needed_bytes: u64,
+    /// Average time to make one of the latest batches of writes durable, in microseconds; 0 before the first.
+    pub commit_micros: u64,
 }
 
 /// Durable bytes that the calls of a uid caused, refused ones too.
@@ -59,17 +110,6 @@ pub struct ClockStep {
     pub last_step_at: Time,
 }
 
-/// A standing warning: it does not stop the daemon, and an administrator should see to it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Warning {
-    /// The part of the daemon, one of a few words, such as `grants`. The metric `enrolld_warnings` counts by it.
-    pub topic: String,
-    /// The subject within the topic, such as an issuer; empty for a topic that has only one.
-    pub subject: String,
-    /// The problem, its consequence, and the way out.
-    pub message: String,
-}
-
 /// The database's size and shape.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Database {
@@ -81,7 +121,12 @@ pub struct Database {
     pub schema: u32,
 }
 
-/// Show the daemon's status: version, database, records, connections, warnings
+/// Show what is wrong, who waits for a decision, and how the daemon does
+///
+/// On a terminal it is one screen: what is wrong comes first, with the command that mends it, then who waits, then
+/// sizes, rates and where things lie. In a pipe and as JSON it is the whole record. The exit code is 1 if something is wrong.
+///
+/// `doctor` looks at the machine around the daemon, too, and works without one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::Args), command(after_help = "Example:\n  enrollctl server status"))]
 #[serde(deny_unknown_fields)]
@@ -115,9 +160,16 @@ pub struct Check {}
 /// Print the metrics, in the OpenMetrics format
 ///
 /// Operations by name and outcome with their latencies, refusals by code, batches, commits, queue, connections,
-/// streams, records by kind, and the size of the database. Counts begin when the daemon starts.
+/// streams, records by kind, and the size of the database. Counts begin when the daemon starts. Of what ends or waits
+/// they tell the time, not how long that is ahead or ago.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "cli", derive(clap::Args), command(after_help = "Example:\n  enrollctl server metrics"))]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Examples:\n  enrollctl server metrics\n  \
+                          enrollctl server metrics --text\n  \
+                          enrollctl server metrics --write enrolld.prom")
+)]
 #[serde(deny_unknown_fields)]
 pub struct Metrics {}
 

@@ -62,26 +62,22 @@ pub struct Booted {
 impl Booted {
     /// Boots one, or says what this machine lacks.
     pub fn start() -> Result<Self, Missing> {
-        if !geteuid().is_root() {
-            return Err(Missing::Tool("needs root".to_owned()));
-        }
-        for (tool, package) in [("systemd-nspawn", "systemd-container"), ("nsenter", "util-linux")] {
-            let is_there = Command::new(tool).arg("--version").output().is_ok_and(|output| output.status.success());
-            is_there.then_some(()).ok_or_else(|| format!("needs {tool} (package {package})"))?;
-        }
-        let cache = cache().ok_or_else(|| "needs a home directory, or ENROLL_BOOTED_CACHE".to_owned())?;
-        let turn = turn(&cache).map_err(|err| format!("needs {}: {err}", cache.display()))?;
-        let (root, clone) = (packages(&cache)?, clone());
-        let mut nspawn = Command::new("systemd-nspawn");
-        nspawn.args(["--boot", "--quiet", "--register=no", "--keep-unit", "--private-network", "--link-journal=no"]);
-        nspawn.args(["--volatile=overlay", "--console=pipe", "--machine=enroll-booted"]);
-        nspawn.arg(format!("--directory={}", root.display())).arg(format!("--bind={}:{CLONE}", clone.path().display()));
+        let (turn, root) = prepare()?;
+        let clone = clone();
+        let mut nspawn = nspawn(&root, clone.path());
+        nspawn.args(["--boot", "--link-journal=no", "--console=pipe"]);
         let log = File::create(clone.path().join(LOG)).map_err(|err| format!("needs a temporary directory: {err}"))?;
         nspawn.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let nspawn = nspawn.spawn().map_err(|err| format!("systemd-nspawn: {err}"))?;
         let mut booted = Self { nspawn, init: Pid::from_raw(0), clone, _turn: turn };
         booted.await_boot()?;
         Ok(booted)
+    }
+
+    /// Copies a file into the clone.
+    pub fn put(&self, file: &Path) {
+        let name = file.file_name().expect("a name");
+        fs::copy(file, self.clone.path().join(name)).expect("copied");
     }
 
     /// Runs a script of a shell as this user, in the clone; it ends at the first command that fails.
@@ -141,6 +137,43 @@ impl Drop for Booted {
         }
         let _ = self.nspawn.wait();
     }
+}
+
+/// Runs a script of a shell as root in the same Debian before it was ever booted, as an image of it is made. These files
+/// are beside it, and what it changes is gone afterwards.
+pub fn play_in_image(files: &[&Path], script: &str) -> Result<Output, Missing> {
+    let (_turn, root) = prepare()?;
+    let beside = tempfile::tempdir().map_err(|err| format!("needs a temporary directory: {err}"))?;
+    for file in files {
+        fs::copy(file, beside.path().join(file.file_name().expect("a name"))).expect("copied");
+    }
+    let mut nspawn = nspawn(&root, beside.path());
+    nspawn.args(["--as-pid2", "--pipe", "sh", "-c", &format!("cd {CLONE} && exec sh -eu")]);
+    Ok(run(&mut nspawn, script))
+}
+
+/// What every container needs of this machine: the turn, and the directory of its Debian.
+fn prepare() -> Result<(Flock<File>, PathBuf), Missing> {
+    if !geteuid().is_root() {
+        return Err(Missing::Tool("needs root".to_owned()));
+    }
+    for (tool, package) in [("systemd-nspawn", "systemd-container"), ("nsenter", "util-linux")] {
+        let is_there = Command::new(tool).arg("--version").output().is_ok_and(|output| output.status.success());
+        is_there.then_some(()).ok_or_else(|| format!("needs {tool} (package {package})"))?;
+    }
+    let cache = cache().ok_or_else(|| "needs a home directory, or ENROLL_BOOTED_CACHE".to_owned())?;
+    let turn = turn(&cache).map_err(|err| format!("needs {}: {err}", cache.display()))?;
+    let root = packages(&cache)?;
+    Ok((turn, root))
+}
+
+/// A container of this Debian that sees these files as the clone.
+fn nspawn(root: &Path, files: &Path) -> Command {
+    let mut nspawn = Command::new("systemd-nspawn");
+    nspawn.args(["--quiet", "--register=no", "--keep-unit", "--private-network", "--volatile=overlay"]);
+    nspawn.arg("--machine=enroll-booted").arg(format!("--directory={}", root.display()));
+    nspawn.arg(format!("--bind={}:{CLONE}", files.display()));
+    nspawn
 }
 
 /// The files of a built clone of the repository: the programs and the files for systemd.

@@ -14,6 +14,7 @@ pub mod neighbours;
 pub mod openmetrics;
 pub mod openssl;
 pub mod oracle;
+pub mod package;
 pub mod pages;
 pub mod pattern;
 pub mod process;

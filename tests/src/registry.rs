@@ -25,6 +25,8 @@ use enrolld::config::Config;
 use enrolld::daemon::abuse::AbuseLog;
 use enrolld::daemon::clock::Clock;
 use enrolld::daemon::guesses::Guesses;
+use enrolld::daemon::health::Watched;
+use enrolld::daemon::last_backup::LastBackup;
 use enrolld::daemon::revocation_list::SignedLists;
 use enrolld::daemon::warnings::Warnings;
 use enrolld::daemon::written::Written;
@@ -145,6 +147,7 @@ impl Registry {
             settings: Swap::new(settings),
             identity: Swap::new(identity),
             lists: SignedLists::default(),
+            last_backup: LastBackup::default(),
             guesses: Guesses::default(),
             written: Written::default(),
             started: Swap::new(now),
@@ -152,6 +155,7 @@ impl Registry {
             metrics,
             warnings,
             abuse,
+            watched: Watched::default(),
         });
         let writer = Writer::new(Arc::clone(&store), Arc::clone(&daemon), seal())?;
         Ok(Self {

@@ -5,10 +5,10 @@ use clap::{Args, Command};
 use enroll_client::protocol::OperationRow;
 use enroll_client::protocol::operations::TABLE;
 
-use crate::files::{backup, credentials, export, import};
+use crate::files::{backup, credentials, export, import, metrics};
 use crate::options::Options;
 use crate::request::{extra, units};
-use crate::{bulk, completion, decisions, explain, show, tour, wait};
+use crate::{bulk, completion, decisions, doctor, explain, show, tour, wait};
 
 const AFTER_HELP: &str = "Exit codes: 0 done, or yes; 1 refused, or no; 2 usage; 3 the daemon can not be reached; 4 done, but the answer could
 not be written. A refusal ends with its code in parentheses, which explain-error explains.
@@ -17,6 +17,7 @@ Examples:
   enrollctl tour
   enrollctl person create DOGGO01a --role member
   enrollctl role list DOGGO01a
+  enrollctl doctor
   enrollctl server status --json";
 
 const CALL_ABOUT: &str = "Answer requests from standard input: one JSON object per line, in and out
@@ -48,6 +49,7 @@ pub fn command() -> Command {
         .subcommands(areas())
         .subcommand(call_command())
         .subcommand(wait::command())
+        .subcommand(doctor::command())
         .subcommand(tour::command())
         .subcommand(explain::command())
         .subcommand(completion::command())
@@ -78,6 +80,7 @@ fn verb(row: &&'static OperationRow) -> Command {
         row if backup::handles(row) => backup::command(command),
         row if export::handles(row) => export::command(command),
         row if import::handles(row) => import::command(command),
+        row if metrics::handles(row) => metrics::command(command),
         row if bulk::handles(row) => bulk::command(command),
         row if decisions::handles(row) => decisions::command(command),
         row if extra::handles(row) => extra::command(command),
@@ -137,7 +140,7 @@ mod tests {
         let mut root = command();
         root.build();
         let operations = TABLE.iter().map(|row| (vec![row.area(), row.verb()], true));
-        let others = [vec!["call"], vec!["tour"], vec!["completions"], vec!["explain-error"], vec!["wait"]];
+        let others = ["call", "doctor", "tour", "completions", "explain-error", "wait"].map(|name| vec![name]);
         let shows = [["pool", "show"], ["event", "show"], ["certificate", "show"], ["certificate", "install"]];
         let shows = shows.map(Vec::from);
         let others = others.into_iter().chain(shows).map(|path| (path, false));

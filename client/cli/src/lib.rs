@@ -1,8 +1,8 @@
 //! The command line of enrolld, `enrollctl`.
 //!
 //! Its commands are derived from the table of operations. Written here is what all of them share, and the commands
-//! that are no operation: `call`, `wait`, `tour`, `completions`, `explain-error`, `certificate install`, and the
-//! `show` of pools, events and certificates.
+//! that are no operation: `call`, `wait`, `doctor`, `tour`, `completions`, `explain-error`, `certificate install`, and
+//! the `show` of pools, events and certificates.
 //!
 //! The modules that are public are the base of `enroll-bench` too.
 
@@ -20,6 +20,7 @@ mod bulk;
 mod call;
 mod completion;
 mod decisions;
+mod doctor;
 mod explain;
 mod files;
 mod show;
@@ -46,7 +47,8 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result<ExitCode, Failure> {
-    if let Some((command @ ("call" | "tour" | "completions" | "explain-error" | "wait"), _)) = matches.subcommand() {
+    let alone = ["call", "doctor", "tour", "completions", "explain-error", "wait"];
+    if let Some(command) = matches.subcommand_name().filter(|name| alone.contains(name)) {
         options.expect_no_request(command)?;
         options.expect_no_jwt(command)?;
         options.expect_no_field(command)?;
@@ -59,6 +61,7 @@ async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result
     match matches.subcommand() {
         Some(("call", _)) => call::run(options, output).await,
         Some(("wait", matches)) => wait::run(matches, options, output).await,
+        Some(("doctor", _)) => doctor::run(options, output).await,
         Some(("tour", _)) => tour::run(options, output).await,
         Some(("explain-error", matches)) => explain::run(matches, output).map(|()| ExitCode::SUCCESS),
         Some(("completions", matches)) => completion::run(matches, output),

@@ -7,10 +7,10 @@ use enroll_client::Error;
 use enroll_client::protocol::{Kind, OperationRow};
 
 use crate::failure::Failure;
-use crate::files::{backup, export, import};
+use crate::files::{backup, export, import, metrics};
 use crate::options::Options;
-use crate::output::Output;
 use crate::output::names::Names;
+use crate::output::{Output, status};
 use crate::{bulk, decisions, request, stream};
 
 /// Runs the operation of this area that the command line names.
@@ -32,6 +32,9 @@ pub(crate) async fn run(
     }
     if import::handles(row) {
         return import::run(matches, envelope, options, output).await;
+    }
+    if metrics::handles(row) && metrics::wants_text(matches) {
+        return metrics::run(matches, options, output).await;
     }
     // The reply to a download is about its file.
     if !backup::handles(row) && !export::handles(row) {
@@ -57,11 +60,13 @@ pub(crate) async fn run(
     }
 }
 
-/// 1 for a no and for a registry that violates its rules, so that a script notices, else 0.
+/// 1 for a no, for a registry that violates its rules and for a daemon with something wrong, so that a script notices,
+/// else 0.
 fn exit_code(row: &OperationRow, json: &str) -> ExitCode {
     let is_unsound = row.name == "server.check" && json != "[]";
     let is_no = matches!(row.verb(), "has" | "check") && json == "false";
-    if is_unsound || is_no { ExitCode::from(1) } else { ExitCode::SUCCESS }
+    let is_wrong = row.name == "server.status" && status::is_wrong(json);
+    if is_unsound || is_no || is_wrong { ExitCode::from(1) } else { ExitCode::SUCCESS }
 }
 
 fn usage(message: String) -> Failure {

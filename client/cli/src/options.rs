@@ -189,7 +189,7 @@ impl Options {
         check_socket(&self.socket_path()).map_err(Failure::Usage)
     }
 
-    /// The socket that is asked.
+    /// The path of the socket: the one that was named, or the default.
     pub(crate) fn socket_path(&self) -> PathBuf {
         self.socket.clone().unwrap_or_else(default_socket)
     }

@@ -7,7 +7,8 @@
 
 use std::sync::Arc;
 
-use enroll_protocol::server::{Violation, Warning, WrittenBytes};
+use enroll_protocol::finding::Finding;
+use enroll_protocol::server::{Disk, Requests, Violation, WrittenBytes};
 use enroll_protocol::{Callsign, Time};
 
 use crate::identity::authority::{Issued, Wanted};
@@ -61,10 +62,20 @@ pub struct Process {
     pub connections: u64,
     /// Writes that wait for the writer.
     pub queue: u64,
-    /// The standing warnings.
-    pub warnings: Vec<Warning>,
+    /// The standing warnings, the worst first.
+    pub warnings: Vec<Finding>,
     /// The durable bytes that each uid's calls caused, largest first.
     pub written: Vec<WrittenBytes>,
+    /// The time of the last scheduled backup; `None` before the first.
+    pub last_backup: Option<Time>,
+    /// Requests since the start.
+    pub requests: Requests,
+    /// The disk of the state directory.
+    pub disk: Disk,
+    /// True if the kernel calls the system's clock synchronised.
+    pub clock_synchronised: bool,
+    /// The end of the certificate that ends next.
+    pub certificate_ends: Option<Time>,
     /// The topic and the subject of the warning that ends when the clock is accepted.
     pub clock_doubted: (&'static str, &'static str),
 }

@@ -18,6 +18,8 @@ pub struct Settings {
     pub cache_bytes: u64,
     /// Bytes of free disk space below which writes are refused; 0 for no limit.
     pub free_bytes: u64,
+    /// The directory of the scheduled backups, for `server.status`; none where none are configured.
+    pub backup_directory: Option<PathBuf>,
     /// True if peers with the grant `read` see the field `extra` of records.
     pub read_sees_extra: bool,
     /// Bytes of a page of a list at most, so that it fits a frame.

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use enroll_core::rules::human_code;
 use enroll_protocol::{Callsign, EventKind, plain_name};
 
-use super::{Certificates, Config, ConfigError, Jwt};
+use super::{Backup, Certificates, Config, ConfigError, Jwt};
 
 const YEAR_SECONDS: u64 = 366 * 24 * 60 * 60;
 
@@ -22,6 +22,7 @@ impl Config {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         check_jwt(&self.jwt)?;
         check_certificates(&self.certificates)?;
+        check_backup(&self.backup)?;
         self.check_limits()?;
         self.check_guesses()?;
         self.check_paths()?;
@@ -79,6 +80,7 @@ impl Config {
             ("certificates.authority_key", &self.certificates.authority_key),
             ("certificates.authority_chain", &self.certificates.authority_chain),
             ("certificates.crl_file", &self.certificates.crl_file),
+            ("backup.directory", &self.backup.directory),
         ] {
             if !path.as_os_str().is_empty() && !path.is_absolute() {
                 return Err(ConfigError(format!("{key} must be an absolute path; it is \"{}\"", path.display())));
@@ -132,6 +134,14 @@ fn check_certificates(certificates: &Certificates) -> Result<(), ConfigError> {
         return Err(ConfigError(why.to_owned()));
     }
     Ok(())
+}
+
+fn check_backup(backup: &Backup) -> Result<(), ConfigError> {
+    within("backup.keep", backup.keep as u64, 1..=10_000, "")?;
+    match backup.time_of_day() {
+        Some(_) => Ok(()),
+        None => Err(ConfigError("backup.time must be a time of day from 00:00 to 23:59".to_owned())),
+    }
 }
 
 fn within(key: &str, value: u64, range: RangeInclusive<u64>, note: &str) -> Result<(), ConfigError> {

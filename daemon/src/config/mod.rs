@@ -28,7 +28,7 @@ use crate::ownership::Own;
 pub use environment::{environment, unknown_variables};
 pub use limits::Limits;
 pub use sections::{
-    Actors, Certificates, Changes, Database, Grants, Guesses, Journal, Jwt, LogFormat, Server, Tokens, Trusted,
+    Actors, Backup, Certificates, Changes, Database, Grants, Guesses, Journal, Jwt, LogFormat, Server, Tokens, Trusted,
 };
 pub use settings::Warned;
 pub use update::{Changed, Update, is_read_at_start};
@@ -57,6 +57,7 @@ pub struct Config {
     pub certificates: Certificates,
     pub tokens: Tokens,
     pub changes: Changes,
+    pub backup: Backup,
     pub guesses: Guesses,
     pub server: Server,
 }
@@ -81,6 +82,7 @@ impl Default for Config {
             certificates: Certificates::default(),
             tokens: Tokens::default(),
             changes: Changes::default(),
+            backup: Backup::default(),
             guesses: Guesses::default(),
             server: Server::default(),
         }
@@ -187,6 +189,11 @@ mod tests {
             ("", Some(("ENROLLD_GRANTS_ACT_FOR", "user:a")), "ENROLLD_GRANTS_ACT_FOR: only the file"),
             ("[grants.actors]\n\"user:a\" = \"trusted\"", None, "trusted"),
             ("", Some(("ENROLLD_DATABASE_CACHE_MIB", "much")), "ENROLLD_DATABASE_CACHE_MIB must be a number"),
+            ("[backup]\ndirectory = \"backups\"", None, "backup.directory"),
+            ("[backup]\ntime = \"3:00\"", None, "backup.time"),
+            ("[backup]\ntime = \"24:00\"", None, "backup.time"),
+            ("[backup]\nkeep = 0", None, "backup.keep"),
+            ("", Some(("ENROLLD_DATABASE_FAST_START", "maybe")), "ENROLLD_DATABASE_FAST_START"),
         ] {
             let environment: Vec<_> = environment.into_iter().collect();
             let err = read(file, &environment).expect_err("refused").0;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use jiff::civil;
 use serde::{Deserialize, Serialize};
 
 use enroll_core::identity::jwt::SigningAlgorithm;
@@ -100,6 +101,15 @@ pub struct Changes {
     pub keep_seconds: u64,
 }
 
+/// `[backup]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Backup {
+    pub directory: PathBuf,
+    pub time: String,
+    pub keep: usize,
+}
+
 /// `[guesses]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -132,6 +142,14 @@ pub struct Server {
     pub finish_frame_seconds: u64,
     pub take_answer_seconds: u64,
     pub idle_seconds: u64,
+}
+
+impl Backup {
+    /// The time of day at which a backup is due, in the system's time zone; `None` for a text of another form than HH:MM.
+    pub fn time_of_day(&self) -> Option<civil::Time> {
+        let has_form = self.time.len() == "03:00".len();
+        has_form.then(|| civil::Time::strptime("%H:%M", &self.time).ok()).flatten()
+    }
 }
 
 impl Default for Database {
@@ -171,6 +189,12 @@ impl Default for Certificates {
             crl_seconds: 604_800,
             crl_file: PathBuf::new(),
         }
+    }
+}
+
+impl Default for Backup {
+    fn default() -> Self {
+        Self { directory: PathBuf::new(), time: "03:00".to_owned(), keep: 7 }
     }
 }
 

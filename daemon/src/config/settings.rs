@@ -89,6 +89,7 @@ impl Config {
             state_dir: state_dir.display().to_string(),
             cache_bytes: (self.database.cache_mib as u64) << 20,
             free_bytes: self.database.free_mib << 20,
+            backup_directory: Some(self.backup.directory.clone()).filter(|path| !path.as_os_str().is_empty()),
             read_sees_extra: self.grants.read_sees_extra,
             page_bytes_max: PAGE_BYTES_MAX.min(self.limits().frame_bytes_max / 2),
             frame_bytes_max: self.limits().frame_bytes_max,

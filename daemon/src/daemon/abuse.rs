@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use enroll_protocol::finding::{Finding, Topic};
 use enroll_protocol::{Code, Refusal};
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::Notify;
@@ -155,6 +156,19 @@ impl AbuseLog {
         }
     }
 
+    /// A finding for each kind and uid whose burst is running and has a cause that somebody should see to.
+    pub fn findings(&self) -> Vec<Finding> {
+        let bursts = self.lock();
+        let running = bursts.iter().filter(|((kind, _), burst)| !kind.is_common() && burst.total > 1);
+        let finding = |((kind, uid), _): (&(Abuse, Option<u32>), &Burst)| {
+            let (_, name, what) = Abuse::TABLE[*kind as usize];
+            let whose = uid.map_or_else(|| "further uids".to_owned(), |uid| format!("uid {uid}"));
+            let what = format!("of {whose}: {what}");
+            Finding::of(Topic::Abuse, &format!("{name}, {whose}"), &[("what", &what), ("kind", name)])
+        };
+        running.map(finding).collect()
+    }
+
     /// Refusals since the start by kind, for the metrics.
     pub fn counts(&self) -> &Series<Counter> {
         &self.counts
@@ -251,5 +265,20 @@ mod tests {
         let others = bursts.get(&(Abuse::NoHello, None)).map(|burst| burst.total);
         assert_eq!(others, Some(u64::from(9 * uids_max)));
         assert!(note(&mut bursts, Abuse::SlowFrame, 7, start).is_some(), "another kind has its own uids");
+    }
+
+    #[test]
+    fn a_burst_is_found_and_a_single_refusal_or_a_mistyped_code_is_not() {
+        let log = AbuseLog::default();
+        log.note(Abuse::NoGrant, 7);
+        for _ in 0..3 {
+            log.note(Abuse::RefusedAttempt, 8);
+        }
+        assert_eq!(log.findings(), []);
+        log.note(Abuse::NoGrant, 7);
+        let [found] = &log.findings()[..] else { panic!("one finding") };
+        assert_eq!(found.subject, "no_grant, uid 7");
+        assert!(found.message.starts_with("of uid 7: connections refused"), "{}", found.message);
+        assert_eq!(found.mend, "journalctl -u enrolld ENROLLD_ABUSE=no_grant");
     }
 }

@@ -109,6 +109,7 @@ impl Daemon {
         let has_new = limit.take_new_alarm();
         drop(limit);
         if has_new {
+            self.metrics.guess_alarms.inc();
             self.show_alarms(ctx.now);
         }
         if matches!(recording, Some(Recording::Summary | Recording::Nothing)) {

@@ -1,5 +1,5 @@
 //! Internal errors: a fault that is no refusal is logged with a random id, and the caller gets `internal` with the same
-//! id, so that the log line can be found.
+//! id, by which the log line is found: `journalctl ENROLLD_ERROR=ID`.
 
 use enroll_core::context::Peer;
 use enroll_core::fault::Fault;
@@ -15,7 +15,7 @@ pub fn to_refusal(fault: &Fault, row: &OperationRow, peer: &Peer) -> Refusal {
     }
     let id: String = draw_seed()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
     tracing::error!(
-        id,
+        error = id,
         operation = row.name,
         uid = peer.uid,
         pid = peer.pid,
@@ -23,7 +23,9 @@ pub fn to_refusal(fault: &Fault, row: &OperationRow, peer: &Peer) -> Refusal {
         fault = fault.to_string(),
         "an operation failed inside; its caller got the refusal internal with this id, and nothing of it was written"
     );
-    let why = format!("the daemon failed inside; the line of its log with the id {id} says how");
+    let why = format!(
+        "the daemon failed inside; the line of its log with the id {id} says how: journalctl ENROLLD_ERROR={id}"
+    );
     Refusal::new(Code::INTERNAL, why).with(json!({ "id": id }))
 }
 

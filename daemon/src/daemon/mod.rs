@@ -3,7 +3,9 @@
 pub mod abuse;
 pub mod clock;
 pub mod guesses;
+pub mod health;
 pub mod internal_error;
+pub mod last_backup;
 pub mod revocation_list;
 pub mod warnings;
 pub mod written;
@@ -12,8 +14,8 @@ use std::sync::Arc;
 
 use enroll_core::context::{Context, Identity, Peer};
 use enroll_core::fault::Fault;
-use enroll_core::needs::{Made, Needed, Process};
-use enroll_core::rules::{self, changes, make};
+use enroll_core::needs::{Made, Needed};
+use enroll_core::rules::{self, make};
 use enroll_core::settings::Settings;
 use enroll_core::state::ReadTxn;
 use enroll_protocol::{Envelope, Refusal, Time};
@@ -22,8 +24,10 @@ use tokio::sync::watch;
 use crate::metrics::Metrics;
 use abuse::AbuseLog;
 use guesses::Guesses;
+use health::Watched;
+use last_backup::LastBackup;
 use revocation_list::SignedLists;
-use warnings::{CLOCK_DOUBTED, Warnings};
+use warnings::Warnings;
 use written::Written;
 
 /// State that all threads share.
@@ -34,6 +38,8 @@ pub struct Daemon {
     pub identity: Swap<Identity>,
     /// The latest signed list of revoked certificates.
     pub lists: SignedLists,
+    /// The time of the last scheduled backup.
+    pub last_backup: LastBackup,
     /// The rate limit of wrong codes.
     pub guesses: Guesses,
     /// The durable bytes that each uid's calls caused.
@@ -48,6 +54,8 @@ pub struct Daemon {
     pub warnings: Warnings,
     /// Refusals for abuse, summed in the log.
     pub abuse: AbuseLog,
+    /// What the daemon looks at to judge its own health.
+    pub watched: Watched,
 }
 
 impl Daemon {
@@ -68,29 +76,12 @@ impl Daemon {
             Needed::SigningKey(algorithm) => make::signing_key(ctx, *algorithm),
             Needed::ImportCheck => make::import_check(txn),
             Needed::List => Ok(Made::List(self.lists.of(txn, &ctx.identity.authority)?)),
-            Needed::Process => Ok(Made::Process(Arc::new(self.process(ctx.now)))),
+            Needed::Process => Ok(Made::Process(Arc::new(self.process(txn, ctx.now)?))),
             Needed::Metrics => {
-                self.show_alarms(ctx.now);
-                let written = self.written.shown(ctx.now);
-                let text = self.metrics.text(&changes::head(txn)?, ctx.identity.authority.ends(), &written);
-                Ok(Made::Metrics(
-                    text.map_err(|err| Fault::Broken(format!("the metrics can not be written: {err}")))?.into(),
-                ))
+                let text = self.metrics.text(&self.standing(txn, ctx)?);
+                let text = text.map_err(|err| Fault::Broken(format!("the metrics can not be written: {err}")))?;
+                Ok(Made::Metrics(text.into()))
             }
-        }
-    }
-
-    fn process(&self, now: Time) -> Process {
-        self.show_alarms(now);
-        Process {
-            version: env!("CARGO_PKG_VERSION"),
-            started: *self.started.now(),
-            database_bytes: self.metrics.database_bytes.get(),
-            connections: self.metrics.connections.get(),
-            queue: self.metrics.queue.get(),
-            warnings: self.warnings.all(),
-            written: self.written.shown(now),
-            clock_doubted: CLOCK_DOUBTED,
         }
     }
 }

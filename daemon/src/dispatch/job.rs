@@ -29,6 +29,8 @@ pub trait StreamJob: Send {
     fn start(&mut self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Vec<u8>, Fault>;
     /// Moves on by one step; its items, encoded, none where there are none yet.
     fn next(&mut self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Vec<Vec<u8>>, Fault>;
+    /// The number of the last change that its reader was given, for a stream of changes.
+    fn seq(&self) -> Option<u64>;
 }
 
 /// A walk with its types erased.
@@ -144,6 +146,10 @@ impl<O: StreamOp> StreamJob for O {
             *self = self.resume_after(last);
         }
         Ok(items.iter().map(codec::encode).collect())
+    }
+
+    fn seq(&self) -> Option<u64> {
+        StreamOp::seq(self)
     }
 }
 

@@ -22,7 +22,7 @@ use super::pending::Pending;
 use super::snapshot_stream::{self, SnapshotStream};
 use crate::daemon::internal_error::to_refusal;
 use crate::dispatch::{Handler, Items, StreamJob};
-use crate::metrics::Open;
+use crate::metrics::{Follower, Open};
 use enroll_core::context::Context;
 use enroll_core::fault::Fault;
 use enroll_core::state::Store;
@@ -44,6 +44,8 @@ pub(super) struct Stream {
     pub(super) source: Source,
     /// Counts it as open.
     _open: Open,
+    /// Its position in the change feed, if it follows that.
+    follower: Option<Follower>,
 }
 
 /// The source of a stream's items.
@@ -133,8 +135,9 @@ impl Subscriptions {
             }
         };
         subscriber.append(outbox, FrameKind::StreamBegun, &begun);
-        let open = shared.daemon.metrics.stream();
-        self.ready.push_back(Stream { subscriber, source, _open: open });
+        let metrics = &shared.daemon.metrics;
+        let follower = source.seq().map(|seq| metrics.followers.begin(seq));
+        self.ready.push_back(Stream { subscriber, source, _open: metrics.stream(), follower });
         Ok(())
     }
 
@@ -151,6 +154,9 @@ impl Subscriptions {
             Ok(Step::Items(items)) => {
                 items.iter().for_each(|item| stream.subscriber.append(outbox, FrameKind::StreamItem, item));
                 shared.daemon.metrics.stream_items.inc_by(items.len() as u64);
+                if let (Some(follower), Some(seq)) = (&stream.follower, stream.source.seq()) {
+                    follower.reached(seq);
+                }
                 self.ready.push_back(stream);
             }
             Ok(Step::Nothing) => match stream.source {
@@ -191,6 +197,16 @@ impl Subscriptions {
         self.idle.clear();
         self.starved.clear();
         count
+    }
+}
+
+impl Source {
+    /// The number of the last change that was given, of a stream of changes.
+    fn seq(&self) -> Option<u64> {
+        match self {
+            Self::Polled(job) => job.seq(),
+            Self::Snapshot(_) => None,
+        }
     }
 }
 

@@ -47,7 +47,7 @@ impl WorkerPool {
     }
 
     /// Has work done for a uid, behind what it has waiting.
-    pub(super) fn run(&self, uid: u32, work: impl FnOnce() + Send + 'static) {
+    pub(crate) fn run(&self, uid: u32, work: impl FnOnce() + Send + 'static) {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner).work.push(uid, Box::new(work));
         self.0.arrived.notify_one();
     }

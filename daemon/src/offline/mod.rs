@@ -1,9 +1,13 @@
-//! Offline commands on the database of a stopped daemon: restore, compact, check, rotate the key. Each takes the lock
-//! of the state directory, so none runs beside a daemon.
+//! Offline commands on the files of a stopped daemon: restore, compact, check, make or rotate the key, reset. Those that
+//! use the database take the lock of the state directory, so none of them runs beside a daemon. `backup` asks a running
+//! daemon through its socket.
 
+mod backup;
 mod check;
 mod compact;
 mod inspect;
+mod make_key;
+mod reset;
 mod restore;
 mod rotate_key;
 
@@ -19,6 +23,7 @@ use crate::run::paths::Paths;
 use crate::run::{Start, StartError, fail, warn_of_unknown_variables};
 use crate::storage::key_file::KeyError;
 use crate::storage::open::OpenError;
+use crate::storage::private_dir::FileError;
 use enroll_core::identity::IdentityError;
 use enroll_core::rules::bootstrap::RegistryError;
 use enroll_core::state::StoreError;
@@ -56,18 +61,47 @@ pub enum Offline {
     #[command(after_help = "Examples:\n  enrolld rotate-key --state-dir ~/registry\n  \
                             sudo enrolld rotate-key --key-file /etc/enrolld/enrolld.key")]
     RotateKey(rotate_key::RotateKey),
+    /// Make the secret key before the first start, for systemd to pass
+    ///
+    /// It is needed only where systemd passes the key as a credential: elsewhere the first start makes it. A key that is
+    /// there is never replaced, and none is made where the state directory has a database, which needs the key that it
+    /// was made with.
+    #[command(after_help = "Example:\n  sudo enrolld make-key /etc/enrolld/enrolld.key")]
+    MakeKey(make_key::MakeKey),
+    /// Take a backup of the running daemon as `[backup]` of the configuration says, and rehearse it
+    ///
+    /// The backup comes through the socket, is restored on trial beside the others, and gets its name when all of that
+    /// was right. Then the oldest ones beyond backup.keep are removed; a backup that failed removes none. The time of the
+    /// last one is in `enrollctl server status`.
+    #[command(after_help = "Examples:\n  sudo enrolld backup\n  \
+                            enrolld backup --if-due --config /etc/enrolld/enrolld.toml")]
+    Backup(backup::Backup),
+    /// Remove the registry, its secret key and the socket, so that an image of this machine has none of them
+    ///
+    /// The daemon must be stopped. What is to be removed is listed, and asked about. A registry that has records is left
+    /// alone unless --with-records says otherwise. The configuration stays. The next start makes another key and an empty
+    /// registry.
+    #[command(after_help = "Examples:\n  sudo enrolld reset\n  enrolld reset --state-dir ~/registry --yes")]
+    Reset(reset::Reset),
 }
 
-/// The registry that a command works on.
+/// The configuration and the state directory that a command works with.
 #[derive(Debug, Args)]
-struct Whose {
+struct Place {
     /// The configuration; without it the one that the daemon would read
     #[arg(long, value_name = "FILE", env = "ENROLLD_CONFIG")]
     config: Option<PathBuf>,
     /// Where the database, its key and its lock are kept
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
-    /// The secret key, where it is not where the daemon would look; what systemd passes as a credential is there
+}
+
+/// The registry that a command works on.
+#[derive(Debug, Args)]
+struct Whose {
+    #[command(flatten)]
+    place: Place,
+    /// The secret key, where it is not where the daemon or its unit for systemd would look
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
 }
@@ -105,6 +139,25 @@ enum OfflineError {
          where those backups are kept, then do this again for another key: nothing was changed"
     )]
     EarlierKey(PathBuf),
+    #[error("{0} is there already and is left alone: a secret key is never replaced")]
+    HasKey(PathBuf),
+    #[error(
+        "{database} is there, and needs the key that it was made with: put that back as {key} from its copy; another one \
+         would open nothing"
+    )]
+    HasRegistry { key: PathBuf, database: PathBuf },
+    #[error(
+        "{0} holds records: {1}; to remove them for good, take a backup if they may be needed, then say --with-records"
+    )]
+    HasRecords(PathBuf, String),
+    #[error("nothing was removed; the answer must be yes, or say --yes")]
+    NotConfirmed,
+    #[error("no backups are configured; set directory in [backup] of the configuration")]
+    NoBackups,
+    #[error("{0}: another backup is being taken there; it will do")]
+    BackupRuns(PathBuf),
+    #[error("no backup was taken: {0}; the ones before stay")]
+    NotTaken(String),
 }
 
 impl Offline {
@@ -117,24 +170,36 @@ impl Offline {
             Self::Compact(compact) => compact.run(),
             Self::Check(check) => check.run(),
             Self::RotateKey(rotate) => rotate.run(),
+            Self::MakeKey(make) => make.run(),
+            Self::Backup(backup) => backup.run(),
+            Self::Reset(reset) => reset.run(),
         };
         done.unwrap_or_else(|err| fail(&err, err.exit_code()))
     }
 }
 
-impl Whose {
-    fn find(self) -> Result<(Config, Paths), OfflineError> {
+impl Place {
+    fn find(self, key_file: Option<PathBuf>) -> Result<(Config, Paths), OfflineError> {
         let start = Start { config: self.config, state_dir: self.state_dir, socket: None };
         let (mut config, _) = start.read_config()?;
         warn_of_unknown_variables().map_err(StartError::from)?;
-        if let Some(file) = self.key_file {
-            if !file.exists() {
-                return Err(OfflineError::NoSuchKey(file));
-            }
+        if let Some(file) = key_file {
             config.key_file = file;
         }
         let paths = Paths::of(&start, &config, None).map_err(StartError::from)?;
         Ok((config, paths))
+    }
+}
+
+impl Whose {
+    fn find(self) -> Result<(Config, Paths), OfflineError> {
+        if let Some(file) = self.key_file.as_ref().filter(|file| !file.exists()) {
+            return Err(OfflineError::NoSuchKey(file.clone()));
+        }
+        let is_named = self.key_file.is_some();
+        let (config, paths) = self.place.find(self.key_file)?;
+        let is_named = is_named || !config.key_file.as_os_str().is_empty();
+        Ok((config, if is_named { paths } else { paths.with_key_of_service() }))
     }
 }
 
@@ -143,8 +208,10 @@ impl OfflineError {
         match self {
             Self::Start(err) => err.exit_code(),
             Self::Occupied(_) | Self::Read(..) | Self::Store(..) | Self::Kept(..) => 1,
-            Self::Passed(_) | Self::EarlierKey(_) => 1,
-            Self::NoKey { .. } | Self::NoSuchKey(_) => 4,
+            Self::Passed(_) | Self::EarlierKey(_) | Self::HasKey(_) | Self::HasRecords(..) | Self::NotConfirmed => 1,
+            Self::BackupRuns(_) | Self::NotTaken(_) => 1,
+            Self::NoBackups => 2,
+            Self::NoKey { .. } | Self::NoSuchKey(_) | Self::HasRegistry { .. } => 4,
             Self::Backup(..) | Self::Unsound { .. } => 5,
         }
     }
@@ -158,6 +225,12 @@ impl OfflineError {
 impl From<OpenError> for OfflineError {
     fn from(err: OpenError) -> Self {
         Self::Start(err.into())
+    }
+}
+
+impl From<FileError> for OfflineError {
+    fn from(err: FileError) -> Self {
+        Self::Start(OpenError::from(err).into())
     }
 }
 

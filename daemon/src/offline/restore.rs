@@ -41,7 +41,7 @@ pub struct Restore {
 }
 
 /// A backup that can be read.
-struct Source {
+pub(super) struct Source {
     name: String,
     bytes: Box<dyn Read>,
 }
@@ -86,13 +86,10 @@ fn restore(mut source: Source, paths: &Paths, options: &OpenOptions) -> Result<E
     Ok(ExitCode::SUCCESS)
 }
 
-fn rehearse(mut source: Source, paths: &Paths, options: &OpenOptions) -> Result<ExitCode, OfflineError> {
+fn rehearse(source: Source, paths: &Paths, options: &OpenOptions) -> Result<ExitCode, OfflineError> {
     let secrets = paths.key.find()?.map(|key| Secrets::derive(&key)).transpose()?;
-    let (name, directory) = (source.name.clone(), std::env::temp_dir().display().to_string());
-    let file = tempfile::tempfile().map_err(|err| OfflineError::Read(directory.clone(), err))?;
-    let judge = |store: &RedbStore, read| judge(store, read, &name, secrets.as_ref());
-    let made = make_in(&file, options, |store| source.make(store), judge);
-    let (header, found) = made.map_err(|failed| failed.at(directory))?;
+    let name = source.name.clone();
+    let (header, found) = source.prove(&std::env::temp_dir(), secrets.as_ref(), options)?;
     print(&format!(
         "{name} can be restored; nothing was changed\n{}  secret key  {}\n",
         summary(&header, &found),
@@ -102,7 +99,7 @@ fn rehearse(mut source: Source, paths: &Paths, options: &OpenOptions) -> Result<
 }
 
 impl Source {
-    fn open(path: &Path) -> Result<Self, OfflineError> {
+    pub(super) fn open(path: &Path) -> Result<Self, OfflineError> {
         if path.as_os_str() == "-" {
             return Ok(Self { name: "standard input".to_owned(), bytes: Box::new(io::stdin()) });
         }
@@ -122,6 +119,20 @@ impl Source {
         }
         migrate(store).map_err(|err| Failed::Other(OfflineError::registry(&self.name)(err)))?;
         Ok((header, store.entries()? as u64))
+    }
+
+    /// Restores it on trial, in a file of this directory that has no name.
+    pub(super) fn prove(
+        mut self,
+        directory: &Path,
+        secrets: Option<&Secrets>,
+        options: &OpenOptions,
+    ) -> Result<(Header, Found), OfflineError> {
+        let at = directory.display().to_string();
+        let file = tempfile::tempfile_in(directory).map_err(|err| OfflineError::Read(at.clone(), err))?;
+        let name = self.name.clone();
+        let made = make_in(&file, options, |store| self.make(store), |store, read| judge(store, read, &name, secrets));
+        made.map_err(|failed| failed.at(at))
     }
 
     /// Commits every entry, a few at a time. Returns the header and the number of entries.
@@ -192,7 +203,7 @@ fn judge(
     Ok((header, found))
 }
 
-fn summary(header: &Header, found: &Found) -> String {
+pub(super) fn summary(header: &Header, found: &Found) -> String {
     let migrated = match header.schema {
         SCHEMA => String::new(),
         before => format!("  migrated    from schema {before} to {SCHEMA}\n"),

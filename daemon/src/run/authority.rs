@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use enroll_protocol::Time;
 use nix::fcntl::OFlag;
+use nix::unistd::geteuid;
 use rand::SeedableRng as _;
 use rand::rngs::ChaCha20Rng;
 use zeroize::Zeroizing;
@@ -86,13 +87,24 @@ pub(super) fn open(
     Ok(authority)
 }
 
-/// Keeps the warning about the authority's chain up to date, for as long as the daemon runs.
+/// Keeps the warnings about the authority's chain and about the daemon's health up to date, for as long as the daemon
+/// runs.
 pub(super) async fn watch(shared: Arc<Shared>) {
     loop {
         let authority = shared.daemon.identity.now().authority.clone();
         let warning = warning(&authority, shared.clock.now());
         shared.daemon.warnings.replace(Topic::Authority, warning.map(|message| (String::new(), message)));
+        let looking = Arc::clone(&shared);
+        shared.scans.run(geteuid().as_raw(), move || look(&looking));
         tokio::time::sleep(WATCH_PAUSE).await;
+    }
+}
+
+/// Looks at everything that a look from time to time is enough for.
+fn look(shared: &Shared) {
+    let looked = shared.store.view().and_then(|view| shared.daemon.look_closely(&*view, shared.clock.now()));
+    if let Err(err) = looked {
+        tracing::error!(%err, "the registry can not be looked at; it is tried again in an hour");
     }
 }
 

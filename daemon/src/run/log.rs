@@ -1,9 +1,12 @@
-//! The log: lines on standard error, as text or JSON. Where standard error is systemd's journal, each line begins with
-//! its priority as sd-daemon(3) has it, which the journal takes off again.
+//! The log: lines on standard error, as text or JSON, or messages with fields straight in systemd's journal. The
+//! journal is chosen where standard error leads there and text is the format. Where it does not listen, and for JSON,
+//! each line begins with its priority as sd-daemon(3) has it, which the journal takes off again.
 //!
 //! A line may hold text of a client. Every line, of the log or of an error before it starts, passes through
-//! [`one_line`]: a client's text can neither begin a line nor steer a terminal, and is cut where it is long. Panics are
-//! lines of the log too.
+//! [`one_line`]: a client's text can neither begin a line nor steer a terminal, and is cut where it is long. Panics
+//! are lines of the log too.
+
+mod journald;
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
@@ -22,6 +25,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use super::StartError;
 use super::reload::LogFilter;
 use crate::config::{Config, ConfigError, LogFormat};
+use journald::Journald;
 
 /// Bytes of a line before it is escaped; what is longer is cut.
 const LINE_BYTES_MAX: usize = 8 << 10;
@@ -47,6 +51,7 @@ pub(super) fn filter(config: &Config) -> Result<EnvFilter, ConfigError> {
 pub(super) fn start(config: &Config) -> Result<LogFilter, StartError> {
     let (filter, handle) = tracing_subscriber::reload::Layer::new(filter(config)?);
     let (log_format, for_journal) = (config.log_format, is_journal());
+    let journald = (for_journal && log_format == LogFormat::Text).then(Journald::of_this_machine).flatten();
     // A log whose reader is gone must not end the daemon, nor must an error line about that. No colors: they are
     // control characters, and could not be told from those of a client.
     let lines =
@@ -55,7 +60,8 @@ pub(super) fn start(config: &Config) -> Result<LogFilter, StartError> {
         LogFormat::Text => lines.map_event_format(|format| Lines { format, log_format, for_journal }).boxed(),
         LogFormat::Json => lines.json().map_event_format(|format| Lines { format, log_format, for_journal }).boxed(),
     };
-    let started = tracing_subscriber::registry().with(filter).with(lines).try_init();
+    let lines = journald.is_none().then_some(lines);
+    let started = tracing_subscriber::registry().with(filter).with(lines).with(journald).try_init();
     started.map_err(|err| StartError::Io("the log".to_owned(), std::io::Error::other(err)))?;
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(|place| format!("{}:{}", place.file(), place.line())).unwrap_or_default();
@@ -119,7 +125,7 @@ fn cut_texts(value: &mut Value) {
 
 /// True if standard error is the stream to the journal that the environment names. The variable alone is no proof:
 /// children inherit it whose standard error goes elsewhere.
-fn is_journal() -> bool {
+pub(super) fn is_journal() -> bool {
     let Ok(named) = std::env::var("JOURNAL_STREAM") else { return false };
     fstat(std::io::stderr()).is_ok_and(|stderr| named == format!("{}:{}", stderr.st_dev, stderr.st_ino))
 }

@@ -205,8 +205,17 @@ impl Start {
         }
         let ended = result?;
         flusher.stop();
+        let (started, requests) = (*opened.daemon.started.now(), opened.daemon.metrics.requests());
+        let uptime_seconds = opened.clock.now().seconds() - started.seconds();
         opened.close()?;
-        tracing::info!("stopped");
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            uptime_seconds,
+            done = requests.done,
+            refused = requests.refused,
+            failed = requests.failed,
+            "stopped in good order"
+        );
         match ended {
             Ended::InOrder => Ok(()),
             Ended::By(signal) => Err(StartError::Signal(signal)),
@@ -214,11 +223,22 @@ impl Start {
     }
 }
 
-/// Prints the socket, the database and commands to try; with a JSON log it writes one line of that instead.
+/// Prints the socket, the database and commands to try. For a log of JSON, and for the journal, it writes one line of
+/// that instead.
 fn announce(format: LogFormat, paths: &Paths, opened: &Opened) {
-    if format == LogFormat::Json {
+    if format == LogFormat::Json || log::is_journal() {
         let (socket, database) = (paths.socket.display(), paths.state_dir.join(DATABASE));
-        tracing::info!(version = env!("CARGO_PKG_VERSION"), %socket, database = %database.display(), "listening");
+        let people = opened.head.records.get(&Kind::Person).copied().unwrap_or(0);
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            %socket,
+            database = %database.display(),
+            key = %paths.key.path().display(),
+            uid = geteuid().as_raw(),
+            people,
+            latest_change = opened.head.seq,
+            "listening"
+        );
         return;
     }
     let count = |kind| opened.head.records.get(&kind).copied().unwrap_or(0);

@@ -1,14 +1,25 @@
 //! Paths of the state directory, the socket, the secret key and the configuration. Defaults are the system's
 //! directories for root, otherwise those of the XDG base directory specification; flags and configuration win.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use enroll_protocol::Time;
 use nix::unistd::{User, geteuid};
 
 use crate::config::{Config, ConfigError};
 use crate::run::Start;
 use crate::storage::key_file::{self, KEY, KeyError};
 use enroll_core::identity::secrets::SecretKey;
+
+/// The paths of the service of systemd: its state directory, and the file of the key that it is passed.
+const SERVICE_STATE_DIR: &str = "/var/lib/enrolld";
+const SERVICE_KEY: &str = "/etc/enrolld/enrolld.key";
+
+/// What `enrolld-key.service` touches when it has made the key, and the seconds for which that is news: the start that asked
+/// for the key may wait until the clock is set.
+const KEY_MADE: &str = "/run/enrolld-key/made";
+const KEY_NEW_SECONDS: i64 = 600;
 
 /// The paths of a daemon.
 pub(crate) struct Paths {
@@ -32,6 +43,12 @@ impl Key {
             Self::File(file) => key_file::find(file),
             Self::Credential(file) => key_file::read_credential(file).map(Some),
         }
+    }
+
+    /// True for a credential that was made for this start, so that no registry had it before.
+    pub(crate) fn is_new(&self, now: Time) -> bool {
+        let age = Path::new(KEY_MADE).metadata().map(|made| now.seconds() - made.mtime());
+        matches!(self, Self::Credential(_)) && age.is_ok_and(|age| (0..KEY_NEW_SECONDS).contains(&age))
     }
 
     /// The path of the key, whether it is there or not.
@@ -59,6 +76,18 @@ impl Paths {
             (None, None) => Key::File(state_dir.join(KEY)),
         };
         Ok(Self { state_dir, socket, key })
+    }
+
+    /// The same for a command of an administrator: the key of the service's registry is where its unit has it, unless it
+    /// is in the state directory.
+    pub(crate) fn with_key_of_service(self) -> Self {
+        let is_missing = matches!(&self.key, Key::File(file) if !file.exists());
+        let of_service = Path::new(SERVICE_KEY);
+        let has_one = || key_file::all(of_service).is_ok_and(|files| !files.is_empty());
+        match is_missing && self.state_dir == Path::new(SERVICE_STATE_DIR) && has_one() {
+            true => Self { key: Key::File(of_service.to_owned()), ..self },
+            false => self,
+        }
     }
 }
 
@@ -101,7 +130,7 @@ pub(crate) fn default_config() -> Option<PathBuf> {
 
 fn default_state_dir() -> Result<PathBuf, ConfigError> {
     if is_root() {
-        return Ok(PathBuf::from("/var/lib/enrolld"));
+        return Ok(PathBuf::from(SERVICE_STATE_DIR));
     }
     match xdg("XDG_STATE_HOME", ".local/state") {
         Some(state) => Ok(state.join("enrolld")),
@@ -122,8 +151,7 @@ fn default_socket() -> Result<PathBuf, ConfigError> {
 
 /// The command that calls `enrollctl` for this daemon, to be printed: beside this binary, through cargo, or by name.
 pub(crate) fn control_command(paths: &Paths) -> String {
-    let beside = std::env::current_exe().ok().map(|path| path.with_file_name("enrollctl")).filter(|path| path.exists());
-    let mut command = match beside {
+    let mut command = match control_program() {
         Some(path) => quoted(&path),
         None if std::env::var_os("CARGO").is_some() => "cargo run -q --release --bin enrollctl --".to_owned(),
         None => "enrollctl".to_owned(),
@@ -132,6 +160,11 @@ pub(crate) fn control_command(paths: &Paths) -> String {
         command.push_str(&format!(" --socket {}", quoted(&paths.socket)));
     }
     command
+}
+
+/// The `enrollctl` that lies beside this program.
+pub(crate) fn control_program() -> Option<PathBuf> {
+    std::env::current_exe().ok().map(|path| path.with_file_name("enrollctl")).filter(|path| path.exists())
 }
 
 /// A path, quoted for a shell.

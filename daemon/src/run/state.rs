@@ -12,6 +12,8 @@ use crate::config::Config;
 use crate::daemon::abuse::AbuseLog;
 use crate::daemon::clock::{Clock, draw_salt, draw_seed};
 use crate::daemon::guesses::Guesses;
+use crate::daemon::health::Watched;
+use crate::daemon::last_backup::LastBackup;
 use crate::daemon::revocation_list::SignedLists;
 use crate::daemon::warnings::{Topic, Warnings};
 use crate::daemon::written::Written;
@@ -61,7 +63,7 @@ impl Opened {
         make_state_dir(state_dir)?;
         let locked = StateDir::lock(state_dir)?;
         let path = locked.database_path();
-        let had_key = paths.key.path().exists();
+        let had_key = paths.key.path().exists() && !paths.key.is_new(Clock::default().now());
         let secret = match &paths.key {
             Key::File(file) => key_file::read_or_make(file, locked.has_database().then(|| path.clone()), draw_seed())?,
             Key::Credential(file) => key_file::read_credential(file)?,
@@ -102,6 +104,7 @@ impl Opened {
             settings: Swap::new(settings),
             identity: Swap::new(identity),
             lists: SignedLists::kept_in(locked.directory()),
+            last_backup: LastBackup::kept_in(locked.directory()),
             guesses: Guesses::default(),
             written: Written::default(),
             started: Swap::new(started),
@@ -109,6 +112,7 @@ impl Opened {
             metrics,
             warnings,
             abuse,
+            watched: Watched::of(std::fs::File::open(state_dir).ok()),
         });
         Ok(Self { store: Arc::new(store), daemon, clock, head, _state_dir: locked })
     }

@@ -24,6 +24,12 @@ pub const KEY: &str = "enrolld.key";
 const OLD: &str = ".old";
 const NEXT: &str = ".next";
 
+/// The suffix of a copy that systemd-creds has sealed to the machine.
+const SEALED: &str = ".sealed";
+
+/// The suffix of a file that is being made.
+const UNFINISHED: &str = ".new";
+
 /// An error of a secret key that can not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
@@ -56,6 +62,27 @@ pub fn read_or_make(path: &Path, database: Option<PathBuf>, random: [u8; 32]) ->
         Some(database) => Err(KeyError::Missing { key: path.to_owned(), database }),
         None => make(path, name, &directory, SecretKey::new(random)),
     }
+}
+
+/// Makes the key of these random bytes, before the first start. Refuses a file that is there already.
+pub fn make_first(path: &Path, random: [u8; 32]) -> Result<(), KeyError> {
+    let (parent, name) = parent_and_name(path)?;
+    make(path, name, &Directory::open_for_owner(parent, name)?, SecretKey::new(random)).map(drop)
+}
+
+/// Removes the key, the one before it, the next one and the sealed copy, as far as they are there.
+pub fn remove_all(path: &Path) -> Result<(), KeyError> {
+    let (parent, name) = parent_and_name(path)?;
+    let directory = Directory::open_for_owner(parent, name)?;
+    names(name).iter().try_for_each(|name| directory.remove(name))?;
+    Ok(directory.sync()?)
+}
+
+/// The paths of the key, the one before it, the next one and the sealed copy, as far as they are there.
+pub fn all(path: &Path) -> Result<Vec<PathBuf>, KeyError> {
+    let (parent, name) = parent_and_name(path)?;
+    let paths = names(name).map(|name| parent.join(name));
+    Ok(paths.into_iter().filter(|path| path.symlink_metadata().is_ok()).collect())
 }
 
 /// Reads the key, if it is there.
@@ -104,6 +131,11 @@ pub fn find_earlier(path: &Path, key: &SecretKey) -> Result<Option<PathBuf>, Key
     Ok((!is_this).then_some(old))
 }
 
+/// The names of the files of a key of this name, whole or not.
+fn names(name: &str) -> [String; 7] {
+    ["", OLD, NEXT, SEALED, UNFINISHED, ".old.new", ".next.new"].map(|ending| format!("{name}{ending}"))
+}
+
 fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
@@ -135,15 +167,16 @@ fn read(path: &Path, file: File) -> Result<SecretKey, KeyError> {
     bytes.as_slice().try_into().map(SecretKey::new).map_err(|_| unreadable())
 }
 
-/// Writes a key file under a temporary name and renames it when it is durable: a crash leaves the whole key or none.
+/// Writes a key file under a temporary name and renames it when it is durable: a crash leaves the whole key or none. A key
+/// that is there is never replaced.
 fn make(path: &Path, name: &str, directory: &Directory, key: SecretKey) -> Result<SecretKey, KeyError> {
-    let new = format!("{name}.new");
+    let new = format!("{name}{UNFINISHED}");
     let mut file = directory.create_private(&new)?;
     let mut line = STANDARD.encode(key.as_slice());
     line.push('\n');
     let written = file.write_all(line.as_bytes()).and_then(|()| file.sync_all());
     line.zeroize();
     written.map_err(|source| FileError::Io { path: path.to_owned(), source })?;
-    directory.publish(&new, name)?;
+    directory.publish_new(&new, name)?;
     Ok(key)
 }

@@ -9,7 +9,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, openat, renameat};
+use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
 use nix::sys::stat::{Mode, fstat, fstatat};
 use nix::unistd::{UnlinkatFlags, getegid, geteuid, unlinkat};
 
@@ -153,13 +153,28 @@ impl Directory {
     /// Makes a new file, durably. Refuses an existing one.
     pub fn make_private(&self, name: &str) -> Result<File, FileError> {
         let file = self.open_private(name, OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL)?;
-        self.file.sync_all().map_err(|source| FileError::Io { path: self.path.clone(), source })?;
+        self.sync()?;
         Ok(file)
     }
 
     /// Renames a finished file, durably.
     pub fn publish(&self, new: &str, name: &str) -> Result<(), FileError> {
         renameat(&self.file, new, &self.file, name).map_err(self.failed(name))?;
+        self.sync()
+    }
+
+    /// Renames a finished file, durably. Refuses a name that is taken (`EEXIST`).
+    pub fn publish_new(&self, new: &str, name: &str) -> Result<(), FileError> {
+        match renameat2(&self.file, new, &self.file, name, RenameFlags::RENAME_NOREPLACE) {
+            // A file system that has no such rename.
+            Err(Errno::EINVAL) if !self.has(name) => return self.publish(new, name),
+            renamed => renamed.map_err(self.failed(name))?,
+        }
+        self.sync()
+    }
+
+    /// Makes new names and removed ones durable.
+    pub fn sync(&self) -> Result<(), FileError> {
         self.file.sync_all().map_err(|source| FileError::Io { path: self.path.clone(), source })
     }
 

@@ -50,6 +50,7 @@ impl Writer {
     }
 
     fn note_step(&mut self, seconds: i64) {
+        self.daemon.metrics.clock_steps.inc();
         let direction = if seconds < 0 { "back" } else { "forward" };
         self.stepped = Some(format!(
             "the clock was set {direction} by {} seconds; what expires goes by the clock as it is now",

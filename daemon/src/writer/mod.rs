@@ -276,7 +276,7 @@ impl Writer {
         writes.insert(key::changes_head(), Some(record::encode(&self.head)));
         let begun = Moment::now();
         self.store.commit(&writes)?;
-        self.daemon.metrics.commit(begun.elapsed_seconds());
+        self.daemon.committed(begun.elapsed_seconds());
         self.daemon.metrics.database_bytes.set(self.store.bytes());
         self.daemon.written.add(now, take(&mut self.written));
         self.tell_doubt(doubted_before);

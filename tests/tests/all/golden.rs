@@ -15,6 +15,7 @@ mod shapes;
 use std::fmt::Write as _;
 
 use enroll_protocol::envelope::{Hello, MAGIC, PROTOCOL_VERSION, Welcome};
+use enroll_protocol::finding::{Finding, Severity};
 use enroll_protocol::frame::{self, FrameKind};
 use enroll_protocol::operations::TABLE;
 use enroll_protocol::{
@@ -259,12 +260,22 @@ fn the_rest(samples: &mut Samples) {
         queue: 0,
         changes_head: 300,
         clock: Some(server::ClockStep { last_step_seconds: -70, last_step_at: time(2) }),
-        warnings: vec![server::Warning {
+        warnings: vec![Finding {
             topic: "issuers".to_owned(),
+            severity: Severity::Warning,
             subject: "https://id.example.org".to_owned(),
             message: "it has no usable key".to_owned(),
+            mend: "systemctl reload enrolld".to_owned(),
         }],
         written: vec![server::WrittenBytes { uid: Some(1000), bytes_this_hour: 300, bytes_last_hour: 70 }],
+        last_backup: Some(time(3)),
+        backup_directory: Some("/var/backups/enrolld".to_owned()),
+        waiting: server::Waiting { enrollments: 3, more: false, oldest: Some(time(3)) },
+        requests: server::Requests { done: 300, refused: 70, failed: 1 },
+        disk: server::Disk { free_bytes: Some(1 << 30), needed_bytes: 64 << 20, commit_micros: 1_200 },
+        clock_synchronised: true,
+        authority_ends: time(300),
+        certificate_ends: Some(time(70)),
     };
     samples.operation(&server::Status {}, &status);
     let (invariant, subject) = ("I1".to_owned(), "x".to_owned());

@@ -1,5 +1,6 @@
 //! All ordinary integration tests in one binary, because linking takes the longest.
 
+mod alerts;
 mod architecture;
 mod events;
 mod faults;

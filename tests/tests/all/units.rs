@@ -9,8 +9,14 @@ use enrolld::config::Config;
 
 const SERVICE: &str = include_str!("../../../systemd/enrolld.service");
 const SOCKET: &str = include_str!("../../../systemd/enrolld.socket");
+const METRICS: &str = include_str!("../../../systemd/enrolld-metrics.service");
+const METRICS_TIMER: &str = include_str!("../../../systemd/enrolld-metrics.timer");
 const SYSUSERS: &str = include_str!("../../../systemd/sysusers.d/enrolld.conf");
 const TMPFILES: &str = include_str!("../../../systemd/tmpfiles.d/enrolld.conf");
+const CONFIGURATION: &str = include_str!("../../../systemd/enrolld.toml");
+const KEY: &str = include_str!("../../../systemd/enrolld-key.service");
+const BACKUP: &str = include_str!("../../../systemd/enrolld-backup.service");
+const BACKUP_TIMER: &str = include_str!("../../../systemd/enrolld-backup.timer");
 
 /// The highest exposure that `systemd-analyze security` may find, of 10. Asking for the clock's state takes some
 /// of it, and so does lowering the priority of threads in the background.
@@ -61,22 +67,31 @@ fn the_units_are_understood_in_every_line() {
     for directory in [&units, &root.path().join("usr/bin"), &root.path().join("bin")] {
         std::fs::create_dir_all(directory).expect("a directory");
     }
-    for program in ["usr/bin/enrolld", "bin/sh"] {
+    for program in ["usr/bin/enrolld", "usr/bin/enrollctl", "bin/sh", "bin/touch"] {
         let path = root.path().join(program);
         std::fs::write(&path, "#!/bin/sh\n").expect("written");
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(&path, mode).expect("executable");
     }
-    for target in ["sysinit", "basic", "shutdown", "sockets", "multi-user", "time-sync"] {
+    for target in ["sysinit", "basic", "shutdown", "sockets", "multi-user", "time-sync", "timers"] {
         std::fs::write(units.join(format!("{target}.target")), "[Unit]\nDescription=A target\n").expect("written");
     }
-    let names = ["enrolld.service", "enrolld.socket"];
+    let names = [
+        "enrolld.service",
+        "enrolld.socket",
+        "enrolld-key.service",
+        "enrolld-backup.service",
+        "enrolld-backup.timer",
+        "enrolld-metrics.service",
+        "enrolld-metrics.timer",
+    ];
     for name in names {
         std::fs::copy(file(name), units.join(name)).expect("copied");
     }
     let verify = || {
         let mut analyze = Command::new("systemd-analyze");
-        analyze.arg("verify").arg(format!("--root={}", root.path().display())).args(names);
+        // The pages of the manual are not installed here.
+        analyze.args(["verify", "--man=no"]).arg(format!("--root={}", root.path().display())).args(names);
         tool("the_units_are_understood_in_every_line", &mut analyze)
     };
     let Some(output) = verify() else { return };
@@ -88,34 +103,64 @@ fn the_units_are_understood_in_every_line() {
 }
 
 #[test]
-fn the_user_and_the_configuration_are_made() {
+fn the_user_and_the_directories_are_made() {
+    const TEST: &str = "the_user_and_the_directories_are_made";
     let root = tempfile::tempdir().expect("a directory");
     std::fs::create_dir(root.path().join("etc")).expect("a directory");
     let at = format!("--root={}", root.path().display());
     let mut sysusers = Command::new("systemd-sysusers");
     sysusers.args(["--dry-run", &at]).arg(file("sysusers.d/enrolld.conf"));
-    let Some(output) = tool("the_user_and_the_configuration_are_made", &mut sysusers) else { return };
+    let Some(output) = tool(TEST, &mut sysusers) else { return };
     assert!(output.status.success(), "{output:?}");
     assert!(text(&output.stderr).contains("'enrolld'"), "{output:?}");
-    if !is_root("the_user_and_the_configuration_are_made") {
+    if !is_root(TEST) {
         return;
     }
-    let mut tmpfiles = Command::new("systemd-tmpfiles");
-    tmpfiles.args(["--create", &at]).arg(file("tmpfiles.d/enrolld.conf"));
-    let Some(output) = tool("the_user_and_the_configuration_are_made", &mut tmpfiles) else { return };
-    assert!(output.status.success(), "{output:?}");
-    let made = Config::read(Some(&root.path().join("etc/enrolld/enrolld.toml")), []).expect("a configuration");
-    assert_eq!(made.grants.operate, ["group:enrolld"]);
+    for (program, arguments, config) in [
+        ("systemd-sysusers", &[][..], "sysusers.d/enrolld.conf"),
+        ("systemd-tmpfiles", &["--create"], "tmpfiles.d/enrolld.conf"),
+    ] {
+        let mut command = Command::new(program);
+        command.args(arguments).arg(&at).arg(file(config));
+        let Some(output) = tool(TEST, &mut command) else { return };
+        assert!(output.status.success(), "{output:?}");
+    }
+    for (directory, mode) in [("etc/enrolld", 0o755), ("var/backups/enrolld", 0o700)] {
+        let made = root.path().join(directory).metadata().expect("a directory");
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&made.permissions()) & 0o7777, mode, "{directory}");
+    }
+}
+
+#[test]
+fn the_configuration_of_the_service_lets_its_group_operate() {
+    let config = Config::parse(CONFIGURATION, []).expect("a configuration");
+    assert_eq!(config.grants.operate, ["group:enrolld"]);
+    // What it proposes is a configuration too.
+    let proposed = CONFIGURATION.replace("\n#[", "\n[").replace("\n#directory", "\ndirectory");
+    let config = Config::parse(&proposed, []).expect("a configuration");
+    let directory = config.backup.directory.display().to_string();
+    assert!(TMPFILES.contains(&format!("d {directory} 0700 enrolld enrolld")), "{directory}");
 }
 
 #[test]
 fn every_directive_has_its_reason() {
-    for (name, unit) in [("service", SERVICE), ("socket", SOCKET), ("sysusers", SYSUSERS), ("tmpfiles", TMPFILES)] {
+    for (name, unit) in [
+        ("service", SERVICE),
+        ("socket", SOCKET),
+        ("metrics", METRICS),
+        ("metrics timer", METRICS_TIMER),
+        ("key", KEY),
+        ("backup", BACKUP),
+        ("timer", BACKUP_TIMER),
+        ("sysusers", SYSUSERS),
+        ("tmpfiles", TMPFILES),
+    ] {
         let mut before = "";
         for line in unit.lines() {
             // Directives of one reason stand together, and the first of them after it.
             let has_reason = before.starts_with('#') || before.contains('=') || before.starts_with("d /");
-            let is_plain = line.is_empty() || line.starts_with(['#', '[']) || line.starts_with("Description=");
+            let says_what = ["#", "[", "Description=", "Documentation="].iter().any(|start| line.starts_with(start));
+            let is_plain = line.is_empty() || says_what;
             assert!(is_plain || has_reason, "{name}: {line}");
             before = line;
         }
@@ -126,10 +171,21 @@ fn every_directive_has_its_reason() {
 fn the_units_say_what_the_daemon_expects() {
     assert_eq!(values(SERVICE, "MemoryMax"), [format!("{}M", Config::default().memory_mib())]);
     assert_eq!(values(SERVICE, "PrivateUsers"), [""; 0], "it breaks the credentials of peers");
-    assert_eq!(values(SERVICE, "LoadCredential"), ["enrolld.key:/etc/enrolld/enrolld.key"]);
     assert_eq!(values(SERVICE, "Type"), ["notify"]);
     assert_eq!(values(SERVICE, "RestartPreventExitStatus"), ["2 4 5 6 8 CREDENTIALS"], "docs/operating.md says why");
     assert_eq!(values(SOCKET, "ListenStream"), ["/run/enrolld/enrolld.sock"]);
+    for unit in [SERVICE, SOCKET, KEY, BACKUP, BACKUP_TIMER] {
+        assert_eq!(values(unit, "Documentation").len(), 1, "{unit}");
+    }
+    assert_eq!(values(SERVICE, "Wants"), ["enrolld-key.service"]);
+    let key = values(KEY, "ExecStart")[0].rsplit(' ').next().expect("a path");
+    assert_eq!(values(SERVICE, "LoadCredential"), [format!("enrolld.key:{key}")]);
+    assert_eq!(values(BACKUP, "LoadCredential"), values(SERVICE, "LoadCredential"));
+    assert!(values(KEY, "ConditionPathExists").contains(&&*format!("!{key}")), "a key is never replaced");
+    for unit in [KEY, BACKUP] {
+        assert!(values(unit, "Environment").contains(&values(SERVICE, "Environment")[0]), "the same state directory");
+    }
+    assert_eq!(values(BACKUP, "Environment")[1], format!("ENROLLD_SOCKET={}", values(SOCKET, "ListenStream")[0]));
     assert_eq!(values(SOCKET, "SocketGroup"), values(SERVICE, "Group"));
     assert!(SYSUSERS.lines().any(|line| line.starts_with(&format!("u {} ", values(SERVICE, "User")[0]))));
 }

@@ -1,4 +1,5 @@
-//! The commands that read or write files: backup, export, import, and the installation of a person's credentials.
+//! The commands that read or write files: backup, export, import, metrics, and the installation of a person's
+//! credentials.
 
 mod atomic_file;
 mod download;
@@ -8,5 +9,6 @@ pub(crate) mod backup;
 pub(crate) mod credentials;
 pub(crate) mod export;
 pub(crate) mod import;
+pub(crate) mod metrics;
 
 pub(crate) use self::progress::progress_bar;

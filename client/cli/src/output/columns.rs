@@ -25,12 +25,6 @@ const CHOSEN: &[(&str, &[&str])] = &[
 /// The list of pools within an event.
 const POOLS: &str = "pools";
 
-/// The list of bytes by uid within the status.
-const WRITTEN: &str = "written";
-
-/// Lists within a record that are shown as tables.
-const TABLES: [&str; 3] = [POOLS, "warnings", WRITTEN];
-
 /// Computes the text of a column from a record, the known names and the current time.
 type Compute = fn(&RawObject<'_>, &Names, Timestamp) -> String;
 
@@ -43,7 +37,6 @@ const COMPUTED: &[(&str, &str, Compute)] = &[
     ("registration.list", "place", place),
     ("supervisor.pending", "place", place),
     (POOLS, "places", places),
-    (WRITTEN, "uid", uid),
 ];
 
 /// The columns that a list shows: those chosen for it, or all, without those that are empty in every row.
@@ -62,7 +55,7 @@ pub(super) fn shown<'r>(list: &str, records: &'r [RawObject<'_>]) -> Vec<&'r str
 
 /// True for a list within a record that is shown as a table.
 pub(super) fn is_table(list: &str) -> bool {
-    TABLES.contains(&list)
+    list == POOLS
 }
 
 /// The text of a computed column; `None` of other columns.
@@ -106,14 +99,6 @@ fn state(record: &RawObject<'_>, _: &Names, _: Timestamp) -> String {
         "open to all".to_owned()
     } else {
         text(member(record, "time_state"))
-    }
-}
-
-/// The uid of bytes written, or the other uids together.
-fn uid(record: &RawObject<'_>, _: &Names, _: Timestamp) -> String {
-    match member(record, "uid") {
-        "null" => "others".to_owned(),
-        uid => uid.to_owned(),
     }
 }
 

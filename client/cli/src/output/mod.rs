@@ -2,10 +2,13 @@
 //!
 //! A reply is shown as its JSON, as the bare values of some fields, as tables and lines for people on a terminal, or in
 //! a plain form that is stable for scripts in a pipe. All forms derive from the reply's JSON. Some lists have a choice
-//! of columns for people, an explanation becomes sentences, and a combined reply has its own forms for people and for
+//! of columns for people, an explanation becomes sentences and a status a screen, and a combined reply has its own forms
+//! for people and for
 //! scripts.
 
+pub(crate) mod findings;
 pub(crate) mod names;
+pub(crate) mod status;
 pub(crate) mod time;
 
 mod columns;
@@ -137,7 +140,7 @@ impl Output {
             }
             return Ok(());
         }
-        let explained = explained::summary(operation, json);
+        let explained = explained::summary(operation, json).or_else(|| status::summary(operation, json));
         let json = match &explained {
             Some(explained) if self.is_for_people() => &explained.people,
             Some(explained) => &explained.scripts,

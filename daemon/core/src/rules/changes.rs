@@ -53,6 +53,10 @@ impl StreamOp for Follow {
         })?;
         Ok(changes)
     }
+
+    fn seq(&self) -> Option<u64> {
+        self.since
+    }
 }
 
 /// The keys of all changes after this number, or of all that are kept. Refuses a number whose next changes are no longer

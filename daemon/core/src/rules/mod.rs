@@ -21,6 +21,7 @@ mod event;
 pub mod expiry;
 mod export;
 mod extra;
+pub mod health;
 pub mod human_code;
 mod import;
 mod jwt;

@@ -2,7 +2,7 @@
 
 use enroll_protocol::server::{AcceptClock, Check, ClockStep, DaemonStatus, Database, Metrics, Status, Violation};
 
-use super::{Call, ReadOp, WriteOp, bootstrap, changes, check};
+use super::{Call, ReadOp, WriteOp, bootstrap, changes, check, health};
 use crate::draft::Txn;
 use crate::fault::Fault;
 use crate::model::change::ChangeEvent;
@@ -59,6 +59,14 @@ fn status(txn: &dyn ReadTxn, call: &Call<'_>) -> Result<DaemonStatus, Fault> {
         clock: head.clock.last_step.map(|step| ClockStep { last_step_seconds: step.seconds, last_step_at: step.at }),
         warnings: process.warnings.clone(),
         written: process.written.clone(),
+        last_backup: process.last_backup,
+        backup_directory: call.ctx.settings.backup_directory.as_ref().map(|path| path.display().to_string()),
+        waiting: health::waiting(txn)?,
+        requests: process.requests,
+        disk: process.disk,
+        clock_synchronised: process.clock_synchronised,
+        authority_ends: call.ctx.identity.authority.ends(),
+        certificate_ends: process.certificate_ends,
     })
 }
 

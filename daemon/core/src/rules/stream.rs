@@ -29,6 +29,11 @@ pub trait StreamOp: StreamOperation {
     /// The next items, at most `STEP_ITEMS_MAX` of them and up to `STEP_BYTES_MAX`; none where there are none yet.
     /// The permission is checked anew each time: a stream outlives the roles that allowed it.
     fn next(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Vec<Self::Reply>, Fault>;
+
+    /// The number of the last change that its reader was given, for a stream of changes.
+    fn seq(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// Takes one item after another; breaks where nobody wants more.

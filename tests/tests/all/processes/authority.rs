@@ -77,7 +77,7 @@ fn expect_end_told(daemon: &Daemon) {
     assert!(status.contains("\"topic\":\"authority\"") && status.contains("or one above it, ends at 20"), "{status}");
     let metrics = daemon.enrollctl(&["server", "metrics"], "").stdout;
     assert!(metrics.contains("enrolld_warnings{topic=\"authority\"} 1"), "{metrics}");
-    let ends = metrics.lines().find_map(|line| line.strip_prefix("enrolld_authority_ends_seconds "));
+    let ends = metrics.lines().find_map(|line| line.strip_prefix("enrolld_authority_ends_timestamp_seconds "));
     let ends: f64 = ends.expect("a metric").parse().expect("a number");
     let seconds = ends - std::time::UNIX_EPOCH.elapsed().expect("a time").as_secs_f64();
     assert!((19.9 * 86_400.0..20.1 * 86_400.0).contains(&seconds), "{seconds}");

@@ -16,6 +16,7 @@ const MARK: &str = "sh booted";
 /// The headings with a marked block, in the order of the pages.
 const PLAYED: &[(&str, &str)] = &[
     (BACKUP, "Back up"),
+    (BACKUP, "Scheduled backups"),
     (BACKUP, "Restore"),
     (BACKUP, "Restore under systemd"),
     (BACKUP, "Export"),
@@ -24,7 +25,8 @@ const PLAYED: &[(&str, &str)] = &[
     (OPERATING, "Another secret key"),
     (OPERATING, "Metrics"),
     (OPERATING, "The stopped daemon's database"),
-    (SYSTEMD, "Install"),
+    (SYSTEMD, "Install by hand"),
+    (SYSTEMD, "An image of a machine"),
     (SYSTEMD, "Crashes, and too many starts"),
 ];
 
@@ -101,12 +103,13 @@ fn what_the_pages_say_for_systemd_works_as_printed() {
     the_stopped_database(&machine);
     another_key(&machine);
     another_registry(&machine);
+    an_image(&machine);
 }
 
 fn installing(machine: &Machine) {
-    machine.play(USER, &block(SYSTEMD, "Install"));
+    machine.play(USER, &block(SYSTEMD, "Install by hand"));
     let status = machine.play(USER, r#"sg enrolld "enrollctl --json server status""#);
-    assert!(status.contains("\"topic\":\"registry\""), "a new registry under a key that was there: {status}");
+    assert!(!status.contains("\"topic\":\"registry\""), "a new registry under a new key: {status}");
     machine.play("root", &everything_else());
     machine.play("root", &block(ENROLLCTL, "Whose daemon answers"));
     let refused = machine.0.play("root", "enrollctl --require-peer daemon server status");
@@ -129,6 +132,11 @@ fn copies(machine: &Machine) {
     machine.play("root", &block(OPERATING, "Metrics"));
     let rehearsed = machine.play("root", &block(BACKUP, "Back up"));
     assert!(rehearsed.contains("can be restored"), "{rehearsed}");
+    machine.play("root", "printf '[backup]\ndirectory = \"/var/backups/enrolld\"\n' >>/etc/enrolld/enrolld.toml");
+    machine.play(USER, &block(BACKUP, "Scheduled backups"));
+    machine.play("root", "ls /var/backups/enrolld/enrolld-*.backup");
+    let status = machine.play("root", "enrollctl server status --json");
+    assert!(status.contains("\"last_backup\":\"20"), "{status}");
     machine.play("root", &format!("{STOP}; mv /var/lib/enrolld /var/lib/enrolld.first; mkdir -m 700 /var/lib/enrolld"));
     machine.play("root", "cp -p /etc/enrolld/enrolld.key /var/lib/enrolld");
     machine.play("root", &block(BACKUP, "Restore"));
@@ -178,4 +186,16 @@ fn another_registry(machine: &Machine) {
     machine.play("root", &format!("{STOP}; rm -r /var/lib/enrolld; {START}"));
     machine.play("root", &block(BACKUP, "Import"));
     machine.play("root", "enrollctl person get DOGGO01a && enrollctl server check");
+}
+
+fn an_image(machine: &Machine) {
+    let refused = machine.0.play(USER, &block(SYSTEMD, "An image of a machine"));
+    assert!(refused.code == Some(1) && refused.stderr.contains("holds records"), "{refused:?}");
+    machine.play("root", "rm -r /var/lib/enrolld && systemctl start enrolld.socket enrolld.service");
+    let key = machine.play("root", "cat /etc/enrolld/enrolld.key");
+    machine.play(USER, &block(SYSTEMD, "An image of a machine"));
+    machine.play("root", "test ! -e /etc/enrolld/enrolld.key -a ! -e /var/lib/enrolld/enrolld.redb");
+    machine.play("root", START);
+    assert_ne!(machine.play("root", "cat /etc/enrolld/enrolld.key"), key);
+    machine.play("root", "enrollctl server check");
 }

@@ -1,12 +1,11 @@
 //! The metrics rule without sockets: its counts, and the largest size of its text.
 
-use enroll_core::model::record::ChangesHead;
 use enroll_protocol::limits::FRAME_BYTES_MAX;
 use enroll_protocol::operations::TABLE;
 use enroll_protocol::{Code, Envelope, Time, server};
 use enroll_tests::openmetrics::Exposition;
 use enroll_tests::registry::{BEGIN_MICROS, Registry};
-use enrolld::metrics::Metrics;
+use enrolld::metrics::{Metrics, Standing};
 
 use super::check;
 
@@ -50,6 +49,79 @@ fn the_text_tells_of_the_registry_as_it_is() {
 }
 
 #[test]
+fn the_text_tells_what_waits_what_ends_and_what_is_free() {
+    let registry = &mut Registry::in_memory();
+    let before = metrics(registry);
+    assert_eq!(before.value("enrolld_places_free", &[]), Some(0.0));
+    assert_eq!(before.value("enrolld_clock_steps_total", &[]), Some(0.0));
+    assert_eq!(before.value("enrolld_guess_alarms_total", &[]), Some(0.0));
+    check(
+        registry,
+        r#"
+        person.create {"callsign":"OWNER"} => {"pk"..
+        person.create {"callsign":"DOG","roles":["member"]} => {"pk"..
+        person.create {"callsign":"CAT","roles":["member"]} => {"pk"..
+        OWNER> event.create {"title":"Camp","kind":"camp","start":"2027-02-01T10:00:00Z","duration_minutes":60,"published":true,"max_participants":5} => {"pk"..
+        $E = OWNER> event.create {"title":"Hike","kind":"hike","start":"2027-02-01T10:00:00Z","duration_minutes":60,"published":true,"pools":[{"name":"members","capacity":1,"roles":["member"]}]} => {"pk"..
+        OWNER> event.create {"title":"Draft","kind":"camp","start":"2027-02-01T10:00:00Z","duration_minutes":60,"max_participants":70} => {"pk"..
+        DOG> registration.create {"event":"$E","person":"DOG"} => ..,"waiting":false..
+        CAT> registration.create {"event":"$E","person":"CAT"} => ..,"waiting":true..
+        enrollment.create {"callsign":"FIRST"} => {"pk"..
+        +60
+        enrollment.create {"callsign":"SECOND"} => {"pk"..
+        enrollment.create {"callsign":"THIRD"} => {"pk"..
+        enrollment.reject {"enrollment":"THIRD"} => {"pk"..
+        clock 7200
+        token.use {"token":"a"} => {"token"..
+        "#,
+    );
+    let after = metrics(registry);
+    let waiting = registry.call(server::Status {}).expect("a status").waiting;
+    let first = after.value("enrolld_enrollment_oldest_timestamp_seconds", &[]);
+    assert_eq!(first, waiting.oldest.map(|oldest| oldest.micros() as f64 / 1e6));
+    assert_eq!(first, Some(1_800_000_000.0), "the oldest of two");
+    for (name, expected) in [
+        ("enrolld_enrollments_waiting", 2.0),
+        ("enrolld_places_free", 5.0),
+        ("enrolld_places_waiting", 1.0),
+        ("enrolld_clock_steps_total", 1.0),
+        ("enrolld_follower_lag_changes", 0.0),
+    ] {
+        assert_eq!(after.value(name, &[]), Some(expected), "{name}");
+    }
+    let ends = after.value("enrolld_authority_ends_timestamp_seconds", &[]).expect("an end");
+    assert!(ends > 1_800_000_000.0, "{ends}");
+}
+
+/// Of each holder the last valid certificate counts: one that was renewed or revoked may end.
+#[test]
+fn the_certificate_that_ends_next_is_one_in_use() {
+    const DAY: u64 = 24 * 60 * 60;
+    let registry = &mut Registry::in_memory();
+    let status = |registry: &mut Registry| registry.call(server::Status {}).expect("a status");
+    let found = |registry: &mut Registry| {
+        let warnings = status(registry).warnings.into_iter();
+        warnings.map(|finding| finding.topic).collect::<Vec<_>>()
+    };
+    assert_eq!(status(registry).certificate_ends, None);
+    check(registry, r#"person.create {"callsign":"DOG","certificate":"generate"} => {"pk".."#);
+    let first = status(registry).certificate_ends.expect("an end");
+    registry.pass_seconds(DAY);
+    check(registry, r#"person.create {"callsign":"CAT","certificate":"generate"} => {"pk".."#);
+    assert_eq!(status(registry).certificate_ends, Some(first));
+    check(registry, r#"certificate.renew {"person":"DOG"} => "-----BEGIN.."#);
+    let second = status(registry).certificate_ends.expect("an end");
+    assert_eq!(second, first.plus_seconds(DAY), "that of before is not in use");
+    registry.pass_seconds(720 * DAY);
+    assert_eq!(found(registry), [""; 0]);
+    registry.pass_seconds(4 * DAY);
+    assert_eq!(found(registry), ["certificates"]);
+    check(registry, r#"certificate.revoke {"person":"DOG","reason":"superseded"} => [".."#);
+    check(registry, r#"person.delete {"person":"CAT"} => ..null.."#);
+    assert_eq!((status(registry).certificate_ends, found(registry)), (None, Vec::new()));
+}
+
+#[test]
 fn a_batch_counts_as_one() {
     let mut registry = Registry::in_memory();
     let spend = |number: u8| enroll_protocol::token::Use::new(format!("{number}").parse().expect("a token"));
@@ -77,7 +149,7 @@ fn the_longest_text_is_far_below_a_frame() {
         metrics.refused(*code);
         metrics.connection_refused(*code);
     }
-    let text = metrics.text(&ChangesHead::default(), Time::EPOCH, &[]).expect("a text");
+    let text = metrics.text(&Standing::default()).expect("a text");
     let read = Exposition::read(&text);
     let unknown = [("operation", "unknown"), ("outcome", "done")];
     assert_eq!(read.value("enrolld_operations_total", &unknown), Some(2.0), "all that is unknown is one");

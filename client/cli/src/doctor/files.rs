@@ -1,0 +1,213 @@
+//! The files of the system's daemon: configuration, secret key, state directory, and the disk under it.
+
+use std::fs::Metadata;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use enroll_client::protocol::finding::{Finding, Topic};
+use nix::sys::statvfs::statvfs;
+use nix::unistd::{Uid, User, geteuid};
+
+use super::{Machine, Outcome};
+use crate::output::status::bytes;
+use crate::process::which;
+
+const CONFIGURATION: &str = "/etc/enrolld/enrolld.toml";
+
+const KEY: &str = "/etc/enrolld/enrolld.key";
+
+const STATE: &str = "/var/lib/enrolld";
+
+/// Files in the state directory: the database, and the key where it is not in `/etc`.
+const DATABASE: &str = "enrolld.redb";
+const KEY_IN_STATE: &str = "enrolld.key";
+
+/// The user of the service.
+const SERVICE_USER: &str = "enrolld";
+
+/// Bytes of free space below which the default configuration refuses writes, and those that warn.
+const NEEDED_BYTES: u64 = 64 << 20;
+const LOW_BYTES: u64 = 4 * NEEDED_BYTES;
+
+const NEEDS_ROOT: &str = "needs root";
+
+/// Has `enrolld --check-config` judge the configuration, as the unit would start it.
+pub(super) fn configuration(machine: &Machine) -> Outcome {
+    let path = machine.path(CONFIGURATION);
+    if !path.exists() {
+        return Outcome::Fine("none: the defaults".to_owned());
+    }
+    if !geteuid().is_root() {
+        return Outcome::Unseen(NEEDS_ROOT.to_owned());
+    }
+    let Some(enrolld) = enrolld() else { return Outcome::Unseen("there is no enrolld in PATH".to_owned()) };
+    let mut command = Command::new(enrolld);
+    command.arg("--check-config").arg("--config").arg(&path).env_clear();
+    command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("ENROLLD_STATE_DIR", STATE);
+    match command.output() {
+        Ok(checked) if checked.status.success() => Outcome::Fine(path.display().to_string()),
+        Ok(checked) => {
+            let said = String::from_utf8_lossy(&checked.stderr);
+            let last = said.lines().last().unwrap_or("enrolld --check-config fails").trim_start_matches("enrolld: ");
+            Outcome::Found(vec![Finding::told(Topic::Configuration, "", last)])
+        }
+        Err(err) => Outcome::Unseen(format!("enrolld can not be run: {err}")),
+    }
+}
+
+/// Looks at the secret key's place and mode. It is never read.
+pub(super) fn secret_key(machine: &Machine) -> Outcome {
+    let (path, state) = (machine.path(KEY), machine.path(STATE));
+    let inside = state.join(KEY_IN_STATE);
+    for key in [&path, &inside] {
+        match key.metadata() {
+            Ok(metadata) => return key_mode(key, &metadata),
+            Err(err) if err.kind() == ErrorKind::PermissionDenied => return Outcome::Unseen(NEEDS_ROOT.to_owned()),
+            Err(_) => {}
+        }
+    }
+    match is_there(&state.join(DATABASE)) {
+        Ok(true) => {
+            let (key, state) = (path.display().to_string(), state.display().to_string());
+            Outcome::Found(vec![Finding::of(Topic::KeyMissing, "", &[("path", &key), ("state_dir", &state)])])
+        }
+        Ok(false) => Outcome::Fine("none yet, and no registry".to_owned()),
+        Err(_) => Outcome::Unseen(NEEDS_ROOT.to_owned()),
+    }
+}
+
+/// Looks at the owner and the mode of the state directory.
+pub(super) fn state_directory(machine: &Machine) -> Outcome {
+    let path = machine.path(STATE);
+    let metadata = match path.metadata() {
+        Ok(metadata) => metadata,
+        Err(err) if err.kind() == ErrorKind::NotFound => return Outcome::Fine("none yet".to_owned()),
+        Err(err) => return Outcome::Unseen(err.to_string()),
+    };
+    let (mode, owner) = (metadata.mode() & 0o777, metadata.uid());
+    let service = User::from_name(SERVICE_USER).ok().flatten().map(|user| user.uid.as_raw());
+    let (shown, name) = (path.display().to_string(), name_of(owner));
+    if mode & 0o077 == 0 && (owner == 0 || service.is_none_or(|service| service == owner)) {
+        return Outcome::Fine(format!("{shown} of {name}, mode {mode:o}"));
+    }
+    let mode = format!("{mode:o}");
+    let arguments = [("path", shown.as_str()), ("owner", name.as_str()), ("mode", mode.as_str())];
+    Outcome::Found(vec![Finding::of(Topic::StateDirectory, "", &arguments)])
+}
+
+/// Looks at the free space of the state directory's disk.
+pub(super) fn disk(machine: &Machine) -> Outcome {
+    let state = machine.path(STATE);
+    let place = state.ancestors().find(|place| place.exists()).unwrap_or(&machine.root).to_owned();
+    match statvfs(&place) {
+        Ok(disk) => free_space(&place, disk.blocks_available().saturating_mul(disk.fragment_size())),
+        Err(errno) => Outcome::Unseen(format!("{}: {errno}", place.display())),
+    }
+}
+
+fn free_space(place: &Path, free: u64) -> Outcome {
+    let topic = match free {
+        ..NEEDED_BYTES => Topic::DiskFull,
+        NEEDED_BYTES..LOW_BYTES => Topic::DiskLow,
+        _ => return Outcome::Fine(format!("{} free at {}", bytes(free), place.display())),
+    };
+    let (place, needed, low) = (place.display().to_string(), bytes(NEEDED_BYTES), bytes(LOW_BYTES));
+    let arguments = [("state_dir", place.as_str()), ("needed", needed.as_str()), ("low", low.as_str())];
+    Outcome::Found(vec![Finding::of(topic, "", &arguments)])
+}
+
+fn key_mode(path: &Path, metadata: &Metadata) -> Outcome {
+    let (shown, mode) = (path.display().to_string(), metadata.mode() & 0o777);
+    if mode & 0o077 == 0 {
+        return Outcome::Fine(format!("{shown}, mode {mode:o}"));
+    }
+    let mode = format!("{mode:o}");
+    Outcome::Found(vec![Finding::of(Topic::KeyOpen, "", &[("path", shown.as_str()), ("mode", mode.as_str())])])
+}
+
+/// True if the file is there; an error where that can not be seen.
+fn is_there(path: &Path) -> io::Result<bool> {
+    path.try_exists()
+}
+
+fn name_of(uid: u32) -> String {
+    User::from_uid(Uid::from_raw(uid)).ok().flatten().map_or_else(|| format!("uid {uid}"), |user| user.name)
+}
+
+/// The daemon's program, beside this one or in `PATH`.
+fn enrolld() -> Option<PathBuf> {
+    let beside = std::env::current_exe().ok().map(|own| own.with_file_name("enrolld"));
+    let in_path = which::directories().into_iter().map(|directory| directory.join("enrolld"));
+    beside.into_iter().chain(in_path).find(|path| which::is_executable(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    /// A machine with these files, each with its mode.
+    fn machine(root: &Path, files: &[(&str, u32)]) -> Machine {
+        for (path, mode) in files {
+            let path = root.join(path.trim_start_matches('/'));
+            fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+            if path.extension().is_some() {
+                fs::write(&path, "").expect("written");
+            } else {
+                fs::create_dir_all(&path).expect("a directory");
+            }
+            fs::set_permissions(&path, fs::Permissions::from_mode(*mode)).expect("a mode");
+        }
+        Machine { root: root.to_owned(), socket: PathBuf::new() }
+    }
+
+    /// The topics that are found, or `fine` or `unseen`.
+    fn told(outcome: Outcome) -> String {
+        super::super::Check { name: "", outcome }.told().1
+    }
+
+    #[test]
+    fn a_key_is_closed_to_others_or_found_and_missing_only_beside_a_registry() {
+        for (files, expected) in [
+            (&[(KEY, 0o600)][..], "mode 600"),
+            (&[(KEY, 0o640)], "key_open"),
+            (&[("/var/lib/enrolld/enrolld.key", 0o400)], "mode 400"),
+            (&[("/var/lib/enrolld/enrolld.redb", 0o600)], "key_missing"),
+            (&[], "none yet, and no registry"),
+        ] {
+            let root = tempfile::tempdir().expect("a directory");
+            let told = told(secret_key(&machine(root.path(), files)));
+            assert!(told.contains(expected), "{files:?}: {told}");
+        }
+    }
+
+    #[test]
+    fn a_state_directory_is_its_owners_alone() {
+        for (mode, expected) in [(0o700, "mode 700"), (0o750, "state_directory")] {
+            let root = tempfile::tempdir().expect("a directory");
+            let outcome = state_directory(&machine(root.path(), &[(STATE, mode)]));
+            // A user who is not the service's owns it where this test is not root and there is such a user.
+            if geteuid().is_root() {
+                assert!(told(outcome).contains(expected), "{mode:o}");
+            }
+        }
+        let root = tempfile::tempdir().expect("a directory");
+        assert_eq!(told(state_directory(&machine(root.path(), &[]))), "none yet");
+    }
+
+    #[test]
+    fn free_space_is_full_low_or_enough() {
+        for (free, expected) in [
+            (0, "disk_full"),
+            (NEEDED_BYTES - 1, "disk_full"),
+            (NEEDED_BYTES, "disk_low"),
+            (LOW_BYTES, "256.0 MiB free at /s"),
+        ] {
+            assert_eq!(told(free_space(Path::new("/s"), free)), expected);
+        }
+    }
+}
