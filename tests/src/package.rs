@@ -33,7 +33,7 @@ impl Packages {
         let directory = tempfile::tempdir().map_err(|err| format!("needs a temporary directory: {err}"))?;
         let programs = directory.path().join("release");
         fs::create_dir(&programs).expect("a directory");
-        for name in ["enrolld", "enrollctl"] {
+        for name in ["enrolld", "enrollctl", "enroll-man"] {
             fs::copy(binary(name), programs.join(name)).expect("copied");
         }
         Ok(Self { directory })
