@@ -333,7 +333,7 @@ fn a_wrong_configuration_is_an_error_that_names_the_key() {
 fn a_variable_that_is_no_key_is_a_warning_of_the_running_daemon() {
     let mut daemon = Home::make().with("ENROLLD_SOKCET", "/x").start();
     let status = daemon.client().call(server::Status {}).expect("a status");
-    let of = |warning: &server::Warning| (warning.topic.clone(), warning.subject.clone());
+    let of = |warning: &enroll_protocol::finding::Finding| (warning.topic.clone(), warning.subject.clone());
     let warnings: Vec<_> = status.warnings.iter().map(of).collect();
     assert_eq!(warnings, [("environment".to_owned(), "ENROLLD_SOKCET".to_owned())]);
     assert!(status.warnings[0].message.contains("ENROLLD_SOCKET"), "{:?}", status.warnings[0]);
