@@ -81,6 +81,11 @@ fn before(command: &str) -> String {
         "certificate revoke" => "enrollctl certificate issue portal".to_owned(),
         "completions" => "mkdir -p ~/.local/share/bash-completion/completions".to_owned(),
         "enrolld restore" => "mkdir before; mv state/enrolld.redb state/enrolld.journal.* before".to_owned(),
+        "enrolld make-key" => "rm -r state; mkdir -m 700 state".to_owned(),
+        "enrolld backup" => {
+            "mkdir -m 700 backups; printf '\\n[backup]\\ndirectory = \"%s/backups\"\\n' \"$PWD\" >> enrolld.toml"
+                .to_owned()
+        }
         _ => String::new(),
     }
 }
@@ -90,6 +95,7 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("enrollctl changes follow", "it never ends"),
     ("enrollctl jwt exchange", "it needs another issuer; the page on JWTs is played with one"),
     ("enrollctl tour", "it is played by a test of its own"),
+    ("enrolld reset", "it asks on a terminal, and has tests of its own"),
     ("enrolld", "it is a daemon, which all these tests start"),
 ];
 
@@ -160,6 +166,7 @@ impl Registry {
         let places = [
             ("sudo ", ""),
             ("/etc/enrolld/enrolld.key", "state/enrolld.key"),
+            ("/etc/enrolld/enrolld.toml", "enrolld.toml"),
             ("/etc/dog/tls", "tls"),
             ("/var/lib/enrolld", "state"),
             ("~/registry", "state"),
@@ -201,7 +208,7 @@ fn failure(example: &Example, people: &Registry, everything: &Registry) -> Optio
     if typed.contains("server import") {
         std::fs::remove_dir_all(home.state_dir()).expect("removed");
     }
-    let is_offline = example.command.starts_with("enrolld");
+    let is_offline = example.command.starts_with("enrolld") && example.command != "enrolld backup";
     // A command on a stopped daemon's database has a directory and no daemon.
     let daemon = if is_offline { Err(home) } else { Ok(home.start()) };
     let home = daemon.as_ref().map_or_else(|home| home, |daemon| &daemon.home);
