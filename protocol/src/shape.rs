@@ -38,7 +38,7 @@ enum Step {
     Item,
 }
 
-/// What a type asks for at the end of a path.
+/// The kind of a type at the end of a path.
 #[derive(Debug, Clone, Copy)]
 enum Found {
     Value,

@@ -37,7 +37,7 @@ pub fn stopping() {
     notify(&[NotifyState::Stopping, NotifyState::Status("finishing what was begun")]);
 }
 
-/// What a long start is doing, for systemd's status.
+/// The stage of a long start, which systemd shows as its status.
 #[derive(Debug)]
 pub struct Stage(Mutex<String>);
 

@@ -16,7 +16,7 @@ const COMMAND_LINE: &str = include_str!("../../enrollctl.md");
 pub struct Example {
     /// The command, such as `enrollctl person create`.
     pub command: String,
-    /// What somebody types: one command of a shell, which may have several lines.
+    /// The command of a shell, as it is typed; it may have several lines.
     pub typed: String,
 }
 
@@ -45,16 +45,14 @@ pub(crate) fn enrolld() -> Page {
     manual.options(&command);
     manual.heading("COMMANDS");
     subcommands(&command).for_each(|command| write_command(&mut manual, command));
-    for (heading, section) in [
+    let sections = [
         ("FILES", "Files and paths"),
         ("CONFIGURATION", "Configuration"),
         ("SIGNALS", "Reload the configuration"),
         ("LOG", "The log"),
         ("EXIT STATUS", "Exit codes of enrolld"),
-    ] {
-        manual.heading(heading);
-        markdown::write(&mut manual, markdown::section(OPERATING, section));
-    }
+    ];
+    markdown::write_sections(&mut manual, OPERATING, &sections);
     write_examples(&mut manual, &command);
     manual.see_also(&["enrollctl(1)", "enrolld.toml(5)", "enrolld-backup(7)", "systemctl(1)"]);
     manual.finish()
@@ -81,16 +79,14 @@ pub(crate) fn enrollctl() -> Page {
     others.iter().for_each(|command| write_command(&mut manual, command));
     manual.heading("OPTIONS");
     manual.options(&command);
-    for (heading, section) in [
+    let sections = [
         ("OUTPUT", "Output"),
         ("EXIT STATUS", "Exit codes"),
         ("SECURITY", "Whose daemon answers"),
         ("ACTORS", "On behalf of a person"),
         ("NAMES", "Names of records"),
-    ] {
-        manual.heading(heading);
-        markdown::write(&mut manual, markdown::section(COMMAND_LINE, section));
-    }
+    ];
+    markdown::write_sections(&mut manual, COMMAND_LINE, &sections);
     write_examples(&mut manual, &command);
     let areas = areas.iter().map(|area| format!("enrollctl-{}(1)", area.get_name()));
     manual.see_also(&["enrolld(8)".to_owned()].into_iter().chain(areas).collect::<Vec<_>>());

@@ -163,7 +163,7 @@ fn lookup<'t>(table: &'t Table, key: &str) -> Option<&'t Value> {
     }
 }
 
-/// What the value of a key is: its unit, which its name ends with, or its kind.
+/// The unit of a key's value, with which the key's name ends, or else the kind of the value.
 fn unit(key: &str, default: Option<&Value>) -> &'static str {
     let units = [("_seconds", "seconds"), ("_mib", "MiB"), ("_kib", "KiB"), ("per_minute", "per minute")];
     if let Some((_, unit)) = units.iter().find(|(ending, _)| key.ends_with(ending)) {

@@ -22,7 +22,7 @@ pub struct Page {
 /// A page while it is written.
 pub(crate) struct Manual {
     file: String,
-    /// What stands in front of every text that the crate roff renders.
+    /// The preamble of every text that the crate roff renders; a page has it once.
     preamble: String,
     body: String,
 }

@@ -12,6 +12,14 @@ pub(crate) fn section<'a>(page: &'a str, heading: &str) -> &'a str {
     rest.split("\n## ").next().unwrap_or_default()
 }
 
+/// Sections of a page, each under a heading of the manual's own.
+pub(crate) fn write_sections(manual: &mut Manual, page: &str, sections: &[(&str, &str)]) {
+    for (heading, name) in sections {
+        manual.heading(heading);
+        write(manual, section(page, name));
+    }
+}
+
 /// Writes a page or a section of one. The page's title is left out.
 pub(crate) fn write(manual: &mut Manual, markdown: &str) {
     let mut writer = Writer::of(manual);

@@ -74,7 +74,7 @@ fn every_page_has_a_name_and_other_pages_to_see_that_are_there() {
     }
 }
 
-/// What the packages' checker runs, too.
+/// The check of manual pages that Debian's linter makes, too.
 #[test]
 fn man_has_no_warning_about_any_page() {
     let test = "man_has_no_warning_about_any_page";

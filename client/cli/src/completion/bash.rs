@@ -7,6 +7,8 @@ use clap::Command;
 use clap_complete::engine;
 use clap_complete::env::EnvCompleter;
 
+use super::loader;
+
 /// The variable with the characters at which bash splits words.
 const WORDBREAKS: &str = "ENROLLCTL_WORDBREAKS";
 
@@ -56,10 +58,8 @@ impl EnvCompleter for Bash {
         completer: &str,
         out: &mut dyn Write,
     ) -> io::Result<()> {
-        let function =
-            FUNCTION.replace("WORDBREAKS=$", &format!("{WORDBREAKS}=$")).replace("VAR=", &format!("{variable}="));
-        let function = function.replace("COMPLETER", completer).replace("NAME", name).replace("BIN", bin);
-        out.write_all(function.as_bytes())
+        let function = FUNCTION.replace("WORDBREAKS=$", &format!("{WORDBREAKS}=$"));
+        out.write_all(loader(&function, variable, completer, name, bin).as_bytes())
     }
 
     fn write_complete(
@@ -82,7 +82,7 @@ impl EnvCompleter for Bash {
     }
 }
 
-/// What bash is told to put in the place of the last part of the word.
+/// The replies to bash (`COMPREPLY`): each replaces the last part of the word.
 fn replies(typed: &str, values: Vec<String>, breaks: &str) -> Vec<String> {
     let replaced = typed.rfind(|c| matches!(c, ':' | '=') && breaks.contains(c)).map_or(0, |at| at + 1);
     let values = as_typed(typed, values).into_iter();

@@ -94,6 +94,12 @@ pub(crate) fn answer() -> Option<ExitCode> {
     Some(if is_done { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
+/// The loader of a shell: its template with the names that the engine passes.
+fn loader(template: &str, variable: &str, completer: &str, name: &str, bin: &str) -> String {
+    let function = template.replace("VAR=", &format!("{variable}=")).replace("COMPLETER", completer);
+    function.replace("NAME", name).replace("BIN", bin)
+}
+
 fn patience() -> Duration {
     let named = std::env::var(PATIENCE).ok().and_then(|ms| ms.parse::<u64>().ok());
     named.map_or(DEADLINE, |ms| Duration::from_millis(ms.min(PATIENCE_MS_MAX)))

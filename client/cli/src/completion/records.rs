@@ -186,7 +186,7 @@ impl Search {
     }
 }
 
-/// What was typed as a prefix; none if nothing was.
+/// The prefix of a name, as typed; none if nothing was typed.
 fn prefix<T: FromStr>(typed: &str) -> Result<Option<T>, T::Err> {
     if typed.is_empty() { Ok(None) } else { typed.parse().map(Some) }
 }

@@ -7,6 +7,8 @@ use std::path::Path;
 use clap::Command;
 use clap_complete::env::{self, EnvCompleter};
 
+use super::loader;
+
 /// Where the file of the loader is an autoloaded function, the first Tab calls it, and this function takes its place.
 const FUNCTION: &str = r#"function _NAME() {
     local -a typed lines values directories
@@ -52,8 +54,7 @@ impl EnvCompleter for Zsh {
         completer: &str,
         out: &mut dyn Write,
     ) -> io::Result<()> {
-        let function = FUNCTION.replace("VAR=", &format!("{variable}=")).replace("COMPLETER", completer);
-        out.write_all(function.replace("NAME", name).replace("BIN", bin).as_bytes())
+        out.write_all(loader(FUNCTION, variable, completer, name, bin).as_bytes())
     }
 
     fn write_complete(

@@ -20,6 +20,7 @@ use enroll_tests::process::{Daemon, Home, PATIENCE, run, run_into};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::versions::next_request;
 use super::{expect_sound, files};
 use enroll_tests::socket::{Received, Socket};
 
@@ -221,18 +222,7 @@ fn fake(home: &Home, frames: Vec<u8>, stays: bool) -> std::thread::JoinHandle<()
         frame::append(&mut bytes, FrameKind::Welcome, 0, 0, &welcome);
         stream.write_all(&bytes).expect("sent");
         let mut reader = FrameReader::new(FRAME_BYTES_MAX);
-        loop {
-            match reader.next_frame().expect("frames").map(|frame| frame.kind) {
-                Some(FrameKind::Request) => break,
-                Some(_) => {}
-                None => {
-                    let mut buffer = [0; 4096];
-                    let length = stream.read(&mut buffer).expect("a request");
-                    assert!(length > 0, "a request");
-                    reader.push(&buffer[..length]);
-                }
-            }
-        }
+        next_request(&mut stream, &mut reader);
         stream.write_all(&frames).expect("sent");
         if stays {
             // Until the client has gone.

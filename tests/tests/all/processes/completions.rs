@@ -30,7 +30,7 @@ _enrollctl
 
 const FISH: &str = "enrollctl completions fish | source; complete -C $argv[1]";
 
-/// What a slow machine needs to start a few shells and programs, beyond the deadline of 80 ms each.
+/// The timeout for a few shells and programs on a slow machine, beyond the deadline of 80 ms each.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A shell that finds `enrollctl` and its daemon's socket, and has the patience of a slow machine with the daemon.
@@ -43,12 +43,12 @@ fn shell(home: &Home, name: &str) -> Command {
     command
 }
 
-/// What bash offers for these words, which it may have split within one.
+/// The completions of bash for these words; it may have split one word into several.
 fn bash(home: &Home, line: &str, words: &[&str]) -> Output {
     run(shell(home, "bash").args(["--norc", "-c", BASH, "bash", line]).args(words), "")
 }
 
-/// What bash offers for a line without characters at which it splits words.
+/// The completions of bash for a line that it splits at blanks alone.
 fn offered(home: &Home, line: &str) -> Vec<String> {
     let words: Vec<&str> = line.split(' ').collect();
     let output = bash(home, line, &words);

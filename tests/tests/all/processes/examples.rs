@@ -47,7 +47,7 @@ const REGISTER: &str = "enrollctl registration create \"$EVENT\" DOGGO01a";
 const REQUEST: &str = "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout a.key \
                        -out request.pem -subj";
 
-/// What was done before an example of a command.
+/// The setup of an example: the commands that come before it.
 fn before(command: &str) -> String {
     match command.trim_start_matches("enrollctl ") {
         "permission revoke" => "enrollctl permission grant greeter /enrollments/".to_owned(),

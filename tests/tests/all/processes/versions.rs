@@ -67,7 +67,7 @@ fn later_daemon(home: &Home, answers: Vec<Result<bool, Refusal>>) -> JoinHandle<
 }
 
 /// The operation and the id of the next request.
-fn next_request(stream: &mut UnixStream, reader: &mut FrameReader) -> (u16, u64) {
+pub(super) fn next_request(stream: &mut UnixStream, reader: &mut FrameReader) -> (u16, u64) {
     loop {
         match reader.next_frame().expect("frames").map(|frame| (frame.kind, frame.operation, frame.id)) {
             Some((FrameKind::Request, operation, id)) => return (operation, id),
