@@ -193,10 +193,10 @@ mod tests {
             ("[backup]\ntime = \"3:00\"", None, "backup.time"),
             ("[backup]\ntime = \"24:00\"", None, "backup.time"),
             ("[backup]\nkeep = 0", None, "backup.keep"),
-            ("", Some(("ENROLLD_DATABASE_FAST_START", "maybe")), "ENROLLD_DATABASE_FAST_START"),
+            ("", Some(("ENROLLD_CODE_AVOID_CONFUSION", "maybe")), "ENROLLD_CODE_AVOID_CONFUSION"),
         ] {
             let environment: Vec<_> = environment.into_iter().collect();
-            let err = read(file, &environment).expect_err("refused").0;
+            let err = read(file, &environment).expect_err(named).0;
             assert!(err.contains(named), "{err}");
         }
     }
