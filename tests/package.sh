@@ -11,7 +11,7 @@ set -eu
 
 old=$1
 new=$2
-phases="install use watchdog sandbox reload backup upgrade restart stop byhand remove again purge marker reset"
+phases="install use watchdog sandbox reload backup upgrade restart stop failed byhand remove again purge marker reset"
 
 key=/etc/enrolld/enrolld.key
 toml=/etc/enrolld/enrolld.toml
@@ -220,6 +220,23 @@ play_stop() {
     is_whole
 }
 
+# A daemon that can not start stays down, with its socket closed, until somebody has looked.
+play_failed() {
+    echo 'sokcet = 1' >>$toml
+    must_not systemctl restart enrolld.service
+    within 10 sh -c '! systemctl is-active enrolld.socket'
+    starts=$(systemctl show --property NRestarts --value enrolld.service)
+    must_not enrollctl server status
+    must_not systemctl is-active enrolld.service
+    [ "$(systemctl show --property NRestarts --value enrolld.service)" = "$starts" ] || fail "it was started again"
+    must_not enrollctl doctor
+    said "sokcet"
+    sed -i '/sokcet/d' $toml
+    must systemctl start enrolld.socket enrolld.service
+    must_not systemctl is-active enrolld-failed.target
+    is_whole
+}
+
 # Units of an installation by hand hide those of the package, and are told of.
 play_byhand() {
     unit=/etc/systemd/system/enrolld.service
@@ -243,9 +260,12 @@ play_remove() {
     user_stays
 }
 
+# What ran before the removal runs again, timers that were enabled too.
 play_again() {
     package -i "$new"
     is_whole
+    must systemctl is-active enrolld-backup.timer
+    must_not systemctl is-active enrolld-metrics.timer
     must grep -q 'idle_seconds = 500' $toml
 }
 
@@ -266,6 +286,7 @@ play_marker() {
     touch /etc/enrolld/remove-registry-on-purge
     package -P enrolld
     said "the registry and its secret key are removed"
+    said "nothing opens the backups in /var/backups/enrolld"
     [ ! -e /etc/enrolld ] && [ ! -e $registry ] || fail "something is left: $(ls -la /etc/enrolld $registry 2>&1)"
     [ -e /var/backups/enrolld ] || fail "the backups are gone"
     user_stays

@@ -71,13 +71,13 @@ macro_rules! findings {
 findings! {
     Configuration "configuration" Error [] 0 "The configuration is not valid"
         "{what}"
-        "enrolld --check-config; when it is fine: sudo systemctl reset-failed enrolld.socket enrolld.service && \
+        "sudo enrolld --check-config; when it is fine: sudo systemctl reset-failed enrolld.socket enrolld.service && \
          sudo systemctl reload-or-restart enrolld.service";
     KeyMissing "key_missing" Error [] 0 "The secret key is missing"
         "there is a registry in {state_dir} and no secret key at {path}; without it no token, code or signing key can \
          be read"
         "sudo install -m 600 COPY {path} && sudo systemctl reset-failed enrolld.socket enrolld.service && \
-         sudo systemctl start enrolld.service";
+         sudo systemctl start enrolld.socket enrolld.service";
     KeyOpen "key_open" Error [] 0 "The secret key is open to others"
         "{path} may be read or written by others than its owner (mode {mode})"
         "sudo chmod 600 {path}";
@@ -85,16 +85,21 @@ findings! {
         "{path} belongs to {owner} and has the mode {mode}; it must belong to the daemon's user and be nobody else's"
         "sudo chown enrolld:enrolld {path} && sudo chmod 700 {path}";
     StartLimit "start_limit" Error [Configuration KeyMissing] 0 "Too many starts"
-        "{unit} was started too often within ten minutes, and systemd starts it no more"
-        "journalctl -u enrolld -n 50; then: sudo systemctl reset-failed enrolld.socket enrolld.service && \
+        "{unit} was started too often within ten minutes, and systemd starts it no more: {why}"
+        "sudo journalctl -u enrolld -n 50; then: sudo systemctl reset-failed enrolld.socket enrolld.service && \
          sudo systemctl start enrolld.socket enrolld.service";
     Service "service" Error [Configuration KeyMissing StartLimit] 0 "The service does not run"
         "enrolld.service is {state}: {why}"
-        "journalctl -u enrolld -n 50";
-    SocketUnit "socket_unit" Error [Configuration KeyMissing StartLimit Service] 0 "systemd does not hold the socket"
+        "sudo journalctl -u enrolld -n 50; then: sudo systemctl start enrolld.socket enrolld.service";
+    MaskedUnit "masked_unit" Error [] 0 "A unit is masked"
+        "somebody has masked {unit}, so systemd does not start it"
+        "sudo systemctl unmask {unit} && sudo systemctl start {unit}";
+    SocketUnit "socket_unit" Error [Configuration KeyMissing StartLimit Service MaskedUnit] 0
+        "systemd does not hold the socket"
         "enrolld.socket is {state}"
         "sudo systemctl enable --now enrolld.socket";
-    NoSocket "no_socket" Error [Configuration KeyMissing StartLimit Service SocketUnit] 0 "There is no socket"
+    NoSocket "no_socket" Error [Configuration KeyMissing StartLimit Service MaskedUnit SocketUnit] 0
+        "There is no socket"
         "nothing listens at {socket}: {why}"
         "{start}, or name another socket with --socket";
     GroupLogin "group_login" Error [] 0 "The group holds from the next login on"
@@ -108,7 +113,8 @@ findings! {
     Protocol "protocol" Error [] 0 "The daemon speaks another protocol"
         "{what}" "{restart}";
     Unreachable "unreachable" Error
-        [Configuration KeyMissing StartLimit Service SocketUnit NoSocket GroupLogin SocketAccess NoGrant Protocol] 0
+        [Configuration KeyMissing StartLimit Service MaskedUnit SocketUnit NoSocket GroupLogin SocketAccess NoGrant
+            Protocol] 0
         "No daemon answers" "{what}" "{restart}; its log says why it did not answer";
     Versions "versions" Warning [Protocol] 0 "Versions differ"
         "{ours} is {our_version}, and {theirs} is {their_version}"
@@ -118,10 +124,11 @@ findings! {
         "sudo rm {path} && sudo systemctl daemon-reload; what a site needs belongs in: sudo systemctl edit {unit}";
     ChangedUnit "changed_unit" Warning [ShadowedUnit] 0 "A unit is not the shipped one"
         "{path} is not the unit of version {version}"
-        "install the unit of this version; what a site needs belongs in: sudo systemctl edit {unit}";
+        "install the package again, or from a clone: sudo install -m 644 systemd/{unit} {path}; then: \
+         sudo systemctl daemon-reload; what a site needs belongs in: sudo systemctl edit {unit}";
     UnreadUnit "unread_unit" Warning [] 0 "A changed unit is not in force"
         "{unit} has changed on disk since systemd read it"
-        "sudo systemctl daemon-reload && sudo systemctl restart enrolld.service";
+        "sudo systemctl daemon-reload && sudo systemctl restart {unit}";
     DiskFull "disk_full" Error [] 0 "The disk is full"
         "the disk of {state_dir} has less than the {needed} that database.free_mib wants left: writes are refused, and \
          reads go on"
@@ -131,19 +138,21 @@ findings! {
         "df -h {state_dir}";
     SlowDisk "slow_disk" Warning [DiskFull] 60 "The disk is slow"
         "making a batch of writes durable has taken more than {limit} on average lately"
-        "iostat -x 1 5";
+        "iostat -x 1 5 (package sysstat)";
     Clock "clock" Warning [] 0 "The clock was set, or is in doubt"
-        "{what}" "timedatectl; if the clock is right: enrollctl server accept-clock";
+        "{what}" "timedatectl; if the clock is right: sudo enrollctl server accept-clock";
     ClockUnsynchronised "clock_unsynchronised" Notice [] 600 "The clock is not synchronised"
         "nothing keeps the system's clock right, and expiries, JWTs and certificates go by it"
         "sudo timedatectl set-ntp true";
     Authority "authority" Warning [] 0 "The certificate authority ends soon, or is not valid"
         "{what}" "enrollctl certificate ca shows it; see docs/certificates.md";
     Certificates "certificates" Notice [Authority] 0 "A certificate ends soon"
-        "the certificate that ends next ends at {at}"
-        "enrollctl certificate renew PERSON";
+        "the certificate that ends next, of the person {person}, ends at {at}"
+        "enrollctl certificate renew {person}, on behalf of somebody who may, or with sudo";
     Backup "backup" Warning [DiskFull] 0 "The last backup is too old"
-        "{what}" "sudo systemctl start enrolld-backup.service; journalctl -u enrolld-backup -n 20";
+        "{what}"
+        "sudo systemctl start enrolld-backup.service; sudo journalctl -u enrolld-backup -n 20; and every day: \
+         sudo systemctl enable --now enrolld-backup.timer";
     Registry "registry" Notice [] 0 "The registry is new"
         "{what}" "enrollctl server status shows when it was made";
     Grants "grants" Warning [] 0 "A line of the grants grants nothing"
@@ -153,13 +162,13 @@ findings! {
     Guesses "guesses" Warning [] 0 "Users whose wrong codes count together are not known"
         "{what}" "mend guesses.count_together in enrolld.toml, then: sudo systemctl reload enrolld";
     RateLimits "rate_limits" Warning [] 0 "Somebody tries codes, or is refused too often"
-        "{what}" "enrollctl changes list; journalctl -u enrolld";
+        "{what}" "enrollctl changes list; sudo journalctl -u enrolld";
     Abuse "abuse" Warning [] 0 "A local user is refused again and again"
-        "{what}" "journalctl -u enrolld ENROLLD_ABUSE={kind}";
+        "{what}" "sudo journalctl -u enrolld ENROLLD_ABUSE={kind}";
     Environment "environment" Warning [] 0 "A variable of the environment is no key"
-        "{what}" "sudo systemctl edit enrolld.service";
+        "{what}" "sudo systemctl edit enrolld.service && sudo systemctl restart enrolld.service";
     Memory "memory" Warning [] 0 "The memory limit is too low"
-        "{what}" "sudo systemctl edit enrolld.service";
+        "{what}" "sudo systemctl edit enrolld.service && sudo systemctl restart enrolld.service";
 }
 
 impl Topic {

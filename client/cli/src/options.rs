@@ -1,7 +1,7 @@
 //! The global options of every command, and the client that they describe.
 
 use std::io::{self, IsTerminal as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -154,6 +154,11 @@ impl Options {
         Ok(self.equip(self.builder().connect().await?))
     }
 
+    /// Connects now, to the daemon at another socket.
+    pub(crate) async fn connect_to(&self, socket: &Path) -> Result<Client, Error> {
+        Ok(self.equip(self.builder_at(socket.to_owned()).connect().await?))
+    }
+
     /// A client that connects at its first call.
     pub fn lazy(&self) -> Client {
         self.equip(self.builder().lazy())
@@ -194,8 +199,16 @@ impl Options {
         self.socket.clone().unwrap_or_else(default_socket)
     }
 
+    /// True if the command line or the environment names the socket.
+    pub(crate) fn has_named_socket(&self) -> bool {
+        self.socket.is_some() || std::env::var_os("ENROLLD_SOCKET").is_some_and(|value| !value.is_empty())
+    }
+
     fn builder(&self) -> Builder {
-        let socket = self.socket_path();
+        self.builder_at(self.socket_path())
+    }
+
+    fn builder_at(&self, socket: PathBuf) -> Builder {
         let builder = Client::builder(socket).name(format!("{} {}", self.program, env!("CARGO_PKG_VERSION")));
         self.require_peer.iter().fold(builder, |builder, user| builder.require_peer(user))
     }

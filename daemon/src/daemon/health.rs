@@ -11,9 +11,9 @@ use enroll_core::model::record::Kind;
 use enroll_core::needs::Process;
 use enroll_core::rules::{bootstrap, changes, health};
 use enroll_core::state::{ReadTxn, StoreError};
-use enroll_protocol::Time;
 use enroll_protocol::finding::{Finding, Topic};
 use enroll_protocol::server::Disk;
+use enroll_protocol::{Pk, Time};
 
 use super::Daemon;
 use super::warnings::CLOCK_DOUBTED;
@@ -43,8 +43,8 @@ pub struct Watched {
     directory: Option<File>,
     /// The disk counts as slow.
     is_slow: AtomicBool,
-    /// The end of the certificate that ends next, as the latest look found it.
-    certificate_ends: Mutex<Option<Time>>,
+    /// The end of the certificate that ends next, and its holder, as the latest look found it.
+    certificate_ends: Mutex<Option<(Time, Pk)>>,
 }
 
 impl Watched {
@@ -80,11 +80,12 @@ impl Daemon {
         found(Topic::ClockUnsynchronised, sys::is_clock_unsynchronised(), &[]);
         let soon = CERTIFICATE_SOON_SECONDS.min(settings.certificate_lifetime_seconds / 4);
         let ends = self.certificate_ends(txn, now)?;
-        let at = ends.map(|ends| ends.to_string()).unwrap_or_default();
-        found(Topic::Certificates, ends.is_some_and(|ends| ends <= now.plus_seconds(soon)), &[("at", &at)]);
+        let [at, person] = ends.map(|(ends, holder)| [ends.to_string(), holder.to_string()]).unwrap_or_default();
+        let is_soon = ends.is_some_and(|(ends, _)| ends <= now.plus_seconds(soon));
+        found(Topic::Certificates, is_soon, &[("at", &at), ("person", &person)]);
         self.warnings.replace_findings(Topic::Abuse, self.abuse.findings());
         self.look_at_backups(txn, now)?;
-        Ok(ends)
+        Ok(ends.map(|(ends, _)| ends))
     }
 
     /// A backup is late where some are scheduled and the last one, or, without one, the registry, is too old.
@@ -173,7 +174,7 @@ impl Daemon {
         }
     }
 
-    fn certificate_ends(&self, txn: &dyn ReadTxn, now: Time) -> Result<Option<Time>, StoreError> {
+    fn certificate_ends(&self, txn: &dyn ReadTxn, now: Time) -> Result<Option<(Time, Pk)>, StoreError> {
         let count = changes::head(txn)?.records.get(&Kind::Certificate).copied().unwrap_or(0);
         match count {
             0 => Ok(None),
@@ -184,11 +185,11 @@ impl Daemon {
 }
 
 impl Watched {
-    fn certificate_ends(&self) -> Option<Time> {
+    fn certificate_ends(&self) -> Option<(Time, Pk)> {
         *self.certificate_ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set_certificate_ends(&self, ends: Option<Time>) {
+    fn set_certificate_ends(&self, ends: Option<(Time, Pk)>) {
         *self.certificate_ends.lock().unwrap_or_else(PoisonError::into_inner) = ends;
     }
 }

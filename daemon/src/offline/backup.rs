@@ -67,9 +67,10 @@ impl Backup {
             let _ = backups.directory.remove(&new);
         })?;
         backups.directory.publish_new(&new, &name)?;
+        // Before the state directory is written to: its disk may be full, and this one must not fill up meanwhile.
+        let removed = backups.remove_oldest(config.backup.keep)?;
         last_backup::keep(&Directory::open_for_owner(&paths.state_dir, ".")?, header.at)?;
         let summary = summary(&header, &found);
-        let removed = backups.remove_oldest(config.backup.keep)?;
         print(&format!(
             "{} is a backup that can be restored\n{summary}  removed     {removed} older ones; {} are kept\n",
             backups.path.join(&name).display(),

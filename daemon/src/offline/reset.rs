@@ -67,6 +67,10 @@ impl Reset {
         }
         remove(locked.as_ref(), &of_registry, &paths)?;
         print("removed; the next start makes another key and an empty registry\n");
+        let backups = &config.backup.directory;
+        if backups.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
+            print(&format!("the backups in {} stay: an image must not have them either\n", backups.display()));
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -17,6 +17,7 @@ const CONFIGURATION: &str = include_str!("../../../systemd/enrolld.toml");
 const KEY: &str = include_str!("../../../systemd/enrolld-key.service");
 const BACKUP: &str = include_str!("../../../systemd/enrolld-backup.service");
 const BACKUP_TIMER: &str = include_str!("../../../systemd/enrolld-backup.timer");
+const FAILED: &str = include_str!("../../../systemd/enrolld-failed.target");
 
 /// The highest exposure that `systemd-analyze security` may find, of 10. Asking for the clock's state takes some
 /// of it, and so does lowering the priority of threads in the background.
@@ -84,6 +85,7 @@ fn the_units_are_understood_in_every_line() {
         "enrolld-backup.timer",
         "enrolld-metrics.service",
         "enrolld-metrics.timer",
+        "enrolld-failed.target",
     ];
     for name in names {
         std::fs::copy(file(name), units.join(name)).expect("copied");
@@ -152,6 +154,7 @@ fn every_directive_has_its_reason() {
         ("key", KEY),
         ("backup", BACKUP),
         ("timer", BACKUP_TIMER),
+        ("failed", FAILED),
         ("sysusers", SYSUSERS),
         ("tmpfiles", TMPFILES),
     ] {
@@ -173,8 +176,10 @@ fn the_units_say_what_the_daemon_expects() {
     assert_eq!(values(SERVICE, "PrivateUsers"), [""; 0], "it breaks the credentials of peers");
     assert_eq!(values(SERVICE, "Type"), ["notify"]);
     assert_eq!(values(SERVICE, "RestartPreventExitStatus"), ["2 4 5 6 8 CREDENTIALS"], "docs/operating.md says why");
+    assert_eq!(values(SERVICE, "OnFailure"), ["enrolld-failed.target"]);
+    assert_eq!(values(FAILED, "Conflicts"), ["enrolld.socket"]);
     assert_eq!(values(SOCKET, "ListenStream"), ["/run/enrolld/enrolld.sock"]);
-    for unit in [SERVICE, SOCKET, KEY, BACKUP, BACKUP_TIMER] {
+    for unit in [SERVICE, SOCKET, KEY, BACKUP, BACKUP_TIMER, FAILED] {
         assert_eq!(values(unit, "Documentation").len(), 1, "{unit}");
     }
     assert_eq!(values(SERVICE, "Wants"), ["enrolld-key.service"]);

@@ -1,6 +1,6 @@
 //! The files of the system's daemon: configuration, secret key, state directory, and the disk under it.
 
-use std::fs::Metadata;
+use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -10,13 +10,16 @@ use enroll_client::protocol::finding::{Finding, Topic};
 use nix::sys::statvfs::statvfs;
 use nix::unistd::{Uid, User, geteuid};
 
-use super::{Machine, Outcome};
+use super::{Machine, Outcome, systemd};
 use crate::output::status::bytes;
 use crate::process::which;
 
 const CONFIGURATION: &str = "/etc/enrolld/enrolld.toml";
 
 const KEY: &str = "/etc/enrolld/enrolld.key";
+
+/// The key as `systemd-creds` sealed it to this machine.
+const SEALED_KEY: &str = "/etc/enrolld/enrolld.key.sealed";
 
 const STATE: &str = "/var/lib/enrolld";
 
@@ -27,9 +30,11 @@ const KEY_IN_STATE: &str = "enrolld.key";
 /// The user of the service.
 const SERVICE_USER: &str = "enrolld";
 
-/// Bytes of free space below which the default configuration refuses writes, and those that warn.
-const NEEDED_BYTES: u64 = 64 << 20;
-const LOW_BYTES: u64 = 4 * NEEDED_BYTES;
+/// MiB of free space below which the default configuration refuses writes.
+const NEEDED_MIB: u64 = 64;
+
+/// The disk is nearly full where it has less free than this many times what must stay free.
+const LOW_FACTOR: u64 = 4;
 
 const NEEDS_ROOT: &str = "needs root";
 
@@ -57,16 +62,24 @@ pub(super) fn configuration(machine: &Machine) -> Outcome {
     }
 }
 
-/// Looks at the secret key's place and mode. It is never read.
-pub(super) fn secret_key(machine: &Machine) -> Outcome {
+/// Looks at the secret key's place and mode. It is never read. A daemon that answers has one, wherever it is.
+pub(super) fn secret_key(machine: &Machine, is_answered: bool) -> Outcome {
     let (path, state) = (machine.path(KEY), machine.path(STATE));
     let inside = state.join(KEY_IN_STATE);
-    for key in [&path, &inside] {
+    let named = setting(machine, "", "key_file").and_then(|value| Some(machine.path(value.as_str()?)));
+    for key in named.iter().chain([&path, &inside]) {
         match key.metadata() {
             Ok(metadata) => return key_mode(key, &metadata),
             Err(err) if err.kind() == ErrorKind::PermissionDenied => return Outcome::Unseen(NEEDS_ROOT.to_owned()),
             Err(_) => {}
         }
+    }
+    let sealed = machine.path(SEALED_KEY);
+    if sealed.exists() {
+        return Outcome::Fine(format!("{}, sealed to this machine", sealed.display()));
+    }
+    if is_answered || systemd::has_drop_in(machine) {
+        return Outcome::Unseen(format!("not at {}: a drop-in of the unit may name another place", path.display()));
     }
     match is_there(&state.join(DATABASE)) {
         Ok(true) => {
@@ -102,18 +115,23 @@ pub(super) fn disk(machine: &Machine) -> Outcome {
     let state = machine.path(STATE);
     let place = state.ancestors().find(|place| place.exists()).unwrap_or(&machine.root).to_owned();
     match statvfs(&place) {
-        Ok(disk) => free_space(&place, disk.blocks_available().saturating_mul(disk.fragment_size())),
+        Ok(disk) => {
+            let needed = setting(machine, "database", "free_mib").and_then(|value| value.as_integer());
+            let needed = needed.and_then(|mib| u64::try_from(mib).ok()).unwrap_or(NEEDED_MIB).saturating_mul(1 << 20);
+            free_space(&place, disk.blocks_available().saturating_mul(disk.fragment_size()), needed)
+        }
         Err(errno) => Outcome::Unseen(format!("{}: {errno}", place.display())),
     }
 }
 
-fn free_space(place: &Path, free: u64) -> Outcome {
+fn free_space(place: &Path, free: u64, needed: u64) -> Outcome {
+    let low = needed.saturating_mul(LOW_FACTOR);
     let topic = match free {
-        ..NEEDED_BYTES => Topic::DiskFull,
-        NEEDED_BYTES..LOW_BYTES => Topic::DiskLow,
+        _ if free < needed => Topic::DiskFull,
+        _ if free < low => Topic::DiskLow,
         _ => return Outcome::Fine(format!("{} free at {}", bytes(free), place.display())),
     };
-    let (place, needed, low) = (place.display().to_string(), bytes(NEEDED_BYTES), bytes(LOW_BYTES));
+    let (place, needed, low) = (place.display().to_string(), bytes(needed), bytes(low));
     let arguments = [("state_dir", place.as_str()), ("needed", needed.as_str()), ("low", low.as_str())];
     Outcome::Found(vec![Finding::of(topic, "", &arguments)])
 }
@@ -125,6 +143,13 @@ fn key_mode(path: &Path, metadata: &Metadata) -> Outcome {
     }
     let mode = format!("{mode:o}");
     Outcome::Found(vec![Finding::of(Topic::KeyOpen, "", &[("path", shown.as_str()), ("mode", mode.as_str())])])
+}
+
+/// A key of the configuration of this section, or outside of all; `None` where it is not set, or can not be read.
+fn setting(machine: &Machine, section: &str, key: &str) -> Option<toml::Value> {
+    let table: toml::Table = fs::read_to_string(machine.path(CONFIGURATION)).ok()?.parse().ok()?;
+    let table = if section.is_empty() { &table } else { table.get(section)?.as_table()? };
+    table.get(key).cloned()
 }
 
 /// True if the file is there; an error where that can not be seen.
@@ -145,7 +170,6 @@ fn enrolld() -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
@@ -176,13 +200,23 @@ mod tests {
             (&[(KEY, 0o600)][..], "mode 600"),
             (&[(KEY, 0o640)], "key_open"),
             (&[("/var/lib/enrolld/enrolld.key", 0o400)], "mode 400"),
+            (&[(SEALED_KEY, 0o644), ("/var/lib/enrolld/enrolld.redb", 0o600)], "sealed to this machine"),
             (&[("/var/lib/enrolld/enrolld.redb", 0o600)], "key_missing"),
             (&[], "none yet, and no registry"),
         ] {
             let root = tempfile::tempdir().expect("a directory");
-            let told = told(secret_key(&machine(root.path(), files)));
+            let told = told(secret_key(&machine(root.path(), files), false));
             assert!(told.contains(expected), "{files:?}: {told}");
         }
+        let root = tempfile::tempdir().expect("a directory");
+        let machine = machine(root.path(), &[("/var/lib/enrolld/enrolld.redb", 0o600)]);
+        assert!(told(secret_key(&machine, true)).contains("another place"), "a daemon that answers has one");
+        fs::create_dir_all(machine.path("/etc/enrolld")).expect("a directory");
+        fs::write(machine.path(CONFIGURATION), "key_file = \"/srv/enrolld.key\"\n").expect("written");
+        assert!(told(secret_key(&machine, false)).contains("key_missing"));
+        fs::create_dir_all(machine.path("/srv")).expect("a directory");
+        fs::write(machine.path("/srv/enrolld.key"), "").expect("written");
+        assert!(told(secret_key(&machine, false)).contains("/srv/enrolld.key"));
     }
 
     #[test]
@@ -203,11 +237,11 @@ mod tests {
     fn free_space_is_full_low_or_enough() {
         for (free, expected) in [
             (0, "disk_full"),
-            (NEEDED_BYTES - 1, "disk_full"),
-            (NEEDED_BYTES, "disk_low"),
-            (LOW_BYTES, "256.0 MiB free at /s"),
+            ((64 << 20) - 1, "disk_full"),
+            (64 << 20, "disk_low"),
+            (256 << 20, "256.0 MiB free at /s"),
         ] {
-            assert_eq!(told(free_space(Path::new("/s"), free)), expected);
+            assert_eq!(told(free_space(Path::new("/s"), free, 64 << 20)), expected);
         }
     }
 }

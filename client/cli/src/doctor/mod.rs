@@ -9,6 +9,7 @@ mod answer;
 mod files;
 mod systemd;
 
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -67,7 +68,7 @@ pub(crate) fn command() -> Command {
 
 /// Looks at everything and prints what was found. The exit code is 1 if something is wrong.
 pub(crate) async fn run(options: &Options, output: &Output) -> Result<ExitCode, Failure> {
-    let machine = Machine { root: PathBuf::from("/"), socket: options.socket_path() };
+    let machine = Machine::of(options);
     let checks = machine.look(options).await;
     let found = checks.iter().filter_map(|check| match &check.outcome {
         Outcome::Found(found) => Some(found.clone()),
@@ -79,6 +80,17 @@ pub(crate) async fn run(options: &Options, output: &Output) -> Result<ExitCode, 
 }
 
 impl Machine {
+    /// This machine, and the socket to look at: the one that is named, or that the caller would ask. Where nobody
+    /// listens at the caller's own and the system's daemon is installed, it is the system's.
+    fn of(options: &Options) -> Self {
+        let machine = Self { root: PathBuf::from("/"), socket: options.socket_path() };
+        let is_alive = || UnixStream::connect(&machine.socket).is_ok();
+        match options.has_named_socket() || machine.is_of_system() || !systemd::is_installed(&machine) || is_alive() {
+            true => machine,
+            false => Self { socket: PathBuf::from(SYSTEM_SOCKET), ..machine },
+        }
+    }
+
     async fn look(&self, options: &Options) -> Vec<Check> {
         let socket = access::socket(self);
         let (answer, status) = match &socket {
@@ -93,7 +105,7 @@ impl Machine {
             checks.push(("service", systemd::service(self)));
             checks.push(("socket unit", systemd::socket(self)));
             checks.push(("configuration", files::configuration(self)));
-            checks.push(("secret key", files::secret_key(self)));
+            checks.push(("secret key", files::secret_key(self, is_answered)));
             checks.push(("state directory", files::state_directory(self)));
         }
         // A daemon that answers has told of both itself.
@@ -121,7 +133,7 @@ impl Machine {
     fn restart(&self) -> &'static str {
         match self.is_of_system() {
             true => "sudo systemctl restart enrolld.service",
-            false => "stop the daemon of this socket, and start it again",
+            false => "start the daemon of this socket again, or name another socket with --socket",
         }
     }
 

@@ -13,9 +13,15 @@ const SERVICE: &str = "enrolld.service";
 const SOCKET: &str = "enrolld.socket";
 
 /// The units of this version.
-const SHIPPED: [(&str, &str); 2] = [
+const SHIPPED: [(&str, &str); 8] = [
     (SERVICE, include_str!("../../../../systemd/enrolld.service")),
     (SOCKET, include_str!("../../../../systemd/enrolld.socket")),
+    ("enrolld-failed.target", include_str!("../../../../systemd/enrolld-failed.target")),
+    ("enrolld-key.service", include_str!("../../../../systemd/enrolld-key.service")),
+    ("enrolld-backup.service", include_str!("../../../../systemd/enrolld-backup.service")),
+    ("enrolld-backup.timer", include_str!("../../../../systemd/enrolld-backup.timer")),
+    ("enrolld-metrics.service", include_str!("../../../../systemd/enrolld-metrics.service")),
+    ("enrolld-metrics.timer", include_str!("../../../../systemd/enrolld-metrics.timer")),
 ];
 
 /// The administrator's directory of units, which wins over the package's.
@@ -23,7 +29,11 @@ const OF_ADMINISTRATOR: &str = "/etc/systemd/system";
 const OF_PACKAGE: &str = "/usr/lib/systemd/system";
 
 /// What systemd is asked for.
-const PROPERTIES: &str = "--property=LoadState,ActiveState,SubState,Result,ExecMainStatus,NeedDaemonReload";
+const PROPERTIES: &str =
+    "--property=LoadState,ActiveState,SubState,Result,ExecMainStatus,NeedDaemonReload,StatusText,DropInPaths";
+
+/// The state of a service that systemd starts again in a moment.
+const RESTARTS: &str = "auto-restart";
 
 /// The properties of a unit.
 type Properties = BTreeMap<String, String>;
@@ -33,7 +43,8 @@ pub(super) fn unit_files(machine: &Machine) -> Outcome {
     let (mut found, mut seen) = (Vec::new(), Vec::new());
     for (unit, shipped) in SHIPPED {
         let [own, packaged] = [OF_ADMINISTRATOR, OF_PACKAGE].map(|directory| format!("{directory}/{unit}"));
-        let is_there = |path: &str| machine.path(path).symlink_metadata().is_ok();
+        // A link is a mask or an alias, and somebody's decision.
+        let is_there = |path: &str| machine.path(path).symlink_metadata().is_ok_and(|file| file.is_file());
         let path = match (is_there(&own), is_there(&packaged)) {
             (true, true) => {
                 let arguments = [("path", own.as_str()), ("shipped", packaged.as_str()), ("unit", unit)];
@@ -53,7 +64,7 @@ pub(super) fn unit_files(machine: &Machine) -> Outcome {
     }
     match seen.is_empty() {
         true => Outcome::Unseen("no unit is installed".to_owned()),
-        false => Outcome::of(found, seen.join(", ")),
+        false => Outcome::of(found, format!("as this version has them ({})", seen.len())),
     }
 }
 
@@ -68,9 +79,30 @@ pub(super) fn service(machine: &Machine) -> Outcome {
 /// Asks systemd for the state of the socket, which it must hold.
 pub(super) fn socket(machine: &Machine) -> Outcome {
     match properties(machine, SOCKET) {
-        Ok(properties) => Outcome::of(of_socket(&properties), state(&properties)),
+        Ok(socket) => {
+            let service = properties(machine, SERVICE).unwrap_or_default();
+            Outcome::of(of_socket(&socket, &service), state(&socket))
+        }
         Err(why) => Outcome::Unseen(why),
     }
+}
+
+/// The words of a service that is starting, such as how far a migration is; `None` if it is not.
+pub(super) fn starting(machine: &Machine) -> Option<String> {
+    let service = properties(machine, SERVICE).ok()?;
+    let is_starting = value(&service, "ActiveState") == "activating" && value(&service, "SubState") != RESTARTS;
+    is_starting.then(|| value(&service, "StatusText").to_owned())
+}
+
+/// True if drop-ins change the service, so that its secret key may be elsewhere.
+pub(super) fn has_drop_in(machine: &Machine) -> bool {
+    properties(machine, SERVICE).is_ok_and(|service| !value(&service, "DropInPaths").is_empty())
+}
+
+/// True if there are units of the daemon, or its directory in `/etc`.
+pub(super) fn is_installed(machine: &Machine) -> bool {
+    let units = [OF_ADMINISTRATOR, OF_PACKAGE].map(|directory| format!("{directory}/{SOCKET}"));
+    units.iter().any(|path| machine.path(path).exists()) || machine.path("/etc/enrolld").exists()
 }
 
 /// Asks systemd whether the clock is synchronised.
@@ -103,26 +135,22 @@ fn properties(machine: &Machine, unit: &str) -> Result<Properties, String> {
 }
 
 fn of_service(properties: &Properties) -> Vec<Finding> {
-    let mut found = unread(SERVICE, properties);
+    let mut found = of_unit(SERVICE, properties);
     if value(properties, "Result") == "start-limit-hit" {
-        found.push(Finding::of(Topic::StartLimit, "", &[("unit", SERVICE)]));
+        found.push(too_many_starts(properties));
     }
-    let is_restarting = value(properties, "SubState") == "auto-restart";
+    let is_restarting = value(properties, "SubState") == RESTARTS;
     if value(properties, "ActiveState") == "failed" || is_restarting {
         let (state, why) = (state(properties), meaning(properties));
         found.push(Finding::of(Topic::Service, "", &[("state", state.as_str()), ("why", why.as_str())]));
     }
-    if value(properties, "LoadState") == "masked" {
-        let why = "systemctl unmask enrolld.service lets it start";
-        found.push(Finding::of(Topic::Service, "", &[("state", "masked"), ("why", why)]));
-    }
     found
 }
 
-fn of_socket(properties: &Properties) -> Vec<Finding> {
-    let mut found = unread(SOCKET, properties);
+fn of_socket(properties: &Properties, service: &Properties) -> Vec<Finding> {
+    let mut found = of_unit(SOCKET, properties);
     if value(properties, "Result") == "service-start-limit-hit" {
-        found.push(Finding::of(Topic::StartLimit, "", &[("unit", SERVICE)]));
+        found.push(too_many_starts(service));
     }
     if value(properties, "ActiveState") != "active" {
         found.push(Finding::of(Topic::SocketUnit, "", &[("state", state(properties).as_str())]));
@@ -130,9 +158,17 @@ fn of_socket(properties: &Properties) -> Vec<Finding> {
     found
 }
 
-fn unread(unit: &str, properties: &Properties) -> Vec<Finding> {
-    let is_unread = value(properties, "NeedDaemonReload") == "yes";
-    is_unread.then(|| Finding::of(Topic::UnreadUnit, unit, &[("unit", unit)])).into_iter().collect()
+/// What can be found of any unit.
+fn of_unit(unit: &str, properties: &Properties) -> Vec<Finding> {
+    let is_masked = value(properties, "LoadState") == "masked";
+    let is_unread = value(properties, "NeedDaemonReload") == "yes" && !is_masked;
+    let topics = [(Topic::MaskedUnit, is_masked), (Topic::UnreadUnit, is_unread)];
+    let found = topics.into_iter().filter(|(_, is_so)| *is_so);
+    found.map(|(topic, _)| Finding::of(topic, unit, &[("unit", unit)])).collect()
+}
+
+fn too_many_starts(service: &Properties) -> Finding {
+    Finding::of(Topic::StartLimit, "", &[("unit", SERVICE), ("why", &meaning(service))])
 }
 
 fn state(properties: &Properties) -> String {
@@ -147,6 +183,7 @@ fn meaning(properties: &Properties) -> String {
         "4" => "the secret key is missing or another one",
         "5" => "the database can not be used or is not sound",
         "6" => "the disk is full or failed",
+        "8" => "the database of an older version could not be migrated, and is as it was",
         "243" => "its credentials could not be read; is the secret key at /etc/enrolld/enrolld.key?",
         _ => return format!("it ended with {} ({})", value(properties, "ExecMainStatus"), value(properties, "Result")),
     };
@@ -191,15 +228,23 @@ mod tests {
                 &["service"],
                 &["start_limit", "socket_unit"],
             ),
-            (&[("ActiveState", "inactive"), ("LoadState", "masked")], &["service"], &["socket_unit"]),
+            (
+                &[("ActiveState", "inactive"), ("LoadState", "masked"), ("NeedDaemonReload", "yes")],
+                &["masked_unit"],
+                &["masked_unit", "socket_unit"],
+            ),
         ] {
             let properties = properties_of(words);
             assert_eq!(topics(&of_service(&properties)), service, "{words:?}");
-            assert_eq!(topics(&of_socket(&properties)), socket, "{words:?}");
+            assert_eq!(topics(&of_socket(&properties, &properties)), socket, "{words:?}");
         }
         let failed = properties_of(&[("ActiveState", "failed"), ("SubState", "failed"), ("ExecMainStatus", "4")]);
         let message = &of_service(&failed)[0].message;
         assert!(message.contains("failed (failed): it ended with 4: the secret key is missing"), "{message}");
+        let socket = properties_of(&[("Result", "service-start-limit-hit")]);
+        let service = properties_of(&[("ExecMainStatus", "8")]);
+        let message = &of_socket(&socket, &service)[0].message;
+        assert!(message.contains("no more: it ended with 8: the database of an older version"), "{message}");
     }
 
     #[test]
@@ -221,7 +266,7 @@ mod tests {
             }
             match unit_files(&machine) {
                 Outcome::Found(found) => assert_eq!(topics(&found), expected),
-                Outcome::Fine(seen) => assert!(expected.is_empty() && seen.contains(SERVICE), "{seen}"),
+                Outcome::Fine(seen) => assert!(expected.is_empty() && seen.contains("(1)"), "{seen}"),
                 Outcome::Unseen(why) => panic!("{why}"),
             }
         }

@@ -58,15 +58,15 @@ pub fn places(txn: &dyn ReadTxn, now: Time) -> Result<Places, StoreError> {
     Ok(places)
 }
 
-/// The end of the certificate that ends next: of each holder the last one that is valid. Reads the holders of all
-/// certificates.
-pub fn certificate_ends(txn: &dyn ReadTxn, now: Time) -> Result<Option<Time>, StoreError> {
+/// The end of the certificate that ends next, with its holder: of each holder the last one that is valid. Reads the
+/// holders of all certificates.
+pub fn certificate_ends(txn: &dyn ReadTxn, now: Time) -> Result<Option<(Time, Pk)>, StoreError> {
     let (from, to) = Family::Holders.bounds();
-    let mut next: Option<Time> = None;
-    walk(txn, (&from, &to), SCAN_CHUNK, |_, value| {
+    let mut next: Option<(Time, Pk)> = None;
+    walk(txn, (&from, &to), SCAN_CHUNK, |key, value| {
         let held = record::decode::<Certificates>(value)?.held;
         let last = held.iter().filter(|held| held.is_valid(now)).map(|held| held.ends).max();
-        next = next.into_iter().chain(last).min();
+        next = next.into_iter().chain(last.zip(key::pk_at_end(key))).min();
         Ok::<_, StoreError>(ControlFlow::Continue(()))
     })?;
     Ok(next)

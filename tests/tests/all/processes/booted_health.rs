@@ -9,7 +9,8 @@ use serde_json::Value;
 /// Installs what was built, by hand, and starts it. Alice is in the group and was logged in before; mallory is not.
 const INSTALL: &str = "
     install target/release/enrolld target/release/enrollctl /usr/bin
-    install -m 644 systemd/enrolld*.service systemd/enrolld*.socket systemd/enrolld*.timer /etc/systemd/system
+    install -m 644 systemd/enrolld*.service systemd/enrolld*.socket systemd/enrolld*.timer \
+        systemd/enrolld*.target /etc/systemd/system
     useradd --create-home alice; useradd mallory
     echo 'm alice enrolld' | systemd-sysusers $PWD/systemd/sysusers.d/enrolld.conf -
     mkdir -p /etc/enrolld
@@ -44,9 +45,12 @@ const WRONG: &[(&str, &str, &[&str])] = &[
     (
         "mv /etc/enrolld/enrolld.key /root; systemctl restart enrolld 2>&1 || true",
         "mv /root/enrolld.key /etc/enrolld; systemctl reset-failed enrolld.socket enrolld.service; \
-         systemctl start enrolld.service",
+         systemctl start enrolld.socket enrolld.service",
         &["key_missing"],
     ),
+    ("systemctl mask --now enrolld.socket 2>&1", "systemctl unmask enrolld.socket 2>&1; systemctl start enrolld.socket", &[
+        "masked_unit",
+    ]),
     (
         "systemctl stop enrolld.socket enrolld.service",
         "systemctl start enrolld.socket enrolld.service",

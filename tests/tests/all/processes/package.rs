@@ -50,7 +50,7 @@ fn the_package_has_its_files_and_every_unit() {
     ];
     for entry in pages::root().join("systemd").read_dir().expect("a folder") {
         let name = entry.expect("an entry").file_name().into_string().expect("a name");
-        let is_unit = [".service", ".socket", ".timer"].iter().any(|ending| name.ends_with(ending));
+        let is_unit = [".service", ".socket", ".timer", ".target"].iter().any(|ending| name.ends_with(ending));
         expected.extend(is_unit.then(|| format!("./usr/lib/systemd/system/{name}")));
     }
     for file in expected {

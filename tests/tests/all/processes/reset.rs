@@ -15,8 +15,12 @@ fn make_key(home: &Home, file: &Path) -> Output {
 }
 
 fn reset(home: &Home, more: &[&str], answer: &str) -> Output {
-    let (config, state_dir) = (home.path("enrolld.toml").display().to_string(), home.state_dir().display().to_string());
     home.configure(&format!("socket = {:?}", home.socket()));
+    reset_as_configured(home, more, answer)
+}
+
+fn reset_as_configured(home: &Home, more: &[&str], answer: &str) -> Output {
+    let (config, state_dir) = (home.path("enrolld.toml").display().to_string(), home.state_dir().display().to_string());
     let args = [&["reset", "--config", &config, "--state-dir", &state_dir], more].concat();
     run(&mut home.enrolld_with(&args), answer)
 }
@@ -87,6 +91,18 @@ fn nothing_is_left_but_the_configuration_and_the_next_start_begins_anew() {
     daemon.restart();
     assert_ne!(std::fs::read(daemon.home.state_dir().join("enrolld.key")).expect("a key"), key);
     expect_refused(&reset(&daemon.home, &["--yes"], ""), 3, "in use");
+}
+
+#[test]
+fn backups_stay_and_are_named() {
+    let daemon = stopped(&[]);
+    let backups = daemon.home.path("backups");
+    std::fs::create_dir(&backups).expect("a directory");
+    daemon.home.configure(&format!("socket = {:?}\n[backup]\ndirectory = {backups:?}\n", daemon.home.socket()));
+    std::fs::write(backups.join("enrolld-20270115T080000Z.backup"), "").expect("written");
+    let output = reset_as_configured(&daemon.home, &["--yes"], "");
+    let named = format!("the backups in {} stay", backups.display());
+    assert!(output.code == Some(0) && output.stdout.contains(&named), "{output:?}");
 }
 
 #[test]

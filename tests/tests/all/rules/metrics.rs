@@ -2,7 +2,7 @@
 
 use enroll_protocol::limits::FRAME_BYTES_MAX;
 use enroll_protocol::operations::TABLE;
-use enroll_protocol::{Code, Envelope, Time, server};
+use enroll_protocol::{Code, Envelope, Time, person, server};
 use enroll_tests::openmetrics::Exposition;
 use enroll_tests::registry::{BEGIN_MICROS, Registry};
 use enrolld::metrics::{Metrics, Standing};
@@ -116,6 +116,9 @@ fn the_certificate_that_ends_next_is_one_in_use() {
     assert_eq!(found(registry), [""; 0]);
     registry.pass_seconds(4 * DAY);
     assert_eq!(found(registry), ["certificates"]);
+    let dog = registry.call(person::Get::new("DOG".parse().expect("a name"))).expect("a person").pk;
+    let mend = format!("enrollctl certificate renew {dog}");
+    assert!(status(registry).warnings[0].mend.starts_with(&mend), "{:?}", status(registry).warnings);
     check(registry, r#"certificate.revoke {"person":"DOG","reason":"superseded"} => [".."#);
     check(registry, r#"person.delete {"person":"CAT"} => ..null.."#);
     assert_eq!((status(registry).certificate_ends, found(registry)), (None, Vec::new()));
