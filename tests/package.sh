@@ -235,6 +235,12 @@ play_failed() {
     must systemctl start enrolld.socket enrolld.service
     must_not systemctl is-active enrolld-failed.target
     is_whole
+    must systemctl mask --now enrolld.socket
+    must_not enrollctl doctor
+    said "masked_unit"
+    must systemctl unmask enrolld.socket
+    must systemctl start enrolld.socket enrolld.service
+    is_whole
 }
 
 # Units of an installation by hand hide those of the package, and are told of.

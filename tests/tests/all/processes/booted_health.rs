@@ -48,9 +48,6 @@ const WRONG: &[(&str, &str, &[&str])] = &[
          systemctl start enrolld.socket enrolld.service",
         &["key_missing"],
     ),
-    ("systemctl mask --now enrolld.socket 2>&1", "systemctl unmask enrolld.socket 2>&1; systemctl start enrolld.socket", &[
-        "masked_unit",
-    ]),
     (
         "systemctl stop enrolld.socket enrolld.service",
         "systemctl start enrolld.socket enrolld.service",
