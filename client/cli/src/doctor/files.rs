@@ -215,7 +215,9 @@ mod tests {
         fs::write(machine.path(CONFIGURATION), "key_file = \"/srv/enrolld.key\"\n").expect("written");
         assert!(told(secret_key(&machine, false)).contains("key_missing"));
         fs::create_dir_all(machine.path("/srv")).expect("a directory");
-        fs::write(machine.path("/srv/enrolld.key"), "").expect("written");
+        let key = machine.path("/srv/enrolld.key");
+        fs::write(&key, "").expect("written");
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("a mode");
         assert!(told(secret_key(&machine, false)).contains("/srv/enrolld.key"));
     }
 
