@@ -279,6 +279,6 @@ mod tests {
         let [found] = &log.findings()[..] else { panic!("one finding") };
         assert_eq!(found.subject, "no_grant, uid 7");
         assert!(found.message.starts_with("of uid 7: connections refused"), "{}", found.message);
-        assert_eq!(found.mend, "journalctl -u enrolld ENROLLD_ABUSE=no_grant");
+        assert_eq!(found.mend, "sudo journalctl -u enrolld ENROLLD_ABUSE=no_grant");
     }
 }
