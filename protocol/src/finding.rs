@@ -6,6 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The disk is nearly full where it has less free than this many times what must stay free (`database.free_mib`).
+pub const DISK_LOW_FACTOR: u64 = 4;
+
 /// How much a finding matters, the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

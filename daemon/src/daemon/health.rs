@@ -11,7 +11,7 @@ use enroll_core::model::record::Kind;
 use enroll_core::needs::Process;
 use enroll_core::rules::{bootstrap, changes, health};
 use enroll_core::state::{ReadTxn, StoreError};
-use enroll_protocol::finding::{Finding, Topic};
+use enroll_protocol::finding::{DISK_LOW_FACTOR, Finding, Topic};
 use enroll_protocol::server::Disk;
 use enroll_protocol::{Pk, Time};
 
@@ -20,9 +20,6 @@ use super::warnings::CLOCK_DOUBTED;
 use crate::metrics::Standing;
 use crate::storage::disk::Space as _;
 use crate::sys;
-
-/// The disk is nearly full where it has less free than this many times what must stay free.
-const LOW_FACTOR: u64 = 4;
 
 /// Seconds that making a batch durable takes, on average, on a slow disk.
 const SLOW_SECONDS: f64 = 0.1;
@@ -66,7 +63,7 @@ impl Daemon {
     fn look(&self, txn: &dyn ReadTxn, now: Time) -> Result<Option<Time>, StoreError> {
         self.show_alarms(now);
         let (disk, settings) = (self.disk(), self.settings.now());
-        let low_bytes = disk.needed_bytes.saturating_mul(LOW_FACTOR);
+        let low_bytes = disk.needed_bytes.saturating_mul(DISK_LOW_FACTOR);
         let [needed, low] = [disk.needed_bytes, low_bytes].map(mebibytes);
         let is_below = |bytes: u64| disk.free_bytes.is_some_and(|free| free < bytes);
         let arguments =

@@ -3,10 +3,10 @@
 use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use enroll_client::protocol::finding::{Finding, Topic};
+use enroll_client::protocol::finding::{DISK_LOW_FACTOR, Finding, Topic};
 use nix::sys::statvfs::statvfs;
 use nix::unistd::{Uid, User, geteuid};
 
@@ -33,9 +33,6 @@ const SERVICE_USER: &str = "enrolld";
 /// MiB of free space below which the default configuration refuses writes.
 const NEEDED_MIB: u64 = 64;
 
-/// The disk is nearly full where it has less free than this many times what must stay free.
-const LOW_FACTOR: u64 = 4;
-
 const NEEDS_ROOT: &str = "needs root";
 
 /// Has `enrolld --check-config` judge the configuration, as the unit would start it.
@@ -47,7 +44,9 @@ pub(super) fn configuration(machine: &Machine) -> Outcome {
     if !geteuid().is_root() {
         return Outcome::Unseen(NEEDS_ROOT.to_owned());
     }
-    let Some(enrolld) = enrolld() else { return Outcome::Unseen("there is no enrolld in PATH".to_owned()) };
+    let Some(enrolld) = which::find("enrolld") else {
+        return Outcome::Unseen("there is no enrolld in PATH".to_owned());
+    };
     let mut command = Command::new(enrolld);
     command.arg("--check-config").arg("--config").arg(&path).env_clear();
     command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("ENROLLD_STATE_DIR", STATE);
@@ -125,7 +124,7 @@ pub(super) fn disk(machine: &Machine) -> Outcome {
 }
 
 fn free_space(place: &Path, free: u64, needed: u64) -> Outcome {
-    let low = needed.saturating_mul(LOW_FACTOR);
+    let low = needed.saturating_mul(DISK_LOW_FACTOR);
     let topic = match free {
         _ if free < needed => Topic::DiskFull,
         _ if free < low => Topic::DiskLow,
@@ -161,16 +160,10 @@ fn name_of(uid: u32) -> String {
     User::from_uid(Uid::from_raw(uid)).ok().flatten().map_or_else(|| format!("uid {uid}"), |user| user.name)
 }
 
-/// The daemon's program, beside this one or in `PATH`.
-fn enrolld() -> Option<PathBuf> {
-    let beside = std::env::current_exe().ok().map(|own| own.with_file_name("enrolld"));
-    let in_path = which::directories().into_iter().map(|directory| directory.join("enrolld"));
-    beside.into_iter().chain(in_path).find(|path| which::is_executable(path))
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
+    use std::path::PathBuf;
 
     use super::*;
 

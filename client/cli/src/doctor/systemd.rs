@@ -158,7 +158,7 @@ fn of_socket(properties: &Properties, service: &Properties) -> Vec<Finding> {
     found
 }
 
-/// What can be found of any unit.
+/// The findings that any unit may have: it is masked, or systemd has not read its change.
 fn of_unit(unit: &str, properties: &Properties) -> Vec<Finding> {
     let is_masked = value(properties, "LoadState") == "masked";
     let is_unread = value(properties, "NeedDaemonReload") == "yes" && !is_masked;

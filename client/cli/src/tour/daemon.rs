@@ -62,9 +62,7 @@ impl Daemon {
 
 /// Finds the executable of the daemon, beside this one or in PATH.
 fn find() -> Result<PathBuf, Failure> {
-    let beside = std::env::current_exe().ok().map(|path| path.with_file_name("enrolld"));
-    let in_path = which::directories().into_iter().map(|directory| directory.join("enrolld"));
-    beside.into_iter().chain(in_path).find(|path| which::is_executable(path)).ok_or_else(|| {
+    which::find("enrolld").ok_or_else(|| {
         let why = "the tour needs enrolld, which is neither beside enrollctl nor in PATH; install it, or run \
                    cargo build --workspace";
         Failure::Own(why.to_owned())

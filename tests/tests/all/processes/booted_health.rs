@@ -43,8 +43,8 @@ const WRONG: &[(&str, &str, &[&str])] = &[
         &["configuration"],
     ),
     (
-        "mv /etc/enrolld/enrolld.key /root; systemctl restart enrolld 2>&1 || true",
-        "mv /root/enrolld.key /etc/enrolld; systemctl reset-failed enrolld.socket enrolld.service; \
+        "mv /etc/enrolld/enrolld.key /srv; systemctl restart enrolld 2>&1 || true",
+        "mv /srv/enrolld.key /etc/enrolld; systemctl reset-failed enrolld.socket enrolld.service; \
          systemctl start enrolld.socket enrolld.service",
         &["key_missing"],
     ),
