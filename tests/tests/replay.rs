@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use enroll_core::context::{Grant, Peer};
+use enroll_protocol::encoding::Encoding;
 use enroll_protocol::frame::{self, FrameKind, FrameReader};
 use enroll_protocol::limits::{BULK_UNITS_MAX, FRAME_BYTES_MAX, TRANSACTION_UNITS_MAX};
 use enroll_protocol::program::{self, EnrollmentUnit, Pair};
@@ -99,8 +100,9 @@ fn expect_reserved<O: Operation>(request: &O) {
     let frame = reader.next_frame().expect("a frame").expect("whole");
     let peer = Peer { uid: 0, pid: 1, connection: 1, grant: Grant::Admin, delegation: Arc::default() };
     MEMORY.reset_peak_memory();
-    let decoded = dispatch::request(&frame, &peer).map(|(_, _, job)| job);
-    let (peak, reserved) = (MEMORY.get_peak_memory(), request_bytes(O::ROW.number, bytes.len(), FRAME_BYTES_MAX));
+    let decoded = dispatch::request(&frame, Encoding::Binary, &peer).map(|(_, _, job)| job);
+    let (peak, reserved) =
+        (MEMORY.get_peak_memory(), request_bytes(Encoding::Binary, O::ROW.number, bytes.len(), FRAME_BYTES_MAX));
     assert!(decoded.is_ok(), "{}", O::ROW.name);
     assert!(peak <= reserved, "{} of {} bytes takes {peak} and reserves {reserved}", O::ROW.name, bytes.len());
 }

@@ -27,11 +27,10 @@ mod show;
 mod tour;
 mod wait;
 
-mod raw_object;
-
 use std::process::ExitCode;
 
 use clap::ArgMatches;
+use enroll_client::protocol::raw_object;
 
 use crate::failure::Failure;
 use crate::files::credentials;
