@@ -28,7 +28,7 @@ pub(crate) fn module(contract: &Contract) -> Result<String, String> {
          from typing import Any, Literal, Unpack\n\n\
          from ._calls import AsyncCalls, AsyncPages, AsyncStream\n\
          from ._operation import Operation, Options\n\
-         from ._records import *  # noqa: F403\n\
+         from ._records import *\n\
          from ._values import UNSET, JsonObject, Reference, Secret, Unset\n"
     );
     let mut table = String::from("\n");
@@ -38,9 +38,15 @@ pub(crate) fn module(contract: &Contract) -> Result<String, String> {
         areas.entry(line.row.area()).or_default().push_str(&method(contract, line)?);
     }
     text += &table;
+    let rows: String = LINES.iter().map(|line| format!("    {},\n", constant(line))).collect();
+    let _ = write!(
+        text,
+        "\nTABLE: dict[str, Operation[Any]] = {{row.name: row for row in (\n{rows})}}\n\
+         \"\"\"Every operation by its name.\"\"\"\n"
+    );
     let mut attributes = String::new();
     for (area, methods) in &areas {
-        let class = format!("Async{}", class_name(area));
+        let class = format!("Async{}Operations", class_name(area));
         let _ = write!(
             text,
             "\n\nclass {class}:\n    \"\"\"The operations of the area `{area}`.\"\"\"\n\n    \
@@ -70,7 +76,11 @@ fn row(contract: &Contract, line: &Line) -> Result<String, String> {
     };
     let read = read.map_or_else(|| "None".to_owned(), |read| format!("lambda value: {read}"));
     let (number, name, is_write) = (line.row.number, line.row.name, python_bool(line.row.kind.is_write()));
-    Ok(format!("{} = Operation({number}, \"{name}\", {is_write}, {read})\n", constant(line)))
+    let of = match &reply {
+        PythonType::Page(item) => item.received(),
+        other => other.received(),
+    };
+    Ok(format!("{}: Operation[{of}] = Operation({number}, \"{name}\", {is_write}, {read})\n", constant(line)))
 }
 
 fn python_bool(value: bool) -> &'static str {
@@ -148,7 +158,7 @@ fn argument(
         other => other.sent(),
     };
     Ok(match &python {
-        _ if clearable.contains(&field.name) => (format!("{sent} | None | Unset"), Some("UNSET")),
+        _ if clearable.contains(&field.name) => (format!("{sent} | Unset | None"), Some("UNSET")),
         PythonType::Plain(name) if name == "bool" && !field.is_positional => (sent, Some("False")),
         _ if field.may_be_absent => (format!("{sent} | None"), Some("None")),
         _ => (sent, None),
@@ -174,18 +184,12 @@ fn form(contract: &Contract, line: &Line) -> Result<(&'static str, String, Strin
         ("def", format!("{class}[{item}]"), last)
     };
     Ok(match (line.row.kind, &reply) {
-        (Kind::Stream | Kind::Walk, _) => items("AsyncStream", received(&reply), "stream"),
+        (Kind::Stream, _) => items("AsyncStream", received(&reply), "stream"),
+        (Kind::Walk, _) => items("AsyncStream", received(&reply), "walk"),
         (_, PythonType::Page(item)) => items("AsyncPages", received(item), "pages"),
         _ => {
-            let last =
-                format!("        return await self._calls.call({row}, args, options)  # type: ignore[no-any-return]\n");
-            let last = if reply.received() == "None" {
-                format!("        await self._calls.call({row}, args, options)\n")
-            } else if reply.received() == "Any" {
-                last.replace("  # type: ignore[no-any-return]", "")
-            } else {
-                last
-            };
+            let word = if reply.received() == "None" { "" } else { "return " };
+            let last = format!("        {word}await self._calls.call({row}, args, options)\n");
             ("async def", received(&reply), last)
         }
     })

@@ -176,6 +176,10 @@ pub(crate) fn record_name(module: &str, name: &str) -> String {
 /// A word of an enumeration, or another one of a newer daemon.
 fn words(found: &Enum) -> String {
     let words: Vec<String> = found.words.iter().map(|word| format!("\"{word}\"")).collect();
-    let content = if found.has_content { " | Mapping[str, str]" } else { "" };
-    format!("Literal[{}] | str{content}", words.join(", "))
+    let texts = format!("Literal[{}] | str", words.join(", "));
+    match (words.is_empty(), found.has_content) {
+        (true, _) => "Mapping[str, Any]".to_owned(),
+        (false, true) => format!("{texts} | Mapping[str, Any]"),
+        (false, false) => texts,
+    }
 }

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, Generic, NamedTuple, TypedDict, TypeVar
 
 from ._values import Reference
 
+T = TypeVar("T")
 
-class Operation(NamedTuple):
+
+class Operation(NamedTuple, Generic[T]):
     """An operation."""
 
     number: int
@@ -17,7 +19,7 @@ class Operation(NamedTuple):
     """Its name, such as `person.get`."""
     is_write: bool
     """True for a write, which is sent under an idempotency key."""
-    read: Callable[[Any], Any] | None
+    read: Callable[[Any], T] | None
     """Makes its answer, or one item of it, from JSON."""
 
 

@@ -10,116 +10,224 @@ from typing import Any, Literal, Unpack
 
 from ._calls import AsyncCalls, AsyncPages, AsyncStream
 from ._operation import Operation, Options
-from ._records import *  # noqa: F403
+from ._records import *
 from ._values import UNSET, JsonObject, Reference, Secret, Unset
 
-PERSON_CREATE = Operation(1, "person.create", True, lambda value: Person.from_json(value))
-PERSON_GET = Operation(2, "person.get", False, lambda value: Person.from_json(value))
-PERSON_LIST = Operation(3, "person.list", False, lambda value: Person.from_json(value))
-PERSON_FIND = Operation(4, "person.find", False, lambda value: Person.from_json(value))
-PERSON_UPDATE = Operation(5, "person.update", True, lambda value: Person.from_json(value))
-PERSON_DELETE = Operation(6, "person.delete", True, lambda value: Person.from_json(value))
-PERSON_REVOKE = Operation(7, "person.revoke", True, lambda value: Person.from_json(value))
-PERSON_RESTORE = Operation(8, "person.restore", True, lambda value: Person.from_json(value))
-ROLE_ASSIGN = Operation(10, "role.assign", True, None)
-ROLE_REMOVE = Operation(11, "role.remove", True, None)
-ROLE_HAS = Operation(12, "role.has", False, None)
-ROLE_LIST = Operation(13, "role.list", False, None)
-PERMISSION_GRANT = Operation(14, "permission.grant", True, None)
-PERMISSION_REVOKE = Operation(15, "permission.revoke", True, None)
-PERMISSION_HAS = Operation(16, "permission.has", False, None)
-PERMISSION_LIST = Operation(17, "permission.list", False, lambda value: [PermissionGranted.from_json(item) for item in value])
-TOKEN_USE = Operation(20, "token.use", True, lambda value: TokenSpent.from_json(value))
-TOKEN_GET = Operation(21, "token.get", False, lambda value: TokenSpent.from_json(value))
-TOKEN_DELETE = Operation(22, "token.delete", True, None)
-CODE_CREATE = Operation(30, "code.create", True, lambda value: CodeCreated.from_json(value))
-CODE_USE = Operation(31, "code.use", True, lambda value: CodeUsed.from_json(value))
-CODE_GET = Operation(32, "code.get", False, lambda value: CodeLogin.from_json(value))
-CODE_DELETE = Operation(33, "code.delete", True, None)
-JWT_VERIFY = Operation(40, "jwt.verify", False, None)
-JWT_KEYS = Operation(41, "jwt.keys", False, None)
-JWT_REFRESH = Operation(42, "jwt.refresh", True, lambda value: CodeExchanged.from_json(value))
-JWT_ROTATE = Operation(43, "jwt.rotate", True, None)
-JWT_EXCHANGE = Operation(44, "jwt.exchange", True, lambda value: CodeExchanged.from_json(value))
-CHANGES_LIST = Operation(50, "changes.list", False, lambda value: Change.from_json(value))
-CHANGES_FOLLOW = Operation(51, "changes.follow", False, lambda value: Change.from_json(value))
-SERVER_STATUS = Operation(60, "server.status", False, lambda value: DaemonStatus.from_json(value))
-SERVER_CHECK = Operation(61, "server.check", False, lambda value: [Violation.from_json(item) for item in value])
-SERVER_METRICS = Operation(62, "server.metrics", False, None)
-SERVER_BACKUP = Operation(63, "server.backup", False, None)
-SERVER_EXPORT = Operation(64, "server.export", False, None)
-SERVER_IMPORT = Operation(65, "server.import", True, lambda value: ServerImported.from_json(value))
-SERVER_ACCEPT_CLOCK = Operation(66, "server.accept_clock", True, lambda value: DaemonStatus.from_json(value))
-POOL_CREATE = Operation(70, "pool.create", True, lambda value: Pool.from_json(value))
-POOL_GET = Operation(71, "pool.get", False, lambda value: Pool.from_json(value))
-POOL_LIST = Operation(72, "pool.list", False, lambda value: Pool.from_json(value))
-POOL_UPDATE = Operation(73, "pool.update", True, lambda value: Pool.from_json(value))
-POOL_SET_ACTIVE = Operation(74, "pool.set_active", True, lambda value: Pool.from_json(value))
-POOL_RESET_CODE = Operation(75, "pool.reset_code", True, lambda value: Pool.from_json(value))
-POOL_DELETE = Operation(76, "pool.delete", True, lambda value: Pool.from_json(value))
-POOL_CHECK = Operation(77, "pool.check", False, None)
-ENROLLMENT_CREATE = Operation(80, "enrollment.create", True, lambda value: Enrollment.from_json(value))
-ENROLLMENT_GET = Operation(81, "enrollment.get", False, lambda value: Enrollment.from_json(value))
-ENROLLMENT_FIND = Operation(82, "enrollment.find", False, lambda value: Enrollment.from_json(value))
-ENROLLMENT_LIST = Operation(83, "enrollment.list", False, lambda value: Enrollment.from_json(value))
-ENROLLMENT_APPROVE = Operation(84, "enrollment.approve", True, lambda value: Person.from_json(value))
-ENROLLMENT_REJECT = Operation(85, "enrollment.reject", True, lambda value: Enrollment.from_json(value))
-ENROLLMENT_RESET_CODE = Operation(86, "enrollment.reset_code", True, lambda value: Enrollment.from_json(value))
-ENROLLMENT_DELETE = Operation(87, "enrollment.delete", True, None)
-ENROLLMENT_REOPEN = Operation(88, "enrollment.reopen", True, lambda value: Enrollment.from_json(value))
-ENROLLMENT_UPDATE = Operation(89, "enrollment.update", True, lambda value: Enrollment.from_json(value))
-EVENT_CREATE = Operation(90, "event.create", True, lambda value: Event.from_json(value))
-EVENT_GET = Operation(91, "event.get", False, lambda value: Event.from_json(value))
-EVENT_LIST = Operation(92, "event.list", False, lambda value: Event.from_json(value))
-EVENT_UPDATE = Operation(93, "event.update", True, lambda value: Event.from_json(value))
-EVENT_PUBLISH = Operation(94, "event.publish", True, lambda value: Event.from_json(value))
-EVENT_UNPUBLISH = Operation(95, "event.unpublish", True, lambda value: Event.from_json(value))
-EVENT_CANCEL = Operation(96, "event.cancel", True, lambda value: Event.from_json(value))
-EVENT_ADD_POOL = Operation(97, "event.add_pool", True, lambda value: Event.from_json(value))
-EVENT_UPDATE_POOL = Operation(98, "event.update_pool", True, lambda value: Event.from_json(value))
-EVENT_REMOVE_POOL = Operation(99, "event.remove_pool", True, lambda value: Event.from_json(value))
-REGISTRATION_CREATE = Operation(100, "registration.create", True, lambda value: Registration.from_json(value))
-REGISTRATION_CANCEL = Operation(101, "registration.cancel", True, lambda value: Registration.from_json(value))
-REGISTRATION_GET = Operation(102, "registration.get", False, lambda value: Registration.from_json(value))
-REGISTRATION_LIST = Operation(103, "registration.list", False, lambda value: Registration.from_json(value))
-REGISTRATION_APPROVE = Operation(104, "registration.approve", True, lambda value: Registration.from_json(value))
-REGISTRATION_REJECT = Operation(105, "registration.reject", True, lambda value: Registration.from_json(value))
-REGISTRATION_EXPLAIN = Operation(106, "registration.explain", False, lambda value: Explanation.from_json(value))
-REGISTRATION_PLACE = Operation(107, "registration.place", True, lambda value: Registration.from_json(value))
-SUPERVISOR_ASSIGN = Operation(110, "supervisor.assign", True, lambda value: Person.from_json(value))
-SUPERVISOR_UNASSIGN = Operation(111, "supervisor.unassign", True, lambda value: Person.from_json(value))
-SUPERVISOR_ADD_REPRESENTATIVE = Operation(112, "supervisor.add_representative", True, None)
-SUPERVISOR_REMOVE_REPRESENTATIVE = Operation(113, "supervisor.remove_representative", True, None)
-SUPERVISOR_PENDING = Operation(114, "supervisor.pending", False, lambda value: Registration.from_json(value))
-CONSTANT_SET = Operation(120, "constant.set", True, None)
-CONSTANT_REMOVE = Operation(121, "constant.remove", True, None)
-CONSTANT_LIST = Operation(122, "constant.list", False, lambda value: [Constant.from_json(item) for item in value])
-CERTIFICATE_GET = Operation(130, "certificate.get", False, None)
-CERTIFICATE_KEY = Operation(131, "certificate.key", False, lambda value: (None if (it := value) is None else Secret(it)))
-CERTIFICATE_PFX = Operation(132, "certificate.pfx", False, lambda value: (None if (it := value) is None else Secret(it)))
-CERTIFICATE_RENEW = Operation(133, "certificate.renew", True, None)
-CERTIFICATE_CA = Operation(134, "certificate.ca", False, None)
-CERTIFICATE_CRL = Operation(135, "certificate.crl", False, None)
-CERTIFICATE_REVOKE = Operation(136, "certificate.revoke", True, None)
-CERTIFICATE_ISSUE = Operation(137, "certificate.issue", True, lambda value: CertificateIssued.from_json(value))
-COURSE_CREATE = Operation(140, "course.create", True, lambda value: Course.from_json(value))
-COURSE_GET = Operation(141, "course.get", False, lambda value: Course.from_json(value))
-COURSE_LIST = Operation(142, "course.list", False, lambda value: Course.from_json(value))
-COURSE_DELETE = Operation(143, "course.delete", True, None)
-COURSE_ENROLL = Operation(144, "course.enroll", True, lambda value: CourseEnrollment.from_json(value))
-COURSE_UNENROLL = Operation(145, "course.unenroll", True, lambda value: CourseEnrollment.from_json(value))
-COURSE_ENROLLMENTS = Operation(146, "course.enrollments", False, lambda value: CourseEnrollment.from_json(value))
-COURSE_ROLES = Operation(147, "course.roles", False, lambda value: [CourseRoleHeld.from_json(item) for item in value])
-PROGRAM_ENROLL = Operation(150, "program.enroll", True, None)
-PROGRAM_ENROLL_COURSE = Operation(151, "program.enroll_course", True, None)
-PROGRAM_ASSIGN_COURSE_ROLE = Operation(152, "program.assign_course_role", True, None)
-PROGRAM_LINK = Operation(153, "program.link", True, lambda value: {name: ProgramFailure.from_json(item) for name, item in value.items()})
-PROGRAM_UNLINK = Operation(154, "program.unlink", True, lambda value: {name: ProgramFailure.from_json(item) for name, item in value.items()})
-PROGRAM_ENROLLMENTS = Operation(155, "program.enrollments", False, lambda value: ProgramEnrollment.from_json(value))
-TRANSACTION_RUN = Operation(160, "transaction.run", True, None)
+PERSON_CREATE: Operation[Person] = Operation(1, "person.create", True, lambda value: Person.from_json(value))
+PERSON_GET: Operation[Person] = Operation(2, "person.get", False, lambda value: Person.from_json(value))
+PERSON_LIST: Operation[Person] = Operation(3, "person.list", False, lambda value: Person.from_json(value))
+PERSON_FIND: Operation[Person] = Operation(4, "person.find", False, lambda value: Person.from_json(value))
+PERSON_UPDATE: Operation[Person] = Operation(5, "person.update", True, lambda value: Person.from_json(value))
+PERSON_DELETE: Operation[Person] = Operation(6, "person.delete", True, lambda value: Person.from_json(value))
+PERSON_REVOKE: Operation[Person] = Operation(7, "person.revoke", True, lambda value: Person.from_json(value))
+PERSON_RESTORE: Operation[Person] = Operation(8, "person.restore", True, lambda value: Person.from_json(value))
+ROLE_ASSIGN: Operation[bool] = Operation(10, "role.assign", True, None)
+ROLE_REMOVE: Operation[bool] = Operation(11, "role.remove", True, None)
+ROLE_HAS: Operation[bool] = Operation(12, "role.has", False, None)
+ROLE_LIST: Operation[list[str]] = Operation(13, "role.list", False, None)
+PERMISSION_GRANT: Operation[bool] = Operation(14, "permission.grant", True, None)
+PERMISSION_REVOKE: Operation[bool] = Operation(15, "permission.revoke", True, None)
+PERMISSION_HAS: Operation[bool] = Operation(16, "permission.has", False, None)
+PERMISSION_LIST: Operation[list[PermissionGranted]] = Operation(17, "permission.list", False, lambda value: [PermissionGranted.from_json(item) for item in value])
+TOKEN_USE: Operation[TokenSpent] = Operation(20, "token.use", True, lambda value: TokenSpent.from_json(value))
+TOKEN_GET: Operation[TokenSpent] = Operation(21, "token.get", False, lambda value: TokenSpent.from_json(value))
+TOKEN_DELETE: Operation[None] = Operation(22, "token.delete", True, None)
+CODE_CREATE: Operation[CodeCreated] = Operation(30, "code.create", True, lambda value: CodeCreated.from_json(value))
+CODE_USE: Operation[CodeUsed] = Operation(31, "code.use", True, lambda value: CodeUsed.from_json(value))
+CODE_GET: Operation[CodeLogin] = Operation(32, "code.get", False, lambda value: CodeLogin.from_json(value))
+CODE_DELETE: Operation[None] = Operation(33, "code.delete", True, None)
+JWT_VERIFY: Operation[JsonObject] = Operation(40, "jwt.verify", False, None)
+JWT_KEYS: Operation[JsonObject] = Operation(41, "jwt.keys", False, None)
+JWT_REFRESH: Operation[CodeExchanged] = Operation(42, "jwt.refresh", True, lambda value: CodeExchanged.from_json(value))
+JWT_ROTATE: Operation[JsonObject] = Operation(43, "jwt.rotate", True, None)
+JWT_EXCHANGE: Operation[CodeExchanged] = Operation(44, "jwt.exchange", True, lambda value: CodeExchanged.from_json(value))
+CHANGES_LIST: Operation[Change] = Operation(50, "changes.list", False, lambda value: Change.from_json(value))
+CHANGES_FOLLOW: Operation[Change] = Operation(51, "changes.follow", False, lambda value: Change.from_json(value))
+SERVER_STATUS: Operation[DaemonStatus] = Operation(60, "server.status", False, lambda value: DaemonStatus.from_json(value))
+SERVER_CHECK: Operation[list[Violation]] = Operation(61, "server.check", False, lambda value: [Violation.from_json(item) for item in value])
+SERVER_METRICS: Operation[str] = Operation(62, "server.metrics", False, None)
+SERVER_BACKUP: Operation[str] = Operation(63, "server.backup", False, None)
+SERVER_EXPORT: Operation[str] = Operation(64, "server.export", False, None)
+SERVER_IMPORT: Operation[ServerImported] = Operation(65, "server.import", True, lambda value: ServerImported.from_json(value))
+SERVER_ACCEPT_CLOCK: Operation[DaemonStatus] = Operation(66, "server.accept_clock", True, lambda value: DaemonStatus.from_json(value))
+POOL_CREATE: Operation[Pool] = Operation(70, "pool.create", True, lambda value: Pool.from_json(value))
+POOL_GET: Operation[Pool] = Operation(71, "pool.get", False, lambda value: Pool.from_json(value))
+POOL_LIST: Operation[Pool] = Operation(72, "pool.list", False, lambda value: Pool.from_json(value))
+POOL_UPDATE: Operation[Pool] = Operation(73, "pool.update", True, lambda value: Pool.from_json(value))
+POOL_SET_ACTIVE: Operation[Pool] = Operation(74, "pool.set_active", True, lambda value: Pool.from_json(value))
+POOL_RESET_CODE: Operation[Pool] = Operation(75, "pool.reset_code", True, lambda value: Pool.from_json(value))
+POOL_DELETE: Operation[Pool] = Operation(76, "pool.delete", True, lambda value: Pool.from_json(value))
+POOL_CHECK: Operation[bool] = Operation(77, "pool.check", False, None)
+ENROLLMENT_CREATE: Operation[Enrollment] = Operation(80, "enrollment.create", True, lambda value: Enrollment.from_json(value))
+ENROLLMENT_GET: Operation[Enrollment] = Operation(81, "enrollment.get", False, lambda value: Enrollment.from_json(value))
+ENROLLMENT_FIND: Operation[Enrollment] = Operation(82, "enrollment.find", False, lambda value: Enrollment.from_json(value))
+ENROLLMENT_LIST: Operation[Enrollment] = Operation(83, "enrollment.list", False, lambda value: Enrollment.from_json(value))
+ENROLLMENT_APPROVE: Operation[Person] = Operation(84, "enrollment.approve", True, lambda value: Person.from_json(value))
+ENROLLMENT_REJECT: Operation[Enrollment] = Operation(85, "enrollment.reject", True, lambda value: Enrollment.from_json(value))
+ENROLLMENT_RESET_CODE: Operation[Enrollment] = Operation(86, "enrollment.reset_code", True, lambda value: Enrollment.from_json(value))
+ENROLLMENT_DELETE: Operation[None] = Operation(87, "enrollment.delete", True, None)
+ENROLLMENT_REOPEN: Operation[Enrollment] = Operation(88, "enrollment.reopen", True, lambda value: Enrollment.from_json(value))
+ENROLLMENT_UPDATE: Operation[Enrollment] = Operation(89, "enrollment.update", True, lambda value: Enrollment.from_json(value))
+EVENT_CREATE: Operation[Event] = Operation(90, "event.create", True, lambda value: Event.from_json(value))
+EVENT_GET: Operation[Event] = Operation(91, "event.get", False, lambda value: Event.from_json(value))
+EVENT_LIST: Operation[Event] = Operation(92, "event.list", False, lambda value: Event.from_json(value))
+EVENT_UPDATE: Operation[Event] = Operation(93, "event.update", True, lambda value: Event.from_json(value))
+EVENT_PUBLISH: Operation[Event] = Operation(94, "event.publish", True, lambda value: Event.from_json(value))
+EVENT_UNPUBLISH: Operation[Event] = Operation(95, "event.unpublish", True, lambda value: Event.from_json(value))
+EVENT_CANCEL: Operation[Event] = Operation(96, "event.cancel", True, lambda value: Event.from_json(value))
+EVENT_ADD_POOL: Operation[Event] = Operation(97, "event.add_pool", True, lambda value: Event.from_json(value))
+EVENT_UPDATE_POOL: Operation[Event] = Operation(98, "event.update_pool", True, lambda value: Event.from_json(value))
+EVENT_REMOVE_POOL: Operation[Event] = Operation(99, "event.remove_pool", True, lambda value: Event.from_json(value))
+REGISTRATION_CREATE: Operation[Registration] = Operation(100, "registration.create", True, lambda value: Registration.from_json(value))
+REGISTRATION_CANCEL: Operation[Registration] = Operation(101, "registration.cancel", True, lambda value: Registration.from_json(value))
+REGISTRATION_GET: Operation[Registration] = Operation(102, "registration.get", False, lambda value: Registration.from_json(value))
+REGISTRATION_LIST: Operation[Registration] = Operation(103, "registration.list", False, lambda value: Registration.from_json(value))
+REGISTRATION_APPROVE: Operation[Registration] = Operation(104, "registration.approve", True, lambda value: Registration.from_json(value))
+REGISTRATION_REJECT: Operation[Registration] = Operation(105, "registration.reject", True, lambda value: Registration.from_json(value))
+REGISTRATION_EXPLAIN: Operation[Explanation] = Operation(106, "registration.explain", False, lambda value: Explanation.from_json(value))
+REGISTRATION_PLACE: Operation[Registration] = Operation(107, "registration.place", True, lambda value: Registration.from_json(value))
+SUPERVISOR_ASSIGN: Operation[Person] = Operation(110, "supervisor.assign", True, lambda value: Person.from_json(value))
+SUPERVISOR_UNASSIGN: Operation[Person] = Operation(111, "supervisor.unassign", True, lambda value: Person.from_json(value))
+SUPERVISOR_ADD_REPRESENTATIVE: Operation[bool] = Operation(112, "supervisor.add_representative", True, None)
+SUPERVISOR_REMOVE_REPRESENTATIVE: Operation[bool] = Operation(113, "supervisor.remove_representative", True, None)
+SUPERVISOR_PENDING: Operation[Registration] = Operation(114, "supervisor.pending", False, lambda value: Registration.from_json(value))
+CONSTANT_SET: Operation[bool] = Operation(120, "constant.set", True, None)
+CONSTANT_REMOVE: Operation[bool] = Operation(121, "constant.remove", True, None)
+CONSTANT_LIST: Operation[list[Constant]] = Operation(122, "constant.list", False, lambda value: [Constant.from_json(item) for item in value])
+CERTIFICATE_GET: Operation[str] = Operation(130, "certificate.get", False, None)
+CERTIFICATE_KEY: Operation[Secret | None] = Operation(131, "certificate.key", False, lambda value: (None if (it := value) is None else Secret(it)))
+CERTIFICATE_PFX: Operation[Secret | None] = Operation(132, "certificate.pfx", False, lambda value: (None if (it := value) is None else Secret(it)))
+CERTIFICATE_RENEW: Operation[str | None] = Operation(133, "certificate.renew", True, None)
+CERTIFICATE_CA: Operation[str] = Operation(134, "certificate.ca", False, None)
+CERTIFICATE_CRL: Operation[str] = Operation(135, "certificate.crl", False, None)
+CERTIFICATE_REVOKE: Operation[list[str]] = Operation(136, "certificate.revoke", True, None)
+CERTIFICATE_ISSUE: Operation[CertificateIssued] = Operation(137, "certificate.issue", True, lambda value: CertificateIssued.from_json(value))
+COURSE_CREATE: Operation[Course] = Operation(140, "course.create", True, lambda value: Course.from_json(value))
+COURSE_GET: Operation[Course] = Operation(141, "course.get", False, lambda value: Course.from_json(value))
+COURSE_LIST: Operation[Course] = Operation(142, "course.list", False, lambda value: Course.from_json(value))
+COURSE_DELETE: Operation[bool] = Operation(143, "course.delete", True, None)
+COURSE_ENROLL: Operation[CourseEnrollment] = Operation(144, "course.enroll", True, lambda value: CourseEnrollment.from_json(value))
+COURSE_UNENROLL: Operation[CourseEnrollment] = Operation(145, "course.unenroll", True, lambda value: CourseEnrollment.from_json(value))
+COURSE_ENROLLMENTS: Operation[CourseEnrollment] = Operation(146, "course.enrollments", False, lambda value: CourseEnrollment.from_json(value))
+COURSE_ROLES: Operation[list[CourseRoleHeld]] = Operation(147, "course.roles", False, lambda value: [CourseRoleHeld.from_json(item) for item in value])
+PROGRAM_ENROLL: Operation[dict[str, str]] = Operation(150, "program.enroll", True, None)
+PROGRAM_ENROLL_COURSE: Operation[dict[str, str]] = Operation(151, "program.enroll_course", True, None)
+PROGRAM_ASSIGN_COURSE_ROLE: Operation[bool] = Operation(152, "program.assign_course_role", True, None)
+PROGRAM_LINK: Operation[dict[str, ProgramFailure]] = Operation(153, "program.link", True, lambda value: {name: ProgramFailure.from_json(item) for name, item in value.items()})
+PROGRAM_UNLINK: Operation[dict[str, ProgramFailure]] = Operation(154, "program.unlink", True, lambda value: {name: ProgramFailure.from_json(item) for name, item in value.items()})
+PROGRAM_ENROLLMENTS: Operation[ProgramEnrollment] = Operation(155, "program.enrollments", False, lambda value: ProgramEnrollment.from_json(value))
+TRANSACTION_RUN: Operation[list[Any]] = Operation(160, "transaction.run", True, None)
+
+TABLE: dict[str, Operation[Any]] = {row.name: row for row in (
+    PERSON_CREATE,
+    PERSON_GET,
+    PERSON_LIST,
+    PERSON_FIND,
+    PERSON_UPDATE,
+    PERSON_DELETE,
+    PERSON_REVOKE,
+    PERSON_RESTORE,
+    ROLE_ASSIGN,
+    ROLE_REMOVE,
+    ROLE_HAS,
+    ROLE_LIST,
+    PERMISSION_GRANT,
+    PERMISSION_REVOKE,
+    PERMISSION_HAS,
+    PERMISSION_LIST,
+    TOKEN_USE,
+    TOKEN_GET,
+    TOKEN_DELETE,
+    CODE_CREATE,
+    CODE_USE,
+    CODE_GET,
+    CODE_DELETE,
+    JWT_VERIFY,
+    JWT_KEYS,
+    JWT_REFRESH,
+    JWT_ROTATE,
+    JWT_EXCHANGE,
+    CHANGES_LIST,
+    CHANGES_FOLLOW,
+    SERVER_STATUS,
+    SERVER_CHECK,
+    SERVER_METRICS,
+    SERVER_BACKUP,
+    SERVER_EXPORT,
+    SERVER_IMPORT,
+    SERVER_ACCEPT_CLOCK,
+    POOL_CREATE,
+    POOL_GET,
+    POOL_LIST,
+    POOL_UPDATE,
+    POOL_SET_ACTIVE,
+    POOL_RESET_CODE,
+    POOL_DELETE,
+    POOL_CHECK,
+    ENROLLMENT_CREATE,
+    ENROLLMENT_GET,
+    ENROLLMENT_FIND,
+    ENROLLMENT_LIST,
+    ENROLLMENT_APPROVE,
+    ENROLLMENT_REJECT,
+    ENROLLMENT_RESET_CODE,
+    ENROLLMENT_DELETE,
+    ENROLLMENT_REOPEN,
+    ENROLLMENT_UPDATE,
+    EVENT_CREATE,
+    EVENT_GET,
+    EVENT_LIST,
+    EVENT_UPDATE,
+    EVENT_PUBLISH,
+    EVENT_UNPUBLISH,
+    EVENT_CANCEL,
+    EVENT_ADD_POOL,
+    EVENT_UPDATE_POOL,
+    EVENT_REMOVE_POOL,
+    REGISTRATION_CREATE,
+    REGISTRATION_CANCEL,
+    REGISTRATION_GET,
+    REGISTRATION_LIST,
+    REGISTRATION_APPROVE,
+    REGISTRATION_REJECT,
+    REGISTRATION_EXPLAIN,
+    REGISTRATION_PLACE,
+    SUPERVISOR_ASSIGN,
+    SUPERVISOR_UNASSIGN,
+    SUPERVISOR_ADD_REPRESENTATIVE,
+    SUPERVISOR_REMOVE_REPRESENTATIVE,
+    SUPERVISOR_PENDING,
+    CONSTANT_SET,
+    CONSTANT_REMOVE,
+    CONSTANT_LIST,
+    CERTIFICATE_GET,
+    CERTIFICATE_KEY,
+    CERTIFICATE_PFX,
+    CERTIFICATE_RENEW,
+    CERTIFICATE_CA,
+    CERTIFICATE_CRL,
+    CERTIFICATE_REVOKE,
+    CERTIFICATE_ISSUE,
+    COURSE_CREATE,
+    COURSE_GET,
+    COURSE_LIST,
+    COURSE_DELETE,
+    COURSE_ENROLL,
+    COURSE_UNENROLL,
+    COURSE_ENROLLMENTS,
+    COURSE_ROLES,
+    PROGRAM_ENROLL,
+    PROGRAM_ENROLL_COURSE,
+    PROGRAM_ASSIGN_COURSE_ROLE,
+    PROGRAM_LINK,
+    PROGRAM_UNLINK,
+    PROGRAM_ENROLLMENTS,
+    TRANSACTION_RUN,
+)}
+"""Every operation by its name."""
 
 
-class AsyncCertificate:
+class AsyncCertificateOperations:
     """The operations of the area `certificate`."""
 
     __slots__ = ("_calls",)
@@ -144,7 +252,7 @@ class AsyncCertificate:
         Needs the grant `read`, and of an actor the permission `/people/` for what is not their own.
         """
         args: dict[str, Any] = {"person": person, "allow_deleted": allow_deleted}
-        return await self._calls.call(CERTIFICATE_GET, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(CERTIFICATE_GET, args, options)
 
     async def key(
         self,
@@ -160,7 +268,7 @@ class AsyncCertificate:
         Needs the grant `admin`, and of an actor the permission `/` for what is not their own.
         """
         args: dict[str, Any] = {"person": person}
-        return await self._calls.call(CERTIFICATE_KEY, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(CERTIFICATE_KEY, args, options)
 
     async def pfx(
         self,
@@ -182,7 +290,7 @@ class AsyncCertificate:
         Needs the grant `admin`, and of an actor the permission `/` for what is not their own.
         """
         args: dict[str, Any] = {"person": person, "password": password, "legacy": legacy}
-        return await self._calls.call(CERTIFICATE_PFX, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(CERTIFICATE_PFX, args, options)
 
     async def renew(
         self,
@@ -209,7 +317,7 @@ class AsyncCertificate:
         args: dict[str, Any] = {"person": person, "keep": keep}
         if csr is not None:
             args["csr"] = csr
-        return await self._calls.call(CERTIFICATE_RENEW, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(CERTIFICATE_RENEW, args, options)
 
     async def ca(
         self,
@@ -220,7 +328,7 @@ class AsyncCertificate:
         Needs the grant `read`.
         """
         args: dict[str, Any] = {}
-        return await self._calls.call(CERTIFICATE_CA, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(CERTIFICATE_CA, args, options)
 
     def crl(
         self,
@@ -238,7 +346,7 @@ class AsyncCertificate:
         Needs the grant `read`.
         """
         args: dict[str, Any] = {"der": der}
-        return self._calls.stream(CERTIFICATE_CRL, args, options)
+        return self._calls.walk(CERTIFICATE_CRL, args, options)
 
     async def revoke(
         self,
@@ -268,7 +376,7 @@ class AsyncCertificate:
             args["name"] = name
         if serial is not None:
             args["serial"] = serial
-        return await self._calls.call(CERTIFICATE_REVOKE, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(CERTIFICATE_REVOKE, args, options)
 
     async def issue(
         self,
@@ -294,10 +402,10 @@ class AsyncCertificate:
         args: dict[str, Any] = {"name": name}
         if csr is not None:
             args["csr"] = csr
-        return await self._calls.call(CERTIFICATE_ISSUE, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(CERTIFICATE_ISSUE, args, options)
 
 
-class AsyncChanges:
+class AsyncChangesOperations:
     """The operations of the area `changes`."""
 
     __slots__ = ("_calls",)
@@ -348,7 +456,7 @@ class AsyncChanges:
         return self._calls.stream(CHANGES_FOLLOW, args, options)
 
 
-class AsyncCode:
+class AsyncCodeOperations:
     """The operations of the area `code`."""
 
     __slots__ = ("_calls",)
@@ -380,7 +488,7 @@ class AsyncCode:
             args["audit"] = audit
         if expires is not None:
             args["expires"] = expires
-        return await self._calls.call(CODE_CREATE, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(CODE_CREATE, args, options)
 
     async def use(
         self,
@@ -403,7 +511,7 @@ class AsyncCode:
         args: dict[str, Any] = {"code": code}
         if audit is not None:
             args["audit"] = audit
-        return await self._calls.call(CODE_USE, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(CODE_USE, args, options)
 
     async def get(
         self,
@@ -417,7 +525,7 @@ class AsyncCode:
         Needs the grant `operate`, and of an actor the permission `/codes/` for what is not their own.
         """
         args: dict[str, Any] = {"code": code}
-        return await self._calls.call(CODE_GET, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(CODE_GET, args, options)
 
     async def delete(
         self,
@@ -434,7 +542,7 @@ class AsyncCode:
         await self._calls.call(CODE_DELETE, args, options)
 
 
-class AsyncConstant:
+class AsyncConstantOperations:
     """The operations of the area `constant`."""
 
     __slots__ = ("_calls",)
@@ -464,7 +572,7 @@ class AsyncConstant:
         args: dict[str, Any] = {"list": list, "value": value}
         if label is not None:
             args["label"] = label
-        return await self._calls.call(CONSTANT_SET, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(CONSTANT_SET, args, options)
 
     async def remove(
         self,
@@ -482,7 +590,7 @@ class AsyncConstant:
         Needs the grant `decide`, and of an actor the permission `/constants/` for what is not their own.
         """
         args: dict[str, Any] = {"list": list, "value": value}
-        return await self._calls.call(CONSTANT_REMOVE, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(CONSTANT_REMOVE, args, options)
 
     async def list(
         self,
@@ -498,10 +606,10 @@ class AsyncConstant:
         args: dict[str, Any] = {}
         if list is not None:
             args["list"] = list
-        return await self._calls.call(CONSTANT_LIST, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(CONSTANT_LIST, args, options)
 
 
-class AsyncCourse:
+class AsyncCourseOperations:
     """The operations of the area `course`."""
 
     __slots__ = ("_calls",)
@@ -526,7 +634,7 @@ class AsyncCourse:
         Needs the grant `operate`, and of an actor the permission `/courses/` for what is not their own.
         """
         args: dict[str, Any] = {"key": key, "modes": modes}
-        return await self._calls.call(COURSE_CREATE, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(COURSE_CREATE, args, options)
 
     async def get(
         self,
@@ -540,7 +648,7 @@ class AsyncCourse:
         Needs the grant `read`.
         """
         args: dict[str, Any] = {"key": key}
-        return await self._calls.call(COURSE_GET, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(COURSE_GET, args, options)
 
     def list(
         self,
@@ -582,7 +690,7 @@ class AsyncCourse:
         Needs the grant `operate`, and of an actor the permission `/courses/` for what is not their own.
         """
         args: dict[str, Any] = {"key": key}
-        return await self._calls.call(COURSE_DELETE, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(COURSE_DELETE, args, options)
 
     async def enroll(
         self,
@@ -602,7 +710,7 @@ class AsyncCourse:
         Needs the grant `operate`, and of an actor the permission `/courses/` for what is not their own.
         """
         args: dict[str, Any] = {"course": course, "person": person, "mode": mode}
-        return await self._calls.call(COURSE_ENROLL, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(COURSE_ENROLL, args, options)
 
     async def unenroll(
         self,
@@ -620,7 +728,7 @@ class AsyncCourse:
         Needs the grant `operate`, and of an actor the permission `/courses/` for what is not their own.
         """
         args: dict[str, Any] = {"course": course, "person": person}
-        return await self._calls.call(COURSE_UNENROLL, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(COURSE_UNENROLL, args, options)
 
     def enrollments(
         self,
@@ -674,10 +782,10 @@ class AsyncCourse:
             args["course"] = course
         if person is not None:
             args["person"] = person
-        return await self._calls.call(COURSE_ROLES, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(COURSE_ROLES, args, options)
 
 
-class AsyncEnrollment:
+class AsyncEnrollmentOperations:
     """The operations of the area `enrollment`."""
 
     __slots__ = ("_calls",)
@@ -713,7 +821,7 @@ class AsyncEnrollment:
             args["extra"] = extra
         if csr is not None:
             args["csr"] = csr
-        return await self._calls.call(ENROLLMENT_CREATE, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(ENROLLMENT_CREATE, args, options)
 
     async def get(
         self,
@@ -727,7 +835,7 @@ class AsyncEnrollment:
         Needs the grant `read`, and of an actor the permission `/enrollments/` for what is not their own.
         """
         args: dict[str, Any] = {"enrollment": enrollment}
-        return await self._calls.call(ENROLLMENT_GET, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(ENROLLMENT_GET, args, options)
 
     async def find(
         self,
@@ -743,7 +851,7 @@ class AsyncEnrollment:
         Needs the grant `operate`, and of an actor the permission `/enrollments/` for what is not their own.
         """
         args: dict[str, Any] = {"approvecode": approvecode}
-        return await self._calls.call(ENROLLMENT_FIND, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(ENROLLMENT_FIND, args, options)
 
     def list(
         self,
@@ -783,7 +891,7 @@ class AsyncEnrollment:
         enrollment: Reference,
         *,
         approvecode: str | None = None,
-        certificate: Literal["none", "generate"] | str | Mapping[str, str] | None = None,
+        certificate: Literal["none", "generate"] | str | Mapping[str, Any] | None = None,
         **options: Unpack[Options],
     ) -> Person:
         """Approve an enrollment: it becomes a person.
@@ -803,7 +911,7 @@ class AsyncEnrollment:
             args["approvecode"] = approvecode
         if certificate is not None:
             args["certificate"] = certificate
-        return await self._calls.call(ENROLLMENT_APPROVE, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(ENROLLMENT_APPROVE, args, options)
 
     async def reject(
         self,
@@ -822,7 +930,7 @@ class AsyncEnrollment:
         args: dict[str, Any] = {"enrollment": enrollment}
         if reason is not None:
             args["reason"] = reason
-        return await self._calls.call(ENROLLMENT_REJECT, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(ENROLLMENT_REJECT, args, options)
 
     async def reset_code(
         self,
@@ -839,7 +947,7 @@ class AsyncEnrollment:
         Needs the grant `operate`, and of an actor the permission `/enrollments/` for what is not their own.
         """
         args: dict[str, Any] = {"enrollment": enrollment}
-        return await self._calls.call(ENROLLMENT_RESET_CODE, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(ENROLLMENT_RESET_CODE, args, options)
 
     async def delete(
         self,
@@ -871,7 +979,7 @@ class AsyncEnrollment:
         Needs the grant `decide`, and of an actor the permission `/enrollments/` for what is not their own.
         """
         args: dict[str, Any] = {"enrollment": enrollment}
-        return await self._calls.call(ENROLLMENT_REOPEN, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(ENROLLMENT_REOPEN, args, options)
 
     async def update(
         self,
@@ -897,10 +1005,10 @@ class AsyncEnrollment:
             args["extra"] = extra
         if patch is not None:
             args["patch"] = patch
-        return await self._calls.call(ENROLLMENT_UPDATE, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(ENROLLMENT_UPDATE, args, options)
 
 
-class AsyncEvent:
+class AsyncEventOperations:
     """The operations of the area `event`."""
 
     __slots__ = ("_calls",)
@@ -976,7 +1084,7 @@ class AsyncEvent:
             args["pools"] = pools
         if extra is not None:
             args["extra"] = extra
-        return await self._calls.call(EVENT_CREATE, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(EVENT_CREATE, args, options)
 
     async def get(
         self,
@@ -992,7 +1100,7 @@ class AsyncEvent:
         Needs the grant `read`.
         """
         args: dict[str, Any] = {"event": event}
-        return await self._calls.call(EVENT_GET, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(EVENT_GET, args, options)
 
     def list(
         self,
@@ -1043,15 +1151,15 @@ class AsyncEvent:
         owner: Reference | None = None,
         start: datetime | str | None = None,
         duration_minutes: int | None = None,
-        max_participants: int | None | Unset = UNSET,
+        max_participants: int | Unset | None = UNSET,
         leisure: bool | None = None,
         published: bool | None = None,
         approval: Literal["none", "supervisor"] | str | None = None,
         waiting_list: bool | None = None,
-        merge_time: datetime | str | None | Unset = UNSET,
-        registration_closes: datetime | str | None | Unset = UNSET,
-        unregistration_closes: datetime | str | None | Unset = UNSET,
-        extra: Mapping[str, Any] | None | Unset = UNSET,
+        merge_time: datetime | str | Unset | None = UNSET,
+        registration_closes: datetime | str | Unset | None = UNSET,
+        unregistration_closes: datetime | str | Unset | None = UNSET,
+        extra: Mapping[str, Any] | Unset | None = UNSET,
         patch: Mapping[str, Any] | None = None,
         **options: Unpack[Options],
     ) -> Event:
@@ -1123,7 +1231,7 @@ class AsyncEvent:
             args["patch"] = patch
         if clear:
             args["clear"] = clear
-        return await self._calls.call(EVENT_UPDATE, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(EVENT_UPDATE, args, options)
 
     async def publish(
         self,
@@ -1137,7 +1245,7 @@ class AsyncEvent:
         Needs the grant `decide`, and of an actor the permission `/events/edit/` for what is not their own.
         """
         args: dict[str, Any] = {"event": event}
-        return await self._calls.call(EVENT_PUBLISH, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(EVENT_PUBLISH, args, options)
 
     async def unpublish(
         self,
@@ -1153,7 +1261,7 @@ class AsyncEvent:
         Needs the grant `decide`, and of an actor the permission `/events/edit/` for what is not their own.
         """
         args: dict[str, Any] = {"event": event}
-        return await self._calls.call(EVENT_UNPUBLISH, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(EVENT_UNPUBLISH, args, options)
 
     async def cancel(
         self,
@@ -1169,7 +1277,7 @@ class AsyncEvent:
         Needs the grant `decide`, and of an actor the permission `/events/edit/` for what is not their own.
         """
         args: dict[str, Any] = {"event": event}
-        return await self._calls.call(EVENT_CANCEL, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(EVENT_CANCEL, args, options)
 
     async def add_pool(
         self,
@@ -1196,7 +1304,7 @@ class AsyncEvent:
         args: dict[str, Any] = {"event": event, "name": name, "capacity": capacity, "roles": roles}
         if opens is not None:
             args["opens"] = opens
-        return await self._calls.call(EVENT_ADD_POOL, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(EVENT_ADD_POOL, args, options)
 
     async def update_pool(
         self,
@@ -1232,7 +1340,7 @@ class AsyncEvent:
             args["roles"] = roles
         if opens is not None:
             args["opens"] = opens
-        return await self._calls.call(EVENT_UPDATE_POOL, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(EVENT_UPDATE_POOL, args, options)
 
     async def remove_pool(
         self,
@@ -1251,10 +1359,10 @@ class AsyncEvent:
         Needs the grant `decide`, and of an actor the permission `/events/edit/` for what is not their own.
         """
         args: dict[str, Any] = {"event": event, "pool": pool}
-        return await self._calls.call(EVENT_REMOVE_POOL, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(EVENT_REMOVE_POOL, args, options)
 
 
-class AsyncJwt:
+class AsyncJwtOperations:
     """The operations of the area `jwt`."""
 
     __slots__ = ("_calls",)
@@ -1276,7 +1384,7 @@ class AsyncJwt:
         Needs the grant `read`.
         """
         args: dict[str, Any] = {"jwt": jwt}
-        return await self._calls.call(JWT_VERIFY, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(JWT_VERIFY, args, options)
 
     async def keys(
         self,
@@ -1287,7 +1395,7 @@ class AsyncJwt:
         Needs the grant `read`.
         """
         args: dict[str, Any] = {}
-        return await self._calls.call(JWT_KEYS, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(JWT_KEYS, args, options)
 
     async def refresh(
         self,
@@ -1303,7 +1411,7 @@ class AsyncJwt:
         Needs the grant `operate`, and of an actor the permission `/codes/` for what is not their own.
         """
         args: dict[str, Any] = {"jwt": jwt}
-        return await self._calls.call(JWT_REFRESH, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(JWT_REFRESH, args, options)
 
     async def rotate(
         self,
@@ -1316,7 +1424,7 @@ class AsyncJwt:
         Needs the grant `admin`, and of an actor the permission `/` for what is not their own.
         """
         args: dict[str, Any] = {}
-        return await self._calls.call(JWT_ROTATE, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(JWT_ROTATE, args, options)
 
     async def exchange(
         self,
@@ -1338,10 +1446,10 @@ class AsyncJwt:
         args: dict[str, Any] = {"jwt": jwt}
         if audit is not None:
             args["audit"] = audit
-        return await self._calls.call(JWT_EXCHANGE, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(JWT_EXCHANGE, args, options)
 
 
-class AsyncPermission:
+class AsyncPermissionOperations:
     """The operations of the area `permission`."""
 
     __slots__ = ("_calls",)
@@ -1365,7 +1473,7 @@ class AsyncPermission:
         Needs the grant `admin`, and of an actor the permission `/` for what is not their own.
         """
         args: dict[str, Any] = {"role": role, "permission": permission}
-        return await self._calls.call(PERMISSION_GRANT, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(PERMISSION_GRANT, args, options)
 
     async def revoke(
         self,
@@ -1383,7 +1491,7 @@ class AsyncPermission:
         Needs the grant `admin`, and of an actor the permission `/` for what is not their own.
         """
         args: dict[str, Any] = {"role": role, "permission": permission}
-        return await self._calls.call(PERMISSION_REVOKE, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(PERMISSION_REVOKE, args, options)
 
     async def has(
         self,
@@ -1399,7 +1507,7 @@ class AsyncPermission:
         Needs the grant `read`, and of an actor the permission `/roles/` for what is not their own.
         """
         args: dict[str, Any] = {"person": person, "permission": permission}
-        return await self._calls.call(PERMISSION_HAS, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(PERMISSION_HAS, args, options)
 
     async def list(
         self,
@@ -1416,10 +1524,10 @@ class AsyncPermission:
         args: dict[str, Any] = {}
         if role is not None:
             args["role"] = role
-        return await self._calls.call(PERMISSION_LIST, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(PERMISSION_LIST, args, options)
 
 
-class AsyncPerson:
+class AsyncPersonOperations:
     """The operations of the area `person`."""
 
     __slots__ = ("_calls",)
@@ -1433,7 +1541,7 @@ class AsyncPerson:
         *,
         extra: Mapping[str, Any] | None = None,
         roles: Sequence[str] | None = None,
-        certificate: Literal["none", "generate"] | str | Mapping[str, str] | None = None,
+        certificate: Literal["none", "generate"] | str | Mapping[str, Any] | None = None,
         **options: Unpack[Options],
     ) -> Person:
         """Create a person.
@@ -1458,7 +1566,7 @@ class AsyncPerson:
             args["roles"] = roles
         if certificate is not None:
             args["certificate"] = certificate
-        return await self._calls.call(PERSON_CREATE, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(PERSON_CREATE, args, options)
 
     async def get(
         self,
@@ -1475,7 +1583,7 @@ class AsyncPerson:
         Needs the grant `read`, and of an actor the permission `/people/` for what is not their own.
         """
         args: dict[str, Any] = {"person": person, "allow_deleted": allow_deleted}
-        return await self._calls.call(PERSON_GET, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(PERSON_GET, args, options)
 
     def list(
         self,
@@ -1527,7 +1635,7 @@ class AsyncPerson:
         Needs the grant `read`, and of an actor the permission `/people/` for what is not their own.
         """
         args: dict[str, Any] = {"claims": claims, "allow_deleted": allow_deleted}
-        return await self._calls.call(PERSON_FIND, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(PERSON_FIND, args, options)
 
     async def update(
         self,
@@ -1553,7 +1661,7 @@ class AsyncPerson:
             args["extra"] = extra
         if patch is not None:
             args["patch"] = patch
-        return await self._calls.call(PERSON_UPDATE, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(PERSON_UPDATE, args, options)
 
     async def delete(
         self,
@@ -1569,7 +1677,7 @@ class AsyncPerson:
         Needs the grant `decide`, and of an actor the permission `/people/` for what is not their own.
         """
         args: dict[str, Any] = {"person": person}
-        return await self._calls.call(PERSON_DELETE, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(PERSON_DELETE, args, options)
 
     async def revoke(
         self,
@@ -1585,7 +1693,7 @@ class AsyncPerson:
         Needs the grant `decide`, and of an actor the permission `/people/` for what is not their own.
         """
         args: dict[str, Any] = {"person": person, "reason": reason}
-        return await self._calls.call(PERSON_REVOKE, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(PERSON_REVOKE, args, options)
 
     async def restore(
         self,
@@ -1606,10 +1714,10 @@ class AsyncPerson:
         Needs the grant `admin`, and of an actor the permission `/people/` for what is not their own.
         """
         args: dict[str, Any] = {"person": person}
-        return await self._calls.call(PERSON_RESTORE, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(PERSON_RESTORE, args, options)
 
 
-class AsyncPool:
+class AsyncPoolOperations:
     """The operations of the area `pool`."""
 
     __slots__ = ("_calls",)
@@ -1653,7 +1761,7 @@ class AsyncPool:
             args["expires"] = expires
         if invitecode is not None:
             args["invitecode"] = invitecode
-        return await self._calls.call(POOL_CREATE, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(POOL_CREATE, args, options)
 
     async def get(
         self,
@@ -1670,7 +1778,7 @@ class AsyncPool:
         Needs the grant `read`, and of an actor the permission `/pools/` for what is not their own.
         """
         args: dict[str, Any] = {"pool": pool, "allow_deleted": allow_deleted}
-        return await self._calls.call(POOL_GET, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(POOL_GET, args, options)
 
     def list(
         self,
@@ -1709,10 +1817,10 @@ class AsyncPool:
         self,
         pool: Reference,
         *,
-        extra: Mapping[str, Any] | None | Unset = UNSET,
+        extra: Mapping[str, Any] | Unset | None = UNSET,
         patch: Mapping[str, Any] | None = None,
-        max_uses: int | None | Unset = UNSET,
-        expires: datetime | str | None | Unset = UNSET,
+        max_uses: int | Unset | None = UNSET,
+        expires: datetime | str | Unset | None = UNSET,
         **options: Unpack[Options],
     ) -> Pool:
         """Change an invite pool.
@@ -1745,7 +1853,7 @@ class AsyncPool:
             args["expires"] = expires
         if clear:
             args["clear"] = clear
-        return await self._calls.call(POOL_UPDATE, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(POOL_UPDATE, args, options)
 
     async def set_active(
         self,
@@ -1763,7 +1871,7 @@ class AsyncPool:
         Needs the grant `operate`, and of an actor the permission `/pools/` for what is not their own.
         """
         args: dict[str, Any] = {"pool": pool, "active": active}
-        return await self._calls.call(POOL_SET_ACTIVE, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(POOL_SET_ACTIVE, args, options)
 
     async def reset_code(
         self,
@@ -1787,7 +1895,7 @@ class AsyncPool:
         args: dict[str, Any] = {"pool": pool}
         if invitecode is not None:
             args["invitecode"] = invitecode
-        return await self._calls.call(POOL_RESET_CODE, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(POOL_RESET_CODE, args, options)
 
     async def delete(
         self,
@@ -1801,7 +1909,7 @@ class AsyncPool:
         Needs the grant `operate`, and of an actor the permission `/pools/` for what is not their own.
         """
         args: dict[str, Any] = {"pool": pool}
-        return await self._calls.call(POOL_DELETE, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(POOL_DELETE, args, options)
 
     async def check(
         self,
@@ -1817,10 +1925,10 @@ class AsyncPool:
         Needs the grant `operate`.
         """
         args: dict[str, Any] = {"invitecode": invitecode}
-        return await self._calls.call(POOL_CHECK, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(POOL_CHECK, args, options)
 
 
-class AsyncProgram:
+class AsyncProgramOperations:
     """The operations of the area `program`."""
 
     __slots__ = ("_calls",)
@@ -1851,7 +1959,7 @@ class AsyncProgram:
         Needs the grant `operate`, and of an actor the permission `/programs/` for what is not their own.
         """
         args: dict[str, Any] = {"program": program, "create": create, "update": update, "enrollments": enrollments}
-        return await self._calls.call(PROGRAM_ENROLL, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(PROGRAM_ENROLL, args, options)
 
     async def enroll_course(
         self,
@@ -1878,7 +1986,7 @@ class AsyncProgram:
         Needs the grant `operate`, and of an actor the permission `/programs/` for what is not their own.
         """
         args: dict[str, Any] = {"program": program, "course": course, "create": create, "update": update, "enrollments": enrollments}
-        return await self._calls.call(PROGRAM_ENROLL_COURSE, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(PROGRAM_ENROLL_COURSE, args, options)
 
     async def assign_course_role(
         self,
@@ -1900,7 +2008,7 @@ class AsyncProgram:
         Needs the grant `decide`, and of an actor the permission `/programs/` for what is not their own.
         """
         args: dict[str, Any] = {"program": program, "external_key": external_key, "course": course, "role": role}
-        return await self._calls.call(PROGRAM_ASSIGN_COURSE_ROLE, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(PROGRAM_ASSIGN_COURSE_ROLE, args, options)
 
     async def link(
         self,
@@ -1922,7 +2030,7 @@ class AsyncProgram:
         Needs the grant `operate`, and of an actor the permission `/programs/` for what is not their own.
         """
         args: dict[str, Any] = {"program": program, "links": links}
-        return await self._calls.call(PROGRAM_LINK, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(PROGRAM_LINK, args, options)
 
     async def unlink(
         self,
@@ -1942,7 +2050,7 @@ class AsyncProgram:
         Needs the grant `operate`, and of an actor the permission `/programs/` for what is not their own.
         """
         args: dict[str, Any] = {"program": program, "external_keys": external_keys}
-        return await self._calls.call(PROGRAM_UNLINK, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(PROGRAM_UNLINK, args, options)
 
     def enrollments(
         self,
@@ -1980,7 +2088,7 @@ class AsyncProgram:
         return self._calls.pages(PROGRAM_ENROLLMENTS, args, options)
 
 
-class AsyncRegistration:
+class AsyncRegistrationOperations:
     """The operations of the area `registration`."""
 
     __slots__ = ("_calls",)
@@ -2007,7 +2115,7 @@ class AsyncRegistration:
         Needs the grant `operate`, and of an actor the permission `/registrations/` for what is not their own.
         """
         args: dict[str, Any] = {"event": event, "person": person}
-        return await self._calls.call(REGISTRATION_CREATE, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(REGISTRATION_CREATE, args, options)
 
     async def cancel(
         self,
@@ -2026,7 +2134,7 @@ class AsyncRegistration:
         Needs the grant `operate`, and of an actor the permission `/registrations/` for what is not their own.
         """
         args: dict[str, Any] = {"event": event, "person": person}
-        return await self._calls.call(REGISTRATION_CANCEL, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(REGISTRATION_CANCEL, args, options)
 
     async def get(
         self,
@@ -2042,7 +2150,7 @@ class AsyncRegistration:
         Needs the grant `read`, and of an actor the permission `/registrations/` for what is not their own.
         """
         args: dict[str, Any] = {"event": event, "person": person}
-        return await self._calls.call(REGISTRATION_GET, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(REGISTRATION_GET, args, options)
 
     def list(
         self,
@@ -2102,7 +2210,7 @@ class AsyncRegistration:
         args: dict[str, Any] = {"event": event, "person": person}
         if reason is not None:
             args["reason"] = reason
-        return await self._calls.call(REGISTRATION_APPROVE, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(REGISTRATION_APPROVE, args, options)
 
     async def reject(
         self,
@@ -2123,7 +2231,7 @@ class AsyncRegistration:
         args: dict[str, Any] = {"event": event, "person": person}
         if reason is not None:
             args["reason"] = reason
-        return await self._calls.call(REGISTRATION_REJECT, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(REGISTRATION_REJECT, args, options)
 
     async def explain(
         self,
@@ -2141,7 +2249,7 @@ class AsyncRegistration:
         Needs the grant `read`, and of an actor the permission `/registrations/` for what is not their own.
         """
         args: dict[str, Any] = {"event": event, "person": person}
-        return await self._calls.call(REGISTRATION_EXPLAIN, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(REGISTRATION_EXPLAIN, args, options)
 
     async def place(
         self,
@@ -2175,10 +2283,10 @@ class AsyncRegistration:
             args["pool"] = pool
         if position is not None:
             args["position"] = position
-        return await self._calls.call(REGISTRATION_PLACE, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(REGISTRATION_PLACE, args, options)
 
 
-class AsyncRole:
+class AsyncRoleOperations:
     """The operations of the area `role`."""
 
     __slots__ = ("_calls",)
@@ -2203,7 +2311,7 @@ class AsyncRole:
         Needs the grant `decide`, and of an actor the permission `/roles/` for what is not their own.
         """
         args: dict[str, Any] = {"person": person, "role": role}
-        return await self._calls.call(ROLE_ASSIGN, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(ROLE_ASSIGN, args, options)
 
     async def remove(
         self,
@@ -2221,7 +2329,7 @@ class AsyncRole:
         Needs the grant `decide`, and of an actor the permission `/roles/` for what is not their own.
         """
         args: dict[str, Any] = {"person": person, "role": role}
-        return await self._calls.call(ROLE_REMOVE, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(ROLE_REMOVE, args, options)
 
     async def has(
         self,
@@ -2242,7 +2350,7 @@ class AsyncRole:
         Needs the grant `read`, and of an actor the permission `/roles/` for what is not their own.
         """
         args: dict[str, Any] = {"person": person, "role": role, "allow_deleted": allow_deleted}
-        return await self._calls.call(ROLE_HAS, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(ROLE_HAS, args, options)
 
     async def list(
         self,
@@ -2268,10 +2376,10 @@ class AsyncRole:
             args["person"] = person
         if prefix is not None:
             args["prefix"] = prefix
-        return await self._calls.call(ROLE_LIST, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(ROLE_LIST, args, options)
 
 
-class AsyncServer:
+class AsyncServerOperations:
     """The operations of the area `server`."""
 
     __slots__ = ("_calls",)
@@ -2293,7 +2401,7 @@ class AsyncServer:
         Needs the grant `metrics`, and of an actor the permission `/server/` for what is not their own.
         """
         args: dict[str, Any] = {}
-        return await self._calls.call(SERVER_STATUS, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(SERVER_STATUS, args, options)
 
     async def check(
         self,
@@ -2306,7 +2414,7 @@ class AsyncServer:
         Needs the grant `read`, and of an actor the permission `/server/` for what is not their own.
         """
         args: dict[str, Any] = {}
-        return await self._calls.call(SERVER_CHECK, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(SERVER_CHECK, args, options)
 
     async def metrics(
         self,
@@ -2321,7 +2429,7 @@ class AsyncServer:
         Needs the grant `metrics`, and of an actor the permission `/server/` for what is not their own.
         """
         args: dict[str, Any] = {}
-        return await self._calls.call(SERVER_METRICS, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(SERVER_METRICS, args, options)
 
     def backup(
         self,
@@ -2335,7 +2443,7 @@ class AsyncServer:
         Needs the grant `admin`, and of an actor the permission `/` for what is not their own.
         """
         args: dict[str, Any] = {}
-        return self._calls.stream(SERVER_BACKUP, args, options)
+        return self._calls.walk(SERVER_BACKUP, args, options)
 
     def export(
         self,
@@ -2363,7 +2471,7 @@ class AsyncServer:
         Needs the grant `admin`, and of an actor the permission `/` for what is not their own.
         """
         args: dict[str, Any] = {"with_secrets": with_secrets}
-        return self._calls.stream(SERVER_EXPORT, args, options)
+        return self._calls.walk(SERVER_EXPORT, args, options)
 
     async def import_(
         self,
@@ -2389,7 +2497,7 @@ class AsyncServer:
         Needs the grant `admin`, and of an actor the permission `/` for what is not their own.
         """
         args: dict[str, Any] = {"at": at, "text": text}
-        return await self._calls.call(SERVER_IMPORT, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(SERVER_IMPORT, args, options)
 
     async def accept_clock(
         self,
@@ -2411,10 +2519,10 @@ class AsyncServer:
         Needs the grant `admin`, and of an actor the permission `/server/` for what is not their own.
         """
         args: dict[str, Any] = {}
-        return await self._calls.call(SERVER_ACCEPT_CLOCK, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(SERVER_ACCEPT_CLOCK, args, options)
 
 
-class AsyncSupervisor:
+class AsyncSupervisorOperations:
     """The operations of the area `supervisor`."""
 
     __slots__ = ("_calls",)
@@ -2436,7 +2544,7 @@ class AsyncSupervisor:
         Needs the grant `decide`, and of an actor the permission `/supervisors/` for what is not their own.
         """
         args: dict[str, Any] = {"person": person, "supervisor": supervisor}
-        return await self._calls.call(SUPERVISOR_ASSIGN, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(SUPERVISOR_ASSIGN, args, options)
 
     async def unassign(
         self,
@@ -2450,7 +2558,7 @@ class AsyncSupervisor:
         Needs the grant `decide`, and of an actor the permission `/supervisors/` for what is not their own.
         """
         args: dict[str, Any] = {"person": person}
-        return await self._calls.call(SUPERVISOR_UNASSIGN, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(SUPERVISOR_UNASSIGN, args, options)
 
     async def add_representative(
         self,
@@ -2466,7 +2574,7 @@ class AsyncSupervisor:
         Needs the grant `decide`, and of an actor the permission `/supervisors/` for what is not their own.
         """
         args: dict[str, Any] = {"supervisor": supervisor, "representative": representative}
-        return await self._calls.call(SUPERVISOR_ADD_REPRESENTATIVE, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(SUPERVISOR_ADD_REPRESENTATIVE, args, options)
 
     async def remove_representative(
         self,
@@ -2482,7 +2590,7 @@ class AsyncSupervisor:
         Needs the grant `decide`, and of an actor the permission `/supervisors/` for what is not their own.
         """
         args: dict[str, Any] = {"supervisor": supervisor, "representative": representative}
-        return await self._calls.call(SUPERVISOR_REMOVE_REPRESENTATIVE, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(SUPERVISOR_REMOVE_REPRESENTATIVE, args, options)
 
     def pending(
         self,
@@ -2510,7 +2618,7 @@ class AsyncSupervisor:
         return self._calls.pages(SUPERVISOR_PENDING, args, options)
 
 
-class AsyncToken:
+class AsyncTokenOperations:
     """The operations of the area `token`."""
 
     __slots__ = ("_calls",)
@@ -2542,7 +2650,7 @@ class AsyncToken:
             args["audit"] = audit
         if expires is not None:
             args["expires"] = expires
-        return await self._calls.call(TOKEN_USE, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(TOKEN_USE, args, options)
 
     async def get(
         self,
@@ -2556,7 +2664,7 @@ class AsyncToken:
         Needs the grant `read`, and of an actor the permission `/tokens/` for what is not their own.
         """
         args: dict[str, Any] = {"token": token}
-        return await self._calls.call(TOKEN_GET, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(TOKEN_GET, args, options)
 
     async def delete(
         self,
@@ -2573,7 +2681,7 @@ class AsyncToken:
         await self._calls.call(TOKEN_DELETE, args, options)
 
 
-class AsyncTransaction:
+class AsyncTransactionOperations:
     """The operations of the area `transaction`."""
 
     __slots__ = ("_calls",)
@@ -2600,98 +2708,98 @@ class AsyncTransaction:
         Needs the grant `operate`.
         """
         args: dict[str, Any] = {"units": units}
-        return await self._calls.call(TRANSACTION_RUN, args, options)  # type: ignore[no-any-return]
+        return await self._calls.call(TRANSACTION_RUN, args, options)
 
 
 class AsyncAreas(AsyncCalls):
     """The areas of a client."""
 
     @property
-    def certificate(self) -> AsyncCertificate:
+    def certificate(self) -> AsyncCertificateOperations:
         """The operations of the area `certificate`."""
-        return AsyncCertificate(self)
+        return AsyncCertificateOperations(self)
 
     @property
-    def changes(self) -> AsyncChanges:
+    def changes(self) -> AsyncChangesOperations:
         """The operations of the area `changes`."""
-        return AsyncChanges(self)
+        return AsyncChangesOperations(self)
 
     @property
-    def code(self) -> AsyncCode:
+    def code(self) -> AsyncCodeOperations:
         """The operations of the area `code`."""
-        return AsyncCode(self)
+        return AsyncCodeOperations(self)
 
     @property
-    def constant(self) -> AsyncConstant:
+    def constant(self) -> AsyncConstantOperations:
         """The operations of the area `constant`."""
-        return AsyncConstant(self)
+        return AsyncConstantOperations(self)
 
     @property
-    def course(self) -> AsyncCourse:
+    def course(self) -> AsyncCourseOperations:
         """The operations of the area `course`."""
-        return AsyncCourse(self)
+        return AsyncCourseOperations(self)
 
     @property
-    def enrollment(self) -> AsyncEnrollment:
+    def enrollment(self) -> AsyncEnrollmentOperations:
         """The operations of the area `enrollment`."""
-        return AsyncEnrollment(self)
+        return AsyncEnrollmentOperations(self)
 
     @property
-    def event(self) -> AsyncEvent:
+    def event(self) -> AsyncEventOperations:
         """The operations of the area `event`."""
-        return AsyncEvent(self)
+        return AsyncEventOperations(self)
 
     @property
-    def jwt(self) -> AsyncJwt:
+    def jwt(self) -> AsyncJwtOperations:
         """The operations of the area `jwt`."""
-        return AsyncJwt(self)
+        return AsyncJwtOperations(self)
 
     @property
-    def permission(self) -> AsyncPermission:
+    def permission(self) -> AsyncPermissionOperations:
         """The operations of the area `permission`."""
-        return AsyncPermission(self)
+        return AsyncPermissionOperations(self)
 
     @property
-    def person(self) -> AsyncPerson:
+    def person(self) -> AsyncPersonOperations:
         """The operations of the area `person`."""
-        return AsyncPerson(self)
+        return AsyncPersonOperations(self)
 
     @property
-    def pool(self) -> AsyncPool:
+    def pool(self) -> AsyncPoolOperations:
         """The operations of the area `pool`."""
-        return AsyncPool(self)
+        return AsyncPoolOperations(self)
 
     @property
-    def program(self) -> AsyncProgram:
+    def program(self) -> AsyncProgramOperations:
         """The operations of the area `program`."""
-        return AsyncProgram(self)
+        return AsyncProgramOperations(self)
 
     @property
-    def registration(self) -> AsyncRegistration:
+    def registration(self) -> AsyncRegistrationOperations:
         """The operations of the area `registration`."""
-        return AsyncRegistration(self)
+        return AsyncRegistrationOperations(self)
 
     @property
-    def role(self) -> AsyncRole:
+    def role(self) -> AsyncRoleOperations:
         """The operations of the area `role`."""
-        return AsyncRole(self)
+        return AsyncRoleOperations(self)
 
     @property
-    def server(self) -> AsyncServer:
+    def server(self) -> AsyncServerOperations:
         """The operations of the area `server`."""
-        return AsyncServer(self)
+        return AsyncServerOperations(self)
 
     @property
-    def supervisor(self) -> AsyncSupervisor:
+    def supervisor(self) -> AsyncSupervisorOperations:
         """The operations of the area `supervisor`."""
-        return AsyncSupervisor(self)
+        return AsyncSupervisorOperations(self)
 
     @property
-    def token(self) -> AsyncToken:
+    def token(self) -> AsyncTokenOperations:
         """The operations of the area `token`."""
-        return AsyncToken(self)
+        return AsyncTokenOperations(self)
 
     @property
-    def transaction(self) -> AsyncTransaction:
+    def transaction(self) -> AsyncTransactionOperations:
         """The operations of the area `transaction`."""
-        return AsyncTransaction(self)
+        return AsyncTransactionOperations(self)

@@ -410,7 +410,7 @@ class Enrollment:
     """The signing request that it came with, in PEM; none without one, and for a peer with the grant `read`."""
     has_csr: bool
     """True if it came with a signing request."""
-    decided_by: Literal[] | str | Mapping[str, str] | None
+    decided_by: Mapping[str, Any] | None
     """The decider; none while it is pending."""
     decided_on: datetime | None
     """Time of the decision."""
@@ -701,7 +701,7 @@ class Person:
 class Placed:
     """A placement by hand: who decided it, when and why."""
 
-    by: Literal[] | str | Mapping[str, str]
+    by: Mapping[str, Any]
     """The person, or the uid of the peer without an actor."""
     on: datetime
     """Time of the placement."""
@@ -915,7 +915,7 @@ class Registration:
     """Time of the canceling."""
     approval: Literal["not_required", "pending", "approved", "rejected"] | str
     """The approval."""
-    decided_by: Literal[] | str | Mapping[str, str] | None
+    decided_by: Mapping[str, Any] | None
     """The decider; none while it is pending."""
     decided_on: datetime | None
     """Time of the decision."""

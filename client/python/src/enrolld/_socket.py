@@ -17,8 +17,11 @@ _SERVICE_USER = "enrolld"
 
 
 def default_socket() -> Path:
-    """The socket of `$ENROLLD_SOCKET`, of the system for root, and else of this user, in `$XDG_RUNTIME_DIR` or below the
-    state directory. A user without a socket of their own gets the system's, if there is its directory."""
+    """The socket of `$ENROLLD_SOCKET`, of the system for root, and else of this user.
+
+    That is in `$XDG_RUNTIME_DIR` or below the state directory. A user without a socket of their own gets the system's,
+    if there is its directory.
+    """
     named = os.environ.get("ENROLLD_SOCKET")
     if named:
         return Path(named)

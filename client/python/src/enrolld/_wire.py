@@ -195,9 +195,14 @@ def welcome(data: bytes) -> int:
 class Answer(Protocol):
     """The place of an answer: a future of asyncio or of a thread."""
 
-    def done(self) -> bool: ...
-    def set_result(self, result: Any, /) -> None: ...
-    def set_exception(self, exception: BaseException, /) -> None: ...
+    def done(self) -> bool:
+        """True once there is an answer, or nobody waits for it."""
+
+    def set_result(self, result: Any, /) -> None:
+        """Answers."""
+
+    def set_exception(self, exception: BaseException, /) -> None:
+        """Fails."""
 
 
 class Call:
@@ -214,18 +219,21 @@ class Call:
         self.busy_since: float | None = None
 
     def succeed(self, result: Any) -> None:
+        """Answers, if somebody waits."""
         try:
             if not self.answer.done():
                 self.answer.set_result(result)
-        except Exception:  # noqa: BLE001 - a future of a thread may be canceled meanwhile
+        except Exception:
+            # A future of a thread may be canceled meanwhile.
             if not self.answer.done():
                 raise
 
     def fail(self, error: BaseException) -> None:
+        """Fails, if somebody waits."""
         try:
             if not self.answer.done():
                 self.answer.set_exception(error)
-        except Exception:  # noqa: BLE001 - the same
+        except Exception:
             if not self.answer.done():
                 raise
 

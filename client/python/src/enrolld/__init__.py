@@ -1,0 +1,48 @@
+"""enrolld: people, roles, one-time tokens and login codes of a local enrollment authority.
+
+import enrolld
+
+client = enrolld.Client()
+client.person.create("DOGGO01a", extra={"team": "red"})
+code = client.code.create({"sub": "DOGGO01a"}).code
+try:
+    client.code.use(code)
+except enrolld.TokenReuse as refused:
+    print(refused.message)
+"""
+
+from ._client import AsyncClient, Client
+from ._context import origin
+from ._errors import DeadlineExceeded, EnrolldError, ProtocolError, Refused
+from ._files import write_private
+from ._records import *  # noqa: F403
+from ._records import __all__ as _records
+from ._refusals import *  # noqa: F403
+from ._refusals import __all__ as _refusals
+from ._socket import default_socket
+from ._values import UNSET, Named, Reference, Secret, Unset, by_callsign, by_invitecode, by_name, by_pk
+from ._version import __version__
+
+__all__ = [  # noqa: PLE0604
+    "UNSET",
+    "AsyncClient",
+    "Client",
+    "DeadlineExceeded",
+    "EnrolldError",
+    "Named",
+    "ProtocolError",
+    "Reference",
+    "Refused",
+    "Secret",
+    "Unset",
+    "__version__",
+    "by_callsign",
+    "by_invitecode",
+    "by_name",
+    "by_pk",
+    "default_socket",
+    "origin",
+    "write_private",
+    *_records,
+    *_refusals,
+]
