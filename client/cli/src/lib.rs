@@ -1,7 +1,7 @@
 //! The command line of enrolld, `enrollctl`.
 //!
 //! Its commands are derived from the table of operations. Written here is what all of them share, and the commands
-//! that are no operation: `call`, `wait`, `doctor`, `tour`, `completions`, `explain-error`, `certificate install`, and
+//! that are no operation: `call`, `wait`, `doctor`, `tour`, `sandbox`, `completions`, `explain-error`, `certificate install`, and
 //! the `show` of pools, events and certificates.
 //!
 //! The modules that are public are the base of `enroll-bench` too.
@@ -23,6 +23,7 @@ mod decisions;
 mod doctor;
 mod explain;
 mod files;
+mod sandbox;
 mod show;
 mod tour;
 mod wait;
@@ -46,7 +47,7 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result<ExitCode, Failure> {
-    let alone = ["call", "doctor", "tour", "completions", "explain-error", "wait"];
+    let alone = ["call", "doctor", "tour", "sandbox", "completions", "explain-error", "wait"];
     if let Some(command) = matches.subcommand_name().filter(|name| alone.contains(name)) {
         options.expect_no_request(command)?;
         options.expect_no_jwt(command)?;
@@ -54,7 +55,7 @@ async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result
     }
     options.expect_one_form()?;
     options.read_jwt(output)?;
-    if !matches!(matches.subcommand_name(), Some("completions" | "tour" | "explain-error")) {
+    if !matches!(matches.subcommand_name(), Some("completions" | "tour" | "sandbox" | "explain-error")) {
         options.expect_socket()?;
     }
     match matches.subcommand() {
@@ -62,6 +63,7 @@ async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result
         Some(("wait", matches)) => wait::run(matches, options, output).await,
         Some(("doctor", _)) => doctor::run(options, output).await,
         Some(("tour", _)) => tour::run(options, output).await,
+        Some(("sandbox", matches)) => sandbox::run(matches, options, output).await,
         Some(("explain-error", matches)) => explain::run(matches, output).map(|()| ExitCode::SUCCESS),
         Some(("completions", matches)) => completion::run(matches, output),
         Some((area, matches)) if let Some(("show", matches)) = matches.subcommand() => {
