@@ -29,6 +29,7 @@ mod follow;
 mod guesses;
 mod identity;
 mod journal;
+mod json_wire;
 mod limits;
 mod log;
 mod memory;
