@@ -31,9 +31,8 @@ RULES = [
     (r"\b_operations\b", "_operations_sync"),
     (r"from \._pages import", "from ._pages_sync import"),
     (r"from \._calls import", "from ._calls_sync import"),
-    (r"\basync_client\b", "client"),
-    (r"\basync_enrolld\b", "enrolld_client"),
-    (r"@pytest\.mark\.anyio\n", ""),
+    (r"@asynchronous\n", ""),
+    (r"from running import asynchronous\n", ""),
 ]
 
 
