@@ -86,6 +86,7 @@ async def test_what_is_not_given_stays_and_what_is_none_is_cleared(enrolld_socke
         await client.person.create("BOSS", roles=["superuser"])
         until = datetime.now(UTC) + timedelta(days=1)
         pool = await client.pool.create(owner="BOSS", max_uses=40, expires=until, extra={"a": 1})
+        assert pool.invitecode is not None
         assert pool.expires == until and str(pool.invitecode) not in repr(pool)
         changed = await client.pool.update(enrolld.by_pk(pool.pk), max_uses=60)
         assert (changed.max_uses, changed.expires, changed.extra) == (60, until, {"a": 1})

@@ -81,6 +81,7 @@ def test_what_is_not_given_stays_and_what_is_none_is_cleared(enrolld_socket: Pat
         client.person.create("BOSS", roles=["superuser"])
         until = datetime.now(UTC) + timedelta(days=1)
         pool = client.pool.create(owner="BOSS", max_uses=40, expires=until, extra={"a": 1})
+        assert pool.invitecode is not None
         assert pool.expires == until and str(pool.invitecode) not in repr(pool)
         changed = client.pool.update(enrolld.by_pk(pool.pk), max_uses=60)
         assert (changed.max_uses, changed.expires, changed.extra) == (60, until, {"a": 1})

@@ -20,8 +20,11 @@ _END_SECONDS = 30
 
 @contextmanager
 def sandbox(enrollctl: str | os.PathLike[str] | None = None, args: Sequence[str] = ()) -> Iterator[Path]:
-    """Runs a daemon and gives its socket. The program is `enrollctl`, `$ENROLLCTL`, or the one in the path; the arguments
-    are those of `enrollctl sandbox`, such as `--config`."""
+    """Runs a daemon and gives its socket.
+
+    The program is `enrollctl`, `$ENROLLCTL`, or the one in the path; the arguments are those of `enrollctl sandbox`,
+    such as `--config`.
+    """
     program = str(enrollctl or os.environ.get("ENROLLCTL") or shutil.which("enrollctl") or "")
     if not program:
         raise FileNotFoundError("enrollctl is not in the path; install the package enrolld, or name it in $ENROLLCTL")
