@@ -121,3 +121,5 @@ def test_the_version_is_that_of_the_workspace() -> None:
     workspace = re.search(r'^version = "(.*)"', cargo.read_text(), re.M)
     package = re.search(r'^version = "(.*)"', (ROOT / "client/python/pyproject.toml").read_text(), re.M)
     assert workspace and package and workspace[1] == package[1] == enrolld.__version__
+    for name in ("LICENSE-MIT", "LICENSE-APACHE"):
+        assert (ROOT / name).read_text() == (ROOT / "client/python" / name).read_text()

@@ -11,19 +11,18 @@ except enrolld.TokenReuse as refused:
     print(refused.message)
 """
 
+from . import _records, _refusals
 from ._client import AsyncClient, Client
 from ._context import origin
 from ._errors import DeadlineExceeded, EnrolldError, ProtocolError, Refused
 from ._files import write_private
 from ._records import *  # noqa: F403
-from ._records import __all__ as _records
 from ._refusals import *  # noqa: F403
-from ._refusals import __all__ as _refusals
 from ._socket import default_socket
 from ._values import UNSET, Named, Reference, Secret, Unset, by_callsign, by_invitecode, by_name, by_pk
 from ._version import __version__
 
-__all__ = [  # noqa: PLE0604
+__all__ = [
     "UNSET",
     "AsyncClient",
     "Client",
@@ -43,6 +42,6 @@ __all__ = [  # noqa: PLE0604
     "default_socket",
     "origin",
     "write_private",
-    *_records,
-    *_refusals,
 ]
+__all__ += _records.__all__
+__all__ += _refusals.__all__

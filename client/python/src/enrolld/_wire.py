@@ -197,6 +197,7 @@ class Answer(Protocol):
 
     def done(self) -> bool:
         """True once there is an answer, or nobody waits for it."""
+        ...
 
     def set_result(self, result: Any, /) -> None:
         """Answers."""
