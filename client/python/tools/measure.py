@@ -4,9 +4,9 @@
     enrollctl sandbox -- client/python/tools/measure.py
 
 For each it tells calls a second of 64 tasks that read a person, the milliseconds of a lone call, and the CPU time of a
-call on the client's side, its child's included. JSON is measured by the whole client; the other two do less than a client
-must: they know one operation, no options, no deadlines and no reconnection. Rounds are in turn, and ratios are of the
-same round.
+call on the client's side, its child's included. JSON is measured by the whole client; the other two do less than a
+client must: they know one operation, no options, no deadlines and no reconnection. Rounds are in turn, and ratios are
+of the same round.
 """
 
 from __future__ import annotations

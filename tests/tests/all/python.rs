@@ -4,7 +4,8 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use enroll_tests::process::{binary, run};
+use enroll_tests::pages;
+use enroll_tests::process::{Daemon, binary, run};
 use enroll_tests::skip::python_with_pytest;
 
 fn package() -> PathBuf {
@@ -29,4 +30,18 @@ fn the_synchronous_half_of_the_python_client_is_up_to_date() {
     let Some(python) = python_with_pytest("the_synchronous_half_of_the_python_client_is_up_to_date") else { return };
     let output = run(Command::new(python).arg("tools/unasync.py").arg("--check").current_dir(package()), "");
     assert_eq!(output.code, Some(0), "{}", output.stderr);
+}
+
+#[test]
+fn the_python_of_its_page_works_as_printed() {
+    let Some(python) = python_with_pytest("the_python_of_its_page_works_as_printed") else { return };
+    let daemon = Daemon::start();
+    let page = pages::page("docs/python.md");
+    let script: String = page.blocks_of("python").into_iter().map(|block| block.code).collect();
+    let mut command = daemon.home.command(python.as_ref());
+    command.arg("-").env("PYTHONPATH", package().join("src")).env("PYTHONDONTWRITEBYTECODE", "1");
+    let output = run(command.env("ENROLLD_SOCKET", daemon.home.socket()), &script);
+    assert_eq!(output.code, Some(0), "{output:?}");
+    let printed = "{'sub': 'PORA22b'}\ntoken_reuse 409\n11\npermission_denied\ncreate\n";
+    assert_eq!((output.stdout.as_str(), output.stderr.as_str()), (printed, ""));
 }
