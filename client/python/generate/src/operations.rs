@@ -113,7 +113,7 @@ fn method(contract: &Contract, line: &Line) -> Result<String, String> {
         };
         let is_first = field.is_positional && may_go_on;
         may_go_on &= field.is_positional && default.is_none();
-        let _ = write!(if is_first { &mut before } else { &mut after }, "        {text},\n");
+        let _ = writeln!(if is_first { &mut before } else { &mut after }, "        {text},");
         let (name, key) = (&field.name, format!("\"{}\"", field.name));
         match default {
             None | Some("False") => given.push(format!("{key}: {name}")),

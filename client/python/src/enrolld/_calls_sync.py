@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import contextvars
 import threading
 import weakref
 from collections.abc import Coroutine, Mapping
@@ -156,7 +155,6 @@ class Stream(Generic[T]):
     ) -> None:
         self._shared = shared
         self._stream = _calls.AsyncStream(shared.terms, operation, args, options, defaults, can_resume=can_resume)
-        self._context = contextvars.copy_context()
 
     def __iter__(self) -> Stream[T]:
         return self

@@ -183,6 +183,7 @@ class Connection:
         self.backoff: Backoff | None = None
         self._link: _Link | None = None
         self._reaching: asyncio.Task[None] | None = None
+        self._failure: EnrolldError | None = None
         self._was_connected = False
         self._is_flushing = False
         self._is_closed = False
@@ -220,7 +221,7 @@ class Connection:
         if self._reaching:
             await asyncio.shield(self._reaching)
         if self._link is None:
-            await self._reach_once()
+            raise self._failure or unavailable("the client is closed")
 
     def lost(self, link: _Link) -> None:
         """This connection has ended."""
@@ -266,6 +267,7 @@ class Connection:
                     self.backoff.failed(err)
         except EnrolldError as err:
             self.backoff = None
+            self._failure = err
             self.pipeline.fail_all(err)
         finally:
             self._reaching = None
