@@ -1,8 +1,8 @@
 //! The command line of enrolld, `enrollctl`.
 //!
 //! Its commands are derived from the table of operations. Written here is what all of them share, and the commands
-//! that are no operation: `call`, `wait`, `doctor`, `tour`, `completions`, `explain-error`, `certificate install`, and
-//! the `show` of pools, events and certificates.
+//! that are no operation: `call`, `wait`, `doctor`, `tour`, `completions`, `explain-error`, `certificate install`,
+//! `changes run` and `changes skip`, and the `show` of pools, events and certificates.
 //!
 //! The modules that are public are the base of `enroll-bench` too.
 
@@ -23,6 +23,7 @@ mod decisions;
 mod doctor;
 mod explain;
 mod files;
+mod hooks;
 mod show;
 mod tour;
 mod wait;
@@ -43,7 +44,7 @@ pub use crate::commands::command;
 
 /// Runs the command line of this process and returns its exit code.
 pub fn main() -> ExitCode {
-    completion::answer().unwrap_or_else(|| process::run(command(), run))
+    hooks::become_command().or_else(completion::answer).unwrap_or_else(|| process::run(command(), run))
 }
 
 async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result<ExitCode, Failure> {
@@ -65,6 +66,12 @@ async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result
         Some(("tour", _)) => tour::run(options, output).await,
         Some(("explain-error", matches)) => explain::run(matches, output).map(|()| ExitCode::SUCCESS),
         Some(("completions", matches)) => completion::run(matches, output),
+        Some((area, matches))
+            if let Some((verb, matches)) = matches.subcommand()
+                && hooks::handles(area, verb) =>
+        {
+            hooks::run((verb, matches), options, output).await
+        }
         Some((area, matches)) if let Some(("show", matches)) = matches.subcommand() => {
             show::run(area, matches, options, output).await
         }
