@@ -27,6 +27,8 @@ mod ext4;
 mod fields;
 mod follow;
 mod guesses;
+mod hooks;
+mod hooks_killed;
 mod identity;
 mod journal;
 mod limits;
