@@ -42,7 +42,8 @@ pub struct Change {
     pub area: String,
     /// The verb of the change, such as `create`.
     pub verb: String,
-    /// The records that were changed.
+    /// The records that were changed. Of a registration: the event, the person, and the pool where a place was taken or
+    /// given up, or the event itself where it has no pools.
     pub subjects: Vec<Pk>,
     /// The actor: the person on whose behalf it was done.
     pub actor: Option<Pk>,

@@ -27,6 +27,7 @@ use crate::options::Options;
 use crate::output::Output;
 
 pub(crate) use self::attempt::become_command;
+pub(crate) use self::position::{Record, Stuck};
 
 /// The commands of the area `changes` that are no operation.
 pub(crate) fn commands() -> [Command; 2] {
