@@ -2,7 +2,7 @@
 //!
 //! Its commands are derived from the table of operations. Written here is what all of them share, and the commands
 //! that are no operation: `call`, `wait`, `doctor`, `tour`, `completions`, `explain-error`, `certificate install`,
-//! `changes run` and `changes skip`, and the `show` of pools, events and certificates.
+//! `changes run`, `changes skip`, `event history`, and the `show` of pools, events and certificates.
 //!
 //! The modules that are public are the base of `enroll-bench` too.
 
@@ -23,6 +23,7 @@ mod decisions;
 mod doctor;
 mod explain;
 mod files;
+mod history;
 mod hooks;
 mod show;
 mod tour;
@@ -71,6 +72,9 @@ async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result
                 && hooks::handles(area, verb) =>
         {
             hooks::run((verb, matches), options, output).await
+        }
+        Some(("event", matches)) if let Some(("history", matches)) = matches.subcommand() => {
+            history::run(matches, options, output).await
         }
         Some((area, matches)) if let Some(("show", matches)) = matches.subcommand() => {
             show::run(area, matches, options, output).await

@@ -29,6 +29,9 @@ use crate::output::Output;
 pub(crate) use self::attempt::become_command;
 pub(crate) use self::position::{Record, Stuck};
 
+#[cfg(test)]
+pub(crate) use self::subjects::tests;
+
 /// The commands of the area `changes` that are no operation.
 pub(crate) fn commands() -> [Command; 2] {
     [settings::Settings::augment_args(Command::new("run")), skip::Skip::augment_args(Command::new("skip"))]

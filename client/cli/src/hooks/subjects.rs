@@ -33,13 +33,13 @@ impl Per {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use enroll_client::protocol::changes::PeerId;
 
     use super::*;
 
     /// A change with the number `seq`, of these subjects, each a pk of one byte.
-    pub(in super::super) fn change(seq: u64, name: &str, subjects: &[u8]) -> Change {
+    pub(crate) fn change(seq: u64, name: &str, subjects: &[u8]) -> Change {
         let (area, verb) = name.split_once('.').expect("area.verb");
         Change {
             seq,
