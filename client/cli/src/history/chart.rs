@@ -152,33 +152,24 @@ mod tests {
     fn places_are_drawn_with_their_capacity_axis_and_pools() {
         let large = series("all", &[(0, 0), (600, 2), (3000, 4), (4800, 3)], Some(4));
         let small = [series("waiting", &[(0, 0), (3600, 5), (4800, 0)], None)];
-        let expected = "\
-      4 │┄┄┄┄┄┄┄┄┄█████┄┄┄┄
-        │         █████
-        │         █████████
-        │         █████████
-        │ █████████████████
-        │ █████████████████
-        │ █████████████████
-      0 │ █████████████████
-        └──────────────────
-        2026-01-31 18:00  2026-01-31 19:40 UTC
-
-all     │ ▄▄▄▄▄▄▄▄█████▆▆▆▆ 3 of 4
-waiting │          ███      0";
-        let drawn = draw(paper(36, true), &large, &small).join("\n");
-        assert_eq!(drawn.lines().count(), expected.lines().count());
+        let expected = [
+            "      4 │┄┄┄┄┄┄┄┄┄██████┄┄┄┄",
+            "        │         ██████",
+            "        │         ██████████",
+            "        │         ██████████",
+            "        │ ██████████████████",
+            "        │ ██████████████████",
+            "        │ ██████████████████",
+            "      0 │ ██████████████████",
+            "        └───────────────────",
+            "        2026-01-31 18:00  2026-01-31 19:40 UTC",
+            "",
+            "all     │ ▄▄▄▄▄▄▄▄██████▆▆▆▆ 3 of 4",
+            "waiting │           ████     0",
+        ];
+        assert_eq!(draw(paper(36, true), &large, &small), expected);
         let ascii = draw(paper(36, false), &large, &small).join("\n");
-        assert!(ascii.is_ascii(), "{ascii}");
-        for line in ["      0 ", "all     ", "waiting ", "        2026-01-31 18:00"] {
-            assert!(drawn.lines().any(|other| other.starts_with(line)), "{line}\n{drawn}");
-            assert!(ascii.lines().any(|other| other.starts_with(line)), "{line}\n{ascii}");
-        }
-        let top = drawn.lines().next().expect("a row");
-        assert!(top.starts_with("      4 │┄") && top.contains('█') && top.ends_with('┄'), "{drawn}");
-        let bottom = drawn.lines().nth(7).expect("a row");
-        assert!(bottom.contains('█') && bottom.ends_with('█'), "{drawn}");
-        assert!(drawn.contains(" 3 of 4") && drawn.ends_with(" 0"), "{drawn}");
+        assert!(ascii.is_ascii() && ascii.contains("all     | ") && ascii.contains('#'), "{ascii}");
     }
 
     #[test]
