@@ -1,8 +1,8 @@
 //! The command line of enrolld, `enrollctl`.
 //!
 //! Its commands are derived from the table of operations. Written here is what all of them share, and the commands
-//! that are no operation: `call`, `wait`, `doctor`, `tour`, `completions`, `explain-error`, `certificate install`,
-//! `changes run`, `changes skip`, `event history`, and the `show` of pools, events and certificates.
+//! that are no operation: `call`, `wait`, `doctor`, `tour`, `sandbox`, `completions`, `explain-error`, `certificate
+//! install`, `changes run`, `changes skip`, `event history`, and the `show` of pools, events and certificates.
 //!
 //! The modules that are public are the base of `enroll-bench` too.
 
@@ -25,6 +25,7 @@ mod explain;
 mod files;
 mod history;
 mod hooks;
+mod sandbox;
 mod show;
 mod tour;
 mod wait;
@@ -49,7 +50,7 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result<ExitCode, Failure> {
-    let alone = ["call", "doctor", "tour", "completions", "explain-error", "wait"];
+    let alone = ["call", "doctor", "tour", "sandbox", "completions", "explain-error", "wait"];
     if let Some(command) = matches.subcommand_name().filter(|name| alone.contains(name)) {
         options.expect_no_request(command)?;
         options.expect_no_jwt(command)?;
@@ -57,7 +58,7 @@ async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result
     }
     options.expect_one_form()?;
     options.read_jwt(output)?;
-    if !matches!(matches.subcommand_name(), Some("completions" | "tour" | "explain-error")) {
+    if !matches!(matches.subcommand_name(), Some("completions" | "tour" | "sandbox" | "explain-error")) {
         options.expect_socket()?;
     }
     match matches.subcommand() {
@@ -65,6 +66,7 @@ async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result
         Some(("wait", matches)) => wait::run(matches, options, output).await,
         Some(("doctor", _)) => doctor::run(options, output).await,
         Some(("tour", _)) => tour::run(options, output).await,
+        Some(("sandbox", matches)) => sandbox::run(matches, options, output).await,
         Some(("explain-error", matches)) => explain::run(matches, output).map(|()| ExitCode::SUCCESS),
         Some(("completions", matches)) => completion::run(matches, output),
         Some((area, matches))
