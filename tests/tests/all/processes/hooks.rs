@@ -438,6 +438,8 @@ fn a_position_older_than_what_is_kept_is_an_error_with_both_numbers() {
     }
     let old = refused(&daemon.home, &[], SAY);
     assert_eq!(old.code, Some(1), "{old:?}");
-    assert!(old.stderr.contains("the position is 0") && old.stderr.contains("up to 3 are no longer kept"), "{old:?}");
+    // How many are gone by now is the daemon's to say.
+    let is_told = (1..=3).any(|gone| old.stderr.contains(&format!("up to {gone} are no longer kept")));
+    assert!(old.stderr.contains("the position is 0") && is_told, "{old:?}");
     assert_eq!(record(&daemon.home)["position"], 0, "it does not jump");
 }
