@@ -1,0 +1,1 @@
+//! Views as a test terminal shows them.
