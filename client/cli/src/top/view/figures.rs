@@ -1,8 +1,10 @@
 //! The figures of the daemon: rates and percentiles, the writer, the journal, operations, refusals and connections.
 
+use std::collections::VecDeque;
+
 use ratatui::text::Line;
 
-use super::text::{mebibytes, millis, percent, rate};
+use super::text::{columns, mebibytes, millis, percent, rate};
 use super::{Block, alarm, dim};
 use crate::top::rates::{Calls, Percentile};
 use crate::top::state::{Look, State};
@@ -10,12 +12,15 @@ use crate::top::state::{Look, State};
 /// Columns of a number.
 const NUMBER: usize = 8;
 
+/// The lines that are sparklines.
+pub(super) const SPARKLINES: usize = 3;
+
 /// The sparklines, and a line each for the writer and the journal.
 pub(super) fn lines(state: &State, width: usize) -> Vec<Line<'static>> {
     let (look, rates) = (state.look, &state.rates);
-    let line = |label: &str, value: String, values: &std::collections::VecDeque<f64>| {
+    let line = |label: &str, value: String, values: &VecDeque<f64>| {
         let text = look.left(label, NUMBER) + &look.right(&value, NUMBER) + "  ";
-        let room = width.saturating_sub(super::text::columns(&text));
+        let room = width.saturating_sub(columns(&text));
         Line::raw(look.cut(&(text + &look.sparkline(values.iter().copied(), room)), width))
     };
     let mut lines = vec![
@@ -93,8 +98,8 @@ pub(super) fn connections(state: &State, width: usize) -> Block {
     let rows = rows.filter(|(user, _)| state.passes(user));
     let lines = rows.map(|(user, count)| Line::raw(numbers(look, width, &user, [count.to_string()]))).collect();
     let refused = match connections.refused {
-        0 => String::new(),
-        refused => format!(", {refused} refused so far"),
+        0 => " open".to_owned(),
+        refused => format!(" open, {refused} refused"),
     };
     Block { heading: format!("Connections: {}{refused}", connections.open), lines }
 }

@@ -19,6 +19,9 @@ use super::state::{Look, State, View};
 /// A screen that is narrower has one column.
 const WIDE: u16 = 60;
 
+/// An overview that is less tall has no lines of the writer and the journal, and one that is narrow, too, no enrollments.
+const TALL: u16 = 14;
+
 /// The characters that keep the direction of a text to itself.
 const ISOLATE: [char; 2] = ['\u{2068}', '\u{2069}'];
 
@@ -61,7 +64,11 @@ fn draw_body(state: &State, buffer: &mut Buffer, area: Rect) {
     let width = usize::from(area.width);
     match state.view {
         View::Overview => {
-            let rest = put(buffer, area, &figures::lines(state, width));
+            let mut lines = figures::lines(state, width);
+            if area.height < TALL {
+                lines.truncate(figures::SPARKLINES);
+            }
+            let rest = put(buffer, area, &lines);
             draw_overview(state, buffer, rest);
         }
         View::Operations => stack(state, buffer, area, vec![scrolled(state, figures::operations(state, width, true))]),
@@ -83,7 +90,10 @@ fn draw_body(state: &State, buffer: &mut Buffer, area: Rect) {
 fn draw_overview(state: &State, buffer: &mut Buffer, area: Rect) {
     if area.width < WIDE {
         let width = usize::from(area.width);
-        let blocks = vec![figures::operations(state, width, false), registry::enrollments(state, width, false)];
+        let mut blocks = vec![figures::operations(state, width, false)];
+        if area.height >= TALL - 5 {
+            blocks.push(registry::enrollments(state, width, false));
+        }
         return stack(state, buffer, area, blocks);
     }
     let upper = Rect { height: area.height / 2, ..area };
@@ -110,7 +120,7 @@ fn header(state: &State, width: usize) -> Line<'static> {
         count => format!("  {count} WARNINGS: server status"),
     };
     let (version, at) = (state.look.told(&shown.version), clock(shown.at));
-    let text = format!("enrolld {version}  up {up}  {at} UTC{warnings}");
+    let text = format!("enrolld {version}  up {up}{warnings}  {at} UTC");
     Line::styled(state.look.cut(&text, width), bold())
 }
 
