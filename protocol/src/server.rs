@@ -14,8 +14,8 @@ use crate::finding::Finding;
 use crate::value::arrived;
 
 pub use snapshot::{
-    ConnectionFigures, DaemonSnapshot, EventPlaces, EventPoolPlaces, FullestPools, Journal, NextEvents, OperationFigures,
-    PoolUses, RefusalCount, Snapshot, UidConnections, WaitingEnrollment, WriterFigures,
+    ConnectionFigures, DaemonSnapshot, EventPlaces, EventPoolPlaces, FullestPools, Journal, NextEvents,
+    OperationFigures, PoolUses, RefusalCount, Snapshot, UidConnections, WaitingEnrollment, WriterFigures,
 };
 
 /// The status of the daemon.

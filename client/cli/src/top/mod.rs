@@ -78,7 +78,9 @@ pub(crate) fn command() -> Command {
 pub(crate) async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result<ExitCode, Failure> {
     let top = Top::from_arg_matches(matches).map_err(|err| Failure::Usage(err.to_string()))?;
     if options.json && !top.once {
-        return Err(Failure::Usage("top has --json with --once only; --record writes JSON beside the screen".to_owned()));
+        return Err(Failure::Usage(
+            "top has --json with --once only; --record writes JSON beside the screen".to_owned(),
+        ));
     }
     if !top.once && !term::is_capable() {
         let why = "top needs a terminal that can show a screen; --once prints lines";

@@ -74,9 +74,8 @@ impl Rates {
     /// What happened since this earlier snapshot; since the start where there is none, or where it is of another run.
     pub(crate) fn between(before: Option<&DaemonSnapshot>, now: &DaemonSnapshot) -> Self {
         let none = DaemonSnapshot::default();
-        let is_of_this_run = |before: &&DaemonSnapshot| {
-            before.started == now.started && before.uptime_micros < now.uptime_micros
-        };
+        let is_of_this_run =
+            |before: &&DaemonSnapshot| before.started == now.started && before.uptime_micros < now.uptime_micros;
         let before = before.filter(is_of_this_run);
         let (is_since_start, before) = (before.is_none(), before.unwrap_or(&none));
         // A daemon that was asked at once has no period to divide by.

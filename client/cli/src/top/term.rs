@@ -7,6 +7,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal as _, Read as _, stdout};
+use std::mem::ManuallyDrop;
 use std::os::unix::fs::OpenOptionsExt as _;
 
 use nix::libc::{O_NOCTTY, O_NONBLOCK};
@@ -15,6 +16,7 @@ use nix::unistd::Pid;
 use ratatui::crossterm::cursor::{Hide, Show};
 use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{EnterAlternateScreen, disable_raw_mode, enable_raw_mode};
+use ratatui::layout::{Position, Rect};
 use ratatui::{DefaultTerminal, Frame};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -27,7 +29,8 @@ const STDIN: &str = "/proc/self/fd/0";
 /// A terminal that shows the screen. Dropping it gives the terminal back.
 #[derive(Debug)]
 pub(crate) struct Screen {
-    terminal: DefaultTerminal,
+    /// Never dropped: it would print the error of a terminal that is gone, and panic because that fails, too.
+    terminal: ManuallyDrop<DefaultTerminal>,
 }
 
 /// The keys of the terminal.
@@ -47,7 +50,7 @@ impl Screen {
     /// Takes the terminal.
     pub(crate) fn enter() -> io::Result<Self> {
         let terminal = ratatui::try_init().inspect_err(|_| leave())?;
-        Ok(Self { terminal })
+        Ok(Self { terminal: ManuallyDrop::new(terminal) })
     }
 
     /// Shows a frame; only what changed is written.
@@ -68,7 +71,10 @@ impl Screen {
         disable_raw_mode()?;
         enable_raw_mode()?;
         execute!(stdout(), EnterAlternateScreen, Hide)?;
-        self.terminal.clear()
+        // Clears it and has all of it drawn anew. The function for that asks the terminal where its cursor is, and the
+        // answer would arrive among the keys.
+        let size = self.terminal.size()?;
+        self.terminal.resize(Rect::from((Position::ORIGIN, size)))
     }
 }
 
@@ -112,5 +118,51 @@ impl Keyboard {
                 Err(_) => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::OwnedFd;
+    use std::process::{Command, Stdio};
+
+    use nix::fcntl::OFlag;
+    use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+    use nix::sys::termios::tcgetattr;
+
+    use super::*;
+
+    /// Set for the child process of the test, which panics.
+    const PANICS: &str = "ENROLLCTL_TEST_PANICS";
+
+    /// The test's own program runs this test in a terminal, and panics there while it shows a screen.
+    #[test]
+    fn a_panic_gives_the_terminal_back() {
+        if std::env::var_os(PANICS).is_some() {
+            let mut screen = Screen::enter().expect("a screen");
+            screen.draw(|_| panic!("a panic of the test")).expect("drawn");
+        }
+        // Neither end is inherited by other processes, which would keep it open.
+        let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).expect("a pseudo-terminal");
+        grantpt(&master).and_then(|()| unlockpt(&master)).expect("unlocked");
+        let name = ptsname_r(&master).expect("a name");
+        let program = OpenOptions::new().read(true).write(true).custom_flags(O_NOCTTY).open(name).expect("its end");
+        let before = tcgetattr(&program).expect("attributes");
+        let end = || Stdio::from(program.try_clone().expect("a copy"));
+        let mut child = Command::new(std::env::current_exe().expect("the test's own path"));
+        child.args(["--exact", "top::term::tests::a_panic_gives_the_terminal_back", "--nocapture", "--test-threads=1"]);
+        child.env(PANICS, "1").stdin(end()).stdout(end()).stderr(end());
+        let status = child.status().expect("run");
+        assert!(!status.success());
+        assert_eq!(tcgetattr(&program).expect("attributes"), before);
+        // Nobody has the end of the programs open any more, so what was written has an end.
+        drop((child, program));
+        let mut shown = Vec::new();
+        let _ = File::from(OwnedFd::from(master)).read_to_end(&mut shown);
+        let shown = String::from_utf8_lossy(&shown);
+        let position = |text: &str| shown.find(text).unwrap_or_else(|| panic!("no {text:?} in {shown:?}"));
+        let entered = position("\u{1b}[?1049h");
+        assert!(entered < position("\u{1b}[?1049l") && shown.contains("\u{1b}[?25h"), "{shown:?}");
+        assert!(position("\u{1b}[?1049l") < position("a panic of the test"), "{shown:?}");
     }
 }

@@ -34,15 +34,12 @@ pub struct PoolWatch {
     from: Option<Vec<u8>>,
     began: Time,
     seen: u64,
-    /// The fullest pools so far, the fullest first.
-    found: Vec<(Fullness, Pk)>,
+    /// The fullest pools so far, the fullest first: the share of their uses that is taken, in millionths. Of equally full
+    /// ones the youngest is first.
+    found: Vec<(u64, Pk)>,
     /// The look before: when it began, and the pools that it found.
     before: Option<(Time, Vec<Pk>)>,
 }
-
-/// How full a pool is: the share of its uses that is taken in millionths, and the time of its last change, because among
-/// full pools the latest is the one to see.
-type Fullness = (u64, Time);
 
 impl PoolWatch {
     /// Goes on with the look, by one stretch.
@@ -57,8 +54,8 @@ impl PoolWatch {
         self.seen += entries.len() as u64;
         for (key, value) in &entries {
             let Some(pk) = key::pk_at_end(key) else { continue };
-            if let Some(fullness) = fullness(&record::decode::<Pool>(value)?, now) {
-                self.found.push((fullness, pk));
+            if let Some(taken) = share(&record::decode::<Pool>(value)?, now) {
+                self.found.push((taken, pk));
             }
         }
         self.found.sort_unstable_by_key(|found| Reverse(*found));
@@ -82,24 +79,25 @@ impl PoolWatch {
         let mut fullest = Vec::new();
         for pk in pks {
             let Some(pool) = record::get::<Pool>(txn, &key::pool(pk))? else { continue };
-            let Some((fullness, max_uses)) = fullness(&pool, ctx.now).zip(pool.max_uses) else { continue };
+            let Some((taken, max_uses)) = share(&pool, ctx.now).zip(pool.max_uses) else { continue };
             let Some(owner) = pool::owner_of(txn, &pool)? else { continue };
             if matches!(pool::usable(ctx, &pool, Some(&owner)), Usable::Yes | Usable::Exhausted) {
                 let Pool { uses, expires, .. } = pool;
-                fullest.push((fullness, PoolUses { pk, owner: owner.callsign, uses, max_uses, expires }));
+                fullest.push(((taken, pk), PoolUses { pk, owner: owner.callsign, uses, max_uses, expires }));
             }
         }
-        fullest.sort_by_key(|(fullness, pool)| (Reverse(*fullness), pool.pk));
+        fullest.sort_by_key(|(rank, _)| Reverse(*rank));
         let pools = fullest.into_iter().take(SHOWN).map(|(_, pool)| pool).collect();
         let complete_since = self.before.as_ref().map(|(began, _)| *began);
         Ok(FullestPools { pools, complete_since, looked_at: self.seen })
     }
 }
 
-/// How full a pool is; none for one that is never full, and for one by which nobody could enroll if it were not full.
-fn fullness(pool: &Pool, now: Time) -> Option<Fullness> {
+/// The share of a pool's uses that is taken, in millionths; none for one that takes any number, and for one by which
+/// nobody could enroll if it were not full.
+fn share(pool: &Pool, now: Time) -> Option<u64> {
     let max_uses = pool.max_uses?;
     let is_over = !pool.active || pool.deleted.is_some() || pool.expires.is_some_and(|expires| expires <= now);
-    let share = (u64::from(pool.uses) * 1_000_000).checked_div(u64::from(max_uses)).unwrap_or(1_000_000);
-    (!is_over).then_some((share, pool.updated))
+    let taken = (u64::from(pool.uses) * 1_000_000).checked_div(u64::from(max_uses)).unwrap_or(1_000_000);
+    (!is_over).then_some(taken)
 }

@@ -2,9 +2,7 @@
 //! indexes.
 
 use enroll_protocol::enrollment::State;
-use enroll_protocol::server::{
-    DaemonSnapshot, EventPlaces, EventPoolPlaces, NextEvents, Snapshot, WaitingEnrollment,
-};
+use enroll_protocol::server::{DaemonSnapshot, EventPlaces, EventPoolPlaces, NextEvents, Snapshot, WaitingEnrollment};
 use enroll_protocol::{Pk, Time};
 
 use super::health::EVENTS_MAX;

@@ -72,7 +72,8 @@ pub(super) fn events(state: &State, width: usize, has_pools: bool) -> Block {
         let start = between(state.shown.at, event.start);
         let places = (event.places_taken, capacity(event), event.waiting_count);
         lines.push(line(state, width, &format!("in {start}"), event.title.as_str(), places));
-        for EventPoolPlaces { name, capacity, places_taken, waiting_count } in event.pools.iter().filter(|_| has_pools) {
+        for EventPoolPlaces { name, capacity, places_taken, waiting_count } in event.pools.iter().filter(|_| has_pools)
+        {
             let places = (*places_taken, (*capacity > 0).then_some(*capacity), *waiting_count);
             lines.push(line(state, width, "", name.as_str(), places));
         }

@@ -143,9 +143,7 @@ pub(super) fn clock(at: Time) -> String {
 
 /// True if a text has letters that are written from right to left, which would move what stands beside them.
 pub(super) fn is_right_to_left(text: &str) -> bool {
-    let is_rtl = |c: char| {
-        matches!(u32::from(c), 0x590..=0x8ff | 0xfb1d..=0xfdff | 0xfe70..=0xfefc | 0x10800..=0x10fff | 0x1e800..=0x1efff)
-    };
+    let is_rtl = |c: char| matches!(u32::from(c), 0x590..=0x8ff | 0xfb1d..=0xfdff | 0xfe70..=0xfefc | 0x10800..=0x10fff | 0x1e800..=0x1efff);
     text.chars().any(is_rtl)
 }
 
