@@ -1,8 +1,8 @@
 //! The command line of enrolld, `enrollctl`.
 //!
 //! Its commands are derived from the table of operations. Written here is what all of them share, and the commands
-//! that are no operation: `call`, `wait`, `doctor`, `top`, `tour`, `sandbox`, `completions`, `explain-error`, `certificate install`, and
-//! the `show` of pools, events and certificates.
+//! that are no operation: `call`, `wait`, `doctor`, `top`, `tour`, `sandbox`, `completions`, `explain-error`,
+//! `certificate install`, and the `show` of pools, events and certificates.
 //!
 //! The modules that are public are the base of `enroll-bench` too.
 

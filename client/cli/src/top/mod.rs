@@ -34,15 +34,15 @@ use crate::process::signals::{Signals, exit_code};
 /// Watch the daemon: calls, latencies, refusals, connections, and who waits
 ///
 /// A live screen. The first part is of the daemon: calls a second with p50 and p99, commits and batches, the journal,
-/// operations, refusals by code and connections by user. The second part is of the registry: the oldest enrollments that
-/// wait, the fullest pools, and the next events with their places. The key ? lists the keys. It asks for one snapshot
+/// operations, refusals by code and connections by user. The second part is of the registry: the oldest enrollments
+/// that wait, the fullest pools, and the next events with their places. The key ? lists the keys. It asks for one snapshot
 /// each second, which costs the daemon the same however large its registry is. If the daemon goes away, it says since
 /// when, and goes on when the daemon is back.
 ///
 /// The grant metrics is enough for the first part.
 ///
-/// With --once it prints lines in place of a screen, with tabs between stable columns: one snapshot, with averages since
-/// the daemon's start, or with --interval what happened in that time.
+/// With --once it prints lines in place of a screen, with tabs between stable columns: one snapshot, with averages
+/// since the daemon's start, or with --interval what happened in that time.
 ///
 /// NO_COLOR turns colours off; where LC_ALL, LC_CTYPE or LANG is not UTF-8, the screen is ASCII.
 #[derive(Debug, Args)]

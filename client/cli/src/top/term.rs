@@ -1,9 +1,9 @@
-//! The terminal: taken for the screen, given back as it was, and read key by key. No other module of this command touches
-//! it.
+//! The terminal: taken for the screen, given back as it was, and read key by key. No other module of this command
+//! touches it.
 //!
 //! It is given back by a guard, so also after an error and a panic, whose message then stands on the usual screen. The
-//! keys are read from a descriptor of their own, because the usual one shares its modes with other processes; a terminal
-//! that is gone reads as its end, which ends the command.
+//! keys are read from a descriptor of their own, because the usual one shares its modes with other processes; a
+//! terminal that is gone reads as its end, which ends the command.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal as _, Read as _, stdout};

@@ -34,8 +34,8 @@ pub struct PoolWatch {
     from: Option<Vec<u8>>,
     began: Time,
     seen: u64,
-    /// The fullest pools so far, the fullest first: the share of their uses that is taken, in millionths. Of equally full
-    /// ones the youngest is first.
+    /// The fullest pools so far, the fullest first: the share of their uses that is taken, in millionths. Of equally
+    /// full ones the youngest is first.
     found: Vec<(u64, Pk)>,
     /// The look before: when it began, and the pools that it found.
     before: Option<(Time, Vec<Pk>)>,

@@ -1,7 +1,7 @@
 //! The view: a state as a frame. Nothing is remembered here, and nothing is told by a colour alone.
 //!
-//! The first two lines tell whose figures these are and whether they are live, the last one the keys. What has no room is
-//! counted, not dropped without a word.
+//! The first two lines tell whose figures these are and whether they are live, the last one the keys. What has no room
+//! is counted, not dropped without a word.
 
 mod figures;
 mod registry;
@@ -19,7 +19,8 @@ use super::state::{Look, State, View};
 /// A screen that is narrower has one column.
 const WIDE: u16 = 60;
 
-/// An overview that is less tall has no lines of the writer and the journal, and one that is narrow, too, no enrollments.
+/// An overview that is less tall has no lines of the writer and the journal, and one that is narrow, too, no
+/// enrollments.
 const TALL: u16 = 14;
 
 /// The characters that keep the direction of a text to itself.

@@ -1,4 +1,5 @@
-//! Texts in so many columns: numbers, lengths of time, bars and sparklines, and text of people, which is escaped and cut.
+//! Texts in so many columns: numbers, lengths of time, bars and sparklines, and text of people, which is escaped and
+//! cut.
 
 use enroll_client::protocol::Time;
 use ratatui::text::Span;
