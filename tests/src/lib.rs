@@ -25,3 +25,4 @@ pub mod registry;
 pub mod seed;
 pub mod skip;
 pub mod socket;
+pub mod terminal;

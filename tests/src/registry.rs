@@ -156,6 +156,8 @@ impl Registry {
             warnings,
             abuse,
             watched: Watched::default(),
+            connections: Arc::default(),
+            fullest_pools: Mutex::default(),
         });
         let writer = Writer::new(Arc::clone(&store), Arc::clone(&daemon), seal())?;
         Ok(Self {

@@ -1,8 +1,9 @@
 //! The command line of enrolld, `enrollctl`.
 //!
 //! Its commands are derived from the table of operations. Written here is what all of them share, and the commands
-//! that are no operation: `call`, `wait`, `doctor`, `tour`, `sandbox`, `completions`, `explain-error`, `certificate
-//! install`, `changes run`, `changes skip`, `event history`, and the `show` of pools, events and certificates.
+//! that are no operation: `call`, `wait`, `doctor`, `top`, `tour`, `sandbox`, `completions`, `explain-error`,
+//! `certificate install`, `changes run`, `changes skip`, `event history`, and the `show` of pools, events and
+//! certificates.
 //!
 //! The modules that are public are the base of `enroll-bench` too.
 
@@ -27,6 +28,7 @@ mod history;
 mod hooks;
 mod sandbox;
 mod show;
+mod top;
 mod tour;
 mod wait;
 
@@ -50,7 +52,7 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result<ExitCode, Failure> {
-    let alone = ["call", "doctor", "tour", "sandbox", "completions", "explain-error", "wait"];
+    let alone = ["call", "doctor", "tour", "sandbox", "completions", "explain-error", "wait", "top"];
     if let Some(command) = matches.subcommand_name().filter(|name| alone.contains(name)) {
         options.expect_no_request(command)?;
         options.expect_no_jwt(command)?;
@@ -64,6 +66,7 @@ async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result
     match matches.subcommand() {
         Some(("call", _)) => call::run(options, output).await,
         Some(("wait", matches)) => wait::run(matches, options, output).await,
+        Some(("top", matches)) => top::run(matches, options, output).await,
         Some(("doctor", _)) => doctor::run(options, output).await,
         Some(("tour", _)) => tour::run(options, output).await,
         Some(("sandbox", matches)) => sandbox::run(matches, options, output).await,

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::oneshot;
 
@@ -113,6 +113,8 @@ impl Opened {
             warnings,
             abuse,
             watched: Watched::of(std::fs::File::open(state_dir).ok()),
+            connections: Arc::default(),
+            fullest_pools: Mutex::default(),
         });
         Ok(Self { store: Arc::new(store), daemon, clock, head, _state_dir: locked })
     }

@@ -62,6 +62,7 @@ mod scheduled_backups;
 mod script;
 mod secrets;
 mod systemd;
+mod top;
 mod tour;
 mod transfer;
 mod upgrade;
