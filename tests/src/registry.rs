@@ -19,6 +19,7 @@ use enroll_core::rules::{self, Call, authority, changes};
 use enroll_core::settings::Settings;
 use enroll_core::state::memory::MemoryStore;
 use enroll_core::state::{Store, StoreError};
+use enroll_protocol::encoding::Encoding;
 use enroll_protocol::frame::{Frame, FrameKind};
 use enroll_protocol::{Envelope, Operation, Refusal, StreamOperation, Time, codec};
 use enrolld::config::Config;
@@ -370,7 +371,7 @@ impl Registry {
     /// Decodes and admits a request's frame, as the daemon does before it reads any state.
     fn admitted(&mut self, operation: u16, body: &[u8]) -> Result<(&'static Handler, Job, Context), Refusal> {
         let frame = Frame { kind: FrameKind::Request, operation, id: 1, body };
-        let (handler, envelope, job) = dispatch::request(&frame, &self.peer)?;
+        let (handler, envelope, job) = dispatch::request(&frame, Encoding::Binary, &self.peer)?;
         Ok((handler, job, self.context(envelope)?))
     }
 

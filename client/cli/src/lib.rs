@@ -32,11 +32,10 @@ mod top;
 mod tour;
 mod wait;
 
-mod raw_object;
-
 use std::process::ExitCode;
 
 use clap::ArgMatches;
+use enroll_client::protocol::raw_object;
 
 use crate::failure::Failure;
 use crate::files::credentials;

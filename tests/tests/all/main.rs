@@ -10,6 +10,7 @@ mod journal;
 mod manual;
 mod processes;
 mod programs;
+mod python;
 mod rules;
 mod storage;
 mod units;

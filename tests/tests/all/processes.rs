@@ -33,6 +33,7 @@ mod hooks_killed;
 mod hooks_mail;
 mod identity;
 mod journal;
+mod json_wire;
 mod limits;
 mod log;
 mod memory;
