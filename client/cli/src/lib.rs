@@ -1,7 +1,7 @@
 //! The command line of enrolld, `enrollctl`.
 //!
 //! Its commands are derived from the table of operations. Written here is what all of them share, and the commands
-//! that are no operation: `call`, `wait`, `doctor`, `tour`, `sandbox`, `completions`, `explain-error`, `certificate install`, and
+//! that are no operation: `call`, `wait`, `doctor`, `tour`, `sandbox`, `import`, `completions`, `explain-error`, `certificate install`, and
 //! the `show` of pools, events and certificates.
 //!
 //! The modules that are public are the base of `enroll-bench` too.
@@ -23,6 +23,7 @@ mod decisions;
 mod doctor;
 mod explain;
 mod files;
+mod migration;
 mod sandbox;
 mod show;
 mod tour;
@@ -65,6 +66,7 @@ async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result
         Some(("doctor", _)) => doctor::run(options, output).await,
         Some(("tour", _)) => tour::run(options, output).await,
         Some(("sandbox", matches)) => sandbox::run(matches, options, output).await,
+        Some(("import", matches)) => migration::run(matches, options, output).await,
         Some(("explain-error", matches)) => explain::run(matches, output).map(|()| ExitCode::SUCCESS),
         Some(("completions", matches)) => completion::run(matches, output),
         Some((area, matches)) if let Some(("show", matches)) = matches.subcommand() => {
