@@ -28,6 +28,8 @@ mod fields;
 mod follow;
 mod guesses;
 mod identity;
+mod import;
+mod import_postgres;
 mod journal;
 mod limits;
 mod log;

@@ -53,18 +53,23 @@ impl Enrollment {
         create.extra.clone_from(&self.extra);
         create.csr.clone_from(&self.csr);
         let mut transaction = Transaction::new();
-        let created = transaction.add(&create);
-        match self.state {
-            State::Pending => {}
-            State::Approved => _ = transaction.add(&self.approval()),
-            State::Rejected => _ = transaction.add(&self.rejection()),
-        }
-        match caller.ask(&transaction.run()).await? {
-            Ok(replies) => {
-                let created = created.of(&replies).map_err(|err| Error::Protocol(err.0))?;
-                let code = created.approvecode.filter(|_| self.state == State::Pending);
-                Ok(Outcome::Carried(code.map(|code| code.as_str().to_owned())))
+        let _ = transaction.add(&create);
+        let done = match self.state {
+            State::Pending => {
+                let code = |created: enrollment::Enrollment| created.approvecode.map(|code| code.as_str().to_owned());
+                caller.ask(&create).await?.map(code)
             }
+            State::Approved => {
+                let _ = transaction.add(&self.approval());
+                caller.run(transaction).await?.map(|()| None)
+            }
+            State::Rejected => {
+                let _ = transaction.add(&self.rejection());
+                caller.run(transaction).await?.map(|()| None)
+            }
+        };
+        match done {
+            Ok(approvecode) => Ok(Outcome::Carried(approvecode)),
             Err(refusal) if refusal.code == Code::CALLSIGN_RESERVED => {
                 match caller.ask(&enrollment::Get { enrollment: self.reference() }).await? {
                     Ok(there) => self.compare(caller, there.state).await,

@@ -8,6 +8,9 @@ use serde_json::{Map, Value};
 /// The member of `extra` or `audit` that keeps what no operation can set, such as the old creation time.
 pub(super) const IMPORTED: &str = "imported";
 
+/// Kept fields that are no times, however they look.
+const NO_TIMES: [&str; 3] = ["pk", "uses", "decided_by"];
+
 /// The values of a row. None is empty or null.
 #[derive(Debug, Default)]
 pub(super) struct Fields(Map<String, Value>);
@@ -97,8 +100,9 @@ impl Fields {
         }
         for name in kept {
             let Some(value) = self.0.get(*name) else { continue };
-            let value = match value.as_str().map(time) {
-                Some(Ok(time)) => time.to_string().into(),
+            let is_time = !NO_TIMES.contains(name);
+            let value = match self.text(name).map(|text| text.as_deref().map(time)) {
+                Ok(Some(Ok(time))) if is_time => time.to_string().into(),
                 _ => value.clone(),
             };
             put(&mut object, &format!("{IMPORTED}.{name}"), value)
@@ -175,9 +179,12 @@ mod tests {
 
     #[test]
     fn an_object_has_what_was_mapped_into_it() {
-        let fields = of(&json!({"extra": "{\"a\":1}", "extra.b.c": "x", "extra.e": "", "created": "1769882400"}));
-        let object = fields.object("extra", &["created", "updated"]);
-        let expected = json!({"a": 1, "b": {"c": "x"}, "imported": {"created": "2026-01-31T18:00:00.000000Z"}});
+        let fields = of(
+            &json!({"extra": "{\"a\":1}", "extra.b.c": "x", "extra.e": "", "created": 1_769_882_400, "uses": 12_345_678}),
+        );
+        let object = fields.object("extra", &["created", "updated", "uses"]);
+        let imported = json!({"created": "2026-01-31T18:00:00.000000Z", "uses": 12_345_678});
+        let expected = json!({"a": 1, "b": {"c": "x"}, "imported": imported});
         assert_eq!(object.map(Value::from), Ok(expected));
         for wrong in [json!({"extra": "x"}), json!({"extra": 1}), json!({"extra": {"b": 1}, "extra.b.c": "x"})] {
             assert!(of(&wrong).object("extra", &[]).is_err(), "{wrong}");

@@ -244,6 +244,7 @@ impl Migration {
     async fn take(&mut self) -> Result<(), Failure> {
         let Some(Open { line, record, outcome }) = self.open.pop_front() else { return Ok(()) };
         let known;
+        let is_before = matches!(outcome, Pending::Before);
         let told = match outcome {
             Pending::Before => told_before(&record),
             Pending::Known(outcome) => {
@@ -256,7 +257,7 @@ impl Migration {
             }
         };
         let Some(told) = told else { return Ok(()) };
-        self.count.add(told.result);
+        self.count.add(if is_before { "there" } else { told.result });
         let has_code = !told.new.is_empty();
         self.result.write(line, &record, &told)?;
         // A code is drawn once, and must not be lost with the process.

@@ -4,6 +4,8 @@ use enroll_client::protocol::{Code, Envelope, Key, Operation, Refusal, codec};
 use enroll_client::{Client, Error, Transaction};
 use serde_json::{Map, Value};
 
+use super::fields::IMPORTED;
+
 /// What became of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -92,8 +94,12 @@ impl Caller {
     }
 }
 
-/// True if two objects are the same, whatever the order of their members.
+/// True if two objects are the same but for what is kept of the other system, whatever the order of their members.
 pub(super) fn are_same(one: &str, other: &str) -> bool {
-    let read = |text: &str| serde_json::from_str::<Map<String, Value>>(text).ok();
+    let read = |text: &str| {
+        let mut object = serde_json::from_str::<Map<String, Value>>(text).ok()?;
+        object.remove(IMPORTED);
+        Some(object)
+    };
     read(one) == read(other)
 }

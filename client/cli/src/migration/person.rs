@@ -1,4 +1,5 @@
-//! People and their roles, as an import carries them. A person is known by the callsign, so none is made twice.
+//! People and their roles, as an import carries them. A person is known by the callsign, so none is made twice. A later
+//! file may bring the deletion.
 
 use enroll_client::protocol::{Callsign, Code, Json, Reference, RoleName, person, role};
 use enroll_client::{Error, Transaction};
@@ -46,6 +47,9 @@ impl Person {
             Err(refusal) if refusal.code == Code::CALLSIGN_RESERVED => {
                 let there = person::Get { person: self.reference(), allow_deleted: true };
                 match caller.ask(&there).await? {
+                    Ok(there) if self.is_deleted && there.deleted.is_none() => {
+                        caller.write(&person::Delete { person: self.reference() }).await
+                    }
                     Ok(there) => Ok(self.compared(&there)),
                     Err(missing) if missing.code == Code::NOT_FOUND => Ok(Outcome::Refused(refusal)),
                     Err(other) => Ok(Outcome::Refused(other)),
@@ -56,8 +60,8 @@ impl Person {
     }
 
     fn compared(&self, there: &person::Person) -> Outcome {
-        if there.deleted.is_some() != self.is_deleted {
-            return Outcome::differs(if self.is_deleted { "it is not deleted" } else { "it is deleted" });
+        if there.deleted.is_some() && !self.is_deleted {
+            return Outcome::differs("it is deleted; person restore undoes that");
         }
         if let Some(missing) = self.roles.iter().find(|role| !there.roles.contains(role)) {
             return Outcome::differs(&format!("it has not the role {missing}; role assign gives it"));

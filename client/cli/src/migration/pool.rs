@@ -54,12 +54,15 @@ impl Pool {
         if self.is_deleted {
             return self.delete(caller, &create).await;
         }
-        let mut transaction = Transaction::new();
-        let _ = transaction.add(&create);
-        if self.active == Some(false) {
+        let done = if self.active == Some(false) {
+            let mut transaction = Transaction::new();
+            let _ = transaction.add(&create);
             let _ = transaction.add(&pool::SetActive { pool: self.named.clone(), active: false });
-        }
-        match caller.run(transaction).await? {
+            caller.run(transaction).await?
+        } else {
+            caller.ask(&create).await?.map(|_| ())
+        };
+        match done {
             Ok(()) => Ok(Outcome::Carried(None)),
             Err(refusal) if refusal.code == Code::CONFLICT => self.compare(caller).await,
             Err(refusal) => Ok(Outcome::Refused(refusal)),
