@@ -2,8 +2,8 @@
 //! callsign. A pending one gets a new approve code. A later file may bring the decision.
 
 use enroll_client::protocol::enrollment::{self, State};
-use enroll_client::protocol::{Callsign, Code, Json, Reason, Reference, person};
-use enroll_client::{Error, Transaction, by_code};
+use enroll_client::protocol::{Callsign, Code, Json, Reason, Reference, Refusal, person};
+use enroll_client::{Error, Transaction, by_pk};
 
 use super::fields::{Fields, json};
 use super::kind::Shape;
@@ -13,7 +13,7 @@ use super::outcome::{Caller, Outcome};
 #[derive(Debug)]
 pub(super) struct Enrollment {
     callsign: Callsign,
-    pool: Option<Reference>,
+    pool: Option<String>,
     state: State,
     reason: Option<Reason>,
     csr: Option<String>,
@@ -22,14 +22,13 @@ pub(super) struct Enrollment {
 
 impl Enrollment {
     pub(super) fn read(fields: &Fields, shape: &Shape) -> Result<Self, String> {
-        let pool = fields.text("pool")?.map(|code| by_code(code).map_err(|err| format!("pool: {}", err.0)));
         let state = match fields.text("state")? {
             None => State::Pending,
             Some(text) => state(&text).ok_or("state: expected pending, approved or rejected, or 0, 1 or 2")?,
         };
         let enrollment = Self {
             callsign: fields.required("callsign")?,
-            pool: pool.transpose()?,
+            pool: fields.text("pool")?,
             state,
             reason: fields.parsed("reason")?,
             csr: fields.text("csr")?,
@@ -48,45 +47,49 @@ impl Enrollment {
     }
 
     pub(super) async fn carry(self, caller: &Caller) -> Result<Outcome, Error> {
+        match self.write(caller).await? {
+            Ok(approvecode) => Ok(Outcome::Carried(approvecode)),
+            Err(refusal) => self.find(caller, refusal).await,
+        }
+    }
+
+    /// Makes it and decides on it. Answers the approve code of one that waits.
+    async fn write(&self, caller: &Caller) -> Result<Result<Option<String>, Refusal>, Error> {
         let mut create = enrollment::Create::new(self.callsign.clone());
-        create.pool.clone_from(&self.pool);
         create.extra.clone_from(&self.extra);
         create.csr.clone_from(&self.csr);
+        if let Some(code) = &self.pool {
+            match caller.pools.find(caller, code).await? {
+                Ok(pk) => create.pool = Some(by_pk(pk)),
+                Err(refusal) => return Ok(Err(refusal)),
+            }
+        }
         let mut transaction = Transaction::new();
         let _ = transaction.add(&create);
-        let done = match self.state {
+        match self.state {
             State::Pending => {
                 let code = |created: enrollment::Enrollment| created.approvecode.map(|code| code.as_str().to_owned());
-                caller.ask(&create).await?.map(code)
+                return Ok(caller.ask(&create).await?.map(code));
             }
-            State::Approved => {
-                let _ = transaction.add(&self.approval());
-                caller.run(transaction).await?.map(|()| None)
-            }
-            State::Rejected => {
-                let _ = transaction.add(&self.rejection());
-                caller.run(transaction).await?.map(|()| None)
-            }
-        };
-        match done {
-            Ok(approvecode) => Ok(Outcome::Carried(approvecode)),
-            Err(refusal) if refusal.code == Code::CALLSIGN_RESERVED => {
-                match caller.ask(&enrollment::Get { enrollment: self.reference() }).await? {
-                    Ok(there) => self.compare(caller, there.state).await,
-                    Err(missing) if missing.code == Code::NOT_FOUND => {
-                        let person = person::Get { person: self.reference(), allow_deleted: true };
-                        Ok(match caller.ask(&person).await? {
-                            Ok(_) if self.state == State::Approved => Outcome::NotCarried(
-                                "its person is there; an enrollment is written before its person or not at all".into(),
-                            ),
-                            _ => Outcome::Refused(refusal),
-                        })
-                    }
-                    Err(other) => Ok(Outcome::Refused(other)),
-                }
-            }
-            Err(refusal) => Ok(Outcome::Refused(refusal)),
+            State::Approved => _ = transaction.add(&self.approval()),
+            State::Rejected => _ = transaction.add(&self.rejection()),
         }
+        Ok(caller.run(transaction).await?.map(|()| None))
+    }
+
+    /// Finds what is there in place of one that was refused, whose pool may be closed by now.
+    async fn find(&self, caller: &Caller, refusal: Refusal) -> Result<Outcome, Error> {
+        match caller.ask(&enrollment::Get { enrollment: self.reference() }).await? {
+            Ok(there) => return self.compare(caller, there.state).await,
+            Err(missing) if missing.code != Code::NOT_FOUND => return Ok(Outcome::Refused(missing)),
+            Err(_) => {}
+        }
+        let person = person::Get { person: self.reference(), allow_deleted: true };
+        if self.state == State::Approved && caller.ask(&person).await?.is_ok() {
+            let why = "its person is there; an enrollment is written before its person or not at all";
+            return Ok(Outcome::NotCarried(why.to_owned()));
+        }
+        Ok(Outcome::Refused(refusal))
     }
 
     /// Compares its state with the one that is there, and decides on that if it waits.

@@ -20,6 +20,7 @@ use std::fs::{File, Metadata};
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
@@ -146,7 +147,11 @@ pub(crate) async fn run(matches: &ArgMatches, options: &Options, output: &Output
     if let Some(columns) = rows.columns() {
         mapping.expect_columns(shape, &columns, import.delimiter)?;
     }
-    let caller = Caller { client: options.connect_patient(PATIENCE).await?, is_dry_run: envelope.dry_run };
+    let caller = Caller {
+        client: options.connect_patient(PATIENCE).await?,
+        is_dry_run: envelope.dry_run,
+        pools: Arc::default(),
+    };
     let result = ResultFile::new(import.result.as_deref(), rows.columns(), import.delimiter, output)?;
     let mut migration = Migration {
         kind: import.kind,

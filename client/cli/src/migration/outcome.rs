@@ -1,10 +1,13 @@
 //! The outcome of a row, and the calls that it takes: a refusal is an outcome, and an absent daemon ends the import.
 
+use std::sync::Arc;
+
 use enroll_client::protocol::{Code, Envelope, Key, Operation, Refusal, codec};
 use enroll_client::{Client, Error, Transaction};
 use serde_json::{Map, Value};
 
 use super::fields::IMPORTED;
+use super::pool::KnownPools;
 
 /// What became of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +64,7 @@ impl Outcome {
 pub(super) struct Caller {
     pub(super) client: Client,
     pub(super) is_dry_run: bool,
+    pub(super) pools: Arc<KnownPools>,
 }
 
 impl Caller {

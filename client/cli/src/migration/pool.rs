@@ -1,9 +1,13 @@
 //! Invite pools, as an import carries them: with their invite codes, which are known to people, and by which a pool is
 //! known again. A second file may close pools that the first one made.
 
+use std::collections::HashMap;
+
 use enroll_client::protocol::fold::fold;
-use enroll_client::protocol::{Callsign, Code, InviteCode, Json, Reference, Time, person, pool};
+use enroll_client::protocol::{Callsign, Code, InviteCode, Json, Pk, Reference, Refusal, Time, person, pool};
 use enroll_client::{Error, Transaction, by_code, by_pk};
+
+use tokio::sync::Mutex;
 
 use super::fields::{Fields, json};
 use super::kind::Shape;
@@ -105,5 +109,26 @@ impl Pool {
             Some(active) => caller.write(&pool::SetActive { pool: self.named.clone(), active }).await,
             None => Ok(Outcome::There("a pool has this code, with the same values".to_owned())),
         }
+    }
+}
+
+/// The pools that enrollments of a file name, by invite code. Each code is looked up once: a wrong one is one guess, and
+/// a right one is none, because a transaction that is refused counts the codes in it.
+#[derive(Debug, Default)]
+pub(super) struct KnownPools(Mutex<HashMap<String, Result<Pk, Refusal>>>);
+
+impl KnownPools {
+    /// The pk of the pool of this code.
+    pub(super) async fn find(&self, caller: &Caller, code: &str) -> Result<Result<Pk, Refusal>, Error> {
+        let mut known = self.0.lock().await;
+        if let Some(found) = known.get(code) {
+            return Ok(found.clone());
+        }
+        let found = match by_code(code) {
+            Ok(named) => caller.ask(&pool::Get { pool: named, allow_deleted: true }).await?.map(|pool| pool.pk),
+            Err(err) => Err(Refusal::new(Code::INVALID_ARGUMENT, format!("pool: {}", err.0))),
+        };
+        known.insert(code.to_owned(), found.clone());
+        Ok(found)
     }
 }

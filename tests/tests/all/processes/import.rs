@@ -56,7 +56,7 @@ fn people_come_with_roles_extra_old_times_and_deletions() {
     for (line, words) in told[1..].iter().zip([
         ";red;;;;5;refused;invalid_argument;callsign: the row has none",
         "D;red;No Role;;;6;refused;invalid_argument;\"roles: ",
-        "a;red;;;;8;refused;invalid_argument;the same record stands in the file before",
+        "a;red;;;;8;refused;invalid_argument;\"the same record stands in the file before",
     ]) {
         assert!(line.starts_with(words), "{line}");
     }
@@ -152,6 +152,16 @@ fn pools_and_enrollments_come_with_their_codes_and_states() {
     let closed = import(&daemon, &["pools", "-"], &pools.replace("K7QWM2XA,t,,,,", "K7QWM2XA,t,,,t,"));
     expect(&closed, 1, "5 rows: 1 carried, 1 there already");
     assert_eq!(daemon.enrollctl(&["pool", "check", "K7QWM2XA"], "").code, Some(1));
+    // A right code in a row that is refused is no guess, and a wrong one is one guess for the whole file.
+    let people: String = (0..40).map(|at| format!("M{at}\n")).collect();
+    expect(&import(&daemon, &["people", "-"], &format!("callsign\n{people}")), 0, "40 carried");
+    let by = |code: &str| people.lines().map(|name| format!("{name},{code},approved\n")).collect::<String>();
+    let rows = format!("callsign,pool,state\n{}", by("K7QWM2XB"));
+    expect(&import(&daemon, &["enrollments", "-"], &rows), 0, "40 can not be carried");
+    let rows = format!("callsign,pool,state\n{}", by("NOCODE98").replace('M', "N"));
+    let wrong = import(&daemon, &["enrollments", "-"], &rows);
+    expect(&wrong, 1, "40 refused");
+    assert!(!wrong.stdout.contains("too_many_attempts"), "{wrong:?}");
     let other = import(&daemon, &["pools", "-"], "owner,invitecode,max_uses\nBOSS,K7QWM2XB,40\nCAT,K7QWM2XB,41\n");
     assert!(other.stdout.contains("CAT owns it"), "{other:?}");
     expect_sound(&daemon);
@@ -277,22 +287,23 @@ fn an_import_that_is_killed_half_way_goes_on() {
     child.kill().expect("killed");
     child.wait().expect("ended");
     drop(input);
-    assert!(count(&daemon, "people") < ROWS as u64);
-    let before = count(&daemon, "people");
+    assert!(count(&daemon, "person") < ROWS as u64);
+    let before = count(&daemon, "person");
     let mut command = daemon.home.enrollctl(&args);
     let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
     let mut input = child.stdin.take().expect("a pipe");
     let (most, rest) = rows.as_bytes().split_at(rows.len() * 3 / 4);
     input.write_all(most).expect("written");
-    enroll_tests::poll::until("more rows", || count(&daemon, "people") > before + 100);
+    enroll_tests::poll::until("more rows", || count(&daemon, "person") > before + 100);
     daemon.kill9();
-    input.write_all(rest).expect("written");
-    drop(input);
     daemon.restart();
+    // A command that has ended says why, below.
+    let _ = input.write_all(rest);
+    drop(input);
     let done = child.wait_with_output().expect("ended");
     let told = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success() && told.contains("0 refused"), "{told}");
-    assert_eq!(count(&daemon, "people"), ROWS as u64);
+    assert_eq!(count(&daemon, "person"), ROWS as u64);
     expect(&import(&daemon, &args[1..], &rows), 0, &format!("{ROWS} rows: 0 carried, {ROWS} there already"));
     expect_sound(&daemon);
 }

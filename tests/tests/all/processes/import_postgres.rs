@@ -136,8 +136,8 @@ fn the_recipe_for_postgresql_carries_its_tables() {
         [open - orphans, 0, orphans, used],
     ];
     assert_eq!(counts(&imported), expected, "{}", imported.stderr);
-    assert_eq!(count(&daemon, "people"), people as u64);
-    assert_eq!(count(&daemon, "tokens"), (people + open - orphans) as u64);
+    assert_eq!(count(&daemon, "person"), people as u64);
+    assert_eq!(count(&daemon, "token"), (people + open - orphans) as u64);
 
     // The same again does nothing, and a dry run of a new export is the comparison that the page speaks of.
     let compare = import.replace("enrollctl import", "enrollctl --dry-run import").replace("result", "compared");
