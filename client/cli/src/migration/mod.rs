@@ -66,7 +66,7 @@ const FLUSH_ROWS: u64 = 128;
 /// code. The exit code is 1 if a row was refused.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  printf 'login,team\\nDOGGO01a,red\\n' | enrollctl import people - --map callsign=login --map extra.team=team --set roles=member
+  printf 'login,team\\nOTTER04d,red\\n' | enrollctl import people - --map callsign=login --map extra.team=team --set roles=member
   printf '{\"token\":\"n-4711\",\"created\":1769882400}\\n' | enrollctl import tokens - --dry-run
   printf 'owner,invitecode\\nBOSS,K7QWM2XB\\n' | enrollctl import pools - --result pools.result.csv")]
 struct Import {

@@ -1,10 +1,10 @@
 //! The recipe of `docs/migration.md`, played as printed against a PostgreSQL server with the source system's tables.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use enroll_tests::pages;
 use enroll_tests::postgres::Postgres;
-use enroll_tests::process::{Daemon, Home, Output, run};
+use enroll_tests::process::{Daemon, Home, Output};
 
 use super::readme::follow;
 use super::{count, expect_sound};
@@ -87,7 +87,11 @@ fn play(daemon: &Daemon, postgres: &Postgres, commands: &str) -> Output {
     let path =
         shell.get_envs().find(|(name, _)| *name == "PATH").and_then(|(_, path)| path?.to_str().map(str::to_owned));
     shell.env("PATH", format!("{}:{}", postgres.programs().display(), path.unwrap_or_default()));
-    run(shell.envs(postgres.environment()).arg("-u"), commands)
+    shell.envs(postgres.environment()).args(["-u", "-c", commands]).stdin(Stdio::null());
+    // However many rows were asked for, so without the bound of other processes.
+    let output = shell.output().expect("played");
+    let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    Output { stdout, stderr, code: output.status.code() }
 }
 
 /// The counts that the imports told, in the order of the recipe: carried, there, refused, can not be carried.
