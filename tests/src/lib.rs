@@ -19,6 +19,7 @@ pub mod package;
 pub mod pages;
 pub mod pattern;
 pub mod poll;
+pub mod postgres;
 pub mod process;
 pub mod process_memory;
 pub mod registry;

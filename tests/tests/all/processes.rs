@@ -32,6 +32,8 @@ mod hooks;
 mod hooks_killed;
 mod hooks_mail;
 mod identity;
+mod import;
+mod import_postgres;
 mod journal;
 mod json_wire;
 mod limits;
