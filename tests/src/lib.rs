@@ -5,6 +5,7 @@ pub mod booted;
 pub mod cleanup;
 pub mod conversation;
 pub mod disk;
+pub mod etcd;
 pub mod fuzz;
 pub mod issuer;
 pub mod linearizability;
