@@ -23,5 +23,6 @@ pub mod process;
 pub mod process_memory;
 pub mod registry;
 pub mod seed;
+pub mod shared_memory;
 pub mod skip;
 pub mod socket;

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod architecture;
+mod cluster;
 mod etcd;
 mod events;
 mod faults;
