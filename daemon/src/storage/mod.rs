@@ -4,7 +4,6 @@
 pub mod copy_on_write;
 pub mod direct_io;
 pub mod disk;
-pub mod etcd_journal;
 pub mod journal;
 pub mod key_file;
 pub mod open;

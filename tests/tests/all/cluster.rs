@@ -21,8 +21,8 @@ use enroll_tests::oracle::everything;
 use enroll_tests::registry::{KEY, Registry};
 use enroll_tests::seed::of_histories;
 use enroll_tests::shared_memory::{AppendFate, Sabotage, SharedMemory};
+use enrolld::cluster::etcd_journal::{EtcdJournal, Leadership};
 use enrolld::metrics::JournalFigures;
-use enrolld::storage::etcd_journal::{EtcdJournal, Leadership};
 use enrolld::storage::journal::{JournalOptions, JournalStore};
 use enrolld::storage::redb::{RedbOptions, RedbStore};
 use enrolld::storage::shared_journal::{Head, SharedError, SharedJournal as _, Term};
@@ -375,9 +375,9 @@ fn etcd_elects_fences_and_keeps_the_journal() {
     of_b.catch_up(|_| ()).expect("followed");
     assert!(everything(&*of_a).expect("read") == everything(&*of_b).expect("read"), "the standby holds other entries");
     // A deposed daemon learns it from its next write or look, however late.
-    drop(first);
+    a.resign(first);
     let second = until_elected(&b);
-    assert!(second.term > Term(0) && !second.is_lost());
+    assert!(!*second.is_lost().borrow());
     of_b.lead(second.term, |_| ()).expect("leads");
     assert_eq!(of_a.confirm(), Err(StoreError::Deposed));
     let served = registry.serve([]);

@@ -57,6 +57,11 @@ impl JournalStore {
         }
     }
 
+    /// The number of the latest batch here.
+    pub fn number(&self) -> u64 {
+        self.state().number
+    }
+
     /// Applies the next record of the shared journal, and returns its writes.
     fn apply(&self, record: &Numbered) -> Result<Writes, StoreError> {
         self.make_room(record.record.len())?;

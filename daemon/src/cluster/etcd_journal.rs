@@ -12,14 +12,14 @@
 //! the outcome is certain, or for so long that callers must not wait any more; nobody knows it then.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use enroll_etcd::messages::{KeyValue, RangeRequest, TxnResponse, response_op};
 use enroll_etcd::{Change, Client, Config, Error, Txn};
 use tokio::runtime::Runtime;
+use tokio::sync::watch;
 
-use super::shared_journal::{Head, Numbered, SharedError, SharedJournal, Term};
+use crate::storage::shared_journal::{Head, Numbered, SharedError, SharedJournal, Term};
 
 /// Between two attempts of a call that was not answered.
 const RETRY: Duration = Duration::from_millis(50);
@@ -45,14 +45,12 @@ pub struct EtcdJournal {
     lease: Duration,
 }
 
-/// A tenure that was won. Dropping it gives the lease back, so that the next one is elected at once.
+/// A tenure that was won, with a lease that is prolonged.
 pub struct Leadership {
     /// The term.
     pub term: Term,
     lease: i64,
-    client: Arc<Client>,
-    runtime: tokio::runtime::Handle,
-    is_lost: Arc<AtomicBool>,
+    is_lost: watch::Receiver<bool>,
     beats: tokio::task::JoinHandle<()>,
 }
 
@@ -102,11 +100,18 @@ impl EtcdJournal {
             }
             let created = leader.map(|kv| kv.create_revision).and_then(|revision| u64::try_from(revision).ok());
             let term = Term(created.ok_or(Error::Protocol("a leader without a revision"))?);
-            let is_lost = Arc::new(AtomicBool::new(false));
-            let beats = tokio::spawn(keep_alive(Arc::clone(&self.client), lease, ttl, Arc::clone(&is_lost)));
-            let (client, runtime) = (Arc::clone(&self.client), self.runtime.handle().clone());
-            Ok(Ok(Leadership { term, lease, client, runtime, is_lost, beats }))
+            let (lose, is_lost) = watch::channel(false);
+            let beats = tokio::spawn(keep_alive(Arc::clone(&self.client), lease, ttl, lose));
+            Ok(Ok(Leadership { term, lease, is_lost, beats }))
         })
+    }
+
+    /// Gives the lease back, so that the next one is elected at once. An etcd that does not answer is left to end it.
+    pub fn resign(&self, leadership: Leadership) {
+        leadership.beats.abort();
+        if let Err(err) = self.runtime.block_on(self.client.revoke_lease(leadership.lease)) {
+            tracing::warn!(%err, "the lease is not given back; the next leader is elected when it has run out");
+        }
     }
 
     /// Waits until something was appended behind this number, or nobody leads any more, or the time is over. It is a hint
@@ -241,23 +246,14 @@ impl SharedJournal for EtcdJournal {
 }
 
 impl Leadership {
-    /// True if the lease has run out, so that somebody else may lead.
-    pub fn is_lost(&self) -> bool {
-        self.is_lost.load(Ordering::Acquire)
-    }
-}
-
-impl Drop for Leadership {
-    fn drop(&mut self) {
-        self.beats.abort();
-        // In the background: it may be dropped by a task, and an etcd that does not answer must hold up no stop.
-        let (client, lease) = (Arc::clone(&self.client), self.lease);
-        self.runtime.spawn(async move { client.revoke_lease(lease).await });
+    /// Turns true when the lease has run out, so that somebody else may lead.
+    pub fn is_lost(&self) -> watch::Receiver<bool> {
+        self.is_lost.clone()
     }
 }
 
 /// Prolongs a lease until it has ended, or was not prolonged for its time to live.
-async fn keep_alive(client: Arc<Client>, lease: i64, ttl: Duration, is_lost: Arc<AtomicBool>) {
+async fn keep_alive(client: Arc<Client>, lease: i64, ttl: Duration, lose: watch::Sender<bool>) {
     let mut prolonged = Instant::now();
     while prolonged.elapsed() < ttl {
         tokio::time::sleep(ttl / BEATS).await;
@@ -268,7 +264,7 @@ async fn keep_alive(client: Arc<Client>, lease: i64, ttl: Duration, is_lost: Arc
             Err(err) => tracing::debug!(%err, "a lease was not prolonged"),
         }
     }
-    is_lost.store(true, Ordering::Release);
+    let _ = lose.send(true);
 }
 
 /// The keys that the steps of a transaction read.
