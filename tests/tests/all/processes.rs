@@ -24,6 +24,7 @@ mod ends;
 mod errors;
 mod examples;
 mod ext4;
+mod failover;
 mod fields;
 mod follow;
 mod guesses;

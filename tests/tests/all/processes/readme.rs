@@ -179,6 +179,8 @@ fn replace(key: &str, value: &mut Value) {
     *value = match (key, &*value) {
         ("log_format", _) => "json".into(),
         ("algorithm", _) => "ES256".into(),
+        ("store", _) => "etcd".into(),
+        ("endpoints", _) => vec!["http://a:2379"].into(),
         (_, Value::String(_)) => "/another".into(),
         (_, Value::Integer(number)) => (number + 1).into(),
         (_, Value::Boolean(is_on)) => (!is_on).into(),
