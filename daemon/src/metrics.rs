@@ -8,7 +8,9 @@
 
 mod commit_time;
 mod followers;
+mod histogram;
 mod series;
+mod snapshot;
 mod standing;
 
 use std::fmt;
@@ -20,22 +22,29 @@ use enroll_protocol::{Code, Time};
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 pub use commit_time::CommitTime;
 pub use followers::{Follower, Followers};
+pub use histogram::Histogram;
 pub use series::{Open, Series};
 pub use standing::Standing;
 
-/// Histogram bounds of durations, in seconds. A read is answered in some ten microseconds, a write in the milliseconds
+/// Histogram bounds of durations, in microseconds. A read is answered in some ten microseconds, a write in the milliseconds
 /// of a commit, and a write that waits for more than two seconds is refused as `busy`. The steps are narrow enough to
 /// show that a disk became slower.
-const SECONDS: [f64; 16] =
-    [0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0];
+const DURATION_MICROS: [u64; 16] = [
+    50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000, 2_000_000,
+    5_000_000,
+];
+
+/// The same in seconds.
+static SECONDS: [f64; 16] = scaled(DURATION_MICROS, 1e6);
 
 /// Histogram bounds of the requests in a batch, up to the writer's limit.
-const REQUESTS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+const BATCH_REQUESTS: [u64; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
+
+static REQUESTS: [f64; 9] = scaled(BATCH_REQUESTS, 1.0);
 
 /// The prefix of every name.
 const PREFIX: &str = "enrolld";
@@ -111,6 +120,10 @@ impl JournalFigures {
 /// Every metric.
 pub struct Metrics {
     registry: Registry,
+    /// The time of the start, as it was measured then.
+    started: Time,
+    /// The figures of the journal, where there is one.
+    journal: Option<JournalFigures>,
     /// By operation and outcome, at [`index`].
     operations: Series<Counter>,
     operation_seconds: Series<Histogram>,
@@ -150,13 +163,15 @@ impl Metrics {
         let codes = Code::TABLE.iter().map(|(_, name, _)| vec![("code", *name)]);
         let mut metrics = Self {
             registry: Registry::with_prefix(PREFIX),
+            started,
+            journal: None,
             operations: Series::of(outcomes.clone(), Counter::default),
-            operation_seconds: Series::of(outcomes, || Histogram::new(SECONDS)),
+            operation_seconds: Series::of(outcomes, || Histogram::new(&SECONDS)),
             refusals: Series::of(codes.clone(), Counter::default),
             connections_refused: Series::of(codes, Counter::default),
             connections_accepted: Counter::default(),
-            batch: Histogram::new(REQUESTS),
-            commit: Histogram::new(SECONDS),
+            batch: Histogram::new(&REQUESTS),
+            commit: Histogram::new(&SECONDS),
             streams: Level::default(),
             connections: Level::default(),
             queue: Level::default(),
@@ -168,13 +183,14 @@ impl Metrics {
             commit_time: CommitTime::default(),
             followers: Followers::default(),
         };
-        metrics.register(started);
+        metrics.register();
         metrics
     }
 
     /// Adds the figures of a journal.
     pub fn with_journal(mut self, journal: &JournalFigures) -> Self {
         journal.register(&mut self.registry);
+        self.journal = Some(journal.clone());
         self
     }
 
@@ -192,13 +208,13 @@ impl Metrics {
     }
 
     /// Registers every metric with its name and help.
-    fn register(&mut self, started: Time) {
+    fn register(&mut self) {
         let requests = || Unit::Other("requests".to_owned());
         // Not of the type `info`, which readers of the older text format refuse.
         let build = Series::of([vec![("version", env!("CARGO_PKG_VERSION"))]], Level::default);
         build.at(0).set(1);
         let start = Timestamp::default();
-        start.set(started.micros() as f64 / 1e6);
+        start.set(self.started.micros() as f64 / 1e6);
         let all = &mut self.registry;
         all.register("build_info", "Always 1; the label tells the version", build);
         all.register_with_unit("start_time", "When the daemon was started, since 1970", Unit::Seconds, start);
@@ -295,6 +311,17 @@ impl Metrics {
         text::encode_eof(&mut text)?;
         Ok(text)
     }
+}
+
+/// Each bound in a unit that has so many of theirs.
+const fn scaled<const N: usize>(bounds: [u64; N], unit: f64) -> [f64; N] {
+    let mut scaled = [0.0; N];
+    let mut at = 0;
+    while at < N {
+        scaled[at] = bounds[at] as f64 / unit;
+        at += 1;
+    }
+    scaled
 }
 
 /// The index of the series of an operation's outcome.

@@ -60,6 +60,7 @@ macro_rules! operations {
             64 walk admin "/" "server.export" server::Export => String;
             65 write admin "/" "server.import" server::Import => server::Imported;
             66 write admin "/server/" "server.accept_clock" server::AcceptClock => server::DaemonStatus;
+            67 read metrics "/server/" "server.snapshot" server::Snapshot => server::DaemonSnapshot;
             70 write operate "/pools/" "pool.create" pool::Create => pool::Pool;
             71 lookup read "/pools/" "pool.get" pool::Get => pool::Pool;
             72 read read "/pools/" "pool.list" pool::List => Page<pool::Pool>;

@@ -1,5 +1,7 @@
 //! The daemon: status, metrics, checks, backup, export and import.
 
+mod snapshot;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -10,6 +12,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::Time;
 use crate::finding::Finding;
 use crate::value::arrived;
+
+pub use snapshot::{
+    ConnectionFigures, DaemonSnapshot, EventPlaces, EventPoolPlaces, FullestPools, Journal, NextEvents,
+    OperationFigures, PoolUses, RefusalCount, Snapshot, UidConnections, WaitingEnrollment, WriterFigures,
+};
 
 /// The status of the daemon.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

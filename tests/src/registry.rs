@@ -136,6 +136,12 @@ impl Registry {
         Ok(Self { now: self.now, peer: self.peer.clone(), calls: self.calls, ..next })
     }
 
+    /// With other random bytes than registries of other numbers.
+    #[must_use]
+    pub fn with_randomness(self, number: u64) -> Self {
+        Self { calls: number << 32, ..self }
+    }
+
     fn open(store: Arc<dyn Store>, settings: Settings) -> Result<Self, RegistryError> {
         // No pk of before is made again, as if the system's randomness had run on.
         let (now, secrets) = (begin().max(changes::head(&*store.view()?)?.at), secrets());
@@ -157,6 +163,8 @@ impl Registry {
             warnings,
             abuse,
             watched: Watched::default(),
+            connections: Arc::default(),
+            fullest_pools: Mutex::default(),
         });
         let writer = Writer::new(Arc::clone(&store), Arc::clone(&daemon), seal())?;
         Ok(Self {

@@ -1,8 +1,9 @@
 //! The command line of enrolld, `enrollctl`.
 //!
 //! Its commands are derived from the table of operations. Written here is what all of them share, and the commands
-//! that are no operation: `call`, `wait`, `doctor`, `tour`, `sandbox`, `completions`, `explain-error`, `certificate install`, and
-//! the `show` of pools, events and certificates.
+//! that are no operation: `call`, `wait`, `doctor`, `top`, `tour`, `sandbox`, `import`, `completions`, `explain-error`,
+//! `certificate install`, `changes run`, `changes skip`, `event history`, and the `show` of pools, events and
+//! certificates.
 //!
 //! The modules that are public are the base of `enroll-bench` too.
 
@@ -23,8 +24,12 @@ mod decisions;
 mod doctor;
 mod explain;
 mod files;
+mod history;
+mod hooks;
+mod migration;
 mod sandbox;
 mod show;
+mod top;
 mod tour;
 mod wait;
 
@@ -43,11 +48,11 @@ pub use crate::commands::command;
 
 /// Runs the command line of this process and returns its exit code.
 pub fn main() -> ExitCode {
-    completion::answer().unwrap_or_else(|| process::run(command(), run))
+    hooks::become_command().or_else(completion::answer).unwrap_or_else(|| process::run(command(), run))
 }
 
 async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result<ExitCode, Failure> {
-    let alone = ["call", "doctor", "tour", "sandbox", "completions", "explain-error", "wait"];
+    let alone = ["call", "doctor", "tour", "sandbox", "completions", "explain-error", "wait", "top"];
     if let Some(command) = matches.subcommand_name().filter(|name| alone.contains(name)) {
         options.expect_no_request(command)?;
         options.expect_no_jwt(command)?;
@@ -61,11 +66,22 @@ async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result
     match matches.subcommand() {
         Some(("call", _)) => call::run(options, output).await,
         Some(("wait", matches)) => wait::run(matches, options, output).await,
+        Some(("top", matches)) => top::run(matches, options, output).await,
         Some(("doctor", _)) => doctor::run(options, output).await,
         Some(("tour", _)) => tour::run(options, output).await,
         Some(("sandbox", matches)) => sandbox::run(matches, options, output).await,
+        Some(("import", matches)) => migration::run(matches, options, output).await,
         Some(("explain-error", matches)) => explain::run(matches, output).map(|()| ExitCode::SUCCESS),
         Some(("completions", matches)) => completion::run(matches, output),
+        Some((area, matches))
+            if let Some((verb, matches)) = matches.subcommand()
+                && hooks::handles(area, verb) =>
+        {
+            hooks::run((verb, matches), options, output).await
+        }
+        Some(("event", matches)) if let Some(("history", matches)) = matches.subcommand() => {
+            history::run(matches, options, output).await
+        }
         Some((area, matches)) if let Some(("show", matches)) = matches.subcommand() => {
             show::run(area, matches, options, output).await
         }

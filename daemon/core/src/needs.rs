@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use enroll_protocol::finding::Finding;
-use enroll_protocol::server::{Disk, Requests, Violation, WrittenBytes};
+use enroll_protocol::server::{DaemonSnapshot, Disk, Requests, Violation, WrittenBytes};
 use enroll_protocol::{Callsign, Time};
 
 use crate::identity::authority::{Issued, Wanted};
@@ -31,6 +31,8 @@ pub enum Needed {
     Process,
     /// The metrics in the text format of Prometheus.
     Metrics,
+    /// A snapshot's figures of the running process, and the fullest pools for a peer that may read.
+    Snapshot,
 }
 
 /// A thing made for a rule.
@@ -48,6 +50,8 @@ pub enum Made {
     Process(Arc<Process>),
     /// The text of the metrics.
     Metrics(Arc<str>),
+    /// A snapshot's figures.
+    Snapshot(Arc<DaemonSnapshot>),
 }
 
 /// The figures of the running process, for `server.status`.

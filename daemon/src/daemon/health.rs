@@ -162,7 +162,7 @@ impl Daemon {
         })
     }
 
-    fn disk(&self) -> Disk {
+    pub(super) fn disk(&self) -> Disk {
         let commit = Duration::from_secs_f64(self.metrics.commit_time.seconds());
         Disk {
             free_bytes: self.watched.directory.as_ref().and_then(|directory| directory.free_bytes().ok()),

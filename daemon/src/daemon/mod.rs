@@ -2,19 +2,22 @@
 
 pub mod abuse;
 pub mod clock;
+pub mod connection_limit;
 pub mod guesses;
 pub mod health;
 pub mod internal_error;
 pub mod last_backup;
 pub mod revocation_list;
+mod snapshot;
 pub mod warnings;
 pub mod written;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use enroll_core::context::{Context, Identity, Peer};
 use enroll_core::fault::Fault;
 use enroll_core::needs::{Made, Needed};
+use enroll_core::rules::fullest_pools::PoolWatch;
 use enroll_core::rules::{self, make};
 use enroll_core::settings::Settings;
 use enroll_core::state::ReadTxn;
@@ -23,6 +26,7 @@ use tokio::sync::watch;
 
 use crate::metrics::Metrics;
 use abuse::AbuseLog;
+use connection_limit::ConnectionLimit;
 use guesses::Guesses;
 use health::Watched;
 use last_backup::LastBackup;
@@ -56,6 +60,10 @@ pub struct Daemon {
     pub abuse: AbuseLog,
     /// What the daemon looks at to judge its own health.
     pub watched: Watched,
+    /// The open connections.
+    pub connections: Arc<ConnectionLimit>,
+    /// The look for the fullest pools that goes on from snapshot to snapshot.
+    pub fullest_pools: Mutex<PoolWatch>,
 }
 
 impl Daemon {
@@ -77,6 +85,7 @@ impl Daemon {
             Needed::ImportCheck => make::import_check(txn),
             Needed::List => Ok(Made::List(self.lists.of(txn, &ctx.identity.authority)?)),
             Needed::Process => Ok(Made::Process(Arc::new(self.process(txn, ctx.now)?))),
+            Needed::Snapshot => Ok(Made::Snapshot(Arc::new(self.snapshot(txn, ctx)?))),
             Needed::Metrics => {
                 let text = self.metrics.text(&self.standing(txn, ctx)?);
                 let text = text.map_err(|err| Fault::Broken(format!("the metrics can not be written: {err}")))?;

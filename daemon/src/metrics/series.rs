@@ -11,7 +11,7 @@ use prometheus_client::metrics::{MetricType, TypedMetric};
 use super::Level;
 
 /// The names of labels and their values.
-type Labels = Vec<(&'static str, &'static str)>;
+pub(super) type Labels = Vec<(&'static str, &'static str)>;
 
 /// A metric with labels: one series for each of their values, found by index. A series without a count takes no memory
 /// and is not in the text.
@@ -28,6 +28,12 @@ impl<M> Series<M> {
 
     pub(crate) fn at(&self, index: usize) -> &M {
         self.series[index].1.get_or_init(self.new)
+    }
+
+    /// The series that have a count, each with its index and its labels.
+    pub(super) fn counted(&self) -> impl Iterator<Item = (usize, &Labels, &M)> {
+        let all = self.series.iter().enumerate();
+        all.filter_map(|(index, (labels, series))| Some((index, labels, series.get()?)))
     }
 }
 
@@ -48,8 +54,7 @@ impl Series<Counter> {
 
 impl<M: EncodeMetric + TypedMetric> EncodeMetric for Series<M> {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
-        let counted = self.series.iter().filter_map(|(labels, series)| Some((labels, series.get()?)));
-        for (labels, series) in counted {
+        for (_, labels, series) in self.counted() {
             series.encode(encoder.encode_family(labels)?)?;
         }
         Ok(())
@@ -60,7 +65,7 @@ impl<M: EncodeMetric + TypedMetric> EncodeMetric for Series<M> {
     }
 
     fn is_empty(&self) -> bool {
-        self.series.iter().all(|(_, series)| series.get().is_none())
+        self.counted().next().is_none()
     }
 }
 

@@ -15,13 +15,13 @@ use enroll_socket::Listener;
 use nix::sys::socket::{getsockopt, sockopt};
 use serde_json::json;
 
-use super::connection_limit::{ConnectionLimit, Full, Slot};
 use super::grants::{Grants, way_in};
 use super::handshake::{self, RETRY_AFTER_MS};
 use super::listener::Terms;
 use crate::config::Limits;
 use crate::daemon::Daemon;
 use crate::daemon::abuse::Abuse;
+use crate::daemon::connection_limit::{Full, Slot};
 use enroll_core::context::{Grant, Peer};
 
 /// Least time between two lines of one kind.
@@ -39,7 +39,6 @@ const TURNED_AWAY_MAX: usize = 64;
 /// Admits connections by their grants and by the connection limit.
 pub(super) struct Admission {
     daemon: Arc<Daemon>,
-    limit: Arc<ConnectionLimit>,
     /// Connections since the start.
     connections: u64,
     /// Files given up where none are left: one to tell somebody so, and the others to let an administrator in.
@@ -50,7 +49,7 @@ pub(super) struct Admission {
 impl Admission {
     pub(super) fn new(daemon: Arc<Daemon>) -> Self {
         let stuck = RateLimitedLog::default();
-        let mut admission = Self { daemon, limit: Arc::default(), connections: 0, reserve: Vec::new(), stuck };
+        let mut admission = Self { daemon, connections: 0, reserve: Vec::new(), stuck };
         admission.fill_reserve();
         admission
     }
@@ -65,7 +64,7 @@ impl Admission {
                 return None;
             }
         };
-        match self.limit.take(peer.uid, peer.grant == Grant::Admin, &terms.limits) {
+        match self.daemon.connections.take(peer.uid, peer.grant == Grant::Admin, &terms.limits) {
             Ok(slot) => Some((stream, peer, slot)),
             Err(full) => {
                 let uid = peer.uid;

@@ -18,11 +18,11 @@ use tokio::sync::{Notify, watch};
 use tokio::task::{JoinSet, yield_now};
 
 use super::admission::Admission;
-use super::connection_limit::Slot;
 use super::grants::Grants;
 use super::turns::{TURN, Turns};
 use super::{Shared, memory, session};
 use crate::config::Limits;
+use crate::daemon::connection_limit::Slot;
 use crate::storage::private_dir::Directory;
 use crate::sys;
 use crate::writer::Queue;

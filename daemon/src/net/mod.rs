@@ -2,7 +2,6 @@
 //! requests, runs reads on snapshots, sends writes to the writer, and writes answers.
 
 mod admission;
-mod connection_limit;
 mod deadlines;
 pub mod grants;
 pub mod handshake;

@@ -11,6 +11,7 @@ mod events;
 mod pools;
 mod programs;
 mod shapes;
+mod snapshot;
 
 use std::fmt::Write as _;
 
@@ -49,6 +50,7 @@ fn every_operation_has_its_number_and_its_bytes_for_ever() {
     certificates::certificates(&mut samples);
     programs::courses(&mut samples);
     programs::programs(&mut samples);
+    snapshot::snapshot(&mut samples);
     for row in TABLE {
         let declared = |what: &str| samples.0.contains(&format!("{} {what} ", row.name));
         assert!(declared("request") && declared("reply"), "{} has no sample here", row.name);

@@ -2,6 +2,8 @@
 
 mod alerts;
 mod architecture;
+mod cluster;
+mod etcd;
 mod events;
 mod faults;
 mod golden;

@@ -29,6 +29,7 @@ mod permissions;
 mod programs;
 mod rate_limits;
 mod restores;
+mod snapshot;
 mod sweeps;
 mod tokens;
 mod transactions;

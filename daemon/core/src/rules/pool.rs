@@ -347,7 +347,7 @@ pub(super) fn expect_usable(txn: &dyn ReadTxn, ctx: &Context, pool: &record::Poo
 }
 
 /// The usability of a pool of this owner now.
-fn usable(ctx: &Context, pool: &record::Pool, owner: Option<&record::Person>) -> Usable {
+pub(super) fn usable(ctx: &Context, pool: &record::Pool, owner: Option<&record::Person>) -> Usable {
     if pool.deleted.is_some() {
         Usable::Deleted
     } else if !is_active(pool, owner) {
@@ -368,7 +368,7 @@ fn is_active(pool: &record::Pool, owner: Option<&record::Person>) -> bool {
     pool.active && owner.is_none_or(|owner| owner.life == pool.owner_life)
 }
 
-fn owner_of(txn: &dyn ReadTxn, pool: &record::Pool) -> Result<Option<record::Person>, Fault> {
+pub(super) fn owner_of(txn: &dyn ReadTxn, pool: &record::Pool) -> Result<Option<record::Person>, Fault> {
     Ok(record::get::<record::Person>(txn, &key::person(pool.owner))?)
 }
 

@@ -51,6 +51,7 @@ const ARGUMENTS: &[(&str, &str)] = &[
     ("server.status", "{}"),
     ("server.check", "{}"),
     ("server.metrics", "{}"),
+    ("server.snapshot", "{}"),
     ("server.backup", "{}"),
     ("server.export", "{}"),
     ("server.accept_clock", "{}"),

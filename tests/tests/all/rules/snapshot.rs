@@ -1,0 +1,165 @@
+//! The snapshot rule: what it shows to whom, and the look for the fullest pools.
+
+use enroll_core::context::Grant;
+use enroll_protocol::server::{DaemonSnapshot, Snapshot};
+use enroll_protocol::{Envelope, person, pool};
+use enroll_tests::registry::Registry;
+
+use super::check;
+
+fn snapshot(registry: &mut Registry) -> DaemonSnapshot {
+    registry.call(Snapshot {}).expect("a snapshot")
+}
+
+fn lists(snapshot: &DaemonSnapshot) -> [bool; 3] {
+    let DaemonSnapshot { oldest_enrollments, fullest_pools, next_events, .. } = snapshot;
+    [oldest_enrollments.is_some(), fullest_pools.is_some(), next_events.is_some()]
+}
+
+/// Owners and uses of the fullest pools.
+fn fullest(snapshot: &DaemonSnapshot) -> Vec<(String, u32, u32)> {
+    let pools = &snapshot.fullest_pools.as_ref().expect("pools").pools;
+    pools.iter().map(|pool| (pool.owner.to_string(), pool.uses, pool.max_uses)).collect()
+}
+
+#[test]
+fn the_ends_of_the_registry_are_shown_and_no_codes() {
+    let registry = &mut Registry::in_memory();
+    check(
+        registry,
+        r#"
+        person.create {"callsign":"OWNER"} => {"pk"..
+        person.create {"callsign":"DOG","roles":["member"]} => {"pk"..
+        person.create {"callsign":"CAT","roles":["member"]} => {"pk"..
+        OWNER> event.create {"title":"Camp","kind":"camp","start":"2027-02-01T10:00:00Z","duration_minutes":60,"published":true,"pools":[{"name":"members","capacity":1,"roles":["member"]}]} => {"pk"..
+        $E = OWNER> event.create {"title":"Hike","kind":"hike","start":"2027-01-31T10:00:00Z","duration_minutes":60,"published":true,"max_participants":5,"pools":[{"name":"all","capacity":1,"roles":["member"]}]} => {"pk"..
+        OWNER> event.create {"title":"Draft","kind":"camp","start":"2027-02-01T10:00:00Z","duration_minutes":60} => {"pk"..
+        OWNER> event.create {"title":"Party","kind":"camp","start":"2027-02-01T10:00:00Z","duration_minutes":60,"published":true,"leisure":true} => {"pk"..
+        DOG> registration.create {"event":"$E","person":"DOG"} => ..,"waiting":false..
+        CAT> registration.create {"event":"$E","person":"CAT"} => ..,"waiting":true..
+        pool.create {"owner":"OWNER","max_uses":2,"invitecode":"SPRINGFIRST"} => {"pk"..
+        pool.create {"owner":"DOG","max_uses":4,"invitecode":"SPRINGSECOND"} => {"pk"..
+        DOG> pool.create {} => {"pk"..
+        enrollment.create {"callsign":"FIRST","pool":"SPRINGFIRST"} => {"pk"..
+        +60
+        enrollment.create {"callsign":"SECOND","pool":"SPRINGSECOND"} => {"pk"..
+        enrollment.create {"callsign":"THIRD"} => {"pk"..
+        enrollment.reject {"enrollment":"THIRD"} => {"pk"..
+        enrollment.create {"callsign":"NOBODY","pool":"SPRINGTHIRD"} => not_found
+        "#,
+    );
+    let shown = snapshot(registry);
+    let oldest: Vec<&str> = shown.oldest_enrollments.iter().flatten().map(|row| row.callsign.as_str()).collect();
+    assert_eq!((oldest, shown.waiting.enrollments), (vec!["FIRST", "SECOND"], 2));
+    assert_eq!(fullest(&shown), [("OWNER".to_owned(), 1, 2), ("DOG".to_owned(), 1, 4)]);
+    let next = shown.next_events.as_ref().expect("events");
+    let events: Vec<_> =
+        next.events.iter().map(|event| (event.title.as_str(), event.places_taken, event.waiting_count)).collect();
+    assert_eq!((events, next.more), (vec![("Hike", 1, 1), ("Camp", 0, 0)], false));
+    let places = &next.events[0].pools[0];
+    assert_eq!((places.name.as_str(), places.capacity, places.places_taken, places.waiting_count), ("all", 1, 1, 1));
+    // Each write was a batch of one.
+    assert!(shown.writer.batched > 10);
+    assert_eq!(shown.writer.batched, shown.writer.batches.iter().sum::<u64>());
+    let json = serde_json::to_string(&shown).expect("JSON");
+    assert!(!json.contains("invitecode") && !json.contains("approvecode"), "{json}");
+    assert_eq!(serde_json::from_str::<DaemonSnapshot>(&json).expect("a snapshot"), shown, "a recording can be read");
+}
+
+#[test]
+fn names_are_for_those_who_may_list_them() {
+    let registry = &mut Registry::in_memory();
+    check(
+        registry,
+        r#"
+        person.create {"callsign":"BOSS","roles":["superuser"]} => {"pk"..
+        person.create {"callsign":"WATCHER","roles":["watcher"]} => {"pk"..
+        permission.grant {"role":"watcher","permission":"/server/"} => true
+        person.create {"callsign":"DOG"} => {"pk"..
+        DOG> server.snapshot => permission_denied
+        "#,
+    );
+    for (grant, actor, expected) in [
+        (Grant::Metrics, None, [false; 3]),
+        (Grant::Read, None, [true; 3]),
+        (Grant::Admin, None, [true; 3]),
+        (Grant::Operate, Some("WATCHER"), [false, false, true]),
+        (Grant::Admin, Some("BOSS"), [true; 3]),
+    ] {
+        registry.peer.grant = grant;
+        let actor = actor.map(|actor| actor.parse().expect("an actor"));
+        let shown = registry.call_with(Envelope { actor, ..Envelope::default() }, Snapshot {}).expect("a snapshot");
+        assert_eq!(lists(&shown), expected, "{grant:?}");
+        assert_eq!(shown.duration_bounds_micros.len() + 1, shown.writer.commits.len());
+    }
+}
+
+/// Full pools come first, of equally full ones the youngest; those by which nobody could enroll anyway are left out.
+#[test]
+fn the_fullest_pools_are_usable_or_full() {
+    let registry = &mut Registry::in_memory();
+    check(
+        registry,
+        r#"
+        person.create {"callsign":"A"} => {"pk"..
+        person.create {"callsign":"B"} => {"pk"..
+        person.create {"callsign":"C"} => {"pk"..
+        person.create {"callsign":"GONE"} => {"pk"..
+        pool.create {"owner":"A","max_uses":1,"invitecode":"SPRINGAAA"} => {"pk"..
+        +1
+        pool.create {"owner":"B","max_uses":1,"invitecode":"SPRINGBBB"} => {"pk"..
+        +1
+        pool.create {"owner":"C","max_uses":1,"expires":"2027-01-15T09:00:00Z","invitecode":"SPRINGCCC"} => {"pk"..
+        pool.create {"owner":"GONE","max_uses":1,"invitecode":"SPRINGGGG"} => {"pk"..
+        pool.create {"owner":"C","max_uses":100} => {"pk"..
+        enrollment.create {"callsign":"N1","pool":"SPRINGAAA"} => {"pk"..
+        enrollment.create {"callsign":"N2","pool":"SPRINGBBB"} => {"pk"..
+        enrollment.create {"callsign":"N3","pool":"SPRINGCCC"} => {"pk"..
+        enrollment.create {"callsign":"N4","pool":"SPRINGGGG"} => {"pk"..
+        person.delete {"person":"GONE"} => ..
+        "#,
+    );
+    let owners = |registry: &mut Registry| {
+        let owners = fullest(&snapshot(registry)).into_iter().map(|(owner, uses, _)| format!("{owner}{uses}"));
+        owners.collect::<Vec<_>>()
+    };
+    assert_eq!(owners(registry), ["C1", "B1", "A1", "C0"]);
+    registry.pass_seconds(24 * 3_600);
+    assert_eq!(owners(registry), ["B1", "A1", "C0"]);
+    let fullest = snapshot(registry).fullest_pools.expect("pools");
+    assert_eq!((fullest.complete_since, fullest.looked_at), (Some(snapshot(registry).at), 0));
+}
+
+/// With more pools than a snapshot looks at, the look goes on with the next, and says how far it is.
+#[test]
+fn many_pools_are_looked_at_a_stretch_at_a_time() {
+    let registry = &mut Registry::in_memory();
+    check(registry, r#"person.create {"callsign":"A"} => {"pk".."#);
+    let owner = |name: &str| Some(name.parse().expect("a person"));
+    for number in 0..2_100 {
+        let (max_uses, code) = if number == 2_050 { (2, Some("SPRINGLATE")) } else { (100, None) };
+        let invitecode = code.map(|code| code.parse().expect("a code"));
+        let create =
+            pool::Create { owner: owner("A"), max_uses: Some(max_uses), invitecode, ..pool::Create::default() };
+        registry.call(create).expect("a pool");
+    }
+    let mut looks = Vec::new();
+    for _ in 0..4 {
+        let fullest = snapshot(registry).fullest_pools.expect("pools");
+        looks.push((fullest.looked_at, fullest.complete_since.is_some()));
+    }
+    assert_eq!(looks, [(1_024, false), (2_048, false), (0, true), (1_024, true)]);
+    // A use shows at once where the pool was found, and by the next look where it was not.
+    for callsign in ["N1", "N2"] {
+        let create = enroll_protocol::enrollment::Create {
+            pool: Some("SPRINGLATE".parse().expect("a pool")),
+            ..enroll_protocol::enrollment::Create::new(callsign.parse().expect("a callsign"))
+        };
+        registry.call(create).expect("enrolled");
+    }
+    snapshot(registry);
+    let shown = snapshot(registry);
+    assert_eq!(fullest(&shown)[0], ("A".to_owned(), 2, 2));
+    registry.call(person::Delete { person: "A".parse().expect("a person") }).expect("deleted");
+    assert_eq!(fullest(&snapshot(registry)), []);
+}
