@@ -50,6 +50,7 @@ SERVER_BACKUP: Operation[str] = Operation(63, "server.backup", False, None)
 SERVER_EXPORT: Operation[str] = Operation(64, "server.export", False, None)
 SERVER_IMPORT: Operation[ServerImported] = Operation(65, "server.import", True, lambda value: ServerImported.from_json(value))
 SERVER_ACCEPT_CLOCK: Operation[DaemonStatus] = Operation(66, "server.accept_clock", True, lambda value: DaemonStatus.from_json(value))
+SERVER_SNAPSHOT: Operation[DaemonSnapshot] = Operation(67, "server.snapshot", False, lambda value: DaemonSnapshot.from_json(value))
 POOL_CREATE: Operation[Pool] = Operation(70, "pool.create", True, lambda value: Pool.from_json(value))
 POOL_GET: Operation[Pool] = Operation(71, "pool.get", False, lambda value: Pool.from_json(value))
 POOL_LIST: Operation[Pool] = Operation(72, "pool.list", False, lambda value: Pool.from_json(value))
@@ -156,6 +157,7 @@ TABLE: dict[str, Operation[Any]] = {row.name: row for row in (
     SERVER_EXPORT,
     SERVER_IMPORT,
     SERVER_ACCEPT_CLOCK,
+    SERVER_SNAPSHOT,
     POOL_CREATE,
     POOL_GET,
     POOL_LIST,
@@ -2520,6 +2522,21 @@ class ServerOperations:
         """
         args: dict[str, Any] = {}
         return self._calls.call(SERVER_ACCEPT_CLOCK, args, options)
+
+    def snapshot(
+        self,
+        **options: Unpack[Options],
+    ) -> DaemonSnapshot:
+        """Show what a live screen shows: counts since the start, who waits, and the fullest pools.
+
+        `enrollctl top` asks it each second. Rates and percentiles are differences of two answers. A peer with the grant
+        `metrics` alone gets the figures, and null in place of enrollments, pools and events; so does an actor without the
+        permission to list them.
+
+        Needs the grant `metrics`, and of an actor the permission `/server/` for what is not their own.
+        """
+        args: dict[str, Any] = {}
+        return self._calls.call(SERVER_SNAPSHOT, args, options)
 
 
 class SupervisorOperations:

@@ -45,7 +45,9 @@ class Change:
     verb: str
     """The verb of the change, such as `create`."""
     subjects: list[str]
-    """The records that were changed."""
+    """The records that were changed. Of a registration: the event, the person, and the pool where a place was taken or
+    given up, or the event itself where it has no pools.
+    """
     actor: str | None
     """The actor: the person on whose behalf it was done."""
     peer: PeerId
@@ -177,6 +179,33 @@ class CodeUsed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionFigures:
+    """Connections, now and since the start."""
+
+    open: int
+    """Open now."""
+    accepted: int
+    """Accepted since the start."""
+    refused: int
+    """Refused, or ended with a reason, since the start."""
+    streams: int
+    """Streams open now."""
+    by_uid: list[UidConnections]
+    """Open now by uid, most first: 16 uids, and the others as one."""
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> ConnectionFigures:
+        """The record of this JSON. Members that are not known are ignored."""
+        return cls(
+            open=record["open"],
+            accepted=record["accepted"],
+            refused=record["refused"],
+            streams=record["streams"],
+            by_uid=[UidConnections.from_json(item) for item in record["by_uid"]],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Constant:
     """A value that is allowed."""
 
@@ -269,6 +298,78 @@ class CourseRoleHeld:
             person=record["person"],
             course=record["course"],
             role=record["role"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonSnapshot:
+    """The figures of the daemon at one moment."""
+
+    at: datetime
+    """The time of this snapshot."""
+    version: str
+    """Its version."""
+    started: datetime
+    """The time of the start as it was measured then: another one is another run, whose counts begin anew."""
+    uptime_micros: int
+    """Time since the start. It does not jump where the clock is set."""
+    duration_bounds_micros: list[int]
+    """The upper bounds of all durations' buckets; one more bucket has what is above the last of them."""
+    batch_bounds: list[int]
+    """The upper bounds of the buckets of batches, in requests."""
+    operations: list[OperationFigures]
+    """Operations that were called since the start."""
+    refusals: list[RefusalCount]
+    """Refusals since the start by code, of requests and of streams; those that there were."""
+    connections: ConnectionFigures
+    """Connections."""
+    writer: WriterFigures
+    """The writer."""
+    journal: Journal | None
+    """The journal and the flusher; null where the database is in memory."""
+    database_bytes: int
+    """Bytes of the database's file."""
+    disk: Disk
+    """The disk of the state directory."""
+    changes_head: int
+    """The number of the latest change; 0 before the first."""
+    follower_lag: int
+    """The number of changes that the last follower of the feed has not; 0 without followers."""
+    warnings: int
+    """Standing warnings, which `server.status` tells."""
+    waiting: Waiting
+    """Enrollments that wait for a decision."""
+    oldest_enrollments: list[WaitingEnrollment] | None
+    """The oldest of them, at most 10. Null for a peer that may not see them."""
+    fullest_pools: FullestPools | None
+    """The pools with the least room. Null likewise."""
+    next_events: NextEvents | None
+    """The next events that people register for. Null likewise."""
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> DaemonSnapshot:
+        """The record of this JSON. Members that are not known are ignored."""
+        return cls(
+            at=datetime.fromisoformat(record["at"]),
+            version=record["version"],
+            started=datetime.fromisoformat(record["started"]),
+            uptime_micros=record["uptime_micros"],
+            duration_bounds_micros=record["duration_bounds_micros"],
+            batch_bounds=record["batch_bounds"],
+            operations=[OperationFigures.from_json(item) for item in record["operations"]],
+            refusals=[RefusalCount.from_json(item) for item in record["refusals"]],
+            connections=ConnectionFigures.from_json(record["connections"]),
+            writer=WriterFigures.from_json(record["writer"]),
+            journal=(None if (it := record["journal"]) is None else Journal.from_json(it)),
+            database_bytes=record["database_bytes"],
+            disk=Disk.from_json(record["disk"]),
+            changes_head=record["changes_head"],
+            follower_lag=record["follower_lag"],
+            warnings=record["warnings"],
+            waiting=Waiting.from_json(record["waiting"]),
+            oldest_enrollments=(None if (it := record["oldest_enrollments"]) is None else [WaitingEnrollment.from_json(item) for item in it]),
+            fullest_pools=(None if (it := record["fullest_pools"]) is None else FullestPools.from_json(it)),
+            next_events=(None if (it := record["next_events"]) is None else NextEvents.from_json(it)),
         )
 
 
@@ -533,6 +634,39 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventPlaces:
+    """The places of an event."""
+
+    pk: str
+    """Primary key."""
+    title: str
+    """Title."""
+    start: datetime
+    """Start."""
+    max_participants: int | None
+    """The most people who may take part, whatever the pools hold."""
+    places_taken: int
+    """People who hold a place."""
+    waiting_count: int
+    """People who wait for one."""
+    pools: list[EventPoolPlaces]
+    """Its pools, oldest first."""
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> EventPlaces:
+        """The record of this JSON. Members that are not known are ignored."""
+        return cls(
+            pk=record["pk"],
+            title=record["title"],
+            start=datetime.fromisoformat(record["start"]),
+            max_participants=record["max_participants"],
+            places_taken=record["places_taken"],
+            waiting_count=record["waiting_count"],
+            pools=[EventPoolPlaces.from_json(item) for item in record["pools"]],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EventPool:
     """A pool of an event: places for people of some roles."""
 
@@ -560,6 +694,30 @@ class EventPool:
             capacity=record["capacity"],
             opens=(None if (it := record["opens"]) is None else datetime.fromisoformat(it)),
             roles=record["roles"],
+            places_taken=record["places_taken"],
+            waiting_count=record["waiting_count"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventPoolPlaces:
+    """The places of an event's pool."""
+
+    name: str
+    """Name, unique in the event."""
+    capacity: int
+    """Places; 0 for any number."""
+    places_taken: int
+    """People who hold one."""
+    waiting_count: int
+    """People who wait for one."""
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> EventPoolPlaces:
+        """The record of this JSON. Members that are not known are ignored."""
+        return cls(
+            name=record["name"],
+            capacity=record["capacity"],
             places_taken=record["places_taken"],
             waiting_count=record["waiting_count"],
         )
@@ -616,6 +774,112 @@ class Finding:
             subject=record["subject"],
             message=record["message"],
             mend=record["mend"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FullestPools:
+    """The pools with the least room."""
+
+    pools: list[PoolUses]
+    """At most 10 that are usable or full, the fullest first, without those that take any number. Their uses are of this
+    snapshot.
+    """
+    complete_since: datetime | None
+    """The time when the last look at every pool began. Between two looks another pool may have become as full. Null
+    until every pool was looked at once: more are looked at with each snapshot.
+    """
+    looked_at: int
+    """Pools that the look that goes on has seen; 0 where each snapshot looks at them all."""
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> FullestPools:
+        """The record of this JSON. Members that are not known are ignored."""
+        return cls(
+            pools=[PoolUses.from_json(item) for item in record["pools"]],
+            complete_since=(None if (it := record["complete_since"]) is None else datetime.fromisoformat(it)),
+            looked_at=record["looked_at"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Journal:
+    """The journal and the flusher, which moves its writes into the database's file; now and since the start."""
+
+    bytes: int
+    """Bytes of its files now."""
+    memtable_bytes: int
+    """Bytes of memory now of what is journaled and not on its way into the database's file."""
+    syncs: int
+    """Batches it made durable."""
+    flushes: int
+    """Moves into the database's file."""
+    flushed_keys: int
+    """Writes that were moved."""
+    flush_micros: int
+    """Time that the moves took."""
+    paced_micros: int
+    """Time for which batches were held back so that the moves keep up."""
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Journal:
+        """The record of this JSON. Members that are not known are ignored."""
+        return cls(
+            bytes=record["bytes"],
+            memtable_bytes=record["memtable_bytes"],
+            syncs=record["syncs"],
+            flushes=record["flushes"],
+            flushed_keys=record["flushed_keys"],
+            flush_micros=record["flush_micros"],
+            paced_micros=record["paced_micros"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextEvents:
+    """The next events that people register for: published, not canceled, and not begun."""
+
+    events: list[EventPlaces]
+    """At most 10, by start."""
+    more: bool
+    """True if there are, or may be, more than these."""
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> NextEvents:
+        """The record of this JSON. Members that are not known are ignored."""
+        return cls(
+            events=[EventPlaces.from_json(item) for item in record["events"]],
+            more=record["more"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationFigures:
+    """An operation's calls since the start."""
+
+    operation: str
+    """`area.verb`, or `unknown` for all that the table does not have."""
+    done: int
+    """Done."""
+    refused: int
+    """Refused."""
+    failed: int
+    """Failed inside the daemon."""
+    micros: int
+    """The sum of their durations, from the request's arrival to its answer, waiting and commit included."""
+    durations: list[int]
+    """Calls by duration, whatever their outcome: a count for each bucket."""
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> OperationFigures:
+        """The record of this JSON. Members that are not known are ignored."""
+        return cls(
+            operation=record["operation"],
+            done=record["done"],
+            refused=record["refused"],
+            failed=record["failed"],
+            micros=record["micros"],
+            durations=record["durations"],
         )
 
 
@@ -809,6 +1073,33 @@ class PoolExplanation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PoolUses:
+    """The uses of a pool."""
+
+    pk: str
+    """Primary key."""
+    owner: str
+    """The owner's callsign."""
+    uses: int
+    """The number of people who enrolled by it."""
+    max_uses: int
+    """The most who may."""
+    expires: datetime | None
+    """The time at which it expires."""
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> PoolUses:
+        """The record of this JSON. Members that are not known are ignored."""
+        return cls(
+            pk=record["pk"],
+            owner=record["owner"],
+            uses=record["uses"],
+            max_uses=record["max_uses"],
+            expires=(None if (it := record["expires"]) is None else datetime.fromisoformat(it)),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProgramCourse:
     """A course of a program enrollment."""
 
@@ -886,6 +1177,24 @@ class ProgramFailure:
         return cls(
             code=record["code"],
             message=record["message"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusalCount:
+    """Refusals with a code since the start."""
+
+    code: str
+    """The code's word."""
+    count: int
+    """Their number."""
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> RefusalCount:
+        """The record of this JSON. Members that are not known are ignored."""
+        return cls(
+            code=record["code"],
+            count=record["count"],
         )
 
 
@@ -1057,6 +1366,24 @@ class TokenSpent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UidConnections:
+    """The open connections of a uid."""
+
+    uid: int | None
+    """The uid; null for all others together."""
+    connections: int
+    """Their number."""
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> UidConnections:
+        """The record of this JSON. Members that are not known are ignored."""
+        return cls(
+            uid=record["uid"],
+            connections=record["connections"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
     """A rule that does not hold somewhere."""
 
@@ -1095,6 +1422,57 @@ class Waiting:
             enrollments=record["enrollments"],
             more=record["more"],
             oldest=(None if (it := record["oldest"]) is None else datetime.fromisoformat(it)),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingEnrollment:
+    """An enrollment that waits for a decision."""
+
+    pk: str
+    """Primary key."""
+    callsign: str
+    """The callsign that it asks for."""
+    pool: str | None
+    """The pool it came by."""
+    created: datetime
+    """Creation time."""
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> WaitingEnrollment:
+        """The record of this JSON. Members that are not known are ignored."""
+        return cls(
+            pk=record["pk"],
+            callsign=record["callsign"],
+            pool=record["pool"],
+            created=datetime.fromisoformat(record["created"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriterFigures:
+    """The writer, now and since the start."""
+
+    queue: int
+    """Writes that wait for it now."""
+    batches: list[int]
+    """Batches by the requests in them: a count for each bucket."""
+    batched: int
+    """The requests in all batches."""
+    commits: list[int]
+    """Commits by duration: a count for each bucket."""
+    commit_micros: int
+    """The sum of their durations."""
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> WriterFigures:
+        """The record of this JSON. Members that are not known are ignored."""
+        return cls(
+            queue=record["queue"],
+            batches=record["batches"],
+            batched=record["batched"],
+            commits=record["commits"],
+            commit_micros=record["commit_micros"],
         )
 
 
@@ -1162,37 +1540,50 @@ __all__ = [
     "CodeExchanged",
     "CodeLogin",
     "CodeUsed",
+    "ConnectionFigures",
     "Constant",
     "Course",
     "CourseEnrollment",
     "CourseRoleHeld",
     "CourseUnitDict",
+    "DaemonSnapshot",
     "DaemonStatus",
     "Database",
     "Disk",
     "Enrollment",
     "EnrollmentUnitDict",
     "Event",
+    "EventPlaces",
     "EventPool",
+    "EventPoolPlaces",
     "Explanation",
     "Finding",
+    "FullestPools",
+    "Journal",
     "NewPoolDict",
+    "NextEvents",
+    "OperationFigures",
     "PeerId",
     "PermissionGranted",
     "Person",
     "Placed",
     "Pool",
     "PoolExplanation",
+    "PoolUses",
     "ProgramCourse",
     "ProgramEnrollment",
     "ProgramFailure",
+    "RefusalCount",
     "Registration",
     "Requests",
     "Revocation",
     "ServerImported",
     "Status",
     "TokenSpent",
+    "UidConnections",
     "Violation",
     "Waiting",
+    "WaitingEnrollment",
+    "WriterFigures",
     "WrittenBytes",
 ]
