@@ -27,8 +27,8 @@ pub(super) struct Mapping {
 }
 
 impl Mapping {
-    /// Reads the options `--map FIELD=COLUMN` and `--set FIELD=VALUE`. Refuses a field that the kind has not, and one that
-    /// is given twice.
+    /// Reads the options `--map FIELD=COLUMN` and `--set FIELD=VALUE`. Refuses a field that the kind has not, and one
+    /// that is given twice.
     pub(super) fn of(shape: &Shape, maps: &[String], sets: &[String]) -> Result<Self, Failure> {
         let mut mapping = Self { columns: Vec::new(), constants: Vec::new(), untaken: BTreeSet::new() };
         let options = maps.iter().map(|text| ("--map", "COLUMN", text));

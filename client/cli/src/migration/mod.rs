@@ -1,8 +1,8 @@
 //! The command `import`: migration of people, roles, pools, enrollments, spent tokens and login codes from CSV or JSON
 //! lines.
 //!
-//! Each row is a request of its own, or a transaction, and many are in flight. A record is known again by its natural name,
-//! so a second run does nothing twice, however the file was edited and whenever it comes.
+//! Each row is a request of its own, or a transaction, and many are in flight. A record is known again by its natural
+//! name, so a second run does nothing twice, however the file was edited and whenever it comes.
 
 mod enrollment;
 mod fields;
@@ -52,18 +52,19 @@ const FLUSH_ROWS: u64 = 128;
 
 /// Take over people, pools, enrollments, tokens and codes from another system
 ///
-/// Reads rows of one kind, CSV with a header or one JSON object per line, and writes each to the registry. A column that
-/// has the name of a field fills it; --map names the column of another field, and --set gives all rows the same value.
-/// OBJECT.NAME is a member of a field that is a JSON object, such as extra.team. Times are RFC 3339, as PostgreSQL prints
-/// them, or seconds since 1970. Old pks and times, which nothing can set, are kept in the first object under `imported`.
+/// Reads rows of one kind, CSV with a header or one JSON object per line, and writes each to the registry. A column
+/// that has the name of a field fills it; --map names the column of another field, and --set gives all rows the same
+/// value. OBJECT.NAME is a member of a field that is a JSON object, such as extra.team. Times are RFC 3339, as
+/// PostgreSQL prints them, or seconds since 1970. Old pks and times, which nothing can set, are kept in the first
+/// object under `imported`.
 ///
-/// A record is known again by its callsign, invite code or token, so the same file, or an edited one, may be imported any
-/// number of times: what is there already with the same values is left alone, and what differs is refused. --result has
-/// every row with what became of it, and may be the FILE of the next run, which passes over what is done. Import people
-/// first, then roles, pools, enrollments, tokens and codes. It needs the grant admin.
+/// A record is known again by its callsign, invite code or token, so the same file, or an edited one, may be imported
+/// any number of times: what is there already with the same values is left alone, and what differs is refused. --result
+/// has every row with what became of it, and may be the FILE of the next run, which passes over what is done. Import
+/// people first, then roles, pools, enrollments, tokens and codes. It needs the grant admin.
 ///
-/// The last line counts the rows: carried, there already, refused, and those that no registry can take over, such as a used
-/// code. The exit code is 1 if a row was refused.
+/// The last line counts the rows: carried, there already, refused, and those that no registry can take over, such as a
+/// used code. The exit code is 1 if a row was refused.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   printf 'login,team\\nOTTER04d,red\\n' | enrollctl import people - --map callsign=login --map extra.team=team --set roles=member

@@ -112,8 +112,8 @@ impl Pool {
     }
 }
 
-/// The pools that enrollments of a file name, by invite code. Each code is looked up once: a wrong one is one guess, and
-/// a right one is none, because a transaction that is refused counts the codes in it.
+/// The pools that enrollments of a file name, by invite code. Each code is looked up once: a wrong one is one guess,
+/// and a right one is none, because a transaction that is refused counts the codes in it.
 #[derive(Debug, Default)]
 pub(super) struct KnownPools(Mutex<HashMap<String, Result<Pk, Refusal>>>);
 

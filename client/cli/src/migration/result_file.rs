@@ -1,5 +1,5 @@
-//! The result of an import by row: the rows as they were read, in their order, with what became of each. It has the form
-//! of the file, so that it is the file of the next run.
+//! The result of an import by row: the rows as they were read, in their order, with what became of each. It has the
+//! form of the file, so that it is the file of the next run.
 
 use std::fs::OpenOptions;
 use std::io::{self, BufWriter, Write};

@@ -1,5 +1,5 @@
-//! Imports of other systems' files: every kind, bad rows, a second run, an edited file, a run that is killed in the middle,
-//! and the result as the file of the next run.
+//! Imports of other systems' files: every kind, bad rows, a second run, an edited file, a run that is killed in the
+//! middle, and the result as the file of the next run.
 
 use std::fs;
 use std::io::Write as _;

@@ -40,9 +40,9 @@ create table logincodes (
 
 /// Fills the tables: so many people, and from that the rest.
 ///
-/// One person in a hundred is deleted. Every second one came by an enrollment that was approved. As many enrollments wait
-/// or were rejected as a tenth of the people; there is a pool for every hundred people, of which each fifth is inactive and
-/// each seventh deleted.
+/// One person in a hundred is deleted. Every second one came by an enrollment that was approved. As many enrollments
+/// wait or were rejected as a tenth of the people; there is a pool for every hundred people, of which each fifth is
+/// inactive and each seventh deleted.
 fn filling(people: usize) -> String {
     format!(
         "
