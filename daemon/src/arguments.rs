@@ -16,8 +16,8 @@ use crate::run::{self, Start};
 ///
 /// Exit codes: 0 stopped in good order, or done; 1 it could not start or be done; 2 wrong arguments or configuration;
 /// 3 another enrolld uses the state directory; 4 the secret key is missing or another one; 5 the database or the
-/// backup can not be used or is not sound; 6 the disk is full or failed; 8 the database of an older version could not
-/// be migrated.
+/// backup can not be used or is not sound; 6 the disk is full or failed; 7 another daemon was elected to lead, and this
+/// one follows when it is started again; 8 the database of an older version could not be migrated.
 #[derive(Parser)]
 #[command(
     version,

@@ -8,6 +8,7 @@
 //! `config`, `daemon`, `dispatch`, `writer`, `net`, `run`, `offline`, `arguments`.
 
 mod arguments;
+pub mod cluster;
 pub mod config;
 pub mod daemon;
 pub mod dispatch;

@@ -1,7 +1,7 @@
 //! Framing without I/O (sans-I/O): bytes go in as they arrive, frames come out when they are complete.
 //!
 //! A frame is a big-endian `u32` length and that many bytes: kind `u8`, operation `u16`, request id `u64` (all
-//! big-endian), then the body. The length is checked against the limit before memory is allocated for it.
+//! big-endian), then the body, in the connection's [`Encoding`](crate::encoding::Encoding). The length is checked against the limit before memory is allocated for it.
 
 use serde::Serialize;
 

@@ -32,11 +32,13 @@ pub mod transaction;
 #[cfg(feature = "backup")]
 pub mod backup;
 pub mod codec;
+pub mod encoding;
 pub mod envelope;
 pub mod export;
 #[cfg(feature = "fold")]
 pub mod fold;
 pub mod frame;
+pub mod raw_object;
 #[cfg(feature = "cli")]
 pub mod shape;
 

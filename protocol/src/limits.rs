@@ -3,6 +3,10 @@
 /// The largest frame in bytes, header included, unless the configuration says otherwise.
 pub const FRAME_BYTES_MAX: usize = 1 << 20;
 
+/// The largest answer in JSON, as a multiple of the largest frame: names of members and hexadecimal keys make it longer
+/// than the compact form, which fits a frame.
+pub const JSON_ANSWER_TIMES: usize = 4;
+
 /// The allocation limit of decoding one frame, as a multiple of the frame: decoded values are larger than their bytes
 /// (a list of short strings about eight times), so the bound on memory must be wider than the bound on the frame.
 pub const DECODE_BYTES_MAX: usize = 16 * FRAME_BYTES_MAX;

@@ -8,6 +8,8 @@
 //!
 //! An actor needs the permission for records that are not their own; `""` means none is needed.
 
+use std::io;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -194,6 +196,9 @@ pub trait StreamOperation: Operation {
 /// Makes the encoded request that continues an encoded request after an encoded item.
 pub type Resume = fn(request: &[u8], item: &[u8]) -> Result<Vec<u8>, Invalid>;
 
+/// Writes the JSON form of a value from its wire form.
+pub type IntoJson = fn(&[u8], &mut dyn io::Write) -> Result<(), Invalid>;
+
 /// One line of the table, with its types erased.
 #[derive(Debug)]
 pub struct OperationRow {
@@ -213,6 +218,10 @@ pub struct OperationRow {
     pub request_to_json: fn(&[u8]) -> Result<String, Invalid>,
     /// The JSON form of a reply from its wire form.
     pub reply_to_json: fn(&[u8]) -> Result<String, Invalid>,
+    /// Writes the JSON form of a request from its wire form.
+    pub request_into_json: IntoJson,
+    /// Writes the JSON form of a reply from its wire form.
+    pub reply_into_json: IntoJson,
     /// Continues a stream that broke off; `None` for an operation that can not be continued.
     pub resume: Option<Resume>,
     /// The request's command line.
@@ -321,6 +330,8 @@ macro_rules! rows {
                     request_to_wire: request_to_wire::<Self>,
                     request_to_json: to_json::<Self>,
                     reply_to_json: to_json::<$reply>,
+                    request_into_json: into_json::<Self>,
+                    reply_into_json: into_json::<$reply>,
                     resume: resume!($kind Self),
                     #[cfg(feature = "cli")]
                     command: <Self as clap::Args>::augment_args,
@@ -349,6 +360,10 @@ fn request_to_wire<O: Operation>(args: &serde_json::value::RawValue) -> Result<V
 
 fn to_json<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<String, Invalid> {
     serde_json::to_string(&codec::decode::<T>(bytes)?).map_err(|err| Invalid(err.to_string()))
+}
+
+fn into_json<T: Serialize + DeserializeOwned>(bytes: &[u8], text: &mut dyn io::Write) -> Result<(), Invalid> {
+    serde_json::to_writer(text, &codec::decode::<T>(bytes)?).map_err(|err| Invalid(err.to_string()))
 }
 
 #[cfg(feature = "cli")]

@@ -339,13 +339,14 @@ impl Process {
         self.child.wait().expect("ended");
     }
 
-    fn signal(&self, signal: Signal) {
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).expect("a pid");
         kill(Pid::from_raw(pid), signal).expect("a signal");
     }
 
     /// Waits until it has ended, which closes its standard output; its exit code.
-    pub(crate) fn ended(&mut self, patience: Duration) -> Option<i32> {
+    pub fn ended(&mut self, patience: Duration) -> Option<i32> {
         loop {
             match self.lines.recv_timeout(patience) {
                 Ok(_) => {}

@@ -19,6 +19,7 @@ use enroll_core::rules::{self, Call, authority, changes};
 use enroll_core::settings::Settings;
 use enroll_core::state::memory::MemoryStore;
 use enroll_core::state::{Store, StoreError};
+use enroll_protocol::encoding::Encoding;
 use enroll_protocol::frame::{Frame, FrameKind};
 use enroll_protocol::{Envelope, Operation, Refusal, StreamOperation, Time, codec};
 use enrolld::config::Config;
@@ -133,6 +134,12 @@ impl Registry {
     pub fn restarted(&self, store: Arc<dyn Store>) -> Result<Self, RegistryError> {
         let next = Self::open(store, (*self.daemon.settings.now()).clone())?;
         Ok(Self { now: self.now, peer: self.peer.clone(), calls: self.calls, ..next })
+    }
+
+    /// With other random bytes than registries of other numbers.
+    #[must_use]
+    pub fn with_randomness(self, number: u64) -> Self {
+        Self { calls: number << 32, ..self }
     }
 
     fn open(store: Arc<dyn Store>, settings: Settings) -> Result<Self, RegistryError> {
@@ -370,7 +377,7 @@ impl Registry {
     /// Decodes and admits a request's frame, as the daemon does before it reads any state.
     fn admitted(&mut self, operation: u16, body: &[u8]) -> Result<(&'static Handler, Job, Context), Refusal> {
         let frame = Frame { kind: FrameKind::Request, operation, id: 1, body };
-        let (handler, envelope, job) = dispatch::request(&frame, &self.peer)?;
+        let (handler, envelope, job) = dispatch::request(&frame, Encoding::Binary, &self.peer)?;
         Ok((handler, job, self.context(envelope)?))
     }
 

@@ -76,6 +76,16 @@ pub fn python_with_jwt(test: &str) -> Option<String> {
     is_there.then_some(python)
 }
 
+/// A Python from 3.11 on with pytest, `$ENROLL_PYTEST` or else `python3`; says what is missing where it has not.
+pub fn python_with_pytest(test: &str) -> Option<String> {
+    let python = std::env::var("ENROLL_PYTEST").unwrap_or_else(|_| "python3".to_owned());
+    let is_there = succeeds(&python, &["-c", "import sys, pytest; sys.exit(sys.version_info < (3, 11))"]);
+    if !is_there {
+        skipped(test, "needs python3, 3.11 or later, with pytest; ENROLL_PYTEST names one");
+    }
+    is_there.then_some(python)
+}
+
 fn succeeds(program: &str, args: &[&str]) -> bool {
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

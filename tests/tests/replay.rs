@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use enroll_core::context::{Grant, Peer};
+use enroll_protocol::encoding::Encoding;
 use enroll_protocol::frame::{self, FrameKind, FrameReader};
 use enroll_protocol::limits::{BULK_UNITS_MAX, FRAME_BYTES_MAX, TRANSACTION_UNITS_MAX};
 use enroll_protocol::program::{self, EnrollmentUnit, Pair};
@@ -89,20 +90,30 @@ fn requests_take_no_more_than_they_reserve() {
 }
 
 fn expect_reserved<O: Operation>(request: &O) {
-    let mut bytes = Vec::new();
-    frame::append_with(&mut bytes, FrameKind::Request, O::ROW.number, 1, |bytes| {
-        codec::encode_into(&Envelope::default(), bytes);
-        codec::encode_into(request, bytes);
-    });
-    let mut reader = FrameReader::new(FRAME_BYTES_MAX);
-    reader.push(&bytes);
-    let frame = reader.next_frame().expect("a frame").expect("whole");
-    let peer = Peer { uid: 0, pid: 1, connection: 1, grant: Grant::Admin, delegation: Arc::default() };
-    MEMORY.reset_peak_memory();
-    let decoded = dispatch::request(&frame, &peer).map(|(_, _, job)| job);
-    let (peak, reserved) = (MEMORY.get_peak_memory(), request_bytes(O::ROW.number, bytes.len(), FRAME_BYTES_MAX));
-    assert!(decoded.is_ok(), "{}", O::ROW.name);
-    assert!(peak <= reserved, "{} of {} bytes takes {peak} and reserves {reserved}", O::ROW.name, bytes.len());
+    let json = serde_json::json!({"op": O::ROW.name, "args": request}).to_string();
+    let compact = [codec::encode(&Envelope::default()), codec::encode(request)].concat();
+    for (encoding, number, body) in [
+        (Encoding::Binary, O::ROW.number, &compact[..]),
+        (Encoding::Json, O::ROW.number, json.as_bytes()),
+        (Encoding::Json, 0, json.as_bytes()),
+    ] {
+        let mut bytes = Vec::new();
+        frame::append_with(&mut bytes, FrameKind::Request, number, 1, |bytes| bytes.extend_from_slice(body));
+        if bytes.len() > FRAME_BYTES_MAX {
+            continue;
+        }
+        let mut reader = FrameReader::new(FRAME_BYTES_MAX);
+        reader.push(&bytes);
+        let frame = reader.next_frame().expect("a frame").expect("whole");
+        let peer = Peer { uid: 0, pid: 1, connection: 1, grant: Grant::Admin, delegation: Arc::default() };
+        MEMORY.reset_peak_memory();
+        let decoded = dispatch::request(&frame, encoding, &peer).map(|(_, _, job)| job);
+        let (peak, reserved) =
+            (MEMORY.get_peak_memory(), request_bytes(encoding, number, bytes.len(), FRAME_BYTES_MAX));
+        let what = format!("{} of {} bytes in {encoding:?}", O::ROW.name, bytes.len());
+        assert!(decoded.is_ok(), "{what}");
+        assert!(peak <= reserved, "{what} takes {peak} and reserves {reserved}");
+    }
 }
 
 fn replay(run: fn(&[u8]), bytes: &[u8], what: &str) {

@@ -8,7 +8,7 @@ use enroll_client::protocol::operations::TABLE;
 use crate::files::{backup, credentials, export, import, metrics};
 use crate::options::Options;
 use crate::request::{extra, units};
-use crate::{bulk, completion, decisions, doctor, explain, history, hooks, sandbox, show, top, tour, wait};
+use crate::{bulk, completion, decisions, doctor, explain, history, hooks, migration, sandbox, show, top, tour, wait};
 
 const AFTER_HELP: &str = "Exit codes: 0 done, or yes; 1 refused, or no; 2 usage; 3 the daemon can not be reached; 4 done, but the answer could
 not be written. A refusal ends with its code in parentheses, which explain-error explains.
@@ -53,6 +53,7 @@ pub fn command() -> Command {
         .subcommand(top::command())
         .subcommand(tour::command())
         .subcommand(sandbox::command())
+        .subcommand(migration::command())
         .subcommand(explain::command())
         .subcommand(completion::command())
 }

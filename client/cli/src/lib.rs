@@ -1,7 +1,7 @@
 //! The command line of enrolld, `enrollctl`.
 //!
 //! Its commands are derived from the table of operations. Written here is what all of them share, and the commands
-//! that are no operation: `call`, `wait`, `doctor`, `top`, `tour`, `sandbox`, `completions`, `explain-error`,
+//! that are no operation: `call`, `wait`, `doctor`, `top`, `tour`, `sandbox`, `import`, `completions`, `explain-error`,
 //! `certificate install`, `changes run`, `changes skip`, `event history`, and the `show` of pools, events and
 //! certificates.
 //!
@@ -26,17 +26,17 @@ mod explain;
 mod files;
 mod history;
 mod hooks;
+mod migration;
 mod sandbox;
 mod show;
 mod top;
 mod tour;
 mod wait;
 
-mod raw_object;
-
 use std::process::ExitCode;
 
 use clap::ArgMatches;
+use enroll_client::protocol::raw_object;
 
 use crate::failure::Failure;
 use crate::files::credentials;
@@ -70,6 +70,7 @@ async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result
         Some(("doctor", _)) => doctor::run(options, output).await,
         Some(("tour", _)) => tour::run(options, output).await,
         Some(("sandbox", matches)) => sandbox::run(matches, options, output).await,
+        Some(("import", matches)) => migration::run(matches, options, output).await,
         Some(("explain-error", matches)) => explain::run(matches, output).map(|()| ExitCode::SUCCESS),
         Some(("completions", matches)) => completion::run(matches, output),
         Some((area, matches))

@@ -178,6 +178,11 @@ impl Options {
         self.equip(self.builder().reconnect_for(longest).lazy())
     }
 
+    /// Connects now, with a client that waits up to `longest` for a daemon that goes away later.
+    pub(crate) async fn connect_patient(&self, longest: Duration) -> Result<Client, Error> {
+        Ok(self.equip(self.builder().reconnect_for(longest).connect().await?))
+    }
+
     /// Connects now, for an answer that is wanted at once or not at all.
     pub(crate) async fn connect_briefly(&self, longest: Duration) -> Result<Client, Error> {
         Ok(self.equip(self.builder().reconnect_for(longest).busy_for(Duration::ZERO).connect().await?))

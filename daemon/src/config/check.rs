@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use enroll_core::rules::human_code;
 use enroll_protocol::{Callsign, EventKind, plain_name};
 
-use super::{Backup, Certificates, Config, ConfigError, Jwt};
+use super::{Backup, Certificates, Config, ConfigError, Jwt, StoreKind};
 
 const YEAR_SECONDS: u64 = 366 * 24 * 60 * 60;
 
@@ -25,6 +25,7 @@ impl Config {
         check_backup(&self.backup)?;
         self.check_limits()?;
         self.check_guesses()?;
+        self.check_cluster()?;
         self.check_paths()?;
         self.check_names()
     }
@@ -56,6 +57,30 @@ impl Config {
         within("database.free_mib", database.free_mib, 0..=1 << 20, "")?;
         within("guesses.refused_per_minute", u64::from(guesses.refused_per_minute), 1..=1 << 20, "")?;
         within("guesses.per_minute", u64::from(guesses.per_minute), 1..=u64::from(u32::MAX), "")
+    }
+
+    fn check_cluster(&self) -> Result<(), ConfigError> {
+        let Self { etcd, cluster, .. } = self;
+        within("etcd.timeout_ms", etcd.timeout_ms, 50..=60_000, "")?;
+        within("cluster.lease_seconds", cluster.lease_seconds, 2..=3600, "")?;
+        if self.store == StoreKind::Local {
+            return Ok(());
+        }
+        if etcd.endpoints.is_empty() {
+            return Err(ConfigError("store is \"etcd\", so etcd.endpoints must name its members".to_owned()));
+        }
+        let wants = if etcd.ca.as_os_str().is_empty() { "http://" } else { "https://" };
+        if let Some(other) = etcd.endpoints.iter().find(|endpoint| !endpoint.starts_with(wants)) {
+            let why = "addresses begin with https:// where etcd.ca is set, and with http:// where it is not";
+            return Err(ConfigError(format!("etcd.endpoints: \"{}\": {why}", plain_name(other))));
+        }
+        if etcd.prefix.is_empty() {
+            return Err(ConfigError("etcd.prefix must not be empty".to_owned()));
+        }
+        if etcd.cert.as_os_str().is_empty() != etcd.key.as_os_str().is_empty() {
+            return Err(ConfigError("etcd.cert and etcd.key belong together; set both or none".to_owned()));
+        }
+        Ok(())
     }
 
     fn check_guesses(&self) -> Result<(), ConfigError> {

@@ -28,7 +28,8 @@ use crate::ownership::Own;
 pub use environment::{environment, unknown_variables};
 pub use limits::Limits;
 pub use sections::{
-    Actors, Backup, Certificates, Changes, Database, Grants, Guesses, Journal, Jwt, LogFormat, Server, Tokens, Trusted,
+    Actors, Backup, Certificates, Changes, Cluster, Database, Etcd, Grants, Guesses, Journal, Jwt, LogFormat, Server,
+    StoreKind, Tokens, Trusted,
 };
 pub use settings::Warned;
 pub use update::{Changed, Update, is_read_at_start};
@@ -50,9 +51,12 @@ pub struct Config {
     pub code_avoid_confusion: bool,
     pub code_size: usize,
     pub keep_answers_seconds: u64,
+    pub store: StoreKind,
     pub grants: Grants,
     pub database: Database,
     pub journal: Journal,
+    pub etcd: Etcd,
+    pub cluster: Cluster,
     pub jwt: Jwt,
     pub certificates: Certificates,
     pub tokens: Tokens,
@@ -75,9 +79,12 @@ impl Default for Config {
             code_avoid_confusion: true,
             code_size: 8,
             keep_answers_seconds: 24 * 60 * 60,
+            store: StoreKind::Local,
             grants: Grants::default(),
             database: Database::default(),
             journal: Journal::default(),
+            etcd: Etcd::default(),
+            cluster: Cluster::default(),
             jwt: Jwt::default(),
             certificates: Certificates::default(),
             tokens: Tokens::default(),

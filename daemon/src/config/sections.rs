@@ -121,6 +121,37 @@ pub struct Guesses {
     pub count_together: Vec<Vec<String>>,
 }
 
+/// The place of the write-ahead log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoreKind {
+    /// On this host's disk.
+    Local,
+    /// On etcd, shared by several hosts.
+    Etcd,
+}
+
+/// `[etcd]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Etcd {
+    pub endpoints: Vec<String>,
+    pub prefix: String,
+    pub ca: PathBuf,
+    pub cert: PathBuf,
+    pub key: PathBuf,
+    pub user: String,
+    pub timeout_ms: u64,
+}
+
+/// `[cluster]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Cluster {
+    pub member: String,
+    pub lease_seconds: u64,
+}
+
 /// `[journal]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -155,6 +186,26 @@ impl Backup {
 impl Default for Database {
     fn default() -> Self {
         Self { cache_mib: 64, verify_mib: 64, free_mib: 64 }
+    }
+}
+
+impl Default for Etcd {
+    fn default() -> Self {
+        Self {
+            endpoints: Vec::new(),
+            prefix: "enrolld/".to_owned(),
+            ca: PathBuf::new(),
+            cert: PathBuf::new(),
+            key: PathBuf::new(),
+            user: String::new(),
+            timeout_ms: 1000,
+        }
+    }
+}
+
+impl Default for Cluster {
+    fn default() -> Self {
+        Self { member: String::new(), lease_seconds: 5 }
     }
 }
 

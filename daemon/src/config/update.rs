@@ -19,6 +19,9 @@ const AT_START: &[&str] = &[
     "database.verify_mib",
     "journal.segment_mib",
     "journal.memory_mib",
+    "store",
+    "etcd",
+    "cluster",
     "server.memory_mib",
     "server.threads",
 ];

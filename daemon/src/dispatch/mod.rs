@@ -9,6 +9,7 @@ mod transaction;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use enroll_protocol::encoding::{self, Asked, Encoding};
 use enroll_protocol::envelope::Envelope;
 use enroll_protocol::frame::{Frame, FrameKind};
 use enroll_protocol::{Code, Invalid, Kind, OperationRow, Refusal, codec, operations};
@@ -73,16 +74,21 @@ pub fn handler(number: u16) -> Option<&'static Handler> {
 
 /// Decodes a request and refuses what needs no state to be refused: its shape, its values, and what the peer's grant
 /// does not allow.
-pub fn request(frame: &Frame<'_>, peer: &Peer) -> Result<(&'static Handler, Envelope, Job), Refusal> {
+pub fn request(
+    frame: &Frame<'_>,
+    encoding: Encoding,
+    peer: &Peer,
+) -> Result<(&'static Handler, Envelope, Job), Refusal> {
     if frame.kind != FrameKind::Request {
         return Err(Refusal::new(Code::INVALID_ARGUMENT, "after the hello a client sends requests only"));
     }
-    let handler = handler(frame.operation).ok_or_else(|| {
-        let why = format!("this daemon has no operation {}; it may be older than the client", frame.operation);
-        Refusal::new(Code::UNKNOWN_OPERATION, why)
-    })?;
-    let (envelope, body) = envelope(frame.body)?;
-    let job = (handler.job)(body)?;
+    let unknown = |number: u16| encoding::unknown(&number.to_string());
+    if encoding == Encoding::Binary && handler(frame.operation).is_none() {
+        return Err(unknown(frame.operation));
+    }
+    let Asked { operation, envelope, request } = encoding.request(frame)?;
+    let handler = handler(operation).ok_or_else(|| unknown(operation))?;
+    let job = (handler.job)(&request)?;
     match &job {
         Job::Write(job) => {
             job.check()?;
@@ -150,12 +156,6 @@ pub fn finish_before_kept(ran: Ran, row: &OperationRow, ctx: &Context) -> Result
         }
         (ran, _) => Ok(ran),
     }
-}
-
-/// The front of a request's body: who asks and how. What is left is the operation's own.
-fn envelope(body: &[u8]) -> Result<(Envelope, &[u8]), Invalid> {
-    let (envelope, consumed) = codec::decode_front(body)?;
-    Ok((envelope, body.get(consumed..).unwrap_or_default()))
 }
 
 macro_rules! handlers {

@@ -9,6 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use enroll_protocol::encoding::Encoding;
 use enroll_protocol::{Code, Refusal};
 use enroll_socket::Listener;
 use nix::sys::socket::{getsockopt, sockopt};
@@ -124,7 +125,7 @@ impl Admission {
     fn turn_away(&self, mut stream: &UnixStream, refusal: &Refusal) {
         self.daemon.metrics.connection_refused(refusal.code);
         // The peer may be gone already; that is its own affair.
-        let _ = stream.write_all(&handshake::refusal_frame(refusal));
+        let _ = stream.write_all(&handshake::refusal_frame(Encoding::Binary, refusal));
     }
 
     /// The peer and its grant, by the credentials that the kernel took when it connected.

@@ -5,9 +5,10 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Poll, ready};
 
+use enroll_protocol::encoding::Encoding;
 use enroll_protocol::envelope::{Hello, MAGIC, PROTOCOL_VERSION, Welcome};
 use enroll_protocol::frame::{self, FrameError, FrameKind, FrameReader};
-use enroll_protocol::{Code, Refusal, codec};
+use enroll_protocol::{Code, Refusal};
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::time::timeout;
@@ -61,7 +62,7 @@ impl End {
     }
 }
 
-/// Waits for the hello and answers it. What arrived behind it stays in `frames`.
+/// Waits for the hello and answers it; the encoding that the client has chosen. What arrived behind it stays in `frames`.
 pub async fn greet(
     input: &mut (impl AsyncRead + Unpin),
     output: &mut (impl AsyncWrite + Unpin),
@@ -69,17 +70,21 @@ pub async fn greet(
     peer: &Peer,
     limits: &Limits,
     metrics: &Metrics,
-) -> Result<(), End> {
+) -> Result<Encoding, End> {
     let Ok(hello) = timeout(limits.finish_frame, read_hello(input, frames)).await else {
-        refuse(output, &too_slow("a client says hello", limits), limits, metrics).await;
+        refuse(output, Encoding::Binary, &too_slow("a client says hello", limits), limits, metrics).await;
         return Err(End::Abuse(Abuse::NoHello));
+    };
+    let (encoding, hello) = match hello {
+        Ok((encoding, hello)) => (encoding, Ok(hello)),
+        Err(end) => (Encoding::Binary, Err(end)),
     };
     let why = match hello {
         Ok(Some(hello)) if hello.magic == MAGIC && hello.protocol == PROTOCOL_VERSION => {
             // As a text, and so in quotes: it can not pose as another field of the line.
             let client = hello.client.chars().take(CLIENT_CHARACTERS_MAX).collect::<String>();
-            tracing::debug!(uid = peer.uid, pid = peer.pid, client, "connected");
-            return welcome(output, peer, limits).await;
+            tracing::debug!(uid = peer.uid, pid = peer.pid, client, ?encoding, "connected");
+            return welcome(output, encoding, peer, limits).await.map(|()| encoding);
         }
         Ok(Some(hello)) if hello.magic == MAGIC => format!(
             "this daemon speaks protocol version {PROTOCOL_VERSION}, the client {}; use the same version of both",
@@ -88,7 +93,7 @@ pub async fn greet(
         Ok(_) | Err(End::Frame(_)) => "this is enrolld; a client says hello first".to_owned(),
         Err(end) => return Err(end),
     };
-    refuse(output, &Refusal::new(Code::INVALID_ARGUMENT, why), limits, metrics).await;
+    refuse(output, encoding, &Refusal::new(Code::INVALID_ARGUMENT, why), limits, metrics).await;
     Err(End::Abuse(Abuse::WrongHello))
 }
 
@@ -106,16 +111,27 @@ pub fn leaving() -> Refusal {
 }
 
 /// Refuses a connection: one frame that says why.
-pub async fn refuse(output: &mut (impl AsyncWrite + Unpin), refusal: &Refusal, limits: &Limits, metrics: &Metrics) {
+pub async fn refuse(
+    output: &mut (impl AsyncWrite + Unpin),
+    encoding: Encoding,
+    refusal: &Refusal,
+    limits: &Limits,
+    metrics: &Metrics,
+) {
     metrics.connection_refused(refusal.code);
     // The peer may be gone or may never read; that is its own affair.
-    let _ = timeout(limits.take_answer, output.write_all(&refusal_frame(refusal))).await;
+    let _ = timeout(limits.take_answer, output.write_all(&refusal_frame(encoding, refusal))).await;
 }
 
 /// The frame that refuses a connection.
-pub fn refusal_frame(refusal: &Refusal) -> Vec<u8> {
+pub fn refusal_frame(encoding: Encoding, refusal: &Refusal) -> Vec<u8> {
+    frame_of(FrameKind::Refused, &encoding.refusal(refusal))
+}
+
+/// A frame about the connection itself.
+fn frame_of(kind: FrameKind, body: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    frame::append(&mut bytes, FrameKind::Refused, 0, 0, refusal);
+    frame::append_with(&mut bytes, kind, 0, 0, |bytes| bytes.extend_from_slice(body));
     bytes
 }
 
@@ -133,12 +149,17 @@ pub async fn read_some(input: &mut (impl AsyncRead + Unpin), frames: &mut FrameR
     .await
 }
 
-async fn read_hello(input: &mut (impl AsyncRead + Unpin), frames: &mut FrameReader) -> Result<Option<Hello>, End> {
+async fn read_hello(
+    input: &mut (impl AsyncRead + Unpin),
+    frames: &mut FrameReader,
+) -> Result<(Encoding, Option<Hello>), End> {
     loop {
         if let Some(frame) = frames.next_frame()? {
-            // Later versions may add to it, at its end.
-            let hello = (frame.kind == FrameKind::Hello).then(|| codec::decode_front(frame.body).ok()).flatten();
-            return Ok(hello.map(|(hello, _)| hello));
+            if frame.kind != FrameKind::Hello {
+                return Ok((Encoding::Binary, None));
+            }
+            let encoding = Encoding::of_hello(frame.body);
+            return Ok((encoding, encoding.hello(frame.body)));
         }
         if read_some(input, frames).await? == 0 {
             return Err(End::Refused("it said nothing"));
@@ -146,15 +167,19 @@ async fn read_hello(input: &mut (impl AsyncRead + Unpin), frames: &mut FrameRead
     }
 }
 
-async fn welcome(output: &mut (impl AsyncWrite + Unpin), peer: &Peer, limits: &Limits) -> Result<(), End> {
+async fn welcome(
+    output: &mut (impl AsyncWrite + Unpin),
+    encoding: Encoding,
+    peer: &Peer,
+    limits: &Limits,
+) -> Result<(), End> {
     let welcome = Welcome {
         protocol: PROTOCOL_VERSION,
         daemon: env!("CARGO_PKG_VERSION").to_owned(),
         grant: peer.grant.name().to_owned(),
         frame_bytes_max: u32::try_from(limits.frame_bytes_max).unwrap_or(u32::MAX),
     };
-    let mut bytes = Vec::new();
-    frame::append(&mut bytes, FrameKind::Welcome, 0, 0, &welcome);
+    let bytes = frame_of(FrameKind::Welcome, &encoding.welcome(&welcome));
     timeout(limits.take_answer, output.write_all(&bytes)).await.map_err(|_| End::Abuse(Abuse::UntakenAnswers))??;
     Ok(())
 }

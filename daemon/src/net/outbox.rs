@@ -1,10 +1,13 @@
 //! The outbox: a connection's write buffer, whole frames that the socket has not taken yet.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
+use enroll_protocol::encoding::Encoding;
 use enroll_protocol::frame::{self, FrameKind, HEADER_BYTES, LENGTH_BYTES};
 use enroll_protocol::{Code, Refusal};
 
+use crate::dispatch;
 use crate::writer::Outcome;
 
 /// Bytes written with one call, unless a frame is larger.
@@ -26,13 +29,15 @@ pub(super) struct Outbox {
     capacity: usize,
     /// An upper bound of the bytes in the socket's send buffer, which the peer has not read.
     unread: usize,
+    encoding: Encoding,
     frame_bytes_max: usize,
 }
 
 impl Outbox {
-    /// An empty one; no frame will be larger than this.
-    pub(super) fn new(frame_bytes_max: usize) -> Self {
-        Self { chunks: VecDeque::from([Vec::new()]), written: 0, bytes: 0, capacity: 0, unread: 0, frame_bytes_max }
+    /// An empty one; no frame will be larger than this in its compact form.
+    pub(super) fn new(encoding: Encoding, frame_bytes_max: usize) -> Self {
+        let chunks = VecDeque::from([Vec::new()]);
+        Self { chunks, written: 0, bytes: 0, capacity: 0, unread: 0, encoding, frame_bytes_max }
     }
 
     /// True if the peer has taken everything.
@@ -68,9 +73,12 @@ impl Outbox {
     /// Adds the answer of a request; its code, if it is a refusal.
     pub(super) fn answer(&mut self, id: u64, operation: u16, outcome: Outcome) -> Option<Code> {
         let fitting = |reply: Vec<u8>| if self.fits(&reply) { Ok(reply) } else { Err(Refusal::plain(Code::TOO_LARGE)) };
-        match outcome.and_then(fitting) {
-            Ok(reply) => {
-                self.frame(FrameKind::Reply, id, operation, &reply);
+        let reply = outcome.and_then(fitting);
+        let body =
+            reply.as_ref().map_err(Refusal::clone).and_then(|reply| self.body(FrameKind::Reply, operation, reply));
+        match body {
+            Ok(body) => {
+                self.append_body(FrameKind::Reply, id, operation, &body);
                 None
             }
             Err(refusal) => {
@@ -82,11 +90,24 @@ impl Outbox {
 
     /// Adds the refusal of a request or of the rest of a stream.
     pub(super) fn refuse(&mut self, id: u64, operation: u16, refusal: &Refusal) {
-        self.append(0, |bytes| frame::append(bytes, FrameKind::Refused, operation, id, refusal));
+        self.append_body(FrameKind::Refused, id, operation, &self.encoding.refusal(refusal));
     }
 
-    /// Adds a frame whose encoded body [`fits`](Self::fits).
-    pub(super) fn frame(&mut self, kind: FrameKind, id: u64, operation: u16, body: &[u8]) {
+    /// Adds a frame whose compact body [`fits`](Self::fits), or the refusal of one that has no fitting JSON.
+    pub(super) fn frame(&mut self, kind: FrameKind, id: u64, operation: u16, compact: &[u8]) {
+        match self.body(kind, operation, compact) {
+            Ok(body) => self.append_body(kind, id, operation, &body),
+            Err(refusal) => self.refuse(id, operation, &refusal),
+        }
+    }
+
+    fn body<'a>(&self, kind: FrameKind, operation: u16, compact: &'a [u8]) -> Result<Cow<'a, [u8]>, Refusal> {
+        let Some(handler) = dispatch::handler(operation) else { return Err(Refusal::plain(Code::UNKNOWN_OPERATION)) };
+        let bytes_max = self.encoding.answer_bytes_max(self.frame_bytes_max) - HEADER_BYTES;
+        self.encoding.body(kind, handler.row, compact, bytes_max)
+    }
+
+    fn append_body(&mut self, kind: FrameKind, id: u64, operation: u16, body: &[u8]) {
         self.append(body.len(), |bytes| {
             frame::append_with(bytes, kind, operation, id, |bytes| bytes.extend_from_slice(body));
         });
@@ -153,7 +174,7 @@ mod tests {
     #[test]
     fn the_rest_of_an_answer_comes_before_later_ones_and_is_counted_once() {
         let answer = |id| {
-            let mut outbox = Outbox::new(1 << 20);
+            let mut outbox = Outbox::new(Encoding::Binary, 1 << 20);
             outbox.refuse(id, 7, &Refusal::plain(Code::NOT_FOUND));
             outbox
         };

@@ -1,5 +1,6 @@
 //! The memory of a request: what it reserves of the memory budget from its arrival to its answer.
 
+use enroll_protocol::encoding::Encoding;
 use enroll_protocol::limits::{BULK_UNITS_MAX, PAGE_BYTES_MAX, TRANSACTION_UNITS_MAX};
 use enroll_protocol::transaction::Run;
 use enroll_protocol::{Kind, Operation as _};
@@ -21,15 +22,25 @@ const WALK_BYTES: usize = 6 * (64 << 10);
 /// The least bytes of a unit of a bulk write or of a transaction in a frame.
 const UNIT_FRAME_BYTES: usize = 4;
 
+/// The same in JSON: a name, a value, and the marks around them.
+const UNIT_JSON_BYTES: usize = 8;
+
 /// A unit of a bulk write, decoded: in its list that has doubled, with a folded key, and the allocations of both.
 const UNIT_BYTES: usize = 320;
 
 /// The bytes that a request takes, its frame not counted: decoded, and the usual answer. A large frame of a read reserves
-/// the answer, too, so that it waits for nothing once it is in.
-pub fn request_bytes(operation: u16, frame_bytes: usize, frame_bytes_max: usize) -> usize {
-    let Some(kind) = dispatch::handler(operation).map(|handler| handler.row.kind) else { return 0 };
-    let decoded = 2 * frame_bytes;
-    let units = frame_bytes / UNIT_FRAME_BYTES;
+/// the answer, too, so that it waits for nothing once it is in. In JSON there is the compact form, too, and a request
+/// without its operation's number is taken for a bulk write, which takes the most.
+pub fn request_bytes(encoding: Encoding, operation: u16, frame_bytes: usize, frame_bytes_max: usize) -> usize {
+    let kind = match dispatch::handler(operation) {
+        Some(handler) => handler.row.kind,
+        None if encoding == Encoding::Json && operation == 0 => Kind::Bulk,
+        None => return 0,
+    };
+    let (decoded, units) = match encoding {
+        Encoding::Binary => (2 * frame_bytes, frame_bytes / UNIT_FRAME_BYTES),
+        Encoding::Json => (3 * frame_bytes, frame_bytes / UNIT_JSON_BYTES),
+    };
     decoded
         + match kind {
             Kind::Read | Kind::Lookup | Kind::Stream if frame_bytes <= SMALL_FRAME_BYTES => 0,

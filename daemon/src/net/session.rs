@@ -17,6 +17,7 @@ mod writes;
 use std::sync::Arc;
 use std::time::Duration;
 
+use enroll_protocol::encoding::Encoding;
 use enroll_protocol::frame::{FrameError, FrameReader};
 use enroll_protocol::limits::{FRAME_BYTES_MAX, IN_FLIGHT_MAX};
 use enroll_protocol::{Code, Envelope, Refusal};
@@ -64,14 +65,15 @@ pub(super) async fn serve(
         greeted = handshake::greet(&mut input, &mut output, &mut frames, &peer, &limits, &shared.daemon.metrics) => greeted,
         // A client that is told so comes again, and finds the next daemon.
         _ = stopping.changed() => {
-            return handshake::refuse(&mut output, &handshake::leaving(), &limits, &shared.daemon.metrics).await;
+            let (leaving, metrics) = (handshake::leaving(), &shared.daemon.metrics);
+            return handshake::refuse(&mut output, Encoding::Binary, &leaving, &limits, metrics).await;
         }
     };
     let result = match greeted {
-        Ok(()) => {
+        Ok(encoding) => {
             frames.set_bytes_max(limits.frame_bytes_max);
             let (answers, inbox) = mpsc::unbounded_channel();
-            let socket = (output.sender().clone(), frames);
+            let socket = (output.sender().clone(), frames, encoding);
             let session = Session::new(peer.clone(), Arc::clone(&shared), limits, queue, answers, socket, turn);
             session.run(&mut input, &mut output, inbox, stopping).await
         }
@@ -92,6 +94,7 @@ struct Session {
     answers: mpsc::UnboundedSender<Answered>,
     socket: Sender,
     frames: FrameReader,
+    encoding: Encoding,
     outbox: Outbox,
     /// Requests that were begun and are not answered, open streams included.
     in_flight: usize,
@@ -129,7 +132,7 @@ impl Session {
         limits: Limits,
         queue: Queue,
         answers: mpsc::UnboundedSender<Answered>,
-        (socket, frames): (Sender, FrameReader),
+        (socket, frames, encoding): (Sender, FrameReader, Encoding),
         turn: Turn,
     ) -> Self {
         let subscriptions = Subscriptions::new(shared.changes.clone());
@@ -143,7 +146,8 @@ impl Session {
             answers,
             socket,
             frames,
-            outbox: Outbox::new(limits.frame_bytes_max),
+            encoding,
+            outbox: Outbox::new(encoding, limits.frame_bytes_max),
             in_flight: 0,
             reserved: 0,
             in_flight_memory: Arc::default(),
@@ -183,7 +187,8 @@ impl Session {
             });
             if self.is_done() && !has_more {
                 if let Some(closing) = &self.closing {
-                    handshake::refuse(output, closing, &self.limits, &self.shared.daemon.metrics).await;
+                    let metrics = &self.shared.daemon.metrics;
+                    handshake::refuse(output, self.encoding, closing, &self.limits, metrics).await;
                 }
                 return Ok(());
             }
@@ -323,9 +328,12 @@ impl Session {
             self.deadlines.note_frame(false);
             self.in_flight += 1;
             self.reserved += reserved;
-            let pending = Pending::now(&frame, reserved);
-            match dispatch::request(&frame, &self.peer) {
-                Ok((handler, envelope, job)) => self.begin(pending, handler, envelope, job),
+            let mut pending = Pending::now(&frame, reserved);
+            match dispatch::request(&frame, self.encoding, &self.peer) {
+                Ok((handler, envelope, job)) => {
+                    pending.operation = handler.row.number;
+                    self.begin(pending, handler, envelope, job);
+                }
                 Err(refusal) => self.answer(pending, Err(refusal)),
             }
             if std::time::Instant::now() >= end {

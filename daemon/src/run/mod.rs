@@ -2,6 +2,7 @@
 //! order, and in reverse at the end.
 
 mod authority;
+mod cluster;
 mod crl_file;
 mod log;
 mod memory_limit;
@@ -75,6 +76,8 @@ pub(crate) enum StartError {
     #[error("certificates: {0}")]
     Authority(IdentityError),
     #[error(transparent)]
+    Etcd(enroll_etcd::Error),
+    #[error(transparent)]
     Socket(#[from] SocketError),
     #[error(
         "enrolld must not run as uid {OVERFLOW_UID}: the kernel shows every user it can not map as that one, so nobody \
@@ -93,10 +96,12 @@ impl StartError {
     /// The exit code, as listed in the binary's help.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
+            Self::Storage(StoreError::Deposed) => 7,
             Self::Storage(_) | Self::Open(OpenError::Disk { .. }) => 6,
             Self::Io(_, err) if is_disk_full(err) => 6,
             Self::Open(OpenError::File(err)) | Self::Key(KeyError::File(err)) if err.is_disk_full() => 6,
             Self::Key(KeyError::File(FileError::Io { source, .. })) if is_out_of_files(source) => 1,
+            Self::Etcd(_) => 1,
             Self::Nobody | Self::Signal(_) | Self::Io(..) | Self::Socket(_) | Self::Identity(_) => 1,
             Self::Open(OpenError::File(_)) => 1,
             Self::Config(_) | Self::Authority(_) => 2,
@@ -119,6 +124,7 @@ fn storage(err: &StoreError) -> String {
         StoreError::Corrupt(_) => {
             format!("the database is damaged, and nothing was acknowledged since: {err}; restore a backup")
         }
+        StoreError::Deposed => format!("{err}; started again, it follows the one that leads"),
         StoreError::Closed(_) => {
             format!("nothing was acknowledged any more: {err}; see the log above, then start again")
         }
@@ -208,7 +214,13 @@ impl Start {
         if is_own {
             listener::remove(&paths.socket);
         }
-        let ended = result?;
+        let ended = match result {
+            Ok(ended) => ended,
+            Err(err) => {
+                opened.resign();
+                return Err(err);
+            }
+        };
         flusher.stop();
         let (started, requests) = (*opened.daemon.started.now(), opened.daemon.metrics.requests());
         let uptime_seconds = opened.clock.now().seconds() - started.seconds();

@@ -102,6 +102,14 @@ pub(crate) fn authority_credentials() -> Result<Option<(PathBuf, PathBuf)>, Conf
     }
 }
 
+/// The password of the user of etcd, from the credential that systemd passed.
+pub(crate) fn etcd_password() -> Result<String, ConfigError> {
+    let missing = |why: &str| ConfigError(format!("etcd.user is set, and the credential enrolld.etcd.password {why}"));
+    let path = credential("enrolld.etcd.password").ok_or_else(|| missing("is not passed"))?;
+    let password = std::fs::read_to_string(path).map_err(|err| missing(&format!("can not be read: {err}")))?;
+    Ok(password.trim_end_matches('\n').to_owned())
+}
+
 /// The path of a credential that systemd passed.
 fn credential(name: &str) -> Option<PathBuf> {
     let directory = std::env::var_os("CREDENTIALS_DIRECTORY")?;

@@ -105,6 +105,7 @@ pub(super) async fn serve(
             tracing::info!("SIGHUP: the terminal is gone; stopping; requests that were begun are finished");
         }
         end = &mut ended => result = Some(end),
+        () = lost(opened) => return Err(StartError::Storage(StoreError::Deposed)),
         failure = flusher_failed => {
             let died = |_| StoreError::Closed("the flusher ended");
             return Err(StartError::Storage(failure.unwrap_or_else(died)));
@@ -125,6 +126,13 @@ pub(super) async fn serve(
         Ok(Err(err)) => Err(StartError::Storage(err)),
         Err(_) => Err(StartError::Storage(StoreError::Closed("the writer ended"))),
     }
+}
+
+/// Waits until another daemon may lead; for ever where the journal is this host's.
+async fn lost(opened: &Opened) {
+    let Some(leading) = &opened.leading else { return std::future::pending().await };
+    // The sender is gone only with the runtime of the journal.
+    let _ = leading.is_lost().wait_for(|is_lost| *is_lost).await;
 }
 
 /// Waits until the connections have taken their last answers, for [`DRAIN`] at most.

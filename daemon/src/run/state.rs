@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::oneshot;
 
+use super::cluster::{self, Leading};
 use super::systemd::{self, Stage};
 use super::{StartError, authority, migrate};
+use crate::cluster::etcd_journal::EtcdJournal;
 use crate::config::Config;
 use crate::daemon::abuse::AbuseLog;
 use crate::daemon::clock::{Clock, draw_salt, draw_seed};
@@ -23,7 +25,7 @@ use crate::ownership::Own;
 use crate::run::paths::{Key, Paths};
 use crate::storage::journal::{Flusher, JournalOptions, JournalStore};
 use crate::storage::key_file;
-use crate::storage::open::{OpenOptions, StateDir};
+use crate::storage::open::{OpenError, OpenOptions, StateDir};
 use crate::sys;
 use crate::writer::{self, Queue, Writer, WriterThread};
 use enroll_core::context::Identity;
@@ -52,6 +54,8 @@ pub(super) struct Opened {
     pub(super) daemon: Arc<Daemon>,
     pub(super) clock: Clock,
     pub(super) head: ChangesHead,
+    /// Where the journal is shared.
+    pub(super) leading: Option<Leading>,
     _state_dir: StateDir,
 }
 
@@ -72,7 +76,8 @@ impl Opened {
         let options = open_options(config);
         let registry = |source: RegistryError| StartError::Registry { path: path.clone(), source };
         let figures = JournalFigures::default();
-        let store = open_store(&locked, &options, &secrets, figures.clone(), stage)?;
+        let shared = cluster::journal(config)?;
+        let (store, leading) = open_store(&locked, &options, &secrets, shared, figures.clone(), stage)?;
         let unreadable = |err: StoreError| registry(err.into());
 
         let is_new = !bootstrap::verify(&*store.view().map_err(unreadable)?, Some(&secrets)).map_err(registry)?;
@@ -116,7 +121,7 @@ impl Opened {
             connections: Arc::default(),
             fullest_pools: Mutex::default(),
         });
-        Ok(Self { store: Arc::new(store), daemon, clock, head, _state_dir: locked })
+        Ok(Self { store: Arc::new(store), daemon, clock, head, leading, _state_dir: locked })
     }
 
     /// Starts the writer thread. Returns its queue, and a channel with its result.
@@ -148,10 +153,21 @@ impl Opened {
     }
 
     pub(super) fn close(self) -> Result<(), StartError> {
-        match Arc::try_unwrap(self.store) {
+        let closed = match Arc::try_unwrap(self.store) {
             Ok(store) => store.close().map_err(StartError::Storage),
             // A scan still holds the store. Every commit is durable, so the process may end without closing it.
             Err(_) => Ok(()),
+        };
+        if let Some(leading) = self.leading {
+            leading.resign();
+        }
+        closed
+    }
+
+    /// Lets another member lead at once, where this one failed.
+    pub(super) fn resign(self) {
+        if let Some(leading) = self.leading {
+            leading.resign();
         }
     }
 }
@@ -183,9 +199,10 @@ fn open_store(
     locked: &StateDir,
     options: &OpenOptions,
     secrets: &Secrets,
+    shared: Option<EtcdJournal>,
     figures: JournalFigures,
     stage: &Stage,
-) -> Result<JournalStore, StartError> {
+) -> Result<(JournalStore, Option<Leading>), StartError> {
     let registry = |source: RegistryError| StartError::Registry { path: locked.database_path(), source };
     let standing = |view: &dyn ReadTxn| bootstrap::standing(view, Some(secrets)).map_err(registry);
     locked.peek(standing)?.transpose()?;
@@ -197,7 +214,12 @@ fn open_store(
         Standing::Older(schema) => migrate::migrate(locked, tree, options, schema, stage)?,
         Standing::Missing | Standing::Present => tree,
     };
-    Ok(locked.open_journal(tree, options, figures)?)
+    let Some(shared) = shared else { return Ok((locked.open_journal(tree, options, figures)?, None)) };
+    let led = cluster::lead(tree, shared, secrets.clone(), options.journal, figures, stage);
+    led.map(|(store, leading)| (store, Some(leading))).map_err(|fault| match fault {
+        cluster::Fault::Etcd(err) => StartError::Etcd(err),
+        cluster::Fault::Journal(fault) => OpenError::of_journal(fault, locked.database_path()).into(),
+    })
 }
 
 /// Notes this version as the last one that wrote, where another one was.

@@ -18,10 +18,14 @@
 
 mod bloom;
 mod flusher;
+mod log;
 mod memtable;
 mod record;
 mod recovery;
 mod segments;
+mod shared_log;
+mod snapshot;
+mod standby;
 mod throttle;
 
 use std::ops::{Bound, ControlFlow};
@@ -36,11 +40,12 @@ use super::disk::Disk;
 use super::redb::RedbStore;
 use crate::metrics::JournalFigures;
 use bloom::BloomFilter;
-use enroll_core::state::merge;
-use enroll_core::state::{Entries, ReadTxn, SCAN_CHUNK, Store, StoreError, View, Writes, walk};
+use enroll_core::state::{SCAN_CHUNK, Store, StoreError, View, Writes, walk};
+use log::Log;
 use memtable::Memtable;
 use recovery::{Recovered, recover, take_over};
-use segments::{Found, Log};
+use segments::{Found, SegmentLog};
+use snapshot::{JournalView, Snapshot};
 use throttle::Throttle;
 
 /// Options of a journal.
@@ -98,21 +103,6 @@ struct State {
     is_closing: bool,
 }
 
-/// The memtables and the tree that views share.
-struct Snapshot {
-    active: Arc<Memtable>,
-    frozen: Option<Arc<Memtable>>,
-    tree: Arc<dyn ReadTxn + Send + Sync>,
-    /// The filter of all keys in the three, once it is complete.
-    filter: Option<Arc<BloomFilter>>,
-}
-
-/// An MVCC snapshot: the state after a batch.
-struct JournalView {
-    snapshot: Arc<Snapshot>,
-    number: u64,
-}
-
 impl JournalStore {
     /// Recovers the log's writes that the tree does not have, and continues the log after them.
     pub fn open(
@@ -127,12 +117,23 @@ impl JournalStore {
             take_over(&tree, &mark, &table)?;
             table = Memtable::new(options.unordered);
         }
-        let (number, begun) = (tail.last, (table.entries() > 0).then(Instant::now));
-        let log = Log::begin(slots.make, found, &mark, tail, options.segment_bytes)?;
+        let log = SegmentLog::begin(slots.make, found, &mark, tail, options.segment_bytes)?;
         if !mark.is_open {
             // From now on the journal may hold more than the tree.
             tree.set_mark(&log.mark())?;
         }
+        Self::with_log(tree, Log::Segments(log), table, options, figures)
+    }
+
+    /// A store with this memtable over its tree.
+    fn with_log(
+        tree: RedbStore,
+        log: Log,
+        table: Memtable,
+        options: JournalOptions,
+        figures: JournalFigures,
+    ) -> Result<Self, JournalFault> {
+        let (number, begun) = (log.mark().number, (table.entries() > 0).then(Instant::now));
         let active = Arc::new(table);
         let current = Snapshot { active, frozen: None, tree: tree.shared_view()?, filter: None };
         let current = Arc::new(current);
@@ -197,7 +198,7 @@ impl JournalStore {
         if let Some(err) = &self.state().failed {
             return Err(err.clone());
         }
-        let mark = Mark { is_open: false, ..self.log().mark() };
+        let mark = self.log().closed_mark();
         self.tree.set_mark(&mark)?;
         Ok(self.tree)
     }
@@ -227,7 +228,7 @@ impl JournalStore {
         }
         self.flushed.notify_all();
         self.figures.flushed(frozen.entries(), seconds);
-        self.log().free_before(mark.generation);
+        self.log().free_before(&mark);
         retire(frozen);
         Ok(true)
     }
@@ -252,6 +253,25 @@ impl JournalStore {
     /// True if the active memtable must be frozen at once.
     fn is_full(&self, active: &Memtable) -> bool {
         active.bytes() >= self.options.memory_bytes / 2 || active.entries() >= FLUSH_ENTRIES
+    }
+
+    /// Adds a durable batch to the active memtable, and makes it visible. Only the holder of the log replaces that one.
+    fn add(&self, log: MutexGuard<'_, Log>, number: u64, writes: &Writes) {
+        let (active, filters) = {
+            let state = self.state();
+            (Arc::clone(&state.current.active), [state.current.filter.clone(), state.growing.clone()])
+        };
+        filters.iter().flatten().for_each(|filter| filter.add(writes));
+        active.insert(number, writes);
+        let mut state = self.state();
+        state.number = number;
+        let is_first = state.begun.is_none();
+        state.begun.get_or_insert_with(Instant::now);
+        drop((state, log));
+        if is_first || self.is_full(&active) {
+            self.work.notify_one();
+        }
+        self.figures.memory.set(active.bytes() as u64);
     }
 
     /// Throttles a commit while memory is short, and blocks it while there is none (backpressure).
@@ -350,23 +370,12 @@ impl Store for JournalStore {
         let mut log = self.log();
         let number = log.append(writes).inspect_err(|err| self.fail(err.clone()))?;
         self.figures.synced(log.bytes());
-        // Only the holder of the log replaces the active memtable.
-        let (active, filters) = {
-            let state = self.state();
-            (Arc::clone(&state.current.active), [state.current.filter.clone(), state.growing.clone()])
-        };
-        filters.iter().flatten().for_each(|filter| filter.add(writes));
-        active.insert(number, writes);
-        let mut state = self.state();
-        state.number = number;
-        let is_first = state.begun.is_none();
-        state.begun.get_or_insert_with(Instant::now);
-        drop((state, log));
-        if is_first || self.is_full(&active) {
-            self.work.notify_one();
-        }
-        self.figures.memory.set(active.bytes() as u64);
+        self.add(log, number, writes);
         Ok(())
+    }
+
+    fn confirm(&self) -> Result<(), StoreError> {
+        self.log().confirm().inspect_err(|err| self.fail(err.clone()))
     }
 
     fn bytes(&self) -> u64 {
@@ -382,52 +391,6 @@ impl Store for JournalStore {
         let pending = throttle::disk_bytes(active.0 + frozen.0, active.1 + frozen.1, self.tree.bytes());
         let wanted = self.log().bytes_wanted();
         self.tree.free_bytes().saturating_sub(pending).saturating_sub(wanted)
-    }
-}
-
-impl ReadTxn for JournalView {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let Snapshot { active, frozen, tree, filter } = &*self.snapshot;
-        if filter.as_ref().is_some_and(|filter| filter.excludes(key)) {
-            return Ok(None);
-        }
-        if let Some(found) = active.get(key, self.number) {
-            return Ok(found);
-        }
-        match frozen.as_ref().and_then(|frozen| frozen.get(key, self.number)) {
-            Some(found) => Ok(found),
-            None => tree.get(key),
-        }
-    }
-
-    fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Entries, StoreError> {
-        let Snapshot { active, frozen, tree, .. } = &*self.snapshot;
-        let over = |base: &dyn ReadTxn, table: &Memtable| {
-            merge::range(base, (from, to), limit, |from, end, take| table.with_stretch(self.number, (from, end), take))
-        };
-        match frozen {
-            None => over(&**tree, active),
-            Some(frozen) => over(&Below { tree: &**tree, frozen, number: self.number }, active),
-        }
-    }
-}
-
-/// The frozen memtable over the tree: the base of the active one.
-struct Below<'a> {
-    tree: &'a dyn ReadTxn,
-    frozen: &'a Memtable,
-    number: u64,
-}
-
-impl ReadTxn for Below<'_> {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.frozen.get(key, self.number).map_or_else(|| self.tree.get(key), Ok)
-    }
-
-    fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Entries, StoreError> {
-        merge::range(self.tree, (from, to), limit, |from, end, take| {
-            self.frozen.with_stretch(self.number, (from, end), take);
-        })
     }
 }
 

@@ -9,6 +9,7 @@ pub mod key_file;
 pub mod open;
 pub mod private_dir;
 pub mod redb;
+pub mod shared_journal;
 
 use enroll_core::state::StoreError;
 

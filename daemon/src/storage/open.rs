@@ -78,7 +78,8 @@ impl OpenError {
         }
     }
 
-    fn of_journal(fault: JournalFault, path: PathBuf) -> Self {
+    /// The error of a journal in front of the database at this path.
+    pub(crate) fn of_journal(fault: JournalFault, path: PathBuf) -> Self {
         match fault {
             JournalFault::Store(source @ StoreError::Corrupt(_)) => Self::Database { path, source },
             JournalFault::Store(source) => Self::Disk { path, source },

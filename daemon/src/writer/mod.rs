@@ -227,9 +227,13 @@ impl Writer {
         }
         let writes = batch.into_writes();
         drop(view);
-        if (take(&mut self.is_clock_news) || !writes.is_empty())
-            && let Err(err) = self.commit(writes, now, has_stepped)
-        {
+        let done = match take(&mut self.is_clock_news) || !writes.is_empty() {
+            true => self.commit(writes, now, has_stepped),
+            // What only looked counts if nobody else has written meanwhile.
+            false if !answers.is_empty() => self.store.confirm(),
+            false => Ok(()),
+        };
+        if let Err(err) = done {
             let unfinished = take(&mut self.unfinished).into_iter().map(|running| running.request.answer);
             let asked = answers.into_iter().map(|(answer, _)| answer);
             return (asked.chain(unfinished).map(unknown).collect(), Err(err));

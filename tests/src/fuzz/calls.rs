@@ -7,7 +7,10 @@ use enroll_core::context::{Grant, Peer};
 use enroll_core::state::Store as _;
 use enroll_core::state::Writes;
 use enroll_core::state::memory::MemoryStore;
-use enroll_protocol::{Code, Envelope, Invalid, Json, Kind, Refusal, codec, enrollment, person, pool};
+use enroll_protocol::encoding::Encoding;
+use enroll_protocol::frame::{Frame, FrameKind};
+use enroll_protocol::limits::FRAME_BYTES_MAX;
+use enroll_protocol::{Code, Envelope, Invalid, Json, Kind, OperationRow, Refusal, codec, enrollment, person, pool};
 use serde::Deserialize as _;
 use serde_json::value::RawValue;
 
@@ -37,6 +40,41 @@ pub fn request(input: &[u8]) {
     set(&mut registry, *who);
     answer(&mut registry, shape, body);
     assert_eq!(registry.violations(), Vec::<String>::new());
+}
+
+/// A request in JSON is refused in words, or is the request that the same text is in bincode; and what answers it has
+/// JSON. The first byte chooses the operation, and whether the frame names it, the second who asks and when, the rest is
+/// the body of the frame.
+pub fn json_request(input: &[u8]) {
+    let Some(([operation, who], body)) = input.split_first_chunk::<2>() else { return };
+    let shape = Shape::chosen(operation >> 1);
+    let operation = if operation & 1 == 0 { shape.row.number } else { 0 };
+    let frame = Frame { kind: FrameKind::Request, operation, id: 1, body };
+    let asked = match Encoding::Json.request(&frame) {
+        Ok(asked) => asked,
+        Err(refusal) => {
+            assert!([Code::INVALID_ARGUMENT, Code::UNKNOWN_OPERATION].contains(&refusal.code), "{refusal:?}");
+            assert!(!refusal.message.is_empty());
+            return expect_json(&Encoding::Json.refusal(&refusal));
+        }
+    };
+    let shape = Shape::of(OperationRow::by_number(asked.operation).expect("a known operation"));
+    assert_eq!((shape.request)(&asked.request), Ok(asked.request.to_vec()), "{}", shape.row.name);
+    let mut registry = peopled();
+    set(&mut registry, *who);
+    let compact = [codec::encode(&asked.envelope), asked.request.to_vec()].concat();
+    if !shape.row.kind.has_items()
+        && let Ok(reply) = registry.call_body(shape.row.number, &compact)
+    {
+        let bytes_max = Encoding::Json.answer_bytes_max(FRAME_BYTES_MAX);
+        let body = Encoding::Json.body(FrameKind::Reply, shape.row, &reply, bytes_max);
+        expect_json(&body.expect("JSON that fits"));
+    }
+    assert_eq!(registry.violations(), Vec::<String>::new());
+}
+
+fn expect_json(body: &[u8]) {
+    serde_json::from_slice::<&RawValue>(body).expect("JSON");
 }
 
 /// A reply that decodes is the same when it is encoded and decoded again, and can be shown. The first byte chooses the

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use enroll_core::context::{Grant, Peer};
+use enroll_protocol::encoding::Encoding;
 use enroll_protocol::envelope::{Hello, MAGIC, PROTOCOL_VERSION, Welcome};
 use enroll_protocol::frame::{self, FrameError, FrameKind, FrameReader, HEADER_BYTES};
 use enroll_protocol::limits::FRAME_BYTES_MAX;
@@ -99,7 +100,8 @@ pub fn handshake(input: &[u8]) {
     let hello = hello(bytes);
     assert!(hello.is_none() || greeted.is_ok(), "a hello was refused");
     match greeted {
-        Ok(()) => {
+        Ok(Encoding::Json) => {}
+        Ok(Encoding::Binary) => {
             let welcome: Welcome = only(&output, FrameKind::Welcome).expect("a welcome");
             assert_eq!((welcome.protocol, welcome.grant.as_str()), (PROTOCOL_VERSION, "operate"));
             if let Some(hello) = hello {

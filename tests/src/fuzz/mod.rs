@@ -12,7 +12,7 @@ mod shapes;
 mod texts;
 mod words;
 
-pub use calls::{history, reply, request};
+pub use calls::{history, json_request, reply, request};
 pub use connection::{frame, handshake};
 pub use seeds::{Seed, seeds};
 pub use session::session;
@@ -32,6 +32,7 @@ pub const TARGETS: &[Target] = &[
     ("history", history),
     ("import", import),
     ("json", json),
+    ("json_request", json_request),
     ("ndjson", ndjson),
     ("reply", reply),
     ("request", request),

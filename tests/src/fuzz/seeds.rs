@@ -63,6 +63,8 @@ fn operations(seeds: &mut Vec<Seed>) {
         seed("request", &[&[operation, 0], &codec::encode(&Envelope::default()), &request]);
         seed("reply", &[&[operation], &reply]);
         seed("json", &[&[operation], json.as_bytes()]);
+        seed("json_request", &[&[operation << 1, 0], format!("{{\"args\":{json},\"dry_run\":true}}").as_bytes()]);
+        seed("json_request", &[&[1, 0], line.trim_end().as_bytes()]);
         if row.kind != Kind::Stream {
             seed("ndjson", &[&[0], line.as_bytes()]);
         }
@@ -75,6 +77,10 @@ fn connections(seeds: &mut Vec<Seed>) {
     let mut request = Vec::new();
     let body = [codec::encode(&Envelope::default()), golden("person.get", "request")].concat();
     frame::append_with(&mut request, FrameKind::Request, 2, 1, |bytes| bytes.extend_from_slice(&body));
+    let json = [golden("hello", "json"), golden("person.get", "json")].concat();
+    for (target, front) in [("frame", [255, 3]), ("handshake", [3, 0])] {
+        seeds.push(Seed { target, name: "json".to_owned(), bytes: [&front, &json[..]].concat() });
+    }
     for name in ["hello", "welcome", "refused", "item", "end", "begun"] {
         let frames = [golden(name, "frame"), request.clone()].concat();
         seeds.push(Seed { target: "frame", name: name.to_owned(), bytes: [&[255, 3], &frames[..]].concat() });

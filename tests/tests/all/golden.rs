@@ -15,6 +15,7 @@ mod snapshot;
 
 use std::fmt::Write as _;
 
+use enroll_protocol::encoding::Encoding;
 use enroll_protocol::envelope::{Hello, MAGIC, PROTOCOL_VERSION, Welcome};
 use enroll_protocol::finding::{Finding, Severity};
 use enroll_protocol::frame::{self, FrameKind};
@@ -35,6 +36,7 @@ fn every_operation_has_its_number_and_its_bytes_for_ever() {
     let mut samples = Samples::default();
     numbers(&mut samples);
     handshake(&mut samples);
+    json_frames(&mut samples);
     people_and_roles(&mut samples);
     permissions(&mut samples);
     tokens_and_codes(&mut samples);
@@ -130,6 +132,32 @@ fn handshake(samples: &mut Samples) {
     expect_other_encoder(&proven, &codec::encode(&proven));
     samples.line("envelope", "proven", &codec::encode(&proven));
     samples.line("envelope", "empty", &codec::encode(&Envelope::default()));
+}
+
+/// The frames of a connection whose bodies are JSON.
+fn json_frames(samples: &mut Samples) {
+    let mut sample = |name: &str, kind, operation, id, body: &[u8]| {
+        let mut bytes = Vec::new();
+        frame::append_with(&mut bytes, kind, operation, id, |bytes| bytes.extend_from_slice(body));
+        samples.line(name, "json", &bytes);
+    };
+    let hello = br#"{"magic":"enrolld","protocol":3,"client":"golden"}"#;
+    assert_eq!(Encoding::of_hello(hello), Encoding::Json);
+    assert!(Encoding::Json.hello(hello).is_some_and(|hello| hello.protocol == PROTOCOL_VERSION));
+    sample("hello", FrameKind::Hello, 0, 0, hello);
+    let (daemon, grant) = ("0.1.0".to_owned(), "operate".to_owned());
+    let welcome = Welcome { protocol: PROTOCOL_VERSION, daemon, grant, frame_bytes_max: 1 << 20 };
+    sample("welcome", FrameKind::Welcome, 0, 0, &Encoding::Json.welcome(&welcome));
+    let refusal = Refusal::new(Code::NOT_FOUND, "nobody").with(serde_json::json!({"a": 1}));
+    sample("refused", FrameKind::Refused, 2, 7, &Encoding::Json.refusal(&refusal));
+    let request = br#"{"op":"person.get","args":{"person":"DOGGO01a"},"actor":"BOSS","origin":"::1","dry_run":true}"#;
+    sample("person.get", FrameKind::Request, 0, 7, request);
+    let body = |kind, row, compact: &[u8]| Encoding::Json.body(kind, row, compact, 1000).expect("JSON").into_owned();
+    let spent = body(FrameKind::Reply, role::Assign::ROW, &codec::encode(&true));
+    sample("reply", FrameKind::Reply, role::Assign::ROW.number, 7, &spent);
+    let follow = changes::Follow { since: Some(9) };
+    let begun = body(FrameKind::StreamBegun, changes::Follow::ROW, &codec::encode(&follow));
+    sample("begun", FrameKind::StreamBegun, changes::Follow::ROW.number, 7, &begun);
 }
 
 /// The wire does not hang on one library: another encoder of the same format writes and reads the same bytes.

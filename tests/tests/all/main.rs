@@ -2,6 +2,8 @@
 
 mod alerts;
 mod architecture;
+mod cluster;
+mod etcd;
 mod events;
 mod faults;
 mod golden;
@@ -10,6 +12,7 @@ mod journal;
 mod manual;
 mod processes;
 mod programs;
+mod python;
 mod rules;
 mod storage;
 mod units;

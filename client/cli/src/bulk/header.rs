@@ -10,14 +10,25 @@ const DELIMITERS: [(u8, &str, &str); 3] =
 /// The columns of a file by their index.
 #[derive(Debug)]
 pub(super) struct Header {
-    /// The index of each column; `None` for a missing optional one.
-    pub(super) columns: Vec<(&'static Column, Option<usize>)>,
+    pub(super) columns: Vec<Filling>,
     /// The number of columns up to the last one with a name.
     pub(super) named: usize,
 }
 
+/// What fills a field.
+#[derive(Debug)]
+pub(super) struct Filling {
+    pub(super) field: String,
+    /// The name of its column in messages.
+    pub(super) column: String,
+    /// The index of its column; `None` for a missing optional one.
+    pub(super) at: Option<usize>,
+    /// True if an empty value is none.
+    pub(super) is_optional: bool,
+}
+
 /// Parses the delimiter option.
-pub(super) fn delimiter(text: &str) -> Result<u8, String> {
+pub(crate) fn delimiter(text: &str) -> Result<u8, String> {
     match text {
         "," => Ok(b','),
         ";" => Ok(b';'),
@@ -57,7 +68,8 @@ impl Header {
                 let other = other_delimiter(names, columns, delimiter).unwrap_or_default();
                 return refuse(format!("the header has no column {needed}; it is written as {form}{other}"));
             }
-            found.push((column, index));
+            let (field, shown) = (column.field.to_owned(), column.names[0].to_owned());
+            found.push(Filling { field, column: shown, at: index, is_optional: column.is_optional });
         }
         let is_unknown = |name: &&String| !name.is_empty() && !columns.iter().any(|column| of(column, name));
         let unknown: Vec<String> = names.iter().filter(is_unknown).map(|name| format!("{name:?}")).collect();
@@ -66,9 +78,29 @@ impl Header {
             let unknown = unknown.join(", ");
             return refuse(format!("the header has the unknown column{plural} {unknown}; it is written as {form}"));
         }
-        let named = names.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1);
-        Ok(Self { columns: found, named })
+        Ok(Self { columns: found, named: named(names) })
     }
+
+    /// Takes every column that has a name, as a field of that name. Refuses a repeated one, and a header without any.
+    pub(super) fn of_any(names: &[String]) -> Result<Self, Failure> {
+        let mut columns: Vec<Filling> = Vec::new();
+        for (at, name) in names.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
+            if columns.iter().any(|before| before.field == *name) {
+                return refuse(format!("the header has the column {name:?} twice"));
+            }
+            let (field, column) = (name.clone(), name.clone());
+            columns.push(Filling { field, column, at: Some(at), is_optional: false });
+        }
+        if columns.is_empty() {
+            return refuse("the first line names no column; a CSV file begins with a header".to_owned());
+        }
+        Ok(Self { columns, named: named(names) })
+    }
+}
+
+/// The number of columns up to the last one with a name.
+fn named(names: &[String]) -> usize {
+    names.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1)
 }
 
 fn refuse<T>(why: String) -> Result<T, Failure> {

@@ -6,11 +6,11 @@
 //! failures as the writes, as long as nobody else writes.
 
 mod conflict_groups;
-mod dedup;
-mod header;
+pub(crate) mod dedup;
+pub(crate) mod header;
 mod read_buffer;
 mod report;
-mod rows;
+pub(crate) mod rows;
 mod send;
 mod units;
 
@@ -25,6 +25,7 @@ use enroll_client::protocol::{Envelope, Operation as _, OperationRow, program};
 use self::conflict_groups::ConflictGroups;
 use self::report::Report;
 use self::rows::{Rows, spooled};
+pub(crate) use self::send::PATIENCE;
 use self::send::{Count, Run, send};
 use self::units::Bulk;
 use crate::failure::Failure;
@@ -39,7 +40,8 @@ const DELIMITER: &str = "bulk.delimiter";
 const ALL_OR_NOTHING: &str = "bulk.all_or_nothing";
 
 /// The styles of the progress bar: for a file, and for a pipe.
-const BAR: [&str; 2] = ["{bar:40} {percent}%, {msg} rows, {elapsed}, {eta} left", "{spinner} {msg} rows, {elapsed}"];
+pub(crate) const BAR: [&str; 2] =
+    ["{bar:40} {percent}%, {msg} rows, {elapsed}, {eta} left", "{spinner} {msg} rows, {elapsed}"];
 
 /// True for an operation whose units can come from a file.
 pub(crate) fn handles(row: &OperationRow) -> bool {
@@ -107,7 +109,7 @@ async fn run_one<B: Bulk>(
         return Err(Failure::Usage(why.to_owned()));
     }
     let mut report = Report::new(matches.get_one::<PathBuf>(FAILURES), output)?;
-    let client = options.patient(send::PATIENCE);
+    let client = options.patient(PATIENCE);
     let failed = |err: io::Error| Failure::Own(format!("{}: {err}", path.display()));
     let (input, bytes): (Box<dyn Read>, _) = if is_stdin {
         (Box::new(stdin::take("file")?), None)

@@ -11,7 +11,7 @@ use csv_core::{ReadRecordResult, Reader, ReaderBuilder, Terminator};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::header::{self, Header};
+use super::header::{self, Filling, Header};
 use super::read_buffer::{ROW_BYTES_MAX, ReadBuffer};
 use crate::failure::Failure;
 
@@ -47,6 +47,20 @@ pub(crate) struct Rows {
 impl Rows {
     /// Detects the format and reads the header. Refuses UTF-16 and a CSV header without a required column.
     pub(crate) fn open(input: impl Read + 'static, columns: &'static [Column], delimiter: u8) -> Result<Self, Failure> {
+        Self::begin(input, Some(columns), delimiter, None)
+    }
+
+    /// The same for a file with columns of any names, which are the fields. The format is detected unless it is given.
+    pub(crate) fn open_any(input: impl Read + 'static, delimiter: u8, is_json: Option<bool>) -> Result<Self, Failure> {
+        Self::begin(input, None, delimiter, is_json)
+    }
+
+    fn begin(
+        input: impl Read + 'static,
+        columns: Option<&'static [Column]>,
+        delimiter: u8,
+        is_json: Option<bool>,
+    ) -> Result<Self, Failure> {
         let mut buffer = ReadBuffer::new(input);
         while buffer.rest().trim_ascii_start().len() < BOM.len() && !buffer.has_ended {
             buffer.fill()?;
@@ -55,12 +69,18 @@ impl Rows {
             buffer.pass(BOM.len());
         }
         header::expect_utf8(buffer.rest())?;
-        let is_json = buffer.rest().trim_ascii_start().starts_with(b"{");
+        let is_json = is_json.unwrap_or_else(|| buffer.rest().trim_ascii_start().starts_with(b"{"));
         if !is_json {
             buffer.end_lines_at_cr();
         }
         let csv = if is_json { None } else { Some(Csv::open(&mut buffer, columns, delimiter)?) };
         Ok(Self { buffer, csv })
+    }
+
+    /// The columns of a CSV file, in their order; `None` for JSON lines.
+    pub(crate) fn columns(&self) -> Option<Vec<String>> {
+        let csv = self.csv.as_ref()?;
+        Some(csv.header.columns.iter().map(|filling| filling.field.clone()).collect())
     }
 
     /// Bytes parsed so far.
@@ -117,7 +137,7 @@ struct Csv {
 }
 
 impl Csv {
-    fn open(buffer: &mut ReadBuffer, columns: &'static [Column], delimiter: u8) -> Result<Self, Failure> {
+    fn open(buffer: &mut ReadBuffer, columns: Option<&'static [Column]>, delimiter: u8) -> Result<Self, Failure> {
         let reader = ReaderBuilder::new().delimiter(delimiter).terminator(Terminator::Any(b'\n')).build();
         let (text, ends) = (vec![0; ROW_BYTES_MAX + 1], vec![0; COLUMNS_MAX + 1]);
         let mut csv =
@@ -125,9 +145,14 @@ impl Csv {
         if buffer.has_more()? {
             csv.take(buffer)?.map_err(|why| Failure::Usage(format!("the header can not be read: {why}")))?;
         }
-        let names: Vec<String> =
-            (0..csv.fields).map(|at| String::from_utf8_lossy(csv.field(at)).trim().to_ascii_lowercase()).collect();
-        csv.header = Header::read(&names, columns, delimiter)?;
+        let names = (0..csv.fields).map(|at| String::from_utf8_lossy(csv.field(at)).trim().to_owned());
+        csv.header = match columns {
+            Some(columns) => {
+                let names: Vec<String> = names.map(|name| name.to_ascii_lowercase()).collect();
+                Header::read(&names, columns, delimiter)?
+            }
+            None => Header::of_any(&names.collect::<Vec<_>>())?,
+        };
         Ok(csv)
     }
 
@@ -195,13 +220,13 @@ impl Csv {
                 char::from(self.delimiter)
             )));
         }
-        for (column, at) in &self.header.columns {
+        for Filling { field: name, column, at, is_optional } in &self.header.columns {
             let field = at.map_or(&[][..], |at| self.field(at));
             // A file of another system ends its lines with two characters.
             let field = field.strip_suffix(b"\r").unwrap_or(field);
-            let Ok(text) = str::from_utf8(field) else { return Some(Err(format!("{} is not UTF-8", column.names[0]))) };
-            let value = if text.is_empty() && column.is_optional { Value::Null } else { text.into() };
-            object.insert(column.field.to_owned(), value);
+            let Ok(text) = str::from_utf8(field) else { return Some(Err(format!("{column} is not UTF-8"))) };
+            let value = if text.is_empty() && *is_optional { Value::Null } else { text.into() };
+            object.insert(name.clone(), value);
         }
         Some(serde_json::from_value(Value::Object(object)).map_err(|err| err.to_string()))
     }

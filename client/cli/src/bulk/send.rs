@@ -24,7 +24,7 @@ use crate::files::progress_bar;
 use crate::output::Output;
 
 /// The time that a daemon may be away, as long as a restart takes.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Rows of a batch, and bytes of their keys: so few that a batch delays other requests for a moment only. A repeated
 /// command resumes only if its batches are the same, so these must not change.
@@ -180,7 +180,7 @@ impl<B: Bulk> Sender<'_, B> {
             let group = self.groups.as_mut().and_then(|groups| groups.of_row(self.parsed));
             self.parsed += 1;
             let key = B::key(&unit);
-            if !self.dedup.insert(key) {
+            if !self.dedup.insert(key.as_str()) {
                 let message = "the key stands in the file before; upper and lower case do not matter".to_owned();
                 let failed = Failed { key: key.to_string(), code: Code::INVALID_ARGUMENT.to_string(), message };
                 self.fail(line, failed);

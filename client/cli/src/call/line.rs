@@ -1,9 +1,7 @@
 //! The parser of a line of `call`: a JSON object becomes an encoded request, or a refusal that is its answer.
 
-use std::str::FromStr;
-
-use enroll_client::protocol::{Actor, Code, Envelope, Jwt, OperationRow, Reference, Refusal, plain_name};
-use serde_json::value::RawValue;
+use enroll_client::protocol::encoding::JsonRequest;
+use enroll_client::protocol::{Code, Envelope, OperationRow, Refusal};
 
 use crate::raw_object::{self, RawObject};
 use crate::stream;
@@ -50,66 +48,16 @@ impl Question {
 }
 
 fn ask(members: &RawObject<'_>) -> Result<Ask, Refusal> {
-    let (mut op, mut args) = (None, None);
-    let mut envelope = Envelope::default();
-    for (at, (name, value)) in members.iter().enumerate() {
-        if members[..at].iter().any(|(before, _)| before == name) {
-            return Err(invalid(format!("the field {:?} stands twice", plain_name(name))));
-        }
-        match name.as_str() {
-            "id" => {}
-            "op" => op = text::<String>(name, value)?,
-            "args" => args = Some(*value).filter(|value| value.get() != "null"),
-            "actor" => {
-                let named = Reference::of_json(value.get()).map_err(|err| invalid(format!("actor: {err}")))?;
-                set_actor(&mut envelope, named)?;
-            }
-            "actor_jwt" => set_actor(&mut envelope, text::<Jwt>(name, value)?)?,
-            "origin" => envelope.origin = text(name, value)?,
-            "key" => envelope.key = text(name, value)?,
-            "dry_run" => envelope.dry_run = flag(name, value)?,
-            _ => {
-                return Err(invalid(format!(
-                    "unknown field {:?}; a line has id, op, args, actor, actor_jwt, origin, key and dry_run",
-                    plain_name(name)
-                )));
-            }
-        }
-    }
-    let op = op.ok_or_else(|| invalid("op is missing; it names an operation, such as \"person.get\""))?;
-    let row = OperationRow::by_name(&op).ok_or_else(|| unknown_operation(&op))?;
+    let asked = JsonRequest::of(members)?;
+    let op =
+        asked.op.as_ref().ok_or_else(|| invalid("op is missing; it names an operation, such as \"person.get\""))?;
+    let row = OperationRow::by_name(op).ok_or_else(|| unknown_operation(op))?;
     if row.kind.has_items() && !stream::is_list(row) {
         let (area, verb) = (row.area(), row.verb());
         return Err(invalid(format!("{op} is a stream, and a line has one answer; run `enrollctl {area} {verb}`")));
     }
-    let args = match args {
-        Some(args) if !args.get().starts_with('{') => return Err(invalid("args must be an object")),
-        Some(args) => args,
-        None => serde_json::from_str("{}").map_err(|err| invalid(err.to_string()))?,
-    };
-    let request = (row.request_to_wire)(args)?;
-    Ok(Ask { row, envelope, request })
-}
-
-/// Sets the actor. Refuses a line that names one and proves one.
-fn set_actor(envelope: &mut Envelope, actor: Option<impl Into<Actor>>) -> Result<(), Refusal> {
-    let Some(actor) = actor else { return Ok(()) };
-    match envelope.actor.replace(actor.into()) {
-        None => Ok(()),
-        Some(_) => Err(invalid("actor and actor_jwt exclude each other; give one of them")),
-    }
-}
-
-fn text<T: FromStr<Err: ToString>>(name: &str, value: &RawValue) -> Result<Option<T>, Refusal> {
-    let text: Option<String> =
-        serde_json::from_str(value.get()).map_err(|_| invalid(format!("{name} must be a string")))?;
-    text.map(|text| text.parse()).transpose().map_err(|err: T::Err| invalid(format!("{name}: {}", err.to_string())))
-}
-
-fn flag(name: &str, value: &RawValue) -> Result<bool, Refusal> {
-    let flag: Option<bool> =
-        serde_json::from_str(value.get()).map_err(|_| invalid(format!("{name} must be true or false")))?;
-    Ok(flag.unwrap_or_default())
+    let request = asked.request(row)?;
+    Ok(Ask { row, envelope: asked.envelope, request })
 }
 
 fn invalid(message: impl Into<String>) -> Refusal {
@@ -129,7 +77,7 @@ fn not_json(err: &serde_json::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use enroll_client::protocol::{codec, person};
+    use enroll_client::protocol::{Actor, Jwt, Reference, codec, person};
 
     use super::*;
 

@@ -9,6 +9,7 @@ mod der;
 pub mod jwt;
 pub mod pem;
 pub mod pfx;
+pub mod record_seal;
 pub mod secrets;
 mod signer;
 pub mod trust;

@@ -25,6 +25,7 @@ pub struct Secrets {
     guesses: hmac::Key,
     proof: Hash,
     answers: hkdf::Prk,
+    records: hkdf::Prk,
     seal: XChaCha20Poly1305,
 }
 
@@ -49,6 +50,7 @@ impl Secrets {
             guesses: hashing("guess source hash 1")?,
             proof: hash(&hashing("proof 1")?, &[b"enrolld"]),
             answers: hkdf::Prk::new_less_safe(hkdf::HKDF_SHA256, subkey("kept answer 2")?.as_slice()),
+            records: hkdf::Prk::new_less_safe(hkdf::HKDF_SHA256, subkey("shared journal 1")?.as_slice()),
             seal: XChaCha20Poly1305::new(subkey("seal 1")?.as_slice().try_into().map_err(|_| unusable())?),
         })
     }
@@ -62,6 +64,11 @@ impl Secrets {
     /// The key from which those of counting seals are derived.
     pub(super) fn answers(&self) -> &hkdf::Prk {
         &self.answers
+    }
+
+    /// The key from which those of a shared journal's records are derived.
+    pub(super) fn records(&self) -> &hkdf::Prk {
+        &self.records
     }
 
     /// The keyed hash of a fixed text. It is stored with the database and compared at every start.

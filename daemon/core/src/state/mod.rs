@@ -52,6 +52,12 @@ pub trait Store: Send + Sync {
     /// the caller must stop, and recovery at the next start finds out.
     fn commit(&self, writes: &Writes) -> Result<(), StoreError>;
 
+    /// Confirms that the latest state here is the latest of all: nobody else has committed since. Where several daemons
+    /// may commit, an answer from a view counts only after this.
+    fn confirm(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Bytes on disk.
     fn bytes(&self) -> u64;
 
@@ -75,6 +81,9 @@ pub enum StoreError {
     /// Stored bytes are damaged, or records contradict each other.
     #[error("{0}")]
     Corrupt(String),
+    /// Another daemon was elected to write; what was to be committed is not there and never will be.
+    #[error("another daemon was elected to lead, so this one must not answer any more")]
+    Deposed,
     /// Nothing more is committed: the part of the daemon that is named ended.
     #[error("the store is closed: {0}")]
     Closed(&'static str),

@@ -31,7 +31,7 @@ impl Session {
         if !front.is_whole && front.bytes <= SMALL_FRAME_BYTES {
             return Some(0);
         }
-        let request = request_bytes(operation, front.bytes, self.limits.frame_bytes_max);
+        let request = request_bytes(self.encoding, operation, front.bytes, self.limits.frame_bytes_max);
         let all = front.bytes.max(self.frames.capacity()) + request;
         if !self.memory.reserve(self.held() - self.frame_bytes(), all) {
             return None;

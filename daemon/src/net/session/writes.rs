@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use enroll_protocol::encoding::Encoding;
 use enroll_protocol::{Code, Refusal};
 use enroll_socket::WeakSender;
 use serde_json::json;
@@ -63,9 +64,10 @@ impl Session {
     }
 
     /// True if the writer may send the answer of this write by itself: the socket is nobody else's, and the answer needs
-    /// nothing but the commit.
+    /// nothing but the commit and no time of the writer's.
     fn may_lend_socket(&self, handler: &Handler, job: &dyn WriteJob) -> bool {
-        self.open_writes == 0
+        self.encoding == Encoding::Binary
+            && self.open_writes == 0
             && self.outbox.is_empty()
             && self.subscriptions.len() == 0
             && !job.is_barrier()
@@ -146,7 +148,7 @@ impl Session {
 
 /// Sends an answer, as far as the socket takes it at once.
 fn send(socket: &WeakSender, pending: Pending, outcome: Outcome, frame_bytes_max: usize) -> Sent {
-    let mut outbox = Outbox::new(frame_bytes_max);
+    let mut outbox = Outbox::new(Encoding::Binary, frame_bytes_max);
     let refused = outbox.answer(pending.id, pending.operation, outcome);
     // The session meets an error again, when it writes the rest.
     if let Some(Ok(bytes)) = socket.upgrade().map(|socket| socket.try_write(outbox.rest())) {

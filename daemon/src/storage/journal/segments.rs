@@ -50,7 +50,7 @@ pub struct Mark {
     pub identity: u64,
     /// The number of the last batch that the tree has.
     pub number: u64,
-    /// The segment with the batch after that.
+    /// The segment with the batch after that; of a shared journal, the checksum of that batch's record.
     pub generation: u64,
     /// True if the journal may hold more than the tree; false after a stop in good order.
     pub is_open: bool,
@@ -74,8 +74,8 @@ struct Segment {
     begun: Vec<u8>,
 }
 
-/// The write-ahead log.
-pub(super) struct Log {
+/// A write-ahead log on this host's disk.
+pub(super) struct SegmentLog {
     make: MakeSlot,
     identity: u64,
     segment_bytes: u64,
@@ -192,7 +192,7 @@ fn require_end(segment: &mut [u8], at: usize, header: &Header, expected: u64) ->
     Ok(())
 }
 
-impl Log {
+impl SegmentLog {
     /// Continues the log: at its end, or in a new segment if it was closed. The segments found stay until they are
     /// freed.
     pub(super) fn begin(

@@ -6,10 +6,10 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// Names of members and the text of their values.
-pub(crate) type RawObject<'a> = Vec<(String, &'a RawValue)>;
+pub type RawObject<'a> = Vec<(String, &'a RawValue)>;
 
 /// Parses an object into `members`. If the text is broken, those before the error are kept.
-pub(crate) fn read<'a>(text: &'a str, members: &mut RawObject<'a>) -> Result<(), serde_json::Error> {
+pub fn read<'a>(text: &'a str, members: &mut RawObject<'a>) -> Result<(), serde_json::Error> {
     let mut reader = serde_json::Deserializer::from_str(text);
     reader.deserialize_map(Collect(members))?;
     reader.end()

@@ -1,0 +1,298 @@
+//! The shared journal on etcd: a record is a key, and one transaction compares the leader, puts the record and moves the head.
+//!
+//! ```text
+//! about      identity of the journal, made once
+//! leader     the member that leads, under its lease; the revision at which it was made is the term
+//! j/NUMBER   a record; the number in 16 hexadecimal digits
+//! head       number, checksum and term of the last record
+//! ```
+//!
+//! etcd executes the compare, so fencing needs no clock. The lease only decides when somebody else may be elected. A
+//! transaction without an answer is sent again as it was: its number and its bytes make it idempotent. That goes on until
+//! the outcome is certain, or for so long that callers must not wait any more; nobody knows it then.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use enroll_etcd::messages::{KeyValue, RangeRequest, TxnResponse, response_op};
+use enroll_etcd::{Change, Client, Config, Error, Txn};
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+use crate::storage::shared_journal::{Head, Numbered, SharedError, SharedJournal, Term};
+
+/// Between two attempts of a call that was not answered.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// Lives of a lease for which a call is repeated.
+const PATIENCE: u32 = 2;
+
+/// Keep-alives of a lease within its time to live.
+const BEATS: u32 = 3;
+
+/// Records in one range at most.
+const READ_RECORDS: i64 = 256;
+
+/// Bytes of a head.
+const HEAD_BYTES: usize = 24;
+
+/// A shared journal on etcd, as one member of its cluster has it.
+pub struct EtcdJournal {
+    runtime: Runtime,
+    client: Arc<Client>,
+    prefix: String,
+    member: String,
+    lease: Duration,
+}
+
+/// A tenure that was won, with a lease that is prolonged.
+pub struct Leadership {
+    /// The term.
+    pub term: Term,
+    lease: i64,
+    is_lost: watch::Receiver<bool>,
+    beats: tokio::task::JoinHandle<()>,
+}
+
+impl EtcdJournal {
+    /// A journal under this prefix, such as `enrolld/`. Leases live so long, which etcd may lengthen.
+    pub fn new(config: &Config, prefix: &str, member: &str, lease: Duration) -> Result<Self, Error> {
+        let unusable = |err: std::io::Error| Error::Configuration(format!("its thread can not be started: {err}"));
+        let builder = &mut tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(1).thread_name("etcd").enable_all().build().map_err(unusable)?;
+        let client = {
+            let _in_runtime = runtime.enter();
+            Arc::new(Client::new(config)?)
+        };
+        Ok(Self { runtime, client, prefix: prefix.to_owned(), member: member.to_owned(), lease })
+    }
+
+    /// The identity of the journal: the one that it has, or else this one, which it then has.
+    pub fn identity(&self, new: u64) -> Result<u64, Error> {
+        let key = self.key("about");
+        let txn = Txn::new().if_missing(&*key).put(&*key, new.to_be_bytes(), 0).else_get(&*key);
+        let done = self.runtime.block_on(self.client.txn(txn))?;
+        if done.succeeded {
+            return Ok(new);
+        }
+        let found = values(&done).next().and_then(|kv| kv.value.as_slice().try_into().ok());
+        found.map(u64::from_be_bytes).ok_or(Error::Protocol("the journal's identity has another form"))
+    }
+
+    /// Tries to be elected: `None`, and who leads, if somebody does.
+    pub fn campaign(&self) -> Result<Result<Leadership, String>, Error> {
+        self.runtime.block_on(async {
+            let (lease, ttl) = self.client.grant_lease(self.lease).await?;
+            let key = self.key("leader");
+            let txn = Txn::new().if_missing(&*key).put(&*key, self.member.as_bytes(), lease).else_get(&*key);
+            let done = match self.client.txn(txn.get(&*key)).await {
+                Ok(done) => done,
+                Err(err) => {
+                    // Won or not, nobody leads under it.
+                    let _ = self.client.revoke_lease(lease).await;
+                    return Err(err);
+                }
+            };
+            let leader = values(&done).next();
+            if !done.succeeded {
+                self.client.revoke_lease(lease).await?;
+                return Ok(Err(leader.map(name).unwrap_or_default()));
+            }
+            let created = leader.map(|kv| kv.create_revision).and_then(|revision| u64::try_from(revision).ok());
+            let term = Term(created.ok_or(Error::Protocol("a leader without a revision"))?);
+            let (lose, is_lost) = watch::channel(false);
+            let beats = tokio::spawn(keep_alive(Arc::clone(&self.client), lease, ttl, lose));
+            Ok(Ok(Leadership { term, lease, is_lost, beats }))
+        })
+    }
+
+    /// Gives the lease back, so that the next one is elected at once. An etcd that does not answer is left to end it.
+    pub fn resign(&self, leadership: Leadership) {
+        leadership.beats.abort();
+        if let Err(err) = self.runtime.block_on(self.client.revoke_lease(leadership.lease)) {
+            tracing::warn!(%err, "the lease is not given back; the next leader is elected when it has run out");
+        }
+    }
+
+    /// Waits until something was appended behind this number, or nobody leads any more, or the time is over. It is a hint
+    /// only: where etcd does not answer it returns early, and the caller looks by itself.
+    pub fn wait(&self, number: u64, at_most: Duration) -> Result<(), Error> {
+        self.runtime.block_on(async {
+            let waited = tokio::time::timeout(at_most, async {
+                let found = self.client.range(self.one("head")).await?;
+                let revision = found.header.map_or(0, |header| header.revision);
+                let is_behind =
+                    found.kvs.first().is_some_and(|kv| head(&kv.value).is_some_and(|it| it.number > number));
+                let led = self.client.range(self.one("leader")).await?;
+                if is_behind || led.kvs.is_empty() {
+                    return Ok::<_, Error>(());
+                }
+                // Head and leader are the only keys between these two that change.
+                let mut watch = self.client.watch(self.key("head"), self.key("leadez"), revision + 1).await?;
+                loop {
+                    let changes = watch.next().await?;
+                    let is_news = |change: &Change| match change {
+                        Change::Put(kv) => kv.key == self.key("head").as_bytes(),
+                        Change::Deleted { .. } => true,
+                    };
+                    if changes.iter().any(is_news) {
+                        return Ok(());
+                    }
+                }
+            });
+            match waited.await.unwrap_or(Ok(())) {
+                Err(err) if err.is_transient() => {
+                    tokio::time::sleep(RETRY).await;
+                    Ok(())
+                }
+                done => done,
+            }
+        })
+    }
+
+    fn key(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    fn record_key(&self, number: u64) -> String {
+        format!("{}j/{number:016x}", self.prefix)
+    }
+
+    fn one(&self, name: &str) -> RangeRequest {
+        RangeRequest { key: self.key(name).into_bytes(), ..RangeRequest::default() }
+    }
+
+    /// Repeats a call until it has an outcome, for twice as long as a lease lives: by then another daemon can have been
+    /// elected. etcd's own election, over which leases are prolonged, takes two seconds.
+    fn until_certain<T>(&self, mut call: impl AsyncFnMut() -> Result<T, Error>) -> Result<T, SharedError> {
+        let begun = Instant::now();
+        self.runtime.block_on(async {
+            loop {
+                match call().await {
+                    Ok(done) => return Ok(done),
+                    Err(err) if err.is_transient() && begun.elapsed() < self.lease * PATIENCE => {
+                        tracing::debug!(%err, "a call to etcd is repeated");
+                        tokio::time::sleep(RETRY).await;
+                    }
+                    Err(Error::Full(why)) => return Err(SharedError::Full(why)),
+                    Err(err) => return Err(SharedError::Unknown(err.to_string())),
+                }
+            }
+        })
+    }
+}
+
+impl SharedJournal for EtcdJournal {
+    fn append(&self, term: Term, head: Head, record: &[u8]) -> Result<(), SharedError> {
+        let (leader, place) = (self.key("leader"), self.record_key(head.number));
+        let txn = Txn::new()
+            .if_created_at(&*leader, revision(term))
+            .if_missing(&*place)
+            .put(&*place, record, 0)
+            .put(self.key("head"), encode_head(head, term), 0)
+            .else_get(&*place);
+        let done = self.until_certain(async || self.client.txn(txn.clone()).await)?;
+        // An answer was lost if the record is there already: it is ours to the byte, and sealed in this term.
+        let is_ours = done.succeeded || values(&done).next().is_some_and(|kv| kv.value == record);
+        if is_ours { Ok(()) } else { Err(SharedError::Deposed) }
+    }
+
+    fn look(&self, term: Option<Term>) -> Result<Head, SharedError> {
+        let key = self.key("head");
+        let txn = match term {
+            Some(term) => Txn::new().if_created_at(self.key("leader"), revision(term)).get(&*key),
+            None => Txn::new().get(&*key),
+        };
+        let done = self.until_certain(async || self.client.txn(txn.clone()).await)?;
+        if !done.succeeded {
+            return Err(SharedError::Deposed);
+        }
+        match values(&done).next() {
+            None => Ok(Head { number: 0, sum: 0 }),
+            Some(kv) => head(&kv.value).ok_or_else(|| SharedError::Unknown("its head has another form".to_owned())),
+        }
+    }
+
+    fn read(&self, from: u64, bytes_max: usize) -> Result<Vec<Numbered>, SharedError> {
+        let (mut records, mut bytes, mut next) = (Vec::new(), 0, from);
+        loop {
+            let range = RangeRequest {
+                key: self.record_key(next).into_bytes(),
+                range_end: self.record_key(u64::MAX).into_bytes(),
+                limit: READ_RECORDS,
+                ..RangeRequest::default()
+            };
+            let found = self.until_certain(async || self.client.range(range.clone()).await)?;
+            for kv in found.kvs {
+                let digits = kv.key.strip_prefix(self.key("j/").as_bytes()).and_then(|key| str::from_utf8(key).ok());
+                let number = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+                match number {
+                    Some(number) if number == next => {}
+                    Some(number) if records.is_empty() => return Err(SharedError::Trimmed(number)),
+                    _ => return Err(SharedError::Unknown(format!("record {next} is missing"))),
+                }
+                bytes += kv.value.len();
+                if bytes > bytes_max && !records.is_empty() {
+                    return Ok(records);
+                }
+                records.push(Numbered { number: next, record: kv.value });
+                next += 1;
+            }
+            if !found.more {
+                return Ok(records);
+            }
+        }
+    }
+}
+
+impl Leadership {
+    /// Turns true when the lease has run out, so that somebody else may lead.
+    pub fn is_lost(&self) -> watch::Receiver<bool> {
+        self.is_lost.clone()
+    }
+}
+
+/// Prolongs a lease until it has ended, or was not prolonged for its time to live.
+async fn keep_alive(client: Arc<Client>, lease: i64, ttl: Duration, lose: watch::Sender<bool>) {
+    let mut prolonged = Instant::now();
+    while prolonged.elapsed() < ttl {
+        tokio::time::sleep(ttl / BEATS).await;
+        let begun = Instant::now();
+        match client.keep_alive(lease).await {
+            Ok(_) => prolonged = begun,
+            Err(Error::NoLease) => break,
+            Err(err) => tracing::debug!(%err, "a lease was not prolonged"),
+        }
+    }
+    let _ = lose.send(true);
+}
+
+/// The keys that the steps of a transaction read.
+fn values(response: &TxnResponse) -> impl Iterator<Item = &KeyValue> {
+    response.responses.iter().flat_map(|response| match &response.response {
+        Some(response_op::Response::Range(range)) => range.kvs.as_slice(),
+        _ => &[],
+    })
+}
+
+fn name(leader: &KeyValue) -> String {
+    String::from_utf8_lossy(&leader.value).into_owned()
+}
+
+fn revision(term: Term) -> i64 {
+    i64::try_from(term.0).unwrap_or(i64::MAX)
+}
+
+fn encode_head(head: Head, term: Term) -> [u8; HEAD_BYTES] {
+    let mut bytes = [0; HEAD_BYTES];
+    for (at, part) in [head.number, head.sum, term.0].into_iter().enumerate() {
+        bytes[8 * at..8 * (at + 1)].copy_from_slice(&part.to_be_bytes());
+    }
+    bytes
+}
+
+fn head(bytes: &[u8]) -> Option<Head> {
+    let bytes: &[u8; HEAD_BYTES] = bytes.try_into().ok()?;
+    let part = |at: usize| bytes[at..at + 8].try_into().map_or(0, u64::from_be_bytes);
+    Some(Head { number: part(0), sum: part(8) })
+}

@@ -1,0 +1,136 @@
+//! The shared log: this host's end of a shared journal. The leader appends to it; a standby receives what was appended.
+//!
+//! ```text
+//! record  term 8 | sum of the record before 8 | sealed: record as in a segment
+//! ```
+//!
+//! The sum of each record contains that of the one before, so two hosts with the same sum have the same history. A journal
+//! that was restored from an old copy, or that forked, is found with the first record that does not follow.
+
+use std::sync::Arc;
+
+use twox_hash::XxHash3_64;
+
+use super::record::{self, Record};
+use super::segments::{JournalFault, Mark};
+use crate::storage::shared_journal::{Head, Numbered, SharedError, SharedJournal, Term};
+use enroll_core::identity::Secrets;
+use enroll_core::identity::record_seal::Place;
+use enroll_core::state::{StoreError, Writes};
+
+/// Bytes before the sealed part.
+const PREFIX: usize = 16;
+
+/// Bytes of records that are read at a time.
+const READ_BYTES: usize = 4 << 20;
+
+/// See the module.
+pub(super) struct SharedLog {
+    journal: Arc<dyn SharedJournal>,
+    secrets: Arc<Secrets>,
+    identity: u64,
+    /// The term in which this daemon leads.
+    term: Option<Term>,
+    /// The last record that was appended or received here.
+    last: Head,
+    plain: Vec<u8>,
+    sealed: Vec<u8>,
+}
+
+impl SharedLog {
+    /// Goes on behind what a database with this mark has.
+    pub(super) fn after(mark: &Mark, journal: Arc<dyn SharedJournal>, secrets: Arc<Secrets>) -> Self {
+        let last = Head { number: mark.number, sum: mark.generation };
+        Self { journal, secrets, identity: mark.identity, term: None, last, plain: Vec::new(), sealed: Vec::new() }
+    }
+
+    /// Leads from now on: appends in this term.
+    pub(super) fn lead(&mut self, term: Term) {
+        self.term = Some(term);
+    }
+
+    /// Makes these writes durable as the next record, and returns its number.
+    pub(super) fn append(&mut self, writes: &Writes) -> Result<u64, StoreError> {
+        let term = self.term.ok_or(StoreError::Closed("another daemon leads"))?;
+        let (number, before) = (self.last.number + 1, self.last.sum);
+        let place = Place { identity: self.identity, term: term.0, number, before };
+        let seed = self.seed(term);
+        self.plain.clear();
+        record::encode(&mut self.plain, seed, number, writes);
+        self.sealed.clear();
+        self.sealed.extend_from_slice(&term.0.to_le_bytes());
+        self.sealed.extend_from_slice(&before.to_le_bytes());
+        let sealed = self.secrets.seal_record(&place, &self.plain, &mut self.sealed);
+        sealed.map_err(|err| StoreError::Corrupt(err.to_string()))?;
+        let head = Head { number, sum: self.sum(&self.sealed) };
+        self.journal.append(term, head, &self.sealed).map_err(failed)?;
+        self.last = head;
+        Ok(number)
+    }
+
+    /// The writes of the next record, which another daemon appended.
+    pub(super) fn receive(&mut self, Numbered { number, record }: &Numbered) -> Result<Writes, StoreError> {
+        let broken = |what: &str| StoreError::Corrupt(format!("record {number} of the shared journal {what}"));
+        let Some((prefix, sealed)) = record.split_at_checked(PREFIX) else { return Err(broken("is cut off")) };
+        let part = |at: usize| prefix[at..at + 8].try_into().map_or(0, u64::from_le_bytes);
+        let (term, before) = (Term(part(0)), part(8));
+        if *number != self.last.number + 1 || before != self.last.sum {
+            return Err(broken("does not follow what this host has; the journal is of another history"));
+        }
+        let place = Place { identity: self.identity, term: term.0, number: *number, before };
+        let plain = self.secrets.open_record(&place, sealed);
+        let plain = plain.map_err(|_| broken("is damaged, or sealed with another secret key"))?;
+        let whole = Record::at(&plain, 0, self.seed(term)).filter(|found| found.number == *number);
+        let writes = whole.and_then(|found| found.writes(&plain)).ok_or_else(|| broken("can not be read"))?;
+        self.last = Head { number: *number, sum: self.sum(record) };
+        Ok(writes)
+    }
+
+    /// Confirms that this daemon still leads, and that nobody appended after it.
+    pub(super) fn confirm(&self) -> Result<(), StoreError> {
+        let term = self.term.ok_or(StoreError::Closed("another daemon leads"))?;
+        let head = self.journal.look(Some(term)).map_err(failed)?;
+        if head == self.last { Ok(()) } else { Err(StoreError::Deposed) }
+    }
+
+    /// The next records, as many as are read at a time; none at the end.
+    pub(super) fn next(&self) -> Result<Vec<Numbered>, SharedError> {
+        self.journal.read(self.last.number + 1, READ_BYTES)
+    }
+
+    /// Refuses a journal that does not contain what this host has.
+    pub(super) fn check(&self) -> Result<(), JournalFault> {
+        let head = self.journal.look(None).map_err(|err| JournalFault::Store(failed(err)))?;
+        let is_behind = head.number < self.last.number;
+        let is_forked = head.number == self.last.number && head.sum != self.last.sum;
+        match is_behind || is_forked {
+            true => Err(JournalFault::Damaged(format!(
+                "the shared journal ends with record {}, and this database has {}; it was restored from an older copy, or \
+                 is of another history",
+                head.number, self.last.number
+            ))),
+            false => Ok(()),
+        }
+    }
+
+    /// The mark of a tree that has everything up to here.
+    pub(super) fn mark(&self) -> Mark {
+        Mark { identity: self.identity, number: self.last.number, generation: self.last.sum, is_open: true }
+    }
+
+    fn seed(&self, term: Term) -> u64 {
+        XxHash3_64::oneshot_with_seed(self.identity, &term.0.to_le_bytes())
+    }
+
+    fn sum(&self, record: &[u8]) -> u64 {
+        XxHash3_64::oneshot_with_seed(self.identity, record)
+    }
+}
+
+/// The store's error of a shared journal's.
+pub(super) fn failed(err: SharedError) -> StoreError {
+    match err {
+        SharedError::Deposed => StoreError::Deposed,
+        other => StoreError::Io { doing: "the shared journal", error: other.to_string() },
+    }
+}

@@ -1,0 +1,85 @@
+//! A journal store on a shared journal: a standby applies what the leader appended, and a standby that was elected leads.
+//!
+//! What was appended is durable before it is applied, so a host never has what the shared journal does not. After a crash
+//! it reads again what its tree had not taken over.
+
+use std::sync::Arc;
+
+use super::log::Log;
+use super::memtable::Memtable;
+use super::segments::{JournalFault, Mark};
+use super::shared_log::{SharedLog, failed};
+use super::{JournalOptions, JournalStore};
+use crate::metrics::JournalFigures;
+use crate::storage::redb::RedbStore;
+use crate::storage::shared_journal::{Numbered, SharedJournal, Term};
+use enroll_core::identity::Secrets;
+use enroll_core::state::{Store as _, StoreError, Writes};
+
+impl JournalStore {
+    /// Opens a standby behind what this tree has of the shared journal with the identity of the options. Refuses a tree of
+    /// another one, and a journal that is older than the tree.
+    pub fn open_shared(
+        tree: RedbStore,
+        journal: Arc<dyn SharedJournal>,
+        secrets: Arc<Secrets>,
+        options: JournalOptions,
+        figures: JournalFigures,
+    ) -> Result<Self, JournalFault> {
+        let mark = match tree.mark()? {
+            Some(mark) if mark.identity != options.identity => return Err(JournalFault::Foreign(0)),
+            Some(mark) => mark,
+            None => {
+                let unused = Mark { identity: options.identity, number: 0, generation: 0, is_open: true };
+                tree.set_mark(&unused).map(|()| unused)?
+            }
+        };
+        let log = SharedLog::after(&mark, journal, secrets);
+        log.check()?;
+        let table = Memtable::new(options.unordered);
+        Self::with_log(tree, Log::Shared(log), table, options, figures)
+    }
+
+    /// Applies everything that is in the shared journal by now. `applied` gets the writes of each record after it is
+    /// visible.
+    pub fn catch_up(&self, mut applied: impl FnMut(&Writes)) -> Result<(), StoreError> {
+        loop {
+            let records = match &*self.log() {
+                Log::Shared(log) => log.next().map_err(failed)?,
+                Log::Segments(_) => return Ok(()),
+            };
+            if records.is_empty() {
+                return Ok(());
+            }
+            for record in &records {
+                applied(&self.apply(record)?);
+            }
+        }
+    }
+
+    /// The number of the latest batch here.
+    pub fn number(&self) -> u64 {
+        self.state().number
+    }
+
+    /// Applies the next record of the shared journal, and returns its writes.
+    fn apply(&self, record: &Numbered) -> Result<Writes, StoreError> {
+        self.make_room(record.record.len())?;
+        let mut log = self.log();
+        let Log::Shared(shared) = &mut *log else { return Err(StoreError::Closed("the journal is this host's own")) };
+        let writes = shared.receive(record).inspect_err(|err| self.fail(err.clone()))?;
+        self.add(log, record.number, &writes);
+        Ok(writes)
+    }
+
+    /// Leads from now on, in this term: catches up, and then commits. Another daemon may be elected at any time; commits and
+    /// confirmations are refused from then on.
+    pub fn lead(&self, term: Term, applied: impl FnMut(&Writes)) -> Result<(), StoreError> {
+        self.catch_up(applied)?;
+        if let Log::Shared(log) = &mut *self.log() {
+            log.lead(term);
+        }
+        // Nobody of an earlier term can append any more, so what is there now is all.
+        self.confirm()
+    }
+}

@@ -1,0 +1,128 @@
+//! A cluster of real etcds on loopback, in a temporary directory, whose members can be killed, stopped and started again.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use enroll_etcd::{Client, Config};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+use crate::skip::is_installed;
+
+/// The time a call may take.
+pub const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// A running cluster. Dropping it kills its members and removes what they wrote.
+#[derive(Debug)]
+pub struct Etcd {
+    members: Vec<Member>,
+    /// What every member is started with.
+    flags: Vec<String>,
+    directory: TempDir,
+}
+
+#[derive(Debug)]
+struct Member {
+    client_port: u16,
+    peer_port: u16,
+    process: Option<Child>,
+}
+
+impl Etcd {
+    /// A cluster of so many members; `None`, said loudly, where etcd is not installed.
+    pub fn start(test: &str, members: usize, flags: &[&str]) -> Option<Self> {
+        if !is_installed(test, "etcd") {
+            return None;
+        }
+        // All ports are taken at once, so that no two are the same.
+        let listeners: Vec<TcpListener> =
+            (0..members * 2).map(|_| TcpListener::bind("127.0.0.1:0").expect("a port")).collect();
+        let ports: Vec<u16> = listeners.iter().map(|socket| socket.local_addr().expect("an address").port()).collect();
+        drop(listeners);
+        let member = |ports: &[u16]| Member { client_port: ports[0], peer_port: ports[1], process: None };
+        let mut cluster = Self {
+            members: ports.chunks_exact(2).map(member).collect(),
+            flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
+            directory: tempfile::tempdir().expect("a directory"),
+        };
+        (0..members).for_each(|member| cluster.start_member(member));
+        Some(cluster)
+    }
+
+    /// The members' addresses for clients.
+    pub fn endpoints(&self) -> Vec<String> {
+        self.members.iter().map(|member| format!("http://127.0.0.1:{}", member.client_port)).collect()
+    }
+
+    /// A client of all members.
+    pub fn client(&self) -> Client {
+        let config = Config { endpoints: self.endpoints(), timeout: TIMEOUT, ..Config::default() };
+        Client::new(&config).expect("a client")
+    }
+
+    /// A client of one member.
+    pub fn client_of(&self, member: usize) -> Client {
+        let config = Config { endpoints: vec![self.endpoints().remove(member)], timeout: TIMEOUT, ..Config::default() };
+        Client::new(&config).expect("a client")
+    }
+
+    /// Waits until the cluster has a leader and answers linearizable reads.
+    pub async fn await_ready(&self) {
+        let client = self.client();
+        let begun = std::time::Instant::now();
+        loop {
+            match client.range(enroll_etcd::messages::RangeRequest { key: b"x".to_vec(), ..Default::default() }).await {
+                Ok(_) => return,
+                Err(err) => assert!(begun.elapsed().as_secs() < 30, "no cluster: {err}"),
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Starts a member that does not run.
+    pub fn start_member(&mut self, number: usize) {
+        let name = |number: usize| format!("m{number}");
+        let peer = |member: &Member| format!("http://127.0.0.1:{}", member.peer_port);
+        let cluster = self.members.iter().enumerate().map(|(at, member)| format!("{}={}", name(at), peer(member)));
+        let cluster = cluster.collect::<Vec<_>>().join(",");
+        let member = &self.members[number];
+        let client = format!("http://127.0.0.1:{}", member.client_port);
+        let data = self.data_of(number);
+        let log = std::fs::File::create(self.directory.path().join(format!("log{number}"))).expect("a log");
+        let mut command = Command::new("etcd");
+        command.args(["--name", &name(number), "--data-dir"]).arg(data).args(&self.flags);
+        command.args(["--listen-client-urls", &client, "--advertise-client-urls", &client]);
+        command.args(["--listen-peer-urls", &peer(member), "--initial-advertise-peer-urls", &peer(member)]);
+        command.args(["--initial-cluster", &cluster, "--snapshot-count", "1000", "--logger", "zap"]);
+        let log_too = log.try_clone().expect("a log");
+        command.env_clear().stdin(Stdio::null()).stdout(log).stderr(log_too);
+        self.members[number].process = Some(command.spawn().expect("etcd"));
+    }
+
+    /// Sends a member a signal.
+    pub fn signal(&self, number: usize, signal: Signal) {
+        let process = self.members[number].process.as_ref().expect("a running member");
+        kill(Pid::from_raw(i32::try_from(process.id()).expect("a pid")), signal).expect("a signal");
+    }
+
+    /// Kills a member.
+    pub fn kill(&mut self, number: usize) {
+        if let Some(mut process) = self.members[number].process.take() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+
+    /// A member's data.
+    pub fn data_of(&self, number: usize) -> PathBuf {
+        self.directory.path().join(format!("data{number}"))
+    }
+}
+
+impl Drop for Etcd {
+    fn drop(&mut self) {
+        (0..self.members.len()).for_each(|member| self.kill(member));
+    }
+}
