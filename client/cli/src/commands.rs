@@ -8,7 +8,7 @@ use enroll_client::protocol::operations::TABLE;
 use crate::files::{backup, credentials, export, import, metrics};
 use crate::options::Options;
 use crate::request::{extra, units};
-use crate::{bulk, completion, decisions, doctor, explain, show, tour, wait};
+use crate::{bulk, completion, console, decisions, doctor, explain, show, tour, wait};
 
 const AFTER_HELP: &str = "Exit codes: 0 done, or yes; 1 refused, or no; 2 usage; 3 the daemon can not be reached; 4 done, but the answer could
 not be written. A refusal ends with its code in parentheses, which explain-error explains.
@@ -51,6 +51,7 @@ pub fn command() -> Command {
         .subcommand(wait::command())
         .subcommand(doctor::command())
         .subcommand(tour::command())
+        .subcommand(console::command())
         .subcommand(explain::command())
         .subcommand(completion::command())
 }
@@ -140,7 +141,8 @@ mod tests {
         let mut root = command();
         root.build();
         let operations = TABLE.iter().map(|row| (vec![row.area(), row.verb()], true));
-        let others = ["call", "doctor", "tour", "completions", "explain-error", "wait"].map(|name| vec![name]);
+        let others =
+            ["call", "console", "doctor", "tour", "completions", "explain-error", "wait"].map(|name| vec![name]);
         let shows = [["pool", "show"], ["event", "show"], ["certificate", "show"], ["certificate", "install"]];
         let shows = shows.map(Vec::from);
         let others = others.into_iter().chain(shows).map(|path| (path, false));

@@ -1,11 +1,13 @@
 //! The command line of enrolld, `enrollctl`.
 //!
 //! Its commands are derived from the table of operations. Written here is what all of them share, and the commands
-//! that are no operation: `call`, `wait`, `doctor`, `tour`, `completions`, `explain-error`, `certificate install`, and
-//! the `show` of pools, events and certificates.
+//! that are no operation: `call`, `wait`, `doctor`, `tour`, `console`, `completions`, `explain-error`, `certificate
+//! install`, and the `show` of pools, events and certificates.
 //!
-//! The modules that are public are the base of `enroll-bench` too.
+//! The modules that are public are the base of `enroll-bench` and `enroll-console` too.
 
+pub mod console;
+pub mod explain;
 pub mod failure;
 pub mod options;
 pub mod output;
@@ -21,7 +23,6 @@ mod call;
 mod completion;
 mod decisions;
 mod doctor;
-mod explain;
 mod files;
 mod show;
 mod tour;
@@ -47,6 +48,9 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result<ExitCode, Failure> {
+    if matches.subcommand_matches("console").is_some() {
+        return console::run();
+    }
     let alone = ["call", "doctor", "tour", "completions", "explain-error", "wait"];
     if let Some(command) = matches.subcommand_name().filter(|name| alone.contains(name)) {
         options.expect_no_request(command)?;
