@@ -316,7 +316,7 @@ impl Enrollments {
                     }
                 }
                 th scope="row" { (context.link(&address::enrollment(one.pk), one.callsign.as_str())) }
-                td data-label="State" { (one.state) }
+                td data-label="State" { (word(one.state)) }
                 td data-label="Pool" { @match one.pool { Some(pool) => (self.records.link(pool, context)), None => "none" } }
                 td data-label="Since" { (when::ago(one.created, context.now)) }
                 td data-label="Brought" { (extra::markup(&one.extra)) @if one.has_csr { p { "a signing request" } } }
@@ -361,7 +361,7 @@ impl One<'_> {
         html! {
             h1 { "Enrollment " bdi { (one.callsign) } }
             dl {
-                dt { "State" } dd { (one.state) }
+                dt { "State" } dd { (word(one.state)) }
                 @if let Some(decider) = one.decided_by {
                     dt { "Decided by" }
                     dd {
@@ -423,5 +423,14 @@ impl One<'_> {
                 p .hint { "It waits again, with another approve code." }
             },
         )
+    }
+}
+
+/// The word of a state.
+fn word(state: State) -> &'static str {
+    match state {
+        State::Pending => "waiting",
+        State::Approved => "approved",
+        State::Rejected => "rejected",
     }
 }
