@@ -55,11 +55,6 @@ impl Context {
         }
     }
 
-    /// A link to the record of this pk, whose name is its short form where nobody knows a better one.
-    pub(crate) fn record(&self, address: &str, name: Option<&str>, pk: Pk) -> Markup {
-        self.link(address, &name.map_or_else(|| pk.short(), str::to_owned))
-    }
-
     /// A context made by hand.
     #[cfg(test)]
     pub(crate) fn for_tests() -> Self {

@@ -316,7 +316,7 @@ impl Enrollments {
                     }
                 }
                 th scope="row" { (context.link(&address::enrollment(one.pk), one.callsign.as_str())) }
-                td data-label="State" { (word(one.state)) }
+                td data-label="State" { (one.state.name()) }
                 td data-label="Pool" { @match one.pool { Some(pool) => (self.records.link(pool, context)), None => "none" } }
                 td data-label="Since" { (when::ago(one.created, context.now)) }
                 td data-label="Brought" { (extra::markup(&one.extra)) @if one.has_csr { p { "a signing request" } } }
@@ -326,7 +326,7 @@ impl Enrollments {
 
     fn filter_form(&self, context: &Context) -> Markup {
         let filter = &self.filter;
-        let states = [("", "waiting"), ("approved", "approved"), ("rejected", "rejected"), ("all", "all")];
+        let states = [("", "pending"), ("approved", "approved"), ("rejected", "rejected"), ("all", "all")];
         html! {
             form method="get" action=(context.at("/enrollments")) .filter role="search" aria-label="Filter" {
                 div .field {
@@ -361,7 +361,7 @@ impl One<'_> {
         html! {
             h1 { "Enrollment " bdi { (one.callsign) } }
             dl {
-                dt { "State" } dd { (word(one.state)) }
+                dt { "State" } dd { (one.state.name()) }
                 @if let Some(decider) = one.decided_by {
                     dt { "Decided by" }
                     dd {
@@ -423,14 +423,5 @@ impl One<'_> {
                 p .hint { "It waits again, with another approve code." }
             },
         )
-    }
-}
-
-/// The word of a state.
-fn word(state: State) -> &'static str {
-    match state {
-        State::Pending => "waiting",
-        State::Approved => "approved",
-        State::Rejected => "rejected",
     }
 }

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::extract::{Path, Query};
 use axum::routing::get;
 use enroll_client::protocol::changes::{Change, List};
-use enroll_client::protocol::{Code, PageLimit, Person, Pk, Reference, person, server};
+use enroll_client::protocol::{Code, Invalid, PageLimit, Person, Pk, Reference, person, server};
 use enroll_client::{Client, Error};
 use enroll_protocol::operations::TABLE;
 use maud::{Markup, html};
@@ -42,6 +42,8 @@ struct Filter {
     area: String,
     person: String,
     actor: String,
+    /// The pk of any record.
+    record: String,
     /// `only` for refused attempts, `without` for what was done.
     refused: String,
     /// Only changes before this number.
@@ -54,6 +56,7 @@ struct Wanted {
     area: String,
     person: Option<Pk>,
     actor: Option<Pk>,
+    record: Option<Pk>,
     refused: Option<bool>,
 }
 
@@ -73,6 +76,7 @@ impl Wanted {
     fn lets_pass(&self, change: &Change) -> bool {
         (self.area.is_empty() || change.area == self.area)
             && self.person.is_none_or(|person| change.subjects.contains(&person))
+            && self.record.is_none_or(|record| change.subjects.contains(&record))
             && self.actor.is_none_or(|actor| change.actor == Some(actor))
             && self.refused.is_none_or(|refused| change.refused.is_some() == refused)
     }
@@ -141,6 +145,10 @@ async fn show(visit: Visit, Query(filter): Query<Filter>) -> Answer {
     };
     wanted.person = named(client, "person", &filter.person, &mut feed.problems).await;
     wanted.actor = named(client, "actor", &filter.actor, &mut feed.problems).await;
+    if !filter.record.trim().is_empty() {
+        let invalid = |err: Invalid| feed.problems.push(Problem { field: "record", told: Told::invalid(err.0) });
+        wanted.record = filter.record.trim().parse().map_err(invalid).ok();
+    }
     if feed.problems.is_empty() {
         feed.head = client.call(server::Status {}).await.map_err(|error| visit.failed(error))?.changes_head;
         let before = filter.before.unwrap_or(feed.head + 1).min(feed.head + 1);
@@ -238,6 +246,8 @@ impl Feed {
                     .markup(&self.problems, context))
                 (Field { name: "actor", label: "Actor", value: &filter.actor, ..Field::default() }
                     .markup(&self.problems, context))
+                (Field { name: "record", label: "Record (pk)", value: &filter.record, ..Field::default() }
+                    .markup(&self.problems, context))
                 div .field {
                     label for="refused" { "Refusals" }
                     select id="refused" name="refused" {
@@ -253,8 +263,9 @@ impl Feed {
         let filter = &self.filter;
         let at = |before: &str| {
             let (person, actor) = (("person", filter.person.as_str()), ("actor", filter.actor.as_str()));
-            let refused = ("refused", filter.refused.as_str());
-            address::with_query("/feed", &[("area", filter.area.as_str()), person, actor, refused, ("before", before)])
+            let (record, refused) = (("record", filter.record.as_str()), ("refused", filter.refused.as_str()));
+            let area = ("area", filter.area.as_str());
+            address::with_query("/feed", &[area, person, actor, record, refused, ("before", before)])
         };
         html! {
             nav .pages aria-label="Older and newer" {
