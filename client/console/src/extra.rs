@@ -1,5 +1,6 @@
 //! The JSON object that is kept with a record, drawn as names with their values.
 
+use crate::shown::shown;
 use enroll_protocol::Json;
 use maud::{Markup, html};
 use serde_json::{Map, Value};
@@ -12,10 +13,10 @@ pub(crate) fn markup(extra: &Json) -> Markup {
             ul .extra {
                 @for (name, value) in &members {
                     li {
-                        bdi { (name) } ": "
+                        (shown(&name)) ": "
                         @match value {
-                            Value::String(text) => bdi { (text) },
-                            other => code { bdi { (other) } },
+                            Value::String(text) => (shown(&text)),
+                            other => code { (shown(&other)) },
                         }
                     }
                 }

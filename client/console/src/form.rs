@@ -16,6 +16,7 @@ use crate::context::{Context, unit_key};
 use crate::outcome::Outcome;
 use crate::refusal::{self, Told};
 use crate::secret;
+use crate::shown::shown;
 use crate::visit::{Trouble, Visit};
 use crate::when;
 
@@ -174,7 +175,7 @@ pub(crate) fn summary(problems: &[Problem], context: &Context) -> Markup {
             ul {
                 @for problem in problems {
                     li {
-                        a href={ "#" (problem.field) } { bdi { (problem.told.message) } }
+                        a href={ "#" (problem.field) } { (shown(&problem.told.message)) }
                         (refusal::code(&problem.told, context))
                     }
                 }

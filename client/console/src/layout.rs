@@ -1,10 +1,12 @@
 //! The frame of every page: its head, its navigation, the outcomes of the write that led to it, and its foot.
 
+use enrollctl::output::visible;
 use maud::{DOCTYPE, Markup, html};
 
 use crate::context::Context;
 use crate::form::{self, Problem};
 use crate::outcome;
+use crate::shown::shown;
 
 /// The navigation: the name of a section and its address.
 pub(crate) const SECTIONS: &[(&str, &str)] = &[("Today", "/"), ("Enrollments", "/enrollments"), ("Feed", "/feed")];
@@ -20,7 +22,7 @@ pub(crate) fn page(context: &Context, section: &str, title: &str, problems: &[Pr
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 // Isolated, so that no name turns the words after it around.
-                title { (error) "\u{2068}" (title) "\u{2069} – enrolld" }
+                title { (error) "\u{2068}" (visible(title)) "\u{2069} – enrolld" }
                 link rel="stylesheet" href=(context.at("/static/style.css"));
                 script src=(context.at("/static/console.js")) defer {}
             }
@@ -35,11 +37,11 @@ pub(crate) fn page(context: &Context, section: &str, title: &str, problems: &[Pr
                         }
                     }
                     p .who {
-                        @if let Some(actor) = &context.actor { "for " bdi { (actor) } }
+                        @if let Some(actor) = &context.actor { "for " (shown(&actor)) }
                         @if context.is_read_only { " " span .badge { "read only" } }
                     }
                 }
-                p #state role="status" hidden {}
+                p #live-state role="status" hidden {}
                 main id="main" tabindex="-1" {
                     (form::summary(problems, context))
                     (outcome::markup(&context.outcomes, context))

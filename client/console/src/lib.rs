@@ -16,7 +16,7 @@
 //!    outcome. Where an input is wrong, the page is drawn again by `visit.page_with(.., problems)`, input kept.
 //!
 //! Never: a `style=` attribute, an inline script, an address of another host, a `PreEscaped` of anything but text that
-//! is part of this program. Text of people stands in `bdi`.
+//! is part of this program. Text of people is drawn by [`shown::shown`].
 
 mod address;
 mod assets;
@@ -36,6 +36,7 @@ mod refusal;
 mod secret;
 mod serve;
 mod session;
+mod shown;
 mod visit;
 mod when;
 

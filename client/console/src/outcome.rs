@@ -10,6 +10,7 @@ use maud::{Markup, html};
 
 use crate::context::Context;
 use crate::refusal::{self, Told};
+use crate::shown::shown;
 
 /// Forms whose outcomes are kept.
 const FORMS_MAX: usize = 256;
@@ -86,7 +87,7 @@ pub(crate) fn markup(outcomes: &[Outcome], context: &Context) -> Markup {
                     li {
                         @match &outcome.address {
                             Some(address) => (context.link(address, &outcome.subject)),
-                            None => bdi { (outcome.subject) },
+                            None => (shown(&outcome.subject)),
                         }
                         ": "
                         @match &outcome.result {

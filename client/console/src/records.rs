@@ -63,10 +63,13 @@ impl Records {
             name: event.title.to_string(),
             address: address::event(event.pk)
         });
-        kind!(|pool| pool::Get { pool, allow_deleted: true }, |pool: pool::Pool| Named {
-            name: format!("pool {}", pool.pk.short()),
-            address: address::pool(pool.pk)
-        });
+        let asked: Vec<_> =
+            left.iter().map(|pk| client.call(pool::Get { pool: (*pk).into(), allow_deleted: true })).collect();
+        for reply in asked {
+            if let Ok(pool) = reply.await {
+                found.insert(pool.pk, Named { name: pool_name(client, &pool).await, address: address::pool(pool.pk) });
+            }
+        }
         Self(found)
     }
 
@@ -82,4 +85,11 @@ impl Records {
             None => html! { code { (pk.short()) } },
         }
     }
+}
+
+/// The name of a pool for people, which has none of its own: its owner and the day on which it was made.
+async fn pool_name(client: &Client, pool: &pool::Pool) -> String {
+    let owner = client.call(person::Get { person: pool.owner.into(), allow_deleted: true }).await;
+    let owner = owner.map_or_else(|_| pool.owner.short(), |owner| owner.callsign.to_string());
+    format!("pool of {owner}, {}", &pool.created.to_string()[..10])
 }

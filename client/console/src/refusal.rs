@@ -7,6 +7,7 @@ use enrollctl::failure::Failure;
 use maud::{Markup, html};
 
 use crate::context::Context;
+use crate::shown::shown;
 
 /// A refusal as it is told: its code, if it has one, and its sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +51,7 @@ impl Told {
 pub(crate) fn sentence(told: &Told, context: &Context) -> Markup {
     html! {
         span .refusal {
-            bdi { (told.message) }
+            (shown(&told.message))
             (code(told, context))
         }
     }

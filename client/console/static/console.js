@@ -13,7 +13,7 @@ let isPaused = false;
 let stop = null;
 
 function state(text) {
-  const line = document.getElementById("state");
+  const line = document.getElementById("live-state");
   line.textContent = text;
   line.hidden = text === "";
 }

@@ -34,7 +34,8 @@ pub(crate) use self::fields::Fields;
 use self::names::Names;
 pub(crate) use self::plain::escaped;
 use self::terminal::Terminal;
-pub(crate) use self::view::{View, items, member, text, visible};
+pub use self::view::visible;
+pub(crate) use self::view::{View, items, member, text};
 use crate::failure::Failure;
 
 /// Standard output and standard error.

@@ -24,6 +24,7 @@ use crate::form::{Field, Problem, Sent};
 use crate::outcome::Outcome;
 use crate::records::Records;
 use crate::refusal::Told;
+use crate::shown::shown;
 use crate::visit::{Answer, Visit};
 use crate::when;
 
@@ -310,7 +311,7 @@ impl Enrollments {
                         @if can_decide {
                             label .choice {
                                 input type="checkbox" name="enrollment" value=(one.pk);
-                                span .visually-hidden { "Decide on " bdi { (one.callsign) } }
+                                span .visually-hidden { "Decide on " (shown(&one.callsign)) }
                             }
                         }
                     }
@@ -359,7 +360,7 @@ impl One<'_> {
     fn markup(&self, context: &Context) -> Markup {
         let one = self.enrollment;
         html! {
-            h1 { "Enrollment " bdi { (one.callsign) } }
+            h1 { "Enrollment " (shown(&one.callsign)) }
             dl {
                 dt { "State" } dd { (one.state.name()) }
                 @if let Some(decider) = one.decided_by {
@@ -372,7 +373,7 @@ impl One<'_> {
                         @if let Some(on) = one.decided_on { ", " (when::ago(on, context.now)) }
                     }
                 }
-                @if let Some(reason) = &one.reason { dt { "Reason" } dd { bdi { (reason) } } }
+                @if let Some(reason) = &one.reason { dt { "Reason" } dd { (shown(&reason)) } }
                 @if let Some(person) = one.person { dt { "Person" } dd { (self.records.link(person, context)) } }
                 dt { "Pool" } dd { @match one.pool { Some(pool) => (self.records.link(pool, context)), None => "none" } }
                 dt { "Made" } dd { (when::ago(one.created, context.now)) " (" (when::exact(one.created)) ")" }

@@ -20,6 +20,7 @@ use crate::console::Console;
 use crate::context::Context;
 use crate::records::Records;
 use crate::refusal::{self, Told};
+use crate::shown::shown;
 use crate::visit::{Answer, Visit};
 use crate::when;
 
@@ -183,9 +184,9 @@ fn findings_markup(found: &[Finding]) -> Markup {
                         p {
                             span class=(class(finding.severity)) { (findings::severity(finding.severity)) } " "
                             strong { (finding.title()) }
-                            @if !finding.subject.is_empty() { " (" bdi { (finding.subject) } ")" }
+                            @if !finding.subject.is_empty() { " (" (shown(&finding.subject)) ")" }
                         }
-                        p { bdi { (finding.message) } }
+                        p { (shown(&finding.message)) }
                         p { "mend: " code { (finding.mend) } }
                     }
                 }
