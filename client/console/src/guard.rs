@@ -19,6 +19,9 @@ use crate::layout;
 /// The path of the event stream, which is open for long and is no use of the session.
 pub(crate) const LIVE: &str = "/live";
 
+/// The header of what a page asks for by itself, which is no use of the session either.
+const BY_ITSELF: &str = "x-by-itself";
+
 /// The time to send and answer one request. A daemon that is busy is waited for up to ten seconds.
 const REQUEST_MAX: Duration = Duration::from_secs(30);
 
@@ -68,7 +71,7 @@ pub(crate) async fn session(State(console): State<Arc<Console>>, request: Reques
         let why = "Only a page of this console may ask for this. Open the page here and send its form again.";
         return refuse(StatusCode::FORBIDDEN, "This came from another page", &[why]);
     }
-    if request.uri().path() != LIVE {
+    if request.uri().path() != LIVE && !request.headers().contains_key(BY_ITSELF) {
         console.session.touch();
     }
     next.run(request).await

@@ -56,7 +56,8 @@ impl Records {
             address: address::person(person.pk)
         });
         kind!(|enrollment| enrollment::Get { enrollment }, |one: enrollment::Enrollment| Named {
-            name: one.callsign.to_string(),
+            // A person has the same callsign.
+            name: format!("enrollment {}", one.callsign),
             address: address::enrollment(one.pk)
         });
         kind!(|event| event::Get { event }, |event: event::Event| Named {

@@ -53,8 +53,34 @@ function changed(seq, html) {
   show();
 }
 
+// Parts of the page that a change may have made old are asked for again, unless somebody is in them.
+let isAsked = false;
+function refresh() {
+  const parts = document.querySelectorAll("[data-fresh]");
+  if (isAsked || isPaused || document.hidden || parts.length === 0) return;
+  isAsked = true;
+  setTimeout(async () => {
+    isAsked = false;
+    try {
+      const answer = await fetch(location.href, { headers: { "x-by-itself": "yes" } });
+      if (!answer.ok) return;
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+      for (const part of parts) {
+        const name = part.getAttribute("aria-labelledby");
+        const newer = fresh.querySelector(`[data-fresh][aria-labelledby="${name}"]`);
+        if (newer && !part.matches(":hover, :focus-within")) part.replaceChildren(...newer.childNodes);
+      }
+    } catch {
+      // The stream says that the console does not answer.
+    }
+  }, 300);
+}
+
 const take = {
-  change: (event) => changed(event.seq, event.data),
+  change: (event) => {
+    changed(event.seq, event.data);
+    refresh();
+  },
   away: (event) => state(`The daemon is away: ${event.data}`),
   back: () => state(""),
   refused: (event) => state(`Changes are not shown live: ${event.data}`),

@@ -196,7 +196,7 @@ pub(crate) fn entry(change: &Change, records: &Records, context: &Context) -> Ma
     html! {
         li data-seq=(change.seq) {
             span .seq { (context.link(&address::change(change.seq), &format!("#{}", change.seq))) } " "
-            span .at { (when::ago(change.at, context.now)) } " "
+            span .at { (when::exact(change.at)) } " "
             code .what { (change.area) "." (change.verb) } " "
             @for (at, subject) in change.subjects.iter().enumerate() {
                 @if at > 0 { ", " }

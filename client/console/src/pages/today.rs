@@ -100,11 +100,11 @@ impl Today {
     fn markup(&self, context: &Context) -> Markup {
         html! {
             h1 { "Today" }
-            section aria-labelledby="waiting" {
+            section data-fresh aria-labelledby="waiting" {
                 h2 id="waiting" { "Waiting for a decision" }
                 (self.waiting(context))
             }
-            section aria-labelledby="wrong" {
+            section data-fresh aria-labelledby="wrong" {
                 h2 id="wrong" { "What is wrong" }
                 (or_refusal(&self.findings, context, |found| findings_markup(found)))
             }

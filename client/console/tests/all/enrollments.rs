@@ -21,6 +21,7 @@ async fn one_is_approved_by_its_code_and_a_wrong_code_is_told_at_its_field() {
     let code = desk.run(&["enrollment", "create", "PORA22b", "--field", "approvecode"]);
     browser.goto("/enrollments").await;
     browser.wait_for_text("<script>alert(1)</script>").await;
+    assert!(browser.text().await.contains("mirror: \\u{202e}gnp.exe"), "a mark is seen and turns nothing around");
     browser.judge().await;
     browser.shoot("enrollments").await;
     browser.shoot_phone("enrollments").await;
