@@ -41,6 +41,7 @@ use crate::output::Output;
 
 pub use crate::call::{Ask, Lines, Question};
 pub use crate::commands::command;
+pub use crate::show::certificate_fields;
 
 /// Runs the command line of this process and returns its exit code.
 pub fn main() -> ExitCode {

@@ -9,7 +9,15 @@ use crate::outcome;
 use crate::shown::shown;
 
 /// The navigation: the name of a section and its address.
-pub(crate) const SECTIONS: &[(&str, &str)] = &[("Today", "/"), ("Enrollments", "/enrollments"), ("Feed", "/feed")];
+pub(crate) const SECTIONS: &[(&str, &str)] = &[
+    ("Today", "/"),
+    ("Enrollments", "/enrollments"),
+    ("People", "/people"),
+    ("Pools", "/pools"),
+    ("Events", "/events"),
+    ("Supervisor", "/supervisor"),
+    ("Feed", "/feed"),
+];
 
 /// A whole page of a section. Problems and refusals begin its title with `Error:`.
 pub(crate) fn page(context: &Context, section: &str, title: &str, problems: &[Problem], main: Markup) -> Markup {

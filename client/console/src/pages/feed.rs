@@ -130,6 +130,13 @@ pub(crate) async fn latest(client: &Client, most: usize) -> Result<(Vec<Change>,
     newest(client, head + 1, &Wanted::default(), most).await.map(|(changes, _)| (changes, head))
 }
 
+/// The latest changes of one record.
+pub(crate) async fn latest_of(client: &Client, record: Pk, most: usize) -> Result<Vec<Change>, Error> {
+    let head = client.call(server::Status {}).await?.changes_head;
+    let wanted = Wanted { record: Some(record), ..Wanted::default() };
+    newest(client, head + 1, &wanted, most).await.map(|(changes, _)| changes)
+}
+
 /// The records that changes name: subjects and actors.
 pub(crate) fn records_of(changes: &[Change]) -> Vec<Pk> {
     changes.iter().flat_map(|change| change.subjects.iter().chain(&change.actor)).copied().collect()

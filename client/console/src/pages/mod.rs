@@ -4,6 +4,10 @@ pub(crate) mod feed;
 
 mod enrollments;
 mod errors;
+mod events;
+mod people;
+mod pools;
+mod supervisor;
 mod today;
 
 use std::sync::Arc;
@@ -14,5 +18,7 @@ use crate::console::Console;
 
 /// The routes of all pages, below the base path.
 pub(crate) fn router() -> Router<Arc<Console>> {
-    Router::new().merge(today::routes()).merge(enrollments::routes()).merge(feed::routes()).merge(errors::routes())
+    let own = [today::routes(), enrollments::routes(), people::routes(), pools::routes(), events::routes()];
+    let more = [supervisor::routes(), feed::routes(), errors::routes()];
+    own.into_iter().chain(more).fold(Router::new(), Router::merge)
 }
