@@ -34,6 +34,9 @@ struct Arguments {
     /// Where to listen
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
+    /// End in good order when the process that started it ends, also if that was killed
+    #[arg(long)]
+    exit_with_parent: bool,
     /// Read the configuration, say what is wrong with it, and end
     #[arg(long)]
     check_config: bool,
@@ -58,6 +61,11 @@ pub fn main() -> ExitCode {
     if arguments.example_config {
         return run::print_example();
     }
-    let flags = Start { config: arguments.config, state_dir: arguments.state_dir, socket: arguments.socket };
+    let flags = Start {
+        config: arguments.config,
+        state_dir: arguments.state_dir,
+        socket: arguments.socket,
+        exit_with_parent: arguments.exit_with_parent,
+    };
     if arguments.check_config { flags.check_config() } else { flags.run() }
 }

@@ -42,6 +42,13 @@ pub(crate) fn keep_memory_private() {
     }
 }
 
+/// Has the kernel send SIGTERM when the parent ends. A parent that ended before this call is not noticed.
+pub(crate) fn exit_with_parent() {
+    if let Err(err) = prctl::set_pdeathsig(Signal::SIGTERM) {
+        tracing::warn!(%err, "the end of the parent will not end this process");
+    }
+}
+
 /// Raises the limit of open files to the number that the connections need; logs a warning if that is not allowed.
 pub(crate) fn raise_file_limit(limits: &Limits) {
     let connections = limits.connections.saturating_add(limits.admin_connections) as u64;

@@ -17,6 +17,7 @@ pub mod oracle;
 pub mod package;
 pub mod pages;
 pub mod pattern;
+pub mod poll;
 pub mod process;
 pub mod process_memory;
 pub mod registry;

@@ -8,7 +8,7 @@ use enroll_client::protocol::operations::TABLE;
 use crate::files::{backup, credentials, export, import, metrics};
 use crate::options::Options;
 use crate::request::{extra, units};
-use crate::{bulk, completion, console, decisions, doctor, explain, show, tour, wait};
+use crate::{bulk, completion, console, decisions, doctor, explain, sandbox, show, tour, wait};
 
 const AFTER_HELP: &str = "Exit codes: 0 done, or yes; 1 refused, or no; 2 usage; 3 the daemon can not be reached; 4 done, but the answer could
 not be written. A refusal ends with its code in parentheses, which explain-error explains.
@@ -52,6 +52,7 @@ pub fn command() -> Command {
         .subcommand(doctor::command())
         .subcommand(tour::command())
         .subcommand(console::command())
+        .subcommand(sandbox::command())
         .subcommand(explain::command())
         .subcommand(completion::command())
 }

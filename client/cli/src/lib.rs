@@ -1,8 +1,8 @@
 //! The command line of enrolld, `enrollctl`.
 //!
 //! Its commands are derived from the table of operations. Written here is what all of them share, and the commands
-//! that are no operation: `call`, `wait`, `doctor`, `tour`, `console`, `completions`, `explain-error`, `certificate
-//! install`, and the `show` of pools, events and certificates.
+//! that are no operation: `call`, `wait`, `doctor`, `tour`, `sandbox`, `console`, `completions`, `explain-error`,
+//! `certificate install`, and the `show` of pools, events and certificates.
 //!
 //! The modules that are public are the base of `enroll-bench` and `enroll-console` too.
 
@@ -24,6 +24,7 @@ mod completion;
 mod decisions;
 mod doctor;
 mod files;
+mod sandbox;
 mod show;
 mod tour;
 mod wait;
@@ -52,7 +53,7 @@ async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result
     if matches.subcommand_matches("console").is_some() {
         return console::run();
     }
-    let alone = ["call", "doctor", "tour", "completions", "explain-error", "wait"];
+    let alone = ["call", "doctor", "tour", "sandbox", "completions", "explain-error", "wait"];
     if let Some(command) = matches.subcommand_name().filter(|name| alone.contains(name)) {
         options.expect_no_request(command)?;
         options.expect_no_jwt(command)?;
@@ -60,7 +61,7 @@ async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result
     }
     options.expect_one_form()?;
     options.read_jwt(output)?;
-    if !matches!(matches.subcommand_name(), Some("completions" | "tour" | "explain-error")) {
+    if !matches!(matches.subcommand_name(), Some("completions" | "tour" | "sandbox" | "explain-error")) {
         options.expect_socket()?;
     }
     match matches.subcommand() {
@@ -68,6 +69,7 @@ async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result
         Some(("wait", matches)) => wait::run(matches, options, output).await,
         Some(("doctor", _)) => doctor::run(options, output).await,
         Some(("tour", _)) => tour::run(options, output).await,
+        Some(("sandbox", matches)) => sandbox::run(matches, options, output).await,
         Some(("explain-error", matches)) => explain::run(matches, output).map(|()| ExitCode::SUCCESS),
         Some(("completions", matches)) => completion::run(matches, output),
         Some((area, matches)) if let Some(("show", matches)) = matches.subcommand() => {

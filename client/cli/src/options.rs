@@ -116,6 +116,15 @@ impl Options {
         Err(Failure::Usage(format!("{command} has no --field, because it answers no record and no list")))
     }
 
+    /// Refuses what would speak to another daemon, for a command that has one of its own.
+    pub(crate) fn expect_no_daemon(&self, command: &str) -> Result<(), Failure> {
+        if self.socket.is_some() || self.actor.is_some() || self.origin.is_some() || self.json {
+            let why = format!("{command} has a daemon of its own; it takes no --socket, --as, --origin or --json");
+            return Err(Failure::Usage(why));
+        }
+        Ok(())
+    }
+
     /// Refuses `--key` and `--dry-run` for a command that is not an operation.
     pub fn expect_no_request(&self, command: &str) -> Result<(), Failure> {
         let option = match (self.key.is_some(), self.dry_run) {

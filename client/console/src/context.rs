@@ -37,7 +37,7 @@ impl Context {
 
     /// A link to an address below the base.
     pub(crate) fn link(&self, address: &str, text: &str) -> Markup {
-        html! { a href=(self.at(address)) { (shown(&text)) } }
+        html! { a href=(self.at(address)) { (shown(text)) } }
     }
 
     /// A form that writes, sent to this address. It has the session's token, an idempotency key of its own and the

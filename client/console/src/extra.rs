@@ -13,10 +13,10 @@ pub(crate) fn markup(extra: &Json) -> Markup {
             ul .extra {
                 @for (name, value) in &members {
                     li {
-                        (shown(&name)) ": "
+                        (shown(name)) ": "
                         @match value {
-                            Value::String(text) => (shown(&text)),
-                            other => code { (shown(&other)) },
+                            Value::String(text) => (shown(text)),
+                            other => code { (shown(other)) },
                         }
                     }
                 }

@@ -45,7 +45,7 @@ pub(crate) fn page(context: &Context, section: &str, title: &str, problems: &[Pr
                         }
                     }
                     p .who {
-                        @if let Some(actor) = &context.actor { "for " (shown(&actor)) }
+                        @if let Some(actor) = &context.actor { "for " (shown(actor)) }
                         @if context.is_read_only { " " span .badge { "read only" } }
                     }
                 }

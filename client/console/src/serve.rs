@@ -16,7 +16,7 @@ use enrollctl::console::Arguments;
 use enrollctl::failure::Failure;
 use enrollctl::options::Options;
 use enrollctl::output::Output;
-use enrollctl::process::signals::Signals;
+use enrollctl::process::signals::{self, Signals};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -46,6 +46,9 @@ const HEAD_MAX: Duration = Duration::from_secs(10);
 /// The time after the end of the session in which its pages still say that it has ended.
 const FAREWELL: Duration = Duration::from_secs(2);
 
+/// The time in which open pages are told that a signal has ended the console.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
 /// Serves until a signal comes or nobody has used it for long. Returns the exit code.
 pub(crate) async fn run(arguments: &Arguments, options: &Options, output: &Output) -> Result<ExitCode, Failure> {
     let mut signals = Signals::listen().map_err(Failure::Io)?;
@@ -62,9 +65,10 @@ pub(crate) async fn run(arguments: &Arguments, options: &Options, output: &Outpu
     let served = serve(&console, listener, here, output);
     tokio::select! {
         never = served => never,
-        code = signals.next() => {
+        signal = signals.next() => {
             console.session.end();
-            Ok(ExitCode::from(code))
+            tokio::time::sleep(LAST_WORDS).await;
+            Ok(ExitCode::from(signals::exit_code(signal)))
         }
         () = farewell(&console) => {
             output.note("the console was not used for a while and has ended");

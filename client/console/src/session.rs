@@ -117,13 +117,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
-    fn session() -> Session {
+    fn of_a_minute() -> Session {
         Session::new(Duration::from_secs(60))
     }
 
     #[test]
     fn the_code_opens_it_once() {
-        let session = session();
+        let session = of_a_minute();
         let code = session.code().expect("a code");
         assert!(!session.open("") && !session.open(&code[1..]) && session.open(&code));
         assert!(!session.open(&code));
@@ -132,17 +132,17 @@ mod tests {
 
     #[test]
     fn a_cookie_is_known_among_others_and_only_whole() {
-        let session = session();
+        let session = of_a_minute();
         let set = session.set_cookie("/x");
         let pair = set.split(';').next().expect("a pair");
         assert!(set.ends_with("; Path=/x; HttpOnly; SameSite=Strict"), "{set}");
         assert!(session.is_in(pair) && session.is_in(&format!("a=b; {pair}; c")));
-        assert!(!session.is_in(&pair[..pair.len() - 1]) && !session.is_in("") && !super::tests::session().is_in(pair));
+        assert!(!session.is_in(&pair[..pair.len() - 1]) && !session.is_in("") && !of_a_minute().is_in(pair));
     }
 
     #[tokio::test(start_paused = true)]
     async fn it_ends_after_its_time_without_use() {
-        let (session, begin) = (session(), Instant::now());
+        let (session, begin) = (of_a_minute(), Instant::now());
         let using = async {
             tokio::time::sleep(Duration::from_secs(50)).await;
             session.touch();

@@ -5,7 +5,7 @@ use enrollctl::output::visible;
 use maud::{Markup, html};
 
 /// The text in a `bdi`, with control characters and marks of direction escaped as the command line does.
-pub(crate) fn shown(text: impl ToString) -> Markup {
+pub(crate) fn shown(text: &(impl ToString + ?Sized)) -> Markup {
     html! { bdi { (visible(&text.to_string())) } }
 }
 

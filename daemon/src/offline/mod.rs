@@ -180,7 +180,7 @@ impl Offline {
 
 impl Place {
     fn find(self, key_file: Option<PathBuf>) -> Result<(Config, Paths), OfflineError> {
-        let start = Start { config: self.config, state_dir: self.state_dir, socket: None };
+        let start = Start { config: self.config, state_dir: self.state_dir, ..Start::default() };
         let (mut config, _) = start.read_config()?;
         warn_of_unknown_variables().map_err(StartError::from)?;
         if let Some(file) = key_file {

@@ -50,6 +50,8 @@ pub struct Start {
     pub state_dir: Option<PathBuf>,
     /// Wins over the configuration.
     pub socket: Option<PathBuf>,
+    /// Whether it ends with its parent.
+    pub exit_with_parent: bool,
 }
 
 /// An error that kept the daemon from starting, or ended it.
@@ -178,6 +180,9 @@ impl Start {
         let (config, _) = self.read_config()?;
         let (grants, unknown) = Grants::resolve(&config.grants)?;
         let log = log::start(&config)?;
+        if self.exit_with_parent {
+            process::exit_with_parent();
+        }
         process::keep_memory_private();
         process::outlive_file_size_limit();
         process::raise_file_limit(&config.limits());

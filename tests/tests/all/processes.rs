@@ -53,6 +53,7 @@ mod reset;
 mod restore;
 mod revocations;
 mod rotation;
+mod sandbox;
 mod scheduled_backups;
 mod script;
 mod secrets;

@@ -17,7 +17,7 @@ use enroll_client::protocol::server::Status;
 use enrollctl::failure::Failure;
 use enrollctl::options::Options;
 use enrollctl::output::Output;
-use enrollctl::process::signals::Signals;
+use enrollctl::process::signals::{self, Signals};
 use tokio::process::Command;
 
 use self::comparison::{Comparison, Side};
@@ -99,7 +99,7 @@ pub(crate) async fn run(bench: &Bench, options: &Options, output: &Output) -> Re
     let mut signals = Signals::listen().map_err(Failure::Io)?;
     tokio::select! {
         biased;
-        code = signals.next() => Ok(ExitCode::from(code)),
+        signal = signals.next() => Ok(ExitCode::from(signals::exit_code(signal))),
         comparison = compare(bench, work, &found, options, output) => comparison?.show(output),
     }
 }

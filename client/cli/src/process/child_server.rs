@@ -35,12 +35,14 @@ const LOG: &str = "log";
 #[derive(Debug)]
 pub struct ChildServer {
     /// Its name in messages, such as `the tour's daemon`.
-    name: &'static str,
+    name: String,
     process: Child,
     /// The signal that asks it to stop.
     stop_signal: Signal,
     /// `None` once it was removed or given back by [`finish`](Self::finish).
     directory: Option<TempDir>,
+    /// Length of its output when it had started.
+    banner: usize,
 }
 
 /// Makes a temporary directory for a server; its name begins with `prefix`.
@@ -52,7 +54,7 @@ pub fn directory(prefix: &str) -> Result<TempDir, Failure> {
 impl ChildServer {
     /// Starts `command` in this directory, with its output in a file there. `stop_signal` is how it is asked to end.
     pub fn spawn(
-        name: &'static str,
+        name: impl Into<String>,
         directory: TempDir,
         stop_signal: Signal,
         command: &mut Command,
@@ -65,7 +67,7 @@ impl ChildServer {
             let (program, cwd) = (Path::new(command.as_std().get_program()), directory.path());
             Failure::Own(format!("{} can not be started in {}: {err}", program.display(), cwd.display()))
         })?;
-        Ok(Self { name, process, stop_signal, directory: Some(directory) })
+        Ok(Self { name: name.into(), process, stop_signal, directory: Some(directory), banner: 0 })
     }
 
     /// Its directory, until it is removed.
@@ -75,7 +77,7 @@ impl ChildServer {
 
     /// Repeats `attempt` until it succeeds. Fails if the process ends, or is not reached within 30 seconds.
     pub async fn await_start(&mut self, attempt: impl AsyncFn() -> Result<(), String>) -> Result<(), Failure> {
-        let name = self.name;
+        let name = self.name.clone();
         let until = Instant::now() + START;
         let started = self.during(async {
             loop {
@@ -85,7 +87,9 @@ impl ChildServer {
                 }
             }
         });
-        started.await.map_err(|why| Failure::Own(format!("{name} does not start: {why}")))
+        started.await.map_err(|why| Failure::Own(format!("{name} does not start: {why}")))?;
+        self.banner = self.output().len();
+        Ok(())
     }
 
     /// Awaits `something` while the process runs. Fails with the process's last message if it ends first.
@@ -125,11 +129,16 @@ impl ChildServer {
         }
     }
 
+    /// Its output since it started, or that of a start that has not succeeded.
+    pub fn output(&self) -> String {
+        let log = self.directory.iter().map(|directory| std::fs::read(directory.path().join(LOG)));
+        let log: Vec<u8> = log.flatten().flatten().skip(self.banner).collect();
+        String::from_utf8_lossy(&log).into_owned()
+    }
+
     fn last_words(&self, status: Option<ExitStatus>) -> String {
-        let log = self.directory.iter().map(|directory| std::fs::read_to_string(directory.path().join(LOG)));
-        let log: String = log.flatten().collect();
         let how = status.map_or_else(String::new, |status| format!(" ({status})"));
-        format!("it ended{how}, saying: {}", complaint(&log))
+        format!("it ended{how}, saying: {}", complaint(&self.output()))
     }
 }
 

@@ -3,6 +3,7 @@
 //! `enrollctl` and `enroll-bench` are such programs.
 
 pub mod child_server;
+pub(crate) mod private_daemon;
 pub mod signals;
 pub(crate) mod stdin;
 pub mod which;

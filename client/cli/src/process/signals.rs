@@ -2,14 +2,15 @@
 
 use std::io;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use nix::sys::signal::Signal;
+use tokio::signal::unix::{self, SignalKind, signal};
 
 /// The signals that end a program, once it listens for them.
 #[derive(Debug)]
 pub struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
+    interrupt: unix::Signal,
+    terminate: unix::Signal,
+    hangup: unix::Signal,
 }
 
 impl Signals {
@@ -22,12 +23,17 @@ impl Signals {
         })
     }
 
-    /// Waits for the next signal and returns the exit code that shells give a program ended by it.
-    pub async fn next(&mut self) -> u8 {
+    /// Waits for the next signal.
+    pub async fn next(&mut self) -> Signal {
         tokio::select! {
-            _ = self.interrupt.recv() => 130,
-            _ = self.terminate.recv() => 143,
-            _ = self.hangup.recv() => 129,
+            _ = self.interrupt.recv() => Signal::SIGINT,
+            _ = self.terminate.recv() => Signal::SIGTERM,
+            _ = self.hangup.recv() => Signal::SIGHUP,
         }
     }
+}
+
+/// The exit code that shells give a program ended by this signal.
+pub fn exit_code(signal: Signal) -> u8 {
+    128_u8.saturating_add(u8::try_from(signal as i32).unwrap_or(u8::MAX))
 }

@@ -4,7 +4,6 @@
 //! The daemon, its state and its socket are in a temporary directory, which is removed when the tour ends, fails or is
 //! interrupted.
 
-mod daemon;
 mod stage;
 mod story;
 
@@ -12,13 +11,13 @@ use std::process::ExitCode;
 
 use clap::Command;
 
-use self::daemon::Daemon;
 use self::stage::Stage;
 use self::story::STORY;
 use crate::failure::Failure;
 use crate::options::Options;
 use crate::output::Output;
-use crate::process::signals::Signals;
+use crate::process::private_daemon::PrivateDaemon;
+use crate::process::signals::{self, Signals};
 
 const LONG_ABOUT: &str = "Show what enrolld does, with a daemon that is started for it and leaves nothing behind
 
@@ -35,26 +34,24 @@ pub(crate) fn command() -> Command {
 
 /// Runs the tour, and stops and removes its daemon also on a failure or a signal.
 pub(crate) async fn run(options: &Options, output: &Output) -> Result<ExitCode, Failure> {
-    if options.socket.is_some() || options.actor.is_some() || options.origin.is_some() || options.json {
-        let why = "the tour has a daemon and a story of its own; it takes no --socket, --as, --origin or --json";
-        return Err(Failure::Usage(why.to_owned()));
-    }
+    options.expect_no_daemon("tour")?;
     // From here on no signal ends the process before its daemon is removed.
     let mut signals = Signals::listen().map_err(Failure::Io)?;
-    let mut daemon = Daemon::spawn()?;
+    let mut daemon = PrivateDaemon::spawn("tour", None)?;
     let played = tokio::select! {
         biased;
-        code = signals.next() => Ok(ExitCode::from(code)),
+        signal = signals.next() => Ok(ExitCode::from(signals::exit_code(signal))),
         played = play(&mut daemon, output) => played.map(|()| ExitCode::SUCCESS),
     };
     let stopped = daemon.stop().await;
     played.and_then(|code| stopped.map(|()| code))
 }
 
-async fn play(daemon: &mut Daemon, output: &Output) -> Result<(), Failure> {
+async fn play(daemon: &mut PrivateDaemon, output: &Output) -> Result<(), Failure> {
     let mut stage = Stage::new(daemon.socket().to_owned(), output)?;
     stage.say("A registry to play with: a daemon whose state and socket are in a directory of their own.")?;
-    stage.show(&format!("{} &", daemon.command_line()))?;
+    let arguments = daemon.arguments().iter().map(|argument| stage::quoted(argument));
+    stage.show(&format!("enrolld {} &", arguments.collect::<Vec<_>>().join(" ")))?;
     stage.show(&format!("export ENROLLD_SOCKET={}", stage::quoted(&daemon.socket().to_string_lossy())))?;
     daemon.await_start().await?;
     for step in STORY {

@@ -373,7 +373,7 @@ impl One<'_> {
                         @if let Some(on) = one.decided_on { ", " (when::ago(on, context.now)) }
                     }
                 }
-                @if let Some(reason) = &one.reason { dt { "Reason" } dd { (shown(&reason)) } }
+                @if let Some(reason) = &one.reason { dt { "Reason" } dd { (shown(reason)) } }
                 @if let Some(person) = one.person { dt { "Person" } dd { (self.records.link(person, context)) } }
                 dt { "Pool" } dd { @match one.pool { Some(pool) => (self.records.link(pool, context)), None => "none" } }
                 dt { "Made" } dd { (when::ago(one.created, context.now)) " (" (when::exact(one.created)) ")" }

@@ -112,11 +112,6 @@ impl Desk {
         stdout.trim_end().to_owned()
     }
 
-    /// The pid of the console.
-    pub(crate) fn console_pid(&self) -> u32 {
-        self.console.id()
-    }
-
     /// Waits until the console has ended; its exit code.
     pub(crate) fn ended(&mut self) -> Option<i32> {
         until("the console ends", || self.console.try_wait().expect("a status")).code()

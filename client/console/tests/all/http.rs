@@ -270,7 +270,7 @@ fn what_is_asked_for_has_bounds() {
     assert!(answer.body.contains("length limit"), "{}", answer.body);
     // More connections than it serves are closed at once; when some end, there is room again.
     let mut open: Vec<TcpStream> = (0..CONNECTIONS_MAX).map(|_| asker.connect()).collect();
-    let refused = until("a connection too many", || {
+    until("a connection too many", || {
         let mut one = asker.connect();
         one.set_read_timeout(Some(Duration::from_millis(200))).expect("a timeout");
         match one.read(&mut [0]) {
@@ -282,7 +282,6 @@ fn what_is_asked_for_has_bounds() {
             }
         }
     });
-    assert_eq!(refused, ());
     drop(open);
     until("room again", || (asker.get("", &[]).status == 200).then_some(()));
 }

@@ -94,6 +94,7 @@ fn before(command: &str) -> String {
 const NOT_RUN: &[(&str, &str)] = &[
     ("enrollctl changes follow", "it never ends"),
     ("enrollctl jwt exchange", "it needs another issuer; the page on JWTs is played with one"),
+    ("enrollctl console", "it serves until nobody uses it, and has tests of its own"),
     ("enrollctl tour", "it is played by a test of its own"),
     ("enrolld reset", "it asks on a terminal, and has tests of its own"),
     ("enrolld", "it is a daemon, which all these tests start"),

@@ -1,0 +1,15 @@
+//! Polling with a bound, for what a test waits for and has no event.
+
+use std::time::{Duration, Instant};
+
+/// The longest wait; a slow machine does nothing here that takes so long.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// Waits until this is true. Panics with `what` when the time is over.
+pub fn until(what: &str, mut is_true: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_true() {
+        assert!(begun.elapsed() < LONGEST, "not within {LONGEST:?}: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
