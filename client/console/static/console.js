@@ -143,3 +143,28 @@ if (list) {
   list.querySelector(".feed").addEventListener("mouseleave", show);
   list.querySelector(".feed").addEventListener("focusout", () => setTimeout(show));
 }
+
+// A search as one types: what was found is asked for after a short rest, and the address keeps the filter.
+for (const form of document.querySelectorAll("form[data-search]")) {
+  const found = document.getElementById(form.dataset.found);
+  let rest = null;
+  let asked = null;
+  const search = async () => {
+    asked?.abort();
+    asked = new AbortController();
+    const filled = [...new FormData(form)].filter(([, value]) => value !== "");
+    const query = new URLSearchParams(filled).toString();
+    try {
+      const answer = await fetch(form.dataset.search + (query && "?" + query), { signal: asked.signal });
+      if (!answer.ok) return;
+      found.innerHTML = await answer.text();
+      history.replaceState(null, "", form.action + (query && "?" + query));
+    } catch {
+      // A later search has taken its place, or the console is away; the button still asks for a whole page.
+    }
+  };
+  form.addEventListener("input", () => {
+    clearTimeout(rest);
+    rest = setTimeout(search, 120);
+  });
+}

@@ -8,8 +8,9 @@ use axum::Router;
 use axum::extract::Query;
 use axum::routing::get;
 use enroll_client::protocol::person::{Get, Person};
+use enroll_client::protocol::registration::Registration;
 use enroll_client::protocol::supervisor::Pending;
-use enroll_client::protocol::{Cursor, Invalid, PageLimit, Pk, Reference, Registration};
+use enroll_client::protocol::{Cursor, Invalid, PageLimit, Pk, Reference};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -97,8 +98,10 @@ impl Desk {
             Waiting { registration, supervisor }
         };
         self.waiting = page.items.into_iter().map(with_supervisor).collect();
-        let named =
-            self.waiting.iter().flat_map(|one| [one.registration.person, one.registration.event].into_iter().chain(one.supervisor));
+        let named = self
+            .waiting
+            .iter()
+            .flat_map(|one| [one.registration.person, one.registration.event].into_iter().chain(one.supervisor));
         self.records = Records::look_up(client, named).await;
         (self.decider, self.next) = (Some(decider.pk), page.next);
         Ok(())
@@ -161,7 +164,7 @@ impl Desk {
                                 }
                                 th scope="row" { (self.records.link(one.registration.person, context)) }
                                 td data-label="Event" { (self.records.link(one.registration.event, context)) }
-                                td data-label="Now" { (shown(decision::standing(&one.registration, |_| None))) }
+                                td data-label="Now" { (shown(&decision::standing(&one.registration, |_| None))) }
                                 td data-label="Registered" { (when::ago(one.registration.registered_at, context.now)) }
                                 @if !theirs {
                                     td data-label="Supervisor" {
@@ -177,7 +180,7 @@ impl Desk {
     }
 
     fn name(&self, person: Pk) -> Markup {
-        shown(self.records.get(person).map_or_else(|| person.short(), |named| named.name.clone()))
+        shown(&self.records.get(person).map_or_else(|| person.short(), |named| named.name.clone()))
     }
 }
 

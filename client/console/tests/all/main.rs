@@ -5,8 +5,12 @@
 mod browser;
 
 mod enrollments;
+mod events;
 mod feed;
 mod http;
+mod people;
+mod pools;
 mod session;
+mod supervisor;
 mod today;
 mod walk;

@@ -79,7 +79,9 @@ pub(super) async fn decide(sent: Sent) -> Answer {
     };
     let ticked: Vec<Ticked> = sent.all(BOX).filter_map(Ticked::parse).collect();
     if ticked.is_empty() {
-        return Err(sent.visit.refused(&Told::invalid("no registration was chosen; tick the boxes of those to decide")));
+        return Err(sent
+            .visit
+            .refused(&Told::invalid("no registration was chosen; tick the boxes of those to decide")));
     }
     let client = sent.visit.client();
     let records = Records::look_up(client, ticked.iter().map(|one| one.person)).await;

@@ -95,7 +95,7 @@ pub(super) fn time(picture: &Picture, context: &Context) -> Markup {
             @for steps in at_once {
                 li .past[steps[0].at <= picture.now] {
                     (when::exact(steps[0].at)) ", " (when::ago(steps[0].at, context.now)) ": "
-                    (shown(enroll_picture::event::joined(steps)))
+                    (shown(&enroll_picture::event::joined(steps)))
                 }
             }
         }

@@ -169,7 +169,7 @@ impl Shown {
     fn markup(&self, problems: &[Problem], context: &Context) -> Markup {
         let event = &self.picture.event;
         html! {
-            h1 { (shown(self.picture.heading())) }
+            h1 { (shown(&self.picture.heading())) }
             dl {
                 dt { "Owner" } dd { (self.records.link(event.owner, context)) }
                 dt { "Begins" } dd { (when::exact(event.start)) " (" (when::ago(event.start, context.now)) ")" }
@@ -217,7 +217,7 @@ impl Shown {
                         @if !explanation.pools.is_empty() {
                             dl {
                                 @for pool in &explanation.pools {
-                                    dt { (shown(&pool.name)) } dd { (shown(explanation::of_pool(pool))) }
+                                    dt { (shown(&pool.name)) } dd { (shown(&explanation::of_pool(pool))) }
                                 }
                             }
                         }
@@ -302,9 +302,9 @@ impl Shown {
         let name = self.records.get(one.person).map_or_else(|| one.person.short(), |named| named.name.clone());
         html! {
             tr {
-                @if has_boxes { td { (decision::box_of(one, &shown(name))) } }
+                @if has_boxes { td { (decision::box_of(one, &shown(&name))) } }
                 th scope="row" { (self.records.link(one.person, context)) }
-                td data-label="Now" { (shown(decision::standing(one, pool))) }
+                td data-label="Now" { (shown(&decision::standing(one, pool))) }
                 td data-label="Registered" { (when::ago(one.registered_at, context.now)) }
                 td data-label="Approval" { (one.approval.name().replace('_', " ")) }
                 td data-label="Reason" {
@@ -321,7 +321,7 @@ fn explained(explanation: &Explanation, context: &Context) -> Markup {
     let sentence = explanation::outcome(explanation);
     let is_refusal = !matches!(explanation.outcome.as_str(), "seat" | "wait");
     html! {
-        (shown(sentence))
+        (shown(&sentence))
         @if is_refusal { " " (context.link(&format!("/errors/{}", explanation.outcome), "What that means")) }
     }
 }
@@ -392,7 +392,8 @@ mod tests {
     #[test]
     fn an_explanation_has_the_sentences_of_the_command_line() {
         let context = Context::for_tests();
-        let explanation = r#"{"outcome":"event_past","pool":null,"waiting_position":null,"pools":[],"because":["it is <over>"]}"#;
+        let explanation =
+            r#"{"outcome":"event_past","pool":null,"waiting_position":null,"pools":[],"because":["it is <over>"]}"#;
         let explanation = serde_json::from_str(explanation).expect("an explanation");
         let page = Shown { explained: Some(Ok(explanation)), ..page(&context) };
         let drawn = page.explanation(&context).into_string();

@@ -81,8 +81,7 @@ impl Filter {
     }
 
     fn address(&self, after: &str) -> String {
-        let filter =
-            [("time", self.time.as_str()), ("kind", &self.kind), ("owner", &self.owner), ("after", after)];
+        let filter = [("time", self.time.as_str()), ("kind", &self.kind), ("owner", &self.owner), ("after", after)];
         address::with_query("/events", &filter)
     }
 }
@@ -136,8 +135,7 @@ impl Events {
     }
 
     fn row(&self, event: &Event, context: &Context) -> Markup {
-        let picture =
-            Picture { event: event.clone(), owner: String::new(), waiting: Vec::new(), now: context.now };
+        let picture = Picture { event: event.clone(), owner: String::new(), waiting: Vec::new(), now: context.now };
         let of = bound(event);
         html! {
             tr {

@@ -8,10 +8,10 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use enroll_client::Error;
 use enroll_client::protocol::certificate::{Get, Pfx, Renew, Revoke};
 use enroll_client::protocol::person::RevocationReason;
-use enroll_client::protocol::{Code, Password, Person, Reference};
-use enroll_client::Error;
+use enroll_client::protocol::{Password, Person, Reference};
 use enrollctl::failure::Failure;
 use maud::{Markup, html};
 use serde_json::Value;
@@ -134,7 +134,7 @@ impl Certificate {
                         @if let Some(reason) = fields["revocation"]["reason"].as_str() {
                             dt { "revoked" }
                             dd {
-                                (shown(reason.replace('_', " ")))
+                                (shown(&reason.replace('_', " ")))
                                 @if let Some(at) = fields["revocation"]["at"].as_str() { ", " (shown(at)) }
                             }
                         }
@@ -188,7 +188,6 @@ fn forms(person: &Person, problems: &[Problem], context: &Context) -> Markup {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -216,7 +215,8 @@ mod tests {
             "revocation": {"reason": "key_compromise", "at": "2026-01-01T10:00:00.000000Z"}});
         let shown = Certificate::Fields(fields);
         let drawn = shown.markup(&person(), &[], &context).into_string();
-        for part in ["CN=&lt;b&gt;", "0A:0B", "key compromise", "/renew\"", "/revoke\"", "/pfx\"", "type=\"password\""] {
+        for part in ["CN=&lt;b&gt;", "0A:0B", "key compromise", "/renew\"", "/revoke\"", "/pfx\"", "type=\"password\""]
+        {
             assert!(drawn.contains(part), "{part}: {drawn}");
         }
         let deleted = Person { deleted: Some(context.now), ..person() };

@@ -181,7 +181,7 @@ fn row(person: &Person, context: &Context) -> Markup {
                 (context.link(&address::person(person.pk), person.callsign.as_str()))
                 @if person.deleted.is_some() { " " (state(person)) }
             }
-            td data-label="Roles" { @if roles.is_empty() { span .faint { "none" } } @else { (shown(roles)) } }
+            td data-label="Roles" { @if roles.is_empty() { span .faint { "none" } } @else { (shown(&roles)) } }
             td data-label="Certificate" { (if person.certificate { "yes" } else { "no" }) }
             td data-label="Since" { (when::ago(person.created, context.now)) }
         }

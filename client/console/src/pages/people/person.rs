@@ -166,7 +166,7 @@ impl Shown {
             (self.certificate.markup(person, problems, context))
             h2 { "What they are in" }
             (self.registrations.markup("Events", context, |one| html! {
-                (self.records.link(one.event, context)) ": " (shown(decision::standing(one, |_| None)))
+                (self.records.link(one.event, context)) ": " (shown(&decision::standing(one, |_| None)))
             }))
             (self.courses.markup("Courses", context, |one| html! {
                 (shown(&one.course)) ": " (one.mode.name()) @if !one.active { ", no longer active" }

@@ -98,7 +98,8 @@ mod tests {
     fn an_invitation_has_the_code_as_text_and_as_a_symbol() {
         let context = Context::for_tests();
         let drawn = markup(&pool(), "https://x.example/?c=<", &[], &context).expect("drawn").into_string();
-        for part in ["K7QWM2XA", "aria-label=\"QR code: https://x.example/?c=&lt;K7QWM2XA\"", "<path class=\"qr-dark\""] {
+        for part in ["K7QWM2XA", "aria-label=\"QR code: https://x.example/?c=&lt;K7QWM2XA\"", "<path class=\"qr-dark\""]
+        {
             assert!(drawn.contains(part), "{part}: {drawn}");
         }
         assert!(!drawn.contains("style="), "{drawn}");

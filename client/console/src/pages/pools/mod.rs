@@ -210,15 +210,15 @@ impl Pools {
 
 /// The invite code of a pool, or its short pk.
 fn code(pool: &Pool) -> String {
-    pool.invitecode.as_ref().map_or_else(|| pool.pk.short(), ToString::to_string)
+    pool.invitecode.as_ref().map_or_else(|| pool.pk.short(), |code| code.as_str().to_owned())
 }
 
 /// The expiry, both relative and exact, or `never`.
 fn expires(pool: &Pool, context: &Context) -> Markup {
     html! {
         @match pool.expires {
-            Some(at) => (when::ago(at, context.now)) " (" (when::exact(at)) ")",
-            None => (shown(enroll_picture::pool::expires(pool))),
+            Some(at) => { (when::ago(at, context.now)) " (" (when::exact(at)) ")" },
+            None => (shown(&enroll_picture::pool::expires(pool))),
         }
     }
 }

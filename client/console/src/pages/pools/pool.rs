@@ -93,7 +93,7 @@ impl Shown {
                 @for (state, callsigns) in by_state(&self.enrollments) {
                     @let list = [("state", state), ("pool", &pool.pk.to_string())];
                     dt { (context.link(&address::with_query("/enrollments", &list), state)) }
-                    dd { (shown(counted(&callsigns, self.is_cut))) }
+                    dd { (shown(&counted(&callsigns, self.is_cut))) }
                 }
             }
             @if pool.deleted.is_none() {
