@@ -252,6 +252,7 @@ impl Browser {
         std::fs::create_dir_all(&directory).expect("a directory");
         for theme in ["light", "dark"] {
             self.set_theme(theme).await;
+            self.driver.set_window_size(1200, 400).await.expect("a size");
             let height = self.run("return document.documentElement.scrollHeight").await.as_u64().unwrap_or(900);
             let size = u32::try_from(height.clamp(400, 4000)).unwrap_or(900) + 140;
             self.driver.set_window_size(1200, size).await.expect("a size");
