@@ -1,9 +1,9 @@
 //! The context in which a page is drawn: what markup needs to know beside the view model. It is plain data.
 
-use enroll_protocol::{Key, Pk, Time};
+use enroll_protocol::Time;
 use maud::{Markup, html};
 
-use crate::form;
+use crate::key;
 use crate::outcome::Outcome;
 use crate::shown::shown;
 
@@ -48,9 +48,9 @@ impl Context {
         }
         html! {
             form method="post" action=(self.at(action)) {
-                input type="hidden" name=(form::TOKEN) value=(self.token);
-                input type="hidden" name=(form::KEY) value=(form::new_key().0);
-                input type="hidden" name=(form::BACK) value=(self.here);
+                input type="hidden" name=(key::TOKEN) value=(self.token);
+                input type="hidden" name=(key::KEY) value=(key::new_key().0);
+                input type="hidden" name=(key::BACK) value=(self.here);
                 (inside)
             }
         }
@@ -71,17 +71,6 @@ impl Context {
     }
 }
 
-/// The key of one of several writes of a form: the same for the same form and record, and of no other.
-pub(crate) fn unit_key(form: Key, record: Pk) -> Key {
-    let (mut bytes, record) = (*form.0.as_bytes(), record.as_bytes());
-    for (byte, other) in bytes.iter_mut().zip(record).skip(9) {
-        *byte ^= other;
-    }
-    // The eighth byte begins with the variant of a UUID.
-    bytes[8] ^= record[8] & 0x3f;
-    Key(Pk::from_bytes(bytes))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,14 +85,5 @@ mod tests {
         assert_ne!(form, context.form("/do", html! { button { "Do" } }).into_string(), "a key of its own");
         let read_only = Context { is_read_only: true, ..context };
         assert_eq!(read_only.form("/do", html! { "x" }).into_string(), "");
-    }
-
-    #[test]
-    fn units_of_a_form_have_keys_of_their_own() {
-        let form = form::new_key();
-        let (one, other) = (form::new_key().0, form::new_key().0);
-        assert_eq!(unit_key(form, one), unit_key(form, one));
-        assert_ne!(unit_key(form, one), unit_key(form, other));
-        assert_ne!(unit_key(form, one), unit_key(form::new_key(), one));
     }
 }

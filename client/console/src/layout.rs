@@ -4,8 +4,9 @@ use enrollctl::output::visible;
 use maud::{DOCTYPE, Markup, html};
 
 use crate::context::Context;
-use crate::form::{self, Problem};
+use crate::field::{self, Problem};
 use crate::outcome;
+use crate::report;
 use crate::shown::shown;
 
 /// The navigation: the name of a section and its address.
@@ -51,8 +52,8 @@ pub(crate) fn page(context: &Context, section: &str, title: &str, problems: &[Pr
                 }
                 p #live-state role="status" hidden {}
                 main id="main" tabindex="-1" {
-                    (form::summary(problems, context))
-                    (outcome::markup(&context.outcomes, context))
+                    (field::summary(problems, context))
+                    (report::markup(&context.outcomes, context))
                     (main)
                 }
                 footer { p { "enrollctl console " (env!("CARGO_PKG_VERSION")) " – it ends with the command that started it" } }
@@ -80,7 +81,7 @@ pub(crate) fn plain(title: &str, lines: &[&str], stylesheet: Option<&str>) -> Ma
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::refusal::Told;
+    use crate::told::Told;
 
     #[test]
     fn a_page_escapes_its_title_and_names_its_section() {

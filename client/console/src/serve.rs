@@ -168,9 +168,10 @@ async fn to_first(State(console): State<Arc<Console>>) -> Response {
     crate::form::see_other(&console.base)
 }
 
-async fn nothing_here() -> Response {
+async fn nothing_here(State(console): State<Arc<Console>>) -> Response {
     let why = "The pages of the console are below the path that enrollctl console printed.";
-    guard::refuse(StatusCode::NOT_FOUND, "There is no such page", &[why], None)
+    let style = format!("{}/static/style.css", console.base);
+    guard::refuse(StatusCode::NOT_FOUND, "There is no such page", &[why], Some(&style))
 }
 
 #[derive(Debug, Deserialize)]
@@ -221,15 +222,17 @@ impl Strangers {
                 return false;
             }
         };
-        if uid == Some(geteuid().as_raw()) {
+        let own = geteuid().as_raw();
+        if uid == Some(own) {
             return true;
         }
         // One that has closed already is nobody's, and happens.
         if let Some(stranger) = uid
             && self.0.insert(uid)
         {
-            output
-                .note(&format!("a connection of uid {stranger} was refused: the console is for the user who runs it"));
+            output.note(&format!(
+                "a connection of uid {stranger} was refused: the console is for the user who runs it, uid {own}"
+            ));
         }
         false
     }

@@ -13,9 +13,11 @@ use maud::{Markup, html};
 use crate::address;
 use crate::console::Console;
 use crate::context::Context;
-use crate::form::{OUTCOME, Problem};
+use crate::field::Problem;
+use crate::key::OUTCOME;
 use crate::layout;
-use crate::refusal::{self, Told};
+use crate::refusal;
+use crate::told::Told;
 use crate::when;
 
 /// The answer of a handler. Both are pages.

@@ -83,7 +83,7 @@ const take = {
   },
   away: (event) => state(`The daemon is away: ${event.data}`),
   back: () => state(""),
-  refused: (event) => state(`Changes are not shown live: ${event.data}`),
+  refused: (event) => list && state(`Changes are not shown live: ${event.data}`),
   ended: () => {
     state("The session has ended: it was not used for a while, or its command has ended. Start enrollctl console again.");
     for (const button of document.querySelectorAll("form[method=post] button")) button.disabled = true;

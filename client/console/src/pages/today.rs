@@ -139,7 +139,10 @@ impl Today {
         }
         html! {
             table {
-                caption { "Registrations that wait for an approval, the first " (list.len()) }
+                caption {
+                    "Registrations that wait for an approval"
+                    @if list.len() as u64 >= REGISTRATIONS { ", the first " (list.len()) }
+                }
                 thead { tr { th scope="col" { "Person" } th scope="col" { "Event" } th scope="col" { "Waits for" } th scope="col" { "Since" } } }
                 tbody {
                     @for Undecided { registration, supervisor } in list {

@@ -149,10 +149,16 @@ fn lines_of(pipe: impl std::io::Read + Send + 'static) -> Receiver<String> {
 impl Browser {
     /// A browser that has opened the session of this desk.
     pub(crate) async fn open(test: &str, desk: &Desk) -> Self {
-        let browser = Self::start(test, desk.base()).await;
-        browser.driver.goto(&desk.address).await.expect("the entrance");
-        browser.wait("the first page", "return !!document.querySelector('main h1')").await;
+        let mut browser = Self::start(test, desk.base()).await;
+        browser.enter(desk).await;
         browser
+    }
+
+    /// Opens the session of this desk.
+    pub(crate) async fn enter(&mut self, desk: &Desk) {
+        desk.base().clone_into(&mut self.base);
+        self.driver.goto(&desk.address).await.expect("the entrance");
+        self.wait("the first page", "return !!document.querySelector('main h1')").await;
     }
 
     /// A browser without a session.
@@ -252,6 +258,7 @@ impl Browser {
         std::fs::create_dir_all(&directory).expect("a directory");
         for theme in ["light", "dark"] {
             self.set_theme(theme).await;
+            self.driver.set_window_size(1200, 400).await.expect("a size");
             let height = self.run("return document.documentElement.scrollHeight").await.as_u64().unwrap_or(900);
             let size = u32::try_from(height.clamp(400, 4000)).unwrap_or(900) + 140;
             self.driver.set_window_size(1200, size).await.expect("a size");

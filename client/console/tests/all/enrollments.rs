@@ -50,12 +50,17 @@ async fn several_are_decided_each_with_its_result() {
     let Some((desk, browser)) = browser::begin("enrollments at once", &[]).await else { return };
     fill(&desk);
     browser.goto("/enrollments?prefix=").await;
+    browser.fill("#reason", "nobody knows them").await;
+    browser.submit("button[value=reject]").await;
+    browser.wait_for_text("no enrollment was chosen").await;
+    assert!(browser.driver.title().await.expect("a title").starts_with("Error: "));
+    assert_eq!(browser.run("return document.querySelector('#reason').value").await, "nobody knows them");
+    browser.judge().await;
     for box_ in ["tr:nth-child(1) input", "tr:nth-child(2) input"] {
         browser.click(box_).await;
     }
     // Somebody else decides meanwhile.
     desk.run(&["--as", "BOSS", "enrollment", "reject", "CAT02b"]);
-    browser.fill("#reason", "nobody knows them").await;
     browser.submit("button[value=reject]").await;
     browser.wait_for_text("1 of 2 are done, 1 refused").await;
     let text = browser.text().await;

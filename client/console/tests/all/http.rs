@@ -287,6 +287,22 @@ fn what_is_asked_for_has_bounds() {
 }
 
 #[test]
+fn a_request_that_does_not_come_is_not_waited_for() {
+    let desk = Desk::start(&[]);
+    let asker = Asker::of(&desk);
+    let begun = ["", "GET / HTTP/1.1\r\nHost: localhost\r\n"].map(|part| {
+        let mut stream = asker.connect();
+        stream.write_all(part.as_bytes()).expect("a part");
+        stream
+    });
+    for mut stream in begun {
+        // The console closes it; the test reads no longer than its patience.
+        let closed = stream.read_to_end(&mut Vec::new());
+        assert!(closed.is_ok(), "{closed:?}");
+    }
+}
+
+#[test]
 fn the_browser_is_opened_on_a_private_file_that_is_gone_when_the_code_is_spent() {
     let daemon = Daemon::start();
     let (browser, record) = (daemon.home.path("browser"), daemon.home.path("opened"));

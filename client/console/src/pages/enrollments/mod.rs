@@ -1,18 +1,19 @@
-//! Enrollments: those that wait with their pool, their age and what they brought, and the decision on one or on several
-//! of them.
+//! Enrollments: those that wait with their pool, their age and what they brought, and the decision on several of them.
+//! The page of one of them is in `one`.
 //!
 //! Several are decided as several writes, each under a key of its own, so that one that is refused stops no other. An
 //! approval can not be undone and nothing here offers it; a rejection can, by reopening.
 
+mod one;
+
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, Query};
-use axum::response::{IntoResponse as _, Response};
+use axum::extract::Query;
 use axum::routing::{get, post};
-use enroll_client::protocol::enrollment::{Approve, Decider, Enrollment, Get, List, Reject, Reopen, State};
-use enroll_client::protocol::{ApproveCode, Code, Cursor, NamePrefix, PageLimit, Pk, Reason, Reference};
-use enroll_client::{Client, Error};
+use enroll_client::Error;
+use enroll_client::protocol::enrollment::{Approve, Decider, Enrollment, Get, List, Reject, State};
+use enroll_client::protocol::{Cursor, NamePrefix, PageLimit, Pk, Reason, Reference};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -36,10 +37,10 @@ pub(crate) fn routes() -> Router<Arc<Console>> {
     Router::new()
         .route("/enrollments", get(list))
         .route("/enrollments/decide", post(decide))
-        .route("/enrollments/{pk}", get(show))
-        .route("/enrollments/{pk}/approve", post(approve))
-        .route("/enrollments/{pk}/reject", post(reject))
-        .route("/enrollments/{pk}/reopen", post(reopen))
+        .route("/enrollments/{pk}", get(one::show))
+        .route("/enrollments/{pk}/approve", post(one::approve))
+        .route("/enrollments/{pk}/reject", post(one::reject))
+        .route("/enrollments/{pk}/reopen", post(one::reopen))
 }
 
 /// The filter, as it stands in the address.
@@ -61,6 +62,10 @@ struct Enrollments {
     next: Option<Cursor>,
     records: Records,
     problems: Vec<Problem>,
+    /// Those that were ticked, where the page is drawn again.
+    chosen: Vec<Pk>,
+    /// The reason that was typed.
+    reason: String,
 }
 
 impl Filter {
@@ -93,19 +98,23 @@ impl Filter {
 }
 
 async fn list(visit: Visit, Query(filter): Query<Filter>) -> Answer {
-    let mut page = Enrollments { filter, ..Enrollments::default() };
+    listed(&visit, Enrollments { filter, ..Enrollments::default() }).await
+}
+
+/// The page with the enrollments that its filter lets pass, and with its problems.
+async fn listed(visit: &Visit, mut page: Enrollments) -> Answer {
     match page.filter.request() {
         Ok(list) => {
             let found = visit.client().call(list).await.map_err(|error| visit.failed(error))?;
             page.records = Records::look_up(visit.client(), found.items.iter().flat_map(records_of)).await;
             (page.items, page.next) = (found.items, found.next);
-            Ok(visit.page("Enrollments", "Enrollments", page.markup(&visit)))
         }
-        Err(problems) => {
-            page.problems = problems;
-            Ok(visit.page_with("Enrollments", "Enrollments", page.markup(&visit), &page.problems))
-        }
+        Err(problems) => page.problems.extend(problems),
     }
+    if page.problems.is_empty() {
+        return Ok(visit.page("Enrollments", "Enrollments", page.markup(visit)));
+    }
+    Ok(visit.page_with("Enrollments", "Enrollments", page.markup(visit), &page.problems))
 }
 
 /// The records that an enrollment names.
@@ -119,19 +128,20 @@ fn records_of(one: &Enrollment) -> impl Iterator<Item = Pk> {
 
 /// Decides several: all are asked for at once and answered one by one.
 async fn decide(sent: Sent) -> Answer {
+    let chosen: Vec<Pk> = sent.all("enrollment").filter_map(Pk::parse).collect();
     let reason = match sent.value_if_any::<Reason>("reason") {
-        Ok(reason) => reason,
-        Err(problem) => return Err(sent.visit.refused(&problem.told)),
+        Ok(reason) if !chosen.is_empty() => reason,
+        Ok(_) => {
+            let told = Told::invalid("no enrollment was chosen; tick the boxes of those to decide");
+            return undecided(&sent, chosen, Problem { field: "decide", told }).await;
+        }
+        Err(problem) => return undecided(&sent, chosen, problem).await,
     };
     let is_approval = match sent.text("decision") {
         "approve" => true,
         "reject" => false,
         _ => return Err(sent.visit.refused(&Told::invalid("the decision is to approve or to reject"))),
     };
-    let chosen: Vec<Pk> = sent.all("enrollment").filter_map(Pk::parse).collect();
-    if chosen.is_empty() {
-        return Err(sent.visit.refused(&Told::invalid("no enrollment was chosen; tick the boxes of those to decide")));
-    }
     let client = sent.visit.client();
     let asked: Vec<_> = chosen.iter().map(|pk| (*pk, client.call(Get { enrollment: Reference::by_pk(*pk) }))).collect();
     let mut decisions = Vec::new();
@@ -151,6 +161,14 @@ async fn decide(sent: Sent) -> Answer {
         outcomes.push(decision.outcome().await);
     }
     Ok(sent.done(outcomes))
+}
+
+/// The list again, with a problem, what was ticked and what was typed.
+async fn undecided(sent: &Sent, chosen: Vec<Pk>, problem: Problem) -> Answer {
+    let here = sent.visit.here.parse().ok();
+    let filter = here.and_then(|here| Query::<Filter>::try_from_uri(&here).ok()).map(|Query(filter)| filter);
+    let (filter, reason) = (filter.unwrap_or_default(), sent.text("reason").to_owned());
+    listed(&sent.visit, Enrollments { filter, chosen, reason, problems: vec![problem], ..Enrollments::default() }).await
 }
 
 /// A decision that was sent.
@@ -176,85 +194,6 @@ fn approved(pk: Pk, name: String, reply: Result<enroll_client::protocol::Person,
     Outcome::of(name, Some(address), "approved", reply)
 }
 
-async fn show(visit: Visit, Path(pk): Path<String>) -> Answer {
-    let main = one(&visit, &pk, &[], "", "").await?;
-    Ok(visit.page("Enrollments", &main.0, main.1))
-}
-
-/// The name and the page of one enrollment, with the inputs of its forms so far.
-async fn one(
-    visit: &Visit,
-    pk: &str,
-    problems: &[Problem],
-    code: &str,
-    reason: &str,
-) -> Result<(String, Markup), crate::visit::Trouble> {
-    let enrollment = found(visit, pk).await?;
-    let records = Records::look_up(visit.client(), records_of(&enrollment)).await;
-    let page = One { enrollment: &enrollment, records: &records, problems, code, reason };
-    Ok((enrollment.callsign.to_string(), page.markup(visit)))
-}
-
-async fn found(visit: &Visit, pk: &str) -> Result<Enrollment, crate::visit::Trouble> {
-    let enrollment = pk.parse().map_err(|err: enroll_protocol::Invalid| visit.refused(&Told::invalid(err.0)))?;
-    let found: Result<Enrollment, Error> = lookup(visit.client(), enrollment).await;
-    found.map_err(|error| visit.failed(error))
-}
-
-async fn lookup(client: &Client, enrollment: Reference) -> Result<Enrollment, Error> {
-    client.call(Get { enrollment }).await
-}
-
-async fn approve(Path(pk): Path<String>, sent: Sent) -> Answer {
-    let code = match sent.value_if_any::<ApproveCode>("approvecode") {
-        Ok(code) => code,
-        Err(problem) => return again(sent, &pk, problem).await,
-    };
-    let enrollment = found(&sent.visit, &pk).await?;
-    let has_code = code.is_some();
-    let request = Approve { approvecode: code, ..Approve::new(Reference::by_pk(enrollment.pk)) };
-    let reply = sent.visit.client().request(request).key(sent.key).send().await;
-    if let Err(Error::Refused(refusal)) = &reply
-        && has_code
-        && [Code::CODE_MISMATCH, Code::TOO_MANY_ATTEMPTS].contains(&refusal.code)
-    {
-        let told = Told { code: Some(refusal.code), message: refusal.message.clone() };
-        return again(sent, &pk, Problem { field: "approvecode", told }).await;
-    }
-    let outcome = approved(enrollment.pk, enrollment.callsign.to_string(), reply);
-    Ok(sent.done(vec![outcome]))
-}
-
-async fn reject(Path(pk): Path<String>, sent: Sent) -> Answer {
-    let reason = match sent.value_if_any::<Reason>("reason") {
-        Ok(reason) => reason,
-        Err(problem) => return again(sent, &pk, problem).await,
-    };
-    let enrollment = found(&sent.visit, &pk).await?;
-    let request = Reject { enrollment: Reference::by_pk(enrollment.pk), reason };
-    let reply = sent.visit.client().request(request).key(sent.key).send().await;
-    let address = Some(address::enrollment(enrollment.pk));
-    Ok(sent.done(vec![Outcome::of(enrollment.callsign.to_string(), address, "rejected", reply)]))
-}
-
-async fn reopen(Path(pk): Path<String>, sent: Sent) -> Answer {
-    let enrollment = found(&sent.visit, &pk).await?;
-    let request = Reopen { enrollment: Reference::by_pk(enrollment.pk) };
-    let reply = sent.visit.client().request(request).key(sent.key).send().await;
-    let done = "reopened, with a new approve code";
-    let address = Some(address::enrollment(enrollment.pk));
-    Ok(sent.done(vec![Outcome::of(enrollment.callsign.to_string(), address, done, reply)]))
-}
-
-/// The page of the enrollment again, with a problem at its field and what was typed.
-async fn again(sent: Sent, pk: &str, problem: Problem) -> Answer {
-    let visit = sent.visit.clone().back_at(&format!("/enrollments/{}", address::encoded(pk)));
-    let problems = [problem];
-    let (name, main) = one(&visit, pk, &problems, sent.text("approvecode"), sent.text("reason")).await?;
-    let page: Response = visit.page_with("Enrollments", &name, main, &problems);
-    Ok(page.into_response())
-}
-
 impl Enrollments {
     fn markup(&self, context: &Context) -> Markup {
         let can_decide = !context.is_read_only && self.items.iter().any(|one| one.state == State::Pending);
@@ -266,8 +205,8 @@ impl Enrollments {
             } @else if can_decide {
                 (context.form("/enrollments/decide", html! {
                     (self.table(true, context))
-                    (Field { name: "reason", label: "Reason of a rejection", hint: "People may read it.", ..Field::default() }
-                        .markup(&[], context))
+                    (Field { name: "reason", label: "Reason of a rejection", hint: "People may read it.", value: &self.reason, ..Field::default() }
+                        .markup(&self.problems, context))
                     p .tools {
                         button name="decision" value="approve" { "Approve those ticked" }
                         button .danger name="decision" value="reject" { "Reject those ticked" }
@@ -285,7 +224,7 @@ impl Enrollments {
 
     fn table(&self, has_boxes: bool, context: &Context) -> Markup {
         html! {
-            table .stack {
+            table .stack #decide {
                 caption { "Oldest first, or by callsign where it is searched for" }
                 thead {
                     tr {
@@ -310,7 +249,7 @@ impl Enrollments {
                     td {
                         @if can_decide {
                             label .choice {
-                                input type="checkbox" name="enrollment" value=(one.pk);
+                                input type="checkbox" name="enrollment" value=(one.pk) checked[self.chosen.contains(&one.pk)];
                                 span .visually-hidden { "Decide on " (shown(&one.callsign)) }
                             }
                         }
@@ -343,86 +282,5 @@ impl Enrollments {
                 button { "Filter" }
             }
         }
-    }
-}
-
-/// The page of one enrollment.
-#[derive(Debug)]
-struct One<'a> {
-    enrollment: &'a Enrollment,
-    records: &'a Records,
-    problems: &'a [Problem],
-    code: &'a str,
-    reason: &'a str,
-}
-
-impl One<'_> {
-    fn markup(&self, context: &Context) -> Markup {
-        let one = self.enrollment;
-        html! {
-            h1 { "Enrollment " (shown(&one.callsign)) }
-            dl {
-                dt { "State" } dd { (one.state.name()) }
-                @if let Some(decider) = one.decided_by {
-                    dt { "Decided by" }
-                    dd {
-                        @match decider {
-                            Decider::Person(person) => (self.records.link(person, context)),
-                            Decider::Uid(uid) => { "uid " (uid) },
-                        }
-                        @if let Some(on) = one.decided_on { ", " (when::ago(on, context.now)) }
-                    }
-                }
-                @if let Some(reason) = &one.reason { dt { "Reason" } dd { (shown(reason)) } }
-                @if let Some(person) = one.person { dt { "Person" } dd { (self.records.link(person, context)) } }
-                dt { "Pool" } dd { @match one.pool { Some(pool) => (self.records.link(pool, context)), None => "none" } }
-                dt { "Made" } dd { (when::ago(one.created, context.now)) " (" (when::exact(one.created)) ")" }
-                dt { "Brought" } dd { (extra::markup(&one.extra)) @if one.has_csr { p { "a signing request" } } }
-                dt { "Changes" } dd { (context.link(&address::with_query("/feed", &[("record", &one.pk.to_string())]), "what happened to it")) }
-            }
-            @match one.state {
-                State::Pending => (self.decisions(context)),
-                State::Rejected => (self.reopening(context)),
-                State::Approved => p .hint { "An approval is final." },
-            }
-        }
-    }
-
-    fn decisions(&self, context: &Context) -> Markup {
-        let at = |verb: &str| format!("{}/{verb}", address::enrollment(self.enrollment.pk));
-        let code = Field {
-            name: "approvecode",
-            label: "Approve code",
-            hint: "What the person says it is. It is compared; without one it is not.",
-            value: self.code,
-            is_code: true,
-        };
-        let reason =
-            Field { name: "reason", label: "Reason", hint: "People may read it.", value: self.reason, is_code: false };
-        html! {
-            (context.form(&at("approve"), html! {
-                h2 { "Approve" }
-                (code.markup(self.problems, context))
-                button { "Approve" }
-                p .hint { "It becomes a person. That can not be undone." }
-            }))
-            (context.form(&at("reject"), html! {
-                h2 { "Reject" }
-                (reason.markup(self.problems, context))
-                button .danger { "Reject" }
-                p .hint { "The callsign stays taken. A rejected enrollment can be reopened." }
-            }))
-        }
-    }
-
-    fn reopening(&self, context: &Context) -> Markup {
-        context.form(
-            &format!("{}/reopen", address::enrollment(self.enrollment.pk)),
-            html! {
-                h2 { "Reopen" }
-                button { "Reopen" }
-                p .hint { "It waits again, with another approve code." }
-            },
-        )
     }
 }
