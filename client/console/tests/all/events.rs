@@ -18,7 +18,7 @@ fn fill(desk: &Desk, title: &str, capacity: u32, options: &[&str], members: &[&s
     let pool = format!("{{\"name\":\"members\",\"capacity\":{capacity},\"roles\":[\"member\"]}}");
     let fixed =
         ["--owner", "BOSS", "--start", START, "--duration-minutes", "60", "--published", "true", "--pool", &pool];
-    let mut args = vec!["event", "create", title, "camp"];
+    let mut args = vec!["event", "create", title, "--kind", "camp"];
     args.extend(fixed.iter().chain(options).chain(&["--field", "pk"]));
     desk.run(&args)
 }
@@ -89,7 +89,7 @@ async fn people_register_are_decided_on_and_give_up_their_places() {
     browser.fill("#explain", "NOBODY").await;
     browser.submit("#explained button").await;
     browser.wait_for_text("They would be refused (no_permission).").await;
-    let because = told.lines().find_map(|line| line.strip_prefix("because\t")).expect("a reason").to_owned();
+    let because = told.lines().find_map(|line| line.strip_prefix("because")).expect("a reason").trim().to_owned();
     browser.wait_for_text(&because).await;
     browser.judge().await;
     browser.shoot("event-explained").await;

@@ -86,6 +86,7 @@ async fn files_are_made_by_a_form_and_have_a_safe_name() {
     assert_eq!(pem[3][0], u64::from(b'-'));
     let pfx = browser.driver.execute_async(&fetched("/pfx", "secret"), Vec::new()).await.expect("an answer");
     assert_eq!((&pfx[0], &pfx[3][0]), (&200.into(), &0x30.into()), "{pfx}");
+    browser.run("document.querySelector('#password').value = ''").await;
     // Without a password it is told at its field.
     browser.submit("form[action$='/pfx'] button").await;
     assert_eq!(browser.run("return !!document.querySelector('#password-problem')").await, true);

@@ -18,6 +18,7 @@ async fn a_supervisor_decides_on_their_own_people_and_on_those_they_represent() 
         "event",
         "create",
         "Camp",
+        "--kind",
         "camp",
         "--owner",
         "ADMIN",
