@@ -80,7 +80,7 @@ async fn people_register_are_decided_on_and_give_up_their_places() {
         register(&browser, name).await;
     }
     browser.wait_for_text("<b>OWL: waits as number 1, approval pending").await;
-    browser.wait_for_text("2 of 2, for member; 1 waits, 2 of them pending").await;
+    browser.wait_for_text("2 of 2, for member; 1 waits; 2 pending").await;
     browser.judge().await;
     browser.shoot("event").await;
     browser.shoot_phone("event").await;

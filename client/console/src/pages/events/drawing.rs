@@ -32,7 +32,7 @@ pub(super) fn row(row: &Row, pending: u32) -> Markup {
             h3 { (shown(&row.name)) }
             p {
                 (shown(&row.text))
-                @if pending > 0 { ", " (pending) " of them pending" }
+                @if pending > 0 { "; " (pending) " pending" }
             }
             svg .picture width=(width) height=(height) viewBox={ "0 0 " (width) " " (height) } aria-hidden="true" {
                 @for (number, kind) in (0_u32..).zip(kinds) {
@@ -40,6 +40,16 @@ pub(super) fn row(row: &Row, pending: u32) -> Markup {
                 }
             }
             @if seats.more > 0 { p .hint { "and " (seats.more) " more that are not drawn" } }
+        }
+    }
+}
+
+/// The words of a row that has no bound of its own, such as that of an event whose pools have theirs.
+pub(super) fn words(row: &Row, pending: u32) -> Markup {
+    html! {
+        div .seats {
+            h3 { (shown(&row.name)) }
+            p { (shown(&row.text)) @if pending > 0 { "; " (pending) " pending" } }
         }
     }
 }
@@ -136,7 +146,7 @@ mod tests {
         {
             assert_eq!(drawn.matches(part).count(), count, "{part}: {drawn}");
         }
-        assert!(drawn.contains("3 of 5, for member") && drawn.contains("1 of them pending"));
+        assert!(drawn.contains("3 of 5, for member") && drawn.contains("; 1 pending"));
         let many = Row { taken: 5000, of: Some(9000), ..three };
         let drawn = row(&many, 0).into_string();
         assert_eq!(drawn.matches("<rect").count(), SEATS_MAX as usize);

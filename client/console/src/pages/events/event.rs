@@ -188,7 +188,11 @@ impl Shown {
                 @for (row, pool) in self.picture.pools().zip(&event.pools) {
                     (drawing::row(&row, self.pending.get(&Some(pool.pk)).copied().unwrap_or(0)))
                 }
-                @if let Some(all) = self.picture.all() { (drawing::row(&all, self.pending.values().sum())) }
+                @if let Some(all) = self.picture.all() {
+                    @let pending = self.pending.values().sum();
+                    @if all.of.is_some() || event.pools.is_empty() { (drawing::row(&all, pending)) }
+                    @else { (drawing::words(&all, pending)) }
+                }
             }
             (drawing::time(&self.picture, context))
             (self.explanation(context))
@@ -374,7 +378,7 @@ mod tests {
         for part in [
             "&lt;script&gt;alert(1)&lt;/script&gt; (camp, published)",
             "2 of 3, for member; 1 waits",
-            "1 of them pending",
+            "; 1 pending",
             "has a place in &quot;members&quot;, approval pending",
             "waits as number 1, approval pending",
             "&lt;b&gt;late&lt;/b&gt;",

@@ -24,6 +24,7 @@ use crate::outcome::Outcome;
 use crate::refusal::{self, Told};
 use crate::shown::shown;
 use crate::visit::{Answer, Visit};
+use crate::when;
 
 /// The reasons of a revocation.
 const REASONS: [RevocationReason; 6] = [
@@ -128,14 +129,14 @@ impl Certificate {
                     dl {
                         @for name in ["state", "subject", "issuer", "serial", "key", "begins", "ends"] {
                             @if let Some(value) = fields[name].as_str() {
-                                dt { (name) } dd { (shown(value)) }
+                                dt { (name) } dd { (time_or_text(value)) }
                             }
                         }
                         @if let Some(reason) = fields["revocation"]["reason"].as_str() {
                             dt { "revoked" }
                             dd {
                                 (shown(&reason.replace('_', " ")))
-                                @if let Some(at) = fields["revocation"]["at"].as_str() { ", " (shown(at)) }
+                                @if let Some(at) = fields["revocation"]["at"].as_str() { ", " (time_or_text(at)) }
                             }
                         }
                     }
@@ -144,6 +145,11 @@ impl Certificate {
             }
         }
     }
+}
+
+/// A value of `certificate show`: a time as every page has it, another text as it is.
+fn time_or_text(value: &str) -> Markup {
+    value.parse().map_or_else(|_| shown(value), when::exact)
 }
 
 fn forms(person: &Person, problems: &[Problem], context: &Context) -> Markup {

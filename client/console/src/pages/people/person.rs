@@ -173,7 +173,7 @@ impl Shown {
             }))
             (self.pools.markup("Pools of theirs", context, |pool| html! {
                 (context.link(&address::pool(pool.pk), &pool.pk.short())) ": "
-                (events::meter(pool.uses, pool.max_uses)) ", " (pool.usable.name().replace('_', " "))
+                (events::meter(pool.uses, pool.max_uses)) ", usable: " (pool.usable.name().replace('_', " "))
             }))
             (self.happened(context))
         }
@@ -191,7 +191,7 @@ impl Shown {
                     (context.form(&at, html! {
                         input type="hidden" name="role" value=(role);
                         input type="hidden" name="change" value="take";
-                        button .danger { "Take " (shown(role)) }
+                        button .danger { "Take away " (shown(role)) }
                     }))
                 }
             }
@@ -236,7 +236,8 @@ mod tests {
     fn a_person_is_drawn_with_their_text_escaped_and_its_marks_visible() {
         let context = Context::for_tests();
         let drawn = page().markup(&[], &context).into_string();
-        for part in ["<h1><bdi>&lt;script&gt;</bdi>", "\\u{202e}gnp", "not &lt;seen&gt;", "Take <bdi>member</bdi>"] {
+        for part in ["<h1><bdi>&lt;script&gt;</bdi>", "\\u{202e}gnp", "not &lt;seen&gt;", "Take away <bdi>member</bdi>"]
+        {
             assert!(drawn.contains(part), "{part}: {drawn}");
         }
         let drawn = page().markup(&[], &Context { is_read_only: true, ..context }).into_string();
