@@ -29,6 +29,11 @@ pub(crate) fn change(seq: u64) -> String {
     format!("/feed/{seq}")
 }
 
+/// The address of the changes of one record.
+pub(crate) fn changes_of(record: Pk) -> String {
+    with_query("/feed", &[("record", &record.to_string())])
+}
+
 /// An address with a query of those parameters that are not empty.
 pub(crate) fn with_query(path: &str, parameters: &[(&str, &str)]) -> String {
     let mut address = path.to_owned();

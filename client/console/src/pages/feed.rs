@@ -130,11 +130,11 @@ pub(crate) async fn latest(client: &Client, most: usize) -> Result<(Vec<Change>,
     newest(client, head + 1, &Wanted::default(), most).await.map(|(changes, _)| (changes, head))
 }
 
-/// The latest changes of one record.
+/// The changes of one record among the latest of all, newest first. It looks at few, so that a page does not wait for it.
 pub(crate) async fn latest_of(client: &Client, record: Pk, most: usize) -> Result<Vec<Change>, Error> {
     let head = client.call(server::Status {}).await?.changes_head;
-    let wanted = Wanted { record: Some(record), ..Wanted::default() };
-    newest(client, head + 1, &wanted, most).await.map(|(changes, _)| changes)
+    let latest = block(client, head.saturating_sub(BLOCK), head + 1).await?;
+    Ok(latest.into_iter().rev().filter(|change| change.subjects.contains(&record)).take(most).collect())
 }
 
 /// The records that changes name: subjects and actors.

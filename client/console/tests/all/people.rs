@@ -72,7 +72,8 @@ async fn files_are_made_by_a_form_and_have_a_safe_name() {
     browser.goto(&format!("/people/{pk}")).await;
     let fetched = |form: &str, password: &str| {
         format!(
-            "const done = arguments[arguments.length - 1]; const form = document.querySelector('form[action$=\"{form}\"]');
+            "const done = arguments[arguments.length - 1];
+            const form = document.querySelector('form[action$=\"{form}\"]');
             if (form.password) form.password.value = '{password}';
             fetch(form.action, {{method: 'POST', body: new URLSearchParams(new FormData(form))}}).then(async (answer) =>
               done([answer.status, answer.headers.get('content-disposition'), answer.headers.get('cache-control'),

@@ -180,7 +180,7 @@ impl Shown {
                 @if event.extra.as_str() != "{}" { dt { "Extra" } dd { (extra::markup(&event.extra)) } }
                 dt { "pk" } dd { code { (event.pk) } }
                 dt { "Changes" }
-                dd { (context.link(&address::with_query("/feed", &[("record", &event.pk.to_string())]), "what happened to it")) }
+                dd { (context.link(&address::changes_of(event.pk), "what happened to it")) }
             }
             @if !event.leisure {
                 h2 { "Places" }
@@ -334,7 +334,8 @@ fn explained(explanation: &Explanation, context: &Context) -> Markup {
 mod tests {
     use super::*;
 
-    const EVENT: &str = r#"{"pk":"01010101-0101-0101-0101-010101010101","title":"<script>alert(1)</script>","kind":"camp",
+    const EVENT: &str = r#"{"pk":"01010101-0101-0101-0101-010101010101","title":"<script>alert(1)</script>",
+        "kind":"camp",
         "owner":"02020202-0202-0202-0202-020202020202","start":"2027-03-01T10:00:00.000000Z","duration_minutes":120,
         "max_participants":null,"leisure":false,"published":true,"canceled":false,"approval":"supervisor",
         "waiting_list":true,"merge_time":null,"registration_closes":null,"unregistration_closes":null,"extra":{},

@@ -162,8 +162,8 @@ fn forms(person: &Person, problems: &[Problem], context: &Context) -> Markup {
             div .field {
                 label for="password" { "Password of the file" }
                 p .hint #password-hint {
-                    "A PKCS#12 file for a browser or a mail program. It takes a console with the grant admin; a key that "
-                    "the person brought is not in it."
+                    "A PKCS#12 file for a browser or a mail program. It takes a console with the grant admin; a key "
+                    "that the person brought is not in it."
                 }
                 @if let Some(wrong) = wrong {
                     p .problem #password-problem { "Error: " (refusal::sentence(&wrong.told, context)) }

@@ -202,15 +202,14 @@ impl Shown {
     }
 
     fn happened(&self, context: &Context) -> Markup {
-        let all = address::with_query("/feed", &[("record", &self.person.pk.to_string())]);
         html! {
             h2 { "What happened to them" }
             @match &self.changes {
                 Err(told) => p { (refusal::sentence(told, context)) },
-                Ok(changes) if changes.is_empty() => p .faint { "nothing lately" },
+                Ok(changes) if changes.is_empty() => p .faint { "nothing among the latest changes" },
                 Ok(changes) => ol .feed { @for change in changes { (feed::entry(change, &self.records, context)) } },
             }
-            p { (context.link(&all, "Everything that happened to them")) }
+            p { (context.link(&address::changes_of(self.person.pk), "Everything that happened to them")) }
         }
     }
 }

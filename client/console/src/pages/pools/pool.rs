@@ -86,7 +86,7 @@ impl Shown {
                 @if let Some(deleted) = pool.deleted { dt { "Deleted" } dd { (when::exact(deleted)) } }
                 dt { "pk" } dd { code { (pool.pk) } }
                 dt { "Changes" }
-                dd { (context.link(&address::with_query("/feed", &[("record", &pool.pk.to_string())]), "what happened to it")) }
+                dd { (context.link(&address::changes_of(pool.pk), "what happened to it")) }
             }
             h2 { "Enrollments" }
             dl {
