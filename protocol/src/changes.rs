@@ -6,6 +6,31 @@ use crate::operations::StreamOperation;
 use crate::refusal::Code;
 use crate::value::{Cursor, Origin, PageLimit, Pk, Time, or_default};
 
+/// Changes that are no operations, by number: they follow from another change, or from the time. The numbers are stable
+/// like those of operations.
+pub static CONSEQUENCES: &[(u16, &str)] = &[
+    (60_000, "code.alarm"),
+    (60_001, "registration.seated"),
+    (60_002, "registration.moved"),
+    (60_003, "event.opened"),
+    (60_004, "event.merged"),
+    (60_005, "certificate.listed"),
+    (60_006, "program.linked"),
+    (60_007, "program.unlinked"),
+    (60_008, "course.enrolled"),
+    (60_009, "course.converted"),
+    (60_010, "course.mode_kept"),
+    (60_011, "course.moved_to_audit"),
+    (60_012, "course.activated"),
+    (60_013, "course.deactivated"),
+    (60_014, "course.role_given"),
+    (60_015, "course.role_taken"),
+    (60_016, "course.role_failed"),
+    (60_017, "server.clock"),
+    (60_018, "code.uid_alarm"),
+    (60_019, "server.refusals"),
+];
+
 /// One committed write, or one refused attempt on a code or token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
@@ -17,7 +42,8 @@ pub struct Change {
     pub area: String,
     /// The verb of the change, such as `create`.
     pub verb: String,
-    /// The records that were changed.
+    /// The records that were changed. Of a registration: the event, the person, and the pool where a place was taken or
+    /// given up, or the event itself where it has no pools.
     pub subjects: Vec<Pk>,
     /// The actor: the person on whose behalf it was done.
     pub actor: Option<Pk>,

@@ -132,6 +132,11 @@ findings! {
     UnreadUnit "unread_unit" Warning [] 0 "A changed unit is not in force"
         "{unit} has changed on disk since systemd read it"
         "sudo systemctl daemon-reload && sudo systemctl restart {unit}";
+    Hooks "hooks" Warning [] 0 "A hook is stuck"
+        "the hook {name} fails at the change {seq}, after {tries} tries since {since} ({why}); it has passed every change \
+         up to {upto}{lag}"
+        "sudo journalctl -u enrolld-changes@{name} -n 20; it goes on when its command succeeds; without this change: \
+         sudo enrollctl changes skip {seq} --position {path}";
     DiskFull "disk_full" Error [] 0 "The disk is full"
         "the disk of {state_dir} has less than the {needed} that database.free_mib wants left: writes are refused, and \
          reads go on"

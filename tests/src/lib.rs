@@ -6,6 +6,7 @@ pub mod cleanup;
 pub mod conversation;
 pub mod disk;
 pub mod fuzz;
+pub mod hook;
 pub mod issuer;
 pub mod linearizability;
 pub mod load;

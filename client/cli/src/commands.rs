@@ -8,7 +8,7 @@ use enroll_client::protocol::operations::TABLE;
 use crate::files::{backup, credentials, export, import, metrics};
 use crate::options::Options;
 use crate::request::{extra, units};
-use crate::{bulk, completion, console, decisions, doctor, explain, sandbox, show, tour, wait};
+use crate::{bulk, completion, console, decisions, doctor, explain, history, hooks, sandbox, show, tour, wait};
 
 const AFTER_HELP: &str = "Exit codes: 0 done, or yes; 1 refused, or no; 2 usage; 3 the daemon can not be reached; 4 done, but the answer could
 not be written. A refusal ends with its code in parentheses, which explain-error explains.
@@ -73,6 +73,8 @@ fn area(name: &'static str) -> Command {
         .subcommands(rows.map(verb))
         .subcommands(show::command(name))
         .subcommands((name == "certificate").then(credentials::command))
+        .subcommands((name == "event").then(history::command))
+        .subcommands((name == "changes").then(hooks::commands).into_iter().flatten())
 }
 
 fn verb(row: &&'static OperationRow) -> Command {
@@ -145,6 +147,7 @@ mod tests {
         let others =
             ["call", "console", "doctor", "tour", "completions", "explain-error", "wait"].map(|name| vec![name]);
         let shows = [["pool", "show"], ["event", "show"], ["certificate", "show"], ["certificate", "install"]];
+        let shows = shows.into_iter().chain([["changes", "run"], ["changes", "skip"], ["event", "history"]]);
         let shows = shows.map(Vec::from);
         let others = others.into_iter().chain(shows).map(|path| (path, false));
         for (path, is_operation) in operations.chain(others) {

@@ -2,7 +2,8 @@
 //!
 //! Its commands are derived from the table of operations. Written here is what all of them share, and the commands
 //! that are no operation: `call`, `wait`, `doctor`, `tour`, `sandbox`, `console`, `completions`, `explain-error`,
-//! `certificate install`, and the `show` of pools, events and certificates.
+//! `certificate install`, `changes run`, `changes skip`, `event history`, and the `show` of pools, events and
+//! certificates.
 //!
 //! The modules that are public are the base of `enroll-bench` and `enroll-console` too.
 
@@ -24,6 +25,8 @@ mod completion;
 mod decisions;
 mod doctor;
 mod files;
+mod history;
+mod hooks;
 mod sandbox;
 mod show;
 mod tour;
@@ -46,7 +49,7 @@ pub use crate::show::certificate_fields;
 
 /// Runs the command line of this process and returns its exit code.
 pub fn main() -> ExitCode {
-    completion::answer().unwrap_or_else(|| process::run(command(), run))
+    hooks::become_command().or_else(completion::answer).unwrap_or_else(|| process::run(command(), run))
 }
 
 async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result<ExitCode, Failure> {
@@ -72,6 +75,15 @@ async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result
         Some(("sandbox", matches)) => sandbox::run(matches, options, output).await,
         Some(("explain-error", matches)) => explain::run(matches, output).map(|()| ExitCode::SUCCESS),
         Some(("completions", matches)) => completion::run(matches, output),
+        Some((area, matches))
+            if let Some((verb, matches)) = matches.subcommand()
+                && hooks::handles(area, verb) =>
+        {
+            hooks::run((verb, matches), options, output).await
+        }
+        Some(("event", matches)) if let Some(("history", matches)) = matches.subcommand() => {
+            history::run(matches, options, output).await
+        }
         Some((area, matches)) if let Some(("show", matches)) = matches.subcommand() => {
             show::run(area, matches, options, output).await
         }

@@ -60,10 +60,18 @@ impl Records {
             name: format!("enrollment {}", one.callsign),
             address: address::enrollment(one.pk)
         });
-        kind!(|event| event::Get { event }, |event: event::Event| Named {
-            name: event.title.to_string(),
-            address: address::event(event.pk)
-        });
+        let asked: Vec<_> = left.iter().map(|pk| client.call(event::Get { event: (*pk).into() })).collect();
+        for reply in asked {
+            let Ok(event) = reply.await else { continue };
+            let address = address::event(event.pk);
+            let pools = event
+                .pools
+                .iter()
+                .map(|pool| (pool.pk, Named { name: pool.name.to_string(), address: address.clone() }));
+            found.extend(pools);
+            found.insert(event.pk, Named { name: event.title.to_string(), address: address.clone() });
+        }
+        left.retain(|pk| !found.contains_key(pk));
         let asked: Vec<_> =
             left.iter().map(|pk| client.call(pool::Get { pool: (*pk).into(), allow_deleted: true })).collect();
         for reply in asked {

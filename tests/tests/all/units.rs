@@ -17,6 +17,7 @@ const CONFIGURATION: &str = include_str!("../../../systemd/enrolld.toml");
 const KEY: &str = include_str!("../../../systemd/enrolld-key.service");
 const BACKUP: &str = include_str!("../../../systemd/enrolld-backup.service");
 const BACKUP_TIMER: &str = include_str!("../../../systemd/enrolld-backup.timer");
+const CHANGES: &str = include_str!("../../../systemd/enrolld-changes@.service");
 const FAILED: &str = include_str!("../../../systemd/enrolld-failed.target");
 
 /// The highest exposure that `systemd-analyze security` may find, of 10. Asking for the clock's state takes some
@@ -85,6 +86,7 @@ fn the_units_are_understood_in_every_line() {
         "enrolld-backup.timer",
         "enrolld-metrics.service",
         "enrolld-metrics.timer",
+        "enrolld-changes@.service",
         "enrolld-failed.target",
     ];
     for name in names {
@@ -114,7 +116,9 @@ fn the_user_and_the_directories_are_made() {
     sysusers.args(["--dry-run", &at]).arg(file("sysusers.d/enrolld.conf"));
     let Some(output) = tool(TEST, &mut sysusers) else { return };
     assert!(output.status.success(), "{output:?}");
-    assert!(text(&output.stderr).contains("'enrolld'"), "{output:?}");
+    for user in ["'enrolld'", "'enrolld-hooks'"] {
+        assert!(text(&output.stderr).contains(user), "{output:?}");
+    }
     if !is_root(TEST) {
         return;
     }
@@ -127,7 +131,7 @@ fn the_user_and_the_directories_are_made() {
         let Some(output) = tool(TEST, &mut command) else { return };
         assert!(output.status.success(), "{output:?}");
     }
-    for (directory, mode) in [("etc/enrolld", 0o755), ("var/backups/enrolld", 0o700)] {
+    for (directory, mode) in [("etc/enrolld", 0o755), ("etc/enrolld/changes", 0o755), ("var/backups/enrolld", 0o700)] {
         let made = root.path().join(directory).metadata().expect("a directory");
         assert_eq!(std::os::unix::fs::PermissionsExt::mode(&made.permissions()) & 0o7777, mode, "{directory}");
     }
@@ -154,6 +158,7 @@ fn every_directive_has_its_reason() {
         ("key", KEY),
         ("backup", BACKUP),
         ("timer", BACKUP_TIMER),
+        ("changes", CHANGES),
         ("failed", FAILED),
         ("sysusers", SYSUSERS),
         ("tmpfiles", TMPFILES),
@@ -179,7 +184,7 @@ fn the_units_say_what_the_daemon_expects() {
     assert_eq!(values(SERVICE, "OnFailure"), ["enrolld-failed.target"]);
     assert_eq!(values(FAILED, "Conflicts"), ["enrolld.socket"]);
     assert_eq!(values(SOCKET, "ListenStream"), ["/run/enrolld/enrolld.sock"]);
-    for unit in [SERVICE, SOCKET, KEY, BACKUP, BACKUP_TIMER, FAILED] {
+    for unit in [SERVICE, SOCKET, KEY, BACKUP, BACKUP_TIMER, CHANGES, FAILED] {
         assert_eq!(values(unit, "Documentation").len(), 1, "{unit}");
     }
     assert_eq!(values(SERVICE, "Wants"), ["enrolld-key.service"]);
@@ -192,5 +197,14 @@ fn the_units_say_what_the_daemon_expects() {
     }
     assert_eq!(values(BACKUP, "Environment")[1], format!("ENROLLD_SOCKET={}", values(SOCKET, "ListenStream")[0]));
     assert_eq!(values(SOCKET, "SocketGroup"), values(SERVICE, "Group"));
-    assert!(SYSUSERS.lines().any(|line| line.starts_with(&format!("u {} ", values(SERVICE, "User")[0]))));
+    for unit in [SERVICE, CHANGES] {
+        let user = values(unit, "User")[0];
+        assert!(SYSUSERS.lines().any(|line| line.starts_with(&format!("u {user} "))), "{user}");
+    }
+    assert_eq!(values(CHANGES, "Environment"), [values(BACKUP, "Environment")[1]]);
+    assert_eq!(values(CHANGES, "SupplementaryGroups"), values(SOCKET, "SocketGroup"));
+    // Each of these, with a user, would keep sendmail from changing its group.
+    for forbidding in ["NoNewPrivileges", "SystemCallFilter", "PrivateDevices", "RestrictSUIDSGID", "LockPersonality"] {
+        assert_eq!(values(CHANGES, forbidding), [""; 0], "{forbidding}");
+    }
 }

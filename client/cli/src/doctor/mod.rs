@@ -7,6 +7,7 @@
 mod access;
 mod answer;
 mod files;
+mod hooks;
 mod systemd;
 
 use std::os::unix::net::UnixStream;
@@ -28,7 +29,7 @@ const SYSTEM_SOCKET: &str = "/run/enrolld/enrolld.sock";
 const ABOUT: &str = "Look for what is wrong around the daemon, and say how to mend it
 
 Goes through the socket and who may open it, the group and this login, the answer of the daemon and its own \
-warnings, versions, the units of systemd, the configuration, the secret key, the state directory, the disk and the \
+warnings, versions, the units of systemd, the configuration, the secret key, the state directory, hooks, the disk and the \
 clock. It works while the daemon does not run. Some things only root can see; the others are told to everybody.
 
 The exit code is 1 if something is wrong.";
@@ -97,7 +98,7 @@ impl Machine {
             Outcome::Found(_) => (Outcome::Unseen("the socket can not be opened".to_owned()), None),
             Outcome::Fine(_) | Outcome::Unseen(_) => answer::ask(self, options).await,
         };
-        let is_answered = status.is_some();
+        let (is_answered, head) = (status.is_some(), status.as_ref().map(|status| status.changes_head));
         let mut checks = vec![("socket", socket), ("daemon", answer)];
         checks.extend(status.map(|status| ("versions", answer::versions(self, &status))));
         if self.is_of_system() {
@@ -107,6 +108,7 @@ impl Machine {
             checks.push(("configuration", files::configuration(self)));
             checks.push(("secret key", files::secret_key(self, is_answered)));
             checks.push(("state directory", files::state_directory(self)));
+            checks.push(("hooks", hooks::look(self, head)));
         }
         // A daemon that answers has told of both itself.
         if !is_answered {

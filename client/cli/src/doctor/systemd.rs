@@ -13,7 +13,7 @@ const SERVICE: &str = "enrolld.service";
 const SOCKET: &str = "enrolld.socket";
 
 /// The units of this version.
-const SHIPPED: [(&str, &str); 8] = [
+const SHIPPED: [(&str, &str); 9] = [
     (SERVICE, include_str!("../../../../systemd/enrolld.service")),
     (SOCKET, include_str!("../../../../systemd/enrolld.socket")),
     ("enrolld-failed.target", include_str!("../../../../systemd/enrolld-failed.target")),
@@ -22,6 +22,7 @@ const SHIPPED: [(&str, &str); 8] = [
     ("enrolld-backup.timer", include_str!("../../../../systemd/enrolld-backup.timer")),
     ("enrolld-metrics.service", include_str!("../../../../systemd/enrolld-metrics.service")),
     ("enrolld-metrics.timer", include_str!("../../../../systemd/enrolld-metrics.timer")),
+    ("enrolld-changes@.service", include_str!("../../../../systemd/enrolld-changes@.service")),
 ];
 
 /// The administrator's directory of units, which wins over the package's.

@@ -1,7 +1,8 @@
-//! An atomic file: it gets its name when it is complete and synced, and never replaces another file.
+//! An atomic file: it gets its name when it is complete and synced. It never replaces another file, unless it is said to.
 
-use std::fs::File;
-use std::io;
+use std::fs::{File, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -11,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::failure::Failure;
 
 /// The path of a file that is to be made.
-pub(super) struct AtomicFile {
+pub(crate) struct AtomicFile {
     path: PathBuf,
     directory: PathBuf,
     /// The kind of file in messages, such as `backup`.
@@ -24,8 +25,19 @@ impl AtomicFile {
         if path.symlink_metadata().is_ok() {
             return Err(exists(path));
         }
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        Ok(Self { path: path.to_owned(), directory: directory.to_owned(), what })
+        Ok(Self { path: path.to_owned(), directory: directory_of(path).to_owned(), what })
+    }
+
+    /// Writes these bytes in place of the file of this path, or where there is none, with this mode. A reader, and a
+    /// machine that loses its power, find the bytes of before or these.
+    pub(crate) fn replace(path: &Path, what: &str, bytes: &[u8], mode: u32) -> io::Result<()> {
+        let directory = directory_of(path);
+        let mut file = NamedTempFile::with_prefix_in(format!(".enrolld-{what}-"), directory)?;
+        file.write_all(bytes)?;
+        file.as_file().set_permissions(Permissions::from_mode(mode))?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        File::open(directory)?.sync_all()
     }
 
     /// The path as it was given.
@@ -66,6 +78,10 @@ pub(super) async fn unless_interrupted<T>(made: impl Future<Output = Result<T, F
         _ = interrupt.recv() => Err(interrupted()),
         _ = terminate.recv() => Err(interrupted()),
     }
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn exists(path: &Path) -> Failure {

@@ -56,7 +56,7 @@ pub(crate) async fn run(matches: &ArgMatches, options: &Options, output: &Output
 }
 
 /// Replaces the file in one step, so that a reader finds the text of before or this one, and never a part.
-fn write(path: &Path, text: &str) -> io::Result<()> {
+pub(crate) fn write(path: &Path, text: &str) -> io::Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // The collector reads every file whose name ends with .prom; this one's does not.
     let mut file = NamedTempFile::with_prefix_in(".enrolld-metrics-", directory)?;

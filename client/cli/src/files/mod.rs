@@ -11,4 +11,5 @@ pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod metrics;
 
+pub(crate) use self::atomic_file::AtomicFile;
 pub(crate) use self::progress::progress_bar;

@@ -95,6 +95,11 @@ impl Output {
         self.terminal.is_some()
     }
 
+    /// The width of the terminal in characters; the usual one where there is none.
+    pub(crate) fn width(&self) -> usize {
+        self.terminal.unwrap_or_else(Terminal::of_this_process).width()
+    }
+
     /// True if JSON was asked for.
     pub(crate) fn is_json(&self) -> bool {
         self.json

@@ -35,6 +35,11 @@ impl Terminal {
         }
     }
 
+    /// Its width in characters.
+    pub(crate) fn width(self) -> usize {
+        usize::from(self.width)
+    }
+
     /// The same terminal with the time of now, because a reply may be younger than this process.
     pub(crate) fn by_now(self) -> Self {
         Self { now: Timestamp::now(), ..self }

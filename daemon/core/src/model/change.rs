@@ -6,29 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::record::{Kind, Record};
 
-/// Changes that are no operations, with numbers from 60000 on, stable like those of operations.
-const CONSEQUENCES: &[(u16, &str)] = &[
-    (ALARM, "code.alarm"),
-    (SEATED, "registration.seated"),
-    (MOVED, "registration.moved"),
-    (OPENED, "event.opened"),
-    (MERGED, "event.merged"),
-    (LISTED, "certificate.listed"),
-    (LINKED, "program.linked"),
-    (UNLINKED, "program.unlinked"),
-    (ENROLLED, "course.enrolled"),
-    (CONVERTED, "course.converted"),
-    (MODE_KEPT, "course.mode_kept"),
-    (MOVED_TO_AUDIT, "course.moved_to_audit"),
-    (ACTIVATED, "course.activated"),
-    (DEACTIVATED, "course.deactivated"),
-    (ROLE_GIVEN, "course.role_given"),
-    (ROLE_TAKEN, "course.role_taken"),
-    (ROLE_FAILED, "course.role_failed"),
-    (CLOCK, "server.clock"),
-    (UID_ALARM, "code.uid_alarm"),
-    (REFUSALS, "server.refusals"),
-];
+// Their names in the feed are in the contract's table of consequences.
 
 /// Wrong codes in all exceeded their rate limit: somebody tries codes from many sources.
 pub const ALARM: u16 = 60_000;
@@ -166,6 +144,6 @@ impl Change {
 }
 
 fn name_of(what: u16) -> &'static str {
-    let consequence = || CONSEQUENCES.iter().find(|(number, _)| *number == what).map(|(_, name)| *name);
+    let consequence = || changes::CONSEQUENCES.iter().find(|(number, _)| *number == what).map(|(_, name)| *name);
     OperationRow::by_number(what).map(|row| row.name).or_else(consequence).unwrap_or("unknown.unknown")
 }

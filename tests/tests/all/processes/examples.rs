@@ -93,6 +93,8 @@ fn before(command: &str) -> String {
 /// Examples that are not run here, and why.
 const NOT_RUN: &[(&str, &str)] = &[
     ("enrollctl changes follow", "it never ends"),
+    ("enrollctl changes run", "it never ends, and has tests of its own"),
+    ("enrollctl changes skip", "it needs a runner that is stuck, and has tests with one"),
     ("enrollctl jwt exchange", "it needs another issuer; the page on JWTs is played with one"),
     ("enrollctl console", "it serves until nobody uses it, and has tests of its own"),
     ("enrollctl tour", "it is played by a test of its own"),

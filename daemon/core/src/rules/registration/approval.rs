@@ -91,7 +91,13 @@ fn decide(
         ..how(&mut seats, person, &before)?
     };
     seats.replace(person, Some(&before), &after)?;
-    seats.emit_cause(ChangeEvent::Change(call.change(vec![event_pk, person]), None));
+    let place = match (before.stand, after.stand) {
+        (Stand::Seated(_), Stand::Seated(_)) => Stand::Out,
+        (left, Stand::Out) => left,
+        (_, taken) => taken,
+    };
+    let subjects = seats.subjects(person, place);
+    seats.emit_cause(ChangeEvent::Change(call.change(subjects), None));
     seats.head.left.fill |= after.stand == Stand::Out && before.stand != Stand::Out;
     finish(seats, person)
 }

@@ -33,7 +33,8 @@ impl WriteOp for Create {
         let outcome = eligibility::determine(&mut seats, person, before.as_ref())?.outcome?;
         enter(&mut seats, call, person, before.as_ref(), outcome)?;
         let made = before.is_none().then_some(Kind::Registration);
-        seats.emit_cause(ChangeEvent::Change(call.change(vec![event_pk, person]), made));
+        let subjects = seats.subjects(person, seats.require_registration(person)?.stand);
+        seats.emit_cause(ChangeEvent::Change(call.change(subjects), made));
         finish(seats, person)
     }
 }
@@ -63,7 +64,8 @@ impl WriteOp for Cancel {
         }
         let after = seats.left(&before);
         seats.replace(person, Some(&before), &after)?;
-        seats.emit_cause(ChangeEvent::Change(call.change(vec![event_pk, person]), None));
+        let subjects = seats.subjects(person, before.stand);
+        seats.emit_cause(ChangeEvent::Change(call.change(subjects), None));
         seats.head.left.fill = true;
         finish(seats, person)
     }

@@ -54,7 +54,8 @@ impl WriteOp for Place {
         let target = target(&mut seats, person, before.as_ref(), (pool, self.position))?;
         place(&mut seats, call, person, self, target)?;
         let made = before.is_none().then_some(Kind::Registration);
-        seats.emit_cause(ChangeEvent::Change(call.change(vec![event_pk, person]), made));
+        let subjects = seats.subjects(person, seats.require_registration(person)?.stand);
+        seats.emit_cause(ChangeEvent::Change(call.change(subjects), made));
         seats.head.left.fill = true;
         finish(seats, person)
     }

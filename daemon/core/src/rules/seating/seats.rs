@@ -120,6 +120,19 @@ impl<'a> Seats<'a> {
         (self.derived, self.cause) = (self.attribution.clone(), None);
     }
 
+    /// The subjects of a change of a registration: the event, the person, and where it took or gave up a place its pool.
+    /// In an event without pools the event stands for it. So the feed alone tells how many places were taken when.
+    pub(in crate::rules) fn subjects(&self, person: Pk, place: Stand) -> Vec<Pk> {
+        let pool = match place {
+            Stand::Seated(slot) => {
+                let pool = self.event.pools.iter().find(|pool| pool.slot == slot);
+                Some(pool.map_or(self.pk, |pool| pool.pk))
+            }
+            Stand::Waiting | Stand::Out => None,
+        };
+        [self.pk, person].into_iter().chain(pool).collect()
+    }
+
     /// Emits an opening or a merge; derived events from here on follow from it. It bears the time at which it is done,
     /// which may be later than it was due.
     pub(super) fn emit_moment(&mut self, what: u16, subjects: Vec<Pk>) {
