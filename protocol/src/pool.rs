@@ -171,6 +171,8 @@ pub enum Field {
 }
 
 words! {
+    Usable: Yes "yes" Deleted "deleted" Inactive "inactive" OwnerDeleted "owner_deleted" Exhausted "exhausted"
+        Expired "expired";
     Field: Extra "extra" MaxUses "max_uses" Expires "expires";
 }
 

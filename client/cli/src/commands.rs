@@ -8,7 +8,9 @@ use enroll_client::protocol::operations::TABLE;
 use crate::files::{backup, credentials, export, import, metrics};
 use crate::options::Options;
 use crate::request::{extra, units};
-use crate::{bulk, completion, decisions, doctor, explain, history, hooks, migration, sandbox, show, top, tour, wait};
+use crate::{
+    bulk, completion, console, decisions, doctor, explain, history, hooks, migration, sandbox, show, top, tour, wait,
+};
 
 const AFTER_HELP: &str = "Exit codes: 0 done, or yes; 1 refused, or no; 2 usage; 3 the daemon can not be reached; 4 done, but the answer could
 not be written. A refusal ends with its code in parentheses, which explain-error explains.
@@ -52,6 +54,7 @@ pub fn command() -> Command {
         .subcommand(doctor::command())
         .subcommand(top::command())
         .subcommand(tour::command())
+        .subcommand(console::command())
         .subcommand(sandbox::command())
         .subcommand(migration::command())
         .subcommand(explain::command())
@@ -145,7 +148,10 @@ mod tests {
         let mut root = command();
         root.build();
         let operations = TABLE.iter().map(|row| (vec![row.area(), row.verb()], true));
-        let others = ["call", "doctor", "tour", "completions", "explain-error", "wait", "top"].map(|name| vec![name]);
+        let others = [
+            "call", "console", "doctor", "top", "tour", "sandbox", "import", "completions", "explain-error", "wait",
+        ];
+        let others = others.map(|name| vec![name]);
         let shows = [["pool", "show"], ["event", "show"], ["certificate", "show"], ["certificate", "install"]];
         let shows = shows.into_iter().chain([["changes", "run"], ["changes", "skip"], ["event", "history"]]);
         let shows = shows.map(Vec::from);

@@ -38,8 +38,8 @@ pub(crate) fn run(matches: &ArgMatches, output: &Output) -> Result<(), Failure> 
     output.raw(format!("{name}\n\n{explanation}").as_bytes())
 }
 
-/// The section of the page under the heading of this code.
-fn section(name: &str) -> Option<&'static str> {
+/// The section of the errors page under the heading of this code, in Markdown.
+pub fn section(name: &str) -> Option<&'static str> {
     let (_, rest) = PAGE.split_once(&format!("\n### {name}\n"))?;
     let end = rest.find("\n##").unwrap_or(rest.len());
     Some(rest[..end].trim())

@@ -1,12 +1,15 @@
 //! The command line of enrolld, `enrollctl`.
 //!
 //! Its commands are derived from the table of operations. Written here is what all of them share, and the commands
-//! that are no operation: `call`, `wait`, `doctor`, `top`, `tour`, `sandbox`, `import`, `completions`, `explain-error`,
+//! that are no operation: `call`, `wait`, `doctor`, `top`, `console`, `tour`, `sandbox`, `import`, `completions`,
+//! `explain-error`,
 //! `certificate install`, `changes run`, `changes skip`, `event history`, and the `show` of pools, events and
 //! certificates.
 //!
-//! The modules that are public are the base of `enroll-bench` too.
+//! The modules that are public are the base of `enroll-bench` and `enroll-console` too.
 
+pub mod console;
+pub mod explain;
 pub mod failure;
 pub mod options;
 pub mod output;
@@ -22,7 +25,6 @@ mod call;
 mod completion;
 mod decisions;
 mod doctor;
-mod explain;
 mod files;
 mod history;
 mod hooks;
@@ -45,6 +47,7 @@ use crate::output::Output;
 
 pub use crate::call::{Ask, Lines, Question};
 pub use crate::commands::command;
+pub use crate::show::certificate_fields;
 
 /// Runs the command line of this process and returns its exit code.
 pub fn main() -> ExitCode {
@@ -52,6 +55,9 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result<ExitCode, Failure> {
+    if matches.subcommand_matches("console").is_some() {
+        return console::run();
+    }
     let alone = ["call", "doctor", "tour", "sandbox", "completions", "explain-error", "wait", "top"];
     if let Some(command) = matches.subcommand_name().filter(|name| alone.contains(name)) {
         options.expect_no_request(command)?;

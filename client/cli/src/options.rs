@@ -109,7 +109,7 @@ impl Options {
     }
 
     /// Refuses `--field` for a command whose output is no reply.
-    pub(crate) fn expect_no_field(&self, command: &str) -> Result<(), Failure> {
+    pub fn expect_no_field(&self, command: &str) -> Result<(), Failure> {
         if self.fields.is_empty() {
             return Ok(());
         }
@@ -145,8 +145,13 @@ impl Options {
         Err(Failure::Usage(format!("{command} has no --as-jwt{way_out}")))
     }
 
+    /// True if a session JWT proves the actor.
+    pub fn is_proven(&self) -> bool {
+        self.as_jwt
+    }
+
     /// Reads the JWT of `--as-jwt` from standard input, for the clients that are made after this.
-    pub(crate) fn read_jwt(&self, output: &Output) -> Result<(), Failure> {
+    pub fn read_jwt(&self, output: &Output) -> Result<(), Failure> {
         if !self.as_jwt {
             return Ok(());
         }
@@ -194,12 +199,12 @@ impl Options {
     }
 
     /// Connects now, with a client that outlives its daemons.
-    pub(crate) async fn connect_for_life(&self) -> Result<Client, Error> {
+    pub async fn connect_for_life(&self) -> Result<Client, Error> {
         Ok(self.equip(self.builder().circuit_breaker().connect().await?))
     }
 
     /// A client that outlives its daemons and connects at its first call.
-    pub(crate) fn for_life(&self) -> Client {
+    pub fn for_life(&self) -> Client {
         self.equip(self.builder().circuit_breaker().lazy())
     }
 
@@ -209,7 +214,7 @@ impl Options {
     }
 
     /// The path of the socket: the one that was named, or the default.
-    pub(crate) fn socket_path(&self) -> PathBuf {
+    pub fn socket_path(&self) -> PathBuf {
         self.socket.clone().unwrap_or_else(default_socket)
     }
 

@@ -1,5 +1,5 @@
-//! The pages of the command lines, from the declarations of both programs: `enrolld(8)`, `enrollctl(1)`, and a page for
-//! each area of `enrollctl`. An area is a command that has commands.
+//! The pages of the command lines, from the declarations of both programs: `enrolld(8)`, `enrollctl(1)`, a page for each
+//! area of `enrollctl`, which is a command that has commands, and `enrollctl-console(1)`.
 
 use clap::Command;
 use clap_mangen::roff::{bold, roman};
@@ -8,6 +8,8 @@ use crate::manual::{Manual, Page};
 use crate::markdown;
 
 const OPERATING: &str = include_str!("../../operating.md");
+
+const CONSOLE: &str = include_str!("../../console.md");
 
 const COMMAND_LINE: &str = include_str!("../../enrollctl.md");
 
@@ -107,6 +109,30 @@ fn area(area: &Command) -> Page {
     manual.prose(&format!("{}. The options of every command are in enrollctl(1).", described(area)));
     manual.heading("VERBS");
     subcommands(area).for_each(|verb| write_command(&mut manual, verb));
+    manual.see_also(&["enrollctl(1)", "enrolld(8)"]);
+    manual.finish()
+}
+
+/// `enrollctl-console(1)`, from the command and the page on it.
+pub(crate) fn console() -> Page {
+    let command = built(enrollctl::command());
+    let command = subcommands(&command).find(|command| command.get_name() == "console").expect("the command");
+    let mut manual = Manual::new("enrollctl-console", 1, "a page in the browser, to see, decide and follow");
+    manual.heading("SYNOPSIS");
+    write_usages(&mut manual, &usages(command));
+    manual.heading("DESCRIPTION");
+    manual.prose(&described(command));
+    manual.prose("The options of every command are in enrollctl(1).");
+    manual.heading("OPTIONS");
+    manual.options(&own(command));
+    let sections = [
+        ("PAGES", "The pages"),
+        ("ANOTHER MACHINE", "From another machine"),
+        ("SECURITY", "What keeps it yours"),
+        ("DIAGNOSTICS", "When it does not work"),
+    ];
+    markdown::write_sections(&mut manual, CONSOLE, &sections);
+    write_examples(&mut manual, command);
     manual.see_also(&["enrollctl(1)", "enrolld(8)"]);
     manual.finish()
 }

@@ -1,5 +1,5 @@
-//! The manual pages (man pages) of enrolld, in roff: `enrolld(8)`, `enrollctl(1)` with one page for each area,
-//! `enrolld.toml(5)` and `enrolld-backup(7)`.
+//! The manual pages (man pages) of enrolld, in roff: `enrolld(8)`, `enrollctl(1)` with one page for each area
+//! and one for the console, `enrolld.toml(5)` and `enrolld-backup(7)`.
 //!
 //! Nothing is written twice. Commands, options and examples come from the command lines of both programs, keys from the
 //! example configuration, and the rest from the pages in `docs/`.
@@ -14,7 +14,8 @@ pub use manual::Page;
 
 /// Every page.
 pub fn pages() -> Vec<Page> {
-    let mut pages = vec![commands::enrolld(), commands::enrollctl(), configuration::page(), backup()];
+    let mut pages =
+        vec![commands::enrolld(), commands::enrollctl(), commands::console(), configuration::page(), backup()];
     pages.extend(commands::areas());
     pages
 }

@@ -2,6 +2,7 @@
 //! a word and a sentence.
 
 use enroll_client::protocol::registration::{Explanation, PoolExplanation};
+use enroll_picture::explanation as picture;
 use serde_json::{Value, json};
 
 use super::Summary;
@@ -16,19 +17,11 @@ pub(super) fn summary(operation: &str, json: &str) -> Option<Summary> {
 }
 
 fn for_people(explanation: &Explanation) -> String {
-    let chosen = explanation.pools.iter().find(|pool| pool.chosen);
-    let outcome = match (explanation.outcome.as_str(), explanation.waiting_position, chosen) {
-        ("seat", _, Some(pool)) => format!("They would get a place in \"{}\".", pool.name),
-        ("seat", ..) => "They would get a place.".to_owned(),
-        ("wait", Some(position), _) => format!("They would wait, as number {position}."),
-        ("wait", ..) => "They would wait.".to_owned(),
-        (refusal, ..) => format!("They would be refused ({refusal})."),
-    };
-    let mut lines = vec![outcome];
+    let mut lines = vec![picture::outcome(explanation)];
     lines.extend(explanation.because.iter().map(|sentence| format!("  {sentence}")));
     let width = explanation.pools.iter().map(|pool| pool.name.as_str().chars().count()).max().unwrap_or_default();
     for pool in &explanation.pools {
-        lines.push(format!("{:width$}  {} taken: {}", pool.name.as_str(), taken(pool), pool.because));
+        lines.push(format!("{:width$}  {}", pool.name.as_str(), picture::of_pool(pool)));
     }
     Value::String(lines.join("\n")).to_string()
 }
@@ -38,18 +31,10 @@ fn for_scripts(explanation: &Explanation) -> String {
     let mut members = vec![("outcome", json!(explanation.outcome))];
     members.extend(explanation.waiting_position.map(|position| ("waiting_position", json!(position))));
     members.extend(explanation.because.iter().map(|sentence| ("because", json!(sentence))));
-    let pool = |pool: &PoolExplanation| json!(format!("{}, {} taken: {}", pool.name, taken(pool), pool.because));
+    let pool = |pool: &PoolExplanation| json!(format!("{}, {}", pool.name, picture::of_pool(pool)));
     members.extend(explanation.pools.iter().map(|of| (if of.chosen { "chosen_pool" } else { "pool" }, pool(of))));
     let members: Vec<String> = members.into_iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
     format!("{{{}}}", members.join(","))
-}
-
-/// `3 of 40`.
-fn taken(pool: &PoolExplanation) -> String {
-    match pool.capacity {
-        0 => pool.places_taken.to_string(),
-        capacity => format!("{} of {capacity}", pool.places_taken),
-    }
 }
 
 #[cfg(test)]

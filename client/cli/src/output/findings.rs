@@ -11,7 +11,7 @@ pub(crate) fn lines(findings: &[Finding]) -> Vec<String> {
 }
 
 /// The word for a severity.
-pub(crate) fn severity(severity: Severity) -> &'static str {
+pub fn severity(severity: Severity) -> &'static str {
     match severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
@@ -30,7 +30,7 @@ fn of_finding(finding: &Finding) -> Vec<String> {
 }
 
 /// The line that sums the findings up.
-pub(crate) fn sum(findings: &[Finding]) -> String {
+pub fn sum(findings: &[Finding]) -> String {
     match findings.iter().filter(|finding| finding.is_wrong()).count() {
         0 => "all is well".to_owned(),
         1 => "1 thing is wrong".to_owned(),

@@ -6,10 +6,11 @@
 //! for people and for
 //! scripts.
 
-pub(crate) mod findings;
+pub mod findings;
+pub mod time;
+
 pub(crate) mod names;
 pub(crate) mod status;
-pub(crate) mod time;
 
 mod columns;
 mod explained;
@@ -33,7 +34,8 @@ pub(crate) use self::fields::Fields;
 use self::names::Names;
 pub(crate) use self::plain::escaped;
 use self::terminal::Terminal;
-pub(crate) use self::view::{View, items, member, text, visible};
+pub use self::view::visible;
+pub(crate) use self::view::{View, items, member, text};
 use crate::failure::Failure;
 
 /// Standard output and standard error.
@@ -173,7 +175,7 @@ impl Output {
     }
 
     /// Prints lines as they are, or on a terminal with control characters escaped.
-    pub(crate) fn lines(&self, lines: &str) -> Result<(), Failure> {
+    pub fn lines(&self, lines: &str) -> Result<(), Failure> {
         match io::stdout().is_terminal() {
             true => self.raw(lines.split_inclusive('\n').map(visible_line).collect::<String>().as_bytes()),
             false => self.raw(lines.as_bytes()),

@@ -6,13 +6,13 @@ const UNITS: [(i64, &str); 6] =
     [(31_557_600, "year"), (2_629_800, "month"), (86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second")];
 
 /// Parses a time in the exact form of the contract; `None` for other texts.
-pub(crate) fn instant(text: &str) -> Option<Timestamp> {
+pub fn instant(text: &str) -> Option<Timestamp> {
     let has_form = text.len() == "2026-01-31T18:00:00.000000Z".len() && text.ends_with('Z');
     if has_form { text.parse().ok() } else { None }
 }
 
 /// `3 minutes ago` or `in 2 hours`, in the largest unit that fits at least once.
-pub(crate) fn relative(at: Timestamp, now: Timestamp) -> String {
+pub fn relative(at: Timestamp, now: Timestamp) -> String {
     match at.as_second() - now.as_second() {
         0 => "just now".to_owned(),
         ..0 => format!("{} ago", length(at, now)),
@@ -21,7 +21,7 @@ pub(crate) fn relative(at: Timestamp, now: Timestamp) -> String {
 }
 
 /// The time between two instants, such as `3 minutes`.
-pub(crate) fn length(from: Timestamp, to: Timestamp) -> String {
+pub fn length(from: Timestamp, to: Timestamp) -> String {
     let seconds = (to.as_second() - from.as_second()).abs();
     let (length, unit) = UNITS.iter().find(|(length, _)| seconds >= *length).unwrap_or(&(1, "second"));
     let count = seconds / length;
@@ -30,7 +30,7 @@ pub(crate) fn length(from: Timestamp, to: Timestamp) -> String {
 }
 
 /// Formats as `2026-01-31 18:00:00 UTC`.
-pub(crate) fn absolute(at: Timestamp) -> String {
+pub fn absolute(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 

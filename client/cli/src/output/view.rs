@@ -88,8 +88,8 @@ pub(crate) fn member<'a>(record: &RawObject<'a>, name: &str) -> &'a str {
     record.iter().find(|(known, _)| known == name).map_or("null", |(_, value)| value.get())
 }
 
-/// Escapes the characters that a terminal would interpret.
-pub(crate) fn visible(text: &str) -> String {
+/// Escapes the characters that a terminal would interpret, such as control characters and marks of direction.
+pub fn visible(text: &str) -> String {
     let escape = |c: char| if is_interpreted(c) { c.escape_default().to_string() } else { c.to_string() };
     text.chars().map(escape).collect()
 }

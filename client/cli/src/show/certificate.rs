@@ -49,6 +49,12 @@ pub(super) async fn ask(client: &Client, show: Show) -> Result<Summary, Failure>
     Ok(picture.summary())
 }
 
+/// The fields of this person's certificate as `certificate show --json` prints them.
+pub async fn fields(client: &Client, person: Reference) -> Result<Value, Failure> {
+    let summary = ask(client, Show { person }).await?;
+    serde_json::from_str(&summary.json).map_err(|err| Failure::Own(format!("the certificate can not be shown: {err}")))
+}
+
 /// The certificate revocation list (CRL) as PEM.
 async fn revocation_list(client: &Client) -> Result<String, Failure> {
     let (mut stream, mut list) = (client.stream(certificate::Crl::default()).await?, String::new());

@@ -5,10 +5,11 @@
 //! registrations sees the count and no names.
 
 use clap::Args;
-use enroll_client::protocol::event::{self, Event, EventPool};
+use enroll_client::protocol::event;
 use enroll_client::protocol::registration::{self, Registration};
 use enroll_client::protocol::{Code, Invalid, PageLimit, Reference, Time};
 use enroll_client::{Client, Error};
+use enroll_picture::event::{self as picture, Picture, Step};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -31,15 +32,9 @@ pub(super) struct Show {
     event: Reference,
 }
 
-/// An event, and what is shown beside its own fields.
-struct Picture {
-    event: Event,
-    /// The owner's callsign.
-    owner: String,
-    /// The callsigns of the first of the waiting list; none if the caller may not see them.
-    waiting: Vec<String>,
-    now: Timestamp,
-}
+/// The picture as text.
+#[derive(Debug)]
+struct Shown(Picture);
 
 /// Reads the event and the first of its waiting list, and returns the picture.
 pub(super) async fn ask(client: &Client, show: Show) -> Result<Summary, Failure> {
@@ -51,7 +46,8 @@ pub(super) async fn ask(client: &Client, show: Show) -> Result<Summary, Failure>
     }
     let owner = names.of(&event.owner.to_string());
     let waiting = registrations.iter().map(|registration| names.of(&registration.person.to_string())).collect();
-    Picture { event, owner, waiting, now: Timestamp::now() }.summary()
+    let now = Time::from_micros(Timestamp::now().as_microsecond()).map_err(|err| Failure::Own(err.0))?;
+    Shown(Picture { event, owner, waiting, now }).summary()
 }
 
 /// The first of the waiting list; none if the caller may not see them.
@@ -65,63 +61,42 @@ async fn first_waiting(client: &Client, event: Reference) -> Result<Vec<Registra
     }
 }
 
-impl Picture {
+impl Shown {
     fn summary(&self) -> Result<Summary, Failure> {
         // Raw text keeps every digit of the event's extra.
         let broken = |err: serde_json::Error| Failure::Own(format!("the event can not be shown: {err}"));
-        let event = serde_json::to_string(&self.event).map_err(broken)?;
+        let Self(picture) = self;
+        let event = serde_json::to_string(&picture.event).map_err(broken)?;
         let mut fields = RawObject::new();
         raw_object::read(&event, &mut fields).map_err(broken)?;
-        let next: Vec<_> = self.next().into_iter().map(|(at, what)| json!({"at": at, "what": what})).collect();
+        let next: Vec<_> =
+            picture.next().into_iter().map(|Step { at, what }| json!({"at": at, "what": what})).collect();
         Ok(Summary {
-            json: format!(r#"{{"event":{event},"waiting":{},"next":{}}}"#, json!(self.waiting), json!(next)),
+            json: format!(r#"{{"event":{event},"waiting":{},"next":{}}}"#, json!(picture.waiting), json!(next)),
             people: Value::String(self.drawn()).to_string(),
             scripts: self.for_scripts(&fields),
         })
     }
 
-    /// Future times at which the event changes by itself, in their order.
-    fn next(&self) -> Vec<(Time, String)> {
-        let event = &self.event;
-        let or_start = |time: Option<Time>| time.unwrap_or(event.start);
-        let openings = event.pools.iter().filter_map(|pool| Some((pool.opens?, format!("\"{}\" opens", pool.name))));
-        let mut next: Vec<_> = openings.collect();
-        next.extend(event.merge_time.map(|at| (at, "the pools become one".to_owned())));
-        if !event.leisure {
-            next.push((or_start(event.registration_closes), "registration closes".to_owned()));
-            next.push((or_start(event.unregistration_closes), "canceling closes".to_owned()));
-        }
-        next.push((event.start, "it begins".to_owned()));
-        next.push((event.start.plus_seconds(u64::from(event.duration_minutes) * 60), "it ends".to_owned()));
-        let is_to_come = |(at, _): &(Time, String)| instant(*at).is_some_and(|at| at > self.now);
-        next.retain(|step| is_to_come(step) && !event.canceled);
-        next.sort_by_key(|(at, _)| *at);
-        next
-    }
-
     /// The picture for people.
     fn drawn(&self) -> String {
-        let event = &self.event;
-        let mut lines = vec![format!("{} ({}, {})", event.title, event.kind, self.state())];
-        lines.push(format!("{}, of {}", event.pk, self.owner));
+        let Self(picture) = self;
+        let mut lines = vec![picture.heading()];
+        lines.push(format!("{}, of {}", picture.event.pk, picture.owner));
         lines.push(String::new());
-        let width = event.pools.iter().map(|pool| pool.name.as_str().chars().count()).max().unwrap_or(0).max(5);
-        let row = |name: &str, taken, of, text: String| format!("{name:width$}  {}  {text}", bar(taken, of));
-        lines.extend(
-            event.pools.iter().map(|pool| row(pool.name.as_str(), pool.places_taken, capacity(pool), places(pool))),
-        );
-        if event.pools.len() != 1 || event.max_participants.is_some() {
-            let (taken, of) = (event.places_taken, event.max_participants);
-            lines.push(row("all", taken, of, counted(taken, of)));
+        let pools = picture.event.pools.iter();
+        let width = pools.map(|pool| pool.name.as_str().chars().count()).max().unwrap_or(0).max(5);
+        let rows = picture.pools().chain(picture.all());
+        lines.extend(rows.map(|row| format!("{:width$}  {}  {}", row.name, bar(row.taken, row.of), row.text)));
+        if picture.event.waiting_count > 0 {
+            lines.push(format!("{:width$}  {}", "wait", picture.waiting_list()));
         }
-        if event.waiting_count > 0 {
-            lines.push(format!("{:width$}  {}", "wait", self.waiting_list()));
-        }
-        let next = self.next();
-        let at_once = next.chunk_by(|(one, _), (other, _)| one == other);
+        let next = picture.next();
+        let now = instant(picture.now).unwrap_or_default();
+        let at_once = next.chunk_by(|one, other| one.at == other.at);
         let steps: Vec<(Timestamp, String)> =
-            at_once.filter_map(|steps| Some((instant(steps[0].0)?, joined(steps)))).collect();
-        let relative = |at| time::relative(at, self.now);
+            at_once.filter_map(|steps| Some((instant(steps[0].at)?, picture::joined(steps)))).collect();
+        let relative = |at| time::relative(at, now);
         let longest = steps.iter().map(|(at, _)| relative(*at).chars().count()).max().unwrap_or_default();
         lines.extend((!steps.is_empty()).then(String::new));
         lines.extend(
@@ -130,37 +105,16 @@ impl Picture {
         lines.join("\n")
     }
 
-    fn state(&self) -> &'static str {
-        match &self.event {
-            event if event.canceled => "canceled",
-            event if !event.published => "a draft",
-            event if event.leisure => "open to everybody",
-            event if event.time_state == event::TimeState::Past => "over",
-            event if event.time_state == event::TimeState::Current => "going on",
-            _ => "published",
-        }
-    }
-
-    /// `3: CAT02b, DOGGO01a and 1 more`.
-    fn waiting_list(&self) -> String {
-        let (count, named) = (self.event.waiting_count as usize, self.waiting.len());
-        match count.saturating_sub(named) {
-            _ if named == 0 => count.to_string(),
-            0 => format!("{count}: {}", self.waiting.join(", ")),
-            more => format!("{count}: {} and {more} more", self.waiting.join(", ")),
-        }
-    }
-
     /// Every field, then a line for each pool, each of the first who wait, and each time to come. Built as text,
     /// because a name repeats.
     fn for_scripts(&self, fields: &RawObject<'_>) -> String {
+        let Self(picture) = self;
         let fields = fields.iter().filter(|(name, _)| name != "pools");
         let fields = fields.map(|(name, value)| (name.as_str(), value.get().to_owned()));
         let text = |text: String| Value::String(text).to_string();
-        let pools = self.event.pools.iter();
-        let pools = pools.map(|pool| ("pool", text(format!("{}: {}", pool.name, places(pool)))));
-        let waiting = self.waiting.iter().map(|name| ("waiting", text(name.clone())));
-        let next = self.next().into_iter().map(|(at, what)| ("next", text(format!("{at} {what}"))));
+        let pools = picture.pools().map(|row| ("pool", text(format!("{}: {}", row.name, row.text))));
+        let waiting = picture.waiting.iter().map(|name| ("waiting", text(name.clone())));
+        let next = picture.next().into_iter().map(|Step { at, what }| ("next", text(format!("{at} {what}"))));
         let members = fields.chain(pools).chain(waiting).chain(next);
         let members: Vec<String> = members.map(|(name, value)| format!("\"{name}\":{value}")).collect();
         format!("{{{}}}", members.join(","))
@@ -177,33 +131,6 @@ fn bar(taken: u32, of: Option<u32>) -> String {
         (taken, of) => (taken as usize).saturating_mul(BAR).div_euclid(of as usize).clamp(1, BAR - 1),
     };
     format!("{}{}", "█".repeat(full), "░".repeat(BAR - full))
-}
-
-/// `3 of 40`.
-fn counted(taken: u32, of: Option<u32>) -> String {
-    of.map_or_else(|| taken.to_string(), |of| format!("{taken} of {of}"))
-}
-
-/// The capacity of a pool; `None` if it has no bound.
-fn capacity(pool: &EventPool) -> Option<u32> {
-    Some(pool.capacity).filter(|capacity| *capacity > 0)
-}
-
-/// Places taken in a pool, its roles, and the number of people who wait.
-fn places(pool: &EventPool) -> String {
-    let roles = pool.roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(", ");
-    let of = capacity(pool).map_or("any number".to_owned(), |capacity| capacity.to_string());
-    let waits = match pool.waiting_count {
-        0 => String::new(),
-        1 => "; 1 waits".to_owned(),
-        count => format!("; {count} wait"),
-    };
-    format!("{} of {of}, for {roles}{waits}", pool.places_taken)
-}
-
-/// The changes at one time, joined.
-fn joined(steps: &[(Time, String)]) -> String {
-    steps.iter().map(|(_, what)| what.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn instant(time: Time) -> Option<Timestamp> {
@@ -226,13 +153,13 @@ mod tests {
          "opens":"2026-02-01T10:00:00.000000Z","places_taken":10,"waiting_count":12}],
         "created":"2026-01-01T10:00:00.000000Z","updated":"2026-01-01T10:00:00.000000Z","deleted":null}"#;
 
-    fn picture(waiting: &[&str]) -> Picture {
-        Picture {
+    fn picture(waiting: &[&str]) -> Shown {
+        Shown(Picture {
             event: serde_json::from_str(EVENT).expect("an event"),
             owner: "BOSS".to_owned(),
             waiting: waiting.iter().map(|name| (*name).to_owned()).collect(),
-            now: "2026-01-31T10:00:00Z".parse().expect("an instant"),
-        }
+            now: "2026-01-31T10:00:00.000000Z".parse().expect("a time"),
+        })
     }
 
     #[test]
@@ -256,7 +183,7 @@ in 29 days  2026-03-01 12:00:00 UTC  it ends";
     #[test]
     fn scripts_and_json_have_every_field_as_it_is() {
         let mut picture = picture(&["A"]);
-        picture.event.extra = r#"{"n":1.50}"#.parse().expect("an object");
+        picture.0.event.extra = r#"{"n":1.50}"#.parse().expect("an object");
         let summary = picture.summary().expect("a summary");
         assert!(
             summary.json.contains(r#""extra":{"n":1.50},"#) && summary.json.contains(r#","waiting":["A"],"next":[{"#)
@@ -267,11 +194,6 @@ in 29 days  2026-03-01 12:00:00 UTC  it ends";
             "{}",
             summary.scripts
         );
-    }
-
-    #[test]
-    fn a_waiting_list_without_names_is_a_count() {
-        assert_eq!(picture(&[]).waiting_list(), "12");
     }
 
     #[test]

@@ -4,6 +4,8 @@ mod certificate;
 mod event;
 mod pool;
 
+pub use self::certificate::fields as certificate_fields;
+
 use std::process::ExitCode;
 
 use clap::{ArgMatches, Args as _, Command, FromArgMatches};

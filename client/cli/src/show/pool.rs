@@ -4,10 +4,11 @@
 
 use clap::Args;
 use enroll_client::Client;
-use enroll_client::protocol::enrollment::{self, Enrollment, State};
+use enroll_client::protocol::enrollment::{self, Enrollment};
 use enroll_client::protocol::limits::PAGE_ITEMS_MAX;
 use enroll_client::protocol::pool::{self, Pool};
 use enroll_client::protocol::{Invalid, PageLimit, Reference};
+use enroll_picture::pool as picture;
 use serde_json::{Map, Value, json};
 
 use crate::failure::Failure;
@@ -15,12 +16,6 @@ use crate::output::Summary;
 
 /// Pages of enrollments that are read.
 const PAGES_MAX: usize = 20;
-
-/// Callsigns in a line for people.
-const CALLSIGNS_MAX: usize = 20;
-
-const STATES: [(State, &str); 3] =
-    [(State::Pending, "pending"), (State::Approved, "approved"), (State::Rejected, "rejected")];
 
 /// Show an invite pool with its enrollments by state
 ///
@@ -60,11 +55,7 @@ async fn enrollments(client: &Client, pool: &Pool) -> Result<(Vec<Enrollment>, b
 }
 
 fn summary(pool: &Pool, enrollments: &[Enrollment], unseen: usize) -> Result<Summary, Failure> {
-    let callsigns = |state: State| -> Vec<&str> {
-        let of_state = enrollments.iter().filter(|enrollment| enrollment.state == state);
-        of_state.map(|enrollment| enrollment.callsign.as_str()).collect()
-    };
-    let by_state = STATES.map(|(state, name)| (name, callsigns(state)));
+    let by_state = picture::by_state(enrollments);
     let fields = match serde_json::to_value(pool) {
         Ok(Value::Object(fields)) => fields,
         other => return Err(Failure::Usage(format!("the pool can not be shown: {other:?}"))),
@@ -88,29 +79,17 @@ fn for_people(
     for name in ["invitecode", "pk", "owner", "usable"] {
         lines.insert(name.to_owned(), fields[name].clone());
     }
-    let uses = pool.max_uses.map_or_else(|| pool.uses.to_string(), |max_uses| format!("{} of {max_uses}", pool.uses));
-    lines.insert("uses".to_owned(), uses.into());
-    lines.insert("expires".to_owned(), pool.expires.map_or("never".into(), |expires| json!(expires)));
+    lines.insert("uses".to_owned(), picture::uses(pool).into());
+    lines.insert("expires".to_owned(), picture::expires(pool).into());
     for name in ["extra", "created", "deleted"] {
         if !matches!(&fields[name], Value::Null) && fields[name] != json!({}) {
             lines.insert(name.to_owned(), fields[name].clone());
         }
     }
     for (name, callsigns) in by_state {
-        lines.insert((*name).to_owned(), counted(callsigns, unseen > 0).into());
+        lines.insert((*name).to_owned(), picture::counted(callsigns, unseen > 0).into());
     }
     lines
-}
-
-/// `2: DOGGO01a, PORA22b`, cut after twenty callsigns.
-fn counted(callsigns: &[&str], is_cut: bool) -> String {
-    let or_more = if is_cut { " or more" } else { "" };
-    let shown = callsigns.iter().take(CALLSIGNS_MAX).copied().collect::<Vec<_>>().join(", ");
-    match callsigns.len() {
-        0 => format!("0{or_more}"),
-        count @ ..=CALLSIGNS_MAX => format!("{count}{or_more}: {shown}"),
-        count => format!("{count}{or_more}: {shown} and {} more", count - CALLSIGNS_MAX),
-    }
 }
 
 /// Every field, then the counts, then a field for each enrollment. Built as text, because a name repeats.
@@ -126,19 +105,6 @@ fn for_scripts(fields: Map<String, Value>, by_state: &[(&str, Vec<&str>)]) -> St
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_line_for_people_says_how_many_there_are_and_ends() {
-        let many = vec!["A"; 23];
-        for (callsigns, is_cut, expected) in [
-            (&[][..], false, "0".to_owned()),
-            (&[], true, "0 or more".to_owned()),
-            (&["A", "B"], false, "2: A, B".to_owned()),
-            (&many, true, format!("23 or more: {} and 3 more", ["A"; 20].join(", "))),
-        ] {
-            assert_eq!(counted(callsigns, is_cut), expected);
-        }
-    }
 
     #[test]
     fn a_script_finds_each_enrollment_on_a_line_of_its_own() {

@@ -97,6 +97,7 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("enrollctl changes skip", "it needs a runner that is stuck, and has tests with one"),
     ("enrollctl jwt exchange", "it needs another issuer; the page on JWTs is played with one"),
     ("enrollctl top", "it needs a terminal, and has tests of its own"),
+    ("enrollctl console", "it serves until nobody uses it, and has tests of its own"),
     ("enrollctl tour", "it is played by a test of its own"),
     ("enrolld reset", "it asks on a terminal, and has tests of its own"),
     ("enrolld", "it is a daemon, which all these tests start"),
