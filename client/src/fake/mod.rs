@@ -6,18 +6,19 @@
 //! moves it.
 //!
 //! ```
-//! use enroll_client::fake::Daemon;
-//! use enroll_client::protocol::{Code, code};
 //! use enroll_client::Error;
+//! use enroll_client::fake::Daemon;
+//! use enroll_client::protocol::{Code, code, person};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let daemon = Daemon::builder().start()?;
 //! let client = daemon.blocking()?;
-//! client.call(enroll_client::protocol::person::Create::new("PORA22b".parse()?))?;
-//! let login = client.call(code::Create::new(r#"{"sub":"PORA22b"}"#.parse()?))?;
-//! client.call(code::Use { code: login.code.clone() })?;
-//! let Err(Error::Refused(refusal)) = client.call(code::Use { code: login.code }) else { panic!() };
-//! assert_eq!(refusal.code, Code::CODE_INVALID);
+//! client.call(person::Create::new("PORA22b".parse()?))?;
+//! let created = client.call(code::Create::new(r#"{"sub":"PORA22b"}"#.parse()?))?;
+//! let login = created.code.ok_or("a code is answered where it is made")?;
+//! assert!(client.call(code::Use::new(login.clone()))?.jwt.is_some());
+//! let again = client.call(code::Use::new(login));
+//! assert!(matches!(again, Err(Error::Refused(refusal)) if refusal.code == Code::TOKEN_REUSE));
 //! # Ok(())
 //! # }
 //! ```
