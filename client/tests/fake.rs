@@ -84,7 +84,7 @@ fn time_passes_when_the_test_says_so() {
     let begin = daemon.time();
     let expires = Some(begin.plus_seconds(60));
     let claims = || "{}".parse().expect("claims");
-    let mut made = || client.call(code::Create { expires, ..code::Create::new(claims()) }).expect("made").code;
+    let made = || client.call(code::Create { expires, ..code::Create::new(claims()) }).expect("made").code;
     let (in_time, too_late) = (made().expect("a code"), made().expect("a code"));
     daemon.advance(59);
     client.call(code::Use::new(in_time)).expect("in time");
