@@ -52,7 +52,7 @@ pub(crate) enum Answered {
     /// All items of a walk, the first as it begins, and how it ended.
     Walk(Vec<u8>, Vec<Vec<u8>>, Result<(), Refusal>),
     /// A stream, with the request that begins in the same place.
-    Stream(Vec<u8>, Stream),
+    Stream(Vec<u8>, Box<Stream>),
 }
 
 /// A stream that was begun.
@@ -160,7 +160,7 @@ impl Registry {
             }
             Look::Items(Items::Stream(mut job)) => {
                 let begun = job.start(&*view, &ctx).map_err(refused)?;
-                Ok(Answered::Stream(begun, Stream { job, ctx, handler }))
+                Ok(Answered::Stream(begun, Box::new(Stream { job, ctx, handler })))
             }
             Look::Items(Items::Walk(job)) => {
                 let mut items = Vec::new();

@@ -25,7 +25,7 @@ pub(super) struct Session {
     shared: Arc<Shared>,
     frames: FrameReader,
     /// Streams that were begun: the id and the operation of each.
-    streams: Vec<(u64, u16, Stream)>,
+    streams: Vec<(u64, u16, Box<Stream>)>,
 }
 
 impl Session {
