@@ -105,8 +105,8 @@ impl Builder {
         Self { seed, ..self }
     }
 
-    /// Sets the configuration, as in `enrolld.toml`. Grants do not apply, see [`Daemon::client_with_grant`], nor what is
-    /// about files, sockets and limits of connections.
+    /// Sets the configuration, as in `enrolld.toml`. Grants do not apply, see [`Daemon::client_with_grant`], nor do
+    /// places of files, sockets and limits of connections.
     #[must_use]
     pub fn config(self, toml: impl Into<String>) -> Self {
         Self { config: toml.into(), ..self }
