@@ -33,9 +33,13 @@
 //! - `busy` is retried, and a daemon that restarts is found again, both within bounds that can be set. With a
 //!   [circuit breaker](Builder::circuit_breaker) it is found after any time.
 //!
+//! A service is tested without a daemon with the feature `fake`, which has one in process.
+//!
 //! Deliberately absent: a method per operation, a pool of connections, and any logging.
 
 pub mod blocking;
+#[cfg(feature = "fake")]
+pub mod fake;
 
 mod answer;
 mod builder;
