@@ -3,9 +3,11 @@
 
 pub mod booted;
 pub mod cleanup;
+pub mod console;
 pub mod conversation;
 pub mod disk;
 pub mod fuzz;
+pub mod holes;
 pub mod issuer;
 pub mod linearizability;
 pub mod load;

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod architecture;
+mod book;
 mod events;
 mod faults;
 mod golden;

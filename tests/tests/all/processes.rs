@@ -13,6 +13,7 @@ mod booted_health;
 mod call;
 mod clock;
 mod completions;
+mod consoles;
 mod crash;
 mod daemon;
 mod databases;
