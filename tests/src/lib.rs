@@ -22,6 +22,7 @@ pub mod pattern;
 pub mod poll;
 pub mod process;
 pub mod process_memory;
+pub mod refusals;
 pub mod registry;
 pub mod seed;
 pub mod skip;

@@ -47,6 +47,7 @@ mod ported_writes;
 mod programs;
 mod races;
 mod readme;
+mod reference;
 mod refusals;
 mod registrations;
 mod reload;

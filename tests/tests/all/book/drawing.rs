@@ -20,7 +20,7 @@ pub(super) struct Arrow(pub(super) &'static str, pub(super) &'static str, pub(su
 
 const COLUMN: f64 = 330.0;
 const ROW: f64 = 130.0;
-const MARGIN: f64 = 20.0;
+const MARGIN: f64 = 44.0;
 const BOX: (f64, f64) = (170.0, 54.0);
 const DOT: f64 = 8.0;
 /// Between the two arrows of a pair of states that lead both ways.

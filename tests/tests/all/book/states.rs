@@ -63,7 +63,7 @@ const MACHINES: &[Machine] = &[
             Arrow("draft", "published", "event.publish"),
             Arrow("published", "draft", "event.unpublish"),
             Arrow("published", "registrations", "registration.create"),
-            Arrow("registrations", "published", "the last is canceled"),
+            Arrow("registrations", "published", "the last canceled"),
             Arrow("registrations", "canceled", "event.cancel"),
         ],
     },
@@ -154,7 +154,7 @@ const PLAYED: &str = r#"
     BOSS> event.cancel {"event":"$E"} => ..,"update_state":"canceled"..
     DOG> registration.create {"event":"$E","person":"DOG"} => event_canceled
 
-    program.enroll {"program":"0b9ac1f0-6a4e-4f3c-9a53-4d9a0c1f2b10","create":true,"enrollments":[{"external_key":"s-1","curriculum":"0b9ac1f0-6a4e-4f3c-9a53-4d9a0c1f2b10","status":"enrolled"}]} => {"s-1":"enrolled"}
+    program.enroll {"program":"0b9ac1f0-6a4e-4f3c-9a53-4d9a0c1f2b10","create":true,"update":false,"enrollments":[{"external_key":"s-1","curriculum":"0b9ac1f0-6a4e-4f3c-9a53-4d9a0c1f2b10","status":"enrolled"}]} => {"s-1":"enrolled"}
     program.link {"program":"0b9ac1f0-6a4e-4f3c-9a53-4d9a0c1f2b10","links":{"s-1":"DOG"}} => {}
     program.unlink {"program":"0b9ac1f0-6a4e-4f3c-9a53-4d9a0c1f2b10","external_keys":["s-1"]} => {}
 "#;
