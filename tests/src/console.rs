@@ -71,8 +71,10 @@ mod tests {
 
     #[test]
     fn output_is_renewed_and_all_else_stays() {
-        let before = "# Page\n\n```console\n$ X=1\n$ echo \"$X\"\nanother\n$ printf '%s\\n' \\\n>   a b; false\n```\nText.\n";
-        let after = "# Page\n\n```console\n$ X=1\n$ echo \"$X\"\n1\n$ printf '%s\\n' \\\n>   a b; false\na\nb\n```\nText.\n";
+        let before =
+            "# Page\n\n```console\n$ X=1\n$ echo \"$X\"\nanother\n$ printf '%s\\n' \\\n>   a b; false\n```\nText.\n";
+        let after =
+            "# Page\n\n```console\n$ X=1\n$ echo \"$X\"\n1\n$ printf '%s\\n' \\\n>   a b; false\na\nb\n```\nText.\n";
         assert_eq!(played(&page(before), &mut Command::new("sh")), after);
         assert_eq!(played(&page(after), &mut Command::new("sh")), after);
     }

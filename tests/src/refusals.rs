@@ -50,7 +50,9 @@ pub fn of(row: &OperationRow) -> Vec<Code> {
 /// When it is not listed.
 pub(crate) fn met(operation: u16, code: Code) {
     let Some(row) = OperationRow::by_number(operation) else { return };
-    if OF_ALL.contains(&code) || OF_OTHERS.contains(&row.name) {
+    // The session that proves an actor may be invalid, whatever is asked.
+    let is_of_actor = code == Code::JWT_INVALID && row.area() != "jwt";
+    if OF_ALL.contains(&code) || OF_OTHERS.contains(&row.name) || is_of_actor {
         return;
     }
     let mut listed = LISTED.lock().unwrap_or_else(PoisonError::into_inner);

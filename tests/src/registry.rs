@@ -37,8 +37,8 @@ use enrolld::storage::journal::{JournalOptions, JournalStore};
 use enrolld::storage::redb::{RedbOptions, RedbStore};
 use enrolld::writer::{self, Ended, Outcome, Queue, Request, UNITS_MAX, Writer, WriterThread};
 
-use crate::refusals;
 use crate::machine::{Machine, Platters};
+use crate::refusals;
 use foundation::{begin, found, seal, secrets};
 
 /// The secret key of every registry of a test.

@@ -91,7 +91,11 @@ const MACHINES: &[Machine] = &[
     Machine {
         name: "program",
         title: "An external key waits until it is linked to a person, and can be unlinked.",
-        states: &[State("", "", 0, 0), State("waiting", "courses and roles wait", 1, 0), State("linked", "they are the person's", 2, 0)],
+        states: &[
+            State("", "", 0, 0),
+            State("waiting", "courses and roles wait", 1, 0),
+            State("linked", "they are the person's", 2, 0),
+        ],
         arrows: &[
             Arrow("", "waiting", "program.enroll"),
             Arrow("waiting", "linked", "program.link"),

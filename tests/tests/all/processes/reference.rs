@@ -6,9 +6,9 @@ use std::fmt::Write as _;
 
 use clap::{Arg, Command};
 use enroll_man::examples;
+use enroll_protocol::Code;
 use enroll_protocol::operations::{Access, Kind, OperationRow, TABLE};
 use enroll_protocol::shape::Shape;
-use enroll_protocol::Code;
 use enroll_tests::holes::with_holes;
 use enroll_tests::pages;
 use enroll_tests::refusals::{self, OF_ALL, OF_OTHERS};
@@ -32,7 +32,8 @@ command has are in [the command line](enrollctl.md); grants and permissions are 
 
 ## Refusals of every operation
 
-An actor who does not exist is `not_found`, and one who was deleted is `deleted`, whatever they ask for.
+An actor who does not exist is `not_found`, one who was deleted is `deleted`, and one whose session is not valid is
+`jwt_invalid`, whatever they ask for.
 
 ";
 
@@ -154,7 +155,9 @@ fn answer(shape: Shape, kind: Kind) -> String {
         },
         Shape::Record(members) => match members.iter().find(|(name, _)| name == "items") {
             Some((_, Shape::List(item))) => match &**item {
-                Shape::Record(members) => format!("a page of records, and `next` if there are more: {}", names(members)),
+                Shape::Record(members) => {
+                    format!("a page of records, and `next` if there are more: {}", names(members))
+                }
                 _ => "a page, and `next` if there are more".to_owned(),
             },
             _ => format!("a record: {}", names(members)),
@@ -203,4 +206,25 @@ fn cell(text: &str) -> String {
 /// A text in which no angle bracket begins HTML.
 fn escaped(text: &str) -> String {
     text.replace('<', "&lt;")
+}
+
+#[test]
+fn refusals_that_the_help_names_are_listed() {
+    let mut command = enrollctl::command();
+    command.build();
+    let mut missing = Vec::new();
+    for row in TABLE.iter().filter(|row| !OF_OTHERS.contains(&row.name)) {
+        let verb = command.find_subcommand(row.area()).and_then(|area| area.find_subcommand(row.verb()));
+        let help = described(verb.expect("a verb"));
+        let Some((_, named)) = help.split_once("Refusals") else { continue };
+        let sentence = named.split(". ").next().unwrap_or_default();
+        let codes = Code::TABLE.iter().filter(|(_, name, _)| sentence.contains(&format!("`{name}`")));
+        let listed = refusals::of(row);
+        missing.extend(
+            codes
+                .filter(|(code, ..)| !listed.contains(code) && !OF_ALL.contains(code))
+                .map(|(_, name, _)| format!("{} {name}", row.name)),
+        );
+    }
+    assert_eq!(missing, Vec::<String>::new(), "golden/refusals.txt does not list them");
 }
