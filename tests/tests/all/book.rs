@@ -51,6 +51,18 @@ fn no_page_of_the_book_leads_out_of_it() {
     }
 }
 
+/// What is promised names the tests that hold it, which are there.
+#[test]
+fn promises_name_tests_that_are_there() {
+    let page = pages::page("docs/security.md");
+    let names: Vec<_> = page.text.split('`').filter(|name| name.contains("::")).collect();
+    assert!(names.len() > 10, "{names:?}");
+    for name in names {
+        let path = pages::root().join("tests/tests/all").join(name.replace("::", "/")).with_extension("rs");
+        assert!(path.exists(), "{name} is no test");
+    }
+}
+
 #[test]
 fn mdbook_builds_pages_that_load_nothing_from_elsewhere() {
     if !is_installed("mdbook_builds_pages_that_load_nothing_from_elsewhere", "mdbook") {
