@@ -24,13 +24,22 @@ pub fn with_holes(text: &str, known: &str) -> String {
         if is_in_pem && !is_end {
             continue;
         }
-        is_in_pem = line.starts_with("-----BEGIN ");
-        out.push_str(&in_line(line, known));
+        is_in_pem = line.starts_with("-----BEGIN ") && !line.contains("-----END ");
+        out.push_str(&in_line(&without_body(line), known));
         if is_in_pem {
             out.push_str("...\n");
         }
     }
     out
+}
+
+/// A line without the body of a PEM text that stands on it with its line ends escaped.
+fn without_body(line: &str) -> String {
+    let parts = line.split_once("-----BEGIN ").and_then(|(_, rest)| rest.split_once("-----"));
+    match parts.and_then(|(_, rest)| rest.split_once("-----END ")) {
+        Some((body, _)) if !body.is_empty() => line.replacen(body, "...", 1),
+        _ => line.to_owned(),
+    }
 }
 
 fn in_line(line: &str, known: &str) -> String {
