@@ -3,10 +3,12 @@
 
 pub mod booted;
 pub mod cleanup;
+pub mod console;
 pub mod conversation;
 pub mod disk;
 pub mod etcd;
 pub mod fuzz;
+pub mod holes;
 pub mod hook;
 pub mod issuer;
 pub mod linearizability;
@@ -23,6 +25,7 @@ pub mod poll;
 pub mod postgres;
 pub mod process;
 pub mod process_memory;
+pub mod refusals;
 pub mod registry;
 pub mod seed;
 pub mod shared_memory;

@@ -27,9 +27,11 @@ pub struct Block<'a> {
 /// Every page: README first, then the others by name.
 pub fn all() -> Vec<Page> {
     let mut paths = vec!["CONTRIBUTING.md".to_owned()];
-    for entry in fs::read_dir(root().join("docs")).expect("a folder") {
-        let name = entry.expect("an entry").file_name().into_string().expect("a name");
-        paths.extend(name.ends_with(".md").then(|| format!("docs/{name}")));
+    for folder in ["docs", "docs/operations"] {
+        for entry in fs::read_dir(root().join(folder)).expect("a folder") {
+            let name = entry.expect("an entry").file_name().into_string().expect("a name");
+            paths.extend(name.ends_with(".md").then(|| format!("{folder}/{name}")));
+        }
     }
     paths.sort();
     paths.insert(0, "README.md".to_owned());

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod architecture;
+mod book;
 mod cluster;
 mod etcd;
 mod events;

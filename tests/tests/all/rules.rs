@@ -59,7 +59,7 @@ fn login(registry: &mut Registry, sub: &str) -> LoginCode {
 /// Runs a table: lines of `[$NAME =] [ACTOR>] OPERATION ARGS => ANSWER`. A name stands for the answer's pk in what
 /// comes after it. `+SECONDS` lets time pass, `clock SECONDS` sets the clock, and `wake` has the writer do what is
 /// due.
-fn check(registry: &mut Registry, table: &str) {
+pub(super) fn check(registry: &mut Registry, table: &str) {
     let mut names: Vec<(String, String)> = Vec::new();
     for line in table.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
         if let Some(seconds) = line.strip_prefix('+') {

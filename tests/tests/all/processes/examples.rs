@@ -202,8 +202,8 @@ fn shell(home: &Home, values: &[(&str, String)], script: &str) -> Output {
     run(&mut command, "")
 }
 
-/// Why an example does not do what it shows, if it does not.
-fn failure(example: &Example, people: &Registry, everything: &Registry) -> Option<String> {
+/// What an example prints, or why it does not do what it shows.
+fn played(example: &Example, people: &Registry, everything: &Registry) -> Result<String, String> {
     let typed = &example.typed;
     let makes = ["person create DOGGO01a", "enrollment create PORA22b", "course create Hiking"];
     let registry = if makes.iter().any(|made| typed.contains(made)) { people } else { everything };
@@ -222,7 +222,14 @@ fn failure(example: &Example, people: &Registry, everything: &Registry) -> Optio
         true => (1, "(forbidden_operation)"),
         false => (0, ""),
     };
-    (output.code != Some(code) || !output.stderr.contains(words)).then(|| format!("{typed}\n  {output:?}"))
+    if output.code != Some(code) || !output.stderr.contains(words) {
+        return Err(format!("{typed}\n  {output:?}"));
+    }
+    let printed = (output.stdout + &output.stderr).replace(&*home.path("").to_string_lossy(), "/path/");
+    Ok(registry.values.iter().fold(printed, |text, (name, value)| match *name {
+        "NONCE" | "PASSWORD" => text,
+        _ => text.replace(value, &format!("<{}>", if *name == "EVENT" { "pk" } else { "code" })),
+    }))
 }
 
 #[test]
@@ -235,15 +242,19 @@ fn every_example_does_what_it_shows() {
     };
     let waiting = Mutex::new(examples().into_iter().filter(is_run).collect::<Vec<_>>());
     let next = || waiting.lock().expect("no thread panicked").pop();
-    let failures = thread::scope(|scope| {
+    let all = thread::scope(|scope| {
         let one_by_one = || {
             let examples = std::iter::from_fn(next);
-            examples.filter_map(|example| failure(&example, &people, &everything)).collect::<Vec<_>>()
+            let played = |example: Example| (example.typed.clone(), played(&example, &people, &everything));
+            examples.map(played).collect::<Vec<_>>()
         };
         let threads = [(); AT_ONCE].map(|()| scope.spawn(one_by_one));
         threads.into_iter().flat_map(|thread| thread.join().expect("it ends")).collect::<Vec<_>>()
     });
+    let failures: Vec<_> = all.iter().filter_map(|(_, played)| played.clone().err()).collect();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+    let printed = all.into_iter().filter_map(|(typed, played)| Some((typed, played.ok()?))).collect();
+    super::reference::expect_pages(&printed, has_openssl);
 }
 
 #[test]
