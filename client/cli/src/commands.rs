@@ -148,9 +148,8 @@ mod tests {
         let mut root = command();
         root.build();
         let operations = TABLE.iter().map(|row| (vec![row.area(), row.verb()], true));
-        let others = [
-            "call", "console", "doctor", "top", "tour", "sandbox", "import", "completions", "explain-error", "wait",
-        ];
+        let others =
+            ["call", "console", "doctor", "top", "tour", "sandbox", "import", "completions", "explain-error", "wait"];
         let others = others.map(|name| vec![name]);
         let shows = [["pool", "show"], ["event", "show"], ["certificate", "show"], ["certificate", "install"]];
         let shows = shows.into_iter().chain([["changes", "run"], ["changes", "skip"], ["event", "history"]]);

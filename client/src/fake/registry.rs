@@ -15,6 +15,7 @@ use enroll_core::identity::{Authority, CountingSeal, Secrets};
 use enroll_core::rules::{authority, bootstrap};
 use enroll_core::state::memory::MemoryStore;
 use enroll_core::state::{Store, StoreError};
+use enroll_protocol::encoding::Encoding;
 use enroll_protocol::frame::Frame;
 use enroll_protocol::{Code, Refusal, Time};
 use enrolld::config::Config;
@@ -108,6 +109,8 @@ impl Registry {
             warnings,
             abuse,
             watched: Watched::default(),
+            connections: Arc::default(),
+            fullest_pools: Mutex::default(),
         });
         let writer = Writer::new(Arc::clone(&store), Arc::clone(&daemon), seal)?;
         Ok(Self { now, random, store, daemon, writer })
@@ -141,7 +144,7 @@ impl Registry {
     }
 
     fn begin(&mut self, frame: &Frame<'_>, peer: &Peer) -> Result<Answered, Refusal> {
-        let (handler, envelope, job) = dispatch::request(frame, peer)?;
+        let (handler, envelope, job) = dispatch::request(frame, Encoding::Binary, peer)?;
         let mut seed = [0; 32];
         if matches!(job, Job::Write(_)) {
             self.random.fill_bytes(&mut seed);
