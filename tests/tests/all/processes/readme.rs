@@ -110,9 +110,20 @@ async fn rust_of_the_pages(last_seq: u64, cookie: &str) -> Result<(), Box<dyn st
     Ok(())
 }
 
+/// The fake daemon of `docs/languages.md`.
+async fn fake_of_the_pages() -> Result<(), Box<dyn std::error::Error>> {
+    let daemon = enroll_client::fake::Daemon::builder().start()?;
+    let client = daemon.client()?;
+    daemon.advance(3600);
+    client.call(person::Create::new("DOGGO01a".parse()?)).await?;
+    Ok(())
+}
+
 #[test]
 fn the_rust_examples_compile_and_the_configuration_is_valid() {
     let _ = rust_of_the_pages;
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(fake_of_the_pages()).expect("the fake daemon of the page");
     const HERE: &str = include_str!("readme.rs");
     for page in pages::all() {
         for line in page.blocks_of("rust").iter().flat_map(|block| block.code.lines()) {

@@ -17,8 +17,15 @@ use enroll_tests::refusals::{self, OF_ALL, OF_OTHERS};
 const LINES_MAX: usize = 16;
 
 /// Operations whose answers tell of the machine and of the moment: the page shows the command alone.
-const OF_THE_MOMENT: &[&str] =
-    &["server.status", "server.metrics", "server.accept_clock", "server.backup", "server.export", "server.import"];
+const OF_THE_MOMENT: &[&str] = &[
+    "server.status",
+    "server.snapshot",
+    "server.metrics",
+    "server.accept_clock",
+    "server.backup",
+    "server.export",
+    "server.import",
+];
 
 const INDEX: &str = "docs/operations.md";
 
