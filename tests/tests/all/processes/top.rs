@@ -91,7 +91,11 @@ fn another_size_is_drawn_anew() {
     let mut shown = Shown::of(&daemon, &["top", "--interval", "3600"]);
     for (columns, lines) in [(40, 12), (3, 2), (200, 60), (1, 1), (80, 24)] {
         shown.terminal.resize(columns, lines);
-        shown.terminal.expect(KEYS.get(..columns.into()).map_or(KEYS, |cut| &cut[..cut.len() - 1]));
+        // An empty cell at the end is not drawn, and one cell has room for no key.
+        let cut = KEYS.get(..columns.into()).map_or(KEYS, |cut| cut[..cut.len() - 1].trim_end());
+        if !cut.is_empty() {
+            shown.terminal.expect(cut);
+        }
     }
     shown.terminal.press("q");
     assert_eq!(shown.ended(), Some(0));
