@@ -1,22 +1,22 @@
 //! The console of enrolld, `enrollctl-console`: a local web page for the one who starts it.
 //!
 //! `serve` owns the port, `owner` asks the kernel whose a connection is, `guard` judges each request, and `session` is
-//! the one session there is. A page is a module of [`pages`]: it asks the daemon, makes a view model, and draws that.
+//! the one session there is. A page is a module of `pages`: it asks the daemon, makes a view model, and draws that.
 //!
 //! How a page is added:
-//! 1. A module in `pages` with `routes() -> Router<Arc<Console>>`, merged in [`pages::router`], and a row of
-//!    [`layout::SECTIONS`] if it is in the navigation. Addresses of records are made in [`address`].
+//! 1. A module in `pages` with `routes() -> Router<Arc<Console>>`, merged in `pages::router`, and a row of
+//!    `layout::SECTIONS` if it is in the navigation. Addresses of records are made in `address`.
 //! 2. A view model: a struct of what the page shows, made from replies of operations, with
 //!    `fn markup(&self, context: &Context) -> Markup`. It is pure, and tests make both by hand (`Context::for_tests`).
 //! 3. A handler `async fn show(visit: Visit, ...) -> Answer`, which ends in `visit.page(section, title, markup)`. An
 //!    error of the client is `.map_err(|error| visit.failed(error))?`, which says what the command line says.
 //! 4. A write: the form is drawn by `context.form(action, inside)`, which gives it token and idempotency key and draws
-//!    nothing in a read-only console. Its handler takes [`form::Sent`], asks with `sent.key` (or `sent.unit_key(pk)` for
+//!    nothing in a read-only console. Its handler takes `form::Sent`, asks with `sent.key` (or `sent.unit_key(pk)` for
 //!    each of several), and ends in `sent.done(outcomes)`: a 303 to the page it came from, which then shows each
 //!    outcome. Where an input is wrong, the page is drawn again by `visit.page_with(.., problems)`, input kept.
 //!
 //! Never: a `style=` attribute, an inline script, an address of another host, a `PreEscaped` of anything but text that
-//! is part of this program. Text of people is drawn by [`shown::shown`].
+//! is part of this program. Text of people is drawn by `shown::shown`.
 
 mod address;
 mod assets;

@@ -66,7 +66,7 @@ impl ConnectionLimit {
         Ok(Slot { limit: Arc::clone(self), uid, is_reserved: true })
     }
 
-    /// The open connections by uid, most first: [`SHOWN_MAX`] uids, and the others as one.
+    /// The open connections by uid, most first: 16 uids, and the others as one.
     pub fn by_uid(&self) -> Vec<UidConnections> {
         let mut all = {
             let taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
