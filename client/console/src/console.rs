@@ -6,7 +6,7 @@ use crate::outcome::Outcomes;
 use crate::secret;
 use crate::session::Session;
 
-/// What all requests share.
+/// The state that all requests share.
 #[derive(Debug)]
 pub(crate) struct Console {
     /// The client, which acts for the person of `--as`.

@@ -15,7 +15,7 @@ pub(super) struct Header {
     pub(super) named: usize,
 }
 
-/// What fills a field.
+/// The source of a field's value.
 #[derive(Debug)]
 pub(super) struct Filling {
     pub(super) field: String,

@@ -17,7 +17,7 @@ const AHEAD: usize = 64;
 /// Between two attempts to reach a daemon that is away.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// What the feed tells.
+/// A message of the feed.
 #[derive(Debug)]
 pub(super) enum Told {
     /// The next change.

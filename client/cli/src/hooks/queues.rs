@@ -23,7 +23,7 @@ pub(super) struct Queues {
     parallel: usize,
     batch: usize,
     queues: BTreeMap<QueueKey, Queue>,
-    /// What a runner before this one was stuck at, of the changes that have not been tried here.
+    /// Changes at which an earlier runner was stuck and that have not been tried here.
     known: Vec<Stuck>,
 }
 

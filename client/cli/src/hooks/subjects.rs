@@ -4,7 +4,7 @@ use clap::ValueEnum;
 use enroll_client::protocol::Pk;
 use enroll_client::protocol::changes::Change;
 
-/// What the order of changes is kept for.
+/// The kind of record whose changes keep their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Per {
     /// Each person.

@@ -86,7 +86,7 @@ struct Import {
     /// The format of the file [default: told by its first character]
     #[arg(id = "import.format", long = "format", value_name = "FORMAT")]
     format: Option<Format>,
-    /// What stands between the columns of a CSV file: , or ; or tab
+    /// The separator of the columns of a CSV file: , or ; or tab
     #[arg(id = "import.delimiter", long = "delimiter", value_name = "CHARACTER", default_value = ",",
         value_parser = header::delimiter)]
     delimiter: u8,

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::fields::IMPORTED;
 use super::pool::KnownPools;
 
-/// What became of a row.
+/// The outcome of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// It is in the registry now, with the new code if one was drawn for it.

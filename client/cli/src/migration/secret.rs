@@ -10,7 +10,7 @@ use super::fields::{Fields, json};
 use super::kind::Shape;
 use super::outcome::{Caller, Outcome};
 
-/// What an old login code is spent as.
+/// The beginning of the one-time token that an old login code is spent as.
 const OLD_CODE: &str = "imported login code ";
 
 /// A token to spend.

@@ -18,7 +18,7 @@ use crate::failure::Failure;
 /// A daemon that has not answered after this time is away.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// What came from the source.
+/// A message of the source of snapshots.
 #[derive(Debug)]
 pub(crate) enum Arrival {
     /// A snapshot.

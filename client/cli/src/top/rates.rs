@@ -2,7 +2,7 @@
 
 use enroll_client::protocol::server::{DaemonSnapshot, Journal};
 
-/// What happened in a period.
+/// The counts of a period.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Rates {
     /// The length of the period.
@@ -71,7 +71,7 @@ pub(crate) struct Percentile {
 }
 
 impl Rates {
-    /// What happened since this earlier snapshot; since the start where there is none, or where it is of another run.
+    /// The counts since this earlier snapshot; since the start where there is none, or where it is of another run.
     pub(crate) fn between(before: Option<&DaemonSnapshot>, now: &DaemonSnapshot) -> Self {
         let none = DaemonSnapshot::default();
         let is_of_this_run =

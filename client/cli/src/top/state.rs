@@ -64,7 +64,7 @@ pub(crate) struct Look {
     pub(crate) ascii: bool,
 }
 
-/// What the user wants beside another screen.
+/// An action of the user that is no change of the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wish {
     /// The end.
