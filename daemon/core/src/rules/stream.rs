@@ -16,7 +16,7 @@ use crate::fault::Fault;
 use crate::state::ReadTxn;
 
 /// Items of one step at most: a step is not interrupted, and other streams and connections wait for it.
-pub(super) const STEP_ITEMS_MAX: usize = 64;
+pub(super) const STEP_ITEMS_MAX: usize = 16;
 
 /// A step ends with the item that reaches this, so that what a stream adds to a connection's answers stays small.
 pub(super) const STEP_BYTES_MAX: usize = 16 << 10;
