@@ -6,10 +6,11 @@ use enroll_protocol::changes::{self, Follow, List};
 use enroll_protocol::{Code, Page, Refusal};
 
 use super::page::{Bounds, page};
-use super::stream::{STEP_BYTES_MAX, STEP_ITEMS_MAX};
+use super::stream::STEP_ITEMS_MAX;
 use super::{Call, ReadOp, StreamOp};
 use crate::fault::Fault;
-use crate::model::change::{Change, ChangeEvent};
+use crate::identity::Secrets;
+use crate::model::change::{ChainedChange, Change, ChangeEvent};
 use crate::model::event::Cause;
 use crate::model::key::{self, Family};
 use crate::model::record::{self, ChangesHead};
@@ -42,12 +43,10 @@ impl StreamOp for Follow {
     fn next(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Vec<changes::Change>, Fault> {
         call.permit(txn, false)?;
         let (from, end) = kept_after(txn, self.since)?;
-        let (mut changes, mut bytes) = (Vec::new(), 0);
+        let mut changes = Vec::new();
         walk(txn, (&from, &end), STEP_ITEMS_MAX, |key, value| {
-            // As stored, which is about as long as its answer: to encode it for its length alone would double the step.
-            bytes += value.len();
             changes.extend(read(key, value)?);
-            let is_full = changes.len() == STEP_ITEMS_MAX || bytes >= STEP_BYTES_MAX;
+            let is_full = changes.len() == STEP_ITEMS_MAX;
             Ok::<_, Fault>(if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
         Ok(changes)
@@ -75,7 +74,7 @@ fn kept_after(txn: &dyn ReadTxn, since: Option<u64>) -> Result<(Vec<u8>, Vec<u8>
 
 /// A stored change as the reply of the feed.
 fn read(key: &[u8], value: &[u8]) -> Result<Option<changes::Change>, Fault> {
-    let change = record::decode::<Change>(value)?;
+    let ChainedChange { change, .. } = record::decode(value)?;
     Ok(key::seq_at_end(key).map(|seq| change.numbered(seq)))
 }
 
@@ -84,14 +83,16 @@ pub fn head(txn: &dyn ReadTxn) -> Result<ChangesHead, StoreError> {
     Ok(record::get(txn, &key::changes_head())?.unwrap_or_default())
 }
 
-/// Numbers the change events of a write and counts the records made. The caller writes the head, once per batch. Returns
-/// the bytes of the changes.
-pub fn number(txn: &mut dyn WriteTxn, head: &mut ChangesHead, events: Vec<ChangeEvent>) -> u64 {
+/// Numbers the change events of a write, chains them to the changes before, and counts the records made. The caller writes
+/// the head, once per batch. Returns the bytes of the changes.
+pub fn number(txn: &mut dyn WriteTxn, secrets: &Secrets, head: &mut ChangesHead, events: Vec<ChangeEvent>) -> u64 {
     let (mut cause, mut bytes) = (None, 0);
     let mut add = |txn: &mut dyn WriteTxn, head: &mut ChangesHead, change: &Change| {
         head.seq += 1;
         head.at = change.at;
-        let (key, value) = (key::change(head.seq), record::encode(change));
+        let (key, (value, mac)) =
+            (key::change(head.seq), ChainedChange::encode(secrets, &head.chain.mac, head.seq, change));
+        head.chain.mac = mac;
         bytes += (key.len() + value.len()) as u64;
         txn.put(key, value);
     };
@@ -115,7 +116,10 @@ pub fn number(txn: &mut dyn WriteTxn, head: &mut ChangesHead, events: Vec<Change
                 let count = head.records.entry(kind).or_default();
                 *count = count.saturating_sub(1);
             }
-            ChangeEvent::Forgotten(seq) => head.forgotten = head.forgotten.max(seq),
+            ChangeEvent::Forgotten(seq, mac) => {
+                head.forgotten = head.forgotten.max(seq);
+                head.chain.forget(seq, mac);
+            }
             ChangeEvent::Replanned(from) => head.clock.astray = from,
             ChangeEvent::ClockAccepted(at) => (head.clock.doubted_since, head.clock.accepted_at) = (None, Some(at)),
         }

@@ -81,7 +81,7 @@ fn process<'a>(call: &'a Call<'_>) -> Result<&'a Process, Fault> {
 impl ReadOp for Check {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Vec<Violation>, Fault> {
         call.permit(txn, false)?;
-        Ok(check::violations(txn)?)
+        Ok(check::violations(txn, Some(&call.ctx.identity.secrets))?)
     }
 }
 
