@@ -2,19 +2,52 @@
 
 use std::ops::ControlFlow;
 
-use enroll_protocol::changes::{self, Follow, List};
-use enroll_protocol::{Code, Page, Refusal};
+use enroll_protocol::changes::{self, ChainHead, Follow, Head, KeptHead, List};
+use enroll_protocol::{ChangeMac, Code, Page, Refusal};
 
 use super::page::{Bounds, page};
 use super::stream::STEP_ITEMS_MAX;
 use super::{Call, ReadOp, StreamOp};
 use crate::fault::Fault;
 use crate::identity::Secrets;
+use crate::identity::secrets::Mac;
 use crate::model::change::{ChainedChange, Change, ChangeEvent};
 use crate::model::event::Cause;
+use crate::model::hex;
 use crate::model::key::{self, Family};
 use crate::model::record::{self, ChangesHead};
 use crate::state::{ReadTxn, StoreError, WriteTxn, walk};
+
+impl ReadOp for Head {
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<ChainHead, Fault> {
+        call.permit(txn, false)?;
+        let head = head(txn)?;
+        Ok(ChainHead { seq: head.seq, mac: shown(&head.chain.mac)?, from: head.chain.from, at: head.at })
+    }
+}
+
+/// Compares the chain with a head of it that was kept elsewhere: a sentence about the difference, if there is one. Refuses
+/// a head whose change is no longer in the chain.
+pub fn compare(txn: &dyn ReadTxn, kept: &KeptHead) -> Result<Option<&'static str>, Fault> {
+    let head = head(txn)?;
+    let chain = &head.chain;
+    let mac = match kept.seq {
+        seq if seq > head.seq => return Ok(Some("the kept head is of a later change than the latest one here")),
+        seq if seq < chain.from => {
+            let why = format!("head: the chain begins behind change {}; compare with a later head", chain.from);
+            return Err(Refusal::new(Code::EXPIRED, why).into());
+        }
+        seq if seq == head.seq => chain.mac,
+        seq if seq == chain.from => chain.from_mac,
+        seq => record::get::<ChainedChange>(txn, &key::change(seq))?.map(|chained| chained.mac).unwrap_or_default(),
+    };
+    Ok((shown(&mac)? != kept.mac).then_some("the changes up to this one are not those that the kept head is of"))
+}
+
+/// A MAC as the contract shows it.
+fn shown(mac: &Mac) -> Result<ChangeMac, StoreError> {
+    ChangeMac::new(hex::encode(mac)).map_err(|err| StoreError::Corrupt(err.0))
+}
 
 impl ReadOp for List {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Page<changes::Change>, Fault> {

@@ -167,9 +167,11 @@ fn require_empty(txn: &dyn ReadTxn) -> Result<(), Fault> {
             Family::Roles | Family::SigningKeys | Family::Kept | Family::KeptParts | Family::Guesses | Family::Dues => {
             }
             Family::Changes => {
-                walk(txn, (&from, &to), SCAN_CHUNK, |_, value| match record::decode::<ChainedChange>(value)?.change.what {
-                    LISTED | CLOCK | ACCEPTED => Ok(ControlFlow::Continue(())),
-                    _ => Err(not_empty(shape.name)),
+                walk(txn, (&from, &to), SCAN_CHUNK, |_, value| {
+                    match record::decode::<ChainedChange>(value)?.change.what {
+                        LISTED | CLOCK | ACCEPTED => Ok(ControlFlow::Continue(())),
+                        _ => Err(not_empty(shape.name)),
+                    }
                 })?
             }
             _ if !txn.range(&from, &to, 1)?.is_empty() => return Err(not_empty(shape.name)),

@@ -40,6 +40,7 @@ mod program;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use enroll_protocol::changes::KeptHead;
 use enroll_protocol::enrollment::State;
 use enroll_protocol::fold::fold;
 use enroll_protocol::server::Violation;
@@ -47,6 +48,7 @@ use enroll_protocol::{Callsign, Pk, RoleName};
 
 use super::changes;
 use super::person::reads_as_pk;
+use crate::fault::Fault;
 use crate::identity::Secrets;
 use crate::model::change::ChainedChange;
 use crate::model::export_schema::{Importing, Keys, shapes};
@@ -65,7 +67,8 @@ const VIOLATIONS_MAX: usize = 1000;
 /// The violated invariants, up to a bound.
 /// Without the secret key the chain of the changes is not among them.
 pub fn violations(txn: &dyn ReadTxn, secrets: Option<&Secrets>) -> Result<Vec<Violation>, StoreError> {
-    let mut check = Check { txn, secrets, found: Vec::new(), counts: BTreeMap::new(), givers: (0, 0), walked: Vec::new() };
+    let mut check =
+        Check { txn, secrets, found: Vec::new(), counts: BTreeMap::new(), givers: (0, 0), walked: Vec::new() };
     check.people()?;
     check.callsigns()?;
     check.roles()?;
@@ -86,6 +89,17 @@ pub fn violations(txn: &dyn ReadTxn, secrets: Option<&Secrets>) -> Result<Vec<Vi
     check.import()?;
     check.others()?;
     Ok(check.found)
+}
+
+/// The difference to a head of the changes that was kept elsewhere, if there is one. Refuses a head whose change is no
+/// longer in the chain.
+pub fn of_kept_head(txn: &dyn ReadTxn, kept: &KeptHead) -> Result<Option<Violation>, Fault> {
+    let difference = changes::compare(txn, kept)?;
+    Ok(difference.map(|message| Violation {
+        invariant: "I27".to_owned(),
+        subject: kept.seq.to_string(),
+        message: message.to_owned(),
+    }))
 }
 
 struct Check<'a> {
