@@ -105,7 +105,7 @@ impl Contract {
         if let Some(found) = self.structs.get(&(line.module.to_owned(), line.request.to_owned())) {
             return Ok(found.clone());
         }
-        let command = (line.row.command)(empty_command());
+        let command = line.row.command(empty_command());
         let text = |text: Option<String>| text.unwrap_or_default();
         let fields = command.get_arguments().map(|argument| {
             let ty = syn::parse_str(if argument.is_positional() { "Reference" } else { "Any" });
