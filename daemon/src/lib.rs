@@ -13,6 +13,7 @@ pub mod config;
 pub mod daemon;
 pub mod dispatch;
 mod fair_queue;
+mod file_error;
 mod members;
 pub mod metrics;
 pub mod net;

@@ -1,4 +1,5 @@
-//! The command line of requests: of each operation, its arguments and the request that they make, with the types erased.
+//! The command line of requests: of each operation, its arguments and the request that they make, with the types
+//! erased.
 //!
 //! It is a table of its own, as the JSON forms are: only a program that has these commands has their code.
 

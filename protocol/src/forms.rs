@@ -1,4 +1,5 @@
-//! The JSON forms of requests and replies: of each operation, the functions between wire and JSON, with the types erased.
+//! The JSON forms of requests and replies: of each operation, the functions between wire and JSON, with the types
+//! erased.
 //!
 //! They are a table of their own beside that of the operations, so that a program has their code only if it uses it: a
 //! client that calls operations by their types reads and writes no JSON of all the others.

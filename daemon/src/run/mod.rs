@@ -25,13 +25,13 @@ use tracing::Level;
 
 use crate::config::{self, Config, ConfigError, EXAMPLE, LogFormat, Warned};
 use crate::daemon::warnings::Topic;
+use crate::file_error::{self, FileError, is_disk_full, is_out_of_files};
 use crate::net::grants::{Grants, OVERFLOW_UID};
 use crate::net::listener::{self, SocketError};
 use crate::ownership::Own;
 use crate::process;
 use crate::storage::key_file::KeyError;
 use crate::storage::open::{DATABASE, OpenError};
-use crate::storage::private_dir::{FileError, is_disk_full, is_out_of_files};
 use enroll_core::identity::IdentityError;
 use enroll_core::model::record::Kind;
 use enroll_core::rules::bootstrap::RegistryError;
@@ -84,7 +84,7 @@ pub(crate) enum StartError {
          could be told apart; run it as a user of its own"
     )]
     Nobody,
-    #[error("{0}: {1}{limit}", limit = process::limit_reached(.1))]
+    #[error("{0}: {1}{limit}", limit = file_error::limit_reached(.1))]
     Io(String, std::io::Error),
     #[error("ended by {0}, with everything that was begun finished: {meaning}", meaning = stop::meaning(*.0))]
     Signal(Signal),

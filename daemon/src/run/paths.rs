@@ -16,8 +16,8 @@ use enroll_core::identity::secrets::SecretKey;
 const SERVICE_STATE_DIR: &str = "/var/lib/enrolld";
 const SERVICE_KEY: &str = "/etc/enrolld/enrolld.key";
 
-/// What `enrolld-key.service` touches when it has made the key, and the seconds for which that is news: the start that asked
-/// for the key may wait until the clock is set.
+/// The file that `enrolld-key.service` touches when it has made the key, and the seconds for which that is news: the
+/// start that asked for the key may wait until the clock is set.
 const KEY_MADE: &str = "/run/enrolld-key/made";
 const KEY_NEW_SECONDS: i64 = 600;
 
