@@ -8,6 +8,7 @@
 //! `config`, `daemon`, `dispatch`, `writer`, `net`, `run`, `offline`, `arguments`.
 
 mod arguments;
+#[cfg(feature = "etcd")]
 pub mod cluster;
 pub mod config;
 pub mod daemon;

@@ -351,7 +351,7 @@ mod tests {
     #[test]
     fn a_file_that_is_open_already_needs_no_way_and_null_is_empty_for_everybody() {
         use std::os::fd::AsRawFd as _;
-        let (reader, _writer) = io::pipe().expect("a pipe");
+        let (reader, _writer) = std::io::pipe().expect("a pipe");
         assert!(Own::user().open(Path::new(&format!("/dev/fd/{}", reader.as_raw_fd()))).is_ok());
         assert!(Own::user().open(Path::new("/dev/null")).is_ok());
     }

@@ -2,6 +2,10 @@
 //! order, and in reverse at the end.
 
 mod authority;
+#[cfg(feature = "etcd")]
+mod cluster;
+#[cfg(not(feature = "etcd"))]
+#[path = "alone.rs"]
 mod cluster;
 mod crl_file;
 mod log;
@@ -75,6 +79,7 @@ pub(crate) enum StartError {
     Identity(#[from] IdentityError),
     #[error("certificates: {0}")]
     Authority(IdentityError),
+    #[cfg(feature = "etcd")]
     #[error(transparent)]
     Etcd(enroll_etcd::Error),
     #[error(transparent)]
@@ -101,6 +106,7 @@ impl StartError {
             Self::Io(_, err) if is_disk_full(err) => 6,
             Self::Open(OpenError::File(err)) | Self::Key(KeyError::File(err)) if err.is_disk_full() => 6,
             Self::Key(KeyError::File(FileError::Io { source, .. })) if is_out_of_files(source) => 1,
+            #[cfg(feature = "etcd")]
             Self::Etcd(_) => 1,
             Self::Nobody | Self::Signal(_) | Self::Io(..) | Self::Socket(_) | Self::Identity(_) => 1,
             Self::Open(OpenError::File(_)) => 1,

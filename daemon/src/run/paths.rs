@@ -103,6 +103,7 @@ pub(crate) fn authority_credentials() -> Result<Option<(PathBuf, PathBuf)>, Conf
 }
 
 /// The password of the user of etcd, from the credential that systemd passed.
+#[cfg(feature = "etcd")]
 pub(crate) fn etcd_password() -> Result<String, ConfigError> {
     let missing = |why: &str| ConfigError(format!("etcd.user is set, and the credential enrolld.etcd.password {why}"));
     let path = credential("enrolld.etcd.password").ok_or_else(|| missing("is not passed"))?;

@@ -6,10 +6,9 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::cluster::{self, Leading};
+use super::cluster::{self, Leading, Shared};
 use super::systemd::{self, Stage};
 use super::{StartError, authority, migrate};
-use crate::cluster::etcd_journal::EtcdJournal;
 use crate::config::Config;
 use crate::daemon::Daemon;
 use crate::daemon::clock::{Clock, draw_salt, draw_seed};
@@ -19,7 +18,7 @@ use crate::ownership::Own;
 use crate::run::paths::{Key, Paths};
 use crate::storage::journal::{Flusher, JournalOptions, JournalStore};
 use crate::storage::key_file;
-use crate::storage::open::{OpenError, OpenOptions, StateDir};
+use crate::storage::open::{OpenOptions, StateDir};
 use crate::sys;
 use crate::writer::{self, Queue, Writer, WriterThread};
 use enroll_core::context::Identity;
@@ -177,7 +176,7 @@ fn open_store(
     locked: &StateDir,
     options: &OpenOptions,
     secrets: &Secrets,
-    shared: Option<EtcdJournal>,
+    shared: Option<Shared>,
     figures: JournalFigures,
     stage: &Stage,
 ) -> Result<(JournalStore, Option<Leading>), StartError> {
@@ -194,10 +193,7 @@ fn open_store(
     };
     let Some(shared) = shared else { return Ok((locked.open_journal(tree, options, figures)?, None)) };
     let led = cluster::lead(tree, shared, secrets.clone(), options.journal, figures, stage);
-    led.map(|(store, leading)| (store, Some(leading))).map_err(|fault| match fault {
-        cluster::Fault::Etcd(err) => StartError::Etcd(err),
-        cluster::Fault::Journal(fault) => OpenError::of_journal(fault, locked.database_path()).into(),
-    })
+    led.map(|(store, leading)| (store, Some(leading))).map_err(|fault| fault.at(locked.database_path()))
 }
 
 /// Notes this version as the last one that wrote, where another one was.
