@@ -84,7 +84,7 @@ fn area(name: &'static str) -> Command {
 }
 
 fn verb(row: &&'static OperationRow) -> Command {
-    let command = (row.command)(Command::new(row.verb()));
+    let command = row.command(Command::new(row.verb()));
     let command = if row.verb().contains('_') { command.alias(row.verb().replace('_', "-")) } else { command };
     match row {
         row if backup::handles(row) => backup::command(command),
