@@ -9,7 +9,6 @@ import os
 import ssl
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,9 +22,10 @@ import pytest
 import enrolld
 from enrolld.testing import sandbox
 
+from .visiting import PATIENCE, until
+
 RUN = Path(__file__).parents[1] / "run"
 WORKERS = 8
-PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,6 @@ class Site:
         file = self.directory / f"{callsign}.pem"
         enrolld.write_private(file, key + self.registry.certificate.get(callsign))
         return file
-
-
-def until(what: str, is_so: Callable[[], bool]) -> None:
-    """Looks again until it is so, at most for as long as patience goes."""
-    end = time.monotonic() + PATIENCE
-    while not is_so():
-        assert time.monotonic() < end, f"still waiting: {what}"
-        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import html
-import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,14 +14,12 @@ import enrolld
 from invitations.app import app
 from invitations.visitor import COOKIE
 
-SECRET = re.compile("<code>([^<]*)</code>")
+from .visiting import code_for, log_in, make_greeter, shown
 
 
 @pytest.fixture
 def registry(enrolld_client: enrolld.Client) -> enrolld.Client:
-    for permission in ["/enrollments/", "/codes/"]:
-        enrolld_client.permission.grant("greeter", permission)
-    enrolld_client.person.create("GREETER", roles=["greeter"])
+    make_greeter(enrolld_client)
     return enrolld_client
 
 
@@ -31,26 +28,6 @@ def browser(enrolld_socket: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[h
     monkeypatch.setenv("ENROLLD_SOCKET", str(enrolld_socket))
     with TestClient(app, base_url="https://testserver", follow_redirects=False) as client:
         yield client
-
-
-def code_for(registry: enrolld.Client, callsign: str) -> str:
-    code = registry.code.create({"sub": callsign}).code
-    assert code is not None
-    return code
-
-
-def log_in(browser: httpx.Client, code: str) -> httpx.Response:
-    answer = browser.post("/login", data={"code": code})
-    assert answer.status_code == 303, answer.text
-    return answer
-
-
-def shown(answer: httpx.Response) -> str:
-    """The code on a page."""
-    assert answer.status_code == 200, answer.text
-    found = SECRET.search(answer.text)
-    assert found, answer.text
-    return html.unescape(found[1])
 
 
 def test_somebody_is_invited_enrolls_is_let_in_and_logs_in(browser: httpx.Client, registry: enrolld.Client) -> None:
@@ -72,7 +49,6 @@ def test_somebody_is_invited_enrolls_is_let_in_and_logs_in(browser: httpx.Client
     again = browser.post("/approve", data={"callsign": "DOGGO01a", "approvecode": approvecode})
     assert again.status_code == 409
 
-    browser.cookies.clear()
     log_in(browser, login)
     assert "Hello, DOGGO01a" in browser.get("/").text
     browser.cookies.clear()
@@ -128,8 +104,6 @@ def test_wrong_codes_are_limited_for_each_address(browser: httpx.Client, registr
 def test_a_signing_request_becomes_a_certificate(
     browser: httpx.Client, registry: enrolld.Client, tmp_path: Path
 ) -> None:
-    import subprocess
-
     request = ["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc"]
     request += ["-subj", "/CN=DOGGO01a", "-keyout", str(tmp_path / "key.pem")]
     csr = subprocess.run(request, check=True, capture_output=True, text=True).stdout
@@ -138,7 +112,6 @@ def test_a_signing_request_becomes_a_certificate(
     link = shown(browser.get("/"))
     approvecode = shown(browser.post(link, data={"callsign": "DOGGO01a", "csr": csr}))
     login = shown(browser.post("/approve", data={"callsign": "DOGGO01a", "approvecode": approvecode}))
-    browser.cookies.clear()
     log_in(browser, login)
     answer = browser.get("/certificate")
     assert answer.text.startswith("-----BEGIN CERTIFICATE-----"), answer.text
