@@ -22,7 +22,7 @@ import pytest
 import enrolld
 from enrolld.testing import sandbox
 
-from .visiting import PATIENCE, until
+from .visiting import PATIENCE, code_for, until
 
 RUN = Path(__file__).parents[1] / "run"
 WORKERS = 8
@@ -95,7 +95,7 @@ def race(site: Site, ask: Callable[[httpx.Client, str], int], names: list[str], 
 
 
 def test_two_hundred_login_codes_are_two_hundred_sessions(site: Site) -> None:
-    codes = [str(site.registry.code.create({"sub": "GREETER"}).code) for _ in range(200)]
+    codes = [code_for(site.registry, "GREETER") for _ in range(200)]
 
     def log_in(browser: httpx.Client, code: str) -> int:
         answer = browser.post("/login", data={"code": code})
@@ -174,8 +174,12 @@ def test_a_certificate_of_somebody_else_opens_nothing(site: Site, tmp_path: Path
         assert machine.get("/gate").status_code == 400
 
 
-def test_a_remote_address_is_the_origin_of_wrong_codes(site: Site) -> None:
+def test_an_attempt_is_kept_with_the_address_that_nginx_has_seen(site: Site) -> None:
+    code = code_for(site.registry, "GREETER")
+    forged = {"x-forwarded-for": "192.0.2.1"}
     with site.browser() as browser:
-        assert browser.post("/login", data={"code": "AAAAAAAAAAAA"}).status_code == 404
-    guesses = [change for change in site.registry.changes.list().all() if change.refused == "not_found"]
-    assert guesses and guesses[-1].origin == "unix:"
+        statuses = [browser.post("/login", data={"code": code}, headers=forged).status_code for _ in range(2)]
+    assert statuses == [303, 409]
+    refused = [change for change in site.registry.changes.list().all() if change.refused == "token_reuse"]
+    # The address of a client on a Unix socket.
+    assert refused[-1].origin == "unix:"
