@@ -67,6 +67,7 @@ mod sandbox;
 mod scheduled_backups;
 mod script;
 mod secrets;
+mod service_examples;
 mod systemd;
 mod top;
 mod tour;
