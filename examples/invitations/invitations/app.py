@@ -6,6 +6,7 @@ number of worker processes; `ENROLLD_SOCKET` names the daemon's socket where it 
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -30,6 +31,9 @@ HEADERS = {
 }
 """Headers of every answer: pages load nothing from elsewhere, and codes stay out of caches and other sites' logs."""
 
+TIMEOUT = 10.0
+"""Seconds for which a visitor waits for one answer of the daemon."""
+
 Text = Annotated[str, Form(max_length=256)]
 Pem = Annotated[str, Form(max_length=16384)]
 Uses = Annotated[int, Form(ge=1, le=10_000)]
@@ -38,7 +42,7 @@ Uses = Annotated[int, Form(ge=1, le=10_000)]
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
     """Keeps one client for each worker process; all requests share its connection."""
-    async with enrolld.AsyncClient() as client:
+    async with enrolld.AsyncClient(timeout=TIMEOUT) as client:
         app.state.registry = Registry(client)
         yield
 
@@ -50,16 +54,20 @@ app.add_middleware(OriginMiddleware)  # The daemon counts wrong codes for each a
 @app.exception_handler(enrolld.EnrolldError)
 async def refuse(request: Request, error: enrolld.EnrolldError) -> Response:
     """Passes on why the daemon says no, or that it does not answer."""
-    headers = dict(HEADERS)
     if isinstance(error, enrolld.JwtInvalid):
         ended = RedirectResponse("/", 303, HEADERS)
         ended.delete_cookie(COOKIE, secure=True, httponly=True)
         return ended
-    if not isinstance(error, enrolld.Refused):
-        return HTMLResponse(pages.refused("Try again in a moment", "The registry does not answer."), 503, headers)
-    if error.retry_after is not None:
-        headers["retry-after"] = str(max(1, round(error.retry_after)))
-    return HTMLResponse(pages.refused("That did not work", error.message), error.http_status, headers)
+    headers = dict(HEADERS)
+    seconds = error.retry_after if isinstance(error, enrolld.Refused) else None
+    if error.http_status >= 500 or seconds is not None:
+        headers["retry-after"] = str(math.ceil(seconds or 1))
+    if error.http_status < 500 and isinstance(error, enrolld.Refused):
+        page = pages.refused("That did not work", error.message)
+    else:
+        # The reason names sockets and disks of this machine; the daemon's log has it.
+        page = pages.refused("Try again in a moment", "The registry does not answer.")
+    return HTMLResponse(page, error.http_status, headers)
 
 
 @app.exception_handler(AnyHttpException)

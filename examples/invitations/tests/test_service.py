@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 
 import enrolld
 from invitations.app import app
+from invitations.registry import Registry
 from invitations.visitor import COOKIE
 
 from .visiting import code_for, log_in, make_greeter, shown
@@ -116,3 +117,10 @@ def test_a_signing_request_becomes_a_certificate(
     answer = browser.get("/certificate")
     assert answer.text.startswith("-----BEGIN CERTIFICATE-----"), answer.text
     assert "attachment" in answer.headers["content-disposition"]
+
+
+def test_a_daemon_that_is_away_is_told_without_its_place(browser: httpx.Client) -> None:
+    app.state.registry = Registry(enrolld.AsyncClient("/nowhere/enrolld.sock", reconnect_for=0.1))
+    answer = browser.post("/login", data={"code": "AAAAAAAAAAAA"})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert "Try again" in answer.text and "nowhere" not in answer.text

@@ -8,10 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
+use enroll_tests::booted::{Booted, Missing};
 use enroll_tests::pages;
 use enroll_tests::process::{Daemon, Home, Output, binary, run};
-use enroll_tests::skip::{is_installed, python_with_pytest, skipped};
+use enroll_tests::skip::{is_installed, python_with_pytest, skipped, unsupported};
 use nix::unistd::geteuid;
+
+use super::booted_health::INSTALL;
 
 /// Desks that are open at the same time.
 const DESKS: usize = 8;
@@ -233,4 +236,42 @@ fn the_units_of_the_examples_are_understood_in_every_line() {
         assert!(verify().stderr.contains("Afterr"), "{wrong}");
         std::fs::write(&path, right).expect("written");
     }
+}
+
+/// A service with the drop-in, of a user in the daemon's group and of one who is not.
+const PORTALS: &str = "
+    useradd --groups enrolld portal
+    for user in portal mallory; do
+        printf '[Service]\\nType=oneshot\\nUser=%s\\nExecStart=/usr/bin/enrollctl person list\\n' $user \\
+            >/etc/systemd/system/$user.service
+        install -D -m 644 wait-for-enrolld.conf /etc/systemd/system/$user.service.d/wait-for-enrolld.conf
+    done
+    systemctl daemon-reload
+    systemctl stop enrolld.socket enrolld.service";
+
+/// On a booted Debian: the socket is started with the service, the daemon by the first connection, and the service when the
+/// daemon answers. A user without a grant is told so at once.
+#[test]
+fn a_service_with_the_drop_in_waits_for_the_daemon() {
+    const TEST: &str = "a_service_with_the_drop_in_waits_for_the_daemon";
+    let machine = match Booted::start() {
+        Ok(booted) => booted,
+        Err(Missing::Tool(needs)) => return skipped(TEST, &needs),
+        Err(Missing::Host(why)) => return unsupported(TEST, &why),
+    };
+    machine.put(&example("systemd/wait-for-enrolld.conf"));
+    let play = |script: &str| {
+        let output = machine.play("root", script);
+        assert_eq!(output.code, Some(0), "{script}: {output:?}");
+        output.stdout
+    };
+    play(INSTALL);
+    play(PORTALS);
+    play("timeout 50 systemctl start portal.service && systemctl is-active enrolld.socket enrolld.service");
+    assert!(play("systemctl show --property After portal.service").contains("enrolld.socket"));
+    // Long before the time of its waiting is over.
+    let refused = machine.play("root", "timeout 20 systemctl start mallory.service");
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    let log = play("journalctl --no-pager --unit mallory.service");
+    assert!(log.contains("may not be opened by this user"), "{log}");
 }
