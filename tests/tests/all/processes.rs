@@ -69,6 +69,7 @@ mod scheduled_backups;
 mod script;
 mod secrets;
 mod story;
+mod service_examples;
 mod systemd;
 mod top;
 mod tour;
