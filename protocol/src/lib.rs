@@ -4,6 +4,7 @@
 //! client and command line all derive from that table. This crate does no I/O and knows no clock, no socket and
 //! no store; everything it decodes has a bound, named in [`limits`].
 
+pub mod grounds;
 pub mod limits;
 pub mod operations;
 pub mod refusal;

@@ -4,6 +4,7 @@ mod alerts;
 mod architecture;
 mod book;
 mod cluster;
+mod conformance;
 mod etcd;
 mod events;
 mod faults;
