@@ -28,7 +28,7 @@ pub const OF_ACTOR: &[Code] = &[Code::NOT_FOUND, Code::DELETED, Code::JWT_INVALI
 /// while an import is under way every write is refused as `conflict`.
 #[rustfmt::skip]
 pub const TABLE: &[(&str, &[Code])] = &[
-    ("person.create", &[Code::CONFLICT, Code::CALLSIGN_RESERVED, Code::EXPIRED, Code::CSR_MISMATCH]),
+    ("person.create", &[Code::CALLSIGN_RESERVED, Code::EXPIRED, Code::CSR_MISMATCH]),
     ("person.get", &[Code::NOT_FOUND, Code::DELETED]),
     ("person.list", &[]),
     ("person.find", &[Code::NOT_FOUND, Code::DELETED]),

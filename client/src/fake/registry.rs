@@ -13,6 +13,7 @@ use enroll_core::identity::jwt::SigningAlgorithm;
 use enroll_core::identity::secrets::SecretKey;
 use enroll_core::identity::{Authority, CountingSeal, Secrets};
 use enroll_core::rules::{authority, bootstrap};
+use enroll_core::settings::Settings;
 use enroll_core::state::memory::MemoryStore;
 use enroll_core::state::{Store, StoreError};
 use enroll_protocol::encoding::Encoding;
@@ -25,11 +26,12 @@ use enrolld::daemon::health::Watched;
 use enrolld::daemon::internal_error::to_refusal;
 use enrolld::daemon::last_backup::LastBackup;
 use enrolld::daemon::revocation_list::SignedLists;
-use enrolld::daemon::warnings::Warnings;
+use enrolld::daemon::warnings::{Topic, Warnings};
 use enrolld::daemon::written::Written;
 use enrolld::daemon::{Daemon, Swap};
 use enrolld::dispatch::{self, Handler, Items, Job, Look, StreamJob, WriteJob};
 use enrolld::metrics::Metrics;
+use enrolld::ownership::Own;
 use enrolld::writer::{Ended, Outcome, Request, Writer};
 use rand::rngs::ChaCha20Rng;
 use rand::{Rng as _, SeedableRng as _};
@@ -94,10 +96,15 @@ impl Registry {
         drop(view);
         let seal = CountingSeal::new(&secrets, salt)?;
         let (warnings, abuse) = (Warnings::default(), AbuseLog::default());
+        let (trusted, distrusted) = config.trust(Own::user())?;
+        let (count_together, unknown) = config.count_together();
+        warnings.replace(Topic::Issuers, distrusted);
+        warnings.replace(Topic::Guesses, unknown);
+        let settings = Settings { trusted, count_together, ..config.settings(Path::new(STATE_DIR)) };
         let metrics = Metrics::new(now).with_warnings(warnings.counts()).with_abuse(abuse.counts());
         let identity = Identity { secrets: secrets.into(), keys: keys.into(), authority: own.into() };
         let daemon = Arc::new(Daemon {
-            settings: Swap::new(config.settings(Path::new(STATE_DIR))),
+            settings: Swap::new(settings),
             identity: Swap::new(identity),
             lists: SignedLists::default(),
             last_backup: LastBackup::default(),

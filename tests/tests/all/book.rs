@@ -40,6 +40,19 @@ fn every_page_begins_with_a_question_of_its_reader() {
     }
 }
 
+/// Rust is compiled and run as documentation tests of a crate, which has each page with a block of it.
+#[test]
+fn the_rust_of_every_page_is_tested() {
+    let tested = std::fs::read_to_string(pages::root().join("docs/rust/src/lib.rs")).expect("the crate");
+    for page in pages::all() {
+        let blocks = page.blocks();
+        let mut of_rust = blocks.iter().filter(|block| block.info.is_empty() || block.info.starts_with("rust"));
+        let included = format!("include_str!(\"../../{}\")", page.path.trim_start_matches("docs/"));
+        assert!(of_rust.clone().all(|block| block.info == "rust"), "{}: a block that is not run", page.path);
+        assert_eq!(of_rust.next().is_some(), tested.contains(&included), "{}", page.path);
+    }
+}
+
 /// A link that leads out of the book's folder leads nowhere once the book is built.
 #[test]
 fn no_page_of_the_book_leads_out_of_it() {
