@@ -48,7 +48,7 @@ pub use operations::{Access, Kind, Operation, OperationRow, StreamOperation};
 pub use person::Person;
 pub use refusal::{Code, Refusal};
 pub use value::{
-    ApproveCode, Callsign, CertificateSerial, ConstantLabel, ConstantValue, CourseKey, Cursor, EventKind,
+    ApproveCode, Callsign, CertificateSerial, ChangeMac, ConstantLabel, ConstantValue, CourseKey, Cursor, EventKind,
     EventPoolName, ExternalKey, Invalid, InviteCode, Json, Jwt, Key, ListName, LoginCode, NamePrefix, Named,
     NaturalName, Origin, Page, PageLimit, Password, PermissionPath, Pfx, Pk, PkPrefix, PrivateKey, Reason, Reference,
     RoleName, Time, Title, Token, is_dash, is_interpreted, is_unseen, plain_error, plain_name, without_mark,

@@ -53,6 +53,7 @@ macro_rules! operations {
             44 write operate "/codes/" "jwt.exchange" jwt::Exchange => code::Exchanged;
             50 read read "/changes/" "changes.list" changes::List => Page<changes::Change>;
             51 stream read "/changes/" "changes.follow" changes::Follow => changes::Change;
+            52 read read "/changes/" "changes.head" changes::Head => changes::ChainHead;
             60 read metrics "/server/" "server.status" server::Status => server::DaemonStatus;
             61 scan read "/server/" "server.check" server::Check => Vec<server::Violation>;
             62 read metrics "/server/" "server.metrics" server::Metrics => String;

@@ -355,7 +355,9 @@ impl Registry {
 
     /// Everything that `server check` finds.
     pub fn violations(&self) -> Vec<String> {
-        let violations = rules::check::violations(&*self.store.view().expect("a view")).expect("checked");
+        let violations =
+            rules::check::violations(&*self.store.view().expect("a view"), Some(&self.daemon.identity.now().secrets))
+                .expect("checked");
         violations.into_iter().map(|v| format!("{} {}: {}", v.invariant, v.subject, v.message)).collect()
     }
 

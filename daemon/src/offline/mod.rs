@@ -156,6 +156,8 @@ enum OfflineError {
     NoBackups,
     #[error("{0}: another backup is being taken there; it will do")]
     BackupRuns(PathBuf),
+    #[error("{0}: {1}")]
+    Head(PathBuf, String),
     #[error("no backup was taken: {0}; the ones before stay")]
     NotTaken(String),
 }
@@ -210,7 +212,7 @@ impl OfflineError {
             Self::Occupied(_) | Self::Read(..) | Self::Store(..) | Self::Kept(..) => 1,
             Self::Passed(_) | Self::EarlierKey(_) | Self::HasKey(_) | Self::HasRecords(..) | Self::NotConfirmed => 1,
             Self::BackupRuns(_) | Self::NotTaken(_) => 1,
-            Self::NoBackups => 2,
+            Self::NoBackups | Self::Head(..) => 2,
             Self::NoKey { .. } | Self::NoSuchKey(_) | Self::HasRegistry { .. } => 4,
             Self::Backup(..) | Self::Unsound { .. } => 5,
         }

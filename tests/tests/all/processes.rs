@@ -11,6 +11,7 @@ mod bench;
 mod booted;
 mod booted_health;
 mod call;
+mod change_head;
 mod clock;
 mod completions;
 mod consoles;

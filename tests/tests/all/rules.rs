@@ -8,6 +8,7 @@ mod access;
 mod answers;
 mod backups;
 mod certificates;
+mod change_chain;
 mod chosen_codes;
 mod clock;
 mod codes;

@@ -96,7 +96,7 @@ fn abandoned_writes() {
 
 #[test]
 fn abandoned_checks() {
-    let checks = requests(256, |_| (Envelope::default(), server::Check {}));
+    let checks = requests(256, |_| (Envelope::default(), server::Check::default()));
     expect_bounded("checks of connections that are gone", NOISE, &|path, round| abandon(path, round, 120, &checks));
 }
 

@@ -1,6 +1,7 @@
 //! The request of an operation, encoded from its arguments and from secrets on standard input.
 
 pub(crate) mod extra;
+pub(crate) mod head;
 pub(crate) mod secret;
 pub(crate) mod units;
 
@@ -18,6 +19,7 @@ pub(crate) fn encoded(row: &OperationRow, matches: &ArgMatches, output: &Output)
     let invalid = |err: Invalid| Failure::Usage(err.0);
     let request = (row.request_of)(matches).map_err(invalid)?;
     let request = units::fill(row, extra::fill(&request, matches)?, matches)?;
+    let request = head::fill(row, request, matches)?;
     filled(row, &request, output)
 }
 

@@ -175,7 +175,7 @@ impl<'a> Story<'a> {
         };
         let mut text = text.replace("$soon", &self.asked.now().plus_seconds(SOON_SECONDS).to_string());
         for (name, value) in &self.names {
-            for member in ["code", "jwt", "approvecode"] {
+            for member in ["code", "jwt", "approvecode", "seq", "mac"] {
                 text = text.replace(&format!("{name}.{member}"), &inner(&value[member]));
             }
             text = text.replace(name, &inner(value.get("pk").unwrap_or(value)));
