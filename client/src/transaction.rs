@@ -27,6 +27,20 @@ pub struct Transaction {
 }
 
 /// A unit of a transaction: reads its reply.
+///
+/// ```
+/// use enroll_client::Transaction;
+/// use enroll_client::fake::Daemon;
+/// use enroll_client::protocol::person;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut transaction = Transaction::new();
+/// let dog = transaction.add(&person::Create::new("DOGGO01a".parse()?));
+/// let replies = Daemon::builder().start()?.blocking()?.call(transaction.run())?;
+/// assert_eq!(dog.of(&replies)?.callsign.as_str(), "DOGGO01a");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Place<O> {
     at: usize,
