@@ -29,7 +29,7 @@ const ID: u64 = 1;
 /// # async fn example(client: &Client) -> Result<(), Box<dyn std::error::Error>> {
 /// let row = OperationRow::by_name("changes.follow").ok_or("no such operation")?;
 /// let request = codec::encode(&changes::Follow { since: None });
-/// let mut items = client.stream_raw(row, Envelope::default(), request).await?;
+/// let mut items = client.stream_raw(row, Envelope::default(), &request).await?;
 /// while let Some(item) = items.next().await {
 ///     println!("{}", (row.reply_to_json)(&item?)?);
 /// }

@@ -28,15 +28,13 @@ pub struct Transaction {
 
 /// A unit of a transaction: reads its reply.
 ///
-/// ```
-/// use enroll_client::Transaction;
-/// use enroll_client::fake::Daemon;
-/// use enroll_client::protocol::person;
+/// ```no_run
+/// use enroll_client::{Client, Transaction, protocol::person};
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # async fn example(client: &Client) -> Result<(), Box<dyn std::error::Error>> {
 /// let mut transaction = Transaction::new();
 /// let dog = transaction.add(&person::Create::new("DOGGO01a".parse()?));
-/// let replies = Daemon::builder().start()?.blocking()?.call(transaction.run())?;
+/// let replies = client.call(transaction.run()).await?;
 /// assert_eq!(dog.of(&replies)?.callsign.as_str(), "DOGGO01a");
 /// # Ok(())
 /// # }
