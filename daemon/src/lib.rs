@@ -19,7 +19,7 @@ mod members;
 pub mod metrics;
 pub mod net;
 pub mod offline;
-mod ownership;
+pub mod ownership;
 mod process;
 pub mod run;
 pub mod storage;

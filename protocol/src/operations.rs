@@ -177,6 +177,13 @@ pub enum Access {
 }
 
 /// A request type, and with it everything the contract says about its operation.
+///
+/// ```
+/// use enroll_protocol::{Kind, Operation, person};
+///
+/// let row = person::Create::ROW;
+/// assert_eq!((row.name, row.number, row.kind), ("person.create", 1, Kind::Write));
+/// ```
 pub trait Operation: Serialize + DeserializeOwned + Send + 'static {
     /// The answer of an operation that is not refused.
     type Reply: Serialize + DeserializeOwned + Send + 'static;
@@ -185,6 +192,15 @@ pub trait Operation: Serialize + DeserializeOwned + Send + 'static {
 }
 
 /// A resumable stream of items, which lasts until the client cancels it. Its reply is one item.
+///
+/// ```
+/// use enroll_protocol::{OperationRow, changes};
+///
+/// // A stream can be continued after an item; a read can not.
+/// assert!(OperationRow::by_name("changes.follow").is_some_and(|row| row.resume.is_some()));
+/// assert!(OperationRow::by_name("changes.list").is_some_and(|row| row.resume.is_none()));
+/// let _ = changes::Follow { since: Some(4711) };
+/// ```
 pub trait StreamOperation: Operation {
     /// The request that continues this one after an item that was received.
     fn resume_after(&self, item: &Self::Reply) -> Self;
@@ -194,6 +210,19 @@ pub trait StreamOperation: Operation {
 pub type Resume = fn(request: &[u8], item: &[u8]) -> Result<Vec<u8>, Invalid>;
 
 /// One line of the table. Its JSON forms and its command line are tables of their own.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use enroll_protocol::OperationRow;
+/// use serde_json::value::RawValue;
+///
+/// let row = OperationRow::by_name("role.assign").ok_or("no such operation")?;
+/// let json = RawValue::from_string(r#"{"person":"DOGGO01a","role":"member"}"#.to_owned())?;
+/// let request = row.request_to_wire(&json)?;
+/// assert_eq!(row.request_to_json(&request)?, json.get());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct OperationRow {

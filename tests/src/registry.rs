@@ -31,7 +31,6 @@ use enrolld::storage::redb::{RedbOptions, RedbStore};
 use enrolld::writer::{self, Ended, Outcome, Queue, Request, UNITS_MAX, Writer, WriterThread};
 
 use crate::machine::{Machine, Platters};
-use crate::refusals;
 use foundation::{begin, found, seal, secrets};
 
 /// The secret key of every registry of a test.
@@ -250,14 +249,6 @@ impl Registry {
 
     /// Calls an operation by its number, with the body of its frame; of a stream, where it begins.
     pub fn call_body(&mut self, number: u16, body: &[u8]) -> Outcome {
-        let outcome = self.answered(number, body);
-        if let Err(refusal) = &outcome {
-            refusals::met(number, refusal.code);
-        }
-        outcome
-    }
-
-    fn answered(&mut self, number: u16, body: &[u8]) -> Outcome {
         let (handler, job, ctx) = self.admitted(number, body)?;
         match job {
             Job::Look(look) => {

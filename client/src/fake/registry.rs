@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use enroll_core::context::{Context, Identity, Peer};
 use enroll_core::draft::Draft;
@@ -13,6 +13,7 @@ use enroll_core::identity::jwt::SigningAlgorithm;
 use enroll_core::identity::secrets::SecretKey;
 use enroll_core::identity::{Authority, CountingSeal, Secrets};
 use enroll_core::rules::{authority, bootstrap};
+use enroll_core::settings::Settings;
 use enroll_core::state::memory::MemoryStore;
 use enroll_core::state::{Store, StoreError};
 use enroll_protocol::encoding::Encoding;
@@ -21,7 +22,9 @@ use enroll_protocol::{Code, Refusal, Time};
 use enrolld::config::Config;
 use enrolld::daemon::Daemon;
 use enrolld::daemon::internal_error::to_refusal;
+use enrolld::daemon::warnings::Topic;
 use enrolld::dispatch::{self, Handler, Items, Job, Look, StreamJob, WriteJob};
+use enrolld::ownership::Own;
 use enrolld::writer::{Ended, Outcome, Request, Writer};
 use rand::rngs::ChaCha20Rng;
 use rand::{Rng as _, SeedableRng as _};
@@ -85,8 +88,13 @@ impl Registry {
         let own = authority::open(&*view, &secrets)?.ok_or(bootstrap::RegistryError::NoAuthority)?;
         drop(view);
         let seal = CountingSeal::new(&secrets, salt)?;
+        let (trusted, distrusted) = config.trust(Own::user())?;
+        let (count_together, unknown) = config.count_together();
+        let settings = Settings { trusted, count_together, ..config.settings(Path::new(STATE_DIR)) };
         let identity = Identity { secrets: secrets.into(), keys: keys.into(), authority: own.into() };
-        let daemon = Arc::new(Daemon::new(config.settings(Path::new(STATE_DIR)), identity, now));
+        let daemon = Arc::new(Daemon::new(settings, identity, now));
+        daemon.warnings.replace(Topic::Issuers, distrusted);
+        daemon.warnings.replace(Topic::Guesses, unknown);
         let writer = Writer::new(Arc::clone(&store), Arc::clone(&daemon), seal)?;
         Ok(Self { now, random, store, daemon, writer })
     }
