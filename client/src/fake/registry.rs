@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use enroll_core::context::{Context, Identity, Peer};
 use enroll_core::draft::Draft;
