@@ -60,11 +60,14 @@ pub mod transaction;
 #[cfg(feature = "backup")]
 pub mod backup;
 pub mod codec;
+#[cfg(feature = "cli")]
+mod command_line;
 pub mod encoding;
 pub mod envelope;
 pub mod export;
 #[cfg(feature = "fold")]
 pub mod fold;
+mod forms;
 pub mod frame;
 pub mod raw_object;
 #[cfg(feature = "cli")]

@@ -107,7 +107,7 @@ pub struct Daemon {
     sockets: Mutex<BTreeMap<(u32, Grant), PathBuf>>,
 }
 
-/// What its threads share.
+/// The state that its threads share.
 pub(crate) struct Shared {
     registry: Mutex<Registry>,
     /// Connections that were accepted, to be ended with the daemon.

@@ -68,6 +68,8 @@ mod sandbox;
 mod scheduled_backups;
 mod script;
 mod secrets;
+mod story;
+mod service_examples;
 mod systemd;
 mod top;
 mod tour;
