@@ -19,8 +19,8 @@ use crate::error::Error;
 /// # async fn example(client: &Client) -> Result<(), Box<dyn std::error::Error>> {
 /// let row = OperationRow::by_name("role.list").ok_or("no such operation")?;
 /// let arguments = serde_json::value::RawValue::from_string(r#"{"person":"DOGGO01a"}"#.to_owned())?;
-/// let answer = client.call_raw(row, Envelope::default(), &(row.request_to_wire)(&arguments)?);
-/// println!("{}", (row.reply_to_json)(&answer.await?)?);
+/// let answer = client.call_raw(row, Envelope::default(), &row.request_to_wire(&arguments)?);
+/// println!("{}", row.reply_to_json(&answer.await?)?);
 /// # Ok(())
 /// # }
 /// ```

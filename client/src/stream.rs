@@ -31,7 +31,7 @@ const ID: u64 = 1;
 /// let request = codec::encode(&changes::Follow { since: None });
 /// let mut items = client.stream_raw(row, Envelope::default(), &request).await?;
 /// while let Some(item) = items.next().await {
-///     println!("{}", (row.reply_to_json)(&item?)?);
+///     println!("{}", row.reply_to_json(&item?)?);
 /// }
 /// # Ok(())
 /// # }
