@@ -137,6 +137,13 @@ findings! {
          up to {upto}{lag}"
         "sudo journalctl -u enrolld-changes@{name} -n 20; it goes on when its command succeeds; without this change: \
          sudo enrollctl changes skip {seq} --position {path}";
+    HookBehind "hook_behind" Warning [] 0 "A hook is far behind"
+        "the hook {name} has passed every change up to {upto}, {behind} behind the latest, and fails at none"
+        "sudo journalctl -u enrolld-changes@{name} -n 20; a command that is too slow takes several changes at once with \
+         --batch, or runs several at once with --per and --parallel";
+    HookStopped "hook_stopped" Warning [] 0 "A hook does not run"
+        "the hook {name} is enabled and does not run: {state}"
+        "sudo journalctl -u enrolld-changes@{name} -n 20; then: sudo systemctl restart enrolld-changes@{name}";
     DiskFull "disk_full" Error [] 0 "The disk is full"
         "the disk of {state_dir} has less than the {needed} that database.free_mib wants left: writes are refused, and \
          reads go on"

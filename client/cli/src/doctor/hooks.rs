@@ -1,14 +1,19 @@
-//! The hooks of the system, which `enrolld-changes@.service` runs: those that are stuck, by their position files.
+//! The hooks of the system, which `enrolld-changes@.service` runs: those that are stuck or far behind, by their position
+//! files, and those that are enabled and do not run.
 
 use std::io::ErrorKind;
 
 use enroll_client::protocol::finding::{Finding, Topic};
 
-use super::{Machine, Outcome};
+use super::{Machine, Outcome, systemd};
 use crate::hooks::{Record, Stuck};
 
 /// The directory with one directory for each hook.
 const HOOKS: &str = "/var/lib/enrolld-changes";
+
+/// Changes that a hook may be behind: as many as the alert on followers has. A hook that was away for a night catches up
+/// with fewer in minutes.
+const BEHIND: u64 = 10_000;
 
 /// A command that has failed less often may succeed in a moment.
 const TRIES: u32 = 3;
@@ -24,13 +29,17 @@ pub(super) fn look(machine: &Machine, head: Option<u64>) -> Outcome {
     names.sort();
     let (mut found, mut seen) = (Vec::new(), Vec::new());
     for name in names {
+        found.extend(systemd::stopped_hook(machine, &name).map(|state| {
+            Finding::of(Topic::HookStopped, &name, &[("name", name.as_str()), ("state", state.as_str())])
+        }));
         let path = format!("{HOOKS}/{name}/position");
         match Record::read(&machine.path(&path)) {
             Ok(Some(record)) => {
-                found.extend(record.stuck.iter().find(|stuck| stuck.tries >= TRIES).map(|stuck| {
-                    let behind = head.map(|head| head.saturating_sub(record.passed.upto));
-                    finding(&name, &path, record.passed.upto, behind, stuck)
-                }));
+                let behind = head.map(|head| head.saturating_sub(record.passed.upto));
+                found.extend(match record.stuck.iter().find(|stuck| stuck.tries >= TRIES) {
+                    Some(stuck) => Some(of_stuck(&name, &path, record.passed.upto, behind, stuck)),
+                    None => behind.filter(|behind| *behind > BEHIND).map(|of| of_slow(&name, record.passed.upto, of)),
+                });
                 seen.push(format!("{name} at {}", record.passed.upto));
             }
             // It has not begun yet.
@@ -41,7 +50,12 @@ pub(super) fn look(machine: &Machine, head: Option<u64>) -> Outcome {
     Outcome::of(found, if seen.is_empty() { "none".to_owned() } else { seen.join(", ") })
 }
 
-fn finding(name: &str, path: &str, upto: u64, behind: Option<u64>, stuck: &Stuck) -> Finding {
+fn of_slow(name: &str, upto: u64, behind: u64) -> Finding {
+    let [upto, behind] = [upto, behind].map(|number| number.to_string());
+    Finding::of(Topic::HookBehind, name, &[("name", name), ("upto", upto.as_str()), ("behind", behind.as_str())])
+}
+
+fn of_stuck(name: &str, path: &str, upto: u64, behind: Option<u64>, stuck: &Stuck) -> Finding {
     let lag = behind.map_or_else(String::new, |behind| format!(", {behind} behind the latest"));
     let [seq, tries, upto] = [stuck.seq, u64::from(stuck.tries), upto].map(|number| number.to_string());
     let arguments = [
@@ -87,6 +101,11 @@ mod tests {
              up to 7, 84 behind the latest"
         );
         assert!(found[0].mend.ends_with("changes skip 8 --position /var/lib/enrolld-changes/mail/position"));
+        position("mail", r#"{"position":7}"#);
+        assert!(matches!(look(&machine, Some(10_007)), Outcome::Fine(_)));
+        let Outcome::Found(found) = look(&machine, Some(10_091)) else { panic!("it is far behind") };
+        let told: Vec<_> = found.iter().map(|one| (one.topic.as_str(), one.subject.as_str())).collect();
+        assert_eq!(told, [("hook_behind", "fine"), ("hook_behind", "mail")]);
         position("odd", "no position");
         assert!(matches!(look(&machine, None), Outcome::Unseen(_)));
     }

@@ -30,8 +30,7 @@ const OF_ADMINISTRATOR: &str = "/etc/systemd/system";
 const OF_PACKAGE: &str = "/usr/lib/systemd/system";
 
 /// The properties that systemd is asked for.
-const PROPERTIES: &str =
-    "--property=LoadState,ActiveState,SubState,Result,ExecMainStatus,NeedDaemonReload,StatusText,DropInPaths";
+const PROPERTIES: &str = "--property=LoadState,UnitFileState,ActiveState,SubState,Result,ExecMainStatus,NeedDaemonReload,StatusText,DropInPaths";
 
 /// The state of a service that systemd starts again in a moment.
 const RESTARTS: &str = "auto-restart";
@@ -86,6 +85,17 @@ pub(super) fn socket(machine: &Machine) -> Outcome {
         }
         Err(why) => Outcome::Unseen(why),
     }
+}
+
+/// The state of a hook that is enabled and does not run; `None` for any other, and where systemd does not say.
+pub(super) fn stopped_hook(machine: &Machine, name: &str) -> Option<String> {
+    let hook = properties(machine, &format!("enrolld-changes@{name}.service")).ok()?;
+    does_not_run(&hook).then(|| format!("{}, {}", state(&hook), value(&hook, "Result")))
+}
+
+/// True for a unit that is enabled and neither runs nor is about to.
+fn does_not_run(unit: &Properties) -> bool {
+    value(unit, "UnitFileState") == "enabled" && matches!(value(unit, "ActiveState"), "inactive" | "failed")
 }
 
 /// The words of a service that is starting, such as how far a migration is; `None` if it is not.
