@@ -18,12 +18,12 @@ use clap::{Args, Subcommand};
 use enroll_protocol::backup::BackupError;
 
 use crate::config::Config;
+use crate::file_error::FileError;
 use crate::process;
 use crate::run::paths::Paths;
 use crate::run::{Start, StartError, fail, warn_of_unknown_variables};
 use crate::storage::key_file::KeyError;
 use crate::storage::open::OpenError;
-use crate::storage::private_dir::FileError;
 use enroll_core::identity::IdentityError;
 use enroll_core::rules::bootstrap::RegistryError;
 use enroll_core::state::StoreError;

@@ -87,11 +87,11 @@ impl Samples {
         let (wire, answer) = (codec::encode(request), codec::encode(reply));
         let json = serde_json::to_string(request).expect("JSON");
         let args = serde_json::value::RawValue::from_string(json).expect("JSON");
-        assert_eq!((row.request_to_wire)(&args), Ok(wire.clone()), "{}", row.name);
+        assert_eq!(row.request_to_wire(&args), Ok(wire.clone()), "{}", row.name);
         assert_eq!(codec::encode(&codec::decode::<O>(&wire).expect("decoded")), wire, "{}", row.name);
         let json = serde_json::to_string(reply).expect("JSON");
         shapes::expect_shape(row, &json);
-        assert_eq!((row.reply_to_json)(&answer), Ok(json), "{}", row.name);
+        assert_eq!(row.reply_to_json(&answer), Ok(json), "{}", row.name);
         expect_other_encoder(request, &wire);
         expect_other_encoder(reply, &answer);
         self.line(row.name, "request", &wire);

@@ -68,6 +68,8 @@ mod sandbox;
 mod scheduled_backups;
 mod script;
 mod secrets;
+mod service_examples;
+mod story;
 mod systemd;
 mod top;
 mod tour;

@@ -268,7 +268,8 @@ impl Browser {
         self.wait("another document", script).await;
     }
 
-    /// Keeps a screenshot of the whole page in both themes, below `target/console`.
+    /// Keeps a screenshot of the whole page in both themes, below `target/console`; with `ENROLL_UPDATE=1` those of the
+    /// book also in `docs/pictures`.
     pub(crate) async fn shoot(&self, name: &str) {
         let directory = directory();
         std::fs::create_dir_all(&directory).expect("a directory");
@@ -279,6 +280,10 @@ impl Browser {
             let size = u32::try_from(height.clamp(400, 4000)).unwrap_or(900) + 140;
             self.driver.set_window_size(1200, size).await.expect("a size");
             let picture = self.driver.screenshot().await.expect("a picture");
+            if IN_BOOK.contains(&name) && std::env::var_os("ENROLL_UPDATE").is_some() {
+                let pictures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/pictures");
+                std::fs::write(pictures.join(format!("{name}-{theme}.png")), &picture).expect("written");
+            }
             std::fs::write(directory.join(format!("{name}-{theme}.png")), picture).expect("written");
         }
         self.set_theme("light").await;
@@ -361,6 +366,9 @@ fn directory() -> PathBuf {
     let test = std::env::current_exe().expect("the test's own path");
     test.ancestors().nth(3).map_or_else(|| PathBuf::from("target"), Path::to_owned).join("console")
 }
+
+/// Pages that the book shows.
+const IN_BOOK: &[&str] = &["today-waiting", "enrollments"];
 
 /// A command of Chromium's own protocol.
 #[derive(Debug)]

@@ -40,7 +40,7 @@ class ChainHead:
     """The number of the latest change; 0 before the first."""
     mac: str
     """Its MAC."""
-    from: int
+    from_: int
     """The number behind which the chain begins: changes up to it are no longer kept, or are of before an upgrade or an
     import.
     """
@@ -53,7 +53,7 @@ class ChainHead:
         return cls(
             seq=record["seq"],
             mac=record["mac"],
-            from=record["from"],
+            from_=record["from"],
             at=datetime.fromisoformat(record["at"]),
         )
 

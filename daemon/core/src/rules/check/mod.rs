@@ -359,11 +359,11 @@ impl Check<'_> {
             }
             Ok(())
         })?;
-        if mac != head.chain.mac {
-            self.violated("I27", head.seq, "the last changes are not those that the head was written with");
-        }
         if head.seq != next - 1 {
             self.violated("I4", head.seq, format!("the head is {}, and the last change is {}", head.seq, next - 1));
+        }
+        if mac != head.chain.mac {
+            self.violated("I27", head.seq, "the last changes are not those that the head was written with");
         }
         Ok(())
     }
