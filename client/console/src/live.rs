@@ -64,7 +64,6 @@ async fn live(visit: Visit, Query(begin): Query<Begin>, headers: HeaderMap) -> R
 /// Sends each change until the feed is refused or the browser is gone.
 async fn follow(visit: &Visit, since: Option<u64>, events: &Sender<Event>) {
     let mut changes: Option<Stream<Follow>> = None;
-    let mut is_away = false;
     loop {
         let next = match &mut changes {
             Some(changes) => changes.next().await.transpose(),
@@ -79,13 +78,13 @@ async fn follow(visit: &Visit, since: Option<u64>, events: &Sender<Event>) {
         let event = match next {
             Ok(Some(change)) => drawn(visit, &change).await,
             Ok(None) => return,
-            Err(error @ Error::Unavailable(_)) if !is_away => {
-                is_away = true;
-                Event::default().event("away").data(line(&Told::of(&error).message))
-            }
-            Err(Error::Unavailable(_)) => {
+            Err(error @ Error::Unavailable(_)) => {
+                let away = Event::default().event("away").data(line(&Told::of(&error).message));
+                if events.send(away).await.is_err() {
+                    return;
+                }
+                // Each "away" has its "back", also when the next request finds the daemon again.
                 wait_for_daemon(visit).await;
-                is_away = false;
                 Event::default().event("back").data("back")
             }
             Err(error) => {
@@ -102,8 +101,12 @@ async fn follow(visit: &Visit, since: Option<u64>, events: &Sender<Event>) {
 
 /// Waits until the daemon answers.
 async fn wait_for_daemon(visit: &Visit) {
-    while let Err(Error::Unavailable(_)) = visit.client().call(server::Status {}).await {
+    loop {
         tokio::time::sleep(LOOK_EVERY).await;
+        let looked = visit.client().call(server::Status {}).await;
+        if !matches!(looked, Err(Error::Unavailable(_))) {
+            return;
+        }
     }
 }
 

@@ -18,6 +18,7 @@ pub(crate) fn links(of: &str, first: Option<&str>, next: Option<&str>, context: 
                 @if let Some(next) = next { li { a rel="next" href=(context.at(next)) { "More" } } }
             }
         }
+        @if next.is_some() { p .paper-only { "The list goes on: print what follows too." } }
     }
 }
 
@@ -32,7 +33,8 @@ mod tests {
         assert_eq!(drawn(None, None), "");
         let first = drawn(None, Some("/people?after=x"));
         assert!(first.contains("rel=\"next\" href=\"/base/people?after=x\"") && !first.contains("start"), "{first}");
+        assert!(first.contains("The list goes on"), "paper does not hide that there is more: {first}");
         let last = drawn(Some("/people"), None);
-        assert!(last.contains("From the start") && !last.contains("rel="), "{last}");
+        assert!(last.contains("From the start") && !last.contains("rel=") && !last.contains("goes on"), "{last}");
     }
 }

@@ -13,6 +13,7 @@ const TITLE: &str = "\"</title><script>document.title='broken'</script>";
 async fn no_name_breaks_a_page() {
     let Some((desk, browser)) = browser::begin("names", &[]).await else { return };
     desk.run(&["person", "create", "BOSS", "--role", "superuser"]);
+    desk.run(&["role", "assign", "BOSS", "supervisor"]);
     let long = "W".repeat(60);
     let names: Vec<&str> = NAMES.iter().copied().chain([long.as_str()]).collect();
     let extra = json!({"mirror\u{202e}": "\u{202e}gnp.exe\u{2066}\u{200f}", "\u{5e9}": TITLE, "long": "w".repeat(900)});

@@ -9,6 +9,7 @@ use super::events::fill;
 async fn without_scripts_every_page_does_what_it_is_for() {
     let Some((desk, browser)) = browser::begin("without scripts", &[]).await else { return };
     let event = fill(&desk, "Camp", 1, &["--approval", "supervisor"], &["DOGGO01a", "OWL04d"]);
+    desk.run(&["role", "assign", "BOSS", "supervisor"]);
     desk.run(&["supervisor", "assign", "DOGGO01a", "BOSS"]);
     let pool = desk.run(&["pool", "create", "--owner", "BOSS", "--field", "pk"]);
     for name in ["CAT02b", "CAT03c"] {
