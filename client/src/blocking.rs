@@ -27,6 +27,17 @@ use crate::error::Error;
 
 /// A client of the daemon whose calls wait for their answers. Several threads may use it at once, through references or
 /// clones; they share its connection.
+///
+/// ```no_run
+/// use enroll_client::blocking::Client;
+/// use enroll_client::{by_callsign, default_socket, protocol::role};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = Client::connect(default_socket())?;
+/// let is_member = client.call(role::Has::new(by_callsign("DOGGO01a")?, "member".parse()?))?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Client {
     client: crate::Client,
@@ -34,6 +45,17 @@ pub struct Client {
 }
 
 /// The items of a stream, as an iterator that waits for each; see [`Client::stream`](crate::Client::stream).
+///
+/// ```no_run
+/// use enroll_client::{blocking::Client, protocol::changes};
+///
+/// # fn example(client: &Client) -> Result<(), enroll_client::Error> {
+/// for change in client.stream(changes::Follow { since: None })? {
+///     println!("{}", change?.seq);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "items come when they are asked for"]
 pub struct Stream<O> {
@@ -42,6 +64,16 @@ pub struct Stream<O> {
 }
 
 /// An operation with its options; see [`Client::request`].
+///
+/// ```no_run
+/// use enroll_client::{blocking::Client, by_callsign, protocol::person};
+///
+/// # fn example(client: &Client) -> Result<(), Box<dyn std::error::Error>> {
+/// let delete = person::Delete { person: by_callsign("DOGGO01a")? };
+/// let would_be = client.request(delete).dry_run().send()?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct Request<O> {

@@ -12,6 +12,18 @@ use crate::worker::{Retry, Worker, reach};
 use crate::{Client, blocking};
 
 /// Settings of a client; see [`Client::builder`].
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use enroll_client::{Client, default_socket};
+///
+/// # async fn example() -> Result<(), enroll_client::Error> {
+/// let builder = Client::builder(default_socket()).name("portal").require_peer("enrolld");
+/// let client = builder.reconnect_for(Duration::from_secs(10)).connect().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Builder {
     pub(crate) socket: PathBuf,

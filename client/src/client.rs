@@ -19,6 +19,19 @@ use crate::stream::{RawStream, Stream};
 
 /// A client of the daemon. A clone shares its connection and costs next to nothing; the connection ends with the last
 /// clone, once what was asked is answered.
+///
+/// ```no_run
+/// use enroll_client::{Client, by_callsign, default_socket};
+/// use enroll_client::protocol::registration;
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = Client::connect(default_socket()).await?;
+/// let event = "01994f3a-7c1e-7d55-a1b2-3c4d5e6f7a8b".parse()?;
+/// let registered = client.call(registration::Create { event, person: by_callsign("DOGGO01a")? }).await?;
+/// println!("{}", if registered.waiting { "waits" } else { "has a place" });
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Client {
     shared: Arc<Shared>,

@@ -3,6 +3,18 @@
 use enroll_protocol::Refusal;
 
 /// Why a call has no reply.
+///
+/// ```no_run
+/// use enroll_client::{Client, Error, protocol::Code, protocol::token};
+///
+/// async fn spend(client: &Client, spent: token::Use) -> Result<&'static str, Error> {
+///     match client.call(spent).await {
+///         Ok(_) => Ok("welcome"),
+///         Err(Error::Refused(refusal)) if refusal.code == Code::TOKEN_REUSE => Ok("it was used before"),
+///         Err(error) => Err(error),
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The daemon refused the request or the connection. A retry changes nothing, unless

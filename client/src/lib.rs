@@ -33,7 +33,35 @@
 //! - `busy` is retried, and a daemon that restarts is found again, both within bounds that can be set. With a
 //!   [circuit breaker](Builder::circuit_breaker) it is found after any time.
 //!
-//! A service is tested without a daemon with the feature `fake`, which has one in process.
+//! # From a connection to a place
+//!
+//! Connect, name the person, ask, and act on the refusal's code:
+//!
+//! ```no_run
+//! use enroll_client::protocol::{Code, registration};
+//! use enroll_client::{Client, Error, by_callsign, default_socket};
+//!
+//! async fn register(event: &str, callsign: &str) -> Result<String, Box<dyn std::error::Error>> {
+//!     let client = Client::connect(default_socket()).await?;
+//!     let create = registration::Create { event: event.parse()?, person: by_callsign(callsign)? };
+//!     match client.as_actor(by_callsign(callsign)?).call(create).await {
+//!         Ok(registered) if registered.waiting => Ok("you are on the waiting list".to_owned()),
+//!         Ok(_) => Ok("you have a place".to_owned()),
+//!         Err(Error::Refused(refusal)) if refusal.code == Code::ALREADY_REGISTERED => Ok("as before".to_owned()),
+//!         Err(Error::Refused(refusal)) => Ok(refusal.message),
+//!         Err(error) => Err(error.into()),
+//!     }
+//! }
+//! ```
+//!
+//! Then read [`Client`] for its calls, [`Builder`] for its settings, [`Request`] for a dry run or a key of one's own,
+//! [`Stream`] for the change feed, [`Transaction`] for several writes that succeed together or not at all, and
+//! [`protocol`] for every operation and record.
+//!
+//! # Features
+//!
+//! - `fake`: a daemon in process, for the tests of a service (the module `fake`). Off by default: it brings the daemon's
+//!   crates along.
 //!
 //! Deliberately absent: a method per operation, a pool of connections, and any logging.
 

@@ -6,6 +6,18 @@ use crate::answer::Reply;
 use crate::client::Client;
 
 /// An operation with its options; see [`Client::request`].
+///
+/// ```no_run
+/// use enroll_client::{Client, by_callsign, protocol::person};
+///
+/// # async fn example(client: &Client) -> Result<(), Box<dyn std::error::Error>> {
+/// // A dry run for the person who asked, and where they asked from.
+/// let delete = person::Delete { person: by_callsign("DOGGO01a")? };
+/// let request = client.request(delete).actor(by_callsign("BOSS")?).origin("203.0.113.9".parse()?);
+/// let would_be = request.dry_run().send().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct Request<O> {

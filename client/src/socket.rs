@@ -8,12 +8,23 @@ const SYSTEM_SOCKET: &str = "/run/enrolld/enrolld.sock";
 const SYSTEM_DIRECTORY: &str = "/run/enrolld";
 
 /// Refuses a path that no socket can have, with the same message as the daemon.
+///
+/// ```
+/// use std::path::Path;
+///
+/// assert!(enroll_client::check_socket(Path::new("/run/enrolld/enrolld.sock")).is_ok());
+/// assert!(enroll_client::check_socket(Path::new(&"x".repeat(108))).is_err());
+/// ```
 pub fn check_socket(path: &Path) -> Result<(), String> {
     enroll_socket::check_path(path).map_err(|why| format!("{}: {why}", path.display()))
 }
 
 /// The socket of `$ENROLLD_SOCKET`, of the system for root, and else of this user, in `$XDG_RUNTIME_DIR` or below the
 /// state directory. A user without a socket of their own gets the system's, if there is its directory.
+///
+/// ```
+/// assert!(enroll_client::default_socket().ends_with("enrolld.sock") || std::env::var_os("ENROLLD_SOCKET").is_some());
+/// ```
 pub fn default_socket() -> PathBuf {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     choose(variable, nix::unistd::geteuid().is_root(), Path::exists)

@@ -21,6 +21,21 @@ use crate::worker::{Retry, reach};
 const ID: u64 = 1;
 
 /// The encoded items of a stream that was begun by [`Client::stream_raw`](crate::Client::stream_raw).
+///
+/// ```no_run
+/// use enroll_client::Client;
+/// use enroll_client::protocol::{Envelope, OperationRow, changes, codec};
+///
+/// # async fn example(client: &Client) -> Result<(), Box<dyn std::error::Error>> {
+/// let row = OperationRow::by_name("changes.follow").ok_or("no such operation")?;
+/// let request = codec::encode(&changes::Follow { since: None });
+/// let mut items = client.stream_raw(row, Envelope::default(), &request).await?;
+/// while let Some(item) = items.next().await {
+///     println!("{}", row.reply_to_json(&item?)?);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct RawStream {
     builder: Builder,
@@ -38,6 +53,18 @@ pub struct RawStream {
 }
 
 /// The items of a stream that was begun by [`Client::stream`](crate::Client::stream).
+///
+/// ```no_run
+/// use enroll_client::{Client, protocol::changes};
+///
+/// # async fn example(client: &Client) -> Result<(), enroll_client::Error> {
+/// let mut changes = client.stream(changes::Follow { since: Some(4711) }).await?;
+/// while let Some(change) = changes.next().await {
+///     println!("{}", change?.seq);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Stream<O>(RawStream, PhantomData<fn() -> O>);
 

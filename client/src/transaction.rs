@@ -27,6 +27,18 @@ pub struct Transaction {
 }
 
 /// A unit of a transaction: reads its reply.
+///
+/// ```no_run
+/// use enroll_client::{Client, Transaction, protocol::person};
+///
+/// # async fn example(client: &Client) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut transaction = Transaction::new();
+/// let dog = transaction.add(&person::Create::new("DOGGO01a".parse()?));
+/// let replies = client.call(transaction.run()).await?;
+/// assert_eq!(dog.of(&replies)?.callsign.as_str(), "DOGGO01a");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Place<O> {
     at: usize,

@@ -8,16 +8,18 @@
 //! `config`, `daemon`, `dispatch`, `writer`, `net`, `run`, `offline`, `arguments`.
 
 mod arguments;
+#[cfg(feature = "etcd")]
 pub mod cluster;
 pub mod config;
 pub mod daemon;
 pub mod dispatch;
 mod fair_queue;
+mod file_error;
 mod members;
 pub mod metrics;
 pub mod net;
 pub mod offline;
-mod ownership;
+pub mod ownership;
 mod process;
 pub mod run;
 pub mod storage;

@@ -10,7 +10,6 @@
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
@@ -20,6 +19,8 @@ use nix::libc::{S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG};
 use nix::sys::stat::{FileStat, Mode, fstat, fstatat, makedev};
 use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 use nix::unistd::geteuid;
+
+use crate::file_error::FileError;
 
 /// Links on one way, as the kernel bounds them.
 const LINKS_MAX: usize = 40;
@@ -31,27 +32,6 @@ const WRITE: u32 = 0o022;
 const WRITE_OF_OTHERS: u32 = 0o002;
 
 const STICKY: u32 = 0o1000;
-
-/// An error of a path that is not safe, or can not be used.
-#[derive(Debug, thiserror::Error)]
-pub enum PathError {
-    /// Somebody else can write to it, or own it, or a secret can be read.
-    #[error("{path}: {problem}")]
-    Unsafe {
-        /// The file, directory or link at fault.
-        path: PathBuf,
-        /// The problem and the way out.
-        problem: String,
-    },
-    /// A call of the operating system failed.
-    #[error("{path}: {source}")]
-    Io {
-        /// Which one.
-        path: PathBuf,
-        /// The error of the operating system.
-        source: io::Error,
-    },
-}
 
 /// The user to whom files may belong beside root, and the write permission that nobody else may have.
 #[derive(Debug, Clone, Copy)]
@@ -86,40 +66,40 @@ impl Own {
     }
 
     /// Opens a file to read that nobody else can write to or replace.
-    pub fn open(self, path: &Path) -> Result<File, PathError> {
+    pub fn open(self, path: &Path) -> Result<File, FileError> {
         self.file_at(path, 0)
     }
 
     /// Opens a credential that systemd passed: the same, and others can not read it. Of the group the mode may say so:
     /// it is how an ACL for the daemon's user shows.
-    pub fn open_credential(self, path: &Path) -> Result<File, PathError> {
+    pub fn open_credential(self, path: &Path) -> Result<File, FileError> {
         self.file_at(path, 0o007)
     }
 
     /// Checks that nobody else can put files into a directory or replace it.
-    pub fn check_directory(self, path: &Path) -> Result<(), PathError> {
+    pub fn check_directory(self, path: &Path) -> Result<(), FileError> {
         Walk::begin(self, path)?.enter_all()
     }
 
-    fn file_at(self, path: &Path, forbidden: u32) -> Result<File, PathError> {
+    fn file_at(self, path: &Path, forbidden: u32) -> Result<File, FileError> {
         let (file, path) = Walk::begin(self, path)?.open_file()?;
-        let found = fstat(&file).map_err(|errno| PathError::Io { path: path.clone(), source: errno.into() })?;
+        let found = fstat(&file).map_err(|errno| FileError::Io { path: path.clone(), source: errno.into() })?;
         self.check(&path, &found, &path)?;
         if found.st_mode & forbidden != 0 {
             let (mode, shown) = (found.st_mode & 0o7777, path.display());
             let problem = format!("holds a secret and is open to others (mode {mode:o}); run: chmod o-rwx {shown}");
-            return Err(PathError::Unsafe { path, problem });
+            return Err(FileError::Unsafe { path, problem });
         }
         Ok(file)
     }
 
     /// Refuses what others can write to, or own. `target` is what they could replace.
-    fn check(self, path: &Path, found: &FileStat, target: &Path) -> Result<(), PathError> {
+    fn check(self, path: &Path, found: &FileStat, target: &Path) -> Result<(), FileError> {
         let Self { uid: own, write } = self;
         let kind = found.st_mode & S_IFMT;
         let (shown, mode) = (path.display(), found.st_mode & 0o7777);
         let could = if path == target { String::new() } else { format!(", who could replace {}", target.display()) };
-        let refuse = |problem| Err(PathError::Unsafe { path: path.to_owned(), problem });
+        let refuse = |problem| Err(FileError::Unsafe { path: path.to_owned(), problem });
         if found.st_uid != 0 && found.st_uid != own {
             let flag = if kind == S_IFLNK { "-h " } else { "" };
             return refuse(format!(
@@ -148,11 +128,11 @@ struct Walk {
 }
 
 impl Walk {
-    fn begin(own: Own, path: &Path) -> Result<Self, PathError> {
-        let target = std::path::absolute(path).map_err(|source| PathError::Io { path: path.to_owned(), source })?;
+    fn begin(own: Own, path: &Path) -> Result<Self, FileError> {
+        let target = std::path::absolute(path).map_err(|source| FileError::Io { path: path.to_owned(), source })?;
         let reached = PathBuf::from("/");
         let directory = open("/", OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
-        let directory = directory.map_err(|errno| PathError::Io { path: reached.clone(), source: errno.into() })?;
+        let directory = directory.map_err(|errno| FileError::Io { path: reached.clone(), source: errno.into() })?;
         let left = parts(&target);
         let walk = Self { own, target, directory, reached, left, links: 0 };
         walk.check_reached()?;
@@ -160,7 +140,7 @@ impl Walk {
     }
 
     /// Walks through directories to the end.
-    fn enter_all(mut self) -> Result<(), PathError> {
+    fn enter_all(mut self) -> Result<(), FileError> {
         while let Some(part) = self.left.pop_front() {
             if !self.follow(&part)? {
                 self.enter(&part)?;
@@ -170,7 +150,7 @@ impl Walk {
     }
 
     /// Walks to the file at the end and opens it. Returns its path without links too.
-    fn open_file(mut self) -> Result<(File, PathBuf), PathError> {
+    fn open_file(mut self) -> Result<(File, PathBuf), FileError> {
         while let Some(part) = self.left.pop_front() {
             if self.is_open_already(&part) {
                 let file = openat(&self.directory, &*part, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty());
@@ -190,15 +170,15 @@ impl Walk {
             let found = fstat(&file).map_err(self.failed(&part))?;
             if found.st_mode & S_IFMT != S_IFREG && !is_null(&found) {
                 let problem = "is no regular file".to_owned();
-                return Err(PathError::Unsafe { path: self.reached.join(part), problem });
+                return Err(FileError::Unsafe { path: self.reached.join(part), problem });
             }
             return Ok((File::from(file), self.reached.join(part)));
         }
-        Err(PathError::Io { path: self.target, source: Errno::EISDIR.into() })
+        Err(FileError::Io { path: self.target, source: Errno::EISDIR.into() })
     }
 
     /// Takes the parts of a link in its stead. Tells whether it is one.
-    fn follow(&mut self, part: &OsStr) -> Result<bool, PathError> {
+    fn follow(&mut self, part: &OsStr) -> Result<bool, FileError> {
         let found = fstatat(&self.directory, part, AtFlags::AT_SYMLINK_NOFOLLOW).map_err(self.failed(part))?;
         if found.st_mode & S_IFMT != S_IFLNK {
             return Ok(false);
@@ -219,7 +199,7 @@ impl Walk {
         Ok(true)
     }
 
-    fn enter(&mut self, part: &OsStr) -> Result<(), PathError> {
+    fn enter(&mut self, part: &OsStr) -> Result<(), FileError> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let directory = openat(&self.directory, part, flags, Mode::empty()).map_err(self.failed(part))?;
         self.directory = directory;
@@ -230,7 +210,7 @@ impl Walk {
         self.check_reached()
     }
 
-    fn check_reached(&self) -> Result<(), PathError> {
+    fn check_reached(&self) -> Result<(), FileError> {
         let found = fstat(&self.directory).map_err(self.failed("".as_ref()))?;
         self.own.check(&self.reached, &found, &self.target)
     }
@@ -244,9 +224,9 @@ impl Walk {
             && fstatfs(self.directory.as_fd()).is_ok_and(|system| system.filesystem_type() == PROC_SUPER_MAGIC)
     }
 
-    fn failed(&self, part: &OsStr) -> impl Fn(Errno) -> PathError + use<> {
+    fn failed(&self, part: &OsStr) -> impl Fn(Errno) -> FileError + use<> {
         let path = self.reached.join(part);
-        move |errno| PathError::Io { path: path.clone(), source: errno.into() }
+        move |errno| FileError::Io { path: path.clone(), source: errno.into() }
     }
 }
 
@@ -308,7 +288,7 @@ mod tests {
             ] {
                 match Own::user().open(&path) {
                     Ok(_) => assert!(!is_refused, "{part} {bad:o} {}", path.display()),
-                    Err(PathError::Unsafe { path: at, problem }) => {
+                    Err(FileError::Unsafe { path: at, problem }) => {
                         let command = format!("chmod go-w {}", at.display());
                         assert!(is_refused && at.ends_with(part) && problem.contains(&command), "{at:?}: {problem}");
                     }
@@ -347,14 +327,14 @@ mod tests {
     #[test]
     fn what_is_no_file_is_refused_and_a_missing_one_is_an_error_of_the_system() {
         let (root, file) = way();
-        assert!(matches!(Own::user().open(root.path()), Err(PathError::Unsafe { .. })));
+        assert!(matches!(Own::user().open(root.path()), Err(FileError::Unsafe { .. })));
         symlink("loop", root.path().join("loop")).expect("a link");
         for (path, errno) in [
             (root.path().join("nothing"), Errno::ENOENT),
             (file.join("below"), Errno::ENOTDIR),
             (root.path().join("loop"), Errno::ELOOP),
         ] {
-            let Err(PathError::Io { source, .. }) = Own::user().open(&path) else { panic!("{}", path.display()) };
+            let Err(FileError::Io { source, .. }) = Own::user().open(&path) else { panic!("{}", path.display()) };
             assert_eq!(source.raw_os_error(), Some(errno as i32), "{}", path.display());
         }
     }
@@ -371,7 +351,7 @@ mod tests {
     #[test]
     fn a_file_that_is_open_already_needs_no_way_and_null_is_empty_for_everybody() {
         use std::os::fd::AsRawFd as _;
-        let (reader, _writer) = io::pipe().expect("a pipe");
+        let (reader, _writer) = std::io::pipe().expect("a pipe");
         assert!(Own::user().open(Path::new(&format!("/dev/fd/{}", reader.as_raw_fd()))).is_ok());
         assert!(Own::user().open(Path::new("/dev/null")).is_ok());
     }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::operations::StreamOperation;
 use crate::refusal::Code;
-use crate::value::{Cursor, Origin, PageLimit, Pk, Time, or_default};
+use crate::value::{ChangeMac, Cursor, Invalid, Origin, PageLimit, Pk, Time, or_default};
 
 /// Changes that are no operations, by number: they follow from another change, or from the time. The numbers are stable
 /// like those of operations.
@@ -99,6 +99,55 @@ pub struct Follow {
     /// First all changes after this number, then those to come [default: only those to come]
     #[cfg_attr(feature = "cli", arg(long, value_name = "SEQ"))]
     pub since: Option<u64>,
+}
+
+/// Print the number and the MAC of the latest change, to be kept elsewhere
+///
+/// Each change has a MAC under the secret key, which covers the change before it, so the MAC of the latest one is of all of
+/// them. Kept where this machine can not write, it shows later with `server check --head FILE` that none of the changes up to
+/// it was altered, left out or added, not even by somebody who has the secret key.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  enrollctl changes head --json >> heads")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Head {}
+
+/// The head of the chain of changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainHead {
+    /// The number of the latest change; 0 before the first.
+    pub seq: u64,
+    /// Its MAC.
+    pub mac: ChangeMac,
+    /// The number behind which the chain begins: changes up to it are no longer kept, or are of before an upgrade or an
+    /// import.
+    pub from: u64,
+    /// The time of the latest write.
+    pub at: Time,
+}
+
+/// A head of the chain as it was kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeptHead {
+    /// The number of a change.
+    pub seq: u64,
+    /// Its MAC.
+    pub mac: ChangeMac,
+}
+
+impl KeptHead {
+    /// The last of the heads that `changes head --json` printed, one a line.
+    pub fn last_of(lines: &str) -> Result<Self, Invalid> {
+        let last = lines.lines().rfind(|line| !line.trim().is_empty());
+        let last = last.ok_or_else(|| Invalid("there is no head in it".to_owned()))?;
+        let head = serde_json::from_str::<ChainHead>(last)
+            .map_err(|err| Invalid(format!("the last line is no head that `changes head --json` printed: {err}")))?;
+        Ok(Self { seq: head.seq, mac: head.mac })
+    }
 }
 
 impl StreamOperation for Follow {

@@ -20,6 +20,17 @@ const CONFIGURATION: Configuration<LittleEndian, Varint, Limit<DECODE_BYTES_MAX>
 const USUAL_BYTES: usize = 128;
 
 /// The bytes of a value.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use enroll_protocol::{codec, role};
+///
+/// let request = role::Assign { person: "DOGGO01a".parse()?, role: "member".parse()? };
+/// let bytes = codec::encode(&request);
+/// assert_eq!(codec::decode::<role::Assign>(&bytes)?, request);
+/// # Ok(())
+/// # }
+/// ```
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(USUAL_BYTES);
     encode_into(value, &mut bytes);
@@ -36,6 +47,13 @@ pub fn encode_into<T: Serialize>(value: &T, bytes: &mut Vec<u8>) {
 }
 
 /// The value of exactly these bytes. Refuses others, and values that their own check refuses, with its sentence.
+///
+/// ```
+/// use enroll_protocol::{RoleName, codec};
+///
+/// assert!(codec::decode::<RoleName>(&codec::encode(&"member")).is_ok());
+/// assert!(codec::decode::<RoleName>(&codec::encode(&"no role")).is_err());
+/// ```
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Invalid> {
     let (value, consumed) = decode_front(bytes)?;
     if consumed != bytes.len() {

@@ -18,7 +18,7 @@ use crate::envelope::{Hello, MAGIC, Welcome};
 use crate::frame::{Frame, FrameKind};
 use crate::limits::JSON_ANSWER_TIMES;
 use crate::raw_object::{self, RawObject};
-use crate::{Actor, Code, Envelope, Jwt, OperationRow, Reference, Refusal, codec, plain_error, plain_name};
+use crate::{Actor, Code, Envelope, Invalid, Jwt, OperationRow, Reference, Refusal, codec, plain_error, plain_name};
 
 /// The magic of a hello in JSON.
 const JSON_MAGIC: &str = "enrolld";
@@ -117,13 +117,14 @@ impl Encoding {
         compact: &'a [u8],
         bytes_max: usize,
     ) -> Result<Cow<'a, [u8]>, Refusal> {
-        let (front, to_json): (&[u8], _) = match (self, kind) {
+        type IntoJson = fn(&OperationRow, &[u8], &mut dyn io::Write) -> Result<(), Invalid>;
+        let (front, into_json): (&[u8], IntoJson) = match (self, kind) {
             (Self::Binary, _) | (_, FrameKind::StreamEnd) => return Ok(Cow::Borrowed(compact)),
-            (Self::Json, FrameKind::StreamBegun) => (b"{\"args\":", row.request_into_json),
-            (Self::Json, _) => (b"{\"ok\":", row.reply_into_json),
+            (Self::Json, FrameKind::StreamBegun) => (b"{\"args\":", OperationRow::request_into_json),
+            (Self::Json, _) => (b"{\"ok\":", OperationRow::reply_into_json),
         };
         let mut text = BoundedText { bytes: front.to_vec(), bytes_max, is_full: false };
-        match to_json(compact, &mut text) {
+        match into_json(row, compact, &mut text) {
             Ok(()) => {
                 text.bytes.push(b'}');
                 Ok(Cow::Owned(text.bytes))
@@ -193,7 +194,7 @@ impl<'a> JsonRequest<'a> {
             (None, Ok(none)) => none,
             (None, Err(err)) => return Err(invalid(err.to_string())),
         };
-        Ok((row.request_to_wire)(args)?)
+        Ok(row.request_to_wire(args)?)
     }
 }
 

@@ -14,6 +14,17 @@ pub const MAGIC: [u8; 8] = *b"enrolld\0";
 pub const PROTOCOL_VERSION: u16 = 3;
 
 /// The envelope of a request: actor, origin, idempotency key, dry run.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use enroll_protocol::Envelope;
+///
+/// let actor = Some("BOSS".parse()?);
+/// let envelope = Envelope { actor, dry_run: true, ..Envelope::default() };
+/// assert!(envelope.key.is_none() && envelope.origin.is_none());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Envelope {
     /// The actor: the person on whose behalf the peer calls.
@@ -27,6 +38,16 @@ pub struct Envelope {
 }
 
 /// The actor of a request, by name or by credential.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use enroll_protocol::{Actor, Reference};
+///
+/// let actor = Actor::from(Reference::by_callsign("BOSS")?);
+/// assert!(matches!(actor, Actor::Named(_)));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Actor {
     /// The person of this pk or callsign, on the peer's word.

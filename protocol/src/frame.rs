@@ -82,6 +82,21 @@ pub enum FrameError {
 }
 
 /// The read buffer of a connection, which turns bytes into frames.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use enroll_protocol::frame::{self, FrameKind, FrameReader};
+///
+/// let mut bytes = Vec::new();
+/// frame::append(&mut bytes, FrameKind::Request, 1, 7, &"a body");
+/// let mut frames = FrameReader::new(1 << 20);
+/// frames.push(&bytes[..5]);
+/// assert!(frames.next_frame()?.is_none(), "it is not whole yet");
+/// frames.push(&bytes[5..]);
+/// assert_eq!(frames.next_frame()?.map(|frame| (frame.operation, frame.id)), Some((1, 7)));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct FrameReader {
     /// The read buffer: bytes that have arrived, then room for more.

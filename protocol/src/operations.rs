@@ -8,15 +8,11 @@
 //!
 //! An actor needs the permission for records that are not their own; `""` means none is needed.
 
-use std::io;
-
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::codec;
-#[cfg(feature = "cli")]
-use crate::shape::Shape;
-use crate::value::{Invalid, read_json};
+use crate::value::Invalid;
 
 /// Hands every line of the table to the macro `$each`.
 #[macro_export]
@@ -53,6 +49,7 @@ macro_rules! operations {
             44 write operate "/codes/" "jwt.exchange" jwt::Exchange => code::Exchanged;
             50 read read "/changes/" "changes.list" changes::List => Page<changes::Change>;
             51 stream read "/changes/" "changes.follow" changes::Follow => changes::Change;
+            52 read read "/changes/" "changes.head" changes::Head => changes::ChainHead;
             60 read metrics "/server/" "server.status" server::Status => server::DaemonStatus;
             61 scan read "/server/" "server.check" server::Check => Vec<server::Violation>;
             62 read metrics "/server/" "server.metrics" server::Metrics => String;
@@ -180,6 +177,13 @@ pub enum Access {
 }
 
 /// A request type, and with it everything the contract says about its operation.
+///
+/// ```
+/// use enroll_protocol::{Kind, Operation, person};
+///
+/// let row = person::Create::ROW;
+/// assert_eq!((row.name, row.number, row.kind), ("person.create", 1, Kind::Write));
+/// ```
 pub trait Operation: Serialize + DeserializeOwned + Send + 'static {
     /// The answer of an operation that is not refused.
     type Reply: Serialize + DeserializeOwned + Send + 'static;
@@ -188,6 +192,15 @@ pub trait Operation: Serialize + DeserializeOwned + Send + 'static {
 }
 
 /// A resumable stream of items, which lasts until the client cancels it. Its reply is one item.
+///
+/// ```
+/// use enroll_protocol::{OperationRow, changes};
+///
+/// // A stream can be continued after an item; a read can not.
+/// assert!(OperationRow::by_name("changes.follow").is_some_and(|row| row.resume.is_some()));
+/// assert!(OperationRow::by_name("changes.list").is_some_and(|row| row.resume.is_none()));
+/// let _ = changes::Follow { since: Some(4711) };
+/// ```
 pub trait StreamOperation: Operation {
     /// The request that continues this one after an item that was received.
     fn resume_after(&self, item: &Self::Reply) -> Self;
@@ -196,11 +209,16 @@ pub trait StreamOperation: Operation {
 /// Makes the encoded request that continues an encoded request after an encoded item.
 pub type Resume = fn(request: &[u8], item: &[u8]) -> Result<Vec<u8>, Invalid>;
 
-/// Writes the JSON form of a value from its wire form.
-pub type IntoJson = fn(&[u8], &mut dyn io::Write) -> Result<(), Invalid>;
-
-/// One line of the table, with its types erased.
+/// One line of the table. Its JSON forms and its command line are tables of their own.
+///
+/// ```
+/// use enroll_protocol::{Access, OperationRow};
+///
+/// let row = OperationRow::by_name("role.assign").expect("an operation");
+/// assert_eq!((row.area(), row.verb(), row.access), ("role", "assign", Access::Decide));
+/// ```
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct OperationRow {
     /// The number on the wire and in stored changes.
     pub number: u16,
@@ -212,27 +230,8 @@ pub struct OperationRow {
     pub permission: &'static str,
     /// `area.verb`.
     pub name: &'static str,
-    /// The wire form of a request from its JSON form.
-    pub request_to_wire: fn(&serde_json::value::RawValue) -> Result<Vec<u8>, Invalid>,
-    /// The JSON form of a request from its wire form.
-    pub request_to_json: fn(&[u8]) -> Result<String, Invalid>,
-    /// The JSON form of a reply from its wire form.
-    pub reply_to_json: fn(&[u8]) -> Result<String, Invalid>,
-    /// Writes the JSON form of a request from its wire form.
-    pub request_into_json: IntoJson,
-    /// Writes the JSON form of a reply from its wire form.
-    pub reply_into_json: IntoJson,
     /// Continues a stream that broke off; `None` for an operation that can not be continued.
     pub resume: Option<Resume>,
-    /// The request's command line.
-    #[cfg(feature = "cli")]
-    pub command: fn(clap::Command) -> clap::Command,
-    /// The JSON form of a request from its parsed command line.
-    #[cfg(feature = "cli")]
-    pub request_of: fn(&clap::ArgMatches) -> Result<String, Invalid>,
-    /// The form of a reply's JSON.
-    #[cfg(feature = "cli")]
-    pub reply_shape: fn() -> Shape,
 }
 
 impl OperationRow {
@@ -327,18 +326,7 @@ macro_rules! rows {
                     access: access!($access),
                     permission: $permission,
                     name: $name,
-                    request_to_wire: request_to_wire::<Self>,
-                    request_to_json: to_json::<Self>,
-                    reply_to_json: to_json::<$reply>,
-                    request_into_json: into_json::<Self>,
-                    reply_into_json: into_json::<$reply>,
                     resume: resume!($kind Self),
-                    #[cfg(feature = "cli")]
-                    command: <Self as clap::Args>::augment_args,
-                    #[cfg(feature = "cli")]
-                    request_of: request_of::<Self>,
-                    #[cfg(feature = "cli")]
-                    reply_shape: Shape::of::<$reply>,
                 };
             }
         )*
@@ -352,24 +340,6 @@ operations!(rows);
 
 fn resume<O: StreamOperation>(request: &[u8], item: &[u8]) -> Result<Vec<u8>, Invalid> {
     Ok(codec::encode(&codec::decode::<O>(request)?.resume_after(&codec::decode(item)?)))
-}
-
-fn request_to_wire<O: Operation>(args: &serde_json::value::RawValue) -> Result<Vec<u8>, Invalid> {
-    read_json::<O>(args.get()).map(|request| codec::encode(&request))
-}
-
-fn to_json<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<String, Invalid> {
-    serde_json::to_string(&codec::decode::<T>(bytes)?).map_err(|err| Invalid(err.to_string()))
-}
-
-fn into_json<T: Serialize + DeserializeOwned>(bytes: &[u8], text: &mut dyn io::Write) -> Result<(), Invalid> {
-    serde_json::to_writer(text, &codec::decode::<T>(bytes)?).map_err(|err| Invalid(err.to_string()))
-}
-
-#[cfg(feature = "cli")]
-fn request_of<O: Operation + clap::FromArgMatches>(matches: &clap::ArgMatches) -> Result<String, Invalid> {
-    let request = O::from_arg_matches(matches).map_err(|err| Invalid(err.to_string()))?;
-    serde_json::to_string(&request).map_err(|err| Invalid(err.to_string()))
 }
 
 #[cfg(test)]

@@ -61,6 +61,15 @@ refusals! {
 }
 
 /// The stable number of a refusal.
+///
+/// ```
+/// use enroll_protocol::Code;
+///
+/// assert_eq!(Code::TOKEN_REUSE.to_string(), "token_reuse");
+/// assert!(Code::BUSY.is_passing() && !Code::TOKEN_REUSE.is_passing());
+/// // One of a newer daemon is kept.
+/// assert_eq!(Code(999).to_string(), "code_999");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Code(pub u16);
 
@@ -114,6 +123,13 @@ impl<'de> Deserialize<'de> for Code {
 }
 
 /// A refusal: a stable error code, a sentence for people with the problem and the way out, and details for programs.
+///
+/// ```
+/// use enroll_protocol::{Code, Refusal};
+///
+/// let refusal = Refusal::new(Code::CONFLICT, "somebody has this key; choose another");
+/// assert_eq!(refusal.to_string(), "somebody has this key; choose another");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct Refusal {

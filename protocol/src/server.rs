@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::Time;
+use crate::changes::KeptHead;
 use crate::finding::Finding;
 use crate::value::arrived;
 
@@ -158,11 +159,23 @@ pub struct AcceptClock {}
 
 /// Check every rule that holds across records, on a snapshot
 ///
-/// Lists what is wrong; an empty list means the registry is sound.
+/// Lists what is wrong; an empty list means the registry is sound. With a head that `changes head` printed before it also
+/// tells whether the changes up to that one are still those of then.
+///
+/// Refusals: `expired` where the change of that head is no longer kept: compare with a later head.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "cli", derive(clap::Args), command(after_help = "Example:\n  enrollctl server check"))]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Examples:\n  enrollctl server check\n  enrollctl server check --head heads")
+)]
 #[serde(deny_unknown_fields)]
-pub struct Check {}
+pub struct Check {
+    /// A head of the changes that was kept elsewhere
+    #[cfg_attr(feature = "cli", arg(skip))]
+    #[serde(default)]
+    pub head: Option<KeptHead>,
+}
 
 /// Print the metrics, in the OpenMetrics format
 ///

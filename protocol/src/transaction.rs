@@ -94,7 +94,7 @@ impl Serialize for Unit {
             return (self.number, Piece(self.request.clone())).serialize(serializer);
         }
         let row = row_of(self.number).map_err(ser::Error::custom)?;
-        let args = (row.request_to_json)(&self.request).map_err(ser::Error::custom)?;
+        let args = row.request_to_json(&self.request).map_err(ser::Error::custom)?;
         let args = RawValue::from_string(args).map_err(ser::Error::custom)?;
         Named { op: row.name.to_owned(), args: Some(args) }.serialize(serializer)
     }
@@ -111,7 +111,7 @@ impl<'de> Deserialize<'de> for Unit {
         let row = OperationRow::by_name(&op).ok_or_else(unknown)?;
         let args = args.as_deref().map_or("{}", RawValue::get);
         let args = serde_json::from_str(args).map_err(de::Error::custom)?;
-        let request = (row.request_to_wire)(args).map_err(|err| de::Error::custom(format!("{op}: {err}")))?;
+        let request = row.request_to_wire(args).map_err(|err| de::Error::custom(format!("{op}: {err}")))?;
         Ok(Self { number: row.number, request })
     }
 }
@@ -129,7 +129,7 @@ impl Serialize for Reply {
             return (self.number, Piece(self.reply.clone())).serialize(serializer);
         }
         let row = row_of(self.number).map_err(ser::Error::custom)?;
-        let reply = (row.reply_to_json)(&self.reply).map_err(ser::Error::custom)?;
+        let reply = row.reply_to_json(&self.reply).map_err(ser::Error::custom)?;
         RawValue::from_string(reply).map_err(ser::Error::custom)?.serialize(serializer)
     }
 }

@@ -73,6 +73,8 @@ fn hole_of(word: &str, known: &str) -> Option<&'static str> {
     let is_base64 = |c: char| c.is_ascii_alphanumeric() || "+/=-_".contains(c);
     let is_hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c.to_ascii_lowercase()) || c == ':';
     let has_digit = word.contains(|c: char| c.is_ascii_digit());
+    // One key in a thousand has no digit.
+    let has_cases = word.contains(|c: char| c.is_ascii_uppercase()) && word.contains(|c: char| c.is_ascii_lowercase());
     if is_time(word) {
         return (word < LAST_YEAR).then_some("<time>");
     }
@@ -90,7 +92,7 @@ fn hole_of(word: &str, known: &str) -> Option<&'static str> {
         Some("<code>")
     } else if word.len() >= HASH_CHARS_MIN && has_digit && word.chars().all(is_hex) {
         Some("<hex>")
-    } else if word.len() >= KEY_CHARS_MIN && has_digit && word.chars().all(is_base64) {
+    } else if word.len() >= KEY_CHARS_MIN && (has_digit || has_cases) && word.chars().all(is_base64) {
         Some("<base64>")
     } else {
         None
@@ -133,6 +135,7 @@ mod tests {
             ("jwt\teyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJET0dHTzAxYSJ9.c2ln", "jwt\t<jwt>"),
             ("-----BEGIN X-----\nMIIB\nAAAA\n-----END X-----\n", "-----BEGIN X-----\n...\n-----END X-----\n"),
             ("serial 4f00aa3be1c29d7705aa", "serial <hex>"),
+            ("VC_kgNpREiWoPmFlBCwyOaOAdpTQABiMJILQa_wehbU", "<base64>"),
             ("iat\t1795920906", "iat\t<seconds>"),
             ("nonce-4711", "nonce-4711"),
         ] {

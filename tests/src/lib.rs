@@ -25,7 +25,6 @@ pub mod poll;
 pub mod postgres;
 pub mod process;
 pub mod process_memory;
-pub mod refusals;
 pub mod registry;
 pub mod seed;
 pub mod shared_memory;

@@ -23,23 +23,14 @@ use enroll_protocol::encoding::Encoding;
 use enroll_protocol::frame::{Frame, FrameKind};
 use enroll_protocol::{Envelope, Operation, Refusal, StreamOperation, Time, codec};
 use enrolld::config::Config;
-use enrolld::daemon::abuse::AbuseLog;
+use enrolld::daemon::Daemon;
 use enrolld::daemon::clock::Clock;
-use enrolld::daemon::guesses::Guesses;
-use enrolld::daemon::health::Watched;
-use enrolld::daemon::last_backup::LastBackup;
-use enrolld::daemon::revocation_list::SignedLists;
-use enrolld::daemon::warnings::Warnings;
-use enrolld::daemon::written::Written;
-use enrolld::daemon::{Daemon, Swap};
 use enrolld::dispatch::{self, Handler, Items, Job, Look, Progress, StreamJob, WalkJob, WriteJob};
-use enrolld::metrics::Metrics;
 use enrolld::storage::journal::{JournalOptions, JournalStore};
 use enrolld::storage::redb::{RedbOptions, RedbStore};
 use enrolld::writer::{self, Ended, Outcome, Queue, Request, UNITS_MAX, Writer, WriterThread};
 
 use crate::machine::{Machine, Platters};
-use crate::refusals;
 use foundation::{begin, found, seal, secrets};
 
 /// The secret key of every registry of a test.
@@ -148,25 +139,8 @@ impl Registry {
         let (now, secrets) = (begin().max(changes::head(&*store.view()?)?.at), secrets());
         let keys = bootstrap::key_ring(&*store.view()?, &secrets)?;
         let authority = authority::open(&*store.view()?, &secrets)?.ok_or(RegistryError::None)?;
-        let (warnings, abuse) = (Warnings::default(), AbuseLog::default());
-        let metrics = Metrics::new(now).with_warnings(warnings.counts()).with_abuse(abuse.counts());
         let identity = Identity { secrets: secrets.into(), keys: keys.into(), authority: authority.into() };
-        let daemon = Arc::new(Daemon {
-            settings: Swap::new(settings),
-            identity: Swap::new(identity),
-            lists: SignedLists::default(),
-            last_backup: LastBackup::default(),
-            guesses: Guesses::default(),
-            written: Written::default(),
-            started: Swap::new(now),
-            doubted_since: Swap::new(None),
-            metrics,
-            warnings,
-            abuse,
-            watched: Watched::default(),
-            connections: Arc::default(),
-            fullest_pools: Mutex::default(),
-        });
+        let daemon = Arc::new(Daemon::new(settings, identity, now));
         let writer = Writer::new(Arc::clone(&store), Arc::clone(&daemon), seal())?;
         Ok(Self {
             now,
@@ -275,14 +249,6 @@ impl Registry {
 
     /// Calls an operation by its number, with the body of its frame; of a stream, where it begins.
     pub fn call_body(&mut self, number: u16, body: &[u8]) -> Outcome {
-        let outcome = self.answered(number, body);
-        if let Err(refusal) = &outcome {
-            refusals::met(number, refusal.code);
-        }
-        outcome
-    }
-
-    fn answered(&mut self, number: u16, body: &[u8]) -> Outcome {
         let (handler, job, ctx) = self.admitted(number, body)?;
         match job {
             Job::Look(look) => {
@@ -364,7 +330,9 @@ impl Registry {
 
     /// Everything that `server check` finds.
     pub fn violations(&self) -> Vec<String> {
-        let violations = rules::check::violations(&*self.store.view().expect("a view")).expect("checked");
+        let violations =
+            rules::check::violations(&*self.store.view().expect("a view"), Some(&self.daemon.identity.now().secrets))
+                .expect("checked");
         violations.into_iter().map(|v| format!("{} {}: {}", v.invariant, v.subject, v.message)).collect()
     }
 

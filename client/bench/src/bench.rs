@@ -34,7 +34,7 @@ use crate::workload::{Prepared, Workload};
   enroll-bench lookup --records 100000
   enroll-bench token-use --fill 1000000 --vs redis --vs postgres")]
 pub(crate) struct Bench {
-    /// What to do
+    /// The workload to run
     #[arg(value_enum)]
     pub(crate) workload: Workload,
     /// Connections to the server

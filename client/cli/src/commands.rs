@@ -7,9 +7,10 @@ use enroll_client::protocol::operations::TABLE;
 
 use crate::files::{backup, credentials, export, import, metrics};
 use crate::options::Options;
-use crate::request::{extra, units};
+use crate::request::{extra, head, units};
 use crate::{
-    bulk, completion, console, decisions, doctor, explain, history, hooks, migration, sandbox, show, top, tour, wait,
+    bulk, completion, console, decisions, doctor, explain, history, hooks, migration, sandbox, show, story, top, tour,
+    wait,
 };
 
 const AFTER_HELP: &str = "Exit codes: 0 done, or yes; 1 refused, or no; 2 usage; 3 the daemon can not be reached; 4 done, but the answer could
@@ -79,10 +80,11 @@ fn area(name: &'static str) -> Command {
         .subcommands((name == "certificate").then(credentials::command))
         .subcommands((name == "event").then(history::command))
         .subcommands((name == "changes").then(hooks::commands).into_iter().flatten())
+        .subcommands((name == "changes").then(story::command))
 }
 
 fn verb(row: &&'static OperationRow) -> Command {
-    let command = (row.command)(Command::new(row.verb()));
+    let command = row.command(Command::new(row.verb()));
     let command = if row.verb().contains('_') { command.alias(row.verb().replace('_', "-")) } else { command };
     match row {
         row if backup::handles(row) => backup::command(command),
@@ -93,6 +95,7 @@ fn verb(row: &&'static OperationRow) -> Command {
         row if decisions::handles(row) => decisions::command(command),
         row if extra::handles(row) => extra::command(command),
         row if units::handles(row) => units::command(command),
+        row if head::handles(row) => head::command(command),
         _ => command,
     }
 }
@@ -152,7 +155,8 @@ mod tests {
             ["call", "console", "doctor", "top", "tour", "sandbox", "import", "completions", "explain-error", "wait"];
         let others = others.map(|name| vec![name]);
         let shows = [["pool", "show"], ["event", "show"], ["certificate", "show"], ["certificate", "install"]];
-        let shows = shows.into_iter().chain([["changes", "run"], ["changes", "skip"], ["event", "history"]]);
+        let shows =
+            shows.into_iter().chain([["changes", "of"], ["changes", "run"], ["changes", "skip"], ["event", "history"]]);
         let shows = shows.map(Vec::from);
         let others = others.into_iter().chain(shows).map(|path| (path, false));
         for (path, is_operation) in operations.chain(others) {

@@ -3,7 +3,7 @@
 //! Its commands are derived from the table of operations. Written here is what all of them share, and the commands
 //! that are no operation: `call`, `wait`, `doctor`, `top`, `console`, `tour`, `sandbox`, `import`, `completions`,
 //! `explain-error`,
-//! `certificate install`, `changes run`, `changes skip`, `event history`, and the `show` of pools, events and
+//! `certificate install`, `changes of`, `changes run`, `changes skip`, `event history`, and the `show` of pools, events and
 //! certificates.
 //!
 //! The modules that are public are the base of `enroll-bench` and `enroll-console` too.
@@ -31,6 +31,7 @@ mod hooks;
 mod migration;
 mod sandbox;
 mod show;
+mod story;
 mod top;
 mod tour;
 mod wait;
@@ -84,6 +85,9 @@ async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result
                 && hooks::handles(area, verb) =>
         {
             hooks::run((verb, matches), options, output).await
+        }
+        Some(("changes", matches)) if let Some(("of", matches)) = matches.subcommand() => {
+            story::run(matches, options, output).await
         }
         Some(("event", matches)) if let Some(("history", matches)) = matches.subcommand() => {
             history::run(matches, options, output).await

@@ -51,7 +51,8 @@ pub(crate) async fn run(
             let (envelope, request) = ask;
             let client = options.connect().await?;
             let reply = client.call_raw(row, envelope, request).await?;
-            let json = (row.reply_to_json)(&reply)
+            let json = row
+                .reply_to_json(&reply)
                 .map_err(|err| Error::Protocol(format!("the reply of {} can not be read: {err}", row.name)))?;
             let names = if output.is_for_people() { Names::look_up(&client, &json).await } else { Names::default() };
             output.reply_named(row.name, &json, &names)?;

@@ -83,7 +83,8 @@ fn is_der(row: &OperationRow, request: &[u8]) -> bool {
 /// The next item as JSON; `None` at the end of the stream.
 async fn next_item(row: &OperationRow, stream: &mut RawStream) -> Result<Option<String>, Error> {
     let Some(item) = stream.next().await.transpose()? else { return Ok(None) };
-    let json = (row.reply_to_json)(&item)
+    let json = row
+        .reply_to_json(&item)
         .map_err(|err| Error::Protocol(format!("an item of {} can not be read: {err}", row.name)))?;
     Ok(Some(json))
 }

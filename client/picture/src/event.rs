@@ -34,7 +34,7 @@ pub struct Row {
 pub struct Step {
     /// The time.
     pub at: Time,
-    /// What happens then, such as `registration closes`.
+    /// The kind of moment, such as `registration closes`.
     pub what: String,
 }
 

@@ -2,7 +2,7 @@
 
 use enroll_protocol::registration::{Explanation, PoolExplanation};
 
-/// What would happen, as a sentence: `They would wait, as number 3.`
+/// The outcome as a sentence: `They would wait, as number 3.`
 pub fn outcome(explanation: &Explanation) -> String {
     let chosen = explanation.pools.iter().find(|pool| pool.chosen);
     match (explanation.outcome.as_str(), explanation.waiting_position, chosen) {

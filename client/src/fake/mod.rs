@@ -53,6 +53,17 @@ use session::Session;
 const BEGIN_MICROS: i64 = 1_800_000_000_000_000;
 
 /// Settings of a fake daemon; see [`Daemon::builder`].
+///
+/// ```
+/// use enroll_client::fake::Daemon;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let builder = Daemon::builder().seed([7; 32]).time("2027-03-01T12:00:00Z".parse()?);
+/// let daemon = builder.config("reserved_callsigns = [\"admin\"]").start()?;
+/// assert_eq!(daemon.time().to_string(), "2027-03-01T12:00:00.000000Z");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Builder {
     time: Time,
@@ -75,6 +86,20 @@ pub enum StartError {
 }
 
 /// A fake daemon with a registry of its own. When it is dropped its connections end and its directory is removed.
+///
+/// ```
+/// use enroll_client::fake::{Daemon, Grant};
+/// use enroll_client::protocol::{Code, person};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let daemon = Daemon::builder().start()?;
+/// let reader = daemon.client_with_grant(Grant::Read)?;
+/// let refused = reader.call(person::Create::new("DOGGO01a".parse()?)).await;
+/// assert_eq!(refused.err().and_then(|err| err.refusal().map(|refusal| refusal.code)), Some(Code::PERMISSION_DENIED));
+/// # Ok(())
+/// # }
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(example()).expect("run");
+/// ```
 #[derive(Debug)]
 pub struct Daemon {
     shared: Arc<Shared>,
@@ -82,7 +107,7 @@ pub struct Daemon {
     sockets: Mutex<BTreeMap<(u32, Grant), PathBuf>>,
 }
 
-/// What its threads share.
+/// The state that its threads share.
 pub(crate) struct Shared {
     registry: Mutex<Registry>,
     /// Connections that were accepted, to be ended with the daemon.

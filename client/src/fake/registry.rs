@@ -13,23 +13,18 @@ use enroll_core::identity::jwt::SigningAlgorithm;
 use enroll_core::identity::secrets::SecretKey;
 use enroll_core::identity::{Authority, CountingSeal, Secrets};
 use enroll_core::rules::{authority, bootstrap};
+use enroll_core::settings::Settings;
 use enroll_core::state::memory::MemoryStore;
 use enroll_core::state::{Store, StoreError};
 use enroll_protocol::encoding::Encoding;
 use enroll_protocol::frame::Frame;
 use enroll_protocol::{Code, Refusal, Time};
 use enrolld::config::Config;
-use enrolld::daemon::abuse::AbuseLog;
-use enrolld::daemon::guesses::Guesses;
-use enrolld::daemon::health::Watched;
+use enrolld::daemon::Daemon;
 use enrolld::daemon::internal_error::to_refusal;
-use enrolld::daemon::last_backup::LastBackup;
-use enrolld::daemon::revocation_list::SignedLists;
-use enrolld::daemon::warnings::Warnings;
-use enrolld::daemon::written::Written;
-use enrolld::daemon::{Daemon, Swap};
+use enrolld::daemon::warnings::Topic;
 use enrolld::dispatch::{self, Handler, Items, Job, Look, StreamJob, WriteJob};
-use enrolld::metrics::Metrics;
+use enrolld::ownership::Own;
 use enrolld::writer::{Ended, Outcome, Request, Writer};
 use rand::rngs::ChaCha20Rng;
 use rand::{Rng as _, SeedableRng as _};
@@ -93,25 +88,13 @@ impl Registry {
         let own = authority::open(&*view, &secrets)?.ok_or(bootstrap::RegistryError::NoAuthority)?;
         drop(view);
         let seal = CountingSeal::new(&secrets, salt)?;
-        let (warnings, abuse) = (Warnings::default(), AbuseLog::default());
-        let metrics = Metrics::new(now).with_warnings(warnings.counts()).with_abuse(abuse.counts());
+        let (trusted, distrusted) = config.trust(Own::user())?;
+        let (count_together, unknown) = config.count_together();
+        let settings = Settings { trusted, count_together, ..config.settings(Path::new(STATE_DIR)) };
         let identity = Identity { secrets: secrets.into(), keys: keys.into(), authority: own.into() };
-        let daemon = Arc::new(Daemon {
-            settings: Swap::new(config.settings(Path::new(STATE_DIR))),
-            identity: Swap::new(identity),
-            lists: SignedLists::default(),
-            last_backup: LastBackup::default(),
-            guesses: Guesses::default(),
-            written: Written::default(),
-            started: Swap::new(now),
-            doubted_since: Swap::new(None),
-            metrics,
-            warnings,
-            abuse,
-            watched: Watched::default(),
-            connections: Arc::default(),
-            fullest_pools: Mutex::default(),
-        });
+        let daemon = Arc::new(Daemon::new(settings, identity, now));
+        daemon.warnings.replace(Topic::Issuers, distrusted);
+        daemon.warnings.replace(Topic::Guesses, unknown);
         let writer = Writer::new(Arc::clone(&store), Arc::clone(&daemon), seal)?;
         Ok(Self { now, random, store, daemon, writer })
     }

@@ -10,13 +10,13 @@ pub enum Error {
     Unavailable {
         /// The member that was asked last.
         endpoint: String,
-        /// What happened.
+        /// The failure, in words.
         why: String,
     },
     /// The quota of its database is used up; it takes no writes until an operator has made space.
     #[error("etcd is full: {0}")]
     Full(String),
-    /// What was asked for is older than what is kept.
+    /// A revision that was asked for is older than those that are kept.
     #[error("etcd has forgotten what was asked for: {0}")]
     Compacted(String),
     /// A lease, or what stands under one, is gone.

@@ -3,7 +3,7 @@
 //! They are declared by hand, so that a build needs no protobuf compiler. Names and field numbers are those of etcd's
 //! `rpc.proto` and `kv.proto`; a field that is not listed is not used, and is skipped when it is read.
 
-/// What every answer begins with.
+/// The head of every answer.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
 pub struct ResponseHeader {
     /// The cluster that answered.
@@ -401,7 +401,7 @@ pub struct AuthenticateRequest {
 /// A session.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct AuthenticateResponse {
-    /// What every request of the session carries.
+    /// The token that every request of the session carries.
     #[prost(string, tag = "2")]
     pub token: String,
 }

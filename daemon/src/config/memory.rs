@@ -14,7 +14,8 @@ impl Config {
     pub fn memory_mib(&self) -> usize {
         let Self { database, journal, server, .. } = self;
         let database_mib = (22 * database.cache_mib).div_ceil(10);
-        let connections_mib = (server.connections * CONNECTION_KIB).div_ceil(1 << 10);
+        let connections = server.connections.saturating_add(server.admin_connections);
+        let connections_mib = (connections * CONNECTION_KIB).div_ceil(1 << 10);
         database_mib + journal.memory_mib + server.memory_mib + connections_mib + FIXED_MIB
     }
 }
@@ -31,6 +32,7 @@ mod tests {
             ("[journal]\nmemory_mib = 193", 1),
             ("[server]\nmemory_mib = 66", 2),
             ("[server]\nconnections = 2048", 48),
+            ("[server]\nadmin_connections = 1040", 48),
         ] {
             let config = Config::parse(toml, []).expect("a configuration");
             assert_eq!(config.memory_mib(), default + more, "{toml}");

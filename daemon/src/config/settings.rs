@@ -14,8 +14,9 @@ use enroll_protocol::limits::PAGE_BYTES_MAX;
 use enroll_protocol::{EventKind, plain_name};
 
 use super::{Config, ConfigError, Trusted};
+use crate::file_error::FileError;
 use crate::members::{Member, Unknown};
-use crate::ownership::{Own, PathError};
+use crate::ownership::Own;
 
 /// A warning of a topic: its subject and its message.
 pub type Warned = (String, String);
@@ -28,8 +29,8 @@ impl Config {
         for Trusted { issuer, audience, keys } in &self.jwt.trusted {
             let (read, wrong) = match read(own, keys) {
                 Ok(text) => Issuer::read(issuer, audience, &text),
-                Err(PathError::Io { source, .. }) => (Issuer::without_keys(issuer, audience), vec![source.to_string()]),
-                Err(err @ PathError::Unsafe { .. }) => return Err(unsafe_file("jwt.trusted", &err)),
+                Err(FileError::Io { source, .. }) => (Issuer::without_keys(issuer, audience), vec![source.to_string()]),
+                Err(err @ FileError::Unsafe { .. }) => return Err(unsafe_file("jwt.trusted", &err)),
             };
             if !wrong.is_empty() {
                 let follows = if read.is_unusable() { "its JWTs are refused" } else { "its other keys are used" };
@@ -126,19 +127,19 @@ impl Config {
     }
 }
 
-fn read(own: Own, path: &Path) -> Result<String, PathError> {
+fn read(own: Own, path: &Path) -> Result<String, FileError> {
     let mut text = String::new();
     let read = own.open(path)?.read_to_string(&mut text);
-    read.map(|_| text).map_err(|source| PathError::Io { path: path.to_owned(), source })
+    read.map(|_| text).map_err(|source| FileError::Io { path: path.to_owned(), source })
 }
 
-fn expect_safe<T>(key: &str, checked: Result<T, PathError>) -> Result<(), ConfigError> {
+fn expect_safe<T>(key: &str, checked: Result<T, FileError>) -> Result<(), ConfigError> {
     match checked {
-        Err(err @ PathError::Unsafe { .. }) => Err(unsafe_file(key, &err)),
-        Ok(_) | Err(PathError::Io { .. }) => Ok(()),
+        Err(err @ FileError::Unsafe { .. }) => Err(unsafe_file(key, &err)),
+        Ok(_) | Err(FileError::Io { .. }) => Ok(()),
     }
 }
 
-fn unsafe_file(key: &str, err: &PathError) -> ConfigError {
+fn unsafe_file(key: &str, err: &FileError) -> ConfigError {
     ConfigError(format!("{key}: {err}"))
 }

@@ -33,7 +33,7 @@ const BACKUP_LATE_SECONDS: u64 = 2 * 24 * 60 * 60;
 /// Certificates up to which the next one to end is looked up whenever somebody asks; of more, once an hour.
 const CERTIFICATES_LOOKED_AT: u64 = 1_000;
 
-/// What a look needs beside the rest of the daemon.
+/// The state behind the daemon's looks at its own health, from one look to the next.
 #[derive(Debug, Default)]
 pub struct Watched {
     /// The state directory, whose disk is looked at; none in memory.

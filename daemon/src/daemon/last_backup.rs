@@ -7,7 +7,8 @@ use std::sync::Arc;
 use enroll_protocol::Time;
 use nix::fcntl::OFlag;
 
-use crate::storage::private_dir::{Directory, FileError};
+use crate::file_error::FileError;
+use crate::storage::private_dir::Directory;
 
 /// The name of the file, and before it is whole.
 const FILE: &str = "enrolld.last_backup";

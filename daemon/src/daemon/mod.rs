@@ -12,6 +12,7 @@ mod snapshot;
 pub mod warnings;
 pub mod written;
 
+use std::fs::File;
 use std::sync::{Arc, Mutex};
 
 use enroll_core::context::{Context, Identity, Peer};
@@ -24,7 +25,8 @@ use enroll_core::state::ReadTxn;
 use enroll_protocol::{Envelope, Refusal, Time};
 use tokio::sync::watch;
 
-use crate::metrics::Metrics;
+use crate::metrics::{JournalFigures, Metrics};
+use crate::storage::private_dir::Directory;
 use abuse::AbuseLog;
 use connection_limit::ConnectionLimit;
 use guesses::Guesses;
@@ -58,7 +60,7 @@ pub struct Daemon {
     pub warnings: Warnings,
     /// Refusals for abuse, summed in the log.
     pub abuse: AbuseLog,
-    /// What the daemon looks at to judge its own health.
+    /// The looks by which the daemon judges its own health.
     pub watched: Watched,
     /// The open connections.
     pub connections: Arc<ConnectionLimit>,
@@ -67,6 +69,43 @@ pub struct Daemon {
 }
 
 impl Daemon {
+    /// A daemon that was started at this time and has no files of its own.
+    pub fn new(settings: Settings, identity: Identity, started: Time) -> Self {
+        let (warnings, abuse) = (Warnings::default(), AbuseLog::default());
+        Self {
+            settings: Swap::new(settings),
+            identity: Swap::new(identity),
+            lists: SignedLists::default(),
+            last_backup: LastBackup::default(),
+            guesses: Guesses::default(),
+            written: Written::default(),
+            started: Swap::new(started),
+            doubted_since: Swap::new(None),
+            metrics: Metrics::new(started).with_warnings(warnings.counts()).with_abuse(abuse.counts()),
+            warnings,
+            abuse,
+            watched: Watched::default(),
+            connections: Arc::default(),
+            fullest_pools: Mutex::default(),
+        }
+    }
+
+    /// The same with the figures of its journal.
+    pub(crate) fn with_journal(self, figures: &JournalFigures) -> Self {
+        Self { metrics: self.metrics.with_journal(figures), ..self }
+    }
+
+    /// The same with a state directory, which keeps the signature of the list and the time of the last backup, and
+    /// whose disk is watched.
+    pub(crate) fn kept_in(self, state_dir: &Arc<Directory>) -> Self {
+        Self {
+            lists: SignedLists::kept_in(Arc::clone(state_dir)),
+            last_backup: LastBackup::kept_in(Arc::clone(state_dir)),
+            watched: Watched::of(File::open(state_dir.path_of("")).ok()),
+            ..self
+        }
+    }
+
     /// The context of a request that begins now. Refuses an actor whose session JWT is not valid (`jwt_invalid`).
     pub fn context(&self, now: Time, seed: [u8; 32], peer: Peer, envelope: Envelope) -> Result<Context, Refusal> {
         let (settings, identity) = (self.settings.now(), self.identity.now());

@@ -14,7 +14,8 @@ use enroll_core::state::ReadTxn;
 use enroll_protocol::{Code, Refusal};
 use nix::fcntl::OFlag;
 
-use crate::storage::private_dir::{Directory, FileError};
+use crate::file_error::FileError;
+use crate::storage::private_dir::Directory;
 
 /// The file of the latest list's signature in the state directory, and its name before it is whole.
 pub const SIGNATURE: &str = "enrolld.crl.signature";

@@ -8,7 +8,8 @@ use enroll_core::draft::{Draft, Txn};
 use enroll_core::fault::Fault;
 use enroll_core::rules::{self, Answers, BulkOp, Call, Give, Part, ReadOp, StreamOp, WalkOp, WriteOp};
 use enroll_core::state::{ReadTxn, StoreError};
-use enroll_protocol::{Envelope, Operation, OperationRow, Refusal, codec};
+use enroll_protocol::grounds::OF_ALL;
+use enroll_protocol::{Code, Envelope, Operation, OperationRow, Refusal, codec};
 use serde::{Deserialize, Serialize};
 
 /// A read with its types erased.
@@ -93,6 +94,23 @@ pub(super) struct Bulk<O: BulkOp> {
 /// A bulk write that is only tried: on a snapshot and whole, so that each unit finds what those before it have left.
 pub(super) struct DryRun(pub(super) Arc<dyn WriteJob>);
 
+/// The end of a rule, held to the grounds of its operation.
+fn grounded<T>(row: &OperationRow, ran: Result<T, Fault>) -> Result<T, Fault> {
+    if let Err(Fault::Refused(refusal) | Fault::Attempt { refusal, .. }) = &ran {
+        expect_ground(row, refusal.code);
+    }
+    ran
+}
+
+/// Panics in a debug build at a code that the operation is not said to answer, so that a test which meets it fails.
+fn expect_ground(row: &OperationRow, code: Code) {
+    debug_assert!(
+        OF_ALL.contains(&code) || row.grounds().contains(&code),
+        "{} is refused as {code}, which its row in protocol/src/grounds.rs does not have",
+        row.name
+    );
+}
+
 impl dyn ReadJob + '_ {
     /// Runs the rule; a panic in it is a fault like others.
     pub fn run_caught(&self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Vec<u8>, Fault> {
@@ -124,7 +142,9 @@ impl<O: ReadOp> ReadJob for O {
 
     fn run(&self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Vec<u8>, Fault> {
         let call = Call::begin(txn, ctx, O::ROW)?;
-        let mut reply = ReadOp::run(self, txn, &call)?;
+        let ran = ReadOp::run(self, txn, &call);
+        let is_answered = matches!(ran, Err(Fault::Attempt { guess: true, .. })) && self.reply_to_guess().is_some();
+        let mut reply = if is_answered { ran } else { grounded(O::ROW, ran) }?;
         if let (true, Some(redact)) = (ctx.envelope.dry_run, O::REDACT) {
             redact(&mut reply);
         }
@@ -135,13 +155,13 @@ impl<O: ReadOp> ReadJob for O {
 impl<O: StreamOp> StreamJob for O {
     fn start(&mut self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Vec<u8>, Fault> {
         let call = Call::begin(txn, ctx, O::ROW)?;
-        *self = StreamOp::start(self, txn, &call)?;
+        *self = grounded(O::ROW, StreamOp::start(self, txn, &call))?;
         Ok(codec::encode(self))
     }
 
     fn next(&mut self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Vec<Vec<u8>>, Fault> {
         let call = Call::begin(txn, ctx, O::ROW)?;
-        let items = StreamOp::next(self, txn, &call)?;
+        let items = grounded(O::ROW, StreamOp::next(self, txn, &call))?;
         if let Some(last) = items.last() {
             *self = self.resume_after(last);
         }
@@ -160,7 +180,7 @@ impl<O: WalkOp> WalkJob for O {
 
     fn run(&self, txn: &dyn ReadTxn, ctx: &Context, give: Give<'_, Vec<u8>>) -> Result<(), Fault> {
         let call = Call::begin(txn, ctx, O::ROW)?;
-        WalkOp::run(self, txn, &call, &mut |item| give(codec::encode(&item)))
+        grounded(O::ROW, WalkOp::run(self, txn, &call, &mut |item| give(codec::encode(&item))))
     }
 }
 
@@ -182,11 +202,11 @@ impl<O: WriteOp> WriteJob for O {
     }
 
     fn check(&self) -> Result<(), Refusal> {
-        WriteOp::check(self)
+        WriteOp::check(self).inspect_err(|refusal| expect_ground(<O as Operation>::ROW, refusal.code))
     }
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>, _: Progress, _: &mut usize) -> Result<Ran, Fault> {
-        let mut reply = WriteOp::run(self, txn, call)?;
+        let mut reply = grounded(<O as Operation>::ROW, WriteOp::run(self, txn, call))?;
         if let (true, Some(redact)) = (call.ctx.envelope.dry_run, O::REDACT) {
             redact(&mut reply);
         }
@@ -230,13 +250,13 @@ impl<O: BulkOp> WriteJob for Bulk<O> {
     }
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>, before: Progress, units: &mut usize) -> Result<Ran, Fault> {
-        let ground = self.operation.begin(txn.as_read(), call)?;
+        let ground = grounded(O::ROW, self.operation.begin(txn.as_read(), call))?;
         let all = self.units.get().map_or(&[][..], Vec::as_slice);
         let rest = all.iter().skip(usize::try_from(before.units).unwrap_or(usize::MAX));
         let mut part = Part { earlier: before.answers, answers: Answers::new() };
         let mut progress = before;
         for unit in rest.take(*units) {
-            self.operation.run(txn, call, &ground, unit, &mut part)?;
+            grounded(O::ROW, self.operation.run(txn, call, &ground, unit, &mut part))?;
             progress.units += 1;
             *units -= 1;
         }

@@ -1,8 +1,10 @@
 //! `enrolld check`: checks the database of a stopped daemon, read-only.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use enroll_protocol::changes::KeptHead;
 
 use super::inspect::{inspect, line, migrate, of_key, of_schema};
 use super::{OfflineError, Whose};
@@ -10,6 +12,8 @@ use crate::run::print;
 use crate::run::state::open_options;
 use crate::storage::open::StateDir;
 use enroll_core::identity::Secrets;
+use enroll_core::rules::bootstrap::RegistryError;
+use enroll_core::rules::check::of_kept_head;
 use enroll_core::state::Store as _;
 
 /// The exit code if an invariant is violated.
@@ -20,6 +24,9 @@ const NOT_SOUND: u8 = 5;
 pub struct Check {
     #[command(flatten)]
     whose: Whose,
+    /// A file of heads that `enrollctl changes head --json` printed; the last line is compared
+    #[arg(long, value_name = "FILE")]
+    head: Option<PathBuf>,
 }
 
 impl Check {
@@ -31,8 +38,14 @@ impl Check {
         let is_closed = locked.peek(|_| ())?.is_some();
         let store = locked.open_copy(&open_options(&config).verifying())?;
         let before = migrate(&store).map_err(OfflineError::registry(&path))?;
-        let found = store.view().map_err(Into::into).and_then(|view| inspect(&*view, secrets.as_ref()));
-        let found = found.map_err(OfflineError::registry(&path))?;
+        let view = store.view().map_err(RegistryError::from).map_err(OfflineError::registry(&path))?;
+        let mut found = inspect(&*view, secrets.as_ref()).map_err(OfflineError::registry(&path))?;
+        if let Some(file) = &self.head {
+            let unusable = |why: String| OfflineError::Head(file.clone(), why);
+            let text = std::fs::read_to_string(file).map_err(|err| unusable(err.to_string()))?;
+            let kept = KeptHead::last_of(&text).map_err(|err| unusable(err.0))?;
+            found.violations.extend(of_kept_head(&*view, &kept).map_err(|fault| unusable(fault.refusal().message))?);
+        }
         if !found.violations.is_empty() {
             found.violations.iter().for_each(|violation| print(&format!("{}\n", line(violation))));
             return Ok(ExitCode::from(NOT_SOUND));

@@ -31,13 +31,14 @@ pub(super) fn inspect(view: &dyn ReadTxn, secrets: Option<&Secrets>) -> Result<F
     if let Some(secrets) = secrets {
         bootstrap::key_ring(view, secrets)?;
     }
+    let hashes = secrets.map(|secrets| bootstrap::hashes(view, secrets.clone())).transpose()?;
     let (from, to) = key::everything();
     let mut entries = 0;
     walk(view, (&from, &to), SCAN_CHUNK, |_, _| {
         entries += 1;
         Ok::<_, RegistryError>(ControlFlow::Continue(()))
     })?;
-    Ok(Found { entries, changes_head: changes::head(view)?.seq, violations: check::violations(view)? })
+    Ok(Found { entries, changes_head: changes::head(view)?.seq, violations: check::violations(view, hashes.as_ref())? })
 }
 
 /// Migrates a copy or a new database of an older schema, as a start would. Returns its schema; `None` for the present one.

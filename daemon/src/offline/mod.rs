@@ -18,12 +18,12 @@ use clap::{Args, Subcommand};
 use enroll_protocol::backup::BackupError;
 
 use crate::config::Config;
+use crate::file_error::FileError;
 use crate::process;
 use crate::run::paths::Paths;
 use crate::run::{Start, StartError, fail, warn_of_unknown_variables};
 use crate::storage::key_file::KeyError;
 use crate::storage::open::OpenError;
-use crate::storage::private_dir::FileError;
 use enroll_core::identity::IdentityError;
 use enroll_core::rules::bootstrap::RegistryError;
 use enroll_core::state::StoreError;
@@ -156,6 +156,8 @@ enum OfflineError {
     NoBackups,
     #[error("{0}: another backup is being taken there; it will do")]
     BackupRuns(PathBuf),
+    #[error("{0}: {1}")]
+    Head(PathBuf, String),
     #[error("no backup was taken: {0}; the ones before stay")]
     NotTaken(String),
 }
@@ -210,7 +212,7 @@ impl OfflineError {
             Self::Occupied(_) | Self::Read(..) | Self::Store(..) | Self::Kept(..) => 1,
             Self::Passed(_) | Self::EarlierKey(_) | Self::HasKey(_) | Self::HasRecords(..) | Self::NotConfirmed => 1,
             Self::BackupRuns(_) | Self::NotTaken(_) => 1,
-            Self::NoBackups => 2,
+            Self::NoBackups | Self::Head(..) => 2,
             Self::NoKey { .. } | Self::NoSuchKey(_) | Self::HasRegistry { .. } => 4,
             Self::Backup(..) | Self::Unsound { .. } => 5,
         }

@@ -19,9 +19,10 @@ use super::paths;
 use crate::config::Config;
 use crate::daemon::clock::{Clock, draw_seed};
 use crate::daemon::warnings::Topic;
+use crate::file_error::FileError;
 use crate::net::Shared;
-use crate::ownership::{Own, PathError};
-use crate::storage::private_dir::{Directory, FileError};
+use crate::ownership::Own;
+use crate::storage::private_dir::Directory;
 use crate::sys;
 use enroll_core::draft::Draft;
 use enroll_core::identity::{Authority, IdentityError, Secrets};
@@ -145,14 +146,13 @@ fn brought(config: &Config) -> Result<Option<Authority>, StartError> {
 }
 
 fn read_private(path: &Path) -> Result<Zeroizing<String>, StartError> {
-    let failed = |err: FileError| StartError::Authority(IdentityError(err.to_string()));
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let parent = path.parent().unwrap_or(Path::new("/"));
     let file = Directory::open(parent).and_then(|directory| directory.open_private(name, OFlag::O_RDONLY));
-    read(path, file.map_err(failed)?)
+    read(path, opened(file)?)
 }
 
-fn opened(file: Result<File, PathError>) -> Result<File, StartError> {
+fn opened(file: Result<File, FileError>) -> Result<File, StartError> {
     file.map_err(|err| StartError::Authority(IdentityError(err.to_string())))
 }
 

@@ -2,6 +2,7 @@
 //!
 //! One daemon leads at a time. A deposed one ends, and follows when it is started again: no state is talked back.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::cluster::etcd_journal::{EtcdJournal, Leadership};
 use crate::config::{Config, StoreKind};
 use crate::metrics::JournalFigures;
 use crate::storage::journal::{JournalFault, JournalOptions, JournalStore};
+use crate::storage::open::OpenError;
 use crate::storage::redb::RedbStore;
 use enroll_core::identity::Secrets;
 use enroll_core::state::StoreError;
@@ -24,6 +26,9 @@ const WAIT: Duration = Duration::from_secs(5);
 
 /// Between two attempts at an etcd that does not answer.
 const RETRY: Duration = Duration::from_millis(200);
+
+/// The journal that the members share.
+pub(super) type Shared = EtcdJournal;
 
 /// A member that leads.
 pub(super) struct Leading {
@@ -44,12 +49,12 @@ impl Leading {
 }
 
 /// The journal on etcd, if the configuration wants one.
-pub(super) fn journal(config: &Config) -> Result<Option<EtcdJournal>, StartError> {
+pub(super) fn journal(config: &Config) -> Result<Option<Shared>, StartError> {
     if config.store == StoreKind::Local {
         return Ok(None);
     }
     let etcd = &config.etcd;
-    let path = |path: &std::path::PathBuf| (!path.as_os_str().is_empty()).then(|| path.clone());
+    let path = |path: &PathBuf| (!path.as_os_str().is_empty()).then(|| path.clone());
     let user = match etcd.user.as_str() {
         "" => None,
         user => Some((user.to_owned(), paths::etcd_password()?)),
@@ -69,7 +74,7 @@ pub(super) fn journal(config: &Config) -> Result<Option<EtcdJournal>, StartError
 /// Follows the journal with this tree until this member is elected. Returns the store, which leads then.
 pub(super) fn lead(
     tree: RedbStore,
-    journal: EtcdJournal,
+    journal: Shared,
     secrets: Secrets,
     options: JournalOptions,
     figures: JournalFigures,
@@ -102,6 +107,16 @@ pub(super) enum Fault {
     Journal(JournalFault),
     /// etcd refuses.
     Etcd(Error),
+}
+
+impl Fault {
+    /// The error of a start on this database.
+    pub(super) fn at(self, database: PathBuf) -> StartError {
+        match self {
+            Self::Etcd(err) => StartError::Etcd(err),
+            Self::Journal(fault) => OpenError::of_journal(fault, database).into(),
+        }
+    }
 }
 
 impl From<JournalFault> for Fault {

@@ -2,6 +2,10 @@
 //! order, and in reverse at the end.
 
 mod authority;
+#[cfg(feature = "etcd")]
+mod cluster;
+#[cfg(not(feature = "etcd"))]
+#[path = "alone.rs"]
 mod cluster;
 mod crl_file;
 mod log;
@@ -25,13 +29,13 @@ use tracing::Level;
 
 use crate::config::{self, Config, ConfigError, EXAMPLE, LogFormat, Warned};
 use crate::daemon::warnings::Topic;
+use crate::file_error::{self, FileError, is_disk_full, is_out_of_files};
 use crate::net::grants::{Grants, OVERFLOW_UID};
 use crate::net::listener::{self, SocketError};
 use crate::ownership::Own;
 use crate::process;
 use crate::storage::key_file::KeyError;
 use crate::storage::open::{DATABASE, OpenError};
-use crate::storage::private_dir::{FileError, is_disk_full, is_out_of_files};
 use enroll_core::identity::IdentityError;
 use enroll_core::model::record::Kind;
 use enroll_core::rules::bootstrap::RegistryError;
@@ -75,6 +79,7 @@ pub(crate) enum StartError {
     Identity(#[from] IdentityError),
     #[error("certificates: {0}")]
     Authority(IdentityError),
+    #[cfg(feature = "etcd")]
     #[error(transparent)]
     Etcd(enroll_etcd::Error),
     #[error(transparent)]
@@ -84,7 +89,7 @@ pub(crate) enum StartError {
          could be told apart; run it as a user of its own"
     )]
     Nobody,
-    #[error("{0}: {1}{limit}", limit = process::limit_reached(.1))]
+    #[error("{0}: {1}{limit}", limit = file_error::limit_reached(.1))]
     Io(String, std::io::Error),
     #[error("ended by {0}, with everything that was begun finished: {meaning}", meaning = stop::meaning(*.0))]
     Signal(Signal),
@@ -101,6 +106,7 @@ impl StartError {
             Self::Io(_, err) if is_disk_full(err) => 6,
             Self::Open(OpenError::File(err)) | Self::Key(KeyError::File(err)) if err.is_disk_full() => 6,
             Self::Key(KeyError::File(FileError::Io { source, .. })) if is_out_of_files(source) => 1,
+            #[cfg(feature = "etcd")]
             Self::Etcd(_) => 1,
             Self::Nobody | Self::Signal(_) | Self::Io(..) | Self::Socket(_) | Self::Identity(_) => 1,
             Self::Open(OpenError::File(_)) => 1,

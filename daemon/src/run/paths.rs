@@ -16,8 +16,8 @@ use enroll_core::identity::secrets::SecretKey;
 const SERVICE_STATE_DIR: &str = "/var/lib/enrolld";
 const SERVICE_KEY: &str = "/etc/enrolld/enrolld.key";
 
-/// What `enrolld-key.service` touches when it has made the key, and the seconds for which that is news: the start that asked
-/// for the key may wait until the clock is set.
+/// The file that `enrolld-key.service` touches when it has made the key, and the seconds for which that is news: the
+/// start that asked for the key may wait until the clock is set.
 const KEY_MADE: &str = "/run/enrolld-key/made";
 const KEY_NEW_SECONDS: i64 = 600;
 
@@ -103,6 +103,7 @@ pub(crate) fn authority_credentials() -> Result<Option<(PathBuf, PathBuf)>, Conf
 }
 
 /// The password of the user of etcd, from the credential that systemd passed.
+#[cfg(feature = "etcd")]
 pub(crate) fn etcd_password() -> Result<String, ConfigError> {
     let missing = |why: &str| ConfigError(format!("etcd.user is set, and the credential enrolld.etcd.password {why}"));
     let path = credential("enrolld.etcd.password").ok_or_else(|| missing("is not passed"))?;

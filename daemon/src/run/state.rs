@@ -2,30 +2,23 @@
 
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::cluster::{self, Leading};
+use super::cluster::{self, Leading, Shared};
 use super::systemd::{self, Stage};
 use super::{StartError, authority, migrate};
-use crate::cluster::etcd_journal::EtcdJournal;
 use crate::config::Config;
-use crate::daemon::abuse::AbuseLog;
+use crate::daemon::Daemon;
 use crate::daemon::clock::{Clock, draw_salt, draw_seed};
-use crate::daemon::guesses::Guesses;
-use crate::daemon::health::Watched;
-use crate::daemon::last_backup::LastBackup;
-use crate::daemon::revocation_list::SignedLists;
-use crate::daemon::warnings::{Topic, Warnings};
-use crate::daemon::written::Written;
-use crate::daemon::{Daemon, Swap};
-use crate::metrics::{JournalFigures, Metrics};
+use crate::daemon::warnings::Topic;
+use crate::metrics::JournalFigures;
 use crate::ownership::Own;
 use crate::run::paths::{Key, Paths};
 use crate::storage::journal::{Flusher, JournalOptions, JournalStore};
 use crate::storage::key_file;
-use crate::storage::open::{OpenError, OpenOptions, StateDir};
+use crate::storage::open::{OpenOptions, StateDir};
 use crate::sys;
 use crate::writer::{self, Queue, Writer, WriterThread};
 use enroll_core::context::Identity;
@@ -95,32 +88,16 @@ impl Opened {
         sign(&store).map_err(StartError::Storage)?;
         let clock = Clock::default();
         let started = clock.now();
-        let (warnings, abuse) = (Warnings::default(), AbuseLog::default());
-        warnings.replace(Topic::Registry, (is_new && had_key).then(|| (String::new(), NEW_UNDER_OLD_KEY.to_owned())));
-        let metrics =
-            Metrics::new(started).with_journal(&figures).with_warnings(warnings.counts()).with_abuse(abuse.counts());
-        metrics.database_bytes.set(store.bytes());
-        warnings.replace(Topic::Issuers, distrusted);
         let (count_together, unknown) = config.count_together();
-        warnings.replace(Topic::Guesses, unknown);
         let settings = Settings { trusted, count_together, ..config.settings(state_dir) };
         let identity = Identity { secrets: secrets.into(), keys: keys.into(), authority: authority.into() };
-        let daemon = Arc::new(Daemon {
-            settings: Swap::new(settings),
-            identity: Swap::new(identity),
-            lists: SignedLists::kept_in(locked.directory()),
-            last_backup: LastBackup::kept_in(locked.directory()),
-            guesses: Guesses::default(),
-            written: Written::default(),
-            started: Swap::new(started),
-            doubted_since: Swap::new(None),
-            metrics,
-            warnings,
-            abuse,
-            watched: Watched::of(std::fs::File::open(state_dir).ok()),
-            connections: Arc::default(),
-            fullest_pools: Mutex::default(),
-        });
+        let daemon = Daemon::new(settings, identity, started).with_journal(&figures).kept_in(&locked.directory());
+        daemon.metrics.database_bytes.set(store.bytes());
+        let lost = (is_new && had_key).then(|| (String::new(), NEW_UNDER_OLD_KEY.to_owned()));
+        daemon.warnings.replace(Topic::Registry, lost);
+        daemon.warnings.replace(Topic::Issuers, distrusted);
+        daemon.warnings.replace(Topic::Guesses, unknown);
+        let daemon = Arc::new(daemon);
         Ok(Self { store: Arc::new(store), daemon, clock, head, leading, _state_dir: locked })
     }
 
@@ -199,7 +176,7 @@ fn open_store(
     locked: &StateDir,
     options: &OpenOptions,
     secrets: &Secrets,
-    shared: Option<EtcdJournal>,
+    shared: Option<Shared>,
     figures: JournalFigures,
     stage: &Stage,
 ) -> Result<(JournalStore, Option<Leading>), StartError> {
@@ -216,10 +193,7 @@ fn open_store(
     };
     let Some(shared) = shared else { return Ok((locked.open_journal(tree, options, figures)?, None)) };
     let led = cluster::lead(tree, shared, secrets.clone(), options.journal, figures, stage);
-    led.map(|(store, leading)| (store, Some(leading))).map_err(|fault| match fault {
-        cluster::Fault::Etcd(err) => StartError::Etcd(err),
-        cluster::Fault::Journal(fault) => OpenError::of_journal(fault, locked.database_path()).into(),
-    })
+    led.map(|(store, leading)| (store, Some(leading))).map_err(|fault| fault.at(locked.database_path()))
 }
 
 /// Notes this version as the last one that wrote, where another one was.

@@ -13,8 +13,9 @@ use enroll_protocol::without_mark;
 use nix::fcntl::OFlag;
 use zeroize::{Zeroize as _, Zeroizing};
 
+use crate::file_error::FileError;
 use crate::ownership::Own;
-use crate::storage::private_dir::{Directory, FileError};
+use crate::storage::private_dir::Directory;
 use enroll_core::identity::secrets::SecretKey;
 
 /// The name of the key's file in the state directory, and of the systemd credential.
@@ -150,7 +151,7 @@ fn write(path: &Path, ending: &str, key: SecretKey) -> Result<SecretKey, KeyErro
 
 /// Reads the key that systemd passed as a credential.
 pub fn read_credential(path: &Path) -> Result<SecretKey, KeyError> {
-    read(path, Own::user().open_credential(path).map_err(FileError::from)?)
+    read(path, Own::user().open_credential(path)?)
 }
 
 fn parent_and_name(path: &Path) -> Result<(&Path, &str), KeyError> {

@@ -13,9 +13,9 @@ pub mod shared_journal;
 
 use enroll_core::state::StoreError;
 
-use crate::process;
+use crate::file_error;
 
 /// A constructor of storage errors for this action, which names the limit of the process that an I/O error is about.
 pub fn io_error<E: std::fmt::Display>(doing: &'static str) -> impl Fn(E) -> StoreError {
-    move |err| StoreError::Io { doing, error: format!("{err}{}", process::limit_reached(&err)) }
+    move |err| StoreError::Io { doing, error: format!("{err}{}", file_error::limit_reached(&err)) }
 }

@@ -19,8 +19,9 @@ use super::direct_io::DirectFile;
 use super::disk::{Disk, Space as _};
 use super::journal::{JournalFault, JournalOptions, JournalStore, MakeSlot, Slots};
 use super::redb::{self, OpenFault, RedbOptions, RedbStore};
+use crate::file_error::FileError;
 use crate::metrics::JournalFigures;
-use crate::storage::private_dir::{Directory, FileError};
+use crate::storage::private_dir::Directory;
 use enroll_core::state::{ReadTxn, StoreError};
 
 /// The database's name in the state directory.

@@ -4,7 +4,6 @@
 //! The user is the one of the process. Only in offline commands root acts for the owner of the files.
 
 use std::fs::File;
-use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
@@ -13,29 +12,8 @@ use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
 use nix::sys::stat::{Mode, fstat, fstatat};
 use nix::unistd::{UnlinkatFlags, getegid, geteuid, unlinkat};
 
-use crate::ownership::{Own, PathError};
-use crate::process;
-
-/// An error of a file or directory that can not be used.
-#[derive(Debug, thiserror::Error)]
-pub enum FileError {
-    /// Its owner, mode or type is wrong.
-    #[error("{path}: {problem}")]
-    Unsafe {
-        /// Which one.
-        path: PathBuf,
-        /// The problem and the way out.
-        problem: String,
-    },
-    /// A call of the operating system failed.
-    #[error("{path}: {source}{}", way_out(source))]
-    Io {
-        /// Which one.
-        path: PathBuf,
-        /// The error of the operating system.
-        source: io::Error,
-    },
-}
+use crate::file_error::{FileError, whose_it_must_be};
+use crate::ownership::Own;
 
 /// An open directory.
 #[derive(Debug)]
@@ -201,45 +179,4 @@ impl Owner {
             path.display()
         )
     }
-}
-
-impl From<PathError> for FileError {
-    fn from(err: PathError) -> Self {
-        match err {
-            PathError::Unsafe { path, problem } => Self::Unsafe { path, problem },
-            PathError::Io { path, source } => Self::Io { path, source },
-        }
-    }
-}
-
-impl FileError {
-    /// True if the disk is full.
-    pub fn is_disk_full(&self) -> bool {
-        matches!(self, Self::Io { source, .. } if is_disk_full(source))
-    }
-}
-
-/// True if the process is at its limit of open files.
-pub fn is_out_of_files(err: &io::Error) -> bool {
-    err.raw_os_error() == Some(Errno::EMFILE as i32)
-}
-
-/// True for an error of a full disk, a quota or the file size limit.
-pub fn is_disk_full(err: &io::Error) -> bool {
-    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-    matches!(err.kind(), StorageFull | QuotaExceeded | FileTooLarge)
-}
-
-/// The way out, for people, of an error of the operating system.
-fn way_out(err: &io::Error) -> String {
-    match err.kind() {
-        io::ErrorKind::PermissionDenied => format!("; {}", whose_it_must_be()),
-        io::ErrorKind::FileTooLarge => format!("{}; raise it, then start again", process::limit_reached(err)),
-        _ if is_disk_full(err) => "; make room there, then start again".to_owned(),
-        _ => process::limit_reached(err),
-    }
-}
-
-fn whose_it_must_be() -> String {
-    format!("enrolld runs as uid {}; change the owner, or run enrolld as that user", geteuid())
 }

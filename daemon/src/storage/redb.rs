@@ -25,7 +25,7 @@ use redb::{
 use super::copy_on_write::CopyOnWrite;
 use super::disk::{Disk, Space};
 use super::journal::Mark;
-use crate::storage::private_dir::is_disk_full;
+use crate::file_error::is_disk_full;
 use enroll_core::state::merge::{Stretch, Write};
 use enroll_core::state::{Entries, ReadTxn, Store, StoreError, View, WriteTxn, Writes};
 use write_transaction::WholeTable;

@@ -39,7 +39,7 @@ impl Writer {
                 self.time = change.at.clamp(self.time, now);
                 (change.at, uid) = (self.time, Some(change.peer.uid));
             }
-            let bytes = changes::number(batch, &mut self.head, vec![event]);
+            let bytes = changes::number(batch, &self.daemon.identity.now().secrets, &mut self.head, vec![event]);
             if let Some(uid) = uid {
                 self.add_written(uid, bytes);
             }

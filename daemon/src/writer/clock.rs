@@ -89,7 +89,7 @@ impl Writer {
         }
         let (writes, events) = draft.into_parts();
         batch.absorb(writes);
-        changes::number(batch, &mut self.head, events);
+        changes::number(batch, &self.daemon.identity.now().secrets, &mut self.head, events);
         self.sweep.look_at_once(now);
         self.event_at = seating::next_due(batch)?;
         Ok(())

@@ -45,7 +45,7 @@ use enroll_core::fault::Fault;
 use enroll_core::identity::CountingSeal;
 use enroll_core::model::change::ChangeEvent;
 use enroll_core::model::key::{self, Family};
-use enroll_core::model::record::{self, ChangesHead};
+use enroll_core::model::record::{self, Chain, ChangesHead};
 use enroll_core::needs::Needed;
 use enroll_core::rules::bootstrap::{self, RegistryError};
 use enroll_core::rules::{authority, changes, expiry, seating};
@@ -397,13 +397,15 @@ impl Writer {
         };
         // Nobody but an import writes these themselves.
         if let Some(Some(head)) = writes.get(&key::changes_head()) {
-            self.head = ChangesHead { clock: take(&mut self.head.clock), ..record::decode(head)? };
+            // Changes of another registry are not of this one's chain.
+            let read = record::decode::<ChangesHead>(head)?;
+            self.head = ChangesHead { clock: take(&mut self.head.clock), chain: Chain::after(read.seq), ..read };
         }
         if let Some(mark) = writes.get(&key::importing()) {
             (self.importing, self.imported) = (true, mark.is_none());
         }
         batch.absorb(writes);
-        bytes += changes::number(batch, &mut self.head, events);
+        bytes += changes::number(batch, &ctx.identity.secrets, &mut self.head, events);
         if let Some(Keep { writes, due }) = keep {
             self.head.at = ctx.now;
             self.keeper.dues.extend(due);

@@ -72,7 +72,7 @@ impl Writer {
         self.event_at = seating::next_due(&draft)?;
         let (writes, events) = draft.into_parts();
         batch.absorb(writes);
-        changes::number(batch, &mut self.head, events);
+        changes::number(batch, &self.daemon.identity.now().secrets, &mut self.head, events);
         Ok(())
     }
 
@@ -97,7 +97,7 @@ impl Writer {
         let (writes, events) = draft.into_parts();
         mark.lower(&writes);
         batch.absorb(writes);
-        changes::number(batch, &mut self.head, events);
+        changes::number(batch, &self.daemon.identity.now().secrets, &mut self.head, events);
         self.sweep.next = expiry::next(batch, &self.settings, &self.head, &mark, now)?;
         self.sweep.mark = mark;
         self.sweep.pause_until = if is_complete { now.plus_seconds(SWEEP_PAUSE_SECONDS) } else { Time::EPOCH };

@@ -47,6 +47,18 @@ fn without_position(err: &serde_json::Error) -> String {
 }
 
 /// A JSON object as compact text.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use enroll_protocol::Json;
+///
+/// let extra: Json = r#"{"team": "red", "size": 7}"#.parse()?;
+/// let patched = extra.patched(&r#"{"team": null}"#.parse()?)?;
+/// assert_eq!(patched.as_str(), r#"{"size":7}"#);
+/// assert!("[1, 2]".parse::<Json>().is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Json(String);
 

@@ -20,7 +20,7 @@ pub use pk::{Key, Pk};
 pub use plain::{plain_error, plain_name};
 pub use reference::{Named, NaturalName, Reference};
 pub use text::{
-    ApproveCode, Callsign, CertificateSerial, ConstantLabel, ConstantValue, CourseKey, Cursor, EventKind,
+    ApproveCode, Callsign, CertificateSerial, ChangeMac, ConstantLabel, ConstantValue, CourseKey, Cursor, EventKind,
     EventPoolName, ExternalKey, InviteCode, Jwt, ListName, LoginCode, NamePrefix, Origin, Password, PermissionPath,
     Pfx, PkPrefix, PrivateKey, Reason, ReferenceText, RoleName, Text, TextRule, Title, Token, is_dash, is_interpreted,
     is_unseen,

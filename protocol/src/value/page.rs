@@ -9,6 +9,16 @@ use crate::limits::{PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX};
 
 /// A part of a list. It may hold fewer items than asked for, even none, while `next` is set: a page also ends at
 /// half a frame and after a bounded scan.
+///
+/// ```
+/// use enroll_protocol::{Page, person};
+///
+/// // The next request of a list, until there is no more.
+/// fn next_of<T>(mut list: person::List, page: &Page<T>) -> Option<person::List> {
+///     list.after = Some(page.next.clone()?);
+///     Some(list)
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page<T> {
     /// The items, in the list's order.
@@ -18,6 +28,13 @@ pub struct Page<T> {
 }
 
 /// Items per page: 1 to 1000, 100 by default.
+///
+/// ```
+/// use enroll_protocol::PageLimit;
+///
+/// assert_eq!(PageLimit::default().items(), 100);
+/// assert!(PageLimit::new(1001).is_err());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct PageLimit(u16);

@@ -11,10 +11,24 @@ use uuid::Uuid;
 use super::Invalid;
 
 /// The primary key of a record: a UUIDv7, so that keys made later sort later.
+///
+/// ```
+/// use enroll_protocol::Pk;
+///
+/// assert!(Pk::v7(1_000, [0; 10]) < Pk::v7(2_000, [0; 10]));
+/// assert!(Pk::parse("DOGGO01a").is_none());
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pk([u8; 16]);
 
 /// An idempotency key: any UUID, chosen by the caller. A write repeated under its key is not done again.
+///
+/// ```
+/// use enroll_protocol::{Key, Pk};
+///
+/// let key = Pk::parse("9b0c5a4e-2f6b-4d0e-8a55-0c9d4e7a1b2f").map(Key);
+/// assert!(key.is_some());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Key(pub Pk);

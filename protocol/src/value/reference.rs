@@ -18,6 +18,18 @@ use super::{Invalid, Pk, ReferenceText, read_json};
 ///
 /// In JSON it is a text, read kindly, or an object with one member that says which: `{"pk": ..}`, `{"callsign": ..}`,
 /// `{"invitecode": ..}`, or `{"name": ..}` for an event's pool or a course.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use enroll_protocol::Reference;
+///
+/// let read: Reference = "DOGGO01a".parse()?;
+/// let named = Reference::by_callsign("01994f3a-7c1e-7d55-a1b2-3c4d5e6f7a8b")?;
+/// assert_eq!(serde_json::to_string(&read)?, r#""DOGGO01a""#);
+/// assert_eq!(serde_json::to_string(&named)?, r#"{"callsign":"01994f3a-7c1e-7d55-a1b2-3c4d5e6f7a8b"}"#);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Reference(By);
 

@@ -10,6 +10,16 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::Invalid;
 
 /// An instant in UTC, to the microsecond, between the years -9999 and 9999.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use enroll_protocol::Time;
+///
+/// let time: Time = "2027-07-01T12:00:00+02:00".parse()?;
+/// assert_eq!(time.plus_seconds(60).to_string(), "2027-07-01T10:01:00.000000Z");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(i64);
 

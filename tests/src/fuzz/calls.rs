@@ -83,7 +83,7 @@ pub fn reply(input: &[u8]) {
     let Some((operation, bytes)) = input.split_first() else { return };
     let Shape { row, reply, .. } = Shape::chosen(*operation);
     if again(*reply, bytes, row.name) {
-        let json = (row.reply_to_json)(bytes).expect("JSON");
+        let json = row.reply_to_json(bytes).expect("JSON");
         serde_json::from_str::<&RawValue>(&json).expect("JSON");
     }
 }
@@ -146,7 +146,7 @@ fn answer(registry: &mut Registry, shape: &Shape, body: &[u8]) -> Vec<String> {
     });
     let shown = replies.iter().map(|reply| {
         assert_eq!((shape.reply)(reply).as_ref(), Ok(reply), "{}", shape.row.name);
-        (shape.row.reply_to_json)(reply).expect("JSON")
+        shape.row.reply_to_json(reply).expect("JSON")
     });
     shown.collect()
 }

@@ -22,12 +22,12 @@ pub fn json(input: &[u8]) {
     let Some((operation, text)) = input.split_first() else { return };
     let Ok(args) = serde_json::from_slice::<&RawValue>(text) else { return };
     let Shape { row, request, json, .. } = Shape::chosen(*operation);
-    match (row.request_to_wire)(args) {
+    match row.request_to_wire(args) {
         Ok(wire) => {
             assert_eq!(request(&wire), Ok(wire.clone()), "{}", row.name);
             let json = json(&wire).expect("JSON");
             let args: &RawValue = serde_json::from_str(&json).expect("JSON");
-            assert_eq!((row.request_to_wire)(args), Ok(wire), "{} {json}", row.name);
+            assert_eq!(row.request_to_wire(args), Ok(wire), "{} {json}", row.name);
         }
         Err(invalid) => assert!(!invalid.0.is_empty(), "{} was refused without a reason", row.name),
     }

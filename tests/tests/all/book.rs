@@ -40,6 +40,23 @@ fn every_page_begins_with_a_question_of_its_reader() {
     }
 }
 
+/// Rust is compiled and run as documentation tests of a crate, which has each page with a block of it.
+#[test]
+fn the_rust_of_every_page_is_tested() {
+    let tested = std::fs::read_to_string(pages::root().join("docs/rust/src/lib.rs")).expect("the crate");
+    for page in pages::all() {
+        let blocks = page.blocks();
+        let included = format!("include_str!(\"../../{}\")", page.path.trim_start_matches("docs/"));
+        let is_included = tested.contains(&included);
+        let has_rust = blocks.iter().any(|block| block.info.starts_with("rust"));
+        assert_eq!(has_rust, is_included, "{}", page.path);
+        // A block without a language is Rust there.
+        let is_run = |info: &str| info == "rust" || !(info.is_empty() || info.starts_with("rust"));
+        let is_run = blocks.iter().all(|block| is_run(block.info));
+        assert!(!is_included || is_run, "{}: a block that is not run", page.path);
+    }
+}
+
 /// A link that leads out of the book's folder leads nowhere once the book is built.
 #[test]
 fn no_page_of_the_book_leads_out_of_it() {

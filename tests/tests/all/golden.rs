@@ -21,8 +21,8 @@ use enroll_protocol::finding::{Finding, Severity};
 use enroll_protocol::frame::{self, FrameKind};
 use enroll_protocol::operations::TABLE;
 use enroll_protocol::{
-    Code, Envelope, Json, Jwt, Key, Operation, Page, Pk, Refusal, Time, changes, code, codec, jwt, permission, person,
-    role, server, token, transaction,
+    ChangeMac, Code, Envelope, Json, Jwt, Key, Operation, Page, Pk, Refusal, Time, changes, code, codec, jwt,
+    permission, person, role, server, token, transaction,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -87,11 +87,11 @@ impl Samples {
         let (wire, answer) = (codec::encode(request), codec::encode(reply));
         let json = serde_json::to_string(request).expect("JSON");
         let args = serde_json::value::RawValue::from_string(json).expect("JSON");
-        assert_eq!((row.request_to_wire)(&args), Ok(wire.clone()), "{}", row.name);
+        assert_eq!(row.request_to_wire(&args), Ok(wire.clone()), "{}", row.name);
         assert_eq!(codec::encode(&codec::decode::<O>(&wire).expect("decoded")), wire, "{}", row.name);
         let json = serde_json::to_string(reply).expect("JSON");
         shapes::expect_shape(row, &json);
-        assert_eq!((row.reply_to_json)(&answer), Ok(json), "{}", row.name);
+        assert_eq!(row.reply_to_json(&answer), Ok(json), "{}", row.name);
         expect_other_encoder(request, &wire);
         expect_other_encoder(reply, &answer);
         self.line(row.name, "request", &wire);
@@ -310,7 +310,11 @@ fn the_rest(samples: &mut Samples) {
     samples.operation(&server::Status {}, &status);
     let (invariant, subject) = ("I1".to_owned(), "x".to_owned());
     let violation = server::Violation { invariant, subject, message: "does not hold".to_owned() };
-    samples.operation(&server::Check {}, &vec![violation]);
+    let mac = "00112233445566778899aabbccddeeff".parse::<ChangeMac>().expect("a MAC");
+    let head = changes::KeptHead { seq: 300, mac: mac.clone() };
+    samples.operation(&server::Check { head: Some(head) }, &vec![violation]);
+    let head = changes::ChainHead { seq: 300, mac, from: 12, at: time(2) };
+    samples.operation(&changes::Head {}, &head);
     samples.operation(&server::Metrics {}, &"# EOF\n".to_owned());
     samples.operation(&server::Backup {}, &server::Piece(b"enrollbk".to_vec()));
     samples.operation(&server::Export { with_secrets: true }, &"{\"record\":".to_owned());

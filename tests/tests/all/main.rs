@@ -4,6 +4,8 @@ mod alerts;
 mod architecture;
 mod book;
 mod cluster;
+mod conformance;
+mod documentation;
 mod etcd;
 mod events;
 mod faults;

@@ -8,6 +8,7 @@ mod access;
 mod answers;
 mod backups;
 mod certificates;
+mod change_chain;
 mod chosen_codes;
 mod clock;
 mod codes;
@@ -45,9 +46,9 @@ use serde_json::value::RawValue;
 fn call(registry: &mut Registry, envelope: Envelope, op: &str, args: &str) -> Result<String, Refusal> {
     let row = OperationRow::by_name(op).expect("an operation");
     let args = RawValue::from_string(args.to_owned()).expect("JSON");
-    let request = (row.request_to_wire)(&args)?;
+    let request = row.request_to_wire(&args)?;
     let reply = registry.call_encoded(envelope, row.number, &request)?;
-    Ok((row.reply_to_json)(&reply).expect("a reply of its type"))
+    Ok(row.reply_to_json(&reply).expect("a reply of its type"))
 }
 
 /// A login code for this callsign.

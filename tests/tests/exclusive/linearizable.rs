@@ -148,14 +148,14 @@ impl Line {
             }
             Self::Socket(socket) => {
                 let row = OperationRow::by_name(operation).expect("an operation");
-                let request = (row.request_to_wire)(&to_raw_value(args).expect("JSON")).expect("a request");
+                let request = row.request_to_wire(&to_raw_value(args).expect("JSON")).expect("a request");
                 let mut bytes = Vec::new();
                 let envelope = Envelope { key: Some(key), ..Envelope::default() };
                 socket.frame(&mut bytes, &envelope, row.number, &request);
                 socket.send(&bytes).ok().filter(|()| waits)?;
                 Some(match socket.receive()?.outcome() {
                     Ok(reply) => {
-                        let reply = (row.reply_to_json)(&reply).expect("a reply of its type");
+                        let reply = row.reply_to_json(&reply).expect("a reply of its type");
                         json!({"ok": serde_json::from_str::<Value>(&reply).expect("JSON")})
                     }
                     Err(refusal) => json!({"error": refusal}),

@@ -69,7 +69,7 @@ impl Window {
         let answer = match &mut first.answer {
             Pending::Refused(refusal) => Err(Error::Refused(refusal.clone())),
             Pending::Asked(row, answer) => answer.await.and_then(|reply| {
-                (row.reply_to_json)(&reply).map_err(|err| Error::Protocol(format!("the reply of {}: {err}", row.name)))
+                row.reply_to_json(&reply).map_err(|err| Error::Protocol(format!("the reply of {}: {err}", row.name)))
             }),
             Pending::List(list) => {
                 let answer = list.await;

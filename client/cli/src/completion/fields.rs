@@ -10,7 +10,7 @@ use enroll_client::protocol::shape::Shape;
 pub(super) fn candidates(row: Option<&OperationRow>, typed: &OsStr) -> Vec<CompletionCandidate> {
     let (Some(row), Some(typed)) = (row, typed.to_str()) else { return Vec::new() };
     let mut names = Vec::new();
-    collect("", item(&(row.reply_shape)()), &mut names);
+    collect("", item(&row.reply_shape()), &mut names);
     names.into_iter().filter(|name| name.starts_with(typed)).map(CompletionCandidate::new).collect()
 }
 

@@ -258,7 +258,7 @@ mod tests {
     #[test]
     fn every_argument_by_callsign_or_pk_has_a_source() {
         for row in TABLE {
-            let command = (row.command)(clap::Command::new(row.verb()));
+            let command = row.command(clap::Command::new(row.verb()));
             for argument in command.get_arguments() {
                 let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
                 let id = argument.get_id().as_str();

@@ -55,7 +55,7 @@ struct Check {
 enum Outcome {
     /// It is as it should be; the words say what was seen.
     Fine(String),
-    /// What was found.
+    /// The findings.
     Found(Vec<Finding>),
     /// It could not be looked at, and why.
     Unseen(String),
@@ -146,7 +146,7 @@ impl Machine {
 }
 
 impl Outcome {
-    /// What was found, or the words where that is nothing.
+    /// The findings, or the words where there are none.
     fn of(found: Vec<Finding>, fine: String) -> Self {
         if found.is_empty() { Self::Fine(fine) } else { Self::Found(found) }
     }

@@ -29,7 +29,7 @@ const SHIPPED: [(&str, &str); 9] = [
 const OF_ADMINISTRATOR: &str = "/etc/systemd/system";
 const OF_PACKAGE: &str = "/usr/lib/systemd/system";
 
-/// What systemd is asked for.
+/// The properties that systemd is asked for.
 const PROPERTIES: &str =
     "--property=LoadState,ActiveState,SubState,Result,ExecMainStatus,NeedDaemonReload,StatusText,DropInPaths";
 

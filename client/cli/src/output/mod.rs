@@ -112,7 +112,7 @@ impl Output {
 
     /// Refuses a field that the replies of this operation do not have.
     pub(crate) fn expect_fields(&self, row: &OperationRow) -> Result<(), Failure> {
-        if self.fields.is_empty() { Ok(()) } else { self.fields.expect_in(row.name, &(row.reply_shape)()) }
+        if self.fields.is_empty() { Ok(()) } else { self.fields.expect_in(row.name, &row.reply_shape()) }
     }
 
     /// Refuses a field that is none of these, for a command whose reply has them.

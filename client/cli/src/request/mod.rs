@@ -1,6 +1,7 @@
 //! The request of an operation, encoded from its arguments and from secrets on standard input.
 
 pub(crate) mod extra;
+pub(crate) mod head;
 pub(crate) mod secret;
 pub(crate) mod units;
 
@@ -16,8 +17,9 @@ use crate::process::stdin;
 /// Encodes the request for the wire. Reads a secret from standard input if the operation has one.
 pub(crate) fn encoded(row: &OperationRow, matches: &ArgMatches, output: &Output) -> Result<Vec<u8>, Failure> {
     let invalid = |err: Invalid| Failure::Usage(err.0);
-    let request = (row.request_of)(matches).map_err(invalid)?;
+    let request = row.request_of(matches).map_err(invalid)?;
     let request = units::fill(row, extra::fill(&request, matches)?, matches)?;
+    let request = head::fill(row, request, matches)?;
     filled(row, &request, output)
 }
 
@@ -29,5 +31,5 @@ pub(crate) fn filled(row: &OperationRow, request: &str, output: &Output) -> Resu
         Ok(())
     };
     let request = secret::fill(row, request, &mut io::stdin().lock(), io::stdin().is_terminal(), ask)?;
-    (row.request_to_wire)(&request).map_err(|err| Failure::Usage(err.0))
+    row.request_to_wire(&request).map_err(|err| Failure::Usage(err.0))
 }

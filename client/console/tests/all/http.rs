@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use enroll_tests::process::{Daemon, PATIENCE, binary};
 use enroll_tests::skip;
@@ -124,6 +124,21 @@ fn the_code_opens_one_session_once_and_without_it_there_is_nothing() {
     let forged = asker.cookie.as_ref().map(|cookie| format!("{}0", &cookie[..cookie.len() - 1]));
     let forged = Asker { cookie: forged.map(|cookie| cookie + "x"), ..Asker::of(&desk) };
     assert_eq!(forged.get("", &[]).status, 401);
+}
+
+#[test]
+fn the_first_page_comes_at_once() {
+    /// The longest time from the start of the console to its first page. A release build takes a twentieth of it; this
+    /// is one without optimizations, and other tests run beside.
+    const FIRST_PAGE_MAX: Duration = Duration::from_secs(2);
+    let first_page = |daemon: Daemon| {
+        let begun = Instant::now();
+        let desk = Desk::start_at(daemon, &[]);
+        Asker::enter(&desk);
+        begun.elapsed()
+    };
+    let fastest = (0..5).map(|_| first_page(Daemon::start())).min().expect("some");
+    assert!(fastest < FIRST_PAGE_MAX, "{fastest:?}");
 }
 
 #[test]

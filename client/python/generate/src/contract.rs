@@ -14,7 +14,7 @@ pub struct Contract {
     structs: BTreeMap<(String, String), Struct>,
     /// Enumerations, by module and name.
     enums: BTreeMap<(String, String), Enum>,
-    /// What a `type` stands for, by module and name.
+    /// The type that a `type` stands for, by module and name.
     aliases: BTreeMap<(String, String), Type>,
 }
 
@@ -85,7 +85,7 @@ impl Contract {
         Ok(contract)
     }
 
-    /// What the name stands for in this module.
+    /// The declaration behind the name in this module.
     pub(crate) fn known(&self, module: &str, name: &str) -> Known<'_> {
         let key = (module.to_owned(), name.to_owned());
         if let Some((key, found)) = self.structs.get_key_value(&key).or_else(|| only(&self.structs, name)) {
@@ -105,7 +105,7 @@ impl Contract {
         if let Some(found) = self.structs.get(&(line.module.to_owned(), line.request.to_owned())) {
             return Ok(found.clone());
         }
-        let command = (line.row.command)(empty_command());
+        let command = line.row.command(empty_command());
         let text = |text: Option<String>| text.unwrap_or_default();
         let fields = command.get_arguments().map(|argument| {
             let ty = syn::parse_str(if argument.is_positional() { "Reference" } else { "Any" });

@@ -58,6 +58,15 @@ fn ended(sentence: &str) -> String {
     if sentence.ends_with(['.', '`', ')']) { sentence.to_owned() } else { format!("{sentence}.") }
 }
 
+/// Words of Python that a verb or a field may be.
+const KEYWORDS: &[&str] =
+    &["assert", "class", "del", "for", "from", "import", "in", "is", "not", "pass", "raise", "with"];
+
+/// An underscore behind a name that is a word of Python; nothing behind another.
+fn mark(name: &str) -> &'static str {
+    if KEYWORDS.contains(&name) { "_" } else { "" }
+}
+
 /// A name in the style of classes, from words with underscores.
 fn class_name(words: &str) -> String {
     let capital = |word: &str| word.get(..1).unwrap_or_default().to_uppercase() + word.get(1..).unwrap_or_default();

@@ -8,14 +8,10 @@ use enroll_protocol::Kind;
 
 use crate::contract::{Contract, Field, LINES, Line};
 use crate::python_type::PythonType;
-use crate::{HEAD, class_name, docstring, ended};
+use crate::{HEAD, class_name, docstring, ended, mark};
 
 /// Names of options that every call takes, which no argument may have.
 const OPTIONS: &[&str] = &["actor", "actor_jwt", "origin", "idempotency_key", "dry_run", "timeout"];
-
-/// Words of Python that a verb may be; its method has an underscore behind it.
-const KEYWORDS: &[&str] =
-    &["assert", "class", "del", "for", "from", "import", "in", "is", "not", "pass", "raise", "with"];
 
 /// The module.
 pub(crate) fn module(contract: &Contract) -> Result<String, String> {
@@ -95,7 +91,7 @@ fn reply(contract: &Contract, line: &Line) -> Result<PythonType, String> {
 fn method(contract: &Contract, line: &Line) -> Result<String, String> {
     let request = contract.request(line)?;
     let name = line.row.verb();
-    let mark = if KEYWORDS.contains(&name) { "_" } else { "" };
+    let mark = mark(name);
     if let Some(field) = request.fields.iter().find(|field| OPTIONS.contains(&field.name.as_str())) {
         return Err(format!("{} has an argument {}, which is an option", line.row.name, field.name));
     }

@@ -14,6 +14,7 @@ const TEXTS: &[&str] = &[
     "Pk",
     "Callsign",
     "CertificateSerial",
+    "ChangeMac",
     "ConstantLabel",
     "ConstantValue",
     "CourseKey",

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use crate::contract::{Contract, Known, LINES, Struct};
 use crate::python_type::PythonType;
-use crate::{HEAD, docstring};
+use crate::{HEAD, docstring, mark};
 
 /// Records by the name of their class, each with its module.
 type Records = BTreeMap<String, (String, Struct)>;
@@ -84,10 +84,11 @@ fn dataclass(contract: &Contract, name: &str, module: &str, record: &Struct) -> 
     let mut reads = String::new();
     for field in &record.fields {
         let (python, name) = (PythonType::of(contract, module, &field.ty)?, &field.name);
-        let _ = writeln!(text, "    {name}: {}", python.received());
+        let mark = mark(name);
+        let _ = writeln!(text, "    {name}{mark}: {}", python.received());
         text += &docstring(&field.doc, 4);
         let value = format!("record[\"{name}\"]");
-        let _ = writeln!(reads, "            {name}={},", python.read(&value).unwrap_or(value));
+        let _ = writeln!(reads, "            {name}{mark}={},", python.read(&value).unwrap_or(value));
     }
     let _ = write!(
         text,

@@ -43,6 +43,7 @@ JWT_ROTATE: Operation[JsonObject] = Operation(43, "jwt.rotate", True, None)
 JWT_EXCHANGE: Operation[CodeExchanged] = Operation(44, "jwt.exchange", True, lambda value: CodeExchanged.from_json(value))
 CHANGES_LIST: Operation[Change] = Operation(50, "changes.list", False, lambda value: Change.from_json(value))
 CHANGES_FOLLOW: Operation[Change] = Operation(51, "changes.follow", False, lambda value: Change.from_json(value))
+CHANGES_HEAD: Operation[ChainHead] = Operation(52, "changes.head", False, lambda value: ChainHead.from_json(value))
 SERVER_STATUS: Operation[DaemonStatus] = Operation(60, "server.status", False, lambda value: DaemonStatus.from_json(value))
 SERVER_CHECK: Operation[list[Violation]] = Operation(61, "server.check", False, lambda value: [Violation.from_json(item) for item in value])
 SERVER_METRICS: Operation[str] = Operation(62, "server.metrics", False, None)
@@ -150,6 +151,7 @@ TABLE: dict[str, Operation[Any]] = {row.name: row for row in (
     JWT_EXCHANGE,
     CHANGES_LIST,
     CHANGES_FOLLOW,
+    CHANGES_HEAD,
     SERVER_STATUS,
     SERVER_CHECK,
     SERVER_METRICS,
@@ -456,6 +458,21 @@ class AsyncChangesOperations:
         if since is not None:
             args["since"] = since
         return self._calls.stream(CHANGES_FOLLOW, args, options)
+
+    async def head(
+        self,
+        **options: Unpack[Options],
+    ) -> ChainHead:
+        """Print the number and the MAC of the latest change, to be kept elsewhere.
+
+        Each change has a MAC under the secret key, which covers the change before it, so the MAC of the latest one is of all of
+        them. Kept where this machine can not write, it shows later with `server check --head FILE` that none of the changes up to
+        it was altered, left out or added, not even by somebody who has the secret key.
+
+        Needs the grant `read`, and of an actor the permission `/changes/` for what is not their own.
+        """
+        args: dict[str, Any] = {}
+        return await self._calls.call(CHANGES_HEAD, args, options)
 
 
 class AsyncCodeOperations:
@@ -2407,15 +2424,23 @@ class AsyncServerOperations:
 
     async def check(
         self,
+        head: KeptHeadDict | None = None,
         **options: Unpack[Options],
     ) -> builtins.list[Violation]:
         """Check every rule that holds across records, on a snapshot.
 
-        Lists what is wrong; an empty list means the registry is sound.
+        Lists what is wrong; an empty list means the registry is sound. With a head that `changes head` printed before it also
+        tells whether the changes up to that one are still those of then.
+
+        Refusals: `expired` where the change of that head is no longer kept: compare with a later head.
+
+        - `head`: A head of the changes that was kept elsewhere.
 
         Needs the grant `read`, and of an actor the permission `/server/` for what is not their own.
         """
         args: dict[str, Any] = {}
+        if head is not None:
+            args["head"] = head
         return await self._calls.call(SERVER_CHECK, args, options)
 
     async def metrics(

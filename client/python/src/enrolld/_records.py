@@ -33,6 +33,32 @@ class CertificateIssued:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChainHead:
+    """The head of the chain of changes."""
+
+    seq: int
+    """The number of the latest change; 0 before the first."""
+    mac: str
+    """Its MAC."""
+    from_: int
+    """The number behind which the chain begins: changes up to it are no longer kept, or are of before an upgrade or an
+    import.
+    """
+    at: datetime
+    """The time of the latest write."""
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> ChainHead:
+        """The record of this JSON. Members that are not known are ignored."""
+        return cls(
+            seq=record["seq"],
+            mac=record["mac"],
+            from_=record["from"],
+            at=datetime.fromisoformat(record["at"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """One committed write, or one refused attempt on a code or token."""
 
@@ -1519,6 +1545,15 @@ class EnrollmentUnitDict(TypedDict, total=False):
     """The person to link it to at once."""
 
 
+class KeptHeadDict(TypedDict, total=False):
+    """A head of the chain as it was kept."""
+
+    seq: Required[int]
+    """The number of a change."""
+    mac: Required[str]
+    """Its MAC."""
+
+
 class NewPoolDict(TypedDict, total=False):
     """A pool to be made with its event."""
 
@@ -1534,6 +1569,7 @@ class NewPoolDict(TypedDict, total=False):
 
 __all__ = [
     "CertificateIssued",
+    "ChainHead",
     "Change",
     "ClockStep",
     "CodeCreated",
@@ -1560,6 +1596,7 @@ __all__ = [
     "Finding",
     "FullestPools",
     "Journal",
+    "KeptHeadDict",
     "NewPoolDict",
     "NextEvents",
     "OperationFigures",

@@ -15,6 +15,12 @@ pub type SecretKey = Zeroizing<[u8; 32]>;
 
 const NONCE_BYTES: usize = 24;
 
+/// Bytes of a change's MAC: HMAC-SHA256, cut to 128 bits.
+pub const MAC_BYTES: usize = 16;
+
+/// The message authentication code of a change. It covers the one of the change before it, so each covers the whole feed.
+pub type Mac = [u8; MAC_BYTES];
+
 /// The derived keys.
 #[derive(Clone)]
 pub struct Secrets {
@@ -23,6 +29,7 @@ pub struct Secrets {
     codes: hmac::Key,
     requests: hmac::Key,
     guesses: hmac::Key,
+    changes: hmac::Key,
     proof: Hash,
     answers: hkdf::Prk,
     records: hkdf::Prk,
@@ -48,6 +55,7 @@ impl Secrets {
             codes: hashing("login code hash 1")?,
             requests: hashing("request hash 1")?,
             guesses: hashing("guess source hash 1")?,
+            changes: hashing("change chain 1")?,
             proof: hash(&hashing("proof 1")?, &[b"enrolld"]),
             answers: hkdf::Prk::new_less_safe(hkdf::HKDF_SHA256, subkey("kept answer 2")?.as_slice()),
             records: hkdf::Prk::new_less_safe(hkdf::HKDF_SHA256, subkey("shared journal 1")?.as_slice()),
@@ -57,8 +65,8 @@ impl Secrets {
 
     /// Replaces the hashing keys with those derived from another key, for a registry whose secret key was rotated.
     pub fn hashing_with(self, key: &SecretKey) -> Result<Self, IdentityError> {
-        let Self { tokens, nonces, codes, requests, guesses, .. } = Self::derive(key)?;
-        Ok(Self { tokens, nonces, codes, requests, guesses, ..self })
+        let Self { tokens, nonces, codes, requests, guesses, changes, .. } = Self::derive(key)?;
+        Ok(Self { tokens, nonces, codes, requests, guesses, changes, ..self })
     }
 
     /// The key from which those of counting seals are derived.
@@ -102,6 +110,18 @@ impl Secrets {
         let mut short = [0; 16];
         short.copy_from_slice(&hash(&self.requests, parts)[..16]);
         short
+    }
+
+    /// The MAC of a change, from that of the change before it, its own number and its stored bytes.
+    pub fn change(&self, before: &Mac, seq: u64, change: &[u8]) -> Mac {
+        let mut context = hmac::Context::with_key(&self.changes);
+        // Two parts of fixed length and a rest: no two lists of parts are the same bytes.
+        context.update(before);
+        context.update(&seq.to_be_bytes());
+        context.update(change);
+        let mut mac = Mac::default();
+        mac.copy_from_slice(&context.sign().as_ref()[..MAC_BYTES]);
+        mac
     }
 
     /// Seals bytes to the storage key that they are kept under. The nonce must never be used twice.

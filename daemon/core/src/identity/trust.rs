@@ -115,7 +115,8 @@ impl Issuer {
         members.retain(|name, _| !OWN_CLAIMS.contains(&name.as_str()) && name != NONCE);
         let claims = Json::of(&members).map_err(|_| unreadable)?;
         let until = Duration::try_from_secs_f64((exp + leeway).min(LATEST_SECONDS)).unwrap_or_default();
-        let expires = Time::EPOCH.plus_seconds(until.as_secs());
+        // Rounded up: until it ends, its nonce must not be taken for an expired token.
+        let expires = Time::EPOCH.plus_seconds(until.as_secs() + u64::from(until.subsec_nanos() > 0));
         Ok(Foreign { issuer: self.issuer.clone(), nonce, expires, claims })
     }
 

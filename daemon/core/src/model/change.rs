@@ -1,10 +1,11 @@
 //! The change feed: events that a write emits, and changes as they are stored once they have their numbers.
 
 use enroll_protocol::changes::{self, PeerId};
-use enroll_protocol::{OperationRow, Origin, Pk, Time, refusal};
-use serde::{Deserialize, Serialize};
+use enroll_protocol::{Invalid, OperationRow, Origin, Pk, Time, codec, refusal};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::record::{Kind, Record};
+use crate::identity::secrets::{Mac, Secrets};
 
 // Their names in the feed are in the contract's table of consequences.
 
@@ -73,7 +74,7 @@ pub const REFUSALS: u16 = 60_019;
 /// The daemon as the peer of changes that no process asked for.
 pub const DAEMON: PeerId = PeerId { uid: 0, pid: 0 };
 
-/// A change as it is stored; its number is its key.
+/// A change; its number is the key that it is stored under.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Change {
@@ -95,7 +96,56 @@ pub struct Change {
     pub refused: Option<refusal::Code>,
 }
 
-impl Record for Change {}
+/// A change in the chain of MACs, as it is stored. An export has the change alone: another registry has another key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainedChange {
+    /// The change.
+    pub change: Change,
+    /// Its MAC, which covers the change and the MAC before it.
+    pub mac: Mac,
+}
+
+impl ChainedChange {
+    /// The stored bytes of a change that has this number and follows a change with this MAC, and its own MAC.
+    pub fn encode(secrets: &Secrets, before: &Mac, seq: u64, change: &Change) -> (Vec<u8>, Mac) {
+        let mut bytes = vec![Self::VERSION];
+        codec::encode_into(change, &mut bytes);
+        let mac = secrets.change(before, seq, &bytes);
+        bytes.extend(mac);
+        (bytes, mac)
+    }
+
+    /// A change without a MAC, for one that was made elsewhere or before there was a chain.
+    fn unchained(change: Change) -> Self {
+        Self { change, mac: Mac::default() }
+    }
+}
+
+impl Record for ChainedChange {
+    const VERSION: u8 = 2;
+
+    fn decode_older(version: u8, bytes: &[u8]) -> Option<Result<Self, Invalid>> {
+        (version == 1).then(|| codec::decode::<Change>(bytes).map(Self::unchained))
+    }
+}
+
+impl Serialize for ChainedChange {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match serializer.is_human_readable() {
+            true => self.change.serialize(serializer),
+            false => (&self.change, &self.mac).serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for ChainedChange {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match deserializer.is_human_readable() {
+            true => Change::deserialize(deserializer).map(Self::unchained),
+            false => Deserialize::deserialize(deserializer).map(|(change, mac)| Self { change, mac }),
+        }
+    }
+}
 
 /// The events that a write emits beside its writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,8 +160,8 @@ pub enum ChangeEvent {
     Made(Kind),
     /// One record less of this kind: it expired.
     Lost(Kind),
-    /// The changes up to this number are no longer kept.
-    Forgotten(u64),
+    /// The changes up to this number are no longer kept; the MAC of the last of them.
+    Forgotten(u64, Mac),
     /// Expiries that were planned while the clock was ahead are planned anew up to this key; none for all of them.
     Replanned(Option<Vec<u8>>),
     /// The clock is accepted by this change.

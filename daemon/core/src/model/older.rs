@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::{Registration, Slot, Stand};
 use super::export_schema::Importing;
-use super::record::{Person, Pool, Record, stored_json};
+use super::record::{Chain, ChangesHead, ClockState, Kind, Person, Pool, Record, stored_json};
 use super::token::{Code, Token};
 use crate::identity::Hash;
 
@@ -79,6 +79,16 @@ struct RegistrationV1 {
     reason: Option<Reason>,
     created: Time,
     updated: Time,
+}
+
+/// The head of the changes of version 1, before they were chained.
+#[derive(Serialize, Deserialize)]
+struct ChangesHeadV1 {
+    seq: u64,
+    forgotten: u64,
+    at: Time,
+    records: BTreeMap<Kind, u64>,
+    clock: ClockState,
 }
 
 /// The progress of an import of version 1, which read only files of the present schema.
@@ -210,6 +220,27 @@ impl From<RegistrationV1> for Registration {
             placed: None,
             created: old.created,
             updated: old.updated,
+        }
+    }
+}
+
+impl Record for ChangesHead {
+    const VERSION: u8 = 2;
+
+    fn decode_older(version: u8, bytes: &[u8]) -> Option<Result<Self, Invalid>> {
+        (version == 1).then(|| codec::decode::<ChangesHeadV1>(bytes).map(Self::from))
+    }
+}
+
+impl From<ChangesHeadV1> for ChangesHead {
+    fn from(old: ChangesHeadV1) -> Self {
+        Self {
+            seq: old.seq,
+            forgotten: old.forgotten,
+            at: old.at,
+            records: old.records,
+            clock: old.clock,
+            chain: Chain::after(old.seq),
         }
     }
 }

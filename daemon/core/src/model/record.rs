@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub(super) use super::stored::{stored_bytes, stored_json};
+use crate::identity::secrets::Mac;
 use crate::state::{ReadTxn, StoreError, WriteTxn};
 
 /// A type that is stored as one record.
@@ -297,6 +298,38 @@ pub struct ChangesHead {
     pub records: BTreeMap<Kind, u64>,
     /// The state of the clock: its steps, and doubts about it.
     pub clock: ClockState,
+    /// The chain of the changes' MACs.
+    #[serde(default)]
+    pub chain: Chain,
+}
+
+/// The chain of the changes' MACs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Chain {
+    /// The chain is of the changes after this number: those up to it are no longer kept, or were made before there was a
+    /// chain, or in another registry.
+    pub from: u64,
+    /// The MAC of the change with that number.
+    #[serde(with = "stored_bytes")]
+    pub from_mac: Mac,
+    /// The MAC of the latest change.
+    #[serde(with = "stored_bytes")]
+    pub mac: Mac,
+}
+
+impl Chain {
+    /// The chain of the changes after this number, none of which is there yet.
+    pub fn after(seq: u64) -> Self {
+        Self { from: seq, ..Self::default() }
+    }
+
+    /// The changes up to this number are no longer kept; the last of them had this MAC.
+    pub fn forget(&mut self, seq: u64, mac: Mac) {
+        if seq > self.from {
+            (self.from, self.from_mac) = (seq, mac);
+        }
+    }
 }
 
 /// Steps of the clock and doubts about it.
@@ -346,7 +379,6 @@ impl Record for RoleMember {}
 impl Record for SigningKey {}
 impl Record for HashingKey {}
 impl Record for Guesses {}
-impl Record for ChangesHead {}
 
 /// The bytes of a record.
 pub fn encode<R: Record>(record: &R) -> Vec<u8> {

@@ -14,7 +14,7 @@ use enroll_protocol::{Key, Time};
 
 use crate::draft::Txn;
 use crate::fault::Fault;
-use crate::model::change::{Change, ChangeEvent};
+use crate::model::change::{ChainedChange, ChangeEvent};
 use crate::model::idempotency::Kept;
 use crate::model::key::{self, Due, Family};
 use crate::model::record::{self, ChangesHead, ClockState, DueTogether, Guesses, Kind};
@@ -88,10 +88,10 @@ pub fn next(
     let (_, to) = Family::Dues.bounds();
     let first = txn.range(&mark.0, &to, 1)?.first().and_then(|(key, _)| key::due_of(key)).map(|(at, _)| at);
     let oldest = match settings.keep_changes_until(Time::EPOCH) {
-        Some(_) => record::get::<Change>(txn, &key::change(head.forgotten + 1))?,
+        Some(_) => record::get::<ChainedChange>(txn, &key::change(head.forgotten + 1))?,
         None => None,
     };
-    let oldest = oldest.and_then(|change| settings.keep_changes_until(head.clock.written_by(change.at, now)));
+    let oldest = oldest.and_then(|of| settings.keep_changes_until(head.clock.written_by(of.change.at, now)));
     Ok(first.into_iter().chain(oldest).chain(astray).min())
 }
 
@@ -190,10 +190,11 @@ fn forget_changes(
     let (from, to) = (key::change(head.forgotten + 1), Family::Changes.bounds().1);
     let mut forgotten = 0;
     for (key, value) in txn.as_read().range(&from, &to, most)? {
-        let until = settings.keep_changes_until(clock.written_by(record::decode::<Change>(&value)?.at, now));
+        let ChainedChange { change, mac } = record::decode(&value)?;
+        let until = settings.keep_changes_until(clock.written_by(change.at, now));
         let Some(seq) = key::seq_at_end(&key).filter(|_| until.is_some_and(|until| until <= now)) else { break };
         txn.delete(key);
-        txn.emit(ChangeEvent::Forgotten(seq));
+        txn.emit(ChangeEvent::Forgotten(seq, mac));
         forgotten += 1;
     }
     Ok(forgotten)

@@ -10,7 +10,7 @@ use super::bootstrap::SCHEMA;
 use super::{Call, Give, WalkOp, changes};
 use crate::fault::Fault;
 use crate::model::export_schema::{Keys, Shape, shapes};
-use crate::model::record::{self, ClockState, Kind, Registry};
+use crate::model::record::{self, Chain, ClockState, Kind, Registry};
 use crate::model::{hex, key};
 use crate::state::{ReadTxn, SCAN_CHUNK, StoreError, walk};
 
@@ -78,8 +78,8 @@ impl WalkOp for Export {
 fn head(txn: &dyn ReadTxn, with_secrets: bool) -> Result<Vec<u8>, StoreError> {
     let mut head = changes::head(txn)?;
     head.records.retain(|kind, _| with_secrets || !SECRET_KINDS.contains(kind));
-    // The clock's state describes this machine and is not exported.
-    head.clock = ClockState::default();
+    // The clock's state describes this machine, and the chain is under its key: neither is exported.
+    (head.clock, head.chain) = (ClockState::default(), Chain::default());
     Ok(record::encode(&head))
 }
 

@@ -18,7 +18,7 @@ use super::migration::Chain;
 use super::{Call, WriteOp, authority};
 use crate::draft::Txn;
 use crate::fault::Fault;
-use crate::model::change::{CLOCK, Change, LISTED};
+use crate::model::change::{CLOCK, ChainedChange, LISTED};
 use crate::model::export_schema::{self, Importing, Keys, shapes};
 use crate::model::key::{self, Due, Family};
 use crate::model::record::{self, ChangesHead, Registry};
@@ -167,9 +167,11 @@ fn require_empty(txn: &dyn ReadTxn) -> Result<(), Fault> {
             Family::Roles | Family::SigningKeys | Family::Kept | Family::KeptParts | Family::Guesses | Family::Dues => {
             }
             Family::Changes => {
-                walk(txn, (&from, &to), SCAN_CHUNK, |_, value| match record::decode::<Change>(value)?.what {
-                    LISTED | CLOCK | ACCEPTED => Ok(ControlFlow::Continue(())),
-                    _ => Err(not_empty(shape.name)),
+                walk(txn, (&from, &to), SCAN_CHUNK, |_, value| {
+                    match record::decode::<ChainedChange>(value)?.change.what {
+                        LISTED | CLOCK | ACCEPTED => Ok(ControlFlow::Continue(())),
+                        _ => Err(not_empty(shape.name)),
+                    }
                 })?
             }
             _ if !txn.range(&from, &to, 1)?.is_empty() => return Err(not_empty(shape.name)),

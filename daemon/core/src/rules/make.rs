@@ -37,6 +37,6 @@ pub fn import_check(txn: &dyn ReadTxn) -> Result<Made, Fault> {
     let importing = record::get::<Importing>(txn, &key::importing())?.unwrap_or_default();
     let mut finished = Overlay::new(txn);
     finished.delete(key::importing());
-    let violations = check::violations(&finished)?;
+    let violations = check::violations(&finished, None)?;
     Ok(Made::ImportCheck(Arc::new(ImportCheck { importing, violations })))
 }

@@ -42,7 +42,10 @@ pub struct Progress<'a> {
 }
 
 /// The steps of this version. A step stays as long as its schema is migrated.
-const STEPS: &[Step] = &[Step { from: 4, name: "the version of the last writer", run: |_, _| Ok(()) }];
+const STEPS: &[Step] = &[
+    Step { from: 4, name: "the version of the last writer", run: |_, _| Ok(()) },
+    Step { from: 5, name: "the chain of the changes", run: |_, _| Ok(()) },
+];
 
 impl Chain {
     /// The chain of this version: from the oldest schema that it migrates to its own.

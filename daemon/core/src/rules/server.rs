@@ -81,7 +81,12 @@ fn process<'a>(call: &'a Call<'_>) -> Result<&'a Process, Fault> {
 impl ReadOp for Check {
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Vec<Violation>, Fault> {
         call.permit(txn, false)?;
-        Ok(check::violations(txn)?)
+        let kept = self.head.as_ref();
+        let mut violations = check::violations(txn, Some(&call.ctx.identity.secrets))?;
+        if let Some(kept) = kept {
+            violations.extend(check::of_kept_head(txn, kept)?);
+        }
+        Ok(violations)
     }
 }
 

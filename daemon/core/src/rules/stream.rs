@@ -15,18 +15,16 @@ use super::Call;
 use crate::fault::Fault;
 use crate::state::ReadTxn;
 
-/// Items of one step at most: a step is not interrupted, and other streams and connections wait for it.
-pub(super) const STEP_ITEMS_MAX: usize = 64;
-
-/// A step ends with the item that reaches this, so that what a stream adds to a connection's answers stays small.
-pub(super) const STEP_BYTES_MAX: usize = 16 << 10;
+/// Items of one step at most: a step is not interrupted, and other streams and connections wait for it. So many of the
+/// largest changes are a few KiB, so what a stream adds to a connection's answers stays small too.
+pub(super) const STEP_ITEMS_MAX: usize = 16;
 
 /// An operation that is answered with one item after another.
 pub trait StreamOp: StreamOperation {
     /// Its position at the beginning: the request that begins there whenever it is sent.
     fn start(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Self, Fault>;
 
-    /// The next items, at most `STEP_ITEMS_MAX` of them and up to `STEP_BYTES_MAX`; none where there are none yet.
+    /// The next items, at most `STEP_ITEMS_MAX` of them; none where there are none yet.
     /// The permission is checked anew each time: a stream outlives the roles that allowed it.
     fn next(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Vec<Self::Reply>, Fault>;
 

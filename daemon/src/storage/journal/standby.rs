@@ -1,6 +1,6 @@
 //! A journal store on a shared journal: a standby applies what the leader appended, and a standby that was elected leads.
 //!
-//! What was appended is durable before it is applied, so a host never has what the shared journal does not. After a crash
+//! Appended writes are durable before it is applied, so a host never has what the shared journal does not. After a crash
 //! it reads again what its tree had not taken over.
 
 use std::sync::Arc;

@@ -9,6 +9,9 @@ use crate::value::Pk;
 const PK_CHARACTERS: usize = 36;
 const PK_HYPHENS: [usize; 4] = [8, 13, 18, 23];
 
+/// The length of a change's MAC in hexadecimal digits.
+const MAC_DIGITS: usize = 32;
+
 super::texts! { shown
     /// A person's or an enrollment's name: 1 to 255 bytes, no invisible characters, no white space at either end.
     Callsign CallsignRule "callsign" name;
@@ -45,8 +48,18 @@ super::texts! { shown
     CourseKey CourseKeyRule "course" |text| name(text).and_then(|()| no_pk(text));
     /// A program's own name for a person: 1 to 255 characters, no control characters.
     ExternalKey ExternalKeyRule "external_key" external_key;
+    /// The message authentication code (MAC) of a change: 32 hexadecimal digits in lower case.
+    ChangeMac ChangeMacRule "mac" change_mac;
     /// The serial number of a certificate: hexadecimal digits, with or without colons between them.
     CertificateSerial CertificateSerialRule "serial" serial;
+}
+
+fn change_mac(text: &str) -> Result<(), String> {
+    let is_digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    match text.len() == MAC_DIGITS && text.bytes().all(is_digit) {
+        true => Ok(()),
+        false => Err(format!("must be {MAC_DIGITS} hexadecimal digits in lower case")),
+    }
 }
 
 fn permission(text: &str) -> Result<(), String> {

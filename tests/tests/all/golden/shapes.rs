@@ -7,7 +7,7 @@ use serde_json::Value;
 /// Fails if the sample has another form than the operation's replies.
 pub(super) fn expect_shape(row: &OperationRow, reply: &str) {
     let reply = serde_json::from_str(reply).expect("JSON");
-    expect(row.name, &(row.reply_shape)(), &reply);
+    expect(row.name, &row.reply_shape(), &reply);
 }
 
 fn expect(place: &str, shape: &Shape, json: &Value) {

@@ -7,7 +7,7 @@ use enroll_tests::skip::{skipped, unsupported};
 use serde_json::Value;
 
 /// Installs what was built, by hand, and starts it. Alice is in the group and was logged in before; mallory is not.
-const INSTALL: &str = "
+pub(super) const INSTALL: &str = "
     install target/release/enrolld target/release/enrollctl /usr/bin
     install -m 644 systemd/enrolld*.service systemd/enrolld*.socket systemd/enrolld*.timer \
         systemd/enrolld*.target /etc/systemd/system

@@ -35,6 +35,7 @@ enrollctl event create 'Summer camp' --kind camp --owner BOSS --start 2999-07-01
   --published true --approval supervisor --pool '{"name":"members","capacity":40,"roles":["member"]}'
 enrollctl server backup registry.backup
 gzip -k registry.backup
+enrollctl changes head --json > heads
 enrollctl server export registry.ndjson
 gzip -k registry.ndjson
 "#;

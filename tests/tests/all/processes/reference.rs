@@ -1,5 +1,5 @@
 //! The reference of the book, `docs/operations.md` and a page for each area: arguments from the command line, refusals from
-//! `golden/refusals.txt`, answers from the types, and what the examples of the help print when they are played.
+//! their table, answers from the types, and what the examples of the help print when they are played.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,14 +7,17 @@ use std::fmt::Write as _;
 use clap::{Arg, Command};
 use enroll_man::examples;
 use enroll_protocol::Code;
+use enroll_protocol::grounds::OF_ALL;
 use enroll_protocol::operations::{Access, Kind, OperationRow, TABLE};
 use enroll_protocol::shape::Shape;
 use enroll_tests::holes::with_holes;
 use enroll_tests::pages;
-use enroll_tests::refusals::{self, OF_ALL, OF_OTHERS};
 
 /// Lines of an answer that a page shows.
 const LINES_MAX: usize = 16;
+
+/// The operation whose refusals are those of the operations that it runs.
+const OF_OTHERS: &str = "transaction.run";
 
 /// Operations whose answers tell of the machine and of the moment: the page shows the command alone.
 const OF_THE_MOMENT: &[&str] = &[
@@ -41,7 +44,7 @@ command has are in [the command line](enrollctl.md); grants and permissions are 
 ## Refusals of every operation
 
 An actor who does not exist is `not_found`, one who was deleted is `deleted`, and one whose session is not valid is
-`jwt_invalid`, whatever they ask for.
+`jwt_invalid`, whatever they ask for. While an import is under way, every other write is `conflict`.
 
 ";
 
@@ -98,11 +101,11 @@ fn section(row: &OperationRow, verb: &Command, printed: &BTreeMap<String, String
             writeln!(text, "| `{typed}` | `{}` | {help} |", argument.get_id()).expect("written");
         }
     }
-    writeln!(text, "\nIt answers {}.\n", answer((row.reply_shape)(), row.kind)).expect("written");
-    text.push_str(&match (refusals::of(row), OF_OTHERS.contains(&row.name)) {
+    writeln!(text, "\nIt answers {}.\n", answer(row.reply_shape(), row.kind)).expect("written");
+    text.push_str(&match (row.grounds(), row.name == OF_OTHERS) {
         (_, true) => "Refusals: that of the operation which is refused first; nothing is done then.\n".to_owned(),
         (codes, _) if codes.is_empty() => "Refusals: only those of every operation.\n".to_owned(),
-        (codes, _) => refusals_of(&codes, "../errors.md"),
+        (codes, _) => refusals_of(codes, "../errors.md"),
     });
     let command = format!("enrollctl {} {}", row.area(), row.verb());
     for example in examples().into_iter().filter(|example| example.command == command) {
@@ -221,18 +224,18 @@ fn refusals_that_the_help_names_are_listed() {
     let mut command = enrollctl::command();
     command.build();
     let mut missing = Vec::new();
-    for row in TABLE.iter().filter(|row| !OF_OTHERS.contains(&row.name)) {
+    for row in TABLE.iter().filter(|row| row.name != OF_OTHERS) {
         let verb = command.find_subcommand(row.area()).and_then(|area| area.find_subcommand(row.verb()));
         let help = described(verb.expect("a verb"));
         let Some((_, named)) = help.split_once("Refusals") else { continue };
         let sentence = named.split(". ").next().unwrap_or_default();
         let codes = Code::TABLE.iter().filter(|(_, name, _)| sentence.contains(&format!("`{name}`")));
-        let listed = refusals::of(row);
+        let listed = row.grounds();
         missing.extend(
             codes
                 .filter(|(code, ..)| !listed.contains(code) && !OF_ALL.contains(code))
                 .map(|(_, name, _)| format!("{} {name}", row.name)),
         );
     }
-    assert_eq!(missing, Vec::<String>::new(), "golden/refusals.txt does not list them");
+    assert_eq!(missing, Vec::<String>::new(), "protocol/src/grounds.rs does not list them");
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::process::{Child, Command};
+use std::time::{Duration, Instant};
 
 use enroll_tests::poll::until;
 use enroll_tests::process::{Daemon, Home, run};
@@ -13,6 +14,10 @@ use nix::unistd::Pid;
 
 /// What leaves the screen: the usual one is back, and so is the cursor.
 const LEFT: [&str; 2] = ["\u{1b}[?1049l", "\u{1b}[?25h"];
+
+/// The longest time to the first screen. A release build takes a twentieth of it; here are builds without optimizations,
+/// and other tests run beside.
+const FIRST_SCREEN_MAX: Duration = Duration::from_secs(2);
 
 /// The last line of the screen.
 const KEYS: &str = "? keys  q quit";
@@ -80,6 +85,34 @@ fn keys_and_signals_end_it_and_the_terminal_is_as_it_was() {
         shown.signal(signal);
         assert_eq!(shown.ended(), Some(128 + signal as i32), "{signal}");
     }
+}
+
+#[test]
+fn the_first_screen_comes_at_once_however_full_the_registry_is() {
+    if !can_run("the_first_screen_comes_at_once_however_full_the_registry_is") {
+        return;
+    }
+    let daemon = Daemon::start();
+    let first_screen = || {
+        let begun = Instant::now();
+        let mut shown = Shown::of(&daemon, &["top"]);
+        let took = begun.elapsed();
+        shown.terminal.press("q");
+        assert_eq!(shown.ended(), Some(0));
+        took
+    };
+    // The fastest of some, because a test beside may take the processor for a while.
+    let fastest = || (0..5).map(|_| first_screen()).min().expect("some");
+    let empty = fastest();
+    let people = (0..2_000).map(|n| format!(r#"{{"op":"person.create","args":{{"callsign":"P{n:05}"}}}}"#));
+    let pools = (0..2_000).map(|n| {
+        format!(r#"{{"op":"pool.create","args":{{"owner":"P{n:05}","max_uses":{}}},"actor":"P{n:05}"}}"#, n + 1)
+    });
+    let lines: Vec<String> = people.chain(pools).collect();
+    let filled = daemon.enrollctl(&["call"], &lines.join("\n"));
+    assert_eq!(filled.stdout.matches("\"ok\"").count(), lines.len(), "{}", filled.stdout.lines().last().unwrap_or(""));
+    let filled = fastest();
+    assert!(empty.max(filled) < FIRST_SCREEN_MAX, "empty {empty:?}, filled {filled:?}");
 }
 
 #[test]

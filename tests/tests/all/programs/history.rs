@@ -377,10 +377,10 @@ fn compare(store: &mut Registry, model: &Model, named: &BTreeMap<String, Subject
 fn ask(store: &mut Registry, op: &str, args: &Value) -> Result<Value, String> {
     let row = OperationRow::by_name(op).expect("an operation");
     let args = RawValue::from_string(args.to_string()).expect("JSON");
-    let request = (row.request_to_wire)(&args).map_err(|_| "invalid_argument".to_owned())?;
+    let request = row.request_to_wire(&args).map_err(|_| "invalid_argument".to_owned())?;
     let reply = store.call_encoded(Envelope::default(), row.number, &request);
     let reply = reply.map_err(|refusal| refusal.code.to_string())?;
-    Ok(serde_json::from_str(&(row.reply_to_json)(&reply).expect("a reply")).expect("JSON"))
+    Ok(serde_json::from_str(&row.reply_to_json(&reply).expect("a reply")).expect("JSON"))
 }
 
 fn items(page: &Value) -> &Vec<Value> {

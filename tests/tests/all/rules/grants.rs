@@ -48,6 +48,7 @@ const ARGUMENTS: &[(&str, &str)] = &[
     ("jwt.refresh", r#"{"jwt":"$JWT"}"#),
     ("jwt.rotate", "{}"),
     ("changes.list", "{}"),
+    ("changes.head", "{}"),
     ("server.status", "{}"),
     ("server.check", "{}"),
     ("server.metrics", "{}"),

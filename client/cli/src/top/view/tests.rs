@@ -1,5 +1,7 @@
 //! Views as a test terminal shows them, on screens of several sizes.
 
+mod picture;
+
 use enroll_client::protocol::server::{
     ConnectionFigures, DaemonSnapshot, EventPlaces, EventPoolPlaces, FullestPools, Journal, NextEvents,
     OperationFigures, PoolUses, RefusalCount, UidConnections, Waiting, WaitingEnrollment, WriterFigures,

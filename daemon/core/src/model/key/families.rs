@@ -164,7 +164,7 @@ families! {
     /// The expiry index: records that expire, by time.
     0x43 Dues: due/dues_from [at: Time; of: &Due] = record::DueTogether, secret;
     /// A change by its number.
-    0x40 Changes: change [seq: u64] = change::Change;
+    0x40 Changes: change [seq: u64] = change::ChainedChange;
 }
 
 /// The tags of the families in the Bloom filter, whose keys are mostly not there: hashes and codes are looked up before

@@ -31,6 +31,7 @@
 //! - I25: no import is under way.
 //! - I26: each giver of a course enrollment or role is a linked program enrollment with that course or role; a role has
 //!   one.
+//! - I27: each change's MAC follows from the change and the MAC before it, up to the head's.
 
 mod certificate;
 mod event;
@@ -39,6 +40,7 @@ mod program;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use enroll_protocol::changes::KeptHead;
 use enroll_protocol::enrollment::State;
 use enroll_protocol::fold::fold;
 use enroll_protocol::server::Violation;
@@ -46,7 +48,9 @@ use enroll_protocol::{Callsign, Pk, RoleName};
 
 use super::changes;
 use super::person::reads_as_pk;
-use crate::model::change::Change;
+use crate::fault::Fault;
+use crate::identity::Secrets;
+use crate::model::change::ChainedChange;
 use crate::model::export_schema::{Importing, Keys, shapes};
 use crate::model::hex::encode as hex;
 use crate::model::idempotency::{Kept, KeptPart};
@@ -61,8 +65,10 @@ use crate::state::{ReadTxn, SCAN_CHUNK, StoreError, walk};
 const VIOLATIONS_MAX: usize = 1000;
 
 /// The violated invariants, up to a bound.
-pub fn violations(txn: &dyn ReadTxn) -> Result<Vec<Violation>, StoreError> {
-    let mut check = Check { txn, found: Vec::new(), counts: BTreeMap::new(), givers: (0, 0), walked: Vec::new() };
+/// Without the secret key the chain of the changes is not among them.
+pub fn violations(txn: &dyn ReadTxn, secrets: Option<&Secrets>) -> Result<Vec<Violation>, StoreError> {
+    let mut check =
+        Check { txn, secrets, found: Vec::new(), counts: BTreeMap::new(), givers: (0, 0), walked: Vec::new() };
     check.people()?;
     check.callsigns()?;
     check.roles()?;
@@ -85,8 +91,20 @@ pub fn violations(txn: &dyn ReadTxn) -> Result<Vec<Violation>, StoreError> {
     Ok(check.found)
 }
 
+/// The difference to a head of the changes that was kept elsewhere, if there is one. Refuses a head whose change is no
+/// longer in the chain.
+pub fn of_kept_head(txn: &dyn ReadTxn, kept: &KeptHead) -> Result<Option<Violation>, Fault> {
+    let difference = changes::compare(txn, kept)?;
+    Ok(difference.map(|message| Violation {
+        invariant: "I27".to_owned(),
+        subject: kept.seq.to_string(),
+        message: message.to_owned(),
+    }))
+}
+
 struct Check<'a> {
     txn: &'a dyn ReadTxn,
+    secrets: Option<&'a Secrets>,
     found: Vec<Violation>,
     counts: BTreeMap<Kind, u64>,
     /// Givers of courses and roles that were not found among the linked program enrollments yet.
@@ -324,16 +342,28 @@ impl Check<'_> {
     fn changes(&mut self) -> Result<(), StoreError> {
         let head = changes::head(self.txn)?;
         let mut next = head.forgotten + 1;
-        self.each::<Change>(Family::Changes, |check, key, _| {
+        let mut mac = head.chain.from_mac;
+        self.each::<ChainedChange>(Family::Changes, |check, key, ChainedChange { change, mac: stored }| {
             let seq = key::seq_at_end(key).unwrap_or(0);
             if seq != next {
                 check.violated("I4", seq, format!("change {next} was to come here"));
             }
             next = seq + 1;
+            if seq > head.chain.from {
+                let expected = check.secrets.map(|secrets| ChainedChange::encode(secrets, &mac, seq, &change).1);
+                if expected.is_some_and(|expected| expected != stored) {
+                    check.violated("I27", seq, "this change or one before it is not as it was committed");
+                }
+                // Goes on from what is stored: one change that was altered is one finding.
+                mac = stored;
+            }
             Ok(())
         })?;
         if head.seq != next - 1 {
             self.violated("I4", head.seq, format!("the head is {}, and the last change is {}", head.seq, next - 1));
+        }
+        if mac != head.chain.mac {
+            self.violated("I27", head.seq, "the last changes are not those that the head was written with");
         }
         Ok(())
     }

@@ -1,0 +1,80 @@
+//! The cluster of a build without etcd: every daemon is alone, and a configuration that wants a shared journal is refused.
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+
+use enroll_core::identity::Secrets;
+use tokio::sync::watch;
+
+use super::StartError;
+use super::systemd::Stage;
+use crate::config::{Config, ConfigError, StoreKind};
+use crate::metrics::JournalFigures;
+use crate::storage::journal::{JournalOptions, JournalStore};
+use crate::storage::redb::RedbStore;
+
+/// A journal that members share: there is none.
+pub(super) struct Shared(Infallible);
+
+/// A member that leads: there is none.
+pub(super) struct Leading(Infallible);
+
+/// Why a member can not follow or lead: there is none.
+pub(super) struct Fault(Infallible);
+
+impl Leading {
+    /// Turns true when another daemon may lead.
+    pub(super) fn is_lost(&self) -> watch::Receiver<bool> {
+        match self.0 {}
+    }
+
+    /// Lets the next one lead at once.
+    pub(super) fn resign(self) {
+        match self.0 {}
+    }
+}
+
+impl Fault {
+    /// The error of a start on this database.
+    pub(super) fn at(self, _: PathBuf) -> StartError {
+        match self.0 {}
+    }
+}
+
+/// No journal. Refuses a configuration that wants one.
+pub(super) fn journal(config: &Config) -> Result<Option<Shared>, StartError> {
+    match config.store {
+        StoreKind::Local => Ok(None),
+        StoreKind::Etcd => {
+            let why = "store = \"etcd\": this enrolld was built without etcd; build it with the feature etcd, which is \
+                       on by default";
+            Err(ConfigError(why.to_owned()).into())
+        }
+    }
+}
+
+/// Follows and leads with a shared journal, of which there is none.
+pub(super) fn lead(
+    _: RedbStore,
+    journal: Shared,
+    _: Secrets,
+    _: JournalOptions,
+    _: JournalFigures,
+    _: &Stage,
+) -> Result<(JournalStore, Leading), Fault> {
+    match journal.0 {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shared_journal_is_refused_and_one_of_this_host_is_not() {
+        let config = |store| Config { store, ..Config::default() };
+        assert!(matches!(journal(&config(StoreKind::Local)), Ok(None)));
+        let refused = journal(&config(StoreKind::Etcd)).err().expect("a refusal");
+        assert!(refused.to_string().contains("was built without etcd"), "{refused}");
+        assert_eq!(refused.exit_code(), 2);
+    }
+}
