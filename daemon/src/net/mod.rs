@@ -2,6 +2,7 @@
 //! requests, runs reads on snapshots, sends writes to the writer, and writes answers.
 
 mod admission;
+pub mod barrier;
 mod deadlines;
 pub mod grants;
 pub mod handshake;
@@ -26,6 +27,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::daemon::clock::Clock;
 use crate::daemon::{Daemon, Swap};
 use crate::writer::Queue;
+use barrier::Barrier;
 use enroll_core::context::Peer;
 use listener::Terms;
 use memory_budget::MemoryBudget;
@@ -38,6 +40,8 @@ pub struct Shared {
     pub daemon: Arc<Daemon>,
     /// For reads.
     pub store: Arc<dyn Store>,
+    /// Passed by a read before it takes its view; `None` where nobody else may commit.
+    pub barrier: Option<Arc<Barrier>>,
     /// The clock.
     pub clock: Clock,
     /// For connections that begin.

@@ -10,6 +10,7 @@ use crate::dispatch::{Handler, Look};
 use crate::metrics::Metrics;
 use crate::writer::{self, Ended, Outcome, Write};
 use enroll_core::context::Context;
+use enroll_core::state::StoreError;
 
 /// A request that is not answered yet.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +42,8 @@ pub(super) struct Read {
     pub(super) handler: &'static Handler,
     pub(super) ctx: Context,
     pub(super) look: Look,
+    /// It has passed the barrier, or there is none.
+    pub(super) is_confirmed: bool,
     /// The bytes of its answer, where it waits for memory; 0 as long as they are not known.
     pub(super) answer_bytes: usize,
 }
@@ -63,6 +66,8 @@ pub(super) struct Sent {
 
 /// An answer from another thread.
 pub(super) enum Answered {
+    /// The look that a read waited for.
+    Confirmed(Box<Read>, Result<(), StoreError>),
     /// A scan.
     Scan(Pending, Outcome),
     /// The writer.

@@ -113,6 +113,8 @@ struct Session {
     has_barrier: bool,
     /// A scan is not answered yet; nothing overtakes it.
     has_scan: bool,
+    /// A read waits at the barrier; nothing overtakes it.
+    has_look: bool,
     /// A read that waits for the writes that were sent before it, or for memory.
     waiting: Option<Read>,
     subscriptions: Subscriptions,
@@ -157,6 +159,7 @@ impl Session {
             socket_is_lent: false,
             has_barrier: false,
             has_scan: false,
+            has_look: false,
             waiting: None,
             subscriptions,
             stalled: None,
@@ -252,6 +255,7 @@ impl Session {
             && self.waiting.is_none()
             && !self.has_barrier
             && !self.has_scan
+            && !self.has_look
             && self.in_flight < IN_FLIGHT_MAX
             && self.outbox.bytes() < OUTBOX_BYTES_MAX
     }
@@ -354,7 +358,8 @@ impl Session {
         match job {
             Job::Write(job) => self.write(pending, handler, ctx, job),
             Job::Look(look) => {
-                let read = Read { pending, handler, ctx, look, answer_bytes: 0 };
+                let read =
+                    Read { pending, handler, ctx, look, is_confirmed: self.shared.barrier.is_none(), answer_bytes: 0 };
                 match self.open_writes {
                     0 => self.run_read(read),
                     _ => self.waiting = Some(read),

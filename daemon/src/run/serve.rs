@@ -15,6 +15,7 @@ use super::{Start, StartError, wakers};
 use crate::config::Config;
 use crate::daemon::Swap;
 use crate::net::Shared;
+use crate::net::barrier::Barrier;
 use crate::net::grants::Grants;
 use crate::net::listener::{self, Terms};
 use crate::net::memory_budget::MemoryBudget;
@@ -76,6 +77,7 @@ pub(super) async fn serve(
     let makers = std::thread::available_parallelism().map_or(1, usize::from);
     let shared = Arc::new(Shared {
         daemon: Arc::clone(&opened.daemon),
+        barrier: Barrier::of(opened.store.clone()),
         store: opened.store.clone(),
         clock: opened.clock.clone(),
         terms: Swap::new(Terms { grants, limits: config.limits() }),

@@ -14,6 +14,7 @@ use enroll_protocol::limits::FRAME_BYTES_MAX;
 use enroll_protocol::{Code, Envelope, Operation, Refusal, changes, codec, person, server, token};
 use enrolld::config::Config;
 use enrolld::daemon::Swap;
+use enrolld::net::barrier::Barrier;
 use enrolld::net::grants::Grants;
 use enrolld::net::listener::Terms;
 use enrolld::net::memory_budget::MemoryBudget;
@@ -108,6 +109,7 @@ fn answered(grant: Grant, pieces: &[&[u8]]) -> Answers {
     let (grants, _) = Grants::resolve(&config.grants).expect("no grants");
     let shared = Arc::new(Shared {
         daemon: Arc::clone(&registry.daemon),
+        barrier: Barrier::of(Arc::clone(&registry.store)),
         store: Arc::clone(&registry.store),
         clock: registry.clock(),
         terms: Swap::new(Terms { grants, limits: config.limits() }),

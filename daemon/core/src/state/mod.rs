@@ -58,6 +58,11 @@ pub trait Store: Send + Sync {
         Ok(())
     }
 
+    /// True if several daemons may commit, so that a view counts only after [`Store::confirm`].
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// Bytes on disk.
     fn bytes(&self) -> u64;
 

@@ -8,6 +8,7 @@ use super::Session;
 use crate::daemon::internal_error::to_refusal;
 use crate::dispatch::{self, Handler, Look, ReadJob};
 use crate::net::Shared;
+use crate::net::handshake;
 use crate::net::pending::{Answered, Read};
 use crate::net::request_memory::READ_ANSWER_BYTES;
 use crate::net::subscriptions::Subscriber;
@@ -17,8 +18,11 @@ use enroll_core::fault::Fault;
 use enroll_core::state::{StoreError, View};
 
 impl Session {
-    /// Runs a read, or keeps it until there is memory for its answer.
+    /// Runs a read, or keeps it until it has passed the barrier and there is memory for its answer.
     pub(super) fn run_read(&mut self, mut read: Read) {
+        if !read.is_confirmed {
+            return self.wait_at_barrier(read);
+        }
         if matches!(read.look, Look::Read(_)) && !self.has_memory_for(&mut read) {
             self.waiting = Some(read);
             return;
@@ -47,6 +51,32 @@ impl Session {
             }
             drop(memory);
         });
+    }
+
+    /// Has a read wait for a look that begins now or later.
+    fn wait_at_barrier(&mut self, read: Read) {
+        let Some(barrier) = self.shared.barrier.clone() else { return };
+        self.has_look = true;
+        let (answers, memory) = (self.answers.clone(), Arc::clone(&self.in_flight_memory));
+        tokio::spawn(async move {
+            let looked = barrier.pass().await;
+            // A session that is gone needs no answer.
+            let _ = answers.send(Answered::Confirmed(Box::new(read), looked));
+            drop(memory);
+        });
+    }
+
+    /// Runs a read that has waited at the barrier. Where the look failed this daemon ends, and the client finds the next
+    /// one.
+    pub(super) fn take_confirmed(&mut self, read: Read, looked: Result<(), StoreError>) {
+        self.has_look = false;
+        match looked {
+            Ok(()) => self.run_read(Read { is_confirmed: true, ..read }),
+            Err(err) => {
+                tracing::warn!(%err, operation = read.handler.row.name, "a read can not be confirmed, and is not answered");
+                self.answer(read.pending, Err(handshake::leaving()));
+            }
+        }
     }
 
     /// True if the answer of a read may be made. Of a uid that holds its share, one that turns out to be small is; a

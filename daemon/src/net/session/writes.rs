@@ -96,6 +96,7 @@ impl Session {
     /// Passes on what the writer or another thread has answered.
     pub(super) fn take_answer(&mut self, answer: Answered) {
         match answer {
+            Answered::Confirmed(read, looked) => self.take_confirmed(*read, looked),
             Answered::Scan(pending, outcome) => {
                 self.has_scan = false;
                 self.answer(pending, outcome);
@@ -126,7 +127,9 @@ impl Session {
                         return;
                     }
                     let (mut ctx, job) = *write;
-                    let view = shared.store.view().map_err(Fault::Store);
+                    // What is refused here is answered without the writer, which confirms what it answers.
+                    let confirmed = shared.barrier.as_ref().map_or(Ok(()), |_| shared.store.confirm());
+                    let view = confirmed.and_then(|()| shared.store.view()).map_err(Fault::Store);
                     let made = view.and_then(|view| dispatch::make(&needed, &shared.daemon, &*view, &ctx));
                     let made = made
                         .map(|made| ctx.made = Some(made))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::segments::{Mark, SegmentLog};
 use super::shared_log::SharedLog;
 use crate::storage::disk::Disk;
+use crate::storage::shared_journal::Head;
 use enroll_core::state::{StoreError, Writes};
 
 /// One of the two.
@@ -24,11 +25,20 @@ impl Log {
         }
     }
 
-    /// Confirms that nobody else has appended since the last batch here.
-    pub(super) fn confirm(&self) -> Result<(), StoreError> {
+    /// A look at the end of a journal to which others may append, which confirms that this daemon still leads. It needs no
+    /// log, so appends go on meanwhile.
+    pub(super) fn look(&self) -> Option<impl FnOnce() -> Result<Head, StoreError> + use<>> {
+        match self {
+            Self::Segments(_) => None,
+            Self::Shared(log) => Some(log.look()),
+        }
+    }
+
+    /// Confirms that everything up to this end, which a look has found, is of this log.
+    pub(super) fn confirm(&self, head: Head) -> Result<(), StoreError> {
         match self {
             Self::Segments(_) => Ok(()),
-            Self::Shared(log) => log.confirm(),
+            Self::Shared(log) => log.confirm(head),
         }
     }
 

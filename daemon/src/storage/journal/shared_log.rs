@@ -86,11 +86,16 @@ impl SharedLog {
         Ok(writes)
     }
 
-    /// Confirms that this daemon still leads, and that nobody appended after it.
-    pub(super) fn confirm(&self) -> Result<(), StoreError> {
-        let term = self.term.ok_or(StoreError::Closed("another daemon leads"))?;
-        let head = self.journal.look(Some(term)).map_err(failed)?;
-        if head == self.last { Ok(()) } else { Err(StoreError::Deposed) }
+    /// A look at the end of the journal, which fails if this daemon does not lead when it is done.
+    pub(super) fn look(&self) -> impl FnOnce() -> Result<Head, StoreError> + use<> {
+        let (journal, term) = (Arc::clone(&self.journal), self.term);
+        move || journal.look(Some(term.ok_or(StoreError::Closed("another daemon leads"))?)).map_err(failed)
+    }
+
+    /// Confirms that nobody else appended up to this end.
+    pub(super) fn confirm(&self, head: Head) -> Result<(), StoreError> {
+        let is_ours = head.number < self.last.number || head == self.last;
+        if is_ours { Ok(()) } else { Err(StoreError::Deposed) }
     }
 
     /// The next records, as many as are read at a time; none at the end.

@@ -1,6 +1,8 @@
 //! Fail-over on real etcds: the leader is killed, paused or stopped under load, another daemon takes over, and no token is
 //! lost or used twice.
 
+use std::io::Write as _;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use enroll_tests::etcd::Etcd;
@@ -9,6 +11,9 @@ use nix::sys::signal::Signal;
 
 /// Rounds of a leader that ends.
 const ROUNDS: usize = 4;
+
+/// Reads that wait for a daemon that is paused.
+const READERS: usize = 6;
 
 /// Longer than a daemon takes to end.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -42,6 +47,16 @@ impl Host {
             _ if !output.stdout.contains("error") => Err(None),
             _ => Err(output.json().pointer("/error/code").and_then(|code| code.as_str()).map(str::to_owned)),
         }
+    }
+
+    /// Begins to ask when a token was used.
+    fn begin_get_token(&self, token: usize) -> Child {
+        let mut command = self.home.enrollctl(&["--json", "token", "get"]);
+        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = piped.spawn().expect("started");
+        let mut input = child.stdin.take().expect("a pipe");
+        input.write_all(format!("token-{token}").as_bytes()).expect("written");
+        child
     }
 }
 
@@ -97,10 +112,16 @@ fn a_leader_that_ends_is_replaced_and_nothing_is_lost() {
             _ => {
                 leader.signal(Signal::SIGSTOP);
                 use_somewhere(&hosts[1..], token);
-                token += 1;
-                // It was deposed, and says so whatever it is asked.
+                // It was deposed, and answers no read from the past: not even one that waits when it goes on.
+                let readers: Vec<_> = (0..READERS).map(|_| hosts[leads].begin_get_token(token)).collect();
                 leader.signal(Signal::SIGCONT);
                 assert_eq!(leader.ended(PATIENCE), Some(7), "{round}");
+                for reader in readers {
+                    let output = reader.wait_with_output().expect("an end");
+                    let told = String::from_utf8_lossy(&output.stdout);
+                    assert!(!told.contains("not_found"), "a deposed daemon tells of the past: {told}");
+                }
+                token += 1;
             }
         }
         let _ = std::fs::remove_file(hosts[leads].home.socket());
