@@ -9,15 +9,26 @@ use crate::outcome;
 use crate::report;
 use crate::shown::shown;
 
-/// The navigation: the name of a section and its address.
-pub(crate) const SECTIONS: &[(&str, &str)] = &[
-    ("Today", "/"),
-    ("Enrollments", "/enrollments"),
-    ("People", "/people"),
-    ("Pools", "/pools"),
-    ("Events", "/events"),
-    ("Supervisor", "/supervisor"),
-    ("Feed", "/feed"),
+/// A section of the navigation.
+#[derive(Debug)]
+pub(crate) struct Section {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// Its address.
+    pub(crate) address: &'static str,
+    /// The letter that leads to it after `g`.
+    pub(crate) key: &'static str,
+}
+
+/// The navigation.
+pub(crate) const SECTIONS: &[Section] = &[
+    Section { name: "Today", address: "/", key: "t" },
+    Section { name: "Enrollments", address: "/enrollments", key: "e" },
+    Section { name: "People", address: "/people", key: "p" },
+    Section { name: "Pools", address: "/pools", key: "o" },
+    Section { name: "Events", address: "/events", key: "v" },
+    Section { name: "Supervisor", address: "/supervisor", key: "s" },
+    Section { name: "Feed", address: "/feed", key: "f" },
 ];
 
 /// A whole page of a section. Problems and refusals begin its title with `Error:`.
@@ -40,8 +51,9 @@ pub(crate) fn page(context: &Context, section: &str, title: &str, problems: &[Pr
                 header {
                     nav aria-label="Pages" {
                         ul {
-                            @for (name, address) in SECTIONS {
-                                li { a href=(context.at(address)) aria-current=[(*name == section).then_some("page")] { (name) } }
+                            @for Section { name, address, key } in SECTIONS {
+                                @let current = (*name == section).then_some("page");
+                                li { a href=(context.at(address)) data-key=(key) aria-current=[current] { (name) } }
                             }
                         }
                     }
@@ -51,12 +63,16 @@ pub(crate) fn page(context: &Context, section: &str, title: &str, problems: &[Pr
                     }
                 }
                 p #live-state role="status" hidden {}
+                p #key-state .visually-hidden role="status" {}
                 main id="main" tabindex="-1" {
                     (field::summary(problems, context))
                     (report::markup(&context.outcomes, context))
                     (main)
                 }
-                footer { p { "enrollctl console " (env!("CARGO_PKG_VERSION")) " – it ends with the command that started it" } }
+                footer {
+                    p { "enrollctl console " (env!("CARGO_PKG_VERSION")) " – it ends with the command that started it" }
+                    p { a #keyboard href=(context.at("/keyboard")) { "Keyboard" } " · " (context.link("/errors", "Refusals")) }
+                }
             }
         }
     }

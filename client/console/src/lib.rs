@@ -33,6 +33,7 @@ mod live;
 mod outcome;
 mod owner;
 mod pages;
+mod paging;
 mod records;
 mod refusal;
 mod report;

@@ -1,4 +1,4 @@
-// What is live: one event stream for all tabs of a browser, and what its events change on a page.
+// What is live: one event stream for all tabs of a browser, and what its events change on a page; and the keys.
 "use strict";
 
 const base = document.documentElement.dataset.base;
@@ -168,3 +168,78 @@ for (const form of document.querySelectorAll("form[data-search]")) {
     rest = setTimeout(search, 120);
   });
 }
+
+// Keys: a letter does something only outside of fields, and nothing where they are turned off (localStorage).
+const keysOff = "enrolld-keys-off";
+let isGoing = false;
+
+function say(text) {
+  document.getElementById("key-state").textContent = text;
+}
+
+// The switch is shown where there is something to turn off.
+function showSwitch(place) {
+  const part = place.querySelector("[data-keys-switch]");
+  if (!part) return;
+  part.hidden = false;
+  const box = part.querySelector("input");
+  box.checked = !localStorage.getItem(keysOff);
+  box.addEventListener("change", () => {
+    if (box.checked) localStorage.removeItem(keysOff);
+    else localStorage.setItem(keysOff, "yes");
+    say(box.checked ? "Keys are on" : "Keys are off");
+  });
+}
+
+async function listKeys() {
+  const link = document.getElementById("keyboard");
+  if (!link || document.querySelector("dialog, dl.keys")) return;
+  const dialog = document.createElement("dialog");
+  try {
+    const answer = await fetch(link.href, { headers: { "x-by-itself": "yes" } });
+    if (!answer.ok) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    dialog.append(...page.querySelector("main").childNodes);
+  } catch {
+    return;
+  }
+  dialog.setAttribute("aria-labelledby", "keys-title");
+  const close = document.createElement("button");
+  close.textContent = "Close";
+  close.addEventListener("click", () => dialog.close());
+  dialog.append(close);
+  dialog.addEventListener("close", () => dialog.remove());
+  document.body.append(dialog);
+  showSwitch(dialog);
+  dialog.showModal();
+}
+
+const keys = {
+  "?": listKeys,
+  "/": () => {
+    const field = document.querySelector("form[role=search] :is(input, select)");
+    if (field) field.focus();
+    else location.assign(base + "/people#prefix");
+  },
+  n: () => document.querySelector("main a[rel=next]")?.click(),
+  g: () => {
+    isGoing = true;
+    say("Go to: a letter of a page");
+  },
+};
+
+addEventListener("keydown", (event) => {
+  const isTyped = event.target.closest?.("select, textarea, [contenteditable], input:not([type=checkbox], [type=radio])");
+  const isOurs = !event.ctrlKey && !event.altKey && !event.metaKey && !event.isComposing && !event.repeat;
+  if (isTyped || !isOurs || document.querySelector("dialog") || localStorage.getItem(keysOff)) return;
+  if (event.key === "Shift") return;
+  const leads = isGoing && document.querySelector(`nav a[data-key="${CSS.escape(event.key)}"]`);
+  const act = isGoing ? leads && (() => leads.click()) : keys[event.key];
+  isGoing = false;
+  say("");
+  if (!act) return;
+  event.preventDefault();
+  act();
+});
+showSwitch(document);
+if (location.hash === "#prefix") document.getElementById("prefix")?.focus();

@@ -11,6 +11,7 @@ STYLE = """
 :root { color-scheme: light dark; --line: color-mix(in srgb, currentColor 25%, transparent); }
 body { font: 1.05rem/1.5 system-ui, sans-serif; max-width: 42rem; margin: 3rem auto; padding: 0 1rem; }
 form, article { border: 1px solid var(--line); border-radius: .6rem; padding: 1rem; margin: 1rem 0; }
+section { border-top: 1px solid var(--line); padding: .7rem 0; }
 form.small { display: inline; border: 0; padding: 0; margin: 0 .5rem 0 0; }
 label { display: block; margin: .5rem 0; }
 input, textarea { font: inherit; padding: .4rem .6rem; width: 100%; box-sizing: border-box; }
@@ -113,7 +114,7 @@ def _enrollment(enrollment: enrolld.Enrollment) -> str:
         forms = _form("/login-code", "Another login code", callsign, small=True)
     else:
         forms = ""
-    return f"<p><strong>{escape(enrollment.callsign)}</strong>, {escape(enrollment.state)} {forms}</p>"
+    return f"<section><strong>{escape(enrollment.callsign)}</strong>, {escape(enrollment.state)}<br>{forms}</section>"
 
 
 def login_code(callsign: str, code: str) -> str:

@@ -279,7 +279,9 @@ impl Feed {
             nav .pages aria-label="Older and newer" {
                 ul {
                     li { (context.link(&at(""), "Newest")) }
-                    @if let Some(older) = self.older { li { (context.link(&at(&older.to_string()), "Older")) } }
+                    @if let Some(older) = self.older {
+                        li { a rel="next" href=(context.at(&at(&older.to_string()))) { "Older" } }
+                    }
                 }
             }
         }

@@ -5,6 +5,7 @@ pub(crate) mod feed;
 mod enrollments;
 mod errors;
 mod events;
+mod keyboard;
 mod people;
 mod pools;
 mod supervisor;
@@ -19,6 +20,6 @@ use crate::console::Console;
 /// The routes of all pages, below the base path.
 pub(crate) fn router() -> Router<Arc<Console>> {
     let own = [today::routes(), enrollments::routes(), people::routes(), pools::routes(), events::routes()];
-    let more = [supervisor::routes(), feed::routes(), errors::routes()];
+    let more = [supervisor::routes(), feed::routes(), errors::routes(), keyboard::routes()];
     own.into_iter().chain(more).fold(Router::new(), Router::merge)
 }

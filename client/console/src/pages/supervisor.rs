@@ -19,6 +19,7 @@ use crate::address;
 use crate::console::Console;
 use crate::context::Context;
 use crate::form::{Field, Problem};
+use crate::paging;
 use crate::records::Records;
 use crate::refusal::Told;
 use crate::shown::shown;
@@ -46,6 +47,8 @@ struct Asked {
 struct Desk {
     /// The decider as named; empty as long as nobody is.
     person: String,
+    /// The cursor of this page.
+    after: String,
     decider: Option<Pk>,
     waiting: Vec<Waiting>,
     next: Option<Cursor>,
@@ -65,10 +68,10 @@ async fn show(visit: Visit, Query(asked): Query<Asked>) -> Answer {
         "" => visit.actor.clone().unwrap_or_default(),
         person => person.to_owned(),
     };
-    let mut desk = Desk { person: person.clone(), ..Desk::default() };
+    let mut desk = Desk { person: person.clone(), after: asked.after, ..Desk::default() };
     if !person.is_empty() {
         let read = match person.parse() {
-            Ok(reference) => desk.read(&visit, reference, &asked.after).await.map_err(|error| Told::of(&error)),
+            Ok(reference) => desk.read(&visit, reference).await.map_err(|error| Told::of(&error)),
             Err(Invalid(why)) => Err(Told::invalid(why)),
         };
         if let Err(told) = read {
@@ -80,12 +83,12 @@ async fn show(visit: Visit, Query(asked): Query<Asked>) -> Answer {
 }
 
 impl Desk {
-    async fn read(&mut self, visit: &Visit, supervisor: Reference, after: &str) -> Result<(), enroll_client::Error> {
+    async fn read(&mut self, visit: &Visit, supervisor: Reference) -> Result<(), enroll_client::Error> {
         let client = visit.client();
         let decider = client.call(Get { person: supervisor, allow_deleted: false }).await?;
         let limit = PageLimit::new(ROWS).unwrap_or_default();
         let supervisor = Reference::by_pk(decider.pk);
-        let page = client.call(Pending { supervisor, after: after.parse().ok(), limit }).await?;
+        let page = client.call(Pending { supervisor, after: self.after.parse().ok(), limit }).await?;
         let asked: Vec<_> = page.items.iter().map(|one| client.call(Get::new(one.person.into()))).collect();
         let mut supervisors = BTreeMap::new();
         for reply in asked {
@@ -109,6 +112,9 @@ impl Desk {
 
     fn markup(&self, context: &Context) -> Markup {
         let has_boxes = !context.is_read_only && !self.waiting.is_empty();
+        let at = |after: &str| address::with_query("/supervisor", &[("person", &self.person), ("after", after)]);
+        let first = (!self.after.is_empty()).then(|| at(""));
+        let next = self.next.as_ref().map(|next| at(&next.to_string()));
         let lists = html! {
             (self.list("Of their own people", true, has_boxes, context))
             (self.list("Of people whose supervisor they represent", false, has_boxes, context))
@@ -128,12 +134,7 @@ impl Desk {
             } @else {
                 (lists)
             }
-            @if let Some(next) = &self.next {
-                @let more = [("person", self.person.as_str()), ("after", &next.to_string())];
-                nav .pages aria-label="More" {
-                    ul { li { (context.link(&address::with_query("/supervisor", &more), "More")) } }
-                }
-            }
+            (paging::links("", first.as_deref(), next.as_deref(), context))
         }
     }
 
@@ -148,7 +149,7 @@ impl Desk {
                     caption { "In order of registration" }
                     thead {
                         tr {
-                            @if has_boxes { th scope="col" { "Decide" } }
+                            @if has_boxes { th .box scope="col" { "Decide" } }
                             th scope="col" { "Person" }
                             th scope="col" { "Event" }
                             th scope="col" { "Now" }
@@ -160,7 +161,7 @@ impl Desk {
                         @for one in waiting {
                             tr {
                                 @if has_boxes {
-                                    td { (decision::box_of(&one.registration, &self.name(one.registration.person))) }
+                                    td .box { (decision::box_of(&one.registration, &self.name(one.registration.person))) }
                                 }
                                 th scope="row" { (self.records.link(one.registration.person, context)) }
                                 td data-label="Event" { (self.records.link(one.registration.event, context)) }

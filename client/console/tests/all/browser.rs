@@ -10,6 +10,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use enroll_tests::process::{Daemon, Output, PATIENCE, binary};
 use enroll_tests::skip;
 use fantoccini::wd::WebDriverCompatibleCommand;
@@ -110,6 +112,20 @@ impl Desk {
         let Output { stdout, stderr, code } = self.daemon.enrollctl(args, "");
         assert_eq!(code, Some(0), "{args:?}: {stderr}");
         stdout.trim_end().to_owned()
+    }
+
+    /// Runs many operations in one process, each with its arguments, and expects that all are done; their results.
+    pub(crate) fn call(&self, operations: impl IntoIterator<Item = (&'static str, Value)>) -> Vec<Value> {
+        let line =
+            |(id, (op, args)): (usize, (&str, Value))| format!("{}\n", json!({"id": id, "op": op, "args": args}));
+        let lines: String = operations.into_iter().enumerate().map(line).collect();
+        let Output { stdout, stderr, .. } = self.daemon.enrollctl(&["call"], &lines);
+        let mut answers: Vec<Value> =
+            stdout.lines().map(|line| serde_json::from_str(line).expect("an answer")).collect();
+        assert_eq!(answers.len(), lines.lines().count(), "{stderr}");
+        answers.sort_by_key(|answer| answer["id"].as_u64());
+        let done = |mut answer: Value| if answer["ok"].is_null() { panic!("{answer}") } else { answer["ok"].take() };
+        answers.into_iter().map(done).collect()
     }
 
     /// Waits until the console has ended; its exit code.
@@ -281,7 +297,8 @@ impl Browser {
         )
         .await;
         let width = self.run("return document.documentElement.scrollWidth").await.as_u64();
-        let picture = self.driver.screenshot().await.expect("a picture");
+        let taken = self.emulate("Page.captureScreenshot", json!({"captureBeyondViewport": true})).await;
+        let picture = taken["data"].as_str().and_then(|data| BASE64_STANDARD.decode(data).ok()).expect("a picture");
         std::fs::create_dir_all(directory()).expect("a directory");
         std::fs::write(directory().join(format!("{name}-phone.png")), picture).expect("written");
         self.emulate("Emulation.clearDeviceMetricsOverride", json!({})).await;
@@ -293,9 +310,28 @@ impl Browser {
         self.emulate("Emulation.setEmulatedMedia", json!({ "features": features })).await;
     }
 
-    async fn emulate(&self, method: &str, params: Value) {
+    /// Lets no page run a script from now on; those of WebDriver still run.
+    pub(crate) async fn turn_scripts_off(&self) {
+        self.emulate("Emulation.setScriptExecutionDisabled", json!({"value": true})).await;
+    }
+
+    /// Prints the page to a PDF below `target/console`, in the dark theme, and returns its file.
+    pub(crate) async fn print(&self, name: &str) -> PathBuf {
+        self.set_theme("dark").await;
+        let options =
+            json!({"preferCSSPageSize": true, "printBackground": false, "paperWidth": 8.27, "paperHeight": 11.69});
+        let printed = self.emulate("Page.printToPDF", options).await;
+        self.set_theme("light").await;
+        let pdf = printed["data"].as_str().and_then(|data| BASE64_STANDARD.decode(data).ok()).expect("a PDF");
+        std::fs::create_dir_all(directory()).expect("a directory");
+        let path = directory().join(format!("{name}.pdf"));
+        std::fs::write(&path, pdf).expect("written");
+        path
+    }
+
+    async fn emulate(&self, method: &str, params: Value) -> Value {
         let command = DevTools(json!({"cmd": method, "params": params}));
-        self.driver.issue_cmd(command).await.unwrap_or_else(|err| panic!("{method}: {err}"));
+        self.driver.issue_cmd(command).await.unwrap_or_else(|err| panic!("{method}: {err}"))
     }
 
     /// Judges the page by axe-core, in both themes: no finding that is serious or worse.

@@ -10,7 +10,7 @@ use super::browser::{self, Browser, Desk};
 const START: &str = "2099-03-01T10:00:00Z";
 
 /// An event with one pool of this capacity for members, and these members.
-fn fill(desk: &Desk, title: &str, capacity: u32, options: &[&str], members: &[&str]) -> String {
+pub(crate) fn fill(desk: &Desk, title: &str, capacity: u32, options: &[&str], members: &[&str]) -> String {
     desk.run(&["person", "create", "BOSS", "--role", "superuser"]);
     for name in members {
         desk.run(&["person", "create", name, "--role", "member"]);

@@ -23,6 +23,7 @@ use crate::context::Context;
 use crate::extra;
 use crate::form::{Field, Problem, Sent};
 use crate::outcome::Outcome;
+use crate::paging;
 use crate::records::Records;
 use crate::refusal::Told;
 use crate::shown::shown;
@@ -196,6 +197,8 @@ fn approved(pk: Pk, name: String, reply: Result<enroll_client::protocol::Person,
 
 impl Enrollments {
     fn markup(&self, context: &Context) -> Markup {
+        let first = (!self.filter.after.is_empty()).then(|| self.filter.address(""));
+        let next = self.next.as_ref().map(|next| self.filter.address(&next.to_string()));
         let can_decide = !context.is_read_only && self.items.iter().any(|one| one.state == State::Pending);
         html! {
             h1 { "Enrollments" }
@@ -216,9 +219,7 @@ impl Enrollments {
             } @else {
                 (self.table(false, context))
             }
-            @if let Some(next) = &self.next {
-                nav .pages aria-label="More" { ul { li { (context.link(&self.filter.address(&next.to_string()), "More")) } } }
-            }
+            (paging::links("", first.as_deref(), next.as_deref(), context))
         }
     }
 
@@ -228,7 +229,7 @@ impl Enrollments {
                 caption { "Oldest first, or by callsign where it is searched for" }
                 thead {
                     tr {
-                        @if has_boxes { th scope="col" { "Decide" } }
+                        @if has_boxes { th .box scope="col" { "Decide" } }
                         th scope="col" { "Callsign" }
                         th scope="col" { "State" }
                         th scope="col" { "Pool" }
@@ -246,7 +247,7 @@ impl Enrollments {
         html! {
             tr {
                 @if has_boxes {
-                    td {
+                    td .box {
                         @if can_decide {
                             label .choice {
                                 input type="checkbox" name="enrollment" value=(one.pk) checked[self.chosen.contains(&one.pk)];

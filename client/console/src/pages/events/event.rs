@@ -19,6 +19,7 @@ use crate::context::Context;
 use crate::extra;
 use crate::form::{Field, Problem, Sent};
 use crate::outcome::Outcome;
+use crate::paging;
 use crate::records::Records;
 use crate::refusal::{self, Told};
 use crate::shown::shown;
@@ -271,6 +272,8 @@ impl Shown {
 
     fn list(&self, heading: &str, order: &str, people: &People, cursor: &str, context: &Context) -> Markup {
         let has_boxes = !context.is_read_only;
+        let here = address::without(&context.here, cursor);
+        let next = people.next.as_ref().map(|next| address::with_query(&here, &[(cursor, &next.to_string())]));
         html! {
             h2 { (heading) }
             @if let Some(told) = &people.refused {
@@ -282,7 +285,7 @@ impl Shown {
                     caption { (order) }
                     thead {
                         tr {
-                            @if has_boxes { th scope="col" { "Decide" } }
+                            @if has_boxes { th .box scope="col" { "Decide" } }
                             th scope="col" { "Person" }
                             th scope="col" { "Now" }
                             th scope="col" { "Registered" }
@@ -293,10 +296,7 @@ impl Shown {
                     tbody { @for one in &people.items { (self.person(one, has_boxes, context)) } }
                 }
             }
-            @if let Some(next) = &people.next {
-                @let at = address::with_query(&address::without(&context.here, cursor), &[(cursor, &next.to_string())]);
-                nav .pages aria-label={ "More of: " (heading) } { ul { li { (context.link(&at, "More")) } } }
-            }
+            (paging::links(heading, (here != context.here).then_some(&here), next.as_deref(), context))
         }
     }
 
@@ -306,7 +306,7 @@ impl Shown {
         let name = self.records.get(one.person).map_or_else(|| one.person.short(), |named| named.name.clone());
         html! {
             tr {
-                @if has_boxes { td { (decision::box_of(one, &shown(&name))) } }
+                @if has_boxes { td .box { (decision::box_of(one, &shown(&name))) } }
                 th scope="row" { (self.records.link(one.person, context)) }
                 td data-label="Now" { (shown(&decision::standing(one, pool))) }
                 td data-label="Registered" { (when::ago(one.registered_at, context.now)) }

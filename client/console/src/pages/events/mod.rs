@@ -20,6 +20,7 @@ use crate::address;
 use crate::console::Console;
 use crate::context::Context;
 use crate::form::{Field, Problem};
+use crate::paging;
 use crate::records::Records;
 use crate::refusal::Told;
 use crate::shown::shown;
@@ -104,6 +105,8 @@ async fn list(visit: Visit, Query(filter): Query<Filter>) -> Answer {
 
 impl Events {
     fn markup(&self, context: &Context) -> Markup {
+        let first = (!self.filter.after.is_empty()).then(|| self.filter.address(""));
+        let next = self.next.as_ref().map(|next| self.filter.address(&next.to_string()));
         html! {
             h1 { "Events" }
             (self.filter_form(context))
@@ -126,11 +129,7 @@ impl Events {
                     tbody { @for event in &self.items { (self.row(event, context)) } }
                 }
             }
-            @if let Some(next) = &self.next {
-                nav .pages aria-label="More" {
-                    ul { li { (context.link(&self.filter.address(&next.to_string()), "More")) } }
-                }
-            }
+            (paging::links("", first.as_deref(), next.as_deref(), context))
         }
     }
 

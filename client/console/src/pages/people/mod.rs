@@ -19,6 +19,7 @@ use crate::address;
 use crate::console::Console;
 use crate::context::Context;
 use crate::form::{Field, Problem};
+use crate::paging;
 use crate::refusal::{self, Told};
 use crate::shown::shown;
 use crate::visit::{Answer, Visit};
@@ -141,8 +142,11 @@ impl People {
 
     /// What was found.
     fn found(&self, context: &Context) -> Markup {
+        let first = (!self.filter.after.is_empty()).then(|| self.filter.address(""));
+        let next = self.next.as_ref().map(|next| self.filter.address(&next.to_string()));
         let count = self.items.len();
         let summary = match (count, self.next.is_some()) {
+            (1.., _) if first.is_some() => format!("{count} more"),
             (0, _) => "Nobody passes this filter.".to_owned(),
             (1, false) => "1 person".to_owned(),
             (_, false) => format!("{count} people"),
@@ -164,11 +168,7 @@ impl People {
                     tbody { @for person in &self.items { (row(person, context)) } }
                 }
             }
-            @if let Some(next) = &self.next {
-                nav .pages aria-label="More" {
-                    ul { li { (context.link(&self.filter.address(&next.to_string()), "More")) } }
-                }
-            }
+            (paging::links("", first.as_deref(), next.as_deref(), context))
         }
     }
 }

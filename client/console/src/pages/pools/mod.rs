@@ -19,6 +19,7 @@ use crate::console::Console;
 use crate::context::Context;
 use crate::form::{Field, Problem, Sent};
 use crate::outcome::Outcome;
+use crate::paging;
 use crate::records::Records;
 use crate::refusal::Told;
 use crate::shown::shown;
@@ -128,6 +129,8 @@ impl Pools {
     }
 
     fn markup(&self, context: &Context) -> Markup {
+        let first = (!self.filter.after.is_empty()).then(|| self.filter.address(""));
+        let next = self.next.as_ref().map(|next| self.filter.address(&next.to_string()));
         html! {
             h1 { "Pools" }
             (self.filter_form(context))
@@ -148,11 +151,7 @@ impl Pools {
                     tbody { @for pool in &self.items { (self.row(pool, context)) } }
                 }
             }
-            @if let Some(next) = &self.next {
-                nav .pages aria-label="More" {
-                    ul { li { (context.link(&self.filter.address(&next.to_string()), "More")) } }
-                }
-            }
+            (paging::links("", first.as_deref(), next.as_deref(), context))
             (self.creation(context))
         }
     }
