@@ -4,7 +4,6 @@
 use std::path::Path;
 use std::process::Command;
 
-use enroll_client::protocol::{changes, person, role};
 use enroll_tests::pages::{self, Page};
 use enroll_tests::process::{Daemon, Home, Output, binary, run};
 use enroll_tests::skip::{python_with_jwt, skipped};
