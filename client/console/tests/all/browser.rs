@@ -280,9 +280,9 @@ impl Browser {
             let size = u32::try_from(height.clamp(400, 4000)).unwrap_or(900) + 140;
             self.driver.set_window_size(1200, size).await.expect("a size");
             let picture = self.driver.screenshot().await.expect("a picture");
-            if IN_BOOK.contains(&name) && std::env::var_os("ENROLL_UPDATE").is_some() {
+            if let (Some(page), Some(_)) = (name.strip_suffix(OF_THE_BOOK), std::env::var_os("ENROLL_UPDATE")) {
                 let pictures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/pictures");
-                std::fs::write(pictures.join(format!("{name}-{theme}.png")), &picture).expect("written");
+                std::fs::write(pictures.join(format!("console-{page}-{theme}.png")), &picture).expect("written");
             }
             std::fs::write(directory.join(format!("{name}-{theme}.png")), picture).expect("written");
         }
@@ -367,8 +367,8 @@ fn directory() -> PathBuf {
     test.ancestors().nth(3).map_or_else(|| PathBuf::from("target"), Path::to_owned).join("console")
 }
 
-/// Pages that the book shows.
-const IN_BOOK: &[&str] = &["today-waiting", "enrollments"];
+/// The end of the name of a screenshot that the book shows.
+const OF_THE_BOOK: &str = "-of-the-book";
 
 /// A command of Chromium's own protocol.
 #[derive(Debug)]

@@ -4,6 +4,7 @@
 
 mod browser;
 
+mod book;
 mod enrollments;
 mod events;
 mod feed;

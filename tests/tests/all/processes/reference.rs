@@ -104,7 +104,7 @@ fn section(row: &OperationRow, verb: &Command, printed: &BTreeMap<String, String
     writeln!(text, "\nIt answers {}.\n", answer(row.reply_shape(), row.kind)).expect("written");
     text.push_str(&match (row.grounds(), row.name == OF_OTHERS) {
         (_, true) => "Refusals: that of the operation which is refused first; nothing is done then.\n".to_owned(),
-        (codes, _) if codes.is_empty() => "Refusals: only those of every operation.\n".to_owned(),
+        ([], _) => "Refusals: only those of every operation.\n".to_owned(),
         (codes, _) => refusals_of(codes, "../errors.md"),
     });
     let command = format!("enrollctl {} {}", row.area(), row.verb());
