@@ -34,6 +34,7 @@ mod history;
 mod hooks;
 mod hooks_killed;
 mod hooks_mail;
+mod hooks_queues;
 mod identity;
 mod import;
 mod import_postgres;
