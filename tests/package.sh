@@ -2,6 +2,8 @@
 # Plays the life of the Debian package, from the first installation to the last purge, on a machine that is there for
 # nothing else: a virtual machine or a container with systemd, as root, with two versions of the package.
 #
+# Beside NEW.deb lies the package of the console, console.deb.
+#
 #   sh tests/package.sh OLD.deb NEW.deb          all phases, in their order
 #   sh tests/package.sh OLD.deb NEW.deb phases   their names
 #   sh tests/package.sh OLD.deb NEW.deb upgrade  one of them
@@ -11,7 +13,8 @@ set -eu
 
 old=$1
 new=$2
-phases="install use watchdog sandbox reload backup upgrade restart stop failed byhand remove again purge marker reset"
+console=$(dirname "$new")/console.deb
+phases="install use watchdog sandbox reload backup hooks console upgrade restart stop failed byhand remove again purge marker reset"
 
 key=/etc/enrolld/enrolld.key
 toml=/etc/enrolld/enrolld.toml
@@ -177,6 +180,96 @@ play_backup() {
     must systemctl is-active enrolld-backup.timer
 }
 
+# The hook has passed so many tokens, each once and in order.
+hook_passed() {
+    within 30 sh -c "[ \"\$(wc -l <$hooked)\" = $1 ]"
+    must sort -n -u -c "$hooked"
+}
+
+spend() { must sh -c "echo 'of a hook $1' | enrollctl token use"; }
+
+# A hook, as its page installs one: over a stop, a kill, a restart of the daemon; one that fails is told, and passed by hand.
+play_hooks() {
+    hook=enrolld-changes@notes
+    hooked=/var/lib/enrolld-changes/notes/seen
+    position=/var/lib/enrolld-changes/notes/position
+    cat >/usr/local/bin/note-change <<'END'
+#!/bin/sh
+cat >/dev/null
+[ ! -e /run/notes-fail ] || exit 3
+echo "$ENROLLD_CHANGE_SEQ" >>/var/lib/enrolld-changes/notes/seen
+END
+    chmod 755 /usr/local/bin/note-change
+    cat >/etc/enrolld/changes/notes.conf <<'END'
+OPTIONS=--from now --if-new --filter area=token
+COMMAND=/usr/local/bin/note-change
+END
+    must systemctl enable --now $hook
+    within 10 test -s $position
+    for token in 1 2 3; do spend $token; done
+    hook_passed 3
+    must systemctl stop $hook
+    must_not enrollctl doctor
+    said "hook_stopped"
+    spend 4
+    must systemctl start $hook
+    hook_passed 4
+    must systemctl kill --signal=KILL $hook
+    spend 5
+    hook_passed 5
+    must systemctl restart enrolld.service
+    spend 6
+    hook_passed 6
+    touch /run/notes-fail
+    spend 7
+    spend 8
+    within 30 sh -c 'enrollctl doctor | grep "the hook notes fails at the change"'
+    stuck=$(sed -n 's/.*the hook notes fails at the change \([0-9]*\).*/\1/p' "$work/out" | head -n 1)
+    must enrollctl changes skip "$stuck" --position $position
+    rm /run/notes-fail
+    hook_passed 7
+    must_not grep -q "^$stuck$" $hooked
+    within 10 sh -c '! enrollctl doctor | grep "the hook notes"'
+    must systemctl is-active $hook
+}
+
+# A page of the console, asked by this user.
+get() {
+    runuser -u "$1" -- bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$1"
+        printf "GET %s HTTP/1.0\r\nHost: 127.0.0.1:%s\r\nCookie: %s\r\n\r\n" "$2" "$1" "$3" >&3
+        cat <&3' bash "$port" "$2" "$3" >"$work/out" 2>/dev/null
+}
+
+# The page of the console is for the user who started it alone.
+play_console() {
+    package -i "$console"
+    runuser -u member -- enrollctl console --no-browser >"$work/console" 2>&1 &
+    page=$!
+    within 20 grep -q 'http://127.0.0.1:' "$work/console"
+    address=$(grep -o 'http://127.0.0.1:[^ ]*' "$work/console" | head -n 1)
+    port=${address#http://127.0.0.1:}
+    path=/${port#*/}
+    port=${port%%/*}
+    # The kernel tells whose connection it is: with the right code another user has no answer.
+    get nobody "$path" "" || true
+    [ ! -s "$work/out" ] || fail "another user was answered: $(cat "$work/out")"
+    get member "$path" ""
+    said "^HTTP/1.. 200"
+    cookie=$(sed -n 's/^set-cookie: \([^;]*\);.*/\1/p' "$work/out")
+    first=$(sed -n 's/.*<a href="\([^"]*\)">Go on to the console.*/\1/p' "$work/out")
+    get nobody "$first" "$cookie" || true
+    [ ! -s "$work/out" ] || fail "another user was answered: $(cat "$work/out")"
+    get member "$first" "$cookie"
+    said "^HTTP/1.. 200"
+    said "Today"
+    package -i "$console"
+    kill "$page"
+    wait "$page" || true
+    package -P enrolld-console
+    must_not runuser -u member -- enrollctl console --no-browser
+    said "apt install enrolld-console"
+}
+
 # An upgrade restarts the daemon and not the socket, asks nothing about a changed configuration, and refuses nobody.
 play_upgrade() {
     before=$(main_pid)
@@ -191,6 +284,12 @@ play_upgrade() {
         fail "the socket was restarted"
     must grep -q 'idle_seconds = 500' $toml
     is_whole
+    # The hook runs the new program and goes on behind the last change that it passed.
+    must systemctl is-active enrolld-changes@notes
+    passed=$(wc -l </var/lib/enrolld-changes/notes/seen)
+    spend upgraded
+    within 30 sh -c "[ \"\$(wc -l </var/lib/enrolld-changes/notes/seen)\" -gt $passed ]"
+    must sort -n -u -c /var/lib/enrolld-changes/notes/seen
     # A daemon that somebody has stopped stays so.
     must systemctl stop enrolld.socket enrolld.service
     package -i "$new"
@@ -263,6 +362,7 @@ play_remove() {
     must_not systemctl is-active enrolld.socket
     must_not systemctl is-active enrolld.service
     must_not systemctl is-active enrolld-backup.timer
+    must_not systemctl is-active enrolld-changes@notes
     user_stays
 }
 
@@ -281,6 +381,7 @@ play_purge() {
     said "$registry stays; to remove it for good: rm -r $registry"
     said "$key stays"
     said "/var/backups/enrolld stays"
+    [ -e /var/lib/enrolld-changes/notes/position ] || fail "the position of a hook is gone"
     [ ! -e $toml ] || fail "the configuration is still there"
     [ -e $key ] && [ -e $registry/enrolld.redb ] || fail "key or registry is gone"
     user_stays
@@ -293,7 +394,10 @@ play_marker() {
     package -P enrolld
     said "the registry and its secret key are removed"
     said "nothing opens the backups in /var/backups/enrolld"
-    [ ! -e /etc/enrolld ] && [ ! -e $registry ] || fail "something is left: $(ls -la /etc/enrolld $registry 2>&1)"
+    # A hook's configuration is the administrator's own, and stays.
+    must rm /etc/enrolld/changes/notes.conf
+    must rmdir /etc/enrolld/changes /etc/enrolld
+    [ ! -e $registry ] || fail "something is left: $(ls -la $registry)"
     [ -e /var/backups/enrolld ] || fail "the backups are gone"
     user_stays
     package -i "$new"

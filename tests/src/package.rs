@@ -33,7 +33,7 @@ impl Packages {
         let directory = tempfile::tempdir().map_err(|err| format!("needs a temporary directory: {err}"))?;
         let programs = directory.path().join("release");
         fs::create_dir(&programs).expect("a directory");
-        for name in ["enrolld", "enrollctl", "enroll-man"] {
+        for name in ["enrolld", "enrollctl", "enrollctl-console", "enroll-man"] {
             fs::copy(binary(name), programs.join(name)).expect("copied");
         }
         Ok(Self { directory })
@@ -41,9 +41,18 @@ impl Packages {
 
     /// Makes the package with this version. Panics where that fails.
     pub fn make(&self, version: &str) -> PathBuf {
-        let made = self.directory.path().join(format!("enrolld_{version}.deb"));
+        self.make_of(&[], &format!("enrolld_{version}.deb"), version)
+    }
+
+    /// Makes the package of the console. Panics where that fails.
+    pub fn make_console(&self, version: &str) -> PathBuf {
+        self.make_of(&["--console"], "console.deb", version)
+    }
+
+    fn make_of(&self, which: &[&str], name: &str, version: &str) -> PathBuf {
+        let made = self.directory.path().join(name);
         let mut script = Command::new(pages::root().join(".ci/package"));
-        script.args(["--no-build", "--fast", "--deb-version", version, "--output"]).arg(&made);
+        script.args(which).args(["--no-build", "--fast", "--deb-version", version, "--output"]).arg(&made);
         let output = script.env("CARGO_TARGET_DIR", self.directory.path()).stdin(Stdio::null()).output();
         let output = output.expect("the script");
         assert!(output.status.success(), "{output:?}");

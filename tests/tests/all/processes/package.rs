@@ -87,6 +87,7 @@ fn the_package_is_installed_used_upgraded_removed_and_purged() {
     };
     expect_success(&image);
     named.iter().for_each(|package| machine.put(package));
+    machine.put(&packages.make_console(OLD));
     machine.put(&pages::root().join("tests/package.sh"));
     let play = |phase: &str| machine.play("root", &format!("sh package.sh old.deb new.deb {phase}"));
     let phases = play("phases").stdout;
