@@ -240,6 +240,35 @@ get() {
         cat <&3' bash "$port" "$2" "$3" >"$work/out" 2>/dev/null
 }
 
+# A tunnel of this user from this port to the page.
+tunnel() {
+    must ssh -q -f -N -M -S "$work/tunnel.$1" -o ExitOnForwardFailure=yes -o StrictHostKeyChecking=no \
+        -o UserKnownHostsFile=/dev/null -i "$work/ssh" -p 2222 -L "$2:127.0.0.1:$port" "$1@127.0.0.1"
+}
+
+# Through ssh -L the other end is who logged in: the page's user is served on any port, and another user is not.
+through_ssh() {
+    rm -f "$work/ssh" "$work/ssh.pub"
+    ssh-keygen -q -t ed25519 -N '' -f "$work/ssh"
+    # A password that nobody has, where a locked account would be turned away.
+    usermod -p '*' member
+    mkdir -p /run/sshd
+    must /usr/sbin/sshd -f /dev/null -o Port=2222 -o ListenAddress=127.0.0.1 -o HostKey="$work/ssh" -o UsePAM=no \
+        -o StrictModes=no -o AuthorizedKeysFile="$work/ssh.pub" -o PidFile="$work/sshd.pid"
+    tunnel member 9101
+    tunnel nobody 9102
+    port=9102
+    get member "$1" "$2" || true
+    [ ! -s "$work/out" ] || fail "the tunnel of another user was answered: $(cat "$work/out")"
+    port=9101
+    get nobody "$1" "$2"
+    said "^HTTP/1.. 200"
+    said "Today"
+    for user in member nobody; do ssh -q -S "$work/tunnel.$user" -O exit 127.0.0.1; done
+    kill "$(cat "$work/sshd.pid")"
+    echo "through ssh: as it should be"
+}
+
 # The page of the console is for the user who started it alone.
 play_console() {
     package -i "$console"
@@ -262,6 +291,7 @@ play_console() {
     get member "$first" "$cookie"
     said "^HTTP/1.. 200"
     said "Today"
+    [ ! -x /usr/sbin/sshd ] || through_ssh "$first" "$cookie"
     package -i "$console"
     kill "$page"
     wait "$page" || true

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use crate::process::{Output, binary, run};
 
 /// Packages of the container beside the minimal system.
-const PACKAGES: &str = "systemd,systemd-sysv,dbus,sudo";
+const PACKAGES: &str = "systemd,systemd-sysv,dbus,sudo,openssh-server";
 
 /// Time that the packages may take to arrive, in seconds.
 const FETCH_SECONDS: &str = "240";
@@ -206,7 +206,8 @@ fn packages(cache: &Path) -> Result<PathBuf, Missing> {
     let (Some("debian"), Some(release)) = (field("ID="), field("VERSION_CODENAME=")) else {
         return Err(Missing::Host("the host is no Debian, whose packages are used".to_owned()));
     };
-    let root = cache.join(format!("debian-{release}"));
+    // With other packages it is another one.
+    let root = cache.join(format!("debian-{release}-{}", PACKAGES.replace(',', "-")));
     if root.exists() {
         return Ok(root);
     }
