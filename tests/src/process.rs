@@ -298,6 +298,13 @@ impl Daemon {
         run(&mut self.home.enrollctl(args), stdin)
     }
 
+    /// Runs `enrollctl`, which must succeed; the line that it prints.
+    pub fn done(&self, args: &[&str]) -> String {
+        let output = self.enrollctl(args, "");
+        assert_eq!(output.code, Some(0), "{args:?}: {output:?}");
+        output.stdout.trim().to_owned()
+    }
+
     /// A client that is connected.
     pub fn client(&self) -> Client {
         Client::connect(self.home.socket()).expect("a connection")

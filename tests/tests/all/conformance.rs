@@ -28,7 +28,7 @@ const TEST: &str = "a_fake_and_a_daemon_answer_and_refuse_alike";
 
 const REFUSALS: &str = "refusals.txt";
 
-/// What only the fake is told, whose time passes at once.
+/// The lines of the story for the fake alone, whose time passes at once.
 const LATER: &str = "later.txt";
 
 /// Refusals that no line meets, and the test that does.

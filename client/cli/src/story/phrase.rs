@@ -90,7 +90,7 @@ const PHRASES: &[(&str, &str)] = &[
     ("transaction.run", "several writes were done as one"),
 ];
 
-/// What a change was, in words. `names` are those of its records.
+/// The phrase of a change. `names` are those of its records.
 pub(super) fn of(change: &Change, names: &[String]) -> String {
     let name = format!("{}.{}", change.area, change.verb);
     let template = PHRASES.iter().find(|(of, _)| *of == name).map(|(_, phrase)| filled(phrase, names));

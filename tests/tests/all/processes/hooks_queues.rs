@@ -3,32 +3,26 @@
 use enroll_tests::hook::{Hook, SAY, record};
 use enroll_tests::process::{Daemon, Home};
 
-fn done(daemon: &Daemon, args: &[&str]) -> String {
-    let output = daemon.enrollctl(args, "");
-    assert_eq!(output.code, Some(0), "{args:?}: {output:?}");
-    output.stdout.trim().to_owned()
-}
-
 fn event(daemon: &Daemon, title: &str, pools: &[&str]) -> String {
     let fixed = ["--kind", "camp", "--owner", "BOSS", "--start", "2999-07-01T10:00:00Z", "--duration-minutes", "60"];
     let mut args = [&["event", "create", title, "--published", "true", "--field", "pk"], &fixed[..]].concat();
     pools.iter().for_each(|pool| args.extend(["--pool", pool]));
-    done(daemon, &args)
+    daemon.done(&args)
 }
 
 /// People, all with the role `member`, and BOSS.
 fn with_people(count: usize) -> Daemon {
     let daemon = Daemon::start();
-    done(&daemon, &["person", "create", "BOSS"]);
+    daemon.done(&["person", "create", "BOSS"]);
     (0..count).for_each(|number| {
-        done(&daemon, &["person", "create", &format!("P{number}"), "--role", "member"]);
+        daemon.done(&["person", "create", &format!("P{number}"), "--role", "member"]);
     });
     daemon
 }
 
 /// The number of the latest change.
 fn head(daemon: &Daemon) -> u64 {
-    done(daemon, &["changes", "head", "--field", "seq"]).parse().expect("a number")
+    daemon.done(&["changes", "head", "--field", "seq"]).parse().expect("a number")
 }
 
 /// A script that fails for changes with this text until the file `mended` is there.
@@ -36,7 +30,8 @@ fn fails_for(home: &Home, text: &str) -> String {
     format!("if grep -q {text} && [ ! -e {:?} ]; then exit 1; else {SAY}; fi", home.path("mended"))
 }
 
-/// What is of the stuck key waits, all else is done in its order; killed and mended, nothing is done twice.
+/// The order of queues: changes of the stuck key wait, all others are done in their order; killed and mended, none is done
+/// twice.
 fn expect_queues(daemon: &Daemon, per: &str, stuck: &str, own: &[u64], others: &[u64]) {
     let texts = |numbers: &[u64]| numbers.iter().map(u64::to_string).collect::<Vec<_>>();
     let script = fails_for(&daemon.home, stuck);
@@ -62,8 +57,8 @@ fn an_event_that_is_stuck_stops_itself_alone() {
     let [camp, fair] = ["Camp", "Fair"].map(|title| event(&daemon, title, &[]));
     let before = head(&daemon);
     for person in ["P0", "P1", "P2"] {
-        done(&daemon, &["registration", "create", &camp, person]);
-        done(&daemon, &["registration", "create", &fair, person]);
+        daemon.done(&["registration", "create", &camp, person]);
+        daemon.done(&["registration", "create", &fair, person]);
     }
     let (own, others): (Vec<u64>, Vec<u64>) = (before + 1..=before + 6).partition(|seq| (seq - before) % 2 == 1);
     expect_queues(&daemon, "event", &camp, &own, &others);
@@ -75,8 +70,8 @@ fn a_pool_that_is_stuck_stops_itself_alone() {
     let pools =
         [r#"{"name":"members","capacity":9,"roles":["member"]}"#, r#"{"name":"crew","capacity":9,"roles":["crew"]}"#];
     ["P2", "P3"].iter().for_each(|person| {
-        done(&daemon, &["role", "remove", person, "member"]);
-        done(&daemon, &["role", "assign", person, "crew"]);
+        daemon.done(&["role", "remove", person, "member"]);
+        daemon.done(&["role", "assign", person, "crew"]);
     });
     let camp = event(&daemon, "Camp", &pools);
     let pool = daemon.enrollctl(&["event", "get", &camp, "--json"], "").json()["pools"][0]["pk"]
@@ -85,7 +80,7 @@ fn a_pool_that_is_stuck_stops_itself_alone() {
         .to_owned();
     let before = head(&daemon);
     for person in ["P0", "P2", "P1", "P3"] {
-        done(&daemon, &["registration", "create", &camp, person]);
+        daemon.done(&["registration", "create", &camp, person]);
     }
     expect_queues(&daemon, "pool", &pool, &[before + 1, before + 3], &[before + 2, before + 4]);
 }

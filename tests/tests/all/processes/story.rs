@@ -2,37 +2,31 @@
 
 use enroll_tests::process::Daemon;
 
-fn done(daemon: &Daemon, args: &[&str]) -> String {
-    let output = daemon.enrollctl(args, "");
-    assert_eq!(output.code, Some(0), "{args:?}: {output:?}");
-    output.stdout.trim().to_owned()
-}
-
 /// The column `happened` of a record's history.
 fn told(daemon: &Daemon, record: &str) -> Vec<String> {
-    let lines = done(daemon, &["changes", "of", record]);
+    let lines = daemon.done(&["changes", "of", record]);
     lines.lines().skip(1).map(|line| line.split('\t').nth(3).unwrap_or_default().to_owned()).collect()
 }
 
 #[test]
 fn a_history_tells_all_that_happened_to_a_record_and_nothing_else() {
     let daemon = Daemon::start();
-    done(&daemon, &["person", "create", "BOSS", "--role", "superuser"]);
-    done(&daemon, &["person", "create", "CAT02b"]);
-    let code = done(&daemon, &["pool", "create", "--owner", "BOSS", "--field", "invitecode"]);
-    let pool = done(&daemon, &["pool", "get", &code, "--field", "pk"]);
-    done(&daemon, &["enrollment", "create", "DOGGO01a", "--pool", &code]);
-    done(&daemon, &["enrollment", "approve", "DOGGO01a", "--as", "BOSS"]);
-    done(&daemon, &["role", "assign", "DOGGO01a", "member"]);
+    daemon.done(&["person", "create", "BOSS", "--role", "superuser"]);
+    daemon.done(&["person", "create", "CAT02b"]);
+    let code = daemon.done(&["pool", "create", "--owner", "BOSS", "--field", "invitecode"]);
+    let pool = daemon.done(&["pool", "get", &code, "--field", "pk"]);
+    daemon.done(&["enrollment", "create", "DOGGO01a", "--pool", &code]);
+    daemon.done(&["enrollment", "approve", "DOGGO01a", "--as", "BOSS"]);
+    daemon.done(&["role", "assign", "DOGGO01a", "member"]);
     let members = r#"{"name":"members","capacity":1,"roles":["member","superuser"]}"#;
     let camp = ["--kind", "camp", "--start", "2999-07-01T10:00:00Z", "--duration-minutes", "60", "--published", "true"];
     let camp =
         [&["event", "create", "Camp", "--owner", "BOSS", "--field", "pk", "--pool", members], &camp[..]].concat();
-    let event = done(&daemon, &camp);
-    done(&daemon, &["registration", "create", &event, "DOGGO01a", "--origin", "203.0.113.9"]);
-    done(&daemon, &["registration", "create", &event, "BOSS"]);
-    done(&daemon, &["registration", "cancel", &event, "DOGGO01a"]);
-    done(&daemon, &["person", "delete", "DOGGO01a"]);
+    let event = daemon.done(&camp);
+    daemon.done(&["registration", "create", &event, "DOGGO01a", "--origin", "203.0.113.9"]);
+    daemon.done(&["registration", "create", &event, "BOSS"]);
+    daemon.done(&["registration", "cancel", &event, "DOGGO01a"]);
+    daemon.done(&["person", "delete", "DOGGO01a"]);
 
     let dog = told(&daemon, "DOGGO01a");
     assert!(dog[0].starts_with("DOGGO01a enrolled by the pool "), "{dog:?}");
@@ -72,7 +66,7 @@ fn a_history_tells_all_that_happened_to_a_record_and_nothing_else() {
 #[test]
 fn a_name_that_nothing_has_is_refused_and_a_person_needs_the_permission() {
     let daemon = Daemon::start();
-    done(&daemon, &["person", "create", "DOGGO01a"]);
+    daemon.done(&["person", "create", "DOGGO01a"]);
     let nobody = daemon.enrollctl(&["changes", "of", "nobody"], "");
     assert_eq!(nobody.code, Some(1), "{nobody:?}");
     assert!(nobody.stderr.contains("(not_found)"), "{nobody:?}");
