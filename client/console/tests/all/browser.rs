@@ -23,6 +23,9 @@ use tempfile::TempDir;
 /// Between two looks at a page.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// How often the driver is started until it has a port.
+const STARTS: usize = 5;
+
 /// The file of axe-core.
 const AXE: &str = "ENROLL_AXE";
 
@@ -162,6 +165,23 @@ fn lines_of(pipe: impl std::io::Read + Send + 'static) -> Receiver<String> {
     lines
 }
 
+/// Starts the driver with this home; the process and its port. The driver asks the kernel for a free port of IPv4 and then
+/// wants the same one of IPv6, and exits where another process took that in between: what it said then is the error.
+fn start_chromedriver(home: &Path) -> Result<(Killed, String), Vec<String>> {
+    let mut command = Command::new("chromedriver");
+    command.arg("--port=0").env("HOME", home).stdin(Stdio::null()).stderr(Stdio::null()).stdout(Stdio::piped());
+    let mut chromedriver = Killed(command.spawn().expect("chromedriver"));
+    let lines = lines_of(chromedriver.0.stdout.take().expect("a pipe"));
+    let mut said = Vec::new();
+    while let Ok(line) = lines.recv_timeout(PATIENCE) {
+        if let Some((_, port)) = line.split_once("started successfully on port ") {
+            return Ok((chromedriver, port.trim_end_matches('.').to_owned()));
+        }
+        said.push(line);
+    }
+    Err(said)
+}
+
 impl Browser {
     /// A browser that has opened the session of this desk.
     pub(crate) async fn open(test: &str, desk: &Desk) -> Self {
@@ -180,16 +200,10 @@ impl Browser {
     /// A browser without a session.
     pub(crate) async fn start(test: &str, base: &str) -> Self {
         let profile = tempfile::tempdir().expect("a directory");
-        let mut chromedriver = Command::new("chromedriver");
-        chromedriver.arg("--port=0").env("HOME", profile.path()).stdin(Stdio::null()).stderr(Stdio::null());
-        let mut chromedriver = Killed(chromedriver.stdout(Stdio::piped()).spawn().expect("chromedriver"));
-        let lines = lines_of(chromedriver.0.stdout.take().expect("a pipe"));
-        let port = loop {
-            let line = lines.recv_timeout(PATIENCE).expect("a port");
-            if let Some((_, port)) = line.split_once("started successfully on port ") {
-                break port.trim_end_matches('.').to_owned();
-            }
-        };
+        let mut starts = (0..STARTS).map(|_| start_chromedriver(profile.path()));
+        let (chromedriver, port) = starts
+            .find_map(|start| start.inspect_err(|said| eprintln!("chromedriver names no port: {said:#?}")).ok())
+            .expect("a chromedriver that names its port");
         let args = json!([
             "--headless=new",
             "--no-sandbox",
