@@ -32,6 +32,18 @@ pub enum Error {
 
 impl Error {
     /// The refusal of the daemon, if the error is one.
+    ///
+    /// ```
+    /// # use enroll_client::{by_callsign, fake::Daemon, protocol::{Code, person}};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let daemon = Daemon::builder().start()?;
+    /// # let client = daemon.client()?;
+    /// let error = client.call(person::Get::new(by_callsign("NOBODY")?)).await.expect_err("nobody has this name");
+    /// assert_eq!(error.refusal().map(|refusal| refusal.code), Some(Code::NOT_FOUND));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Refused(refusal) => Some(refusal),

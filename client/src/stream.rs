@@ -102,6 +102,8 @@ impl RawStream {
     ///
     /// After [`Error::Unavailable`] the next call reconnects and resumes after the last item. Every other error ends
     /// the stream, and any error ends a walk.
+    ///
+    /// It can stand in a `select!`. The example stands at [`RawStream`].
     pub async fn next(&mut self) -> Option<Result<Vec<u8>, Error>> {
         while !self.is_over {
             match self.event(Retry::WhileAway).await {
@@ -186,6 +188,20 @@ impl<O: Operation> Stream<O> {
     }
 
     /// Waits for the next item; see [`RawStream::next`].
+    ///
+    /// ```
+    /// # use enroll_client::{fake::Daemon, protocol::{changes, token}};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let daemon = Daemon::builder().start()?;
+    /// # let client = daemon.client()?;
+    /// client.call(token::Use::new("nonce-4711".parse()?)).await?;
+    /// let mut changes = client.stream(changes::Follow { since: Some(0) }).await?;
+    /// let change = changes.next().await.ok_or("it has no end")??;
+    /// assert_eq!((change.seq, change.verb.as_str()), (1, "use"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn next(&mut self) -> Option<Result<O::Reply, Error>> {
         let item = self.0.next().await?;
         Some(item.and_then(|item| codec::decode(&item).map_err(|err| unreadable(O::ROW, &err))))
