@@ -1,11 +1,14 @@
 //! The blocking client, for programs without async.
 //!
-//! ```no_run
+//! ```
 //! use enroll_client::blocking::Client;
 //! use enroll_client::protocol::token;
 //!
-//! # fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let client = Client::connect(enroll_client::default_socket())?;
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let daemon = enroll_client::fake::Daemon::builder().start()?;
+//! # let socket = daemon.socket_of(1000, enroll_client::fake::Grant::Admin)?;
+//! // In a program: enroll_client::default_socket().
+//! let client = Client::connect(socket)?;
 //! client.call(token::Use::new("a nonce".parse()?))?;
 //! let again = client.call(token::Use::new("a nonce".parse()?)).expect_err("it works once");
 //! assert_eq!(again.refusal().map(|refusal| refusal.code.to_string()).as_deref(), Some("token_reuse"));
@@ -28,12 +31,15 @@ use crate::error::Error;
 /// A client of the daemon whose calls wait for their answers. Several threads may use it at once, through references or
 /// clones; they share its connection.
 ///
-/// ```no_run
+/// ```
 /// use enroll_client::blocking::Client;
-/// use enroll_client::{by_callsign, default_socket, protocol::role};
+/// use enroll_client::{by_callsign, protocol::role};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let client = Client::connect(default_socket())?;
+/// # let daemon = enroll_client::fake::Daemon::builder().start()?;
+/// # let socket = daemon.socket_of(1000, enroll_client::fake::Grant::Admin)?;
+/// let client = Client::connect(socket)?;
+/// # client.call(enroll_client::protocol::person::Create::new("DOGGO01a".parse()?))?;
 /// let is_member = client.call(role::Has::new(by_callsign("DOGGO01a")?, "member".parse()?))?;
 /// # Ok(())
 /// # }
@@ -46,12 +52,16 @@ pub struct Client {
 
 /// The items of a stream, as an iterator that waits for each; see [`Client::stream`](crate::Client::stream).
 ///
-/// ```no_run
-/// use enroll_client::{blocking::Client, protocol::changes};
+/// ```
+/// use enroll_client::protocol::changes;
 ///
-/// # fn example(client: &Client) -> Result<(), enroll_client::Error> {
-/// for change in client.stream(changes::Follow { since: None })? {
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let daemon = enroll_client::fake::Daemon::builder().start()?;
+/// # let client = daemon.blocking()?;
+/// # client.call(enroll_client::protocol::token::Use::new("nonce-4711".parse()?))?;
+/// for change in client.stream(changes::Follow { since: Some(0) })? {
 ///     println!("{}", change?.seq);
+/// # break;
 /// }
 /// # Ok(())
 /// # }
@@ -65,10 +75,13 @@ pub struct Stream<O> {
 
 /// An operation with its options; see [`Client::request`].
 ///
-/// ```no_run
-/// use enroll_client::{blocking::Client, by_callsign, protocol::person};
+/// ```
+/// use enroll_client::{by_callsign, protocol::person};
 ///
-/// # fn example(client: &Client) -> Result<(), Box<dyn std::error::Error>> {
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let daemon = enroll_client::fake::Daemon::builder().start()?;
+/// # let client = daemon.blocking()?;
+/// # client.call(enroll_client::protocol::person::Create::new("DOGGO01a".parse()?))?;
 /// let delete = person::Delete { person: by_callsign("DOGGO01a")? };
 /// let would_be = client.request(delete).dry_run().send()?;
 /// # Ok(())

@@ -13,13 +13,18 @@ use crate::{Client, blocking};
 
 /// Settings of a client; see [`Client::builder`].
 ///
-/// ```no_run
+/// ```
 /// use std::time::Duration;
 ///
-/// use enroll_client::{Client, default_socket};
+/// use enroll_client::Client;
 ///
-/// # async fn example() -> Result<(), enroll_client::Error> {
-/// let builder = Client::builder(default_socket()).name("portal").require_peer("enrolld");
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let daemon = enroll_client::fake::Daemon::builder().start()?;
+/// # let socket = daemon.socket_of(1000, enroll_client::fake::Grant::Admin)?;
+/// # let user = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self")?).to_string();
+/// // For a daemon of the package the user is "enrolld".
+/// let builder = Client::builder(socket).name("portal").require_peer(user);
 /// let client = builder.reconnect_for(Duration::from_secs(10)).connect().await?;
 /// # Ok(())
 /// # }

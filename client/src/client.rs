@@ -20,15 +20,18 @@ use crate::stream::{RawStream, Stream};
 /// A client of the daemon. A clone shares its connection and costs next to nothing; the connection ends with the last
 /// clone, once what was asked is answered.
 ///
-/// ```no_run
-/// use enroll_client::{Client, by_callsign, default_socket};
-/// use enroll_client::protocol::registration;
+/// ```
+/// use enroll_client::{Client, by_callsign};
+/// use enroll_client::protocol::{person, role};
 ///
-/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let client = Client::connect(default_socket()).await?;
-/// let event = "01994f3a-7c1e-7d55-a1b2-3c4d5e6f7a8b".parse()?;
-/// let registered = client.call(registration::Create { event, person: by_callsign("DOGGO01a")? }).await?;
-/// println!("{}", if registered.waiting { "waits" } else { "has a place" });
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let daemon = enroll_client::fake::Daemon::builder().start()?;
+/// # let socket = daemon.socket_of(1000, enroll_client::fake::Grant::Admin)?;
+/// let client = Client::connect(socket).await?;
+/// client.call(person::Create::new("DOGGO01a".parse()?)).await?;
+/// let other = client.clone();
+/// assert!(other.call(role::Assign { person: by_callsign("DOGGO01a")?, role: "member".parse()? }).await?);
 /// # Ok(())
 /// # }
 /// ```
@@ -114,12 +117,20 @@ impl Client {
     /// it has expired, calls are refused with `jwt_invalid`. A service whose configuration says `proven` acts in no other
     /// way.
     ///
-    /// ```no_run
-    /// # use enroll_client::{Client, protocol::registration};
-    /// # async fn example(client: Client, cookie: String) -> Result<(), Box<dyn std::error::Error>> {
-    /// let visitor = client.as_proven(cookie.parse()?);
-    /// let event = "01994f3a-7c1e-7d55-a1b2-3c4d5e6f7a8b".parse()?;
-    /// visitor.call(registration::Create { event, person: "DOGGO01a".parse()? }).await?;
+    /// ```
+    /// # use enroll_client::{by_callsign, protocol::{code, person}};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let daemon = enroll_client::fake::Daemon::builder().start()?;
+    /// # let client = daemon.client()?;
+    /// # client.call(enroll_client::protocol::person::Create::new("DOGGO01a".parse()?)).await?;
+    /// let made = client.call(code::Create::new(r#"{"sub":"DOGGO01a"}"#.parse()?)).await?;
+    /// let login = made.code.ok_or("a code is answered where it is made")?;
+    /// let cookie = client.call(code::Use::new(login)).await?.jwt.ok_or("a session")?;
+    ///
+    /// // Later, with each request of the visitor:
+    /// let visitor = client.as_proven(cookie);
+    /// assert_eq!(visitor.call(person::Get::new(by_callsign("DOGGO01a")?)).await?.callsign.as_str(), "DOGGO01a");
     /// # Ok(())
     /// # }
     /// ```
@@ -173,9 +184,12 @@ impl Client {
 
     /// A request with options: an idempotency key, an actor, an origin, a dry run.
     ///
-    /// ```no_run
-    /// # use enroll_client::{Client, protocol::person};
-    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// ```
+    /// # use enroll_client::protocol::person;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let daemon = enroll_client::fake::Daemon::builder().start()?;
+    /// # let client = daemon.client()?;
     /// let create = person::Create::new("DOGGO01a".parse()?);
     /// let preview = client.request(create.clone()).dry_run().send().await?;
     /// let key = "019aab01-997b-774b-bfff-ffffffffffff".parse()?;
@@ -200,13 +214,18 @@ impl Client {
     /// daemon is an error at once, as for [`connect`](Self::connect). If the daemon goes away later, the stream
     /// reconnects and resumes after its last item; a walk, such as a backup, fails instead.
     ///
-    /// ```no_run
-    /// # use enroll_client::{Client, protocol::changes};
-    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// ```
+    /// # use enroll_client::protocol::changes;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let daemon = enroll_client::fake::Daemon::builder().start()?;
+    /// # let client = daemon.client()?;
     /// let mut changes = client.stream(changes::Follow { since: None }).await?;
+    /// # client.call(enroll_client::protocol::token::Use::new("nonce-4711".parse()?)).await?;
     /// while let Some(change) = changes.next().await {
     ///     let change = change?;
     ///     assert!(change.seq > 0, "{}.{}", change.area, change.verb);
+    /// # break;
     /// }
     /// # Ok(())
     /// # }

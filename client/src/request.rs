@@ -7,10 +7,15 @@ use crate::client::Client;
 
 /// An operation with its options; see [`Client::request`].
 ///
-/// ```no_run
-/// use enroll_client::{Client, by_callsign, protocol::person};
+/// ```
+/// use enroll_client::{by_callsign, protocol::person};
 ///
-/// # async fn example(client: &Client) -> Result<(), Box<dyn std::error::Error>> {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let daemon = enroll_client::fake::Daemon::builder().start()?;
+/// # let client = daemon.client()?;
+/// # client.call(enroll_client::protocol::person::Create::new("DOGGO01a".parse()?)).await?;
+/// # client.call(person::Create { roles: vec!["superuser".parse()?], ..person::Create::new("BOSS".parse()?) }).await?;
 /// // A dry run for the person who asked, and where they asked from.
 /// let delete = person::Delete { person: by_callsign("DOGGO01a")? };
 /// let request = client.request(delete).actor(by_callsign("BOSS")?).origin("203.0.113.9".parse()?);

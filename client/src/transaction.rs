@@ -7,11 +7,14 @@ use enroll_protocol::{Invalid, Operation};
 
 /// Several writes that are done as one, all or none.
 ///
-/// ```no_run
+/// ```
 /// use enroll_client::protocol::{person, role};
-/// use enroll_client::{Client, Transaction};
+/// use enroll_client::Transaction;
 ///
-/// # async fn example(client: &Client) -> Result<(), Box<dyn std::error::Error>> {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let daemon = enroll_client::fake::Daemon::builder().start()?;
+/// # let client = daemon.client()?;
 /// let mut transaction = Transaction::new();
 /// let dog = transaction.add(&person::Create::new("DOGGO01a".parse()?));
 /// let given = transaction.add(&role::Assign { person: "DOGGO01a".parse()?, role: "member".parse()? });
@@ -28,10 +31,13 @@ pub struct Transaction {
 
 /// A unit of a transaction: reads its reply.
 ///
-/// ```no_run
-/// use enroll_client::{Client, Transaction, protocol::person};
+/// ```
+/// use enroll_client::{Transaction, protocol::person};
 ///
-/// # async fn example(client: &Client) -> Result<(), Box<dyn std::error::Error>> {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let daemon = enroll_client::fake::Daemon::builder().start()?;
+/// # let client = daemon.client()?;
 /// let mut transaction = Transaction::new();
 /// let dog = transaction.add(&person::Create::new("DOGGO01a".parse()?));
 /// let replies = client.call(transaction.run()).await?;
