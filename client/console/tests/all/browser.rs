@@ -7,7 +7,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -166,20 +166,18 @@ fn lines_of(pipe: impl std::io::Read + Send + 'static) -> Receiver<String> {
 }
 
 /// Starts the driver with this home; the process and its port. The driver asks the kernel for a free port of IPv4 and then
-/// wants the same one of IPv6, and exits where another process took that in between: what it said then is the error.
-fn start_chromedriver(home: &Path) -> Result<(Killed, String), Vec<String>> {
+/// wants the same one of IPv6, and exits where another process took that in between.
+fn start_chromedriver(home: &Path) -> Result<(Killed, String), RecvTimeoutError> {
     let mut command = Command::new("chromedriver");
     command.arg("--port=0").env("HOME", home).stdin(Stdio::null()).stderr(Stdio::null()).stdout(Stdio::piped());
     let mut chromedriver = Killed(command.spawn().expect("chromedriver"));
     let lines = lines_of(chromedriver.0.stdout.take().expect("a pipe"));
-    let mut said = Vec::new();
-    while let Ok(line) = lines.recv_timeout(PATIENCE) {
+    loop {
+        let line = lines.recv_timeout(PATIENCE)?;
         if let Some((_, port)) = line.split_once("started successfully on port ") {
             return Ok((chromedriver, port.trim_end_matches('.').to_owned()));
         }
-        said.push(line);
     }
-    Err(said)
 }
 
 impl Browser {
@@ -201,9 +199,7 @@ impl Browser {
     pub(crate) async fn start(test: &str, base: &str) -> Self {
         let profile = tempfile::tempdir().expect("a directory");
         let mut starts = (0..STARTS).map(|_| start_chromedriver(profile.path()));
-        let (chromedriver, port) = starts
-            .find_map(|start| start.inspect_err(|said| eprintln!("chromedriver names no port: {said:#?}")).ok())
-            .expect("a chromedriver that names its port");
+        let (chromedriver, port) = starts.find_map(Result::ok).expect("a chromedriver that names its port");
         let args = json!([
             "--headless=new",
             "--no-sandbox",

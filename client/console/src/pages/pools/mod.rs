@@ -208,7 +208,7 @@ impl Pools {
 }
 
 /// The invite code of a pool, or its short pk.
-fn code(pool: &Pool) -> String {
+pub(super) fn code(pool: &Pool) -> String {
     pool.invitecode.as_ref().map_or_else(|| pool.pk.short(), |code| code.as_str().to_owned())
 }
 
