@@ -29,7 +29,8 @@ fn every_library_has_its_reason_and_its_figures() {
     let table = rows_of(&text);
     let reasons: BTreeMap<&str, &str> = table.iter().map(|row| (&*row.name, &*row.reason)).collect();
     let (found, all, unsafe_lines) = find(&reasons);
-    let summary = format!("With what these need in turn they are {all} packages and {unsafe_lines} lines of unsafe code.");
+    let summary =
+        format!("With what these need in turn they are {all} packages and {unsafe_lines} lines of unsafe code.");
     if std::env::var_os("ENROLL_UPDATE").is_some() {
         let rest = text.lines().filter(|line| !line.starts_with("| `") && !line.starts_with("With what these need"));
         let mut new = String::new();
@@ -39,7 +40,8 @@ fn every_library_has_its_reason_and_its_figures() {
                 found.iter().for_each(|row| new += &format!("{}\n", row.line()));
             }
         }
-        std::fs::write(pages::root().join(PAGE), new.trim_end().to_owned() + "\n\n" + &summary + "\n").expect("written");
+        std::fs::write(pages::root().join(PAGE), new.trim_end().to_owned() + "\n\n" + &summary + "\n")
+            .expect("written");
     }
     for row in &found {
         assert!(!row.reason.is_empty(), "{PAGE} does not say what {} is for", row.name);
@@ -135,7 +137,8 @@ fn unsafe_lines(package: &Value) -> usize {
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = std::fs::read(&path).expect("read");
                 let text = String::from_utf8_lossy(&text);
-                let words = |line: &str| line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "unsafe");
+                let words =
+                    |line: &str| line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "unsafe");
                 lines += text.lines().filter(|line| !line.trim_start().starts_with("//") && words(line)).count();
             }
         }

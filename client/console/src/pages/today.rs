@@ -39,11 +39,11 @@ pub(crate) fn routes() -> Router<Arc<Console>> {
 #[derive(Debug)]
 struct Undecided {
     registration: Registration,
-    /// Who decides: the person's supervisor.
+    /// The decider: the person's supervisor.
     supervisor: Option<Pk>,
 }
 
-/// What the page shows. A part that the daemon refused is its refusal.
+/// The parts of the page. A part that the daemon refused is its refusal.
 #[derive(Debug)]
 struct Today {
     waiting: Result<Waiting, Told>,

@@ -24,7 +24,7 @@ use tempfile::TempDir;
 /// Between two looks at a page.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How often the driver is started until it has a port.
+/// Starts of the driver until it has a port.
 const STARTS: usize = 5;
 
 /// The file of axe-core.

@@ -123,7 +123,7 @@ async fn read(visit: &Visit, person: Person) -> Result<Shown, Trouble> {
     Ok(Shown { person, certificate, registrations, courses, pools, changes, records })
 }
 
-/// What the person is in and owns, all asked for at once.
+/// The events, courses and pools of the person, all asked for at once.
 async fn parts(
     client: &Client,
     person: &Person,

@@ -58,7 +58,7 @@ struct Pools {
     next: Option<Cursor>,
     records: Records,
     problems: Vec<Problem>,
-    /// What was typed into the form that makes one: owner, uses, expiry.
+    /// The texts that were typed into the form that makes one: owner, uses, expiry.
     typed: [String; 3],
 }
 
@@ -222,7 +222,7 @@ fn expires(pool: &Pool, context: &Context) -> Markup {
     }
 }
 
-/// Whether people can enroll by it, with a mark for those who see it.
+/// The usability of a pool, with a mark for those who see it.
 fn usable(pool: &Pool) -> Markup {
     let word = pool.usable.name();
     let class = if word == "yes" { "good" } else { "warn" };
