@@ -198,6 +198,12 @@ impl Topic {
     }
 
     /// The topic of this name; `None` for one of a newer daemon.
+    ///
+    /// ```
+    /// use enroll_protocol::finding::Topic;
+    ///
+    /// assert!(Topic::by_name("memory").is_some() && Topic::by_name("weather").is_none());
+    /// ```
     pub fn by_name(name: &str) -> Option<Self> {
         TABLE.iter().map(|row| row.topic).find(|topic| topic.name() == name)
     }
@@ -220,6 +226,8 @@ pub struct Finding {
 
 impl Finding {
     /// A finding by the table's sentence and command with these arguments.
+    ///
+    /// The daemon and `enrollctl doctor` make findings; a program that reads them has them in `server.status`.
     pub fn of(topic: Topic, subject: &str, arguments: &[(&str, &str)]) -> Self {
         let row = topic.row();
         Self {
@@ -232,16 +240,27 @@ impl Finding {
     }
 
     /// A finding in a sentence of one's own.
+    ///
+    /// For a topic whose sentence in the table is `{what}`.
     pub fn told(topic: Topic, subject: &str, what: &str) -> Self {
         Self::of(topic, subject, &[("what", what)])
     }
 
     /// The condition in a few words; its topic where a newer daemon has found it.
+    ///
+    /// The example stands at [`is_wrong`](Self::is_wrong).
     pub fn title(&self) -> &str {
         Topic::by_name(&self.topic).map_or(&self.topic, |topic| topic.row().title)
     }
 
     /// True for an error and for a warning: something is wrong.
+    ///
+    /// ```
+    /// use enroll_protocol::finding::{Finding, Topic};
+    ///
+    /// let found = Finding::told(Topic::Memory, "", "the limit is too low");
+    /// assert!(found.is_wrong() && found.title().contains("memory"));
+    /// ```
     pub fn is_wrong(&self) -> bool {
         self.severity <= Severity::Warning
     }
