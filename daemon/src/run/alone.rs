@@ -1,7 +1,7 @@
 //! The cluster of a build without etcd: every daemon is alone, and a configuration that wants a shared journal is refused.
 
 use std::convert::Infallible;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use enroll_core::identity::Secrets;
 use tokio::sync::watch;
@@ -42,7 +42,7 @@ impl Fault {
 }
 
 /// No journal. Refuses a configuration that wants one.
-pub(super) fn journal(config: &Config) -> Result<Option<Shared>, StartError> {
+pub(super) fn journal(config: &Config, _: &Path) -> Result<Option<Shared>, StartError> {
     match config.store {
         StoreKind::Local => Ok(None),
         StoreKind::Etcd => {
@@ -72,8 +72,8 @@ mod tests {
     #[test]
     fn a_shared_journal_is_refused_and_one_of_this_host_is_not() {
         let config = |store| Config { store, ..Config::default() };
-        assert!(matches!(journal(&config(StoreKind::Local)), Ok(None)));
-        let refused = journal(&config(StoreKind::Etcd)).err().expect("a refusal");
+        assert!(matches!(journal(&config(StoreKind::Local), Path::new("")), Ok(None)));
+        let refused = journal(&config(StoreKind::Etcd), Path::new("")).err().expect("a refusal");
         assert!(refused.to_string().contains("was built without etcd"), "{refused}");
         assert_eq!(refused.exit_code(), 2);
     }

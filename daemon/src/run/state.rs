@@ -69,7 +69,7 @@ impl Opened {
         let options = open_options(config);
         let registry = |source: RegistryError| StartError::Registry { path: path.clone(), source };
         let figures = JournalFigures::default();
-        let shared = cluster::journal(config)?;
+        let shared = cluster::journal(config, state_dir)?;
         let (store, leading) = open_store(&locked, &options, &secrets, shared, figures.clone(), stage)?;
         let unreadable = |err: StoreError| registry(err.into());
 
