@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use enroll_etcd::messages::{KeyValue, RangeRequest, TxnResponse, response_op};
 use enroll_etcd::{Change, Client, Config, Error, Txn};
+use enroll_protocol::cluster::EtcdSize;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
@@ -50,7 +51,7 @@ pub struct EtcdJournal {
     pub(super) lease: Duration,
     /// Bytes that etcd's database may have.
     quota: u64,
-    /// Bytes of etcd's file, and those in use, when the leader last looked.
+    /// Bytes of etcd's file, and those in use, when this member last looked.
     size: [AtomicU64; 2],
     /// The number of the last record that was appended here, and the bytes of all up to it.
     appended: Mutex<Option<(u64, u64)>>,
@@ -197,6 +198,12 @@ impl EtcdJournal {
         for (size, bytes) in self.size.iter().zip([file, in_use]) {
             size.store(u64::try_from(bytes).unwrap_or(0), Ordering::Relaxed);
         }
+    }
+
+    /// The size of etcd as it was last noted.
+    pub(super) fn etcd_size(&self) -> EtcdSize {
+        let [bytes, in_use_bytes] = [0, 1].map(|at: usize| self.size[at].load(Ordering::Relaxed));
+        EtcdSize { bytes, in_use_bytes, quota_bytes: self.quota }
     }
 
     pub(super) fn key(&self, name: &str) -> String {

@@ -10,15 +10,16 @@
 //! Clocks are compared without trust in any: a record that was not there at one look and is at the next was made between
 //! the two, so the difference lies between those of its clock to the looks'.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use enroll_etcd::messages::{KeyValue, RangeRequest};
 use enroll_etcd::{Error, Txn};
+use enroll_protocol::cluster::{self, ClusterStatus};
 use serde::{Deserialize, Serialize};
 
-use super::etcd_journal::{EtcdJournal, values};
+use super::etcd_journal::{EtcdJournal, parts, values};
 use super::trim;
 use crate::daemon::clock::Clock;
 use crate::storage::journal::Progress;
@@ -34,6 +35,9 @@ const RETRY: Duration = Duration::from_millis(100);
 
 /// Looks after which a member that is there has been compared, unless it does not renew its record.
 const LOOKS: u32 = 3;
+
+/// Looks whose heads are remembered, for an hour.
+const HEADS_MAX: usize = 3600;
 
 const MICROS: i64 = 1_000_000;
 
@@ -74,6 +78,13 @@ pub struct Roster {
     /// The clock at the last look.
     looked: Option<i64>,
     looks: u32,
+    leader: Option<(String, u64)>,
+    /// The oldest record, and the bytes of all before it.
+    low: (u64, u64),
+    /// Bytes of all records up to the head.
+    bytes: u64,
+    /// The heads at the looks, newest last.
+    heads: VecDeque<(Instant, u64)>,
 }
 
 /// Whether this member may stand for election.
@@ -108,6 +119,58 @@ impl Roster {
         }
     }
 
+    /// Takes the leader, the head and the oldest record of a look.
+    fn take_journal(&mut self, found: &[&KeyValue], journal: &EtcdJournal) {
+        let value = |name: &str| found.iter().find(|kv| kv.key == journal.key(name).as_bytes());
+        let term = |kv: &KeyValue| u64::try_from(kv.create_revision).unwrap_or(0);
+        self.leader = value("leader").map(|kv| (String::from_utf8_lossy(&kv.value).into_owned(), term(kv)));
+        self.low = value("low").and_then(|kv| trim::low(&kv.value)).unwrap_or((1, 0));
+        let [number, _, _, bytes] = value("head").and_then(|kv| parts(&kv.value)).unwrap_or_default();
+        self.bytes = bytes;
+        if self.heads.len() == HEADS_MAX {
+            self.heads.pop_front();
+        }
+        self.heads.push_back((Instant::now(), number));
+    }
+
+    /// For how long there has been a record behind this one, as far back as the looks go.
+    fn lag(&self, applied: u64) -> Duration {
+        let behind = self.heads.iter().find(|(_, head)| *head > applied);
+        behind.map_or(Duration::ZERO, |(since, _)| since.elapsed())
+    }
+
+    /// The cluster, as this member sees it.
+    fn status(&self, own: &str, etcd: cluster::EtcdSize) -> ClusterStatus {
+        let head = self.heads.back().map_or(0, |(_, head)| *head);
+        let common = self.seen.get(own).map(|seen| seen.member.settings.clone()).unwrap_or_default();
+        let member = |(name, seen): (&String, &Seen)| {
+            let Seen { member, flushed, is_here, ahead } = seen;
+            let differs = |(key, digest): &(&String, &String)| member.settings.get(*key) != Some(digest);
+            cluster::Member {
+                name: name.clone(),
+                host: member.host.clone(),
+                version: member.version.clone(),
+                is_here: *is_here,
+                record: member.applied,
+                lag_records: head.saturating_sub(member.applied),
+                lag_seconds: self.lag(member.applied).as_secs(),
+                on_disk: *flushed,
+                clock_ahead_millis: ahead.map(|ahead| least(ahead) / 1000),
+                differing_settings: common.iter().filter(differs).map(|(key, _)| key.clone()).collect(),
+            }
+        };
+        ClusterStatus {
+            member: Some(own.to_owned()),
+            leader: self.leader.as_ref().map(|(leader, _)| leader.clone()),
+            term: self.leader.as_ref().map_or(0, |(_, term)| *term),
+            latest_record: head,
+            oldest_record: self.low.0,
+            journal_bytes: self.bytes.saturating_sub(self.low.1),
+            etcd,
+            members: self.seen.iter().map(member).collect(),
+        }
+    }
+
     /// Whether this member may stand, with clocks that may be so far apart: not while its clock is off those of more than
     /// half of the others, and another one is here that could lead.
     fn standing(&self, own: &str, skew_max: Duration) -> Standing {
@@ -131,6 +194,11 @@ impl Roster {
         };
         Standing::Astray(off.iter().map(tell).collect::<Vec<_>>().join(", "))
     }
+}
+
+/// The difference of two clocks that is certain: 0 where they may be the same.
+fn least((least, most): (i64, i64)) -> i64 {
+    if least > 0 { least } else { most.min(0) }
 }
 
 /// A member that has its name. Dropping it ends the renewal; the name is free when its lease has run out.
@@ -172,9 +240,13 @@ impl Membership {
         Ok(Ok(Self { journal: Arc::clone(journal), roster, lease, renewal }))
     }
 
-    /// All members that were seen.
-    pub fn seen(&self) -> BTreeMap<String, Seen> {
-        self.roster().seen.clone()
+    /// The cluster as this member sees it, as of its last look.
+    pub fn look(&self) -> impl Fn() -> ClusterStatus + Send + Sync + use<> {
+        let (roster, journal) = (Arc::clone(&self.roster), Arc::clone(&self.journal));
+        move || {
+            let roster = roster.lock().unwrap_or_else(PoisonError::into_inner);
+            roster.status(&journal.member, journal.etcd_size())
+        }
     }
 
     /// Whether this member may stand for election.
@@ -298,6 +370,10 @@ impl Renewal {
                 ..RangeRequest::default()
             })
         };
+        let status = self.journal.client.status().await?;
+        self.journal.note_size(status.db_size, status.db_size_in_use);
+        let txn = ["leader", "head", "low"].into_iter().fold(Txn::new(), |txn, name| txn.get(self.journal.key(name)));
+        let journal = self.journal.client.txn(txn).await?;
         let (members, claims) = (all("m/", "m0").await?, all("k/", "k0").await?);
         let name = |kv: &KeyValue, of: &str| {
             let name = kv.key.strip_prefix(self.journal.key(of).as_bytes())?;
@@ -307,6 +383,7 @@ impl Renewal {
         let claims = claims.kvs.iter().filter_map(|kv| Some((name(kv, "k/")?, trim::claim(&kv.value)?))).collect();
         let mut roster = self.roster.lock().unwrap_or_else(PoisonError::into_inner);
         roster.take(members, &claims, clock());
+        roster.take_journal(&values(&journal).collect::<Vec<_>>(), &self.journal);
         Ok(())
     }
 

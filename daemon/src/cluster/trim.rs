@@ -76,18 +76,12 @@ impl Trimming {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            match self.look_at_space().await.and(self.trim().await) {
+            match self.trim().await {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(err) => tracing::debug!(%err, "the shared journal was not trimmed; it is tried again"),
             }
         }
-    }
-
-    async fn look_at_space(&self) -> Result<(), Error> {
-        let status = self.journal.client.status().await?;
-        self.journal.note_size(status.db_size, status.db_size_in_use);
-        Ok(())
     }
 
     /// Trims what may go. `false` if another daemon leads.
@@ -158,6 +152,11 @@ impl Point {
         let part = |at: usize| bytes[at..at + 8].try_into().map_or(0, u64::from_be_bytes);
         Some(Self { number: part(0), bytes: part(8) })
     }
+}
+
+/// The oldest record that is kept, and the bytes of all before it.
+pub(super) fn low(value: &[u8]) -> Option<(u64, u64)> {
+    Point::decode(value).map(|point| (point.number, point.bytes))
 }
 
 /// The number of a claim.

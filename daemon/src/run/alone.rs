@@ -4,6 +4,8 @@ use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 
 use enroll_core::identity::Secrets;
+use enroll_protocol::MemberName;
+use enroll_protocol::cluster::ClusterStatus;
 use tokio::sync::watch;
 
 use super::StartError;
@@ -25,6 +27,18 @@ pub(super) struct Fault(Infallible);
 impl Leading {
     /// Turns true when another daemon may lead.
     pub(super) fn is_lost(&self) -> watch::Receiver<bool> {
+        match self.0 {}
+    }
+
+    /// What this member sees of the cluster.
+    pub(super) fn look(&self) -> impl Fn() -> ClusterStatus + Send + Sync + use<> {
+        match self.0 {}
+        #[expect(unreachable_code, reason = "the type of what is never there")]
+        ClusterStatus::default
+    }
+
+    /// Names the member that is to lead next.
+    pub(super) fn name_next(&self, _: &MemberName) {
         match self.0 {}
     }
 

@@ -23,6 +23,8 @@ use crate::storage::open::OpenError;
 use crate::storage::redb::RedbStore;
 use enroll_core::identity::Secrets;
 use enroll_core::state::StoreError;
+use enroll_protocol::MemberName;
+use enroll_protocol::cluster::ClusterStatus;
 
 /// Between two attempts at an etcd that does not answer.
 const RETRY: Duration = Duration::from_millis(200);
@@ -52,6 +54,18 @@ impl Leading {
     /// Turns true when another daemon may lead.
     pub(super) fn is_lost(&self) -> watch::Receiver<bool> {
         self.leadership.is_lost()
+    }
+
+    /// What this member sees of the cluster.
+    pub(super) fn look(&self) -> impl Fn() -> ClusterStatus + Send + Sync + use<> {
+        self.membership.look()
+    }
+
+    /// Names the member that is to lead next.
+    pub(super) fn name_next(&self, member: &MemberName) {
+        if let Err(err) = self.journal.name_next(member.as_str()) {
+            tracing::warn!(%err, "the next leader is not named; any member leads");
+        }
     }
 
     /// Lets the next one lead at once.

@@ -243,6 +243,7 @@ impl Start {
         );
         match ended {
             Ended::InOrder => Ok(()),
+            Ended::HandedOver => Err(StartError::Storage(StoreError::Deposed)),
             Ended::By(signal) => Err(StartError::Signal(signal)),
         }
     }

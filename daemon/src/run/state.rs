@@ -97,6 +97,9 @@ impl Opened {
         daemon.warnings.replace(Topic::Registry, lost);
         daemon.warnings.replace(Topic::Issuers, distrusted);
         daemon.warnings.replace(Topic::Guesses, unknown);
+        if let Some(leading) = &leading {
+            daemon.membership.join(leading.look());
+        }
         let daemon = Arc::new(daemon);
         Ok(Self { store: Arc::new(store), daemon, clock, head, leading, _state_dir: locked })
     }
@@ -130,15 +133,18 @@ impl Opened {
     }
 
     pub(super) fn close(self) -> Result<(), StartError> {
-        let closed = match Arc::try_unwrap(self.store) {
+        // The next one leads while this one moves into its database what the shared journal has.
+        if let Some(leading) = self.leading {
+            if let Some(next) = self.daemon.membership.next() {
+                leading.name_next(&next);
+            }
+            leading.resign();
+        }
+        match Arc::try_unwrap(self.store) {
             Ok(store) => store.close().map_err(StartError::Storage),
             // A scan still holds the store. Every commit is durable, so the process may end without closing it.
             Err(_) => Ok(()),
-        };
-        if let Some(leading) = self.leading {
-            leading.resign();
         }
-        closed
     }
 
     /// Lets another member lead at once, where this one failed.
