@@ -76,7 +76,7 @@ impl Opened {
         let options = open_options(config);
         let registry = |source: RegistryError| StartError::Registry { path: path.clone(), source };
         let figures = JournalFigures::default();
-        let shared = cluster::journal(config)?;
+        let shared = cluster::journal(config, state_dir)?;
         let (store, leading) = open_store(&locked, &options, &secrets, shared, figures.clone(), stage)?;
         let unreadable = |err: StoreError| registry(err.into());
 
@@ -104,6 +104,9 @@ impl Opened {
         daemon.warnings.replace(Topic::Registry, lost);
         daemon.warnings.replace(Topic::Issuers, distrusted);
         daemon.warnings.replace(Topic::Guesses, unknown);
+        if let Some(leading) = &leading {
+            daemon.membership.join(leading.look());
+        }
         let daemon = Arc::new(daemon);
         Ok(Self { store: Arc::new(store), daemon, clock, head, leading, _state_dir: locked })
     }
@@ -136,9 +139,13 @@ impl Opened {
         Ok((flusher.map_err(|err| StartError::Io("the flusher's thread".to_owned(), err))?, failure))
     }
 
-    /// Closes the store, after another member was let lead: nothing is appended here any more.
+    /// Lets another member lead, and closes the store: nothing is appended here any more.
     pub(super) fn close(self) -> Result<(), StartError> {
+        // The next one leads while this one moves into its database what the shared journal has.
         if let Some(leading) = self.leading {
+            if let Some(next) = self.daemon.membership.next() {
+                leading.name_next(&next);
+            }
             leading.resign();
         }
         match sole(self.store, CLOSING) {
