@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// The disk is nearly full where it has less free than this many times what must stay free (`database.free_mib`).
 pub const DISK_LOW_FACTOR: u64 = 4;
 
-/// How much a finding matters, the worst first.
+/// The severity of a finding, the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
@@ -214,7 +214,7 @@ impl Topic {
 pub struct Finding {
     /// The condition, one of a table of words, such as `grants`. The metric `enrolld_warnings` counts by it.
     pub topic: String,
-    /// How much it matters.
+    /// Its severity.
     pub severity: Severity,
     /// The subject within the topic, such as an issuer; empty for a topic that has only one.
     pub subject: String,

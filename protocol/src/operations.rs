@@ -124,6 +124,8 @@ macro_rules! operations {
             153 bulk operate "/programs/" "program.link" program::Link => program::Failures;
             154 bulk operate "/programs/" "program.unlink" program::Unlink => program::Failures;
             155 read read "/programs/" "program.enrollments" program::Enrollments => Page<program::ProgramEnrollment>;
+            156 read metrics "/server/" "cluster.status" cluster::Status => cluster::ClusterStatus;
+            157 read admin "/server/" "cluster.hand_over" cluster::HandOver => String;
             160 transaction operate "" "transaction.run" transaction::Run => Vec<transaction::Reply>;
         }
     };

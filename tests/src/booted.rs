@@ -167,7 +167,7 @@ pub fn play_in_image(files: &[&Path], script: &str) -> Result<Output, Missing> {
     Ok(run(&mut nspawn, script))
 }
 
-/// What every container needs of this machine: the turn, and the directory of its Debian.
+/// The needs of every container: the turn, and the directory of its Debian.
 fn prepare() -> Result<(Flock<File>, PathBuf), Missing> {
     if !geteuid().is_root() {
         return Err(Missing::Tool("needs root".to_owned()));

@@ -21,9 +21,9 @@ pub use plain::{plain_error, plain_name};
 pub use reference::{Named, NaturalName, Reference};
 pub use text::{
     ApproveCode, Callsign, CertificateSerial, ChangeMac, ConstantLabel, ConstantValue, CourseKey, Cursor, EventKind,
-    EventPoolName, ExternalKey, InviteCode, Jwt, ListName, LoginCode, NamePrefix, Origin, Password, PermissionPath,
-    Pfx, PkPrefix, PrivateKey, Reason, ReferenceText, RoleName, Text, TextRule, Title, Token, is_dash, is_interpreted,
-    is_unseen,
+    EventPoolName, ExternalKey, InviteCode, Jwt, ListName, LoginCode, MemberName, NamePrefix, Origin, Password,
+    PermissionPath, Pfx, PkPrefix, PrivateKey, Reason, ReferenceText, RoleName, Text, TextRule, Title, Token, is_dash,
+    is_interpreted, is_unseen,
 };
 pub use time::Time;
 pub(crate) use words::words;

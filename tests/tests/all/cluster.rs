@@ -1,5 +1,5 @@
 //! Seeded histories of several daemons over a shared journal in memory: who leads changes, answers and requests are lost,
-//! late appends arrive, daemons are paused and crash. No token is used twice, nothing acknowledged is lost, no deposed
+//! late appends arrive, daemons are paused and crash, the journal is trimmed, and who comes too late joins anew. No token is used twice, nothing acknowledged is lost, no deposed
 //! daemon tells anything, and in the end all hosts hold the same bytes.
 //!
 //! `ENROLL_HISTORIES=N` runs N of them, `ENROLL_SEED=S` only the one of that seed; a failure prints the seed.
@@ -22,6 +22,7 @@ use enroll_tests::registry::{KEY, Registry};
 use enroll_tests::seed::of_histories;
 use enroll_tests::shared_memory::{AppendFate, Sabotage, SharedMemory};
 use enrolld::cluster::etcd_journal::{EtcdJournal, Leadership};
+use enrolld::cluster::trim::Retention;
 use enrolld::metrics::JournalFigures;
 use enrolld::storage::journal::{JournalOptions, JournalStore};
 use enrolld::storage::redb::{RedbOptions, RedbStore};
@@ -35,6 +36,9 @@ const STEPS: usize = 60;
 const MEMBERS: usize = 3;
 const TOKENS: usize = 12;
 
+/// Databases that must have a record.
+const COPIES: usize = 2;
+
 /// A daemon on a host of its own.
 struct Member {
     disk: Arc<SimulatedDisk>,
@@ -43,7 +47,7 @@ struct Member {
     registry: Option<Registry>,
 }
 
-/// What is known about a token.
+/// The knowledge about a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Known {
     Unused,
@@ -57,6 +61,7 @@ struct History {
     journal: Arc<SharedMemory>,
     members: Vec<Member>,
     leader: usize,
+    term: Term,
     tokens: BTreeMap<usize, Known>,
     /// The beginnings of the random bytes of those who lead, so that none come twice.
     led: u64,
@@ -92,7 +97,7 @@ impl History {
         let members = (0..MEMBERS).map(|_| Member::new(&journal, Vec::new())).collect();
         let tokens = (0..TOKENS).map(|token| (token, Known::Unused)).collect();
         let random = ChaCha20Rng::seed_from_u64(seed);
-        let mut history = Self { random, journal, members, leader: 0, tokens, led: 0 };
+        let mut history = Self { random, journal, members, leader: 0, term: Term(0), tokens, led: 0 };
         history.elect(0).expect("the first leader");
         history
     }
@@ -106,7 +111,15 @@ impl History {
             self.members[member].crash(&self.journal);
             return self.elect(member);
         }
-        store.lead(term, |_| ()).map_err(|err| format!("{member} can not lead: {err}"))?;
+        self.term = term;
+        match store.lead(term, |_| ()) {
+            Err(StoreError::Trimmed(_)) => {
+                drop(store);
+                self.join(member)?;
+                return self.elect(member);
+            }
+            led => led.map_err(|err| format!("{member} can not lead: {err}"))?,
+        }
         self.led += 1;
         let registry = Registry::started(store).map_err(|err| format!("{member} can not lead: {err}"))?;
         self.members[member].registry = Some(registry.with_randomness(self.led));
@@ -116,7 +129,7 @@ impl History {
 
     fn step(&mut self) -> Result<(), String> {
         let (token, member) = (self.random.random_range(0..TOKENS), self.random.random_range(0..MEMBERS));
-        match self.random.random_range(0..20) {
+        match self.random.random_range(0..23) {
             0..9 => self.use_token(self.leader, token),
             9..12 => self.get_token(self.leader, token),
             // One that was deposed goes on, as after a pause.
@@ -131,7 +144,17 @@ impl History {
                 self.members[member].crash(&self.journal);
                 Ok(())
             }
-            17 => self.members[member].store.flush().map_err(|err| format!("{member} can not flush: {err}")),
+            17 => {
+                self.members[member].store.flush().map_err(|err| format!("{member} can not flush: {err}"))?;
+                self.journal.claim(member, self.members[member].store.progress().flushed());
+                Ok(())
+            }
+            20..23 => {
+                // A short journal is kept for everybody, a long one is not.
+                let bytes_max = if self.random.random_bool(0.5) { u64::MAX } else { 0 };
+                self.journal.trim(self.term, Retention { copies: COPIES, bytes_max });
+                Ok(())
+            }
             18 if self.members[member].registry.is_none() => self.catch_up(member),
             19 => {
                 let fates = [AppendFate::RequestLost, AppendFate::AnswerLost, AppendFate::Held, AppendFate::Full];
@@ -142,8 +165,28 @@ impl History {
         }
     }
 
-    fn catch_up(&self, member: usize) -> Result<(), String> {
-        self.members[member].store.catch_up(|_| ()).map_err(|err| format!("{member} can not follow: {err}"))
+    fn catch_up(&mut self, member: usize) -> Result<(), String> {
+        match self.members[member].store.catch_up(|_| ()) {
+            Err(StoreError::Trimmed(_)) => {
+                self.join(member)?;
+                self.catch_up(member)
+            }
+            done => done.map_err(|err| format!("{member} can not follow: {err}")),
+        }
+    }
+
+    /// A member that comes too late begins with a copy of another one's database.
+    fn join(&mut self, member: usize) -> Result<(), String> {
+        let low = self.journal.low();
+        let has = |other: &Member| other.store.progress().flushed() + 1 >= low;
+        let having = self.members.iter().filter(|other| has(other)).count();
+        if having < COPIES {
+            return Err(format!("{having} databases have what was trimmed before {low}"));
+        }
+        let source = self.members.iter().find(|other| has(other)).ok_or("nobody has it")?;
+        self.members[member] = Member::new(&self.journal, source.disk.live());
+        self.journal.claim(member, self.members[member].store.progress().flushed());
+        Ok(())
     }
 
     /// Uses a token at a member that leads, or believes to.
@@ -233,7 +276,8 @@ impl History {
             self.get_token(self.leader, token)?;
         }
         let leader = everything(&*self.members[self.leader].store).expect("read");
-        for member in (0..MEMBERS).filter(|member| *member != self.leader) {
+        let led = self.leader;
+        for member in (0..MEMBERS).filter(|member| *member != led) {
             self.members[member].crash(&self.journal);
             self.catch_up(member)?;
             if everything(&*self.members[member].store).expect("read") != leader {
@@ -269,10 +313,10 @@ fn no_token_is_used_twice_and_nothing_is_lost_whoever_leads() {
     }
 }
 
-/// The control: an engine that does not fence, and one that confirms anybody, are found.
+/// The control: an engine that does not fence, one that confirms anybody and one that trims too early are found.
 #[test]
-fn an_engine_that_does_not_fence_is_found() {
-    for sabotage in [Sabotage::NoCompare, Sabotage::ConfirmsAnybody] {
+fn an_engine_that_does_not_fence_or_trims_too_early_is_found() {
+    for sabotage in [Sabotage::NoCompare, Sabotage::ConfirmsAnybody, Sabotage::TrimsTooEarly] {
         let is_found = (0..HISTORIES).any(|seed| history(seed, sabotage).is_err());
         assert!(is_found, "{sabotage:?} is not found in {HISTORIES} histories");
     }
