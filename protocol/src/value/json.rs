@@ -43,7 +43,9 @@ pub(crate) fn read_json<T: DeserializeOwned>(text: &str) -> Result<T, Invalid> {
 fn without_position(err: &serde_json::Error) -> String {
     let sentence = err.to_string();
     let sentence = sentence.rsplit_once(" at line ").map_or(sentence.as_str(), |(sentence, _)| sentence);
-    plain_error(sentence).replace("expected u32", "expected a whole number from 0 to 4294967295")
+    plain_error(sentence)
+        .replace("expected u32", "expected a whole number from 0 to 4294967295")
+        .replace("expected u64", "expected a whole number from 0 to 18446744073709551615")
 }
 
 /// A JSON object as compact text.

@@ -353,13 +353,14 @@ fn the_invitation_service_is_a_unit_behind_nginx() {
     let before = play(pid);
     play("systemctl restart enrolld.service && ask 200 --cert /root/rig.pem --data ticket=two https://localhost/gate");
     assert_eq!(play(pid), before);
+    play("systemctl stop invitations-tls.timer invitations-tls.service");
     play("systemctl stop invitations.service enrolld.socket enrolld.service");
     play("ask 502 --cert /root/rig.pem https://localhost/gate");
     play("timeout 80 systemctl start invitations.service && systemctl is-active enrolld.socket enrolld.service");
     play(&await_page("200 --cert /root/rig.pem --data ticket=three"));
 
     // What is revoked is refused once the timer has run.
-    play("enrollctl person revoke RIG05e key_compromise");
+    play("systemctl start invitations-tls.timer && enrollctl person revoke RIG05e key_compromise");
     play(&await_page("400 --cert /root/rig.pem"));
     play("grep -i 'SSL certificate error' /tmp/page && systemctl is-active invitations-tls.timer");
     play("ask 200 https://localhost/");
