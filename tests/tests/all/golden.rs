@@ -345,7 +345,7 @@ fn the_rest(samples: &mut Samples) {
     };
     samples.operation(&cluster::Status {}, &status);
     let to = cluster::HandOver { member: Some("b".parse().expect("a name")) };
-    samples.operation(&to, &"a".to_owned());
+    samples.operation(&to, &Some("a".to_owned()));
     let unit = transaction::Unit::of(&role::Remove { person: name("DOG"), role: "member".parse().expect("a role") });
     let reply = transaction::Reply { number: unit.number, reply: codec::encode(&true) };
     samples.operation(&transaction::Run { units: vec![unit] }, &vec![reply]);
