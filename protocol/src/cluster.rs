@@ -24,11 +24,7 @@ pub struct Status {}
 ///
 /// Refusals: `conflict` where the daemon that is asked does not lead; `not_found` where no member of this name is here.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(
-    feature = "cli",
-    derive(clap::Args),
-    command(after_help = "Examples:\n  enrollctl cluster hand-over\n  enrollctl cluster hand-over b")
-)]
+#[cfg_attr(feature = "cli", derive(clap::Args), command(after_help = "Example:\n  enrollctl cluster hand-over"))]
 #[serde(deny_unknown_fields)]
 pub struct HandOver {
     /// The member that is to lead; without one, the first that comes

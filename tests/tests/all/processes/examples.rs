@@ -96,7 +96,6 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("enrollctl changes follow", "it never ends"),
     ("enrollctl changes run", "it never ends, and has tests of its own"),
     ("enrollctl changes skip", "it needs a runner that is stuck, and has tests with one"),
-    ("enrollctl cluster hand-over", "it needs a second host, and has a test with two"),
     ("enrollctl jwt exchange", "it needs another issuer; the page on JWTs is played with one"),
     ("enrollctl top", "it needs a terminal, and has tests of its own"),
     ("enrollctl console", "it serves until nobody uses it, and has tests of its own"),

@@ -7,6 +7,7 @@ use enroll_etcd::messages::RangeRequest;
 use enroll_tests::etcd::Etcd;
 use enroll_tests::process::{Home, PATIENCE, Process, run, run_refused};
 use enroll_tests::skip::is_installed;
+use enrolld::storage::open::DATABASE;
 use nix::sys::signal::Signal;
 use tokio::runtime::Runtime;
 
@@ -213,12 +214,28 @@ fn a_journal_is_trimmed_and_a_member_that_comes_too_late_is_told_so() {
     let late = run_refused(&mut b.home.enrolld());
     assert_eq!(late.code, Some(5), "{late:?}");
     assert!(late.stderr.contains("it was away for too long"), "{late:?}");
-    // The leader goes on, also after a crash.
+    // The leader goes on after a crash, and with a copy of its database the late one follows and leads.
     a.kill9();
-    let mut a = a.start();
+    a = a.start();
     a.await_lead();
-    assert_eq!(a.call(&["person", "get", "CAT0"]), Some(0));
+    let mut stopped = a.daemon.take().expect("a daemon");
+    stopped.signal(Signal::SIGTERM);
+    assert_eq!(stopped.ended(PATIENCE), Some(0));
+    let database = |host: &Host| host.home.state_dir().join(DATABASE);
+    std::fs::copy(database(&a), database(&b)).expect("a copy");
+    a = a.start();
+    a.await_lead();
+    assert_eq!(a.call(&["person", "create", "DOG"]), Some(0));
+    let exported = |host: &Host| run(&mut host.home.enrollctl(&["server", "export", "--with-secrets"]), "").stdout;
+    let records = |text: String| text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
+    let of_a = records(exported(&a));
+    b = b.start();
+    poll("b, which joins again", || value(&runtime, &etcd, "enrolld/m/b").is_some());
     a.kill9();
+    b.await_lead();
+    let of_b = records(exported(&b));
+    assert!(of_a.len() > made && of_a == of_b, "{} and {} lines", of_a.len(), of_b.len());
+    b.kill9();
 }
 
 #[test]
