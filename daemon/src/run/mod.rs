@@ -55,7 +55,7 @@ pub struct Start {
     pub state_dir: Option<PathBuf>,
     /// Wins over the configuration.
     pub socket: Option<PathBuf>,
-    /// Whether it ends with its parent.
+    /// True if it ends with its parent.
     pub exit_with_parent: bool,
 }
 

@@ -3,6 +3,7 @@
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -37,6 +38,12 @@ use enroll_core::state::{ReadTxn, Store, StoreError, Writes};
 const NEW_UNDER_OLD_KEY: &str = "this start made a new, empty registry, with a secret key that was there before; if this \
     is no installation, the state directory of the registry that had the key is missing, and every token that was used \
     there can be used again here: stop enrolld, and put the directory back or restore a backup";
+
+/// Time that scans and the work of timers have for letting the store go, so that it can be closed.
+const CLOSING: Duration = Duration::from_secs(2);
+
+/// Between two looks at who holds the store.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// The result of the writer thread; an error of the channel means that it panicked.
 pub(super) type WriterEnd = oneshot::Receiver<Result<(), StoreError>>;
@@ -132,6 +139,7 @@ impl Opened {
         Ok((flusher.map_err(|err| StartError::Io("the flusher's thread".to_owned(), err))?, failure))
     }
 
+    /// Lets another member lead, and closes the store: nothing is appended here any more.
     pub(super) fn close(self) -> Result<(), StartError> {
         // The next one leads while this one moves into its database what the shared journal has.
         if let Some(leading) = self.leading {
@@ -140,10 +148,13 @@ impl Opened {
             }
             leading.resign();
         }
-        match Arc::try_unwrap(self.store) {
-            Ok(store) => store.close().map_err(StartError::Storage),
-            // A scan still holds the store. Every commit is durable, so the process may end without closing it.
-            Err(_) => Ok(()),
+        match sole(self.store, CLOSING) {
+            Some(store) => store.close().map_err(StartError::Storage),
+            // Every commit is durable, so the process may end without closing it.
+            None => {
+                tracing::info!("a scan still holds the database; the next start has to repair it, and loses nothing");
+                Ok(())
+            }
         }
     }
 
@@ -152,6 +163,19 @@ impl Opened {
         if let Some(leading) = self.leading {
             leading.resign();
         }
+    }
+}
+
+/// The value, once nobody else holds it; `None` where somebody still does after this time.
+fn sole<T>(mut shared: Arc<T>, at_most: Duration) -> Option<T> {
+    let end = Instant::now() + at_most;
+    loop {
+        match Arc::try_unwrap(shared) {
+            Ok(value) => return Some(value),
+            Err(_) if Instant::now() >= end => return None,
+            Err(held) => shared = held,
+        }
+        std::thread::sleep(LOOK);
     }
 }
 
@@ -218,4 +242,23 @@ fn foundation(store: &JournalStore, config: &Config, secrets: &Secrets) -> Resul
     let mut draft = Draft::new(&*view);
     bootstrap::create(&mut draft, secrets, config.jwt.algorithm, Clock::default().now(), draw_seed())?;
     Ok(draft.into_parts().0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_store_is_taken_back_when_the_last_one_lets_go() {
+        let shared = Arc::new(7);
+        let (held, (let_go, wait)) = (Arc::clone(&shared), std::sync::mpsc::channel::<()>());
+        let holder = std::thread::spawn(move || {
+            let _ = wait.recv();
+            drop(held);
+        });
+        assert_eq!(sole(Arc::clone(&shared), Duration::ZERO), None, "somebody holds it");
+        drop(let_go);
+        assert_eq!(sole(shared, Duration::from_secs(30)), Some(7));
+        holder.join().expect("ended");
+    }
 }

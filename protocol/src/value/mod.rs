@@ -38,6 +38,10 @@ use serde::{Deserialize, Deserializer};
 pub(crate) const MARK: char = '\u{feff}';
 
 /// A text that was read from a file, without the byte order mark in front of it.
+///
+/// ```
+/// assert_eq!(enroll_protocol::without_mark("\u{feff}DOGGO01a"), "DOGGO01a");
+/// ```
 pub fn without_mark(text: &str) -> &str {
     text.trim_start_matches(MARK)
 }
@@ -49,6 +53,13 @@ pub struct Invalid(pub String);
 
 impl Invalid {
     /// The sentence, from anything that can be one.
+    ///
+    /// ```
+    /// use enroll_protocol::{Code, Invalid, Refusal};
+    ///
+    /// let refusal = Refusal::from(Invalid::new("a team must be red or blue"));
+    /// assert_eq!((refusal.code, refusal.message.as_str()), (Code::INVALID_ARGUMENT, "a team must be red or blue"));
+    /// ```
     pub fn new(sentence: impl Into<String>) -> Self {
         Self(sentence.into())
     }

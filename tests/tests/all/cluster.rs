@@ -42,7 +42,7 @@ struct Member {
     registry: Option<Registry>,
 }
 
-/// What is known about a token.
+/// The knowledge about a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Known {
     Unused,

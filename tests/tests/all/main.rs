@@ -5,6 +5,7 @@ mod architecture;
 mod book;
 mod cluster;
 mod conformance;
+mod dependencies;
 mod documentation;
 mod etcd;
 mod events;
