@@ -20,16 +20,11 @@ pub struct Status {}
 ///
 /// The daemon that leads finishes what was begun, gives its lease back and ends; started again, by systemd at once, it
 /// follows. The member that is named has two seconds to take over, then any may. Answers with the name of the one that
-/// led. Where the named member leads already, nothing happens.
+/// led, or with null where nothing happens: the named member leads already, or no other one is here, as on one host.
 ///
-/// Refusals: `conflict` where the registry is on one host, where no other member is here, and where the daemon that is
-/// asked does not lead; `not_found` where no member of this name is here.
+/// Refusals: `conflict` where the daemon that is asked does not lead; `not_found` where no member of this name is here.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(
-    feature = "cli",
-    derive(clap::Args),
-    command(after_help = "Examples:\n  enrollctl cluster hand-over\n  enrollctl cluster hand-over b")
-)]
+#[cfg_attr(feature = "cli", derive(clap::Args), command(after_help = "Example:\n  enrollctl cluster hand-over"))]
 #[serde(deny_unknown_fields)]
 pub struct HandOver {
     /// The member that is to lead; without one, the first that comes

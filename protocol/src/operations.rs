@@ -125,7 +125,7 @@ macro_rules! operations {
             154 bulk operate "/programs/" "program.unlink" program::Unlink => program::Failures;
             155 read read "/programs/" "program.enrollments" program::Enrollments => Page<program::ProgramEnrollment>;
             156 read metrics "/server/" "cluster.status" cluster::Status => cluster::ClusterStatus;
-            157 read admin "/server/" "cluster.hand_over" cluster::HandOver => String;
+            157 read admin "/server/" "cluster.hand_over" cluster::HandOver => Option<String>;
             160 transaction operate "" "transaction.run" transaction::Run => Vec<transaction::Reply>;
         }
     };

@@ -23,7 +23,7 @@ const PACKAGES: &str = "systemd,systemd-sysv,dbus,sudo,openssh-server,\
                         nginx,openssl,curl,python3-venv";
 
 /// Time that the packages may take to arrive, in seconds.
-const FETCH_SECONDS: &str = "240";
+const FETCH_SECONDS: &str = "480";
 
 /// Time that booting may take.
 const BOOT_PATIENCE: Duration = Duration::from_secs(60);

@@ -59,8 +59,8 @@ pub enum Made {
     Snapshot(Arc<DaemonSnapshot>),
     /// The cluster.
     Cluster(Arc<ClusterStatus>),
-    /// The name of the member that led and hands over, or a refusal.
-    HandOver(Result<String, Refusal>),
+    /// The name of the member that led and hands over, none where nothing happens, or a refusal.
+    HandOver(Result<Option<String>, Refusal>),
 }
 
 /// The figures of the running process, for `server.status`.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use twox_hash::XxHash3_64;
 
-use super::members::Member;
+use super::roster::Member;
 use crate::config::Config;
 
 /// Keys of the configuration that belong to a host, so that members may differ in them.

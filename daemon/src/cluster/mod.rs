@@ -3,4 +3,5 @@
 pub mod about;
 pub mod etcd_journal;
 pub mod members;
+pub mod roster;
 pub mod trim;

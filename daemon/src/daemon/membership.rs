@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use enroll_protocol::cluster::{ClusterStatus, HandOver};
-use enroll_protocol::{Code, MemberName, Refusal};
+use enroll_protocol::{Code, Refusal};
 use tokio::sync::watch;
 
 /// The look at the cluster, as of now.
@@ -13,7 +13,7 @@ type Look = Box<dyn Fn() -> ClusterStatus + Send + Sync>;
 pub struct Membership {
     look: OnceLock<Look>,
     /// The member that is to lead next, once somebody has asked for it; `Some(None)` for any.
-    handing_over: watch::Sender<Option<Option<MemberName>>>,
+    handing_over: watch::Sender<Option<Option<String>>>,
 }
 
 impl Default for Membership {
@@ -34,30 +34,31 @@ impl Membership {
         self.look.get().map(|look| look()).unwrap_or_default()
     }
 
-    /// Asks for another leader. Returns the name of the one that leads and hands over.
-    pub fn hand_over(&self, to: &HandOver) -> Result<String, Refusal> {
-        let conflict = |why: String| Err(Refusal::new(Code::CONFLICT, why));
+    /// Asks for another leader. Returns the name of the one that leads and hands over; none where there is nothing to do.
+    pub fn hand_over(&self, to: &HandOver) -> Result<Option<String>, Refusal> {
         let status = self.status();
-        let (Some(own), Some(leader)) = (status.member, status.leader) else {
-            return conflict("the registry is on one host, or nobody leads: there is nothing to hand over".to_owned());
+        let to = to.member.as_ref().map(|to| to.as_str().to_owned());
+        if to.is_some() && to == status.leader {
+            return Ok(None);
+        }
+        if status.member != status.leader {
+            let leader = status.leader.unwrap_or_else(|| "nobody".to_owned());
+            return Err(Refusal::new(Code::CONFLICT, format!("{leader} leads: ask the daemon there")));
+        }
+        let mut others =
+            status.members.iter().filter(|member| member.is_here && Some(&member.name) != status.member.as_ref());
+        let is_there = match &to {
+            None => others.next().is_some(),
+            Some(to) => others.any(|member| member.name == *to),
         };
-        let to = to.member.as_ref();
-        if to.is_some_and(|to| to.as_str() == leader) {
-            return Ok(leader);
-        }
-        if own != leader {
-            return conflict(format!("{leader} leads: ask the daemon there"));
-        }
-        let mut others = status.members.iter().filter(|member| member.is_here && member.name != own);
-        match to {
-            None if others.next().is_none() => return conflict("no other member is here to lead".to_owned()),
-            Some(to) if !others.any(|member| member.name == to.as_str()) => {
-                return Err(Refusal::new(Code::NOT_FOUND, format!("no member {} is here", to.as_str())));
+        match (to, is_there) {
+            (Some(to), false) => Err(Refusal::new(Code::NOT_FOUND, format!("no member {to} is here"))),
+            (None, false) => Ok(None),
+            (to, true) => {
+                self.handing_over.send_replace(Some(to));
+                Ok(status.leader)
             }
-            _ => {}
         }
-        self.handing_over.send_replace(Some(to.cloned()));
-        Ok(own)
     }
 
     /// Waits until somebody asks for another leader.
@@ -68,7 +69,7 @@ impl Membership {
     }
 
     /// The member that was asked for as the next leader.
-    pub fn next(&self) -> Option<MemberName> {
+    pub fn next(&self) -> Option<String> {
         self.handing_over.borrow().clone().flatten()
     }
 }
@@ -98,7 +99,8 @@ mod tests {
     fn it_is_handed_over_to_a_member_that_is_here_by_the_one_that_leads() {
         let to = |name: &str| HandOver { member: Some(name.parse().expect("a name")) };
         let code = |of: &Membership, to: &HandOver| of.hand_over(to).map_err(|refusal| refusal.code);
-        assert_eq!(code(&Membership::default(), &HandOver::default()), Err(Code::CONFLICT), "on one host");
+        assert_eq!(code(&Membership::default(), &HandOver::default()), Ok(None), "on one host");
+        assert_eq!(code(&Membership::default(), &to("b")), Err(Code::NOT_FOUND), "on one host");
         let of = |own: &'static str, members: Vec<Member>| {
             let membership = Membership::default();
             membership.join(move || ClusterStatus {
@@ -111,11 +113,11 @@ mod tests {
         };
         let leads = of("a", vec![member("a", true), member("b", true), member("c", false)]);
         assert_eq!(code(&leads, &to("c")), Err(Code::NOT_FOUND), "away");
-        assert_eq!(code(&leads, &to("a")), Ok("a".to_owned()), "it leads already");
+        assert_eq!(code(&leads, &to("a")), Ok(None), "it leads already");
         assert_eq!(leads.handing_over.borrow().clone(), None);
-        assert_eq!(code(&leads, &to("b")), Ok("a".to_owned()));
-        assert_eq!(leads.next(), to("b").member);
+        assert_eq!(code(&leads, &to("b")), Ok(Some("a".to_owned())));
+        assert_eq!(leads.next().as_deref(), Some("b"));
         assert_eq!(code(&of("b", vec![member("a", true)]), &HandOver::default()), Err(Code::CONFLICT), "it follows");
-        assert_eq!(code(&of("a", vec![member("a", true)]), &HandOver::default()), Err(Code::CONFLICT), "alone");
+        assert_eq!(code(&of("a", vec![member("a", true)]), &HandOver::default()), Ok(None), "alone");
     }
 }

@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 
 use enroll_core::identity::Secrets;
-use enroll_protocol::MemberName;
 use enroll_protocol::cluster::ClusterStatus;
 use tokio::sync::watch;
 
@@ -38,7 +37,7 @@ impl Leading {
     }
 
     /// Names the member that is to lead next.
-    pub(super) fn name_next(&self, _: &MemberName) {
+    pub(super) fn name_next(&self, _: &str) {
         match self.0 {}
     }
 

@@ -14,7 +14,8 @@ use super::paths;
 use super::systemd::Stage;
 use crate::cluster::about::about;
 use crate::cluster::etcd_journal::{EtcdJournal, Leadership};
-use crate::cluster::members::{Member, Membership, Standing};
+use crate::cluster::members::Membership;
+use crate::cluster::roster::{Member, Standing};
 use crate::cluster::trim::Retention;
 use crate::config::{Config, ConfigError, StoreKind};
 use crate::metrics::JournalFigures;
@@ -23,7 +24,6 @@ use crate::storage::open::OpenError;
 use crate::storage::redb::RedbStore;
 use enroll_core::identity::Secrets;
 use enroll_core::state::StoreError;
-use enroll_protocol::MemberName;
 use enroll_protocol::cluster::ClusterStatus;
 
 /// Between two attempts at an etcd that does not answer.
@@ -58,12 +58,21 @@ impl Leading {
 
     /// What this member sees of the cluster.
     pub(super) fn look(&self) -> impl Fn() -> ClusterStatus + Send + Sync + use<> {
-        self.membership.look()
+        let (look, is_lost) = (self.membership.look(), self.leadership.is_lost());
+        let (own, term) = (self.journal.member().to_owned(), self.leadership.term.0);
+        move || {
+            let seen = look();
+            // The last look may be older than this tenure.
+            match *is_lost.borrow() || seen.term > term {
+                true => seen,
+                false => ClusterStatus { leader: Some(own.clone()), term, ..seen },
+            }
+        }
     }
 
     /// Names the member that is to lead next.
-    pub(super) fn name_next(&self, member: &MemberName) {
-        if let Err(err) = self.journal.name_next(member.as_str()) {
+    pub(super) fn name_next(&self, member: &str) {
+        if let Err(err) = self.journal.name_next(member) {
             tracing::warn!(%err, "the next leader is not named; any member leads");
         }
     }

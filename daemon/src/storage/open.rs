@@ -52,8 +52,8 @@ pub enum OpenError {
     },
     /// The shared journal has no longer what this host lacks.
     #[error(
-        "{path}: {source}; it was away for too long: move this file away, and restore a backup that was taken of the leader \
-         just now"
+        "{path}: {source}; it was away for too long; replace this file by that of another member, whose daemon is stopped \
+         meanwhile, and start both"
     )]
     Late {
         /// Which file.

@@ -18,6 +18,7 @@ mod processes;
 mod programs;
 mod python;
 mod rules;
+mod shared_etcd;
 mod storage;
 mod units;
 mod writer_thread;

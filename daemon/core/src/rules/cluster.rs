@@ -18,7 +18,7 @@ impl ReadOp for Status {
 }
 
 impl ReadOp for HandOver {
-    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<String, Fault> {
+    fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<Option<String>, Fault> {
         call.permit(txn, false)?;
         match &call.ctx.made {
             Some(Made::HandOver(outcome)) => Ok(outcome.clone()?),
