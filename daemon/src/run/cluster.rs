@@ -1,9 +1,11 @@
-//! The member of a cluster: it follows the shared journal until it is elected, and then leads.
+//! The member of a cluster: it follows the shared journal until it is elected, and then leads. A standby serves reads
+//! meanwhile.
 //!
 //! One daemon leads at a time. A deposed one ends, and follows when it is started again: no state is talked back.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use enroll_etcd::{Config as EtcdConfig, Error};
@@ -19,32 +21,105 @@ use crate::storage::journal::{JournalFault, JournalOptions, JournalStore};
 use crate::storage::open::OpenError;
 use crate::storage::redb::RedbStore;
 use enroll_core::identity::Secrets;
-use enroll_core::state::StoreError;
+use enroll_core::state::{ReadTxn, Store as _, StoreError, Writes};
 
 /// The longest wait for news of the leader.
-const WAIT: Duration = Duration::from_secs(5);
+const WAIT: Duration = Duration::from_secs(1);
 
 /// Between two attempts at an etcd that does not answer.
 const RETRY: Duration = Duration::from_millis(200);
 
-/// The journal that the members share.
-pub(super) type Shared = EtcdJournal;
-
-/// A member that leads.
-pub(super) struct Leading {
+/// The journal that the members share, and the name of this one.
+pub(super) struct Shared {
     journal: Arc<EtcdJournal>,
-    leadership: Leadership,
+    name: String,
 }
 
-impl Leading {
-    /// Turns true when another daemon may lead.
-    pub(super) fn is_lost(&self) -> watch::Receiver<bool> {
-        self.leadership.is_lost()
+/// This host's member of the cluster.
+pub(super) struct Member {
+    journal: Arc<EtcdJournal>,
+    name: String,
+    /// Its tenure, once it leads.
+    leadership: Mutex<Option<Leadership>>,
+    is_stopping: AtomicBool,
+}
+
+impl Member {
+    /// Its name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
-    /// Lets the next one lead at once.
-    pub(super) fn resign(self) {
-        self.journal.resign(self.leadership);
+    /// Follows the journal until this member is elected and its store leads, or until the daemon stops: then false.
+    /// `applied` gets the writes of each record after it is visible, `told` the name of each member that leads.
+    pub(super) fn follow(
+        &self,
+        store: &JournalStore,
+        mut applied: impl FnMut(&Writes),
+        mut told: impl FnMut(&str),
+    ) -> Result<bool, Fault> {
+        let mut is_away = false;
+        while !self.is_stopping.load(Ordering::SeqCst) {
+            let followed =
+                store.catch_up(&mut applied).map_err(Fault::from).and_then(|()| Ok(self.journal.leader()?));
+            match followed {
+                Err(_) if store.has_failed() => return followed.map(|_| false),
+                Err(err) if err.is_passing() => {
+                    if !std::mem::replace(&mut is_away, true) {
+                        tracing::warn!("etcd does not answer; reads and writes wait for it");
+                    }
+                    std::thread::sleep(RETRY);
+                    continue;
+                }
+                Err(err) => return Err(err),
+                Ok(Some(leader)) => {
+                    told(&leader);
+                    patiently(|| self.journal.wait(store.number(), WAIT))?;
+                }
+                Ok(None) => {
+                    if let Ok(leadership) = patiently(|| self.journal.campaign())? {
+                        self.lead(store, leadership, applied)?;
+                        return Ok(true);
+                    }
+                }
+            }
+            is_away = false;
+        }
+        Ok(false)
+    }
+
+    fn lead(
+        &self,
+        store: &JournalStore,
+        leadership: Leadership,
+        applied: impl FnMut(&Writes),
+    ) -> Result<(), StoreError> {
+        let term = leadership.term;
+        *self.leadership() = Some(leadership);
+        store.lead(term, applied)?;
+        tracing::info!(term = term.0, "leads");
+        Ok(())
+    }
+
+    /// Turns true when another daemon may lead; `None` for a member that does not lead.
+    pub(super) fn is_lost(&self) -> Option<watch::Receiver<bool>> {
+        self.leadership().as_ref().map(Leadership::is_lost)
+    }
+
+    /// Follows no longer.
+    pub(super) fn stop(&self) {
+        self.is_stopping.store(true, Ordering::SeqCst);
+    }
+
+    /// Lets the next one lead at once, where this one does.
+    pub(super) fn resign(&self) {
+        if let Some(leadership) = self.leadership().take() {
+            self.journal.resign(leadership);
+        }
+    }
+
+    fn leadership(&self) -> MutexGuard<'_, Option<Leadership>> {
+        self.leadership.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -66,36 +141,42 @@ pub(super) fn journal(config: &Config) -> Result<Option<Shared>, StartError> {
         user,
         timeout: Duration::from_millis(etcd.timeout_ms),
     };
-    let (member, lease) = (member(config), Duration::from_secs(config.cluster.lease_seconds));
-    let journal = EtcdJournal::new(&config_of_etcd, &etcd.prefix, &member, lease).map_err(StartError::Etcd)?;
-    Ok(Some(journal))
+    let (name, lease) = (member(config), Duration::from_secs(config.cluster.lease_seconds));
+    let journal = EtcdJournal::new(&config_of_etcd, &etcd.prefix, &name, lease).map_err(StartError::Etcd)?;
+    Ok(Some(Shared { journal: Arc::new(journal), name }))
 }
 
-/// Follows the journal with this tree until this member is elected. Returns the store, which leads then.
-pub(super) fn lead(
+/// Follows the journal with this tree until this member is elected, or another one leads and there is a whole registry
+/// here. Returns the store and the member, and the name of the other one that leads.
+pub(super) fn join(
     tree: RedbStore,
-    journal: Shared,
+    shared: Shared,
     secrets: Secrets,
     options: JournalOptions,
     figures: JournalFigures,
     stage: &Stage,
-) -> Result<(JournalStore, Leading), Fault> {
-    let journal = Arc::new(journal);
+    is_whole: impl Fn(&dyn ReadTxn) -> bool,
+) -> Result<(JournalStore, Member, Option<String>), Fault> {
+    let Shared { journal, name } = shared;
     stage.begin("waiting for etcd".to_owned());
     let identity = patiently(|| journal.identity(options.identity))?;
     let options = JournalOptions { identity, ..options };
     let store = JournalStore::open_shared(tree, journal.clone(), secrets.into(), options, figures)?;
+    let (leadership, is_stopping) = (Mutex::default(), AtomicBool::new(false));
+    let member = Member { journal, name, leadership, is_stopping };
     loop {
         store.catch_up(|_| ())?;
-        match patiently(|| journal.campaign())? {
-            Ok(leadership) => {
-                store.lead(leadership.term, |_| ())?;
-                tracing::info!(term = leadership.term.0, "leads");
-                return Ok((store, Leading { journal, leadership }));
-            }
-            Err(leader) => {
+        match patiently(|| member.journal.leader())? {
+            Some(leader) if is_whole(&*store.view()?) => return Ok((store, member, Some(leader))),
+            Some(leader) => {
                 stage.begin(format!("follows {leader}"));
-                patiently(|| journal.wait(store.number(), WAIT))?;
+                patiently(|| member.journal.wait(store.number(), WAIT))?;
+            }
+            None => {
+                if let Ok(leadership) = patiently(|| member.journal.campaign())? {
+                    member.lead(&store, leadership, |_| ())?;
+                    return Ok((store, member, None));
+                }
             }
         }
     }
@@ -116,6 +197,23 @@ impl Fault {
             Self::Etcd(err) => StartError::Etcd(err),
             Self::Journal(fault) => OpenError::of_journal(fault, database).into(),
         }
+    }
+}
+
+impl Fault {
+    /// True if the same may work later: etcd did not answer.
+    fn is_passing(&self) -> bool {
+        match self {
+            Self::Etcd(err) => err.is_transient(),
+            Self::Journal(JournalFault::Store(err)) => matches!(err, StoreError::Io { .. }),
+            Self::Journal(_) => false,
+        }
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(err: Error) -> Self {
+        Self::Etcd(err)
     }
 }
 
