@@ -12,11 +12,14 @@ use crate::error::Error;
 
 /// The future of an encoded reply; see [`Client::call_raw`](crate::Client::call_raw).
 ///
-/// ```no_run
-/// use enroll_client::Client;
+/// ```
 /// use enroll_client::protocol::{Envelope, OperationRow};
 ///
-/// # async fn example(client: &Client) -> Result<(), Box<dyn std::error::Error>> {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let daemon = enroll_client::fake::Daemon::builder().start()?;
+/// # let client = daemon.client()?;
+/// # client.call(enroll_client::protocol::person::Create::new("DOGGO01a".parse()?)).await?;
 /// let row = OperationRow::by_name("role.list").ok_or("no such operation")?;
 /// let arguments = serde_json::value::RawValue::from_string(r#"{"person":"DOGGO01a"}"#.to_owned())?;
 /// let answer = client.call_raw(row, Envelope::default(), &row.request_to_wire(&arguments)?);
@@ -31,10 +34,15 @@ pub struct Answer(oneshot::Receiver<Result<Vec<u8>, Error>>);
 /// The future of an operation's reply; see [`Client::call`](crate::Client::call). The request was sent when this was
 /// made, so several in flight are several of these.
 ///
-/// ```no_run
-/// use enroll_client::{Client, by_callsign, protocol::person};
+/// ```
+/// use enroll_client::{by_callsign, protocol::person};
 ///
-/// # async fn example(client: &Client) -> Result<(), Box<dyn std::error::Error>> {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let daemon = enroll_client::fake::Daemon::builder().start()?;
+/// # let client = daemon.client()?;
+/// # client.call(enroll_client::protocol::person::Create::new("BOSS".parse()?)).await?;
+/// # client.call(enroll_client::protocol::person::Create::new("CAT".parse()?)).await?;
 /// let both = [client.call(person::Get::new(by_callsign("BOSS")?)), client.call(person::Get::new(by_callsign("CAT")?))];
 /// for person in both {
 ///     println!("{}", person.await?.callsign);

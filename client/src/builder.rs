@@ -13,13 +13,18 @@ use crate::{Client, blocking};
 
 /// Settings of a client; see [`Client::builder`].
 ///
-/// ```no_run
+/// ```
 /// use std::time::Duration;
 ///
-/// use enroll_client::{Client, default_socket};
+/// use enroll_client::Client;
 ///
-/// # async fn example() -> Result<(), enroll_client::Error> {
-/// let builder = Client::builder(default_socket()).name("portal").require_peer("enrolld");
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let daemon = enroll_client::fake::Daemon::builder().start()?;
+/// # let socket = daemon.socket_of(1000, enroll_client::fake::Grant::Admin)?;
+/// # let user = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self")?).to_string();
+/// // For a daemon of the package the user is "enrolld".
+/// let builder = Client::builder(socket).name("portal").require_peer(user);
 /// let client = builder.reconnect_for(Duration::from_secs(10)).connect().await?;
 /// # Ok(())
 /// # }
@@ -47,12 +52,37 @@ impl Builder {
     }
 
     /// The client's name in the daemon's log, such as `myportal 2.1`.
+    ///
+    /// ```
+    /// # use enroll_client::{Client, fake::Daemon, fake::Grant, protocol::server};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let daemon = Daemon::builder().start()?;
+    /// # let socket = daemon.socket_of(1000, Grant::Admin)?;
+    /// let client = Client::builder(socket).name("portal 2.1").connect().await?;
+    /// # client.call(server::Status {}).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
     /// The time that calls wait for a daemon that went away before they fail as unavailable; 2 seconds by default.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use enroll_client::{Client, Error, protocol::server};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// // A web service would rather say 503 at once than keep a visitor waiting.
+    /// let client = Client::builder("/nowhere/enrolld.sock").reconnect_for(Duration::from_millis(50)).lazy();
+    /// let absent = client.call(server::Status {}).await;
+    /// assert!(matches!(absent, Err(Error::Unavailable(_))));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn reconnect_for(mut self, longest: Duration) -> Self {
         self.reconnect_for = longest;
         self
@@ -60,6 +90,21 @@ impl Builder {
 
     /// The time that a call is retried while the daemon answers `busy`, before that is its answer; 10 seconds by
     /// default.
+    ///
+    /// A batch that nobody waits for takes minutes, a web service less than its visitors' patience:
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use enroll_client::{Client, fake::Daemon, fake::Grant, protocol::server};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let daemon = Daemon::builder().start()?;
+    /// # let socket = daemon.socket_of(1000, Grant::Admin)?;
+    /// let client = Client::builder(socket).busy_for(Duration::from_secs(1)).connect().await?;
+    /// # client.call(server::Status {}).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn busy_for(mut self, longest: Duration) -> Self {
         self.busy_for = longest;
         self
@@ -69,6 +114,21 @@ impl Builder {
     /// calls fail at once until one of them finds the daemon. Every call looks for it. After the first connection
     /// whatever prevents another one is an outage, also a refusal of the daemon or another version of the protocol. The
     /// begin of a stream waits for an absent daemon as a call does.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use enroll_client::{Client, Error, protocol::server};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let builder = Client::builder("/nowhere/enrolld.sock").reconnect_for(Duration::from_millis(50));
+    /// let client = builder.circuit_breaker().lazy();
+    /// // The first call waits its 50 milliseconds, each one after it fails at once.
+    /// for _ in 0..3 {
+    ///     assert!(matches!(client.call(server::Status {}).await, Err(Error::Unavailable(_))));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn circuit_breaker(mut self) -> Self {
         self.has_breaker = true;
         self
@@ -77,6 +137,18 @@ impl Builder {
     /// Accepts only a daemon that runs as this user, by name or uid; called again, one of these users. By default root,
     /// the user `enrolld` and this process's user are accepted. Checked at every connection before anything is sent; a
     /// daemon that runs as somebody else is unavailable at once.
+    ///
+    /// ```
+    /// # use enroll_client::{Client, fake::Daemon, fake::Grant};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let daemon = Daemon::builder().start()?;
+    /// # let socket = daemon.socket_of(1000, Grant::Admin)?;
+    /// let other = Client::builder(&socket).require_peer("4294967294").connect().await;
+    /// assert!(other.is_err(), "no daemon runs as that uid");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn require_peer(mut self, user: impl Into<String>) -> Self {
         self.required_peers.push(user.into());
         self
@@ -84,17 +156,54 @@ impl Builder {
 
     /// Connects now. Fails at once if the daemon is absent or grants nothing. Must be called in a tokio runtime, where
     /// a task serves the connection from then on.
+    ///
+    /// A service that can not work without the daemon begins with this, so that its own start fails and says why:
+    ///
+    /// ```
+    /// # use enroll_client::{Client, Error};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let absent = Client::builder("/nowhere/enrolld.sock").connect().await;
+    /// assert!(matches!(absent, Err(Error::Unavailable(_))));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn connect(self) -> Result<Client, Error> {
         let connection = self.reach().await?;
         Ok(self.spawn(Some(connection)))
     }
 
     /// Connects at the first call. Must be called in a tokio runtime.
+    ///
+    /// A service that may start before the daemon begins with this:
+    ///
+    /// ```
+    /// # use enroll_client::{Client, fake::Daemon, fake::Grant, protocol::server};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let daemon = Daemon::builder().start()?;
+    /// # let socket = daemon.socket_of(1000, Grant::Admin)?;
+    /// let client = Client::builder(socket).lazy();
+    /// assert!(client.call(server::Status {}).await.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn lazy(self) -> Client {
         self.spawn(None)
     }
 
     /// Connects now, for a program without async.
+    ///
+    /// ```
+    /// # use enroll_client::{Client, fake::Daemon, fake::Grant, protocol::server};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let daemon = Daemon::builder().start()?;
+    /// # let socket = daemon.socket_of(1000, Grant::Admin)?;
+    /// let client = Client::builder(socket).name("nightly report").connect_blocking()?;
+    /// assert!(client.call(server::Status {}).is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn connect_blocking(self) -> Result<blocking::Client, Error> {
         blocking::Client::connect_with(self)
     }

@@ -4,7 +4,7 @@ use enroll_protocol::Refusal;
 
 /// Why a call has no reply.
 ///
-/// ```no_run
+/// ```
 /// use enroll_client::{Client, Error, protocol::Code, protocol::token};
 ///
 /// async fn spend(client: &Client, spent: token::Use) -> Result<&'static str, Error> {
@@ -14,6 +14,15 @@ use enroll_protocol::Refusal;
 ///         Err(error) => Err(error),
 ///     }
 /// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let daemon = enroll_client::fake::Daemon::builder().start()?;
+/// # let client = daemon.client()?;
+/// let spent = token::Use::new("nonce-4711".parse()?);
+/// assert_eq!(spend(&client, spent.clone()).await?, "welcome");
+/// assert_eq!(spend(&client, spent).await?, "it was used before");
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -32,6 +41,18 @@ pub enum Error {
 
 impl Error {
     /// The refusal of the daemon, if the error is one.
+    ///
+    /// ```
+    /// # use enroll_client::{by_callsign, fake::Daemon, protocol::{Code, person}};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let daemon = Daemon::builder().start()?;
+    /// # let client = daemon.client()?;
+    /// let error = client.call(person::Get::new(by_callsign("NOBODY")?)).await.expect_err("nobody has this name");
+    /// assert_eq!(error.refusal().map(|refusal| refusal.code), Some(Code::NOT_FOUND));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Refused(refusal) => Some(refusal),

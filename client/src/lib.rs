@@ -2,12 +2,17 @@
 //!
 //! No code here is specific to an operation. A request is a value of [`protocol`], and its type determines the reply:
 //!
-//! ```no_run
+//! ```
 //! use enroll_client::Client;
 //! use enroll_client::protocol::{person, role};
 //!
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let client = Client::connect(enroll_client::default_socket()).await?;
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let daemon = enroll_client::fake::Daemon::builder().start()?;
+//! # let socket = daemon.socket_of(1000, enroll_client::fake::Grant::Admin)?;
+//! // In a service: enroll_client::default_socket().
+//! let client = Client::connect(socket).await?;
+//! # client.call(person::Create { roles: vec!["superuser".parse()?], ..person::Create::new("BOSS".parse()?) }).await?;
 //! let dog = client.call(person::Create::new("DOGGO01a".parse()?)).await?;
 //! assert_eq!(client.call(person::Get::new("doggo01A".parse()?)).await?, dog);
 //!
@@ -17,6 +22,9 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! To try a program, run it with a daemon of its own that is gone afterwards: `enrollctl sandbox -- cargo run`. In its
+//! tests a daemon can live in their own process, see [Features](#features).
 //!
 //! A text names a record by its primary key or its natural name. A service that passes on typed text, or a name from a
 //! certificate, says which it is with [`by_callsign`], [`by_code`] or [`by_pk`], so that no text of a stranger is taken
@@ -33,16 +41,15 @@
 //! - `busy` is retried, and a daemon that restarts is found again, both within bounds that can be set. With a
 //!   [circuit breaker](Builder::circuit_breaker) it is found after any time.
 //!
-//! # From a connection to a place
+//! # From a callsign to a place
 //!
-//! Connect, name the person, ask, and act on the refusal's code:
+//! Name the person, ask, and act on the refusal's code:
 //!
-//! ```no_run
+//! ```
 //! use enroll_client::protocol::{Code, registration};
-//! use enroll_client::{Client, Error, by_callsign, default_socket};
+//! use enroll_client::{Client, Error, by_callsign};
 //!
-//! async fn register(event: &str, callsign: &str) -> Result<String, Box<dyn std::error::Error>> {
-//!     let client = Client::connect(default_socket()).await?;
+//! async fn register(client: &Client, event: &str, callsign: &str) -> Result<String, Box<dyn std::error::Error>> {
 //!     let create = registration::Create { event: event.parse()?, person: by_callsign(callsign)? };
 //!     match client.as_actor(by_callsign(callsign)?).call(create).await {
 //!         Ok(registered) if registered.waiting => Ok("you are on the waiting list".to_owned()),
@@ -52,6 +59,15 @@
 //!         Err(error) => Err(error.into()),
 //!     }
 //! }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let daemon = enroll_client::fake::Daemon::builder().start()?;
+//! # let client = daemon.client()?;
+//! # client.call(enroll_client::protocol::person::Create::new("DOGGO01a".parse()?)).await?;
+//! let told = register(&client, "01994f3a-7c1e-7d55-a1b2-3c4d5e6f7a8b", "DOGGO01a").await?;
+//! assert!(told.contains("event"), "there is no such event: {told}");
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! Then read [`Client`] for its calls, [`Builder`] for its settings, [`Request`] for a dry run or a key of one's own,

@@ -22,16 +22,20 @@ const ID: u64 = 1;
 
 /// The encoded items of a stream that was begun by [`Client::stream_raw`](crate::Client::stream_raw).
 ///
-/// ```no_run
-/// use enroll_client::Client;
+/// ```
 /// use enroll_client::protocol::{Envelope, OperationRow, changes, codec};
 ///
-/// # async fn example(client: &Client) -> Result<(), Box<dyn std::error::Error>> {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let daemon = enroll_client::fake::Daemon::builder().start()?;
+/// # let client = daemon.client()?;
 /// let row = OperationRow::by_name("changes.follow").ok_or("no such operation")?;
 /// let request = codec::encode(&changes::Follow { since: None });
 /// let mut items = client.stream_raw(row, Envelope::default(), &request).await?;
+/// # client.call(enroll_client::protocol::token::Use::new("nonce-4711".parse()?)).await?;
 /// while let Some(item) = items.next().await {
 ///     println!("{}", row.reply_to_json(&item?)?);
+/// # break;
 /// }
 /// # Ok(())
 /// # }
@@ -54,13 +58,18 @@ pub struct RawStream {
 
 /// The items of a stream that was begun by [`Client::stream`](crate::Client::stream).
 ///
-/// ```no_run
-/// use enroll_client::{Client, protocol::changes};
+/// ```
+/// use enroll_client::protocol::changes;
 ///
-/// # async fn example(client: &Client) -> Result<(), enroll_client::Error> {
-/// let mut changes = client.stream(changes::Follow { since: Some(4711) }).await?;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let daemon = enroll_client::fake::Daemon::builder().start()?;
+/// # let client = daemon.client()?;
+/// # client.call(enroll_client::protocol::token::Use::new("nonce-4711".parse()?)).await?;
+/// let mut changes = client.stream(changes::Follow { since: Some(0) }).await?;
 /// while let Some(change) = changes.next().await {
 ///     println!("{}", change?.seq);
+/// # break;
 /// }
 /// # Ok(())
 /// # }
@@ -102,6 +111,8 @@ impl RawStream {
     ///
     /// After [`Error::Unavailable`] the next call reconnects and resumes after the last item. Every other error ends
     /// the stream, and any error ends a walk.
+    ///
+    /// It can stand in a `select!`. The example stands at [`RawStream`].
     pub async fn next(&mut self) -> Option<Result<Vec<u8>, Error>> {
         while !self.is_over {
             match self.event(Retry::WhileAway).await {
@@ -186,6 +197,20 @@ impl<O: Operation> Stream<O> {
     }
 
     /// Waits for the next item; see [`RawStream::next`].
+    ///
+    /// ```
+    /// # use enroll_client::{fake::Daemon, protocol::{changes, token}};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let daemon = Daemon::builder().start()?;
+    /// # let client = daemon.client()?;
+    /// client.call(token::Use::new("nonce-4711".parse()?)).await?;
+    /// let mut changes = client.stream(changes::Follow { since: Some(0) }).await?;
+    /// let change = changes.next().await.ok_or("it has no end")??;
+    /// assert_eq!((change.seq, change.verb.as_str()), (1, "use"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn next(&mut self) -> Option<Result<O::Reply, Error>> {
         let item = self.0.next().await?;
         Some(item.and_then(|item| codec::decode(&item).map_err(|err| unreadable(O::ROW, &err))))

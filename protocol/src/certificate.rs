@@ -27,6 +27,16 @@ pub struct Get {
 
 impl Get {
     /// The certificate of this person, unless the person is deleted.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use enroll_protocol::certificate;
+    ///
+    /// let of_today = certificate::Get::new("DOGGO01a".parse()?);
+    /// let also_deleted = certificate::Get { allow_deleted: true, ..of_today };
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(person: Reference) -> Self {
         Self { person, allow_deleted: false }
     }
@@ -74,6 +84,17 @@ pub struct Pfx {
 
 impl Pfx {
     /// The file of this person under this password, in the encryption of today.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use enroll_protocol::certificate;
+    ///
+    /// let file = certificate::Pfx::new("DOGGO01a".parse()?, "correct horse".parse()?);
+    /// // For a device that knows no encryption of today.
+    /// let for_old_devices = certificate::Pfx { legacy: true, ..file };
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(person: Reference, password: Password) -> Self {
         Self { person, password, legacy: false }
     }
@@ -174,6 +195,17 @@ pub struct Revoke {
 
 impl Revoke {
     /// All certificates of this person.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use enroll_protocol::certificate;
+    /// use enroll_protocol::person::RevocationReason;
+    ///
+    /// let all = certificate::Revoke::of("DOGGO01a".parse()?, RevocationReason::KeyCompromise);
+    /// let one = certificate::Revoke { serial: Some("4f3a7c1e7d55a1b2".parse()?), ..all };
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn of(person: Reference, reason: RevocationReason) -> Self {
         Self { person: Some(person), name: None, reason, serial: None }
     }

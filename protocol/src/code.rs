@@ -73,6 +73,17 @@ pub struct Create {
 
 impl Create {
     /// A code for these claims, without audit and expiry.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use enroll_protocol::{Time, code};
+    ///
+    /// let login = code::Create::new(r#"{"sub":"DOGGO01a"}"#.parse()?);
+    /// let now: Time = "2027-07-01T10:00:00Z".parse()?;
+    /// let for_a_minute = code::Create { expires: Some(now.plus_seconds(60)), ..login };
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(claims: Json) -> Self {
         Self { claims, audit: None, expires: None }
     }
@@ -101,6 +112,16 @@ pub struct Use {
 
 impl Use {
     /// This code, without audit.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use enroll_protocol::code;
+    ///
+    /// let exchange = code::Use::new("K7QWM2XA9R4T".parse()?);
+    /// let audited = code::Use { audit: Some(r#"{"browser":"links"}"#.parse()?), ..exchange };
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(code: LoginCode) -> Self {
         Self { code, audit: None }
     }

@@ -41,6 +41,8 @@ pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
 ///
 /// # Panics
 /// If the value's own `Serialize` fails; those of this workspace do not.
+///
+/// For a frame that is begun already; else [`encode`] is simpler.
 pub fn encode_into<T: Serialize>(value: &T, bytes: &mut Vec<u8>) {
     #[expect(clippy::unwrap_used, reason = "writing to a Vec does not fail, nor do our types")]
     bincode::serde::encode_into_std_write(value, bytes, CONFIGURATION).map(drop).unwrap();
@@ -63,6 +65,18 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Invalid> {
 }
 
 /// The value at the front of these bytes, and the number of bytes it took.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use enroll_protocol::codec;
+///
+/// let mut bytes = codec::encode(&7_u64);
+/// bytes.extend(codec::encode(&"rest"));
+/// let (number, taken): (u64, usize) = codec::decode_front(&bytes)?;
+/// assert_eq!((number, codec::decode::<String>(&bytes[taken..])?), (7, "rest".to_owned()));
+/// # Ok(())
+/// # }
+/// ```
 pub fn decode_front<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, usize), Invalid> {
     bincode::serde::borrow_decode_from_slice(bytes, CONFIGURATION).map_err(|err| match err {
         DecodeError::OtherString(sentence) => Invalid(sentence),

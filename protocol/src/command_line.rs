@@ -20,16 +20,23 @@ struct CommandLine {
 
 impl OperationRow {
     /// Adds the arguments of the request to a command.
+    ///
+    /// `enrollctl` has one such command for each operation, and a program with a command line of its own may take some.
     pub fn command(&self, command: Command) -> Command {
         (self.command_line().command)(command)
     }
 
     /// The JSON form of a request from its parsed command line.
+    ///
+    /// What it gives is a line of `enrollctl call`, or goes through
+    /// [`request_to_wire`](Self::request_to_wire).
     pub fn request_of(&self, matches: &ArgMatches) -> Result<String, Invalid> {
         (self.command_line().request_of)(matches)
     }
 
     /// The form of a reply's JSON.
+    ///
+    /// For a program that shows replies as tables, as `enrollctl` does.
     pub fn reply_shape(&self) -> Shape {
         (self.command_line().reply_shape)()
     }

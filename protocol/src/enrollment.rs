@@ -100,6 +100,18 @@ pub struct Create {
 
 impl Create {
     /// An enrollment of this callsign, without a pool, extra and signing request.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use enroll_protocol::{Reference, enrollment};
+    ///
+    /// let invited = enrollment::Create {
+    ///     pool: Some(Reference::by_code("SPRING2027")?),
+    ///     ..enrollment::Create::new("CAT02b".parse()?)
+    /// };
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(callsign: Callsign) -> Self {
         Self { callsign, pool: None, extra: Json::default(), csr: None }
     }
@@ -183,6 +195,17 @@ pub struct Approve {
 
 impl Approve {
     /// This enrollment, without code and certificate.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use enroll_protocol::enrollment;
+    /// use enroll_protocol::person::CertificateWanted;
+    ///
+    /// let approve = enrollment::Approve::new("CAT02b".parse()?);
+    /// let with_certificate = enrollment::Approve { certificate: CertificateWanted::Generate, ..approve };
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(enrollment: Reference) -> Self {
         Self { enrollment, approvecode: None, certificate: CertificateWanted::None }
     }

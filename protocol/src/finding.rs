@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// The disk is nearly full where it has less free than this many times what must stay free (`database.free_mib`).
 pub const DISK_LOW_FACTOR: u64 = 4;
 
-/// How much a finding matters, the worst first.
+/// The severity of a finding, the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
@@ -198,6 +198,12 @@ impl Topic {
     }
 
     /// The topic of this name; `None` for one of a newer daemon.
+    ///
+    /// ```
+    /// use enroll_protocol::finding::Topic;
+    ///
+    /// assert!(Topic::by_name("memory").is_some() && Topic::by_name("weather").is_none());
+    /// ```
     pub fn by_name(name: &str) -> Option<Self> {
         TABLE.iter().map(|row| row.topic).find(|topic| topic.name() == name)
     }
@@ -208,7 +214,7 @@ impl Topic {
 pub struct Finding {
     /// The condition, one of a table of words, such as `grants`. The metric `enrolld_warnings` counts by it.
     pub topic: String,
-    /// How much it matters.
+    /// Its severity.
     pub severity: Severity,
     /// The subject within the topic, such as an issuer; empty for a topic that has only one.
     pub subject: String,
@@ -220,6 +226,8 @@ pub struct Finding {
 
 impl Finding {
     /// A finding by the table's sentence and command with these arguments.
+    ///
+    /// The daemon and `enrollctl doctor` make findings; a program that reads them has them in `server.status`.
     pub fn of(topic: Topic, subject: &str, arguments: &[(&str, &str)]) -> Self {
         let row = topic.row();
         Self {
@@ -232,16 +240,27 @@ impl Finding {
     }
 
     /// A finding in a sentence of one's own.
+    ///
+    /// For a topic whose sentence in the table is `{what}`.
     pub fn told(topic: Topic, subject: &str, what: &str) -> Self {
         Self::of(topic, subject, &[("what", what)])
     }
 
     /// The condition in a few words; its topic where a newer daemon has found it.
+    ///
+    /// The example stands at [`is_wrong`](Self::is_wrong).
     pub fn title(&self) -> &str {
         Topic::by_name(&self.topic).map_or(&self.topic, |topic| topic.row().title)
     }
 
     /// True for an error and for a warning: something is wrong.
+    ///
+    /// ```
+    /// use enroll_protocol::finding::{Finding, Topic};
+    ///
+    /// let found = Finding::told(Topic::Memory, "", "the limit is too low");
+    /// assert!(found.is_wrong() && found.title().contains("memory"));
+    /// ```
     pub fn is_wrong(&self) -> bool {
         self.severity <= Severity::Warning
     }

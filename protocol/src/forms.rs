@@ -27,26 +27,60 @@ struct Forms {
 
 impl OperationRow {
     /// The wire form of a request from its JSON form.
+    ///
+    /// For a program that knows operations by name only:
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use enroll_protocol::OperationRow;
+    /// use serde_json::value::RawValue;
+    ///
+    /// let row = OperationRow::by_name("role.assign").ok_or("no such operation")?;
+    /// let json = RawValue::from_string(r#"{"person":"DOGGO01a","role":"member"}"#.to_owned())?;
+    /// let wire = row.request_to_wire(&json)?;
+    /// assert_eq!(row.request_to_json(&wire)?, json.get());
+    ///
+    /// let wrong = RawValue::from_string(r#"{"persn":"DOGGO01a"}"#.to_owned())?;
+    /// assert!(row.request_to_wire(&wrong).is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn request_to_wire(&self, json: &RawValue) -> Result<Vec<u8>, Invalid> {
         (self.forms().request_to_wire)(json)
     }
 
     /// The JSON form of a request from its wire form.
+    ///
+    /// The example stands at [`request_to_wire`](Self::request_to_wire).
     pub fn request_to_json(&self, wire: &[u8]) -> Result<String, Invalid> {
         text(self.forms().request_into_json, wire)
     }
 
     /// The JSON form of a reply from its wire form.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use enroll_protocol::{OperationRow, codec};
+    ///
+    /// let row = OperationRow::by_name("role.has").ok_or("no such operation")?;
+    /// assert_eq!(row.reply_to_json(&codec::encode(&true))?, "true");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn reply_to_json(&self, wire: &[u8]) -> Result<String, Invalid> {
         text(self.forms().reply_into_json, wire)
     }
 
     /// Writes the JSON form of a request from its wire form.
+    ///
+    /// For a large one, which is written as it is read; else [`request_to_json`](Self::request_to_json) is simpler.
     pub fn request_into_json(&self, wire: &[u8], text: &mut dyn io::Write) -> Result<(), Invalid> {
         (self.forms().request_into_json)(wire, text)
     }
 
     /// Writes the JSON form of a reply from its wire form.
+    ///
+    /// For a large one, such as a page; else [`reply_to_json`](Self::reply_to_json) is simpler.
     pub fn reply_into_json(&self, wire: &[u8], text: &mut dyn io::Write) -> Result<(), Invalid> {
         (self.forms().reply_into_json)(wire, text)
     }

@@ -127,11 +127,15 @@ pub struct Announced {
 
 impl FrameReader {
     /// A reader that refuses frames over `bytes_max`.
+    ///
+    /// The example stands at [`FrameReader`].
     pub fn new(bytes_max: usize) -> Self {
         Self { buffer: Vec::new(), start: 0, end: 0, bytes_max }
     }
 
     /// Replaces the limit, for frames that were not handed out yet.
+    ///
+    /// A hello is read within a small limit, and what follows it within the configured one.
     pub fn set_bytes_max(&mut self, bytes_max: usize) {
         self.bytes_max = bytes_max;
     }
@@ -139,6 +143,8 @@ impl FrameReader {
     /// Spare capacity for so many bytes, to be read into; [`arrived`](Self::arrived) takes the number that came. Frames
     /// that were handed out are dropped here, so the buffer holds at most one unfinished frame and the bytes of one
     /// read.
+    ///
+    /// A reader of a socket reads into it, without a copy; for bytes at hand [`push`](Self::push) is simpler.
     pub fn room(&mut self, bytes: usize) -> &mut [u8] {
         self.buffer.copy_within(self.start..self.end, 0);
         (self.start, self.end) = (0, self.end - self.start);
@@ -154,11 +160,15 @@ impl FrameReader {
     }
 
     /// The memory that it takes, in bytes.
+    ///
+    /// The daemon counts it against its memory budget.
     pub fn capacity(&self) -> usize {
         self.buffer.capacity()
     }
 
     /// Gives memory back that neither the bytes at hand nor the frame at the front needs.
+    ///
+    /// For a connection that has become idle.
     pub fn trim(&mut self) {
         let capacity = self.buffer.capacity();
         let needed = self.announced().map_or(0, |front| front.bytes).max(self.end - self.start);
@@ -174,17 +184,23 @@ impl FrameReader {
     }
 
     /// Appends bytes that have arrived.
+    ///
+    /// The example stands at [`FrameReader`].
     pub fn push(&mut self, bytes: &[u8]) {
         self.room(bytes.len()).copy_from_slice(bytes);
         self.arrived(bytes.len());
     }
 
     /// The bytes that have arrived and were not handed out.
+    ///
+    /// For a connection that is taken over by other code, such as the tests' own reader.
     pub fn rest(&self) -> &[u8] {
         &self.buffer[self.start..self.end]
     }
 
     /// The frame at the front; `None` until its length has arrived, and for a length out of bounds.
+    ///
+    /// So the memory of a large frame can be reserved before it has arrived.
     pub fn announced(&self) -> Option<Announced> {
         let rest = self.rest();
         let length = u32::from_be_bytes(*rest.first_chunk::<LENGTH_BYTES>()?) as usize;
@@ -196,11 +212,15 @@ impl FrameReader {
     }
 
     /// True while the read buffer holds a part of a frame.
+    ///
+    /// A connection that ends then has broken off.
     pub fn is_inside_frame(&self) -> bool {
         !self.rest().is_empty()
     }
 
     /// The next complete frame, or `None` until more bytes arrive.
+    ///
+    /// The example stands at [`FrameReader`].
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, FrameError> {
         let rest = &self.buffer[self.start..self.end];
         let Some((length, rest)) = rest.split_first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
@@ -235,11 +255,15 @@ impl FrameReader {
 }
 
 /// Appends a frame whose body is a value.
+///
+/// The example stands at [`FrameReader`].
 pub fn append<T: Serialize>(bytes: &mut Vec<u8>, kind: FrameKind, operation: u16, id: u64, body: &T) {
     append_with(bytes, kind, operation, id, |bytes| codec::encode_into(body, bytes));
 }
 
 /// Appends a frame whose body is what `fill` appends.
+///
+/// For a body of several values, such as an envelope and a request; else [`append`] is simpler.
 pub fn append_with(bytes: &mut Vec<u8>, kind: FrameKind, operation: u16, id: u64, fill: impl FnOnce(&mut Vec<u8>)) {
     let start = bytes.len();
     bytes.extend_from_slice(&[0; LENGTH_BYTES]);

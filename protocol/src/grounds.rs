@@ -151,6 +151,8 @@ pub const TABLE: &[(&str, &[Code])] = &[
     ("program.link", &[]),
     ("program.unlink", &[]),
     ("program.enrollments", &[Code::NOT_FOUND]),
+    ("cluster.status", &[]),
+    ("cluster.hand_over", &[Code::CONFLICT, Code::NOT_FOUND]),
     ("transaction.run", &[]),
 ];
 

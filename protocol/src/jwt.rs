@@ -68,6 +68,8 @@ pub struct Exchange {
 
 impl Exchange {
     /// This JWT, without audit.
+    ///
+    /// The JWT is one of another issuer whom the configuration trusts. Its own are renewed by [`Refresh`].
     pub fn new(jwt: Jwt) -> Self {
         Self { jwt, audit: None }
     }

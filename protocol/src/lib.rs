@@ -39,6 +39,7 @@ pub mod value;
 
 pub mod certificate;
 pub mod changes;
+pub mod cluster;
 pub mod code;
 pub mod constant;
 pub mod course;
@@ -79,7 +80,7 @@ pub use person::Person;
 pub use refusal::{Code, Refusal};
 pub use value::{
     ApproveCode, Callsign, CertificateSerial, ChangeMac, ConstantLabel, ConstantValue, CourseKey, Cursor, EventKind,
-    EventPoolName, ExternalKey, Invalid, InviteCode, Json, Jwt, Key, ListName, LoginCode, NamePrefix, Named,
-    NaturalName, Origin, Page, PageLimit, Password, PermissionPath, Pfx, Pk, PkPrefix, PrivateKey, Reason, Reference,
-    RoleName, Time, Title, Token, is_dash, is_interpreted, is_unseen, plain_error, plain_name, without_mark,
+    EventPoolName, ExternalKey, Invalid, InviteCode, Json, Jwt, Key, ListName, LoginCode, MemberName, NamePrefix,
+    Named, NaturalName, Origin, Page, PageLimit, Password, PermissionPath, Pfx, Pk, PkPrefix, PrivateKey, Reason,
+    Reference, RoleName, Time, Title, Token, is_dash, is_interpreted, is_unseen, plain_error, plain_name, without_mark,
 };

@@ -124,6 +124,8 @@ macro_rules! operations {
             153 bulk operate "/programs/" "program.link" program::Link => program::Failures;
             154 bulk operate "/programs/" "program.unlink" program::Unlink => program::Failures;
             155 read read "/programs/" "program.enrollments" program::Enrollments => Page<program::ProgramEnrollment>;
+            156 read metrics "/server/" "cluster.status" cluster::Status => cluster::ClusterStatus;
+            157 read admin "/server/" "cluster.hand_over" cluster::HandOver => Option<String>;
             160 transaction operate "" "transaction.run" transaction::Run => Vec<transaction::Reply>;
         }
     };
@@ -151,11 +153,25 @@ pub enum Kind {
 
 impl Kind {
     /// True for a write, which a client may send again under an idempotency key only.
+    ///
+    /// ```
+    /// use enroll_protocol::{Operation, person, token};
+    ///
+    /// assert!(token::Use::ROW.kind.is_write());
+    /// assert!(!person::Get::ROW.kind.is_write());
+    /// ```
     pub const fn is_write(self) -> bool {
         matches!(self, Self::Write | Self::Bulk)
     }
 
     /// True for an operation that is answered with a stream of items.
+    ///
+    /// ```
+    /// use enroll_protocol::{Operation, changes};
+    ///
+    /// assert!(changes::Follow::ROW.kind.has_items());
+    /// assert!(!changes::List::ROW.kind.has_items(), "a page is one answer");
+    /// ```
     pub const fn has_items(self) -> bool {
         matches!(self, Self::Stream | Self::Walk)
     }
@@ -236,21 +252,34 @@ pub struct OperationRow {
 
 impl OperationRow {
     /// The row of this number.
+    ///
+    /// ```
+    /// use enroll_protocol::{Operation, OperationRow, person};
+    ///
+    /// assert_eq!(OperationRow::by_number(1).map(|row| row.name), Some("person.create"));
+    /// assert!(OperationRow::by_number(u16::MAX).is_none());
+    /// ```
     pub fn by_number(number: u16) -> Option<&'static Self> {
         TABLE.iter().copied().find(|row| row.number == number)
     }
 
     /// The row of this name.
+    ///
+    /// The example stands at [`OperationRow`].
     pub fn by_name(name: &str) -> Option<&'static Self> {
         TABLE.iter().copied().find(|row| row.name == name)
     }
 
     /// The part of the name before the dot.
+    ///
+    /// The example stands at [`OperationRow`].
     pub fn area(&self) -> &'static str {
         self.name.split_once('.').map_or(self.name, |(area, _)| area)
     }
 
     /// The part of the name after the dot.
+    ///
+    /// The example stands at [`OperationRow`].
     pub fn verb(&self) -> &'static str {
         self.name.split_once('.').map_or("", |(_, verb)| verb)
     }

@@ -104,6 +104,16 @@ pub struct Create {
 
 impl Create {
     /// A person with this callsign, without roles, extra and certificate.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use enroll_protocol::person;
+    ///
+    /// let person = person::Create::new("DOGGO01a".parse()?);
+    /// let member = person::Create { roles: vec!["member".parse()?], ..person };
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(callsign: Callsign) -> Self {
         Self { callsign, extra: Json::default(), roles: Vec::new(), certificate: CertificateWanted::None }
     }
@@ -153,6 +163,16 @@ pub struct Get {
 
 impl Get {
     /// This person, unless deleted.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use enroll_protocol::person;
+    ///
+    /// let of_today = person::Get::new("DOGGO01a".parse()?);
+    /// let also_deleted = person::Get { allow_deleted: true, ..of_today };
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(person: Reference) -> Self {
         Self { person, allow_deleted: false }
     }
@@ -179,6 +199,17 @@ pub struct Find {
 
 impl Find {
     /// The person whom these claims name, unless deleted.
+    ///
+    /// For the claims of a JWT, such as those that [`code::Use`](crate::code::Use) answers:
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use enroll_protocol::person;
+    ///
+    /// let of_session = person::Find::new(r#"{"sub":"DOGGO01a"}"#.parse()?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(claims: Json) -> Self {
         Self { claims, allow_deleted: false }
     }

@@ -213,6 +213,16 @@ pub struct ResetCode {
 
 impl ResetCode {
     /// A new code, drawn, for this pool.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use enroll_protocol::pool;
+    ///
+    /// let drawn = pool::ResetCode::new("SPRING2027".parse()?);
+    /// let chosen = pool::ResetCode { invitecode: Some("SUMMER2027".parse()?), ..drawn };
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(pool: Reference) -> Self {
         Self { pool, invitecode: None }
     }

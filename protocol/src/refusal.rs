@@ -75,11 +75,20 @@ pub struct Code(pub u16);
 
 impl Code {
     /// Its name, such as `not_found`; `None` for a number from a newer daemon.
+    ///
+    /// ```
+    /// use enroll_protocol::Code;
+    ///
+    /// assert_eq!(Code::NOT_FOUND.name(), Some("not_found"));
+    /// assert_eq!(Code(999).name(), None);
+    /// ```
     pub fn name(self) -> Option<&'static str> {
         Self::TABLE.iter().find(|(code, ..)| *code == self).map(|(_, name, _)| *name)
     }
 
     /// True for a refusal that may pass by itself. Such an answer is never kept under an idempotency key.
+    ///
+    /// A web service answers 503 with `Retry-After` for these, and 4xx for the others. The example stands at [`Code`].
     pub fn is_passing(self) -> bool {
         [
             Self::BUSY,
@@ -143,17 +152,36 @@ pub struct Refusal {
 
 impl Refusal {
     /// A refusal with a sentence of its own.
+    ///
+    /// A service refuses with it what it checks itself, in the words of the daemon. The example stands at [`Refusal`].
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), details: None }
     }
 
     /// A refusal with the default text of its code.
+    ///
+    /// ```
+    /// use enroll_protocol::{Code, Refusal};
+    ///
+    /// assert!(Refusal::plain(Code::TOKEN_REUSE).to_string().contains("used"));
+    /// ```
     pub fn plain(code: Code) -> Self {
         let text = Code::TABLE.iter().find(|(known, ..)| *known == code).map_or("refused", |(.., text)| *text);
         Self::new(code, text)
     }
 
     /// The same with details for programs.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use enroll_protocol::{Code, Refusal};
+    ///
+    /// let busy = Refusal::plain(Code::BUSY).with(serde_json::json!({"retry_after_ms": 50}));
+    /// let details = busy.details.ok_or("details")?;
+    /// assert_eq!(details.member::<u64>("retry_after_ms")?, Some(50));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with(mut self, details: serde_json::Value) -> Self {
         self.details = Json::of(&details).ok();
         self

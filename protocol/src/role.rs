@@ -58,6 +58,16 @@ pub struct Has {
 
 impl Has {
     /// This role of this person, who must not be deleted.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use enroll_protocol::role;
+    ///
+    /// let of_today = role::Has::new("DOGGO01a".parse()?, "member".parse()?);
+    /// let also_deleted = role::Has { allow_deleted: true, ..of_today };
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(person: Reference, role: RoleName) -> Self {
         Self { person, role, allow_deleted: false }
     }
@@ -88,6 +98,17 @@ pub struct List {
 
 impl List {
     /// The roles of this person, who must not be deleted.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use enroll_protocol::role;
+    ///
+    /// let of_person = role::List::new("DOGGO01a".parse()?);
+    /// // Without a person: all roles that anybody has.
+    /// let of_all = role::List { person: None, ..of_person };
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(person: Reference) -> Self {
         Self { person: Some(person), ..Self::default() }
     }

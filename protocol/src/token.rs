@@ -42,6 +42,16 @@ pub struct Use {
 
 impl Use {
     /// This token, without audit and expiry.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use enroll_protocol::token;
+    ///
+    /// let spend = token::Use::new("nonce-4711".parse()?);
+    /// let audited = token::Use { audit: Some(r#"{"ip":"203.0.113.9"}"#.parse()?), ..spend };
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(token: Token) -> Self {
         Self { token, audit: None, expires: None }
     }

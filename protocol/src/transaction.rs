@@ -56,6 +56,21 @@ pub struct Reply {
 
 impl Unit {
     /// The unit that does this operation.
+    ///
+    /// A client of the crate `enroll-client` has `Transaction` for this, which also reads the replies.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use enroll_protocol::transaction::{Run, Unit};
+    /// use enroll_protocol::{person, role};
+    ///
+    /// let create = person::Create::new("DOGGO01a".parse()?);
+    /// let assign = role::Assign { person: "DOGGO01a".parse()?, role: "member".parse()? };
+    /// let run = Run { units: vec![Unit::of(&create), Unit::of(&assign)] };
+    /// assert_eq!(serde_json::to_value(&run)?["units"][1]["op"], "role.assign");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn of<O: Operation>(operation: &O) -> Self {
         Self { number: O::ROW.number, request: codec::encode(operation) }
     }
@@ -63,6 +78,18 @@ impl Unit {
 
 impl Reply {
     /// The reply of this operation. Refuses the reply of another one.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use enroll_protocol::transaction::Reply;
+    /// use enroll_protocol::{Operation, codec, person, role};
+    ///
+    /// let reply = Reply { number: role::Assign::ROW.number, reply: codec::encode(&true) };
+    /// assert!(reply.read::<role::Assign>()?);
+    /// assert!(reply.read::<person::Create>().is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn read<O: Operation>(&self) -> Result<O::Reply, Invalid> {
         if self.number != O::ROW.number {
             return Err(Invalid(format!("this is not the reply of {}", O::ROW.name)));
@@ -73,6 +100,13 @@ impl Reply {
 
 impl OperationRow {
     /// True for a plain write, which may be a unit of a transaction.
+    ///
+    /// ```
+    /// use enroll_protocol::{Operation, code, role};
+    ///
+    /// assert!(role::Assign::ROW.may_be_unit());
+    /// assert!(!code::Use::ROW.may_be_unit(), "its JWT is made after the commit");
+    /// ```
     pub fn may_be_unit(&self) -> bool {
         let is_special = ["certificate", "jwt", "permission", "server", "transaction"].contains(&self.area());
         self.kind == Kind::Write && !is_special && self.name != "code.use"

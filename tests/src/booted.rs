@@ -15,13 +15,15 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 use tempfile::TempDir;
 
+use crate::pages;
 use crate::process::{Output, binary, run};
 
-/// Packages of the container beside the minimal system.
-const PACKAGES: &str = "systemd,systemd-sysv,dbus,sudo,openssh-server";
+/// Packages of the container beside the minimal system. The last ones are those of the invitation service.
+const PACKAGES: &str = "systemd,systemd-sysv,dbus,sudo,openssh-server,\
+                        nginx,openssl,curl,python3-venv";
 
 /// Time that the packages may take to arrive, in seconds.
-const FETCH_SECONDS: &str = "240";
+const FETCH_SECONDS: &str = "480";
 
 /// Time that booting may take.
 const BOOT_PATIENCE: Duration = Duration::from_secs(60);
@@ -78,6 +80,19 @@ impl Booted {
     pub fn put(&self, file: &Path) {
         let name = file.file_name().expect("a name");
         fs::copy(file, self.clone.path().join(name)).expect("copied");
+    }
+
+    /// Copies a directory into the clone, under this name.
+    pub fn put_all(&self, directory: &Path, name: &str) {
+        let copied = Command::new("cp").arg("-r").arg(directory).arg(self.clone.path().join(name)).status();
+        assert!(copied.expect("cp").success(), "{}", directory.display());
+    }
+
+    /// Copies a file or a directory of the repository to its place in the clone.
+    pub fn put_of_repository(&self, path: &str) {
+        let mut copy = Command::new("cp");
+        copy.args(["-r", "--parents", path]).arg(self.clone.path()).current_dir(pages::root());
+        assert!(copy.status().expect("cp").success(), "{path}");
     }
 
     /// Runs a script of a shell as this user, in the clone; it ends at the first command that fails.
@@ -152,7 +167,7 @@ pub fn play_in_image(files: &[&Path], script: &str) -> Result<Output, Missing> {
     Ok(run(&mut nspawn, script))
 }
 
-/// What every container needs of this machine: the turn, and the directory of its Debian.
+/// The needs of every container: the turn, and the directory of its Debian.
 fn prepare() -> Result<(Flock<File>, PathBuf), Missing> {
     if !geteuid().is_root() {
         return Err(Missing::Tool("needs root".to_owned()));

@@ -47,7 +47,7 @@ fn commands_of(code: &str, answers: &mut impl Iterator<Item = String>) -> String
     steps.collect()
 }
 
-/// What is typed in a block; a line after `> ` goes on with the command before it.
+/// The commands that are typed in a block; a line after `> ` goes on with the command before it.
 pub fn commands(code: &str) -> Vec<String> {
     let mut commands: Vec<String> = Vec::new();
     for line in code.lines() {

@@ -18,7 +18,7 @@ pub const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Etcd {
     members: Vec<Member>,
-    /// What every member is started with.
+    /// The flags of every member.
     flags: Vec<String>,
     directory: TempDir,
 }

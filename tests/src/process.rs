@@ -333,7 +333,8 @@ pub struct Process {
 }
 
 impl Process {
-    fn start(command: &mut Command, log: &Path) -> Self {
+    /// Starts a program whose standard error goes to this file.
+    pub fn start(command: &mut Command, log: &Path) -> Self {
         let log = OpenOptions::new().create(true).append(true).open(log).expect("a log");
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().expect("started");
         let lines = lines_of(child.stdout.take().expect("a pipe"));

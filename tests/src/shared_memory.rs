@@ -1,8 +1,10 @@
 //! A shared journal in memory, with faults: requests and answers that are lost, appends that arrive late, and sabotage that
 //! the tests have to notice.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use enrolld::cluster::trim::Retention;
 use enrolld::storage::shared_journal::{Head, Numbered, SharedError, SharedJournal, Term};
 
 /// The fate of the next append.
@@ -27,6 +29,8 @@ pub enum Sabotage {
     NoCompare,
     /// A look confirms every term.
     ConfirmsAnybody,
+    /// Records are trimmed that no database has.
+    TrimsTooEarly,
 }
 
 /// See the module.
@@ -37,6 +41,10 @@ pub struct SharedMemory {
 
 struct Inner {
     term: u64,
+    /// The oldest record that is kept.
+    low: u64,
+    /// Up to which record each member's database has everything.
+    claims: BTreeMap<usize, u64>,
     records: Vec<Vec<u8>>,
     head: Head,
     fate: Option<AppendFate>,
@@ -47,7 +55,18 @@ impl SharedMemory {
     /// An empty one.
     pub fn new(sabotage: Sabotage) -> Self {
         let (records, head) = (Vec::new(), Head { number: 0, sum: 0 });
-        Self { inner: Mutex::new(Inner { term: 0, records, head, fate: None, held: Vec::new() }), sabotage }
+        Self {
+            inner: Mutex::new(Inner {
+                term: 0,
+                low: 1,
+                claims: BTreeMap::new(),
+                records,
+                head,
+                fate: None,
+                held: Vec::new(),
+            }),
+            sabotage,
+        }
     }
 
     /// Elects a daemon. From now on nobody of an earlier term can append.
@@ -69,6 +88,31 @@ impl SharedMemory {
             // Its writer is gone, so nobody learns the outcome.
             let _ = self.put(term, head, &record);
         }
+    }
+
+    /// A member's database has everything up to this record.
+    pub fn claim(&self, member: usize, number: u64) {
+        self.inner().claims.insert(member, number);
+    }
+
+    /// The oldest record that is kept.
+    pub fn low(&self) -> u64 {
+        self.inner().low
+    }
+
+    /// Trims what may go by this retention, if the term's daemon leads.
+    pub fn trim(&self, term: Term, retention: Retention) {
+        let mut inner = self.inner();
+        if term.0 != inner.term || inner.head.number == 0 {
+            return;
+        }
+        let claims: Vec<u64> = inner.claims.values().copied().collect();
+        let bytes = inner.records.iter().skip(place(inner.low)).map(|record| record.len() as u64).sum();
+        let keep = match self.sabotage {
+            Sabotage::TrimsTooEarly => Some(inner.head.number),
+            _ => retention.keep_from(&claims, inner.head.number, bytes),
+        };
+        inner.low = keep.map_or(inner.low, |keep| keep.max(inner.low));
     }
 
     fn put(&self, term: Term, head: Head, record: &[u8]) -> Result<(), SharedError> {
@@ -120,6 +164,9 @@ impl SharedJournal for SharedMemory {
 
     fn read(&self, from: u64, bytes_max: usize) -> Result<Vec<Numbered>, SharedError> {
         let inner = self.inner();
+        if from < inner.low {
+            return Err(SharedError::Trimmed(inner.low));
+        }
         let (mut records, mut bytes) = (Vec::new(), 0);
         for (at, record) in inner.records.iter().enumerate().skip(place(from)) {
             bytes += record.len();

@@ -30,7 +30,7 @@ pub struct Terminal {
     is_over: Arc<AtomicBool>,
 }
 
-/// Whether a terminal is the controlling one of its program, as that of a login is.
+/// True if a terminal is the controlling one of its program, as that of a login is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Controls {
     /// Its hang-up is a signal to the program.

@@ -114,6 +114,7 @@ fn about(area: &str) -> Option<&'static str> {
         "jwt" => "JSON web tokens and the keys that verify them",
         "changes" => "The feed of every committed write",
         "server" => "The daemon itself",
+        "cluster" => "The hosts that share the registry",
         "event" => "Events with limited places, and their pools",
         "registration" => "Registrations: who has a place at an event, who waits for one, and why",
         "supervisor" => "Supervisors, who decide on other people's registrations",

@@ -120,7 +120,7 @@ fn may_read(headers: &HeaderMap) -> bool {
         || headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate")
 }
 
-/// What writes must come from here: the browser says so, or else names an origin that is the host.
+/// A request that writes must come from here: the browser says so, or else names an origin that is the host.
 fn may_write(headers: &HeaderMap) -> bool {
     if let Some(site) = headers.get("sec-fetch-site") {
         return site == "same-origin";

@@ -19,7 +19,7 @@ pub(crate) struct Outcome {
     pub(crate) subject: String,
     /// The address of the record, if it has one.
     pub(crate) address: Option<String>,
-    /// What was done, such as `approved`, or the refusal.
+    /// The act that was done, such as `approved`, or the refusal.
     pub(crate) result: Result<String, Told>,
 }
 

@@ -83,7 +83,11 @@ const take = {
   },
   away: (event) => state(`The daemon is away: ${event.data}`),
   back: () => state(""),
-  refused: (event) => list && state(`Changes are not shown live: ${event.data}`),
+  refused: (event) => {
+    if (!list) return;
+    part("newer").hidden = false;
+    state(`Changes are not shown live: ${event.data}`);
+  },
   ended: () => {
     state("The session has ended: it was not used for a while, or its command has ended. Start enrollctl console again.");
     for (const button of document.querySelectorAll("form[method=post] button")) button.disabled = true;
@@ -129,6 +133,7 @@ addEventListener("pageshow", lead);
 if (list) {
   const pause = part("pause");
   pause.hidden = false;
+  part("newer").hidden = true;
   pause.addEventListener("click", () => {
     isPaused = !isPaused;
     pause.setAttribute("aria-pressed", String(isPaused));

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import re
 import uuid
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,55 @@ def test_the_socket_is_found_as_by_the_command(monkeypatch: pytest.MonkeyPatch, 
     (tmp_path / "enrolld").mkdir()
     (tmp_path / "enrolld/enrolld.sock").touch()
     assert default_socket() == tmp_path / "enrolld/enrolld.sock"
+
+
+def test_a_home_that_may_not_be_looked_into_has_no_socket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("ENROLLD_SOCKET", raising=False)
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setattr("os.geteuid", lambda: 7)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    # The unit of a service hides homes from it, and says so.
+    stat = os.stat
+
+    def denied(path: Any, *args: Any, **options: Any) -> os.stat_result:
+        if str(path).startswith(str(tmp_path)):
+            raise PermissionError(path)
+        return stat(path, *args, **options)
+
+    monkeypatch.setattr("os.stat", denied)
+    found = default_socket()
+    monkeypatch.undo()
+    system = Path("/run/enrolld/enrolld.sock")
+    assert found == (system if system.parent.exists() else tmp_path / ".local/state/enrolld/run/enrolld.sock")
+
+
+@pytest.mark.parametrize(
+    ("option", "error", "word"),
+    [
+        ({"idempotency_kye": "x"}, TypeError, "idempotency_kye"),
+        ({"timeout": True}, TypeError, "seconds"),
+        ({"timeout": "2"}, TypeError, "not a str"),
+        ({"timeout": -1}, ValueError, "from 0 on"),
+        ({"timeout": float("nan")}, ValueError, "nan"),
+        ({"timeout": 1e300}, ValueError, "1e"),
+        ({"dry_run": "no"}, TypeError, "True or False"),
+    ],
+)
+def test_a_wrong_option_is_refused_before_anything_is_sent(
+    option: dict[str, Any], error: type[Exception], word: str
+) -> None:
+    client = enrolld.Client("/nowhere/enrolld.sock")
+    calls: list[Callable[[], object]] = [
+        lambda: client.person.create("DOGGO01a", **option),
+        lambda: next(client.changes.follow(**option)),
+        lambda: client.person.list(**option).all(),
+        lambda: client.with_options(**option),
+        lambda: enrolld.Client("/nowhere/enrolld.sock", **option),
+    ]
+    for call in calls:
+        with pytest.raises(error, match=word):
+            call()
 
 
 def test_a_middleware_sets_the_origin_of_a_request() -> None:

@@ -119,12 +119,27 @@ pub(crate) struct Shared {
 
 impl Builder {
     /// Sets the time at which it begins.
+    ///
+    /// The example stands at [`Builder`].
     #[must_use]
     pub fn time(self, time: Time) -> Self {
         Self { time, ..self }
     }
 
     /// Sets the seed of its keys and codes.
+    ///
+    /// ```
+    /// # use enroll_client::{fake::Daemon, protocol::person};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pk = |seed| -> Result<_, Box<dyn std::error::Error>> {
+    ///     let daemon = Daemon::builder().seed([seed; 32]).start()?;
+    ///     Ok(daemon.blocking()?.call(person::Create::new("DOGGO01a".parse()?))?.pk)
+    /// };
+    /// assert_eq!(pk(1)?, pk(1)?);
+    /// assert_ne!(pk(1)?, pk(2)?);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn seed(self, seed: [u8; 32]) -> Self {
         Self { seed, ..self }
@@ -132,12 +147,23 @@ impl Builder {
 
     /// Sets the configuration, as in `enrolld.toml`. Grants do not apply, see [`Daemon::client_with_grant`], nor do
     /// places of files, sockets and limits of connections.
+    ///
+    /// ```
+    /// # use enroll_client::fake::Daemon;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let wrong = Daemon::builder().config("reserved = 1").start().expect_err("there is no such setting");
+    /// assert!(wrong.to_string().contains("reserved"));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn config(self, toml: impl Into<String>) -> Self {
         Self { config: toml.into(), ..self }
     }
 
     /// Starts it, with an empty registry.
+    ///
+    /// The example stands at [`Builder`].
     pub fn start(self) -> Result<Daemon, StartError> {
         let config = Config::parse(&self.config, []).map_err(|err| StartError::Config(err.to_string()))?;
         let frame_bytes_max = config.limits().frame_bytes_max;
@@ -159,33 +185,85 @@ impl Builder {
 
 impl Daemon {
     /// A builder: the seed is zeros, the time is in 2027 and the configuration is empty.
+    ///
+    /// The example stands at [`Daemon`].
     pub fn builder() -> Builder {
         let time = Time::from_micros(BEGIN_MICROS).unwrap_or(Time::EPOCH);
         Builder { time, seed: [0; 32], config: String::new() }
     }
 
     /// A client with the grant `admin`, which connects at its first call. Must be called in a tokio runtime.
+    ///
+    /// ```
+    /// # use enroll_client::{fake::Daemon, protocol::person};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let daemon = Daemon::builder().start()?;
+    /// let client = daemon.client()?;
+    /// client.call(person::Create::new("DOGGO01a".parse()?)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn client(&self) -> Result<Client, StartError> {
         self.client_with_grant(Grant::Admin)
     }
 
     /// A client with this grant.
+    ///
+    /// It shows what a service may do that has less; the example stands at [`Daemon`].
     pub fn client_with_grant(&self, grant: Grant) -> Result<Client, StartError> {
         self.client_of(own_uid(), grant)
     }
 
     /// A client that the daemon takes for a process of this uid, with this grant.
+    ///
+    /// Idempotency keys are of a user, and wrong codes are counted for each:
+    ///
+    /// ```
+    /// # use enroll_client::{fake::{Daemon, Grant}, protocol::changes, protocol::token};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let daemon = Daemon::builder().start()?;
+    /// let portal = daemon.client_of(1001, Grant::Operate)?;
+    /// portal.call(token::Use::new("nonce-4711".parse()?)).await?;
+    /// let page = daemon.client()?.call(changes::List::default()).await?;
+    /// assert_eq!(page.items.last().map(|change| change.peer.uid), Some(1001));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn client_of(&self, uid: u32, grant: Grant) -> Result<Client, StartError> {
         Ok(Client::builder(self.socket_of(uid, grant)?).lazy())
     }
 
     /// A client with the grant `admin`, for a program without async.
+    ///
+    /// ```
+    /// # use enroll_client::{fake::Daemon, protocol::person};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let daemon = Daemon::builder().start()?;
+    /// let client = daemon.blocking()?;
+    /// client.call(person::Create::new("DOGGO01a".parse()?))?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn blocking(&self) -> Result<blocking::Client, Error> {
         let socket = self.socket_of(own_uid(), Grant::Admin).map_err(|err| Error::Unavailable(err.to_string()))?;
         blocking::Client::connect(socket)
     }
 
     /// The socket whose connections are those of this uid with this grant: for a service that takes a path.
+    ///
+    /// ```
+    /// # use enroll_client::{blocking::Client, fake::{Daemon, Grant}, protocol::person};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let daemon = Daemon::builder().start()?;
+    /// // As a service reads it from its configuration.
+    /// let path = daemon.socket_of(1001, Grant::Operate)?.display().to_string();
+    /// let client = Client::connect(path)?;
+    /// client.call(person::Create::new("DOGGO01a".parse()?))?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn socket_of(&self, uid: u32, grant: Grant) -> Result<PathBuf, StartError> {
         let mut sockets = lock(&self.sockets);
         if let Some(path) = sockets.get(&(uid, grant)) {
@@ -200,11 +278,28 @@ impl Daemon {
     }
 
     /// The time by the daemon's clock.
+    ///
+    /// It stands still, but for [`advance`](Self::advance) and [`set_time`](Self::set_time).
     pub fn time(&self) -> Time {
         self.shared.registry().time()
     }
 
     /// Lets time pass: what is due by then is done, such as an opening or an expiry.
+    ///
+    /// ```
+    /// # use enroll_client::{fake::Daemon, protocol::{Code, code}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let daemon = Daemon::builder().start()?;
+    /// let client = daemon.blocking()?;
+    /// let mut create = code::Create::new(r#"{"sub":"DOGGO01a"}"#.parse()?);
+    /// create.expires = Some(daemon.time().plus_seconds(60));
+    /// let login = client.call(create)?.code.ok_or("a code is answered where it is made")?;
+    /// daemon.advance(61);
+    /// let late = client.call(code::Use::new(login)).expect_err("it has expired");
+    /// assert_eq!(late.refusal().map(|refusal| refusal.code), Some(Code::EXPIRED));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn advance(&self, seconds: u64) {
         let mut registry = self.shared.registry();
         let then = registry.time().plus_seconds(seconds);
@@ -212,6 +307,16 @@ impl Daemon {
     }
 
     /// Sets the clock to a later time, as [`advance`](Self::advance) does, or back, as an administrator may.
+    ///
+    /// ```
+    /// # use enroll_client::fake::Daemon;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let daemon = Daemon::builder().start()?;
+    /// daemon.set_time("2027-07-01T10:00:00Z".parse()?);
+    /// assert_eq!(daemon.time().to_string(), "2027-07-01T10:00:00.000000Z");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn set_time(&self, time: Time) {
         let mut registry = self.shared.registry();
         if time < registry.time() {

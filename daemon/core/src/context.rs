@@ -22,11 +22,11 @@ const PROVEN: u8 = 2;
 pub enum Grant {
     /// The status and the metrics of the daemon.
     Metrics,
-    /// That, and reads.
+    /// Status, and reads.
     Read,
-    /// That, and the writes that services do day to day.
+    /// Reads, and the writes that services do day to day.
     Operate,
-    /// That, and decisions without an actor.
+    /// The writes of services, and decisions without an actor.
     Decide,
     /// Everything.
     Admin,

@@ -7,9 +7,10 @@
 
 use std::sync::Arc;
 
+use enroll_protocol::cluster::{ClusterStatus, HandOver};
 use enroll_protocol::finding::Finding;
 use enroll_protocol::server::{DaemonSnapshot, Disk, Requests, Violation, WrittenBytes};
-use enroll_protocol::{Callsign, Time};
+use enroll_protocol::{Callsign, Refusal, Time};
 
 use crate::identity::authority::{Issued, Wanted};
 use crate::identity::crl::List;
@@ -33,6 +34,10 @@ pub enum Needed {
     Metrics,
     /// A snapshot's figures of the running process, and the fullest pools for a peer that may read.
     Snapshot,
+    /// The cluster as this daemon sees it.
+    Cluster,
+    /// That another member leads.
+    HandOver(HandOver),
 }
 
 /// A thing made for a rule.
@@ -52,6 +57,10 @@ pub enum Made {
     Metrics(Arc<str>),
     /// A snapshot's figures.
     Snapshot(Arc<DaemonSnapshot>),
+    /// The cluster.
+    Cluster(Arc<ClusterStatus>),
+    /// The name of the member that led and hands over, none where nothing happens, or a refusal.
+    HandOver(Result<Option<String>, Refusal>),
 }
 
 /// The figures of the running process, for `server.status`.

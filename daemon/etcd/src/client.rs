@@ -41,7 +41,7 @@ pub struct Config {
     pub identity: Option<(PathBuf, PathBuf)>,
     /// A user and their password.
     pub user: Option<(String, String)>,
-    /// How long a call may take.
+    /// The time that a call may take.
     pub timeout: Duration,
 }
 

@@ -32,7 +32,7 @@ pub struct KeyValue {
     /// The revision of its last change.
     #[prost(int64, tag = "3")]
     pub mod_revision: i64,
-    /// How often it was put since it was made.
+    /// The number of times it was put since it was made.
     #[prost(int64, tag = "4")]
     pub version: i64,
     /// The value.
@@ -75,7 +75,7 @@ pub struct RangeResponse {
     /// The keys.
     #[prost(message, repeated, tag = "2")]
     pub kvs: Vec<KeyValue>,
-    /// Whether the limit left some out.
+    /// True if the limit left some out.
     #[prost(bool, tag = "3")]
     pub more: bool,
 }
@@ -119,7 +119,7 @@ pub struct DeleteRangeResponse {
     /// Its header.
     #[prost(message, optional, tag = "1")]
     pub header: Option<ResponseHeader>,
-    /// How many keys there were.
+    /// The number of keys that there were.
     #[prost(int64, tag = "2")]
     pub deleted: i64,
 }
@@ -196,7 +196,7 @@ pub mod compare {
     /// A value.
     #[derive(Clone, Copy, PartialEq, Eq, prost::Oneof)]
     pub enum TargetUnion {
-        /// How often the key was put; 0 for a key that is not there.
+        /// The number of times the key was put; 0 for a key that is not there.
         #[prost(int64, tag = "4")]
         Version(i64),
         /// The revision at which the key was made; 0 for a key that is not there.
@@ -225,7 +225,7 @@ pub struct TxnResponse {
     /// Its header.
     #[prost(message, optional, tag = "1")]
     pub header: Option<ResponseHeader>,
-    /// Whether the conditions held.
+    /// True if the conditions held.
     #[prost(bool, tag = "2")]
     pub succeeded: bool,
     /// An answer for each step.
@@ -265,7 +265,7 @@ pub struct WatchCreateRequest {
     /// The first revision that is told; 0 for what comes.
     #[prost(int64, tag = "3")]
     pub start_revision: i64,
-    /// Whether a message that would be too large comes in several.
+    /// True if a message that would be too large comes in several.
     #[prost(bool, tag = "8")]
     pub fragment: bool,
 }
@@ -276,10 +276,10 @@ pub struct WatchResponse {
     /// Its header.
     #[prost(message, optional, tag = "1")]
     pub header: Option<ResponseHeader>,
-    /// Whether it is the answer to the creation.
+    /// True if it is the answer to the creation.
     #[prost(bool, tag = "3")]
     pub created: bool,
-    /// Whether the watch has ended.
+    /// True if the watch has ended.
     #[prost(bool, tag = "4")]
     pub canceled: bool,
     /// The oldest revision that is kept, where the watch asked for an older one; else 0.

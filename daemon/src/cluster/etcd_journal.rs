@@ -4,21 +4,24 @@
 //! about      identity of the journal, made once
 //! leader     the member that leads, under its lease; the revision at which it was made is the term
 //! j/NUMBER   a record; the number in 16 hexadecimal digits
-//! head       number, checksum and term of the last record
+//! head       number, checksum and term of the last record, and the bytes of all up to it
 //! ```
 //!
 //! etcd executes the compare, so fencing needs no clock. The lease only decides when somebody else may be elected. A
 //! transaction without an answer is sent again as it was: its number and its bytes make it idempotent. That goes on until
 //! the outcome is certain, or for so long that callers must not wait any more; nobody knows it then.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use enroll_etcd::messages::{KeyValue, RangeRequest, TxnResponse, response_op};
 use enroll_etcd::{Change, Client, Config, Error, Txn};
+use enroll_protocol::cluster::EtcdSize;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
+use super::trim::{Retention, Trimming};
 use crate::storage::shared_journal::{Head, Numbered, SharedError, SharedJournal, Term};
 
 /// Between two attempts of a call that was not answered.
@@ -33,16 +36,25 @@ const BEATS: u32 = 3;
 /// Records in one range at most.
 const READ_RECORDS: i64 = 256;
 
-/// Bytes of a head.
-const HEAD_BYTES: usize = 24;
+/// Of the quota of etcd, so many hundredths can be in use before writes are refused.
+const QUOTA_PERCENT: u64 = 80;
+
+/// The lease under which the next leader is named: the shortest that etcd gives.
+const NEXT: Duration = Duration::from_secs(2);
 
 /// A shared journal on etcd, as one member of its cluster has it.
 pub struct EtcdJournal {
-    runtime: Runtime,
-    client: Arc<Client>,
+    pub(super) runtime: Runtime,
+    pub(super) client: Arc<Client>,
     prefix: String,
-    member: String,
-    lease: Duration,
+    pub(super) member: String,
+    pub(super) lease: Duration,
+    /// Bytes that etcd's database may have.
+    quota: u64,
+    /// Bytes of etcd's file, and those in use, when this member last looked.
+    size: [AtomicU64; 2],
+    /// The number of the last record that was appended here, and the bytes of all up to it.
+    appended: Mutex<Option<(u64, u64)>>,
 }
 
 /// A tenure that was won, with a lease that is prolonged.
@@ -52,6 +64,7 @@ pub struct Leadership {
     lease: i64,
     is_lost: watch::Receiver<bool>,
     beats: tokio::task::JoinHandle<()>,
+    trimming: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl EtcdJournal {
@@ -64,7 +77,19 @@ impl EtcdJournal {
             let _in_runtime = runtime.enter();
             Arc::new(Client::new(config)?)
         };
-        Ok(Self { runtime, client, prefix: prefix.to_owned(), member: member.to_owned(), lease })
+        let (prefix, member, size) = (prefix.to_owned(), member.to_owned(), <[AtomicU64; 2]>::default());
+        Ok(Self { runtime, client, prefix, member, lease, quota: u64::MAX, size, appended: Mutex::default() })
+    }
+
+    /// The same on an etcd whose database may have so many bytes.
+    #[must_use]
+    pub fn with_quota(self, quota: u64) -> Self {
+        Self { quota, ..self }
+    }
+
+    /// The name of this member.
+    pub fn member(&self) -> &str {
+        &self.member
     }
 
     /// The identity of the journal: the one that it has, or else this one, which it then has.
@@ -102,7 +127,21 @@ impl EtcdJournal {
             let term = Term(created.ok_or(Error::Protocol("a leader without a revision"))?);
             let (lose, is_lost) = watch::channel(false);
             let beats = tokio::spawn(keep_alive(Arc::clone(&self.client), lease, ttl, lose));
-            Ok(Ok(Leadership { term, lease, is_lost, beats }))
+            Ok(Ok(Leadership { term, lease, is_lost, beats, trimming: None }))
+        })
+    }
+
+    /// Trims the journal for as long as this tenure lasts.
+    pub fn trim(self: &Arc<Self>, leadership: &mut Leadership, retention: Retention) {
+        let trimming = Trimming::new(Arc::clone(self), leadership.term, retention);
+        leadership.trimming = Some(self.runtime.spawn(trimming.run()));
+    }
+
+    /// Names the member that is to lead next. It has two seconds, then anybody may.
+    pub fn name_next(&self, member: &str) -> Result<(), Error> {
+        self.runtime.block_on(async {
+            let (lease, _) = self.client.grant_lease(NEXT).await?;
+            self.client.txn(Txn::new().put(self.key("next"), member, lease)).await.map(drop)
         })
     }
 
@@ -115,6 +154,9 @@ impl EtcdJournal {
     /// Gives the lease back, so that the next one is elected at once. An etcd that does not answer is left to end it.
     pub fn resign(&self, leadership: Leadership) {
         leadership.beats.abort();
+        if let Some(trimming) = &leadership.trimming {
+            trimming.abort();
+        }
         if let Err(err) = self.runtime.block_on(self.client.revoke_lease(leadership.lease)) {
             tracing::warn!(%err, "the lease is not given back; the next leader is elected when it has run out");
         }
@@ -147,7 +189,8 @@ impl EtcdJournal {
                 }
             });
             match waited.await.unwrap_or(Ok(())) {
-                Err(err) if err.is_transient() => {
+                // A history that was forgotten meanwhile has news.
+                Err(err) if err.is_transient() || matches!(err, Error::Compacted(_)) => {
                     tokio::time::sleep(RETRY).await;
                     Ok(())
                 }
@@ -156,16 +199,53 @@ impl EtcdJournal {
         })
     }
 
-    fn key(&self, name: &str) -> String {
+    /// Notes the size of etcd's file, and of what is in use of it.
+    pub(super) fn note_size(&self, file: i64, in_use: i64) {
+        for (size, bytes) in self.size.iter().zip([file, in_use]) {
+            size.store(u64::try_from(bytes).unwrap_or(0), Ordering::Relaxed);
+        }
+    }
+
+    /// The size of etcd as it was last noted.
+    pub(super) fn etcd_size(&self) -> EtcdSize {
+        let [bytes, in_use_bytes] = [0, 1].map(|at: usize| self.size[at].load(Ordering::Relaxed));
+        EtcdSize { bytes, in_use_bytes, quota_bytes: self.quota }
+    }
+
+    pub(super) fn key(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
     }
 
-    fn record_key(&self, number: u64) -> String {
+    pub(super) fn member_key(&self) -> String {
+        self.key(&format!("m/{}", self.member))
+    }
+
+    pub(super) fn claim_key(&self) -> String {
+        self.key(&format!("k/{}", self.member))
+    }
+
+    pub(super) fn record_key(&self, number: u64) -> String {
         format!("{}j/{number:016x}", self.prefix)
     }
 
-    fn one(&self, name: &str) -> RangeRequest {
-        RangeRequest { key: self.key(name).into_bytes(), ..RangeRequest::default() }
+    pub(super) fn one(&self, name: &str) -> RangeRequest {
+        self.one_of(&self.key(name))
+    }
+
+    pub(super) fn one_of(&self, key: &str) -> RangeRequest {
+        RangeRequest { key: key.as_bytes().to_vec(), ..RangeRequest::default() }
+    }
+
+    /// The bytes of all records before this one.
+    fn bytes_before(&self, number: u64) -> Result<u64, SharedError> {
+        let known = *self.appended.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((last, bytes)) = known
+            && last + 1 == number
+        {
+            return Ok(bytes);
+        }
+        let found = self.until_certain(async || self.client.range(self.one("head")).await)?;
+        Ok(found.kvs.first().and_then(|kv| parts(&kv.value)).map_or(0, |[_, _, _, bytes]| bytes))
     }
 
     /// Repeats a call until it has an outcome, for twice as long as a lease lives: by then another daemon can have been
@@ -191,16 +271,21 @@ impl EtcdJournal {
 impl SharedJournal for EtcdJournal {
     fn append(&self, term: Term, head: Head, record: &[u8]) -> Result<(), SharedError> {
         let (leader, place) = (self.key("leader"), self.record_key(head.number));
+        let bytes = self.bytes_before(head.number)? + record.len() as u64;
         let txn = Txn::new()
             .if_created_at(&*leader, revision(term))
             .if_missing(&*place)
             .put(&*place, record, 0)
-            .put(self.key("head"), encode_head(head, term), 0)
+            .put(self.key("head"), encode([head.number, head.sum, term.0, bytes]), 0)
             .else_get(&*place);
         let done = self.until_certain(async || self.client.txn(txn.clone()).await)?;
         // An answer was lost if the record is there already: it is ours to the byte, and sealed in this term.
         let is_ours = done.succeeded || values(&done).next().is_some_and(|kv| kv.value == record);
-        if is_ours { Ok(()) } else { Err(SharedError::Deposed) }
+        if !is_ours {
+            return Err(SharedError::Deposed);
+        }
+        *self.appended.lock().unwrap_or_else(PoisonError::into_inner) = Some((head.number, bytes));
+        Ok(())
     }
 
     fn look(&self, term: Option<Term>) -> Result<Head, SharedError> {
@@ -249,6 +334,11 @@ impl SharedJournal for EtcdJournal {
             }
         }
     }
+
+    fn free_bytes(&self) -> u64 {
+        let most = self.quota / 100 * QUOTA_PERCENT;
+        most.saturating_sub(self.size[1].load(Ordering::Relaxed))
+    }
 }
 
 impl Leadership {
@@ -274,7 +364,7 @@ async fn keep_alive(client: Arc<Client>, lease: i64, ttl: Duration, lose: watch:
 }
 
 /// The keys that the steps of a transaction read.
-fn values(response: &TxnResponse) -> impl Iterator<Item = &KeyValue> {
+pub(super) fn values(response: &TxnResponse) -> impl Iterator<Item = &KeyValue> {
     response.responses.iter().flat_map(|response| match &response.response {
         Some(response_op::Response::Range(range)) => range.kvs.as_slice(),
         _ => &[],
@@ -285,20 +375,21 @@ fn name(leader: &KeyValue) -> String {
     String::from_utf8_lossy(&leader.value).into_owned()
 }
 
-fn revision(term: Term) -> i64 {
+pub(super) fn revision(term: Term) -> i64 {
     i64::try_from(term.0).unwrap_or(i64::MAX)
 }
 
-fn encode_head(head: Head, term: Term) -> [u8; HEAD_BYTES] {
-    let mut bytes = [0; HEAD_BYTES];
-    for (at, part) in [head.number, head.sum, term.0].into_iter().enumerate() {
-        bytes[8 * at..8 * (at + 1)].copy_from_slice(&part.to_be_bytes());
-    }
-    bytes
+/// Numbers, one behind the other.
+pub(super) fn encode<const PARTS: usize>(parts: [u64; PARTS]) -> Vec<u8> {
+    parts.iter().flat_map(|part| part.to_be_bytes()).collect()
+}
+
+/// The parts of a head: number, checksum, term, bytes.
+pub(super) fn parts(bytes: &[u8]) -> Option<[u64; 4]> {
+    let bytes: &[u8; 32] = bytes.try_into().ok()?;
+    Some([0, 1, 2, 3].map(|at| bytes[8 * at..8 * (at + 1)].try_into().map_or(0, u64::from_be_bytes)))
 }
 
 fn head(bytes: &[u8]) -> Option<Head> {
-    let bytes: &[u8; HEAD_BYTES] = bytes.try_into().ok()?;
-    let part = |at: usize| bytes[at..at + 8].try_into().map_or(0, u64::from_be_bytes);
-    Some(Head { number: part(0), sum: part(8) })
+    parts(bytes).map(|[number, sum, ..]| Head { number, sum })
 }

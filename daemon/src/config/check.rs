@@ -62,7 +62,11 @@ impl Config {
     fn check_cluster(&self) -> Result<(), ConfigError> {
         let Self { etcd, cluster, .. } = self;
         within("etcd.timeout_ms", etcd.timeout_ms, 50..=60_000, "")?;
+        within("etcd.quota_mib", etcd.quota_mib, 16..=1 << 20, "")?;
         within("cluster.lease_seconds", cluster.lease_seconds, 2..=3600, "")?;
+        within("cluster.copies", cluster.copies, 1..=100, "")?;
+        within("cluster.log_mib", cluster.log_mib, 1..=1 << 20, "")?;
+        within("cluster.skew_seconds_max", cluster.skew_seconds_max, 1..=3600, "")?;
         if self.store == StoreKind::Local {
             return Ok(());
         }
@@ -73,6 +77,9 @@ impl Config {
         if let Some(other) = etcd.endpoints.iter().find(|endpoint| !endpoint.starts_with(wants)) {
             let why = "addresses begin with https:// where etcd.ca is set, and with http:// where it is not";
             return Err(ConfigError(format!("etcd.endpoints: \"{}\": {why}", plain_name(other))));
+        }
+        if cluster.member.contains('/') || cluster.member.chars().any(char::is_control) {
+            return Err(ConfigError("cluster.member must have no / and no control characters".to_owned()));
         }
         if etcd.prefix.is_empty() {
             return Err(ConfigError("etcd.prefix must not be empty".to_owned()));

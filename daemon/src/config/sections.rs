@@ -142,6 +142,7 @@ pub struct Etcd {
     pub key: PathBuf,
     pub user: String,
     pub timeout_ms: u64,
+    pub quota_mib: u64,
 }
 
 /// `[cluster]`
@@ -150,6 +151,9 @@ pub struct Etcd {
 pub struct Cluster {
     pub member: String,
     pub lease_seconds: u64,
+    pub copies: u64,
+    pub log_mib: u64,
+    pub skew_seconds_max: u64,
 }
 
 /// `[journal]`
@@ -199,13 +203,14 @@ impl Default for Etcd {
             key: PathBuf::new(),
             user: String::new(),
             timeout_ms: 1000,
+            quota_mib: 2048,
         }
     }
 }
 
 impl Default for Cluster {
     fn default() -> Self {
-        Self { member: String::new(), lease_seconds: 5 }
+        Self { member: String::new(), lease_seconds: 5, copies: 2, log_mib: 512, skew_seconds_max: 2 }
     }
 }
 

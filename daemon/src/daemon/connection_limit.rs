@@ -37,9 +37,9 @@ pub struct Slot {
 /// The limit that is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Full {
-    /// That of all connections.
+    /// The limit of all connections.
     All,
-    /// That of this user.
+    /// The limit of this user.
     Uid,
 }
 

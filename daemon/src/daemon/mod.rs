@@ -8,6 +8,7 @@ pub mod guesses;
 pub mod health;
 pub mod internal_error;
 pub mod last_backup;
+pub mod membership;
 pub mod revocation_list;
 pub mod role;
 mod snapshot;
@@ -34,6 +35,7 @@ use connection_limit::ConnectionLimit;
 use guesses::Guesses;
 use health::Watched;
 use last_backup::LastBackup;
+use membership::Membership;
 use revocation_list::SignedLists;
 use role::Role;
 use warnings::Warnings;
@@ -51,6 +53,8 @@ pub struct Daemon {
     pub lists: SignedLists,
     /// The time of the last scheduled backup.
     pub last_backup: LastBackup,
+    /// The cluster that it is a member of.
+    pub membership: Membership,
     /// The rate limit of wrong codes.
     pub guesses: Guesses,
     /// The durable bytes that each uid's calls caused.
@@ -83,6 +87,7 @@ impl Daemon {
             identity: Swap::new(identity),
             lists: SignedLists::default(),
             last_backup: LastBackup::default(),
+            membership: Membership::default(),
             guesses: Guesses::default(),
             written: Written::default(),
             started: Swap::new(started),
@@ -131,6 +136,8 @@ impl Daemon {
             Needed::List => Ok(Made::List(self.lists.of(txn, &ctx.identity.authority)?)),
             Needed::Process => Ok(Made::Process(Arc::new(self.process(txn, ctx.now)?))),
             Needed::Snapshot => Ok(Made::Snapshot(Arc::new(self.snapshot(txn, ctx)?))),
+            Needed::Cluster => Ok(Made::Cluster(Arc::new(self.membership.status()))),
+            Needed::HandOver(to) => Ok(Made::HandOver(self.membership.hand_over(to))),
             Needed::Metrics => {
                 let text = self.metrics.text(&self.standing(txn, ctx)?);
                 let text = text.map_err(|err| Fault::Broken(format!("the metrics can not be written: {err}")))?;

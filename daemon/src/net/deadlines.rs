@@ -69,7 +69,7 @@ impl Deadlines {
         self.answers_since = wait.then(|| self.answers_since.unwrap_or_else(Instant::now));
     }
 
-    /// Whether a frame was begun and not finished.
+    /// True if a frame was begun and not finished.
     pub(super) fn note_frame(&mut self, is_unfinished: bool) {
         self.frame_since = is_unfinished.then(|| self.frame_since.unwrap_or_else(Instant::now));
     }

@@ -89,7 +89,7 @@ pub fn listen_on(path: &Path) -> Result<UnixListener, SocketError> {
     open_listener(path).map_err(|err| refuse(err.to_string()))
 }
 
-/// Whether somebody listens on a socket: the lock of our state directory says nothing about a daemon that uses another
+/// True if somebody listens on a socket: the lock of our state directory says nothing about a daemon that uses another
 /// directory and the same socket.
 fn is_answered(path: &Path) -> bool {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;

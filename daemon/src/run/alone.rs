@@ -1,10 +1,12 @@
 //! The cluster of a build without etcd: every daemon is alone, and a configuration that wants a shared journal is refused.
 
 use std::convert::Infallible;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use enroll_core::identity::Secrets;
 use enroll_core::state::{ReadTxn, Writes};
+use enroll_protocol::cluster::ClusterStatus;
 use tokio::sync::watch;
 
 use super::StartError;
@@ -39,8 +41,15 @@ impl Member {
         match self.0 {}
     }
 
-    /// Follows no longer.
-    pub(super) fn stop(&self) {
+    /// What this member sees of the cluster.
+    pub(super) fn look(self: &Arc<Self>) -> impl Fn() -> ClusterStatus + Send + Sync + use<> {
+        match self.0 {}
+        #[expect(unreachable_code, reason = "the type of what is never there")]
+        ClusterStatus::default
+    }
+
+    /// Names the member that is to lead next.
+    pub(super) fn name_next(&self, _: &str) {
         match self.0 {}
     }
 
@@ -58,7 +67,7 @@ impl Fault {
 }
 
 /// No journal. Refuses a configuration that wants one.
-pub(super) fn journal(config: &Config) -> Result<Option<Shared>, StartError> {
+pub(super) fn journal(config: &Config, _: &Path) -> Result<Option<Shared>, StartError> {
     match config.store {
         StoreKind::Local => Ok(None),
         StoreKind::Etcd => {
@@ -89,8 +98,8 @@ mod tests {
     #[test]
     fn a_shared_journal_is_refused_and_one_of_this_host_is_not() {
         let config = |store| Config { store, ..Config::default() };
-        assert!(matches!(journal(&config(StoreKind::Local)), Ok(None)));
-        let refused = journal(&config(StoreKind::Etcd)).err().expect("a refusal");
+        assert!(matches!(journal(&config(StoreKind::Local), Path::new("")), Ok(None)));
+        let refused = journal(&config(StoreKind::Etcd), Path::new("")).err().expect("a refusal");
         assert!(refused.to_string().contains("was built without etcd"), "{refused}");
         assert_eq!(refused.exit_code(), 2);
     }

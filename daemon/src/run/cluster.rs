@@ -3,10 +3,10 @@
 //!
 //! One daemon leads at a time. A deposed one ends, and follows when it is started again: no state is talked back.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use enroll_etcd::{Config as EtcdConfig, Error};
 use tokio::sync::watch;
@@ -14,40 +14,57 @@ use tokio::sync::watch;
 use super::StartError;
 use super::paths;
 use super::systemd::Stage;
+use crate::cluster::about::about;
 use crate::cluster::etcd_journal::{EtcdJournal, Leadership};
-use crate::config::{Config, StoreKind};
+use crate::cluster::members::Membership;
+use crate::cluster::roster::{self, Standing};
+use crate::cluster::trim::Retention;
+use crate::config::{Config, ConfigError, StoreKind};
 use crate::metrics::JournalFigures;
 use crate::storage::journal::{JournalFault, JournalOptions, JournalStore};
 use crate::storage::open::OpenError;
 use crate::storage::redb::RedbStore;
 use enroll_core::identity::Secrets;
 use enroll_core::state::{ReadTxn, Store as _, StoreError, Writes};
-
-/// The longest wait for news of the leader.
-const WAIT: Duration = Duration::from_secs(1);
+use enroll_protocol::cluster::ClusterStatus;
 
 /// Between two attempts at an etcd that does not answer.
 const RETRY: Duration = Duration::from_millis(200);
 
-/// The journal that the members share, and the name of this one.
+/// The longest wait for news of the leader.
+const WAIT: Duration = Duration::from_secs(1);
+
+/// The age of what only the journal has, at which a member that does not serve yet moves it into its database.
+const FLUSH: Duration = Duration::from_secs(2);
+
+/// Between two looks at whether it is this member's turn.
+const TURN: Duration = Duration::from_millis(100);
+
+/// The journal that the members share, and this one.
 pub(super) struct Shared {
-    journal: Arc<EtcdJournal>,
-    name: String,
+    journal: EtcdJournal,
+    about: roster::Member,
+    retention: Retention,
+    skew_max: Duration,
 }
 
 /// This host's member of the cluster.
 pub(super) struct Member {
     journal: Arc<EtcdJournal>,
-    name: String,
+    membership: Membership,
+    retention: Retention,
+    skew_max: Duration,
     /// Its tenure, once it leads.
     leadership: Mutex<Option<Leadership>>,
+    /// The latest word about its clock.
+    standing: Mutex<Standing>,
     is_stopping: AtomicBool,
 }
 
 impl Member {
     /// Its name.
     pub(super) fn name(&self) -> &str {
-        &self.name
+        self.journal.member()
     }
 
     /// Follows the journal until this member is elected and its store leads, or until the daemon stops: then false.
@@ -63,10 +80,9 @@ impl Member {
             let followed =
                 store.catch_up(&mut applied).map_err(Fault::from).and_then(|()| Ok(self.journal.leader()?));
             match followed {
-                Err(_) if store.has_failed() => return followed.map(|_| false),
-                Err(err) if err.is_passing() => {
+                Err(err) if err.is_passing() && !store.has_failed() => {
                     if !std::mem::replace(&mut is_away, true) {
-                        tracing::warn!("etcd does not answer; reads and writes wait for it");
+                        tracing::warn!("etcd does not answer; reads wait for it");
                     }
                     std::thread::sleep(RETRY);
                     continue;
@@ -77,7 +93,7 @@ impl Member {
                     patiently(|| self.journal.wait(store.number(), WAIT))?;
                 }
                 Ok(None) => {
-                    if let Ok(leadership) = patiently(|| self.journal.campaign())? {
+                    if let Some(leadership) = self.stand()? {
                         self.lead(store, leadership, applied)?;
                         return Ok(true);
                     }
@@ -88,15 +104,32 @@ impl Member {
         Ok(false)
     }
 
+    /// Stands for election, where this member may. Waits a little where it may not yet.
+    fn stand(&self) -> Result<Option<Leadership>, Fault> {
+        let standing = self.membership.standing(self.skew_max);
+        let before = std::mem::replace(&mut *self.standing(), standing.clone());
+        if let Standing::Astray(why) = &standing
+            && before != standing
+        {
+            tracing::error!("this member does not lead: its clock is {why}; set it right");
+        }
+        if standing != Standing::Fit || patiently(|| self.membership.is_anothers_turn())? {
+            std::thread::sleep(TURN);
+            return Ok(None);
+        }
+        Ok(patiently(|| self.journal.campaign())?.ok())
+    }
+
     fn lead(
         &self,
         store: &JournalStore,
-        leadership: Leadership,
+        mut leadership: Leadership,
         applied: impl FnMut(&Writes),
     ) -> Result<(), StoreError> {
         let term = leadership.term;
-        *self.leadership() = Some(leadership);
         store.lead(term, applied)?;
+        self.journal.trim(&mut leadership, self.retention);
+        *self.leadership() = Some(leadership);
         tracing::info!(term = term.0, "leads");
         Ok(())
     }
@@ -106,25 +139,48 @@ impl Member {
         self.leadership().as_ref().map(Leadership::is_lost)
     }
 
-    /// Follows no longer.
-    pub(super) fn stop(&self) {
-        self.is_stopping.store(true, Ordering::SeqCst);
+    /// What this member sees of the cluster.
+    pub(super) fn look(self: &Arc<Self>) -> impl Fn() -> ClusterStatus + Send + Sync + use<> {
+        let (look, member) = (self.membership.look(), Arc::clone(self));
+        move || {
+            let seen = look();
+            match &*member.leadership() {
+                // The last look may be older than this tenure.
+                Some(leadership) if !*leadership.is_lost().borrow() && seen.term <= leadership.term.0 => {
+                    ClusterStatus { leader: Some(member.name().to_owned()), term: leadership.term.0, ..seen }
+                }
+                _ => seen,
+            }
+        }
     }
 
-    /// Lets the next one lead at once, where this one does.
+    /// Names the member that is to lead next.
+    pub(super) fn name_next(&self, member: &str) {
+        if let Err(err) = self.journal.name_next(member) {
+            tracing::warn!(%err, "the next leader is not named; any member leads");
+        }
+    }
+
+    /// Follows no longer, and lets the next one lead at once where this one does.
     pub(super) fn resign(&self) {
+        self.is_stopping.store(true, Ordering::SeqCst);
         if let Some(leadership) = self.leadership().take() {
             self.journal.resign(leadership);
         }
+        self.membership.leave();
     }
 
     fn leadership(&self) -> MutexGuard<'_, Option<Leadership>> {
         self.leadership.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn standing(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The journal on etcd, if the configuration wants one.
-pub(super) fn journal(config: &Config) -> Result<Option<Shared>, StartError> {
+pub(super) fn journal(config: &Config, state_dir: &Path) -> Result<Option<Shared>, StartError> {
     if config.store == StoreKind::Local {
         return Ok(None);
     }
@@ -141,9 +197,18 @@ pub(super) fn journal(config: &Config) -> Result<Option<Shared>, StartError> {
         user,
         timeout: Duration::from_millis(etcd.timeout_ms),
     };
-    let (name, lease) = (member(config), Duration::from_secs(config.cluster.lease_seconds));
-    let journal = EtcdJournal::new(&config_of_etcd, &etcd.prefix, &name, lease).map_err(StartError::Etcd)?;
-    Ok(Some(Shared { journal: Arc::new(journal), name }))
+    let (member, lease) = (member(config), Duration::from_secs(config.cluster.lease_seconds));
+    let journal = EtcdJournal::new(&config_of_etcd, &etcd.prefix, &member, lease).map_err(StartError::Etcd)?;
+    let cluster = &config.cluster;
+    Ok(Some(Shared {
+        journal: journal.with_quota(etcd.quota_mib << 20),
+        about: about(config, state_dir),
+        retention: Retention {
+            copies: usize::try_from(cluster.copies).unwrap_or(usize::MAX),
+            bytes_max: cluster.log_mib << 20,
+        },
+        skew_max: Duration::from_secs(cluster.skew_seconds_max),
+    }))
 }
 
 /// Follows the journal with this tree until this member is elected, or another one leads and there is a whole registry
@@ -157,15 +222,23 @@ pub(super) fn join(
     stage: &Stage,
     is_whole: impl Fn(&dyn ReadTxn) -> bool,
 ) -> Result<(JournalStore, Member, Option<String>), Fault> {
-    let Shared { journal, name } = shared;
+    let Shared { journal, about, retention, skew_max } = shared;
+    let journal = Arc::new(journal);
     stage.begin("waiting for etcd".to_owned());
     let identity = patiently(|| journal.identity(options.identity))?;
     let options = JournalOptions { identity, ..options };
     let store = JournalStore::open_shared(tree, journal.clone(), secrets.into(), options, figures)?;
-    let (leadership, is_stopping) = (Mutex::default(), AtomicBool::new(false));
-    let member = Member { journal, name, leadership, is_stopping };
+    let entered = patiently(|| Membership::enter(&journal, about.clone(), store.progress()))?;
+    let membership = entered.map_err(|holder| Fault::NameTaken(journal.member().to_owned(), holder.host))?;
+    let (leadership, standing, is_stopping) = (Mutex::default(), Mutex::new(Standing::Fit), AtomicBool::new(false));
+    let member = Member { journal, membership, retention, skew_max, leadership, standing, is_stopping };
+    let mut flushed = Instant::now();
     loop {
         store.catch_up(|_| ())?;
+        if flushed.elapsed() >= FLUSH {
+            store.flush()?;
+            flushed = Instant::now();
+        }
         match patiently(|| member.journal.leader())? {
             Some(leader) if is_whole(&*store.view()?) => return Ok((store, member, Some(leader))),
             Some(leader) => {
@@ -173,9 +246,12 @@ pub(super) fn join(
                 patiently(|| member.journal.wait(store.number(), WAIT))?;
             }
             None => {
-                if let Ok(leadership) = patiently(|| member.journal.campaign())? {
+                if let Some(leadership) = member.stand()? {
                     member.lead(&store, leadership, |_| ())?;
                     return Ok((store, member, None));
+                }
+                if matches!(&*member.standing(), Standing::Astray(_)) {
+                    stage.begin("does not lead: its clock is off those of the others".to_owned());
                 }
             }
         }
@@ -188,6 +264,8 @@ pub(super) enum Fault {
     Journal(JournalFault),
     /// etcd refuses.
     Etcd(Error),
+    /// Another daemon has this member's name, on this host.
+    NameTaken(String, String),
 }
 
 impl Fault {
@@ -195,6 +273,10 @@ impl Fault {
     pub(super) fn at(self, database: PathBuf) -> StartError {
         match self {
             Self::Etcd(err) => StartError::Etcd(err),
+            Self::NameTaken(name, host) => StartError::Config(ConfigError(format!(
+                "cluster.member: a daemon on {host} is the member \"{name}\" already; give this one a name of its own, or \
+                 stop that one"
+            ))),
             Self::Journal(fault) => OpenError::of_journal(fault, database).into(),
         }
     }
@@ -206,7 +288,7 @@ impl Fault {
         match self {
             Self::Etcd(err) => err.is_transient(),
             Self::Journal(JournalFault::Store(err)) => matches!(err, StoreError::Io { .. }),
-            Self::Journal(_) => false,
+            Self::Journal(_) | Self::NameTaken(..) => false,
         }
     }
 }

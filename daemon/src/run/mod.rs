@@ -56,7 +56,7 @@ pub struct Start {
     pub state_dir: Option<PathBuf>,
     /// Wins over the configuration.
     pub socket: Option<PathBuf>,
-    /// Whether it ends with its parent.
+    /// True if it ends with its parent.
     pub exit_with_parent: bool,
 }
 
@@ -103,6 +103,7 @@ impl StartError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Storage(StoreError::Deposed) => 7,
+            Self::Storage(StoreError::Trimmed(_)) | Self::Open(OpenError::Late { .. }) => 5,
             Self::Storage(_) | Self::Open(OpenError::Disk { .. }) => 6,
             Self::Io(_, err) if is_disk_full(err) => 6,
             Self::Open(OpenError::File(err)) | Self::Key(KeyError::File(err)) if err.is_disk_full() => 6,
@@ -131,6 +132,7 @@ fn storage(err: &StoreError) -> String {
         StoreError::Corrupt(_) => {
             format!("the database is damaged, and nothing was acknowledged since: {err}; restore a backup")
         }
+        StoreError::Trimmed(_) => format!("{err}; start again, which says how it joins again"),
         StoreError::Deposed => format!("{err}; started again, it follows the one that leads"),
         StoreError::Closed(_) => {
             format!("nothing was acknowledged any more: {err}; see the log above, then start again")
@@ -242,6 +244,7 @@ impl Start {
         );
         match ended {
             Ended::InOrder => Ok(()),
+            Ended::HandedOver => Err(StartError::Storage(StoreError::Deposed)),
             Ended::By(signal) => Err(StartError::Signal(signal)),
         }
     }

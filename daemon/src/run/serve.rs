@@ -114,6 +114,10 @@ pub(super) async fn serve(
             tracing::info!("SIGHUP: the terminal is gone; stopping; requests that were begun are finished");
         }
         end = &mut ended => result = Some(end),
+        () = opened.daemon.membership.handed_over() => {
+            tracing::info!("handing over to another member; requests that were begun are finished");
+            by = Ended::HandedOver;
+        }
         err = &mut role => return Err(err),
         failure = flusher_failed => {
             let died = |_| StoreError::Closed("the flusher ended");

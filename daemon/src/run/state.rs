@@ -40,9 +40,11 @@ const NEW_UNDER_OLD_KEY: &str = "this start made a new, empty registry, with a s
     is no installation, the state directory of the registry that had the key is missing, and every token that was used \
     there can be used again here: stop enrolld, and put the directory back or restore a backup";
 
-/// The time that the follower of a standby has to end, and between two looks if it has.
-const LAST_FOLLOW: Duration = Duration::from_secs(2);
-const LAST_LOOK: Duration = Duration::from_millis(10);
+/// Time that scans and the work of timers have for letting the store go, so that it can be closed.
+const CLOSING: Duration = Duration::from_secs(2);
+
+/// Between two looks at who holds the store.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// The result of the writer thread; an error of the channel means that it panicked.
 pub(super) type WriterEnd = oneshot::Receiver<Result<(), StoreError>>;
@@ -79,7 +81,7 @@ impl Opened {
         let options = open_options(config);
         let registry = |source: RegistryError| StartError::Registry { path: path.clone(), source };
         let figures = JournalFigures::default();
-        let shared = cluster::journal(config)?;
+        let shared = cluster::journal(config, state_dir)?;
         let (store, member, leader) = open_store(&locked, &options, &secrets, shared, figures.clone(), stage)?;
         let unreadable = |err: StoreError| registry(err.into());
 
@@ -116,6 +118,9 @@ impl Opened {
         daemon.warnings.replace(Topic::Guesses, unknown);
         let daemon = Arc::new(daemon);
         let (store, member) = (Arc::new(store), member.map(Arc::new));
+        if let Some(member) = &member {
+            daemon.membership.join(member.look());
+        }
         Ok(Self { store, daemon, clock, head, member, is_elected: Arc::default(), path, _state_dir: locked })
     }
 
@@ -168,24 +173,23 @@ impl Opened {
         Ok((flusher.map_err(|err| StartError::Io("the flusher's thread".to_owned(), err))?, failure))
     }
 
+    /// Lets another member lead, and closes the store: nothing is appended here any more.
     pub(super) fn close(self) -> Result<(), StartError> {
+        // The next one leads while this one moves into its database what the shared journal has.
         if let Some(member) = &self.member {
-            member.stop();
-            // A follower that waits for etcd is left to itself.
-            let begun = Instant::now();
-            while self.daemon.role.is_standby() && Arc::strong_count(&self.store) > 1 && begun.elapsed() < LAST_FOLLOW {
-                std::thread::sleep(LAST_LOOK);
+            if let Some(next) = self.daemon.membership.next() {
+                member.name_next(&next);
             }
-        }
-        let closed = match Arc::try_unwrap(self.store) {
-            Ok(store) => store.close().map_err(StartError::Storage),
-            // A scan still holds the store. Every commit is durable, so the process may end without closing it.
-            Err(_) => Ok(()),
-        };
-        if let Some(member) = self.member {
             member.resign();
         }
-        closed
+        match sole(self.store, CLOSING) {
+            Some(store) => store.close().map_err(StartError::Storage),
+            // Every commit is durable, so the process may end without closing it.
+            None => {
+                tracing::info!("a scan still holds the database; the next start has to repair it, and loses nothing");
+                Ok(())
+            }
+        }
     }
 
     /// Lets another member lead at once, where this one failed.
@@ -193,6 +197,19 @@ impl Opened {
         if let Some(member) = self.member {
             member.resign();
         }
+    }
+}
+
+/// The value, once nobody else holds it; `None` where somebody still does after this time.
+fn sole<T>(mut shared: Arc<T>, at_most: Duration) -> Option<T> {
+    let end = Instant::now() + at_most;
+    loop {
+        match Arc::try_unwrap(shared) {
+            Ok(value) => return Some(value),
+            Err(_) if Instant::now() >= end => return None,
+            Err(held) => shared = held,
+        }
+        std::thread::sleep(LOOK);
     }
 }
 
@@ -266,4 +283,23 @@ fn foundation(store: &JournalStore, config: &Config, secrets: &Secrets) -> Resul
     let mut draft = Draft::new(&*view);
     bootstrap::create(&mut draft, secrets, config.jwt.algorithm, Clock::default().now(), draw_seed())?;
     Ok(draft.into_parts().0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_store_is_taken_back_when_the_last_one_lets_go() {
+        let shared = Arc::new(7);
+        let (held, (let_go, wait)) = (Arc::clone(&shared), std::sync::mpsc::channel::<()>());
+        let holder = std::thread::spawn(move || {
+            let _ = wait.recv();
+            drop(held);
+        });
+        assert_eq!(sole(Arc::clone(&shared), Duration::ZERO), None, "somebody holds it");
+        drop(let_go);
+        assert_eq!(sole(shared, Duration::from_secs(30)), Some(7));
+        holder.join().expect("ended");
+    }
 }

@@ -29,6 +29,8 @@ const OTHERS: &[Signal] = &[
 pub(super) enum Ended {
     /// It was asked to end, or ended by itself.
     InOrder,
+    /// Another member is to lead.
+    HandedOver,
     /// A signal ended it that does not ask for an end.
     By(Signal),
 }

@@ -20,6 +20,7 @@ mod bloom;
 mod flusher;
 mod log;
 mod memtable;
+mod progress;
 mod record;
 mod recovery;
 mod segments;
@@ -34,6 +35,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use flusher::Flusher;
+pub use progress::Progress;
 pub use segments::{JournalFault, MakeSlot, Mark, Slots};
 
 use super::disk::Disk;
@@ -89,6 +91,7 @@ pub struct JournalStore {
     options: JournalOptions,
     throttle: Throttle,
     figures: JournalFigures,
+    progress: Arc<Progress>,
 }
 
 /// The state that changes with every batch.
@@ -136,6 +139,7 @@ impl JournalStore {
         figures: JournalFigures,
     ) -> Result<Self, JournalFault> {
         let (number, begun) = (log.mark().number, (table.entries() > 0).then(Instant::now));
+        let progress = Progress::new(number, tree.mark()?.map_or(0, |mark| mark.number));
         let active = Arc::new(table);
         let current = Snapshot { active, frozen: None, tree: tree.shared_view()?, filter: None };
         let current = Arc::new(current);
@@ -152,6 +156,7 @@ impl JournalStore {
             options,
             throttle: Throttle::default(),
             figures,
+            progress: progress.into(),
         })
     }
 
@@ -231,6 +236,7 @@ impl JournalStore {
         }
         self.flushed.notify_all();
         self.figures.flushed(frozen.entries(), seconds);
+        self.progress.flush(mark.number);
         self.log().free_before(&mark);
         retire(frozen);
         Ok(true)
@@ -253,6 +259,11 @@ impl JournalStore {
         Some((frozen, log.mark()))
     }
 
+    /// How far it has come, now and later.
+    pub fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
+    }
+
     /// True if the active memtable must be frozen at once.
     fn is_full(&self, active: &Memtable) -> bool {
         active.bytes() >= self.options.memory_bytes / 2 || active.entries() >= FLUSH_ENTRIES
@@ -269,6 +280,7 @@ impl JournalStore {
         let mut state = self.state();
         state.number = number;
         self.arrived.notify_all();
+        self.progress.apply(number);
         let is_first = state.begun.is_none();
         state.begun.get_or_insert_with(Instant::now);
         drop((state, log));
@@ -410,6 +422,10 @@ impl Store for JournalStore {
         let pending = throttle::disk_bytes(active.0 + frozen.0, active.1 + frozen.1, self.tree.bytes());
         let wanted = self.log().bytes_wanted();
         self.tree.free_bytes().saturating_sub(pending).saturating_sub(wanted)
+    }
+
+    fn journal_free_bytes(&self) -> u64 {
+        self.log().free_bytes()
     }
 }
 

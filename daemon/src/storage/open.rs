@@ -50,6 +50,17 @@ pub enum OpenError {
         /// The error of the store.
         source: StoreError,
     },
+    /// The shared journal has no longer what this host lacks.
+    #[error(
+        "{path}: {source}; it was away for too long; replace this file by that of another member, whose daemon is stopped \
+         meanwhile, and start both"
+    )]
+    Late {
+        /// Which file.
+        path: PathBuf,
+        /// The error of the store.
+        source: StoreError,
+    },
     /// There is a journal without the database that it belongs to.
     #[error("{0} belongs to a database that is not here; move the journal's files to where their database is")]
     OtherJournal(PathBuf),
@@ -82,6 +93,7 @@ impl OpenError {
     /// The error of a journal in front of the database at this path.
     pub(crate) fn of_journal(fault: JournalFault, path: PathBuf) -> Self {
         match fault {
+            JournalFault::Store(source @ StoreError::Trimmed(_)) => Self::Late { path, source },
             JournalFault::Store(source @ StoreError::Corrupt(_)) => Self::Database { path, source },
             JournalFault::Store(source) => Self::Disk { path, source },
             JournalFault::Foreign(number) => Self::OtherJournal(path.with_file_name(format!("{JOURNAL}{number}"))),

@@ -60,4 +60,9 @@ pub trait SharedJournal: Send + Sync {
     /// Records from this number on, in order and without holes, of so many bytes at most but at least one if there is
     /// one.
     fn read(&self, from: u64, bytes_max: usize) -> Result<Vec<Numbered>, SharedError>;
+
+    /// Bytes of records that the engine still takes, as far as it is known.
+    fn free_bytes(&self) -> u64 {
+        u64::MAX
+    }
 }

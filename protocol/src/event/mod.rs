@@ -190,6 +190,17 @@ pub struct Create {
 
 impl Create {
     /// A draft without pools, of this kind and length.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use enroll_protocol::event;
+    ///
+    /// let start = "2027-07-01T10:00:00Z".parse()?;
+    /// let camp = event::Create::new("Summer camp".parse()?, "camp".parse()?, start, 120);
+    /// let for_forty = event::Create { max_participants: Some(40), ..camp };
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(title: Title, kind: EventKind, start: Time, duration_minutes: u32) -> Self {
         Self {
             title,
@@ -328,6 +339,16 @@ pub struct Update {
 
 impl Update {
     /// An update that changes nothing yet.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use enroll_protocol::event;
+    ///
+    /// let update = event::Update::new("01994f3a-7c1e-7d55-a1b2-3c4d5e6f7a8b".parse()?);
+    /// let longer = event::Update { duration_minutes: Some(180), ..update };
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(event: Reference) -> Self {
         Self {
             event,

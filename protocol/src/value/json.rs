@@ -43,7 +43,9 @@ pub(crate) fn read_json<T: DeserializeOwned>(text: &str) -> Result<T, Invalid> {
 fn without_position(err: &serde_json::Error) -> String {
     let sentence = err.to_string();
     let sentence = sentence.rsplit_once(" at line ").map_or(sentence.as_str(), |(sentence, _)| sentence);
-    plain_error(sentence).replace("expected u32", "expected a whole number from 0 to 4294967295")
+    plain_error(sentence)
+        .replace("expected u32", "expected a whole number from 0 to 4294967295")
+        .replace("expected u64", "expected a whole number from 0 to 18446744073709551615")
 }
 
 /// A JSON object as compact text.
@@ -64,6 +66,8 @@ pub struct Json(String);
 
 impl Json {
     /// The object of this text, if it is one within the bounds.
+    ///
+    /// The same as `parse`, whose example stands at [`Json`].
     pub fn new(text: &str) -> Result<Self, Invalid> {
         if !text.trim_start().starts_with('{') {
             return Err(Invalid::new("expected a JSON object, such as {\"team\":\"red\"}"));
@@ -84,31 +88,77 @@ impl Json {
     }
 
     /// The object that a value serializes to, if it is one within the bounds.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use enroll_protocol::Json;
+    ///
+    /// let extra = Json::of(&std::collections::BTreeMap::from([("team", "red")]))?;
+    /// assert_eq!(extra.as_str(), r#"{"team":"red"}"#);
+    /// assert!(Json::of(&[1, 2]).is_err(), "it is no object");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn of(value: &impl Serialize) -> Result<Self, Invalid> {
         Self::new(&serde_json::to_string(value).map_err(|err| Invalid(err.to_string()))?)
     }
 
     /// Its text, without white space between tokens.
+    ///
+    /// The example stands at [`Json`].
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// An object that was checked before it was stored. Its text is taken as it is.
+    ///
+    /// For stores, which trust what they wrote; a text from outside goes through [`new`](Self::new).
     pub fn from_stored(text: String) -> Self {
         Self(text)
     }
 
     /// Its members, each still text: a number that no machine type holds must come out as it went in.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use enroll_protocol::Json;
+    ///
+    /// let extra: Json = r#"{"number": 12345678901234567890123}"#.parse()?;
+    /// assert_eq!(extra.members()?["number"].get(), "12345678901234567890123");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn members(&self) -> Result<BTreeMap<String, &RawValue>, Invalid> {
         serde_json::from_str(&self.0).map_err(|err| Invalid(err.to_string()))
     }
 
     /// One member, if it is there and of this type.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use enroll_protocol::Json;
+    ///
+    /// let extra: Json = r#"{"team": "red"}"#.parse()?;
+    /// assert_eq!(extra.member::<String>("team")?.as_deref(), Some("red"));
+    /// assert_eq!(extra.member::<u64>("team")?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn member<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Invalid> {
         Ok(self.members()?.get(name).and_then(|value| serde_json::from_str(value.get()).ok()))
     }
 
     /// This object with the members of `over` added; where both have a member, the one of `over` wins.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use enroll_protocol::Json;
+    ///
+    /// let extra: Json = r#"{"size": 7, "team": "red"}"#.parse()?;
+    /// assert_eq!(extra.merged(&r#"{"team": null}"#.parse()?)?.as_str(), r#"{"size":7,"team":null}"#);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn merged(&self, over: &Self) -> Result<Self, Invalid> {
         let mut members = self.members()?;
         members.extend(over.members()?);
@@ -117,6 +167,8 @@ impl Json {
 
     /// This object changed by a merge patch (RFC 7396): a member that is null in the patch is removed, objects are
     /// patched in their turn, anything else is replaced. Refuses a result past the bounds.
+    ///
+    /// The example stands at [`Json`].
     pub fn patched(&self, patch: &Self) -> Result<Self, Invalid> {
         let unread = |err: serde_json::Error| Invalid(err.to_string());
         let (object, patch) = (serde_json::from_str(&self.0), serde_json::from_str(&patch.0));

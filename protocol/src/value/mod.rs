@@ -21,9 +21,9 @@ pub use plain::{plain_error, plain_name};
 pub use reference::{Named, NaturalName, Reference};
 pub use text::{
     ApproveCode, Callsign, CertificateSerial, ChangeMac, ConstantLabel, ConstantValue, CourseKey, Cursor, EventKind,
-    EventPoolName, ExternalKey, InviteCode, Jwt, ListName, LoginCode, NamePrefix, Origin, Password, PermissionPath,
-    Pfx, PkPrefix, PrivateKey, Reason, ReferenceText, RoleName, Text, TextRule, Title, Token, is_dash, is_interpreted,
-    is_unseen,
+    EventPoolName, ExternalKey, InviteCode, Jwt, ListName, LoginCode, MemberName, NamePrefix, Origin, Password,
+    PermissionPath, Pfx, PkPrefix, PrivateKey, Reason, ReferenceText, RoleName, Text, TextRule, Title, Token, is_dash,
+    is_interpreted, is_unseen,
 };
 pub use time::Time;
 pub(crate) use words::words;
@@ -38,6 +38,10 @@ use serde::{Deserialize, Deserializer};
 pub(crate) const MARK: char = '\u{feff}';
 
 /// A text that was read from a file, without the byte order mark in front of it.
+///
+/// ```
+/// assert_eq!(enroll_protocol::without_mark("\u{feff}DOGGO01a"), "DOGGO01a");
+/// ```
 pub fn without_mark(text: &str) -> &str {
     text.trim_start_matches(MARK)
 }
@@ -49,6 +53,13 @@ pub struct Invalid(pub String);
 
 impl Invalid {
     /// The sentence, from anything that can be one.
+    ///
+    /// ```
+    /// use enroll_protocol::{Code, Invalid, Refusal};
+    ///
+    /// let refusal = Refusal::from(Invalid::new("a team must be red or blue"));
+    /// assert_eq!((refusal.code, refusal.message.as_str()), (Code::INVALID_ARGUMENT, "a team must be red or blue"));
+    /// ```
     pub fn new(sentence: impl Into<String>) -> Self {
         Self(sentence.into())
     }

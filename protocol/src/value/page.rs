@@ -41,6 +41,8 @@ pub struct PageLimit(u16);
 
 impl PageLimit {
     /// The limit, if it is 1 to 1000.
+    ///
+    /// The example stands at [`PageLimit`].
     pub fn new(items: u64) -> Result<Self, Invalid> {
         match u16::try_from(items) {
             Ok(items @ 1..=PAGE_ITEMS_MAX) => Ok(Self(items)),
@@ -49,6 +51,8 @@ impl PageLimit {
     }
 
     /// The number of items.
+    ///
+    /// The example stands at [`PageLimit`].
     pub fn items(self) -> usize {
         usize::from(self.0)
     }

@@ -36,6 +36,15 @@ pub struct Key(pub Pk);
 impl Pk {
     /// The UUIDv7 of an instant (microseconds since 1970) and 10 random bytes. The twelve bits after the
     /// milliseconds hold the rest of the microseconds (RFC 9562, section 6.2, method 3).
+    ///
+    /// The daemon makes keys so; a program that asks it makes none.
+    ///
+    /// ```
+    /// use enroll_protocol::Pk;
+    ///
+    /// let (earlier, later) = (Pk::v7(1, [255; 10]), Pk::v7(2, [0; 10]));
+    /// assert!(earlier < later, "keys sort by age");
+    /// ```
     pub fn v7(micros: i64, random: [u8; 10]) -> Self {
         let micros = micros.max(0).unsigned_abs();
         let (millis, rest) = (micros / 1000, micros % 1000);
@@ -49,27 +58,63 @@ impl Pk {
     }
 
     /// The key of these 16 bytes.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use enroll_protocol::Pk;
+    ///
+    /// // As a database keeps it, in 16 bytes.
+    /// let pk: Pk = "01994f3a-7c1e-7d55-a1b2-3c4d5e6f7a8b".parse()?;
+    /// assert_eq!(Pk::from_bytes(*pk.as_bytes()), pk);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
     /// Its 16 bytes, in the order that sorts by age.
+    ///
+    /// The example stands at [`from_bytes`](Self::from_bytes).
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
 
     /// Its 22 characters of base64url, which name it as well as its UUID does.
+    ///
+    /// For addresses and file names:
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use enroll_protocol::Pk;
+    ///
+    /// let pk: Pk = "01994f3a-7c1e-7d55-a1b2-3c4d5e6f7a8b".parse()?;
+    /// assert_eq!(pk.short().len(), 22);
+    /// assert_eq!(Pk::parse(&pk.short()), Some(pk));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn short(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.0)
     }
 
     /// Reads a text that has the form of a primary key that we make: a UUIDv7 in any form. No natural name has it.
+    ///
+    /// ```
+    /// use enroll_protocol::Pk;
+    ///
+    /// assert!(Pk::of_ours("01994f3a-7c1e-7d55-a1b2-3c4d5e6f7a8b").is_some());
+    /// // A random UUID, which may be an idempotency key and is no primary key.
+    /// assert!(Pk::of_ours("9b0c5a4e-2f6b-4d0e-8a55-0c9d4e7a1b2f").is_none());
+    /// ```
     pub fn of_ours(text: &str) -> Option<Self> {
         Self::parse(text).filter(|pk| pk.0[6] >> 4 == 7)
     }
 
     /// Reads a hyphenated UUID, or its bytes as 22 characters of base64url or as 24 of padded base64 in either alphabet;
     /// `None` if the text is none of these.
+    ///
+    /// The example stands at [`short`](Self::short).
     pub fn parse(text: &str) -> Option<Self> {
         match text.len() {
             36 => Uuid::parse_str(text).ok().map(|uuid| Self(uuid.into_bytes())),

@@ -67,31 +67,61 @@ pub enum Named<'a> {
 
 impl Reference {
     /// A text that is read kindly, of 1 to 255 bytes.
+    ///
+    /// The same as `parse`: for what an administrator typed. What a stranger typed is named by
+    /// [`by_callsign`](Self::by_callsign) and its like.
     pub fn new(text: impl Into<String>) -> Result<Self, Invalid> {
         ReferenceText::new(text).map(By::Text).map(Self)
     }
 
     /// Reads the JSON form; `None` of `null`.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use enroll_protocol::Reference;
+    ///
+    /// let person = Reference::of_json(r#"{"callsign":"DOGGO01a"}"#)?;
+    /// assert_eq!(person, Some(Reference::by_callsign("DOGGO01a")?));
+    /// assert_eq!(Reference::of_json("null")?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn of_json(text: &str) -> Result<Option<Self>, Invalid> {
         read_json(text)
     }
 
     /// The record of this primary key.
+    ///
+    /// For a key that was answered before and kept. The example stands at [`Reference`].
     pub fn by_pk(pk: Pk) -> Self {
         Self(By::Pk(pk))
     }
 
     /// The person or the enrollment of this callsign, also if the text has the form of a primary key.
+    ///
+    /// The example stands at [`Reference`].
     pub fn by_callsign(callsign: impl Into<String>) -> Result<Self, Invalid> {
         ReferenceText::new(callsign).map(By::Callsign).map(Self)
     }
 
     /// The pool of this invite code, also if the text has the form of a primary key.
+    ///
+    /// For an invite code that somebody typed or that stands in a link; used as [`by_callsign`](Self::by_callsign) is.
     pub fn by_code(invitecode: impl Into<String>) -> Result<Self, Invalid> {
         ReferenceText::new(invitecode).map(By::InviteCode).map(Self)
     }
 
     /// The event's pool of this name or the course of this key, also if the text has the form of a primary key.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use enroll_protocol::Reference;
+    ///
+    /// let course = Reference::by_name("algebra-2027")?;
+    /// assert_eq!(serde_json::to_value(&course)?["name"], "algebra-2027");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn by_name(name: impl Into<String>) -> Result<Self, Invalid> {
         ReferenceText::new(name).map(By::Name).map(Self)
     }
@@ -105,6 +135,19 @@ impl Reference {
     }
 
     /// The name, read for records with this kind of natural name. Refuses a name of another kind.
+    ///
+    /// For who looks records up, as the daemon does:
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use enroll_protocol::{NaturalName, Named, Reference};
+    ///
+    /// let cat = Reference::by_callsign("CAT02b")?;
+    /// assert_eq!(cat.read(NaturalName::Callsign)?, Named::Natural("CAT02b"));
+    /// assert!(cat.read(NaturalName::InviteCode).is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn read(&self, kind: NaturalName) -> Result<Named<'_>, Invalid> {
         match &self.0 {
             By::Text(text) => Ok(Pk::of_ours(text.as_str()).map_or(Named::Natural(text.as_str()), Named::Pk)),
@@ -114,6 +157,17 @@ impl Reference {
     }
 
     /// The same for a text that a stranger typed: it is a natural name, and never a primary key.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use enroll_protocol::{NaturalName, Named, Reference};
+    ///
+    /// let typed: Reference = "01994f3a-7c1e-7d55-a1b2-3c4d5e6f7a8b".parse()?;
+    /// assert!(matches!(typed.read(NaturalName::InviteCode)?, Named::Pk(_)));
+    /// assert!(matches!(typed.read_typed(NaturalName::InviteCode)?, Named::Natural(_)));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn read_typed(&self, kind: NaturalName) -> Result<Named<'_>, Invalid> {
         let (is, text) = match &self.0 {
             By::Pk(pk) => return Ok(Named::Pk(*pk)),

@@ -28,6 +28,16 @@ impl Time {
     pub const EPOCH: Self = Self(0);
 
     /// The instant this many microseconds after the beginning of 1970, if it lies in the range.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use enroll_protocol::Time;
+    ///
+    /// assert_eq!(Time::from_micros(1_500_000)?.to_string(), "1970-01-01T00:00:01.500000Z");
+    /// assert!(Time::from_micros(i64::MAX).is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn from_micros(micros: i64) -> Result<Self, Invalid> {
         match instant(micros) {
             Some(_) => Ok(Self(micros)),
@@ -36,16 +46,30 @@ impl Time {
     }
 
     /// Microseconds since the beginning of 1970.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use enroll_protocol::Time;
+    ///
+    /// let time: Time = "1970-01-01T00:00:01.5Z".parse()?;
+    /// assert_eq!((time.micros(), time.seconds()), (1_500_000, 1));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub const fn micros(self) -> i64 {
         self.0
     }
 
     /// Whole seconds since the beginning of 1970, rounded down.
+    ///
+    /// The example stands at [`micros`](Self::micros).
     pub const fn seconds(self) -> i64 {
         self.0.div_euclid(1_000_000)
     }
 
     /// The instant this much later, at most the end of the range.
+    ///
+    /// The example stands at [`Time`].
     pub fn plus_seconds(self, seconds: u64) -> Self {
         let end = Timestamp::MAX.as_microsecond();
         let micros = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000_000);
@@ -53,6 +77,17 @@ impl Time {
     }
 
     /// The instant this much earlier, at least the beginning of 1970.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use enroll_protocol::Time;
+    ///
+    /// let time: Time = "2027-07-01T10:00:00Z".parse()?;
+    /// assert_eq!(time.minus_seconds(60).to_string(), "2027-07-01T09:59:00.000000Z");
+    /// assert_eq!(time.minus_seconds(u64::MAX), Time::EPOCH);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn minus_seconds(self, seconds: u64) -> Self {
         let micros = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000_000);
         Self(self.0.saturating_sub(micros).max(0))

@@ -69,7 +69,7 @@ fn no_page_of_the_book_leads_out_of_it() {
     }
 }
 
-/// What is promised names the tests that hold it, which are there.
+/// Each promise names the tests that hold it, which are there.
 #[test]
 fn promises_name_tests_that_are_there() {
     let page = pages::page("docs/security.md");

@@ -1,31 +1,27 @@
 //! Seeded histories of several daemons over a shared journal in memory: who leads changes, answers and requests are lost,
-//! late appends arrive, daemons are paused and crash. No token is used twice, nothing acknowledged is lost, no deposed
+//! late appends arrive, daemons are paused and crash, the journal is trimmed, and who comes too late joins anew. No token is used twice, nothing acknowledged is lost, no deposed
 //! daemon tells anything, and in the end all hosts hold the same bytes.
 //!
 //! `ENROLL_HISTORIES=N` runs N of them, `ENROLL_SEED=S` only the one of that seed; a failure prints the seed.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use enroll_core::identity::Secrets;
 use enroll_core::identity::secrets::SecretKey;
 use enroll_core::model::key::WITHOUT_ORDER;
-use enroll_core::state::{Store as _, StoreError};
-use enroll_etcd::Config;
+use enroll_core::state::StoreError;
 use enroll_protocol::{Code, Envelope, Token, changes, token};
 use enroll_tests::disk::SimulatedDisk;
-use enroll_tests::etcd::Etcd;
 use enroll_tests::oracle::everything;
 use enroll_tests::registry::{KEY, Registry};
 use enroll_tests::seed::of_histories;
 use enroll_tests::shared_memory::{AppendFate, Sabotage, SharedMemory};
-use enrolld::cluster::etcd_journal::{EtcdJournal, Leadership};
+use enrolld::cluster::trim::Retention;
 use enrolld::metrics::JournalFigures;
 use enrolld::storage::journal::{JournalOptions, JournalStore};
 use enrolld::storage::redb::{RedbOptions, RedbStore};
-use enrolld::storage::shared_journal::{Head, SharedError, SharedJournal as _, Term};
+use enrolld::storage::shared_journal::{SharedJournal as _, Term};
 use enrolld::writer::Outcome;
 use rand::rngs::ChaCha20Rng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -35,6 +31,9 @@ const STEPS: usize = 60;
 const MEMBERS: usize = 3;
 const TOKENS: usize = 12;
 
+/// Databases that must have a record.
+const COPIES: usize = 2;
+
 /// A daemon on a host of its own.
 struct Member {
     disk: Arc<SimulatedDisk>,
@@ -43,7 +42,7 @@ struct Member {
     registry: Option<Registry>,
 }
 
-/// What is known about a token.
+/// The knowledge about a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Known {
     Unused,
@@ -57,12 +56,13 @@ struct History {
     journal: Arc<SharedMemory>,
     members: Vec<Member>,
     leader: usize,
+    term: Term,
     tokens: BTreeMap<usize, Known>,
     /// The beginnings of the random bytes of those who lead, so that none come twice.
     led: u64,
 }
 
-fn options() -> JournalOptions {
+pub(super) fn options() -> JournalOptions {
     JournalOptions { segment_bytes: 16 << 10, memory_bytes: 16 << 20, unordered: WITHOUT_ORDER, identity: 7 }
 }
 
@@ -92,7 +92,7 @@ impl History {
         let members = (0..MEMBERS).map(|_| Member::new(&journal, Vec::new())).collect();
         let tokens = (0..TOKENS).map(|token| (token, Known::Unused)).collect();
         let random = ChaCha20Rng::seed_from_u64(seed);
-        let mut history = Self { random, journal, members, leader: 0, tokens, led: 0 };
+        let mut history = Self { random, journal, members, leader: 0, term: Term(0), tokens, led: 0 };
         history.elect(0).expect("the first leader");
         history
     }
@@ -106,7 +106,15 @@ impl History {
             self.members[member].crash(&self.journal);
             return self.elect(member);
         }
-        store.lead(term, |_| ()).map_err(|err| format!("{member} can not lead: {err}"))?;
+        self.term = term;
+        match store.lead(term, |_| ()) {
+            Err(StoreError::Trimmed(_)) => {
+                drop(store);
+                self.join(member)?;
+                return self.elect(member);
+            }
+            led => led.map_err(|err| format!("{member} can not lead: {err}"))?,
+        }
         self.led += 1;
         let registry = Registry::started(store).map_err(|err| format!("{member} can not lead: {err}"))?;
         self.members[member].registry = Some(registry.with_randomness(self.led));
@@ -116,7 +124,7 @@ impl History {
 
     fn step(&mut self) -> Result<(), String> {
         let (token, member) = (self.random.random_range(0..TOKENS), self.random.random_range(0..MEMBERS));
-        match self.random.random_range(0..20) {
+        match self.random.random_range(0..23) {
             0..9 => self.use_token(self.leader, token),
             9..12 => self.get_token(self.leader, token),
             // One that was deposed goes on, as after a pause.
@@ -131,7 +139,17 @@ impl History {
                 self.members[member].crash(&self.journal);
                 Ok(())
             }
-            17 => self.members[member].store.flush().map_err(|err| format!("{member} can not flush: {err}")),
+            17 => {
+                self.members[member].store.flush().map_err(|err| format!("{member} can not flush: {err}"))?;
+                self.journal.claim(member, self.members[member].store.progress().flushed());
+                Ok(())
+            }
+            20..23 => {
+                // A short journal is kept for everybody, a long one is not.
+                let bytes_max = if self.random.random_bool(0.5) { u64::MAX } else { 0 };
+                self.journal.trim(self.term, Retention { copies: COPIES, bytes_max });
+                Ok(())
+            }
             18 if self.members[member].registry.is_none() => self.catch_up(member),
             19 => {
                 let fates = [AppendFate::RequestLost, AppendFate::AnswerLost, AppendFate::Held, AppendFate::Full];
@@ -142,8 +160,28 @@ impl History {
         }
     }
 
-    fn catch_up(&self, member: usize) -> Result<(), String> {
-        self.members[member].store.catch_up(|_| ()).map_err(|err| format!("{member} can not follow: {err}"))
+    fn catch_up(&mut self, member: usize) -> Result<(), String> {
+        match self.members[member].store.catch_up(|_| ()) {
+            Err(StoreError::Trimmed(_)) => {
+                self.join(member)?;
+                self.catch_up(member)
+            }
+            done => done.map_err(|err| format!("{member} can not follow: {err}")),
+        }
+    }
+
+    /// A member that comes too late begins with a copy of another one's database.
+    fn join(&mut self, member: usize) -> Result<(), String> {
+        let low = self.journal.low();
+        let has = |other: &Member| other.store.progress().flushed() + 1 >= low;
+        let having = self.members.iter().filter(|other| has(other)).count();
+        if having < COPIES {
+            return Err(format!("{having} databases have what was trimmed before {low}"));
+        }
+        let source = self.members.iter().find(|other| has(other)).ok_or("nobody has it")?;
+        self.members[member] = Member::new(&self.journal, source.disk.live());
+        self.journal.claim(member, self.members[member].store.progress().flushed());
+        Ok(())
     }
 
     /// Uses a token at a member that leads, or believes to.
@@ -233,7 +271,8 @@ impl History {
             self.get_token(self.leader, token)?;
         }
         let leader = everything(&*self.members[self.leader].store).expect("read");
-        for member in (0..MEMBERS).filter(|member| *member != self.leader) {
+        let led = self.leader;
+        for member in (0..MEMBERS).filter(|member| *member != led) {
             self.members[member].crash(&self.journal);
             self.catch_up(member)?;
             if everything(&*self.members[member].store).expect("read") != leader {
@@ -250,7 +289,7 @@ impl Known {
     }
 }
 
-fn name(token: usize) -> Token {
+pub(super) fn name(token: usize) -> Token {
     format!("token-{token}").parse().expect("a token")
 }
 
@@ -269,10 +308,10 @@ fn no_token_is_used_twice_and_nothing_is_lost_whoever_leads() {
     }
 }
 
-/// The control: an engine that does not fence, and one that confirms anybody, are found.
+/// The control: an engine that does not fence, one that confirms anybody and one that trims too early are found.
 #[test]
-fn an_engine_that_does_not_fence_is_found() {
-    for sabotage in [Sabotage::NoCompare, Sabotage::ConfirmsAnybody] {
+fn an_engine_that_does_not_fence_or_trims_too_early_is_found() {
+    for sabotage in [Sabotage::NoCompare, Sabotage::ConfirmsAnybody, Sabotage::TrimsTooEarly] {
         let is_found = (0..HISTORIES).any(|seed| history(seed, sabotage).is_err());
         assert!(is_found, "{sabotage:?} is not found in {HISTORIES} histories");
     }
@@ -332,84 +371,4 @@ fn a_host_follows_its_own_history_only() {
     let sealed = store.expect("an empty one").catch_up(|_| ()).expect_err("sealed");
     assert!(sealed.to_string().contains("another secret key"), "{sealed}");
     assert_eq!(one.journal.look(None).expect("a head").number, 2);
-}
-
-/// Three real etcds: who is elected appends, who was deposed is refused, and what was appended is read by all.
-#[test]
-fn etcd_elects_fences_and_keeps_the_journal() {
-    let Some(mut etcd) = Etcd::start("etcd_elects_fences_and_keeps_the_journal", 3, &[]) else { return };
-    tokio::runtime::Runtime::new().expect("a runtime").block_on(etcd.await_ready());
-    let lease = Duration::from_secs(2);
-    let config = Config { endpoints: etcd.endpoints(), timeout: Duration::from_millis(500), ..Config::default() };
-    let member = |name: &str| Arc::new(EtcdJournal::new(&config, "enrolld/", name, lease).expect("a journal"));
-    let (a, b) = (member("a"), member("b"));
-    assert_eq!(a.identity(7), Ok(7));
-    assert_eq!(b.identity(8), Ok(7));
-    let first = until_elected(&a);
-    assert_eq!(b.campaign().expect("answered").err().as_deref(), Some("a"));
-
-    let secrets = || Arc::new(Secrets::derive(&SecretKey::new(KEY)).expect("keys"));
-    let standby = |journal: &Arc<EtcdJournal>| {
-        let redb = RedbOptions { cache_bytes: 1 << 20, verify: true };
-        let tree = RedbStore::open_on(Arc::new(SimulatedDisk::holding(Vec::new())), redb);
-        let tree = tree.map_err(|err| err.to_string()).expect("a tree");
-        let figures = JournalFigures::default();
-        JournalStore::open_shared(tree, journal.clone(), secrets(), options(), figures)
-            .map(Arc::new)
-            .expect("a standby")
-    };
-    let (of_a, of_b) = (standby(&a), standby(&b));
-    of_a.lead(first.term, |_| ()).expect("leads");
-    let mut registry = Registry::started(of_a.clone()).expect("a registry");
-    for number in 0..40 {
-        registry.call(token::Use::new(name(number))).expect("used");
-    }
-    // etcd's own members may fail, one at a time.
-    etcd.kill(0);
-    registry.call(token::Use::new(name(40))).expect("used while a member is away");
-    etcd.start_member(0);
-
-    while b.look(None).expect("a head").number < 41 {
-        b.wait(40, lease).expect("a hint");
-    }
-    of_b.catch_up(|_| ()).expect("followed");
-    assert!(everything(&*of_a).expect("read") == everything(&*of_b).expect("read"), "the standby holds other entries");
-    // A deposed daemon learns it from its next write or look, however late.
-    a.resign(first);
-    let second = until_elected(&b);
-    assert!(!*second.is_lost().borrow());
-    of_b.lead(second.term, |_| ()).expect("leads");
-    assert_eq!(of_a.confirm(), Err(StoreError::Deposed));
-    let served = registry.serve([]);
-    assert_eq!(served, Ok(()), "nothing to say");
-    let late = Head { number: 1000, sum: 1 };
-    assert_eq!(a.append(Term(1), late, b"late"), Err(SharedError::Deposed));
-    let mut registry = Registry::started(of_b).expect("the registry").with_randomness(2);
-    let again = registry.call(token::Use::new(name(40))).expect_err("used");
-    assert_eq!(again.code, Code::TOKEN_REUSE);
-    registry.call(token::Use::new(name(41))).expect("used");
-    // What lies in etcd says nothing.
-    let values = etcd.data_of(1);
-    let holds = |text: &str| contains(&values, text.as_bytes());
-    assert!(holds("enrolld/j/"), "the keys are there");
-    assert!(!holds("token-4") && !holds("superuser"), "etcd sees content");
-}
-
-fn until_elected(journal: &EtcdJournal) -> Leadership {
-    let begun = Instant::now();
-    loop {
-        match journal.campaign().expect("answered") {
-            Ok(leadership) => return leadership,
-            Err(leader) => assert!(begun.elapsed() < Duration::from_secs(30), "{leader} leads for ever"),
-        }
-        journal.wait(u64::MAX, Duration::from_secs(1)).expect("answered");
-    }
-}
-
-/// True if a file below this directory contains these bytes.
-fn contains(directory: &Path, bytes: &[u8]) -> bool {
-    std::fs::read_dir(directory).expect("a directory").flatten().any(|entry| match entry.path() {
-        path if path.is_dir() => contains(&path, bytes),
-        path => std::fs::read(path).expect("a file").windows(bytes.len()).any(|window| window == bytes),
-    })
 }

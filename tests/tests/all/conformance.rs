@@ -45,6 +45,8 @@ const ELSEWHERE: &[(&str, &[&str])] = &[
             "enrollment.reopen",
         ],
     ),
+    // Where another member leads, of whom a registry on one host has none; see the daemon's membership.
+    ("conflict", &["cluster.hand_over"]),
     // A stream has no answer in lines; see below.
     ("expired", &["changes.follow"]),
 ];

@@ -54,12 +54,12 @@ const INSIDE: &[&str] =
 fn each_public_item_has_an_example_or_a_reason() {
     let mut missing = Vec::new();
     for folder in ["client/src", "protocol/src"] {
-        visit(&pages::root().join(folder), folder, &mut missing);
+        visit(&pages::root().join(folder), folder, &mut missing, without_example);
     }
     assert_eq!(missing, Vec::<String>::new());
 }
 
-fn visit(folder: &Path, named: &str, missing: &mut Vec<String>) {
+fn visit(folder: &Path, named: &str, missing: &mut Vec<String>, lacking: fn(&str) -> Vec<String>) {
     for entry in std::fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
         let name = format!("{named}/{}", path.file_name().and_then(|name| name.to_str()).expect("a name"));
@@ -70,12 +70,28 @@ fn visit(folder: &Path, named: &str, missing: &mut Vec<String>) {
             continue;
         }
         if path.is_dir() {
-            visit(&path, &name, missing);
+            visit(&path, &name, missing, lacking);
         } else {
             let text = std::fs::read_to_string(&path).expect("a source");
-            missing.extend(without_example(&text).into_iter().map(|item| format!("{name}: {item}")));
+            missing.extend(lacking(&text).into_iter().map(|item| format!("{name}: {item}")));
         }
     }
+}
+
+/// A method has an example, or a second paragraph: when one uses it, and where the example stands that has it.
+#[test]
+fn each_public_method_has_an_example_or_says_when_one_uses_it() {
+    let documented = "    /// Sends.\n    ///\n    /// At once.\n    #[must_use]\n    pub async fn send(self) {}\n";
+    assert!(methods_without_example(documented).is_empty());
+    assert_eq!(
+        methods_without_example("    /// Sends.\n    pub fn send(self) {}\n    pub fn end() {}\n"),
+        ["send", "end"]
+    );
+    let mut missing = Vec::new();
+    for folder in ["client/src", "protocol/src"] {
+        visit(&pages::root().join(folder), folder, &mut missing, methods_without_example);
+    }
+    assert_eq!(missing, Vec::<String>::new());
 }
 
 /// Public items at the front of lines, with neither an example in their documentation nor a reason.
@@ -96,6 +112,28 @@ fn without_example(source: &str) -> Vec<String> {
                 documentation.clear();
             }
             None if line.starts_with("#[") || line.starts_with(' ') || line.starts_with(')') => {}
+            None => documentation.clear(),
+        }
+    }
+    missing
+}
+
+/// Public methods whose documentation is one paragraph without an example.
+fn methods_without_example(source: &str) -> Vec<String> {
+    let (mut documentation, mut missing) = (Vec::new(), Vec::new());
+    for line in source.lines().take_while(|line| *line != "#[cfg(test)]") {
+        let declared =
+            ["fn ", "const fn ", "async fn "].iter().find_map(|kind| line.strip_prefix("    pub ")?.strip_prefix(kind));
+        match declared {
+            _ if line.starts_with("    ///") => documentation.push(line.trim_start()),
+            Some(declared) => {
+                let name = declared.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
+                if !documentation.iter().any(|line| *line == "///" || line.contains("```")) && !INSIDE.contains(&name) {
+                    missing.push(name.to_owned());
+                }
+                documentation.clear();
+            }
+            None if line.trim_start().starts_with("#[") => {}
             None => documentation.clear(),
         }
     }

@@ -21,7 +21,7 @@ use enroll_protocol::finding::{Finding, Severity};
 use enroll_protocol::frame::{self, FrameKind};
 use enroll_protocol::operations::TABLE;
 use enroll_protocol::{
-    ChangeMac, Code, Envelope, Json, Jwt, Key, Operation, Page, Pk, Refusal, Time, changes, code, codec, jwt,
+    ChangeMac, Code, Envelope, Json, Jwt, Key, Operation, Page, Pk, Refusal, Time, changes, cluster, code, codec, jwt,
     permission, person, role, server, token, transaction,
 };
 use serde::Serialize;
@@ -321,6 +321,31 @@ fn the_rest(samples: &mut Samples) {
     let imported = server::Imported { at: 300, records: Some([("person".to_owned(), 2)].into()) };
     samples.operation(&server::Import { at: 12, text: "{}\n".to_owned() }, &imported);
     samples.operation(&server::AcceptClock {}, &status);
+    let member = cluster::Member {
+        name: "b".to_owned(),
+        host: "host-b".to_owned(),
+        version: "0.1.0".to_owned(),
+        is_here: true,
+        record: 300,
+        lag_records: 12,
+        lag_seconds: 3,
+        on_disk: 280,
+        clock_ahead_millis: Some(-70),
+        differing_settings: vec!["jwt".to_owned()],
+    };
+    let status = cluster::ClusterStatus {
+        member: Some("a".to_owned()),
+        leader: Some("a".to_owned()),
+        term: 7,
+        latest_record: 312,
+        oldest_record: 12,
+        journal_bytes: 70_000,
+        etcd: cluster::EtcdSize { bytes: 1 << 20, in_use_bytes: 300_000, quota_bytes: 2 << 30 },
+        members: vec![member],
+    };
+    samples.operation(&cluster::Status {}, &status);
+    let to = cluster::HandOver { member: Some("b".parse().expect("a name")) };
+    samples.operation(&to, &Some("a".to_owned()));
     let unit = transaction::Unit::of(&role::Remove { person: name("DOG"), role: "member".parse().expect("a role") });
     let reply = transaction::Reply { number: unit.number, reply: codec::encode(&true) };
     samples.operation(&transaction::Run { units: vec![unit] }, &vec![reply]);

@@ -42,6 +42,7 @@ mod journal;
 mod json_wire;
 mod limits;
 mod log;
+mod members;
 mod memory;
 mod metrics;
 mod owner;

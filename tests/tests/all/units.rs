@@ -17,6 +17,8 @@ const CONFIGURATION: &str = include_str!("../../../systemd/enrolld.toml");
 const KEY: &str = include_str!("../../../systemd/enrolld-key.service");
 const BACKUP: &str = include_str!("../../../systemd/enrolld-backup.service");
 const BACKUP_TIMER: &str = include_str!("../../../systemd/enrolld-backup.timer");
+const HEAD: &str = include_str!("../../../systemd/enrolld-head.service");
+const HEAD_TIMER: &str = include_str!("../../../systemd/enrolld-head.timer");
 const CHANGES: &str = include_str!("../../../systemd/enrolld-changes@.service");
 const FAILED: &str = include_str!("../../../systemd/enrolld-failed.target");
 
@@ -86,6 +88,8 @@ fn the_units_are_understood_in_every_line() {
         "enrolld-backup.timer",
         "enrolld-metrics.service",
         "enrolld-metrics.timer",
+        "enrolld-head.service",
+        "enrolld-head.timer",
         "enrolld-changes@.service",
         "enrolld-failed.target",
     ];
@@ -158,6 +162,8 @@ fn every_directive_has_its_reason() {
         ("key", KEY),
         ("backup", BACKUP),
         ("timer", BACKUP_TIMER),
+        ("head", HEAD),
+        ("head timer", HEAD_TIMER),
         ("changes", CHANGES),
         ("failed", FAILED),
         ("sysusers", SYSUSERS),
@@ -184,7 +190,7 @@ fn the_units_say_what_the_daemon_expects() {
     assert_eq!(values(SERVICE, "OnFailure"), ["enrolld-failed.target"]);
     assert_eq!(values(FAILED, "Conflicts"), ["enrolld.socket"]);
     assert_eq!(values(SOCKET, "ListenStream"), ["/run/enrolld/enrolld.sock"]);
-    for unit in [SERVICE, SOCKET, KEY, BACKUP, BACKUP_TIMER, CHANGES, FAILED] {
+    for unit in [SERVICE, SOCKET, KEY, BACKUP, BACKUP_TIMER, HEAD, HEAD_TIMER, CHANGES, FAILED] {
         assert_eq!(values(unit, "Documentation").len(), 1, "{unit}");
     }
     assert_eq!(values(SERVICE, "Wants"), ["enrolld-key.service"]);
@@ -197,7 +203,7 @@ fn the_units_say_what_the_daemon_expects() {
     }
     assert_eq!(values(BACKUP, "Environment")[1], format!("ENROLLD_SOCKET={}", values(SOCKET, "ListenStream")[0]));
     assert_eq!(values(SOCKET, "SocketGroup"), values(SERVICE, "Group"));
-    for unit in [SERVICE, CHANGES] {
+    for unit in [SERVICE, HEAD, CHANGES] {
         let user = values(unit, "User")[0];
         assert!(SYSUSERS.lines().any(|line| line.starts_with(&format!("u {user} "))), "{user}");
     }

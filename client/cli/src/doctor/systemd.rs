@@ -13,7 +13,7 @@ const SERVICE: &str = "enrolld.service";
 const SOCKET: &str = "enrolld.socket";
 
 /// The units of this version.
-const SHIPPED: [(&str, &str); 9] = [
+const SHIPPED: [(&str, &str); 11] = [
     (SERVICE, include_str!("../../../../systemd/enrolld.service")),
     (SOCKET, include_str!("../../../../systemd/enrolld.socket")),
     ("enrolld-failed.target", include_str!("../../../../systemd/enrolld-failed.target")),
@@ -22,6 +22,8 @@ const SHIPPED: [(&str, &str); 9] = [
     ("enrolld-backup.timer", include_str!("../../../../systemd/enrolld-backup.timer")),
     ("enrolld-metrics.service", include_str!("../../../../systemd/enrolld-metrics.service")),
     ("enrolld-metrics.timer", include_str!("../../../../systemd/enrolld-metrics.timer")),
+    ("enrolld-head.service", include_str!("../../../../systemd/enrolld-head.service")),
+    ("enrolld-head.timer", include_str!("../../../../systemd/enrolld-head.timer")),
     ("enrolld-changes@.service", include_str!("../../../../systemd/enrolld-changes@.service")),
 ];
 

@@ -52,7 +52,7 @@ enum State {
     Until(Instant),
 }
 
-/// How a change that is to be skipped is found.
+/// The standing of a change that is to be skipped.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ToSkip {
     /// Its command runs just now.

@@ -61,7 +61,7 @@ struct Runner<'a> {
     end: End,
 }
 
-/// How the runner ends.
+/// The end of the runner.
 #[derive(Debug, Default)]
 struct End {
     /// When it was asked to.

@@ -12,6 +12,7 @@ pub mod time;
 pub(crate) mod names;
 pub(crate) mod status;
 
+mod cluster;
 mod columns;
 mod explained;
 mod fields;
@@ -147,7 +148,9 @@ impl Output {
             }
             return Ok(());
         }
-        let explained = explained::summary(operation, json).or_else(|| status::summary(operation, json));
+        let explained = explained::summary(operation, json)
+            .or_else(|| status::summary(operation, json))
+            .or_else(|| cluster::summary(operation, json));
         let json = match &explained {
             Some(explained) if self.is_for_people() => &explained.people,
             Some(explained) => &explained.scripts,

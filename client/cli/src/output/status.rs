@@ -59,7 +59,7 @@ fn fields(status: &DaemonStatus, now: Timestamp) -> Vec<(&'static str, String)> 
     ]
 }
 
-/// Who waits for a decision, and the command that lists them.
+/// The people who wait for a decision, and the command that lists them.
 fn waiting(status: &DaemonStatus, now: Timestamp) -> String {
     let waiting = &status.waiting;
     let oldest = waiting.oldest.and_then(instant).map(|oldest| time::length(oldest, now));

@@ -205,7 +205,7 @@ fn arrive(state: &mut State, recording: &mut Option<Recording>, arrival: Arrival
     Ok(())
 }
 
-/// How the environment wants the screen to look.
+/// The look of the screen that the environment asks for.
 fn look() -> Look {
     let value = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(value).unwrap_or_default().to_lowercase();

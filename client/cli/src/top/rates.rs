@@ -144,7 +144,7 @@ fn flusher(before: Journal, now: Journal, seconds: f64) -> Flusher {
     }
 }
 
-/// How much each count grew.
+/// The growth of each count.
 fn differences(before: &[u64], now: &[u64]) -> Vec<u64> {
     let before = before.iter().copied().chain(std::iter::repeat(0));
     now.iter().zip(before).map(|(now, before)| now.saturating_sub(before)).collect()

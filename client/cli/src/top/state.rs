@@ -55,7 +55,7 @@ pub(crate) struct Away {
     pub(crate) why: String,
 }
 
-/// How the screen may look.
+/// The look of the screen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Look {
     /// Colours, beside words and weights.

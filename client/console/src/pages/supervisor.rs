@@ -34,7 +34,7 @@ pub(crate) fn routes() -> Router<Arc<Console>> {
     Router::new().route("/supervisor", get(show))
 }
 
-/// Who decides, as it stands in the address.
+/// The decider, as they stand in the address.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 struct Asked {
@@ -42,7 +42,7 @@ struct Asked {
     after: String,
 }
 
-/// What waits for somebody's decision.
+/// The registrations that wait for somebody's decision.
 #[derive(Debug, Default)]
 struct Desk {
     /// The decider as named; empty as long as nobody is.

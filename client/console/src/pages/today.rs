@@ -39,11 +39,11 @@ pub(crate) fn routes() -> Router<Arc<Console>> {
 #[derive(Debug)]
 struct Undecided {
     registration: Registration,
-    /// Who decides: the person's supervisor.
+    /// The decider: the person's supervisor.
     supervisor: Option<Pk>,
 }
 
-/// What the page shows. A part that the daemon refused is its refusal.
+/// The parts of the page. A part that the daemon refused is its refusal.
 #[derive(Debug)]
 struct Today {
     waiting: Result<Waiting, Told>,
@@ -138,7 +138,7 @@ impl Today {
             return html! { p { "No registration waits for an approval." } };
         }
         html! {
-            table {
+            table .stack {
                 caption {
                     "Registrations that wait for an approval"
                     @if list.len() as u64 >= REGISTRATIONS { ", the first " (list.len()) }
@@ -148,14 +148,14 @@ impl Today {
                     @for Undecided { registration, supervisor } in list {
                         tr {
                             th scope="row" { (self.records.link(registration.person, context)) }
-                            td { (self.records.link(registration.event, context)) }
-                            td {
+                            td data-label="Event" { (self.records.link(registration.event, context)) }
+                            td data-label="Waits for" {
                                 @match supervisor {
                                     Some(supervisor) => (self.records.link(*supervisor, context)),
                                     None => "anybody who may approve",
                                 }
                             }
-                            td { (when::ago(registration.registered_at, context.now)) }
+                            td data-label="Since" { (when::ago(registration.registered_at, context.now)) }
                         }
                     }
                 }
@@ -205,7 +205,7 @@ fn live(changes: &[Change], head: u64, records: &Records, context: &Context) -> 
             p .tools {
                 button type="button" data-live="pause" aria-pressed="false" hidden { "Pause" }
                 button type="button" data-live="show" hidden { "Show newer" }
-                a href=(context.base) { "Newer" }
+                a data-live="newer" href=(context.base) { "Newer" }
                 a href=(context.at("/feed")) { "All changes" }
             }
             p .visually-hidden role="log" aria-live="polite" data-live="news" {}

@@ -4,10 +4,11 @@
 //! [`Browser::submit`], which waits for the document that comes after. Nothing here sleeps for a time: it polls, with a
 //! bound. `AXE` names axe-core's `axe.min.js`; without it the pages are not judged by it, which is said.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -23,7 +24,7 @@ use tempfile::TempDir;
 /// Between two looks at a page.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How often the driver is started until it has a port.
+/// Starts of the driver until it has a port.
 const STARTS: usize = 5;
 
 /// The file of axe-core.
@@ -50,18 +51,28 @@ pub(crate) struct Browser {
     base: String,
     /// The name of the test, which its screenshots have.
     test: String,
-    _chromedriver: Killed,
+    _chromedriver: Chromedriver,
     _profile: TempDir,
 }
 
-/// A process that is killed when this is dropped.
+/// A driver on a port of its own. It is shut down when this is dropped, which ends its browser; killed, it would leave that.
 #[derive(Debug)]
-struct Killed(Child);
+struct Chromedriver {
+    process: Child,
+    port: u16,
+}
 
-impl Drop for Killed {
+impl Drop for Chromedriver {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        if let Ok(mut socket) = TcpStream::connect(("127.0.0.1", self.port)) {
+            let _ = socket.write_all(b"GET /shutdown HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            let end = Instant::now() + PATIENCE;
+            while matches!(self.process.try_wait(), Ok(None)) && Instant::now() < end {
+                std::thread::sleep(LOOK);
+            }
+        }
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
@@ -165,21 +176,21 @@ fn lines_of(pipe: impl std::io::Read + Send + 'static) -> Receiver<String> {
     lines
 }
 
-/// Starts the driver with this home; the process and its port. The driver asks the kernel for a free port of IPv4 and then
-/// wants the same one of IPv6, and exits where another process took that in between: what it said then is the error.
-fn start_chromedriver(home: &Path) -> Result<(Killed, String), Vec<String>> {
+/// Starts the driver with this home. It asks the kernel for a free port of IPv4 and then
+/// wants the same one of IPv6, and exits where another process took that in between.
+fn start_chromedriver(home: &Path) -> Result<Chromedriver, RecvTimeoutError> {
     let mut command = Command::new("chromedriver");
     command.arg("--port=0").env("HOME", home).stdin(Stdio::null()).stderr(Stdio::null()).stdout(Stdio::piped());
-    let mut chromedriver = Killed(command.spawn().expect("chromedriver"));
-    let lines = lines_of(chromedriver.0.stdout.take().expect("a pipe"));
-    let mut said = Vec::new();
-    while let Ok(line) = lines.recv_timeout(PATIENCE) {
+    let mut process = command.spawn().expect("chromedriver");
+    let lines = lines_of(process.stdout.take().expect("a pipe"));
+    let mut chromedriver = Chromedriver { process, port: 0 };
+    while chromedriver.port == 0 {
+        let line = lines.recv_timeout(PATIENCE)?;
         if let Some((_, port)) = line.split_once("started successfully on port ") {
-            return Ok((chromedriver, port.trim_end_matches('.').to_owned()));
+            chromedriver.port = port.trim_end_matches('.').parse().expect("a port");
         }
-        said.push(line);
     }
-    Err(said)
+    Ok(chromedriver)
 }
 
 impl Browser {
@@ -201,9 +212,7 @@ impl Browser {
     pub(crate) async fn start(test: &str, base: &str) -> Self {
         let profile = tempfile::tempdir().expect("a directory");
         let mut starts = (0..STARTS).map(|_| start_chromedriver(profile.path()));
-        let (chromedriver, port) = starts
-            .find_map(|start| start.inspect_err(|said| eprintln!("chromedriver names no port: {said:#?}")).ok())
-            .expect("a chromedriver that names its port");
+        let chromedriver = starts.find_map(Result::ok).expect("a chromedriver that names its port");
         let args = json!([
             "--headless=new",
             "--no-sandbox",
@@ -216,7 +225,7 @@ impl Browser {
         let options = options.as_object().expect("an object").clone();
         let mut connector = ClientBuilder::new(HttpConnector::new());
         connector.capabilities(options);
-        let driver = connector.connect(&format!("http://127.0.0.1:{port}")).await.expect("a browser");
+        let driver = connector.connect(&format!("http://127.0.0.1:{}", chromedriver.port)).await.expect("a browser");
         let (base, test) = (base.to_owned(), test.to_owned());
         Self { driver, base, test, _chromedriver: chromedriver, _profile: profile }
     }

@@ -37,7 +37,7 @@ async fn every_list_shows_each_record_once_on_several_pages() {
     let Some((desk, browser)) = browser::begin("paging", &[]).await else { return };
     desk.run(&["person", "create", "BOSS", "--role", "superuser"]);
     const RECORDS: usize = 120;
-    let event = |number| {
+    let event_of = |number| {
         json!({"title": format!("Camp {number}"), "kind": "camp", "owner": "BOSS", "start": "2099-01-01T10:00:00Z",
             "duration_minutes": 60, "published": true, "pools": [{"name": "all", "capacity": 200, "roles": ["member"]}]})
     };
@@ -45,7 +45,7 @@ async fn every_list_shows_each_record_once_on_several_pages() {
     desk.call(numbers.clone().map(|number| ("person.create", json!({"callsign": format!("DOG{number:03}")}))));
     desk.call(numbers.clone().map(|number| ("enrollment.create", json!({"callsign": format!("CAT{number:03}")}))));
     desk.call(numbers.clone().map(|_| ("pool.create", json!({"owner": "BOSS"}))));
-    let events = desk.call(numbers.clone().map(|number| ("event.create", event(number))));
+    let events = desk.call(numbers.clone().map(|number| ("event.create", event_of(number))));
     for (address, rows) in [
         ("/people?prefix=DOG", "tbody th a"),
         ("/enrollments?prefix=CAT", "tbody th a"),
@@ -62,8 +62,24 @@ async fn every_list_shows_each_record_once_on_several_pages() {
     desk.call(
         numbers.clone().map(|number| ("role.assign", json!({"person": format!("DOG{number:03}"), "role": "member"}))),
     );
-    let register = |number| ("registration.create", json!({"event": event, "person": format!("DOG{number:03}")}));
-    desk.call(numbers.map(register));
+    let dog = |number| format!("DOG{number:03}");
+    let register = |number| ("registration.create", json!({"event": event, "person": dog(number)}));
+    desk.call(numbers.clone().map(register));
     let all = walk(&browser, &format!("/events/{event}"), "tbody th a").await;
+    assert_eq!((all.len(), all.iter().collect::<BTreeSet<_>>().len()), (RECORDS, RECORDS));
+    // So are those who wait for a supervisor's decision, their own people and those whom they represent.
+    for name in ["CHIEF", "DEPUTY"] {
+        desk.run(&["person", "create", name, "--role", "supervisor"]);
+    }
+    desk.run(&["supervisor", "add_representative", "CHIEF", "DEPUTY"]);
+    let supervisor = |number| if number % 2 == 0 { "CHIEF" } else { "DEPUTY" };
+    let assign = |number| ("supervisor.assign", json!({"person": dog(number), "supervisor": supervisor(number)}));
+    desk.call(numbers.clone().map(assign));
+    let mut decided = event_of(RECORDS);
+    decided["approval"] = json!("supervisor");
+    let decided = desk.call([("event.create", decided)]);
+    let register = |number| ("registration.create", json!({"event": decided[0]["pk"], "person": dog(number)}));
+    desk.call(numbers.map(register));
+    let all = walk(&browser, "/supervisor?person=DEPUTY", "tbody th a").await;
     assert_eq!((all.len(), all.iter().collect::<BTreeSet<_>>().len()), (RECORDS, RECORDS));
 }

@@ -50,7 +50,7 @@ async fn a_role_and_a_certificate_from_click_to_changes() {
     browser.shoot_phone("person").await;
     browser.submit("form:has(input[value=take]) button").await;
     browser.wait_for_text("no longer has the role member").await;
-    let serial = |text: &str| text.lines().skip_while(|line| *line != "serial").nth(1).map(str::to_owned);
+    let serial = |text: &str| text.lines().skip_while(|line| *line != "Serial").nth(1).map(str::to_owned);
     let before = serial(&browser.text().await);
     browser.submit("form[action$='/renew'] button").await;
     browser.wait_for_text("has another certificate").await;

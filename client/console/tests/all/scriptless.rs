@@ -8,9 +8,11 @@ use super::events::fill;
 #[tokio::test]
 async fn without_scripts_every_page_does_what_it_is_for() {
     let Some((desk, browser)) = browser::begin("without scripts", &[]).await else { return };
-    let event = fill(&desk, "Camp", 1, &["--approval", "supervisor"], &["DOGGO01a", "OWL04d"]);
+    let event = fill(&desk, "Camp", 1, &["--approval", "supervisor"], &["DOGGO01a", "OWL04d", "FOX05e"]);
     desk.run(&["role", "assign", "BOSS", "supervisor"]);
-    desk.run(&["supervisor", "assign", "DOGGO01a", "BOSS"]);
+    for name in ["DOGGO01a", "FOX05e"] {
+        desk.run(&["supervisor", "assign", name, "BOSS"]);
+    }
     let pool = desk.run(&["pool", "create", "--owner", "BOSS", "--field", "pk"]);
     for name in ["CAT02b", "CAT03c"] {
         desk.run(&["enrollment", "create", name]);
@@ -20,6 +22,11 @@ async fn without_scripts_every_page_does_what_it_is_for() {
     browser.goto("").await;
     let buttons = "return [...document.querySelectorAll('[data-live]:is(button)')].every((one) => one.hidden)";
     assert_eq!(browser.run(buttons).await, true);
+    // The link that the script turns into a button shows what has happened since.
+    desk.run(&["person", "create", "FOX99z"]);
+    assert!(!browser.text().await.contains("FOX99z"));
+    browser.submit(".live .tools a:first-of-type").await;
+    browser.wait_for_text("FOX99z").await;
     browser.submit("#keyboard").await;
     browser.wait_for_text("Without JavaScript only the keys of the browser work").await;
     // People: search by the button, a role.
@@ -36,6 +43,10 @@ async fn without_scripts_every_page_does_what_it_is_for() {
     browser.click("tbody tr:nth-child(1) input").await;
     browser.submit("button[value=approve]").await;
     browser.wait_for_text("CAT02b: approved").await;
+    browser.click("tbody tr:nth-child(1) input").await;
+    browser.fill("#reason", "not this year").await;
+    browser.submit("button[value=reject]").await;
+    browser.wait_for_text("CAT03c: rejected").await;
     browser.shoot("without-scripts").await;
     // Pools: switch, rotate, print.
     browser.goto(&format!("/pools/{pool}")).await;
@@ -52,11 +63,11 @@ async fn without_scripts_every_page_does_what_it_is_for() {
     browser.wait_for_text(&format!("https://club.example/?c={code}")).await;
     // Events: register, ask why, cancel.
     browser.goto(&format!("/events/{event}")).await;
-    for name in ["DOGGO01a", "OWL04d"] {
+    for name in ["DOGGO01a", "OWL04d", "FOX05e"] {
         browser.fill("#person", name).await;
         browser.submit("form[action$='/register'] button").await;
     }
-    browser.wait_for_text("OWL04d: waits as number 1").await;
+    browser.wait_for_text("FOX05e: waits as number 2").await;
     browser.fill("#explain", "CAT02b").await;
     browser.submit("#explained button").await;
     browser.wait_for_text("They would be refused").await;
@@ -71,6 +82,10 @@ async fn without_scripts_every_page_does_what_it_is_for() {
     browser.fill("#reason", "welcome").await;
     browser.submit("button[value=approve]").await;
     browser.wait_for_text("DOGGO01a: approved").await;
+    browser.click("tbody tr:nth-child(1) input").await;
+    browser.fill("#reason", "the tents are full").await;
+    browser.submit("button[value=reject]").await;
+    browser.wait_for_text("FOX05e: rejected").await;
     // Feed: filter, older, newest.
     let more = (0..60).map(|number| ("person.create", json!({"callsign": format!("FOX{number:02}")})));
     desk.call(more);

@@ -12,7 +12,7 @@ const PER_KIND: usize = 3;
 /// The aim for the first page, with room for a machine that does other things too.
 const PAGE_MAX: Duration = Duration::from_millis(1000);
 
-/// What no page may have.
+/// Texts that no page may have.
 const FOREIGN: &str = "
     const all = [...document.querySelectorAll('*')];
     const outside = (url) => url && new URL(url, location).origin !== location.origin;

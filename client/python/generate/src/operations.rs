@@ -170,7 +170,7 @@ fn clearable(contract: &Contract, line: &Line, fields: &[Field]) -> Result<Vec<S
     Ok(fields.iter().filter(is_named).map(|field| field.name.clone()).collect())
 }
 
-/// How a method begins, what it answers, and its last line.
+/// The first line of a method, the type of its answer, and its last line.
 fn form(contract: &Contract, line: &Line) -> Result<(&'static str, String, String), String> {
     let (reply, row) = (reply(contract, line)?, constant(line));
     // A class with a method `list` has no other `list`.

@@ -10,7 +10,7 @@ from . import _fork, _wire
 from ._connection import Backoff, Connection, Terms, frames_of, is_passing
 from ._context import current_origin
 from ._errors import DeadlineExceeded, EnrolldError, ProtocolError, Refused
-from ._operation import Operation, Options
+from ._operation import Operation, Options, check
 from ._pages import AsyncPages
 from ._wire import Kind
 
@@ -21,6 +21,7 @@ __all__ = ["AsyncCalls", "AsyncPages", "AsyncStream"]
 
 def request_body(operation: Operation[Any], args: Mapping[str, Any], options: Options, defaults: Options) -> bytes:
     """The body of a request, with the options of this call, of the context and of the client."""
+    check(options, operation.name)
     asked: dict[str, Any] = {"args": args}
     if not operation.number:
         asked["op"] = operation.name
@@ -55,7 +56,11 @@ def read_answer(operation: Operation[T], value: Any) -> T:
 
 def late(operation: Operation[Any], timeout: float) -> DeadlineExceeded:
     """The error of a call whose time has passed."""
-    return DeadlineExceeded(f"{operation.name} was not answered within {timeout} s")
+    if operation.is_write:
+        then = "whether it was done, the same call under the same idempotency_key tells"
+    else:
+        then = "try again, or give it a longer timeout"
+    return DeadlineExceeded(f"{operation.name} was not answered within {timeout} s; {then}")
 
 
 class Shared:
@@ -93,6 +98,7 @@ class AsyncCalls:
     """The calls of a client."""
 
     def __init__(self, shared: Shared, options: Options) -> None:
+        check(options, "a client")
         self._shared = shared
         self._options = options
 

@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 from . import _calls, _fork
 from ._calls import late, read_answer, request_body
 from ._connection import Connection, Terms
-from ._operation import Operation, Options
+from ._operation import Operation, Options, check
 from ._pages_sync import Pages
 
 T = TypeVar("T")
@@ -99,6 +99,7 @@ class Calls:
     """The calls of a client."""
 
     def __init__(self, shared: Shared, options: Options) -> None:
+        check(options, "a client")
         self._shared = shared
         self._options = options
 

@@ -88,7 +88,10 @@ async def open_socket(terms: Terms) -> socket.socket:
                 code="permission_denied",
             ) from None
         except OSError as err:
-            raise unavailable(f"no daemon answers at {terms.socket}: {err.strerror}") from None
+            raise unavailable(
+                f"no daemon answers at {terms.socket}: {err.strerror}; start the daemon with `enrolld`, or name its "
+                "socket to the client or in $ENROLLD_SOCKET"
+            ) from None
         check_peer(connected, terms.socket, terms.require_peer)
     except BaseException:
         connected.close()

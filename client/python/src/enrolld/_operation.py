@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any, Generic, NamedTuple, TypedDict, TypeVar
 
@@ -39,3 +40,22 @@ class Options(TypedDict, total=False):
     """Do everything but commit, and answer without secrets."""
     timeout: float | None
     """Seconds until `DeadlineExceeded`."""
+
+
+_NAMES = frozenset(Options.__annotations__)
+
+
+def check(options: Options, of: str) -> None:
+    """Refuses an option that does not exist, as Python does for other arguments, and one of another kind."""
+    if not options:
+        return
+    for name in options.keys() - _NAMES:
+        raise TypeError(f"{of} has no argument {name!r}; help() shows those that it has, and the options of every call")
+    timeout = options.get("timeout")
+    if timeout is not None:
+        if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+            raise TypeError(f"timeout is a number of seconds, or None for no bound, and not a {type(timeout).__name__}")
+        if not 0 <= timeout <= threading.TIMEOUT_MAX:
+            raise ValueError(f"timeout is a number of seconds from 0 on, or None for no bound, and not {timeout}")
+    if not isinstance(options.get("dry_run", False), bool):
+        raise TypeError(f"dry_run is True or False, and not a {type(options.get('dry_run')).__name__}")

@@ -40,7 +40,8 @@ def default_socket() -> Path:
         own = state / "enrolld/run/enrolld.sock"
     elif home := directory("HOME"):
         own = home / ".local/state/enrolld/run/enrolld.sock"
-    if own is not None and (own.exists() or not _SYSTEM.parent.exists()):
+    # os.path.exists is False where a service may not look, such as a home that its unit hides; Path.exists raises.
+    if own is not None and (os.path.exists(own) or not os.path.exists(_SYSTEM.parent)):
         return own
     return _SYSTEM
 

@@ -71,7 +71,9 @@ def _plain(value: object) -> object:
         return value.isoformat()
     if isinstance(value, Mapping):
         return dict(value)
-    raise TypeError(f"{type(value).__name__} has no JSON")
+    raise TypeError(
+        f"{type(value).__name__} has no JSON; give text, numbers, booleans, None, lists and mappings of them"
+    )
 
 
 _encode = json.JSONEncoder(

@@ -14,6 +14,7 @@ pub mod bootstrap;
 mod certificate;
 pub mod changes;
 pub mod check;
+mod cluster;
 mod code;
 mod course;
 mod enrollment;

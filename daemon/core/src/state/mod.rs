@@ -70,6 +70,11 @@ pub trait Store: Send + Sync {
     fn free_bytes(&self) -> u64 {
         u64::MAX
     }
+
+    /// Bytes that a journal which several hosts share has left; `u64::MAX` if there is none.
+    fn journal_free_bytes(&self) -> u64 {
+        u64::MAX
+    }
 }
 
 /// A storage error. Texts name what was being done.
@@ -89,6 +94,9 @@ pub enum StoreError {
     /// Another daemon was elected to write; what was to be committed is not there and never will be.
     #[error("another daemon was elected to lead, so this one must not answer any more")]
     Deposed,
+    /// What this host lacks is no longer in the journal, which begins with this record.
+    #[error("the shared journal begins with record {0}, and this host lacks some before it")]
+    Trimmed(u64),
     /// Nothing more is committed: the part of the daemon that is named ended.
     #[error("the store is closed: {0}")]
     Closed(&'static str),

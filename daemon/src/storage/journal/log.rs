@@ -86,6 +86,14 @@ impl Log {
         }
     }
 
+    /// Bytes that a shared journal still takes; those of this host's disk are counted elsewhere.
+    pub(super) fn free_bytes(&self) -> u64 {
+        match self {
+            Self::Segments(_) => u64::MAX,
+            Self::Shared(log) => log.free_bytes(),
+        }
+    }
+
     /// Bytes of this host's disk that it will take in addition.
     pub(super) fn bytes_wanted(&self) -> u64 {
         match self {

@@ -118,6 +118,11 @@ impl SharedLog {
         }
     }
 
+    /// Bytes that the journal still takes.
+    pub(super) fn free_bytes(&self) -> u64 {
+        self.journal.free_bytes()
+    }
+
     /// The mark of a tree that has everything up to here.
     pub(super) fn mark(&self) -> Mark {
         Mark { identity: self.identity, number: self.last.number, generation: self.last.sum, is_open: true }
@@ -154,6 +159,7 @@ impl Look {
 pub(super) fn failed(err: SharedError) -> StoreError {
     match err {
         SharedError::Deposed => StoreError::Deposed,
+        SharedError::Trimmed(first) => StoreError::Trimmed(first),
         other => StoreError::Io { doing: "the shared journal", error: other.to_string() },
     }
 }

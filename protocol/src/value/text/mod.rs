@@ -74,6 +74,19 @@ pub struct Text<R: TextRule>(String, PhantomData<fn() -> R>);
 
 impl<R: TextRule> Text<R> {
     /// The text, if the rule accepts it.
+    ///
+    /// The same as `parse`, for a text that is there already:
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use enroll_protocol::Callsign;
+    ///
+    /// assert_eq!(Callsign::new("DOGGO01a")?, "DOGGO01a".parse()?);
+    /// let refused = Callsign::new("x".repeat(300)).expect_err("it is too long");
+    /// assert!(refused.to_string().contains("callsign"), "{refused}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(text: impl Into<String>) -> Result<Self, Invalid> {
         let mut text = text.into();
         // A secret that was saved as a file on another system may bear a byte order mark; it is the same secret.
@@ -85,6 +98,17 @@ impl<R: TextRule> Text<R> {
     }
 
     /// The text itself. For a secret this is the one way to it.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use enroll_protocol::LoginCode;
+    ///
+    /// let code: LoginCode = "K7QWM2XA9R4T".parse()?;
+    /// assert_eq!(code.as_str(), "K7QWM2XA9R4T");
+    /// assert!(!format!("{code:?}").contains("K7QW"), "a log does not have it");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -38,6 +38,8 @@ super::texts! { shown
     EventKind EventKindRule "kind" word;
     /// An event pool's name.
     EventPoolName EventPoolNameRule "name" |text| name(text).and_then(|()| no_pk(text));
+    /// The name of a member of a cluster, as its configuration gives it.
+    MemberName MemberNameRule "member" name;
     /// The name of a list of allowed values: a word like a role's name.
     ListName ListNameRule "list" word;
     /// A value of such a list.

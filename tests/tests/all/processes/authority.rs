@@ -71,7 +71,7 @@ fn expect_issued_and_revoked(daemon: &Daemon, openssl: &OpenSsl, person: &str) {
     expect_sound(daemon);
 }
 
-/// That the intermediate ends in less than 90 days stands in status, metrics and the log.
+/// The end of the intermediate in less than 90 days stands in status, metrics and the log.
 fn expect_end_told(daemon: &Daemon) {
     let status = daemon.enrollctl(&["server", "status", "--json"], "").stdout;
     assert!(status.contains("\"topic\":\"authority\"") && status.contains("or one above it, ends at 20"), "{status}");

@@ -1,7 +1,8 @@
 //! The commands for a machine with systemd, played as the pages print them in a Debian that is booted for them:
 //! installing, copies, the stopped daemon's database, another key, and the way out after too many starts.
 //!
-//! The blocks to be played are marked `sh booted` on the pages, and stay there.
+//! The blocks to be played are marked `sh booted` on the pages, and stay there. Those of the examples are played by the
+//! tests of the examples.
 
 use enroll_tests::booted::{Booted, Missing, USER};
 use enroll_tests::pages;
@@ -22,6 +23,9 @@ const PLAYED: &[(&str, &str)] = &[
     (BACKUP, "Export"),
     (BACKUP, "Import"),
     (ENROLLCTL, "Whose daemon answers"),
+    (EXAMPLES, BEHIND_NGINX),
+    (EXAMPLES, BEHIND_NGINX),
+    (EXAMPLES, BEHIND_NGINX),
     (OPERATING, "Another secret key"),
     (OPERATING, "Metrics"),
     (OPERATING, "The stopped daemon's database"),
@@ -32,8 +36,18 @@ const PLAYED: &[(&str, &str)] = &[
 
 const BACKUP: &str = "docs/backup.md";
 const ENROLLCTL: &str = "docs/enrollctl.md";
+const EXAMPLES: &str = "docs/examples.md";
 const OPERATING: &str = "docs/operating.md";
 const SYSTEMD: &str = "docs/systemd.md";
+
+/// The heading whose blocks make the invitation service a unit.
+const BEHIND_NGINX: &str = "Invitations, behind nginx";
+
+/// The marked blocks that make the invitation service a unit, one after the other.
+pub(super) fn invitations_behind_nginx() -> String {
+    let page = pages::page(EXAMPLES);
+    page.blocks_of(MARK).into_iter().filter(|block| block.heading == BEHIND_NGINX).map(|block| block.code).collect()
+}
 
 /// The marked block below a heading.
 fn block(path: &str, heading: &str) -> String {

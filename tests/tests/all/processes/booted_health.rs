@@ -1,5 +1,5 @@
 //! Health under systemd, in a Debian that is booted for it: what `doctor` finds on a machine where something is wrong,
-//! the log in the journal by its fields, and the timer that writes the metrics.
+//! the log in the journal by its fields, and the timers that write metrics and heads of the chain of changes.
 
 use enroll_tests::booted::{Booted, Missing};
 use enroll_tests::process::Output;
@@ -96,6 +96,7 @@ fn the_doctor_finds_what_is_wrong_on_a_machine_with_systemd() {
     }
     visitors(&machine);
     journal(&machine);
+    heads(&machine);
     metrics(&machine);
 }
 
@@ -129,6 +130,22 @@ fn journal(machine: &Booted) {
     assert!(stopped.contains("uptime_seconds="), "{stopped}");
     let failed = play(machine, "journalctl -u enrolld -p err --no-pager -o cat");
     assert!(failed.contains("sokcet"), "an error before the log begins has its priority: {failed}");
+}
+
+/// Heads go into the journal by their timer and are compared later, as docs/security.md says. One that was made up is found.
+fn heads(machine: &Booted) {
+    play(machine, "systemctl enable --now enrolld-head.timer 2>&1; systemctl is-active enrolld-head.timer");
+    let kept = "journalctl --identifier enrolld-head --output cat --no-pager >heads";
+    for name in ["HEAD01a", "HEAD02b"] {
+        play(machine, &format!("enrollctl person create {name}; systemctl start enrolld-head.service"));
+    }
+    let heads = play(machine, &format!("journalctl --sync; {kept}; cat heads"));
+    let heads: Vec<Value> = heads.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let seq = |at: usize| heads[at]["seq"].as_u64().expect("a number");
+    assert!(heads.len() == 2 && seq(1) > seq(0), "{heads:?}");
+    play(machine, "enrollctl person create HEAD03c; enrollctl server check --head heads");
+    play(machine, "sed -i 's/\"seq\":[0-9]*/\"seq\":1/' heads; ! enrollctl server check --head heads");
+    play(machine, "systemctl disable --now enrolld-head.timer 2>&1");
 }
 
 fn metrics(machine: &Booted) {

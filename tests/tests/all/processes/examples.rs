@@ -203,7 +203,7 @@ fn shell(home: &Home, values: &[(&str, String)], script: &str) -> Output {
     run(&mut command, "")
 }
 
-/// What an example prints, or why it does not do what it shows.
+/// The output of an example, or why it does not do what it shows.
 fn played(example: &Example, people: &Registry, everything: &Registry) -> Result<String, String> {
     let typed = &example.typed;
     let makes = ["person create DOGGO01a", "enrollment create PORA22b", "course create Hiking"];

@@ -14,6 +14,7 @@ use enroll_tests::process::{Daemon, Home, Output, binary, run};
 use enroll_tests::skip::{is_installed, python_with_pytest, skipped, unsupported};
 use nix::unistd::geteuid;
 
+use super::booted::invitations_behind_nginx;
 use super::booted_health::INSTALL;
 
 /// Desks that are open at the same time.
@@ -214,7 +215,7 @@ fn the_units_of_the_examples_are_understood_in_every_line() {
     for target in ["sysinit", "basic", "shutdown", "sockets", "multi-user", "time-sync", "timers"] {
         std::fs::write(units.join(format!("{target}.target")), "[Unit]\nDescription=A target\n").expect("written");
     }
-    let own = ["usr/lib/invitations/venv/bin/uvicorn", "usr/lib/invitations/renew-tls"];
+    let own = ["usr/lib/invitations/venv/bin/python", "usr/lib/invitations/renew-tls"];
     for program in ["bin/sh", "usr/bin/enrolld", "usr/bin/enrollctl"].into_iter().chain(own) {
         let program = root.path().join(program);
         std::fs::create_dir_all(program.parent().expect("a directory")).expect("made");
@@ -274,4 +275,99 @@ fn a_service_with_the_drop_in_waits_for_the_daemon() {
     assert_eq!(refused.code, Some(1), "{refused:?}");
     let log = play("journalctl --no-pager --unit mallory.service");
     assert!(log.contains("may not be opened by this user"), "{log}");
+}
+
+/// Files of the repository that the page on the examples copies.
+const INVITATIONS: &[&str] = &["examples/invitations", "examples/systemd", "client/python/src/enrolld"];
+
+/// A key and a certificate of a machine, which asks by `ask PATH STATUS` for a page at the gate, and spends tickets by
+/// `ticket NAME STATUS`. Times of the timer are shorter here than in its unit.
+const RIG: &str = r#"
+    enrollctl person create RIG05e --certificate generate
+    (umask 077; { enrollctl certificate key RIG05e; enrollctl certificate get RIG05e; } >/root/rig.pem)
+    cat >/usr/local/bin/ask <<'END'
+#!/bin/sh
+status=$1
+shift
+got=$(curl --silent --show-error --max-time 20 --cacert /etc/nginx/enrolld/server.crt     --output /tmp/page --write-out '%{http_code}' "$@")
+[ "$got" = "$status" ] || { echo "$got, not $status: $*"; cat /tmp/page; exit 1; }
+END
+    chmod 755 /usr/local/bin/ask
+    mkdir -p /run/systemd/system/invitations-tls.timer.d
+    printf '[Timer]
+OnUnitInactiveSec=
+OnUnitInactiveSec=3s
+' >/run/systemd/system/invitations-tls.timer.d/short.conf
+    systemctl daemon-reload
+    systemctl restart invitations-tls.timer"#;
+
+/// On a booted Debian, as the page on the examples prints it: the invitation service as a unit behind nginx waits for the
+/// daemon and outlives its restarts; a certificate of the daemon comes in until it is revoked.
+#[test]
+fn the_invitation_service_is_a_unit_behind_nginx() {
+    const TEST: &str = "the_invitation_service_is_a_unit_behind_nginx";
+    let Some(python) = python_with_pytest(TEST) else { return };
+    // The container has no network to install these from: they are put where pip finds them installed.
+    let where_they_are = "import sys, fastapi, uvicorn, python_multipart as last, pathlib; \
+        assert sys.version_info[:2] == (3, 11); print(pathlib.Path(last.__file__).parents[1])";
+    let found = run(Command::new(python).args(["-c", where_they_are]), "");
+    if found.code != Some(0) {
+        return skipped(TEST, "needs Python 3.11 with fastapi, uvicorn and python-multipart; ENROLL_PYTEST names one");
+    }
+    let machine = match Booted::start() {
+        Ok(booted) => booted,
+        Err(Missing::Tool(needs)) => return skipped(TEST, &needs),
+        Err(Missing::Host(why)) => return unsupported(TEST, &why),
+    };
+    INVITATIONS.iter().for_each(|path| machine.put_of_repository(path));
+    machine.put_all(Path::new(found.stdout.trim_end()), "packages");
+    let play = |script: &str| {
+        let output = machine.play("root", script);
+        let log = || {
+            machine.play("root", "journalctl --no-pager -n 60 -u invitations-tls.timer -u invitations-tls.service -u nginx -u enrolld; systemctl list-timers --all; tail -n 3 /var/log/nginx/error.log").stdout
+        };
+        assert_eq!(output.code, Some(0), "{script}: {output:?}\n{}", log());
+        output.stdout
+    };
+    play(INSTALL);
+    play("echo 127.0.0.1 $(hostname) >>/etc/hosts; rm -r packages/pip packages/pip-*");
+    play("d=/usr/lib/invitations/venv/lib/python3.11; mkdir -p $d; mv packages $d/site-packages");
+    let code = play(&invitations_behind_nginx());
+    let code = code.lines().last().expect("a login code");
+    play(RIG);
+
+    // After a start nginx has nobody behind it until the workers have begun.
+    play(&await_page("200 --cert /root/rig.pem"));
+    // A browser logs in, a machine comes in by its certificate alone, and nobody by its word.
+    play(&format!("ask 303 --data code={code} https://localhost/login"));
+    play(&format!("ask 409 --data code={code} https://localhost/login"));
+    play("ask 200 --cert /root/rig.pem https://localhost/gate && grep RIG05e /tmp/page");
+    play("ask 403 https://localhost/gate");
+    play("ask 403 -H 'X-Client-Verified: SUCCESS' -H 'X-Client-Subject: CN=RIG05e' https://localhost/gate");
+    play("ask 200 --cert /root/rig.pem --data ticket=one https://localhost/gate");
+    play("ask 409 --cert /root/rig.pem --data ticket=one https://localhost/gate");
+    play("! runuser -u nobody -- curl --unix-socket /run/invitations/service.sock http://localhost/gate");
+
+    // It stays through a restart of the daemon, and its own start brings a stopped daemon and waits for it.
+    let pid = "systemctl show --property MainPID --property NRestarts invitations.service";
+    let before = play(pid);
+    play("systemctl restart enrolld.service && ask 200 --cert /root/rig.pem --data ticket=two https://localhost/gate");
+    assert_eq!(play(pid), before);
+    play("systemctl stop invitations-tls.timer invitations-tls.service");
+    play("systemctl stop invitations.service enrolld.socket enrolld.service");
+    play("ask 502 --cert /root/rig.pem https://localhost/gate");
+    play("timeout 80 systemctl start invitations.service && systemctl is-active enrolld.socket enrolld.service");
+    play(&await_page("200 --cert /root/rig.pem --data ticket=three"));
+
+    // What is revoked is refused once the timer has run.
+    play("systemctl start invitations-tls.timer && enrollctl person revoke RIG05e key_compromise");
+    play(&await_page("400 --cert /root/rig.pem"));
+    play("grep -i 'SSL certificate error' /tmp/page && systemctl is-active invitations-tls.timer");
+    play("ask 200 https://localhost/");
+}
+
+/// Asks until the gate answers so.
+fn await_page(asked: &str) -> String {
+    let ask = format!("ask {asked} https://localhost/gate");
+    format!("for _ in $(seq 100); do if {ask} >/tmp/said 2>&1; then exit 0; fi; sleep 0.1; done; cat /tmp/said; exit 1")
 }

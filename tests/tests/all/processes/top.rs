@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::termios::{LocalFlags, Termios};
 use nix::unistd::Pid;
 
-/// What leaves the screen: the usual one is back, and so is the cursor.
+/// The sequences that leave the screen: the usual one is back, and so is the cursor.
 const LEFT: [&str; 2] = ["\u{1b}[?1049l", "\u{1b}[?25h"];
 
 /// The longest time to the first screen. A release build takes a twentieth of it; here are builds without optimizations,

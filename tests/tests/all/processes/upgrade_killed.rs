@@ -27,7 +27,7 @@ fn traced(home: &Home, call: &str, what: &str, number: usize) -> Command {
     strace
 }
 
-/// What a kill may leave: the older database as it was, or the migrated one with its copy.
+/// The files that a kill may leave: the older database as it was, or the migrated one with its copy.
 fn expect_whole(home: &Home, before: &Map, at: &str) {
     let copies = copies(home);
     assert!(copies.len() <= 1, "{at}: {copies:?}");

@@ -56,6 +56,8 @@ const ARGUMENTS: &[(&str, &str)] = &[
     ("server.backup", "{}"),
     ("server.export", "{}"),
     ("server.accept_clock", "{}"),
+    ("cluster.status", "{}"),
+    ("cluster.hand_over", "{}"),
     ("pool.create", r#"{"owner":"CAT"}"#),
     ("pool.get", r#"{"pool":"$POOL"}"#),
     ("pool.list", "{}"),

@@ -87,7 +87,7 @@ fn fill(registry: &mut Registry, tokens: usize) {
     registry.store().commit(&older).expect("written");
 }
 
-/// What a migration makes of a store, and the schema that this had.
+/// The store that a migration makes of another, and the schema that this had.
 fn migrate(store: &dyn Store, chain: Chain) -> Result<u32, RegistryError> {
     let view = store.view()?;
     let mut overlay = Overlay::new(&*view);

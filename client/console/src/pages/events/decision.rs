@@ -113,7 +113,7 @@ pub(super) async fn decide(sent: Sent) -> Answer {
     Ok(sent.done(outcomes))
 }
 
-/// What a registration is now, in words: `has a place in "members"`, `waits as number 3`.
+/// The standing of a registration, in words: `has a place in "members"`, `waits as number 3`.
 pub(crate) fn standing(one: &Registration, pool: impl Fn(Pk) -> Option<String>) -> String {
     let standing = match (one.canceled, one.approval, one.waiting) {
         (true, ..) => "canceled".to_owned(),

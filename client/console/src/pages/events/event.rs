@@ -62,7 +62,7 @@ struct Shown {
     records: Records,
     asked: Asked,
     explained: Option<Result<Explanation, Told>>,
-    /// What was typed into the form that registers.
+    /// The text that was typed into the form that registers.
     person: String,
 }
 
@@ -125,7 +125,7 @@ async fn people(client: &Client, event: &Event, waiting: bool, after: &str) -> R
     }
 }
 
-/// How many of those who sit in each pool have an approval that is pending.
+/// The number of those who sit in each pool with an approval that is pending.
 async fn pending(client: &Client, event: &Event) -> Result<BTreeMap<Option<Pk>, u32>, Error> {
     let mut counts = BTreeMap::new();
     let limit = PageLimit::new(1000).unwrap_or_default();
@@ -202,7 +202,7 @@ impl Shown {
         }
     }
 
-    /// Whether and why a person would get a place.
+    /// The answer to whether and why a person would get a place.
     fn explanation(&self, context: &Context) -> Markup {
         let event = &self.picture.event;
         html! {

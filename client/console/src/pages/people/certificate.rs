@@ -26,6 +26,17 @@ use crate::shown::shown;
 use crate::visit::{Answer, Visit};
 use crate::when;
 
+/// The fields that are shown, each with its label.
+const FIELDS: [(&str, &str); 7] = [
+    ("State", "state"),
+    ("Subject", "subject"),
+    ("Issuer", "issuer"),
+    ("Serial", "serial"),
+    ("Key", "key"),
+    ("Begins", "begins"),
+    ("Ends", "ends"),
+];
+
 /// The reasons of a revocation.
 const REASONS: [RevocationReason; 6] = [
     RevocationReason::Unspecified,
@@ -127,13 +138,13 @@ impl Certificate {
                 Self::Refused(told) => p { (refusal::sentence(told, context)) },
                 Self::Fields(fields) => {
                     dl {
-                        @for name in ["state", "subject", "issuer", "serial", "key", "begins", "ends"] {
-                            @if let Some(value) = fields[name].as_str() {
-                                dt { (name) } dd { (time_or_text(value)) }
+                        @for (label, field) in FIELDS {
+                            @if let Some(value) = fields[field].as_str() {
+                                dt { (label) } dd { (time_or_text(value)) }
                             }
                         }
                         @if let Some(reason) = fields["revocation"]["reason"].as_str() {
-                            dt { "revoked" }
+                            dt { "Revoked" }
                             dd {
                                 (shown(&reason.replace('_', " ")))
                                 @if let Some(at) = fields["revocation"]["at"].as_str() { ", " (time_or_text(at)) }

@@ -102,7 +102,7 @@ async fn list(visit: Visit, Query(filter): Query<Filter>) -> Answer {
     }
 }
 
-/// What was found, alone: the script puts it into the page as one types.
+/// The people found, alone: the script puts it into the page as one types.
 async fn fragment(visit: Visit, Query(filter): Query<Filter>) -> Answer {
     let mut page = People { filter, ..People::default() };
     let asked = page.filter.request().map_err(|mut problems| problems.remove(0).told);
@@ -140,7 +140,7 @@ impl People {
         }
     }
 
-    /// What was found.
+    /// The people found.
     fn found(&self, context: &Context) -> Markup {
         let first = (!self.filter.after.is_empty()).then(|| self.filter.address(""));
         let next = self.next.as_ref().map(|next| self.filter.address(&next.to_string()));

@@ -12,6 +12,7 @@ use maud::{Markup, html};
 
 use super::super::events::{self, decision};
 use super::super::feed;
+use super::super::pools;
 use super::certificate::{self, Certificate};
 use crate::address;
 use crate::context::Context;
@@ -122,7 +123,7 @@ async fn read(visit: &Visit, person: Person) -> Result<Shown, Trouble> {
     Ok(Shown { person, certificate, registrations, courses, pools, changes, records })
 }
 
-/// What the person is in and owns, all asked for at once.
+/// The events, courses and pools of the person, all asked for at once.
 async fn parts(
     client: &Client,
     person: &Person,
@@ -172,7 +173,7 @@ impl Shown {
                 (shown(&one.course)) ": " (one.mode.name()) @if !one.active { ", no longer active" }
             }))
             (self.pools.markup("Pools of theirs", context, |pool| html! {
-                (context.link(&address::pool(pool.pk), &pool.pk.short())) ": "
+                (context.link(&address::pool(pool.pk), &pools::code(pool))) ": "
                 (events::meter(pool.uses, pool.max_uses)) ", usable: " (pool.usable.name().replace('_', " "))
             }))
             (self.happened(context))

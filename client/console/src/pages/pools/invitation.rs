@@ -18,7 +18,7 @@ use crate::when;
 /// The quiet zone around the symbol, in modules (ISO/IEC 18004).
 const QUIET: i32 = 4;
 
-/// What the invitation says besides, as it stands in the address.
+/// The link of the invitation, as it stands in the address.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Asked {

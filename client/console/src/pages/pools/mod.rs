@@ -58,7 +58,7 @@ struct Pools {
     next: Option<Cursor>,
     records: Records,
     problems: Vec<Problem>,
-    /// What was typed into the form that makes one: owner, uses, expiry.
+    /// The texts that were typed into the form that makes one: owner, uses, expiry.
     typed: [String; 3],
 }
 
@@ -208,7 +208,7 @@ impl Pools {
 }
 
 /// The invite code of a pool, or its short pk.
-fn code(pool: &Pool) -> String {
+pub(super) fn code(pool: &Pool) -> String {
     pool.invitecode.as_ref().map_or_else(|| pool.pk.short(), |code| code.as_str().to_owned())
 }
 
@@ -222,7 +222,7 @@ fn expires(pool: &Pool, context: &Context) -> Markup {
     }
 }
 
-/// Whether people can enroll by it, with a mark for those who see it.
+/// The usability of a pool, with a mark for those who see it.
 fn usable(pool: &Pool) -> Markup {
     let word = pool.usable.name();
     let class = if word == "yes" { "good" } else { "warn" };
