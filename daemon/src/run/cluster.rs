@@ -77,6 +77,7 @@ impl Member {
     ) -> Result<bool, Fault> {
         let mut is_away = false;
         while !self.is_stopping.load(Ordering::SeqCst) {
+            self.look_at_clock();
             let followed =
                 store.catch_up(&mut applied).map_err(Fault::from).and_then(|()| Ok(self.journal.leader()?));
             match followed {
@@ -104,8 +105,8 @@ impl Member {
         Ok(false)
     }
 
-    /// Stands for election, where this member may. Waits a little where it may not yet.
-    fn stand(&self) -> Result<Option<Leadership>, Fault> {
+    /// Whether this member may stand for election by its clock. That it may not is logged when it is news.
+    fn look_at_clock(&self) -> Standing {
         let standing = self.membership.standing(self.skew_max);
         let before = std::mem::replace(&mut *self.standing(), standing.clone());
         if let Standing::Astray(why) = &standing
@@ -113,6 +114,12 @@ impl Member {
         {
             tracing::error!("this member does not lead: its clock is {why}; set it right");
         }
+        standing
+    }
+
+    /// Stands for election, where this member may. Waits a little where it may not yet.
+    fn stand(&self) -> Result<Option<Leadership>, Fault> {
+        let standing = self.look_at_clock();
         if standing != Standing::Fit || patiently(|| self.membership.is_anothers_turn())? {
             std::thread::sleep(TURN);
             return Ok(None);

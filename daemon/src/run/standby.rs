@@ -90,7 +90,12 @@ impl Standby {
                 self.changes.send_if_modified(|latest| std::mem::replace(latest, head.seq) != head.seq);
             }
         };
-        let told = |leader: &str| self.daemon.role.follow(leader);
+        let told = |leader: &str| {
+            if self.daemon.role.leader().as_deref() != Some(leader) {
+                tracing::info!(leader, "follows");
+            }
+            self.daemon.role.follow(leader);
+        };
         let is_elected = self.member.follow(&self.store, applied, told).map_err(|fault| fault.at(self.path.clone()))?;
         if is_elected {
             self.lead()?;
