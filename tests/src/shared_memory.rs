@@ -29,6 +29,8 @@ pub enum Sabotage {
     NoCompare,
     /// A look confirms every term.
     ConfirmsAnybody,
+    /// A standby reads without waiting for its look. The tests do that, not the engine.
+    StandbyDoesNotWait,
     /// Records are trimmed that no database has.
     TrimsTooEarly,
 }
@@ -67,6 +69,11 @@ impl SharedMemory {
             }),
             sabotage,
         }
+    }
+
+    /// Its defect.
+    pub fn sabotage(&self) -> Sabotage {
+        self.sabotage
     }
 
     /// Elects a daemon. From now on nobody of an earlier term can append.

@@ -145,6 +145,12 @@ impl EtcdJournal {
         })
     }
 
+    /// The member that leads, if somebody does.
+    pub fn leader(&self) -> Result<Option<String>, Error> {
+        let found = self.runtime.block_on(self.client.range(self.one("leader")))?;
+        Ok(found.kvs.first().map(name))
+    }
+
     /// Gives the lease back, so that the next one is elected at once. An etcd that does not answer is left to end it.
     pub fn resign(&self, leadership: Leadership) {
         leadership.beats.abort();

@@ -90,7 +90,7 @@ impl Membership {
     }
 
     /// Gives the name back, so that another daemon has it at once.
-    pub fn leave(self) {
+    pub fn leave(&self) {
         self.renewal.abort();
         let lease = *self.lease.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(err) = self.journal.runtime.block_on(self.journal.client.revoke_lease(lease)) {

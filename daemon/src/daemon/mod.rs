@@ -1,6 +1,7 @@
 //! The running daemon's shared state, from which each request's context takes its snapshots.
 
 pub mod abuse;
+mod applied;
 pub mod clock;
 pub mod connection_limit;
 pub mod guesses;
@@ -9,6 +10,7 @@ pub mod internal_error;
 pub mod last_backup;
 pub mod membership;
 pub mod revocation_list;
+pub mod role;
 mod snapshot;
 pub mod warnings;
 pub mod written;
@@ -35,11 +37,14 @@ use health::Watched;
 use last_backup::LastBackup;
 use membership::Membership;
 use revocation_list::SignedLists;
+use role::Role;
 use warnings::Warnings;
 use written::Written;
 
 /// State that all threads share.
 pub struct Daemon {
+    /// The role in a cluster.
+    pub role: Role,
     /// The settings for rules. A reload replaces them.
     pub settings: Swap<Settings>,
     /// The keys.
@@ -77,6 +82,7 @@ impl Daemon {
     pub fn new(settings: Settings, identity: Identity, started: Time) -> Self {
         let (warnings, abuse) = (Warnings::default(), AbuseLog::default());
         Self {
+            role: Role::default(),
             settings: Swap::new(settings),
             identity: Swap::new(identity),
             lists: SignedLists::default(),

@@ -37,7 +37,7 @@ use super::subscriptions::Subscriptions;
 use super::turns::Turn;
 use crate::config::Limits;
 use crate::daemon::clock::draw_seed;
-use crate::dispatch::{self, Handler, Job};
+use crate::dispatch::{self, Handler, Job, Look};
 use crate::writer::{Outcome, Queue, SendError};
 use enroll_core::context::Peer;
 
@@ -113,6 +113,8 @@ struct Session {
     has_barrier: bool,
     /// A scan is not answered yet; nothing overtakes it.
     has_scan: bool,
+    /// A write was refused here while this daemon was a standby.
+    was_standby: bool,
     /// A read waits at the barrier; nothing overtakes it.
     has_look: bool,
     /// A read that waits for the writes that were sent before it, or for memory.
@@ -159,6 +161,7 @@ impl Session {
             socket_is_lent: false,
             has_barrier: false,
             has_scan: false,
+            was_standby: false,
             has_look: false,
             waiting: None,
             subscriptions,
@@ -356,8 +359,20 @@ impl Session {
             Err(refusal) => return self.answer(pending, Err(refusal)),
         };
         match job {
-            Job::Write(job) => self.write(pending, handler, ctx, job),
+            Job::Write(job) => match self.shared.daemon.role.check_active() {
+                Err(refusal) => {
+                    self.was_standby = true;
+                    self.answer(pending, Err(refusal));
+                }
+                // The writes that were refused are sent again first, on the next connection.
+                Ok(()) if self.was_standby => self.refuse_out_of_order(pending),
+                Ok(()) => self.write(pending, handler, ctx, job),
+            },
             Job::Look(look) => {
+                let counts = matches!(&look, Look::Read(job) if job.takes_code());
+                if counts && let Err(refusal) = self.shared.daemon.role.check_active() {
+                    return self.answer(pending, Err(refusal));
+                }
                 let read =
                     Read { pending, handler, ctx, look, is_confirmed: self.shared.barrier.is_none(), answer_bytes: 0 };
                 match self.open_writes {

@@ -2,8 +2,10 @@
 
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use enroll_core::identity::Secrets;
+use enroll_core::state::{ReadTxn, Writes};
 use enroll_protocol::cluster::ClusterStatus;
 use tokio::sync::watch;
 
@@ -17,20 +19,30 @@ use crate::storage::redb::RedbStore;
 /// A journal that members share: there is none.
 pub(super) struct Shared(Infallible);
 
-/// A member that leads: there is none.
-pub(super) struct Leading(Infallible);
+/// A member of a cluster: there is none.
+pub(super) struct Member(Infallible);
 
 /// Why a member can not follow or lead: there is none.
 pub(super) struct Fault(Infallible);
 
-impl Leading {
+impl Member {
+    /// Its name.
+    pub(super) fn name(&self) -> &str {
+        match self.0 {}
+    }
+
+    /// Follows the journal until this member leads.
+    pub(super) fn follow(&self, _: &JournalStore, _: impl FnMut(&Writes), _: impl FnMut(&str)) -> Result<bool, Fault> {
+        match self.0 {}
+    }
+
     /// Turns true when another daemon may lead.
-    pub(super) fn is_lost(&self) -> watch::Receiver<bool> {
+    pub(super) fn is_lost(&self) -> Option<watch::Receiver<bool>> {
         match self.0 {}
     }
 
     /// What this member sees of the cluster.
-    pub(super) fn look(&self) -> impl Fn() -> ClusterStatus + Send + Sync + use<> {
+    pub(super) fn look(self: &Arc<Self>) -> impl Fn() -> ClusterStatus + Send + Sync + use<> {
         match self.0 {}
         #[expect(unreachable_code, reason = "the type of what is never there")]
         ClusterStatus::default
@@ -42,7 +54,7 @@ impl Leading {
     }
 
     /// Lets the next one lead at once.
-    pub(super) fn resign(self) {
+    pub(super) fn resign(&self) {
         match self.0 {}
     }
 }
@@ -66,16 +78,17 @@ pub(super) fn journal(config: &Config, _: &Path) -> Result<Option<Shared>, Start
     }
 }
 
-/// Follows and leads with a shared journal, of which there is none.
-pub(super) fn lead(
+/// Joins a shared journal, of which there is none.
+pub(super) fn join(
     _: RedbStore,
-    journal: Shared,
+    shared: Shared,
     _: Secrets,
     _: JournalOptions,
     _: JournalFigures,
     _: &Stage,
-) -> Result<(JournalStore, Leading), Fault> {
-    match journal.0 {}
+    _: impl Fn(&dyn ReadTxn) -> bool,
+) -> Result<(JournalStore, Member, Option<String>), Fault> {
+    match shared.0 {}
 }
 
 #[cfg(test)]

@@ -40,12 +40,13 @@ const WATCH_PAUSE: Duration = Duration::from_secs(60 * 60);
 /// Bytes of a key or of a chain at most.
 const FILE_BYTES_MAX: u64 = 256 << 10;
 
-/// Opens the authority, and commits a new one or a change of the registry's.
+/// Opens the authority. A daemon that leads commits a new one or a change of the registry's; a standby reads.
 pub(super) fn open(
     store: &dyn Store,
     config: &Config,
     secrets: &Secrets,
     path: &Path,
+    leads: bool,
 ) -> Result<Authority, StartError> {
     let registry = |source: RegistryError| StartError::Registry { path: path.to_owned(), source };
     let unreadable = |err: StoreError| registry(err.into());
@@ -63,7 +64,7 @@ pub(super) fn open(
             brought
         }
         None => match authority::open(&draft, secrets).map_err(registry)? {
-            Some(own) if own.is_ahead(now) && is_right(&changes::head(&draft).map_err(unreadable)?.clock) => {
+            Some(own) if leads && own.is_ahead(now) && is_right(&changes::head(&draft).map_err(unreadable)?.clock) => {
                 tracing::warn!(
                     "the certificate of the authority was made while the clock was ahead, and is replaced now"
                 );
@@ -82,7 +83,7 @@ pub(super) fn open(
     };
     let writes = draft.into_parts().0;
     drop(view);
-    if !writes.is_empty() {
+    if leads && !writes.is_empty() {
         store.commit(&writes).map_err(StartError::Storage)?;
     }
     Ok(authority)

@@ -1,9 +1,11 @@
-//! The member of a cluster: it follows the shared journal until it is elected, and then leads.
+//! The member of a cluster: it follows the shared journal until it is elected, and then leads. A standby serves reads
+//! meanwhile.
 //!
 //! One daemon leads at a time. A deposed one ends, and follows when it is started again: no state is talked back.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use enroll_etcd::{Config as EtcdConfig, Error};
@@ -15,7 +17,7 @@ use super::systemd::Stage;
 use crate::cluster::about::about;
 use crate::cluster::etcd_journal::{EtcdJournal, Leadership};
 use crate::cluster::members::Membership;
-use crate::cluster::roster::{Member, Standing};
+use crate::cluster::roster::{self, Standing};
 use crate::cluster::trim::Retention;
 use crate::config::{Config, ConfigError, StoreKind};
 use crate::metrics::JournalFigures;
@@ -23,13 +25,16 @@ use crate::storage::journal::{JournalFault, JournalOptions, JournalStore};
 use crate::storage::open::OpenError;
 use crate::storage::redb::RedbStore;
 use enroll_core::identity::Secrets;
-use enroll_core::state::StoreError;
+use enroll_core::state::{ReadTxn, Store as _, StoreError, Writes};
 use enroll_protocol::cluster::ClusterStatus;
 
 /// Between two attempts at an etcd that does not answer.
 const RETRY: Duration = Duration::from_millis(200);
 
-/// The age of what only the journal has, at which a standby moves it into its database.
+/// The longest wait for news of the leader.
+const WAIT: Duration = Duration::from_secs(1);
+
+/// The age of what only the journal has, at which a member that does not serve yet moves it into its database.
 const FLUSH: Duration = Duration::from_secs(2);
 
 /// Between two looks at whether it is this member's turn.
@@ -38,34 +43,120 @@ const TURN: Duration = Duration::from_millis(100);
 /// The journal that the members share, and this one.
 pub(super) struct Shared {
     journal: EtcdJournal,
-    about: Member,
+    about: roster::Member,
     retention: Retention,
     skew_max: Duration,
 }
 
-/// A member that leads.
-pub(super) struct Leading {
+/// This host's member of the cluster.
+pub(super) struct Member {
     journal: Arc<EtcdJournal>,
-    leadership: Leadership,
     membership: Membership,
+    retention: Retention,
+    skew_max: Duration,
+    /// Its tenure, once it leads.
+    leadership: Mutex<Option<Leadership>>,
+    /// The latest word about its clock.
+    standing: Mutex<Standing>,
+    is_stopping: AtomicBool,
 }
 
-impl Leading {
-    /// Turns true when another daemon may lead.
-    pub(super) fn is_lost(&self) -> watch::Receiver<bool> {
-        self.leadership.is_lost()
+impl Member {
+    /// Its name.
+    pub(super) fn name(&self) -> &str {
+        self.journal.member()
+    }
+
+    /// Follows the journal until this member is elected and its store leads, or until the daemon stops: then false.
+    /// `applied` gets the writes of each record after it is visible, `told` the name of each member that leads.
+    pub(super) fn follow(
+        &self,
+        store: &JournalStore,
+        mut applied: impl FnMut(&Writes),
+        mut told: impl FnMut(&str),
+    ) -> Result<bool, Fault> {
+        let mut is_away = false;
+        while !self.is_stopping.load(Ordering::SeqCst) {
+            self.look_at_clock();
+            let followed =
+                store.catch_up(&mut applied).map_err(Fault::from).and_then(|()| Ok(self.journal.leader()?));
+            match followed {
+                Err(err) if err.is_passing() && !store.has_failed() => {
+                    if !std::mem::replace(&mut is_away, true) {
+                        tracing::warn!("etcd does not answer; reads wait for it");
+                    }
+                    std::thread::sleep(RETRY);
+                    continue;
+                }
+                Err(err) => return Err(err),
+                Ok(Some(leader)) => {
+                    told(&leader);
+                    patiently(|| self.journal.wait(store.number(), WAIT))?;
+                }
+                Ok(None) => {
+                    if let Some(leadership) = self.stand()? {
+                        self.lead(store, leadership, applied)?;
+                        return Ok(true);
+                    }
+                }
+            }
+            is_away = false;
+        }
+        Ok(false)
+    }
+
+    /// Whether this member may stand for election by its clock. That it may not is logged when it is news.
+    fn look_at_clock(&self) -> Standing {
+        let standing = self.membership.standing(self.skew_max);
+        let before = std::mem::replace(&mut *self.standing(), standing.clone());
+        if let Standing::Astray(why) = &standing
+            && before != standing
+        {
+            tracing::error!("this member does not lead: its clock is {why}; set it right");
+        }
+        standing
+    }
+
+    /// Stands for election, where this member may. Waits a little where it may not yet.
+    fn stand(&self) -> Result<Option<Leadership>, Fault> {
+        let standing = self.look_at_clock();
+        if standing != Standing::Fit || patiently(|| self.membership.is_anothers_turn())? {
+            std::thread::sleep(TURN);
+            return Ok(None);
+        }
+        Ok(patiently(|| self.journal.campaign())?.ok())
+    }
+
+    fn lead(
+        &self,
+        store: &JournalStore,
+        mut leadership: Leadership,
+        applied: impl FnMut(&Writes),
+    ) -> Result<(), StoreError> {
+        let term = leadership.term;
+        store.lead(term, applied)?;
+        self.journal.trim(&mut leadership, self.retention);
+        *self.leadership() = Some(leadership);
+        tracing::info!(term = term.0, "leads");
+        Ok(())
+    }
+
+    /// Turns true when another daemon may lead; `None` for a member that does not lead.
+    pub(super) fn is_lost(&self) -> Option<watch::Receiver<bool>> {
+        self.leadership().as_ref().map(Leadership::is_lost)
     }
 
     /// What this member sees of the cluster.
-    pub(super) fn look(&self) -> impl Fn() -> ClusterStatus + Send + Sync + use<> {
-        let (look, is_lost) = (self.membership.look(), self.leadership.is_lost());
-        let (own, term) = (self.journal.member().to_owned(), self.leadership.term.0);
+    pub(super) fn look(self: &Arc<Self>) -> impl Fn() -> ClusterStatus + Send + Sync + use<> {
+        let (look, member) = (self.membership.look(), Arc::clone(self));
         move || {
             let seen = look();
-            // The last look may be older than this tenure.
-            match *is_lost.borrow() || seen.term > term {
-                true => seen,
-                false => ClusterStatus { leader: Some(own.clone()), term, ..seen },
+            match &*member.leadership() {
+                // The last look may be older than this tenure.
+                Some(leadership) if !*leadership.is_lost().borrow() && seen.term <= leadership.term.0 => {
+                    ClusterStatus { leader: Some(member.name().to_owned()), term: leadership.term.0, ..seen }
+                }
+                _ => seen,
             }
         }
     }
@@ -77,10 +168,21 @@ impl Leading {
         }
     }
 
-    /// Lets the next one lead at once.
-    pub(super) fn resign(self) {
-        self.journal.resign(self.leadership);
+    /// Follows no longer, and lets the next one lead at once where this one does.
+    pub(super) fn resign(&self) {
+        self.is_stopping.store(true, Ordering::SeqCst);
+        if let Some(leadership) = self.leadership().take() {
+            self.journal.resign(leadership);
+        }
         self.membership.leave();
+    }
+
+    fn leadership(&self) -> MutexGuard<'_, Option<Leadership>> {
+        self.leadership.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn standing(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -116,15 +218,17 @@ pub(super) fn journal(config: &Config, state_dir: &Path) -> Result<Option<Shared
     }))
 }
 
-/// Follows the journal with this tree until this member is elected. Returns the store, which leads then.
-pub(super) fn lead(
+/// Follows the journal with this tree until this member is elected, or another one leads and there is a whole registry
+/// here. Returns the store and the member, and the name of the other one that leads.
+pub(super) fn join(
     tree: RedbStore,
     shared: Shared,
     secrets: Secrets,
     options: JournalOptions,
     figures: JournalFigures,
     stage: &Stage,
-) -> Result<(JournalStore, Leading), Fault> {
+    is_whole: impl Fn(&dyn ReadTxn) -> bool,
+) -> Result<(JournalStore, Member, Option<String>), Fault> {
     let Shared { journal, about, retention, skew_max } = shared;
     let journal = Arc::new(journal);
     stage.begin("waiting for etcd".to_owned());
@@ -133,35 +237,29 @@ pub(super) fn lead(
     let store = JournalStore::open_shared(tree, journal.clone(), secrets.into(), options, figures)?;
     let entered = patiently(|| Membership::enter(&journal, about.clone(), store.progress()))?;
     let membership = entered.map_err(|holder| Fault::NameTaken(journal.member().to_owned(), holder.host))?;
-    let (mut flushed, mut told) = (Instant::now(), Standing::Fit);
+    let (leadership, standing, is_stopping) = (Mutex::default(), Mutex::new(Standing::Fit), AtomicBool::new(false));
+    let member = Member { journal, membership, retention, skew_max, leadership, standing, is_stopping };
+    let mut flushed = Instant::now();
     loop {
         store.catch_up(|_| ())?;
         if flushed.elapsed() >= FLUSH {
             store.flush()?;
             flushed = Instant::now();
         }
-        let standing = membership.standing(skew_max);
-        if let Standing::Astray(why) = &standing
-            && told != standing
-        {
-            tracing::error!("this member does not lead: its clock is {why}; set it right");
-            stage.begin("does not lead: its clock is off those of the others".to_owned());
-        }
-        told = standing;
-        if told != Standing::Fit || patiently(|| membership.is_anothers_turn())? {
-            std::thread::sleep(TURN);
-            continue;
-        }
-        match patiently(|| journal.campaign())? {
-            Ok(mut leadership) => {
-                store.lead(leadership.term, |_| ())?;
-                journal.trim(&mut leadership, retention);
-                tracing::info!(term = leadership.term.0, "leads");
-                return Ok((store, Leading { journal, leadership, membership }));
-            }
-            Err(leader) => {
+        match patiently(|| member.journal.leader())? {
+            Some(leader) if is_whole(&*store.view()?) => return Ok((store, member, Some(leader))),
+            Some(leader) => {
                 stage.begin(format!("follows {leader}"));
-                patiently(|| journal.wait(store.number(), FLUSH))?;
+                patiently(|| member.journal.wait(store.number(), WAIT))?;
+            }
+            None => {
+                if let Some(leadership) = member.stand()? {
+                    member.lead(&store, leadership, |_| ())?;
+                    return Ok((store, member, None));
+                }
+                if matches!(&*member.standing(), Standing::Astray(_)) {
+                    stage.begin("does not lead: its clock is off those of the others".to_owned());
+                }
             }
         }
     }
@@ -188,6 +286,23 @@ impl Fault {
             ))),
             Self::Journal(fault) => OpenError::of_journal(fault, database).into(),
         }
+    }
+}
+
+impl Fault {
+    /// True if the same may work later: etcd did not answer.
+    fn is_passing(&self) -> bool {
+        match self {
+            Self::Etcd(err) => err.is_transient(),
+            Self::Journal(JournalFault::Store(err)) => matches!(err, StoreError::Io { .. }),
+            Self::Journal(_) | Self::NameTaken(..) => false,
+        }
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(err: Error) -> Self {
+        Self::Etcd(err)
     }
 }
 

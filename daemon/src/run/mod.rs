@@ -14,6 +14,7 @@ pub(crate) mod migrate;
 pub(crate) mod paths;
 mod reload;
 mod serve;
+mod standby;
 pub(crate) mod state;
 mod stop;
 pub mod systemd;

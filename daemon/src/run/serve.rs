@@ -11,7 +11,7 @@ use super::crl_file;
 use super::reload::{LogFilter, Reload};
 use super::state::{Opened, WriterEnd};
 use super::stop::{Ended, StopSignals};
-use super::{Start, StartError, wakers};
+use super::{Start, StartError, standby, wakers};
 use crate::config::Config;
 use crate::daemon::Swap;
 use crate::net::Shared;
@@ -70,6 +70,7 @@ pub(super) async fn serve(
     let mut stop_signals = StopSignals::listen().map_err(io("the signals"))?;
     let hangup = signal(SignalKind::hangup()).map_err(io("SIGHUP"))?;
     let (changes, latest) = watch::channel(opened.head.seq);
+    let applied = changes.clone();
     let committed = move |head| {
         changes.send_if_modified(|latest| std::mem::replace(latest, head) != head);
     };
@@ -88,12 +89,18 @@ pub(super) async fn serve(
         changes: latest,
     });
     let (stop, stopping) = watch::channel(false);
+    let listening = format!("listening on {}", paths.socket.display());
+    let promoted = || systemd::ready(&listening);
+    let mut role = Box::pin(standby::watch(opened, config.clone(), applied, queue.clone(), promoted));
     let summing = Arc::clone(&opened.daemon);
     tokio::spawn(async move { summing.abuse.watch().await });
     let wakers = tokio::spawn(wakers::wake(queue.clone(), Arc::clone(&shared)));
     let mut listener =
         tokio::spawn(listener::serve(listener, config.server.threads, Arc::clone(&shared), queue, stopping));
-    let status = format!("listening on {}", paths.socket.display());
+    let status = match opened.daemon.role.is_standby() {
+        true => format!("{listening}, as a standby"),
+        false => listening.clone(),
+    };
     super::announce(config.log_format, paths, opened);
     systemd::ready(&status);
     let state_dir = paths.state_dir.clone();
@@ -111,7 +118,7 @@ pub(super) async fn serve(
             tracing::info!("handing over to another member; requests that were begun are finished");
             by = Ended::HandedOver;
         }
-        () = lost(opened) => return Err(StartError::Storage(StoreError::Deposed)),
+        err = &mut role => return Err(err),
         failure = flusher_failed => {
             let died = |_| StoreError::Closed("the flusher ended");
             return Err(StartError::Storage(failure.unwrap_or_else(died)));
@@ -119,6 +126,7 @@ pub(super) async fn serve(
     }
     reloads.abort();
     wakers.abort();
+    drop(role);
     systemd::stopping();
     let _ = stop.send(true);
     drain(&mut listener).await;
@@ -132,13 +140,6 @@ pub(super) async fn serve(
         Ok(Err(err)) => Err(StartError::Storage(err)),
         Err(_) => Err(StartError::Storage(StoreError::Closed("the writer ended"))),
     }
-}
-
-/// Waits until another daemon may lead; for ever where the journal is this host's.
-async fn lost(opened: &Opened) {
-    let Some(leading) = &opened.leading else { return std::future::pending().await };
-    // The sender is gone only with the runtime of the journal.
-    let _ = leading.is_lost().wait_for(|is_lost| *is_lost).await;
 }
 
 /// Waits until the connections have taken their last answers, for [`DRAIN`] at most.

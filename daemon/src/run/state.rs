@@ -1,13 +1,14 @@
 //! Opening the state of a start: lock, key, database, registry and authority; then the writer and flusher threads.
 
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::cluster::{self, Leading, Shared};
+use super::cluster::{self, Member, Shared};
 use super::systemd::{self, Stage};
 use super::{StartError, authority, migrate};
 use crate::config::Config;
@@ -55,7 +56,11 @@ pub(super) struct Opened {
     pub(super) clock: Clock,
     pub(super) head: ChangesHead,
     /// Where the journal is shared.
-    pub(super) leading: Option<Leading>,
+    pub(super) member: Option<Arc<Member>>,
+    /// Set once a standby is elected and its writer may begin.
+    pub(super) is_elected: Arc<AtomicBool>,
+    /// The database, for errors.
+    pub(super) path: PathBuf,
     _state_dir: StateDir,
 }
 
@@ -77,7 +82,7 @@ impl Opened {
         let registry = |source: RegistryError| StartError::Registry { path: path.clone(), source };
         let figures = JournalFigures::default();
         let shared = cluster::journal(config, state_dir)?;
-        let (store, leading) = open_store(&locked, &options, &secrets, shared, figures.clone(), stage)?;
+        let (store, member, leader) = open_store(&locked, &options, &secrets, shared, figures.clone(), stage)?;
         let unreadable = |err: StoreError| registry(err.into());
 
         let is_new = !bootstrap::verify(&*store.view().map_err(unreadable)?, Some(&secrets)).map_err(registry)?;
@@ -86,13 +91,15 @@ impl Opened {
             // Flushed, so that the next start can check the key in the tree before it reads the journal.
             store.commit(&first).and_then(|()| store.flush()).map_err(StartError::Storage)?;
         }
-        let authority = authority::open(&store, config, &secrets, &path)?;
+        let authority = authority::open(&store, config, &secrets, &path, leader.is_none())?;
         let view = store.view().map_err(unreadable)?;
         let secrets = bootstrap::hashes(&*view, secrets).map_err(registry)?;
         let keys = bootstrap::key_ring(&*view, &secrets).map_err(registry)?;
         let head = changes::head(&*view).map_err(unreadable)?;
         drop(view);
-        sign(&store).map_err(StartError::Storage)?;
+        if leader.is_none() {
+            sign(&store).map_err(StartError::Storage)?;
+        }
         let clock = Clock::default();
         let started = clock.now();
         let (count_together, unknown) = config.count_together();
@@ -100,30 +107,57 @@ impl Opened {
         let identity = Identity { secrets: secrets.into(), keys: keys.into(), authority: authority.into() };
         let daemon = Daemon::new(settings, identity, started).with_journal(&figures).kept_in(&locked.directory());
         daemon.metrics.database_bytes.set(store.bytes());
+        match (&member, leader) {
+            (Some(_), Some(leader)) => daemon.role.follow(&leader),
+            (Some(member), None) => daemon.role.lead(member.name()),
+            (None, _) => {}
+        }
         let lost = (is_new && had_key).then(|| (String::new(), NEW_UNDER_OLD_KEY.to_owned()));
         daemon.warnings.replace(Topic::Registry, lost);
         daemon.warnings.replace(Topic::Issuers, distrusted);
         daemon.warnings.replace(Topic::Guesses, unknown);
-        if let Some(leading) = &leading {
-            daemon.membership.join(leading.look());
-        }
         let daemon = Arc::new(daemon);
-        Ok(Self { store: Arc::new(store), daemon, clock, head, leading, _state_dir: locked })
+        let (store, member) = (Arc::new(store), member.map(Arc::new));
+        if let Some(member) = &member {
+            daemon.membership.join(member.look());
+        }
+        Ok(Self { store, daemon, clock, head, member, is_elected: Arc::default(), path, _state_dir: locked })
     }
 
-    /// Starts the writer thread. Returns its queue, and a channel with its result.
+    /// Starts the writer thread; that of a standby begins to write when this member is elected. Returns its queue, and a
+    /// channel with its result.
     pub(super) fn start_writer(
         &self,
         committed: impl FnMut(u64) + Send + 'static,
     ) -> Result<(Queue, WriterEnd), StartError> {
         let (queue, inbox) = writer::queue();
         let seal = CountingSeal::new(&self.daemon.identity.now().secrets, draw_salt())?;
-        let mut writer =
-            Writer::new(self.store.clone(), Arc::clone(&self.daemon), seal).map_err(StartError::Storage)?;
-        writer.start_at(self.clock.now(), sys::is_clock_unsynchronised());
-        let thread = WriterThread::new(writer, inbox, self.clock.clone(), systemd::feed_watchdog);
+        let (store, daemon, clock) = (self.store.clone(), Arc::clone(&self.daemon), self.clock.clone());
+        let make = move |seal| -> Result<Writer, StoreError> {
+            let mut writer = Writer::new(store.clone(), Arc::clone(&daemon), seal)?;
+            writer.start_at(clock.now(), sys::is_clock_unsynchronised());
+            Ok(writer)
+        };
+        let (daemon, clock, is_elected) = (Arc::clone(&self.daemon), self.clock.clone(), Arc::clone(&self.is_elected));
         let (ended, end) = oneshot::channel();
-        let run = move || drop(ended.send(thread.run(committed)));
+        let run: Box<dyn FnOnce() + Send> = match (&self.member, self.daemon.role.is_standby()) {
+            (Some(member), true) => {
+                let (member, mut seal) = (Arc::clone(member), Some(seal));
+                let begin = move || {
+                    let made = make(seal.take_if(|_| is_elected.load(Ordering::SeqCst))?);
+                    // Writes that come from now on wait for the writer.
+                    daemon.role.lead(member.name());
+                    Some(made)
+                };
+                let run = move || WriterThread::run_when(inbox, clock, systemd::feed_watchdog, begin, committed);
+                Box::new(move || drop(ended.send(run())))
+            }
+            _ => {
+                let writer = make(seal).map_err(StartError::Storage)?;
+                let thread = WriterThread::new(writer, inbox, clock, systemd::feed_watchdog);
+                Box::new(move || drop(ended.send(thread.run(committed))))
+            }
+        };
         let started = std::thread::Builder::new().name("writer".to_owned()).spawn(run);
         started.map_err(|err| StartError::Io("the writer thread".to_owned(), err))?;
         Ok((queue, end))
@@ -142,11 +176,11 @@ impl Opened {
     /// Lets another member lead, and closes the store: nothing is appended here any more.
     pub(super) fn close(self) -> Result<(), StartError> {
         // The next one leads while this one moves into its database what the shared journal has.
-        if let Some(leading) = self.leading {
+        if let Some(member) = &self.member {
             if let Some(next) = self.daemon.membership.next() {
-                leading.name_next(&next);
+                member.name_next(&next);
             }
-            leading.resign();
+            member.resign();
         }
         match sole(self.store, CLOSING) {
             Some(store) => store.close().map_err(StartError::Storage),
@@ -160,8 +194,8 @@ impl Opened {
 
     /// Lets another member lead at once, where this one failed.
     pub(super) fn resign(self) {
-        if let Some(leading) = self.leading {
-            leading.resign();
+        if let Some(member) = self.member {
+            member.resign();
         }
     }
 }
@@ -209,7 +243,7 @@ fn open_store(
     shared: Option<Shared>,
     figures: JournalFigures,
     stage: &Stage,
-) -> Result<(JournalStore, Option<Leading>), StartError> {
+) -> Result<(JournalStore, Option<Member>, Option<String>), StartError> {
     let registry = |source: RegistryError| StartError::Registry { path: locked.database_path(), source };
     let standing = |view: &dyn ReadTxn| bootstrap::standing(view, Some(secrets)).map_err(registry);
     locked.peek(standing)?.transpose()?;
@@ -221,13 +255,20 @@ fn open_store(
         Standing::Older(schema) => migrate::migrate(locked, tree, options, schema, stage)?,
         Standing::Missing | Standing::Present => tree,
     };
-    let Some(shared) = shared else { return Ok((locked.open_journal(tree, options, figures)?, None)) };
-    let led = cluster::lead(tree, shared, secrets.clone(), options.journal, figures, stage);
-    led.map(|(store, leading)| (store, Some(leading))).map_err(|fault| fault.at(locked.database_path()))
+    let Some(shared) = shared else { return Ok((locked.open_journal(tree, options, figures)?, None, None)) };
+    // Registry and authority are two commits of a first start. What is wrong with one is found when it is opened.
+    let is_whole = |view: &dyn ReadTxn| match bootstrap::verify(view, Some(secrets)) {
+        Ok(true) => view.get(&key::authority()).is_ok_and(|authority| authority.is_some()),
+        Ok(false) => false,
+        Err(_) => true,
+    };
+    let joined = cluster::join(tree, shared, secrets.clone(), options.journal, figures, stage, is_whole);
+    let joined = joined.map_err(|fault| fault.at(locked.database_path()))?;
+    Ok((joined.0, Some(joined.1), joined.2))
 }
 
 /// Notes this version as the last one that wrote, where another one was.
-fn sign(store: &JournalStore) -> Result<(), StoreError> {
+pub(super) fn sign(store: &JournalStore) -> Result<(), StoreError> {
     let view = store.view()?;
     let mut overlay = Overlay::new(&*view);
     bootstrap::sign(&mut overlay)?;

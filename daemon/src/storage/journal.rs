@@ -85,6 +85,8 @@ pub struct JournalStore {
     work: Condvar,
     /// Signals the end of a flush, or a failure.
     flushed: Condvar,
+    /// Signals a batch, or a failure, to those who wait for a batch of the leader's.
+    arrived: Condvar,
     has_flusher: AtomicBool,
     options: JournalOptions,
     throttle: Throttle,
@@ -149,6 +151,7 @@ impl JournalStore {
             state: Mutex::new(state),
             work: Condvar::new(),
             flushed: Condvar::new(),
+            arrived: Condvar::new(),
             has_flusher: AtomicBool::new(false),
             options,
             throttle: Throttle::default(),
@@ -276,6 +279,7 @@ impl JournalStore {
         active.insert(number, writes);
         let mut state = self.state();
         state.number = number;
+        self.arrived.notify_all();
         self.progress.apply(number);
         let is_first = state.begun.is_none();
         state.begun.get_or_insert_with(Instant::now);
@@ -360,6 +364,7 @@ impl JournalStore {
     fn fail(&self, err: StoreError) {
         self.state().failed.get_or_insert(err);
         self.flushed.notify_all();
+        self.arrived.notify_all();
     }
 
     fn log(&self) -> MutexGuard<'_, Log> {
@@ -388,8 +393,11 @@ impl Store for JournalStore {
 
     fn confirm(&self) -> Result<(), StoreError> {
         let Some(look) = self.log().look() else { return Ok(()) };
+        if !look.leads() {
+            return self.wait_for(look.end()?.number);
+        }
         // Commits go on meanwhile.
-        let head = look().inspect_err(|err| self.fail(err.clone()))?;
+        let head = look.end().inspect_err(|err| self.fail(err.clone()))?;
         if self.state().number >= head.number {
             return Ok(());
         }

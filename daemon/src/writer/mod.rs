@@ -44,11 +44,10 @@ use enroll_core::context::Context;
 use enroll_core::fault::Fault;
 use enroll_core::identity::CountingSeal;
 use enroll_core::model::change::ChangeEvent;
-use enroll_core::model::key::{self, Family};
+use enroll_core::model::key;
 use enroll_core::model::record::{self, Chain, ChangesHead};
 use enroll_core::needs::Needed;
-use enroll_core::rules::bootstrap::{self, RegistryError};
-use enroll_core::rules::{authority, changes, expiry, seating};
+use enroll_core::rules::{changes, expiry, seating};
 use enroll_core::settings::Settings;
 use enroll_core::state::overlay::Overlay;
 use enroll_core::state::{Store, StoreError, Writes};
@@ -286,11 +285,13 @@ impl Writer {
         self.tell_doubt(doubted_before);
         self.plan_sweep(&writes, now);
         self.event_at = self.event_at.into_iter().chain(seating::first_due(&writes)).min();
-        if let Err(err) = self.take_new_keys(&writes, has_stepped) {
-            tracing::error!(%err, "a new signing key can not be read back; the older ones sign until a restart");
+        let read_back = self.daemon.applied(&*self.store, &writes);
+        // After a step of the clock other keys may be in use.
+        if has_stepped && let Err(err) = self.daemon.read_keys(&*self.store) {
+            tracing::error!(%err, "the keys that sign can not be read back; those of before sign until a restart");
         }
         if take(&mut self.imported)
-            && let Err(err) = self.take_imported()
+            && let Err(err) = read_back.and_then(|()| Ok(self.take_imported()?))
         {
             tracing::error!(%err, "the keys of an import can not be read back; writes are refused until a restart");
         }
@@ -306,31 +307,11 @@ impl Writer {
         }
     }
 
-    /// After a rotation the new key signs, from the first answer on; after a step of the clock others may be in use.
-    fn take_new_keys(&self, writes: &Writes, has_stepped: bool) -> Result<(), RegistryError> {
-        let (from, to) = Family::SigningKeys.bounds();
-        if has_stepped || writes.range(from..to).next().is_some() {
-            let keys = bootstrap::key_ring(&*self.store.view()?, &self.daemon.identity.now().secrets)?;
-            self.daemon.identity.update(|identity| identity.keys = keys.into());
-        }
-        Ok(())
-    }
-
-    /// Everything that was read when the daemon started may be another thing after an import.
-    fn take_imported(&mut self) -> Result<(), RegistryError> {
+    /// Other things may be due after an import.
+    fn take_imported(&mut self) -> Result<(), StoreError> {
         let view = self.store.view()?;
         self.sweep = SweepPlan::of(&*view, &self.settings, &self.head, self.time)?;
         self.event_at = seating::next_due(&*view)?;
-        self.daemon.guesses.lock().load(&*view)?;
-        let secrets = bootstrap::hashes(&*view, (*self.daemon.identity.now().secrets).clone())?;
-        match authority::open(&*view, &secrets) {
-            Ok(Some(own)) => self.daemon.identity.update(|identity| identity.authority = own.into()),
-            // It was brought along, and was before.
-            Ok(None) | Err(RegistryError::NoAuthority) => {}
-            Err(err) => return Err(err),
-        }
-        self.daemon.lists.forget();
-        self.daemon.identity.update(|identity| identity.secrets = secrets.into());
         self.importing = false;
         tracing::info!(latest = self.head.seq, "an import is finished");
         Ok(())

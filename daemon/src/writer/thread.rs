@@ -41,6 +41,30 @@ impl WriterThread {
         Self { writer, inbox, steps, clock, beat: Box::new(beat), waiting: FairQueue::default(), batch }
     }
 
+    /// Waits until there is a writer, which `begin` makes when it is woken and may, and then serves with it like
+    /// [`WriterThread::run`]. Until then the watchdog is fed and no write is taken.
+    pub fn run_when(
+        inbox: Inbox,
+        clock: Clock,
+        beat: impl Fn() + Send + 'static,
+        mut begin: impl FnMut() -> Option<Result<Writer, StoreError>>,
+        committed: impl FnMut(u64),
+    ) -> Result<(), StoreError> {
+        loop {
+            match inbox.wait(WAIT_MAX) {
+                Ok(Message::Heartbeat) => beat(),
+                Ok(Message::Request(request, _)) => {
+                    (request.answer)(Ended::Outcome(Err(Refusal::plain(Code::SHUTTING_DOWN))));
+                }
+                Ok(Message::Wake) | Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+            if let Some(writer) = begin() {
+                return Self::new(writer?, inbox, clock, beat).run(committed);
+            }
+        }
+    }
+
     /// Serves until every sender is gone and the queue is empty, or until a commit fails. After each batch its answers
     /// are given out, then `committed` gets the number of the latest change.
     pub fn run(mut self, mut committed: impl FnMut(u64)) -> Result<(), StoreError> {

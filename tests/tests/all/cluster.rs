@@ -31,6 +31,9 @@ const STEPS: usize = 60;
 const MEMBERS: usize = 3;
 const TOKENS: usize = 12;
 
+/// Longer than an answer takes that waits for nothing.
+const EARLY: Duration = Duration::from_millis(20);
+
 /// Databases that must have a record.
 const COPIES: usize = 2;
 
@@ -150,7 +153,10 @@ impl History {
                 self.journal.trim(self.term, Retention { copies: COPIES, bytes_max });
                 Ok(())
             }
-            18 if self.members[member].registry.is_none() => self.catch_up(member),
+            18 if self.members[member].registry.is_none() => match self.random.random() {
+                true => self.catch_up(member),
+                false => self.read_at_standby(member),
+            },
             19 => {
                 let fates = [AppendFate::RequestLost, AppendFate::AnswerLost, AppendFate::Held, AppendFate::Full];
                 self.journal.decide(Some(fates[self.random.random_range(0..fates.len())]));
@@ -182,6 +188,31 @@ impl History {
         self.members[member] = Member::new(&self.journal, source.disk.live());
         self.journal.claim(member, self.members[member].store.progress().flushed());
         Ok(())
+    }
+
+    /// Reads at a standby while it follows: it waits for all that was acknowledged before.
+    fn read_at_standby(&mut self, member: usize) -> Result<(), String> {
+        let store = Arc::clone(&self.members[member].store);
+        let acknowledged = self.members[self.leader].store.number();
+        let waits = self.journal.sabotage() != Sabotage::StandbyDoesNotWait;
+        let (answer, answered) = std::sync::mpsc::channel();
+        let reading = Arc::clone(&store);
+        std::thread::spawn(move || {
+            let confirmed = if waits { reading.confirm() } else { Ok(()) };
+            let _ = answer.send(confirmed.map(|()| reading.number()));
+        });
+        // What is answered before the host has received anything was not waited for.
+        let early = answered.recv_timeout(EARLY).ok();
+        let followed = store.catch_up(|_| ());
+        let seen = early.map_or_else(|| answered.recv().expect("an answer"), |early| early);
+        match (followed, seen) {
+            (Err(StoreError::Trimmed(_)), _) => self.join(member),
+            (Err(err), _) | (_, Err(err)) => Err(format!("{member} can not follow: {err}")),
+            (_, Ok(seen)) if seen < acknowledged => {
+                Err(format!("{member} answers as of {seen}, behind {acknowledged}"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Uses a token at a member that leads, or believes to.
@@ -308,10 +339,13 @@ fn no_token_is_used_twice_and_nothing_is_lost_whoever_leads() {
     }
 }
 
-/// The control: an engine that does not fence, one that confirms anybody and one that trims too early are found.
+/// The control: an engine that does not fence, one that confirms anybody, one that trims too early, and a standby that does
+/// not wait for its look are found.
 #[test]
 fn an_engine_that_does_not_fence_or_trims_too_early_is_found() {
-    for sabotage in [Sabotage::NoCompare, Sabotage::ConfirmsAnybody, Sabotage::TrimsTooEarly] {
+    let sabotages =
+        [Sabotage::NoCompare, Sabotage::ConfirmsAnybody, Sabotage::TrimsTooEarly, Sabotage::StandbyDoesNotWait];
+    for sabotage in sabotages {
         let is_found = (0..HISTORIES).any(|seed| history(seed, sabotage).is_err());
         assert!(is_found, "{sabotage:?} is not found in {HISTORIES} histories");
     }

@@ -71,6 +71,7 @@ mod scheduled_backups;
 mod script;
 mod secrets;
 mod service_examples;
+mod standby;
 mod story;
 mod systemd;
 mod top;

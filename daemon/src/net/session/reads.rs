@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use enroll_protocol::Kind;
+use enroll_protocol::{Code, Kind, Refusal};
+use serde_json::json;
 
 use super::Session;
 use crate::daemon::internal_error::to_refusal;
@@ -66,15 +67,19 @@ impl Session {
         });
     }
 
-    /// Runs a read that has waited at the barrier. Where the look failed this daemon ends, and the client finds the next
-    /// one.
+    /// Runs a read that has waited at the barrier. Where the look failed an active daemon ends, and the client finds the
+    /// next one; a standby is busy until it has caught up.
     pub(super) fn take_confirmed(&mut self, read: Read, looked: Result<(), StoreError>) {
         self.has_look = false;
         match looked {
             Ok(()) => self.run_read(Read { is_confirmed: true, ..read }),
             Err(err) => {
                 tracing::warn!(%err, operation = read.handler.row.name, "a read can not be confirmed, and is not answered");
-                self.answer(read.pending, Err(handshake::leaving()));
+                let refusal = match self.shared.daemon.role.is_standby() {
+                    true => Refusal::plain(Code::BUSY).with(json!({"retry_after_ms": handshake::RETRY_AFTER_MS})),
+                    false => handshake::leaving(),
+                };
+                self.answer(read.pending, Err(refusal));
             }
         }
     }

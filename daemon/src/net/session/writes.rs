@@ -93,6 +93,14 @@ impl Session {
         }
     }
 
+    /// Ends the connection as busy: its client sends what was not answered anew, in its order. Were this write done, it
+    /// would overtake those that were refused while the daemon was a standby.
+    pub(super) fn refuse_out_of_order(&mut self, pending: Pending) {
+        self.in_flight -= 1;
+        self.reserved -= pending.reserved;
+        self.close(Refusal::plain(Code::BUSY).with(json!({"retry_after_ms": 100})));
+    }
+
     /// Passes on what the writer or another thread has answered.
     pub(super) fn take_answer(&mut self, answer: Answered) {
         match answer {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::segments::{Mark, SegmentLog};
-use super::shared_log::SharedLog;
+use super::shared_log::{Look, SharedLog};
 use crate::storage::disk::Disk;
 use crate::storage::shared_journal::Head;
 use enroll_core::state::{StoreError, Writes};
@@ -25,9 +25,8 @@ impl Log {
         }
     }
 
-    /// A look at the end of a journal to which others may append, which confirms that this daemon still leads. It needs no
-    /// log, so appends go on meanwhile.
-    pub(super) fn look(&self) -> Option<impl FnOnce() -> Result<Head, StoreError> + use<>> {
+    /// A look at the end of a journal to which others may append.
+    pub(super) fn look(&self) -> Option<Look> {
         match self {
             Self::Segments(_) => None,
             Self::Shared(log) => Some(log.look()),

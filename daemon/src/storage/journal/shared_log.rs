@@ -86,10 +86,9 @@ impl SharedLog {
         Ok(writes)
     }
 
-    /// A look at the end of the journal, which fails if this daemon does not lead when it is done.
-    pub(super) fn look(&self) -> impl FnOnce() -> Result<Head, StoreError> + use<> {
-        let (journal, term) = (Arc::clone(&self.journal), self.term);
-        move || journal.look(Some(term.ok_or(StoreError::Closed("another daemon leads"))?)).map_err(failed)
+    /// A look at the end of the journal, to be taken without this log.
+    pub(super) fn look(&self) -> Look {
+        Look { journal: Arc::clone(&self.journal), term: self.term }
     }
 
     /// Confirms that nobody else appended up to this end.
@@ -98,9 +97,10 @@ impl SharedLog {
         if is_ours { Ok(()) } else { Err(StoreError::Deposed) }
     }
 
-    /// The next records, as many as are read at a time; none at the end.
-    pub(super) fn next(&self) -> Result<Vec<Numbered>, SharedError> {
-        self.journal.read(self.last.number + 1, READ_BYTES)
+    /// Reads the next records without this log, as many as are read at a time; none at the end.
+    pub(super) fn next(&self) -> impl FnOnce() -> Result<Vec<Numbered>, SharedError> + use<> {
+        let (journal, from) = (Arc::clone(&self.journal), self.last.number + 1);
+        move || journal.read(from, READ_BYTES)
     }
 
     /// Refuses a journal that does not contain what this host has.
@@ -134,6 +134,24 @@ impl SharedLog {
 
     fn sum(&self, record: &[u8]) -> u64 {
         XxHash3_64::oneshot_with_seed(self.identity, record)
+    }
+}
+
+/// A look at the end of a shared journal. Appends and receipts go on meanwhile.
+pub(super) struct Look {
+    journal: Arc<dyn SharedJournal>,
+    term: Option<Term>,
+}
+
+impl Look {
+    /// True for the look of a daemon that leads, or believes to.
+    pub(super) fn leads(&self) -> bool {
+        self.term.is_some()
+    }
+
+    /// The end of the journal; for a daemon that led and was deposed, [`StoreError::Deposed`].
+    pub(super) fn end(self) -> Result<Head, StoreError> {
+        self.journal.look(self.term).map_err(failed)
     }
 }
 

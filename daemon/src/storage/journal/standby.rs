@@ -3,18 +3,22 @@
 //! Appended writes are durable before it is applied, so a host never has what the shared journal does not. After a crash
 //! it reads again what its tree had not taken over.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use super::log::Log;
 use super::memtable::Memtable;
 use super::segments::{JournalFault, Mark};
 use super::shared_log::{SharedLog, failed};
-use super::{JournalOptions, JournalStore};
+use super::{JournalOptions, JournalStore, State};
 use crate::metrics::JournalFigures;
 use crate::storage::redb::RedbStore;
-use crate::storage::shared_journal::{Numbered, SharedJournal, Term};
+use crate::storage::shared_journal::{Numbered, SharedError, SharedJournal, Term};
 use enroll_core::identity::Secrets;
 use enroll_core::state::{Store as _, StoreError, Writes};
+
+/// The longest wait of a read for a batch that the leader has made durable.
+const ARRIVAL: Duration = Duration::from_secs(10);
 
 impl JournalStore {
     /// Opens a standby behind what this tree has of the shared journal with the identity of the options. Refuses a tree of
@@ -41,13 +45,22 @@ impl JournalStore {
     }
 
     /// Applies everything that is in the shared journal by now. `applied` gets the writes of each record after it is
-    /// visible.
+    /// visible. One thread follows a journal. A journal that does not answer is an error, and the store goes on
+    /// ([`JournalStore::has_failed`]): its next call may find it back.
     pub fn catch_up(&self, mut applied: impl FnMut(&Writes)) -> Result<(), StoreError> {
         loop {
-            let records = match &*self.log() {
-                Log::Shared(log) => log.next().map_err(failed)?,
+            let next = match &*self.log() {
+                Log::Shared(log) => log.next(),
                 Log::Segments(_) => return Ok(()),
             };
+            let records = next().map_err(|err| {
+                let is_passing = matches!(err, SharedError::Unknown(_));
+                let err = failed(err);
+                if !is_passing {
+                    self.fail(err.clone());
+                }
+                err
+            })?;
             if records.is_empty() {
                 return Ok(());
             }
@@ -60,6 +73,26 @@ impl JournalStore {
     /// The number of the latest batch here.
     pub fn number(&self) -> u64 {
         self.state().number
+    }
+
+    /// True once nothing more can be applied or committed here.
+    pub fn has_failed(&self) -> bool {
+        self.state().failed.is_some()
+    }
+
+    /// Waits until this host has the batch with this number, for [`ARRIVAL`] at most.
+    pub(super) fn wait_for(&self, number: u64) -> Result<(), StoreError> {
+        let is_behind = |state: &mut State| state.number < number && state.failed.is_none();
+        let waited = self.arrived.wait_timeout_while(self.state(), ARRIVAL, is_behind);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        match &state.failed {
+            _ if state.number >= number => Ok(()),
+            Some(err) => Err(err.clone()),
+            None => {
+                let error = format!("record {number} did not reach this host; it has {}", state.number);
+                Err(StoreError::Io { doing: "the shared journal", error })
+            }
+        }
     }
 
     /// Applies the next record of the shared journal, and returns its writes.

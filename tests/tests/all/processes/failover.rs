@@ -1,6 +1,7 @@
 //! Fail-over on real etcds: the leader is killed, paused or stopped under load, another daemon takes over, and no token is
 //! lost or used twice.
 
+use std::cell::Cell;
 use std::io::Write as _;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -22,6 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 struct Host {
     home: Home,
     daemon: Option<Process>,
+    /// It answered the latest write.
+    leads: Cell<bool>,
 }
 
 impl Host {
@@ -31,7 +34,7 @@ impl Host {
             "store = \"etcd\"\n[etcd]\nendpoints = {:?}\ntimeout_ms = 500\n[cluster]\nmember = \"{name}\"\nlease_seconds = 2\n",
             etcd.endpoints()
         ));
-        Self { home, daemon: None }
+        Self { home, daemon: None, leads: Cell::new(false) }
     }
 
     fn start(&mut self) {
@@ -69,8 +72,13 @@ fn key(token: usize, kind: usize) -> String {
 fn use_somewhere(hosts: &[Host], token: usize) -> Duration {
     let begun = Instant::now();
     loop {
-        for host in hosts.iter().filter(|host| host.home.socket().exists()) {
-            match host.use_token(token, &key(token, 0)) {
+        // A standby has its clients wait, so the one that led is asked first.
+        let mut asked: Vec<&Host> = hosts.iter().filter(|host| host.home.socket().exists()).collect();
+        asked.sort_by_key(|host| !host.leads.get());
+        for host in asked {
+            let used = host.use_token(token, &key(token, 0));
+            host.leads.set(used.is_ok());
+            match used {
                 Ok(()) => return begun.elapsed(),
                 Err(Some(code)) if code == "token_reuse" => panic!("token {token} was used, and not by its key"),
                 Err(_) => {}
