@@ -1,16 +1,18 @@
 //! Seeded histories of several daemons over a shared journal in memory: who leads changes, answers and requests are lost,
-//! late appends arrive, daemons are paused and crash, the journal is trimmed, and who comes too late joins anew. No token is used twice, nothing acknowledged is lost, no deposed
-//! daemon tells anything, and in the end all hosts hold the same bytes.
+//! late appends arrive, daemons are paused and crash, the journal is trimmed, and a member that comes too late joins anew. No
+//! token is used twice, nothing acknowledged is lost, no deposed daemon tells anything, and in the end all hosts hold the
+//! same bytes.
 //!
 //! `ENROLL_HISTORIES=N` runs N of them, `ENROLL_SEED=S` only the one of that seed; a failure prints the seed.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use enroll_core::identity::Secrets;
 use enroll_core::identity::secrets::SecretKey;
 use enroll_core::model::key::WITHOUT_ORDER;
-use enroll_core::state::StoreError;
+use enroll_core::state::{Store as _, StoreError};
 use enroll_protocol::{Code, Envelope, Token, changes, token};
 use enroll_tests::disk::SimulatedDisk;
 use enroll_tests::oracle::everything;
