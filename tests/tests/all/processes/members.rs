@@ -46,9 +46,12 @@ impl Host {
         run(&mut self.home.enrollctl(args), "").code
     }
 
-    /// Waits until it answers, as it does when it leads.
+    /// Waits until it leads.
     fn await_lead(&self) {
-        poll("a leader", || self.call(&["server", "status"]).is_some_and(|code| code < 2));
+        poll("a leader", || {
+            let told = run(&mut self.home.enrollctl(&["cluster", "status", "--json"]), "");
+            told.code == Some(0) && told.json()["leader"] == told.json()["member"]
+        });
     }
 
     fn log(&self) -> String {
