@@ -6,11 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use enroll_core::identity::Secrets;
 use enroll_core::identity::secrets::SecretKey;
 use enroll_core::model::key::WITHOUT_ORDER;
-use enroll_core::state::StoreError;
+use enroll_core::state::{Store as _, StoreError};
 use enroll_protocol::{Code, Envelope, Token, changes, token};
 use enroll_tests::disk::SimulatedDisk;
 use enroll_tests::oracle::everything;
