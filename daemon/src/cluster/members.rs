@@ -55,8 +55,7 @@ impl Membership {
             claimed: None,
             revision: 0,
         };
-        loop {
-            let Some(holder) = journal.runtime.block_on(renewal.enter())? else { break };
+        while let Some(holder) = journal.runtime.block_on(renewal.enter())? {
             if begun.elapsed() > journal.lease + GRACE {
                 return Ok(Err(holder));
             }

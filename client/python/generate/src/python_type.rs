@@ -23,6 +23,7 @@ const TEXTS: &[&str] = &[
     "EventPoolName",
     "ExternalKey",
     "ListName",
+    "MemberName",
     "NamePrefix",
     "Origin",
     "PermissionPath",

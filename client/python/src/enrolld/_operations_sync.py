@@ -118,6 +118,8 @@ PROGRAM_ASSIGN_COURSE_ROLE: Operation[bool] = Operation(152, "program.assign_cou
 PROGRAM_LINK: Operation[dict[str, ProgramFailure]] = Operation(153, "program.link", True, lambda value: {name: ProgramFailure.from_json(item) for name, item in value.items()})
 PROGRAM_UNLINK: Operation[dict[str, ProgramFailure]] = Operation(154, "program.unlink", True, lambda value: {name: ProgramFailure.from_json(item) for name, item in value.items()})
 PROGRAM_ENROLLMENTS: Operation[ProgramEnrollment] = Operation(155, "program.enrollments", False, lambda value: ProgramEnrollment.from_json(value))
+CLUSTER_STATUS: Operation[ClusterStatus] = Operation(156, "cluster.status", False, lambda value: ClusterStatus.from_json(value))
+CLUSTER_HAND_OVER: Operation[str | None] = Operation(157, "cluster.hand_over", False, None)
 TRANSACTION_RUN: Operation[list[Any]] = Operation(160, "transaction.run", True, None)
 
 TABLE: dict[str, Operation[Any]] = {row.name: row for row in (
@@ -226,6 +228,8 @@ TABLE: dict[str, Operation[Any]] = {row.name: row for row in (
     PROGRAM_LINK,
     PROGRAM_UNLINK,
     PROGRAM_ENROLLMENTS,
+    CLUSTER_STATUS,
+    CLUSTER_HAND_OVER,
     TRANSACTION_RUN,
 )}
 """Every operation by its name."""
@@ -473,6 +477,50 @@ class ChangesOperations:
         """
         args: dict[str, Any] = {}
         return self._calls.call(CHANGES_HEAD, args, options)
+
+
+class ClusterOperations:
+    """The operations of the area `cluster`."""
+
+    __slots__ = ("_calls",)
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+
+    def status(
+        self,
+        **options: Unpack[Options],
+    ) -> ClusterStatus:
+        """Show who shares the registry: who leads, how far each member has come, and how full etcd is.
+
+        As the daemon that is asked saw it at its last look, a second ago at most. A registry on one host has no members.
+
+        Needs the grant `metrics`, and of an actor the permission `/server/` for what is not their own.
+        """
+        args: dict[str, Any] = {}
+        return self._calls.call(CLUSTER_STATUS, args, options)
+
+    def hand_over(
+        self,
+        member: str | None = None,
+        **options: Unpack[Options],
+    ) -> str | None:
+        """Let another member lead, before this host is stopped or updated.
+
+        The daemon that leads finishes what was begun, gives its lease back and ends; started again, by systemd at once, it
+        follows. The member that is named has two seconds to take over, then any may. Answers with the name of the one that
+        led, or with null where nothing happens: the named member leads already, or no other one is here, as on one host.
+
+        Refusals: `conflict` where the daemon that is asked does not lead; `not_found` where no member of this name is here.
+
+        - `member`: The member that is to lead; without one, the first that comes.
+
+        Needs the grant `admin`, and of an actor the permission `/server/` for what is not their own.
+        """
+        args: dict[str, Any] = {}
+        if member is not None:
+            args["member"] = member
+        return self._calls.call(CLUSTER_HAND_OVER, args, options)
 
 
 class CodeOperations:
@@ -2765,6 +2813,11 @@ class Areas(Calls):
     def changes(self) -> ChangesOperations:
         """The operations of the area `changes`."""
         return ChangesOperations(self)
+
+    @property
+    def cluster(self) -> ClusterOperations:
+        """The operations of the area `cluster`."""
+        return ClusterOperations(self)
 
     @property
     def code(self) -> CodeOperations:

@@ -121,6 +121,42 @@ class ClockStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterStatus:
+    """The cluster as one of its members sees it."""
+
+    member: str | None
+    """The member that was asked; null for a registry on one host, of which the rest is empty."""
+    leader: str | None
+    """The member that leads; null while nobody does."""
+    term: int
+    """The tenure of the leader; a later one is higher."""
+    latest_record: int
+    """The number of the last record of the journal."""
+    oldest_record: int
+    """The number of the oldest record that etcd keeps."""
+    journal_bytes: int
+    """Bytes of the records that etcd keeps."""
+    etcd: EtcdSize
+    """etcd's database, as the member of etcd that is asked has it."""
+    members: list[Member]
+    """The members, by name; one that is away is listed as long as the daemon that was asked runs."""
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> ClusterStatus:
+        """The record of this JSON. Members that are not known are ignored."""
+        return cls(
+            member=record["member"],
+            leader=record["leader"],
+            term=record["term"],
+            latest_record=record["latest_record"],
+            oldest_record=record["oldest_record"],
+            journal_bytes=record["journal_bytes"],
+            etcd=EtcdSize.from_json(record["etcd"]),
+            members=[Member.from_json(item) for item in record["members"]],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CodeCreated:
     """A new login code."""
 
@@ -573,6 +609,27 @@ class Enrollment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EtcdSize:
+    """The size of etcd's database."""
+
+    bytes: int
+    """Bytes of its file."""
+    in_use_bytes: int
+    """Bytes of it that are in use. Writes are refused when they are 80 % of the quota."""
+    quota_bytes: int
+    """Bytes that it may have, by the configuration of the member that was asked."""
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> EtcdSize:
+        """The record of this JSON. Members that are not known are ignored."""
+        return cls(
+            bytes=record["bytes"],
+            in_use_bytes=record["in_use_bytes"],
+            quota_bytes=record["quota_bytes"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """An event that people register for."""
 
@@ -783,7 +840,7 @@ class Finding:
     topic: str
     """The condition, one of a table of words, such as `grants`. The metric `enrolld_warnings` counts by it."""
     severity: Literal["error", "warning", "notice"] | str
-    """How much it matters."""
+    """Its severity."""
     subject: str
     """The subject within the topic, such as an issuer; empty for a topic that has only one."""
     message: str
@@ -858,6 +915,48 @@ class Journal:
             flushed_keys=record["flushed_keys"],
             flush_micros=record["flush_micros"],
             paced_micros=record["paced_micros"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A member."""
+
+    name: str
+    """Its name."""
+    host: str
+    """Its host."""
+    version: str
+    """The version of its daemon."""
+    is_here: bool
+    """True if its daemon is there."""
+    record: int
+    """The number of the latest record that its readers see."""
+    lag_records: int
+    """The number of records that it lacked when it told."""
+    lag_seconds: int
+    """For how long the oldest of them has been there."""
+    on_disk: int
+    """The number of the record up to which its database has everything on its disk."""
+    clock_ahead_millis: int | None
+    """By how many milliseconds its clock is ahead, at least; less than none is behind. Null before clocks were compared."""
+    differing_settings: list[str]
+    """Settings that differ from those of the member that was asked."""
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Member:
+        """The record of this JSON. Members that are not known are ignored."""
+        return cls(
+            name=record["name"],
+            host=record["host"],
+            version=record["version"],
+            is_here=record["is_here"],
+            record=record["record"],
+            lag_records=record["lag_records"],
+            lag_seconds=record["lag_seconds"],
+            on_disk=record["on_disk"],
+            clock_ahead_millis=record["clock_ahead_millis"],
+            differing_settings=record["differing_settings"],
         )
 
 
@@ -1160,7 +1259,7 @@ class ProgramEnrollment:
     """The program's own name for the person, unique in the program without regard to case."""
     person: str | None
     """The linked person; none while it waits to be linked."""
-    status: Status
+    status: Literal["enrolled", "pending", "suspended", "canceled", "ended"] | str
     """Status."""
     courses: list[ProgramCourse]
     """The courses of the program that this key is enrolled in."""
@@ -1180,7 +1279,7 @@ class ProgramEnrollment:
             curriculum=record["curriculum"],
             external_key=record["external_key"],
             person=record["person"],
-            status=Status.from_json(record["status"]),
+            status=record["status"],
             courses=[ProgramCourse.from_json(item) for item in record["courses"]],
             created=datetime.fromisoformat(record["created"]),
             updated=datetime.fromisoformat(record["updated"]),
@@ -1346,24 +1445,6 @@ class ServerImported:
         return cls(
             at=record["at"],
             records=record["records"],
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
-    """Show what is wrong, who waits for a decision, and how the daemon does
-
-    On a terminal it is one screen: what is wrong comes first, with the command that mends it, then who waits, then
-    sizes, rates and where things lie. In a pipe and as JSON it is the whole record. The exit code is 1 if something is wrong.
-
-    `doctor` looks at the machine around the daemon, too, and works without one.
-    """
-
-
-    @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> Status:
-        """The record of this JSON. Members that are not known are ignored."""
-        return cls(
         )
 
 
@@ -1572,6 +1653,7 @@ __all__ = [
     "ChainHead",
     "Change",
     "ClockStep",
+    "ClusterStatus",
     "CodeCreated",
     "CodeExchanged",
     "CodeLogin",
@@ -1588,6 +1670,7 @@ __all__ = [
     "Disk",
     "Enrollment",
     "EnrollmentUnitDict",
+    "EtcdSize",
     "Event",
     "EventPlaces",
     "EventPool",
@@ -1597,6 +1680,7 @@ __all__ = [
     "FullestPools",
     "Journal",
     "KeptHeadDict",
+    "Member",
     "NewPoolDict",
     "NextEvents",
     "OperationFigures",
@@ -1615,7 +1699,6 @@ __all__ = [
     "Requests",
     "Revocation",
     "ServerImported",
-    "Status",
     "TokenSpent",
     "UidConnections",
     "Violation",
