@@ -205,7 +205,7 @@ impl History {
         // What is answered before the host has received anything was not waited for.
         let early = answered.recv_timeout(EARLY).ok();
         let followed = store.catch_up(|_| ());
-        let seen = early.map_or_else(|| answered.recv().expect("an answer"), |early| early);
+        let seen = early.unwrap_or_else(|| answered.recv().expect("an answer"));
         match (followed, seen) {
             (Err(StoreError::Trimmed(_)), _) => self.join(member),
             (Err(err), _) | (_, Err(err)) => Err(format!("{member} can not follow: {err}")),

@@ -209,7 +209,7 @@ fn a_journal_is_trimmed_and_a_member_that_comes_too_late_is_told_so() {
     poll("a trimmed journal", || {
         assert_eq!(a.call(&["person", "create", &format!("CAT{made}"), "--extra", &extra]), Some(0));
         made += 1;
-        oldest() > "enrolld/j/0000000000000009".to_owned()
+        *oldest() > *"enrolld/j/0000000000000009"
     });
     let late = run_refused(&mut b.home.enrolld());
     assert_eq!(late.code, Some(5), "{late:?}");
