@@ -1,6 +1,7 @@
 //! Seeded histories of several daemons over a shared journal in memory: who leads changes, answers and requests are lost,
-//! late appends arrive, daemons are paused and crash, the journal is trimmed, and who comes too late joins anew. No token is used twice, nothing acknowledged is lost, no deposed
-//! daemon tells anything, and in the end all hosts hold the same bytes.
+//! late appends arrive, daemons are paused and crash, the journal is trimmed, and a member that comes too late joins anew. No
+//! token is used twice, nothing acknowledged is lost, no deposed daemon tells anything, and in the end all hosts hold the
+//! same bytes.
 //!
 //! `ENROLL_HISTORIES=N` runs N of them, `ENROLL_SEED=S` only the one of that seed; a failure prints the seed.
 
