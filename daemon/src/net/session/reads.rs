@@ -76,7 +76,10 @@ impl Session {
             Err(err) => {
                 tracing::warn!(%err, operation = read.handler.row.name, "a read can not be confirmed, and is not answered");
                 let refusal = match self.shared.daemon.role.is_standby() {
-                    true => Refusal::plain(Code::BUSY).with(json!({"retry_after_ms": handshake::RETRY_AFTER_MS})),
+                    true => {
+                        Refusal::new(Code::BUSY, "this standby can not tell yet if it has the latest change; try again")
+                            .with(json!({"retry_after_ms": handshake::RETRY_AFTER_MS}))
+                    }
                     false => handshake::leaving(),
                 };
                 self.answer(read.pending, Err(refusal));
