@@ -53,7 +53,7 @@ impl Etcd {
 
     /// The members' addresses for clients.
     pub fn endpoints(&self) -> Vec<String> {
-        self.members.iter().map(|member| format!("http://127.0.0.1:{}", member.client_port)).collect()
+        self.members.iter().map(|member| self.client_url(member)).collect()
     }
 
     /// A client of all members.
@@ -88,7 +88,7 @@ impl Etcd {
         let cluster = self.members.iter().enumerate().map(|(at, member)| format!("{}={}", name(at), peer(member)));
         let cluster = cluster.collect::<Vec<_>>().join(",");
         let member = &self.members[number];
-        let client = format!("http://127.0.0.1:{}", member.client_port);
+        let client = self.client_url(member);
         let data = self.data_of(number);
         let log = std::fs::File::create(self.directory.path().join(format!("log{number}"))).expect("a log");
         let mut command = Command::new("etcd");
@@ -99,6 +99,12 @@ impl Etcd {
         let log_too = log.try_clone().expect("a log");
         command.env_clear().stdin(Stdio::null()).stdout(log).stderr(log_too);
         self.members[number].process = Some(command.spawn().expect("etcd"));
+    }
+
+    /// The address of a member for clients: with a certificate among the flags it is one of TLS.
+    fn client_url(&self, member: &Member) -> String {
+        let scheme = if self.flags.iter().any(|flag| flag == "--cert-file") { "https" } else { "http" };
+        format!("{scheme}://127.0.0.1:{}", member.client_port)
     }
 
     /// Sends a member a signal.

@@ -1,5 +1,6 @@
 //! OpenSSL as a judge of certificates, keys and lists of the daemon, if it is installed.
 
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
@@ -29,6 +30,11 @@ impl OpenSsl {
     /// A file in its directory.
     pub fn write(&self, name: &str, text: &str) {
         std::fs::write(self.directory.path().join(name), text).expect("written");
+    }
+
+    /// The path of a file in its directory.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
     }
 
     /// A file of its directory.

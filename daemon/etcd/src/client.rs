@@ -3,7 +3,7 @@
 //! A call is tried once. Which calls may be repeated, and until when, only the caller knows; a repetition goes to the next
 //! member. A session of a user is opened with the first call and again when the server no longer knows it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -282,16 +282,23 @@ where
     A: Message + Default + 'static,
 {
     let mut grpc = grpc(member);
-    grpc.ready().await.map_err(|err| Status::unavailable(err.to_string()))?;
+    grpc.ready().await.map_err(|err| Status::from_error(err.into()))?;
     let answer = grpc.unary(request, PathAndQuery::from_static(path), ProstCodec::default()).await?;
     Ok(answer.into_inner())
 }
 
 fn tls(config: &Config) -> Result<Option<ClientTlsConfig>, Error> {
-    let read =
-        |path: &PathBuf| std::fs::read(path).map_err(|err| Error::Configuration(format!("{}: {err}", path.display())));
     let Some(ca) = &config.ca else { return Ok(None) };
-    let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(ca)?));
+    let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read_pem(ca, "CERTIFICATE")?));
     let Some((certificate, key)) = &config.identity else { return Ok(Some(tls)) };
-    Ok(Some(tls.identity(Identity::from_pem(read(certificate)?, read(key)?))))
+    let identity = Identity::from_pem(read_pem(certificate, "CERTIFICATE")?, read_pem(key, "PRIVATE KEY")?);
+    Ok(Some(tls.identity(identity)))
+}
+
+/// Reads a PEM file with a block of this label, such as `CERTIFICATE`.
+fn read_pem(path: &Path, label: &str) -> Result<String, Error> {
+    let unusable = |why: String| Error::Configuration(format!("{}: {why}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|err| unusable(err.to_string()))?;
+    let has_block = text.lines().any(|line| line.starts_with("-----BEGIN") && line.contains(label));
+    if has_block { Ok(text) } else { Err(unusable(format!("this file has no {}", label.to_lowercase()))) }
 }

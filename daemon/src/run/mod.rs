@@ -109,6 +109,8 @@ impl StartError {
             Self::Open(OpenError::File(err)) | Self::Key(KeyError::File(err)) if err.is_disk_full() => 6,
             Self::Key(KeyError::File(FileError::Io { source, .. })) if is_out_of_files(source) => 1,
             #[cfg(feature = "etcd")]
+            Self::Etcd(enroll_etcd::Error::Configuration(_)) => 2,
+            #[cfg(feature = "etcd")]
             Self::Etcd(_) => 1,
             Self::Nobody | Self::Signal(_) | Self::Io(..) | Self::Socket(_) | Self::Identity(_) => 1,
             Self::Open(OpenError::File(_)) => 1,

@@ -24,6 +24,7 @@ mod disk;
 mod doctor;
 mod ends;
 mod errors;
+mod etcd_access;
 mod examples;
 mod ext4;
 mod failover;
