@@ -152,7 +152,7 @@ pub const TABLE: &[(&str, &[Code])] = &[
     ("program.unlink", &[]),
     ("program.enrollments", &[Code::NOT_FOUND]),
     ("cluster.status", &[]),
-    ("cluster.hand_over", &[Code::CONFLICT, Code::NOT_FOUND]),
+    ("cluster.hand_over", &[Code::NOT_FOUND, Code::CONFLICT]),
     ("transaction.run", &[]),
 ];
 
