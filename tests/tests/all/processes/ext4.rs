@@ -247,7 +247,7 @@ fn a_disk_that_fills_up_stops_writes_and_not_reads() {
     std::fs::remove_file(&ballast).expect("removed");
     let written = write(&daemon, "late");
     assert_eq!(written.code, Some(0), "{written:?}");
-    assert!(daemon.log().contains("the disk has free space again"), "{}", daemon.log());
+    assert!(daemon.log().contains("there is free space again"), "{}", daemon.log());
     expect_sound(&daemon);
 
     // A new registry finds no place, says where, and leaves nothing that would be in the way later.
