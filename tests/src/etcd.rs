@@ -1,8 +1,10 @@
 //! A cluster of real etcds on loopback, in a temporary directory, whose members can be killed, stopped and started again.
 
 use std::net::TcpListener;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use enroll_etcd::{Client, Config};
 use nix::sys::signal::{Signal, kill};
@@ -13,6 +15,9 @@ use crate::skip::is_installed;
 
 /// The time a call may take.
 pub const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// The ports that members listen on, below those that the kernel gives to clients.
+const PORTS: Range<u16> = 20_000..32_000;
 
 /// A running cluster. Dropping it kills its members and removes what they wrote.
 #[derive(Debug)]
@@ -36,11 +41,7 @@ impl Etcd {
         if !is_installed(test, "etcd") {
             return None;
         }
-        // All ports are taken at once, so that no two are the same.
-        let listeners: Vec<TcpListener> =
-            (0..members * 2).map(|_| TcpListener::bind("127.0.0.1:0").expect("a port")).collect();
-        let ports: Vec<u16> = listeners.iter().map(|socket| socket.local_addr().expect("an address").port()).collect();
-        drop(listeners);
+        let ports: Vec<u16> = std::iter::repeat_with(free_port).take(members * 2).collect();
         let member = |ports: &[u16]| Member { client_port: ports[0], peer_port: ports[1], process: None };
         let mut cluster = Self {
             members: ports.chunks_exact(2).map(member).collect(),
@@ -124,6 +125,19 @@ impl Etcd {
     /// A member's data.
     pub fn data_of(&self, number: usize) -> PathBuf {
         self.directory.path().join(format!("data{number}"))
+    }
+}
+
+/// A port that nobody listens on, and that no other call is given. The kernel takes none below its range for clients, so it is
+/// still free when etcd listens on it.
+fn free_port() -> u16 {
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let next = std::process::id().wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed));
+        let port = PORTS.start + u16::try_from(next % u32::from(PORTS.end - PORTS.start)).expect("within the range");
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
     }
 }
 
