@@ -6,10 +6,15 @@ use std::time::{Duration, Instant};
 const LONGEST: Duration = Duration::from_secs(30);
 
 /// Waits until this is true. Panics with `what` when the time is over.
-pub fn until(what: &str, mut is_true: impl FnMut() -> bool) {
+pub fn until(what: &str, is_true: impl FnMut() -> bool) {
+    until_within(LONGEST, what, is_true);
+}
+
+/// The same with another longest wait.
+pub fn until_within(longest: Duration, what: &str, mut is_true: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_true() {
-        assert!(begun.elapsed() < LONGEST, "not within {LONGEST:?}: {what}");
+        assert!(begun.elapsed() < longest, "not within {longest:?}: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

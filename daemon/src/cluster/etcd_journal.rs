@@ -36,7 +36,7 @@ const BEATS: u32 = 3;
 /// Records in one range at most.
 const READ_RECORDS: i64 = 256;
 
-/// Of the quota of etcd, so many hundredths can be in use before writes are refused.
+/// The part of etcd's quota, in per cent, that can be in use before writes are refused.
 const QUOTA_PERCENT: u64 = 80;
 
 /// The lease under which the next leader is named: the shortest that etcd gives.

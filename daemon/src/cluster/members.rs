@@ -76,12 +76,12 @@ impl Membership {
         }
     }
 
-    /// Whether this member may stand for election.
+    /// The eligibility of this member: if it may stand for election.
     pub fn standing(&self, skew_max: Duration) -> Standing {
         self.roster().standing(&self.journal.member, skew_max)
     }
 
-    /// Whether the leader wanted another member to be next, which is here.
+    /// True if the leader named another member as the next one, and that is here.
     pub fn is_anothers_turn(&self) -> Result<bool, Error> {
         let next = self.journal.runtime.block_on(self.journal.client.range(self.journal.one("next")))?;
         let Some(next) = next.kvs.first() else { return Ok(false) };

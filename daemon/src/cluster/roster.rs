@@ -21,7 +21,7 @@ const HEADS_MAX: usize = 3600;
 
 const MICROS: i64 = 1_000_000;
 
-/// What a member tells of itself.
+/// The record of a member, which it writes itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
     /// The version of its daemon.
@@ -41,7 +41,7 @@ pub struct Member {
 /// A member as another one sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
-    /// What it told last.
+    /// Its latest record.
     pub member: Member,
     /// Up to which record its database has everything.
     pub flushed: u64,
@@ -67,7 +67,7 @@ pub struct Roster {
     heads: VecDeque<(Instant, u64)>,
 }
 
-/// Whether this member may stand for election.
+/// The eligibility of this member: if it may stand for election.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
     /// It may.
@@ -156,7 +156,7 @@ impl Roster {
         self.seen.get(name).is_some_and(|seen| seen.is_here)
     }
 
-    /// Whether this member may stand, with clocks that may be so far apart: not while its clock is off those of more than
+    /// The eligibility of this member, with clocks that may be so far apart: not while its clock is off those of more than
     /// half of the others, and another one is here that could lead.
     pub(super) fn standing(&self, own: &str, skew_max: Duration) -> Standing {
         let max = i64::try_from(skew_max.as_micros()).unwrap_or(i64::MAX);

@@ -41,7 +41,7 @@ impl Member {
         match self.0 {}
     }
 
-    /// What this member sees of the cluster.
+    /// The status of the cluster, as this member sees it.
     pub(super) fn look(self: &Arc<Self>) -> impl Fn() -> ClusterStatus + Send + Sync + use<> {
         match self.0 {}
         #[expect(unreachable_code, reason = "the type of what is never there")]

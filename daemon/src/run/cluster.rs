@@ -105,7 +105,7 @@ impl Member {
         Ok(false)
     }
 
-    /// Whether this member may stand for election by its clock. That it may not is logged when it is news.
+    /// The standing of this member by its clock. A change for the worse is logged.
     fn look_at_clock(&self) -> Standing {
         let standing = self.membership.standing(self.skew_max);
         let before = std::mem::replace(&mut *self.standing(), standing.clone());
@@ -146,7 +146,7 @@ impl Member {
         self.leadership().as_ref().map(Leadership::is_lost)
     }
 
-    /// What this member sees of the cluster.
+    /// The status of the cluster, as this member sees it.
     pub(super) fn look(self: &Arc<Self>) -> impl Fn() -> ClusterStatus + Send + Sync + use<> {
         let (look, member) = (self.membership.look(), Arc::clone(self));
         move || {

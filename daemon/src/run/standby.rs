@@ -19,7 +19,7 @@ use enroll_core::model::record::{self, ChangesHead};
 use enroll_core::rules::bootstrap::RegistryError;
 use enroll_core::state::{Store as _, StoreError, Writes};
 
-/// What a standby needs to follow, and to lead once it is elected.
+/// A standby: the parts of a daemon that follow, and lead once it is elected.
 struct Standby {
     store: Arc<JournalStore>,
     daemon: Arc<Daemon>,

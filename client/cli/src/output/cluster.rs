@@ -78,7 +78,7 @@ fn row(member: &Member, status: &ClusterStatus) -> [String; 6] {
     [member.name.clone(), state.to_owned(), lag, member.on_disk.to_string(), member.version.clone(), host]
 }
 
-/// What an operator should know of a member.
+/// The remarks on a member for an operator.
 fn remarks(member: &Member) -> Vec<String> {
     let name = &member.name;
     let clock = member.clock_ahead_millis.filter(|millis| millis.unsigned_abs() >= CLOCK_MILLIS_MIN).map(|millis| {

@@ -94,7 +94,7 @@ pub enum StoreError {
     /// Another daemon was elected to write; what was to be committed is not there and never will be.
     #[error("another daemon was elected to lead, so this one must not answer any more")]
     Deposed,
-    /// What this host lacks is no longer in the journal, which begins with this record.
+    /// The journal was trimmed past the records that this host lacks; it begins with this record.
     #[error("the shared journal begins with record {0}, and this host lacks some before it")]
     Trimmed(u64),
     /// Nothing more is committed: the part of the daemon that is named ended.

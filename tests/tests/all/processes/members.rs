@@ -1,10 +1,9 @@
 //! Members of a cluster on real etcds: names, clocks, what is trimmed and who comes too late, a full etcd.
 
-use std::time::{Duration, Instant};
-
 use enroll_etcd::Txn;
 use enroll_etcd::messages::RangeRequest;
 use enroll_tests::etcd::Etcd;
+use enroll_tests::poll::until_within;
 use enroll_tests::process::{Home, PATIENCE, Process, run, run_refused};
 use enroll_tests::skip::is_installed;
 use enrolld::storage::open::DATABASE;
@@ -48,7 +47,7 @@ impl Host {
 
     /// Waits until it leads.
     fn await_lead(&self) {
-        poll("a leader", || {
+        until_within(PATIENCE, "a leader", || {
             let told = run(&mut self.home.enrollctl(&["cluster", "status", "--json"]), "");
             told.code == Some(0) && told.json()["leader"] == told.json()["member"]
         });
@@ -61,14 +60,6 @@ impl Host {
     fn kill9(&mut self) {
         self.daemon.take().expect("a daemon").kill9();
         let _ = std::fs::remove_file(self.home.socket());
-    }
-}
-
-fn poll(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < PATIENCE, "{what} does not come");
-        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
@@ -120,7 +111,7 @@ fn a_leader_hands_over_and_its_status_tells_of_all_members() {
     b.home.configure(&format!("code_size = 16\n{config}"));
     let (mut b, mut c) = (b.start(), Host::new("c", &etcd, "").with_key_of(&a).start());
     let status = |of: &Host| run(&mut of.home.enrollctl(&["cluster", "status", "--json"]), "").json();
-    poll("members that have caught up", || {
+    until_within(PATIENCE, "members that have caught up", || {
         let status = status(&a);
         let lags = status["members"].as_array().expect("members").iter().map(|member| member["lag_records"].as_u64());
         lags.eq([Some(0); 3])
@@ -142,7 +133,9 @@ fn a_leader_hands_over_and_its_status_tells_of_all_members() {
         assert_eq!((handed.code, handed.stdout.trim()), (Some(0), &*format!("\"{from}\"")), "{handed:?}");
         let mut ended = host.daemon.take().expect("a daemon");
         assert_eq!(ended.ended(PATIENCE), Some(7));
-        poll("a leader", || value(&runtime, &etcd, "enrolld/leader").is_some_and(|leader| leader != from));
+        until_within(PATIENCE, "a leader", || {
+            value(&runtime, &etcd, "enrolld/leader").is_some_and(|leader| leader != from)
+        });
         assert_eq!(value(&runtime, &etcd, "enrolld/leader").as_deref(), Some(to));
     }
     b.await_lead();
@@ -165,17 +158,21 @@ fn a_member_whose_clock_is_off_leads_only_where_no_other_can_and_records_the_ste
     let enrolld = b.home.enrolld();
     faketime.args(["-f", "-3600s"]).arg(enrolld.get_program()).args(enrolld.get_args()).env("DONT_FAKE_MONOTONIC", "1");
     b.daemon = Some(Process::start(&mut faketime, &b.home.path("log")));
-    poll("b", || value(&runtime, &etcd, "enrolld/m/b").is_some());
+    until_within(PATIENCE, "b", || value(&runtime, &etcd, "enrolld/m/b").is_some());
     let mut c = Host::new("c", &etcd, "").with_key_of(&a).start();
-    poll("c", || value(&runtime, &etcd, "enrolld/m/c").is_some());
-    poll("b says why it does not lead", || b.log().contains("this member does not lead: its clock is at least 35"));
+    until_within(PATIENCE, "c", || value(&runtime, &etcd, "enrolld/m/c").is_some());
+    until_within(PATIENCE, "b says why it does not lead", || {
+        b.log().contains("this member does not lead: its clock is at least 35")
+    });
     a.kill9();
-    poll("another leader", || value(&runtime, &etcd, "enrolld/leader").is_some_and(|leader| leader != "a"));
+    until_within(PATIENCE, "another leader", || {
+        value(&runtime, &etcd, "enrolld/leader").is_some_and(|leader| leader != "a")
+    });
     assert_eq!(value(&runtime, &etcd, "enrolld/leader").as_deref(), Some("c"));
     c.await_lead();
     c.kill9();
     b.await_lead();
-    poll("the step", || {
+    until_within(PATIENCE, "the step", || {
         let status = run(&mut b.home.enrollctl(&["server", "status", "--json"]), "").json();
         status["clock"]["last_step_seconds"].as_i64().is_some_and(|step| (-3700..-3500).contains(&step))
     });
@@ -190,7 +187,7 @@ fn a_journal_is_trimmed_and_a_member_that_comes_too_late_is_told_so() {
     let mut a = Host::new("a", &etcd, "copies = 1\nlog_mib = 1\n").start();
     a.await_lead();
     let mut b = Host::new("b", &etcd, "").with_key_of(&a).start();
-    poll("b", || value(&runtime, &etcd, "enrolld/k/b").is_some());
+    until_within(PATIENCE, "b", || value(&runtime, &etcd, "enrolld/k/b").is_some());
     b.kill9();
     let extra = format!("{{\"text\":\"{}\"}}", "x".repeat(12_000));
     let mut made = 0;
@@ -209,7 +206,7 @@ fn a_journal_is_trimmed_and_a_member_that_comes_too_late_is_told_so() {
         made += 1;
     }
     assert_eq!(oldest(), "enrolld/j/0000000000000001", "the journal is short, and b has not got it");
-    poll("a trimmed journal", || {
+    until_within(PATIENCE, "a trimmed journal", || {
         assert_eq!(a.call(&["person", "create", &format!("CAT{made}"), "--extra", &extra]), Some(0));
         made += 1;
         *oldest() > *"enrolld/j/0000000000000009"
@@ -233,7 +230,7 @@ fn a_journal_is_trimmed_and_a_member_that_comes_too_late_is_told_so() {
     let records = |text: String| text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
     let of_a = records(exported(&a));
     b = b.start();
-    poll("b, which joins again", || value(&runtime, &etcd, "enrolld/m/b").is_some());
+    until_within(PATIENCE, "b, which joins again", || value(&runtime, &etcd, "enrolld/m/b").is_some());
     a.kill9();
     b.await_lead();
     let of_b = records(exported(&b));
@@ -271,6 +268,6 @@ fn a_nearly_full_etcd_refuses_writes_before_its_alarm_and_goes_on_when_there_is_
         let now = client.range(RangeRequest { key: b"x".to_vec(), ..RangeRequest::default() }).await.expect("answered");
         client.compact(now.header.expect("a header").revision).await.expect("compacted");
     });
-    poll("space", || a.call(&["person", "create", "DOG"]) == Some(0));
+    until_within(PATIENCE, "space", || a.call(&["person", "create", "DOG"]) == Some(0));
     a.kill9();
 }

@@ -284,7 +284,7 @@ const INVITATIONS: &[&str] = &["examples/invitations", "examples/systemd", "clie
 /// `ticket NAME STATUS`. Times of the timer are shorter here than in its unit.
 const RIG: &str = r#"
     enrollctl person create RIG05e --certificate generate
-    (umask 077; { enrollctl certificate key RIG05e; enrollctl certificate get RIG05e; } >/root/rig.pem)
+    (umask 077; { enrollctl certificate key RIG05e; enrollctl certificate get RIG05e; } >/run/rig.pem)
     cat >/usr/local/bin/ask <<'END'
 #!/bin/sh
 status=$1
@@ -337,31 +337,31 @@ fn the_invitation_service_is_a_unit_behind_nginx() {
     play(RIG);
 
     // After a start nginx has nobody behind it until the workers have begun.
-    play(&await_page("200 --cert /root/rig.pem"));
+    play(&await_page("200 --cert /run/rig.pem"));
     // A browser logs in, a machine comes in by its certificate alone, and nobody by its word.
     play(&format!("ask 303 --data code={code} https://localhost/login"));
     play(&format!("ask 409 --data code={code} https://localhost/login"));
-    play("ask 200 --cert /root/rig.pem https://localhost/gate && grep RIG05e /tmp/page");
+    play("ask 200 --cert /run/rig.pem https://localhost/gate && grep RIG05e /tmp/page");
     play("ask 403 https://localhost/gate");
     play("ask 403 -H 'X-Client-Verified: SUCCESS' -H 'X-Client-Subject: CN=RIG05e' https://localhost/gate");
-    play("ask 200 --cert /root/rig.pem --data ticket=one https://localhost/gate");
-    play("ask 409 --cert /root/rig.pem --data ticket=one https://localhost/gate");
+    play("ask 200 --cert /run/rig.pem --data ticket=one https://localhost/gate");
+    play("ask 409 --cert /run/rig.pem --data ticket=one https://localhost/gate");
     play("! runuser -u nobody -- curl --unix-socket /run/invitations/service.sock http://localhost/gate");
 
     // It stays through a restart of the daemon, and its own start brings a stopped daemon and waits for it.
     let pid = "systemctl show --property MainPID --property NRestarts invitations.service";
     let before = play(pid);
-    play("systemctl restart enrolld.service && ask 200 --cert /root/rig.pem --data ticket=two https://localhost/gate");
+    play("systemctl restart enrolld.service && ask 200 --cert /run/rig.pem --data ticket=two https://localhost/gate");
     assert_eq!(play(pid), before);
     play("systemctl stop invitations-tls.timer invitations-tls.service");
     play("systemctl stop invitations.service enrolld.socket enrolld.service");
-    play("ask 502 --cert /root/rig.pem https://localhost/gate");
+    play("ask 502 --cert /run/rig.pem https://localhost/gate");
     play("timeout 80 systemctl start invitations.service && systemctl is-active enrolld.socket enrolld.service");
-    play(&await_page("200 --cert /root/rig.pem --data ticket=three"));
+    play(&await_page("200 --cert /run/rig.pem --data ticket=three"));
 
     // What is revoked is refused once the timer has run.
     play("systemctl start invitations-tls.timer && enrollctl person revoke RIG05e key_compromise");
-    play(&await_page("400 --cert /root/rig.pem"));
+    play(&await_page("400 --cert /run/rig.pem"));
     play("grep -i 'SSL certificate error' /tmp/page && systemctl is-active invitations-tls.timer");
     play("ask 200 https://localhost/");
 }
