@@ -28,7 +28,7 @@ const RECORDS_MAX: u64 = 10_000;
 /// Points at which the journal can be cut, at most.
 const POINTS_MAX: usize = 4096;
 
-/// How long the journal may be, and for whom it is kept.
+/// The retention policy of the journal: its length, and the copies that must be there first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     /// Databases that must have a record before it is trimmed.

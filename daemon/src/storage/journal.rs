@@ -259,7 +259,7 @@ impl JournalStore {
         Some((frozen, log.mark()))
     }
 
-    /// How far it has come, now and later.
+    /// The progress of this store: the records that were applied, and those that are in the tree.
     pub fn progress(&self) -> Arc<Progress> {
         Arc::clone(&self.progress)
     }
