@@ -30,6 +30,7 @@ mod ext4;
 mod failover;
 mod fields;
 mod follow;
+mod forwarding;
 mod guesses;
 mod history;
 mod hooks;
