@@ -25,6 +25,7 @@ pub mod poll;
 pub mod postgres;
 pub mod process;
 pub mod process_memory;
+pub mod proxy;
 pub mod registry;
 pub mod seed;
 pub mod shared_memory;
