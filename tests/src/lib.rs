@@ -3,6 +3,7 @@
 
 pub mod booted;
 pub mod cleanup;
+pub mod cluster;
 pub mod console;
 pub mod conversation;
 pub mod disk;
@@ -32,3 +33,4 @@ pub mod shared_memory;
 pub mod skip;
 pub mod socket;
 pub mod terminal;
+pub mod token_race;

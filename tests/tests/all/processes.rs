@@ -17,6 +17,7 @@ mod completions;
 mod consoles;
 mod crash;
 mod daemon;
+mod cut_off;
 mod databases;
 mod decisions;
 mod delegation;
