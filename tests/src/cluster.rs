@@ -94,6 +94,16 @@ impl Cluster {
         self.hosts.iter_mut().filter(|host| host.daemon.is_none()).for_each(Host::start);
     }
 
+    /// Starts the daemons that were deposed and have ended, as a service manager does.
+    pub fn revive(&mut self) {
+        for host in &mut self.hosts {
+            if let Some(code) = host.daemon.as_mut().and_then(Process::ended_by_now) {
+                assert_eq!(code, DEPOSED, "{} ended: {}", host.name, host.log());
+                host.start();
+            }
+        }
+    }
+
     /// Every host serves, its registry is sound, and all hold the same: their exports at one number are equal.
     pub fn expect_same_everywhere(&mut self) {
         self.start_all();

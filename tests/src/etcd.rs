@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -107,8 +107,7 @@ impl Etcd {
     /// Starts a member that does not run.
     pub fn start_member(&mut self, number: usize) {
         let name = |number: usize| format!("m{number}");
-        let cluster = self.members.iter().enumerate().map(|(at, member)| format!("{}={}", name(at), member.peer_url()));
-        let cluster = cluster.collect::<Vec<_>>().join(",");
+        let cluster = self.initial_cluster();
         let member = &self.members[number];
         let client = self.client_url(member);
         let data = self.data_of(number);
@@ -188,10 +187,42 @@ impl Etcd {
         }
     }
 
+    /// Saves what the first member has, by etcd's own tool.
+    pub fn save_snapshot(&self, path: &Path) {
+        let endpoint = format!("http://127.0.0.1:{}", self.members[0].client_port);
+        etcdctl(&["--endpoints", &endpoint, "snapshot", "save", &path.display().to_string()]);
+    }
+
+    /// Makes the members those of a saved copy, by etcd's own tool, and starts them.
+    pub fn restore_snapshot(&mut self, path: &Path) {
+        (0..self.members.len()).for_each(|member| self.kill(member));
+        for (at, member) in self.members.iter().enumerate() {
+            let data = self.data_of(at);
+            std::fs::remove_dir_all(&data).expect("removed");
+            let (name, cluster) = (format!("m{at}"), self.initial_cluster());
+            etcdctl(&[
+                "snapshot", "restore", &path.display().to_string(), "--name", &name, "--initial-cluster", &cluster,
+                "--initial-advertise-peer-urls", &member.peer_url(), "--data-dir", &data.display().to_string(),
+            ]);
+        }
+        (0..self.members.len()).for_each(|member| self.start_member(member));
+    }
+
+    /// Names and addresses of all members.
+    fn initial_cluster(&self) -> String {
+        let members = self.members.iter().enumerate().map(|(at, member)| format!("m{at}={}", member.peer_url()));
+        members.collect::<Vec<_>>().join(",")
+    }
+
     /// A member's data.
     pub fn data_of(&self, number: usize) -> PathBuf {
         self.directory.path().join(format!("data{number}"))
     }
+}
+
+fn etcdctl(args: &[&str]) {
+    let output = Command::new("etcdctl").env("ETCDCTL_API", "3").args(args).output().expect("etcdctl");
+    assert!(output.status.success(), "{args:?}: {output:?}");
 }
 
 /// A port that nobody listens on, and that no other call is given. The kernel takes none below its range for clients, so it is
