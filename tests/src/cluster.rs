@@ -2,7 +2,7 @@
 //! each of which can be cut off from etcd, killed, stopped and started again.
 
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use enroll_etcd::messages::RangeRequest;
 use tokio::runtime::Runtime;
@@ -14,6 +14,9 @@ use crate::proxy::{Fate, Proxy};
 
 /// The time to live of a leader's lease, in seconds.
 pub const LEASE: Duration = Duration::from_secs(2);
+
+/// Between two looks at who leads.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// The exit code of a daemon that was deposed or has handed over.
 pub const DEPOSED: i32 = 7;
@@ -74,12 +77,20 @@ impl Cluster {
 
     /// Waits until a member leads that may be this one only if `other_than` is none.
     pub fn await_leader(&self, other_than: Option<usize>) -> usize {
-        let mut leads = None;
-        until_within(PATIENCE, "a leader", || {
-            leads = self.leader().filter(|leader| Some(*leader) != other_than && self.hosts[*leader].leads());
-            leads.is_some()
-        });
-        leads.expect("a leader")
+        let begun = Instant::now();
+        loop {
+            let led = self.leader();
+            match led {
+                Some(leads) if led != other_than && self.hosts[leads].leads() => return leads,
+                _ => {}
+            }
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "{led:?} leads: {}",
+                self.hosts.iter().map(Host::log).collect::<String>()
+            );
+            std::thread::sleep(LOOK);
+        }
     }
 
     /// The value of a key of etcd; `None` where there is none, or etcd does not answer.
@@ -160,15 +171,6 @@ impl Host {
         self.daemon = Some(Process::start(enrolld, &self.home.path("log")));
     }
 
-    /// The command that starts its daemon with a clock that is so far off.
-    pub fn with_clock_off(&self, seconds: i64) -> Command {
-        let mut faketime = self.home.command(std::path::Path::new("faketime"));
-        let enrolld = self.home.enrolld();
-        faketime.args(["-f", &format!("{seconds:+}s")]).arg(enrolld.get_program()).args(enrolld.get_args());
-        faketime.env("DONT_FAKE_MONOTONIC", "1");
-        faketime
-    }
-
     /// Its daemon.
     pub fn process(&mut self) -> &mut Process {
         self.daemon.as_mut().expect("a daemon")
@@ -188,9 +190,7 @@ impl Host {
 
     /// Waits until its daemon answers.
     pub fn await_serving(&self) {
-        until_within(PATIENCE, self.name, || {
-            self.run(&["server", "status"], "").code.is_some_and(|code| code <= 1)
-        });
+        until_within(PATIENCE, self.name, || self.run(&["server", "status"], "").code.is_some_and(|code| code <= 1));
     }
 
     /// True if its daemon says that it leads.
@@ -225,4 +225,14 @@ impl Host {
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.home.path("log")).unwrap_or_default()
     }
+}
+
+/// `enrolld` for this directory with a clock that is so far off. The program `faketime` would start it as a child, which
+/// outlives it; so it only tells where its library is.
+pub fn enrolld_with_clock_off(home: &Home, seconds: i64) -> Command {
+    let told = Command::new("faketime").args(["-f", "+1s", "sh", "-c", "printf %s \"$LD_PRELOAD\""]).output();
+    let library = String::from_utf8(told.expect("faketime").stdout).expect("a path");
+    let mut enrolld = home.enrolld();
+    enrolld.env("LD_PRELOAD", library).env("FAKETIME", format!("{seconds:+}s")).env("DONT_FAKE_MONOTONIC", "1");
+    enrolld
 }

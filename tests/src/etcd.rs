@@ -62,8 +62,11 @@ impl Etcd {
             return None;
         }
         let ports: Vec<u16> = std::iter::repeat_with(free_port).take(members * 2).collect();
-        let member = |ports: &[u16]| {
-            Member { client_port: ports[0], peer_port: ports[1], proxy: proxy(ports[1]), process: None }
+        let member = |ports: &[u16]| Member {
+            client_port: ports[0],
+            peer_port: ports[1],
+            proxy: proxy(ports[1]),
+            process: None,
         };
         let mut cluster = Self {
             members: ports.chunks_exact(2).map(member).collect(),
@@ -201,8 +204,17 @@ impl Etcd {
             std::fs::remove_dir_all(&data).expect("removed");
             let (name, cluster) = (format!("m{at}"), self.initial_cluster());
             etcdctl(&[
-                "snapshot", "restore", &path.display().to_string(), "--name", &name, "--initial-cluster", &cluster,
-                "--initial-advertise-peer-urls", &member.peer_url(), "--data-dir", &data.display().to_string(),
+                "snapshot",
+                "restore",
+                &path.display().to_string(),
+                "--name",
+                &name,
+                "--initial-cluster",
+                &cluster,
+                "--initial-advertise-peer-urls",
+                &member.peer_url(),
+                "--data-dir",
+                &data.display().to_string(),
             ]);
         }
         (0..self.members.len()).for_each(|member| self.start_member(member));

@@ -119,12 +119,7 @@ impl Drop for Proxy {
     }
 }
 
-async fn connection(
-    client: TcpStream,
-    server: u16,
-    weather: watch::Receiver<Weather>,
-    seen: Arc<Mutex<Vec<u8>>>,
-) {
+async fn connection(client: TcpStream, server: u16, weather: watch::Receiver<Weather>, seen: Arc<Mutex<Vec<u8>>>) {
     let Ok(server) = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], server))).await else { return };
     if client.set_nodelay(true).and_then(|()| server.set_nodelay(true)).is_err() {
         return;

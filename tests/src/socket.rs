@@ -143,7 +143,9 @@ impl Socket {
                 Ok(0) => return Ok(None),
                 Ok(bytes) => self.reader.push(&buffer[..bytes]),
                 Err(err) if err.kind() == ErrorKind::Interrupted => {}
-                Err(err) if matches!(err.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => return Ok(None),
+                Err(err) if matches!(err.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {
+                    return Ok(None);
+                }
                 Err(err) => return Err(err),
             }
         }
