@@ -42,6 +42,7 @@ mod hooks_queues;
 mod identity;
 mod import;
 mod import_postgres;
+mod in_clear;
 mod journal;
 mod json_wire;
 mod limits;
