@@ -103,6 +103,11 @@ impl Race {
         acknowledged
     }
 
+    /// Writes that were acknowledged so far.
+    pub fn acknowledged_count(&self) -> usize {
+        self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// The longest time without an acknowledged write that lies at least partly between these.
     pub fn longest_gap(&self, from: Instant, to: Instant) -> Duration {
         let acknowledged = self.acknowledged();
@@ -112,10 +117,9 @@ impl Race {
 
     /// Waits until a write is acknowledged that was sent after now.
     pub fn await_progress(&self, longest: Duration) {
-        let count = || self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).len();
-        let before = count();
+        let before = self.acknowledged_count();
         // The first ones may have been under way.
-        crate::poll::until_within(longest, "acknowledged writes", || count() > before + 100);
+        crate::poll::until_within(longest, "acknowledged writes", || self.acknowledged_count() > before + 100);
     }
 
     fn judge(&self) -> Tally {

@@ -30,6 +30,7 @@ mod etcd_access;
 mod etcd_members;
 mod examples;
 mod ext4;
+mod fail_overs;
 mod failover;
 mod fields;
 mod follow;
