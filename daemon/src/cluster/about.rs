@@ -32,6 +32,7 @@ pub fn about(config: &Config, state_dir: &Path) -> Member {
     Member {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         host: host.unwrap_or_default(),
+        address: None,
         settings: settings(config),
         instance: instance(state_dir),
         clock: 0,

@@ -150,6 +150,8 @@ pub struct Etcd {
 #[serde(default, deny_unknown_fields)]
 pub struct Cluster {
     pub member: String,
+    pub listen: String,
+    pub address: String,
     pub lease_seconds: u64,
     pub copies: u64,
     pub log_mib: u64,
@@ -210,7 +212,15 @@ impl Default for Etcd {
 
 impl Default for Cluster {
     fn default() -> Self {
-        Self { member: String::new(), lease_seconds: 5, copies: 2, log_mib: 512, skew_seconds_max: 2 }
+        Self {
+            member: String::new(),
+            listen: String::new(),
+            address: String::new(),
+            lease_seconds: 5,
+            copies: 2,
+            log_mib: 512,
+            skew_seconds_max: 2,
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod cluster;
 #[path = "alone.rs"]
 mod cluster;
 mod crl_file;
+mod forwarding;
 mod log;
 mod memory_limit;
 pub(crate) mod migrate;

@@ -34,6 +34,7 @@ mod fail_overs;
 mod failover;
 mod fields;
 mod follow;
+mod forwarding;
 mod guesses;
 mod history;
 mod hooks;
