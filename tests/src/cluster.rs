@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use enroll_etcd::messages::RangeRequest;
 use tokio::runtime::Runtime;
 
-use crate::etcd::Etcd;
+use crate::etcd::{Etcd, free_port};
 use crate::poll::until_within;
 use crate::process::{Home, Output, PATIENCE, Process, run};
 use crate::proxy::{Fate, Proxy};
@@ -43,6 +43,8 @@ pub struct Host {
     pub daemon: Option<Process>,
     /// In front of each etcd, for this host alone.
     pub proxies: Vec<Proxy>,
+    /// In front of what the other members forward to this one.
+    pub peers: Proxy,
 }
 
 impl Cluster {
@@ -141,13 +143,15 @@ impl Host {
     fn new(name: &'static str, etcd: &Etcd, keys: &str) -> Self {
         let proxies: Vec<Proxy> = etcd.client_ports().into_iter().map(Proxy::before).collect();
         let endpoints: Vec<_> = proxies.iter().map(|proxy| format!("http://127.0.0.1:{}", proxy.port())).collect();
-        let home = Home::make();
+        let (home, listen) = (Home::make(), free_port());
+        let peers = Proxy::before(listen);
         home.configure(&format!(
             "store = \"etcd\"\n{keys}\n[etcd]\nendpoints = {endpoints:?}\ntimeout_ms = 500\n[cluster]\nmember = \
-             \"{name}\"\nlease_seconds = {}\n",
-            LEASE.as_secs()
+             \"{name}\"\nlease_seconds = {}\nlisten = \"127.0.0.1:{listen}\"\naddress = \"127.0.0.1:{}\"\n",
+            LEASE.as_secs(),
+            peers.port()
         ));
-        Self { name, home, daemon: None, proxies }
+        Self { name, home, daemon: None, proxies, peers }
     }
 
     fn put_key(&self, key: &[u8]) {

@@ -239,7 +239,7 @@ fn etcdctl(args: &[&str]) {
 
 /// A port that nobody listens on, and that no other call is given. The kernel takes none below its range for clients, so it is
 /// still free when etcd listens on it.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static GIVEN: AtomicU32 = AtomicU32::new(0);
     loop {
         let next = std::process::id().wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed));

@@ -1,5 +1,5 @@
-//! A race for tokens by clients of all hosts of a cluster: writes go to the host that leads, reads to any, and what was
-//! answered must fit into one order whatever happens to the hosts meanwhile.
+//! A race for tokens by clients of all hosts of a cluster, which write and read at any of them: what was answered must fit
+//! into one order whatever happens to the hosts meanwhile.
 //!
 //! A write that is refused as busy was not done, and is sent to another host. One without an answer is sent again under its
 //! idempotency key, to whatever host answers, or stays open: then it may have been done at any time. Use number and audit
@@ -204,7 +204,10 @@ impl<'a> Client<'a> {
         let using = token::Use { audit, ..token::Use::new(name(token)) };
         let envelope = Envelope { key: Some(Key(Pk::from_bytes(self.random.random()))), ..Envelope::default() };
         let begun = Instant::now();
-        let mut host = usize::try_from(self.race.leads.load(Ordering::SeqCst)).expect("a host");
+        let mut host = match self.random.random_bool(0.5) {
+            true => usize::try_from(self.race.leads.load(Ordering::SeqCst)).expect("a host"),
+            false => self.random.random_range(0..self.lines.len()),
+        };
         let mut was_sent = false;
         loop {
             match self.attempt(host, &envelope, &using) {

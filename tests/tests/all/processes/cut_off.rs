@@ -177,3 +177,31 @@ fn an_answer_that_is_lost_and_a_commit_that_lands_late_are_answered_under_their_
     }
     cluster.expect_same_everywhere();
 }
+
+#[test]
+fn a_standby_that_is_cut_off_from_the_leader_alone_reads_on_and_is_busy_for_writes() {
+    let test = "a_standby_that_is_cut_off_from_the_leader_alone_reads_on_and_is_busy_for_writes";
+    let Some(mut cluster) = Cluster::start(test, &["a", "b"]) else { return };
+    let race = race(&cluster);
+    let ((), _) = race.run(CLIENTS, 5, || {
+        race.await_progress(PATIENCE);
+        for (asked, answered) in [(Fate::Lose, Fate::Lose), (Fate::Pass, Fate::Lose), (Fate::Hold, Fate::Pass)] {
+            cluster.hosts[0].peers.set(asked, answered);
+            let mut at_standby = Socket::connect(&cluster.hosts[1].home.socket());
+            let refused = at_standby.call(&token::Use::new(name("forwarded"))).expect_err("no way to the leader");
+            assert!([Code::BUSY, Code::OUTCOME_UNKNOWN].contains(&refused.code), "{asked:?} {answered:?}: {refused:?}");
+            let mut reader = Socket::connect(&cluster.hosts[1].home.socket());
+            let told = reader.call(&token::Get { token: name("nobody") }).expect_err("nobody used it");
+            assert_eq!(told.code, Code::NOT_FOUND, "{told:?}");
+            cluster.hosts[0].peers.mend();
+        }
+        until_within(PATIENCE, "forwarding", || {
+            let mut at_standby = Socket::connect(&cluster.hosts[1].home.socket());
+            at_standby.call(&token::Use::new(name("after"))).is_ok_and(|_| true)
+                || at_standby.call(&token::Get { token: name("after") }).is_ok()
+        });
+        assert_eq!(cluster.leader(), Some(0), "etcd was there all the time");
+        race.await_progress(PATIENCE);
+    });
+    cluster.expect_same_everywhere();
+}

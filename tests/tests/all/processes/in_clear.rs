@@ -17,7 +17,7 @@ use serde_json::Value;
 const KEYS: &[&str] = &["about", "head", "low", "leader", "next", "j/", "m/", "k/"];
 
 /// What a member tells of itself.
-const MEMBER: &[&str] = &["version", "host", "settings", "instance", "clock", "applied"];
+const MEMBER: &[&str] = &["version", "host", "settings", "instance", "clock", "applied", "address"];
 
 /// Bytes of a text that is looked for, at least: shorter ones are there by chance.
 const LEAST: usize = 7;
@@ -43,7 +43,7 @@ fn places(cluster: &Cluster, directory: &Path) -> Vec<PathBuf> {
     };
     place("between-etcds", &cluster.etcd.seen_between_members());
     for host in &cluster.hosts {
-        place(host.name, &host.proxies.iter().flat_map(Proxy::seen).collect::<Vec<_>>());
+        place(host.name, &host.proxies.iter().chain([&host.peers]).flat_map(Proxy::seen).collect::<Vec<_>>());
     }
     let endpoint = cluster.etcd.endpoints().remove(0);
     let mut etcdctl = Command::new("etcdctl");
@@ -123,6 +123,9 @@ fn etcd_and_the_network_hold_no_name_code_token_key_or_reason() {
         .map(|at| u8::from_str_radix(&idempotency.replace('-', "")[2 * at..2 * at + 2], 16))
         .map(|byte| byte.expect("digits"))
         .collect();
+    // It comes by the other host too, which forwards it.
+    let sent = cluster.hosts[1].run(&["--json", "token", "use"], "token-of-the-day");
+    assert!(sent.stdout.contains("token_reuse") && !cluster.hosts[0].peers.seen().is_empty(), "{sent:?}");
     // The other one leads too, and reads what is there.
     cluster.hosts[0].kill9();
     assert_eq!(cluster.await_leader(Some(0)), 1);
