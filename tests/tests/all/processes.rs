@@ -39,6 +39,7 @@ mod hooks_queues;
 mod identity;
 mod import;
 mod import_postgres;
+mod joining;
 mod journal;
 mod json_wire;
 mod limits;

@@ -121,6 +121,11 @@ impl ChildServer {
         directory.close().map_err(|err| Failure::Own(format!("{path} can not be removed: {err}")))
     }
 
+    /// Kills the process, and removes its directory.
+    pub async fn kill(mut self) -> Result<(), Failure> {
+        self.process.kill().await.map_err(Failure::Io)
+    }
+
     /// Sends the process a signal, unless it was seen to have ended.
     fn signal(&self, signal: Signal) {
         if let Some(pid) = self.process.id().and_then(|pid| i32::try_from(pid).ok()) {

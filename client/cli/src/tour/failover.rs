@@ -1,0 +1,249 @@
+//! The story of `tour --cluster`: the host that leads is killed while others write, and afterwards everything that was
+//! acknowledged is counted on every host.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use enroll_client::protocol::cluster::ClusterStatus;
+use enroll_client::protocol::{Code, Key, Pk, Token, token};
+use enroll_client::{Client, Error};
+use tokio::task::JoinSet;
+
+use super::cluster::{LEASE_SECONDS, NAMES, TourCluster, client};
+use super::stage::quoted;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// Callers that write side by side, each its next token when the one before is acknowledged.
+const CALLERS: usize = 8;
+
+/// The load before the kill, and after somebody leads again.
+const LOAD: Duration = Duration::from_secs(2);
+
+/// The longest wait for an answer, after which another host is asked, under the same key.
+const ANSWER: Duration = Duration::from_millis(500);
+
+/// Between two rounds of asking every host.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Lookups under way at once.
+const WINDOW: usize = 64;
+
+/// The writes of the callers.
+#[derive(Default)]
+struct Load {
+    is_over: AtomicBool,
+    /// The host that acknowledged the latest one.
+    leader: AtomicUsize,
+}
+
+/// The tokens that a caller's writes used.
+#[derive(Default)]
+struct Written {
+    /// Those that were acknowledged, with how long each took.
+    acknowledged: Vec<(Token, Duration)>,
+    /// Answers that another host than the one before gave.
+    moved: usize,
+}
+
+/// A question about a token.
+#[derive(Clone, Copy)]
+enum Question {
+    IsThere,
+    IsSpent,
+}
+
+/// Plays the story on this cluster.
+pub(super) async fn play(cluster: &mut TourCluster, output: &Output) -> Result<(), Failure> {
+    let say = |sentence: &str| output.raw(format!("\n# {sentence}\n").as_bytes());
+    say("Three hosts on this machine, each with an etcd and a daemon, in a directory of their own.")?;
+    for (name, endpoint) in NAMES.iter().zip(cluster.endpoints()) {
+        output.raw(format!("$ etcd --name {name} --listen-client-urls {endpoint} ... &\n").as_bytes())?;
+    }
+    for host in 0..NAMES.len() {
+        if host > 0 {
+            cluster.copy_key(host)?;
+            let [from, to] = [0, host].map(|host| cluster.host(host).join("state/enrolld.key").display().to_string());
+            output.raw(format!("$ cp {} {}\n", quoted(&from), quoted(&to)).as_bytes())?;
+        }
+        let arguments: Vec<String> = cluster.arguments(host).iter().map(|argument| quoted(argument)).collect();
+        output.raw(format!("$ enrolld {} &\n", arguments.join(" ")).as_bytes())?;
+        cluster.start(host).await?;
+    }
+    let is_whole = |status: &ClusterStatus| {
+        status.members.iter().filter(|member| member.is_here && member.lag_records == 0).count() == NAMES.len()
+    };
+    cluster.until(0, "three members that have caught up", is_whole).await?;
+    say("One of them leads; the others have everything too, and answer reads.")?;
+    enrollctl(cluster, 0, &["cluster", "status"], output).await?;
+
+    let load = Arc::new(Load::default());
+    let mut callers = JoinSet::new();
+    let begun = Instant::now();
+    for caller in 0..CALLERS {
+        let sockets: Vec<PathBuf> = (0..NAMES.len()).map(|host| cluster.socket(host)).collect();
+        callers.spawn(use_tokens(Arc::clone(&load), sockets, caller));
+    }
+    say(&format!("{CALLERS} callers use one-time tokens, one after the other, wherever they are answered."))?;
+    tokio::time::sleep(LOAD).await;
+    let status = cluster.until(0, "a leader", |status| status.leader.is_some()).await?;
+    let leader = status.leader.and_then(|leader| NAMES.iter().position(|name| *name == leader)).unwrap_or_default();
+    say(&format!("The daemon of {}, which leads, is killed under them.", NAMES[leader]))?;
+    output.raw(format!("$ kill -s KILL \"$(pidof the daemon of {})\"\n", NAMES[leader]).as_bytes())?;
+    cluster.kill(leader).await?;
+    let others: Vec<usize> = (0..NAMES.len()).filter(|host| *host != leader).collect();
+    let is_led = |status: &ClusterStatus| status.leader.as_deref().is_some_and(|name| name != NAMES[leader]);
+    let status = cluster.until(others[0], "another leader", is_led).await?;
+    let leads = status.leader.unwrap_or_default();
+    tokio::time::sleep(LOAD).await;
+    load.is_over.store(true, Ordering::SeqCst);
+    let mut written = Written::default();
+    while let Some(caller) = callers.join_next().await {
+        let caller = caller.map_err(|err| Failure::Own(format!("a caller ended: {err}")))??;
+        written.acknowledged.extend(caller.acknowledged);
+        written.moved += caller.moved;
+    }
+    let took = begun.elapsed();
+    let longest = written.acknowledged.iter().map(|(_, took)| *took).max().unwrap_or_default();
+    say(&format!(
+        "{leads} leads now. {} uses were acknowledged in {:.1} s; the longest wait was {:.1} s, for a lease of {LEASE_SECONDS} s \
+         to run out.",
+        written.acknowledged.len(),
+        took.as_secs_f64(),
+        longest.as_secs_f64(),
+    ))?;
+    enrollctl(cluster, others[0], &["cluster", "status"], output).await?;
+    let leads = NAMES.iter().position(|name| *name == leads).unwrap_or(others[0]);
+    prove(cluster, &written, &others, leads, output).await?;
+
+    say(&format!("{} is started again, and follows: it catches up with what it missed.", NAMES[leader]))?;
+    let arguments: Vec<String> = cluster.arguments(leader).iter().map(|argument| quoted(argument)).collect();
+    output.raw(format!("$ enrolld {} &\n", arguments.join(" ")).as_bytes())?;
+    cluster.start(leader).await?;
+    cluster.until(leader, "three members that have caught up", is_whole).await?;
+    enrollctl(cluster, leader, &["cluster", "status"], output).await?;
+    let mut heads = BTreeSet::new();
+    for host in 0..NAMES.len() {
+        heads.insert(enrollctl(cluster, host, &["changes", "head"], output).await?);
+    }
+    if heads.len() != 1 {
+        return Err(Failure::Own("the hosts do not have the same history".to_owned()));
+    }
+    say("All three have the same history, to the last change. That was the tour; everything is removed.")
+}
+
+/// Counts what was acknowledged on every host that is there, and tries to use it again.
+async fn prove(
+    cluster: &TourCluster,
+    written: &Written,
+    others: &[usize],
+    leads: usize,
+    output: &Output,
+) -> Result<(), Failure> {
+    let say = |sentence: &str| output.raw(format!("\n# {sentence}\n").as_bytes());
+    let tokens: Vec<Token> = written.acknowledged.iter().map(|(token, _)| token.clone()).collect();
+    let distinct: BTreeSet<&str> = tokens.iter().map(Token::as_str).collect();
+    if distinct.len() != tokens.len() {
+        return Err(Failure::Own("a token was acknowledged twice".to_owned()));
+    }
+    say("Was anything lost? Every acknowledged use is looked up on both hosts that remain.")?;
+    for host in others {
+        let found = count(&cluster.client(*host), &tokens, Question::IsThere).await?;
+        output.raw(format!("{}\t{found} of {} are there\n", NAMES[*host], tokens.len()).as_bytes())?;
+        if found != tokens.len() {
+            return Err(Failure::Own(format!("{} lacks what was acknowledged", NAMES[*host])));
+        }
+    }
+    say(&format!("Can anything be used twice? Every one is tried again, at {}.", NAMES[leads]))?;
+    let refused = count(&cluster.client(leads), &tokens, Question::IsSpent).await?;
+    output.raw(format!("{}\t{refused} of {} are refused as token_reuse\n", NAMES[leads], tokens.len()).as_bytes())?;
+    if refused != tokens.len() {
+        return Err(Failure::Own("a token was used twice".to_owned()));
+    }
+    say("And the rules hold on both; a sound registry has nothing to say.")?;
+    for host in others {
+        enrollctl(cluster, *host, &["server", "check"], output).await?;
+    }
+    Ok(())
+}
+
+/// How many of the tokens an answer of this host's is yes for.
+async fn count(client: &Client, tokens: &[Token], question: Question) -> Result<usize, Failure> {
+    let mut found = 0;
+    for window in tokens.chunks(WINDOW) {
+        let asked: Vec<_> =
+            window.iter().map(|token| tokio::spawn(question.ask(client.clone(), token.clone()))).collect();
+        for answer in asked {
+            found += usize::from(answer.await.map_err(|err| Failure::Own(format!("a lookup ended: {err}")))?);
+        }
+    }
+    Ok(found)
+}
+
+impl Question {
+    fn ask(self, client: Client, token: Token) -> impl Future<Output = bool> + Send {
+        async move {
+            match self {
+                Self::IsThere => client.call(token::Get { token }).await.is_ok(),
+                Self::IsSpent => {
+                    let again = client.call(token::Use::new(token)).await;
+                    again.is_err_and(|err| err.refusal().is_some_and(|refusal| refusal.code == Code::TOKEN_REUSE))
+                }
+            }
+        }
+    }
+}
+
+/// One caller: uses tokens until the load is over. Each is asked for under one idempotency key until it is acknowledged.
+async fn use_tokens(load: Arc<Load>, sockets: Vec<PathBuf>, caller: usize) -> Result<Written, Failure> {
+    let clients: Vec<Client> = sockets.iter().map(|socket| client(socket)).collect();
+    let mut written = Written::default();
+    let mut number = 0_u64;
+    while !load.is_over.load(Ordering::SeqCst) {
+        let name = format!("nonce-{caller}-{number}");
+        let token: Token = name.parse().map_err(|_| Failure::Own(format!("{name} is no token")))?;
+        let key = Key(Pk::v7(i64::try_from(number).unwrap_or(i64::MAX), [u8::try_from(caller).unwrap_or(0); 10]));
+        let begun = Instant::now();
+        let mut host = load.leader.load(Ordering::SeqCst);
+        loop {
+            let asked = clients[host].request(token::Use::new(token.clone())).key(key).send();
+            match tokio::time::timeout(ANSWER, asked).await {
+                Ok(Ok(_)) => break,
+                Ok(Err(Error::Refused(refusal))) if refusal.code == Code::TOKEN_REUSE => {
+                    return Err(Failure::Own(format!("{name} was used, and not by its own key")));
+                }
+                _ => {
+                    host = (host + 1) % clients.len();
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+        if load.leader.swap(host, Ordering::SeqCst) != host {
+            written.moved += 1;
+        }
+        written.acknowledged.push((token, begun.elapsed()));
+        number += 1;
+    }
+    Ok(written)
+}
+
+/// Runs enrollctl at a host as one would type it, with its answer. Returns that.
+async fn enrollctl(cluster: &TourCluster, host: usize, args: &[&str], output: &Output) -> Result<String, Failure> {
+    let socket = cluster.socket(host);
+    let typed = format!("$ ENROLLD_SOCKET={} enrollctl {}\n", quoted(&socket.to_string_lossy()), args.join(" "));
+    output.raw(typed.as_bytes())?;
+    let program = std::env::current_exe().map_err(Failure::Io)?;
+    let mut command = tokio::process::Command::new(program);
+    command.arg("--socket").arg(socket).args(args).stdin(Stdio::null()).kill_on_drop(true);
+    let answer = command.output().await.map_err(Failure::Io)?;
+    output.raw(&answer.stdout)?;
+    if !answer.status.success() {
+        let said = String::from_utf8_lossy(&answer.stderr).trim().to_owned();
+        return Err(Failure::Own(format!("that command was expected to succeed: {said}")));
+    }
+    Ok(String::from_utf8_lossy(&answer.stdout).into_owned())
+}
