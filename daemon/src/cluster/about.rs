@@ -28,10 +28,9 @@ const OF_A_HOST: &[&str] = &[
 
 /// The record of the daemon with this configuration on this state directory.
 pub fn about(config: &Config, state_dir: &Path) -> Member {
-    let host = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned());
     Member {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        host: host.unwrap_or_default(),
+        host: host(),
         settings: settings(config),
         instance: instance(state_dir),
         clock: 0,
@@ -47,11 +46,17 @@ fn settings(config: &Config) -> BTreeMap<String, String> {
 }
 
 /// Tells this state directory from every other one for as long as the machine runs: a daemon that was killed and started
-/// again has it again, and one on a copy of the machine has another.
+/// again has it again, and one on a copy of the machine has another. A unit of systemd may hide `/proc/sys` from it.
 fn instance(state_dir: &Path) -> String {
-    let boot = std::fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let read = |path: &str| std::fs::read(path).unwrap_or_default();
+    let machine = [read("/proc/sys/kernel/random/boot_id"), read("/etc/machine-id"), host().into_bytes()].concat();
     let file = std::fs::metadata(state_dir).map(|found| (found.dev(), found.ino())).unwrap_or_default();
-    digest(&[&boot[..], &file.0.to_be_bytes(), &file.1.to_be_bytes()].concat())
+    digest(&[&machine[..], &file.0.to_be_bytes(), &file.1.to_be_bytes()].concat())
+}
+
+/// The name of this host.
+fn host() -> String {
+    nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 fn digest(bytes: &[u8]) -> String {

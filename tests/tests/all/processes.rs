@@ -78,6 +78,7 @@ mod story;
 mod systemd;
 mod top;
 mod tour;
+mod tour_cluster;
 mod transfer;
 mod upgrade;
 mod upgrade_killed;

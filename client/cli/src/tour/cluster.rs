@@ -12,17 +12,19 @@ use enroll_client::Client;
 use enroll_client::protocol::cluster::{ClusterStatus, Status};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
+use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use crate::failure::Failure;
+use crate::output::Output;
 use crate::process::child_server::{self, ChildServer};
 use crate::process::which;
 
 /// The names of the members, which are those of hosts in earnest.
 pub(super) const NAMES: [&str; 3] = ["a", "b", "c"];
 
-/// Seconds for which a leader that is gone is waited for. etcd gives no shorter lease.
-pub(super) const LEASE_SECONDS: u64 = 2;
+/// Seconds for which a leader that is gone is waited for.
+pub(super) const LEASE_SECONDS: u64 = 3;
 
 /// The longest wait for etcd, and for a member.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -78,6 +80,16 @@ impl TourCluster {
         Ok(cluster)
     }
 
+    /// Waits until the etcds listen.
+    pub(super) async fn await_etcds(&mut self) -> Result<(), Failure> {
+        for (etcd, endpoint) in self.etcds.iter_mut().zip(&self.endpoints) {
+            let address = endpoint.trim_start_matches("http://");
+            let attempt = async || TcpStream::connect(address).await.map(drop).map_err(|err| err.to_string());
+            etcd.await_start(attempt).await?;
+        }
+        Ok(())
+    }
+
     /// The configuration of a member.
     fn configuration(&self, name: &str) -> String {
         format!(
@@ -127,6 +139,23 @@ impl TourCluster {
         daemon.await_start(async || Client::connect(&socket).await.map(drop).map_err(|err| err.to_string())).await?;
         self.daemons[host] = Some(daemon);
         Ok(())
+    }
+
+    /// Starts what systemd would have started again: a daemon that was deposed on a busy machine has ended.
+    pub(super) async fn revive(&mut self, output: &Output) -> Result<(), Failure> {
+        for (host, name) in NAMES.iter().enumerate() {
+            if self.daemons[host].as_mut().is_some_and(ChildServer::has_ended) {
+                output
+                    .raw(format!("\n# {name} was deposed on this busy machine; it is started again.\n").as_bytes())?;
+                self.start(host).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The process of a host's daemon; 0 where none runs.
+    pub(super) fn pid(&self, host: usize) -> u32 {
+        self.daemons[host].as_ref().and_then(ChildServer::pid).unwrap_or(0)
     }
 
     /// Kills a host's daemon, which has no time to say anything to anybody.

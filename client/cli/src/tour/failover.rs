@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use enroll_client::protocol::cluster::ClusterStatus;
-use enroll_client::protocol::{Code, Key, Pk, Token, token};
+use enroll_client::protocol::{Code, Key, Pk, Token, changes, token};
 use enroll_client::{Client, Error};
 use tokio::task::JoinSet;
 
@@ -30,6 +30,9 @@ const ANSWER: Duration = Duration::from_millis(500);
 /// Between two rounds of asking every host.
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// The longest time without an answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Lookups under way at once.
 const WINDOW: usize = 64;
 
@@ -41,20 +44,16 @@ struct Load {
     leader: AtomicUsize,
 }
 
-/// The tokens that a caller's writes used.
-#[derive(Default)]
-struct Written {
-    /// Those that were acknowledged, with how long each took.
-    acknowledged: Vec<(Token, Duration)>,
-    /// Answers that another host than the one before gave.
-    moved: usize,
-}
+/// A use that was acknowledged, and how long that took.
+type Acknowledged = (Token, Duration);
 
 /// A question about a token.
 #[derive(Clone, Copy)]
 enum Question {
+    /// Is its use there?
     IsThere,
-    IsSpent,
+    /// Can it be used again?
+    IsFree,
 }
 
 /// Plays the story on this cluster.
@@ -64,6 +63,7 @@ pub(super) async fn play(cluster: &mut TourCluster, output: &Output) -> Result<(
     for (name, endpoint) in NAMES.iter().zip(cluster.endpoints()) {
         output.raw(format!("$ etcd --name {name} --listen-client-urls {endpoint} ... &\n").as_bytes())?;
     }
+    cluster.await_etcds().await?;
     for host in 0..NAMES.len() {
         if host > 0 {
             cluster.copy_key(host)?;
@@ -93,7 +93,7 @@ pub(super) async fn play(cluster: &mut TourCluster, output: &Output) -> Result<(
     let status = cluster.until(0, "a leader", |status| status.leader.is_some()).await?;
     let leader = status.leader.and_then(|leader| NAMES.iter().position(|name| *name == leader)).unwrap_or_default();
     say(&format!("The daemon of {}, which leads, is killed under them.", NAMES[leader]))?;
-    output.raw(format!("$ kill -s KILL \"$(pidof the daemon of {})\"\n", NAMES[leader]).as_bytes())?;
+    output.raw(format!("$ kill -s KILL {}\n", cluster.pid(leader)).as_bytes())?;
     cluster.kill(leader).await?;
     let others: Vec<usize> = (0..NAMES.len()).filter(|host| *host != leader).collect();
     let is_led = |status: &ClusterStatus| status.leader.as_deref().is_some_and(|name| name != NAMES[leader]);
@@ -101,24 +101,23 @@ pub(super) async fn play(cluster: &mut TourCluster, output: &Output) -> Result<(
     let leads = status.leader.unwrap_or_default();
     tokio::time::sleep(LOAD).await;
     load.is_over.store(true, Ordering::SeqCst);
-    let mut written = Written::default();
+    let mut written: Vec<Acknowledged> = Vec::new();
     while let Some(caller) = callers.join_next().await {
         let caller = caller.map_err(|err| Failure::Own(format!("a caller ended: {err}")))??;
-        written.acknowledged.extend(caller.acknowledged);
-        written.moved += caller.moved;
+        written.extend(caller);
     }
     let took = begun.elapsed();
-    let longest = written.acknowledged.iter().map(|(_, took)| *took).max().unwrap_or_default();
+    let longest = written.iter().map(|(_, took)| *took).max().unwrap_or_default();
     say(&format!(
         "{leads} leads now. {} uses were acknowledged in {:.1} s; the longest wait was {:.1} s, for a lease of {LEASE_SECONDS} s \
          to run out.",
-        written.acknowledged.len(),
+        written.len(),
         took.as_secs_f64(),
         longest.as_secs_f64(),
     ))?;
     enrollctl(cluster, others[0], &["cluster", "status"], output).await?;
-    let leads = NAMES.iter().position(|name| *name == leads).unwrap_or(others[0]);
-    prove(cluster, &written, &others, leads, output).await?;
+    cluster.revive(output).await?;
+    prove(cluster, &written, &others, output).await?;
 
     say(&format!("{} is started again, and follows: it catches up with what it missed.", NAMES[leader]))?;
     let arguments: Vec<String> = cluster.arguments(leader).iter().map(|argument| quoted(argument)).collect();
@@ -128,7 +127,9 @@ pub(super) async fn play(cluster: &mut TourCluster, output: &Output) -> Result<(
     enrollctl(cluster, leader, &["cluster", "status"], output).await?;
     let mut heads = BTreeSet::new();
     for host in 0..NAMES.len() {
-        heads.insert(enrollctl(cluster, host, &["changes", "head"], output).await?);
+        enrollctl(cluster, host, &["changes", "head"], output).await?;
+        let head = cluster.client(host).call(changes::Head {}).await;
+        heads.insert(head.map_err(|err| Failure::Own(format!("{}: {err}", NAMES[host])))?.mac.to_string());
     }
     if heads.len() != 1 {
         return Err(Failure::Own("the hosts do not have the same history".to_owned()));
@@ -138,32 +139,34 @@ pub(super) async fn play(cluster: &mut TourCluster, output: &Output) -> Result<(
 
 /// Counts what was acknowledged on every host that is there, and tries to use it again.
 async fn prove(
-    cluster: &TourCluster,
-    written: &Written,
+    cluster: &mut TourCluster,
+    written: &[Acknowledged],
     others: &[usize],
-    leads: usize,
     output: &Output,
 ) -> Result<(), Failure> {
     let say = |sentence: &str| output.raw(format!("\n# {sentence}\n").as_bytes());
-    let tokens: Vec<Token> = written.acknowledged.iter().map(|(token, _)| token.clone()).collect();
+    let tokens: Vec<Token> = written.iter().map(|(token, _)| token.clone()).collect();
     let distinct: BTreeSet<&str> = tokens.iter().map(Token::as_str).collect();
     if distinct.len() != tokens.len() {
         return Err(Failure::Own("a token was acknowledged twice".to_owned()));
     }
     say("Was anything lost? Every acknowledged use is looked up on both hosts that remain.")?;
     for host in others {
-        let found = count(&cluster.client(*host), &tokens, Question::IsThere).await?;
+        let found = count(&[cluster.client(*host)], &tokens, Question::IsThere).await?;
         output.raw(format!("{}\t{found} of {} are there\n", NAMES[*host], tokens.len()).as_bytes())?;
         if found != tokens.len() {
             return Err(Failure::Own(format!("{} lacks what was acknowledged", NAMES[*host])));
         }
     }
-    say(&format!("Can anything be used twice? Every one is tried again, at {}.", NAMES[leads]))?;
-    let refused = count(&cluster.client(leads), &tokens, Question::IsSpent).await?;
-    output.raw(format!("{}\t{refused} of {} are refused as token_reuse\n", NAMES[leads], tokens.len()).as_bytes())?;
-    if refused != tokens.len() {
+    cluster.revive(output).await?;
+    say("Can anything be used twice? Every one is tried again, at the one that leads.")?;
+    let clients: Vec<Client> = others.iter().map(|host| cluster.client(*host)).collect();
+    let free = count(&clients, &tokens, Question::IsFree).await?;
+    output.raw(format!("{} of {} are refused as token_reuse\n", tokens.len() - free, tokens.len()).as_bytes())?;
+    if free > 0 {
         return Err(Failure::Own("a token was used twice".to_owned()));
     }
+    cluster.revive(output).await?;
     say("And the rules hold on both; a sound registry has nothing to say.")?;
     for host in others {
         enrollctl(cluster, *host, &["server", "check"], output).await?;
@@ -171,27 +174,36 @@ async fn prove(
     Ok(())
 }
 
-/// How many of the tokens an answer of this host's is yes for.
-async fn count(client: &Client, tokens: &[Token], question: Question) -> Result<usize, Failure> {
+/// How many of the tokens the answer is yes for. The clients are asked in turn until one answers.
+async fn count(clients: &[Client], tokens: &[Token], question: Question) -> Result<usize, Failure> {
     let mut found = 0;
     for window in tokens.chunks(WINDOW) {
         let asked: Vec<_> =
-            window.iter().map(|token| tokio::spawn(question.ask(client.clone(), token.clone()))).collect();
+            window.iter().map(|token| tokio::spawn(question.ask(clients.to_vec(), token.clone()))).collect();
         for answer in asked {
-            found += usize::from(answer.await.map_err(|err| Failure::Own(format!("a lookup ended: {err}")))?);
+            found += usize::from(answer.await.map_err(|err| Failure::Own(format!("a lookup ended: {err}")))??);
         }
     }
     Ok(found)
 }
 
 impl Question {
-    fn ask(self, client: Client, token: Token) -> impl Future<Output = bool> + Send {
-        async move {
-            match self {
-                Self::IsThere => client.call(token::Get { token }).await.is_ok(),
-                Self::IsSpent => {
-                    let again = client.call(token::Use::new(token)).await;
-                    again.is_err_and(|err| err.refusal().is_some_and(|refusal| refusal.code == Code::TOKEN_REUSE))
+    async fn ask(self, clients: Vec<Client>, token: Token) -> Result<bool, Failure> {
+        let begun = Instant::now();
+        loop {
+            for client in &clients {
+                let (answered, no) = match self {
+                    Self::IsThere => {
+                        (client.call(token::Get { token: token.clone() }).await.map(drop), Code::NOT_FOUND)
+                    }
+                    Self::IsFree => (client.call(token::Use::new(token.clone())).await.map(drop), Code::TOKEN_REUSE),
+                };
+                match answered {
+                    Ok(()) => return Ok(true),
+                    Err(Error::Refused(refusal)) if refusal.code == no => return Ok(false),
+                    // On a busy machine another one may be elected meanwhile.
+                    Err(err) if begun.elapsed() > PATIENCE => return Err(Failure::Own(err.to_string())),
+                    Err(_) => tokio::time::sleep(PAUSE).await,
                 }
             }
         }
@@ -199,9 +211,9 @@ impl Question {
 }
 
 /// One caller: uses tokens until the load is over. Each is asked for under one idempotency key until it is acknowledged.
-async fn use_tokens(load: Arc<Load>, sockets: Vec<PathBuf>, caller: usize) -> Result<Written, Failure> {
+async fn use_tokens(load: Arc<Load>, sockets: Vec<PathBuf>, caller: usize) -> Result<Vec<Acknowledged>, Failure> {
     let clients: Vec<Client> = sockets.iter().map(|socket| client(socket)).collect();
-    let mut written = Written::default();
+    let mut written = Vec::new();
     let mut number = 0_u64;
     while !load.is_over.load(Ordering::SeqCst) {
         let name = format!("nonce-{caller}-{number}");
@@ -222,28 +234,24 @@ async fn use_tokens(load: Arc<Load>, sockets: Vec<PathBuf>, caller: usize) -> Re
                 }
             }
         }
-        if load.leader.swap(host, Ordering::SeqCst) != host {
-            written.moved += 1;
-        }
-        written.acknowledged.push((token, begun.elapsed()));
+        load.leader.store(host, Ordering::SeqCst);
+        written.push((token, begun.elapsed()));
         number += 1;
     }
     Ok(written)
 }
 
-/// Runs enrollctl at a host as one would type it, with its answer. Returns that.
-async fn enrollctl(cluster: &TourCluster, host: usize, args: &[&str], output: &Output) -> Result<String, Failure> {
+/// Runs enrollctl at a host as one would type it, with its answer.
+async fn enrollctl(cluster: &TourCluster, host: usize, args: &[&str], output: &Output) -> Result<(), Failure> {
     let socket = cluster.socket(host);
     let typed = format!("$ ENROLLD_SOCKET={} enrollctl {}\n", quoted(&socket.to_string_lossy()), args.join(" "));
     output.raw(typed.as_bytes())?;
     let program = std::env::current_exe().map_err(Failure::Io)?;
     let mut command = tokio::process::Command::new(program);
     command.arg("--socket").arg(socket).args(args).stdin(Stdio::null()).kill_on_drop(true);
-    let answer = command.output().await.map_err(Failure::Io)?;
-    output.raw(&answer.stdout)?;
-    if !answer.status.success() {
-        let said = String::from_utf8_lossy(&answer.stderr).trim().to_owned();
-        return Err(Failure::Own(format!("that command was expected to succeed: {said}")));
+    let status = command.status().await.map_err(Failure::Io)?;
+    match status.success() {
+        true => Ok(()),
+        false => Err(Failure::Own(format!("that command was expected to succeed, and ended with {status}"))),
     }
-    Ok(String::from_utf8_lossy(&answer.stdout).into_owned())
 }
