@@ -9,6 +9,7 @@ mod authority;
 mod backup;
 mod bench;
 mod booted;
+mod booted_cluster;
 mod booted_health;
 mod call;
 mod change_head;
