@@ -14,6 +14,7 @@ use super::stop::{Ended, StopSignals};
 use super::{Start, StartError, standby, wakers};
 use crate::config::Config;
 use crate::daemon::Swap;
+use crate::daemon::clock::Seeds;
 use crate::net::Shared;
 use crate::net::barrier::Barrier;
 use crate::net::grants::Grants;
@@ -81,6 +82,7 @@ pub(super) async fn serve(
         barrier: Barrier::of(opened.store.clone()),
         store: opened.store.clone(),
         clock: opened.clock.clone(),
+        seeds: Seeds::default(),
         terms: Swap::new(Terms { grants, limits: config.limits() }),
         memory: MemoryBudget::new(config.server.memory_mib << 20),
         scans: WorkerPool::start("scans", 1).map_err(io("the thread of scans"))?,
