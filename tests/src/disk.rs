@@ -6,6 +6,7 @@
 //! not, so later ones may be there without the earlier, whole ones or torn.
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use enrolld::storage::disk::{Disk, Space};
@@ -30,7 +31,11 @@ pub enum Fate {
 
 /// State that the disks of one machine share.
 #[derive(Debug)]
-pub(crate) struct Power(Mutex<Count>);
+pub(crate) struct Power {
+    count: Mutex<Count>,
+    /// Free bytes of the disks.
+    free: AtomicU64,
+}
 
 #[derive(Debug)]
 struct Count {
@@ -77,7 +82,13 @@ pub(crate) enum Call {
 impl Power {
     /// Nothing was called yet.
     pub(crate) fn with(fate: Fate) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Count { fate, calls: 0, has_met_its_fate: false })))
+        let count = Mutex::new(Count { fate, calls: 0, has_met_its_fate: false });
+        Arc::new(Self { count, free: AtomicU64::new(u64::MAX) })
+    }
+
+    /// The fault to inject.
+    pub(crate) fn fate(&self) -> Fate {
+        self.count().fate
     }
 
     /// True once the fault was injected.
@@ -106,7 +117,12 @@ impl Power {
     }
 
     fn count(&self) -> MutexGuard<'_, Count> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.count.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets the free bytes of the disks.
+    pub(crate) fn set_free_bytes(&self, bytes: u64) {
+        self.free.store(bytes, Ordering::Relaxed);
     }
 }
 
@@ -215,7 +231,7 @@ impl Space for SimulatedDisk {
     }
 
     fn free_bytes(&self) -> io::Result<u64> {
-        Ok(u64::MAX)
+        Ok(self.power.free.load(Ordering::Relaxed))
     }
 }
 
