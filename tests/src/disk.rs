@@ -42,6 +42,8 @@ struct Count {
     fate: Fate,
     calls: u64,
     has_met_its_fate: bool,
+    /// Somebody looks who is no part of the machine.
+    is_watched: bool,
 }
 
 /// A disk in memory.
@@ -82,7 +84,7 @@ pub(crate) enum Call {
 impl Power {
     /// Nothing was called yet.
     pub(crate) fn with(fate: Fate) -> Arc<Self> {
-        let count = Mutex::new(Count { fate, calls: 0, has_met_its_fate: false });
+        let count = Mutex::new(Count { fate, calls: 0, has_met_its_fate: false, is_watched: false });
         Arc::new(Self { count, free: AtomicU64::new(u64::MAX) })
     }
 
@@ -99,6 +101,9 @@ impl Power {
     /// Counts a call. `Ok(false)`: it is done as far as the power lasts, and fails.
     pub(crate) fn call(&self, call: Call) -> io::Result<bool> {
         let mut count = self.count();
+        if count.is_watched {
+            return Ok(true);
+        }
         let counts = call == Call::Change || !matches!(count.fate, Fate::PowerLoss(_));
         let number = count.calls;
         count.calls += u64::from(counts);
@@ -118,6 +123,11 @@ impl Power {
 
     fn count(&self) -> MutexGuard<'_, Count> {
         self.count.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets calls be done without a fault and without being counted, or no longer.
+    pub(crate) fn watch(&self, is_watched: bool) {
+        self.count().is_watched = is_watched;
     }
 
     /// Sets the free bytes of the disks.

@@ -152,7 +152,8 @@ impl Run<'_> {
                 }
                 Err((_, NoStart::Wrong(wrong))) => return Err(format!("it does not start: {wrong}")),
             };
-            let looked = core.seen.view().map_err(|err| err.to_string()).and_then(|view| {
+            let looked = core.machine.watch(|| {
+                let view = core.seen.view().map_err(|err| err.to_string())?;
                 self.judge.look_at_clock(now(&self.clock));
                 self.judge.follow(&*view)?;
                 self.judge.compare(&*view)
@@ -275,6 +276,7 @@ impl Run<'_> {
             (Fault::Stops, Step::Stop),
         ];
         let is_time = self.figures.steps.is_multiple_of(16) && self.faults_left > 0;
+        steps.extend(self.is_full.then_some((1, Step::SetSpace)));
         steps.extend(rare.into_iter().filter(|(fault, _)| is_time && self.plan.has(*fault)).map(|(_, step)| (3, step)));
     }
 
@@ -327,12 +329,14 @@ impl Run<'_> {
             self.poll_all(core);
             return self.failed(core, "the writer").map(Some);
         }
-        match core.seen.view() {
-            Ok(view) => match self.judge.follow(&*view) {
-                Err(_) if core.machine.has_met_its_fate() => Ok(None),
-                followed => followed.map(|()| None),
-            },
-            Err(_) => self.failed(core, "a view").map(Some),
+        let followed = core.machine.watch(|| {
+            let view = core.seen.view().map_err(|err| err.to_string())?;
+            self.judge.follow(&*view)
+        });
+        match followed {
+            // The database may have failed for good.
+            Err(_) if core.machine.has_met_its_fate() => Ok(Some(End::Failed)),
+            followed => followed.map(|()| None),
         }
     }
 
