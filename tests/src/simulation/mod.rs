@@ -8,6 +8,7 @@
 
 mod answers;
 mod asking;
+mod campaign;
 mod client;
 mod compare;
 mod control;
@@ -20,6 +21,7 @@ mod run;
 mod sessions;
 mod wire;
 
+pub use campaign::{Wrong, campaign, shrunk, tried};
 pub use control::Control;
 pub use plan::{Area, Fault, Plan};
 pub use run::{Figures, run};

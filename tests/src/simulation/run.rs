@@ -1,6 +1,7 @@
 //! One run: the scheduler, which takes one step after another of clients, sessions, writer and flusher, lets time pass, and
 //! has faults come. Everything that it draws comes from the seed of its plan.
 
+use std::fmt;
 use std::hash::Hasher as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -50,6 +51,30 @@ pub struct Figures {
     pub answers: u64,
     /// Changes that the model followed.
     pub changes: u64,
+}
+
+impl Figures {
+    /// The sum of both; of traces it is of no use but to tell sums apart.
+    pub(super) fn plus(&self, other: &Self) -> Self {
+        Self {
+            trace: self.trace ^ other.trace,
+            steps: self.steps + other.steps,
+            starts: self.starts + other.starts,
+            operations: self.operations + other.operations,
+            answers: self.answers + other.answers,
+            changes: self.changes + other.changes,
+        }
+    }
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { steps, starts, operations, answers, changes, .. } = self;
+        write!(
+            f,
+            "{steps} steps, {starts} starts, {operations} operations, {changes} changes, {answers} answers judged"
+        )
+    }
 }
 
 /// One step.
