@@ -15,6 +15,7 @@ mod control;
 mod core;
 mod judge;
 mod model;
+pub mod mutants;
 mod operations;
 mod plan;
 mod run;
