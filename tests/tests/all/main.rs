@@ -19,6 +19,7 @@ mod programs;
 mod python;
 mod rules;
 mod shared_etcd;
+mod simulation;
 mod storage;
 mod units;
 mod writer_thread;
