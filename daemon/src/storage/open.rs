@@ -306,6 +306,15 @@ impl StateDir {
         names.take_while(|name| self.directory.has(name)).map(|name| self.settled(&name)).collect()
     }
 
+    /// Removes the files of a journal whose content the database has, the last one first, so that an interruption leaves
+    /// no gap.
+    pub fn remove_journal(&self) -> Result<(), FileError> {
+        let names = (0..).map(|number: usize| format!("{JOURNAL}{number}"));
+        let names: Vec<_> = names.take_while(|name| self.directory.has(name)).collect();
+        names.iter().rev().try_for_each(|name| self.directory.remove(name))?;
+        self.directory.sync()
+    }
+
     fn make_journal_file(&self) -> MakeSlot {
         let directory = Arc::clone(&self.directory);
         Box::new(move |number| {
