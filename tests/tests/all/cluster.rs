@@ -3,7 +3,8 @@
 //! token is used twice, nothing acknowledged is lost, no deposed daemon tells anything, and in the end all hosts hold the
 //! same bytes.
 //!
-//! `ENROLL_HISTORIES=N` runs N of them, `ENROLL_SEED=S` only the one of that seed; a failure prints the seed.
+//! `ENROLL_HISTORIES=N` runs N of them, `ENROLL_SEED=S` only the one of that seed; a failure prints the seed:
+//! `ENROLL_HISTORIES=2000 cargo test -p enroll-tests --test all -- whoever_leads`.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -341,12 +342,18 @@ fn no_token_is_used_twice_and_nothing_is_lost_whoever_leads() {
     }
 }
 
-/// The control: an engine that does not fence, one that confirms anybody, one that trims too early, and a standby that does
-/// not wait for its look are found.
+/// The control: an engine that does not fence, that confirms anybody, that appends again under a new number or trims too
+/// early, and a standby that does not wait for its look, are found.
 #[test]
 fn an_engine_that_does_not_fence_or_trims_too_early_is_found() {
-    let sabotages =
-        [Sabotage::NoCompare, Sabotage::ConfirmsAnybody, Sabotage::TrimsTooEarly, Sabotage::StandbyDoesNotWait];
+    let sabotages = [
+        Sabotage::NoCompare,
+        Sabotage::ComparesNothing,
+        Sabotage::ConfirmsAnybody,
+        Sabotage::RetriesUnderNewNumber,
+        Sabotage::TrimsTooEarly,
+        Sabotage::StandbyDoesNotWait,
+    ];
     for sabotage in sabotages {
         let is_found = (0..HISTORIES).any(|seed| history(seed, sabotage).is_err());
         assert!(is_found, "{sabotage:?} is not found in {HISTORIES} histories");

@@ -18,6 +18,7 @@ mod processes;
 mod programs;
 mod python;
 mod rules;
+mod session_histories;
 mod shared_etcd;
 mod storage;
 mod units;
