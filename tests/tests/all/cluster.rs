@@ -14,7 +14,7 @@ use enroll_core::identity::Secrets;
 use enroll_core::identity::secrets::SecretKey;
 use enroll_core::model::key::WITHOUT_ORDER;
 use enroll_core::state::{Store as _, StoreError};
-use enroll_protocol::{Code, Envelope, Token, changes, token};
+use enroll_protocol::{Code, Envelope, Key, Pk, Token, changes, token};
 use enroll_tests::disk::SimulatedDisk;
 use enroll_tests::oracle::everything;
 use enroll_tests::registry::{KEY, Registry};
@@ -358,6 +358,28 @@ fn an_engine_that_does_not_fence_or_trims_too_early_is_found() {
         let is_found = (0..HISTORIES).any(|seed| history(seed, sabotage).is_err());
         assert!(is_found, "{sabotage:?} is not found in {HISTORIES} histories");
     }
+}
+
+/// A kept answer is due on the member that leads by then, once, and what that removes is removed everywhere.
+#[test]
+fn what_is_due_after_a_fail_over_is_done_by_the_next_leader() {
+    let mut history = History::begin(1, Sabotage::None);
+    let envelope = Envelope { key: Some(Key(Pk::from_bytes([1; 16]))), ..Envelope::default() };
+    let leader = history.members[0].registry.as_mut().expect("a leader");
+    leader.call_with(envelope.clone(), token::Use::new(name(1))).expect("used");
+    history.elect(1).expect("elected");
+    let entries = |history: &History| everything(&*history.members[1].store).expect("read").len();
+    let before = entries(&history);
+    let registry = history.members[1].registry.as_mut().expect("a leader");
+    registry.call_with(envelope.clone(), token::Use::new(name(1))).expect("kept");
+    registry.pass_seconds(2 * 24 * 60 * 60);
+    registry.wake();
+    assert!(entries(&history) < before, "nothing was removed");
+    let registry = history.members[1].registry.as_mut().expect("a leader");
+    let again = registry.call_with(envelope, token::Use::new(name(1))).expect_err("no longer kept");
+    assert_eq!(again.code, Code::TOKEN_REUSE);
+    history.tokens.insert(1, Known::Used);
+    history.finish().expect("the same everywhere");
 }
 
 /// A host whose database is of another journal, or newer than the journal, does not follow it.

@@ -18,7 +18,7 @@ mod processes;
 mod programs;
 mod python;
 mod rules;
-mod session_histories;
+mod sessions;
 mod shared_etcd;
 mod storage;
 mod units;
