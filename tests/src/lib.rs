@@ -15,6 +15,7 @@ pub mod issuer;
 pub mod linearizability;
 pub mod load;
 pub mod machine;
+pub mod member;
 pub mod neighbours;
 pub mod openmetrics;
 pub mod openssl;

@@ -45,6 +45,8 @@ pub struct Shared {
     pub store: Arc<dyn Store>,
     /// Passed by a read before it takes its view; `None` where nobody else may commit.
     pub barrier: Option<Arc<Barrier>>,
+    /// True if a standby reads its own copy as it is.
+    pub reads_locally: bool,
     /// The way of writes to the member that leads; `None` where the registry is on one host.
     pub forwarding: Option<Arc<Forwarding>>,
     /// The clock.

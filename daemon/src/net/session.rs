@@ -378,8 +378,8 @@ impl Session {
         match job {
             Job::Write(job) => self.write(pending, handler, ctx, job),
             Job::Look(look) => {
-                let read =
-                    Read { pending, handler, ctx, look, is_confirmed: self.shared.barrier.is_none(), answer_bytes: 0 };
+                let is_confirmed = self.shared.barrier.is_none() || self.may_read_locally();
+                let read = Read { pending, handler, ctx, look, is_confirmed, answer_bytes: 0 };
                 match self.open_writes {
                     0 => self.run_read(read),
                     _ => self.waiting = Some(read),

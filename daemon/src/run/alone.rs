@@ -24,6 +24,9 @@ pub(super) struct Shared(Infallible);
 /// A member of a cluster: there is none.
 pub(super) struct Member(Infallible);
 
+/// The journal on etcd: there is none.
+pub(crate) struct EtcdJournal(Infallible);
+
 /// Why a member can not follow or lead: there is none.
 pub(super) struct Fault(Infallible);
 
@@ -89,12 +92,15 @@ impl Fault {
 pub(super) fn journal(config: &Config, _: &Path) -> Result<Option<Shared>, StartError> {
     match config.store {
         StoreKind::Local => Ok(None),
-        StoreKind::Etcd => {
-            let why = "store = \"etcd\": this enrolld was built without etcd; build it with the feature etcd, which is \
-                       on by default";
-            Err(ConfigError(why.to_owned()).into())
-        }
+        StoreKind::Etcd => etcd_journal(config).map(|journal| match journal.0 {}),
     }
+}
+
+/// Refuses a configuration that wants a journal on etcd.
+pub(crate) fn etcd_journal(_: &Config) -> Result<EtcdJournal, StartError> {
+    let why = "store = \"etcd\": this enrolld was built without etcd; build it with the feature etcd, which is on by \
+               default";
+    Err(ConfigError(why.to_owned()).into())
 }
 
 /// Joins a shared journal, of which there is none.

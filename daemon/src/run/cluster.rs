@@ -15,14 +15,15 @@ use tokio::sync::watch;
 use super::StartError;
 use super::paths;
 use super::systemd::Stage;
-use crate::cluster::about::about;
-use crate::cluster::etcd_journal::{EtcdJournal, Leadership};
+use crate::cluster::about;
+pub(crate) use crate::cluster::etcd_journal::EtcdJournal;
+use crate::cluster::etcd_journal::Leadership;
 use crate::cluster::members::Membership;
 use crate::cluster::roster::{self, Standing};
 use crate::cluster::trim::Retention;
 use crate::config::{Config, ConfigError, StoreKind};
 use crate::metrics::JournalFigures;
-use crate::storage::journal::{JournalFault, JournalOptions, JournalStore};
+use crate::storage::journal::{JournalFault, JournalOptions, JournalStore, OtherShared};
 use crate::storage::open::OpenError;
 use crate::storage::redb::RedbStore;
 use enroll_core::identity::Secrets;
@@ -213,6 +214,23 @@ pub(super) fn journal(config: &Config, state_dir: &Path) -> Result<Option<Shared
     if config.store == StoreKind::Local {
         return Ok(None);
     }
+    let cluster = &config.cluster;
+    let listener = listen(&cluster.listen)?;
+    let address = listener.as_ref().map(|(_, bound)| about::address(&cluster.address, *bound));
+    Ok(Some(Shared {
+        journal: etcd_journal(config)?,
+        about: roster::Member { address, ..about::about(config, state_dir) },
+        listener: listener.map(|(listener, _)| listener),
+        retention: Retention {
+            copies: usize::try_from(cluster.copies).unwrap_or(usize::MAX),
+            bytes_max: cluster.log_mib << 20,
+        },
+        skew_max: Duration::from_secs(cluster.skew_seconds_max),
+    }))
+}
+
+/// The journal on the etcd of this configuration.
+pub(crate) fn etcd_journal(config: &Config) -> Result<EtcdJournal, StartError> {
     let etcd = &config.etcd;
     let path = |path: &PathBuf| (!path.as_os_str().is_empty()).then(|| path.clone());
     let user = match etcd.user.as_str() {
@@ -228,19 +246,7 @@ pub(super) fn journal(config: &Config, state_dir: &Path) -> Result<Option<Shared
     };
     let (member, lease) = (member(config), Duration::from_secs(config.cluster.lease_seconds));
     let journal = EtcdJournal::new(&config_of_etcd, &etcd.prefix, &member, lease).map_err(StartError::Etcd)?;
-    let cluster = &config.cluster;
-    let listener = listen(&cluster.listen)?;
-    let address = listener.as_ref().map(|(_, bound)| address(&cluster.address, *bound));
-    Ok(Some(Shared {
-        journal: journal.with_quota(etcd.quota_mib << 20),
-        about: roster::Member { address, ..about(config, state_dir) },
-        listener: listener.map(|(listener, _)| listener),
-        retention: Retention {
-            copies: usize::try_from(cluster.copies).unwrap_or(usize::MAX),
-            bytes_max: cluster.log_mib << 20,
-        },
-        skew_max: Duration::from_secs(cluster.skew_seconds_max),
-    }))
+    Ok(journal.with_quota(etcd.quota_mib << 20))
 }
 
 /// Listens for writes that other members forward, where the configuration says where.
@@ -257,17 +263,6 @@ fn listen(address: &str) -> Result<Option<(TcpListener, SocketAddr)>, StartError
     bound().map(Some).map_err(|err| StartError::Io(format!("cluster.listen {address}"), err))
 }
 
-/// The address that other members are told: the configured one, or the one listened on, by the host's name where it is all
-/// of the host's.
-fn address(configured: &str, bound: SocketAddr) -> String {
-    let host = nix::unistd::gethostname().ok().map(|name| name.to_string_lossy().into_owned());
-    match (configured, host.filter(|_| bound.ip().is_unspecified())) {
-        ("", Some(host)) => format!("{host}:{}", bound.port()),
-        ("", None) => bound.to_string(),
-        (configured, _) => configured.to_owned(),
-    }
-}
-
 /// Follows the journal with this tree until this member is elected, or another one leads and there is a whole registry
 /// here. Returns the store and the member, and the name of the other one that leads.
 pub(super) fn join(
@@ -282,7 +277,10 @@ pub(super) fn join(
     let Shared { journal, about, listener, retention, skew_max } = shared;
     let journal = Arc::new(journal);
     stage.begin("waiting for etcd".to_owned());
-    let identity = patiently(|| journal.identity(options.identity))?;
+    let identity = match tree.entries()? {
+        0 => patiently(|| journal.identity(options.identity))?,
+        _ => patiently(|| journal.found_identity())?.ok_or_else(|| missing(&tree))?,
+    };
     let options = JournalOptions { identity, ..options };
     let store = JournalStore::open_shared(tree, journal.clone(), secrets.into(), options, figures)?;
     let entered = patiently(|| Membership::enter(&journal, about.clone(), store.progress()))?;
@@ -313,6 +311,16 @@ pub(super) fn join(
                 }
             }
         }
+    }
+}
+
+/// The fault of a database for which there is no journal.
+fn missing(tree: &RedbStore) -> Fault {
+    let position = tree.mark().map(|mark| mark.and_then(|mark| mark.position()));
+    match position {
+        Ok(Some(position)) => JournalFault::OtherShared(OtherShared::Missing(position.number)).into(),
+        Ok(None) => JournalFault::OtherShared(OtherShared::Local).into(),
+        Err(err) => err.into(),
     }
 }
 

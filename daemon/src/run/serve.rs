@@ -12,7 +12,7 @@ use super::reload::{LogFilter, Reload};
 use super::state::{Opened, WriterEnd};
 use super::stop::{Ended, StopSignals};
 use super::{Start, StartError, forwarding, standby, wakers};
-use crate::config::Config;
+use crate::config::{Config, Reads};
 use crate::daemon::Swap;
 use crate::net::Shared;
 use crate::net::barrier::Barrier;
@@ -84,6 +84,7 @@ pub(super) async fn serve(
         daemon: Arc::clone(&opened.daemon),
         barrier: Barrier::of(opened.store.clone()),
         store: opened.store.clone(),
+        reads_locally: config.cluster.reads == Reads::Local,
         forwarding: forwarding::start(opened, sessions)?,
         clock: opened.clock.clone(),
         terms: Swap::new(Terms { grants, limits: config.limits() }),

@@ -109,6 +109,7 @@ fn answered(grant: Grant, pieces: &[&[u8]]) -> Answers {
     let (grants, _) = Grants::resolve(&config.grants).expect("no grants");
     let shared = Arc::new(Shared {
         daemon: Arc::clone(&registry.daemon),
+        reads_locally: false,
         forwarding: None,
         barrier: Barrier::of(Arc::clone(&registry.store)),
         store: Arc::clone(&registry.store),

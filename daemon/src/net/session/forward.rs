@@ -21,6 +21,11 @@ impl Session {
         }
     }
 
+    /// True for a standby that reads its own copy as it is, while nothing was forwarded here that it may not have yet.
+    pub(super) fn may_read_locally(&self) -> bool {
+        self.shared.reads_locally && self.link.is_none() && self.shared.daemon.role.is_standby()
+    }
+
     /// Sends a request to the leader. Where that takes none from here it is refused as busy.
     pub(super) fn forward(&mut self, pending: Pending, envelope: Envelope, job: &Job) {
         let way = self.shared.forwarding.as_ref().filter(|way| self.peer.member.is_none() && way.is_open());

@@ -12,6 +12,7 @@ use enroll_tests::etcd::Etcd;
 use enroll_tests::neighbours::{as_user, open_home_to_all};
 use enroll_tests::process::{Home, PATIENCE, run};
 use enroll_tests::skip::is_root;
+use nix::sys::signal::Signal;
 
 use super::standby::{client, host, name, share_key, started};
 
@@ -238,4 +239,23 @@ fn strangers_learn_nothing_and_keep_no_member_away() {
     let refused = log.matches("a connection to cluster.listen was refused").count();
     assert!((1..10).contains(&refused), "{refused} lines: {log}");
     assert!(client(&a, PATIENCE).call(server::Status {}).is_ok());
+}
+
+#[test]
+fn a_standby_that_reads_locally_needs_no_etcd_for_it_and_its_writers_read_their_own_writes() {
+    let test = "a_standby_that_reads_locally_needs_no_etcd_for_it_and_its_writers_read_their_own_writes";
+    let Some(etcd) = etcd(test) else { return };
+    let (a, b) = (host("a", &etcd, LISTENS), host("b", &etcd, &format!("{LISTENS}reads = \"local\"\n")));
+    let _leader = started(&a);
+    share_key(&a, &b);
+    let _standby = started(&b);
+    let (reader, writer) = (client(&b, PATIENCE), client(&b, PATIENCE));
+    for number in 0..WRITES {
+        writer.call(token::Use::new(name(number))).expect("used");
+        writer.call(token::Get { token: name(number) }).unwrap_or_else(|err| panic!("token {number}: {err}"));
+    }
+    // The last look of the writer saw all of them arrive here.
+    etcd.signal(0, Signal::SIGSTOP);
+    reader.call(token::Get { token: name(WRITES - 1) }).expect("read without etcd");
+    etcd.signal(0, Signal::SIGCONT);
 }
