@@ -207,6 +207,7 @@ impl Life {
             daemon: Arc::clone(&registry.daemon),
             forwarding: None,
             barrier: Barrier::of(Arc::clone(&reads)),
+            reads_locally: false,
             store: reads,
             clock: registry.clock(),
             terms: Swap::new(Terms { grants, limits: config.limits() }),
