@@ -133,28 +133,31 @@ impl Served {
 
     /// The first daemon: founds the registry.
     pub fn found(&mut self, term: Term) {
-        let store = Arc::new(opened(&self.journal, &self.disk));
+        let store = Arc::new(opened(&self.journal, &self.disk).expect("a standby"));
         store.lead(term, |_| ()).expect("leads");
         Registry::started(store.clone()).map(drop).expect("a registry");
         store.flush().expect("flushed");
     }
 
     /// Ends its daemon, if one runs, and starts it again as a standby, with what its database's file has.
-    pub fn restart(&mut self) {
+    /// Fails where that is not of the journal's history.
+    pub fn restart(&mut self) -> Result<(), String> {
         self.life = None;
         self.disk = Arc::new(SimulatedDisk::holding(self.disk.live()));
-        let store = Arc::new(opened(&self.journal, &self.disk));
-        store.catch_up(|_| ()).expect("follows");
+        let store = Arc::new(opened(&self.journal, &self.disk)?);
+        store.catch_up(|_| ()).map_err(|err| format!("a host can not follow: {err}"))?;
         self.life = Some(Life::begin(store, self.defect, &self.socket));
+        Ok(())
     }
 
     /// Has its daemon lead in this term, where it follows. The one before is not told.
-    pub fn elect(&mut self, term: Term) {
+    pub fn elect(&mut self, term: Term) -> Result<(), String> {
         let life = self.life.as_ref().expect("a daemon");
         if life.leads.load(Ordering::SeqCst) || life.has_ended() {
-            self.restart();
+            self.restart()?;
         }
         self.life.as_ref().expect("a daemon").elected.send_replace(Some(term));
+        Ok(())
     }
 
     /// True if its daemon has learnt that it was deposed, or failed.
@@ -174,14 +177,14 @@ impl Served {
     }
 }
 
-fn opened(journal: &Arc<SharedMemory>, disk: &Arc<SimulatedDisk>) -> JournalStore {
+fn opened(journal: &Arc<SharedMemory>, disk: &Arc<SimulatedDisk>) -> Result<JournalStore, String> {
     let options =
         JournalOptions { segment_bytes: 16 << 10, memory_bytes: 16 << 20, unordered: WITHOUT_ORDER, identity: 7 };
     let redb = RedbOptions { cache_bytes: 1 << 20, verify: true };
     let tree = RedbStore::open_on(disk.clone(), redb).map_err(|err| err.to_string()).expect("a tree");
     let secrets = Secrets::derive(&SecretKey::new(KEY)).expect("keys");
     JournalStore::open_shared(tree, journal.clone(), secrets.into(), options, JournalFigures::default())
-        .expect("a standby")
+        .map_err(|err| format!("a host can not follow: {err}"))
 }
 
 impl Life {

@@ -43,18 +43,18 @@ struct History {
 }
 
 impl History {
-    fn elect(&mut self, member: usize) {
-        // One that led, and was told by now, starts again first. It may be a standby that failed with the journal.
+    fn elect(&mut self, member: usize) -> Result<(), String> {
         let term = self.journal.elect();
-        self.hosts[member].elect(term);
+        self.hosts[member].elect(term)?;
         self.leader = member;
+        Ok(())
     }
 
     fn step(&mut self) -> Result<(), String> {
         let member = self.random.random_range(0..MEMBERS);
         match self.random.random_range(0..10) {
-            0..3 if member != self.leader => self.elect(member),
-            3 if member != self.leader => self.hosts[member].restart(),
+            0..3 if member != self.leader => self.elect(member)?,
+            3 if member != self.leader => self.hosts[member].restart()?,
             4..6 => {
                 let fates = [AppendFate::RequestLost, AppendFate::AnswerLost, AppendFate::Held, AppendFate::Held];
                 self.journal.decide(Some(fates[self.random.random_range(0..fates.len())]));
@@ -68,10 +68,10 @@ impl History {
             }
             // Sooner or later it is noticed.
             if self.hosts[at].has_ended() && self.random.random_bool(0.5) {
-                self.hosts[at].restart();
+                self.hosts[at].restart()?;
                 if at == self.leader {
                     let next = self.random.random_range(0..MEMBERS);
-                    self.elect(next);
+                    self.elect(next)?;
                 }
             }
         }
@@ -82,7 +82,7 @@ impl History {
     fn finish(mut self) -> Result<(), String> {
         self.journal.decide(None);
         self.journal.deliver();
-        self.hosts.iter_mut().for_each(Served::restart);
+        self.hosts.iter_mut().try_for_each(Served::restart)?;
         let mut found = Vec::new();
         for (at, host) in self.hosts.iter().enumerate() {
             host.catch_up().map_err(|err| format!("{at} can not follow: {err}"))?;
@@ -103,9 +103,9 @@ fn history(seed: u64, sabotage: Sabotage, defect: Defect) -> Result<usize, Strin
     let host = |at: usize| Served::new(&journal, defect, &directory.path().join(format!("{at}.sock")));
     let mut hosts: Vec<Served> = (0..MEMBERS).map(host).collect();
     hosts[0].found(journal.elect());
-    hosts.iter_mut().for_each(Served::restart);
+    hosts.iter_mut().try_for_each(Served::restart)?;
     let mut history = History { random: SmallRng::seed_from_u64(seed), journal, hosts, leader: 0 };
-    history.elect(0);
+    history.elect(0)?;
     let race = Race::at(history.hosts.iter().map(Served::socket).collect());
     let (driven, tally) = race.try_run(CLIENTS, seed, || {
         for step in 0..STEPS {
