@@ -3,7 +3,7 @@
 //! Every write is first run twice on the same base, and both runs must give the same writes and the same answer: a rule
 //! that depends on anything but its state, its context and its request fails here.
 
-mod foundation;
+pub(crate) mod foundation;
 
 use std::ops::ControlFlow;
 use std::path::Path;

@@ -20,6 +20,7 @@ mod python;
 mod rules;
 mod sessions;
 mod shared_etcd;
+mod simulation;
 mod storage;
 mod units;
 mod writer_thread;
