@@ -31,6 +31,7 @@ pub mod process_memory;
 pub mod proxy;
 pub mod registry;
 pub mod seed;
+pub mod served;
 pub mod shared_memory;
 pub mod simulation;
 pub mod skip;

@@ -18,6 +18,7 @@ mod processes;
 mod programs;
 mod python;
 mod rules;
+mod sessions;
 mod shared_etcd;
 mod simulation;
 mod storage;
