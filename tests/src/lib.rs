@@ -3,6 +3,7 @@
 
 pub mod booted;
 pub mod cleanup;
+pub mod cluster;
 pub mod console;
 pub mod conversation;
 pub mod disk;
@@ -15,6 +16,7 @@ pub mod issuer;
 pub mod linearizability;
 pub mod load;
 pub mod machine;
+pub mod member;
 pub mod neighbours;
 pub mod openmetrics;
 pub mod openssl;
@@ -26,6 +28,7 @@ pub mod poll;
 pub mod postgres;
 pub mod process;
 pub mod process_memory;
+pub mod proxy;
 pub mod registry;
 pub mod seed;
 pub mod shared_memory;
@@ -33,3 +36,4 @@ pub mod simulation;
 pub mod skip;
 pub mod socket;
 pub mod terminal;
+pub mod token_race;

@@ -38,13 +38,15 @@ use std::time::Instant;
 pub use flush::{Flush, Moved};
 pub use flusher::Flusher;
 pub use progress::Progress;
-pub use segments::{JournalFault, MakeSlot, Mark, Slots};
+pub use segments::{JournalFault, MakeSlot, Mark, OtherShared, Slots};
+pub use standby::found;
 
 use super::disk::Disk;
 use super::redb::RedbStore;
 use crate::metrics::JournalFigures;
 use bloom::BloomFilter;
 use enroll_core::state::{SCAN_CHUNK, Store, StoreError, View, Writes, walk};
+use enroll_protocol::backup::Position;
 use log::Log;
 use memtable::Memtable;
 use recovery::{Recovered, recover, take_over};
@@ -97,6 +99,8 @@ struct State {
     current: Arc<Snapshot>,
     /// The number of the latest batch.
     number: u64,
+    /// Its place in a shared journal.
+    position: Option<Position>,
     /// The time of the active memtable's first write.
     begun: Option<Instant>,
     /// A filter that has every new key and not yet all old ones.
@@ -114,6 +118,9 @@ impl JournalStore {
         options: JournalOptions,
         figures: JournalFigures,
     ) -> Result<Self, JournalFault> {
+        if tree.mark()?.is_some_and(|mark| mark.is_shared) {
+            return Err(JournalFault::OfMember);
+        }
         let (found, Recovered { mut table, mark, tail }) = Self::look(&tree, slots.disks, options)?;
         if tree.free_bytes() < throttle::disk_bytes(table.entries(), table.bytes(), tree.bytes()) {
             // Moved at once, so that a lack of space is found before the first request.
@@ -141,7 +148,8 @@ impl JournalStore {
         let active = Arc::new(table);
         let current = Snapshot { active, frozen: None, tree: tree.shared_view()?, filter: None };
         let current = Arc::new(current);
-        let state = State { current, number, begun, growing: None, failed: None, is_closing: false };
+        let position = log.position();
+        let state = State { current, number, position, begun, growing: None, failed: None, is_closing: false };
         figures.bytes.set(log.bytes());
         Ok(Self {
             tree,
@@ -161,6 +169,10 @@ impl JournalStore {
     /// Moves into the tree what only its journal has, and leaves the journal's files as they are. The tree then needs
     /// no journal, as after a stop in good order.
     pub fn replay(tree: &RedbStore, disks: Vec<Arc<dyn Disk>>, options: JournalOptions) -> Result<(), JournalFault> {
+        if tree.mark()?.is_some_and(|mark| mark.is_shared) {
+            // What it lacks is in a journal that is not here.
+            return Ok(());
+        }
         let (_, Recovered { table, mark, .. }) = Self::look(tree, disks, options)?;
         take_over(tree, &mark, &table)?;
         if mark.is_open {
@@ -175,7 +187,7 @@ impl JournalStore {
         disks: Vec<Arc<dyn Disk>>,
         options: JournalOptions,
     ) -> Result<(Found, Recovered), JournalFault> {
-        let unused = Mark { identity: options.identity, number: 0, generation: 0, is_open: false };
+        let unused = Mark { identity: options.identity, number: 0, generation: 0, is_open: false, is_shared: false };
         let mark = match tree.mark()? {
             Some(mark) => mark,
             // The identity is stored before the first segment, so that no segment can be of an unknown database.
@@ -229,6 +241,7 @@ impl JournalStore {
         active.insert(number, writes);
         let mut state = self.state();
         state.number = number;
+        state.position = log.position();
         self.arrived.notify_all();
         self.progress.apply(number);
         let is_first = state.begun.is_none();
@@ -329,7 +342,11 @@ impl JournalStore {
 impl Store for JournalStore {
     fn view(&self) -> Result<View, StoreError> {
         let state = self.state();
-        Ok(Box::new(JournalView { snapshot: Arc::clone(&state.current), number: state.number }))
+        Ok(Box::new(JournalView {
+            snapshot: Arc::clone(&state.current),
+            number: state.number,
+            position: state.position,
+        }))
     }
 
     fn commit(&self, writes: &Writes) -> Result<(), StoreError> {

@@ -110,6 +110,8 @@ fn answered(grant: Grant, pieces: &[&[u8]]) -> Answers {
     let (grants, _) = Grants::resolve(&config.grants).expect("no grants");
     let shared = Arc::new(Shared {
         daemon: Arc::clone(&registry.daemon),
+        reads_locally: false,
+        forwarding: None,
         barrier: Barrier::of(Arc::clone(&registry.store)),
         store: Arc::clone(&registry.store),
         clock: registry.clock(),
@@ -128,7 +130,7 @@ fn answered(grant: Grant, pieces: &[&[u8]]) -> Answers {
             stream.set_nonblocking(true).expect("set");
         }
         let (_stop, stopping) = watch::channel(false);
-        let peer = Peer { uid: 1000, pid: 1, connection: 1, grant, delegation: Arc::default() };
+        let peer = Peer { uid: 1000, pid: 1, connection: 1, grant, delegation: Arc::default(), member: None };
         let (input, output) = enroll_socket::split(theirs).expect("a socket");
         let sender = output.sender().clone();
         let serving = tokio::spawn(serve_alone((input, output, sender), peer, shared, queue, stopping));

@@ -161,7 +161,8 @@ impl Core {
     pub(super) fn connect(&mut self, uid: u32, number: u64) -> Wire {
         let (wire, halves) = connection();
         let Some(queue) = self.queue.clone() else { return wire };
-        let peer = Peer { uid, pid: 1, connection: number, grant: Grant::Admin, delegation: Arc::default() };
+        let peer =
+            Peer { uid, pid: 1, connection: number, grant: Grant::Admin, delegation: Arc::default(), member: None };
         let stopping = self.stop.subscribe();
         self.sessions.add(number, Box::pin(serve_alone(halves, peer, Arc::clone(&self.shared), queue, stopping)));
         wire
@@ -247,6 +248,8 @@ fn shared(
     let config = Config::default();
     let (grants, _) = Grants::resolve(&config.grants).expect("no grants");
     Arc::new(Shared {
+        reads_locally: false,
+        forwarding: None,
         daemon,
         store: Arc::clone(store),
         barrier: None,
