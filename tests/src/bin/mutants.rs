@@ -18,9 +18,6 @@ struct Arguments {
     /// The directory of the copy and of what is built from it
     #[arg(long, default_value = "target/mutants")]
     directory: PathBuf,
-    /// Build in this directory, which may have the dependencies already [default: target/mutants/target]
-    #[arg(long)]
-    target: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -40,8 +37,7 @@ fn main() -> ExitCode {
 /// The number of mutants that were not found.
 fn run(arguments: &Arguments) -> io::Result<usize> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
-    let copy = arguments.directory.join("tree");
-    let target = arguments.target.clone().unwrap_or_else(|| arguments.directory.join("target"));
+    let (copy, target) = (arguments.directory.join("tree"), arguments.directory.join("target"));
     let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(root).output()?;
     for file in listed.stdout.split(|byte| *byte == 0).filter(|file| !file.is_empty()) {
         let file = Path::new(std::str::from_utf8(file).map_err(io::Error::other)?);
