@@ -21,6 +21,7 @@ mod daemon;
 mod databases;
 mod decisions;
 mod delegation;
+mod disasters;
 mod disk;
 mod doctor;
 mod ends;
