@@ -3,6 +3,7 @@
 
 pub mod booted;
 pub mod cleanup;
+pub mod cluster;
 pub mod console;
 pub mod conversation;
 pub mod disk;
@@ -26,9 +27,11 @@ pub mod poll;
 pub mod postgres;
 pub mod process;
 pub mod process_memory;
+pub mod proxy;
 pub mod registry;
 pub mod seed;
 pub mod shared_memory;
 pub mod skip;
 pub mod socket;
 pub mod terminal;
+pub mod token_race;

@@ -144,7 +144,14 @@ impl Registry {
         let writer = Writer::new(Arc::clone(&store), Arc::clone(&daemon), seal())?;
         Ok(Self {
             now,
-            peer: Peer { uid: 1000, pid: 1, connection: 1, grant: Grant::Admin, delegation: Arc::default() },
+            peer: Peer {
+                uid: 1000,
+                pid: 1,
+                connection: 1,
+                grant: Grant::Admin,
+                delegation: Arc::default(),
+                member: None,
+            },
             store,
             daemon,
             writer,

@@ -31,6 +31,7 @@ pub fn about(config: &Config, state_dir: &Path) -> Member {
     Member {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         host: host(),
+        address: None,
         settings: settings(config),
         instance: instance(state_dir),
         clock: 0,

@@ -92,6 +92,11 @@ impl EtcdJournal {
         &self.member
     }
 
+    /// The life of a leader's lease that is not renewed.
+    pub fn lease(&self) -> Duration {
+        self.lease
+    }
+
     /// The identity of the journal: the one that it has, or else this one, which it then has.
     pub fn identity(&self, new: u64) -> Result<u64, Error> {
         let key = self.key("about");

@@ -76,6 +76,12 @@ impl Membership {
         }
     }
 
+    /// The addresses of the members, as of its last look.
+    pub fn addresses(&self) -> impl Fn(&str) -> Option<String> + Send + Sync + use<> {
+        let roster = Arc::clone(&self.roster);
+        move |member| roster.lock().unwrap_or_else(PoisonError::into_inner).address(member)
+    }
+
     /// The eligibility of this member: if it may stand for election.
     pub fn standing(&self, skew_max: Duration) -> Standing {
         self.roster().standing(&self.journal.member, skew_max)

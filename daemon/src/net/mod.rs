@@ -7,10 +7,12 @@ mod deadlines;
 pub mod grants;
 pub mod handshake;
 pub mod listener;
+pub mod members;
 mod memory;
 pub mod memory_budget;
 mod outbox;
 mod pending;
+mod rate_limited_log;
 pub mod request_memory;
 mod session;
 mod snapshot_stream;
@@ -30,6 +32,7 @@ use crate::writer::Queue;
 use barrier::Barrier;
 use enroll_core::context::Peer;
 use listener::Terms;
+use members::Forwarding;
 use memory_budget::MemoryBudget;
 use turns::Turns;
 use worker_pool::WorkerPool;
@@ -42,6 +45,10 @@ pub struct Shared {
     pub store: Arc<dyn Store>,
     /// Passed by a read before it takes its view; `None` where nobody else may commit.
     pub barrier: Option<Arc<Barrier>>,
+    /// True if a standby reads its own copy as it is.
+    pub reads_locally: bool,
+    /// The way of writes to the member that leads; `None` where the registry is on one host.
+    pub forwarding: Option<Arc<Forwarding>>,
     /// The clock.
     pub clock: Clock,
     /// For connections that begin.

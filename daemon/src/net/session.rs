@@ -10,6 +10,7 @@
 //! - No write is answered before it is durable, and everything that was accepted is answered before the connection is
 //!   closed in good order.
 
+mod forward;
 mod memory;
 mod reads;
 mod writes;
@@ -30,6 +31,7 @@ use self::memory::InFlight;
 use super::Shared;
 use super::deadlines::{Deadlines, Overdue};
 use super::handshake::{self, End};
+use super::members::Link;
 use super::memory_budget::Account;
 use super::outbox::Outbox;
 use super::pending::{Answered, Pending, Read, Stalled};
@@ -37,7 +39,7 @@ use super::subscriptions::Subscriptions;
 use super::turns::Turn;
 use crate::config::Limits;
 use crate::daemon::clock::draw_seed;
-use crate::dispatch::{self, Handler, Job, Look};
+use crate::dispatch::{self, Handler, Job};
 use crate::writer::{Outcome, Queue, SendError};
 use enroll_core::context::Peer;
 
@@ -115,6 +117,10 @@ struct Session {
     has_scan: bool,
     /// A write was refused here while this daemon was a standby.
     was_standby: bool,
+    /// The link to the member that leads, once something was forwarded.
+    link: Option<Link>,
+    /// Requests that were forwarded and are not answered.
+    forwarded: usize,
     /// A read waits at the barrier; nothing overtakes it.
     has_look: bool,
     /// A read that waits for the writes that were sent before it, or for memory.
@@ -162,6 +168,8 @@ impl Session {
             has_barrier: false,
             has_scan: false,
             was_standby: false,
+            link: None,
+            forwarded: 0,
             has_look: false,
             waiting: None,
             subscriptions,
@@ -353,28 +361,25 @@ impl Session {
     }
 
     fn begin(&mut self, pending: Pending, handler: &'static Handler, envelope: Envelope, job: Job) {
+        if self.shared.barrier.is_some() && Self::is_for_leader(&job) {
+            if self.shared.daemon.role.is_standby() {
+                return self.forward(pending, envelope, &job);
+            }
+            // The writes that were refused or have no outcome are sent again first, on the next connection.
+            if self.was_standby || self.forwarded > 0 {
+                return self.refuse_out_of_order(pending);
+            }
+        }
         let seed = if matches!(job, Job::Write(_)) { draw_seed() } else { [0; 32] };
         let ctx = match self.shared.daemon.context(self.shared.clock.now(), seed, self.peer.clone(), envelope) {
             Ok(ctx) => ctx,
             Err(refusal) => return self.answer(pending, Err(refusal)),
         };
         match job {
-            Job::Write(job) => match self.shared.daemon.role.check_active() {
-                Err(refusal) => {
-                    self.was_standby = true;
-                    self.answer(pending, Err(refusal));
-                }
-                // The writes that were refused are sent again first, on the next connection.
-                Ok(()) if self.was_standby => self.refuse_out_of_order(pending),
-                Ok(()) => self.write(pending, handler, ctx, job),
-            },
+            Job::Write(job) => self.write(pending, handler, ctx, job),
             Job::Look(look) => {
-                let counts = matches!(&look, Look::Read(job) if job.takes_code());
-                if counts && let Err(refusal) = self.shared.daemon.role.check_active() {
-                    return self.answer(pending, Err(refusal));
-                }
-                let read =
-                    Read { pending, handler, ctx, look, is_confirmed: self.shared.barrier.is_none(), answer_bytes: 0 };
+                let is_confirmed = self.shared.barrier.is_none() || self.may_read_locally();
+                let read = Read { pending, handler, ctx, look, is_confirmed, answer_bytes: 0 };
                 match self.open_writes {
                     0 => self.run_read(read),
                     _ => self.waiting = Some(read),

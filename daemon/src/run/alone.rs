@@ -1,8 +1,10 @@
 //! The cluster of a build without etcd: every daemon is alone, and a configuration that wants a shared journal is refused.
 
 use std::convert::Infallible;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use enroll_core::identity::Secrets;
 use enroll_core::state::{ReadTxn, Writes};
@@ -31,6 +33,23 @@ pub(super) struct Fault(Infallible);
 impl Member {
     /// Its name.
     pub(super) fn name(&self) -> &str {
+        match self.0 {}
+    }
+
+    /// The listener for writes that other members forward.
+    pub(super) fn take_listener(&self) -> Option<TcpListener> {
+        match self.0 {}
+    }
+
+    /// The addresses at which members take such writes.
+    pub(super) fn addresses(&self) -> impl Fn(&str) -> Option<String> + Send + Sync + use<> {
+        match self.0 {}
+        #[expect(unreachable_code, reason = "the type of what is never there")]
+        |_: &str| None
+    }
+
+    /// The longest wait for the answer of a leader.
+    pub(super) fn patience(&self) -> Duration {
         match self.0 {}
     }
 

@@ -3,6 +3,7 @@
 //!
 //! One daemon leads at a time. A deposed one ends, and follows when it is started again: no state is talked back.
 
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,6 +36,9 @@ const RETRY: Duration = Duration::from_millis(200);
 /// The longest wait for news of the leader.
 const WAIT: Duration = Duration::from_secs(1);
 
+/// Leases after which a leader that does not answer is one no longer.
+const LEASES: u32 = 3;
+
 /// The age of what only the journal has, at which a member that does not serve yet moves it into its database.
 const FLUSH: Duration = Duration::from_secs(2);
 
@@ -45,6 +49,7 @@ const TURN: Duration = Duration::from_millis(100);
 pub(super) struct Shared {
     journal: EtcdJournal,
     about: roster::Member,
+    listener: Option<TcpListener>,
     retention: Retention,
     skew_max: Duration,
 }
@@ -53,6 +58,8 @@ pub(super) struct Shared {
 pub(super) struct Member {
     journal: Arc<EtcdJournal>,
     membership: Membership,
+    /// For writes that other members forward, until they are accepted.
+    listener: Mutex<Option<TcpListener>>,
     retention: Retention,
     skew_max: Duration,
     /// Its tenure, once it leads.
@@ -66,6 +73,21 @@ impl Member {
     /// Its name.
     pub(super) fn name(&self) -> &str {
         self.journal.member()
+    }
+
+    /// The listener for writes that other members forward, once.
+    pub(super) fn take_listener(&self) -> Option<TcpListener> {
+        self.listener.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The addresses at which members take such writes.
+    pub(super) fn addresses(&self) -> impl Fn(&str) -> Option<String> + Send + Sync + use<> {
+        self.membership.addresses()
+    }
+
+    /// The longest wait for the answer of a leader: it is certain of an outcome, or deposed, before.
+    pub(super) fn patience(&self) -> Duration {
+        self.journal.lease() * LEASES + WAIT
     }
 
     /// Follows the journal until this member is elected and its store leads, or until the daemon stops: then false.
@@ -208,9 +230,13 @@ pub(super) fn journal(config: &Config, state_dir: &Path) -> Result<Option<Shared
         return Ok(None);
     }
     let cluster = &config.cluster;
+    let journal = etcd_journal(config)?;
+    let listener = listen(&cluster.listen)?;
+    let address = listener.as_ref().map(|(_, bound)| address(&cluster.address, *bound));
     Ok(Some(Shared {
-        journal: etcd_journal(config)?,
-        about: about(config, state_dir),
+        journal,
+        about: roster::Member { address, ..about(config, state_dir) },
+        listener: listener.map(|(listener, _)| listener),
         retention: Retention {
             copies: usize::try_from(cluster.copies).unwrap_or(usize::MAX),
             bytes_max: cluster.log_mib << 20,
@@ -239,6 +265,31 @@ pub(crate) fn etcd_journal(config: &Config) -> Result<EtcdJournal, StartError> {
     Ok(journal.with_quota(etcd.quota_mib << 20))
 }
 
+/// Listens for writes that other members forward, where the configuration says where.
+fn listen(address: &str) -> Result<Option<(TcpListener, SocketAddr)>, StartError> {
+    if address.is_empty() {
+        return Ok(None);
+    }
+    let bound = || -> std::io::Result<_> {
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let bound = listener.local_addr()?;
+        Ok((listener, bound))
+    };
+    bound().map(Some).map_err(|err| StartError::Io(format!("cluster.listen {address}"), err))
+}
+
+/// The address that other members are told: the configured one, or the one listened on, by the host's name where it is all
+/// of the host's.
+fn address(configured: &str, bound: SocketAddr) -> String {
+    let host = nix::unistd::gethostname().ok().map(|name| name.to_string_lossy().into_owned());
+    match (configured, host.filter(|_| bound.ip().is_unspecified())) {
+        ("", Some(host)) => format!("{host}:{}", bound.port()),
+        ("", None) => bound.to_string(),
+        (configured, _) => configured.to_owned(),
+    }
+}
+
 /// Follows the journal with this tree until this member is elected, or another one leads and there is a whole registry
 /// here. Returns the store and the member, and the name of the other one that leads.
 pub(super) fn join(
@@ -250,7 +301,7 @@ pub(super) fn join(
     stage: &Stage,
     is_whole: impl Fn(&dyn ReadTxn) -> bool,
 ) -> Result<(JournalStore, Member, Option<String>), Fault> {
-    let Shared { journal, about, retention, skew_max } = shared;
+    let Shared { journal, about, listener, retention, skew_max } = shared;
     let journal = Arc::new(journal);
     stage.begin("waiting for etcd".to_owned());
     let identity = match tree.entries()? {
@@ -262,7 +313,8 @@ pub(super) fn join(
     let entered = patiently(|| Membership::enter(&journal, about.clone(), store.progress()))?;
     let membership = entered.map_err(|holder| Fault::NameTaken(journal.member().to_owned(), holder.host))?;
     let (leadership, standing, is_stopping) = (Mutex::default(), Mutex::new(Standing::Fit), AtomicBool::new(false));
-    let member = Member { journal, membership, retention, skew_max, leadership, standing, is_stopping };
+    let listener = Mutex::new(listener);
+    let member = Member { journal, membership, listener, retention, skew_max, leadership, standing, is_stopping };
     let mut flushed = Instant::now();
     loop {
         store.catch_up(|_| ())?;

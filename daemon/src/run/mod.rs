@@ -8,6 +8,7 @@ pub(crate) mod cluster;
 #[path = "alone.rs"]
 pub(crate) mod cluster;
 mod crl_file;
+mod forwarding;
 mod log;
 mod memory_limit;
 pub(crate) mod migrate;

@@ -109,6 +109,8 @@ fn answered(grant: Grant, pieces: &[&[u8]]) -> Answers {
     let (grants, _) = Grants::resolve(&config.grants).expect("no grants");
     let shared = Arc::new(Shared {
         daemon: Arc::clone(&registry.daemon),
+        reads_locally: false,
+        forwarding: None,
         barrier: Barrier::of(Arc::clone(&registry.store)),
         store: Arc::clone(&registry.store),
         clock: registry.clock(),
@@ -126,7 +128,7 @@ fn answered(grant: Grant, pieces: &[&[u8]]) -> Answers {
             stream.set_nonblocking(true).expect("set");
         }
         let (_stop, stopping) = watch::channel(false);
-        let peer = Peer { uid: 1000, pid: 1, connection: 1, grant, delegation: Arc::default() };
+        let peer = Peer { uid: 1000, pid: 1, connection: 1, grant, delegation: Arc::default(), member: None };
         let serving = tokio::spawn(serve_alone(theirs, peer, shared, queue, stopping));
         let received = talk(ours, pieces).await;
         serving.await.expect("served");

@@ -74,7 +74,7 @@ impl Session {
             && handler.finish.is_none()
     }
 
-    fn end_write(&mut self) {
+    pub(super) fn end_write(&mut self) {
         self.open_writes -= 1;
         // A barrier is the last write that was sent.
         self.has_barrier &= self.open_writes > 0;
@@ -87,8 +87,7 @@ impl Session {
     pub(super) fn end_busy(&mut self) {
         if let Some(stalled) = self.stalled.take() {
             self.end_write();
-            self.in_flight -= 1;
-            self.reserved -= stalled.pending.reserved;
+            self.drop_unanswered(stalled.pending);
             self.close(Refusal::plain(Code::BUSY).with(json!({"retry_after_ms": 100})));
         }
     }
@@ -96,15 +95,22 @@ impl Session {
     /// Ends the connection as busy: its client sends what was not answered anew, in its order. Were this write done, it
     /// would overtake those that were refused while the daemon was a standby.
     pub(super) fn refuse_out_of_order(&mut self, pending: Pending) {
+        self.drop_unanswered(pending);
+        self.close(Refusal::plain(Code::BUSY).with(json!({"retry_after_ms": 100})));
+    }
+
+    /// Forgets a request that was not begun; the connection ends.
+    pub(super) fn drop_unanswered(&mut self, pending: Pending) {
         self.in_flight -= 1;
         self.reserved -= pending.reserved;
-        self.close(Refusal::plain(Code::BUSY).with(json!({"retry_after_ms": 100})));
     }
 
     /// Passes on what the writer or another thread has answered.
     pub(super) fn take_answer(&mut self, answer: Answered) {
         match answer {
             Answered::Confirmed(read, looked) => self.take_confirmed(*read, looked),
+            Answered::Forwarded(pending, outcome) => self.take_forwarded(pending, outcome),
+            Answered::Unforwarded { unanswered, unsent } => self.end_unforwarded(unanswered, unsent),
             Answered::Scan(pending, outcome) => {
                 self.has_scan = false;
                 self.answer(pending, outcome);

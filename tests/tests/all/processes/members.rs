@@ -2,6 +2,7 @@
 
 use enroll_etcd::Txn;
 use enroll_etcd::messages::RangeRequest;
+use enroll_tests::cluster::enrolld_with_clock_off;
 use enroll_tests::etcd::Etcd;
 use enroll_tests::poll::until_within;
 use enroll_tests::process::{Home, PATIENCE, Process, run, run_refused};
@@ -153,10 +154,7 @@ fn a_member_whose_clock_is_off_leads_only_where_no_other_can_and_records_the_ste
     a.await_lead();
     assert_eq!(a.call(&["person", "create", "CAT"]), Some(0), "a time to compare with");
     let mut b = Host::new("b", &etcd, "").with_key_of(&a);
-    let mut faketime = b.home.command(std::path::Path::new("faketime"));
-    let enrolld = b.home.enrolld();
-    faketime.args(["-f", "-3600s"]).arg(enrolld.get_program()).args(enrolld.get_args()).env("DONT_FAKE_MONOTONIC", "1");
-    b.daemon = Some(Process::start(&mut faketime, &b.home.path("log")));
+    b.daemon = Some(Process::start(&mut enrolld_with_clock_off(&b.home, -3600), &b.home.path("log")));
     until_within(PATIENCE, "b", || value(&runtime, &etcd, "enrolld/m/b").is_some());
     let mut c = Host::new("c", &etcd, "").with_key_of(&a).start();
     until_within(PATIENCE, "c", || value(&runtime, &etcd, "enrolld/m/c").is_some());
