@@ -17,7 +17,13 @@ enum Target {
     At(usize),
 }
 
-impl Event {
+/// Placing people by hand in a model of an event.
+trait Placing {
+    fn place(&mut self, people: &[Person], person: usize, target: &Target, now: u64) -> Result<(), Code>;
+    fn anywhere(&self, people: &[Person], person: usize, now: u64) -> Option<String>;
+}
+
+impl Placing for Event {
     fn place(&mut self, people: &[Person], person: usize, target: &Target, now: u64) -> Result<(), Code> {
         self.expect_takes_place(now)?;
         let before = self.of(person).cloned();
