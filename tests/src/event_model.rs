@@ -1,6 +1,8 @@
 //! A model of events, as simple and as slow as possible: people in vectors, every decision a full scan, everything
 //! that is due done at once. Times are seconds.
 
+mod changes;
+
 use std::collections::BTreeSet;
 
 use enroll_protocol::Code;
@@ -9,36 +11,48 @@ use enroll_protocol::registration::ApprovalState;
 /// A person.
 #[derive(Debug, Clone, Default)]
 pub struct Person {
+    /// The roles.
     pub roles: BTreeSet<&'static str>,
+    /// They were deleted.
     pub is_deleted: bool,
 }
 
 /// A pool of an event.
 #[derive(Debug, Clone)]
 pub struct Pool {
+    /// The name.
     pub name: String,
     /// 0 for any number.
     pub capacity: u32,
+    /// The time at which it opens.
     pub opens: Option<u64>,
+    /// The roles.
     pub roles: BTreeSet<&'static str>,
 }
 
 /// The standing of a registration. A place is in a pool of this name, or in none if the event has no pools.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stand {
+    /// Canceled or rejected.
     Out,
+    /// In the waiting list.
     Waiting,
+    /// In a place.
     Seated(Option<String>),
 }
 
 /// A registration.
 #[derive(Debug, Clone)]
 pub struct Registration {
+    /// The person, by number.
     pub person: usize,
     /// Its position in the order of registration.
     pub order: u64,
+    /// The standing.
     pub stand: Stand,
+    /// It was canceled.
     pub is_canceled: bool,
+    /// The approval.
     pub approval: ApprovalState,
     /// It holds a place by hand.
     pub is_fixed: bool,
@@ -55,19 +69,33 @@ impl Registration {
 /// An event.
 #[derive(Debug, Clone)]
 pub struct Event {
+    /// The start.
     pub start: u64,
+    /// The length.
     pub minutes: u32,
+    /// The most people who may take part.
     pub most: Option<u32>,
+    /// Nobody needs to register.
     pub is_leisure: bool,
+    /// People may register.
     pub is_published: bool,
+    /// It was canceled.
     pub is_canceled: bool,
+    /// Registrations begin pending.
     pub needs_approval: bool,
+    /// People may wait for a place.
     pub has_waiting_list: bool,
+    /// The time at which the places of all pools become one.
     pub merges: Option<u64>,
+    /// The end of registering.
     pub closes: Option<u64>,
+    /// The end of canceling.
     pub cancel_closes: Option<u64>,
+    /// The pools, in order of creation.
     pub pools: Vec<Pool>,
+    /// The registrations.
     pub registrations: Vec<Registration>,
+    /// The next position in the order of registration.
     pub next_order: u64,
     /// Openings and the merge up to here have taken effect, whatever the clock says since.
     pub passed: u64,
@@ -76,9 +104,13 @@ pub struct Event {
 /// The outcome of registering, after all refusals that the event itself gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
+    /// A place, in this pool if there are any.
     Seat(Option<String>),
+    /// The waiting list.
     Wait,
+    /// No pool admits the person.
     NoPermission,
+    /// No pool that admits the person is open.
     NotOpen,
 }
 
@@ -98,19 +130,23 @@ impl Event {
         waiting
     }
 
+    /// How many hold a place.
     pub fn taken(&self) -> u32 {
         u32::try_from(self.seated().len()).expect("few")
     }
 
+    /// How many hold a place in a pool.
     pub fn taken_in(&self, pool: &Pool) -> u32 {
         let here = Stand::Seated(Some(pool.name.clone()));
         u32::try_from(self.seated().iter().filter(|other| other.stand == here).count()).expect("few")
     }
 
+    /// True if somebody is seated or waits.
     pub fn has_live(&self) -> bool {
         self.registrations.iter().any(|registration| registration.stand != Stand::Out)
     }
 
+    /// True once it has ended.
     pub fn is_past(&self, now: u64) -> bool {
         now >= self.start + u64::from(self.minutes) * 60
     }
@@ -120,18 +156,22 @@ impl Event {
         self.is_canceled || self.is_past(now)
     }
 
+    /// True once the places of its pools are one.
     pub fn is_merged(&self, now: u64) -> bool {
         self.merges.is_some_and(|at| at <= now.max(self.passed))
     }
 
+    /// The registration of a person.
     pub fn of(&self, person: usize) -> Option<&Registration> {
         self.registrations.iter().find(|registration| registration.person == person)
     }
 
+    /// The registration of a person who has one.
     pub fn of_mut(&mut self, person: usize) -> &mut Registration {
         self.registrations.iter_mut().find(|registration| registration.person == person).expect("registered")
     }
 
+    /// True if a pool is open.
     pub fn is_open(&self, pool: &Pool, now: u64) -> bool {
         pool.opens.is_none_or(|opens| opens <= now.max(self.passed))
     }
@@ -170,6 +210,7 @@ impl Event {
         }
     }
 
+    /// The place among possible pools.
     pub fn choose(&self, people: &[Person], mut possible: Vec<&Pool>, now: u64) -> Decision {
         if !self.has_room(now) {
             return Decision::Wait;
@@ -241,6 +282,7 @@ impl Event {
         if self.closes.unwrap_or(self.start) <= now { Err(Code::REGISTRATION_CLOSED) } else { Ok(()) }
     }
 
+    /// The refusal of an event that nobody can come to, if it is one.
     pub fn expect_takes_place(&self, now: u64) -> Result<(), Code> {
         match () {
             () if self.is_leisure => Err(Code::REGISTRATION_NOT_REQUIRED),
@@ -251,6 +293,7 @@ impl Event {
         }
     }
 
+    /// Registers a person.
     pub fn register(&mut self, people: &[Person], person: usize, now: u64) -> Result<(), Code> {
         self.expect_open(now)?;
         match self.of(person) {
@@ -275,6 +318,7 @@ impl Event {
         Ok(())
     }
 
+    /// Cancels a registration.
     pub fn cancel(&mut self, people: &[Person], person: usize, now: u64) -> Result<(), Code> {
         if self.of(person).ok_or(Code::NOT_FOUND)?.is_canceled {
             return Err(Code::INVALID_TRANSITION);
@@ -290,6 +334,7 @@ impl Event {
         Ok(())
     }
 
+    /// Rejects a registration.
     pub fn reject(&mut self, people: &[Person], person: usize, now: u64) -> Result<(), Code> {
         let before = self.of(person).ok_or(Code::NOT_FOUND)?;
         if before.approval == ApprovalState::NotRequired || before.is_canceled {
@@ -302,6 +347,7 @@ impl Event {
         Ok(())
     }
 
+    /// Approves a registration.
     pub fn approve(&mut self, people: &[Person], person: usize, now: u64) -> Result<(), Code> {
         let before = self.of(person).ok_or(Code::NOT_FOUND)?;
         let stand = match before.approval {
@@ -320,97 +366,9 @@ impl Event {
         (registration.approval, registration.stand) = (ApprovalState::Approved, stand);
         Ok(())
     }
-
-    pub fn publish(&mut self) -> Result<(), Code> {
-        if self.is_published || self.is_canceled {
-            return Err(Code::INVALID_TRANSITION);
-        }
-        self.is_published = true;
-        Ok(())
-    }
-
-    pub fn unpublish(&mut self) -> Result<(), Code> {
-        if !self.is_published || self.is_canceled {
-            return Err(Code::INVALID_TRANSITION);
-        }
-        if self.has_live() {
-            return Err(Code::EVENT_HAS_REGISTRATIONS);
-        }
-        self.is_published = false;
-        Ok(())
-    }
-
-    pub fn call_off(&mut self) -> Result<(), Code> {
-        if self.is_canceled || !self.is_published || !self.has_live() {
-            return Err(Code::INVALID_TRANSITION);
-        }
-        self.is_canceled = true;
-        Ok(())
-    }
-
-    pub fn remove_pool(&mut self, people: &[Person], name: &str, now: u64) -> Result<(), Code> {
-        let at = self.pools.iter().position(|pool| pool.name == name).ok_or(Code::NOT_FOUND)?;
-        if self.taken_in(&self.pools[at]) > 0 || (self.pools.len() == 1 && self.has_live()) {
-            return Err(Code::POOL_HAS_REGISTRATIONS);
-        }
-        self.pools.remove(at);
-        self.fill(people, now);
-        Ok(())
-    }
-
-    pub fn add_pool(&mut self, people: &[Person], pool: Pool, now: u64) -> Result<(), Code> {
-        if self.pools.is_empty() && self.has_live() {
-            return Err(Code::POOL_HAS_REGISTRATIONS);
-        }
-        let before = self.clone();
-        self.pools.push(pool);
-        self.take_times_back(&before, now);
-        self.fill(people, now);
-        Ok(())
-    }
-
-    /// Openings and the merge between two times, one after the other.
-    pub fn pass(&mut self, people: &[Person], from: u64, to: u64) {
-        let opens = self.pools.iter().filter_map(|pool| pool.opens);
-        let moments: BTreeSet<u64> = opens.chain(self.merges).filter(|at| from < *at && *at <= to).collect();
-        for at in moments {
-            self.fill(people, at);
-        }
-    }
-
-    /// The clock goes back. What has taken effect stays; what was over and is not any more goes on.
-    pub fn go_back(&mut self, people: &[Person], from: u64, to: u64) {
-        self.passed = self.passed.max(from);
-        if self.is_over(from) && !self.is_over(to) {
-            let deleted = people.iter().enumerate().filter(|(_, person)| person.is_deleted);
-            deleted.for_each(|(person, _)| self.leave(people, person, to));
-            self.fill(people, to);
-        }
-    }
-
-    /// A time to come was set anew: all of them hold as they are written.
-    pub fn take_times_back(&mut self, before: &Self, now: u64) {
-        let moments = |event: &Self| -> Vec<(Option<String>, Option<u64>)> {
-            let opens = event.pools.iter().map(|pool| (Some(pool.name.clone()), pool.opens));
-            opens.chain([(None, event.merges)]).collect()
-        };
-        let known = moments(before);
-        if moments(self).iter().any(|moment| moment.1.is_some_and(|at| at > now) && !known.contains(moment)) {
-            self.passed = self.passed.min(now);
-        }
-    }
-
-    /// A person who is deleted leaves, unless the event is over.
-    pub fn leave(&mut self, people: &[Person], person: usize, now: u64) {
-        if !self.is_over(now) && self.of(person).is_some_and(|registration| registration.stand != Stand::Out) {
-            let registration = self.of_mut(person);
-            registration.is_canceled = true;
-            registration.leave();
-            self.fill(people, now);
-        }
-    }
 }
 
+/// True if a pool is for this person.
 pub fn admits(pool: &Pool, person: &Person) -> bool {
     !pool.roles.is_disjoint(&person.roles)
 }

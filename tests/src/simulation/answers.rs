@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use enroll_protocol::{
-    Callsign, Json, Operation, RoleName, code, codec, enrollment, event, person, pool, registration, role, token,
+    Callsign, Json, Operation, RoleName, code, codec, enrollment, event, jwt, person, pool, registration, role, server,
+    token,
 };
 
 use super::model::Reply;
@@ -25,6 +26,11 @@ pub(super) fn read(op: &Op, bytes: &[u8]) -> Result<Reply, String> {
             let token = spent.token.as_str().strip_prefix("token ").and_then(|number| number.parse().ok());
             Ok(Reply::Spent { token: token.ok_or("another token")?, created: spent.created })
         }
+        Op::RotateKeys => decode::<jwt::Rotate>(bytes).map(|_| Reply::Made),
+        Op::Check => match decode::<server::Check>(bytes)?.first() {
+            None => Ok(Reply::Sound),
+            Some(found) => Err(format!("{} {}: {} (server.check)", found.invariant, found.subject, found.message)),
+        },
         Op::CreateCode { .. } => decode::<code::Create>(bytes).map(|_| Reply::Made),
         Op::UseCode { .. } => {
             let used = decode::<code::Use>(bytes)?;

@@ -75,6 +75,8 @@ impl Known {
                 _ => Op::UseCode { code: pick(random, &self.codes) },
             },
             Area::Events => self.of_events(random, name),
+            Area::Server if random.random_bool(0.5) => Op::Check,
+            Area::Server => Op::RotateKeys,
         }
     }
 

@@ -208,6 +208,14 @@ impl Core {
         self.shared.scans.step() || self.shared.makers.step()
     }
 
+    /// Reads a configuration whose codes have so many characters.
+    pub(super) fn reload(&self, code_size: usize) {
+        self.shared.daemon.settings.replace(Settings { code_size, ..settings() });
+        if let Some(queue) = &self.queue {
+            queue.wake();
+        }
+    }
+
     /// Asks the sessions to end.
     pub(super) fn stop(&mut self) {
         let _ = self.stop.send(true);

@@ -20,6 +20,7 @@ mod operations;
 mod plan;
 mod run;
 mod sessions;
+mod steps;
 mod wire;
 
 pub use campaign::{Wrong, campaign, shrunk, tried};

@@ -83,6 +83,8 @@ pub(super) enum Reply {
         created: Time,
     },
     Made,
+    /// Nothing is wrong.
+    Sound,
     Login {
         sub: Option<usize>,
     },
@@ -146,6 +148,8 @@ impl Model {
             Op::Assign { name, role } => self.change_role(*name, at, |roles| roles.insert(role)),
             Op::Remove { name, role } => self.change_role(*name, at, |roles| roles.remove(role)),
             Op::ListRoles { name } => Ok((Reply::Roles(self.live(*name)?.roles.clone()), None)),
+            Op::RotateKeys => Ok((Reply::Made, Some(vec![new(0)]))),
+            Op::Check => Ok((Reply::Sound, None)),
             Op::UseToken { token, expires } => {
                 if self.tokens.contains_key(token) {
                     return Err(Code::TOKEN_REUSE);
@@ -183,7 +187,9 @@ impl Model {
                 let life = self.people.get(&owner).map_or(0, |person| person.life);
                 self.change_pool(pool.0, |pool| (pool.is_active, pool.owner_life) = (*active, life))
             }
-            Op::ResetCode { pool } => self.change_pool(pool.0, |pool| drop(pool.resets.insert(number))),
+            Op::ResetCode { pool } => self.change_pool(pool.0, |pool| {
+                let _ = pool.resets.insert(number);
+            }),
             Op::DeletePool { pool } => self.change_pool(pool.0, |pool| pool.is_deleted = true),
             Op::Enroll { name, pool } => self.enroll(*name, pool.as_ref().map(|(drawn, _)| *drawn), made),
             Op::Approve { name } => {
@@ -296,7 +302,9 @@ impl Model {
         let (pk, is_changed) = (person.pk, change(&mut person.roles));
         if is_changed {
             let people = self.attending();
-            self.events.values_mut().for_each(|(_, event)| drop(event.fill(&people, seconds(at))));
+            self.events.values_mut().for_each(|(_, event)| {
+                let _ = event.fill(&people, seconds(at));
+            });
         }
         Ok((Reply::Changed(is_changed), is_changed.then(|| vec![pk])))
     }

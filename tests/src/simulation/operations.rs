@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use enroll_protocol::{
-    Envelope, Json, Key, LoginCode, Operation, Origin, Pk, Reference, Time, code, codec, enrollment, event, person,
-    pool, registration, role, token,
+    Envelope, Json, Key, LoginCode, Operation, Origin, Pk, Reference, Time, code, codec, enrollment, event, jwt,
+    person, pool, registration, role, server, token,
 };
 
 use crate::event_model::Pool;
@@ -45,6 +45,8 @@ pub(super) enum Op {
     Register { event: (usize, Pk), name: usize },
     Cancel { event: (usize, Pk), name: usize },
     Decide { event: (usize, Pk), name: usize, approve: bool },
+    RotateKeys,
+    Check,
 }
 
 /// A request on the wire.
@@ -57,7 +59,7 @@ pub(super) struct Encoded {
 impl Op {
     /// True for one that writes.
     pub(super) fn writes(&self) -> bool {
-        !matches!(self, Self::GetPerson { .. } | Self::ListRoles { .. })
+        !matches!(self, Self::GetPerson { .. } | Self::ListRoles { .. } | Self::Check)
     }
 
     /// The request of this number. The number is its origin, by which its changes are known.
@@ -137,6 +139,8 @@ impl Op {
                 let (event, person) = (by_pk(event.1), named(*name));
                 encoded(&envelope, &registration::Approve { event, person, reason: None })
             }
+            Self::RotateKeys => encoded(&envelope, &jwt::Rotate {}),
+            Self::Check => encoded(&envelope, &server::Check::default()),
             Self::Decide { event, name, approve: false } => {
                 let (event, person) = (by_pk(event.1), named(*name));
                 encoded(&envelope, &registration::Reject { event, person, reason: None })

@@ -31,6 +31,8 @@ pub enum Fault {
     Pauses,
     /// The daemon is stopped in good order.
     Stops,
+    /// The configuration is read again.
+    Reloads,
 }
 
 /// A group of operations.
@@ -48,6 +50,8 @@ pub enum Area {
     Codes,
     /// Events and registrations.
     Events,
+    /// Rotations of the keys that sign, and checks.
+    Server,
 }
 
 /// See the module.
@@ -77,6 +81,7 @@ const FAULTS: &[(&str, Fault)] = &[
     ("clock", Fault::Clock),
     ("pauses", Fault::Pauses),
     ("stops", Fault::Stops),
+    ("reloads", Fault::Reloads),
 ];
 
 /// All areas and their names.
@@ -87,6 +92,7 @@ const AREAS: &[(&str, Area)] = &[
     ("tokens", Area::Tokens),
     ("codes", Area::Codes),
     ("events", Area::Events),
+    ("server", Area::Server),
 ];
 
 impl Plan {
