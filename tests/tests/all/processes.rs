@@ -68,6 +68,7 @@ mod programs;
 mod promotion;
 mod races;
 mod readme;
+mod recovery;
 mod reference;
 mod refusals;
 mod registrations;
