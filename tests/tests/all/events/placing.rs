@@ -17,7 +17,15 @@ enum Target {
     At(usize),
 }
 
-impl Event {
+/// What a model answers to placements by hand.
+trait ByHand {
+    fn place(&mut self, people: &[Person], person: usize, target: &Target, now: u64) -> Result<(), Code>;
+
+    /// A free place for the person's roles, else any free one, else one too many: for their roles, else in any pool.
+    fn anywhere(&self, people: &[Person], person: usize, now: u64) -> Option<String>;
+}
+
+impl ByHand for Event {
     fn place(&mut self, people: &[Person], person: usize, target: &Target, now: u64) -> Result<(), Code> {
         self.expect_takes_place(now)?;
         let before = self.of(person).cloned();
@@ -67,7 +75,6 @@ impl Event {
         Ok(())
     }
 
-    /// A free place for the person's roles, else any free one, else one too many: for their roles, else in any pool.
     fn anywhere(&self, people: &[Person], person: usize, now: u64) -> Option<String> {
         if self.pools.is_empty() {
             return None;
