@@ -401,7 +401,7 @@ fn a_host_follows_its_own_history_only() {
     };
     open(&one.journal, KEY[0], 7).expect("its own");
     let foreign = open(&one.journal, KEY[0], 8).expect_err("another identity");
-    assert!(foreign.to_string().contains("another database"), "{foreign}");
+    assert!(foreign.to_string().contains("another one than that of this database"), "{foreign}");
     let empty = Arc::new(SharedMemory::new(Sabotage::None));
     let older = open(&empty, KEY[0], 7).expect_err("an older journal");
     assert!(older.to_string().contains("restored from an older copy"), "{older}");
