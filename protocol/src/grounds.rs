@@ -36,6 +36,7 @@ pub const TABLE: &[(&str, &[Code])] = &[
     ("person.delete", &[Code::NOT_FOUND, Code::DELETED]),
     ("person.revoke", &[Code::NOT_FOUND, Code::DELETED]),
     ("person.restore", &[Code::NOT_FOUND, Code::CONFLICT, Code::CALLSIGN_RESERVED]),
+    ("person.erase", &[Code::NOT_FOUND, Code::CONFLICT]),
     ("role.assign", &[Code::NOT_FOUND, Code::DELETED, Code::CONFLICT]),
     ("role.remove", &[Code::NOT_FOUND, Code::DELETED]),
     ("role.has", &[Code::NOT_FOUND, Code::DELETED]),

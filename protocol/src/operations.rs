@@ -27,6 +27,7 @@ macro_rules! operations {
             6 write decide "/people/" "person.delete" person::Delete => person::Person;
             7 write decide "/people/" "person.revoke" person::Revoke => person::Person;
             8 write admin "/people/" "person.restore" person::Restore => person::Person;
+            9 write admin "/" "person.erase" person::Erase => person::Person;
             10 write decide "/roles/" "role.assign" role::Assign => bool;
             11 write decide "/roles/" "role.remove" role::Remove => bool;
             12 read read "/roles/" "role.has" role::Has => bool;

@@ -280,6 +280,26 @@ pub struct Restore {
     pub person: Reference,
 }
 
+/// Erase the data of a deleted person, for good
+///
+/// Callsign, extra and the texts of reasons are replaced wherever they are kept: in the person, the enrollment, the
+/// registrations, certificates, external keys, login codes, what is attached to tokens, and kept answers. The record, its
+/// pk and the changes that name it stay, so everything that was counted still counts. The callsign is kept as a keyed hash
+/// and is nobody's again. Older backups still have what was erased.
+///
+/// Refusals: `conflict` for a person who is not deleted, or who was erased before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    command(after_help = "Example:\n  enrollctl person erase DOGGO01a --yes")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Erase {
+    /// Callsign or pk
+    pub person: Reference,
+}
+
 /// List people, oldest first, or with a prefix by callsign
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(

@@ -19,7 +19,7 @@ use crate::{codec, value::read_json};
 /// order, and each sees what those before it have left. Events that they touch are filled after the last one. A refusal
 /// has the code of the unit that was refused, and its index, from 0, in `details.unit`.
 ///
-/// A unit is a plain write. Bulk writes, streams, transactions, `code.use`, and the areas certificate, jwt, permission
+/// A unit is a plain write. Bulk writes, streams, transactions, `code.use`, `person.erase`, and the areas certificate, jwt, permission
 /// and server are none, nor is a write for which a certificate must be made (`invalid_argument`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
@@ -109,7 +109,7 @@ impl OperationRow {
     /// ```
     pub fn may_be_unit(&self) -> bool {
         let is_special = ["certificate", "jwt", "permission", "server", "transaction"].contains(&self.area());
-        self.kind == Kind::Write && !is_special && self.name != "code.use"
+        self.kind == Kind::Write && !is_special && !["code.use", "person.erase"].contains(&self.name)
     }
 }
 

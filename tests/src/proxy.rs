@@ -18,6 +18,9 @@ use tokio::time::Instant;
 /// Bytes that are read at a time.
 const CHUNK: usize = 64 << 10;
 
+/// Bytes that a proxy keeps of what it has seen.
+pub const SEEN_MAX: usize = 64 << 20;
+
 /// Between two chunks that were held, so that what follows a request, such as its cancellation, does not overtake its
 /// execution.
 const LATE_PACE: Duration = Duration::from_millis(30);
@@ -105,7 +108,7 @@ impl Proxy {
         self.set(Fate::Pass, Fate::Pass);
     }
 
-    /// All bytes that came to it so far, of both directions.
+    /// The bytes that came to it so far, of both directions: the first [`SEEN_MAX`] of them.
     pub fn seen(&self) -> Vec<u8> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -149,7 +152,11 @@ async fn read(
         if chunk.is_empty() {
             return;
         }
-        seen.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(chunk);
+        {
+            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            let room = SEEN_MAX.saturating_sub(seen.len());
+            seen.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        }
         if let Some(head) = &head {
             head.send_if_modified(|head| {
                 let is_first = head.is_empty();

@@ -78,6 +78,11 @@ impl Race {
 
     /// Lets so many clients race until this is done. Panics with a history that fits into no order.
     pub fn run<T>(&self, clients: usize, seed: u64, meanwhile: impl FnOnce() -> T) -> (T, Tally) {
+        self.try_run(clients, seed, meanwhile).unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    /// The same; a history that fits into no order is an error.
+    pub fn try_run<T>(&self, clients: usize, seed: u64, meanwhile: impl FnOnce() -> T) -> Result<(T, Tally), String> {
         struct End<'a>(&'a AtomicBool);
         impl Drop for End<'_> {
             fn drop(&mut self) {
@@ -93,7 +98,7 @@ impl Race {
             }
             meanwhile()
         });
-        (done, self.judge())
+        Ok((done, self.judge()?))
     }
 
     /// When writes were acknowledged, in their order.
@@ -101,6 +106,11 @@ impl Race {
         let mut acknowledged = self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).clone();
         acknowledged.sort_unstable();
         acknowledged
+    }
+
+    /// Calls that were begun so far.
+    pub fn calls(&self) -> u64 {
+        self.next_call.load(Ordering::SeqCst)
     }
 
     /// Writes that were acknowledged so far.
@@ -122,7 +132,7 @@ impl Race {
         crate::poll::until_within(longest, "acknowledged writes", || self.acknowledged_count() > before + 100);
     }
 
-    fn judge(&self) -> Tally {
+    fn judge(&self) -> Result<Tally, String> {
         let seen = std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner));
         let mut random = SmallRng::seed_from_u64(0);
         let mut reader = Client::new(self, usize::MAX, random.clone());
@@ -142,9 +152,11 @@ impl Race {
             tally.open += operations.iter().filter(|operation| operation.answered.is_none()).count();
             tally.reads += operations.iter().filter(|operation| operation.call == Call::Get).count();
             let history = History { begins: State::Unused, operations };
-            assert!(history.is_linearizable(), "what was answered about token {token} fits into no order:\n{history}");
+            if !history.is_linearizable() {
+                return Err(format!("what was answered about token {token} fits into no order:\n{history}"));
+            }
         }
-        tally
+        Ok(tally)
     }
 
     fn moment(&self) -> u64 {

@@ -7,7 +7,7 @@ use enroll_client::protocol::operations::TABLE;
 
 use crate::files::{backup, credentials, export, import, metrics};
 use crate::options::Options;
-use crate::request::{extra, head, units};
+use crate::request::{confirmation, extra, head, units};
 use crate::{
     bulk, completion, console, decisions, doctor, explain, history, hooks, migration, sandbox, show, story, top, tour,
     wait,
@@ -96,6 +96,7 @@ fn verb(row: &&'static OperationRow) -> Command {
         row if extra::handles(row) => extra::command(command),
         row if units::handles(row) => units::command(command),
         row if head::handles(row) => head::command(command),
+        row if confirmation::handles(row) => confirmation::command(command),
         _ => command,
     }
 }

@@ -41,6 +41,7 @@ pub(crate) async fn run(
         output.expect_fields(row)?;
     }
     let request = request::encoded(row, matches, output)?;
+    request::confirmation::expect(row, matches, &envelope, output)?;
     let ask = (envelope, &request[..]);
     match row.kind {
         Kind::Stream => stream::follow(row, ask, options, output).await,

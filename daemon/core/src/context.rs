@@ -125,6 +125,8 @@ pub enum Purpose {
     PrivateKey,
     /// The seed of the next part of a bulk write.
     Part,
+    /// The nonces of kept answers that are erased.
+    Erasure,
 }
 
 impl Context {

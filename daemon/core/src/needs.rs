@@ -5,12 +5,13 @@
 //! made on a thread of its own and sends the write again, with the thing in its context. A rule that finds something
 //! else than it needs by then asks again.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use enroll_protocol::cluster::{ClusterStatus, HandOver};
 use enroll_protocol::finding::Finding;
 use enroll_protocol::server::{DaemonSnapshot, Disk, Requests, Violation, WrittenBytes};
-use enroll_protocol::{Callsign, Refusal, Time};
+use enroll_protocol::{Callsign, Pk, Refusal, Time};
 
 use crate::identity::authority::{Issued, Wanted};
 use crate::identity::crl::List;
@@ -38,6 +39,8 @@ pub enum Needed {
     Cluster,
     /// That another member leads.
     HandOver(HandOver),
+    /// The records that no index leads to and that name this person.
+    Traces(Pk),
 }
 
 /// A thing made for a rule.
@@ -61,6 +64,8 @@ pub enum Made {
     Cluster(Arc<ClusterStatus>),
     /// The name of the member that led and hands over, none where nothing happens, or a refusal.
     HandOver(Result<Option<String>, Refusal>),
+    /// The traces of a person.
+    Traces(Arc<Traces>),
 }
 
 /// The figures of the running process, for `server.status`.
@@ -91,6 +96,18 @@ pub struct Process {
     pub certificate_ends: Option<Time>,
     /// The topic and the subject of the warning that ends when the clock is accepted.
     pub clock_doubted: (&'static str, &'static str),
+}
+
+/// The traces of a person, by the keys of their records.
+pub struct Traces {
+    /// The person.
+    pub person: Pk,
+    /// Kept answers.
+    pub kept: BTreeSet<Vec<u8>>,
+    /// Audit objects of tokens.
+    pub audits: Vec<Vec<u8>>,
+    /// Login codes.
+    pub codes: Vec<Vec<u8>>,
 }
 
 /// The check of an import.

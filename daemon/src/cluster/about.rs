@@ -1,6 +1,7 @@
 //! The record of a member about itself: version, host, digests of its settings, and which state directory it runs on.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
@@ -53,6 +54,16 @@ fn instance(state_dir: &Path) -> String {
     let machine = [read("/proc/sys/kernel/random/boot_id"), read("/etc/machine-id"), host().into_bytes()].concat();
     let file = std::fs::metadata(state_dir).map(|found| (found.dev(), found.ino())).unwrap_or_default();
     digest(&[&machine[..], &file.0.to_be_bytes(), &file.1.to_be_bytes()].concat())
+}
+
+/// The address that other members are told: the configured one, or the one listened on, by the host's name where it is all
+/// of the host's.
+pub fn address(configured: &str, bound: SocketAddr) -> String {
+    match (configured, bound.ip().is_unspecified()) {
+        ("", true) => format!("{}:{}", host(), bound.port()),
+        ("", false) => bound.to_string(),
+        (configured, _) => configured.to_owned(),
+    }
 }
 
 /// The name of this host.

@@ -261,14 +261,17 @@ impl EtcdJournal {
     /// Repeats a call until it has an outcome, for twice as long as a lease lives: by then another daemon can have been
     /// elected. etcd's own election, over which leases are prolonged, takes two seconds.
     fn until_certain<T>(&self, mut call: impl AsyncFnMut() -> Result<T, Error>) -> Result<T, SharedError> {
-        let begun = Instant::now();
+        let mut waited = Duration::ZERO;
         self.runtime.block_on(async {
             loop {
+                let begun = Instant::now();
                 match call().await {
                     Ok(done) => return Ok(done),
-                    Err(err) if err.is_transient() && begun.elapsed() < self.lease * PATIENCE => {
+                    Err(err) if err.is_transient() && waited < self.lease * PATIENCE => {
                         tracing::debug!(%err, "a call to etcd is repeated");
                         tokio::time::sleep(RETRY).await;
+                        // A daemon that was paused meanwhile has not waited: it asks, and learns that it was deposed.
+                        waited += begun.elapsed().min(self.lease);
                     }
                     Err(Error::Full(why)) => return Err(SharedError::Full(why)),
                     Err(err) => return Err(SharedError::Unknown(err.to_string())),

@@ -137,6 +137,7 @@ impl Daemon {
             Needed::Process => Ok(Made::Process(Arc::new(self.process(txn, ctx.now)?))),
             Needed::Snapshot => Ok(Made::Snapshot(Arc::new(self.snapshot(txn, ctx)?))),
             Needed::Cluster => Ok(Made::Cluster(Arc::new(self.membership.status()))),
+            Needed::Traces(person) => make::traces(txn, ctx, *person),
             Needed::HandOver(to) => Ok(Made::HandOver(self.membership.hand_over(to))),
             Needed::Metrics => {
                 let text = self.metrics.text(&self.standing(txn, ctx)?);

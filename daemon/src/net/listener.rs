@@ -213,8 +213,9 @@ impl Accepting {
         let (ended, uid, number) = (Arc::clone(&self.ended), peer.uid, peer.connection);
         let session = move |turn| async move {
             let open = shared.daemon.metrics.connection();
-            if let Ok(socket) = enroll_socket::split(stream) {
-                session::serve(socket, peer, Arc::clone(&shared), queue, stopping, turn).await;
+            if let Ok((input, output)) = enroll_socket::split(stream) {
+                let sender = output.sender().clone();
+                session::serve((input, output, sender), peer, Arc::clone(&shared), queue, stopping, turn).await;
             }
             drop((open, slot));
             ended.notify_one();

@@ -16,17 +16,19 @@ mod rate_limited_log;
 pub mod request_memory;
 mod session;
 mod snapshot_stream;
+pub mod socket;
 mod subscriptions;
 mod turns;
 pub mod worker_pool;
 
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use enroll_core::state::Store;
+use socket::Socket;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, watch};
 
-use crate::daemon::clock::Clock;
+use crate::daemon::clock::{Clock, Seeds};
 use crate::daemon::{Daemon, Swap};
 use crate::writer::Queue;
 use barrier::Barrier;
@@ -51,6 +53,8 @@ pub struct Shared {
     pub forwarding: Option<Arc<Forwarding>>,
     /// The clock.
     pub clock: Clock,
+    /// The seeds of writes.
+    pub seeds: Seeds,
     /// For connections that begin.
     pub terms: Swap<Terms>,
     /// For what connections hold.
@@ -65,20 +69,16 @@ pub struct Shared {
     pub changes: watch::Receiver<u64>,
 }
 
-/// Serves one connection, without the limits of a listener, in a lane of its own.
-pub async fn serve_alone(
-    stream: UnixStream,
+/// Serves one connection, without the limits of a listener, in a lane of its own. The socket is the sender of the output.
+pub async fn serve_alone<S: Socket>(
+    halves: (impl AsyncRead + Unpin + Send + 'static, impl AsyncWrite + Unpin + Send + 'static, S),
     peer: Peer,
     shared: Arc<Shared>,
     queue: Queue,
     stopping: watch::Receiver<bool>,
 ) {
     let (uid, number) = (peer.uid, peer.connection);
-    let session = move |turn| async move {
-        if let Ok(socket) = enroll_socket::split(stream) {
-            session::serve(socket, peer, shared, queue, stopping, turn).await;
-        }
-    };
+    let session = move |turn| session::serve(halves, peer, shared, queue, stopping, turn);
     if let Some(lane) = Turns::new(1).add(uid, number, |turn| Box::pin(session(turn))) {
         lane.await;
     }

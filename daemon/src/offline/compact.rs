@@ -1,4 +1,5 @@
-//! `enrolld compact`: compacts the database of a stopped daemon.
+//! `enrolld compact`: compacts the database of a stopped daemon, and removes the journal in front of it, whose content the
+//! database has. The next start makes another one.
 
 use std::process::ExitCode;
 
@@ -38,6 +39,8 @@ impl Compact {
             tree.close()
         });
         compacted.map_err(failed)?;
+        // The database has all of it now, and its files still hold what was since erased.
+        locked.remove_journal()?;
         let after = locked.database_bytes()?;
         print(&format!("{}: {before} bytes before, {after} now\n", path.display()));
         Ok(ExitCode::SUCCESS)

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::StartError;
 use super::paths;
 use super::systemd::Stage;
-use crate::cluster::about::about;
+use crate::cluster::about;
 pub(crate) use crate::cluster::etcd_journal::EtcdJournal;
 use crate::cluster::etcd_journal::Leadership;
 use crate::cluster::members::Membership;
@@ -230,12 +230,11 @@ pub(super) fn journal(config: &Config, state_dir: &Path) -> Result<Option<Shared
         return Ok(None);
     }
     let cluster = &config.cluster;
-    let journal = etcd_journal(config)?;
     let listener = listen(&cluster.listen)?;
-    let address = listener.as_ref().map(|(_, bound)| address(&cluster.address, *bound));
+    let address = listener.as_ref().map(|(_, bound)| about::address(&cluster.address, *bound));
     Ok(Some(Shared {
-        journal,
-        about: roster::Member { address, ..about(config, state_dir) },
+        journal: etcd_journal(config)?,
+        about: roster::Member { address, ..about::about(config, state_dir) },
         listener: listener.map(|(listener, _)| listener),
         retention: Retention {
             copies: usize::try_from(cluster.copies).unwrap_or(usize::MAX),
@@ -277,17 +276,6 @@ fn listen(address: &str) -> Result<Option<(TcpListener, SocketAddr)>, StartError
         Ok((listener, bound))
     };
     bound().map(Some).map_err(|err| StartError::Io(format!("cluster.listen {address}"), err))
-}
-
-/// The address that other members are told: the configured one, or the one listened on, by the host's name where it is all
-/// of the host's.
-fn address(configured: &str, bound: SocketAddr) -> String {
-    let host = nix::unistd::gethostname().ok().map(|name| name.to_string_lossy().into_owned());
-    match (configured, host.filter(|_| bound.ip().is_unspecified())) {
-        ("", Some(host)) => format!("{host}:{}", bound.port()),
-        ("", None) => bound.to_string(),
-        (configured, _) => configured.to_owned(),
-    }
 }
 
 /// Follows the journal with this tree until this member is elected, or another one leads and there is a whole registry

@@ -14,6 +14,7 @@ use super::stop::{Ended, StopSignals};
 use super::{Start, StartError, forwarding, standby, wakers};
 use crate::config::{Config, Reads};
 use crate::daemon::Swap;
+use crate::daemon::clock::Seeds;
 use crate::net::Shared;
 use crate::net::barrier::Barrier;
 use crate::net::grants::Grants;
@@ -87,6 +88,7 @@ pub(super) async fn serve(
         reads_locally: config.cluster.reads == Reads::Local,
         forwarding: forwarding::start(opened, sessions)?,
         clock: opened.clock.clone(),
+        seeds: Seeds::default(),
         terms: Swap::new(Terms { grants, limits: config.limits() }),
         memory: MemoryBudget::new(config.server.memory_mib << 20),
         scans: WorkerPool::start("scans", 1).map_err(io("the thread of scans"))?,

@@ -17,6 +17,7 @@
 //! the memory taken is throttled, more the less is left, so that nobody waits for a whole flush.
 
 mod bloom;
+mod flush;
 mod flusher;
 mod log;
 mod memtable;
@@ -29,11 +30,12 @@ mod snapshot;
 mod standby;
 mod throttle;
 
-use std::ops::{Bound, ControlFlow};
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+pub use flush::{Flush, Moved};
 pub use flusher::Flusher;
 pub use progress::Progress;
 pub use segments::{JournalFault, MakeSlot, Mark, OtherShared, Slots};
@@ -72,10 +74,6 @@ const FLUSH_ENTRIES: usize = 250_000;
 
 /// Keys that a Bloom filter has room for at least; that is 5 MB.
 const FILTER_KEYS_MIN: usize = 4_000_000;
-
-/// Waits of the flusher for the last readers of a flushed memtable, and the length of one. Only a backup takes longer.
-const LAST_LOOKS: u32 = 20;
-const LAST_LOOK: Duration = Duration::from_millis(1);
 
 /// A write-ahead log and memtables in front of a tree.
 pub struct JournalStore {
@@ -206,54 +204,6 @@ impl JournalStore {
         let mark = self.log().closed_mark();
         self.tree.set_mark(&mark)?;
         Ok(self.tree)
-    }
-
-    /// Freezes the active memtable and flushes it into the tree. Returns whether there was anything to flush.
-    fn flush_some(&self) -> Result<bool, StoreError> {
-        let Some((frozen, mark)) = self.freeze() else { return Ok(false) };
-        let (begun, bytes) = (Instant::now(), frozen.bytes());
-        let mut done = Ok(());
-        frozen.with_stretch(u64::MAX, (&[], Bound::Unbounded), &mut |writes| {
-            let count = frozen.entries().max(1);
-            let mut writes = writes.enumerate().map(|(done, write)| {
-                self.throttle.progress(bytes, done, count);
-                write
-            });
-            done = self.tree.take_over(&mark, &mut writes);
-        });
-        let tree = done.and_then(|()| self.tree.shared_view()).inspect_err(|err| self.fail(err.clone()))?;
-        let seconds = begun.elapsed().as_secs_f64();
-        {
-            let mut state = self.state();
-            let Snapshot { active, filter, .. } = &*state.current;
-            let (active, filter) = (Arc::clone(active), filter.clone());
-            state.current = Arc::new(Snapshot { active, frozen: None, tree, filter });
-            // A commit that finds no room holds the lock until it waits, so this signal can not be missed.
-            self.throttle.end_flush(bytes, seconds);
-        }
-        self.flushed.notify_all();
-        self.figures.flushed(frozen.entries(), seconds);
-        self.progress.flush(mark.number);
-        self.log().free_before(&mark);
-        retire(frozen);
-        Ok(true)
-    }
-
-    /// Begins a new active memtable. No commit is under way meanwhile, so the mark is the end of the frozen one.
-    fn freeze(&self) -> Option<(Arc<Memtable>, Mark)> {
-        let log = self.log();
-        let mut state = self.state();
-        if state.failed.is_some() || state.current.active.entries() == 0 {
-            return None;
-        }
-        let Snapshot { active, tree, filter, .. } = &*state.current;
-        let (frozen, tree, filter) = (Arc::clone(active), Arc::clone(tree), filter.clone());
-        self.throttle.begin_flush(frozen.bytes());
-        let current =
-            Snapshot { active: Arc::new(frozen.as_large_as()), frozen: Some(Arc::clone(&frozen)), tree, filter };
-        state.current = Arc::new(current);
-        state.begun = None;
-        Some((frozen, log.mark()))
     }
 
     /// The progress of this store: the records that were applied, and those that are in the tree.
@@ -428,15 +378,5 @@ impl Store for JournalStore {
 
     fn journal_free_bytes(&self) -> u64 {
         self.log().free_bytes()
-    }
-}
-
-/// Drops a memtable after its last reader, so that no reader pays for freeing it.
-fn retire(frozen: Arc<Memtable>) {
-    for _ in 0..LAST_LOOKS {
-        if Arc::strong_count(&frozen) == 1 {
-            break;
-        }
-        std::thread::sleep(LAST_LOOK);
     }
 }

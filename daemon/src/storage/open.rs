@@ -344,13 +344,13 @@ impl StateDir {
         names.take_while(|name| self.directory.has(name)).map(|name| self.settled(&name)).collect()
     }
 
-    /// Removes the journal's files, which a database that has everything in it does not need.
-    pub fn remove_journal(&self) -> Result<(), OpenError> {
+    /// Removes the files of a journal whose content the database has, the last one first, so that an interruption leaves
+    /// no gap.
+    pub fn remove_journal(&self) -> Result<(), FileError> {
         let names = (0..).map(|number: usize| format!("{JOURNAL}{number}"));
-        for name in names.take_while(|name| self.directory.has(name)).collect::<Vec<_>>().iter().rev() {
-            self.directory.remove(name)?;
-        }
-        Ok(self.directory.sync()?)
+        let names: Vec<_> = names.take_while(|name| self.directory.has(name)).collect();
+        names.iter().rev().try_for_each(|name| self.directory.remove(name))?;
+        self.directory.sync()
     }
 
     fn make_journal_file(&self) -> MakeSlot {

@@ -4,6 +4,5 @@
 mod counts;
 mod expect;
 mod history;
-mod model;
 mod owner;
 mod placing;

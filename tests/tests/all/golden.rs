@@ -215,6 +215,7 @@ fn people_and_roles(samples: &mut Samples) {
     let (person, role) = (name("DOGGO01a"), "member".parse().expect("a role"));
     samples.operation(&role::Remove { person, role }, &false);
     samples.operation(&person::Restore { person: name("DOGGO01a") }, &somebody);
+    samples.operation(&person::Erase { person: name("DOGGO01a") }, &somebody);
     let (person, role) = (name("DOGGO01a"), "member".parse().expect("a role"));
     samples.operation(&role::Has { person, role, allow_deleted: true }, &true);
     samples.operation(

@@ -14,6 +14,7 @@ mod clock;
 mod codes;
 mod delegation;
 mod enrollments;
+mod erasures;
 mod events;
 mod exchanges;
 mod follow;

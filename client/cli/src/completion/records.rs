@@ -56,7 +56,7 @@ impl Source {
     /// The records that this argument of a verb names; `None` for other arguments.
     pub(super) fn of(area: &str, verb: &str, argument: &str) -> Option<Self> {
         Some(match (area, verb, argument) {
-            ("person", "restore", "person") => Self::Deleted,
+            ("person", "restore" | "erase", "person") => Self::Deleted,
             (_, _, "person" | "owner" | "supervisor" | "representative") => Self::People,
             ("enrollment", "reopen", "enrollment") => Self::Enrollments(Some(State::Rejected)),
             ("enrollment", "get", "enrollment") => Self::Enrollments(None),
@@ -237,6 +237,7 @@ mod tests {
         for (area, verb, argument, expected) in [
             ("person", "get", "person", Some(Source::People)),
             ("person", "restore", "person", Some(Source::Deleted)),
+            ("person", "erase", "person", Some(Source::Deleted)),
             ("pool", "create", "owner", Some(Source::People)),
             ("pool", "show", "pool", Some(Source::Pools)),
             ("enrollment", "create", "pool", None),

@@ -1,5 +1,6 @@
 //! The request of an operation, encoded from its arguments and from secrets on standard input.
 
+pub(crate) mod confirmation;
 pub(crate) mod extra;
 pub(crate) mod head;
 pub(crate) mod secret;

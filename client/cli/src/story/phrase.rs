@@ -10,6 +10,7 @@ const PHRASES: &[(&str, &str)] = &[
     ("person.delete", "{0} was deleted"),
     ("person.revoke", "{0} was revoked"),
     ("person.restore", "{0} was restored"),
+    ("person.erase", "the data of {0} was erased"),
     ("role.assign", "{0} was given a role"),
     ("role.remove", "a role was taken from {0}"),
     ("permission.grant", "a role was given a permission"),

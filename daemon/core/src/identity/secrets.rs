@@ -30,6 +30,7 @@ pub struct Secrets {
     requests: hmac::Key,
     guesses: hmac::Key,
     changes: hmac::Key,
+    callsigns: hmac::Key,
     proof: Hash,
     answers: hkdf::Prk,
     records: hkdf::Prk,
@@ -57,6 +58,7 @@ impl Secrets {
             requests: hashing("request hash 1")?,
             guesses: hashing("guess source hash 1")?,
             changes: hashing("change chain 1")?,
+            callsigns: hashing("erased callsign 1")?,
             proof: hash(&hashing("proof 1")?, &[b"enrolld"]),
             answers: hkdf::Prk::new_less_safe(hkdf::HKDF_SHA256, subkey("kept answer 2")?.as_slice()),
             records: hkdf::Prk::new_less_safe(hkdf::HKDF_SHA256, subkey("shared journal 1")?.as_slice()),
@@ -67,8 +69,8 @@ impl Secrets {
 
     /// Replaces the hashing keys with those derived from another key, for a registry whose secret key was rotated.
     pub fn hashing_with(self, key: &SecretKey) -> Result<Self, IdentityError> {
-        let Self { tokens, nonces, codes, requests, guesses, changes, .. } = Self::derive(key)?;
-        Ok(Self { tokens, nonces, codes, requests, guesses, changes, ..self })
+        let Self { tokens, nonces, codes, requests, guesses, changes, callsigns, .. } = Self::derive(key)?;
+        Ok(Self { tokens, nonces, codes, requests, guesses, changes, callsigns, ..self })
     }
 
     /// The key from which those of counting seals are derived.
@@ -110,6 +112,11 @@ impl Secrets {
     /// The keyed hash that the wrong codes of a source are counted under.
     pub fn guess_source(&self, source: &[&[u8]]) -> Hash {
         hash(&self.guesses, source)
+    }
+
+    /// The keyed hash that the folded callsign of an erased person is reserved under.
+    pub fn erased_callsign(&self, folded: &str) -> Hash {
+        hash(&self.callsigns, &[folded.as_bytes()])
     }
 
     /// The keyed hash of a request, which tells it from another one under the same idempotency key.

@@ -27,6 +27,23 @@ struct PersonV1 {
     deleted: Option<Time>,
 }
 
+/// A person of version 2, before people could be erased.
+#[derive(Serialize, Deserialize)]
+struct PersonV2 {
+    callsign: Callsign,
+    #[serde(with = "stored_json")]
+    extra: Json,
+    supervisor: Option<Pk>,
+    supervisor_life: u32,
+    revocation: Option<Revocation>,
+    is_revoked: bool,
+    life: u32,
+    restored: Option<Time>,
+    created: Time,
+    updated: Time,
+    deleted: Option<Time>,
+}
+
 /// A pool of version 1, before people could be restored.
 #[derive(Serialize, Deserialize)]
 struct PoolV1 {
@@ -145,10 +162,14 @@ impl From<CodeV1> for Code {
 }
 
 impl Record for Person {
-    const VERSION: u8 = 2;
+    const VERSION: u8 = 3;
 
     fn decode_older(version: u8, bytes: &[u8]) -> Option<Result<Self, Invalid>> {
-        (version == 1).then(|| codec::decode::<PersonV1>(bytes).map(Self::from))
+        match version {
+            1 => Some(codec::decode::<PersonV1>(bytes).map(|old| Self::from(PersonV2::from(old)))),
+            2 => Some(codec::decode::<PersonV2>(bytes).map(Self::from)),
+            _ => None,
+        }
     }
 }
 
@@ -160,7 +181,7 @@ impl Record for Pool {
     }
 }
 
-impl From<PersonV1> for Person {
+impl From<PersonV1> for PersonV2 {
     fn from(old: PersonV1) -> Self {
         Self {
             callsign: old.callsign,
@@ -174,6 +195,25 @@ impl From<PersonV1> for Person {
             created: old.created,
             updated: old.updated,
             deleted: old.deleted,
+        }
+    }
+}
+
+impl From<PersonV2> for Person {
+    fn from(old: PersonV2) -> Self {
+        Self {
+            callsign: old.callsign,
+            extra: old.extra,
+            supervisor: old.supervisor,
+            supervisor_life: old.supervisor_life,
+            revocation: old.revocation,
+            is_revoked: old.is_revoked,
+            life: old.life,
+            restored: old.restored,
+            created: old.created,
+            updated: old.updated,
+            deleted: old.deleted,
+            erased: None,
         }
     }
 }
@@ -283,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_person_of_version_1_is_read_and_the_reason_tells_a_deletion_from_a_revocation() {
+    fn a_person_of_an_older_version_is_read_and_the_reason_tells_a_deletion_from_a_revocation() {
         let revocation = |reason| Revocation { reason, at: Time::EPOCH };
         for (reason, was_revoked) in [
             (None, false),
@@ -301,7 +341,24 @@ mod tests {
             };
             let read = record::decode::<Person>(&of_version_1(&old)).expect("a person");
             assert_eq!((read.was_revoked(), read.life, read.restored), (was_revoked, 0, None));
-            assert_eq!(read, Person::from(old));
+            assert_eq!(read, Person::from(PersonV2::from(old)));
+            let old = PersonV2 {
+                callsign: read.callsign.clone(),
+                extra: read.extra.clone(),
+                supervisor: read.supervisor,
+                supervisor_life: 3,
+                revocation: read.revocation.clone(),
+                is_revoked: true,
+                life: 300,
+                restored: Some(Time::EPOCH),
+                created: Time::EPOCH,
+                updated: Time::EPOCH,
+                deleted: read.deleted,
+            };
+            let bytes = [&[2], codec::encode(&old).as_slice()].concat();
+            let second = record::decode::<Person>(&bytes).expect("a person of version 2");
+            assert_eq!((second.life, second.supervisor_life, second.erased), (300, 3, None));
+            assert_eq!(second, Person::from(old));
             let again = record::decode::<Person>(&record::encode(&read));
             assert_eq!(again, Ok(read));
         }

@@ -81,6 +81,9 @@ pub struct Person {
     pub updated: Time,
     /// The time of the deletion.
     pub deleted: Option<Time>,
+    /// The time at which callsign and extra were replaced, for good.
+    #[serde(default)]
+    pub erased: Option<Time>,
 }
 
 impl Person {

@@ -132,7 +132,7 @@ fn proven(txn: &dyn ReadTxn, ctx: &Context, proof: &Proof) -> Result<(Pk, record
     if proof.expires <= ctx.now.seconds() {
         return Err(jwts::invalid("it has expired").into());
     }
-    let found = jwts::subject_of(txn, Some(&proof.subject), proof.first_issued, ctx.now)?;
+    let found = jwts::subject_of(txn, ctx, Some(&proof.subject), proof.first_issued)?;
     Ok(found.ok_or_else(|| jwts::invalid(NAMES_NOBODY))?)
 }
 

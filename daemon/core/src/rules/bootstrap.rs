@@ -16,7 +16,7 @@ use crate::model::record::{self, HashingKey, LastWriter, Registry, Role, Signing
 use crate::state::{ReadTxn, SCAN_CHUNK, StoreError, WriteTxn, walk};
 
 /// The version of all keys and records together. A new one needs a step in the chain of [`super::migration`].
-pub const SCHEMA: u32 = 6;
+pub const SCHEMA: u32 = 7;
 
 /// The oldest schema that is migrated.
 pub const OLDEST_SCHEMA: u32 = 4;

@@ -5,10 +5,10 @@
 
 use enroll_protocol::code::{Create, Created, Delete, Exchanged, Get, Login, Use, Used};
 use enroll_protocol::limits::JSON_BYTES_MAX;
-use enroll_protocol::{Code, Invalid, Json, Jwt, LoginCode, Pk, Reference, Refusal, Time};
+use enroll_protocol::{Code, Invalid, Json, Jwt, LoginCode, Pk, Reference, Refusal};
 
 use super::{Call, Finish, ReadOp, WriteOp, expiry, human_code, person, rate_limit, token};
-use crate::context::{Grant, Purpose};
+use crate::context::{Context, Grant, Purpose};
 use crate::draft::Txn;
 use crate::fault::Fault;
 use crate::identity::jwt::OWN_CLAIMS;
@@ -41,7 +41,7 @@ impl WriteOp for Create {
     }
 
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Created, Fault> {
-        let subject_life = subject_of(txn.as_read(), &self.claims)?.map_or(0, |(_, person)| person.life);
+        let subject_life = subject_of(txn.as_read(), call.ctx, &self.claims)?.map_or(0, |(_, person)| person.life);
         permit_making(txn.as_read(), call, &self.claims)?;
         call.expect_to_come(self.expires)?;
         let mut random = call.ctx.random(Purpose::Rule);
@@ -85,7 +85,7 @@ impl WriteOp for Use {
         rate_limit::expect_under_limit(call.ctx)?;
         let (pk, mut code) = expect(txn.as_read(), call, &self.code)?;
         let attempt = |refusal| Fault::Attempt { refusal, subject: Some(pk), guess: false };
-        let subject = expect_subject(txn.as_read(), &code, call.ctx.now);
+        let subject = expect_subject(txn.as_read(), call.ctx, &code);
         let is_own = matches!(&subject, Ok(Some(pk)) if call.is_actor(*pk));
         subject.map_err(|fault| fault.into_attempt(Some(pk)))?;
         call.permit(txn.as_read(), is_own).map_err(|fault| fault.into_attempt(Some(pk)))?;
@@ -192,7 +192,7 @@ fn expect(txn: &dyn ReadTxn, call: &Call<'_>, typed: &LoginCode) -> Result<(Pk, 
 
 /// True if a code's claims name the actor.
 fn names_actor(txn: &dyn ReadTxn, call: &Call<'_>, code: &stored::Code) -> Result<bool, Fault> {
-    match expect_subject(txn, code, call.ctx.now) {
+    match expect_subject(txn, call.ctx, code) {
         Ok(subject) => Ok(subject.is_some_and(|pk| call.is_actor(pk))),
         Err(Fault::Refused(_)) => Ok(false),
         Err(fault) => Err(fault),
@@ -201,9 +201,9 @@ fn names_actor(txn: &dyn ReadTxn, call: &Call<'_>, code: &stored::Code) -> Resul
 
 /// The person whom a code's claim `sub` names, who must not be deleted. Refuses a code that is older than the person,
 /// because it was not made as a login for them, and one from before the person was deleted and restored.
-fn expect_subject(txn: &dyn ReadTxn, code: &stored::Code, now: Time) -> Result<Option<Pk>, Fault> {
-    let Some((pk, person)) = subject_of(txn, &code.claims)? else { return Ok(None) };
-    if code.created < person.created && person.created <= now {
+fn expect_subject(txn: &dyn ReadTxn, ctx: &Context, code: &stored::Code) -> Result<Option<Pk>, Fault> {
+    let Some((pk, person)) = subject_of(txn, ctx, &code.claims)? else { return Ok(None) };
+    if code.created < person.created && person.created <= ctx.now {
         let why = format!("this code was made before the person \"{}\" was; make another", person.callsign);
         return Err(Fault::Refused(Refusal::new(Code::EXPIRED, why)));
     }
@@ -217,10 +217,16 @@ fn expect_subject(txn: &dyn ReadTxn, code: &stored::Code, now: Time) -> Result<O
     Ok(Some(pk))
 }
 
-/// The person whom the claim `sub` names, who must not be deleted. A `sub` may also name nobody here.
-fn subject_of(txn: &dyn ReadTxn, claims: &Json) -> Result<Option<(Pk, record::Person)>, Fault> {
+/// The person whom the claim `sub` names, who must not be deleted or erased. A `sub` may also name nobody here.
+fn subject_of(txn: &dyn ReadTxn, ctx: &Context, claims: &Json) -> Result<Option<(Pk, record::Person)>, Fault> {
     let Some(sub) = claims.member::<String>("sub")? else { return Ok(None) };
-    let Some((pk, found)) = person::of_callsign(txn, &sub)? else { return Ok(None) };
+    let Some((pk, found)) = person::of_callsign(txn, &sub)? else {
+        if person::is_erased(txn, &ctx.identity.secrets, &sub)? {
+            let why = "the sub of the claims names a person who was erased";
+            return Err(Fault::Refused(Refusal::new(Code::DELETED, why)));
+        }
+        return Ok(None);
+    };
     person::require_live(&Reference::from(&found.callsign), &found)?;
     Ok(Some((pk, found)))
 }

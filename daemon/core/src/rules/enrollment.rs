@@ -289,14 +289,19 @@ fn expect(txn: &dyn ReadTxn, named: &Reference) -> Result<(Pk, record::Enrollmen
 }
 
 fn find(txn: &dyn ReadTxn, named: &Reference) -> Result<Option<(Pk, record::Enrollment)>, Fault> {
-    let pk = match named.read(NaturalName::Callsign)? {
-        Named::Pk(pk) => Some(pk),
-        Named::Natural(callsign) => {
-            let holder = record::get::<CallsignHolder>(txn, &key::callsign(&fold(callsign)))?;
-            holder.and_then(|holder| holder.enrollment)
-        }
+    let holder = match named.read(NaturalName::Callsign)? {
+        Named::Pk(pk) => Some(CallsignHolder { person: None, enrollment: Some(pk) }),
+        Named::Natural(callsign) => record::get::<CallsignHolder>(txn, &key::callsign(&fold(callsign)))?,
     };
-    let Some(pk) = pk else { return Ok(None) };
+    of_holder(txn, holder)
+}
+
+/// The enrollment that holds a callsign, alone or with its person.
+pub(super) fn of_holder(
+    txn: &dyn ReadTxn,
+    holder: Option<CallsignHolder>,
+) -> Result<Option<(Pk, record::Enrollment)>, Fault> {
+    let Some(pk) = holder.and_then(|holder| holder.enrollment) else { return Ok(None) };
     Ok(record::get::<record::Enrollment>(txn, &key::enrollment(pk))?.map(|found| (pk, found)))
 }
 

@@ -2,10 +2,10 @@
 
 use enroll_protocol::code::Exchanged;
 use enroll_protocol::jwt::{Exchange, Keys, Refresh, Rotate, Verify};
-use enroll_protocol::{Code, Json, Jwt, Pk, Refusal, Time};
+use enroll_protocol::{Code, Json, Jwt, Pk, Refusal};
 
 use super::{Call, Finish, ReadOp, WriteOp, bootstrap, code, person, token};
-use crate::context::Purpose;
+use crate::context::{Context, Purpose};
 use crate::draft::Txn;
 use crate::fault::Fault;
 use crate::identity::jwt::first_issued;
@@ -51,7 +51,7 @@ impl WriteOp for Exchange {
         let (ctx, settings) = (call.ctx, &call.ctx.settings);
         let foreign = trust::verify(&settings.trusted, &self.jwt, ctx.now, settings.leeway_seconds).map_err(invalid)?;
         let subject = foreign.claims.member::<String>("sub")?;
-        let subject = subject_of(txn.as_read(), subject.as_deref(), None, ctx.now)?.map(|(pk, _)| pk);
+        let subject = subject_of(txn.as_read(), ctx, subject.as_deref(), None)?.map(|(pk, _)| pk);
         call.permit(txn.as_read(), subject.is_some_and(|pk| call.is_actor(pk)))?;
         if foreign.claims.as_str().len() > code::CLAIMS_BYTES_MAX {
             return Err(invalid("its claims are too large, so that our own would not fit as well").into());
@@ -94,21 +94,27 @@ fn verified(txn: &dyn ReadTxn, call: &Call<'_>, jwt: &Jwt) -> Result<(Json, Opti
     let now = call.ctx.now;
     let claims = call.ctx.identity.keys.verify(&call.ctx.settings.issuing, jwt, now).map_err(invalid)?;
     let subject = claims.member::<String>("sub")?;
-    let found = subject_of(txn, subject.as_deref(), first_issued(&claims), now)?;
+    let found = subject_of(txn, call.ctx, subject.as_deref(), first_issued(&claims))?;
     Ok((claims, found.map(|(pk, _)| pk)))
 }
 
-/// The person whom the `sub` of a JWT names, or none. Refuses a deleted person, and one who was made after the session
+/// The person whom the `sub` of a JWT names, or none. Refuses a deleted or erased person, and one who was made after the session
 /// began: the `sub` was chosen then without this person. Refuses a session from before the person was restored, also
 /// while the clock, having gone back, has not come to that time again: another deletion and restore set a new one.
 pub(super) fn subject_of(
     txn: &dyn ReadTxn,
+    ctx: &Context,
     subject: Option<&str>,
     first_issued: Option<i64>,
-    now: Time,
 ) -> Result<Option<(Pk, record::Person)>, Fault> {
+    let now = ctx.now;
     let found = subject.map(|callsign| person::of_callsign(txn, callsign)).transpose()?.flatten();
     match &found {
+        None if let Some(subject) = subject
+            && person::is_erased(txn, &ctx.identity.secrets, subject)? =>
+        {
+            Err(invalid("it names a person who was erased").into())
+        }
         Some((_, person)) if person.deleted.is_some() => Err(invalid("it names a person who is deleted").into()),
         Some((_, person))
             if first_issued.is_some_and(|first| first < person.created.seconds() && person.created <= now) =>

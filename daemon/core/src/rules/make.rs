@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use enroll_protocol::Callsign;
+use enroll_protocol::{Callsign, Pk};
 use rand::Rng as _;
 use zeroize::Zeroizing;
 
-use super::{authority, check};
+use super::{authority, check, traces};
 use crate::context::{Context, Purpose};
 use crate::fault::Fault;
 use crate::identity::authority::Wanted;
@@ -30,6 +30,11 @@ pub fn signing_key(ctx: &Context, algorithm: SigningAlgorithm) -> Result<Made, F
     let mut seed = Zeroizing::new([0; 32]);
     ctx.random(Purpose::PrivateKey).fill_bytes(seed.as_mut_slice());
     Ok(Made::SigningKey(Arc::new(NewKey::make(algorithm, &seed)?)))
+}
+
+/// Finds the traces of a person. It walks every kept answer, login code and audit object.
+pub fn traces(txn: &dyn ReadTxn, ctx: &Context, person: Pk) -> Result<Made, Fault> {
+    Ok(Made::Traces(Arc::new(traces::find(txn, &ctx.identity.secrets, person)?)))
 }
 
 /// Checks the registry as it would be at the end of the import.

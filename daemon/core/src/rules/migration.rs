@@ -45,6 +45,7 @@ pub struct Progress<'a> {
 const STEPS: &[Step] = &[
     Step { from: 4, name: "the version of the last writer", run: |_, _| Ok(()) },
     Step { from: 5, name: "the chain of the changes", run: |_, _| Ok(()) },
+    Step { from: 6, name: "people who were erased", run: |_, _| Ok(()) },
 ];
 
 impl Chain {

@@ -18,6 +18,7 @@ mod cluster;
 mod code;
 mod course;
 mod enrollment;
+mod erasure;
 mod event;
 pub mod expiry;
 mod export;
@@ -44,6 +45,7 @@ mod snapshot;
 mod stream;
 mod supervisor;
 mod token;
+mod traces;
 pub mod transaction;
 pub mod uid_limits;
 

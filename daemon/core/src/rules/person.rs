@@ -13,6 +13,7 @@ use super::{Call, ReadOp, WriteOp, allowed_values, authority, certificate, code,
 use crate::context::Purpose;
 use crate::draft::Txn;
 use crate::fault::Fault;
+use crate::identity::Secrets;
 use crate::model::key::{self, Family};
 use crate::model::record::{self, CallsignHolder, Kind};
 use crate::state::{ReadTxn, StoreError};
@@ -167,6 +168,9 @@ impl WriteOp for Restore {
 fn require_restorable(named: &Reference, person: &record::Person) -> Result<(), Refusal> {
     let refuse = |why: String| Err(Refusal::new(Code::CONFLICT, why));
     match person.deleted {
+        _ if person.erased.is_some() => {
+            refuse(format!("the person \"{named}\" was erased, which is final; make a person of another callsign"))
+        }
         None => refuse(format!("the person \"{named}\" is not deleted; there is nothing to restore")),
         Some(_) if person.was_revoked() => {
             refuse(format!("the person \"{named}\" was revoked, which is final; make a person of another callsign"))
@@ -237,6 +241,7 @@ pub(super) fn make(
         created: call.ctx.now,
         updated: call.ctx.now,
         deleted: None,
+        erased: None,
     };
     record::put(txn, key::person(pk), &person);
     record::put(txn, key::callsign(&fold(callsign.as_str())), &CallsignHolder { person: Some(pk), ..holder });
@@ -252,7 +257,7 @@ pub(super) fn require_free(txn: &dyn ReadTxn, call: &Call<'_>, callsign: &Callsi
         let why = format!("the callsign \"{callsign}\" has the form of a pk; choose another");
         return Err(Fault::Refused(Refusal::new(Code::CALLSIGN_RESERVED, why)));
     }
-    if txn.get(&key::callsign(&folded))?.is_some() {
+    if txn.get(&key::callsign(&folded))?.is_some() || is_erased(txn, &call.ctx.identity.secrets, callsign.as_str())? {
         let why = format!("the callsign \"{callsign}\" is taken; upper and lower case do not matter; choose another");
         return Err(Fault::Refused(Refusal::new(Code::CALLSIGN_RESERVED, why)));
     }
@@ -290,6 +295,11 @@ pub(super) fn find(txn: &dyn ReadTxn, person: &Reference) -> Result<Option<(Pk, 
     }
 }
 
+/// True if a person who was erased had this callsign. It is reserved, so that nobody is taken for them.
+pub(super) fn is_erased(txn: &dyn ReadTxn, secrets: &Secrets, callsign: &str) -> Result<bool, StoreError> {
+    Ok(txn.get(&key::erased_callsign(&secrets.erased_callsign(&fold(callsign))))?.is_some())
+}
+
 /// The person of this callsign.
 pub(super) fn of_callsign(txn: &dyn ReadTxn, callsign: &str) -> Result<Option<(Pk, record::Person)>, Fault> {
     let holder = record::get::<CallsignHolder>(txn, &key::callsign(&fold(callsign)))?;
@@ -311,9 +321,10 @@ pub(super) fn require(txn: &dyn ReadTxn, person: &Reference) -> Result<(Pk, reco
 
 /// Refuses a deleted person.
 pub(super) fn require_live(named: &Reference, person: &record::Person) -> Result<(), Fault> {
-    match person.deleted {
+    let done = if person.erased.is_some() { "erased" } else { "deleted" };
+    match person.erased.or(person.deleted) {
         Some(at) => {
-            let why = format!("the person \"{named}\" was deleted at {at}");
+            let why = format!("the person \"{named}\" was {done} at {at}");
             Err(Fault::Refused(Refusal::new(Code::DELETED, why)))
         }
         None => Ok(()),

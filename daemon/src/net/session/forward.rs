@@ -4,13 +4,15 @@ use enroll_protocol::{Code, Envelope, Refusal};
 use serde_json::json;
 
 use super::Session;
+
 use crate::dispatch::{Job, Look};
 use crate::net::handshake::RETRY_AFTER_MS;
 use crate::net::members::Carried;
 use crate::net::pending::Pending;
+use crate::net::socket::Socket;
 use crate::writer::Outcome;
 
-impl Session {
+impl<S: Socket> Session<S> {
     /// True if only the daemon that leads may do this.
     pub(super) fn is_for_leader(job: &Job) -> bool {
         match job {

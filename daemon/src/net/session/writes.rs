@@ -4,11 +4,11 @@
 //! by itself. Between the commit and the peer there is then one wake-up of a thread less; for a lone client of a durable
 //! write that is a fifteenth of its latency.
 
+use std::io;
 use std::sync::Arc;
 
 use enroll_protocol::encoding::Encoding;
 use enroll_protocol::{Code, Refusal};
-use enroll_socket::WeakSender;
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -17,21 +17,22 @@ use crate::daemon::internal_error::to_refusal;
 use crate::dispatch::{self, Handler, WriteJob};
 use crate::net::outbox::Outbox;
 use crate::net::pending::{Answered, Pending, Sent, Stalled};
+use crate::net::socket::Socket;
 use crate::writer::{self, Ended, Outcome, Queue, SendError};
 use enroll_core::context::Context;
 use enroll_core::fault::Fault;
 
-impl Session {
+impl<S: Socket> Session<S> {
     /// Sends a write to the writer; it waits here while the queue is full.
     pub(super) fn write(&mut self, pending: Pending, handler: &'static Handler, ctx: Context, job: Arc<dyn WriteJob>) {
         let (answers, memory) = (self.answers.clone(), Arc::clone(&self.in_flight_memory));
-        let lent = self.may_lend_socket(handler, &*job).then(|| self.socket.downgrade());
+        let lent = self.may_lend_socket(handler, &*job).then(|| self.socket.lend());
         self.socket_is_lent |= lent.is_some();
         let frame_bytes_max = self.limits.frame_bytes_max;
         let answer = move |ended| {
             let answered = match (ended, lent) {
-                (Ended::Outcome(outcome), Some(socket)) => {
-                    Answered::Sent(pending, send(&socket, pending, outcome, frame_bytes_max))
+                (Ended::Outcome(outcome), Some(write)) => {
+                    Answered::Sent(pending, send(write, pending, outcome, frame_bytes_max))
                 }
                 (ended, _) => Answered::Write(pending, handler, ended),
             };
@@ -164,11 +165,16 @@ impl Session {
 }
 
 /// Sends an answer, as far as the socket takes it at once.
-fn send(socket: &WeakSender, pending: Pending, outcome: Outcome, frame_bytes_max: usize) -> Sent {
+fn send(
+    write: impl Fn(&[u8]) -> Option<io::Result<usize>>,
+    pending: Pending,
+    outcome: Outcome,
+    frame_bytes_max: usize,
+) -> Sent {
     let mut outbox = Outbox::new(Encoding::Binary, frame_bytes_max);
     let refused = outbox.answer(pending.id, pending.operation, outcome);
     // The session meets an error again, when it writes the rest.
-    if let Some(Ok(bytes)) = socket.upgrade().map(|socket| socket.try_write(outbox.rest())) {
+    if let Some(Ok(bytes)) = write(outbox.rest()) {
         outbox.has_written(bytes);
     }
     Sent { refused, outbox }

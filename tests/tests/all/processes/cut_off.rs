@@ -46,6 +46,7 @@ fn a_leader_that_was_paused_beyond_its_lease_tells_nothing_of_the_past() {
         let mut readers: Vec<_> = (0..4).map(|_| Socket::connect(&cluster.hosts[0].home.socket())).collect();
         let mut writer = Socket::connect(&cluster.hosts[0].home.socket());
         assert!(writer.call(&token::Get { token: name("paused") }).is_err());
+        let paused = Instant::now();
         cluster.hosts[0].process().signal(Signal::SIGSTOP);
         send_use(&mut writer, "in-flight", 1);
         let leads = cluster.await_leader(Some(0));
@@ -54,6 +55,8 @@ fn a_leader_that_was_paused_beyond_its_lease_tells_nothing_of_the_past() {
         for reader in &mut readers[..2] {
             reader.ask(&token::Get { token: name("paused") });
         }
+        // For longer than a call to etcd is repeated.
+        until_within(PATIENCE, "a long pause", || paused.elapsed() > LEASE * 5 / 2);
         cluster.hosts[0].process().signal(Signal::SIGCONT);
         for reader in &mut readers[2..] {
             let mut bytes = Vec::new();
@@ -195,11 +198,32 @@ fn a_standby_that_is_cut_off_from_the_leader_alone_reads_on_and_is_busy_for_writ
             assert_eq!(told.code, Code::NOT_FOUND, "{told:?}");
             cluster.hosts[0].peers.mend();
         }
+        // A write that was on its way arrives late, after its caller was told that nobody knows.
+        let mut at_standby = Socket::connect(&cluster.hosts[1].home.socket());
         until_within(PATIENCE, "forwarding", || {
-            let mut at_standby = Socket::connect(&cluster.hosts[1].home.socket());
-            at_standby.call(&token::Use::new(name("after"))).is_ok_and(|_| true)
-                || at_standby.call(&token::Get { token: name("after") }).is_ok()
+            at_standby = Socket::connect(&cluster.hosts[1].home.socket());
+            at_standby.call(&token::Use::new(name("link"))).map_or_else(|err| err.code == Code::TOKEN_REUSE, |_| true)
         });
+        cluster.hosts[0].peers.set(Fate::Hold, Fate::Pass);
+        send_use(&mut at_standby, "late", 9);
+        if let Some(frame) = at_standby.receive_within(PATIENCE) {
+            let code = frame.outcome().expect_err("it is held").code;
+            assert!([Code::BUSY, Code::OUTCOME_UNKNOWN].contains(&code), "{code:?}");
+        }
+        cluster.hosts[0].peers.mend();
+        until_within(PATIENCE, "its answer", || {
+            let mut again = Socket::connect(&cluster.hosts[1].home.socket());
+            send_use(&mut again, "late", 9);
+            again.receive_within(PATIENCE).is_some_and(|frame| match frame.outcome() {
+                Ok(_) => true,
+                Err(refusal) => {
+                    assert_ne!(refusal.code, Code::TOKEN_REUSE, "its key has the answer");
+                    false
+                }
+            })
+        });
+        let mut other = Socket::connect(&cluster.hosts[0].home.socket());
+        assert_eq!(other.call(&token::Use::new(name("late"))).expect_err("used").code, Code::TOKEN_REUSE);
         assert_eq!(cluster.leader(), Some(0), "etcd was there all the time");
         race.await_progress(PATIENCE);
     });

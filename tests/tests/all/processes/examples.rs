@@ -55,7 +55,7 @@ fn before(command: &str) -> String {
         "permission has" => {
             "enrollctl permission grant greeter /enrollments/\nenrollctl role assign DOGGO01a greeter".to_owned()
         }
-        "person restore" => "enrollctl person delete DOGGO01a".to_owned(),
+        "person restore" | "person erase" => "enrollctl person delete DOGGO01a".to_owned(),
         "enrollment reopen" => "enrollctl --as BOSS enrollment reject PORA22b".to_owned(),
         "registration cancel"
         | "registration get"

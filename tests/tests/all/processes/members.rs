@@ -21,7 +21,7 @@ impl Host {
     fn new(name: &str, etcd: &Etcd, more: &str) -> Self {
         let home = Home::make();
         home.configure(&format!(
-            "store = \"etcd\"\n[etcd]\nendpoints = {:?}\ntimeout_ms = 1500\nquota_mib = 128\n[cluster]\nmember = \
+            "store = \"etcd\"\n[etcd]\nendpoints = {:?}\ntimeout_ms = 1500\nquota_mib = 64\n[cluster]\nmember = \
              \"{name}\"\nlease_seconds = 2\n{more}",
             etcd.endpoints()
         ));
@@ -119,7 +119,7 @@ fn a_leader_hands_over_and_its_status_tells_of_all_members() {
     let told = status(&a);
     assert_eq!((told["member"].as_str(), told["leader"].as_str()), (Some("a"), Some("a")), "{told}");
     assert!(told["term"].as_u64() > Some(0) && told["journal_bytes"].as_u64() > Some(0), "{told}");
-    assert_eq!(told["etcd"]["quota_bytes"].as_u64(), Some(128 << 20), "{told}");
+    assert_eq!(told["etcd"]["quota_bytes"].as_u64(), Some(64 << 20), "{told}");
     assert_eq!(told["members"][1]["differing_settings"], serde_json::json!(["code_size"]), "{told}");
     assert_eq!(told["members"][2]["differing_settings"], serde_json::json!([]), "{told}");
     let nobody = run(&mut a.home.enrollctl(&["--json", "cluster", "hand-over", "d"]), "");
@@ -237,11 +237,11 @@ fn a_journal_is_trimmed_and_a_member_that_comes_too_late_is_told_so() {
 #[test]
 fn a_nearly_full_etcd_refuses_writes_before_its_alarm_and_goes_on_when_there_is_space() {
     let test = "a_nearly_full_etcd_refuses_writes_before_its_alarm_and_goes_on_when_there_is_space";
-    let Some((runtime, etcd)) = started(test, &["--quota-backend-bytes", "134217728"]) else { return };
+    let Some((runtime, etcd)) = started(test, &["--quota-backend-bytes", "67108864"]) else { return };
     let mut a = Host::new("a", &etcd, "").start();
     a.await_lead();
     let part = vec![b'x'; 100 << 10];
-    for ten in 0..106 {
+    for ten in 0..53 {
         let txn = (0..10).fold(Txn::new(), |txn, at| txn.put(format!("other/{ten:03}{at}"), part.clone(), 0));
         runtime.block_on(async { etcd.client().txn(txn).await }).expect("put");
     }

@@ -30,6 +30,7 @@ const ARGUMENTS: &[(&str, &str)] = &[
     ("person.delete", r#"{"person":"CAT"}"#),
     ("person.revoke", r#"{"person":"CAT","reason":"unspecified"}"#),
     ("person.restore", r#"{"person":"OWL"}"#),
+    ("person.erase", r#"{"person":"OWL"}"#),
     ("role.assign", r#"{"person":"CAT","role":"member"}"#),
     ("role.remove", r#"{"person":"CAT","role":"member"}"#),
     ("role.has", r#"{"person":"CAT","role":"member"}"#),

@@ -91,6 +91,8 @@ families! {
     0x35 Services: service [folded: &str] = certificate::Service;
     /// The holder of a folded callsign.
     0x11 Callsigns: callsign [folded: &str] = record::CallsignHolder;
+    /// The callsign of an erased person by its keyed hash: nobody has it again.
+    0x15 ErasedCallsigns: erased_callsign [hash: &Hash] = record::Marker, secret;
     /// A used token by its keyed hash.
     0x20 Tokens: token [hash: &Hash] = token::Token, secret;
     /// The audit object of a token.
@@ -174,6 +176,7 @@ pub const WITHOUT_ORDER: &[u8] = &[
     Family::InviteCodes as u8,
     Family::ApproveCodes as u8,
     Family::EnrollmentRequests as u8,
+    Family::ErasedCallsigns as u8,
     Family::Tokens as u8,
     Family::CodeHashes as u8,
     Family::Kept as u8,

@@ -142,6 +142,7 @@ mod tests {
             (approve_code("AB"), "1c4142".to_owned()),
             (pool_enrollment(pk, pk), format!("1d{abs}{abs}")),
             (state_enrollment(State::Rejected, pk), format!("1e02{abs}")),
+            (erased_callsign(&[0xcd; 32]), format!("15{cds}")),
             (token(&[0xcd; 32]), format!("20{cds}")),
             (token_audit(pk), format!("22{abs}")),
             (code(pk), format!("23{abs}")),

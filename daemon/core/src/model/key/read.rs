@@ -86,6 +86,21 @@ pub fn person_course_role_of(key: &[u8]) -> Option<(Pk, CourseKey, CourseRole)> 
     Some((Pk::from_bytes(*person), course_key(course.strip_suffix(&[0])?)?, course_role_of_byte(*role)?))
 }
 
+/// The beginning of the keys by which a person's program enrollments are found.
+pub fn programs_of(person: Pk) -> Vec<u8> {
+    [&[Family::PersonPrograms as u8], person.as_bytes().as_slice()].concat()
+}
+
+/// The key of the kept answer that a part belongs to.
+pub fn kept_of_part(part: &[u8]) -> Option<Vec<u8>> {
+    Some([&[Family::Kept as u8], part.get(1..part.len().checked_sub(4)?)?].concat())
+}
+
+/// The beginning of the keys of a kept answer's parts.
+pub fn parts_of_kept(kept: &[u8]) -> Vec<u8> {
+    [&[Family::KeptParts as u8], kept.get(1..).unwrap_or_default()].concat()
+}
+
 /// The program and the folded external key in the key of a program enrollment.
 pub fn program_enrollment_of(key: &[u8]) -> Option<(Pk, &str)> {
     let (program, folded) = key.get(1..)?.split_first_chunk::<16>()?;
@@ -102,7 +117,10 @@ fn course_role_of_byte(byte: u8) -> Option<CourseRole> {
 
 #[cfg(test)]
 mod tests {
+    use enroll_protocol::Key;
+
     use super::super::{course_enrollment, course_role, person_course, person_course_role, program_enrollment};
+    use super::super::{kept, kept_part, kept_parts, person_programs};
     use super::*;
 
     #[test]
@@ -113,5 +131,14 @@ mod tests {
         assert_eq!(course_role_of(&course_role(&course, pk, role)), Some((course.clone(), pk, role)));
         assert_eq!(person_course_role_of(&person_course_role(pk, &course, role)), Some((pk, course, role)));
         assert_eq!(program_enrollment_of(&program_enrollment(pk, "x1")), Some((pk, "x1")));
+        assert!(person_programs(pk, pk).starts_with(&programs_of(pk)));
+    }
+
+    #[test]
+    fn a_kept_answer_and_its_parts_lead_to_each_other() {
+        let key = Key(Pk::from_bytes([0xab; 16]));
+        assert_eq!(kept_of_part(&kept_part(1000, key, 258)), Some(kept(1000, key)));
+        assert_eq!(parts_of_kept(&kept(1000, key)), kept_parts(1000, key));
+        assert_eq!(kept_of_part(&[]), None);
     }
 }

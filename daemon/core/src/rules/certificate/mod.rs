@@ -51,6 +51,10 @@ impl ReadOp for Get {
         }
         call.permit(txn, call.is_actor(pk))?;
         let (_, certificate) = require(txn, pk, &self.person)?;
+        if person.erased.is_some() {
+            let why = format!("the certificate of \"{}\" was erased with the person", self.person);
+            return Err(Fault::Refused(Refusal::new(Code::NOT_FOUND, why)));
+        }
         Ok(pem::write(CERTIFICATE, &certificate.certificate))
     }
 }

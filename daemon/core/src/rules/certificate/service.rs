@@ -16,7 +16,7 @@ use crate::identity::pem;
 use crate::model::certificate::Service;
 use crate::model::key;
 use crate::model::record::{self, CallsignHolder};
-use crate::rules::{Call, WriteOp};
+use crate::rules::{Call, WriteOp, person};
 use crate::state::ReadTxn;
 
 impl WriteOp for Issue {
@@ -60,8 +60,11 @@ fn service_of(txn: &mut dyn Txn, call: &Call<'_>, name: &Callsign, folded: &str)
     if let Some(service) = record::get::<Service>(txn.as_read(), &key::service(folded))? {
         return Ok(service.pk);
     }
-    if txn.as_read().get(&key::callsign(folded))?.is_some() {
-        let why = format!("a person, perhaps a deleted one, or an enrollment has the name \"{name}\"; choose another");
+    let is_erased = person::is_erased(txn.as_read(), &call.ctx.identity.secrets, name.as_str())?;
+    if is_erased || txn.as_read().get(&key::callsign(folded))?.is_some() {
+        let why = format!(
+            "a person, perhaps a deleted or erased one, or an enrollment has the name \"{name}\"; choose another"
+        );
         return Err(Fault::Refused(Refusal::new(Code::CONFLICT, why)));
     }
     let pk = call.ctx.new_pk(&mut call.ctx.random(Purpose::Rule));

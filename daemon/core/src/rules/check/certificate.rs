@@ -20,6 +20,15 @@ impl Check<'_> {
                 check.violated("I19", hex(key), "the key of a certificate can not be read");
                 return Ok(());
             };
+            let person = record::get::<Person>(check.txn, &key::person(pk))?;
+            let is_erased = person.is_some_and(|person| person.erased.is_some());
+            if is_erased != certificate.certificate.is_empty() || (is_erased && certificate.sealed.is_some()) {
+                check.violated(
+                    "I28",
+                    pk,
+                    format!("the certificate {} and its person differ in being erased", hex(&serial)),
+                );
+            }
             let holder = record::get::<Certificates>(check.txn, &key::certificates(pk))?.unwrap_or_default();
             if !holder.held.iter().any(|held| held.serial == serial) {
                 check.violated("I19", pk, format!("does not hold the certificate {}", hex(&serial)));

@@ -32,6 +32,7 @@
 //! - I26: each giver of a course enrollment or role is a linked program enrollment with that course or role; a role has
 //!   one.
 //! - I27: each change's MAC follows from the change and the MAC before it, up to the head's.
+//! - I28: an erased person is deleted, has no extra, no certificate that can be read and no private key.
 
 mod certificate;
 mod event;
@@ -44,7 +45,7 @@ use enroll_protocol::changes::KeptHead;
 use enroll_protocol::enrollment::State;
 use enroll_protocol::fold::fold;
 use enroll_protocol::server::Violation;
-use enroll_protocol::{Callsign, Pk, RoleName};
+use enroll_protocol::{Callsign, Json, Pk, RoleName};
 
 use super::changes;
 use super::person::reads_as_pk;
@@ -150,6 +151,9 @@ impl Check<'_> {
                 check.violated("I1", pk, format!("the callsign \"{}\" does not lead here", person.callsign));
             }
             check.no_pk(pk, &person.callsign);
+            if person.erased.is_some() && (person.deleted.is_none() || person.extra != Json::default()) {
+                check.violated("I28", pk, "was erased, and is not deleted or has an extra");
+            }
             Ok(())
         })
     }
