@@ -57,6 +57,11 @@ impl MemberHost {
         self.await_lead();
     }
 
+    /// True where its daemon has ended by itself, because another one leads.
+    pub fn has_ended(&mut self) -> bool {
+        self.daemon.as_mut().is_some_and(Process::has_ended)
+    }
+
     /// Kills its daemon, which leaves its socket and its lease.
     pub fn kill9(&mut self) {
         self.daemon.take().expect("a daemon").kill9();

@@ -341,6 +341,11 @@ impl Process {
         Self { child, lines }
     }
 
+    /// True if it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
+    }
+
     /// Kills it without a warning.
     pub fn kill9(&mut self) {
         self.child.kill().expect("killed");

@@ -166,21 +166,6 @@ impl JournalStore {
         })
     }
 
-    /// Moves into the tree what only its journal has, and leaves the journal's files as they are. The tree then needs
-    /// no journal, as after a stop in good order.
-    pub fn replay(tree: &RedbStore, disks: Vec<Arc<dyn Disk>>, options: JournalOptions) -> Result<(), JournalFault> {
-        if tree.mark()?.is_some_and(|mark| mark.is_shared) {
-            // What it lacks is in a journal that is not here.
-            return Ok(());
-        }
-        let (_, Recovered { table, mark, .. }) = Self::look(tree, disks, options)?;
-        take_over(tree, &mark, &table)?;
-        if mark.is_open {
-            tree.set_mark(&Mark { is_open: false, ..mark })?;
-        }
-        Ok(())
-    }
-
     /// The segments that are there, and the writes of theirs that the tree does not have.
     fn look(
         tree: &RedbStore,

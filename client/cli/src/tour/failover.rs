@@ -58,29 +58,35 @@ enum Question {
 
 /// Plays the story on this cluster.
 pub(super) async fn play(cluster: &mut TourCluster, output: &Output) -> Result<(), Failure> {
-    let say = |sentence: &str| output.raw(format!("\n# {sentence}\n").as_bytes());
-    say("Three hosts on this machine, each with an etcd and a daemon, in a directory of their own.")?;
+    raise(cluster, output).await?;
+    let (killed, written) = kill_under_load(cluster, output).await?;
+    let others: Vec<usize> = (0..NAMES.len()).filter(|host| *host != killed).collect();
+    prove(cluster, &written, &others, output).await?;
+    bring_back(cluster, killed, output).await
+}
+
+/// Starts the hosts.
+async fn raise(cluster: &mut TourCluster, output: &Output) -> Result<(), Failure> {
+    say(output, "Three hosts on this machine, each with an etcd and a daemon, in a directory of their own.")?;
     for (name, endpoint) in NAMES.iter().zip(cluster.endpoints()) {
-        output.raw(format!("$ etcd --name {name} --listen-client-urls {endpoint} ... &\n").as_bytes())?;
+        show(output, &format!("etcd --name {name} --listen-client-urls {endpoint} ... &"))?;
     }
     cluster.await_etcds().await?;
     for host in 0..NAMES.len() {
         if host > 0 {
             cluster.copy_key(host)?;
             let [from, to] = [0, host].map(|host| cluster.host(host).join("state/enrolld.key").display().to_string());
-            output.raw(format!("$ cp {} {}\n", quoted(&from), quoted(&to)).as_bytes())?;
+            show(output, &format!("cp {} {}", quoted(&from), quoted(&to)))?;
         }
-        let arguments: Vec<String> = cluster.arguments(host).iter().map(|argument| quoted(argument)).collect();
-        output.raw(format!("$ enrolld {} &\n", arguments.join(" ")).as_bytes())?;
-        cluster.start(host).await?;
+        start(cluster, host, output).await?;
     }
-    let is_whole = |status: &ClusterStatus| {
-        status.members.iter().filter(|member| member.is_here && member.lag_records == 0).count() == NAMES.len()
-    };
     cluster.until(0, "three members that have caught up", is_whole).await?;
-    say("One of them leads; the others have everything too, and answer reads.")?;
-    enrollctl(cluster, 0, &["cluster", "status"], output).await?;
+    say(output, "One of them leads; the others have everything too, and answer reads.")?;
+    enrollctl(cluster, 0, &["cluster", "status"], output).await
+}
 
+/// Kills the host that leads while callers write. Returns it, and what was acknowledged before and after.
+async fn kill_under_load(cluster: &mut TourCluster, output: &Output) -> Result<(usize, Vec<Acknowledged>), Failure> {
     let load = Arc::new(Load::default());
     let mut callers = JoinSet::new();
     let begun = Instant::now();
@@ -88,53 +94,76 @@ pub(super) async fn play(cluster: &mut TourCluster, output: &Output) -> Result<(
         let sockets: Vec<PathBuf> = (0..NAMES.len()).map(|host| cluster.socket(host)).collect();
         callers.spawn(use_tokens(Arc::clone(&load), sockets, caller));
     }
-    say(&format!("{CALLERS} callers use one-time tokens, one after the other, wherever they are answered."))?;
+    let callers_use =
+        format!("{CALLERS} callers use one-time tokens, one after the other, wherever they are answered.");
+    say(output, &callers_use)?;
     tokio::time::sleep(LOAD).await;
     let status = cluster.until(0, "a leader", |status| status.leader.is_some()).await?;
     let leader = status.leader.and_then(|leader| NAMES.iter().position(|name| *name == leader)).unwrap_or_default();
-    say(&format!("The daemon of {}, which leads, is killed under them.", NAMES[leader]))?;
-    output.raw(format!("$ kill -s KILL {}\n", cluster.pid(leader)).as_bytes())?;
+    say(output, &format!("The daemon of {}, which leads, is killed under them.", NAMES[leader]))?;
+    show(output, &format!("kill -s KILL {}", cluster.pid(leader)))?;
     cluster.kill(leader).await?;
-    let others: Vec<usize> = (0..NAMES.len()).filter(|host| *host != leader).collect();
+    let other = (leader + 1) % NAMES.len();
     let is_led = |status: &ClusterStatus| status.leader.as_deref().is_some_and(|name| name != NAMES[leader]);
-    let status = cluster.until(others[0], "another leader", is_led).await?;
-    let leads = status.leader.unwrap_or_default();
+    let leads = cluster.until(other, "another leader", is_led).await?.leader.unwrap_or_default();
     tokio::time::sleep(LOAD).await;
     load.is_over.store(true, Ordering::SeqCst);
     let mut written: Vec<Acknowledged> = Vec::new();
     while let Some(caller) = callers.join_next().await {
-        let caller = caller.map_err(|err| Failure::Own(format!("a caller ended: {err}")))??;
-        written.extend(caller);
+        written.extend(caller.map_err(|err| Failure::Own(format!("a caller ended: {err}")))??);
     }
-    let took = begun.elapsed();
-    let longest = written.iter().map(|(_, took)| *took).max().unwrap_or_default();
-    say(&format!(
+    let (took, longest) = (begun.elapsed(), written.iter().map(|(_, took)| *took).max().unwrap_or_default());
+    let told = format!(
         "{leads} leads now. {} uses were acknowledged in {:.1} s; the longest wait was {:.1} s, for a lease of {LEASE_SECONDS} s \
          to run out.",
         written.len(),
         took.as_secs_f64(),
         longest.as_secs_f64(),
-    ))?;
-    enrollctl(cluster, others[0], &["cluster", "status"], output).await?;
+    );
+    say(output, &told)?;
     cluster.revive(output).await?;
-    prove(cluster, &written, &others, output).await?;
+    enrollctl(cluster, other, &["cluster", "status"], output).await?;
+    Ok((leader, written))
+}
 
-    say(&format!("{} is started again, and follows: it catches up with what it missed.", NAMES[leader]))?;
-    let arguments: Vec<String> = cluster.arguments(leader).iter().map(|argument| quoted(argument)).collect();
-    output.raw(format!("$ enrolld {} &\n", arguments.join(" ")).as_bytes())?;
-    cluster.start(leader).await?;
-    cluster.until(leader, "three members that have caught up", is_whole).await?;
-    enrollctl(cluster, leader, &["cluster", "status"], output).await?;
+/// Starts the host that was killed again, and compares what all of them have.
+async fn bring_back(cluster: &mut TourCluster, killed: usize, output: &Output) -> Result<(), Failure> {
+    say(output, &format!("{} is started again, and follows: it catches up with what it missed.", NAMES[killed]))?;
+    start(cluster, killed, output).await?;
+    cluster.until(killed, "three members that have caught up", is_whole).await?;
+    enrollctl(cluster, killed, &["cluster", "status"], output).await?;
     let mut heads = BTreeSet::new();
-    for host in 0..NAMES.len() {
+    for (host, name) in NAMES.iter().enumerate() {
         enrollctl(cluster, host, &["changes", "head"], output).await?;
         let head = cluster.client(host).call(changes::Head {}).await;
-        heads.insert(head.map_err(|err| Failure::Own(format!("{}: {err}", NAMES[host])))?.mac.to_string());
+        heads.insert(head.map_err(|err| Failure::Own(format!("{name}: {err}")))?.mac.to_string());
     }
     if heads.len() != 1 {
         return Err(Failure::Own("the hosts do not have the same history".to_owned()));
     }
-    say("All three have the same history, to the last change. That was the tour; everything is removed.")
+    say(output, "All three have the same history, to the last change. That was the tour; everything is removed.")
+}
+
+/// Starts a host's daemon.
+async fn start(cluster: &mut TourCluster, host: usize, output: &Output) -> Result<(), Failure> {
+    let arguments: Vec<String> = cluster.arguments(host).iter().map(|argument| quoted(argument)).collect();
+    show(output, &format!("enrolld {} &", arguments.join(" ")))?;
+    cluster.start(host).await
+}
+
+/// True where all members are here and have everything.
+fn is_whole(status: &ClusterStatus) -> bool {
+    status.members.iter().filter(|member| member.is_here && member.lag_records == 0).count() == NAMES.len()
+}
+
+/// A sentence between commands.
+fn say(output: &Output, sentence: &str) -> Result<(), Failure> {
+    output.raw(format!("\n# {sentence}\n").as_bytes())
+}
+
+/// A line as it would be typed.
+fn show(output: &Output, line: &str) -> Result<(), Failure> {
+    output.raw(format!("$ {line}\n").as_bytes())
 }
 
 /// Counts what was acknowledged on every host that is there, and tries to use it again.
@@ -144,13 +173,12 @@ async fn prove(
     others: &[usize],
     output: &Output,
 ) -> Result<(), Failure> {
-    let say = |sentence: &str| output.raw(format!("\n# {sentence}\n").as_bytes());
     let tokens: Vec<Token> = written.iter().map(|(token, _)| token.clone()).collect();
     let distinct: BTreeSet<&str> = tokens.iter().map(Token::as_str).collect();
     if distinct.len() != tokens.len() {
         return Err(Failure::Own("a token was acknowledged twice".to_owned()));
     }
-    say("Was anything lost? Every acknowledged use is looked up on both hosts that remain.")?;
+    say(output, "Was anything lost? Every acknowledged use is looked up on both hosts that remain.")?;
     for host in others {
         let found = count(&[cluster.client(*host)], &tokens, Question::IsThere).await?;
         output.raw(format!("{}\t{found} of {} are there\n", NAMES[*host], tokens.len()).as_bytes())?;
@@ -159,7 +187,7 @@ async fn prove(
         }
     }
     cluster.revive(output).await?;
-    say("Can anything be used twice? Every one is tried again, at the one that leads.")?;
+    say(output, "Can anything be used twice? Every one is tried again, at the one that leads.")?;
     let clients: Vec<Client> = others.iter().map(|host| cluster.client(*host)).collect();
     let free = count(&clients, &tokens, Question::IsFree).await?;
     output.raw(format!("{} of {} are refused as token_reuse\n", tokens.len() - free, tokens.len()).as_bytes())?;
@@ -167,7 +195,7 @@ async fn prove(
         return Err(Failure::Own("a token was used twice".to_owned()));
     }
     cluster.revive(output).await?;
-    say("And the rules hold on both; a sound registry has nothing to say.")?;
+    say(output, "And the rules hold on both; a sound registry has nothing to say.")?;
     for host in others {
         enrollctl(cluster, *host, &["server", "check"], output).await?;
     }

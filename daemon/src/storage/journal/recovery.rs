@@ -1,10 +1,12 @@
 //! Recovery: a start reads the part of the write-ahead log that the tree does not have back into a memtable.
 
 use std::ops::Bound;
+use std::sync::Arc;
 
-use super::JournalOptions;
 use super::memtable::Memtable;
 use super::segments::{Found, JournalFault, Mark, Tail};
+use super::{JournalOptions, JournalStore};
+use crate::storage::disk::Disk;
 use crate::storage::redb::RedbStore;
 use enroll_core::state::StoreError;
 
@@ -16,6 +18,23 @@ pub(super) struct Recovered {
     pub(super) mark: Mark,
     /// The end of the journal.
     pub(super) tail: Tail,
+}
+
+impl JournalStore {
+    /// Moves into the tree what only its journal has, and leaves the journal's files as they are. The tree then needs
+    /// no journal, as after a stop in good order.
+    pub fn replay(tree: &RedbStore, disks: Vec<Arc<dyn Disk>>, options: JournalOptions) -> Result<(), JournalFault> {
+        if tree.mark()?.is_some_and(|mark| mark.is_shared) {
+            // What it lacks is in a journal that is not here.
+            return Ok(());
+        }
+        let (_, Recovered { table, mark, .. }) = Self::look(tree, disks, options)?;
+        take_over(tree, &mark, &table)?;
+        if mark.is_open {
+            tree.set_mark(&Mark { is_open: false, ..mark })?;
+        }
+        Ok(())
+    }
 }
 
 /// Reads a journal to its end. The tree takes over what would need more memory than the options allow.
