@@ -6,4 +6,5 @@ mod expect;
 mod history;
 mod model;
 mod owner;
+mod past;
 mod placing;
