@@ -6,8 +6,8 @@
 //! | part | bytes |
 //! |---|---|
 //! | magic | 8, `enrollbk` |
-//! | format | 2, [`FORMAT`] |
-//! | header | 4 for its length, then an encoded [`Header`] |
+//! | format | 2, [`FORMAT`], or for a member of a cluster [`FORMAT_OF_MEMBER`] |
+//! | header | 4 for its length, then an encoded [`Header`], and for a member an encoded [`Position`] |
 //! | each entry | 2 for the length of the key, which is not 0, 4 for that of the value, then both |
 //! | trailer | 2, zero, then 8 for how many entries there were, then the SHA-256 of everything before it |
 //!
@@ -26,6 +26,9 @@ use crate::value::{Invalid, Time};
 
 /// The version of the format.
 pub const FORMAT: u16 = 1;
+
+/// The version of the format with a position in a shared journal.
+pub const FORMAT_OF_MEMBER: u16 = 2;
 
 /// The largest value in bytes: a larger one could not be decoded.
 pub const VALUE_BYTES_MAX: usize = DECODE_BYTES_MAX;
@@ -47,6 +50,20 @@ pub struct Header {
     pub at: Time,
     /// The number of the latest change in it.
     pub changes_head: u64,
+    /// Of a member of a cluster: the record up to which it has everything.
+    #[serde(skip)]
+    pub journal: Option<Position>,
+}
+
+/// A position in the journal that the members of a cluster share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// The identity of the journal.
+    pub identity: u64,
+    /// The number of a record.
+    pub number: u64,
+    /// The checksum of that record, which contains that of the one before.
+    pub sum: u64,
 }
 
 /// A file that is no backup, or is not whole.
@@ -56,7 +73,9 @@ pub enum BackupError {
     #[error("this is no backup of enrolld")]
     Foreign,
     /// A newer enrolld wrote it.
-    #[error("this backup has format {0}, and this version reads format {FORMAT} only; use the newer enrolld")]
+    #[error(
+        "this backup has format {0}, and this version reads formats up to {FORMAT_OF_MEMBER} only; use the newer enrolld"
+    )]
     OtherFormat(u16),
     /// It ends before its trailer.
     #[error("the backup is cut off: it ends after {0} bytes and has no trailer; use another one")]
@@ -80,10 +99,13 @@ pub struct Writer {
 impl Writer {
     /// Begins with the header.
     pub fn new(header: &Header) -> Self {
-        let header = codec::encode(header);
+        let (format, header) = match header.journal {
+            None => (FORMAT, codec::encode(header)),
+            Some(position) => (FORMAT_OF_MEMBER, codec::encode(&(header, position))),
+        };
         let mut writer = Self { bytes: Vec::new(), digest: Digest::new(), entries: 0 };
         let length = u32::try_from(header.len()).unwrap_or(u32::MAX).to_be_bytes();
-        writer.append(&[&MAGIC, &FORMAT.to_be_bytes(), &length, &header]);
+        writer.append(&[&MAGIC, &format.to_be_bytes(), &length, &header]);
         writer
     }
 
@@ -207,7 +229,7 @@ impl Reader {
         let Some(preface) = self.buffer.first_chunk::<PREFACE_BYTES>() else { return Ok(None) };
         let [.., f1, f2, l1, l2, l3, l4] = *preface;
         let format = u16::from_be_bytes([f1, f2]);
-        if format != FORMAT {
+        if ![FORMAT, FORMAT_OF_MEMBER].contains(&format) {
             return Err(BackupError::OtherFormat(format));
         }
         let length = u32::from_be_bytes([l1, l2, l3, l4]) as usize;
@@ -215,7 +237,11 @@ impl Reader {
             return Err(damaged(format!("its header claims {length} bytes")));
         }
         let Some(header) = self.buffer.get(PREFACE_BYTES..PREFACE_BYTES + length) else { return Ok(None) };
-        let header = codec::decode(header).map_err(|err| damaged(format!("its header can not be read: {err}")))?;
+        let header = match format {
+            FORMAT => codec::decode(header),
+            _ => codec::decode(header).map(|(header, at)| Header { journal: Some(at), ..header }),
+        };
+        let header = header.map_err(|err| damaged(format!("its header can not be read: {err}")))?;
         self.state = State::Entries;
         self.advance(PREFACE_BYTES + length);
         Ok(Some(Part::Header(header)))
@@ -307,7 +333,7 @@ mod tests {
     type Entries = Vec<(Vec<u8>, Vec<u8>)>;
 
     fn header() -> Header {
-        Header { schema: 1, version: "0.1.0".to_owned(), at: Time::EPOCH, changes_head: 7 }
+        Header { schema: 1, version: "0.1.0".to_owned(), at: Time::EPOCH, changes_head: 7, journal: None }
     }
 
     fn entries() -> Entries {
@@ -316,7 +342,11 @@ mod tests {
     }
 
     fn written(entries: &Entries) -> Vec<u8> {
-        let mut writer = Writer::new(&header());
+        written_with(&header(), entries)
+    }
+
+    fn written_with(header: &Header, entries: &Entries) -> Vec<u8> {
+        let mut writer = Writer::new(header);
         let mut bytes = Vec::new();
         for (key, value) in entries {
             writer.entry(key, value).expect("it fits");
@@ -355,6 +385,15 @@ mod tests {
     }
 
     #[test]
+    fn the_backup_of_a_member_tells_its_position() {
+        let position = Position { identity: u64::MAX, number: 3, sum: 9 };
+        let header = Header { journal: Some(position), ..header() };
+        let bytes = written_with(&header, &entries());
+        assert_eq!(bytes[9], 2, "an older version does not take it for one of a registry of its own");
+        assert_eq!(read(&bytes, 7), Ok((header, entries())));
+    }
+
+    #[test]
     fn a_file_that_was_cut_off_changed_or_added_to_is_refused() {
         let bytes = written(&entries());
         for length in 0..bytes.len() {
@@ -382,8 +421,8 @@ mod tests {
     fn a_foreign_file_and_another_format_are_named() {
         assert_eq!(read(b"SQLite format 3\0and so on", 4), Err(BackupError::Foreign));
         let mut other = written(&entries());
-        other[9] = 2;
-        assert_eq!(read(&other, 64), Err(BackupError::OtherFormat(2)));
+        other[9] = 3;
+        assert_eq!(read(&other, 64), Err(BackupError::OtherFormat(3)));
     }
 
     #[test]

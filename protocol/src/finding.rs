@@ -132,6 +132,17 @@ findings! {
     UnreadUnit "unread_unit" Warning [] 0 "A changed unit is not in force"
         "{unit} has changed on disk since systemd read it"
         "sudo systemctl daemon-reload && sudo systemctl restart {unit}";
+    ClusterUnit "cluster_unit" Error [MaskedUnit] 0 "The unit keeps the daemon from etcd"
+        "the configuration says store = \"etcd\", and enrolld.service has no network"
+        "sudo install -D -m 644 /usr/share/doc/enrolld/examples/enrolld-cluster.conf \
+         /etc/systemd/system/enrolld.service.d/cluster.conf && sudo systemctl daemon-reload && sudo systemctl restart \
+         enrolld.service";
+    EtcdUnreachable "etcd_unreachable" Warning [] 0 "Members of etcd can not be reached"
+        "{count} of {all} members of etcd accept no connection from here: {endpoints}"
+        "start them, or mend etcd.endpoints in enrolld.toml; without a majority of them nothing is read or written";
+    Cluster "cluster" Warning [ClusterUnit EtcdUnreachable] 0 "Something is wrong in the cluster"
+        "{what}"
+        "enrollctl cluster status; docs/cluster.md says what to do";
     Hooks "hooks" Warning [] 0 "A hook is stuck"
         "the hook {name} fails at the change {seq}, after {tries} tries since {since} ({why}); it has passed every change \
          up to {upto}{lag}"

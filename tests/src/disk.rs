@@ -6,6 +6,7 @@
 //! not, so later ones may be there without the earlier, whole ones or torn.
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use enrolld::storage::disk::{Disk, Space};
@@ -30,13 +31,19 @@ pub enum Fate {
 
 /// State that the disks of one machine share.
 #[derive(Debug)]
-pub(crate) struct Power(Mutex<Count>);
+pub(crate) struct Power {
+    count: Mutex<Count>,
+    /// Free bytes of the disks.
+    free: AtomicU64,
+}
 
 #[derive(Debug)]
 struct Count {
     fate: Fate,
     calls: u64,
     has_met_its_fate: bool,
+    /// Somebody looks who is no part of the machine.
+    is_watched: bool,
 }
 
 /// A disk in memory.
@@ -77,7 +84,13 @@ pub(crate) enum Call {
 impl Power {
     /// Nothing was called yet.
     pub(crate) fn with(fate: Fate) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Count { fate, calls: 0, has_met_its_fate: false })))
+        let count = Mutex::new(Count { fate, calls: 0, has_met_its_fate: false, is_watched: false });
+        Arc::new(Self { count, free: AtomicU64::new(u64::MAX) })
+    }
+
+    /// The fault to inject.
+    pub(crate) fn fate(&self) -> Fate {
+        self.count().fate
     }
 
     /// True once the fault was injected.
@@ -88,6 +101,9 @@ impl Power {
     /// Counts a call. `Ok(false)`: it is done as far as the power lasts, and fails.
     pub(crate) fn call(&self, call: Call) -> io::Result<bool> {
         let mut count = self.count();
+        if count.is_watched {
+            return Ok(true);
+        }
         let counts = call == Call::Change || !matches!(count.fate, Fate::PowerLoss(_));
         let number = count.calls;
         count.calls += u64::from(counts);
@@ -106,7 +122,17 @@ impl Power {
     }
 
     fn count(&self) -> MutexGuard<'_, Count> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.count.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets calls be done without a fault and without being counted, or no longer.
+    pub(crate) fn watch(&self, is_watched: bool) {
+        self.count().is_watched = is_watched;
+    }
+
+    /// Sets the free bytes of the disks.
+    pub(crate) fn set_free_bytes(&self, bytes: u64) {
+        self.free.store(bytes, Ordering::Relaxed);
     }
 }
 
@@ -215,7 +241,7 @@ impl Space for SimulatedDisk {
     }
 
     fn free_bytes(&self) -> io::Result<u64> {
-        Ok(u64::MAX)
+        Ok(self.power.free.load(Ordering::Relaxed))
     }
 }
 

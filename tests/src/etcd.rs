@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -11,6 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
+use crate::proxy::{Fate, Proxy};
 use crate::skip::is_installed;
 
 /// The time a call may take.
@@ -32,17 +33,41 @@ pub struct Etcd {
 struct Member {
     client_port: u16,
     peer_port: u16,
+    /// In front of the port for peers, where the test may cut members off from each other.
+    proxy: Option<Proxy>,
     process: Option<Child>,
+}
+
+impl Member {
+    /// The address that the other members know.
+    fn peer_url(&self) -> String {
+        let port = self.proxy.as_ref().map_or(self.peer_port, Proxy::port);
+        format!("http://127.0.0.1:{port}")
+    }
 }
 
 impl Etcd {
     /// A cluster of so many members; `None`, said loudly, where etcd is not installed.
     pub fn start(test: &str, members: usize, flags: &[&str]) -> Option<Self> {
+        Self::start_with(test, members, flags, |_| None)
+    }
+
+    /// The same whose members reach each other by proxies.
+    pub fn start_behind_proxies(test: &str, members: usize) -> Option<Self> {
+        Self::start_with(test, members, &[], |port| Some(Proxy::before(port)))
+    }
+
+    fn start_with(test: &str, members: usize, flags: &[&str], proxy: impl Fn(u16) -> Option<Proxy>) -> Option<Self> {
         if !is_installed(test, "etcd") {
             return None;
         }
         let ports: Vec<u16> = std::iter::repeat_with(free_port).take(members * 2).collect();
-        let member = |ports: &[u16]| Member { client_port: ports[0], peer_port: ports[1], process: None };
+        let member = |ports: &[u16]| Member {
+            client_port: ports[0],
+            peer_port: ports[1],
+            proxy: proxy(ports[1]),
+            process: None,
+        };
         let mut cluster = Self {
             members: ports.chunks_exact(2).map(member).collect(),
             flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
@@ -85,9 +110,7 @@ impl Etcd {
     /// Starts a member that does not run.
     pub fn start_member(&mut self, number: usize) {
         let name = |number: usize| format!("m{number}");
-        let peer = |member: &Member| format!("http://127.0.0.1:{}", member.peer_port);
-        let cluster = self.members.iter().enumerate().map(|(at, member)| format!("{}={}", name(at), peer(member)));
-        let cluster = cluster.collect::<Vec<_>>().join(",");
+        let cluster = self.initial_cluster();
         let member = &self.members[number];
         let client = self.client_url(member);
         let data = self.data_of(number);
@@ -95,7 +118,8 @@ impl Etcd {
         let mut command = Command::new("etcd");
         command.args(["--name", &name(number), "--data-dir"]).arg(data).args(&self.flags);
         command.args(["--listen-client-urls", &client, "--advertise-client-urls", &client]);
-        command.args(["--listen-peer-urls", &peer(member), "--initial-advertise-peer-urls", &peer(member)]);
+        command.args(["--listen-peer-urls", &format!("http://127.0.0.1:{}", member.peer_port)]);
+        command.args(["--initial-advertise-peer-urls", &member.peer_url()]);
         command.args(["--initial-cluster", &cluster, "--snapshot-count", "1000", "--logger", "zap"]);
         let log_too = log.try_clone().expect("a log");
         command.env_clear().stdin(Stdio::null()).stdout(log).stderr(log_too);
@@ -106,6 +130,50 @@ impl Etcd {
     fn client_url(&self, member: &Member) -> String {
         let scheme = if self.flags.iter().any(|flag| flag == "--cert-file") { "https" } else { "http" };
         format!("{scheme}://127.0.0.1:{}", member.client_port)
+    }
+
+    /// The ports of the members for clients.
+    pub fn client_ports(&self) -> Vec<u16> {
+        self.members.iter().map(|member| member.client_port).collect()
+    }
+
+    /// The member that leads the others, once there is one.
+    pub async fn leader(&self) -> usize {
+        loop {
+            for member in 0..self.members.len() {
+                if let Ok(status) = self.client_of(member).status().await
+                    && status.leader != 0
+                    && status.header.is_some_and(|header| header.member_id == status.leader)
+                {
+                    return member;
+                }
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Cuts a member off from the other members: behind proxies only. Its clients still reach it.
+    pub async fn isolate(&self, number: usize) {
+        let status = self.client_of(number).status().await.expect("a state");
+        // A member tells who it is in the first line of each connection to another one.
+        let id = format!("X-Server-From: {:x}", status.header.expect("a header").member_id);
+        for (at, member) in self.members.iter().enumerate() {
+            let proxy = member.proxy.as_ref().expect("a proxy");
+            match at == number {
+                true => proxy.cut(),
+                false => proxy.set_for(vec![id.clone()], Fate::Lose, Fate::Lose),
+            }
+        }
+    }
+
+    /// Ends what [`Etcd::isolate`] did.
+    pub fn rejoin(&self) {
+        self.members.iter().filter_map(|member| member.proxy.as_ref()).for_each(Proxy::mend);
+    }
+
+    /// Bytes that went between the members: behind proxies only.
+    pub fn seen_between_members(&self) -> Vec<u8> {
+        self.members.iter().filter_map(|member| member.proxy.as_ref()).flat_map(Proxy::seen).collect()
     }
 
     /// Sends a member a signal.
@@ -122,15 +190,56 @@ impl Etcd {
         }
     }
 
+    /// Saves what the first member has, by etcd's own tool.
+    pub fn save_snapshot(&self, path: &Path) {
+        let endpoint = format!("http://127.0.0.1:{}", self.members[0].client_port);
+        etcdctl(&["--endpoints", &endpoint, "snapshot", "save", &path.display().to_string()]);
+    }
+
+    /// Makes the members those of a saved copy, by etcd's own tool, and starts them.
+    pub fn restore_snapshot(&mut self, path: &Path) {
+        (0..self.members.len()).for_each(|member| self.kill(member));
+        for (at, member) in self.members.iter().enumerate() {
+            let data = self.data_of(at);
+            std::fs::remove_dir_all(&data).expect("removed");
+            let (name, cluster) = (format!("m{at}"), self.initial_cluster());
+            etcdctl(&[
+                "snapshot",
+                "restore",
+                &path.display().to_string(),
+                "--name",
+                &name,
+                "--initial-cluster",
+                &cluster,
+                "--initial-advertise-peer-urls",
+                &member.peer_url(),
+                "--data-dir",
+                &data.display().to_string(),
+            ]);
+        }
+        (0..self.members.len()).for_each(|member| self.start_member(member));
+    }
+
+    /// Names and addresses of all members.
+    fn initial_cluster(&self) -> String {
+        let members = self.members.iter().enumerate().map(|(at, member)| format!("m{at}={}", member.peer_url()));
+        members.collect::<Vec<_>>().join(",")
+    }
+
     /// A member's data.
     pub fn data_of(&self, number: usize) -> PathBuf {
         self.directory.path().join(format!("data{number}"))
     }
 }
 
+fn etcdctl(args: &[&str]) {
+    let output = Command::new("etcdctl").env("ETCDCTL_API", "3").args(args).output().expect("etcdctl");
+    assert!(output.status.success(), "{args:?}: {output:?}");
+}
+
 /// A port that nobody listens on, and that no other call is given. The kernel takes none below its range for clients, so it is
 /// still free when etcd listens on it.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static GIVEN: AtomicU32 = AtomicU32::new(0);
     loop {
         let next = std::process::id().wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed));

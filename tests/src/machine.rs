@@ -107,6 +107,24 @@ impl Machine {
         Slots { disks, make }
     }
 
+    /// Sets the free bytes of its disks.
+    pub fn set_free_bytes(&self, bytes: u64) {
+        self.power.set_free_bytes(bytes);
+    }
+
+    /// Looks at what the machine holds, as nobody on it can: no call of the disks fails, and none counts.
+    pub fn watch<T>(&self, look: impl FnOnce() -> T) -> T {
+        self.power.watch(true);
+        let seen = look();
+        self.power.watch(false);
+        seen
+    }
+
+    /// The fault to inject.
+    pub fn fate(&self) -> Fate {
+        self.power.fate()
+    }
+
     /// True once the fault was injected.
     pub fn has_met_its_fate(&self) -> bool {
         self.power.has_met_its_fate()
@@ -191,7 +209,7 @@ impl Lent {
         store.map_or_else(|| Err(closed()), JournalStore::close)
     }
 
-    fn with<T>(&self, act: impl FnOnce(&JournalStore) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(crate) fn with<T>(&self, act: impl FnOnce(&JournalStore) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let store = self.0.read().unwrap_or_else(PoisonError::into_inner);
         store.as_ref().map_or_else(|| Err(closed()), act)
     }

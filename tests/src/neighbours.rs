@@ -263,8 +263,13 @@ pub fn two_daemons(configuration: &str) -> [Daemon; 2] {
 
 /// Opens the way to a daemon's socket to every user.
 pub fn open_to_all(daemon: &Daemon) {
+    open_home_to_all(&daemon.home);
+}
+
+/// Opens the way to the socket of a home's daemon to every user.
+pub fn open_home_to_all(home: &Home) {
     for (path, mode) in [("", 0o711), ("run", 0o755), ("run/enrolld.sock", 0o666)] {
-        std::fs::set_permissions(daemon.home.path(path), Permissions::from_mode(mode)).expect("opened");
+        std::fs::set_permissions(home.path(path), Permissions::from_mode(mode)).expect("opened");
     }
 }
 

@@ -63,6 +63,10 @@ impl Store for Recorder {
     fn bytes(&self) -> u64 {
         self.store.bytes()
     }
+
+    fn free_bytes(&self) -> u64 {
+        self.store.free_bytes()
+    }
 }
 
 impl Oracle {

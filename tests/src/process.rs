@@ -353,6 +353,11 @@ impl Process {
         kill(Pid::from_raw(pid), signal).expect("a signal");
     }
 
+    /// Its exit code, if it has ended by itself by now.
+    pub fn ended_by_now(&mut self) -> Option<i32> {
+        self.child.try_wait().expect("a child").and_then(|status| status.code())
+    }
+
     /// Waits until it has ended, which closes its standard output; its exit code.
     pub fn ended(&mut self, patience: Duration) -> Option<i32> {
         loop {

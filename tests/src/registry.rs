@@ -3,7 +3,7 @@
 //! Every write is first run twice on the same base, and both runs must give the same writes and the same answer: a rule
 //! that depends on anything but its state, its context and its request fails here.
 
-mod foundation;
+pub(crate) mod foundation;
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -28,7 +28,7 @@ use enrolld::daemon::clock::Clock;
 use enrolld::dispatch::{self, Handler, Items, Job, Look, Progress, StreamJob, WalkJob, WriteJob};
 use enrolld::storage::journal::{JournalOptions, JournalStore};
 use enrolld::storage::redb::{RedbOptions, RedbStore};
-use enrolld::writer::{self, Ended, Outcome, Queue, Request, UNITS_MAX, Writer, WriterThread};
+use enrolld::writer::{self, Ended, Inbox, Outcome, Queue, Request, UNITS_MAX, Writer, WriterThread};
 
 use crate::machine::{Machine, Platters};
 use foundation::{begin, found, seal, secrets};
@@ -144,7 +144,14 @@ impl Registry {
         let writer = Writer::new(Arc::clone(&store), Arc::clone(&daemon), seal())?;
         Ok(Self {
             now,
-            peer: Peer { uid: 1000, pid: 1, connection: 1, grant: Grant::Admin, delegation: Arc::default() },
+            peer: Peer {
+                uid: 1000,
+                pid: 1,
+                connection: 1,
+                grant: Grant::Admin,
+                delegation: Arc::default(),
+                member: None,
+            },
             store,
             daemon,
             writer,
@@ -312,8 +319,13 @@ impl Registry {
     /// A writer thread by this clock, not yet started, and where its requests go.
     pub fn writer_thread(&self, clock: Clock) -> (Queue, WriterThread) {
         let (queue, inbox) = writer::queue();
+        (queue, self.writer_thread_of(inbox, clock))
+    }
+
+    /// The same of a queue that there is already.
+    pub fn writer_thread_of(&self, inbox: Inbox, clock: Clock) -> WriterThread {
         let writer = Writer::new(Arc::clone(&self.store), Arc::clone(&self.daemon), seal()).expect("a writer");
-        (queue, WriterThread::new(writer, inbox, clock, || {}))
+        WriterThread::new(writer, inbox, clock, || {})
     }
 
     /// A clock that begins at the time of the next call.

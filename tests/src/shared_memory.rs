@@ -27,8 +27,12 @@ pub enum Sabotage {
     None,
     /// An append is done without comparing the term; the number only has to be free.
     NoCompare,
+    /// An append is done without comparing anything: the latest record of a number stays.
+    ComparesNothing,
     /// A look confirms every term.
     ConfirmsAnybody,
+    /// An append whose answer was lost is done again under the next number.
+    RetriesUnderNewNumber,
     /// A standby reads without waiting for its look. The tests do that, not the engine.
     StandbyDoesNotWait,
     /// Records are trimmed that no database has.
@@ -128,6 +132,12 @@ impl SharedMemory {
         if is_there {
             return Ok(());
         }
+        if self.sabotage == Sabotage::ComparesNothing && place(head.number) <= inner.records.len() {
+            inner.records.truncate(place(head.number));
+            inner.records.push(record.to_vec());
+            inner.head = head;
+            return Ok(());
+        }
         let leads = term.0 == inner.term || self.sabotage == Sabotage::NoCompare;
         if !leads || inner.head.number + 1 != head.number {
             return Err(SharedError::Deposed);
@@ -154,6 +164,10 @@ impl SharedJournal for SharedMemory {
         match fate {
             None => self.put(term, head, record),
             Some(AppendFate::RequestLost) => Err(unknown()),
+            Some(AppendFate::AnswerLost) if self.sabotage == Sabotage::RetriesUnderNewNumber => {
+                self.put(term, head, record)?;
+                self.put(term, Head { number: head.number + 1, ..head }, record)
+            }
             Some(AppendFate::AnswerLost) => self.put(term, head, record).and(Err(unknown())),
             Some(AppendFate::Held) => {
                 self.inner().held.push((term, head, record.to_vec()));

@@ -65,14 +65,27 @@ impl Socket {
         socket
     }
 
+    /// Connects and is welcomed within this time; `None` where nobody listens, or nobody welcomes.
+    pub fn try_connect(path: &Path, wait: Duration) -> Option<Self> {
+        let stream = UnixStream::connect(path).ok()?;
+        stream.set_write_timeout(Some(PATIENCE)).ok()?;
+        let mut socket = Self { stream, reader: FrameReader::new(FRAME_BYTES_MAX), next_id: 1 };
+        socket.say_hello().ok()?;
+        socket.receive_within(wait).filter(|frame| frame.kind == FrameKind::Welcome).map(|_| socket)
+    }
+
     /// Connects, says hello and does not wait.
     pub fn hello(path: &Path) -> Self {
         let mut socket = Self::silent(path);
+        socket.say_hello().expect("sent");
+        socket
+    }
+
+    fn say_hello(&mut self) -> std::io::Result<()> {
         let hello = Hello { magic: MAGIC, protocol: PROTOCOL_VERSION, client: "test".to_owned() };
         let mut bytes = Vec::new();
         frame::append(&mut bytes, FrameKind::Hello, 0, 0, &hello);
-        socket.send(&bytes).expect("sent");
-        socket
+        self.send(&bytes)
     }
 
     /// Waits for the welcome.
@@ -111,17 +124,29 @@ impl Socket {
 
     /// The next frame; `None` at the end of the connection, however it came.
     pub fn receive(&mut self) -> Option<Received> {
+        self.next_frame().unwrap_or_else(|err| panic!("the daemon says nothing: {err}"))
+    }
+
+    /// The next frame; `None` at the end of the connection, or where none comes within this time.
+    pub fn receive_within(&mut self, wait: Duration) -> Option<Received> {
+        self.stream.set_read_timeout(Some(wait)).ok()?;
+        self.next_frame().ok()?
+    }
+
+    fn next_frame(&mut self) -> std::io::Result<Option<Received>> {
         loop {
             if let Some(frame) = self.reader.next_frame().expect("frames") {
-                return Some(Received { kind: frame.kind, id: frame.id, body: frame.body.to_vec() });
+                return Ok(Some(Received { kind: frame.kind, id: frame.id, body: frame.body.to_vec() }));
             }
             let mut buffer = [0; 16 << 10];
             match self.stream.read(&mut buffer) {
-                Ok(0) => return None,
+                Ok(0) => return Ok(None),
                 Ok(bytes) => self.reader.push(&buffer[..bytes]),
                 Err(err) if err.kind() == ErrorKind::Interrupted => {}
-                Err(err) if matches!(err.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => return None,
-                Err(err) => panic!("the daemon says nothing: {err}"),
+                Err(err) if matches!(err.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {
+                    return Ok(None);
+                }
+                Err(err) => return Err(err),
             }
         }
     }

@@ -105,7 +105,8 @@ fn expect_reserved<O: Operation>(request: &O) {
         let mut reader = FrameReader::new(FRAME_BYTES_MAX);
         reader.push(&bytes);
         let frame = reader.next_frame().expect("a frame").expect("whole");
-        let peer = Peer { uid: 0, pid: 1, connection: 1, grant: Grant::Admin, delegation: Arc::default() };
+        let peer =
+            Peer { uid: 0, pid: 1, connection: 1, grant: Grant::Admin, delegation: Arc::default(), member: None };
         MEMORY.reset_peak_memory();
         let decoded = dispatch::request(&frame, encoding, &peer).map(|(_, _, job)| job);
         let (peak, reserved) =

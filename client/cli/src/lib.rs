@@ -75,7 +75,7 @@ async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result
         Some(("wait", matches)) => wait::run(matches, options, output).await,
         Some(("top", matches)) => top::run(matches, options, output).await,
         Some(("doctor", _)) => doctor::run(options, output).await,
-        Some(("tour", _)) => tour::run(options, output).await,
+        Some(("tour", matches)) => tour::run(matches, options, output).await,
         Some(("sandbox", matches)) => sandbox::run(matches, options, output).await,
         Some(("import", matches)) => migration::run(matches, options, output).await,
         Some(("explain-error", matches)) => explain::run(matches, output).map(|()| ExitCode::SUCCESS),

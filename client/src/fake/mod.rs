@@ -358,7 +358,7 @@ impl Shared {
             let number = self.last_connection.fetch_add(1, Ordering::Relaxed) + 1;
             let connection = u64::try_from(number).unwrap_or_default();
             let pid = i32::try_from(std::process::id()).unwrap_or_default();
-            let peer = Peer { uid, pid, connection, grant, delegation: Arc::default() };
+            let peer = Peer { uid, pid, connection, grant, delegation: Arc::default(), member: None };
             let session = Session::new(stream, peer, Arc::clone(self));
             // Without a thread the connection ends at once.
             let _ = thread::Builder::new().name("fake".to_owned()).spawn(move || session.serve());

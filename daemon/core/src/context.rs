@@ -7,6 +7,7 @@ use enroll_protocol::fold::fold;
 use enroll_protocol::{Actor, Envelope, Pk, Time, codec};
 use rand::rngs::ChaCha20Rng;
 use rand::{Rng as _, SeedableRng as _};
+use serde::{Deserialize, Serialize};
 
 use crate::delegation::Delegation;
 use crate::identity::{Authority, KeyRing, Secrets};
@@ -18,7 +19,8 @@ use crate::settings::Settings;
 const PROVEN: u8 = 2;
 
 /// The access level of a peer, from the grants in the configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Grant {
     /// The status and the metrics of the daemon.
     Metrics,
@@ -58,6 +60,8 @@ pub struct Peer {
     pub grant: Grant,
     /// The bounds on whom it may act for.
     pub delegation: Arc<Delegation>,
+    /// The member of the cluster that forwards the connection of another host; `None` for one of this host.
+    pub member: Option<Arc<str>>,
 }
 
 /// The proof of an actor: what a session JWT says that was verified when its request arrived.

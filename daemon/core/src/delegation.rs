@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use enroll_protocol::RoleName;
+use serde::{Deserialize, Serialize};
 
 /// Whom a peer may act for. The default is anybody but holders of the permission `/`, on the peer's word.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Delegation {
     /// True if the peer may act for holders of `/` too.
     pub superusers: bool,
@@ -16,7 +18,8 @@ pub struct Delegation {
 }
 
 /// A list of people: those who have one of the roles, and those who have one of the callsigns.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ActFor {
     /// Roles.
     pub roles: BTreeSet<RoleName>,

@@ -1,6 +1,7 @@
 //! The record of a member about itself: version, host, digests of its settings, and which state directory it runs on.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
@@ -28,10 +29,10 @@ const OF_A_HOST: &[&str] = &[
 
 /// The record of the daemon with this configuration on this state directory.
 pub fn about(config: &Config, state_dir: &Path) -> Member {
-    let host = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned());
     Member {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        host: host.unwrap_or_default(),
+        host: host(),
+        address: None,
         settings: settings(config),
         instance: instance(state_dir),
         clock: 0,
@@ -47,11 +48,27 @@ fn settings(config: &Config) -> BTreeMap<String, String> {
 }
 
 /// Tells this state directory from every other one for as long as the machine runs: a daemon that was killed and started
-/// again has it again, and one on a copy of the machine has another.
+/// again has it again, and one on a copy of the machine has another. A unit of systemd may hide `/proc/sys` from it.
 fn instance(state_dir: &Path) -> String {
-    let boot = std::fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let read = |path: &str| std::fs::read(path).unwrap_or_default();
+    let machine = [read("/proc/sys/kernel/random/boot_id"), read("/etc/machine-id"), host().into_bytes()].concat();
     let file = std::fs::metadata(state_dir).map(|found| (found.dev(), found.ino())).unwrap_or_default();
-    digest(&[&boot[..], &file.0.to_be_bytes(), &file.1.to_be_bytes()].concat())
+    digest(&[&machine[..], &file.0.to_be_bytes(), &file.1.to_be_bytes()].concat())
+}
+
+/// The address that other members are told: the configured one, or the one listened on, by the host's name where it is all
+/// of the host's.
+pub fn address(configured: &str, bound: SocketAddr) -> String {
+    match (configured, bound.ip().is_unspecified()) {
+        ("", true) => format!("{}:{}", host(), bound.port()),
+        ("", false) => bound.to_string(),
+        (configured, _) => configured.to_owned(),
+    }
+}
+
+/// The name of this host.
+fn host() -> String {
+    nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 fn digest(bytes: &[u8]) -> String {

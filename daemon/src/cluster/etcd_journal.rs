@@ -92,6 +92,11 @@ impl EtcdJournal {
         &self.member
     }
 
+    /// The life of a leader's lease that is not renewed.
+    pub fn lease(&self) -> Duration {
+        self.lease
+    }
+
     /// The identity of the journal: the one that it has, or else this one, which it then has.
     pub fn identity(&self, new: u64) -> Result<u64, Error> {
         let key = self.key("about");
@@ -100,8 +105,13 @@ impl EtcdJournal {
         if done.succeeded {
             return Ok(new);
         }
-        let found = values(&done).next().and_then(|kv| kv.value.as_slice().try_into().ok());
-        found.map(u64::from_be_bytes).ok_or(Error::Protocol("the journal's identity has another form"))
+        identity(values(&done).next().map_or(&[], |kv| &kv.value))
+    }
+
+    /// The identity of the journal, if there is one.
+    pub fn found_identity(&self) -> Result<Option<u64>, Error> {
+        let found = self.runtime.block_on(self.client.range(self.one("about")))?;
+        found.kvs.first().map(|kv| identity(&kv.value)).transpose()
     }
 
     /// Tries to be elected: `None`, and who leads, if somebody does.
@@ -251,14 +261,17 @@ impl EtcdJournal {
     /// Repeats a call until it has an outcome, for twice as long as a lease lives: by then another daemon can have been
     /// elected. etcd's own election, over which leases are prolonged, takes two seconds.
     fn until_certain<T>(&self, mut call: impl AsyncFnMut() -> Result<T, Error>) -> Result<T, SharedError> {
-        let begun = Instant::now();
+        let mut waited = Duration::ZERO;
         self.runtime.block_on(async {
             loop {
+                let begun = Instant::now();
                 match call().await {
                     Ok(done) => return Ok(done),
-                    Err(err) if err.is_transient() && begun.elapsed() < self.lease * PATIENCE => {
+                    Err(err) if err.is_transient() && waited < self.lease * PATIENCE => {
                         tracing::debug!(%err, "a call to etcd is repeated");
                         tokio::time::sleep(RETRY).await;
+                        // A daemon that was paused meanwhile has not waited: it asks, and learns that it was deposed.
+                        waited += begun.elapsed().min(self.lease);
                     }
                     Err(Error::Full(why)) => return Err(SharedError::Full(why)),
                     Err(err) => return Err(SharedError::Unknown(err.to_string())),
@@ -377,6 +390,11 @@ fn name(leader: &KeyValue) -> String {
 
 pub(super) fn revision(term: Term) -> i64 {
     i64::try_from(term.0).unwrap_or(i64::MAX)
+}
+
+pub(super) fn identity(about: &[u8]) -> Result<u64, Error> {
+    let identity = about.try_into().map(u64::from_be_bytes);
+    identity.map_err(|_| Error::Protocol("the journal's identity has another form"))
 }
 
 /// Numbers, one behind the other.

@@ -24,10 +24,10 @@ use crate::storage::journal::Progress;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Beyond the life of a lease: etcd elects a leader of its own meanwhile.
-const GRACE: Duration = Duration::from_secs(3);
+pub(super) const GRACE: Duration = Duration::from_secs(3);
 
 /// Between two attempts at a name that is held.
-const RETRY: Duration = Duration::from_millis(100);
+pub(super) const RETRY: Duration = Duration::from_millis(100);
 
 /// A member that has its name. Dropping it ends the renewal; the name is free when its lease has run out.
 pub struct Membership {
@@ -74,6 +74,12 @@ impl Membership {
             let roster = roster.lock().unwrap_or_else(PoisonError::into_inner);
             roster.status(&journal.member, journal.etcd_size())
         }
+    }
+
+    /// The addresses of the members, as of its last look.
+    pub fn addresses(&self) -> impl Fn(&str) -> Option<String> + Send + Sync + use<> {
+        let roster = Arc::clone(&self.roster);
+        move |member| roster.lock().unwrap_or_else(PoisonError::into_inner).address(member)
     }
 
     /// The eligibility of this member: if it may stand for election.

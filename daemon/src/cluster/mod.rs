@@ -2,6 +2,7 @@
 
 pub mod about;
 pub mod etcd_journal;
+pub mod founding;
 pub mod members;
 pub mod roster;
 pub mod trim;

@@ -28,6 +28,9 @@ pub struct Member {
     pub version: String,
     /// The name of its host.
     pub host: String,
+    /// The host and port at which it takes writes that others forward, if it does.
+    #[serde(default)]
+    pub address: Option<String>,
     /// A digest of each setting that rules read.
     pub settings: BTreeMap<String, String>,
     /// Its state directory, told from every other one: that of a daemon which was started again is the same.
@@ -151,6 +154,11 @@ impl Roster {
         }
     }
 
+    /// The address of a member that is here, if it told one.
+    pub(super) fn address(&self, name: &str) -> Option<String> {
+        self.seen.get(name).filter(|seen| seen.is_here).and_then(|seen| seen.member.address.clone())
+    }
+
     /// True if a member of this name is here.
     pub(super) fn is_here(&self, name: &str) -> bool {
         self.seen.get(name).is_some_and(|seen| seen.is_here)
@@ -196,6 +204,7 @@ mod tests {
         let member = |clock| Member {
             version: String::new(),
             host: String::new(),
+            address: None,
             settings: BTreeMap::new(),
             instance: String::new(),
             clock,

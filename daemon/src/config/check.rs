@@ -1,6 +1,7 @@
 //! Checks of a configuration: ranges of numbers and lengths, absolute paths, and names.
 
 use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 
 use enroll_core::rules::human_code;
@@ -80,6 +81,12 @@ impl Config {
         }
         if cluster.member.contains('/') || cluster.member.chars().any(char::is_control) {
             return Err(ConfigError("cluster.member must have no / and no control characters".to_owned()));
+        }
+        if !cluster.listen.is_empty() && cluster.listen.parse::<SocketAddr>().is_err() {
+            return Err(ConfigError("cluster.listen must be an address and a port, such as 0.0.0.0:7411".to_owned()));
+        }
+        if !cluster.address.is_empty() && !is_host_and_port(&cluster.address) {
+            return Err(ConfigError("cluster.address must be a host and a port, such as a.example:7411".to_owned()));
         }
         if etcd.prefix.is_empty() {
             return Err(ConfigError("etcd.prefix must not be empty".to_owned()));
@@ -174,6 +181,12 @@ fn check_backup(backup: &Backup) -> Result<(), ConfigError> {
         Some(_) => Ok(()),
         None => Err(ConfigError("backup.time must be a time of day from 00:00 to 23:59".to_owned())),
     }
+}
+
+/// True for a name or an address, a colon and a port.
+fn is_host_and_port(address: &str) -> bool {
+    let parts = address.rsplit_once(':');
+    parts.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0))
 }
 
 fn within(key: &str, value: u64, range: RangeInclusive<u64>, note: &str) -> Result<(), ConfigError> {

@@ -28,8 +28,8 @@ use crate::ownership::Own;
 pub use environment::{environment, unknown_variables};
 pub use limits::Limits;
 pub use sections::{
-    Actors, Backup, Certificates, Changes, Cluster, Database, Etcd, Grants, Guesses, Journal, Jwt, LogFormat, Server,
-    StoreKind, Tokens, Trusted,
+    Actors, Backup, Certificates, Changes, Cluster, Database, Etcd, Grants, Guesses, Journal, Jwt, LogFormat, Reads,
+    Server, StoreKind, Tokens, Trusted,
 };
 pub use settings::Warned;
 pub use update::{Changed, Update, is_read_at_start};

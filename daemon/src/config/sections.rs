@@ -145,12 +145,25 @@ pub struct Etcd {
     pub quota_mib: u64,
 }
 
+/// The consistency of reads at a standby.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reads {
+    /// Never from the past, for the price of a look at etcd that reads share.
+    Linearizable,
+    /// From this host's copy as it is, which may be behind; a connection that wrote reads its own writes.
+    Local,
+}
+
 /// `[cluster]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Cluster {
     pub member: String,
+    pub listen: String,
+    pub address: String,
     pub lease_seconds: u64,
+    pub reads: Reads,
     pub copies: u64,
     pub log_mib: u64,
     pub skew_seconds_max: u64,
@@ -210,7 +223,16 @@ impl Default for Etcd {
 
 impl Default for Cluster {
     fn default() -> Self {
-        Self { member: String::new(), lease_seconds: 5, copies: 2, log_mib: 512, skew_seconds_max: 2 }
+        Self {
+            member: String::new(),
+            listen: String::new(),
+            address: String::new(),
+            lease_seconds: 5,
+            reads: Reads::Linearizable,
+            copies: 2,
+            log_mib: 512,
+            skew_seconds_max: 2,
+        }
     }
 }
 

@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     fn peer() -> Peer {
-        Peer { uid: 1, pid: 2, connection: 3, grant: Grant::Read, delegation: Arc::default() }
+        Peer { uid: 1, pid: 2, connection: 3, grant: Grant::Read, delegation: Arc::default(), member: None }
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! The role of a daemon: active, or the standby of another one that leads its cluster.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use enroll_protocol::{Code, Refusal};
 use serde_json::json;
+use tokio::sync::watch;
 
 /// The retry time for a write that reaches a standby.
 const RETRY_AFTER_MS: u64 = 200;
@@ -14,20 +14,20 @@ const RETRY_AFTER_MS: u64 = 200;
 pub struct Role {
     is_standby: AtomicBool,
     /// The name of the member that leads.
-    leader: Mutex<Option<String>>,
+    leader: watch::Sender<Option<String>>,
 }
 
 impl Role {
     /// From now on this member leads, and it is this daemon.
     pub fn lead(&self, member: &str) {
-        self.set_leader(member);
         self.is_standby.store(false, Ordering::SeqCst);
+        self.leader.send_replace(Some(member.to_owned()));
     }
 
     /// From now on this daemon is the standby of this member.
     pub fn follow(&self, leader: &str) {
-        self.set_leader(leader);
         self.is_standby.store(true, Ordering::SeqCst);
+        self.leader.send_if_modified(|before| before.replace(leader.to_owned()).as_deref() != Some(leader));
     }
 
     /// True for a standby.
@@ -37,7 +37,12 @@ impl Role {
 
     /// The name of the member that leads, as far as this daemon knows; `None` without a cluster.
     pub fn leader(&self) -> Option<String> {
-        self.leader.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.leader.borrow().clone()
+    }
+
+    /// The same, again and again as it changes.
+    pub fn watch(&self) -> watch::Receiver<Option<String>> {
+        self.leader.subscribe()
     }
 
     /// Refuses what only the active daemon may do (`busy`).
@@ -48,10 +53,6 @@ impl Role {
         let leader = self.leader().unwrap_or_default();
         let why = format!("this daemon is a standby, which only reads; {leader} leads: write there, or try again");
         Err(Refusal::new(Code::BUSY, why).with(json!({"retry_after_ms": RETRY_AFTER_MS, "leader": leader})))
-    }
-
-    fn set_leader(&self, member: &str) {
-        *self.leader.lock().unwrap_or_else(PoisonError::into_inner) = Some(member.to_owned());
     }
 }
 

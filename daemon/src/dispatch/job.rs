@@ -20,6 +20,8 @@ pub trait ReadJob: Send {
     fn takes_code(&self) -> bool;
     /// The encoded reply to a wrong code, where that is not refused.
     fn reply_to_guess(&self) -> Option<Vec<u8>>;
+    /// The encoded request.
+    fn request(&self) -> Vec<u8>;
     /// Runs the rule; the encoded reply.
     fn run(&self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Vec<u8>, Fault>;
 }
@@ -138,6 +140,10 @@ impl<O: ReadOp> ReadJob for O {
 
     fn reply_to_guess(&self) -> Option<Vec<u8>> {
         ReadOp::reply_to_guess(self).as_ref().map(codec::encode)
+    }
+
+    fn request(&self) -> Vec<u8> {
+        codec::encode(self)
     }
 
     fn run(&self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Vec<u8>, Fault> {
@@ -290,6 +296,10 @@ impl ReadJob for DryRun {
 
     fn reply_to_guess(&self) -> Option<Vec<u8>> {
         None
+    }
+
+    fn request(&self) -> Vec<u8> {
+        self.0.request()
     }
 
     fn run(&self, txn: &dyn ReadTxn, ctx: &Context) -> Result<Vec<u8>, Fault> {

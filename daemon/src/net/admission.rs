@@ -7,7 +7,6 @@ use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use enroll_protocol::encoding::Encoding;
 use enroll_protocol::{Code, Refusal};
@@ -18,14 +17,12 @@ use serde_json::json;
 use super::grants::{Grants, way_in};
 use super::handshake::{self, RETRY_AFTER_MS};
 use super::listener::Terms;
+use super::rate_limited_log::RateLimitedLog;
 use crate::config::Limits;
 use crate::daemon::Daemon;
 use crate::daemon::abuse::Abuse;
 use crate::daemon::connection_limit::{Full, Slot};
 use enroll_core::context::{Grant, Peer};
-
-/// Least time between two lines of one kind.
-const LOG_PAUSE: Duration = Duration::from_secs(1);
 
 /// Files kept back for when none are left.
 const RESERVE_FILES: usize = 4;
@@ -56,14 +53,19 @@ impl Admission {
 
     /// Lets a connection in, or tells it why not.
     pub(super) fn admit(&mut self, stream: UnixStream, terms: &Terms) -> Option<Admitted> {
-        self.connections += 1;
-        let peer = match self.judge(&stream, &terms.grants) {
-            Ok(peer) => Peer { connection: self.connections, ..peer },
+        match self.judge(&stream, &terms.grants) {
+            Ok(peer) => self.admit_peer(stream, peer, terms),
             Err(refusal) => {
                 self.turn_away(&stream, &refusal);
-                return None;
+                None
             }
-        };
+        }
+    }
+
+    /// Lets the connection of a peer in that is known already, or tells it why not.
+    pub(super) fn admit_peer(&mut self, stream: UnixStream, peer: Peer, terms: &Terms) -> Option<Admitted> {
+        self.connections += 1;
+        let peer = Peer { connection: self.connections, ..peer };
         match self.daemon.connections.take(peer.uid, peer.grant == Grant::Admin, &terms.limits) {
             Ok(slot) => Some((stream, peer, slot)),
             Err(full) => {
@@ -137,7 +139,9 @@ impl Admission {
         groups.push(credentials.gid());
         let uid = credentials.uid();
         match grants.of(uid, &groups) {
-            Some((grant, delegation)) => Ok(Peer { uid, pid: credentials.pid(), connection: 0, grant, delegation }),
+            Some((grant, delegation)) => {
+                Ok(Peer { uid, pid: credentials.pid(), connection: 0, grant, delegation, member: None })
+            }
             None => {
                 self.daemon.abuse.note(Abuse::NoGrant, uid);
                 Err(Refusal::new(Code::PERMISSION_DENIED, format!("uid {uid} has no grant here; {}", way_in(uid))))
@@ -149,38 +153,4 @@ impl Admission {
 fn no_room(why: &str) -> Refusal {
     let refusal = Refusal::new(Code::BUSY, format!("{why}; try again in a moment"));
     refusal.with(json!({"retry_after_ms": RETRY_AFTER_MS}))
-}
-
-/// A rate-limited log: one kind of line at most once in [`LOG_PAUSE`], with the count of those left out.
-#[derive(Default)]
-struct RateLimitedLog {
-    last: Option<Instant>,
-    unsaid: u64,
-}
-
-impl RateLimitedLog {
-    fn say(&mut self, line: impl FnOnce(u64)) {
-        if self.last.is_some_and(|last| last.elapsed() < LOG_PAUSE) {
-            self.unsaid += 1;
-            return;
-        }
-        self.last = Some(Instant::now());
-        line(std::mem::take(&mut self.unsaid));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_comes_often_is_said_log_and_counted() {
-        let (mut log, mut said) = (RateLimitedLog::default(), Vec::new());
-        for _ in 0..10 {
-            log.say(|unsaid| said.push(unsaid));
-        }
-        log.last = log.last.and_then(|last| last.checked_sub(LOG_PAUSE));
-        log.say(|unsaid| said.push(unsaid));
-        assert_eq!(said, [0, 9]);
-    }
 }

@@ -14,11 +14,12 @@ use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket};
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::geteuid;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinSet, yield_now};
 
 use super::admission::Admission;
 use super::grants::Grants;
+use super::members::Forwarded;
 use super::turns::{TURN, Turns};
 use super::{Shared, memory, session};
 use crate::config::Limits;
@@ -123,12 +124,13 @@ fn open_listener(path: &Path) -> io::Result<UnixListener> {
 
 /// Accepts connections and what they may do, until told to stop; then waits for those that are open.
 ///
-/// `threads`: of the runtime.
+/// `threads`: of the runtime. `forwarded`: connections of other hosts, which other members of the cluster forward.
 pub async fn serve(
     listener: Listener,
     threads: usize,
     shared: Arc<Shared>,
     queue: Queue,
+    mut forwarded: mpsc::Receiver<Forwarded>,
     mut shutdown: watch::Receiver<bool>,
 ) {
     // Nobody's descriptors are ever received; a kernel that knows how refuses them already where they are sent.
@@ -154,6 +156,7 @@ pub async fn serve(
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
+            Some((stream, peer)) = forwarded.recv() => accepting.admit_forwarded(stream, peer),
             Some(_) = accepting.lanes.join_next() => {}
             _ = shutdown.changed() => break,
         }
@@ -176,6 +179,14 @@ struct Accepting {
 }
 
 impl Accepting {
+    /// Serves a connection of another host, which counts like one of this host.
+    fn admit_forwarded(&mut self, stream: UnixStream, peer: Peer) {
+        let terms = self.shared.terms.now();
+        if let Some((stream, peer, slot)) = self.admission.admit_peer(stream, peer, &terms) {
+            self.serve(stream, peer, slot);
+        }
+    }
+
     /// Accepts what has come, for one of its own turns at most.
     fn accept_some(&mut self, listener: &Listener) -> io::Result<()> {
         let (end, terms) = (Instant::now() + ACCEPT_TURN, self.shared.terms.now());
@@ -202,8 +213,9 @@ impl Accepting {
         let (ended, uid, number) = (Arc::clone(&self.ended), peer.uid, peer.connection);
         let session = move |turn| async move {
             let open = shared.daemon.metrics.connection();
-            if let Ok(socket) = enroll_socket::split(stream) {
-                session::serve(socket, peer, Arc::clone(&shared), queue, stopping, turn).await;
+            if let Ok((input, output)) = enroll_socket::split(stream) {
+                let sender = output.sender().clone();
+                session::serve((input, output, sender), peer, Arc::clone(&shared), queue, stopping, turn).await;
             }
             drop((open, slot));
             ended.notify_one();

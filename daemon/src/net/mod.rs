@@ -7,29 +7,34 @@ mod deadlines;
 pub mod grants;
 pub mod handshake;
 pub mod listener;
+pub mod members;
 mod memory;
 pub mod memory_budget;
 mod outbox;
 mod pending;
+mod rate_limited_log;
 pub mod request_memory;
 mod session;
 mod snapshot_stream;
+pub mod socket;
 mod subscriptions;
 mod turns;
 pub mod worker_pool;
 
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use enroll_core::state::Store;
+use socket::Socket;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, watch};
 
-use crate::daemon::clock::Clock;
+use crate::daemon::clock::{Clock, Seeds};
 use crate::daemon::{Daemon, Swap};
 use crate::writer::Queue;
 use barrier::Barrier;
 use enroll_core::context::Peer;
 use listener::Terms;
+use members::Forwarding;
 use memory_budget::MemoryBudget;
 use turns::Turns;
 use worker_pool::WorkerPool;
@@ -42,8 +47,14 @@ pub struct Shared {
     pub store: Arc<dyn Store>,
     /// Passed by a read before it takes its view; `None` where nobody else may commit.
     pub barrier: Option<Arc<Barrier>>,
+    /// True if a standby reads its own copy as it is.
+    pub reads_locally: bool,
+    /// The way of writes to the member that leads; `None` where the registry is on one host.
+    pub forwarding: Option<Arc<Forwarding>>,
     /// The clock.
     pub clock: Clock,
+    /// The seeds of writes.
+    pub seeds: Seeds,
     /// For connections that begin.
     pub terms: Swap<Terms>,
     /// For what connections hold.
@@ -58,20 +69,16 @@ pub struct Shared {
     pub changes: watch::Receiver<u64>,
 }
 
-/// Serves one connection, without the limits of a listener, in a lane of its own.
-pub async fn serve_alone(
-    stream: UnixStream,
+/// Serves one connection, without the limits of a listener, in a lane of its own. The socket is the sender of the output.
+pub async fn serve_alone<S: Socket>(
+    halves: (impl AsyncRead + Unpin + Send + 'static, impl AsyncWrite + Unpin + Send + 'static, S),
     peer: Peer,
     shared: Arc<Shared>,
     queue: Queue,
     stopping: watch::Receiver<bool>,
 ) {
     let (uid, number) = (peer.uid, peer.connection);
-    let session = move |turn| async move {
-        if let Ok(socket) = enroll_socket::split(stream) {
-            session::serve(socket, peer, shared, queue, stopping, turn).await;
-        }
-    };
+    let session = move |turn| session::serve(halves, peer, shared, queue, stopping, turn);
     if let Some(lane) = Turns::new(1).add(uid, number, |turn| Box::pin(session(turn))) {
         lane.await;
     }

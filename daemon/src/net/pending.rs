@@ -68,6 +68,10 @@ pub(super) struct Sent {
 pub(super) enum Answered {
     /// The look that a read waited for.
     Confirmed(Box<Read>, Result<(), StoreError>),
+    /// The leader, to which it was forwarded.
+    Forwarded(Pending, Outcome),
+    /// The link to the leader has ended: of some the outcome is unknown, the others were not sent.
+    Unforwarded { unanswered: Vec<Pending>, unsent: Vec<Pending> },
     /// A scan.
     Scan(Pending, Outcome),
     /// The writer.

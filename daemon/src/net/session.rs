@@ -10,6 +10,7 @@
 //! - No write is answered before it is durable, and everything that was accepted is answered before the connection is
 //!   closed in good order.
 
+mod forward;
 mod memory;
 mod reads;
 mod writes;
@@ -21,8 +22,7 @@ use enroll_protocol::encoding::Encoding;
 use enroll_protocol::frame::{FrameError, FrameReader};
 use enroll_protocol::limits::{FRAME_BYTES_MAX, IN_FLIGHT_MAX};
 use enroll_protocol::{Code, Envelope, Refusal};
-use enroll_socket::{Incoming, Outgoing, Sender};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
@@ -30,14 +30,15 @@ use self::memory::InFlight;
 use super::Shared;
 use super::deadlines::{Deadlines, Overdue};
 use super::handshake::{self, End};
+use super::members::Link;
 use super::memory_budget::Account;
 use super::outbox::Outbox;
 use super::pending::{Answered, Pending, Read, Stalled};
+use super::socket::Socket;
 use super::subscriptions::Subscriptions;
 use super::turns::Turn;
 use crate::config::Limits;
-use crate::daemon::clock::draw_seed;
-use crate::dispatch::{self, Handler, Job, Look};
+use crate::dispatch::{self, Handler, Job};
 use crate::writer::{Outcome, Queue, SendError};
 use enroll_core::context::Peer;
 
@@ -51,8 +52,8 @@ const STREAM_OUTBOX_BYTES_MAX: usize = OUTBOX_BYTES_MAX / 2;
 const QUEUE_WAIT: Duration = Duration::from_secs(2);
 
 /// Serves one connection to its end.
-pub(super) async fn serve(
-    (mut input, mut output): (Incoming, Outgoing),
+pub(super) async fn serve<S: Socket>(
+    (mut input, mut output, socket): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin, S),
     peer: Peer,
     shared: Arc<Shared>,
     queue: Queue,
@@ -62,6 +63,7 @@ pub(super) async fn serve(
     let limits = shared.terms.now().limits;
     let mut frames = FrameReader::new(handshake::HELLO_BYTES_MAX);
     let greeted = tokio::select! {
+        biased;
         greeted = handshake::greet(&mut input, &mut output, &mut frames, &peer, &limits, &shared.daemon.metrics) => greeted,
         // A client that is told so comes again, and finds the next daemon.
         _ = stopping.changed() => {
@@ -73,7 +75,7 @@ pub(super) async fn serve(
         Ok(encoding) => {
             frames.set_bytes_max(limits.frame_bytes_max);
             let (answers, inbox) = mpsc::unbounded_channel();
-            let socket = (output.sender().clone(), frames, encoding);
+            let socket = (socket, frames, encoding);
             let session = Session::new(peer.clone(), Arc::clone(&shared), limits, queue, answers, socket, turn);
             session.run(&mut input, &mut output, inbox, stopping).await
         }
@@ -85,14 +87,14 @@ pub(super) async fn serve(
     }
 }
 
-struct Session {
+struct Session<S: Socket> {
     shared: Arc<Shared>,
     peer: Peer,
     limits: Limits,
     queue: Queue,
     turn: Turn,
     answers: mpsc::UnboundedSender<Answered>,
-    socket: Sender,
+    socket: S,
     frames: FrameReader,
     encoding: Encoding,
     outbox: Outbox,
@@ -115,6 +117,10 @@ struct Session {
     has_scan: bool,
     /// A write was refused here while this daemon was a standby.
     was_standby: bool,
+    /// The link to the member that leads, once something was forwarded.
+    link: Option<Link>,
+    /// Requests that were forwarded and are not answered.
+    forwarded: usize,
     /// A read waits at the barrier; nothing overtakes it.
     has_look: bool,
     /// A read that waits for the writes that were sent before it, or for memory.
@@ -129,14 +135,14 @@ struct Session {
     closing: Option<Refusal>,
 }
 
-impl Session {
+impl<S: Socket> Session<S> {
     fn new(
         peer: Peer,
         shared: Arc<Shared>,
         limits: Limits,
         queue: Queue,
         answers: mpsc::UnboundedSender<Answered>,
-        (socket, frames, encoding): (Sender, FrameReader, Encoding),
+        (socket, frames, encoding): (S, FrameReader, Encoding),
         turn: Turn,
     ) -> Self {
         let subscriptions = Subscriptions::new(shared.changes.clone());
@@ -162,6 +168,8 @@ impl Session {
             has_barrier: false,
             has_scan: false,
             was_standby: false,
+            link: None,
+            forwarded: 0,
             has_look: false,
             waiting: None,
             subscriptions,
@@ -174,8 +182,8 @@ impl Session {
 
     async fn run(
         mut self,
-        input: &mut Incoming,
-        output: &mut Outgoing,
+        input: &mut (impl AsyncRead + Unpin),
+        output: &mut (impl AsyncWrite + Unpin),
         mut inbox: mpsc::UnboundedReceiver<Answered>,
         mut stopping: watch::Receiver<bool>,
     ) -> Result<(), End> {
@@ -315,14 +323,14 @@ impl Session {
             let now = self.shared.clock.now();
             let has_ended = self.subscriptions.step(&self.shared, now, &mut self.outbox);
             self.in_flight -= usize::from(has_ended);
-            if std::time::Instant::now() >= end {
+            if Instant::now() >= end {
                 return Ok(self.may_stream());
             }
         }
         Ok(false)
     }
 
-    fn take_requests(&mut self, end: std::time::Instant) -> Result<bool, FrameError> {
+    fn take_requests(&mut self, end: Instant) -> Result<bool, FrameError> {
         while self.may_begin() {
             let Some(reserved) = self.reserve_frame() else { break };
             let Some(frame) = self.frames.next_frame()? else {
@@ -343,7 +351,7 @@ impl Session {
                 }
                 Err(refusal) => self.answer(pending, Err(refusal)),
             }
-            if std::time::Instant::now() >= end {
+            if Instant::now() >= end {
                 return Ok(true);
             }
         }
@@ -353,28 +361,25 @@ impl Session {
     }
 
     fn begin(&mut self, pending: Pending, handler: &'static Handler, envelope: Envelope, job: Job) {
-        let seed = if matches!(job, Job::Write(_)) { draw_seed() } else { [0; 32] };
+        if self.shared.barrier.is_some() && Self::is_for_leader(&job) {
+            if self.shared.daemon.role.is_standby() {
+                return self.forward(pending, envelope, &job);
+            }
+            // The writes that were refused or have no outcome are sent again first, on the next connection.
+            if self.was_standby || self.forwarded > 0 {
+                return self.refuse_out_of_order(pending);
+            }
+        }
+        let seed = if matches!(job, Job::Write(_)) { self.shared.seeds.draw() } else { [0; 32] };
         let ctx = match self.shared.daemon.context(self.shared.clock.now(), seed, self.peer.clone(), envelope) {
             Ok(ctx) => ctx,
             Err(refusal) => return self.answer(pending, Err(refusal)),
         };
         match job {
-            Job::Write(job) => match self.shared.daemon.role.check_active() {
-                Err(refusal) => {
-                    self.was_standby = true;
-                    self.answer(pending, Err(refusal));
-                }
-                // The writes that were refused are sent again first, on the next connection.
-                Ok(()) if self.was_standby => self.refuse_out_of_order(pending),
-                Ok(()) => self.write(pending, handler, ctx, job),
-            },
+            Job::Write(job) => self.write(pending, handler, ctx, job),
             Job::Look(look) => {
-                let counts = matches!(&look, Look::Read(job) if job.takes_code());
-                if counts && let Err(refusal) = self.shared.daemon.role.check_active() {
-                    return self.answer(pending, Err(refusal));
-                }
-                let read =
-                    Read { pending, handler, ctx, look, is_confirmed: self.shared.barrier.is_none(), answer_bytes: 0 };
+                let is_confirmed = self.shared.barrier.is_none() || self.may_read_locally();
+                let read = Read { pending, handler, ctx, look, is_confirmed, answer_bytes: 0 };
                 match self.open_writes {
                     0 => self.run_read(read),
                     _ => self.waiting = Some(read),

@@ -17,10 +17,11 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use enroll_core::fault::Fault;
 use tokio::task::{unconstrained, yield_now};
+use tokio::time::Instant;
 
 /// The length of a turn. What was begun in it is finished, so a turn may take longer by one request.
 pub(super) const TURN: Duration = Duration::from_micros(50);

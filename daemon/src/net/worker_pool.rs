@@ -38,12 +38,19 @@ impl WorkerPool {
             std::thread::Builder::new().name(name.to_owned()).spawn(move || {
                 sys::lower_priority(NICE);
                 while let Some(work) = waiting.next() {
-                    // Work answers for its own panics; one that does not must not cost the pool a thread.
-                    let _ = catch_unwind(AssertUnwindSafe(work));
+                    done(work);
                 }
             })?;
         }
         Ok(pool)
+    }
+
+    /// Does the next piece of work that waits, where no thread does it. Returns whether there was one.
+    pub fn step(&self) -> bool {
+        let work = self.0.state.lock().unwrap_or_else(PoisonError::into_inner).work.pop();
+        let is_some = work.is_some();
+        work.into_iter().for_each(done);
+        is_some
     }
 
     /// Has work done for a uid, behind what it has waiting.
@@ -51,6 +58,12 @@ impl WorkerPool {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner).work.push(uid, Box::new(work));
         self.0.arrived.notify_one();
     }
+}
+
+/// Does a piece of work.
+fn done(work: Work) {
+    // Work answers for its own panics; one that does not must not cost the pool a thread.
+    let _ = catch_unwind(AssertUnwindSafe(work));
 }
 
 impl Drop for WorkerPool {

@@ -4,8 +4,11 @@
 
 mod backup;
 mod check;
+#[cfg(feature = "etcd")]
+mod cluster;
 mod compact;
 mod inspect;
+mod join;
 mod make_key;
 mod reset;
 mod restore;
@@ -36,8 +39,12 @@ pub enum Offline {
     /// Needs the secret key that the backup's registry had, in its place: a backup holds none. Everything is checked
     /// before the database gets its name: the backup's checksum, every page, the key, and all rules of `server check`.
     /// A database that is there already is left alone, and whatever fails or is interrupted leaves none.
+    ///
+    /// With --join it becomes the database of a member of the cluster that the backup was taken from, while that goes on:
+    /// the daemon then follows from where the backup ends. It replaces what this member had of the same journal.
     #[command(after_help = "Examples:\n  enrolld restore registry.backup --state-dir /var/lib/enrolld\n  \
-                            gunzip -c registry.backup.gz | enrolld restore - --check")]
+                            gunzip -c registry.backup.gz | enrolld restore - --check\n  \
+                            ssh a enrollctl server backup - | sudo enrolld restore --join -")]
     Restore(restore::Restore),
     /// Give the space back that the database no longer needs
     ///
@@ -76,6 +83,10 @@ pub enum Offline {
     #[command(after_help = "Examples:\n  sudo enrolld backup\n  \
                             enrolld backup --if-due --config /etc/enrolld/enrolld.toml")]
     Backup(backup::Backup),
+    /// Begin a cluster with the database of a stopped daemon, or leave one with it
+    #[cfg(feature = "etcd")]
+    #[command(subcommand)]
+    Cluster(cluster::Cluster),
     /// Remove the registry, its secret key and the socket, so that an image of this machine has none of them
     ///
     /// The daemon must be stopped. What is to be removed is listed, and asked about. A registry that has records is left
@@ -160,6 +171,16 @@ enum OfflineError {
     Head(PathBuf, String),
     #[error("no backup was taken: {0}; the ones before stay")]
     NotTaken(String),
+    #[error(
+        "store = \"local\" in the configuration: set store = \"etcd\" first, with [etcd] and [cluster] as docs/cluster.md says"
+    )]
+    NotShared,
+    #[cfg(feature = "etcd")]
+    #[error("{0}")]
+    NotJoined(String),
+    #[cfg(feature = "etcd")]
+    #[error("{0}; nothing was changed")]
+    NotBegun(String),
 }
 
 impl Offline {
@@ -174,6 +195,8 @@ impl Offline {
             Self::RotateKey(rotate) => rotate.run(),
             Self::MakeKey(make) => make.run(),
             Self::Backup(backup) => backup.run(),
+            #[cfg(feature = "etcd")]
+            Self::Cluster(cluster) => cluster.run(),
             Self::Reset(reset) => reset.run(),
         };
         done.unwrap_or_else(|err| fail(&err, err.exit_code()))
@@ -212,7 +235,11 @@ impl OfflineError {
             Self::Occupied(_) | Self::Read(..) | Self::Store(..) | Self::Kept(..) => 1,
             Self::Passed(_) | Self::EarlierKey(_) | Self::HasKey(_) | Self::HasRecords(..) | Self::NotConfirmed => 1,
             Self::BackupRuns(_) | Self::NotTaken(_) => 1,
-            Self::NoBackups | Self::Head(..) => 2,
+            Self::NoBackups | Self::Head(..) | Self::NotShared => 2,
+            #[cfg(feature = "etcd")]
+            Self::NotBegun(_) => 1,
+            #[cfg(feature = "etcd")]
+            Self::NotJoined(_) => 5,
             Self::NoKey { .. } | Self::NoSuchKey(_) | Self::HasRegistry { .. } => 4,
             Self::Backup(..) | Self::Unsound { .. } => 5,
         }

@@ -13,7 +13,9 @@ use clap::Args;
 use enroll_protocol::backup::{BackupError, Header, Part, Reader};
 
 use super::inspect::{Found, inspect, line, migrate, of_key};
+use super::join::Admission;
 use super::{OfflineError, Whose};
+use crate::config::StoreKind;
 use crate::run::paths::Paths;
 use crate::run::print;
 use crate::run::state::{make_state_dir, open_options};
@@ -33,6 +35,9 @@ const COMMIT_BYTES: usize = 8 << 20;
 pub struct Restore {
     /// The backup, as `enrollctl server backup` wrote it; - is standard input
     file: PathBuf,
+    /// Join the cluster of the running daemon that the backup was taken from
+    #[arg(long, conflicts_with = "check")]
+    join: bool,
     /// Only rehearse it, in a temporary file: say whether the backup can be restored, and change nothing
     #[arg(long)]
     check: bool,
@@ -44,6 +49,8 @@ pub struct Restore {
 pub(super) struct Source {
     name: String,
     bytes: Box<dyn Read>,
+    /// Where it becomes the database of a member.
+    admission: Option<Admission>,
 }
 
 /// An error of making a database from a backup.
@@ -57,16 +64,31 @@ impl Restore {
         let (config, paths) = self.whose.find()?;
         let options = open_options(&config);
         let source = Source::open(&self.file)?;
-        if self.check { rehearse(source, &paths, &options) } else { restore(source, &paths, &options) }
+        match (self.check, self.join) {
+            (true, _) => rehearse(source, &paths, &options),
+            (_, true) => {
+                let source = Source { admission: Some(Admission::at(&config)?), ..source };
+                restore(source, &paths, &options, StoreKind::Etcd)
+            }
+            _ => restore(source, &paths, &options, config.store),
+        }
     }
 }
 
-fn restore(mut source: Source, paths: &Paths, options: &OpenOptions) -> Result<ExitCode, OfflineError> {
+fn restore(
+    mut source: Source,
+    paths: &Paths,
+    options: &OpenOptions,
+    kind: StoreKind,
+) -> Result<ExitCode, OfflineError> {
     make_state_dir(&paths.state_dir)?;
     let locked = StateDir::lock_for_owner(&paths.state_dir)?;
     let path = locked.database_path();
     if locked.has_database() {
-        return Err(OfflineError::Occupied(path));
+        match &mut source.admission {
+            Some(admission) => admission.replace(&locked, options)?,
+            None => return Err(OfflineError::Occupied(path)),
+        }
     }
     if let Some(journal) = locked.journal_file()? {
         return Err(OfflineError::Occupied(journal));
@@ -76,13 +98,23 @@ fn restore(mut source: Source, paths: &Paths, options: &OpenOptions) -> Result<E
     };
     let (secrets, name) = (Secrets::derive(&key)?, source.name.clone());
     let judge = |store: &RedbStore, read| judge(store, read, &name, Some(&secrets));
-    let made = locked.make_database(options, |store| source.make(store), judge).map_err(OpenError::from)?;
-    let (header, found) = made.map_err(|failed| failed.at(path.display().to_string()))?;
-    print(&format!(
-        "{} is restored from {name}\n{}  forgotten   what came later: tokens and codes used since then can be used again\n",
-        path.display(),
-        summary(&header, &found),
-    ));
+    let made = locked.make_database(options, |store| source.make(store), judge);
+    let made = made.map_err(OpenError::from).map_err(OfflineError::from);
+    let made = made.and_then(|made| made.map_err(|failed| failed.at(path.display().to_string())));
+    let (header, found) = made.inspect_err(|_| {
+        if let Some(admission) = &source.admission {
+            admission.withdraw();
+        }
+    })?;
+    let next = match (&source.admission, kind) {
+        (Some(_), _) => "next        start the daemon: it follows from there on",
+        (None, StoreKind::Local) => "forgotten   what came later: tokens and codes used since then can be used again",
+        (None, StoreKind::Etcd) => {
+            "forgotten   what came later: tokens and codes used since then can be used again\n  next        it is no \
+             member's database: with all daemons stopped, enrolld cluster begin --replace begins the cluster anew with it"
+        }
+    };
+    print(&format!("{} is restored from {name}\n{}  {next}\n", path.display(), summary(&header, &found)));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -101,11 +133,11 @@ fn rehearse(source: Source, paths: &Paths, options: &OpenOptions) -> Result<Exit
 impl Source {
     pub(super) fn open(path: &Path) -> Result<Self, OfflineError> {
         if path.as_os_str() == "-" {
-            return Ok(Self { name: "standard input".to_owned(), bytes: Box::new(io::stdin()) });
+            return Ok(Self { name: "standard input".to_owned(), bytes: Box::new(io::stdin()), admission: None });
         }
         let name = path.display().to_string();
         let file = File::open(path).map_err(|err| OfflineError::Read(name.clone(), err))?;
-        Ok(Self { name, bytes: Box::new(file) })
+        Ok(Self { name, bytes: Box::new(file), admission: None })
     }
 
     /// Fills a database, and migrates it. Returns the header and the number of entries that it then has. Refuses a backup
@@ -118,6 +150,9 @@ impl Source {
             return Err(Failed::Other(OfflineError::Unsound { name: self.name.clone(), first, count: 1 }));
         }
         migrate(store).map_err(|err| Failed::Other(OfflineError::registry(&self.name)(err)))?;
+        if let Some(mark) = self.admission.as_ref().and_then(Admission::mark) {
+            store.set_mark(&mark)?;
+        }
         Ok((header, store.entries()? as u64))
     }
 
@@ -146,7 +181,8 @@ impl Source {
                 Err(err) if err.kind() == io::ErrorKind::Interrupted => continue,
                 Err(err) => return Err(Failed::Other(OfflineError::Read(self.name.clone(), err))),
             };
-            let unusable = |err| Failed::Other(OfflineError::Backup(self.name.clone(), err));
+            let name = self.name.clone();
+            let unusable = |err| Failed::Other(OfflineError::Backup(name.clone(), err));
             if length == 0 {
                 reader.finish().map_err(unusable)?;
                 break;
@@ -173,9 +209,12 @@ impl Source {
         Ok((header, entries))
     }
 
-    fn expect_known(&self, header: Header) -> Result<Header, Failed> {
+    fn expect_known(&mut self, header: Header) -> Result<Header, Failed> {
         let known = expect_schema(header.schema, || Ok(Some(header.version.clone())));
         known.map_err(|err| Failed::Other(OfflineError::registry(&self.name)(err)))?;
+        if let Some(admission) = &mut self.admission {
+            admission.ask(&header, &self.name).map_err(Failed::Other)?;
+        }
         Ok(header)
     }
 }

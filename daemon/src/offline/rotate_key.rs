@@ -129,7 +129,7 @@ fn fill(new: &RedbStore, old: &RedbStore, before: &SecretKey, after: &SecretKey)
     new.commit(&writes)?;
     if let Some(mark) = old.mark()? {
         // The journal's content is in the new database, which continues the same journal.
-        new.set_mark(&Mark { is_open: false, ..mark })?;
+        new.set_mark(&Mark { is_open: mark.is_shared, ..mark })?;
     }
     Ok(entries)
 }

@@ -1,8 +1,10 @@
 //! The cluster of a build without etcd: every daemon is alone, and a configuration that wants a shared journal is refused.
 
 use std::convert::Infallible;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use enroll_core::identity::Secrets;
 use enroll_core::state::{ReadTxn, Writes};
@@ -22,12 +24,32 @@ pub(super) struct Shared(Infallible);
 /// A member of a cluster: there is none.
 pub(super) struct Member(Infallible);
 
+/// The journal on etcd: there is none.
+pub(crate) struct EtcdJournal(Infallible);
+
 /// Why a member can not follow or lead: there is none.
 pub(super) struct Fault(Infallible);
 
 impl Member {
     /// Its name.
     pub(super) fn name(&self) -> &str {
+        match self.0 {}
+    }
+
+    /// The listener for writes that other members forward.
+    pub(super) fn take_listener(&self) -> Option<TcpListener> {
+        match self.0 {}
+    }
+
+    /// The addresses at which members take such writes.
+    pub(super) fn addresses(&self) -> impl Fn(&str) -> Option<String> + Send + Sync + use<> {
+        match self.0 {}
+        #[expect(unreachable_code, reason = "the type of what is never there")]
+        |_: &str| None
+    }
+
+    /// The longest wait for the answer of a leader.
+    pub(super) fn patience(&self) -> Duration {
         match self.0 {}
     }
 
@@ -70,12 +92,15 @@ impl Fault {
 pub(super) fn journal(config: &Config, _: &Path) -> Result<Option<Shared>, StartError> {
     match config.store {
         StoreKind::Local => Ok(None),
-        StoreKind::Etcd => {
-            let why = "store = \"etcd\": this enrolld was built without etcd; build it with the feature etcd, which is \
-                       on by default";
-            Err(ConfigError(why.to_owned()).into())
-        }
+        StoreKind::Etcd => etcd_journal(config).map(|journal| match journal.0 {}),
     }
+}
+
+/// Refuses a configuration that wants a journal on etcd.
+pub(crate) fn etcd_journal(_: &Config) -> Result<EtcdJournal, StartError> {
+    let why = "store = \"etcd\": this enrolld was built without etcd; build it with the feature etcd, which is on by \
+               default";
+    Err(ConfigError(why.to_owned()).into())
 }
 
 /// Joins a shared journal, of which there is none.

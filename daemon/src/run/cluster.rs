@@ -3,6 +3,7 @@
 //!
 //! One daemon leads at a time. A deposed one ends, and follows when it is started again: no state is talked back.
 
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,14 +15,15 @@ use tokio::sync::watch;
 use super::StartError;
 use super::paths;
 use super::systemd::Stage;
-use crate::cluster::about::about;
-use crate::cluster::etcd_journal::{EtcdJournal, Leadership};
+use crate::cluster::about;
+pub(crate) use crate::cluster::etcd_journal::EtcdJournal;
+use crate::cluster::etcd_journal::Leadership;
 use crate::cluster::members::Membership;
 use crate::cluster::roster::{self, Standing};
 use crate::cluster::trim::Retention;
 use crate::config::{Config, ConfigError, StoreKind};
 use crate::metrics::JournalFigures;
-use crate::storage::journal::{JournalFault, JournalOptions, JournalStore};
+use crate::storage::journal::{JournalFault, JournalOptions, JournalStore, OtherShared};
 use crate::storage::open::OpenError;
 use crate::storage::redb::RedbStore;
 use enroll_core::identity::Secrets;
@@ -34,6 +36,9 @@ const RETRY: Duration = Duration::from_millis(200);
 /// The longest wait for news of the leader.
 const WAIT: Duration = Duration::from_secs(1);
 
+/// Leases after which a leader that does not answer is one no longer.
+const LEASES: u32 = 3;
+
 /// The age of what only the journal has, at which a member that does not serve yet moves it into its database.
 const FLUSH: Duration = Duration::from_secs(2);
 
@@ -44,6 +49,7 @@ const TURN: Duration = Duration::from_millis(100);
 pub(super) struct Shared {
     journal: EtcdJournal,
     about: roster::Member,
+    listener: Option<TcpListener>,
     retention: Retention,
     skew_max: Duration,
 }
@@ -52,6 +58,8 @@ pub(super) struct Shared {
 pub(super) struct Member {
     journal: Arc<EtcdJournal>,
     membership: Membership,
+    /// For writes that other members forward, until they are accepted.
+    listener: Mutex<Option<TcpListener>>,
     retention: Retention,
     skew_max: Duration,
     /// Its tenure, once it leads.
@@ -65,6 +73,21 @@ impl Member {
     /// Its name.
     pub(super) fn name(&self) -> &str {
         self.journal.member()
+    }
+
+    /// The listener for writes that other members forward, once.
+    pub(super) fn take_listener(&self) -> Option<TcpListener> {
+        self.listener.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The addresses at which members take such writes.
+    pub(super) fn addresses(&self) -> impl Fn(&str) -> Option<String> + Send + Sync + use<> {
+        self.membership.addresses()
+    }
+
+    /// The longest wait for the answer of a leader: it is certain of an outcome, or deposed, before.
+    pub(super) fn patience(&self) -> Duration {
+        self.journal.lease() * LEASES + WAIT
     }
 
     /// Follows the journal until this member is elected and its store leads, or until the daemon stops: then false.
@@ -191,6 +214,23 @@ pub(super) fn journal(config: &Config, state_dir: &Path) -> Result<Option<Shared
     if config.store == StoreKind::Local {
         return Ok(None);
     }
+    let cluster = &config.cluster;
+    let listener = listen(&cluster.listen)?;
+    let address = listener.as_ref().map(|(_, bound)| about::address(&cluster.address, *bound));
+    Ok(Some(Shared {
+        journal: etcd_journal(config)?,
+        about: roster::Member { address, ..about::about(config, state_dir) },
+        listener: listener.map(|(listener, _)| listener),
+        retention: Retention {
+            copies: usize::try_from(cluster.copies).unwrap_or(usize::MAX),
+            bytes_max: cluster.log_mib << 20,
+        },
+        skew_max: Duration::from_secs(cluster.skew_seconds_max),
+    }))
+}
+
+/// The journal on the etcd of this configuration.
+pub(crate) fn etcd_journal(config: &Config) -> Result<EtcdJournal, StartError> {
     let etcd = &config.etcd;
     let path = |path: &PathBuf| (!path.as_os_str().is_empty()).then(|| path.clone());
     let user = match etcd.user.as_str() {
@@ -206,16 +246,21 @@ pub(super) fn journal(config: &Config, state_dir: &Path) -> Result<Option<Shared
     };
     let (member, lease) = (member(config), Duration::from_secs(config.cluster.lease_seconds));
     let journal = EtcdJournal::new(&config_of_etcd, &etcd.prefix, &member, lease).map_err(StartError::Etcd)?;
-    let cluster = &config.cluster;
-    Ok(Some(Shared {
-        journal: journal.with_quota(etcd.quota_mib << 20),
-        about: about(config, state_dir),
-        retention: Retention {
-            copies: usize::try_from(cluster.copies).unwrap_or(usize::MAX),
-            bytes_max: cluster.log_mib << 20,
-        },
-        skew_max: Duration::from_secs(cluster.skew_seconds_max),
-    }))
+    Ok(journal.with_quota(etcd.quota_mib << 20))
+}
+
+/// Listens for writes that other members forward, where the configuration says where.
+fn listen(address: &str) -> Result<Option<(TcpListener, SocketAddr)>, StartError> {
+    if address.is_empty() {
+        return Ok(None);
+    }
+    let bound = || -> std::io::Result<_> {
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let bound = listener.local_addr()?;
+        Ok((listener, bound))
+    };
+    bound().map(Some).map_err(|err| StartError::Io(format!("cluster.listen {address}"), err))
 }
 
 /// Follows the journal with this tree until this member is elected, or another one leads and there is a whole registry
@@ -229,16 +274,20 @@ pub(super) fn join(
     stage: &Stage,
     is_whole: impl Fn(&dyn ReadTxn) -> bool,
 ) -> Result<(JournalStore, Member, Option<String>), Fault> {
-    let Shared { journal, about, retention, skew_max } = shared;
+    let Shared { journal, about, listener, retention, skew_max } = shared;
     let journal = Arc::new(journal);
     stage.begin("waiting for etcd".to_owned());
-    let identity = patiently(|| journal.identity(options.identity))?;
+    let identity = match tree.entries()? {
+        0 => patiently(|| journal.identity(options.identity))?,
+        _ => patiently(|| journal.found_identity())?.ok_or_else(|| missing(&tree))?,
+    };
     let options = JournalOptions { identity, ..options };
     let store = JournalStore::open_shared(tree, journal.clone(), secrets.into(), options, figures)?;
     let entered = patiently(|| Membership::enter(&journal, about.clone(), store.progress()))?;
     let membership = entered.map_err(|holder| Fault::NameTaken(journal.member().to_owned(), holder.host))?;
     let (leadership, standing, is_stopping) = (Mutex::default(), Mutex::new(Standing::Fit), AtomicBool::new(false));
-    let member = Member { journal, membership, retention, skew_max, leadership, standing, is_stopping };
+    let listener = Mutex::new(listener);
+    let member = Member { journal, membership, listener, retention, skew_max, leadership, standing, is_stopping };
     let mut flushed = Instant::now();
     loop {
         store.catch_up(|_| ())?;
@@ -262,6 +311,16 @@ pub(super) fn join(
                 }
             }
         }
+    }
+}
+
+/// The fault of a database for which there is no journal.
+fn missing(tree: &RedbStore) -> Fault {
+    let position = tree.mark().map(|mark| mark.and_then(|mark| mark.position()));
+    match position {
+        Ok(Some(position)) => JournalFault::OtherShared(OtherShared::Missing(position.number)).into(),
+        Ok(None) => JournalFault::OtherShared(OtherShared::Local).into(),
+        Err(err) => err.into(),
     }
 }
 

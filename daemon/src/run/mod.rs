@@ -3,11 +3,12 @@
 
 mod authority;
 #[cfg(feature = "etcd")]
-mod cluster;
+pub(crate) mod cluster;
 #[cfg(not(feature = "etcd"))]
 #[path = "alone.rs"]
-mod cluster;
+pub(crate) mod cluster;
 mod crl_file;
+mod forwarding;
 mod log;
 mod memory_limit;
 pub(crate) mod migrate;
@@ -120,6 +121,7 @@ impl StartError {
             Self::Migration { .. } => 8,
             Self::Key(_) | Self::Registry { source: RegistryError::OtherKey, .. } => 4,
             Self::Open(OpenError::Database { .. } | OpenError::NoDatabase(_) | OpenError::OtherJournal(_))
+            | Self::Open(OpenError::OfMember(_) | OpenError::OtherShared { .. })
             | Self::Registry { .. } => 5,
         }
     }

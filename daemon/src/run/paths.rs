@@ -16,6 +16,10 @@ use enroll_core::identity::secrets::SecretKey;
 const SERVICE_STATE_DIR: &str = "/var/lib/enrolld";
 const SERVICE_KEY: &str = "/etc/enrolld/enrolld.key";
 
+/// The password of the user of etcd, which the drop-in for members passes.
+#[cfg(feature = "etcd")]
+const SERVICE_ETCD_PASSWORD: &str = "/etc/enrolld/etcd.password";
+
 /// The file that `enrolld-key.service` touches when it has made the key, and the seconds for which that is news: the
 /// start that asked for the key may wait until the clock is set.
 const KEY_MADE: &str = "/run/enrolld-key/made";
@@ -102,11 +106,13 @@ pub(crate) fn authority_credentials() -> Result<Option<(PathBuf, PathBuf)>, Conf
     }
 }
 
-/// The password of the user of etcd, from the credential that systemd passed.
+/// The password of the user of etcd, from the credential that systemd passed, or for an offline command of root's from the
+/// file that systemd would pass.
 #[cfg(feature = "etcd")]
 pub(crate) fn etcd_password() -> Result<String, ConfigError> {
     let missing = |why: &str| ConfigError(format!("etcd.user is set, and the credential enrolld.etcd.password {why}"));
-    let path = credential("enrolld.etcd.password").ok_or_else(|| missing("is not passed"))?;
+    let of_service = || Some(PathBuf::from(SERVICE_ETCD_PASSWORD)).filter(|file| is_root() && file.exists());
+    let path = credential("enrolld.etcd.password").or_else(of_service).ok_or_else(|| missing("is not passed"))?;
     let password = std::fs::read_to_string(path).map_err(|err| missing(&format!("can not be read: {err}")))?;
     Ok(password.trim_end_matches('\n').to_owned())
 }

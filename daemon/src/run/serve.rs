@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::crl_file;
 use super::reload::{LogFilter, Reload};
 use super::state::{Opened, WriterEnd};
 use super::stop::{Ended, StopSignals};
-use super::{Start, StartError, standby, wakers};
-use crate::config::Config;
+use super::{Start, StartError, forwarding, standby, wakers};
+use crate::config::{Config, Reads};
 use crate::daemon::Swap;
+use crate::daemon::clock::Seeds;
 use crate::net::Shared;
 use crate::net::barrier::Barrier;
 use crate::net::grants::Grants;
@@ -30,6 +31,9 @@ const DRAIN: Duration = Duration::from_secs(3);
 
 /// The time that the writer then has for queued writes.
 const LAST_COMMITS: Duration = Duration::from_secs(1);
+
+/// Connections of other hosts that wait to be served, at a time.
+const FORWARDED_MAX: usize = 16;
 
 /// The result of a start, which serving takes over.
 pub(super) struct Serving<'a> {
@@ -76,11 +80,15 @@ pub(super) async fn serve(
     };
     let (queue, mut ended) = opened.start_writer(committed)?;
     let makers = std::thread::available_parallelism().map_or(1, usize::from);
+    let (sessions, forwarded) = mpsc::channel(FORWARDED_MAX);
     let shared = Arc::new(Shared {
         daemon: Arc::clone(&opened.daemon),
         barrier: Barrier::of(opened.store.clone()),
         store: opened.store.clone(),
+        reads_locally: config.cluster.reads == Reads::Local,
+        forwarding: forwarding::start(opened, sessions)?,
         clock: opened.clock.clone(),
+        seeds: Seeds::default(),
         terms: Swap::new(Terms { grants, limits: config.limits() }),
         memory: MemoryBudget::new(config.server.memory_mib << 20),
         scans: WorkerPool::start("scans", 1).map_err(io("the thread of scans"))?,
@@ -96,7 +104,7 @@ pub(super) async fn serve(
     tokio::spawn(async move { summing.abuse.watch().await });
     let wakers = tokio::spawn(wakers::wake(queue.clone(), Arc::clone(&shared)));
     let mut listener =
-        tokio::spawn(listener::serve(listener, config.server.threads, Arc::clone(&shared), queue, stopping));
+        tokio::spawn(listener::serve(listener, config.server.threads, Arc::clone(&shared), queue, forwarded, stopping));
     let status = match opened.daemon.role.is_standby() {
         true => format!("{listening}, as a standby"),
         false => listening.clone(),

@@ -17,6 +17,7 @@
 //! the memory taken is throttled, more the less is left, so that nobody waits for a whole flush.
 
 mod bloom;
+mod flush;
 mod flusher;
 mod log;
 mod memtable;
@@ -29,20 +30,23 @@ mod snapshot;
 mod standby;
 mod throttle;
 
-use std::ops::{Bound, ControlFlow};
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+pub use flush::{Flush, Moved};
 pub use flusher::Flusher;
 pub use progress::Progress;
-pub use segments::{JournalFault, MakeSlot, Mark, Slots};
+pub use segments::{JournalFault, MakeSlot, Mark, OtherShared, Slots};
+pub use standby::found;
 
 use super::disk::Disk;
 use super::redb::RedbStore;
 use crate::metrics::JournalFigures;
 use bloom::BloomFilter;
 use enroll_core::state::{SCAN_CHUNK, Store, StoreError, View, Writes, walk};
+use enroll_protocol::backup::Position;
 use log::Log;
 use memtable::Memtable;
 use recovery::{Recovered, recover, take_over};
@@ -71,10 +75,6 @@ const FLUSH_ENTRIES: usize = 250_000;
 /// Keys that a Bloom filter has room for at least; that is 5 MB.
 const FILTER_KEYS_MIN: usize = 4_000_000;
 
-/// Waits of the flusher for the last readers of a flushed memtable, and the length of one. Only a backup takes longer.
-const LAST_LOOKS: u32 = 20;
-const LAST_LOOK: Duration = Duration::from_millis(1);
-
 /// A write-ahead log and memtables in front of a tree.
 pub struct JournalStore {
     tree: RedbStore,
@@ -99,6 +99,8 @@ struct State {
     current: Arc<Snapshot>,
     /// The number of the latest batch.
     number: u64,
+    /// Its place in a shared journal.
+    position: Option<Position>,
     /// The time of the active memtable's first write.
     begun: Option<Instant>,
     /// A filter that has every new key and not yet all old ones.
@@ -116,6 +118,9 @@ impl JournalStore {
         options: JournalOptions,
         figures: JournalFigures,
     ) -> Result<Self, JournalFault> {
+        if tree.mark()?.is_some_and(|mark| mark.is_shared) {
+            return Err(JournalFault::OfMember);
+        }
         let (found, Recovered { mut table, mark, tail }) = Self::look(&tree, slots.disks, options)?;
         if tree.free_bytes() < throttle::disk_bytes(table.entries(), table.bytes(), tree.bytes()) {
             // Moved at once, so that a lack of space is found before the first request.
@@ -143,7 +148,8 @@ impl JournalStore {
         let active = Arc::new(table);
         let current = Snapshot { active, frozen: None, tree: tree.shared_view()?, filter: None };
         let current = Arc::new(current);
-        let state = State { current, number, begun, growing: None, failed: None, is_closing: false };
+        let position = log.position();
+        let state = State { current, number, position, begun, growing: None, failed: None, is_closing: false };
         figures.bytes.set(log.bytes());
         Ok(Self {
             tree,
@@ -163,6 +169,10 @@ impl JournalStore {
     /// Moves into the tree what only its journal has, and leaves the journal's files as they are. The tree then needs
     /// no journal, as after a stop in good order.
     pub fn replay(tree: &RedbStore, disks: Vec<Arc<dyn Disk>>, options: JournalOptions) -> Result<(), JournalFault> {
+        if tree.mark()?.is_some_and(|mark| mark.is_shared) {
+            // What it lacks is in a journal that is not here.
+            return Ok(());
+        }
         let (_, Recovered { table, mark, .. }) = Self::look(tree, disks, options)?;
         take_over(tree, &mark, &table)?;
         if mark.is_open {
@@ -177,7 +187,7 @@ impl JournalStore {
         disks: Vec<Arc<dyn Disk>>,
         options: JournalOptions,
     ) -> Result<(Found, Recovered), JournalFault> {
-        let unused = Mark { identity: options.identity, number: 0, generation: 0, is_open: false };
+        let unused = Mark { identity: options.identity, number: 0, generation: 0, is_open: false, is_shared: false };
         let mark = match tree.mark()? {
             Some(mark) => mark,
             // The identity is stored before the first segment, so that no segment can be of an unknown database.
@@ -211,54 +221,6 @@ impl JournalStore {
         Ok(self.tree)
     }
 
-    /// Freezes the active memtable and flushes it into the tree. Returns whether there was anything to flush.
-    fn flush_some(&self) -> Result<bool, StoreError> {
-        let Some((frozen, mark)) = self.freeze() else { return Ok(false) };
-        let (begun, bytes) = (Instant::now(), frozen.bytes());
-        let mut done = Ok(());
-        frozen.with_stretch(u64::MAX, (&[], Bound::Unbounded), &mut |writes| {
-            let count = frozen.entries().max(1);
-            let mut writes = writes.enumerate().map(|(done, write)| {
-                self.throttle.progress(bytes, done, count);
-                write
-            });
-            done = self.tree.take_over(&mark, &mut writes);
-        });
-        let tree = done.and_then(|()| self.tree.shared_view()).inspect_err(|err| self.fail(err.clone()))?;
-        let seconds = begun.elapsed().as_secs_f64();
-        {
-            let mut state = self.state();
-            let Snapshot { active, filter, .. } = &*state.current;
-            let (active, filter) = (Arc::clone(active), filter.clone());
-            state.current = Arc::new(Snapshot { active, frozen: None, tree, filter });
-            // A commit that finds no room holds the lock until it waits, so this signal can not be missed.
-            self.throttle.end_flush(bytes, seconds);
-        }
-        self.flushed.notify_all();
-        self.figures.flushed(frozen.entries(), seconds);
-        self.progress.flush(mark.number);
-        self.log().free_before(&mark);
-        retire(frozen);
-        Ok(true)
-    }
-
-    /// Begins a new active memtable. No commit is under way meanwhile, so the mark is the end of the frozen one.
-    fn freeze(&self) -> Option<(Arc<Memtable>, Mark)> {
-        let log = self.log();
-        let mut state = self.state();
-        if state.failed.is_some() || state.current.active.entries() == 0 {
-            return None;
-        }
-        let Snapshot { active, tree, filter, .. } = &*state.current;
-        let (frozen, tree, filter) = (Arc::clone(active), Arc::clone(tree), filter.clone());
-        self.throttle.begin_flush(frozen.bytes());
-        let current =
-            Snapshot { active: Arc::new(frozen.as_large_as()), frozen: Some(Arc::clone(&frozen)), tree, filter };
-        state.current = Arc::new(current);
-        state.begun = None;
-        Some((frozen, log.mark()))
-    }
-
     /// The progress of this store: the records that were applied, and those that are in the tree.
     pub fn progress(&self) -> Arc<Progress> {
         Arc::clone(&self.progress)
@@ -279,6 +241,7 @@ impl JournalStore {
         active.insert(number, writes);
         let mut state = self.state();
         state.number = number;
+        state.position = log.position();
         self.arrived.notify_all();
         self.progress.apply(number);
         let is_first = state.begun.is_none();
@@ -379,7 +342,11 @@ impl JournalStore {
 impl Store for JournalStore {
     fn view(&self) -> Result<View, StoreError> {
         let state = self.state();
-        Ok(Box::new(JournalView { snapshot: Arc::clone(&state.current), number: state.number }))
+        Ok(Box::new(JournalView {
+            snapshot: Arc::clone(&state.current),
+            number: state.number,
+            position: state.position,
+        }))
     }
 
     fn commit(&self, writes: &Writes) -> Result<(), StoreError> {
@@ -426,15 +393,5 @@ impl Store for JournalStore {
 
     fn journal_free_bytes(&self) -> u64 {
         self.log().free_bytes()
-    }
-}
-
-/// Drops a memtable after its last reader, so that no reader pays for freeing it.
-fn retire(frozen: Arc<Memtable>) {
-    for _ in 0..LAST_LOOKS {
-        if Arc::strong_count(&frozen) == 1 {
-            break;
-        }
-        std::thread::sleep(LAST_LOOK);
     }
 }

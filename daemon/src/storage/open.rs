@@ -17,7 +17,7 @@ use nix::fcntl::{Flock, FlockArg, OFlag, PosixFadviseAdvice, posix_fadvise};
 use super::copy_on_write::CopyOnWrite;
 use super::direct_io::DirectFile;
 use super::disk::{Disk, Space as _};
-use super::journal::{JournalFault, JournalOptions, JournalStore, MakeSlot, Slots};
+use super::journal::{JournalFault, JournalOptions, JournalStore, MakeSlot, OtherShared, Slots};
 use super::redb::{self, OpenFault, RedbOptions, RedbStore};
 use crate::file_error::FileError;
 use crate::metrics::JournalFigures;
@@ -52,14 +52,28 @@ pub enum OpenError {
     },
     /// The shared journal has no longer what this host lacks.
     #[error(
-        "{path}: {source}; it was away for too long; replace this file by that of another member, whose daemon is stopped \
-         meanwhile, and start both"
+        "{path}: {source}; it was away for too long, or is new; it joins with a backup of another member, taken there by \
+         enrollctl server backup, and made a database here by enrolld restore --join"
     )]
     Late {
         /// Which file.
         path: PathBuf,
         /// The error of the store.
         source: StoreError,
+    },
+    /// The database is a member's, and the configuration says that this registry is of this host alone.
+    #[error(
+        "{0} is the database of a member of a cluster; set store = \"etcd\", or leave the cluster for good with enrolld \
+         cluster leave"
+    )]
+    OfMember(PathBuf),
+    /// The database does not fit the shared journal.
+    #[error("{path}: {source}; {way_out}", way_out = way_out(.source))]
+    OtherShared {
+        /// Which file.
+        path: PathBuf,
+        /// In which way.
+        source: OtherShared,
     },
     /// There is a journal without the database that it belongs to.
     #[error("{0} belongs to a database that is not here; move the journal's files to where their database is")]
@@ -97,7 +111,31 @@ impl OpenError {
             JournalFault::Store(source @ StoreError::Corrupt(_)) => Self::Database { path, source },
             JournalFault::Store(source) => Self::Disk { path, source },
             JournalFault::Foreign(number) => Self::OtherJournal(path.with_file_name(format!("{JOURNAL}{number}"))),
+            JournalFault::OfMember => Self::OfMember(path),
+            JournalFault::OtherShared(source) => Self::OtherShared { path, source },
             fault @ JournalFault::Damaged(_) => Self::Database { path, source: StoreError::Corrupt(fault.to_string()) },
+        }
+    }
+}
+
+/// The way out for a database that does not fit the shared journal.
+fn way_out(other: &OtherShared) -> &'static str {
+    match other {
+        OtherShared::Local => {
+            "enrolld cluster begin begins a cluster with it; to join a cluster that is there, move it away, and make one of \
+             a member's backup by enrolld restore --join"
+        }
+        OtherShared::Missing(_) => {
+            "see that etcd.endpoints and etcd.prefix are right; if etcd has lost everything, begin a new journal with \
+             enrolld cluster begin, on the host with the highest record, and the others join it"
+        }
+        OtherShared::Replaced => {
+            "if the cluster began anew, move this file away, and join with a backup of another member by enrolld restore \
+             --join"
+        }
+        OtherShared::Older { .. } => {
+            "stop all members, begin a new journal with enrolld cluster begin --replace, on the host with the highest record, \
+             and the others join it"
         }
     }
 }

@@ -38,6 +38,9 @@ const TABLE: TableDefinition<'_, Bytes, Bytes> = TableDefinition::new("enrolld")
 /// The mark of the journal that the tree has taken over: identity, number, generation, and whether there may be more.
 const MARK: TableDefinition<'_, (), (u64, u64, u64, bool)> = TableDefinition::new("journal");
 
+/// The identity of the journal in front of the tree, where other hosts share that.
+const SHARED: TableDefinition<'_, (), u64> = TableDefinition::new("journal.shared");
+
 const OPEN: &str = "the database can not be opened";
 const READ: &str = "the database can not be read";
 const WRITE: &str = "the database can not be written";
@@ -192,10 +195,15 @@ impl RedbStore {
     /// The mark of the journal in front of the tree, if there ever was one.
     pub fn mark(&self) -> Result<Option<Mark>, StoreError> {
         let transaction = self.database.begin_read().map_err(failed(READ))?;
+        let shared = match transaction.open_table(SHARED) {
+            Ok(table) => table.get(()).map_err(failed(READ))?.map(|identity| identity.value()),
+            Err(TableError::TableDoesNotExist(_)) => None,
+            Err(err) => return Err(failed(READ)(err)),
+        };
         match transaction.open_table(MARK) {
             Ok(table) => Ok(table.get(()).map_err(failed(READ))?.map(|mark| {
                 let (identity, number, generation, is_open) = mark.value();
-                Mark { identity, number, generation, is_open }
+                Mark { identity, number, generation, is_open, is_shared: shared == Some(identity) }
             })),
             Err(TableError::TableDoesNotExist(_)) => Ok(None),
             Err(err) => Err(failed(READ)(err)),
@@ -209,7 +217,7 @@ impl RedbStore {
 
     /// Takes over the journal's writes up to a mark, which come in key order, in one durable transaction.
     pub fn take_over(&self, mark: &Mark, writes: Stretch<'_, '_>) -> Result<(), StoreError> {
-        let Mark { identity, number, generation, is_open } = *mark;
+        let Mark { identity, number, generation, is_open, is_shared } = *mark;
         let transaction = self.begin()?;
         {
             let mut table = transaction.open_table(TABLE).map_err(failed(WRITE))?;
@@ -222,6 +230,10 @@ impl RedbStore {
             }
             let mut table = transaction.open_table(MARK).map_err(failed(WRITE))?;
             table.insert((), (identity, number, generation, is_open)).map_err(failed(WRITE))?;
+            if is_shared {
+                let mut table = transaction.open_table(SHARED).map_err(failed(WRITE))?;
+                table.insert((), identity).map_err(failed(WRITE))?;
+            }
         }
         transaction.commit().map_err(failed(WRITE))
     }

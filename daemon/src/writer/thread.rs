@@ -32,13 +32,15 @@ pub struct WriterThread {
     /// Writes for this batch and later ones.
     waiting: FairQueue<(Box<Request>, OwnedSemaphorePermit)>,
     batch: Vec<Request>,
+    /// Every sender is gone.
+    is_last: bool,
 }
 
 impl WriterThread {
     /// Nothing is served yet. Each heartbeat that comes through the queue is passed on to `beat`.
     pub fn new(writer: Writer, inbox: Inbox, clock: Clock, beat: impl Fn() + Send + 'static) -> Self {
         let (steps, batch) = (StepWatch::of(clock.clone()), Vec::with_capacity(BATCH_MAX));
-        Self { writer, inbox, steps, clock, beat: Box::new(beat), waiting: FairQueue::default(), batch }
+        Self { writer, inbox, steps, clock, beat: Box::new(beat), waiting: FairQueue::default(), batch, is_last: false }
     }
 
     /// Waits until there is a writer, which `begin` makes when it is woken and may, and then serves with it like
@@ -68,34 +70,42 @@ impl WriterThread {
     /// Serves until every sender is gone and the queue is empty, or until a commit fails. After each batch its answers
     /// are given out, then `committed` gets the number of the latest change.
     pub fn run(mut self, mut committed: impl FnMut(u64)) -> Result<(), StoreError> {
-        let mut is_last = false;
-        while !is_last || !self.waiting.is_empty() {
-            match self.inbox.wait(self.longest_wait()) {
-                Ok(message) => self.take(message),
-                Err(RecvTimeoutError::Timeout) => {}
-                // A last batch, with what waits to be recorded of refused attempts.
-                Err(RecvTimeoutError::Disconnected) => is_last = true,
-            }
-            while let Some(message) = self.inbox.next() {
-                self.take(message);
-            }
-            while self.batch.len() < BATCH_MAX
-                && let Some((request, room)) = self.waiting.pop()
-            {
-                drop(room);
-                self.batch.push(*request);
-            }
-            if let Err(err) = self.serve_batch() {
-                self.refuse_rest();
-                return Err(err);
-            }
-            committed(self.writer.head());
+        while let Some(head) = self.step(self.longest_wait())? {
+            committed(head);
         }
         Ok(())
     }
 
-    /// Until something is due.
-    fn longest_wait(&self) -> Duration {
+    /// Waits so long for a message, then serves one batch and gives out its answers. Returns the number of the latest
+    /// change, or `None` once every sender is gone and the queue is empty. After an error nothing is served any more.
+    pub fn step(&mut self, longest: Duration) -> Result<Option<u64>, StoreError> {
+        if self.is_last && self.waiting.is_empty() {
+            return Ok(None);
+        }
+        match self.inbox.wait(longest) {
+            Ok(message) => self.take(message),
+            Err(RecvTimeoutError::Timeout) => {}
+            // A last batch, with what waits to be recorded of refused attempts.
+            Err(RecvTimeoutError::Disconnected) => self.is_last = true,
+        }
+        while let Some(message) = self.inbox.next() {
+            self.take(message);
+        }
+        while self.batch.len() < BATCH_MAX
+            && let Some((request, room)) = self.waiting.pop()
+        {
+            drop(room);
+            self.batch.push(*request);
+        }
+        if let Err(err) = self.serve_batch() {
+            self.refuse_rest();
+            return Err(err);
+        }
+        Ok(Some(self.writer.head()))
+    }
+
+    /// Until something is due, or there is a look at the clock anyway.
+    pub fn longest_wait(&self) -> Duration {
         if !self.waiting.is_empty() {
             return Duration::ZERO;
         }

@@ -126,7 +126,8 @@ fn again(read: fn(&[u8]) -> Result<Vec<u8>, Invalid>, bytes: &[u8], name: &str) 
 /// The actor, and the time that has passed.
 fn set(registry: &mut Registry, who: u8) {
     let grant = [Grant::Admin, Grant::Operate, Grant::Read, Grant::Admin][usize::from(who & 3)];
-    registry.peer = Peer { uid: 1000 + u32::from(who & 1), pid: 1, connection: 1, grant, delegation: Arc::default() };
+    registry.peer =
+        Peer { uid: 1000 + u32::from(who & 1), pid: 1, connection: 1, grant, delegation: Arc::default(), member: None };
     registry.pass_seconds([0, 0, 1, 2, MINUTE, 60 * MINUTE, DAY, 8 * DAY][usize::from(who >> 2 & 7)]);
     if who & 0x80 != 0 {
         registry.wake();

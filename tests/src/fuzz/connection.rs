@@ -88,7 +88,8 @@ pub fn handshake(input: &[u8]) {
     let (front, back) = bytes.split_at(usize::from(*cut).min(bytes.len()));
     let mut input = front.chain(back).chain(repeat(b'x').take(endless as u64));
     let (mut output, mut frames) = (Vec::new(), FrameReader::new(FRAME_BYTES_MAX));
-    let peer = Peer { uid: 1000, pid: 1, connection: 1, grant: Grant::Operate, delegation: Arc::default() };
+    let peer =
+        Peer { uid: 1000, pid: 1, connection: 1, grant: Grant::Operate, delegation: Arc::default(), member: None };
     let (limits, metrics) = (Config::default().limits(), Metrics::new(Time::EPOCH));
     let greeting = greet(&mut input, &mut output, &mut frames, &peer, &limits, &metrics);
     let greeted = RUNTIME.with(|runtime| runtime.block_on(greeting));

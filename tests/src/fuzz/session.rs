@@ -14,6 +14,7 @@ use enroll_protocol::limits::FRAME_BYTES_MAX;
 use enroll_protocol::{Code, Envelope, Operation, Refusal, changes, codec, person, server, token};
 use enrolld::config::Config;
 use enrolld::daemon::Swap;
+use enrolld::daemon::clock::Seeds;
 use enrolld::net::barrier::Barrier;
 use enrolld::net::grants::Grants;
 use enrolld::net::listener::Terms;
@@ -109,9 +110,12 @@ fn answered(grant: Grant, pieces: &[&[u8]]) -> Answers {
     let (grants, _) = Grants::resolve(&config.grants).expect("no grants");
     let shared = Arc::new(Shared {
         daemon: Arc::clone(&registry.daemon),
+        reads_locally: false,
+        forwarding: None,
         barrier: Barrier::of(Arc::clone(&registry.store)),
         store: Arc::clone(&registry.store),
         clock: registry.clock(),
+        seeds: Seeds::default(),
         terms: Swap::new(Terms { grants, limits: config.limits() }),
         memory: MemoryBudget::new(MEMORY_BYTES),
         scans: WorkerPool::start("scans", 1).expect("a thread"),
@@ -126,8 +130,10 @@ fn answered(grant: Grant, pieces: &[&[u8]]) -> Answers {
             stream.set_nonblocking(true).expect("set");
         }
         let (_stop, stopping) = watch::channel(false);
-        let peer = Peer { uid: 1000, pid: 1, connection: 1, grant, delegation: Arc::default() };
-        let serving = tokio::spawn(serve_alone(theirs, peer, shared, queue, stopping));
+        let peer = Peer { uid: 1000, pid: 1, connection: 1, grant, delegation: Arc::default(), member: None };
+        let (input, output) = enroll_socket::split(theirs).expect("a socket");
+        let sender = output.sender().clone();
+        let serving = tokio::spawn(serve_alone((input, output, sender), peer, shared, queue, stopping));
         let received = talk(ours, pieces).await;
         serving.await.expect("served");
         received

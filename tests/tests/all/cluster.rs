@@ -3,7 +3,8 @@
 //! token is used twice, nothing acknowledged is lost, no deposed daemon tells anything, and in the end all hosts hold the
 //! same bytes.
 //!
-//! `ENROLL_HISTORIES=N` runs N of them, `ENROLL_SEED=S` only the one of that seed; a failure prints the seed.
+//! `ENROLL_HISTORIES=N` runs N of them, `ENROLL_SEED=S` only the one of that seed; a failure prints the seed:
+//! `ENROLL_HISTORIES=2000 cargo test -p enroll-tests --test all -- whoever_leads`.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -13,7 +14,7 @@ use enroll_core::identity::Secrets;
 use enroll_core::identity::secrets::SecretKey;
 use enroll_core::model::key::WITHOUT_ORDER;
 use enroll_core::state::{Store as _, StoreError};
-use enroll_protocol::{Code, Envelope, Token, changes, token};
+use enroll_protocol::{Code, Envelope, Key, Pk, Token, changes, token};
 use enroll_tests::disk::SimulatedDisk;
 use enroll_tests::oracle::everything;
 use enroll_tests::registry::{KEY, Registry};
@@ -341,16 +342,44 @@ fn no_token_is_used_twice_and_nothing_is_lost_whoever_leads() {
     }
 }
 
-/// The control: an engine that does not fence, one that confirms anybody, one that trims too early, and a standby that does
-/// not wait for its look are found.
+/// The control: an engine that does not fence, that confirms anybody, that appends again under a new number or trims too
+/// early, and a standby that does not wait for its look, are found.
 #[test]
 fn an_engine_that_does_not_fence_or_trims_too_early_is_found() {
-    let sabotages =
-        [Sabotage::NoCompare, Sabotage::ConfirmsAnybody, Sabotage::TrimsTooEarly, Sabotage::StandbyDoesNotWait];
+    let sabotages = [
+        Sabotage::NoCompare,
+        Sabotage::ComparesNothing,
+        Sabotage::ConfirmsAnybody,
+        Sabotage::RetriesUnderNewNumber,
+        Sabotage::TrimsTooEarly,
+        Sabotage::StandbyDoesNotWait,
+    ];
     for sabotage in sabotages {
         let is_found = (0..HISTORIES).any(|seed| history(seed, sabotage).is_err());
         assert!(is_found, "{sabotage:?} is not found in {HISTORIES} histories");
     }
+}
+
+/// A kept answer is due on the member that leads by then, once, and what that removes is removed everywhere.
+#[test]
+fn what_is_due_after_a_fail_over_is_done_by_the_next_leader() {
+    let mut history = History::begin(1, Sabotage::None);
+    let envelope = Envelope { key: Some(Key(Pk::from_bytes([1; 16]))), ..Envelope::default() };
+    let leader = history.members[0].registry.as_mut().expect("a leader");
+    leader.call_with(envelope.clone(), token::Use::new(name(1))).expect("used");
+    history.elect(1).expect("elected");
+    let entries = |history: &History| everything(&*history.members[1].store).expect("read").len();
+    let before = entries(&history);
+    let registry = history.members[1].registry.as_mut().expect("a leader");
+    registry.call_with(envelope.clone(), token::Use::new(name(1))).expect("kept");
+    registry.pass_seconds(2 * 24 * 60 * 60);
+    registry.wake();
+    assert!(entries(&history) < before, "nothing was removed");
+    let registry = history.members[1].registry.as_mut().expect("a leader");
+    let again = registry.call_with(envelope, token::Use::new(name(1))).expect_err("no longer kept");
+    assert_eq!(again.code, Code::TOKEN_REUSE);
+    history.tokens.insert(1, Known::Used);
+    history.finish().expect("the same everywhere");
 }
 
 /// A host whose database is of another journal, or newer than the journal, does not follow it.

@@ -4,7 +4,6 @@
 mod counts;
 mod expect;
 mod history;
-mod model;
 mod owner;
 mod past;
 mod placing;

@@ -145,7 +145,7 @@ fn key_mode(path: &Path, metadata: &Metadata) -> Outcome {
 }
 
 /// A key of the configuration of this section, or outside of all; `None` where it is not set, or can not be read.
-fn setting(machine: &Machine, section: &str, key: &str) -> Option<toml::Value> {
+pub(super) fn setting(machine: &Machine, section: &str, key: &str) -> Option<toml::Value> {
     let table: toml::Table = fs::read_to_string(machine.path(CONFIGURATION)).ok()?.parse().ok()?;
     let table = if section.is_empty() { &table } else { table.get(section)?.as_table()? };
     table.get(key).cloned()

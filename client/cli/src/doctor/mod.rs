@@ -6,6 +6,7 @@
 
 mod access;
 mod answer;
+mod cluster;
 mod files;
 mod hooks;
 mod systemd;
@@ -29,8 +30,8 @@ const SYSTEM_SOCKET: &str = "/run/enrolld/enrolld.sock";
 const ABOUT: &str = "Look for what is wrong around the daemon, and say how to mend it
 
 Goes through the socket and who may open it, the group and this login, the answer of the daemon and its own \
-warnings, versions, the units of systemd, the configuration, the secret key, the state directory, hooks, the disk and the \
-clock. It works while the daemon does not run. Some things only root can see; the others are told to everybody.
+warnings, versions, the units of systemd, the configuration, the secret key, the state directory, hooks, the cluster, the \
+disk and the clock. It works while the daemon does not run. Some things only root can see; the others are told to everybody.
 
 The exit code is 1 if something is wrong.";
 
@@ -109,6 +110,11 @@ impl Machine {
             checks.push(("secret key", files::secret_key(self, is_answered)));
             checks.push(("state directory", files::state_directory(self)));
             checks.push(("hooks", hooks::look(self, head)));
+            if cluster::is_shared(self) {
+                checks.push(("cluster unit", cluster::unit(self)));
+                checks.push(("etcd", cluster::etcd(self)));
+                checks.push(("cluster", cluster::members(self, options).await));
+            }
         }
         // A daemon that answers has told of both itself.
         if !is_answered {

@@ -32,7 +32,7 @@ const OF_ADMINISTRATOR: &str = "/etc/systemd/system";
 const OF_PACKAGE: &str = "/usr/lib/systemd/system";
 
 /// The properties that systemd is asked for.
-const PROPERTIES: &str = "--property=LoadState,UnitFileState,ActiveState,SubState,Result,ExecMainStatus,NeedDaemonReload,StatusText,DropInPaths";
+const PROPERTIES: &str = "--property=LoadState,UnitFileState,ActiveState,SubState,Result,ExecMainStatus,NeedDaemonReload,StatusText,DropInPaths,PrivateNetwork,RestrictAddressFamilies";
 
 /// The state of a service that systemd starts again in a moment.
 const RESTARTS: &str = "auto-restart";
@@ -110,6 +110,12 @@ pub(super) fn starting(machine: &Machine) -> Option<String> {
 /// True if drop-ins change the service, so that its secret key may be elsewhere.
 pub(super) fn has_drop_in(machine: &Machine) -> bool {
     properties(machine, SERVICE).is_ok_and(|service| !value(&service, "DropInPaths").is_empty())
+}
+
+/// True if the service has the machine's network; an error where systemd does not say.
+pub(super) fn has_network(machine: &Machine) -> Result<bool, String> {
+    let service = properties(machine, SERVICE)?;
+    Ok(value(&service, "PrivateNetwork") != "yes" && value(&service, "RestrictAddressFamilies").contains("AF_INET"))
 }
 
 /// True if there are units of the daemon, or its directory in `/etc`.

@@ -121,6 +121,21 @@ impl ChildServer {
         directory.close().map_err(|err| Failure::Own(format!("{path} can not be removed: {err}")))
     }
 
+    /// The process, unless it was seen to have ended.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.id()
+    }
+
+    /// True if the process has ended.
+    pub fn has_ended(&mut self) -> bool {
+        matches!(self.process.try_wait(), Ok(Some(_)))
+    }
+
+    /// Kills the process, and removes its directory.
+    pub async fn kill(mut self) -> Result<(), Failure> {
+        self.process.kill().await.map_err(Failure::Io)
+    }
+
     /// Sends the process a signal, unless it was seen to have ended.
     fn signal(&self, signal: Signal) {
         if let Some(pid) = self.process.id().and_then(|pid| i32::try_from(pid).ok()) {

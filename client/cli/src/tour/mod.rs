@@ -4,13 +4,16 @@
 //! The daemon, its state and its socket are in a temporary directory, which is removed when the tour ends, fails or is
 //! interrupted.
 
+mod cluster;
+mod failover;
 mod stage;
 mod story;
 
 use std::process::ExitCode;
 
-use clap::Command;
+use clap::{Arg, ArgAction, ArgMatches, Command};
 
+use self::cluster::TourCluster;
 use self::stage::Stage;
 use self::story::STORY;
 use crate::failure::Failure;
@@ -24,19 +27,31 @@ const LONG_ABOUT: &str = "Show what enrolld does, with a daemon that is started 
 The tour makes the first administrator, invites, enrolls, approves, rejects, spends a login code and a token, gives \
 away the one place of an event twice, issues a certificate and revokes it, and prints every command as one would type \
 it, with its real answer. It uses the enrolld beside enrollctl, or else the one in PATH, in a temporary directory, \
-and touches no other daemon.";
+and touches no other daemon.
+
+With --cluster it shows a cluster instead: three etcds and three daemons on this machine, of which the one that leads is \
+killed while callers write; then everything that was acknowledged is counted on the others. It needs etcd.";
+
+/// The flag of the cluster's tour.
+const CLUSTER: &str = "cluster";
 
 /// The command line.
 pub(crate) fn command() -> Command {
     let about = LONG_ABOUT.lines().next().unwrap_or_default();
-    Command::new("tour").about(about).long_about(LONG_ABOUT).after_help("Example:\n  enrollctl tour | less")
+    let cluster = Arg::new(CLUSTER).long("cluster").action(ArgAction::SetTrue);
+    let cluster = cluster.help("Show three hosts that share one registry, and what happens when one is killed");
+    let examples = "Examples:\n  enrollctl tour | less\n  enrollctl tour --cluster";
+    Command::new("tour").about(about).long_about(LONG_ABOUT).after_help(examples).arg(cluster)
 }
 
 /// Runs the tour, and stops and removes its daemon also on a failure or a signal.
-pub(crate) async fn run(options: &Options, output: &Output) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(matches: &ArgMatches, options: &Options, output: &Output) -> Result<ExitCode, Failure> {
     options.expect_no_daemon("tour")?;
     // From here on no signal ends the process before its daemon is removed.
     let mut signals = Signals::listen().map_err(Failure::Io)?;
+    if matches.get_flag(CLUSTER) {
+        return run_cluster(&mut signals, output).await;
+    }
     let mut daemon = PrivateDaemon::spawn("tour", None)?;
     let played = tokio::select! {
         biased;
@@ -44,6 +59,18 @@ pub(crate) async fn run(options: &Options, output: &Output) -> Result<ExitCode, 
         played = play(&mut daemon, output) => played.map(|()| ExitCode::SUCCESS),
     };
     let stopped = daemon.stop().await;
+    played.and_then(|code| stopped.map(|()| code))
+}
+
+/// Runs the cluster's tour.
+async fn run_cluster(signals: &mut Signals, output: &Output) -> Result<ExitCode, Failure> {
+    let mut cluster = TourCluster::begin()?;
+    let played = tokio::select! {
+        biased;
+        signal = signals.next() => Ok(ExitCode::from(signals::exit_code(signal))),
+        played = failover::play(&mut cluster, output) => played.map(|()| ExitCode::SUCCESS),
+    };
+    let stopped = cluster.stop().await;
     played.and_then(|code| stopped.map(|()| code))
 }
 

@@ -34,6 +34,7 @@ pub struct Secrets {
     proof: Hash,
     answers: hkdf::Prk,
     records: hkdf::Prk,
+    member: SecretKey,
     seal: XChaCha20Poly1305,
 }
 
@@ -61,6 +62,7 @@ impl Secrets {
             proof: hash(&hashing("proof 1")?, &[b"enrolld"]),
             answers: hkdf::Prk::new_less_safe(hkdf::HKDF_SHA256, subkey("kept answer 2")?.as_slice()),
             records: hkdf::Prk::new_less_safe(hkdf::HKDF_SHA256, subkey("shared journal 1")?.as_slice()),
+            member: subkey("member 1")?,
             seal: XChaCha20Poly1305::new(subkey("seal 1")?.as_slice().try_into().map_err(|_| unusable())?),
         })
     }
@@ -79,6 +81,11 @@ impl Secrets {
     /// The key from which those of a shared journal's records are derived.
     pub(super) fn records(&self) -> &hkdf::Prk {
         &self.records
+    }
+
+    /// The seed of the key pair by which the members of a cluster know each other: all of them have the same.
+    pub fn member(&self) -> &SecretKey {
+        &self.member
     }
 
     /// The keyed hash of a fixed text. It is stored with the database and compared at every start.

@@ -27,6 +27,7 @@ impl WalkOp for Backup {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             at: call.ctx.now,
             changes_head: changes::head(txn)?.seq,
+            journal: txn.position(),
         });
         let mut is_wanted = true;
         let (from, to) = key::everything();

@@ -12,6 +12,8 @@ pub mod overlay;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use enroll_protocol::backup::Position;
+
 /// Entries of a range, in key order.
 pub type Entries = Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -26,6 +28,11 @@ pub trait ReadTxn {
     /// The first entries, at most `limit` of them, whose keys are at least `from` and less than `to`. Fewer than
     /// `limit` means that there are no more.
     fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Entries, StoreError>;
+
+    /// The record of a shared journal up to which this state has everything; `None` where the journal is not shared.
+    fn position(&self) -> Option<Position> {
+        None
+    }
 }
 
 /// A write transaction. Its writes are visible to itself alone before they are committed.

@@ -1,12 +1,11 @@
 //! The memory of a session: what it holds, what its requests reserve of the memory budget, and when it waits for room.
 
-use std::os::fd::AsFd as _;
 use std::sync::{Mutex, PoisonError};
 
 use super::Session;
 use crate::net::memory_budget::Charge;
 use crate::net::request_memory::{SMALL_FRAME_BYTES, request_bytes};
-use crate::sys;
+use crate::net::socket::Socket;
 
 /// One step of a stream.
 const STEP_BYTES: usize = 128 << 10;
@@ -19,7 +18,7 @@ const LOOK_BYTES: usize = 16 << 10;
 #[derive(Debug, Default)]
 pub(super) struct InFlight(Mutex<Option<Charge>>);
 
-impl Session {
+impl<S: Socket> Session<S> {
     /// Reserves what the frame at the front will take from its first byte to its answer; the reservation of its request.
     /// `None` if the session waits for room. A frame that is not whole has its reservation before more of it is read.
     pub(super) fn reserve_frame(&mut self) -> Option<usize> {
@@ -50,7 +49,7 @@ impl Session {
         self.frames.trim();
         if self.outbox.unread() > LOOK_BYTES {
             // Where the kernel does not say, it holds what was written.
-            let unread = sys::unread_bytes(self.socket.as_fd()).unwrap_or_else(|_| self.outbox.unread());
+            let unread = self.socket.unread_bytes().unwrap_or_else(|_| self.outbox.unread());
             self.outbox.note_unread(unread);
             self.deadlines.note_look(unread > LOOK_BYTES);
         }
@@ -67,7 +66,7 @@ impl Session {
     }
 }
 
-impl Drop for Session {
+impl<S: Socket> Drop for Session<S> {
     fn drop(&mut self) {
         if self.reserved > 0 {
             let charge = self.memory.split_off(self.reserved);

@@ -12,13 +12,14 @@ use crate::net::Shared;
 use crate::net::handshake;
 use crate::net::pending::{Answered, Read};
 use crate::net::request_memory::READ_ANSWER_BYTES;
+use crate::net::socket::Socket;
 use crate::net::subscriptions::Subscriber;
 use crate::writer::Outcome;
 use enroll_core::context::Context;
 use enroll_core::fault::Fault;
 use enroll_core::state::{StoreError, View};
 
-impl Session {
+impl<S: Socket> Session<S> {
     /// Runs a read, or keeps it until it has passed the barrier and there is memory for its answer.
     pub(super) fn run_read(&mut self, mut read: Read) {
         if !read.is_confirmed {

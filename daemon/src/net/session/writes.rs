@@ -4,11 +4,11 @@
 //! by itself. Between the commit and the peer there is then one wake-up of a thread less; for a lone client of a durable
 //! write that is a fifteenth of its latency.
 
+use std::io;
 use std::sync::Arc;
 
 use enroll_protocol::encoding::Encoding;
 use enroll_protocol::{Code, Refusal};
-use enroll_socket::WeakSender;
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -17,21 +17,22 @@ use crate::daemon::internal_error::to_refusal;
 use crate::dispatch::{self, Handler, WriteJob};
 use crate::net::outbox::Outbox;
 use crate::net::pending::{Answered, Pending, Sent, Stalled};
+use crate::net::socket::Socket;
 use crate::writer::{self, Ended, Outcome, Queue, SendError};
 use enroll_core::context::Context;
 use enroll_core::fault::Fault;
 
-impl Session {
+impl<S: Socket> Session<S> {
     /// Sends a write to the writer; it waits here while the queue is full.
     pub(super) fn write(&mut self, pending: Pending, handler: &'static Handler, ctx: Context, job: Arc<dyn WriteJob>) {
         let (answers, memory) = (self.answers.clone(), Arc::clone(&self.in_flight_memory));
-        let lent = self.may_lend_socket(handler, &*job).then(|| self.socket.downgrade());
+        let lent = self.may_lend_socket(handler, &*job).then(|| self.socket.lend());
         self.socket_is_lent |= lent.is_some();
         let frame_bytes_max = self.limits.frame_bytes_max;
         let answer = move |ended| {
             let answered = match (ended, lent) {
-                (Ended::Outcome(outcome), Some(socket)) => {
-                    Answered::Sent(pending, send(&socket, pending, outcome, frame_bytes_max))
+                (Ended::Outcome(outcome), Some(write)) => {
+                    Answered::Sent(pending, send(write, pending, outcome, frame_bytes_max))
                 }
                 (ended, _) => Answered::Write(pending, handler, ended),
             };
@@ -74,7 +75,7 @@ impl Session {
             && handler.finish.is_none()
     }
 
-    fn end_write(&mut self) {
+    pub(super) fn end_write(&mut self) {
         self.open_writes -= 1;
         // A barrier is the last write that was sent.
         self.has_barrier &= self.open_writes > 0;
@@ -87,8 +88,7 @@ impl Session {
     pub(super) fn end_busy(&mut self) {
         if let Some(stalled) = self.stalled.take() {
             self.end_write();
-            self.in_flight -= 1;
-            self.reserved -= stalled.pending.reserved;
+            self.drop_unanswered(stalled.pending);
             self.close(Refusal::plain(Code::BUSY).with(json!({"retry_after_ms": 100})));
         }
     }
@@ -96,15 +96,22 @@ impl Session {
     /// Ends the connection as busy: its client sends what was not answered anew, in its order. Were this write done, it
     /// would overtake those that were refused while the daemon was a standby.
     pub(super) fn refuse_out_of_order(&mut self, pending: Pending) {
+        self.drop_unanswered(pending);
+        self.close(Refusal::plain(Code::BUSY).with(json!({"retry_after_ms": 100})));
+    }
+
+    /// Forgets a request that was not begun; the connection ends.
+    pub(super) fn drop_unanswered(&mut self, pending: Pending) {
         self.in_flight -= 1;
         self.reserved -= pending.reserved;
-        self.close(Refusal::plain(Code::BUSY).with(json!({"retry_after_ms": 100})));
     }
 
     /// Passes on what the writer or another thread has answered.
     pub(super) fn take_answer(&mut self, answer: Answered) {
         match answer {
             Answered::Confirmed(read, looked) => self.take_confirmed(*read, looked),
+            Answered::Forwarded(pending, outcome) => self.take_forwarded(pending, outcome),
+            Answered::Unforwarded { unanswered, unsent } => self.end_unforwarded(unanswered, unsent),
             Answered::Scan(pending, outcome) => {
                 self.has_scan = false;
                 self.answer(pending, outcome);
@@ -158,11 +165,16 @@ impl Session {
 }
 
 /// Sends an answer, as far as the socket takes it at once.
-fn send(socket: &WeakSender, pending: Pending, outcome: Outcome, frame_bytes_max: usize) -> Sent {
+fn send(
+    write: impl Fn(&[u8]) -> Option<io::Result<usize>>,
+    pending: Pending,
+    outcome: Outcome,
+    frame_bytes_max: usize,
+) -> Sent {
     let mut outbox = Outbox::new(Encoding::Binary, frame_bytes_max);
     let refused = outbox.answer(pending.id, pending.operation, outcome);
     // The session meets an error again, when it writes the rest.
-    if let Some(Ok(bytes)) = socket.upgrade().map(|socket| socket.try_write(outbox.rest())) {
+    if let Some(Ok(bytes)) = write(outbox.rest()) {
         outbox.has_written(bytes);
     }
     Sent { refused, outbox }

@@ -7,9 +7,9 @@ use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::{JournalStore, segments};
+use super::JournalStore;
 use crate::sys::lower_priority;
-use enroll_core::state::{Store as _, StoreError};
+use enroll_core::state::StoreError;
 
 /// The age of the oldest write at which a memtable is flushed, even if it is small.
 const FLUSH_PAUSE: Duration = Duration::from_secs(2);
@@ -62,13 +62,7 @@ impl JournalStore {
     /// Flushes whenever the active memtable is full or old enough, until the store is closed.
     fn flush_on(&self) -> Result<(), StoreError> {
         while self.wait_for_work() {
-            // On a nearly full disk a segment is made only when a commit needs it.
-            let has_room = self.tree.free_bytes() / 2 >= self.options.segment_bytes;
-            let wanted = if has_room { self.log().make_wanted()? } else { None };
-            if let Some(disk) = wanted {
-                segments::fill(&*disk, self.options.segment_bytes)?;
-                self.log().add_slot(disk);
-            }
+            self.make_segment()?;
             self.flush_some()?;
         }
         Ok(())

@@ -7,6 +7,7 @@ use super::shared_log::{Look, SharedLog};
 use crate::storage::disk::Disk;
 use crate::storage::shared_journal::Head;
 use enroll_core::state::{StoreError, Writes};
+use enroll_protocol::backup::Position;
 
 /// One of the two.
 pub(super) enum Log {
@@ -46,6 +47,14 @@ impl Log {
         match self {
             Self::Segments(log) => log.mark(),
             Self::Shared(log) => log.mark(),
+        }
+    }
+
+    /// The last record of a shared journal that is here.
+    pub(super) fn position(&self) -> Option<Position> {
+        match self {
+            Self::Segments(_) => None,
+            Self::Shared(log) => Some(log.position()),
         }
     }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::record::{self, ALIGN, HEADER_BYTES, HEADER_SLOT, Header, RECORDS, Record, SEAL_BYTES};
 use crate::storage::disk::{BLOCK_BYTES, Disk};
 use enroll_core::state::{StoreError, Writes};
+use enroll_protocol::backup::Position;
 
 const READ: &str = "the journal can not be read";
 const WRITE: &str = "the journal can not be written";
@@ -35,12 +36,43 @@ pub enum JournalFault {
     /// Records are missing or can not be read.
     #[error("the journal is damaged: {0}")]
     Damaged(String),
+    /// The database is that of a member of a cluster, whose journal is not on this host's disk.
+    #[error("it is the database of a member of a cluster, whose journal is in etcd")]
+    OfMember,
+    /// The shared journal is another one than this database's, or there is none where there was one.
+    #[error("{0}")]
+    OtherShared(OtherShared),
     /// The journal belongs to another database.
     #[error("segment {0} of the journal belongs to another database")]
     Foreign(usize),
     /// The disk failed, or is full.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// A database that does not fit the shared journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OtherShared {
+    /// The database was never a member's.
+    #[error("it is no member's database, and the journal in etcd does not begin with it")]
+    Local,
+    /// There is no journal.
+    #[error("it has record {0}, and there is no journal in etcd")]
+    Missing(u64),
+    /// The journal has another identity.
+    #[error("the journal in etcd is another one than that of this database")]
+    Replaced,
+    /// The journal ends before the database, or has another record there.
+    #[error(
+        "the shared journal ends with record {head}, and this database has {number}; it was restored from an older copy, or \
+         is of another history"
+    )]
+    Older {
+        /// The end of the journal.
+        head: u64,
+        /// That of the database.
+        number: u64,
+    },
 }
 
 /// The mark that the tree keeps of its journal: the batch up to which it has everything.
@@ -54,6 +86,22 @@ pub struct Mark {
     pub generation: u64,
     /// True if the journal may hold more than the tree; false after a stop in good order.
     pub is_open: bool,
+    /// True if other hosts share the journal: it is not on this host's disk.
+    pub is_shared: bool,
+}
+
+impl Mark {
+    /// The mark of a member's database that has everything up to here.
+    pub fn at(position: &Position) -> Self {
+        let Position { identity, number, sum } = *position;
+        Self { identity, number, generation: sum, is_open: true, is_shared: true }
+    }
+
+    /// The position in the shared journal, where it is one.
+    pub fn position(&self) -> Option<Position> {
+        let Self { identity, number, generation: sum, .. } = *self;
+        self.is_shared.then_some(Position { identity, number, sum })
+    }
 }
 
 /// The disk of one slot.
@@ -245,7 +293,7 @@ impl SegmentLog {
     /// The mark of a tree that has everything in the log.
     pub(super) fn mark(&self) -> Mark {
         let generation = self.current.header.generation;
-        Mark { identity: self.identity, number: self.next - 1, generation, is_open: true }
+        Mark { identity: self.identity, number: self.next - 1, generation, is_open: true, is_shared: false }
     }
 
     /// Frees the segments before this generation: the tree has all of them.

@@ -12,14 +12,18 @@ use std::sync::Arc;
 use twox_hash::XxHash3_64;
 
 use super::record::{self, Record};
-use super::segments::{JournalFault, Mark};
+use super::segments::{JournalFault, Mark, OtherShared};
 use crate::storage::shared_journal::{Head, Numbered, SharedError, SharedJournal, Term};
 use enroll_core::identity::Secrets;
 use enroll_core::identity::record_seal::Place;
 use enroll_core::state::{StoreError, Writes};
+use enroll_protocol::backup::Position;
 
 /// Bytes before the sealed part.
 const PREFIX: usize = 16;
+
+/// The term of a record that nobody was elected to append: the first one of a journal that begins with a database.
+const FOUNDING: Term = Term(0);
 
 /// Bytes of records that are read at a time.
 const READ_BYTES: usize = 4 << 20;
@@ -52,6 +56,14 @@ impl SharedLog {
     /// Makes these writes durable as the next record, and returns its number.
     pub(super) fn append(&mut self, writes: &Writes) -> Result<u64, StoreError> {
         let term = self.term.ok_or(StoreError::Closed("another daemon leads"))?;
+        let head = self.seal(term, writes)?;
+        self.journal.append(term, head, &self.sealed).map_err(failed)?;
+        self.last = head;
+        Ok(head.number)
+    }
+
+    /// Seals these writes as the next record of this term.
+    fn seal(&mut self, term: Term, writes: &Writes) -> Result<Head, StoreError> {
         let (number, before) = (self.last.number + 1, self.last.sum);
         let place = Place { identity: self.identity, term: term.0, number, before };
         let seed = self.seed(term);
@@ -62,10 +74,14 @@ impl SharedLog {
         self.sealed.extend_from_slice(&before.to_le_bytes());
         let sealed = self.secrets.seal_record(&place, &self.plain, &mut self.sealed);
         sealed.map_err(|err| StoreError::Corrupt(err.to_string()))?;
-        let head = Head { number, sum: self.sum(&self.sealed) };
-        self.journal.append(term, head, &self.sealed).map_err(failed)?;
-        self.last = head;
-        Ok(number)
+        Ok(Head { number, sum: self.sum(&self.sealed) })
+    }
+
+    /// The first record of a journal that begins behind this mark: it has no writes. Returns it with the mark of a
+    /// database that has it.
+    pub(super) fn first(mut self) -> Result<(Mark, Vec<u8>), StoreError> {
+        self.last = self.seal(FOUNDING, &Writes::new())?;
+        Ok((self.mark(), self.sealed))
     }
 
     /// The writes of the next record, which another daemon appended.
@@ -109,11 +125,7 @@ impl SharedLog {
         let is_behind = head.number < self.last.number;
         let is_forked = head.number == self.last.number && head.sum != self.last.sum;
         match is_behind || is_forked {
-            true => Err(JournalFault::Damaged(format!(
-                "the shared journal ends with record {}, and this database has {}; it was restored from an older copy, or \
-                 is of another history",
-                head.number, self.last.number
-            ))),
+            true => Err(JournalFault::OtherShared(OtherShared::Older { head: head.number, number: self.last.number })),
             false => Ok(()),
         }
     }
@@ -123,9 +135,14 @@ impl SharedLog {
         self.journal.free_bytes()
     }
 
+    /// The last record here.
+    pub(super) fn position(&self) -> Position {
+        Position { identity: self.identity, number: self.last.number, sum: self.last.sum }
+    }
+
     /// The mark of a tree that has everything up to here.
     pub(super) fn mark(&self) -> Mark {
-        Mark { identity: self.identity, number: self.last.number, generation: self.last.sum, is_open: true }
+        Mark::at(&self.position())
     }
 
     fn seed(&self, term: Term) -> u64 {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::bloom::BloomFilter;
 use super::memtable::Memtable;
 use enroll_core::state::{Entries, ReadTxn, StoreError, merge};
+use enroll_protocol::backup::Position;
 
 /// The memtables and the tree that views share.
 pub(super) struct Snapshot {
@@ -19,6 +20,8 @@ pub(super) struct Snapshot {
 pub(super) struct JournalView {
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) number: u64,
+    /// That of the batch in a shared journal.
+    pub(super) position: Option<Position>,
 }
 
 impl ReadTxn for JournalView {
@@ -34,6 +37,10 @@ impl ReadTxn for JournalView {
             Some(found) => Ok(found),
             None => tree.get(key),
         }
+    }
+
+    fn position(&self) -> Option<Position> {
+        self.position
     }
 
     fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Entries, StoreError> {

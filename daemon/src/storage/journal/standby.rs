@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::log::Log;
 use super::memtable::Memtable;
-use super::segments::{JournalFault, Mark};
+use super::segments::{JournalFault, Mark, OtherShared};
 use super::shared_log::{SharedLog, failed};
 use super::{JournalOptions, JournalStore, State};
 use crate::metrics::JournalFigures;
@@ -16,13 +16,26 @@ use crate::storage::redb::RedbStore;
 use crate::storage::shared_journal::{Numbered, SharedError, SharedJournal, Term};
 use enroll_core::identity::Secrets;
 use enroll_core::state::{Store as _, StoreError, Writes};
+use enroll_protocol::backup::Position;
 
 /// The longest wait of a read for a batch that the leader has made durable.
 const ARRIVAL: Duration = Duration::from_secs(10);
 
+/// Founds a journal of this identity that begins behind a database with this mark. Returns its first record, and the mark
+/// of the database that has it. A member without a database finds that the journal begins too late for it.
+pub fn found(
+    mark: &Mark,
+    identity: u64,
+    journal: Arc<dyn SharedJournal>,
+    secrets: Arc<Secrets>,
+) -> Result<(Mark, Vec<u8>), StoreError> {
+    let before = Mark::at(&Position { identity, number: mark.number.max(1), sum: 0 });
+    SharedLog::after(&before, journal, secrets).first()
+}
+
 impl JournalStore {
-    /// Opens a standby behind what this tree has of the shared journal with the identity of the options. Refuses a tree of
-    /// another one, and a journal that is older than the tree.
+    /// Opens a standby behind what this tree has of the shared journal with the identity of the options; an empty tree has
+    /// nothing of it. Refuses any other tree, and a journal that is older than the tree.
     pub fn open_shared(
         tree: RedbStore,
         journal: Arc<dyn SharedJournal>,
@@ -31,10 +44,14 @@ impl JournalStore {
         figures: JournalFigures,
     ) -> Result<Self, JournalFault> {
         let mark = match tree.mark()? {
-            Some(mark) if mark.identity != options.identity => return Err(JournalFault::Foreign(0)),
-            Some(mark) => mark,
-            None => {
-                let unused = Mark { identity: options.identity, number: 0, generation: 0, is_open: true };
+            Some(mark) if mark.identity == options.identity && mark.is_shared => mark,
+            found if tree.entries()? > 0 => {
+                let is_members = found.is_some_and(|mark| mark.is_shared);
+                let why = if is_members { OtherShared::Replaced } else { OtherShared::Local };
+                return Err(JournalFault::OtherShared(why));
+            }
+            _ => {
+                let unused = Mark::at(&Position { identity: options.identity, number: 0, sum: 0 });
                 tree.set_mark(&unused).map(|()| unused)?
             }
         };

@@ -5,7 +5,7 @@ use enroll_protocol::registration::{self, Registration};
 use enroll_protocol::{Code, Pk, Refusal};
 
 use super::history::{History, name};
-use super::model::{Event, Stand};
+use enroll_tests::event_model::{Event, Stand};
 
 impl History {
     /// Everything about every event and everybody.

@@ -17,8 +17,8 @@ use rand::rngs::ChaCha20Rng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use super::expect::{code_of, expect_same};
-use super::model::{Event, Person, Pool};
 use super::past::Kept;
+use enroll_tests::event_model::{Event, Person, Pool};
 
 const HISTORIES: u64 = 240;
 const CALLS: usize = 60;

@@ -6,7 +6,7 @@ use rand::RngExt as _;
 
 use super::expect::expect_same;
 use super::history::{History, name};
-use super::model::{Decision, Event, Person, Pool, Registration, Stand, admits};
+use enroll_tests::event_model::{Decision, Event, Person, Pool, Registration, Stand, admits};
 
 /// The place that somebody is given.
 #[derive(Debug, Clone)]

@@ -2,6 +2,7 @@
 
 use enroll_etcd::Txn;
 use enroll_etcd::messages::RangeRequest;
+use enroll_tests::cluster::enrolld_with_clock_off;
 use enroll_tests::etcd::Etcd;
 use enroll_tests::poll::until_within;
 use enroll_tests::process::{Home, PATIENCE, Process, run, run_refused};
@@ -21,7 +22,7 @@ impl Host {
     fn new(name: &str, etcd: &Etcd, more: &str) -> Self {
         let home = Home::make();
         home.configure(&format!(
-            "store = \"etcd\"\n[etcd]\nendpoints = {:?}\ntimeout_ms = 1500\nquota_mib = 128\n[cluster]\nmember = \
+            "store = \"etcd\"\n[etcd]\nendpoints = {:?}\ntimeout_ms = 1500\nquota_mib = 64\n[cluster]\nmember = \
              \"{name}\"\nlease_seconds = 2\n{more}",
             etcd.endpoints()
         ));
@@ -119,7 +120,7 @@ fn a_leader_hands_over_and_its_status_tells_of_all_members() {
     let told = status(&a);
     assert_eq!((told["member"].as_str(), told["leader"].as_str()), (Some("a"), Some("a")), "{told}");
     assert!(told["term"].as_u64() > Some(0) && told["journal_bytes"].as_u64() > Some(0), "{told}");
-    assert_eq!(told["etcd"]["quota_bytes"].as_u64(), Some(128 << 20), "{told}");
+    assert_eq!(told["etcd"]["quota_bytes"].as_u64(), Some(64 << 20), "{told}");
     assert_eq!(told["members"][1]["differing_settings"], serde_json::json!(["code_size"]), "{told}");
     assert_eq!(told["members"][2]["differing_settings"], serde_json::json!([]), "{told}");
     let nobody = run(&mut a.home.enrollctl(&["--json", "cluster", "hand-over", "d"]), "");
@@ -154,10 +155,7 @@ fn a_member_whose_clock_is_off_leads_only_where_no_other_can_and_records_the_ste
     a.await_lead();
     assert_eq!(a.call(&["person", "create", "CAT"]), Some(0), "a time to compare with");
     let mut b = Host::new("b", &etcd, "").with_key_of(&a);
-    let mut faketime = b.home.command(std::path::Path::new("faketime"));
-    let enrolld = b.home.enrolld();
-    faketime.args(["-f", "-3600s"]).arg(enrolld.get_program()).args(enrolld.get_args()).env("DONT_FAKE_MONOTONIC", "1");
-    b.daemon = Some(Process::start(&mut faketime, &b.home.path("log")));
+    b.daemon = Some(Process::start(&mut enrolld_with_clock_off(&b.home, -3600), &b.home.path("log")));
     until_within(PATIENCE, "b", || value(&runtime, &etcd, "enrolld/m/b").is_some());
     let mut c = Host::new("c", &etcd, "").with_key_of(&a).start();
     until_within(PATIENCE, "c", || value(&runtime, &etcd, "enrolld/m/c").is_some());
@@ -241,11 +239,11 @@ fn a_journal_is_trimmed_and_a_member_that_comes_too_late_is_told_so() {
 #[test]
 fn a_nearly_full_etcd_refuses_writes_before_its_alarm_and_goes_on_when_there_is_space() {
     let test = "a_nearly_full_etcd_refuses_writes_before_its_alarm_and_goes_on_when_there_is_space";
-    let Some((runtime, etcd)) = started(test, &["--quota-backend-bytes", "134217728"]) else { return };
+    let Some((runtime, etcd)) = started(test, &["--quota-backend-bytes", "67108864"]) else { return };
     let mut a = Host::new("a", &etcd, "").start();
     a.await_lead();
     let part = vec![b'x'; 100 << 10];
-    for ten in 0..106 {
+    for ten in 0..53 {
         let txn = (0..10).fold(Txn::new(), |txn, at| txn.put(format!("other/{ten:03}{at}"), part.clone(), 0));
         runtime.block_on(async { etcd.client().txn(txn).await }).expect("put");
     }

@@ -41,7 +41,7 @@ fn sequence(der: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// The number, which is the last thing that is signed.
-fn number(list: &str) -> u64 {
+pub(super) fn number(list: &str) -> u64 {
     let signed = signed(list);
     u64::from_be_bytes(*signed.last_chunk().expect("eight bytes")) & (u64::MAX >> 8)
 }

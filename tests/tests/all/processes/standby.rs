@@ -14,17 +14,24 @@ use nix::sys::signal::Signal;
 /// Tokens that are used at one host and read at the other.
 const READS: usize = 500;
 
-fn host(name: &str, etcd: &Etcd) -> Home {
+/// A host of a member with this name, and with these lines more in its section of the configuration.
+pub(super) fn host(name: &str, etcd: &Etcd, more: &str) -> Home {
     let home = Home::make();
     home.configure(&format!(
-        "store = \"etcd\"\n[etcd]\nendpoints = {:?}\ntimeout_ms = 500\n[cluster]\nmember = \"{name}\"\nlease_seconds = 2\n",
+        "store = \"etcd\"\n[etcd]\nendpoints = {:?}\ntimeout_ms = 500\n[cluster]\nmember = \"{name}\"\nlease_seconds = 2\n{more}",
         etcd.endpoints()
     ));
     home
 }
 
+/// Gives a host the secret key of another one.
+pub(super) fn share_key(from: &Home, to: &Home) {
+    std::fs::create_dir(to.state_dir()).expect("a directory");
+    std::fs::copy(from.state_dir().join("enrolld.key"), to.state_dir().join("enrolld.key")).expect("the same key");
+}
+
 /// Starts the daemon of a host, and waits until it serves.
-fn started(home: &Home) -> Process {
+pub(super) fn started(home: &Home) -> Process {
     let process = home.spawn();
     let begun = Instant::now();
     while run(&mut home.enrollctl(&["server", "status"]), "").code.is_none_or(|code| code > 1) {
@@ -34,11 +41,11 @@ fn started(home: &Home) -> Process {
 }
 
 /// A client of a host that sends a refused write again for this long.
-fn client(home: &Home, busy_for: Duration) -> Blocking {
+pub(super) fn client(home: &Home, busy_for: Duration) -> Blocking {
     Client::builder(home.socket()).reconnect_for(PATIENCE).busy_for(busy_for).connect_blocking().expect("connected")
 }
 
-fn name(number: usize) -> enroll_protocol::Token {
+pub(super) fn name(number: usize) -> enroll_protocol::Token {
     format!("token-{number}").parse().expect("a token")
 }
 
@@ -47,10 +54,9 @@ fn a_standby_reads_what_the_leader_acknowledged_and_is_promoted_under_its_client
     let test = "a_standby_reads_what_the_leader_acknowledged_and_is_promoted_under_its_clients";
     let Some(etcd) = Etcd::start(test, 3, &[]) else { return };
     tokio::runtime::Runtime::new().expect("a runtime").block_on(etcd.await_ready());
-    let (a, b) = (host("a", &etcd), host("b", &etcd));
+    let (a, b) = (host("a", &etcd, ""), host("b", &etcd, ""));
     let mut leader = started(&a);
-    std::fs::create_dir(b.state_dir()).expect("a directory");
-    std::fs::copy(a.state_dir().join("enrolld.key"), b.state_dir().join("enrolld.key")).expect("the same key");
+    share_key(&a, &b);
     let standby = started(&b);
 
     // What the leader has acknowledged is there at once.

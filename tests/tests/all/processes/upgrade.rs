@@ -265,7 +265,7 @@ fn backup_of(schema: u32, version: &str) -> Vec<u8> {
     let home = home_of(OLDEST_SCHEMA.max(schema.min(SCHEMA)));
     let entries = entries(&database(&home));
     let head: record::ChangesHead = record::decode(&entries[&key::changes_head()]).expect("a head");
-    let header = Header { schema, version: version.to_owned(), at: Time::EPOCH, changes_head: head.seq };
+    let header = Header { schema, version: version.to_owned(), at: Time::EPOCH, changes_head: head.seq, journal: None };
     let mut writer = Writer::new(&header);
     entries.iter().for_each(|(key, value)| writer.entry(key, value).expect("an entry"));
     writer.finish()

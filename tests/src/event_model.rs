@@ -1,6 +1,8 @@
 //! A model of events, as simple and as slow as possible: people in vectors, every decision a full scan, everything
 //! that is due done at once. Times are seconds.
 
+mod changes;
+
 use std::collections::BTreeSet;
 
 use enroll_protocol::Code;
@@ -8,42 +10,54 @@ use enroll_protocol::registration::ApprovalState;
 
 /// A person.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Person {
-    pub(super) roles: BTreeSet<&'static str>,
-    pub(super) is_deleted: bool,
+pub struct Person {
+    /// The roles.
+    pub roles: BTreeSet<&'static str>,
+    /// They were deleted.
+    pub is_deleted: bool,
 }
 
 /// A pool of an event.
 #[derive(Debug, Clone)]
-pub(super) struct Pool {
-    pub(super) name: String,
+pub struct Pool {
+    /// The name.
+    pub name: String,
     /// 0 for any number.
-    pub(super) capacity: u32,
-    pub(super) opens: Option<u64>,
-    pub(super) roles: BTreeSet<&'static str>,
+    pub capacity: u32,
+    /// The time at which it opens.
+    pub opens: Option<u64>,
+    /// The roles.
+    pub roles: BTreeSet<&'static str>,
 }
 
 /// The standing of a registration. A place is in a pool of this name, or in none if the event has no pools.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Stand {
+pub enum Stand {
+    /// Canceled or rejected.
     Out,
+    /// In the waiting list.
     Waiting,
+    /// In a place.
     Seated(Option<String>),
 }
 
 /// A registration.
 #[derive(Debug, Clone)]
-pub(super) struct Registration {
-    pub(super) person: usize,
+pub struct Registration {
+    /// The person, by number.
+    pub person: usize,
     /// Its position in the order of registration.
-    pub(super) order: u64,
-    pub(super) stand: Stand,
-    pub(super) is_canceled: bool,
-    pub(super) approval: ApprovalState,
+    pub order: u64,
+    /// The standing.
+    pub stand: Stand,
+    /// It was canceled.
+    pub is_canceled: bool,
+    /// The approval.
+    pub approval: ApprovalState,
     /// It holds a place by hand.
-    pub(super) is_fixed: bool,
+    pub is_fixed: bool,
     /// It was put into the waiting list by hand, and no pool was for its person.
-    pub(super) has_each_role: bool,
+    pub has_each_role: bool,
 }
 
 impl Registration {
@@ -54,31 +68,49 @@ impl Registration {
 
 /// An event.
 #[derive(Debug, Clone)]
-pub(super) struct Event {
-    pub(super) start: u64,
-    pub(super) minutes: u32,
-    pub(super) most: Option<u32>,
-    pub(super) is_leisure: bool,
-    pub(super) is_published: bool,
-    pub(super) is_canceled: bool,
-    pub(super) needs_approval: bool,
-    pub(super) has_waiting_list: bool,
-    pub(super) merges: Option<u64>,
-    pub(super) closes: Option<u64>,
-    pub(super) cancel_closes: Option<u64>,
-    pub(super) pools: Vec<Pool>,
-    pub(super) registrations: Vec<Registration>,
-    pub(super) next_order: u64,
+pub struct Event {
+    /// The start.
+    pub start: u64,
+    /// The length.
+    pub minutes: u32,
+    /// The most people who may take part.
+    pub most: Option<u32>,
+    /// Nobody needs to register.
+    pub is_leisure: bool,
+    /// People may register.
+    pub is_published: bool,
+    /// It was canceled.
+    pub is_canceled: bool,
+    /// Registrations begin pending.
+    pub needs_approval: bool,
+    /// People may wait for a place.
+    pub has_waiting_list: bool,
+    /// The time at which the places of all pools become one.
+    pub merges: Option<u64>,
+    /// The end of registering.
+    pub closes: Option<u64>,
+    /// The end of canceling.
+    pub cancel_closes: Option<u64>,
+    /// The pools, in order of creation.
+    pub pools: Vec<Pool>,
+    /// The registrations.
+    pub registrations: Vec<Registration>,
+    /// The next position in the order of registration.
+    pub next_order: u64,
     /// Openings and the merge up to here have taken effect, whatever the clock says since.
-    pub(super) passed: u64,
+    pub passed: u64,
 }
 
 /// The outcome of registering, after all refusals that the event itself gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Decision {
+pub enum Decision {
+    /// A place, in this pool if there are any.
     Seat(Option<String>),
+    /// The waiting list.
     Wait,
+    /// No pool admits the person.
     NoPermission,
+    /// No pool that admits the person is open.
     NotOpen,
 }
 
@@ -92,47 +124,55 @@ impl Event {
     }
 
     /// The waiting list.
-    pub(super) fn waiting(&self) -> Vec<&Registration> {
+    pub fn waiting(&self) -> Vec<&Registration> {
         let mut waiting: Vec<_> = self.registrations.iter().filter(|other| other.stand == Stand::Waiting).collect();
         waiting.sort_by_key(|registration| registration.order);
         waiting
     }
 
-    pub(super) fn taken(&self) -> u32 {
+    /// How many hold a place.
+    pub fn taken(&self) -> u32 {
         u32::try_from(self.seated().len()).expect("few")
     }
 
-    pub(super) fn taken_in(&self, pool: &Pool) -> u32 {
+    /// How many hold a place in a pool.
+    pub fn taken_in(&self, pool: &Pool) -> u32 {
         let here = Stand::Seated(Some(pool.name.clone()));
         u32::try_from(self.seated().iter().filter(|other| other.stand == here).count()).expect("few")
     }
 
-    pub(super) fn has_live(&self) -> bool {
+    /// True if somebody is seated or waits.
+    pub fn has_live(&self) -> bool {
         self.registrations.iter().any(|registration| registration.stand != Stand::Out)
     }
 
-    pub(super) fn is_past(&self, now: u64) -> bool {
+    /// True once it has ended.
+    pub fn is_past(&self, now: u64) -> bool {
         now >= self.start + u64::from(self.minutes) * 60
     }
 
     /// Nobody is seated at an event that is called off or over.
-    pub(super) fn is_over(&self, now: u64) -> bool {
+    pub fn is_over(&self, now: u64) -> bool {
         self.is_canceled || self.is_past(now)
     }
 
-    pub(super) fn is_merged(&self, now: u64) -> bool {
+    /// True once the places of its pools are one.
+    pub fn is_merged(&self, now: u64) -> bool {
         self.merges.is_some_and(|at| at <= now.max(self.passed))
     }
 
-    pub(super) fn of(&self, person: usize) -> Option<&Registration> {
+    /// The registration of a person.
+    pub fn of(&self, person: usize) -> Option<&Registration> {
         self.registrations.iter().find(|registration| registration.person == person)
     }
 
-    pub(super) fn of_mut(&mut self, person: usize) -> &mut Registration {
+    /// The registration of a person who has one.
+    pub fn of_mut(&mut self, person: usize) -> &mut Registration {
         self.registrations.iter_mut().find(|registration| registration.person == person).expect("registered")
     }
 
-    pub(super) fn is_open(&self, pool: &Pool, now: u64) -> bool {
+    /// True if a pool is open.
+    pub fn is_open(&self, pool: &Pool, now: u64) -> bool {
         pool.opens.is_none_or(|opens| opens <= now.max(self.passed))
     }
 
@@ -149,14 +189,14 @@ impl Event {
     }
 
     /// The pools that admit the person and are open.
-    pub(super) fn possible(&self, people: &[Person], person: usize, now: u64) -> Vec<&Pool> {
+    pub fn possible(&self, people: &[Person], person: usize, now: u64) -> Vec<&Pool> {
         let has_each_role = self.of(person).is_some_and(|of| of.has_each_role);
         let admits = |pool: &Pool| has_each_role || admits(pool, &people[person]);
         self.pools.iter().filter(|pool| admits(pool) && self.is_open(pool, now)).collect()
     }
 
     /// The decision.
-    pub(super) fn decide(&self, people: &[Person], person: usize, now: u64) -> Decision {
+    pub fn decide(&self, people: &[Person], person: usize, now: u64) -> Decision {
         if self.pools.is_empty() {
             return if self.has_room(now) { Decision::Seat(None) } else { Decision::Wait };
         }
@@ -170,7 +210,8 @@ impl Event {
         }
     }
 
-    pub(super) fn choose(&self, people: &[Person], mut possible: Vec<&Pool>, now: u64) -> Decision {
+    /// The place among possible pools.
+    pub fn choose(&self, people: &[Person], mut possible: Vec<&Pool>, now: u64) -> Decision {
         if !self.has_room(now) {
             return Decision::Wait;
         }
@@ -188,7 +229,7 @@ impl Event {
     }
 
     /// Fills places until nothing changes; how many steps that took.
-    pub(super) fn fill(&mut self, people: &[Person], now: u64) -> usize {
+    pub fn fill(&mut self, people: &[Person], now: u64) -> usize {
         let mut steps = 0;
         while !self.is_over(now) && (self.seat_one(people, now) || self.rebalance_one(people, now)) {
             steps += 1;
@@ -241,7 +282,8 @@ impl Event {
         if self.closes.unwrap_or(self.start) <= now { Err(Code::REGISTRATION_CLOSED) } else { Ok(()) }
     }
 
-    pub(super) fn expect_takes_place(&self, now: u64) -> Result<(), Code> {
+    /// The refusal of an event that nobody can come to, if it is one.
+    pub fn expect_takes_place(&self, now: u64) -> Result<(), Code> {
         match () {
             () if self.is_leisure => Err(Code::REGISTRATION_NOT_REQUIRED),
             () if !self.is_published => Err(Code::EVENT_NOT_PUBLISHED),
@@ -251,7 +293,8 @@ impl Event {
         }
     }
 
-    pub(super) fn register(&mut self, people: &[Person], person: usize, now: u64) -> Result<(), Code> {
+    /// Registers a person.
+    pub fn register(&mut self, people: &[Person], person: usize, now: u64) -> Result<(), Code> {
         self.expect_open(now)?;
         match self.of(person) {
             Some(before) if !before.is_canceled => return Err(Code::ALREADY_REGISTERED),
@@ -275,7 +318,8 @@ impl Event {
         Ok(())
     }
 
-    pub(super) fn cancel(&mut self, people: &[Person], person: usize, now: u64) -> Result<(), Code> {
+    /// Cancels a registration.
+    pub fn cancel(&mut self, people: &[Person], person: usize, now: u64) -> Result<(), Code> {
         if self.of(person).ok_or(Code::NOT_FOUND)?.is_canceled {
             return Err(Code::INVALID_TRANSITION);
         }
@@ -290,7 +334,8 @@ impl Event {
         Ok(())
     }
 
-    pub(super) fn reject(&mut self, people: &[Person], person: usize, now: u64) -> Result<(), Code> {
+    /// Rejects a registration.
+    pub fn reject(&mut self, people: &[Person], person: usize, now: u64) -> Result<(), Code> {
         let before = self.of(person).ok_or(Code::NOT_FOUND)?;
         if before.approval == ApprovalState::NotRequired || before.is_canceled {
             return Err(Code::INVALID_TRANSITION);
@@ -302,7 +347,8 @@ impl Event {
         Ok(())
     }
 
-    pub(super) fn approve(&mut self, people: &[Person], person: usize, now: u64) -> Result<(), Code> {
+    /// Approves a registration.
+    pub fn approve(&mut self, people: &[Person], person: usize, now: u64) -> Result<(), Code> {
         let before = self.of(person).ok_or(Code::NOT_FOUND)?;
         let stand = match before.approval {
             ApprovalState::NotRequired => return Err(Code::INVALID_TRANSITION),
@@ -320,97 +366,9 @@ impl Event {
         (registration.approval, registration.stand) = (ApprovalState::Approved, stand);
         Ok(())
     }
-
-    pub(super) fn publish(&mut self) -> Result<(), Code> {
-        if self.is_published || self.is_canceled {
-            return Err(Code::INVALID_TRANSITION);
-        }
-        self.is_published = true;
-        Ok(())
-    }
-
-    pub(super) fn unpublish(&mut self) -> Result<(), Code> {
-        if !self.is_published || self.is_canceled {
-            return Err(Code::INVALID_TRANSITION);
-        }
-        if self.has_live() {
-            return Err(Code::EVENT_HAS_REGISTRATIONS);
-        }
-        self.is_published = false;
-        Ok(())
-    }
-
-    pub(super) fn call_off(&mut self) -> Result<(), Code> {
-        if self.is_canceled || !self.is_published || !self.has_live() {
-            return Err(Code::INVALID_TRANSITION);
-        }
-        self.is_canceled = true;
-        Ok(())
-    }
-
-    pub(super) fn remove_pool(&mut self, people: &[Person], name: &str, now: u64) -> Result<(), Code> {
-        let at = self.pools.iter().position(|pool| pool.name == name).ok_or(Code::NOT_FOUND)?;
-        if self.taken_in(&self.pools[at]) > 0 || (self.pools.len() == 1 && self.has_live()) {
-            return Err(Code::POOL_HAS_REGISTRATIONS);
-        }
-        self.pools.remove(at);
-        self.fill(people, now);
-        Ok(())
-    }
-
-    pub(super) fn add_pool(&mut self, people: &[Person], pool: Pool, now: u64) -> Result<(), Code> {
-        if self.pools.is_empty() && self.has_live() {
-            return Err(Code::POOL_HAS_REGISTRATIONS);
-        }
-        let before = self.clone();
-        self.pools.push(pool);
-        self.take_times_back(&before, now);
-        self.fill(people, now);
-        Ok(())
-    }
-
-    /// Openings and the merge between two times, one after the other.
-    pub(super) fn pass(&mut self, people: &[Person], from: u64, to: u64) {
-        let opens = self.pools.iter().filter_map(|pool| pool.opens);
-        let moments: BTreeSet<u64> = opens.chain(self.merges).filter(|at| from < *at && *at <= to).collect();
-        for at in moments {
-            self.fill(people, at);
-        }
-    }
-
-    /// The clock goes back. What has taken effect stays; what was over and is not any more goes on.
-    pub(super) fn go_back(&mut self, people: &[Person], from: u64, to: u64) {
-        self.passed = self.passed.max(from);
-        if self.is_over(from) && !self.is_over(to) {
-            let deleted = people.iter().enumerate().filter(|(_, person)| person.is_deleted);
-            deleted.for_each(|(person, _)| self.leave(people, person, to));
-            self.fill(people, to);
-        }
-    }
-
-    /// A time to come was set anew: all of them hold as they are written.
-    pub(super) fn take_times_back(&mut self, before: &Self, now: u64) {
-        let moments = |event: &Self| -> Vec<(Option<String>, Option<u64>)> {
-            let opens = event.pools.iter().map(|pool| (Some(pool.name.clone()), pool.opens));
-            opens.chain([(None, event.merges)]).collect()
-        };
-        let known = moments(before);
-        if moments(self).iter().any(|moment| moment.1.is_some_and(|at| at > now) && !known.contains(moment)) {
-            self.passed = self.passed.min(now);
-        }
-    }
-
-    /// A person who is deleted leaves, unless the event is over.
-    pub(super) fn leave(&mut self, people: &[Person], person: usize, now: u64) {
-        if !self.is_over(now) && self.of(person).is_some_and(|registration| registration.stand != Stand::Out) {
-            let registration = self.of_mut(person);
-            registration.is_canceled = true;
-            registration.leave();
-            self.fill(people, now);
-        }
-    }
 }
 
-pub(super) fn admits(pool: &Pool, person: &Person) -> bool {
+/// True if a pool is for this person.
+pub fn admits(pool: &Pool, person: &Person) -> bool {
     !pool.roles.is_disjoint(&person.roles)
 }

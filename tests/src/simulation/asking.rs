@@ -1,0 +1,145 @@
+//! What clients ask: operations drawn from the areas of a plan, with what earlier answers have told.
+
+use std::collections::BTreeSet;
+
+use enroll_protocol::{LoginCode, Pk, Time};
+use rand::RngExt as _;
+use rand::rngs::ChaCha20Rng;
+
+use super::answers;
+use super::judge::{Answer, Judge};
+use super::operations::{NAMES, Op, ROLES, TOKENS};
+use super::plan::Area;
+use crate::event_model::Pool;
+
+/// What the answers have told.
+#[derive(Default)]
+pub(super) struct Known {
+    codes: Vec<(usize, LoginCode)>,
+    /// Pools, by the numbers of the requests that made them.
+    pools: Vec<(usize, Pk)>,
+    /// Invite codes, by the numbers of the requests whose answers told them.
+    invites: Vec<(usize, String)>,
+    events: Vec<(usize, Pk)>,
+}
+
+impl Known {
+    /// Learns from an answer.
+    pub(super) fn learn(&mut self, judge: &Judge, number: usize, answer: &Answer) -> Result<(), String> {
+        let Ok(bytes) = answer else { return Ok(()) };
+        let learn = |known: &mut Vec<(usize, Pk)>, pk| {
+            if !known.iter().any(|(of, _)| *of == number) {
+                known.push((number, pk));
+            }
+        };
+        match (&judge.requests[number].op, answers::read(&judge.requests[number].op, bytes)?) {
+            (Op::CreateCode { .. }, _) => self.codes.extend(answers::code_told(bytes)?.map(|code| (number, code))),
+            (Op::CreatePool { .. }, super::model::Reply::Pool { pk, .. }) => {
+                learn(&mut self.pools, pk);
+                self.invites.extend(answers::invite_told(bytes)?.map(|code| (number, code)));
+            }
+            (Op::ResetCode { .. }, _) => self.invites.extend(answers::invite_told(bytes)?.map(|code| (number, code))),
+            (Op::CreateEvent { .. }, super::model::Reply::Event { pk }) => learn(&mut self.events, pk),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The next operation.
+    pub(super) fn draw(&self, random: &mut ChaCha20Rng, areas: &BTreeSet<Area>, now: Time) -> Op {
+        let areas: Vec<_> = areas.iter().copied().collect();
+        let name = random.random_range(0..NAMES);
+        match areas[random.random_range(0..areas.len())] {
+            Area::People => match random.random_range(0..9) {
+                0..=3 => Op::CreatePerson { name, roles: some_roles(random, 0) },
+                4 => Op::DeletePerson { name },
+                5 => Op::RestorePerson { name },
+                6 if random.random_bool(0.3) => Op::RevokePerson { name },
+                _ => Op::GetPerson { name },
+            },
+            Area::Roles => {
+                let role = ROLES[random.random_range(0..ROLES.len())];
+                match random.random_range(0..4) {
+                    0 | 1 => Op::Assign { name, role },
+                    2 => Op::Remove { name, role },
+                    _ => Op::ListRoles { name },
+                }
+            }
+            Area::Enrollments => self.of_enrollments(random, name),
+            Area::Tokens => Op::UseToken { token: random.random_range(0..TOKENS), expires: some_expiry(random, now) },
+            Area::Codes => match random.random_range(0..3) {
+                0 => {
+                    let sub = random.random_bool(0.6).then_some(name);
+                    Op::CreateCode { sub, expires: some_expiry(random, now) }
+                }
+                _ => Op::UseCode { code: pick(random, &self.codes) },
+            },
+            Area::Events => self.of_events(random, name),
+            Area::Server if random.random_bool(0.5) => Op::Check,
+            Area::Server => Op::RotateKeys,
+        }
+    }
+
+    fn of_enrollments(&self, random: &mut ChaCha20Rng, name: usize) -> Op {
+        let pool = pick(random, &self.pools);
+        match (random.random_range(0..10), pool) {
+            (0 | 1, _) => {
+                Op::CreatePool { owner: name, most: random.random_bool(0.5).then(|| random.random_range(0..3)) }
+            }
+            (2, Some(pool)) => match random.random_range(0..4) {
+                0 => Op::SetActive { pool, active: random.random_bool(0.6) },
+                1 => Op::DeletePool { pool },
+                _ => Op::ResetCode { pool },
+            },
+            (3 | 4, _) => Op::Approve { name },
+            (5, _) => Op::Reject { name },
+            (6, _) => Op::Reopen { name },
+            _ => Op::Enroll { name, pool: pick(random, &self.invites) },
+        }
+    }
+
+    fn of_events(&self, random: &mut ChaCha20Rng, name: usize) -> Op {
+        let Some(event) = pick(random, &self.events).or_else(|| self.events.first().copied()) else {
+            return some_event(random, name);
+        };
+        match random.random_range(0..12) {
+            0 => some_event(random, name),
+            1..=6 => Op::Register { event, name },
+            7..=9 => Op::Cancel { event, name },
+            _ => Op::Decide { event, name, approve: random.random_bool(0.6) },
+        }
+    }
+}
+
+fn some_event(random: &mut ChaCha20Rng, owner: usize) -> Op {
+    let pool = |random: &mut ChaCha20Rng, at: usize| Pool {
+        name: format!("pool {at}"),
+        capacity: random.random_range(0..3),
+        opens: None,
+        roles: some_roles(random, 1),
+    };
+    let pools = (0..random.random_range(0..4)).map(|at| pool(random, at)).collect();
+    let most = random.random_bool(0.4).then(|| random.random_range(1..4));
+    Op::CreateEvent { owner, most, pools, approval: random.random_bool(0.3), waiting_list: random.random_bool(0.8) }
+}
+
+fn some_roles(random: &mut ChaCha20Rng, least: usize) -> BTreeSet<&'static str> {
+    let mut roles: BTreeSet<_> = ROLES.into_iter().filter(|_| random.random_bool(0.5)).collect();
+    if roles.len() < least {
+        roles.insert(ROLES[random.random_range(0..ROLES.len())]);
+    }
+    roles
+}
+
+/// Mostly none; otherwise near, and sometimes past.
+fn some_expiry(random: &mut ChaCha20Rng, now: Time) -> Option<Time> {
+    let seconds = random.random_range(0..600);
+    let expiry = Time::from_micros(now.micros() - 30_000_000).unwrap_or(now).plus_seconds(seconds);
+    random.random_bool(0.3).then_some(expiry)
+}
+
+/// One of the latest, or none.
+fn pick<T: Clone>(random: &mut ChaCha20Rng, known: &[T]) -> Option<T> {
+    let back = random.random_range(0..7);
+    known.len().checked_sub(back + 1).map(|at| known[at].clone())
+}

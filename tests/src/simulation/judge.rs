@@ -1,0 +1,240 @@
+//! The judge of a simulation: it follows the changes as they are committed, has the model do what each of them says, and
+//! holds every answer against the model as it was at that change, or at one in between for what changes nothing.
+
+use std::collections::VecDeque;
+use std::ops::RangeInclusive;
+use std::rc::Rc;
+
+use enroll_core::model::change::{CLOCK, ChainedChange, Change};
+use enroll_core::model::key::{self, Family};
+use enroll_core::model::record;
+use enroll_core::rules::changes;
+use enroll_core::state::ReadTxn;
+use enroll_protocol::{Code, Key, Pk, Refusal, Time};
+
+use super::model::{Model, Reply};
+use super::operations::{Encoded, Op, number};
+use super::{answers, compare};
+
+/// What a client received: an encoded reply, or a refusal.
+pub(super) type Answer = Result<Vec<u8>, Refusal>;
+
+/// A request, sent once or more often.
+pub(super) struct Request {
+    pub(super) op: Op,
+    pub(super) encoded: Encoded,
+    pub(super) key: Option<Key>,
+    /// The latest change when it was first sent.
+    first: u64,
+    /// Its change, and the answer that it must have.
+    done: Option<(u64, Reply)>,
+    /// The first answer that is one.
+    answer: Option<Answer>,
+}
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Judge {
+    pub(super) requests: Vec<Request>,
+    model: Rc<Model>,
+    /// The latest change that the model has.
+    pub(super) seq: u64,
+    /// The model as it was before, by the number of the change after which it was so.
+    before: VecDeque<(u64, Rc<Model>)>,
+    /// Times at which the clock was looked at, the latest ones.
+    times: VecDeque<Time>,
+    /// Answers that were held against the model.
+    pub(super) judged: u64,
+}
+
+/// Looks at the clock that are remembered.
+const TIMES_MAX: usize = 64;
+
+impl Judge {
+    /// Adds a request, which is about to be sent; its number.
+    pub(super) fn add(&mut self, op: Op, key: Option<Key>) -> usize {
+        let number = self.requests.len();
+        let encoded = op.encode(number, key);
+        self.requests.push(Request { op, encoded, key, first: self.seq, done: None, answer: None });
+        number
+    }
+
+    /// Notes the time.
+    pub(super) fn look_at_clock(&mut self, now: Time) {
+        if self.times.back() != Some(&now) {
+            self.times.push_back(now);
+        }
+        if self.times.len() > TIMES_MAX {
+            self.times.pop_front();
+        }
+    }
+
+    /// Follows the changes of a view. Fails at one that the model does not say.
+    pub(super) fn follow(&mut self, view: &dyn ReadTxn) -> Result<(), String> {
+        let head = changes::head(view).map_err(|err| err.to_string())?.seq;
+        if head < self.seq {
+            return Err(format!("change {} was committed, and now the latest is {head}", self.seq));
+        }
+        if head == self.seq {
+            return Ok(());
+        }
+        let (from, to) = (key::change(self.seq + 1), Family::Changes.bounds().1);
+        for (key, value) in view.range(&from, &to, usize::MAX).map_err(|err| err.to_string())? {
+            let seq = key::seq_at_end(&key).ok_or("a change without a number")?;
+            if seq != self.seq + 1 {
+                return Err(format!("change {} is missing", self.seq + 1));
+            }
+            let change = record::decode::<ChainedChange>(&value).map_err(|err| err.to_string())?.change;
+            self.take(seq, &change).map_err(|wrong| format!("change {seq} ({}): {wrong}", change.what))?;
+        }
+        if head == self.seq { Ok(()) } else { Err(format!("change {} is missing", self.seq + 1)) }
+    }
+
+    fn take(&mut self, seq: u64, change: &Change) -> Result<(), String> {
+        let request = change.origin.as_ref().and_then(number);
+        let asked = request.filter(|number| self.requests[*number].encoded.operation == change.what);
+        match (asked, change.refused, change.cause) {
+            (Some(number), None, None) => self.done(seq, number, change)?,
+            (Some(number), Some(code), None) => {
+                self.refused(number, code, self.requests[number].first..=seq)?;
+            }
+            // What follows from another change is in the model with that one.
+            (_, None, Some(_)) => {}
+            (None, None, None) if change.what == CLOCK => {}
+            _ => return Err(format!("nobody asked for it: {change:?}")),
+        }
+        self.seq = seq;
+        Ok(())
+    }
+
+    fn done(&mut self, seq: u64, number: usize, change: &Change) -> Result<(), String> {
+        let request = &self.requests[number];
+        let named = format!("request {number}, {:?}", request.op);
+        if let Some((first, _)) = &request.done {
+            return Err(format!("{named} was done at change {first} already"));
+        }
+        if let Some(Err(refusal)) = &request.answer {
+            return Err(format!("{named} was answered {} before", refusal.code));
+        }
+        let mut model = (*self.model).clone();
+        match model.apply(number, &request.op, change.at, &change.subjects) {
+            Err(code) => return Err(format!("{named} was done, and the model says {code}")),
+            Ok((reply, None)) => return Err(format!("{named} changed something, and the model says {reply:?}")),
+            Ok((_, Some(subjects))) if !change.subjects.starts_with(&subjects) => {
+                return Err(format!("{named} is of {:?}, and the model says {subjects:?}", change.subjects));
+            }
+            Ok((reply, Some(_))) => self.requests[number].done = Some((seq, reply)),
+        }
+        self.before.push_back((seq, Rc::clone(&self.model)));
+        self.model = Rc::new(model);
+        Ok(())
+    }
+
+    /// Judges the answer to a request of which nothing before this change was seen when it was sent. Returns whether it is
+    /// one, and not a refusal that passes. Where a disk failed, a request may have failed inside.
+    pub(super) fn answered(
+        &mut self,
+        number: usize,
+        since: u64,
+        answer: Answer,
+        may_fail_inside: bool,
+    ) -> Result<bool, String> {
+        let request = &self.requests[number];
+        let named = || format!("request {number}, {:?}", request.op);
+        if let Err(refusal) = &answer {
+            match refusal.code {
+                Code::INTERNAL if !may_fail_inside => {
+                    return Err(format!("{} failed inside: {}", named(), refusal.message));
+                }
+                code if code.is_passing() => return Ok(false),
+                _ => {}
+            }
+        }
+        self.judged += 1;
+        if let Some(first) = request.answer.as_ref().filter(|_| request.key.is_some()) {
+            return match *first == answer {
+                true => Ok(true),
+                false => Err(format!("{} was answered {first:?}, and now {answer:?}", named())),
+            };
+        }
+        let window = since.min(self.seq)..=self.seq;
+        match (&request.done, &answer) {
+            (Some((_, reply)), Ok(bytes)) => {
+                let read = answers::read(&request.op, bytes)?;
+                if read != *reply {
+                    return Err(format!("{} was answered {read:?}, and the model says {reply:?}", named()));
+                }
+            }
+            (Some((seq, _)), Err(refusal)) => {
+                return Err(format!("{} was done at change {seq} and refused as {}", named(), refusal.code));
+            }
+            (None, Ok(bytes)) => {
+                let read = answers::read(&request.op, bytes)?;
+                let is_so = |model: &Model, at| {
+                    model
+                        .clone()
+                        .apply(number, &request.op, at, &[])
+                        .is_ok_and(|(reply, subjects)| subjects.is_none() && reply == read)
+                };
+                if !self.was(window.clone(), is_so) {
+                    let now = (*self.model).clone().apply(number, &request.op, self.latest(), &[]);
+                    let window = (window.start(), window.end());
+                    return Err(format!(
+                        "{} was answered {read:?} and changed nothing, which the model says at no change of {window:?}, \
+                         now {now:?}",
+                        named()
+                    ));
+                }
+            }
+            (None, Err(refusal)) => self.refused(number, refusal.code, window)?,
+        }
+        self.requests[number].answer = Some(answer);
+        Ok(true)
+    }
+
+    /// The latest change when a request was first sent.
+    pub(super) fn first(&self, number: usize) -> u64 {
+        self.requests[number].first
+    }
+
+    /// The change of a request, if it is done.
+    pub(super) fn change_of(&self, number: usize) -> Option<u64> {
+        self.requests[number].done.as_ref().map(|(seq, _)| *seq)
+    }
+
+    /// Forgets the models that no request in flight can be of.
+    pub(super) fn forget_before(&mut self, seq: u64) {
+        while self.before.front().is_some_and(|(until, _)| *until <= seq) {
+            self.before.pop_front();
+        }
+    }
+
+    /// Compares the model with what a view holds.
+    pub(super) fn compare(&self, view: &dyn ReadTxn) -> Result<(), String> {
+        compare::compare(&self.model, view)
+    }
+
+    fn refused(&self, number: usize, code: Code, window: RangeInclusive<u64>) -> Result<(), String> {
+        let op = &self.requests[number].op;
+        let is_so = |model: &Model, at| model.clone().apply(number, op, at, &[]) == Err(code);
+        if self.was(window.clone(), is_so) {
+            return Ok(());
+        }
+        let now = (*self.model).clone().apply(number, op, self.latest(), &[] as &[Pk]);
+        let window = (window.start(), window.end());
+        Err(format!(
+            "request {number}, {op:?}, was refused as {code}, which the model says at no change of {window:?}, now {now:?}"
+        ))
+    }
+
+    /// True if this was so after a change of these, at a time of late.
+    fn was(&self, window: RangeInclusive<u64>, is_so: impl Fn(&Model, Time) -> bool) -> bool {
+        let before = self.before.iter().filter(|(until, _)| until > window.start()).map(|(_, model)| model);
+        let mut models = before.chain([&self.model]);
+        models.any(|model| self.times.iter().rev().any(|at| is_so(model, *at)))
+    }
+
+    fn latest(&self) -> Time {
+        self.times.back().copied().unwrap_or(Time::EPOCH)
+    }
+}

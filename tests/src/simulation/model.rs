@@ -1,0 +1,415 @@
+//! The model of a simulation, written from what the domain says and not from the rules: people, roles, pools, enrollments,
+//! tokens, codes and events as plain maps. It tells what an operation answers, and what it changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use enroll_protocol::enrollment::State;
+use enroll_protocol::registration::ApprovalState;
+use enroll_protocol::{Code, Pk, Time};
+
+use super::operations::{EVENT_MINUTES, EVENT_START_SECONDS, NAMES, Op, seconds};
+use crate::event_model::{self, Event, Stand};
+
+/// A person. Roles are those that count: none of a deleted one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Person {
+    pub(super) pk: Pk,
+    pub(super) roles: BTreeSet<&'static str>,
+    pub(super) created: Time,
+    pub(super) is_deleted: bool,
+    pub(super) is_revoked: bool,
+    /// How often they were restored.
+    pub(super) life: u32,
+}
+
+/// A callsign that waits to be let in, or was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Enrollment {
+    pub(super) pk: Pk,
+    pub(super) state: State,
+    pub(super) pool: Option<Pk>,
+}
+
+/// An invite pool, under the number of the request that made it.
+#[derive(Debug, Clone)]
+pub(super) struct Pool {
+    pub(super) pk: Pk,
+    pub(super) owner: usize,
+    pub(super) owner_life: u32,
+    pub(super) is_active: bool,
+    pub(super) is_deleted: bool,
+    pub(super) uses: u32,
+    pub(super) most: Option<u32>,
+    /// How often its invite code was drawn anew; one of before finds nothing.
+    pub(super) resets: BTreeSet<usize>,
+}
+
+#[derive(Debug, Clone)]
+struct Login {
+    sub: Option<usize>,
+    life: u32,
+    created: Time,
+    expires: Option<Time>,
+    is_used: bool,
+}
+
+/// The registry.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Model {
+    pub(super) people: BTreeMap<usize, Person>,
+    pub(super) enrollments: BTreeMap<usize, Enrollment>,
+    pub(super) pools: BTreeMap<usize, Pool>,
+    pub(super) tokens: BTreeMap<usize, Pk>,
+    codes: BTreeMap<usize, Login>,
+    /// Events and their pks, under the numbers of the requests that made them.
+    pub(super) events: BTreeMap<usize, (Pk, Event)>,
+}
+
+/// The answer to an operation that is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Reply {
+    Person {
+        pk: Pk,
+        name: usize,
+        roles: BTreeSet<&'static str>,
+        is_deleted: bool,
+        is_revoked: bool,
+    },
+    /// Whether something was changed.
+    Changed(bool),
+    Roles(BTreeSet<&'static str>),
+    Spent {
+        token: usize,
+        created: Time,
+    },
+    Made,
+    /// Nothing is wrong.
+    Sound,
+    Login {
+        sub: Option<usize>,
+    },
+    Pool {
+        pk: Pk,
+        is_active: bool,
+        uses: u32,
+        is_deleted: bool,
+    },
+    Enrollment {
+        pk: Pk,
+        name: usize,
+        state: State,
+        pool: Option<Pk>,
+    },
+    Event {
+        pk: Pk,
+    },
+    Registration {
+        event: Pk,
+        person: Pk,
+        is_waiting: bool,
+        is_canceled: bool,
+        approval: ApprovalState,
+    },
+}
+
+/// A done operation: its answer, and the records of its change, if it changes anything.
+pub(super) type Done = (Reply, Option<Vec<Pk>>);
+
+impl Model {
+    /// Does an operation at this time, as the request of this number. Records that it makes get `made` as pks, in their
+    /// order. A refusal changes nothing.
+    pub(super) fn apply(&mut self, number: usize, op: &Op, at: Time, made: &[Pk]) -> Result<Done, Code> {
+        let new = |which: usize| made.get(which).copied().unwrap_or(Pk::from_bytes([0; 16]));
+        match op {
+            Op::CreatePerson { name, roles } => {
+                self.require_free(*name)?;
+                let roles = roles.clone();
+                let person = Person { pk: new(0), roles, created: at, is_deleted: false, is_revoked: false, life: 0 };
+                self.people.insert(*name, person);
+                // More members of a role may have another pool be the most exclusive one; nobody waits who could sit.
+                Ok((self.person(*name), Some(vec![new(0)])))
+            }
+            Op::DeletePerson { name } => self.delete(*name, at, false),
+            Op::RevokePerson { name } => self.delete(*name, at, true),
+            Op::RestorePerson { name } => {
+                let person = self.people.get_mut(name).ok_or(Code::NOT_FOUND)?;
+                if !person.is_deleted || person.is_revoked {
+                    return Err(Code::CONFLICT);
+                }
+                person.is_deleted = false;
+                person.life += 1;
+                let pk = person.pk;
+                Ok((self.person(*name), Some(vec![pk])))
+            }
+            Op::GetPerson { name } => match self.people.contains_key(name) {
+                true => Ok((self.person(*name), None)),
+                false => Err(Code::NOT_FOUND),
+            },
+            Op::Assign { name, role } => self.change_role(*name, at, |roles| roles.insert(role)),
+            Op::Remove { name, role } => self.change_role(*name, at, |roles| roles.remove(role)),
+            Op::ListRoles { name } => Ok((Reply::Roles(self.live(*name)?.roles.clone()), None)),
+            Op::RotateKeys => Ok((Reply::Made, Some(vec![new(0)]))),
+            Op::Check => Ok((Reply::Sound, None)),
+            Op::UseToken { token, expires } => {
+                if self.tokens.contains_key(token) {
+                    return Err(Code::TOKEN_REUSE);
+                }
+                if expires.is_some_and(|expires| expires <= at) {
+                    return Err(Code::EXPIRED);
+                }
+                self.tokens.insert(*token, new(0));
+                Ok((Reply::Spent { token: *token, created: at }, Some(vec![new(0)])))
+            }
+            Op::CreateCode { sub, expires } => {
+                let life = match sub.and_then(|sub| self.people.get(&sub)) {
+                    Some(person) if person.is_deleted => return Err(Code::DELETED),
+                    Some(person) => person.life,
+                    None => 0,
+                };
+                if expires.is_some_and(|expires| expires <= at) {
+                    return Err(Code::INVALID_ARGUMENT);
+                }
+                let login = Login { sub: *sub, life, created: at, expires: *expires, is_used: false };
+                self.codes.insert(number, login);
+                Ok((Reply::Made, Some(vec![new(0)])))
+            }
+            Op::UseCode { code } => self.use_code(code.as_ref().map(|(code, _)| *code), at, made),
+            Op::CreatePool { owner, most } => {
+                let owner_life = self.live(*owner)?.life;
+                let (owner, most) = (*owner, *most);
+                let (is_active, is_deleted, uses, resets) = (true, false, 0, BTreeSet::new());
+                let pool = Pool { pk: new(0), owner, owner_life, is_active, is_deleted, uses, most, resets };
+                self.pools.insert(number, pool);
+                Ok((self.pool(number), Some(vec![new(0)])))
+            }
+            Op::SetActive { pool, active } => {
+                let owner = self.live_pool(pool.0)?.owner;
+                let life = self.people.get(&owner).map_or(0, |person| person.life);
+                self.change_pool(pool.0, |pool| (pool.is_active, pool.owner_life) = (*active, life))
+            }
+            Op::ResetCode { pool } => self.change_pool(pool.0, |pool| {
+                let _ = pool.resets.insert(number);
+            }),
+            Op::DeletePool { pool } => self.change_pool(pool.0, |pool| pool.is_deleted = true),
+            Op::Enroll { name, pool } => self.enroll(*name, pool.as_ref().map(|(drawn, _)| *drawn), made),
+            Op::Approve { name } => {
+                let enrollment = self.pending(*name)?;
+                enrollment.state = State::Approved;
+                let pk = enrollment.pk;
+                let (roles, is_deleted, is_revoked) = (BTreeSet::new(), false, false);
+                let person = Person { pk: new(1), roles, created: at, is_deleted, is_revoked, life: 0 };
+                self.people.insert(*name, person);
+                Ok((self.person(*name), Some(vec![pk, new(1)])))
+            }
+            Op::Reject { name } => {
+                self.pending(*name)?.state = State::Rejected;
+                Ok(self.enrollment(*name))
+            }
+            Op::Reopen { name } => {
+                let enrollment = self.enrollments.get_mut(name).ok_or(Code::NOT_FOUND)?;
+                match enrollment.state {
+                    State::Rejected => enrollment.state = State::Pending,
+                    State::Approved => return Err(Code::ALREADY_DECIDED),
+                    State::Pending => return Err(Code::CONFLICT),
+                }
+                Ok(self.enrollment(*name))
+            }
+            Op::CreateEvent { owner, most, pools, approval, waiting_list } => {
+                self.live(*owner)?;
+                let event = Event {
+                    start: EVENT_START_SECONDS,
+                    minutes: EVENT_MINUTES,
+                    most: *most,
+                    is_leisure: false,
+                    is_published: true,
+                    is_canceled: false,
+                    needs_approval: *approval,
+                    has_waiting_list: *waiting_list,
+                    merges: None,
+                    closes: None,
+                    cancel_closes: None,
+                    pools: pools.clone(),
+                    registrations: Vec::new(),
+                    next_order: 1,
+                    passed: seconds(at),
+                };
+                self.events.insert(number, (new(0), event));
+                Ok((Reply::Event { pk: new(0) }, Some(vec![new(0)])))
+            }
+            Op::Register { event, name } => {
+                self.registered(event.0, *name, at, |event, people, name, now| event.register(people, name, now))
+            }
+            Op::Cancel { event, name } => {
+                self.registered(event.0, *name, at, |event, people, name, now| event.cancel(people, name, now))
+            }
+            Op::Decide { event, name, approve: true } => {
+                self.registered(event.0, *name, at, |event, people, name, now| event.approve(people, name, now))
+            }
+            Op::Decide { event, name, approve: false } => {
+                self.registered(event.0, *name, at, |event, people, name, now| event.reject(people, name, now))
+            }
+        }
+    }
+
+    /// The people as a model of events has them.
+    pub(super) fn attending(&self) -> Vec<event_model::Person> {
+        let of = |name| match self.people.get(&name) {
+            Some(person) => event_model::Person { roles: person.roles.clone(), is_deleted: person.is_deleted },
+            None => event_model::Person::default(),
+        };
+        (0..NAMES).map(of).collect()
+    }
+
+    /// True if a pool's code finds a pool that lets people in.
+    pub(super) fn is_active(&self, pool: &Pool) -> bool {
+        pool.is_active && self.people.get(&pool.owner).is_none_or(|owner| owner.life == pool.owner_life)
+    }
+
+    fn require_free(&self, name: usize) -> Result<(), Code> {
+        let is_taken = self.people.contains_key(&name) || self.enrollments.contains_key(&name);
+        if is_taken { Err(Code::CALLSIGN_RESERVED) } else { Ok(()) }
+    }
+
+    fn live(&self, name: usize) -> Result<&Person, Code> {
+        let person = self.people.get(&name).ok_or(Code::NOT_FOUND)?;
+        if person.is_deleted { Err(Code::DELETED) } else { Ok(person) }
+    }
+
+    fn person(&self, name: usize) -> Reply {
+        let Person { pk, roles, is_deleted, is_revoked, .. } = self.people[&name].clone();
+        Reply::Person { pk, name, roles, is_deleted, is_revoked }
+    }
+
+    fn delete(&mut self, name: usize, at: Time, is_revoked: bool) -> Result<Done, Code> {
+        self.live(name)?;
+        let person = self.people.get_mut(&name).ok_or(Code::NOT_FOUND)?;
+        (person.is_deleted, person.is_revoked) = (true, is_revoked);
+        person.roles.clear();
+        let pk = person.pk;
+        let people = self.attending();
+        self.events.values_mut().for_each(|(_, event)| event.leave(&people, name, seconds(at)));
+        Ok((self.person(name), Some(vec![pk])))
+    }
+
+    fn change_role(
+        &mut self,
+        name: usize,
+        at: Time,
+        change: impl FnOnce(&mut BTreeSet<&'static str>) -> bool,
+    ) -> Result<Done, Code> {
+        self.live(name)?;
+        let person = self.people.get_mut(&name).ok_or(Code::NOT_FOUND)?;
+        let (pk, is_changed) = (person.pk, change(&mut person.roles));
+        if is_changed {
+            let people = self.attending();
+            self.events.values_mut().for_each(|(_, event)| {
+                let _ = event.fill(&people, seconds(at));
+            });
+        }
+        Ok((Reply::Changed(is_changed), is_changed.then(|| vec![pk])))
+    }
+
+    fn use_code(&mut self, number: Option<usize>, at: Time, made: &[Pk]) -> Result<Done, Code> {
+        let login = number.and_then(|number| self.codes.get(&number)).ok_or(Code::NOT_FOUND)?;
+        if let Some(person) = login.sub.and_then(|sub| self.people.get(&sub)) {
+            match () {
+                () if person.is_deleted => return Err(Code::DELETED),
+                () if login.created < person.created && person.created <= at => return Err(Code::EXPIRED),
+                () if person.life != login.life => return Err(Code::DELETED),
+                () => {}
+            }
+        }
+        match () {
+            () if login.is_used => return Err(Code::TOKEN_REUSE),
+            () if login.expires.is_some_and(|expires| expires <= at) => return Err(Code::EXPIRED),
+            () => {}
+        }
+        let sub = login.sub;
+        number.and_then(|number| self.codes.get_mut(&number)).ok_or(Code::NOT_FOUND)?.is_used = true;
+        Ok((Reply::Login { sub }, Some(made.first().copied().into_iter().collect())))
+    }
+
+    fn live_pool(&self, number: usize) -> Result<&Pool, Code> {
+        let pool = self.pools.get(&number).ok_or(Code::NOT_FOUND)?;
+        if pool.is_deleted { Err(Code::DELETED) } else { Ok(pool) }
+    }
+
+    fn change_pool(&mut self, number: usize, change: impl FnOnce(&mut Pool)) -> Result<Done, Code> {
+        self.live_pool(number)?;
+        let pool = self.pools.get_mut(&number).ok_or(Code::NOT_FOUND)?;
+        change(pool);
+        let pk = pool.pk;
+        Ok((self.pool(number), Some(vec![pk])))
+    }
+
+    fn pool(&self, number: usize) -> Reply {
+        let pool = &self.pools[&number];
+        Reply::Pool { pk: pool.pk, is_active: self.is_active(pool), uses: pool.uses, is_deleted: pool.is_deleted }
+    }
+
+    /// `drawn`: the request whose answer told the invite code, which made the pool or drew its code anew.
+    fn enroll(&mut self, name: usize, drawn: Option<usize>, made: &[Pk]) -> Result<Done, Code> {
+        let mut by = None;
+        if let Some(drawn) = drawn {
+            let is_of = |(number, pool): &(&usize, &Pool)| match pool.resets.last() {
+                Some(latest) => *latest == drawn,
+                None => **number == drawn,
+            };
+            let (number, pool) = self.pools.iter().find(is_of).ok_or(Code::NOT_FOUND)?;
+            match () {
+                () if pool.is_deleted => return Err(Code::DELETED),
+                () if !self.is_active(pool) => return Err(Code::POOL_INACTIVE),
+                () if self.people.get(&pool.owner).is_none_or(|owner| owner.is_deleted) => {
+                    return Err(Code::POOL_INACTIVE);
+                }
+                () if pool.most.is_some_and(|most| pool.uses >= most) => return Err(Code::POOL_EXHAUSTED),
+                () => by = Some(*number),
+            }
+        }
+        self.require_free(name)?;
+        let pk = made.first().copied().unwrap_or(Pk::from_bytes([0; 16]));
+        let mut subjects = vec![pk];
+        if let Some(pool) = by.and_then(|by| self.pools.get_mut(&by)) {
+            pool.uses += 1;
+            subjects.push(pool.pk);
+        }
+        let pool = by.and_then(|by| self.pools.get(&by)).map(|pool| pool.pk);
+        self.enrollments.insert(name, Enrollment { pk, state: State::Pending, pool });
+        Ok((self.enrollment(name).0, Some(subjects)))
+    }
+
+    fn pending(&mut self, name: usize) -> Result<&mut Enrollment, Code> {
+        let enrollment = self.enrollments.get_mut(&name).ok_or(Code::NOT_FOUND)?;
+        if enrollment.state == State::Pending { Ok(enrollment) } else { Err(Code::ALREADY_DECIDED) }
+    }
+
+    fn enrollment(&self, name: usize) -> Done {
+        let Enrollment { pk, state, pool } = self.enrollments[&name].clone();
+        (Reply::Enrollment { pk, name, state, pool }, Some(vec![pk]))
+    }
+
+    fn registered(
+        &mut self,
+        number: usize,
+        name: usize,
+        at: Time,
+        change: impl FnOnce(&mut Event, &[event_model::Person], usize, u64) -> Result<(), Code>,
+    ) -> Result<Done, Code> {
+        let people = self.attending();
+        if !self.events.contains_key(&number) {
+            return Err(Code::NOT_FOUND);
+        }
+        let person = self.live(name)?.pk;
+        let (event_pk, event) = self.events.get_mut(&number).ok_or(Code::NOT_FOUND)?;
+        change(event, &people, name, seconds(at))?;
+        let registration = event.of(name).ok_or(Code::NOT_FOUND)?;
+        let reply = Reply::Registration {
+            event: *event_pk,
+            person,
+            is_waiting: registration.stand == Stand::Waiting,
+            is_canceled: registration.is_canceled,
+            approval: registration.approval,
+        };
+        Ok((reply, Some(vec![*event_pk, person])))
+    }
+}

@@ -1,0 +1,203 @@
+//! The operations of a simulated client: few names, so that they collide, and requests as the wire has them.
+
+use std::collections::BTreeSet;
+
+use enroll_protocol::{
+    Envelope, Json, Key, LoginCode, Operation, Origin, Pk, Reference, Time, code, codec, enrollment, event, jwt,
+    person, pool, registration, role, server, token,
+};
+
+use crate::event_model::Pool;
+use crate::registry::BEGIN_MICROS;
+
+/// Callsigns of people and enrollments.
+pub(super) const NAMES: usize = 8;
+
+/// Tokens.
+pub(super) const TOKENS: usize = 12;
+
+/// The roles.
+pub(super) const ROLES: [&str; 3] = ["guest", "member", "staff"];
+
+/// An operation with its arguments. What another one has made is named by that one's number and what its answer told.
+#[derive(Debug, Clone)]
+pub(super) enum Op {
+    CreatePerson { name: usize, roles: BTreeSet<&'static str> },
+    DeletePerson { name: usize },
+    RevokePerson { name: usize },
+    RestorePerson { name: usize },
+    GetPerson { name: usize },
+    Assign { name: usize, role: &'static str },
+    Remove { name: usize, role: &'static str },
+    ListRoles { name: usize },
+    UseToken { token: usize, expires: Option<Time> },
+    CreateCode { sub: Option<usize>, expires: Option<Time> },
+    UseCode { code: Option<(usize, LoginCode)> },
+    CreatePool { owner: usize, most: Option<u32> },
+    SetActive { pool: (usize, Pk), active: bool },
+    ResetCode { pool: (usize, Pk) },
+    DeletePool { pool: (usize, Pk) },
+    Enroll { name: usize, pool: Option<(usize, String)> },
+    Approve { name: usize },
+    Reject { name: usize },
+    Reopen { name: usize },
+    CreateEvent { owner: usize, most: Option<u32>, pools: Vec<Pool>, approval: bool, waiting_list: bool },
+    Register { event: (usize, Pk), name: usize },
+    Cancel { event: (usize, Pk), name: usize },
+    Decide { event: (usize, Pk), name: usize, approve: bool },
+    RotateKeys,
+    Check,
+}
+
+/// A request on the wire.
+#[derive(Debug, Clone)]
+pub(super) struct Encoded {
+    pub(super) operation: u16,
+    pub(super) body: Vec<u8>,
+}
+
+impl Op {
+    /// True for one that writes.
+    pub(super) fn writes(&self) -> bool {
+        !matches!(self, Self::GetPerson { .. } | Self::ListRoles { .. } | Self::Check)
+    }
+
+    /// The request of this number. The number is its origin, by which its changes are known.
+    pub(super) fn encode(&self, number: usize, key: Option<Key>) -> Encoded {
+        let envelope = Envelope { origin: Some(origin(number)), key, ..Envelope::default() };
+        match self {
+            Self::CreatePerson { name, roles } => {
+                let roles = roles.iter().map(|role| role.parse().expect("a role")).collect();
+                let callsign = callsign(*name).parse().expect("a callsign");
+                encoded(&envelope, &person::Create { roles, ..person::Create::new(callsign) })
+            }
+            Self::DeletePerson { name } => encoded(&envelope, &person::Delete { person: named(*name) }),
+            Self::RevokePerson { name } => {
+                let reason = person::RevocationReason::KeyCompromise;
+                encoded(&envelope, &person::Revoke { person: named(*name), reason })
+            }
+            Self::RestorePerson { name } => encoded(&envelope, &person::Restore { person: named(*name) }),
+            Self::GetPerson { name } => {
+                encoded(&envelope, &person::Get { allow_deleted: true, ..person::Get::new(named(*name)) })
+            }
+            Self::Assign { name, role } => {
+                encoded(&envelope, &role::Assign { person: named(*name), role: role.parse().expect("a role") })
+            }
+            Self::Remove { name, role } => {
+                encoded(&envelope, &role::Remove { person: named(*name), role: role.parse().expect("a role") })
+            }
+            Self::ListRoles { name } => encoded(&envelope, &role::List::new(named(*name))),
+            Self::UseToken { token, expires } => {
+                let token = format!("token {token}").parse().expect("a token");
+                encoded(&envelope, &token::Use { expires: *expires, ..token::Use::new(token) })
+            }
+            Self::CreateCode { sub, expires } => {
+                let claims = sub.map_or_else(|| "{}".to_owned(), |sub| format!("{{\"sub\":\"{}\"}}", callsign(sub)));
+                let claims = Json::new(&claims).expect("claims");
+                encoded(&envelope, &code::Create { expires: *expires, ..code::Create::new(claims) })
+            }
+            Self::UseCode { code } => {
+                let unknown = || "NOSUCHCODE22".parse().expect("a code");
+                let code = code.as_ref().map_or_else(unknown, |(_, code)| code.clone());
+                encoded(&envelope, &code::Use::new(code))
+            }
+            Self::CreatePool { owner, most } => {
+                let owner = Some(named(*owner));
+                encoded(&envelope, &pool::Create { owner, max_uses: *most, ..pool::Create::default() })
+            }
+            Self::SetActive { pool, active } => {
+                encoded(&envelope, &pool::SetActive { pool: by_pk(pool.1), active: *active })
+            }
+            Self::ResetCode { pool } => encoded(&envelope, &pool::ResetCode::new(by_pk(pool.1))),
+            Self::DeletePool { pool } => encoded(&envelope, &pool::Delete { pool: by_pk(pool.1) }),
+            Self::Enroll { name, pool } => {
+                let pool = pool.as_ref().map(|(_, invitecode)| invitecode.parse().expect("an invite code"));
+                let callsign = callsign(*name).parse().expect("a callsign");
+                encoded(&envelope, &enrollment::Create { pool, ..enrollment::Create::new(callsign) })
+            }
+            Self::Approve { name } => encoded(&envelope, &enrollment::Approve::new(named(*name))),
+            Self::Reject { name } => encoded(&envelope, &enrollment::Reject { enrollment: named(*name), reason: None }),
+            Self::Reopen { name } => encoded(&envelope, &enrollment::Reopen { enrollment: named(*name) }),
+            Self::CreateEvent { owner, most, pools, approval, waiting_list } => {
+                let (title, kind) = ("Camp".parse().expect("a title"), "camp".parse().expect("a kind"));
+                let mut create = event::Create::new(title, kind, time(EVENT_START_SECONDS), EVENT_MINUTES);
+                create.owner = Some(named(*owner));
+                create.max_participants = *most;
+                create.published = Some(true);
+                create.waiting_list = Some(*waiting_list);
+                create.approval = Some(if *approval { event::Approval::Supervisor } else { event::Approval::None });
+                create.pools = pools.iter().map(new_pool).collect();
+                encoded(&envelope, &create)
+            }
+            Self::Register { event, name } => {
+                encoded(&envelope, &registration::Create { event: by_pk(event.1), person: named(*name) })
+            }
+            Self::Cancel { event, name } => {
+                encoded(&envelope, &registration::Cancel { event: by_pk(event.1), person: named(*name) })
+            }
+            Self::Decide { event, name, approve: true } => {
+                let (event, person) = (by_pk(event.1), named(*name));
+                encoded(&envelope, &registration::Approve { event, person, reason: None })
+            }
+            Self::RotateKeys => encoded(&envelope, &jwt::Rotate {}),
+            Self::Check => encoded(&envelope, &server::Check::default()),
+            Self::Decide { event, name, approve: false } => {
+                let (event, person) = (by_pk(event.1), named(*name));
+                encoded(&envelope, &registration::Reject { event, person, reason: None })
+            }
+        }
+    }
+}
+
+/// The start of every event, in seconds since the beginning: no clock of a simulation gets there.
+pub(super) const EVENT_START_SECONDS: u64 = 400 * 24 * 60 * 60;
+
+/// The length of every event.
+pub(super) const EVENT_MINUTES: u32 = 60;
+
+/// A time so many seconds after the beginning.
+pub(super) fn time(seconds: u64) -> Time {
+    Time::from_micros(BEGIN_MICROS).expect("a time").plus_seconds(seconds)
+}
+
+/// The seconds of a time since the beginning.
+pub(super) fn seconds(time: Time) -> u64 {
+    u64::try_from((time.micros() - BEGIN_MICROS) / 1_000_000).unwrap_or(0)
+}
+
+/// A callsign.
+pub(super) fn callsign(name: usize) -> String {
+    format!("DOG{name}")
+}
+
+/// The origin of a request of this number.
+pub(super) fn origin(number: usize) -> Origin {
+    format!("r{number}").parse().expect("an origin")
+}
+
+/// The number of the request of an origin.
+pub(super) fn number(origin: &Origin) -> Option<usize> {
+    origin.as_str().strip_prefix('r')?.parse().ok()
+}
+
+fn new_pool(pool: &Pool) -> event::NewPool {
+    event::NewPool {
+        name: pool.name.parse().expect("a name"),
+        capacity: pool.capacity,
+        roles: pool.roles.iter().map(|role| role.parse().expect("a role")).collect(),
+        opens: pool.opens.map(time),
+    }
+}
+
+fn named(name: usize) -> Reference {
+    callsign(name).parse().expect("a callsign")
+}
+
+fn by_pk(pk: Pk) -> Reference {
+    pk.to_string().parse().expect("a pk")
+}
+
+fn encoded<O: Operation>(envelope: &Envelope, operation: &O) -> Encoded {
+    let body = [codec::encode(envelope), codec::encode(operation)].concat();
+    Encoded { operation: O::ROW.number, body }
+}

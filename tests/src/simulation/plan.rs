@@ -1,0 +1,184 @@
+//! The plan of a run, drawn from its seed: how many clients ask how much, which operations they use, and which faults there
+//! are. Each seed leaves most faults and many operations out (swarm testing), so that some runs are all of one kind.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use rand::rngs::ChaCha20Rng;
+use rand::{RngExt as _, SeedableRng as _};
+
+/// A kind of fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// Bytes arrive in pieces and late.
+    Pieces,
+    /// Connections break, with what was on its way.
+    Cuts,
+    /// The process is killed.
+    Kills,
+    /// The power is lost at a call of a disk.
+    Power,
+    /// A call of a disk fails once, a read too.
+    FailsOnce,
+    /// All calls fail from one on.
+    FailsFrom,
+    /// The disk has no free space for a while.
+    Full,
+    /// The clock is set, forward and back.
+    Clock,
+    /// Time passes in long stretches.
+    Pauses,
+    /// The daemon is stopped in good order.
+    Stops,
+    /// The configuration is read again.
+    Reloads,
+}
+
+/// A group of operations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Area {
+    /// People.
+    People,
+    /// Roles.
+    Roles,
+    /// Invite pools and enrollments.
+    Enrollments,
+    /// One-time tokens.
+    Tokens,
+    /// Login codes.
+    Codes,
+    /// Events and registrations.
+    Events,
+    /// Rotations of the keys that sign, and checks.
+    Server,
+}
+
+/// See the module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The seed of everything.
+    pub seed: u64,
+    /// Clients.
+    pub clients: usize,
+    /// Operations of all clients.
+    pub operations: usize,
+    /// The faults.
+    pub faults: BTreeSet<Fault>,
+    /// The operations.
+    pub areas: BTreeSet<Area>,
+}
+
+/// All faults and their names.
+const FAULTS: &[(&str, Fault)] = &[
+    ("pieces", Fault::Pieces),
+    ("cuts", Fault::Cuts),
+    ("kills", Fault::Kills),
+    ("power", Fault::Power),
+    ("fails-once", Fault::FailsOnce),
+    ("fails-from", Fault::FailsFrom),
+    ("full", Fault::Full),
+    ("clock", Fault::Clock),
+    ("pauses", Fault::Pauses),
+    ("stops", Fault::Stops),
+    ("reloads", Fault::Reloads),
+];
+
+/// All areas and their names.
+const AREAS: &[(&str, Area)] = &[
+    ("people", Area::People),
+    ("roles", Area::Roles),
+    ("enrollments", Area::Enrollments),
+    ("tokens", Area::Tokens),
+    ("codes", Area::Codes),
+    ("events", Area::Events),
+    ("server", Area::Server),
+];
+
+impl Plan {
+    /// The plan of a seed.
+    pub fn of(seed: u64) -> Self {
+        let mut random = ChaCha20Rng::seed_from_u64(seed);
+        let chance = [0.15, 0.4, 0.7][random.random_range(0..3)];
+        let faults = FAULTS.iter().map(|(_, fault)| *fault).filter(|_| random.random_bool(chance)).collect();
+        let mut areas: BTreeSet<Area> =
+            AREAS.iter().map(|(_, area)| *area).filter(|_| random.random_bool(0.5)).collect();
+        // Most of the others are about people.
+        areas.insert(Area::People);
+        let clients = random.random_range(1..=4);
+        let operations = [12, 30, 60, 100][random.random_range(0..4)];
+        Self { seed, clients, operations, faults, areas }
+    }
+
+    /// True if this fault comes.
+    pub(super) fn has(&self, fault: Fault) -> bool {
+        self.faults.contains(&fault)
+    }
+
+    /// Smaller plans, the much smaller ones first.
+    pub fn smaller(&self) -> Vec<Self> {
+        let mut smaller = Vec::new();
+        for operations in [self.operations / 2, self.operations * 3 / 4, self.operations.saturating_sub(1)] {
+            if operations > 0 && operations < self.operations {
+                smaller.push(Self { operations, ..self.clone() });
+            }
+        }
+        if self.clients > 1 {
+            smaller.push(Self { clients: 1, ..self.clone() });
+            smaller.push(Self { clients: self.clients - 1, ..self.clone() });
+        }
+        for fault in &self.faults {
+            let mut faults = self.faults.clone();
+            faults.remove(fault);
+            smaller.push(Self { faults, ..self.clone() });
+        }
+        for area in self.areas.iter().filter(|_| self.areas.len() > 1) {
+            let mut areas = self.areas.clone();
+            areas.remove(area);
+            smaller.push(Self { areas, ..self.clone() });
+        }
+        smaller
+    }
+}
+
+impl fmt::Display for Plan {
+    /// The arguments that run it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let faults = FAULTS.iter().filter(|(_, fault)| self.faults.contains(fault)).map(|(name, _)| *name);
+        let areas = AREAS.iter().filter(|(_, area)| self.areas.contains(area)).map(|(name, _)| *name);
+        let list = |names: Vec<&str>| if names.is_empty() { "none".to_owned() } else { names.join(",") };
+        write!(
+            f,
+            "--seed {} --clients {} --operations {} --faults {} --areas {}",
+            self.seed,
+            self.clients,
+            self.operations,
+            list(faults.collect()),
+            list(areas.collect())
+        )
+    }
+}
+
+impl FromStr for Fault {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        named(FAULTS, name)
+    }
+}
+
+impl FromStr for Area {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        named(AREAS, name)
+    }
+}
+
+fn named<T: Copy>(all: &[(&str, T)], name: &str) -> Result<T, String> {
+    let found = all.iter().find(|(of, _)| *of == name).map(|(_, it)| *it);
+    found.ok_or_else(|| {
+        let names: Vec<_> = all.iter().map(|(name, _)| *name).collect();
+        format!("{name} is none of: {}", names.join(", "))
+    })
+}
