@@ -11,6 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
+use crate::poll::until;
 use crate::proxy::{Fate, Proxy};
 use crate::skip::is_installed;
 
@@ -130,6 +131,35 @@ impl Etcd {
     fn client_url(&self, member: &Member) -> String {
         let scheme = if self.flags.iter().any(|flag| flag == "--cert-file") { "https" } else { "http" };
         format!("{scheme}://127.0.0.1:{}", member.client_port)
+    }
+
+    /// Removes what a member wrote, which does not run.
+    pub fn forget(&self, number: usize) {
+        std::fs::remove_dir_all(self.data_of(number)).expect("removed");
+    }
+
+    /// Puts a new member in the place of one that is lost, as etcd's documentation says: it is removed, one is added at
+    /// its addresses, and begins with nothing.
+    pub fn replace(&mut self, number: usize) {
+        let others: Vec<String> =
+            self.endpoints().into_iter().enumerate().filter(|(at, _)| *at != number).map(|(_, url)| url).collect();
+        let ask = |args: &[&str]| {
+            let mut etcdctl = Command::new("etcdctl");
+            etcdctl.env_clear().env("ETCDCTL_API", "3").arg(format!("--endpoints={}", others.join(","))).args(args);
+            let output = etcdctl.output().expect("etcdctl");
+            output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+        };
+        let (name, peer) = (format!("m{number}"), format!("http://127.0.0.1:{}", self.members[number].peer_port));
+        let listed = ask(&["member", "list"]).expect("the members");
+        let lost = listed.lines().find(|line| line.contains(&peer)).expect("a member");
+        ask(&["member", "remove", lost.split(',').next().unwrap_or_default()]).expect("removed");
+        // Members that were just connected are not counted as healthy for some seconds.
+        let peers = format!("--peer-urls={peer}");
+        until("a member is added", || ask(&["member", "add", &name, &peers]).is_some());
+        let _ = std::fs::remove_dir_all(self.data_of(number));
+        self.flags.push("--initial-cluster-state=existing".to_owned());
+        self.start_member(number);
+        self.flags.pop();
     }
 
     /// The ports of the members for clients.

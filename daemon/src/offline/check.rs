@@ -50,8 +50,12 @@ impl Check {
             found.violations.iter().for_each(|violation| print(&format!("{}\n", line(violation))));
             return Ok(ExitCode::from(NOT_SOUND));
         }
+        let position = store.mark().map_err(RegistryError::from).map_err(OfflineError::registry(&path))?;
+        let record = position.and_then(|mark| mark.position()).map_or_else(String::new, |position| {
+            format!("  record      {} of the cluster's journal\n", position.number)
+        });
         print(&format!(
-            "{}: sound\n  holds       {} entries, latest change {}\n  schema      {}\n  secret key  {}\n  closed      {}\n",
+            "{}: sound\n  holds       {} entries, latest change {}\n{record}  schema      {}\n  secret key  {}\n  closed      {}\n",
             path.display(),
             found.entries,
             found.changes_head,

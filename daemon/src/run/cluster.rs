@@ -155,13 +155,28 @@ impl Member {
         store: &JournalStore,
         mut leadership: Leadership,
         applied: impl FnMut(&Writes),
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Fault> {
         let term = leadership.term;
-        store.lead(term, applied)?;
+        // An etcd that lost everything, or went back to an older copy, elects whom it is asked to.
+        let led = self.expect_own(store).and_then(|()| Ok(store.lead(term, applied)?));
+        if let Err(fault) = led {
+            self.journal.resign(leadership);
+            return Err(fault);
+        }
         self.journal.trim(&mut leadership, self.retention);
         *self.leadership() = Some(leadership);
         tracing::info!(term = term.0, "leads");
         Ok(())
+    }
+
+    /// Refuses a journal that is not the one which this store follows, or does not contain what is here.
+    fn expect_own(&self, store: &JournalStore) -> Result<(), Fault> {
+        let other = match (patiently(|| self.journal.found_identity())?, store.position()) {
+            (Some(found), Some(position)) if found == position.identity => return Ok(store.expect_followed()?),
+            (Some(_), _) => OtherShared::Replaced,
+            (None, position) => OtherShared::Missing(position.map_or(0, |position| position.number)),
+        };
+        Err(JournalFault::OtherShared(other).into())
     }
 
     /// Turns true when another daemon may lead; `None` for a member that does not lead.

@@ -69,6 +69,7 @@ mod programs;
 mod promotion;
 mod races;
 mod readme;
+mod recovery;
 mod reference;
 mod refusals;
 mod registrations;

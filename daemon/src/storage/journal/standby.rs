@@ -92,6 +92,19 @@ impl JournalStore {
         self.state().number
     }
 
+    /// The place of the latest batch in a shared journal.
+    pub fn position(&self) -> Option<Position> {
+        self.state().position
+    }
+
+    /// Refuses a shared journal that does not contain what is here.
+    pub fn expect_followed(&self) -> Result<(), JournalFault> {
+        match &*self.log() {
+            Log::Shared(log) => log.check(),
+            Log::Segments(_) => Ok(()),
+        }
+    }
+
     /// True once nothing more can be applied or committed here.
     pub fn has_failed(&self) -> bool {
         self.state().failed.is_some()

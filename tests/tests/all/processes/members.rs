@@ -7,7 +7,6 @@ use enroll_tests::etcd::Etcd;
 use enroll_tests::poll::until_within;
 use enroll_tests::process::{Home, PATIENCE, Process, run, run_refused};
 use enroll_tests::skip::is_installed;
-use enrolld::storage::open::DATABASE;
 use nix::sys::signal::Signal;
 use tokio::runtime::Runtime;
 
@@ -212,17 +211,16 @@ fn a_journal_is_trimmed_and_a_member_that_comes_too_late_is_told_so() {
     let late = run_refused(&mut b.home.enrolld());
     assert_eq!(late.code, Some(5), "{late:?}");
     assert!(late.stderr.contains("it was away for too long"), "{late:?}");
-    // The leader goes on after a crash, and with a copy of its database the late one follows and leads.
+    // The leader goes on after a crash, and with a backup of it the late one follows and leads.
     a.kill9();
     a = a.start();
     a.await_lead();
-    let mut stopped = a.daemon.take().expect("a daemon");
-    stopped.signal(Signal::SIGTERM);
-    assert_eq!(stopped.ended(PATIENCE), Some(0));
-    let database = |host: &Host| host.home.state_dir().join(DATABASE);
-    std::fs::copy(database(&a), database(&b)).expect("a copy");
-    a = a.start();
-    a.await_lead();
+    let file = a.home.path("backup").display().to_string();
+    assert_eq!(a.call(&["server", "backup", &file]), Some(0));
+    let mut join = b.home.enrolld_with(&["restore", "--join", &file, "--config"]);
+    join.arg(b.home.path("enrolld.toml")).arg("--state-dir").arg(b.home.state_dir());
+    let joined = run(&mut join, "");
+    assert_eq!(joined.code, Some(0), "{joined:?}");
     assert_eq!(a.call(&["person", "create", "DOG"]), Some(0));
     let exported = |host: &Host| run(&mut host.home.enrollctl(&["server", "export", "--with-secrets"]), "").stdout;
     let records = |text: String| text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
