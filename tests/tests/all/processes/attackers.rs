@@ -60,7 +60,8 @@ fn neither_memory_nor_files_of_the_daemon_are_seen_by_others_or_by_its_own_user(
         let read = as_user(&daemon.home, STRANGER, "head", &["-c", "1", &path.display().to_string()]);
         assert!(read.code == Some(1) && read.stderr.contains("Permission denied"), "{file}: {read:?}");
     }
-    let put = as_user(&daemon.home, STRANGER, "ln", &["-s", "/etc/passwd", &daemon.home.path("run/x").display().to_string()]);
+    let put =
+        as_user(&daemon.home, STRANGER, "ln", &["-s", "/etc/passwd", &daemon.home.path("run/x").display().to_string()]);
     assert!(put.code == Some(1) && put.stderr.contains("Permission denied"), "{put:?}");
     assert_eq!(daemon.terminate(), Some(0));
 }
@@ -70,10 +71,12 @@ fn neither_memory_nor_files_of_the_daemon_are_seen_by_others_or_by_its_own_user(
 fn every_attack_of_the_table_has_a_test_that_is_there() {
     let page = fs::read_to_string(pages::root().join("docs/security.md")).expect("the page");
     let (_, table) = page.split_once("## Attacks from the same host").expect("the chapter");
-    let rows = table.lines().skip_while(|line| !line.starts_with("|---")).skip(1).take_while(|line| line.starts_with('|'));
+    let rows =
+        table.lines().skip_while(|line| !line.starts_with("|---")).skip(1).take_while(|line| line.starts_with('|'));
     let rows: Vec<&str> = rows.collect();
     assert!(rows.len() >= 20, "{rows:?}");
-    let sources: String = ["tests/tests", "daemon/src", "daemon/core/src", "client"].iter().map(|of| texts_in(of)).collect();
+    let sources: String =
+        ["tests/tests", "daemon/src", "daemon/core/src", "client"].iter().map(|of| texts_in(of)).collect();
     for row in rows {
         let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
         assert_eq!(cells.len(), 4, "{row}");
