@@ -29,6 +29,8 @@ pub static CONSEQUENCES: &[(u16, &str)] = &[
     (60_017, "server.clock"),
     (60_018, "code.uid_alarm"),
     (60_019, "server.refusals"),
+    (60_020, "registration.positioned"),
+    (60_021, "registration.left"),
 ];
 
 /// One committed write, or one refused attempt on a code or token.
@@ -43,7 +45,7 @@ pub struct Change {
     /// The verb of the change, such as `create`.
     pub verb: String,
     /// The records that were changed. Of a registration: the event, the person, and the pool where a place was taken or
-    /// given up, or the event itself where it has no pools.
+    /// given up, or the event itself where it has no pools; of a position in the waiting list the person behind.
     pub subjects: Vec<Pk>,
     /// The actor: the person on whose behalf it was done.
     pub actor: Option<Pk>,

@@ -5,4 +5,5 @@
 
 pub mod event;
 pub mod explanation;
+pub mod past;
 pub mod pool;

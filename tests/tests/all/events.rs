@@ -5,4 +5,5 @@ mod counts;
 mod expect;
 mod history;
 mod owner;
+mod past;
 mod placing;

@@ -5,6 +5,7 @@
 //! crashes, failed starts.
 
 mod answers;
+mod attackers;
 mod authority;
 mod backup;
 mod bench;

@@ -23,10 +23,10 @@ use crate::options::Options;
 use crate::output::{Output, Summary};
 
 /// Changes in one answer.
-const PAGE: u64 = 1000;
+pub(crate) const PAGE: u64 = 1000;
 
 /// Attempts to read an event and the feed as of one moment, while others register.
-const TRIES: usize = 20;
+pub(crate) const TRIES: usize = 20;
 
 /// Draw the places and the waiting list of an event over time, from the change feed
 ///
@@ -97,7 +97,7 @@ async fn look(client: &Client, history: &History) -> Result<Picture, Failure> {
 
 /// The number of a change before this time; `None` if there is none that is kept. By halves, because the feed is in the
 /// order of numbers.
-async fn before(client: &Client, time: Time) -> Result<Option<u64>, Failure> {
+pub(crate) async fn before(client: &Client, time: Time) -> Result<Option<u64>, Failure> {
     let limit = PageLimit::new(1).map_err(|err| Failure::Own(err.0))?;
     let first = async |since| client.call(List { since, limit, ..List::default() }).await;
     let Some(oldest) = first(None).await?.items.pop().filter(|oldest| oldest.at < time) else { return Ok(None) };

@@ -100,7 +100,7 @@ impl Replay {
             "place" => (Stand::Out, seated.unwrap_or(Stand::Waiting)),
             "seated" => (Stand::Waiting, derived),
             "moved" => (Stand::Seated(None), derived),
-            "cancel" | "reject" => (seated.unwrap_or(Stand::Waiting), Stand::Out),
+            "cancel" | "reject" | "left" => (seated.unwrap_or(Stand::Waiting), Stand::Out),
             "approve" => match seated {
                 Some(seated) => (Stand::Out, seated),
                 None => return,

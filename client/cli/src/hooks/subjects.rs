@@ -25,6 +25,8 @@ impl Per {
             (Self::Event, "event" | "registration", _) => 0,
             (Self::Pool, "pool", _) => 0,
             (Self::Pool, "enrollment", "create") | (Self::Pool, "event", "opened") => 1,
+            // Its third record is the person behind.
+            (Self::Pool, "registration", "positioned") => return None,
             (Self::Pool, "registration", _) => 2,
             _ => return None,
         };
@@ -60,6 +62,7 @@ pub(crate) mod tests {
         for (name, subjects, person, event, pool) in [
             ("registration.seated", &[1, 2, 3][..], Some(2), Some(1), Some(3)),
             ("registration.create", &[1, 2], Some(2), Some(1), None),
+            ("registration.positioned", &[1, 2, 3], Some(2), Some(1), None),
             ("person.create", &[1], Some(1), None, None),
             ("event.opened", &[1, 2], None, Some(1), Some(2)),
             ("enrollment.create", &[1, 2], None, None, Some(2)),

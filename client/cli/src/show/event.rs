@@ -13,6 +13,7 @@ use enroll_picture::event::{self as picture, Picture, Step};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::past::{self, Moment};
 use crate::failure::Failure;
 use crate::output::names::Names;
 use crate::output::{Summary, time};
@@ -25,11 +26,18 @@ const NAMED_MAX: u32 = 5;
 const BAR: usize = 24;
 
 /// Show an event: places taken in each pool, who waits, and what happens next
+///
+/// With --at it is who had a place and who waited then, from the change feed, which does not tell capacities and titles.
+/// Needs the permission /changes/ of the actor, if there is one.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  enrollctl event show 01994f3a-7c1e-7d55-a1b2-3c4d5e6f7a8b")]
+#[command(after_help = "Examples:\n  enrollctl event show 01994f3a-7c1e-7d55-a1b2-3c4d5e6f7a8b\n  \
+                        enrollctl event show 01994f3a-7c1e-7d55-a1b2-3c4d5e6f7a8b --at 2999-01-31T18:00:00Z")]
 pub(super) struct Show {
     /// The event's pk
     event: Reference,
+    /// Places and waiting list as they were at this time, or after the change of this number
+    #[arg(long, value_name = "TIME")]
+    at: Option<Moment>,
 }
 
 /// The picture as text.
@@ -38,6 +46,9 @@ struct Shown(Picture);
 
 /// Reads the event and the first of its waiting list, and returns the picture.
 pub(super) async fn ask(client: &Client, show: Show) -> Result<Summary, Failure> {
+    if let Some(moment) = show.at {
+        return past::ask(client, show.event, moment).await;
+    }
     let event = client.call(event::Get { event: show.event.clone() }).await?;
     let registrations = first_waiting(client, show.event).await?;
     let mut names = Names::default();

@@ -2,6 +2,7 @@
 
 mod certificate;
 mod event;
+mod past;
 mod pool;
 
 pub use self::certificate::fields as certificate_fields;

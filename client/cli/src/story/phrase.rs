@@ -58,6 +58,8 @@ const PHRASES: &[(&str, &str)] = &[
     ("registration.place", "{1} was placed by hand at {0}[ in {2}]"),
     ("registration.seated", "{1} moved up from the waiting list of {0}[ into {2}]"),
     ("registration.moved", "{1} was moved[ to {2}] to make room at {0}"),
+    ("registration.positioned", "{1} was put into the waiting list of {0}[, in front of {2}]"),
+    ("registration.left", "{1}, being deleted, left {0}[ and gave up a place in {2}]"),
     ("supervisor.assign", "{0} got a supervisor"),
     ("supervisor.unassign", "{0} has no supervisor any more"),
     ("supervisor.add_representative", "{1} represents {0}"),

@@ -71,6 +71,14 @@ pub const UID_ALARM: u16 = 60_018;
 /// of the first refusal that was not recorded.
 pub const REFUSALS: u16 = 60_019;
 
+/// A placement by hand put a person into the waiting list. Of the event, the person, and the person behind them, if there
+/// is one.
+pub const POSITIONED: u16 = 60_020;
+
+/// A person who was deleted left an event or its waiting list. Of the event, the person, and where they gave up a place
+/// its pool, or the event itself where it has no pools.
+pub const LEFT: u16 = 60_021;
+
 /// The daemon as the peer of changes that no process asked for.
 pub const DAEMON: PeerId = PeerId { uid: 0, pid: 0 };
 

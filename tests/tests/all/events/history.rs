@@ -17,16 +17,18 @@ use rand::rngs::ChaCha20Rng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use super::expect::{code_of, expect_same};
+use super::past::Kept;
 use enroll_tests::event_model::{Event, Person, Pool};
 
 const HISTORIES: u64 = 240;
 const CALLS: usize = 60;
 const THREADS: u64 = 2;
 
-/// One history in so many has a database, another one a journal in front of it, and one in so many more people than one
-/// write seats.
+/// One history in so many has a database, another one a journal in front of it, one in so many more people than one
+/// write seats, and of one in so many the past is compared.
 const EVERY_IN_REDB: u64 = 25;
 const EVERY_CROWD: u64 = 100;
+const EVERY_KEPT: u64 = 3;
 
 const ROLES: [&str; 3] = ["member", "guest", "staff"];
 
@@ -57,7 +59,11 @@ fn play(seed: u64) {
             journal.flush().and_then(|()| journal.make_filter(|| ())).expect("flushed");
         }
         history.call_something();
+        if history.keeps {
+            history.keep();
+        }
     }
+    history.expect_past();
 }
 
 pub(super) struct History {
@@ -70,6 +76,10 @@ pub(super) struct History {
     /// Seconds since the beginning.
     pub(super) now: u64,
     pools_made: usize,
+    /// What is shown is kept: in one history of so many, because it takes as long as the calls.
+    keeps: bool,
+    /// Every event as it was shown after each call.
+    pub(super) shown: Vec<Kept>,
     /// More people than one write seats.
     pub(super) is_crowd: bool,
     /// The calls, to be printed at a failure.
@@ -96,6 +106,8 @@ impl History {
             events: Vec::new(),
             now: 0,
             pools_made: 0,
+            keeps: seed % EVERY_KEPT == 0,
+            shown: Vec::new(),
             is_crowd,
             log: Vec::new(),
         };

@@ -1,5 +1,5 @@
-//! `event history`: after any random history of registrations the last counts are those of the event, the first are
-//! none, and each step is one that happened.
+//! `event history` and `event show --at`: after any random history of registrations the last counts are those of the event, the first are
+//! none, and each step is one that happened; the past of an event is what was shown then.
 
 use enroll_tests::process::{Daemon, Home};
 use enroll_tests::seed::{self, Seed};
@@ -144,8 +144,62 @@ fn a_feed_that_begins_after_the_event_is_told() {
         assert!(std::time::Instant::now() < until, "the changes are kept");
         assert_eq!(daemon.enrollctl(&["token", "use"], &format!("nonce {number}")).code, Some(0));
     }
+    let past = daemon.enrollctl(&["event", "show", &event, "--at", "2999-01-01T00:00:00Z"], "");
+    assert!(past.code == Some(1) && past.stderr.contains("its past is not known"), "{past:?}");
     assert_eq!(daemon.enrollctl(&["registration", "create", &event, "DOG4"], "").code, Some(0));
     let history = daemon.enrollctl(&["event", "history", &event], "");
     assert!(history.stdout.ends_with("\t3\t0\n"), "{history:?}");
     assert!(history.stderr.contains("the feed begins at"), "{history:?}");
+}
+
+/// What `event show` tells of places and waiting list, now or after a change.
+fn shown(daemon: &Daemon, event: &str, moment: &[&str]) -> (Value, Value) {
+    let shown = daemon.enrollctl(&[&["event", "show", event, "--json"], moment].concat(), "");
+    assert_eq!(shown.code, Some(0), "{moment:?}: {shown:?}");
+    let shown = shown.json();
+    match moment {
+        [] => (json!([shown["event"]["places_taken"], shown["event"]["waiting_count"]]), shown["waiting"].clone()),
+        _ => {
+            let people = shown["waiting"].as_array().expect("a list").iter().map(|person| person["name"].clone());
+            (json!([shown["places_taken"], shown["waiting_count"]]), people.collect())
+        }
+    }
+}
+
+/// `event show` names the first five who wait.
+const NAMED: usize = 5;
+
+#[test]
+fn the_past_of_an_event_is_what_was_shown_then() {
+    let daemon = Daemon::start();
+    let mut random = SmallRng::seed_from_u64(7);
+    people(&daemon);
+    let before = daemon.enrollctl(&["changes", "head", "--json"], "").json();
+    let event = event(&daemon, true, "supervisor");
+    let mut kept = Vec::new();
+    for _ in 0..12 {
+        let lines: String = (0..6).map(|_| line(&mut random, &event)).collect();
+        daemon.enrollctl(&["call"], &lines);
+        let head = daemon.enrollctl(&["changes", "head", "--json"], "").json();
+        kept.push((head["seq"].to_string(), head["at"].clone(), shown(&daemon, &event, &[])));
+    }
+    for (seq, at, (counts, first)) in &kept {
+        for moment in [seq.as_str(), at.as_str().expect("a time")] {
+            let (then, waiting) = shown(&daemon, &event, &["--at", moment]);
+            assert_eq!(&then, counts, "{moment}");
+            let named: Vec<Value> = waiting.as_array().expect("a list").iter().take(NAMED).cloned().collect();
+            assert_eq!(&json!(named), first, "{moment}");
+        }
+    }
+    let latest = &kept.last().expect("a step").0;
+    let plain = daemon.done(&["event", "show", &event, "--at", latest]);
+    assert!(plain.starts_with(&format!("event\t{event}\nchange\t{latest}\nat\t")), "{plain}");
+    for (moment, code, why) in [
+        (before["seq"].to_string(), 1, "the event was made at "),
+        ("999999".to_owned(), 2, "there is no change 999999 yet"),
+        ("yesterday".to_owned(), 2, "or the number of a change"),
+    ] {
+        let refused = daemon.enrollctl(&["event", "show", &event, "--at", &moment], "");
+        assert!(refused.code == Some(code) && refused.stderr.contains(why), "{moment}: {refused:?}");
+    }
 }

@@ -56,6 +56,10 @@ impl WriteOp for Place {
         let made = before.is_none().then_some(Kind::Registration);
         let subjects = seats.subjects(person, seats.require_registration(person)?.stand);
         seats.emit_cause(ChangeEvent::Change(call.change(subjects), made));
+        let placed = seats.require_registration(person)?;
+        if placed.stand == Stand::Waiting {
+            seats.emit_positioned(person, placed.order)?;
+        }
         seats.head.left.fill = true;
         finish(seats, person)
     }

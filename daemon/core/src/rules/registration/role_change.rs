@@ -67,6 +67,9 @@ fn change_all(
             seats.replace(person, Some(&before), &after)?;
             seats.head.left.fill = true;
             seats.follow();
+            if after.stand == Stand::Out {
+                seats.emit_left(person, before.stand);
+            }
             seats.settle(STEP_MAX)?;
         }
         seats.save();

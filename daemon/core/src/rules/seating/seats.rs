@@ -12,7 +12,7 @@ use super::choose::{Choice, Places, choose};
 use super::waiting_position;
 use crate::draft::Txn;
 use crate::fault::Fault;
-use crate::model::change::{Change, ChangeEvent, DAEMON};
+use crate::model::change::{Change, ChangeEvent, DAEMON, LEFT, POSITIONED};
 use crate::model::event::{Cause, Event, Head, IMPLICIT, Registered, Registration, Slot, Stand};
 use crate::model::key::{self, Family};
 use crate::model::record::{self, PersonRoles};
@@ -145,6 +145,22 @@ impl<'a> Seats<'a> {
         let pool = self.event.pools.iter().find(|pool| pool.slot == slot).map(|pool| pool.pk);
         let subjects = [self.pk, person].into_iter().chain(pool).collect();
         self.txn.emit(ChangeEvent::Consequence(Self::change(&self.derived, what, subjects, self.cause)));
+    }
+
+    /// Emits that a person left the place or the waiting list in which they were.
+    pub(in crate::rules) fn emit_left(&mut self, person: Pk, before: Stand) {
+        let subjects = self.subjects(person, before);
+        self.txn.emit(ChangeEvent::Consequence(Self::change(&self.derived, LEFT, subjects, self.cause)));
+    }
+
+    /// Emits who stands behind a person that was put into the waiting list: the feed has no other trace of the position.
+    pub(in crate::rules) fn emit_positioned(&mut self, person: Pk, order: u64) -> Result<(), Fault> {
+        let (from, to) = (key::waiting(self.pk, order + 1), key::prefixed(key::waitings(self.pk)).1);
+        let behind = self.txn.as_read().range(&from, &to, 1)?;
+        let behind = behind.first().map(|(_, value)| record::decode::<Registered>(value)).transpose()?;
+        let subjects = [self.pk, person].into_iter().chain(behind.map(|behind| behind.person)).collect();
+        self.txn.emit(ChangeEvent::Consequence(Self::change(&self.derived, POSITIONED, subjects, self.cause)));
+        Ok(())
     }
 
     fn change(attribution: &Attribution, what: u16, subjects: Vec<Pk>, cause: Option<u64>) -> Change {
