@@ -16,6 +16,7 @@ use enroll_core::model::key::WITHOUT_ORDER;
 use enroll_core::state::{Store, StoreError, View, Writes};
 use enrolld::config::Config;
 use enrolld::daemon::Swap;
+use enrolld::daemon::clock::Seeds;
 use enrolld::metrics::JournalFigures;
 use enrolld::net::barrier::Barrier;
 use enrolld::net::grants::Grants;
@@ -213,6 +214,7 @@ impl Life {
             reads_locally: false,
             store: reads,
             clock: registry.clock(),
+            seeds: Seeds::default(),
             terms: Swap::new(Terms { grants, limits: config.limits() }),
             memory: MemoryBudget::new(MEMORY_BYTES),
             scans: WorkerPool::start("scans", 1).expect("a thread"),
@@ -302,6 +304,8 @@ async fn accept(socket: PathBuf, shared: Arc<Shared>, queue: enrolld::writer::Qu
             member: None,
         };
         let stream = stream.into_std().expect("a stream");
-        tokio::spawn(serve_alone(stream, peer, Arc::clone(&shared), queue.clone(), stopping.clone()));
+        let (input, output) = enroll_socket::split(stream).expect("a socket");
+        let sender = output.sender().clone();
+        tokio::spawn(serve_alone((input, output, sender), peer, Arc::clone(&shared), queue.clone(), stopping.clone()));
     }
 }
