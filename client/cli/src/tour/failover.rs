@@ -135,7 +135,7 @@ async fn bring_back(cluster: &mut TourCluster, killed: usize, output: &Output) -
     let mut heads = BTreeSet::new();
     for (host, name) in NAMES.iter().enumerate() {
         enrollctl(cluster, host, &["changes", "head"], output).await?;
-        let head = cluster.client(host).call(changes::Head {}).await;
+        let head = Client::builder(cluster.socket(host)).lazy().call(changes::Head {}).await;
         heads.insert(head.map_err(|err| Failure::Own(format!("{name}: {err}")))?.mac.to_string());
     }
     if heads.len() != 1 {
