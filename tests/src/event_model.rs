@@ -2,11 +2,14 @@
 //! that is due done at once. Times are seconds.
 
 mod changes;
+mod placing;
 
 use std::collections::BTreeSet;
 
 use enroll_protocol::Code;
 use enroll_protocol::registration::ApprovalState;
+
+pub use placing::Target;
 
 /// A person.
 #[derive(Debug, Clone, Default)]

@@ -292,11 +292,10 @@ pub(super) fn join(
     let Shared { journal, about, listener, retention, skew_max } = shared;
     let journal = Arc::new(journal);
     stage.begin("waiting for etcd".to_owned());
-    // A member that had moved nothing into its database yet begins no journal either: others may have what it read.
-    let is_new = tree.entries()? == 0 && !tree.mark()?.is_some_and(|mark| mark.is_shared);
-    let identity = match is_new {
-        true => patiently(|| journal.identity(options.identity))?,
-        false => patiently(|| journal.found_identity())?.ok_or_else(|| missing(&tree))?,
+    // A database that has followed a journal founds no other one: what it had there may not be in it yet.
+    let identity = match tree.entries()? > 0 || tree.mark()?.is_some() {
+        false => patiently(|| journal.identity(options.identity))?,
+        true => patiently(|| journal.found_identity())?.ok_or_else(|| missing(&tree))?,
     };
     let options = JournalOptions { identity, ..options };
     let store = JournalStore::open_shared(tree, journal.clone(), secrets.into(), options, figures)?;

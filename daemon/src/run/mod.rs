@@ -230,6 +230,7 @@ impl Start {
         let ended = match result {
             Ok(ended) => ended,
             Err(err) => {
+                flusher.stop();
                 opened.resign();
                 return Err(err);
             }

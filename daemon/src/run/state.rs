@@ -192,10 +192,13 @@ impl Opened {
         }
     }
 
-    /// Lets another member lead at once, where this one failed.
+    /// Lets another member lead at once, where this one failed. Moves what it has into its database: etcd has it too, but
+    /// may be what was lost.
     pub(super) fn resign(self) {
-        if let Some(member) = self.member {
-            member.resign();
+        let Some(member) = self.member else { return };
+        member.resign();
+        if let Err(err) = self.store.flush() {
+            tracing::warn!(%err, "the database has not everything that this daemon had; the next start reads the journal");
         }
     }
 }

@@ -173,7 +173,10 @@ impl Run<'_> {
                         self.clients[at].again.push_back(number);
                     }
                 }
-                Err(None) => return Ok(self.clients[at].lose_link(&self.judge)),
+                Err(None) => {
+                    self.clients[at].lose_link(&self.judge);
+                    return Ok(());
+                }
                 Err(Some(wrong)) => return Err(wrong),
             }
         }

@@ -51,7 +51,9 @@ impl JournalStore {
     pub fn freeze(&self) -> Option<Flush> {
         let log = self.log();
         let mut state = self.state();
-        if state.failed.is_some() || state.current.active.entries() == 0 {
+        // A daemon that may append no more to a shared journal still has what it appended before.
+        let may_flush = matches!(state.failed, None | Some(StoreError::Deposed | StoreError::Trimmed(_)));
+        if !may_flush || state.current.active.entries() == 0 {
             return None;
         }
         let Snapshot { active, tree, filter, .. } = &*state.current;

@@ -155,6 +155,7 @@ fn replace(key: &str, value: &mut Value) {
         ("log_format", _) => "json".into(),
         ("algorithm", _) => "ES256".into(),
         ("store", _) => "etcd".into(),
+        ("reads", _) => "local".into(),
         ("endpoints", _) => vec!["http://a:2379"].into(),
         (_, Value::String(_)) => "/another".into(),
         (_, Value::Integer(number)) => (number + 1).into(),
