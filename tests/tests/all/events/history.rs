@@ -106,7 +106,7 @@ impl History {
             events: Vec::new(),
             now: 0,
             pools_made: 0,
-            keeps: seed % EVERY_KEPT == 0,
+            keeps: seed.is_multiple_of(EVERY_KEPT),
             shown: Vec::new(),
             is_crowd,
             log: Vec::new(),
