@@ -21,6 +21,7 @@ PERSON_UPDATE: Operation[Person] = Operation(5, "person.update", True, lambda va
 PERSON_DELETE: Operation[Person] = Operation(6, "person.delete", True, lambda value: Person.from_json(value))
 PERSON_REVOKE: Operation[Person] = Operation(7, "person.revoke", True, lambda value: Person.from_json(value))
 PERSON_RESTORE: Operation[Person] = Operation(8, "person.restore", True, lambda value: Person.from_json(value))
+PERSON_ERASE: Operation[Person] = Operation(9, "person.erase", True, lambda value: Person.from_json(value))
 ROLE_ASSIGN: Operation[bool] = Operation(10, "role.assign", True, None)
 ROLE_REMOVE: Operation[bool] = Operation(11, "role.remove", True, None)
 ROLE_HAS: Operation[bool] = Operation(12, "role.has", False, None)
@@ -131,6 +132,7 @@ TABLE: dict[str, Operation[Any]] = {row.name: row for row in (
     PERSON_DELETE,
     PERSON_REVOKE,
     PERSON_RESTORE,
+    PERSON_ERASE,
     ROLE_ASSIGN,
     ROLE_REMOVE,
     ROLE_HAS,
@@ -1783,6 +1785,27 @@ class AsyncPersonOperations:
         args: dict[str, Any] = {"person": person}
         return await self._calls.call(PERSON_RESTORE, args, options)
 
+    async def erase(
+        self,
+        person: Reference,
+        **options: Unpack[Options],
+    ) -> Person:
+        """Erase the data of a deleted person, for good.
+
+        Callsign, extra and the texts of reasons are replaced wherever they are kept: in the person, the enrollment, the
+        registrations, certificates, external keys, login codes, what is attached to tokens, and kept answers. The record, its
+        pk and the changes that name it stay, so everything that was counted still counts. The callsign is kept as a keyed hash
+        and is nobody's again. Older backups still have what was erased.
+
+        Refusals: `conflict` for a person who is not deleted, or who was erased before.
+
+        - `person`: Callsign or pk.
+
+        Needs the grant `admin`, and of an actor the permission `/` for what is not their own.
+        """
+        args: dict[str, Any] = {"person": person}
+        return await self._calls.call(PERSON_ERASE, args, options)
+
 
 class AsyncPoolOperations:
     """The operations of the area `pool`."""
@@ -2790,7 +2813,7 @@ class AsyncTransactionOperations:
         order, and each sees what those before it have left. Events that they touch are filled after the last one. A refusal
         has the code of the unit that was refused, and its index, from 0, in `details.unit`.
 
-        A unit is a plain write. Bulk writes, streams, transactions, `code.use`, and the areas certificate, jwt, permission
+        A unit is a plain write. Bulk writes, streams, transactions, `code.use`, `person.erase`, and the areas certificate, jwt, permission
         and server are none, nor is a write for which a certificate must be made (`invalid_argument`).
 
         - `units`: The units, each a JSON object; 1 to 32.

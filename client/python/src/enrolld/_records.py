@@ -72,7 +72,7 @@ class Change:
     """The verb of the change, such as `create`."""
     subjects: list[str]
     """The records that were changed. Of a registration: the event, the person, and the pool where a place was taken or
-    given up, or the event itself where it has no pools.
+    given up, or the event itself where it has no pools; of a position in the waiting list the person behind.
     """
     actor: str | None
     """The actor: the person on whose behalf it was done."""
