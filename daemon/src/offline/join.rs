@@ -97,7 +97,7 @@ impl Admission {
     /// There is no cluster to ask.
     #[cfg(not(feature = "etcd"))]
     pub(super) fn ask(&mut self, _: &Header, _: &str) -> Result<(), OfflineError> {
-        let _ = SCHEMA;
+        let _ = (SCHEMA, &self.journal);
         Err(OfflineError::NotShared)
     }
 
