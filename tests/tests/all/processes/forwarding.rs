@@ -91,7 +91,8 @@ fn a_write_at_a_standby_is_done_by_the_leader_once_and_read_there_at_once() {
 
     // A change tells the host of its process, as a uid is of a host.
     at_a.call(token::Use::new(name(WRITES))).expect("used");
-    let changes = at_b.call(changes::List { since: Some(WRITES as u64 - 1), ..Default::default() }).expect("changes").items;
+    let changes =
+        at_b.call(changes::List { since: Some(WRITES as u64 - 1), ..Default::default() }).expect("changes").items;
     let member = |change: &Change| change.peer.member.as_ref().map(ToString::to_string);
     assert_eq!(changes.first().and_then(member).as_deref(), Some("b"));
     assert_eq!(changes.last().and_then(member).as_deref(), Some("a"));
