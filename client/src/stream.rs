@@ -251,7 +251,7 @@ mod tests {
     use crate::fake_daemon::{FakeDaemon, FakeSession};
 
     fn change(seq: u64) -> Change {
-        let (area, verb, peer) = ("token".to_owned(), "use".to_owned(), PeerId { uid: 1000, pid: 1 });
+        let (area, verb, peer) = ("token".to_owned(), "use".to_owned(), PeerId { uid: 1000, pid: 1, member: None });
         Change {
             seq,
             at: Time::EPOCH,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::operations::StreamOperation;
 use crate::refusal::Code;
-use crate::value::{ChangeMac, Cursor, Invalid, Origin, PageLimit, Pk, Time, or_default};
+use crate::value::{ChangeMac, Cursor, Invalid, MemberName, Origin, PageLimit, Pk, Time, or_default};
 
 /// Changes that are no operations, by number: they follow from another change, or from the time. The numbers are stable
 /// like those of operations.
@@ -60,12 +60,15 @@ pub struct Change {
 }
 
 /// A process as the kernel names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerId {
     /// Its user.
     pub uid: u32,
     /// Its process id when it connected.
     pub pid: i32,
+    /// The member of the cluster on whose host it runs; null for a registry on one host.
+    #[serde(default)]
+    pub member: Option<MemberName>,
 }
 
 /// List changes, oldest first

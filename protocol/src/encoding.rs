@@ -288,8 +288,8 @@ mod tests {
 
     #[test]
     fn the_first_byte_of_a_hello_chooses() {
-        let hello = Hello { magic: MAGIC, protocol: 3, client: "x".to_owned() };
-        let json = br#"{"magic":"enrolld","protocol":3,"client":"x","later":[1]}"#;
+        let hello = Hello { magic: MAGIC, protocol: 4, client: "x".to_owned() };
+        let json = br#"{"magic":"enrolld","protocol":4,"client":"x","later":[1]}"#;
         for (body, encoding) in [(&codec::encode(&hello)[..], Encoding::Binary), (json, Encoding::Json)] {
             assert_eq!(Encoding::of_hello(body), encoding);
             assert_eq!(encoding.hello(body), Some(hello.clone()));
@@ -297,10 +297,10 @@ mod tests {
         for body in [
             "{",
             "{}",
-            r#"{"magic":"enrolls","protocol":3,"client":"x"}"#,
+            r#"{"magic":"enrolls","protocol":4,"client":"x"}"#,
             r#"{"magic":"enrolld","protocol":-3,"client":"x"}"#,
-            r#"{"magic":"enrolld","protocol":3,"protocol":3,"client":"x"}"#,
-            r#"{"magic":"enrolld","protocol":3,"client":"x"} {}"#,
+            r#"{"magic":"enrolld","protocol":4,"protocol":4,"client":"x"}"#,
+            r#"{"magic":"enrolld","protocol":4,"client":"x"} {}"#,
         ] {
             assert_eq!(Encoding::Json.hello(body.as_bytes()), None, "{body}");
         }

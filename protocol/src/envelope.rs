@@ -11,7 +11,7 @@ pub const MAGIC: [u8; 8] = *b"enrolld\0";
 
 /// The version of the wire. A daemon refuses a version it does not speak. Versions of enrolld with the same version of the
 /// wire work together: a changed shape is another operation, and refusals have numbers that may be unknown.
-pub const PROTOCOL_VERSION: u16 = 3;
+pub const PROTOCOL_VERSION: u16 = 4;
 
 /// The envelope of a request: actor, origin, idempotency key, dry run.
 ///

@@ -163,7 +163,7 @@ mod tests {
                 verb: verb.to_owned(),
                 subjects: subjects.iter().map(|byte| pk(*byte)).collect(),
                 actor: None,
-                peer: PeerId { uid: 0, pid: 0 },
+                peer: PeerId { uid: 0, pid: 0, member: None },
                 origin: None,
                 cause: None,
                 refused: None,

@@ -14,7 +14,7 @@ from typing import Any
 from enrolld._wire import Frames, Kind, frame
 
 WELCOME: dict[str, Any] = {
-    "protocol": 3,
+    "protocol": 4,
     "daemon": "9.9.9",
     "grant": "admin",
     "frame_bytes_max": 1 << 20,

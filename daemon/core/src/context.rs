@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
+use enroll_protocol::changes::PeerId;
 use enroll_protocol::fold::fold;
-use enroll_protocol::{Actor, Envelope, Pk, Time, codec};
+use enroll_protocol::{Actor, Envelope, MemberName, Pk, Time, codec};
 use rand::rngs::ChaCha20Rng;
 use rand::{Rng as _, SeedableRng as _};
 use serde::{Deserialize, Serialize};
@@ -60,8 +61,15 @@ pub struct Peer {
     pub grant: Grant,
     /// The bounds on whom it may act for.
     pub delegation: Arc<Delegation>,
-    /// The member of the cluster that forwards the connection of another host; `None` for one of this host.
-    pub member: Option<Arc<str>>,
+    /// The member of the cluster on whose host it runs; `None` where the registry is on one host.
+    pub member: Option<MemberName>,
+}
+
+impl Peer {
+    /// The peer as changes tell it.
+    pub fn id(&self) -> PeerId {
+        PeerId { uid: self.uid, pid: self.pid, member: self.member.clone() }
+    }
 }
 
 /// The proof of an actor: what a session JWT says that was verified when its request arrived.

@@ -1,8 +1,9 @@
 //! The role of a daemon: active, or the standby of another one that leads its cluster.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use enroll_protocol::{Code, Refusal};
+use enroll_protocol::{Code, MemberName, Refusal};
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -13,11 +14,23 @@ const RETRY_AFTER_MS: u64 = 200;
 #[derive(Debug, Default)]
 pub struct Role {
     is_standby: AtomicBool,
+    /// The name of this member.
+    member: OnceLock<MemberName>,
     /// The name of the member that leads.
     leader: watch::Sender<Option<String>>,
 }
 
 impl Role {
+    /// This daemon is this member, for as long as it runs.
+    pub fn join(&self, member: MemberName) {
+        let _ = self.member.set(member);
+    }
+
+    /// The name of this member; `None` without a cluster.
+    pub fn member(&self) -> Option<&MemberName> {
+        self.member.get()
+    }
+
     /// From now on this member leads, and it is this daemon.
     pub fn lead(&self, member: &str) {
         self.is_standby.store(false, Ordering::SeqCst);

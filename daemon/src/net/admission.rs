@@ -138,9 +138,10 @@ impl Admission {
         let mut groups = crate::sys::peer_groups(stream.as_fd()).map_err(|err| unknown(&err))?;
         groups.push(credentials.gid());
         let uid = credentials.uid();
+        let member = self.daemon.role.member().cloned();
         match grants.of(uid, &groups) {
             Some((grant, delegation)) => {
-                Ok(Peer { uid, pid: credentials.pid(), connection: 0, grant, delegation, member: None })
+                Ok(Peer { uid, pid: credentials.pid(), connection: 0, grant, delegation, member })
             }
             None => {
                 self.daemon.abuse.note(Abuse::NoGrant, uid);

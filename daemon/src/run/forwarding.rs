@@ -17,6 +17,8 @@ pub(super) fn start(opened: &Opened, sessions: mpsc::Sender<Forwarded>) -> Resul
     if let Some(listener) = member.take_listener() {
         tokio::spawn(accept(listener, tls.clone(), sessions));
     }
-    let daemon = Arc::clone(&opened.daemon);
-    Ok(Some(Arc::new(Forwarding::new(daemon, member.name(), tls, member.addresses(), member.patience()))))
+    let (daemon, Some(name)) = (Arc::clone(&opened.daemon), opened.daemon.role.member().cloned()) else {
+        return Ok(None);
+    };
+    Ok(Some(Arc::new(Forwarding::new(daemon, name, tls, member.addresses(), member.patience()))))
 }

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::cluster::{self, Member, Shared};
 use super::systemd::{self, Stage};
 use super::{StartError, authority, migrate};
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::daemon::Daemon;
 use crate::daemon::clock::{Clock, draw_salt, draw_seed};
 use crate::daemon::warnings::Topic;
@@ -33,6 +33,7 @@ use enroll_core::rules::changes;
 use enroll_core::settings::Settings;
 use enroll_core::state::overlay::Overlay;
 use enroll_core::state::{ReadTxn, Store, StoreError, Writes};
+use enroll_protocol::MemberName;
 
 /// The warning of a start that found a key and no database; it stands until the next start. For an installation with a
 /// key made beforehand it is expected.
@@ -107,6 +108,10 @@ impl Opened {
         let identity = Identity { secrets: secrets.into(), keys: keys.into(), authority: authority.into() };
         let daemon = Daemon::new(settings, identity, started).with_journal(&figures).kept_in(&locked.directory());
         daemon.metrics.database_bytes.set(store.bytes());
+        if let Some(member) = &member {
+            let name: Result<MemberName, _> = member.name().parse();
+            daemon.role.join(name.map_err(|err| ConfigError(format!("cluster.member: {err}")))?);
+        }
         match (&member, leader) {
             (Some(_), Some(leader)) => daemon.role.follow(&leader),
             (Some(member), None) => daemon.role.lead(member.name()),

@@ -141,7 +141,7 @@ fn json_frames(samples: &mut Samples) {
         frame::append_with(&mut bytes, kind, operation, id, |bytes| bytes.extend_from_slice(body));
         samples.line(name, "json", &bytes);
     };
-    let hello = br#"{"magic":"enrolld","protocol":3,"client":"golden"}"#;
+    let hello = br#"{"magic":"enrolld","protocol":4,"client":"golden"}"#;
     assert_eq!(Encoding::of_hello(hello), Encoding::Json);
     assert!(Encoding::Json.hello(hello).is_some_and(|hello| hello.protocol == PROTOCOL_VERSION));
     sample("hello", FrameKind::Hello, 0, 0, hello);
@@ -271,7 +271,7 @@ fn the_rest(samples: &mut Samples) {
         verb: "use".to_owned(),
         subjects: vec![pk(1), pk(2)],
         actor: Some(pk(3)),
-        peer: changes::PeerId { uid: 1000, pid: 4242 },
+        peer: changes::PeerId { uid: 1000, pid: 4242, member: Some("north".parse().expect("a name")) },
         origin: Some("::1".parse().expect("an origin")),
         cause: Some(299),
         refused: Some(Code::TOKEN_REUSE),

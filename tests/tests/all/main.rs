@@ -9,6 +9,7 @@ mod dependencies;
 mod documentation;
 mod etcd;
 mod events;
+mod evidence;
 mod faults;
 mod golden;
 mod histories;

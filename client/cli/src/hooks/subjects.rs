@@ -50,7 +50,7 @@ pub(crate) mod tests {
             verb: verb.to_owned(),
             subjects: subjects.iter().map(|byte| Pk::from_bytes([*byte; 16])).collect(),
             actor: None,
-            peer: PeerId { uid: 0, pid: 0 },
+            peer: PeerId { uid: 0, pid: 0, member: None },
             origin: None,
             cause: None,
             refused: None,

@@ -77,7 +77,7 @@ pub(crate) async fn run(matches: &ArgMatches, options: &Options, output: &Output
         let _ = writeln!(told, "{:>8}  {}  {happened}{by_whom}; {through}", change.seq, change.at);
         rows.push(json!({
             "seq": change.seq, "at": change.at, "what": format!("{}.{}", change.area, change.verb), "happened": happened,
-            "actor": by, "uid": change.peer.uid, "pid": change.peer.pid, "origin": change.origin,
+            "actor": by, "uid": change.peer.uid, "pid": change.peer.pid, "member": change.peer.member, "origin": change.origin,
             "cause": change.cause, "refused": change.refused,
         }));
     }
@@ -121,9 +121,10 @@ fn through(change: &Change) -> String {
     }
     let uid = change.peer.uid;
     let user = User::from_uid(Uid::from_raw(uid)).ok().flatten().map_or_else(|| format!("uid {uid}"), |user| user.name);
+    let host = change.peer.member.as_ref().map(|member| format!(" at {member}")).unwrap_or_default();
     let origin = change.origin.as_ref().map(|origin| format!(", from {origin}")).unwrap_or_default();
     let cause = change.cause.map(|cause| format!(", because of change {cause}")).unwrap_or_default();
-    format!("by {user}, process {}{origin}{cause}", change.peer.pid)
+    format!("by {user}, process {}{host}{origin}{cause}", change.peer.pid)
 }
 
 impl Names<'_> {

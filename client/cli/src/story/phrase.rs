@@ -157,7 +157,7 @@ mod tests {
             verb: verb.to_owned(),
             subjects: Vec::new(),
             actor: None,
-            peer: PeerId { uid: 0, pid: 0 },
+            peer: PeerId { uid: 0, pid: 0, member: None },
             origin: None,
             cause: None,
             refused: None,

@@ -215,6 +215,7 @@ pub(crate) fn entry(change: &Change, records: &Records, context: &Context) -> Ma
                     Some(actor) => (records.link(actor, context)),
                     None => { "uid " (change.peer.uid) },
                 }
+                @if let Some(member) = &change.peer.member { " at " (shown(member)) }
                 @if let Some(origin) = &change.origin { " from " (shown(origin)) }
                 @if let Some(cause) = change.cause { ", following " (context.link(&address::change(cause), &format!("#{cause}"))) }
             }

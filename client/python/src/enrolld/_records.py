@@ -1016,6 +1016,8 @@ class PeerId:
     """Its user."""
     pid: int
     """Its process id when it connected."""
+    member: str | None
+    """The member of the cluster on whose host it runs; null for a registry on one host."""
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> PeerId:
@@ -1023,6 +1025,7 @@ class PeerId:
         return cls(
             uid=record["uid"],
             pid=record["pid"],
+            member=record["member"],
         )
 
 

@@ -22,7 +22,7 @@ from ._errors import EnrolldError, ProtocolError, Refused
 from ._refusals import REFUSALS, TooLarge
 from ._values import Named
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 IN_FLIGHT_MAX = 256
 """Requests in flight on one connection: the daemon reads no further until answers have left."""
 FRAME_BYTES_MAX = 1 << 20

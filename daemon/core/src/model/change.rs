@@ -80,7 +80,7 @@ pub const POSITIONED: u16 = 60_020;
 pub const LEFT: u16 = 60_021;
 
 /// The daemon as the peer of changes that no process asked for.
-pub const DAEMON: PeerId = PeerId { uid: 0, pid: 0 };
+pub const DAEMON: PeerId = PeerId { uid: 0, pid: 0, member: None };
 
 /// A change; its number is the key that it is stored under.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,10 +114,17 @@ pub struct ChainedChange {
 }
 
 impl ChainedChange {
+    /// The version of changes that tell no member: all of a registry on one host, and those from before there were any.
+    const WITHOUT_MEMBER: u8 = 2;
+
     /// The stored bytes of a change that has this number and follows a change with this MAC, and its own MAC.
     pub fn encode(secrets: &Secrets, before: &Mac, seq: u64, change: &Change) -> (Vec<u8>, Mac) {
-        let mut bytes = vec![Self::VERSION];
-        codec::encode_into(change, &mut bytes);
+        let bytes = match change.peer.member {
+            // As it was stored before members were told, so that the MACs of those changes can be made anew.
+            None => (Self::WITHOUT_MEMBER, codec::encode(&ChangeV2::from(change.clone()))),
+            Some(_) => (Self::VERSION, codec::encode(change)),
+        };
+        let mut bytes = [&[bytes.0], &*bytes.1].concat();
         let mac = secrets.change(before, seq, &bytes);
         bytes.extend(mac);
         (bytes, mac)
@@ -129,11 +136,45 @@ impl ChainedChange {
     }
 }
 
+/// A change without a member, as it is stored. Version 1 had no MAC.
+#[derive(Serialize, Deserialize)]
+struct ChangeV2 {
+    at: Time,
+    what: u16,
+    subjects: Vec<Pk>,
+    actor: Option<Pk>,
+    peer: (u32, i32),
+    origin: Option<Origin>,
+    cause: Option<u64>,
+    refused: Option<refusal::Code>,
+}
+
+impl From<Change> for ChangeV2 {
+    fn from(change: Change) -> Self {
+        let Change { at, what, subjects, actor, peer, origin, cause, refused } = change;
+        Self { at, what, subjects, actor, peer: (peer.uid, peer.pid), origin, cause, refused }
+    }
+}
+
+impl From<ChangeV2> for Change {
+    fn from(change: ChangeV2) -> Self {
+        let ChangeV2 { at, what, subjects, actor, peer: (uid, pid), origin, cause, refused } = change;
+        Self { at, what, subjects, actor, peer: PeerId { uid, pid, member: None }, origin, cause, refused }
+    }
+}
+
 impl Record for ChainedChange {
-    const VERSION: u8 = 2;
+    const VERSION: u8 = 3;
 
     fn decode_older(version: u8, bytes: &[u8]) -> Option<Result<Self, Invalid>> {
-        (version == 1).then(|| codec::decode::<Change>(bytes).map(Self::unchained))
+        match version {
+            1 => Some(codec::decode::<ChangeV2>(bytes).map(|change| Self::unchained(change.into()))),
+            Self::WITHOUT_MEMBER => {
+                let decoded = codec::decode::<(ChangeV2, Mac)>(bytes);
+                Some(decoded.map(|(change, mac)| Self { change: change.into(), mac }))
+            }
+            _ => None,
+        }
     }
 }
 

@@ -55,7 +55,6 @@ pub use stream::{Give, StreamOp, WalkOp};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use enroll_protocol::changes::PeerId;
 use enroll_protocol::{Code, ExternalKey, Operation, OperationRow, Pk, Refusal, Time};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -252,7 +251,7 @@ impl<'a> Call<'a> {
             what: self.row.number,
             subjects,
             actor: self.actor.as_ref().map(|actor| actor.pk),
-            peer: PeerId { uid: self.ctx.peer.uid, pid: self.ctx.peer.pid },
+            peer: self.ctx.peer.id(),
             origin: self.ctx.envelope.origin.clone(),
             cause: None,
             refused: None,

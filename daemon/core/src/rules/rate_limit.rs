@@ -19,7 +19,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::mem::{replace, take};
 use std::ops::ControlFlow;
 
-use enroll_protocol::changes::PeerId;
 use enroll_protocol::{Code, Pk, Refusal, Time};
 use serde_json::json;
 
@@ -331,7 +330,7 @@ fn may_record(ctx: &Context) -> bool {
 
 /// The change event for all refused calls of a uid past its limit of records.
 fn summary(ctx: &Context, code: Code) -> ChangeEvent {
-    let peer = PeerId { uid: ctx.peer.uid, pid: ctx.peer.pid };
+    let peer = ctx.peer.id();
     ChangeEvent::Change(Change { peer, refused: Some(code), ..Change::of_time(REFUSALS, ctx.now) }, None)
 }
 

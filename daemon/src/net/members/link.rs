@@ -14,7 +14,7 @@ use std::time::Duration;
 use enroll_core::context::Peer;
 use enroll_protocol::envelope::{Hello, MAGIC, PROTOCOL_VERSION, Welcome};
 use enroll_protocol::frame::{self, FrameKind, FrameReader};
-use enroll_protocol::{Envelope, Refusal, codec};
+use enroll_protocol::{Envelope, MemberName, Refusal, codec};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -43,7 +43,7 @@ type Addresses = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 /// The way to the member that leads.
 pub struct Forwarding {
     daemon: Arc<Daemon>,
-    member: String,
+    member: MemberName,
     tls: MemberTls,
     addresses: Addresses,
     /// The longest wait for an answer.
@@ -65,12 +65,12 @@ impl Forwarding {
     /// From this member to the one that leads, for answers that come within this time.
     pub fn new(
         daemon: Arc<Daemon>,
-        member: &str,
+        member: MemberName,
         tls: MemberTls,
         addresses: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
         patience: Duration,
     ) -> Self {
-        Self { daemon, member: member.to_owned(), tls, addresses: Box::new(addresses), patience }
+        Self { daemon, member, tls, addresses: Box::new(addresses), patience }
     }
 
     /// True if the leader takes what is forwarded.

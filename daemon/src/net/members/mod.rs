@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use enroll_core::context::{Grant, Peer};
 use enroll_core::delegation::Delegation;
+use enroll_protocol::MemberName;
 use nix::sys::socket::{setsockopt, sockopt};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -37,7 +38,7 @@ const INTRODUCTION_BYTES_MAX: u32 = 1 << 20;
 #[serde(deny_unknown_fields)]
 struct Introduction {
     /// The member that forwards.
-    member: String,
+    member: MemberName,
     uid: u32,
     pid: i32,
     grant: Grant,
@@ -46,16 +47,16 @@ struct Introduction {
 
 impl Introduction {
     /// Of this connection's peer at this member.
-    fn of(member: &str, peer: &Peer) -> Self {
+    fn of(member: &MemberName, peer: &Peer) -> Self {
         let Peer { uid, pid, grant, delegation, .. } = peer;
-        let (member, delegation) = (member.to_owned(), (**delegation).clone());
+        let (member, delegation) = (member.clone(), (**delegation).clone());
         Self { member, uid: *uid, pid: *pid, grant: *grant, delegation }
     }
 
     /// The peer of a session that serves it.
     fn peer(self) -> Peer {
         let Self { member, uid, pid, grant, delegation } = self;
-        Peer { uid, pid, connection: 0, grant, delegation: Arc::new(delegation), member: Some(member.into()) }
+        Peer { uid, pid, connection: 0, grant, delegation: Arc::new(delegation), member: Some(member) }
     }
 
     fn to_bytes(&self) -> std::io::Result<Vec<u8>> {
@@ -99,9 +100,9 @@ mod tests {
         let delegation = Delegation { superusers: false, act_for: vec![act_for], proven: true };
         let peer =
             Peer { uid: 7, pid: 8, connection: 9, grant: Grant::Operate, delegation: delegation.into(), member: None };
-        let bytes = Introduction::of("north", &peer).to_bytes().expect("bytes");
+        let bytes = Introduction::of(&"north".parse().expect("a name"), &peer).to_bytes().expect("bytes");
         let read = Introduction::read(&mut &*bytes).await.expect("read").peer();
-        assert_eq!(read, Peer { connection: 0, member: Some("north".into()), ..peer });
+        assert_eq!(read, Peer { connection: 0, member: Some("north".parse().expect("a name")), ..peer });
         let unknown = br#"{"member":"a","uid":1,"pid":1,"grant":"read","delegation":{"superusers":true,"act_for":[],"proven":false,"until":3}}"#;
         let bytes = [u32::try_from(unknown.len()).expect("short").to_be_bytes().as_slice(), unknown].concat();
         assert!(Introduction::read(&mut &*bytes).await.is_err(), "a bound that is not known here");

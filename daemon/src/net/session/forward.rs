@@ -30,7 +30,9 @@ impl<S: Socket> Session<S> {
 
     /// Sends a request to the leader. Where that takes none from here it is refused as busy.
     pub(super) fn forward(&mut self, pending: Pending, envelope: Envelope, job: &Job) {
-        let way = self.shared.forwarding.as_ref().filter(|way| self.peer.member.is_none() && way.is_open());
+        // One that was forwarded here once is not forwarded again: another member leads by now.
+        let is_own = self.peer.member.as_ref() == self.shared.daemon.role.member();
+        let way = self.shared.forwarding.as_ref().filter(|way| is_own && way.is_open());
         let Some(way) = way else {
             self.was_standby = true;
             let refused = self.shared.daemon.role.check_active().err();

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use enroll_client::Error;
+use enroll_protocol::changes::{self, Change};
 use enroll_protocol::{Code, LoginCode, code, role, server, token};
 use enroll_tests::etcd::Etcd;
 use enroll_tests::neighbours::{as_user, open_home_to_all};
@@ -87,6 +88,16 @@ fn a_write_at_a_standby_is_done_by_the_leader_once_and_read_there_at_once() {
         "{refused:?}"
     );
     assert!(!at_b.call(role::List::default()).expect("roles").is_empty());
+
+    // A change tells the host of its process, as a uid is of a host.
+    at_a.call(token::Use::new(name(WRITES))).expect("used");
+    let changes =
+        at_b.call(changes::List { since: Some(WRITES as u64 - 1), ..Default::default() }).expect("changes").items;
+    let member = |change: &Change| change.peer.member.as_ref().map(ToString::to_string);
+    assert_eq!(changes.first().and_then(member).as_deref(), Some("b"));
+    assert_eq!(changes.last().and_then(member).as_deref(), Some("a"));
+    let told = run(&mut b.enrollctl(&["changes", "of", "BOSS"]), "");
+    assert!(told.stdout.contains(" at b"), "{told:?}");
 
     // Wrong codes are counted by one daemon, wherever they are asked; the bound is the leader's.
     let wrong: LoginCode = "NOSUCHCODE22".parse().expect("a code");

@@ -8,7 +8,7 @@ use enroll_tests::process::{Daemon, Home};
 use enroll_tests::socket::Socket;
 use serde_json::{Value, json};
 
-const HELLO: &str = r#"{"magic":"enrolld","protocol":3,"client":"test","later":true}"#;
+const HELLO: &str = r#"{"magic":"enrolld","protocol":4,"client":"test","later":true}"#;
 
 fn send(socket: &mut Socket, kind: FrameKind, number: u16, id: u64, body: &str) {
     let mut bytes = Vec::new();
@@ -48,8 +48,8 @@ fn call(socket: &mut Socket, body: &Value) -> Value {
 fn a_hello_in_json_is_answered_in_json_also_where_it_is_refused() {
     let daemon = Daemon::start();
     for (hello, words) in [
-        (r#"{"magic":"enrolld","protocol":4,"client":"test"}"#, "protocol version 3, the client 4"),
-        (r#"{"magic":"other","protocol":3,"client":"test"}"#, "a client says hello first"),
+        (r#"{"magic":"enrolld","protocol":5,"client":"test"}"#, "protocol version 4, the client 5"),
+        (r#"{"magic":"other","protocol":4,"client":"test"}"#, "a client says hello first"),
         (r#"{"magic":"enrolld""#, "a client says hello first"),
         ("{}", "a client says hello first"),
     ] {

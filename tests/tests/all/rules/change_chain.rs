@@ -7,7 +7,7 @@ use enroll_core::model::record::{self, ChangesHead};
 use enroll_core::state::Writes;
 use enroll_protocol::changes::{ChainHead, Head, KeptHead};
 use enroll_protocol::server::{Check, Export, Import};
-use enroll_protocol::{Code, Envelope, token};
+use enroll_protocol::{Code, Envelope, MemberName, token};
 use enroll_tests::registry::{KEY, Registry};
 
 const DAY: u64 = 24 * 60 * 60;
@@ -74,6 +74,26 @@ fn every_change_is_chained_to_the_one_before() {
     macs.sort_unstable();
     macs.dedup();
     assert_eq!(macs.len(), 40, "no two are equal, though the changes differ by their number alone");
+}
+
+#[test]
+fn changes_of_a_cluster_s_members_go_on_in_the_chain_of_those_before() {
+    let registry = &mut with_changes(20);
+    let before = registry.call(Head {}).expect("a head");
+    let member: MemberName = "north".parse().expect("a name");
+    registry.peer.member = Some(member.clone());
+    spend(registry, 21..=30);
+    registry.peer.member = None;
+    spend(registry, 31..=40);
+    let told: Vec<_> = (19..=32).map(|seq| stored(registry, seq).change.peer.member).collect();
+    assert!(told[2..12].iter().all(|told| *told == Some(member.clone())), "{told:?}");
+    assert!(told[..2].iter().chain(&told[12..]).all(Option::is_none), "{told:?}");
+    assert_eq!(registry.violations(), Vec::<String>::new());
+    assert_eq!(against(registry, &before), Vec::<String>::new());
+    let mut other = stored(registry, 25);
+    other.change.peer.member = Some("south".parse().expect("a name"));
+    tamper(registry, [(key::change(25), Some(record::encode(&other)))]);
+    assert!(registry.violations()[0].starts_with("I27 25:"), "{:?}", registry.violations());
 }
 
 #[test]

@@ -226,7 +226,7 @@ fn every_write_that_changed_something_is_in_the_feed() {
         role.assign {"person":"a","role":"member"} => false
         token.use {"token":"t"} => {"token":"t"..
         token.use {"token":"t"} => token_reuse
-        changes.list {} => {"items":[{"seq":1,"at":"2027-01-15T08:00:00.000000Z","area":"person","verb":"create","subjects":["..-7..-.."],"actor":null,"peer":{"uid":1000,"pid":1},"origin":null,"cause":null,"refused":null},{"seq":2,..,"area":"role","verb":"assign",..,"refused":null},{"seq":3,..,"verb":"use",..,"refused":null},{"seq":4,..,"verb":"use",..,"refused":"token_reuse"}],"next":null}
+        changes.list {} => {"items":[{"seq":1,"at":"2027-01-15T08:00:00.000000Z","area":"person","verb":"create","subjects":["..-7..-.."],"actor":null,"peer":{"uid":1000,"pid":1,"member":null},"origin":null,"cause":null,"refused":null},{"seq":2,..,"area":"role","verb":"assign",..,"refused":null},{"seq":3,..,"verb":"use",..,"refused":null},{"seq":4,..,"verb":"use",..,"refused":"token_reuse"}],"next":null}
         changes.list {"since":3} => {"items":[{"seq":4,..}],"next":null}
         changes.list {"since":4} => {"items":[],"next":null}
         changes.list {"since":18446744073709551615} => {"items":[],"next":null}

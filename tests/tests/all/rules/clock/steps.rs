@@ -50,7 +50,7 @@ fn steps_are_recorded_and_time_goes_by_the_clock_as_it_is_set() {
         token.use {"token":"c","expires":"2027-01-15T08:00:11Z"} => ..,"created":"2027-01-15T08:00:10.000000Z"..
         token.use {"token":"d","expires":"2027-01-15T08:00:10Z"} => expired
         server.status {} => {..,"uptime_seconds":10,..,"clock":{"last_step_seconds":-315360000,"last_step_at":"2027-01-15T08:00:10.000000Z"}..
-        changes.list {} => {"items":[{"seq":1,"at":"2027-..,{"seq":2,"at":"2037-01-12T08:00:00.000000Z","area":"server","verb":"clock","subjects":[],"actor":null,"peer":{"uid":0,"pid":0},..,{"seq":3,..,"verb":"listed",..,{"seq":4,"at":"2037-..,{"seq":5,"at":"2027-..,"verb":"clock",..,{"seq":6,..,"verb":"listed",..,"cause":5,..,{"seq":7,"at":"2027-..
+        changes.list {} => {"items":[{"seq":1,"at":"2027-..,{"seq":2,"at":"2037-01-12T08:00:00.000000Z","area":"server","verb":"clock","subjects":[],"actor":null,"peer":{"uid":0,"pid":0,"member":null},..,{"seq":3,..,"verb":"listed",..,{"seq":4,"at":"2037-..,{"seq":5,"at":"2027-..,"verb":"clock",..,{"seq":6,..,"verb":"listed",..,"cause":5,..,{"seq":7,"at":"2027-..
         "#,
     );
 }
