@@ -194,7 +194,7 @@ async def test_an_older_daemon_and_one_that_refuses_the_connection_are_told_in_w
         (compact(3, "this is enrolld; a client says hello first"), enrolld.ProtocolError, "upgrade it"),
         (compact(4, "uid 7 has no grant here"), enrolld.PermissionDenied, "no grant"),
         (compact(9, "no room", '{"retry_after_ms":10}'), enrolld.Busy, "no room"),
-        (frame(Kind.WELCOME, 0, 0, b'{"protocol":4,"daemon":"7","frame_bytes_max":9}'), enrolld.ProtocolError, "4"),
+        (frame(Kind.WELCOME, 0, 0, b'{"protocol":5,"daemon":"7","frame_bytes_max":9}'), enrolld.ProtocolError, "5"),
         (frame(Kind.WELCOME, 0, 0, b"?"), enrolld.ProtocolError, "not enrolld"),
         (frame(Kind.REPLY, 0, 1, b"{}"), enrolld.ProtocolError, "not enrolld"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", enrolld.ProtocolError, "bytes"),

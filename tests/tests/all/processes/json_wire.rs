@@ -32,7 +32,7 @@ fn connect(daemon: &Daemon) -> Socket {
     send(&mut socket, FrameKind::Hello, 0, 0, HELLO);
     let (kind, _, welcome) = receive(&mut socket);
     assert_eq!(kind, FrameKind::Welcome);
-    assert_eq!((&welcome["protocol"], &welcome["grant"]), (&json!(3), &json!("admin")), "{welcome}");
+    assert_eq!((&welcome["protocol"], &welcome["grant"]), (&json!(4), &json!("admin")), "{welcome}");
     socket
 }
 
