@@ -165,6 +165,7 @@ impl From<ChangeV2> for Change {
 
 impl Record for ChainedChange {
     const VERSION: u8 = 3;
+    const OLDEST_WRITTEN: u8 = Self::WITHOUT_MEMBER;
 
     fn decode_older(version: u8, bytes: &[u8]) -> Option<Result<Self, Invalid>> {
         match version {

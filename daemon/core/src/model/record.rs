@@ -18,6 +18,9 @@ pub trait Record: Serialize + DeserializeOwned {
     /// Raised when the shape changes; the reader of the old shape then stays beside the new one.
     const VERSION: u8 = 1;
 
+    /// The oldest version that is written still, by records that lack what later ones tell.
+    const OLDEST_WRITTEN: u8 = Self::VERSION;
+
     /// Reads the fields of an older version; none for a version that is unknown.
     fn decode_older(_version: u8, _bytes: &[u8]) -> Option<Result<Self, Invalid>> {
         None
@@ -406,7 +409,7 @@ pub fn decode<R: Record>(bytes: &[u8]) -> Result<R, StoreError> {
 
 /// The present form of a record of an earlier version; `None` for one that has it.
 pub fn renewed<R: Record>(bytes: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-    if bytes.first() == Some(&R::VERSION) {
+    if bytes.first().is_some_and(|version| (R::OLDEST_WRITTEN..=R::VERSION).contains(version)) {
         return Ok(None);
     }
     decode::<R>(bytes).map(|record| Some(encode(&record)))
