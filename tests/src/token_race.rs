@@ -16,6 +16,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use crate::linearizability::{Answer, Call, History, Operation, State};
+use crate::poll::RaisedAtEnd;
 use crate::socket::Socket;
 
 /// Tokens that are raced for at one time.
@@ -83,15 +84,8 @@ impl Race {
 
     /// The same; a history that fits into no order is an error.
     pub fn try_run<T>(&self, clients: usize, seed: u64, meanwhile: impl FnOnce() -> T) -> Result<(T, Tally), String> {
-        struct End<'a>(&'a AtomicBool);
-        impl Drop for End<'_> {
-            fn drop(&mut self) {
-                self.0.store(true, Ordering::SeqCst);
-            }
-        }
         let done = std::thread::scope(|scope| {
-            // Also when it panics.
-            let _end = End(&self.is_over);
+            let _end = RaisedAtEnd(&self.is_over);
             for client in 0..clients {
                 let random = SmallRng::seed_from_u64(seed ^ (client as u64 + 1) << 32);
                 scope.spawn(move || Client::new(self, client, random).run());

@@ -15,6 +15,7 @@ use enroll_protocol::frame::{self, FrameKind, FrameReader};
 use enroll_protocol::limits::FRAME_BYTES_MAX;
 use enroll_protocol::server::{Backup, Piece};
 use enroll_protocol::{Code, Envelope, Json, Operation as _, changes, codec, server, token};
+use enroll_tests::poll::RaisedAtEnd;
 use enroll_tests::process::{Daemon, Home, PATIENCE, run, run_into};
 
 use nix::sys::signal::{Signal, kill};
@@ -78,6 +79,7 @@ fn a_backup_under_load_is_exactly_one_committed_state() {
     let names = ["1.backup", "2.backup", "3.backup"];
     let (sender, batches) = channel();
     let written = std::thread::scope(|scope| {
+        let end = RaisedAtEnd(&is_over);
         // Dropped with this scope if anything fails, which ends the writer.
         let (is_over, batches) = (&is_over, batches);
         let writing = scope.spawn(move || {
@@ -94,7 +96,7 @@ fn a_backup_under_load_is_exactly_one_committed_state() {
             let output = daemon.enrollctl(&["server", "backup", name, "--json"], "");
             assert_eq!(output.code, Some(0), "{output:?}");
         }
-        is_over.store(true, Ordering::Relaxed);
+        drop(end);
         writing.join().expect("written")
     });
     let key = daemon.home.state_dir().join("enrolld.key");

@@ -11,6 +11,7 @@ use enroll_protocol::changes::{self, Change};
 use enroll_protocol::{Code, LoginCode, code, role, server, token};
 use enroll_tests::etcd::Etcd;
 use enroll_tests::neighbours::{as_user, open_home_to_all};
+use enroll_tests::poll::RaisedAtEnd;
 use enroll_tests::process::{Home, PATIENCE, run};
 use enroll_tests::skip::is_root;
 use nix::sys::signal::Signal;
@@ -124,6 +125,7 @@ fn writers_at_a_standby_meet_no_error_while_the_leader_dies() {
     });
     let (used, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
     let done = std::thread::scope(|scope| {
+        let end = RaisedAtEnd(&is_over);
         let writers: Vec<_> = (0..WRITERS)
             .map(|writer| {
                 let (client, used, is_over) = (client(&hosts[1 + writer % 2], PATIENCE), &used, &is_over);
@@ -149,7 +151,7 @@ fn writers_at_a_standby_meet_no_error_while_the_leader_dies() {
         leader.kill9();
         // More than one for each writer, so that some were begun afterwards.
         wait_for(100 + 2 * WRITERS);
-        is_over.store(true, Ordering::SeqCst);
+        drop(end);
         writers.into_iter().flat_map(|writer| writer.join().expect("no panic")).collect::<Vec<_>>()
     });
     let (at_b, at_c) = (client(&hosts[1], PATIENCE), client(&hosts[2], PATIENCE));

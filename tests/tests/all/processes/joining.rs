@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use enroll_tests::etcd::Etcd;
 use enroll_tests::member::MemberHost;
-use enroll_tests::poll::until_within;
+use enroll_tests::poll::{RaisedAtEnd, until_within};
 use enroll_tests::process::{Home, Output, PATIENCE, run, run_refused};
 use tokio::runtime::Runtime;
 
@@ -55,6 +55,7 @@ fn a_host_joins_with_a_backup_while_the_leader_writes_and_follows_from_there() {
     let mut c = MemberHost::new("c", &etcd, trimming).with_key_of(&a);
     let (is_over, made) = (AtomicBool::new(false), AtomicU32::new(0));
     std::thread::scope(|scope| {
+        let end = RaisedAtEnd(&is_over);
         scope.spawn(|| {
             while !is_over.load(Ordering::SeqCst) {
                 let number = made.fetch_add(1, Ordering::SeqCst);
@@ -75,7 +76,7 @@ fn a_host_joins_with_a_backup_while_the_leader_writes_and_follows_from_there() {
         c.await_answers();
         let before = made.load(Ordering::SeqCst);
         until_within(PATIENCE, "more load", || made.load(Ordering::SeqCst) > before + 5);
-        is_over.store(true, Ordering::SeqCst);
+        drop(end);
     });
     expect_alike(&a, &[&b, &c]);
     a.kill9();

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use enroll_tests::etcd::Etcd;
 use enroll_tests::member::MemberHost;
-use enroll_tests::poll::until_within;
+use enroll_tests::poll::{RaisedAtEnd, until_within};
 use enroll_tests::process::{Output, PATIENCE, run, run_refused};
 use enroll_tests::skip::skipped;
 use tokio::runtime::Runtime;
@@ -238,6 +238,7 @@ fn every_host_is_restarted_in_turn_and_no_write_is_lost() {
     let homes: Vec<_> = hosts.iter().map(|host| host.home.socket()).collect();
     let client = MemberHost::new("client", &etcd, "");
     std::thread::scope(|scope| {
+        let end = RaisedAtEnd(&is_over);
         scope.spawn(|| {
             while !is_over.load(Ordering::SeqCst) {
                 let (number, mut host) = (done.load(Ordering::SeqCst), 0);
@@ -266,13 +267,14 @@ fn every_host_is_restarted_in_turn_and_no_write_is_lost() {
             hosts[standby].start();
             hosts[standby].await_answers();
         }
-        hosts[0].done(&["cluster", "hand-over"]);
+        // It hands over once it has seen that the others are there again.
+        until_within(PATIENCE, "a hand-over", || !hosts[0].done(&["cluster", "hand-over"]).trim().is_empty());
         let ended = hosts[0].daemon.take().expect("a daemon").ended(PATIENCE);
         assert_eq!(ended, DEPOSED, "{}", hosts[0].log());
         hosts[0].start();
         hosts[0].await_answers();
         more();
-        is_over.store(true, Ordering::SeqCst);
+        drop(end);
     });
     expect_alike(&hosts);
     for number in 0..done.load(Ordering::SeqCst) {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use enroll_protocol::{server, token};
+use enroll_tests::poll::RaisedAtEnd;
 use enroll_tests::process::{Daemon, Home, PATIENCE, run_refused};
 use nix::sys::signal::Signal;
 
@@ -103,6 +104,7 @@ fn the_watchdog_is_fed_while_nothing_happens_and_while_much_does() {
     notified.heartbeats(5);
     let (path, is_over) = (daemon.home.socket(), AtomicBool::new(false));
     std::thread::scope(|scope| {
+        let end = RaisedAtEnd(&is_over);
         for writer in 0..4 {
             let (path, is_over) = (&path, &is_over);
             scope.spawn(move || {
@@ -117,7 +119,7 @@ fn the_watchdog_is_fed_while_nothing_happens_and_while_much_does() {
             });
         }
         notified.heartbeats(10);
-        is_over.store(true, Ordering::Relaxed);
+        drop(end);
     });
     assert!(count(&daemon, "token") > 4);
     notified.heartbeats(5);
@@ -196,6 +198,7 @@ fn nobody_is_refused_over_restarts() {
     let mut daemon = activated().start();
     let (path, is_over) = (daemon.home.socket(), AtomicBool::new(false));
     let spent = std::thread::scope(|scope| {
+        let end = RaisedAtEnd(&is_over);
         let clients: Vec<_> = (0..4)
             .map(|client| {
                 let (path, is_over) = (&path, &is_over);
@@ -216,7 +219,7 @@ fn nobody_is_refused_over_restarts() {
             assert_eq!(daemon.terminate(), Some(0));
             daemon.restart();
         }
-        is_over.store(true, Ordering::Relaxed);
+        drop(end);
         clients.into_iter().map(|client| client.join().expect("nobody was refused")).sum::<u64>()
     });
     assert_eq!(count(&daemon, "token"), spent);
