@@ -50,7 +50,7 @@ pub struct Header {
     pub at: Time,
     /// The number of the latest change in it.
     pub changes_head: u64,
-    /// Of a member of a cluster: the record up to which it has everything.
+    /// The journal position up to which it has everything; of a member of a cluster only.
     #[serde(skip)]
     pub journal: Option<Position>,
 }

@@ -169,6 +169,7 @@ impl Etcd {
 
     /// The member that leads the others, once there is one.
     pub async fn leader(&self) -> usize {
+        let begun = std::time::Instant::now();
         loop {
             for member in 0..self.members.len() {
                 if let Ok(status) = self.client_of(member).status().await
@@ -178,6 +179,7 @@ impl Etcd {
                     return member;
                 }
             }
+            assert!(begun.elapsed().as_secs() < 30, "no member leads");
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
     }

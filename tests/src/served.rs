@@ -45,7 +45,7 @@ const MEMORY_BYTES: usize = 64 << 20;
 pub enum Defect {
     /// None.
     None,
-    /// Whoever asks is told that nobody else has committed: the writer, and the barrier of reads.
+    /// A confirmation without a look: writer and barrier are told that nobody else has committed.
     ConfirmsAnything,
     /// A standby answers reads without a look at the journal.
     StandbyDoesNotWait,
@@ -166,7 +166,7 @@ impl Served {
         self.life.as_ref().is_none_or(Life::has_ended)
     }
 
-    /// What its daemons could not follow, though nothing was trimmed.
+    /// The errors of its daemons that could not follow, though nothing was trimmed.
     pub fn fault(&self) -> Option<StoreError> {
         let life = self.life.as_ref()?;
         life.faults.lock().unwrap_or_else(PoisonError::into_inner).first().cloned()

@@ -26,7 +26,7 @@ use crate::storage::redb::RedbStore;
 use enroll_core::identity::Secrets;
 use enroll_core::state::{Store as _, StoreError};
 
-/// What a database is to a cluster.
+/// The standing of a database in a cluster.
 #[derive(Debug, Subcommand)]
 pub enum Cluster {
     /// Begin a cluster's journal in etcd with this database

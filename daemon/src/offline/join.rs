@@ -14,7 +14,7 @@ use enroll_core::rules::bootstrap::SCHEMA;
 /// The admission of a backup's database.
 pub(super) struct Admission {
     journal: EtcdJournal,
-    /// What this member has of the journal.
+    /// The journal position of this member's database.
     before: Option<Position>,
     admitted: Option<Position>,
 }

@@ -58,7 +58,7 @@ fn run(arguments: &Arguments) -> io::Result<usize> {
     Ok(missed)
 }
 
-/// What the simulation of a copy finds wrong, if it does.
+/// The fault that the simulation of a copy finds, if it does.
 fn simulate(copy: &Path, target: &Path, seeds: u64) -> io::Result<Option<String>> {
     let cargo = |arguments: &[&str]| {
         let mut cargo = Command::new(env!("CARGO"));

@@ -1,4 +1,4 @@
-//! What clients ask: operations drawn from the areas of a plan, with what earlier answers have told.
+//! The requests of clients: operations drawn from the areas of a plan, with what earlier answers have told.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use super::operations::{NAMES, Op, ROLES, TOKENS};
 use super::plan::Area;
 use crate::event_model::Pool;
 
-/// What the answers have told.
+/// The records that answers have told.
 #[derive(Default)]
 pub(super) struct Known {
     codes: Vec<(usize, LoginCode)>,

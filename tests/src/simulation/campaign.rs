@@ -20,7 +20,7 @@ const SHRINK_RUNS_MAX: usize = 400;
 pub struct Wrong {
     /// The plan.
     pub plan: Plan,
-    /// What is wrong.
+    /// The fault, for people.
     pub why: String,
 }
 

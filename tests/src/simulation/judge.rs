@@ -16,7 +16,7 @@ use super::model::{Model, Reply};
 use super::operations::{Encoded, Op, number};
 use super::{answers, compare};
 
-/// What a client received: an encoded reply, or a refusal.
+/// The answer that a client received: an encoded reply, or a refusal.
 pub(super) type Answer = Result<Vec<u8>, Refusal>;
 
 /// A request, sent once or more often.

@@ -1,7 +1,7 @@
 //! The command `event show --at`: an event's places and waiting list as they were, replayed from the change feed.
 //!
-//! What the feed does not tell is refused and never guessed: where changes are no longer kept, and where an older version
-//! wrote them. So the replay goes on to now, and must end with what the event counts now.
+//! A past that the feed does not tell is refused and never guessed: where changes are no longer kept, and where an older
+//! version wrote them. So the replay goes on to now, and must end with what the event counts now.
 
 use std::str::FromStr;
 

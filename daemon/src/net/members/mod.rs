@@ -46,7 +46,7 @@ struct Introduction {
 }
 
 impl Introduction {
-    /// Of this connection's peer at this member.
+    /// The introduction of a connection's peer by this member.
     fn of(member: &MemberName, peer: &Peer) -> Self {
         let Peer { uid, pid, grant, delegation, .. } = peer;
         let (member, delegation) = (member.clone(), (**delegation).clone());
