@@ -12,10 +12,21 @@ pub struct Mutant {
     pub from: &'static str,
     /// What stands in its place.
     pub to: &'static str,
+    /// Must find it.
+    pub finder: Finder,
+}
+
+/// The finder of a mutant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Finder {
+    /// A seed of the simulation.
+    Simulation,
+    /// A test whose name contains this.
+    Test(&'static str),
 }
 
 const fn mutant(name: &'static str, file: &'static str, from: &'static str, to: &'static str) -> Mutant {
-    Mutant { name, file, from, to }
+    Mutant { name, file, from, to, finder: Finder::Simulation }
 }
 
 /// All of them.
