@@ -119,8 +119,9 @@ impl Known {
             return some_event(random, name);
         };
         let (of, registered) = some(random, &self.registered).unwrap_or((event, name));
-        match random.random_range(0..11) {
-            0..=6 => Op::Register { event, name },
+        match random.random_range(0..12) {
+            0..=5 => Op::Register { event, name },
+            6 => Op::Register { event: of, name: registered },
             7..=8 => Op::Cancel { event: of, name: registered },
             _ => Op::Decide { event: of, name: registered, approve: random.random_bool(0.6) },
         }

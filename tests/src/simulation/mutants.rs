@@ -168,12 +168,6 @@ pub const MUTANTS: &[Mutant] = &[
         ),
     ),
     mutant(
-        "refusals-that-pass-are-kept",
-        "daemon/src/writer/attempts.rs",
-        "let is_kept = |refusal: &Refusal| !refusal.code.is_passing() && ",
-        "let is_kept = |refusal: &Refusal| ",
-    ),
-    mutant(
         "waiting-list-by-clock",
         "daemon/core/src/rules/seating/order.rs",
         "        self.head.next_order += GAP;\n        order\n",
@@ -248,22 +242,10 @@ pub const MUTANTS: &[Mutant] = &[
         "        Some(record)\n",
     ),
     mutant(
-        "segment-without-a-seal",
-        "daemon/src/storage/journal/segments.rs",
-        "        self.current.write(&mut self.buffer, self.next, &Writes::new())?;\n",
-        "",
-    ),
-    mutant(
         "header-without-a-sync",
         "daemon/src/storage/journal/segments.rs",
         "&header.encode()).map_err(io_error(WRITE))?;\n        slot.disk.sync().map_err(io_error(WRITE))?;\n",
         "&header.encode()).map_err(io_error(WRITE))?;\n",
-    ),
-    mutant(
-        "recovered-without-a-sync",
-        "daemon/src/storage/journal/segments.rs",
-        "begun: Vec<u8>) -> Result<Self, StoreError> {\n        slot.disk.sync().map_err(io_error(WRITE))?;\n",
-        "begun: Vec<u8>) -> Result<Self, StoreError> {\n",
     ),
     mutant(
         "deletions-not-recovered",
@@ -322,6 +304,15 @@ pub const MUTANTS: &[Mutant] = &[
             "relink-without-unlink",
             "daemon/core/src/rules/program/link.rs",
             "        unlink(txn, call, program, enrollment, before)?;\n",
+            "",
+        )
+    },
+    Mutant {
+        finder: Finder::Test("journal::damage::what_is_bad_or_missing"),
+        ..mutant(
+            "segment-without-a-seal",
+            "daemon/src/storage/journal/segments.rs",
+            "        self.current.write(&mut self.buffer, self.next, &Writes::new())?;\n",
             "",
         )
     },
