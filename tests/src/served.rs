@@ -210,7 +210,7 @@ impl Life {
         let shared = Arc::new(Shared {
             daemon: Arc::clone(&registry.daemon),
             forwarding: None,
-            barrier: Barrier::of(Arc::clone(&reads)),
+            barrier: Barrier::of(Arc::clone(&reads), &registry.daemon.metrics.looks),
             reads_locally: false,
             store: reads,
             clock: registry.clock(),

@@ -6,9 +6,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use enroll_core::state::{Store, StoreError};
 use tokio::sync::Mutex;
+
+use crate::metrics::Histogram;
 
 /// See the module.
 pub struct Barrier {
@@ -17,6 +20,8 @@ pub struct Barrier {
     arrived: AtomicU64,
     /// Held by the look that is under way.
     latest: Mutex<Look>,
+    /// The times of looks.
+    times: Histogram,
 }
 
 /// A look that has ended.
@@ -27,10 +32,11 @@ struct Look {
 }
 
 impl Barrier {
-    /// The barrier of this store; none where nobody else may commit.
-    pub fn of(store: Arc<dyn Store>) -> Option<Arc<Self>> {
+    /// The barrier of this store, which counts its looks here; none where nobody else may commit.
+    pub fn of(store: Arc<dyn Store>, times: &Histogram) -> Option<Arc<Self>> {
         let latest = Mutex::new(Look { covers: 0, outcome: Ok(()) });
-        store.is_shared().then(|| Arc::new(Self { store, arrived: AtomicU64::new(0), latest }))
+        let times = times.clone();
+        store.is_shared().then(|| Arc::new(Self { store, arrived: AtomicU64::new(0), latest, times }))
     }
 
     /// Waits for a look that begins after this call, and returns its outcome.
@@ -40,7 +46,9 @@ impl Barrier {
         if latest.covers < place {
             let covers = self.arrived.load(Ordering::SeqCst);
             let store = Arc::clone(&self.store);
+            let began = Instant::now();
             let looked = tokio::task::spawn_blocking(move || store.confirm()).await;
+            self.times.observe(began.elapsed().as_secs_f64());
             *latest = Look { covers, outcome: looked.unwrap_or(Err(StoreError::Closed("the look at other daemons"))) };
         }
         latest.outcome.clone()
@@ -86,6 +94,10 @@ mod tests {
         }
     }
 
+    fn times() -> Histogram {
+        Histogram::new(&[1.0])
+    }
+
     type Ends = mpsc::Sender<Result<(), StoreError>>;
 
     fn store(is_shared: bool) -> (Arc<dyn Store>, mpsc::Receiver<()>, Ends) {
@@ -101,13 +113,13 @@ mod tests {
 
     #[test]
     fn a_store_of_one_daemon_has_no_barrier() {
-        assert!(Barrier::of(store(false).0).is_none());
+        assert!(Barrier::of(store(false).0, &times()).is_none());
     }
 
     #[tokio::test]
     async fn reads_that_come_during_a_look_share_the_next_one() {
         let (store, begins, end) = store(true);
-        let barrier = Barrier::of(store).expect("a barrier");
+        let barrier = Barrier::of(store, &times()).expect("a barrier");
         let pass = || {
             let barrier = Arc::clone(&barrier);
             tokio::spawn(async move { barrier.pass().await })
