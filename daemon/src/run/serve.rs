@@ -116,6 +116,7 @@ pub(super) async fn serve(
     tokio::spawn(super::authority::watch(Arc::clone(&shared)));
     let mut reloads = tokio::spawn(Reload { flags, config, state_dir, log, shared, status }.at_every(hangup));
     let (mut result, mut by) = (None, Ended::InOrder);
+    let (read_failure, mut unreadable) = (opened.store.read_failure(), None);
     tokio::select! {
         ended = stop_signals.next() => by = ended,
         _ = &mut reloads => {
@@ -131,6 +132,10 @@ pub(super) async fn serve(
             let died = |_| StoreError::Closed("the flusher ended");
             return Err(StartError::Storage(failure.unwrap_or_else(died)));
         }
+        err = read_failure.wait() => {
+            tracing::error!(%err, "the database can not be read any more; stopping; requests that were begun are finished");
+            unreadable = Some(err);
+        }
     }
     reloads.abort();
     wakers.abort();
@@ -144,7 +149,7 @@ pub(super) async fn serve(
         None => last_commits(&mut ended).await?,
     };
     match result {
-        Ok(Ok(())) => Ok(by),
+        Ok(Ok(())) => unreadable.map_or(Ok(by), |err| Err(StartError::Storage(err))),
         Ok(Err(err)) => Err(StartError::Storage(err)),
         Err(_) => Err(StartError::Storage(StoreError::Closed("the writer ended"))),
     }

@@ -3,11 +3,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use enroll_protocol::changes::Change;
 use enroll_protocol::envelope::{Hello, MAGIC, PROTOCOL_VERSION};
 use enroll_protocol::frame::{self, FrameKind, FrameReader};
 use enroll_protocol::limits::FRAME_BYTES_MAX;
 use enroll_protocol::{Refusal, codec};
 
+use super::following::STREAM;
 use super::judge::{Answer, Judge};
 use super::wire::Wire;
 
@@ -17,6 +19,8 @@ pub(super) struct Client {
     pub(super) link: Option<Link>,
     /// Calls to be sent again.
     pub(super) again: VecDeque<usize>,
+    /// The latest change that it has seen, if it follows them.
+    pub(super) follows: Option<u64>,
 }
 
 /// A connection.
@@ -27,6 +31,10 @@ pub(super) struct Link {
     /// Bytes that have not arrived.
     pub(super) under_way: VecDeque<u8>,
     in_flight: BTreeMap<u64, Sent>,
+    /// The stream of changes was asked for.
+    pub(super) is_following: bool,
+    /// Changes that arrived.
+    pub(super) followed: Vec<Change>,
     next: u64,
     /// The latest change that an answer on this connection was of.
     seen: u64,
@@ -47,8 +55,8 @@ pub(super) struct Arrived {
 }
 
 impl Client {
-    pub(super) fn of(uid: u32) -> Self {
-        Self { uid, link: None, again: VecDeque::new() }
+    pub(super) fn of(uid: u32, follows: bool) -> Self {
+        Self { uid, link: None, again: VecDeque::new(), follows: follows.then_some(0) }
     }
 
     /// True if nothing of it is open.
@@ -76,7 +84,22 @@ impl Link {
         let mut bytes = Vec::new();
         frame::append(&mut bytes, FrameKind::Hello, 0, 0, &hello);
         let (frames, in_flight) = (FrameReader::new(FRAME_BYTES_MAX), BTreeMap::new());
-        Self { wire, frames, is_greeted: false, under_way: bytes.into(), in_flight, next: 1, seen: 0 }
+        Self {
+            wire,
+            frames,
+            is_greeted: false,
+            under_way: bytes.into(),
+            in_flight,
+            is_following: false,
+            followed: Vec::new(),
+            next: 1,
+            seen: 0,
+        }
+    }
+
+    /// The requests that are not answered.
+    pub(super) fn unanswered(&self) -> impl Iterator<Item = usize> {
+        self.in_flight.values().map(|sent| sent.request)
     }
 
     /// Requests that are not answered.
@@ -126,6 +149,16 @@ impl Link {
                 FrameKind::Refused if frame.id == 0 => {
                     refusal()?;
                     return Err(None);
+                }
+                FrameKind::StreamBegun if frame.id == STREAM => continue,
+                FrameKind::StreamItem if frame.id == STREAM => {
+                    let change = codec::decode(frame.body).map_err(|err| Some(format!("a change: {err}")))?;
+                    self.followed.push(change);
+                    continue;
+                }
+                FrameKind::Refused if frame.id == STREAM && refusal()?.code.is_passing() => {
+                    self.is_following = false;
+                    continue;
                 }
                 FrameKind::Reply => Ok(frame.body.to_vec()),
                 FrameKind::Refused => Err(refusal()?),

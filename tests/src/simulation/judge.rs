@@ -1,20 +1,22 @@
 //! The judge of a simulation: it follows the changes as they are committed, has the model do what each of them says, and
 //! holds every answer against the model as it was at that change, or at one in between for what changes nothing.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeInclusive;
 use std::rc::Rc;
 
-use enroll_core::model::change::{CLOCK, ChainedChange, Change};
+use enroll_core::model::change::{self, CLOCK, ChainedChange};
 use enroll_core::model::key::{self, Family};
 use enroll_core::model::record;
 use enroll_core::rules::changes;
 use enroll_core::state::ReadTxn;
+use enroll_protocol::changes::Change;
 use enroll_protocol::{Code, Key, Pk, Refusal, Time};
 
+use super::following::{Recorded, recorded};
 use super::model::{Model, Reply};
 use super::operations::{Encoded, Op, number};
-use super::{answers, compare};
+use super::{answers, certificates, compare};
 
 /// The answer that a client received: an encoded reply, or a refusal.
 pub(super) type Answer = Result<Vec<u8>, Refusal>;
@@ -41,8 +43,12 @@ pub(super) struct Judge {
     pub(super) seq: u64,
     /// The model as it was before, by the number of the change after which it was so.
     before: VecDeque<(u64, Rc<Model>)>,
+    /// The changes, by their numbers.
+    changes: BTreeMap<u64, Recorded>,
     /// Times at which the clock was looked at, the latest ones.
     times: VecDeque<Time>,
+    /// The number of the latest revocation list that was seen, and how many certificates it has.
+    list: (u64, u64),
     /// Answers that were held against the model.
     pub(super) judged: u64,
 }
@@ -85,12 +91,13 @@ impl Judge {
                 return Err(format!("change {} is missing", self.seq + 1));
             }
             let change = record::decode::<ChainedChange>(&value).map_err(|err| err.to_string())?.change;
+            self.changes.insert(seq, (change.at, change.subjects.clone(), change.refused));
             self.take(seq, &change).map_err(|wrong| format!("change {seq} ({}): {wrong}", change.what))?;
         }
         if head == self.seq { Ok(()) } else { Err(format!("change {} is missing", self.seq + 1)) }
     }
 
-    fn take(&mut self, seq: u64, change: &Change) -> Result<(), String> {
+    fn take(&mut self, seq: u64, change: &change::Change) -> Result<(), String> {
         let request = change.origin.as_ref().and_then(number);
         let asked = request.filter(|number| self.requests[*number].encoded.operation == change.what);
         match (asked, change.refused, change.cause) {
@@ -107,7 +114,7 @@ impl Judge {
         Ok(())
     }
 
-    fn done(&mut self, seq: u64, number: usize, change: &Change) -> Result<(), String> {
+    fn done(&mut self, seq: u64, number: usize, change: &change::Change) -> Result<(), String> {
         let request = &self.requests[number];
         let named = format!("request {number}, {:?}", request.op);
         if let Some((first, _)) = &request.done {
@@ -151,6 +158,9 @@ impl Judge {
             }
         }
         self.judged += 1;
+        if self.was_erased(number, &answer) {
+            return Ok(true);
+        }
         if let Some(first) = request.answer.as_ref().filter(|_| request.key.is_some()) {
             return match *first == answer {
                 true => Ok(true),
@@ -192,6 +202,16 @@ impl Judge {
         Ok(true)
     }
 
+    /// True for the refusal that stands in the place of an answer that was kept, and in which an erased person stood.
+    fn was_erased(&self, number: usize, answer: &Answer) -> bool {
+        let request = &self.requests[number];
+        let is_tombstone = answer.as_ref().is_err_and(|refusal| refusal.code == Code::DELETED);
+        let is_erased =
+            |op: &Op| op.names().and_then(|name| self.model.people.get(&name)).is_some_and(|of| of.is_erased);
+        let made = request.op.about().map(|made| &self.requests[made].op);
+        is_tombstone && request.key.is_some() && [Some(&request.op), made].into_iter().flatten().any(is_erased)
+    }
+
     /// The latest change when a request was first sent.
     pub(super) fn first(&self, number: usize) -> u64 {
         self.requests[number].first
@@ -210,8 +230,36 @@ impl Judge {
     }
 
     /// Compares the model with what a view holds.
-    pub(super) fn compare(&self, view: &dyn ReadTxn) -> Result<(), String> {
+    pub(super) fn compare(&mut self, view: &dyn ReadTxn) -> Result<(), String> {
+        self.list = certificates::compare(&self.model, view, self.list)?;
         compare::compare(&self.model, view)
+    }
+
+    /// The model as it is.
+    pub(super) fn model(&self) -> Rc<Model> {
+        Rc::clone(&self.model)
+    }
+
+    /// Goes back to this change, after which the model was so: nothing of what came later was ever done.
+    pub(super) fn go_back(&mut self, seq: u64, model: &Rc<Model>) {
+        (self.seq, self.model) = (seq, Rc::clone(model));
+        self.before.clear();
+        self.changes.retain(|of, _| *of <= seq);
+        self.list = (0, 0);
+        for request in &mut self.requests {
+            request.first = request.first.min(seq);
+            if request.done.as_ref().is_some_and(|(at, _)| *at > seq) {
+                (request.done, request.answer) = (None, None);
+            }
+        }
+    }
+
+    /// Fails at a change that a follower was given and that is not so, or not there.
+    pub(super) fn followed(&self, change: &Change) -> Result<(), String> {
+        match self.changes.get(&change.seq) {
+            Some(found) if *found == recorded(change) => Ok(()),
+            found => Err(format!("a follower was given {change:?}, and there is {found:?}")),
+        }
     }
 
     fn refused(&self, number: usize, code: Code, window: RangeInclusive<u64>) -> Result<(), String> {

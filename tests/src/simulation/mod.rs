@@ -8,19 +8,25 @@
 
 mod answers;
 mod asking;
+mod backups;
+mod beginning;
 mod campaign;
+mod certificates;
 mod client;
 mod compare;
 mod control;
 mod core;
+mod following;
 mod judge;
 mod model;
 pub mod mutants;
 mod operations;
+mod people;
 mod plan;
 mod run;
 mod sessions;
 mod steps;
+mod stuck;
 mod wire;
 
 pub use campaign::{Wrong, campaign, shrunk, tried};

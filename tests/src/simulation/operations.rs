@@ -7,6 +7,7 @@ use enroll_protocol::{
     person, pool, registration, role, server, token,
 };
 
+use super::certificates::Ask;
 use crate::event_model::Pool;
 use crate::registry::BEGIN_MICROS;
 
@@ -45,8 +46,49 @@ pub(super) enum Op {
     Register { event: (usize, Pk), name: usize },
     Cancel { event: (usize, Pk), name: usize },
     Decide { event: (usize, Pk), name: usize, approve: bool },
+    ErasePerson { name: usize },
+    Certify(Ask),
     RotateKeys,
     Check,
+}
+
+impl Op {
+    /// The people whom it names, by callsign or as a code's subject.
+    pub(super) fn names(&self) -> Option<usize> {
+        match self {
+            Self::CreatePerson { name, .. }
+            | Self::DeletePerson { name }
+            | Self::RevokePerson { name }
+            | Self::RestorePerson { name }
+            | Self::ErasePerson { name }
+            | Self::GetPerson { name }
+            | Self::Assign { name, .. }
+            | Self::Remove { name, .. }
+            | Self::ListRoles { name }
+            | Self::Enroll { name, .. }
+            | Self::Approve { name }
+            | Self::Reject { name }
+            | Self::Reopen { name }
+            | Self::Register { name, .. }
+            | Self::Cancel { name, .. }
+            | Self::Decide { name, .. } => Some(*name),
+            Self::CreatePool { owner, .. } | Self::CreateEvent { owner, .. } => Some(*owner),
+            Self::CreateCode { sub, .. } => *sub,
+            Self::Certify(ask) => Some(ask.name()),
+            _ => None,
+        }
+    }
+
+    /// The number of the request that made what it is about: a code, a pool, or an event.
+    pub(super) fn about(&self) -> Option<usize> {
+        match self {
+            Self::UseCode { code } => code.as_ref().map(|(made, _)| *made),
+            Self::SetActive { pool, .. } | Self::ResetCode { pool } | Self::DeletePool { pool } => Some(pool.0),
+            Self::Enroll { pool, .. } => pool.as_ref().map(|(made, _)| *made),
+            Self::Register { event, .. } | Self::Cancel { event, .. } | Self::Decide { event, .. } => Some(event.0),
+            _ => None,
+        }
+    }
 }
 
 /// A request on the wire.
@@ -59,7 +101,11 @@ pub(super) struct Encoded {
 impl Op {
     /// True for one that writes.
     pub(super) fn writes(&self) -> bool {
-        !matches!(self, Self::GetPerson { .. } | Self::ListRoles { .. } | Self::Check)
+        match self {
+            Self::Certify(ask) => ask.writes(),
+            Self::GetPerson { .. } | Self::ListRoles { .. } | Self::Check => false,
+            _ => true,
+        }
     }
 
     /// The request of this number. The number is its origin, by which its changes are known.
@@ -77,6 +123,8 @@ impl Op {
                 encoded(&envelope, &person::Revoke { person: named(*name), reason })
             }
             Self::RestorePerson { name } => encoded(&envelope, &person::Restore { person: named(*name) }),
+            Self::ErasePerson { name } => encoded(&envelope, &person::Erase { person: named(*name) }),
+            Self::Certify(ask) => ask.encode(&envelope),
             Self::GetPerson { name } => {
                 encoded(&envelope, &person::Get { allow_deleted: true, ..person::Get::new(named(*name)) })
             }
@@ -189,7 +237,8 @@ fn new_pool(pool: &Pool) -> event::NewPool {
     }
 }
 
-fn named(name: usize) -> Reference {
+/// The reference to a person or an enrollment.
+pub(super) fn named(name: usize) -> Reference {
     callsign(name).parse().expect("a callsign")
 }
 
@@ -197,7 +246,8 @@ fn by_pk(pk: Pk) -> Reference {
     pk.to_string().parse().expect("a pk")
 }
 
-fn encoded<O: Operation>(envelope: &Envelope, operation: &O) -> Encoded {
+/// A request with its envelope.
+pub(super) fn encoded<O: Operation>(envelope: &Envelope, operation: &O) -> Encoded {
     let body = [codec::encode(envelope), codec::encode(operation)].concat();
     Encoded { operation: O::ROW.number, body }
 }
