@@ -18,6 +18,7 @@ pub(super) fn read(op: &Op, bytes: &[u8]) -> Result<Reply, String> {
         Op::RestorePerson { .. } => of_person(&decode::<person::Restore>(bytes)?),
         Op::ErasePerson { .. } => of_erased(&decode::<person::Erase>(bytes)?),
         Op::Certify(ask) => ask.read(bytes),
+        Op::Study(ask) => ask.read(bytes),
         Op::GetPerson { .. } => of_person(&decode::<person::Get>(bytes)?),
         Op::Approve { .. } => of_person(&decode::<enrollment::Approve>(bytes)?),
         Op::Assign { .. } => decode::<role::Assign>(bytes).map(Reply::Changed),

@@ -7,7 +7,7 @@ use enroll_protocol::changes::Change;
 use enroll_protocol::envelope::{Hello, MAGIC, PROTOCOL_VERSION};
 use enroll_protocol::frame::{self, FrameKind, FrameReader};
 use enroll_protocol::limits::FRAME_BYTES_MAX;
-use enroll_protocol::{Refusal, codec};
+use enroll_protocol::{Code, Refusal, codec};
 
 use super::following::STREAM;
 use super::judge::{Answer, Judge};
@@ -161,13 +161,15 @@ impl Link {
                     continue;
                 }
                 FrameKind::Reply => Ok(frame.body.to_vec()),
-                FrameKind::Refused => Err(refusal()?),
+                FrameKind::Refused => Err::<Vec<u8>, _>(refusal()?),
                 kind => return Err(Some(format!("the daemon sent {kind:?}"))),
             };
             let Some(sent) = self.in_flight.remove(&frame.id) else {
                 return Err(Some(format!("an answer to {}, which was not asked", frame.id)));
             };
-            if self.in_flight.keys().next().is_some_and(|first| *first < frame.id) {
+            // Arguments that are refused need no state, and wait for nothing that was sent before.
+            let is_invalid = answer.as_ref().is_err_and(|refusal| refusal.code == Code::INVALID_ARGUMENT);
+            if !is_invalid && self.in_flight.keys().next().is_some_and(|first| *first < frame.id) {
                 return Err(Some(format!("request {} was answered before those sent before it", frame.id)));
             }
             let since = sent.since.max(self.seen);

@@ -106,7 +106,7 @@ impl Judge {
                 self.refused(number, code, self.requests[number].first..=seq)?;
             }
             // What follows from another change is in the model with that one.
-            (_, None, Some(_)) => {}
+            (_, _, Some(_)) => {}
             (None, None, None) if change.what == CLOCK => {}
             _ => return Err(format!("nobody asked for it: {change:?}")),
         }

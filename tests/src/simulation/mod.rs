@@ -23,6 +23,7 @@ pub mod mutants;
 mod operations;
 mod people;
 mod plan;
+mod programs;
 mod run;
 mod sessions;
 mod steps;

@@ -10,6 +10,7 @@ use enroll_protocol::{Code, Pk, Time};
 use super::operations::{EVENT_MINUTES, EVENT_START_SECONDS, NAMES, Op, seconds};
 use super::people::Person;
 use crate::event_model::{self, Event, Stand};
+use crate::program_model;
 
 /// A callsign that waits to be let in, or was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +55,7 @@ pub(super) struct Model {
     pub(super) events: BTreeMap<usize, (Pk, Event)>,
     /// Certificates that were revoked.
     pub(super) revoked: usize,
+    pub(super) programs: program_model::Model,
 }
 
 /// The answer to an operation that is done.
@@ -73,6 +75,10 @@ pub(super) enum Reply {
         name: usize,
         key: usize,
     },
+    /// What happened to an external key or a course, in a word.
+    Word(String),
+    /// Records of a list, a line each.
+    Lines(Vec<String>),
     /// So many certificates were revoked.
     Revoked(usize),
     /// Whether something was changed.
@@ -148,9 +154,11 @@ impl Model {
                 let person = self.people.get_mut(name).ok_or(Code::NOT_FOUND)?;
                 person.is_erased = true;
                 let pk = person.pk;
+                self.erase_keys(*name);
                 Ok((Reply::Erased { pk }, Some(vec![pk])))
             }
             Op::Certify(ask) => self.certify(ask, at, made),
+            Op::Study(ask) => self.study(ask),
             Op::GetPerson { name } => self.there(*name).map(|_| (self.person(*name), None)),
             Op::Assign { name, role } => self.change_role(*name, at, |roles| roles.insert(role)),
             Op::Remove { name, role } => self.change_role(*name, at, |roles| roles.remove(role)),

@@ -8,6 +8,7 @@ use enroll_protocol::{
 };
 
 use super::certificates::Ask;
+use super::programs;
 use crate::event_model::Pool;
 use crate::registry::BEGIN_MICROS;
 
@@ -48,6 +49,7 @@ pub(super) enum Op {
     Decide { event: (usize, Pk), name: usize, approve: bool },
     ErasePerson { name: usize },
     Certify(Ask),
+    Study(programs::Ask),
     RotateKeys,
     Check,
 }
@@ -75,6 +77,7 @@ impl Op {
             Self::CreatePool { owner, .. } | Self::CreateEvent { owner, .. } => Some(*owner),
             Self::CreateCode { sub, .. } => *sub,
             Self::Certify(ask) => Some(ask.name()),
+            Self::Study(ask) => ask.name(),
             _ => None,
         }
     }
@@ -103,6 +106,7 @@ impl Op {
     pub(super) fn writes(&self) -> bool {
         match self {
             Self::Certify(ask) => ask.writes(),
+            Self::Study(ask) => ask.writes(),
             Self::GetPerson { .. } | Self::ListRoles { .. } | Self::Check => false,
             _ => true,
         }
@@ -125,6 +129,7 @@ impl Op {
             Self::RestorePerson { name } => encoded(&envelope, &person::Restore { person: named(*name) }),
             Self::ErasePerson { name } => encoded(&envelope, &person::Erase { person: named(*name) }),
             Self::Certify(ask) => ask.encode(&envelope),
+            Self::Study(ask) => ask.encode(&envelope),
             Self::GetPerson { name } => {
                 encoded(&envelope, &person::Get { allow_deleted: true, ..person::Get::new(named(*name)) })
             }

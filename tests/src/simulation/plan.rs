@@ -56,6 +56,8 @@ pub enum Area {
     Certificates,
     /// Erasures.
     Erasure,
+    /// Courses and a program.
+    Programs,
     /// Streams of changes, which clients follow beside other operations.
     Streams,
     /// Rotations of the keys that sign, and checks.
@@ -103,6 +105,7 @@ const AREAS: &[(&str, Area)] = &[
     ("events", Area::Events),
     ("certificates", Area::Certificates),
     ("erasure", Area::Erasure),
+    ("programs", Area::Programs),
     ("streams", Area::Streams),
     ("server", Area::Server),
 ];
