@@ -116,7 +116,9 @@ pub(super) async fn serve(
     tokio::spawn(super::authority::watch(Arc::clone(&shared)));
     let mut reloads = tokio::spawn(Reload { flags, config, state_dir, log, shared, status }.at_every(hangup));
     let (mut result, mut by) = (None, Ended::InOrder);
-    let (read_failure, mut unreadable) = (opened.store.read_failure(), None);
+    let (unread, mut read_failures) = mpsc::unbounded_channel();
+    opened.store.read_failure().tell(move |err| drop(unread.send(err.clone())));
+    let mut unreadable = None;
     tokio::select! {
         ended = stop_signals.next() => by = ended,
         _ = &mut reloads => {
@@ -132,7 +134,7 @@ pub(super) async fn serve(
             let died = |_| StoreError::Closed("the flusher ended");
             return Err(StartError::Storage(failure.unwrap_or_else(died)));
         }
-        err = read_failure.wait() => {
+        Some(err) = read_failures.recv() => {
             tracing::error!(%err, "the database can not be read any more; stopping; requests that were begun are finished");
             unreadable = Some(err);
         }

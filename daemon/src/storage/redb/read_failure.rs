@@ -3,15 +3,13 @@
 
 use std::sync::OnceLock;
 
-use tokio::sync::Notify;
-
 use enroll_core::state::StoreError;
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct ReadFailure {
     first: OnceLock<StoreError>,
-    told: Notify,
+    told: OnceLock<Box<dyn Fn(&StoreError) + Send + Sync>>,
 }
 
 impl ReadFailure {
@@ -20,20 +18,23 @@ impl ReadFailure {
         self.first.get()
     }
 
-    /// Waits for it. One waits at a time.
-    pub async fn wait(&self) -> StoreError {
-        loop {
-            if let Some(err) = self.first() {
-                return err.clone();
-            }
-            self.told.notified().await;
+    /// Has this called with that error, now or when it comes; the first caller's is. It may be called twice.
+    pub fn tell(&self, told: impl Fn(&StoreError) + Send + Sync + 'static) {
+        if self.told.set(Box::new(told)).is_ok() {
+            self.call();
         }
     }
 
     /// Notes the error of a read. Damage that a checksum found is none: other reads go on.
     pub(super) fn note(&self, err: &StoreError) {
         if matches!(err, StoreError::Io { .. }) && self.first.set(err.clone()).is_ok() {
-            self.told.notify_one();
+            self.call();
+        }
+    }
+
+    fn call(&self) {
+        if let (Some(first), Some(told)) = (self.first.get(), self.told.get()) {
+            told(first);
         }
     }
 }

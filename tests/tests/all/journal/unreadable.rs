@@ -1,8 +1,6 @@
 //! A tree that can not be read: after one read that the disk fails there is nothing more to be read of it, whatever the
 //! disk does then, and the store says so.
 
-use std::time::Duration;
-
 use enroll_core::state::{Store as _, StoreError};
 use enroll_tests::disk::Fate;
 use enroll_tests::machine::{Liar, Machine, Platters};
@@ -40,17 +38,19 @@ fn a_read_that_fails_is_told_and_no_other_succeeds() {
     let sound = Machine::holding(platters.clone()).open(UNCACHED, JOURNAL).expect("a store");
     read_all(&sound).expect("read");
     sound.expect_readable().expect("nothing failed");
-    // After an opening, which takes fewer calls than that.
-    let machine = Machine::with(platters, Fate::FailsOnce(3_000), Liar::None);
-    let store = machine.open(UNCACHED, JOURNAL).expect("a store");
+    let fails_after_opening = (0..).step_by(20).find_map(|at| {
+        let machine = Machine::with(platters.clone(), Fate::FailsOnce(at), Liar::None);
+        let store = machine.open(UNCACHED, JOURNAL).ok()?;
+        (!machine.has_met_its_fate()).then_some((machine, store))
+    });
+    let (machine, store) = fails_after_opening.expect("openings are short");
     let failed = read_all(&store).expect_err("a read fails");
     assert!(machine.has_met_its_fate() && matches!(failed, StoreError::Io { .. }), "{failed}");
     let told = store.expect_readable().expect_err("it is told");
     assert_eq!(told.to_string(), failed.to_string());
     // The disk is fine again, and the tree is not.
     read_all(&store).expect_err("no read succeeds");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-    let failure = store.read_failure();
-    let waited = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(10), failure.wait()).await });
-    assert_eq!(waited.expect("it is told at once").to_string(), failed.to_string());
+    let (tell, told) = std::sync::mpsc::channel();
+    store.read_failure().tell(move |err| tell.send(err.to_string()).expect("somebody waits"));
+    assert_eq!(told.recv(), Ok(failed.to_string()), "also who asks later");
 }

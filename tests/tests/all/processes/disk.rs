@@ -214,19 +214,17 @@ fn a_database_that_can_not_be_read_ends_the_daemon() {
     assert_eq!(daemon.terminate(), Some(0));
     // All of it is in the tree, and nothing will be flushed. How many reads are a start and a check?
     let counted = daemon.home.path("reads");
-    let mut enrolld = traced(&daemon.home, ("pread64", DATABASE, "0", "1000000"));
-    let arguments: Vec<_> = enrolld.get_args().map(std::ffi::OsStr::to_owned).collect();
+    let enrolld = daemon.home.enrolld();
     let mut counting = daemon.home.command("strace".as_ref());
-    counting.args(arguments.iter().map(|argument| match argument.to_str() {
-        Some("/dev/null") => counted.as_os_str(),
-        _ => argument,
-    }));
+    counting.args(["-D", "-f", "-qq", "-e", "trace=pread64", "-o"]).arg(&counted);
+    counting.arg("-P").arg(daemon.home.state_dir().canonicalize().expect("a directory").join(DATABASE));
+    counting.arg(enrolld.get_program()).args(enrolld.get_args());
     daemon.restart_with(&mut counting);
     expect_sound(&daemon);
     assert_eq!(daemon.terminate(), Some(0));
     let reads = std::fs::read_to_string(&counted).expect("the trace").lines().count();
     assert!(reads > 500, "{reads} reads");
-    enrolld = traced(&daemon.home, ("pread64", DATABASE, "EIO", &(reads - 50).to_string()));
+    let mut enrolld = traced(&daemon.home, ("pread64", DATABASE, "EIO", &(reads - 50).to_string()));
     daemon.restart_with(&mut enrolld);
     check_until_it_ends(&daemon);
     assert_eq!(daemon.ended(PATIENCE), Some(6), "{}", daemon.log());
