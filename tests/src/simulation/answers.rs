@@ -9,6 +9,7 @@ use enroll_protocol::{
 
 use super::model::Reply;
 use super::operations::{NAMES, Op, ROLES, callsign};
+use super::transactions;
 
 /// Reads the reply to an operation.
 pub(super) fn read(op: &Op, bytes: &[u8]) -> Result<Reply, String> {
@@ -19,6 +20,7 @@ pub(super) fn read(op: &Op, bytes: &[u8]) -> Result<Reply, String> {
         Op::ErasePerson { .. } => of_erased(&decode::<person::Erase>(bytes)?),
         Op::Certify(ask) => ask.read(bytes),
         Op::Study(ask) => ask.read(bytes),
+        Op::Transact(units) => transactions::read(units, bytes),
         Op::GetPerson { .. } => of_person(&decode::<person::Get>(bytes)?),
         Op::Approve { .. } => of_person(&decode::<enrollment::Approve>(bytes)?),
         Op::Assign { .. } => decode::<role::Assign>(bytes).map(Reply::Changed),

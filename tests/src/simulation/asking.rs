@@ -11,7 +11,7 @@ use super::certificates::Ask;
 use super::judge::{Answer, Judge};
 use super::operations::{NAMES, Op, ROLES, TOKENS};
 use super::plan::Area;
-use super::programs;
+use super::{programs, transactions};
 use crate::event_model::Pool;
 
 /// The records that answers have told.
@@ -81,6 +81,7 @@ impl Known {
             Area::Erasure if random.random_bool(0.7) => Op::DeletePerson { name },
             Area::Erasure => Op::ErasePerson { name },
             Area::Programs => Op::Study(programs::Ask::draw(random, name)),
+            Area::Transactions => transactions::draw(self, random, now),
             // Following goes on beside what is asked.
             Area::Streams => Op::GetPerson { name },
             Area::Server if random.random_bool(0.5) => Op::Check,

@@ -11,11 +11,12 @@ use enroll_core::model::record;
 use enroll_core::rules::changes;
 use enroll_core::state::ReadTxn;
 use enroll_protocol::changes::Change;
-use enroll_protocol::{Code, Key, Pk, Refusal, Time};
+use enroll_protocol::{Code, Envelope, Key, Pk, Refusal, Time};
 
 use super::following::{Recorded, recorded};
 use super::model::{Model, Reply};
 use super::operations::{Encoded, Op, number};
+use super::transactions::Partial;
 use super::{answers, certificates, compare};
 
 /// The answer that a client received: an encoded reply, or a refusal.
@@ -34,6 +35,15 @@ pub(super) struct Request {
     answer: Option<Answer>,
 }
 
+impl Request {
+    /// True if a change of this operation may be its.
+    fn tells(&self, what: u16) -> bool {
+        let units = if let Op::Transact(units) = &self.op { &units[..] } else { &[] };
+        self.encoded.operation == what
+            || units.iter().any(|unit| unit.encode_with(&Envelope::default()).operation == what)
+    }
+}
+
 /// See the module.
 #[derive(Default)]
 pub(super) struct Judge {
@@ -49,6 +59,8 @@ pub(super) struct Judge {
     times: VecDeque<Time>,
     /// The number of the latest revocation list that was seen, and how many certificates it has.
     list: (u64, u64),
+    /// A transaction whose changes were not all followed yet.
+    pub(super) partial: Option<Partial>,
     /// Answers that were held against the model.
     pub(super) judged: u64,
 }
@@ -94,14 +106,23 @@ impl Judge {
             self.changes.insert(seq, (change.at, change.subjects.clone(), change.refused));
             self.take(seq, &change).map_err(|wrong| format!("change {seq} ({}): {wrong}", change.what))?;
         }
+        if let Some(partial) = &self.partial {
+            return Err(format!("the transaction of request {} is there in part", partial.number()));
+        }
         if head == self.seq { Ok(()) } else { Err(format!("change {} is missing", self.seq + 1)) }
     }
 
     fn take(&mut self, seq: u64, change: &change::Change) -> Result<(), String> {
         let request = change.origin.as_ref().and_then(number);
-        let asked = request.filter(|number| self.requests[*number].encoded.operation == change.what);
+        let asked = request.filter(|number| self.requests[*number].tells(change.what));
         match (asked, change.refused, change.cause) {
-            (Some(number), None, None) => self.done(seq, number, change)?,
+            (Some(number), None, None) => {
+                self.expect_undone(number)?;
+                match &self.requests[number].op {
+                    Op::Transact(_) => self.done_in_part(seq, number, change)?,
+                    _ => self.done(seq, number, change)?,
+                }
+            }
             (Some(number), Some(code), None) => {
                 self.refused(number, code, self.requests[number].first..=seq)?;
             }
@@ -117,12 +138,6 @@ impl Judge {
     fn done(&mut self, seq: u64, number: usize, change: &change::Change) -> Result<(), String> {
         let request = &self.requests[number];
         let named = format!("request {number}, {:?}", request.op);
-        if let Some((first, _)) = &request.done {
-            return Err(format!("{named} was done at change {first} already"));
-        }
-        if let Some(Err(refusal)) = &request.answer {
-            return Err(format!("{named} was answered {} before", refusal.code));
-        }
         let mut model = (*self.model).clone();
         match model.apply(number, &request.op, change.at, &change.subjects) {
             Err(code) => return Err(format!("{named} was done, and the model says {code}")),
@@ -130,11 +145,27 @@ impl Judge {
             Ok((_, Some(subjects))) if !change.subjects.starts_with(&subjects) => {
                 return Err(format!("{named} is of {:?}, and the model says {subjects:?}", change.subjects));
             }
-            Ok((reply, Some(_))) => self.requests[number].done = Some((seq, reply)),
+            Ok((reply, Some(_))) => self.did(seq, number, reply, model),
         }
+        Ok(())
+    }
+
+    /// A request was done at this change, with this reply, and then the model is so.
+    pub(super) fn did(&mut self, seq: u64, number: usize, reply: Reply, model: Model) {
+        self.requests[number].done = Some((seq, reply));
         self.before.push_back((seq, Rc::clone(&self.model)));
         self.model = Rc::new(model);
-        Ok(())
+    }
+
+    /// Fails for a request that was done or refused before.
+    fn expect_undone(&self, number: usize) -> Result<(), String> {
+        let request = &self.requests[number];
+        let named = format!("request {number}, {:?}", request.op);
+        match (&request.done, &request.answer) {
+            (Some((first, _)), _) => Err(format!("{named} was done at change {first} already")),
+            (_, Some(Err(refusal))) => Err(format!("{named} was answered {} before", refusal.code)),
+            _ => Ok(()),
+        }
     }
 
     /// Judges the answer to a request of which nothing before this change was seen when it was sent. Returns whether it is
@@ -209,7 +240,8 @@ impl Judge {
         let is_erased =
             |op: &Op| op.names().and_then(|name| self.model.people.get(&name)).is_some_and(|of| of.is_erased);
         let made = request.op.about().map(|made| &self.requests[made].op);
-        is_tombstone && request.key.is_some() && [Some(&request.op), made].into_iter().flatten().any(is_erased)
+        let units = if let Op::Transact(units) = &request.op { &units[..] } else { &[] };
+        is_tombstone && request.key.is_some() && units.iter().chain([&request.op]).chain(made).any(is_erased)
     }
 
     /// The latest change when a request was first sent.

@@ -28,6 +28,7 @@ mod run;
 mod sessions;
 mod steps;
 mod stuck;
+mod transactions;
 mod wire;
 
 pub use campaign::{Wrong, campaign, shrunk, tried};

@@ -77,6 +77,8 @@ pub(super) enum Reply {
     },
     /// What happened to an external key or a course, in a word.
     Word(String),
+    /// Those of the units of a transaction.
+    Units(Vec<Reply>),
     /// Records of a list, a line each.
     Lines(Vec<String>),
     /// So many certificates were revoked.
@@ -159,6 +161,7 @@ impl Model {
             }
             Op::Certify(ask) => self.certify(ask, at, made),
             Op::Study(ask) => self.study(ask),
+            Op::Transact(units) => self.transact(number, units, at),
             Op::GetPerson { name } => self.there(*name).map(|_| (self.person(*name), None)),
             Op::Assign { name, role } => self.change_role(*name, at, |roles| roles.insert(role)),
             Op::Remove { name, role } => self.change_role(*name, at, |roles| roles.remove(role)),

@@ -58,6 +58,8 @@ pub enum Area {
     Erasure,
     /// Courses and a program.
     Programs,
+    /// Transactions of several writes.
+    Transactions,
     /// Streams of changes, which clients follow beside other operations.
     Streams,
     /// Rotations of the keys that sign, and checks.
@@ -106,6 +108,7 @@ const AREAS: &[(&str, Area)] = &[
     ("certificates", Area::Certificates),
     ("erasure", Area::Erasure),
     ("programs", Area::Programs),
+    ("transactions", Area::Transactions),
     ("streams", Area::Streams),
     ("server", Area::Server),
 ];
