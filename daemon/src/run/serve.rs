@@ -83,7 +83,7 @@ pub(super) async fn serve(
     let (sessions, forwarded) = mpsc::channel(FORWARDED_MAX);
     let shared = Arc::new(Shared {
         daemon: Arc::clone(&opened.daemon),
-        barrier: Barrier::of(opened.store.clone()),
+        barrier: Barrier::of(opened.store.clone(), &opened.daemon.metrics.looks).map_err(io("the thread of looks"))?,
         store: opened.store.clone(),
         reads_locally: config.cluster.reads == Reads::Local,
         forwarding: forwarding::start(opened, sessions)?,
