@@ -5,11 +5,14 @@ use std::sync::OnceLock;
 
 use enroll_core::state::StoreError;
 
+/// What is to be called with it.
+type Told = Box<dyn Fn(&StoreError) + Send + Sync>;
+
 /// See the module.
 #[derive(Default)]
 pub struct ReadFailure {
     first: OnceLock<StoreError>,
-    told: OnceLock<Box<dyn Fn(&StoreError) + Send + Sync>>,
+    told: OnceLock<Told>,
 }
 
 impl ReadFailure {
