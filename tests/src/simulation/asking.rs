@@ -7,9 +7,11 @@ use rand::RngExt as _;
 use rand::rngs::ChaCha20Rng;
 
 use super::answers;
+use super::certificates::Ask;
 use super::judge::{Answer, Judge};
 use super::operations::{NAMES, Op, ROLES, TOKENS};
 use super::plan::Area;
+use super::{programs, transactions};
 use crate::event_model::Pool;
 
 /// The latest records of a kind, among which the next one is drawn.
@@ -91,6 +93,13 @@ impl Known {
                 _ => Op::UseCode { code: some(random, &self.codes) },
             },
             Area::Events => self.of_events(random, name),
+            Area::Certificates => Op::Certify(Ask::draw(random, name)),
+            Area::Erasure if random.random_bool(0.7) => Op::DeletePerson { name },
+            Area::Erasure => Op::ErasePerson { name },
+            Area::Programs => Op::Study(programs::Ask::draw(random, name)),
+            Area::Transactions => transactions::draw(self, random, now),
+            // Following goes on beside what is asked.
+            Area::Streams => Op::GetPerson { name },
             Area::Server if random.random_bool(0.5) => Op::Check,
             Area::Server => Op::RotateKeys,
         }
