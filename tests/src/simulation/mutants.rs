@@ -289,24 +289,18 @@ pub const MUTANTS: &[Mutant] = &[
             ),
         )
     },
-    Mutant {
-        finder: Finder::Test("rules::certificates"),
-        ..mutant(
-            "list-number-not-raised",
-            "daemon/core/src/rules/authority.rs",
-            "    let number = number_after(head.number, ctx.now);\n",
-            "    let number = head.number;\n",
-        )
-    },
-    Mutant {
-        finder: Finder::Test("rules::programs"),
-        ..mutant(
-            "relink-without-unlink",
-            "daemon/core/src/rules/program/link.rs",
-            "        unlink(txn, call, program, enrollment, before)?;\n",
-            "",
-        )
-    },
+    mutant(
+        "list-number-not-raised",
+        "daemon/core/src/rules/authority.rs",
+        "    let number = number_after(head.number, ctx.now);\n",
+        "    let number = head.number;\n",
+    ),
+    mutant(
+        "relink-without-unlink",
+        "daemon/core/src/rules/program/link.rs",
+        "        unlink(txn, call, program, enrollment, before)?;\n",
+        "",
+    ),
     Mutant {
         finder: Finder::Test("journal::damage::what_is_bad_or_missing"),
         ..mutant(
