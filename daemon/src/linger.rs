@@ -2,12 +2,12 @@
 //!
 //! Callers that wait for an answer before they ask again fall into two halves: while the requests of one are committed,
 //! those of the other wait, and each round trip takes half of what it could. So the next batch waits for those that were
-//! just answered, for half of the last round trip at most. A lone caller waits for nobody.
+//! just answered, for a quarter of the last round trip at most. A lone caller waits for nobody.
 
 use std::time::{Duration, Instant};
 
 /// The part of the last round trip that the next batch waits at most.
-const PART: u32 = 2;
+const PART: u32 = 4;
 
 /// The wait of the next batch.
 #[derive(Debug, Clone, Copy)]
@@ -44,12 +44,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn those_that_came_and_those_that_were_answered_are_expected_for_half_of_the_round_trip() {
+    fn those_that_came_and_those_that_were_answered_are_expected_for_a_quarter_of_the_round_trip() {
         let began = Instant::now().checked_sub(Duration::from_secs(400)).expect("a machine that runs for that long");
         let linger = Linger::after(began, 30, 2);
         assert_eq!(linger.expected, 32);
         let left = linger.left().expect("some time is left");
-        assert!(left > Duration::from_secs(190) && left < Duration::from_secs(201), "{left:?}");
+        assert!(left > Duration::from_secs(90) && left < Duration::from_secs(101), "{left:?}");
         assert_eq!(Linger::default().left(), None);
     }
 }
