@@ -149,9 +149,7 @@ pub const MUTANTS: &[Mutant] = &[
         "compare-before-the-transaction",
         "daemon/core/src/state/overlay.rs",
         "        match self.writes.get(key) {\n",
-        concat!(
-            "        match self.writes.get(key).filter(|_| key.first() != Some(&(crate::model::key::Family::Tokens as u8))) {\n"
-        ),
+        "        match self.writes.get(key).filter(|_| key.first() != Some(&(crate::model::key::Family::Tokens as u8))) {\n",
     ),
     mutant(
         "answer-kept-in-a-second-commit",
@@ -187,14 +185,6 @@ pub const MUTANTS: &[Mutant] = &[
         "daemon/core/src/rules/seating/choose.rs",
         "event.max_participants.is_some_and(|max| taken >= u64::from(max))",
         "event.max_participants.is_some_and(|max| taken > u64::from(max))",
-    ),
-    mutant(
-        "rejected-registers-again",
-        "daemon/core/src/rules/registration/eligibility.rs",
-        "before.canceled_at.is_some() && before.approval == ApprovalState::Rejected => {",
-        concat!(
-            "before.canceled_at.is_some() && before.approval == ApprovalState::Rejected && before.placed.is_some() => {"
-        ),
     ),
     mutant(
         "rejection-keeps-the-place",
@@ -308,6 +298,15 @@ pub const MUTANTS: &[Mutant] = &[
             "daemon/src/storage/journal/segments.rs",
             "        self.current.write(&mut self.buffer, self.next, &Writes::new())?;\n",
             "",
+        )
+    },
+    Mutant {
+        finder: Finder::Test("rules::events::deciding"),
+        ..mutant(
+            "rejected-registers-again",
+            "daemon/core/src/rules/registration/eligibility.rs",
+            "before.canceled_at.is_some() && before.approval == ApprovalState::Rejected => {",
+            "before.canceled_at.is_some() && before.approval == ApprovalState::Rejected && before.placed.is_some() => {",
         )
     },
 ];
