@@ -275,7 +275,8 @@ impl Judge {
     /// Goes back to this change, after which the model was so: nothing of what came later was ever done.
     pub(super) fn go_back(&mut self, seq: u64, model: &Rc<Model>) {
         (self.seq, self.model) = (seq, Rc::clone(model));
-        self.before.clear();
+        // A request of before may be answered as it was then: its answer was kept, and came back with the backup.
+        self.before.retain(|(until, _)| *until <= seq);
         self.changes.retain(|of, _| *of <= seq);
         self.list = (0, 0);
         for request in &mut self.requests {

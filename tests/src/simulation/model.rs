@@ -30,8 +30,8 @@ pub(super) struct Pool {
     pub(super) is_deleted: bool,
     pub(super) uses: u32,
     pub(super) most: Option<u32>,
-    /// How often its invite code was drawn anew; one of before finds nothing.
-    pub(super) resets: BTreeSet<usize>,
+    /// The requests that drew its invite code anew, in the order they were done; a code of before finds nothing.
+    pub(super) resets: Vec<usize>,
 }
 
 #[derive(Debug, Clone)]
@@ -195,7 +195,7 @@ impl Model {
             Op::CreatePool { owner, most } => {
                 let owner_life = self.live(*owner)?.life;
                 let (owner, most) = (*owner, *most);
-                let (is_active, is_deleted, uses, resets) = (true, false, 0, BTreeSet::new());
+                let (is_active, is_deleted, uses, resets) = (true, false, 0, Vec::new());
                 let pool = Pool { pk: new(0), owner, owner_life, is_active, is_deleted, uses, most, resets };
                 self.pools.insert(number, pool);
                 Ok((self.pool(number), Some(vec![new(0)])))
@@ -205,9 +205,7 @@ impl Model {
                 let life = self.people.get(&owner).map_or(0, |person| person.life);
                 self.change_pool(pool.0, |pool| (pool.is_active, pool.owner_life) = (*active, life))
             }
-            Op::ResetCode { pool } => self.change_pool(pool.0, |pool| {
-                let _ = pool.resets.insert(number);
-            }),
+            Op::ResetCode { pool } => self.change_pool(pool.0, |pool| pool.resets.push(number)),
             Op::DeletePool { pool } => self.change_pool(pool.0, |pool| pool.is_deleted = true),
             Op::Enroll { name, pool } => self.enroll(*name, pool.as_ref().map(|(drawn, _)| *drawn), made),
             Op::Approve { name } => {
