@@ -7,11 +7,11 @@
 
 use std::time::{Duration, Instant};
 
-use enroll_protocol::{Code, Envelope, Operation, codec, code, enrollment, pool, token};
+use enroll_protocol::{Code, Envelope, Operation, code, codec, enrollment, pool, token};
 use enroll_tests::neighbours::{as_user, open_to_all};
 use enroll_tests::process::{Daemon, Home};
 use enroll_tests::skip::{is_root, say};
-use enroll_tests::socket::Socket;
+use enroll_tests::socket::{Outcome, Socket};
 use rand::rngs::ChaCha20Rng;
 use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
@@ -23,7 +23,7 @@ const READER: u32 = 41_003;
 const PAIRS: usize = 3000;
 
 /// The difference that counts as none. A guess costs a place among 30 a minute.
-const BOUND: Duration = Duration::from_micros(4);
+const BOUND: Duration = Duration::from_micros(2);
 
 /// A difference must be seen this many times in a row: the machine has other work, too.
 const ATTEMPTS: usize = 5;
@@ -38,10 +38,10 @@ enum Of {
     Second,
 }
 
-/// Two kinds of requests that one refusal answers.
+/// Two kinds of requests that are answered alike.
 struct Question<'a> {
     name: &'a str,
-    refused: Code,
+    is_answer: &'a dyn Fn(&Outcome) -> bool,
     number: u16,
     /// Makes one of them.
     request: &'a dyn Fn(Of, &mut ChaCha20Rng) -> Vec<u8>,
@@ -71,7 +71,7 @@ impl Question<'_> {
                     std::hint::spin_loop();
                 }
                 pair[of as usize] = begun.elapsed();
-                if answer.outcome().map_err(|refusal| refusal.code) != Err(self.refused) {
+                if !(self.is_answer)(&answer.outcome()) {
                     return None;
                 }
             }
@@ -90,14 +90,13 @@ fn median(mut of: Vec<f64>) -> f64 {
 
 /// A code that shares all but its last character with the right one, or not even its first.
 fn wrong(right: &str, of: Of, random: &mut ChaCha20Rng) -> String {
-    let mut code = right.as_bytes().to_vec();
-    let (differs_at, last) = (if of == Of::First { code.len() - 1 } else { 0 }, code.len() - 1);
+    let mut drawn = vec![0; right.len()];
+    drawn.fill_with(|| *CHARACTERS.choose(random).expect("a character"));
+    let differs_at = if of == Of::First { right.len() - 1 } else { 0 };
     let others: Vec<u8> = CHARACTERS.iter().copied().filter(|other| *other != right.as_bytes()[differs_at]).collect();
-    code[differs_at] = *others.choose(random).expect("a character");
-    if of == Of::Second {
-        code[1..=last].fill_with(|| *CHARACTERS.choose(random).expect("a character"));
-    }
-    String::from_utf8(code).expect("letters and digits")
+    drawn[differs_at] = *others.choose(random).expect("a character");
+    drawn[..differs_at].copy_from_slice(&right.as_bytes()[..differs_at]);
+    String::from_utf8(drawn).expect("letters and digits")
 }
 
 /// The waits of the two kinds do not differ; where they differ because a wait was put there, that is seen.
@@ -105,7 +104,8 @@ fn expect_no_difference(socket: &mut Socket, question: Question<'_>) {
     let random = &mut ChaCha20Rng::seed_from_u64(1);
     let bound = BOUND.as_secs_f64() * 1e6;
     let mut seen = Vec::new();
-    while seen.len() < ATTEMPTS && !seen.iter().flatten().any(|(difference, _): &(f64, f64)| difference.abs() <= bound) {
+    while seen.len() < ATTEMPTS && !seen.iter().flatten().any(|(difference, _): &(f64, f64)| difference.abs() <= bound)
+    {
         seen.push(question.measure(socket, random));
     }
     match seen.last().expect("a measurement") {
@@ -117,6 +117,10 @@ fn expect_no_difference(socket: &mut Socket, question: Question<'_>) {
     let put = Question { put: BOUND * 3, ..question };
     let found = (0..ATTEMPTS).find_map(|_| put.measure(socket, random)).expect("an answer as before");
     assert!(found.0 > bound, "{}: a wait of {:?} is not seen: {found:?}", put.name, put.put);
+}
+
+fn is_refused(outcome: &Outcome, code: Code) -> bool {
+    outcome.as_ref().is_err_and(|refusal| refusal.code == code)
 }
 
 fn request<O: Operation>(operation: &O) -> Vec<u8> {
@@ -158,12 +162,14 @@ fn a_code_that_is_nearly_right_is_refused_as_fast_as_another() {
     let _exclusive = crate::exclusive();
     let codes = Codes::make(1 << 20);
     let socket = &mut Socket::connect(&codes.daemon.home.socket());
-    let near = |name, number, request: &dyn Fn(Of, &mut ChaCha20Rng) -> Vec<u8>| {
-        let refused = Code::NOT_FOUND;
-        let question = Question { name, refused, number, request, before: &|_| (), put: Duration::ZERO };
+    let unknown = |outcome: &Outcome| match outcome {
+        Ok(reply) => *reply == codec::encode(&false),
+        Err(refusal) => refusal.code == Code::NOT_FOUND,
+    };
+    let mut near = |name, number, request: &dyn Fn(Of, &mut ChaCha20Rng) -> Vec<u8>| {
+        let question = Question { name, is_answer: &unknown, number, request, before: &|_| (), put: Duration::ZERO };
         expect_no_difference(socket, question);
     };
-    let mut near = near;
     near("an invite code that is nearly right", pool::Check::ROW.number, &|of, random| {
         request(&pool::Check { invitecode: wrong(&codes.invite, of, random).parse().expect("a code") })
     });
@@ -187,9 +193,10 @@ fn a_right_code_is_refused_as_fast_as_a_wrong_one_where_neither_is_looked_up() {
     let codes = Codes::make(1);
     open_to_all(&codes.daemon);
     let path = codes.daemon.home.socket();
-    let one_of = |right: &str, of, random: &mut ChaCha20Rng| match of {
-        Of::First => right.to_owned(),
-        Of::Second => wrong(right, of, random),
+    // A code is drawn for each, so that all requests come after the same pause.
+    let one_of = |right: &str, of, random: &mut ChaCha20Rng| {
+        let wrong = wrong(right, Of::Second, random);
+        if of == Of::First { right.to_owned() } else { wrong }
     };
     let login = |of, random: &mut ChaCha20Rng| {
         request(&code::Get { code: one_of(&codes.login, of, random).parse().expect("a code") })
@@ -203,7 +210,7 @@ fn a_right_code_is_refused_as_fast_as_a_wrong_one_where_neither_is_looked_up() {
         &mut Socket::connect(&path),
         Question {
             name: "a right code past the limit of guesses",
-            refused: Code::TOO_MANY_ATTEMPTS,
+            is_answer: &|outcome| is_refused(outcome, Code::TOO_MANY_ATTEMPTS),
             number: code::Get::ROW.number,
             request: &login,
             before: &guess,
@@ -217,7 +224,7 @@ fn a_right_code_is_refused_as_fast_as_a_wrong_one_where_neither_is_looked_up() {
         &mut as_user(READER, || Socket::connect(&path)),
         Question {
             name: "a right code of a reader",
-            refused: Code::PERMISSION_DENIED,
+            is_answer: &|outcome| is_refused(outcome, Code::PERMISSION_DENIED),
             number: pool::Check::ROW.number,
             request: &invite,
             before: &|_| (),

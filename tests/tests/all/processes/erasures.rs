@@ -4,14 +4,14 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use enroll_protocol::{Code, Envelope, Key, Operation, Pk, Refusal, codec, code, person, token};
+use enroll_protocol::{Code, Envelope, Key, Operation, Pk, Refusal, code, codec, person, token};
 use enroll_tests::etcd::Etcd;
 use enroll_tests::member::MemberHost;
 use enroll_tests::process::{Daemon, expect_sound, run};
 use enroll_tests::socket::Socket;
 
 /// What is known of people who are erased: each callsign begins so, and so does what their extra says.
-const KNOWN: [&str; 2] = ["GONE", "keepsake"];
+const KNOWN: [&str; 2] = ["GONEAWAY", "keepsake"];
 
 /// People whose erasure is killed, each a little later than the one before.
 const KILLS: u32 = 12;
@@ -38,7 +38,7 @@ fn call<O: Operation>(socket: &mut Socket, envelope: &Envelope, operation: &O) -
 }
 
 fn callsign(number: u32) -> String {
-    format!("GONE{number}x")
+    format!("GONEAWAY{number}x")
 }
 
 fn create(number: u32) -> person::Create {
@@ -75,9 +75,14 @@ fn traces(directory: &Path) -> Vec<String> {
             }
             // A socket, or what was removed meanwhile.
             let Ok(bytes) = fs::read(&path) else { continue };
-            let bytes = bytes.to_ascii_lowercase();
-            let has = |known: &str| bytes.windows(known.len()).any(|part| part == known.to_ascii_lowercase().as_bytes());
-            found.extend(KNOWN.iter().filter(|known| has(known)).map(|known| format!("{known}: {}", path.display())));
+            let text = String::from_utf8_lossy(&bytes).to_lowercase();
+            for known in KNOWN.map(str::to_lowercase) {
+                let at = text.find(&known);
+                found.extend(at.map(|at| {
+                    let around: String = text[at..].chars().take(40).collect();
+                    format!("{}: {around:?}", path.display())
+                }));
+            }
         }
     }
     found
@@ -184,7 +189,7 @@ fn nothing_is_left_at_a_standby_and_in_etcd_of_who_was_erased() {
     }
     for pk in &pks {
         let shown = standby.done(&["person", "get", &pk.to_string(), "--allow-deleted"]);
-        assert!(shown.contains(&format!("erased-{pk}")) && !shown.contains("GONE"), "{shown}");
+        assert!(shown.contains(&format!("erased-{pk}")) && !shown.contains("GONEAWAY"), "{shown}");
     }
     let lines = standby.records();
     assert!(lines.iter().all(|line| KNOWN.iter().all(|known| !line.contains(known))), "{lines:?}");
