@@ -4,7 +4,7 @@
 //! rule through [`dispatch`]. A read runs on an MVCC snapshot and is answered. A write goes to the [`writer`] thread,
 //! which runs the rule on an overlay, commits a whole batch through [`storage`], and answers.
 //!
-//! Modules import only those before them: `sys`, `fair_queue`, `members`, `ownership`, `metrics`, `process`, `storage`,
+//! Modules import only those before them: `sys`, `fair_queue`, `linger`, `members`, `ownership`, `metrics`, `process`, `storage`,
 //! `config`, `daemon`, `dispatch`, `writer`, `net`, `run`, `offline`, `arguments`.
 
 mod arguments;
@@ -15,6 +15,7 @@ pub mod daemon;
 pub mod dispatch;
 mod fair_queue;
 mod file_error;
+mod linger;
 mod members;
 pub mod metrics;
 pub mod net;

@@ -6,6 +6,7 @@
 //!
 //! Every name begins with `enrolld_`, the start time's too: the text may stand beside that of other programs.
 
+mod cluster;
 mod commit_time;
 mod followers;
 mod histogram;
@@ -152,6 +153,8 @@ pub struct Metrics {
     pub commit_time: CommitTime,
     /// Followers of the change feed.
     pub followers: Followers,
+    /// The times of looks at etcd.
+    pub looks: Histogram,
 }
 
 impl Metrics {
@@ -182,6 +185,7 @@ impl Metrics {
             clock_steps: Counter::default(),
             commit_time: CommitTime::default(),
             followers: Followers::default(),
+            looks: Histogram::new(&SECONDS),
         };
         metrics.register();
         metrics
@@ -305,6 +309,7 @@ impl Metrics {
     pub fn text(&self, standing: &Standing) -> Result<String, fmt::Error> {
         let mut now = Registry::with_prefix(PREFIX);
         standing.register(&mut now);
+        cluster::register(&standing.cluster, &self.looks, &mut now);
         let mut text = String::new();
         text::encode_registry(&mut text, &self.registry)?;
         text::encode_registry(&mut text, &now)?;

@@ -28,6 +28,7 @@ pub mod poll;
 pub mod postgres;
 pub mod process;
 pub mod process_memory;
+pub mod program_model;
 pub mod proxy;
 pub mod registry;
 pub mod seed;

@@ -40,8 +40,8 @@ impl MemberHost {
     /// Makes it the member of this name.
     pub fn configure(&self, name: &str, etcd: &Etcd, more: &str) {
         self.home.configure(&format!(
-            "store = \"etcd\"\n[etcd]\nendpoints = {:?}\ntimeout_ms = 1500\n[cluster]\nmember = \"{name}\"\nlease_seconds = \
-             2\n{more}",
+            "store = \"etcd\"\n[etcd]\nendpoints = {:?}\ntimeout_ms = 1500\n[cluster]\nmember = \"{name}\"\nlisten = \
+             \"127.0.0.1:0\"\nlease_seconds = 2\n{more}",
             etcd.endpoints()
         ));
     }

@@ -7,6 +7,9 @@ use tempfile::TempDir;
 
 use crate::skip::skipped;
 
+/// Options of a new key that no password protects.
+const NEW_KEY: [&str; 5] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+
 /// OpenSSL in a directory of its own.
 #[derive(Debug)]
 pub struct OpenSsl {
@@ -61,6 +64,25 @@ impl OpenSsl {
         let output = self.output(args);
         assert!(!output.status.success(), "openssl {args:?}\n{}", text(&output));
         text(&output)
+    }
+
+    /// Makes the certificate `NAME.pem` of an authority, and its key `NAME.key`.
+    pub fn authority(&self, name: &str) {
+        let (certificate, key, subject) = (format!("{name}.pem"), format!("{name}.key"), format!("/CN={name}"));
+        let made = ["req", "-x509", "-days", "2", "-out", &certificate, "-keyout", &key, "-subj", &subject];
+        self.run(&[&made[..], &NEW_KEY].concat());
+    }
+
+    /// Makes the certificate `NAME.pem` for both ends of a connection with 127.0.0.1 by this authority, and its key `NAME.key`.
+    pub fn certify(&self, name: &str, authority: &str) {
+        let (key, request, certificate) = (format!("{name}.key"), format!("{name}.csr"), format!("{name}.pem"));
+        let (authority, authority_key) = (format!("{authority}.pem"), format!("{authority}.key"));
+        let subject = format!("/CN={name}");
+        self.run(&[&["req", "-out", &request, "-keyout", &key, "-subj", &subject][..], &NEW_KEY].concat());
+        self.write("extensions", "subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n");
+        let by = ["-CA", &authority, "-CAkey", &authority_key, "-CAcreateserial", "-days", "2"];
+        let signed = ["-extfile", "extensions", "-out", &certificate];
+        self.run(&[&["x509", "-req", "-in", &request][..], &by, &signed].concat());
     }
 
     fn output(&self, args: &[&str]) -> Output {

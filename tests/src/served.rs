@@ -207,10 +207,12 @@ impl Life {
         let (queue, inbox) = enrolld::writer::queue();
         let config = Config::default();
         let (grants, _) = Grants::resolve(&config.grants).expect("no grants");
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let barrier = runtime.block_on(async { Barrier::of(Arc::clone(&reads), &registry.daemon.metrics.looks) });
         let shared = Arc::new(Shared {
             daemon: Arc::clone(&registry.daemon),
             forwarding: None,
-            barrier: Barrier::of(Arc::clone(&reads)),
+            barrier: barrier.expect("a thread"),
             reads_locally: false,
             store: reads,
             clock: registry.clock(),
@@ -222,7 +224,6 @@ impl Life {
             walks: Arc::new(Semaphore::new(1)),
             changes: latest,
         });
-        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         runtime.spawn(accept(socket.to_owned(), shared, queue.clone()));
         let (has_ended, faults) = (Arc::<AtomicBool>::default(), Arc::<Mutex<Vec<StoreError>>>::default());
         let thread = {

@@ -158,6 +158,7 @@ impl Daemon {
             disk: self.disk(),
             clock_synchronised: !sys::is_clock_unsynchronised(),
             written: self.written.shown(ctx.now),
+            cluster: self.membership.status(),
             head,
         })
     }

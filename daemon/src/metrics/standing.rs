@@ -4,6 +4,7 @@
 use enroll_core::model::record::{ChangesHead, Kind};
 use enroll_core::rules::health::Places;
 use enroll_protocol::Time;
+use enroll_protocol::cluster::ClusterStatus;
 use enroll_protocol::server::{Disk, Waiting, WrittenBytes};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::{Registry, Unit};
@@ -34,6 +35,8 @@ pub struct Standing {
     pub clock_synchronised: bool,
     /// The bytes written by uid.
     pub written: Vec<WrittenBytes>,
+    /// The cluster; empty for a registry on one host.
+    pub cluster: ClusterStatus,
 }
 
 impl Standing {
@@ -103,7 +106,7 @@ impl Standing {
     }
 }
 
-fn leveled(value: u64) -> Level {
+pub(super) fn leveled(value: u64) -> Level {
     let level = Level::default();
     level.set(value);
     level

@@ -1,22 +1,41 @@
 //! The barrier of linearizable reads: where several daemons may commit, a read is answered from a view that was taken
 //! after a look which began after the read arrived, and which confirmed that nobody else has committed.
 //!
-//! One look is under way at a time. Those that come meanwhile share the next one, so a look costs a round trip for many
-//! reads. No clock and no lease is asked: a daemon that was paused or cut off can not answer from the past.
+//! One look is under way at a time, on a thread of its own. Those that come meanwhile share the next one, so a look costs a
+//! round trip for many reads. No clock and no lease is asked: a daemon that was paused or cut off can not answer from
+//! the past.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Instant;
 
 use enroll_core::state::{Store, StoreError};
-use tokio::sync::Mutex;
+use tokio::sync::{mpsc, watch};
 
-/// See the module.
+use crate::linger::Linger;
+use crate::metrics::Histogram;
+
+/// See the module. Its thread ends with it.
 pub struct Barrier {
-    store: Arc<dyn Store>,
-    /// Reads that have arrived.
-    arrived: AtomicU64,
-    /// Held by the look that is under way.
-    latest: Mutex<Look>,
+    arrivals: Arc<Arrivals>,
+    looks: watch::Receiver<Look>,
+}
+
+/// The reads that have arrived.
+#[derive(Default)]
+struct Arrivals {
+    counted: Mutex<Counted>,
+    /// Enough of them are there for a look, or no more come.
+    enough: Condvar,
+}
+
+#[derive(Default)]
+struct Counted {
+    arrived: u64,
+    /// How many the next look waits for.
+    wanted: u64,
+    is_closed: bool,
 }
 
 /// A look that has ended.
@@ -27,23 +46,92 @@ struct Look {
 }
 
 impl Barrier {
-    /// The barrier of this store; none where nobody else may commit.
-    pub fn of(store: Arc<dyn Store>) -> Option<Arc<Self>> {
-        let latest = Mutex::new(Look { covers: 0, outcome: Ok(()) });
-        store.is_shared().then(|| Arc::new(Self { store, arrived: AtomicU64::new(0), latest }))
+    /// The barrier of this store, which counts the times of its looks here; none where nobody else may commit. To be called on
+    /// the runtime of the reads.
+    pub fn of(store: Arc<dyn Store>, times: &Histogram) -> io::Result<Option<Arc<Self>>> {
+        if !store.is_shared() {
+            return Ok(None);
+        }
+        let (shown, looks) = watch::channel(Look { covers: 0, outcome: Ok(()) });
+        let (ended, mut looked) = mpsc::unbounded_channel();
+        let arrivals = Arc::<Arrivals>::default();
+        let (arriving, times) = (Arc::clone(&arrivals), times.clone());
+        let look = move || {
+            let began = Instant::now();
+            let outcome = store.confirm();
+            times.observe(began.elapsed().as_secs_f64());
+            outcome
+        };
+        thread::Builder::new().name("looks".to_owned()).spawn(move || arriving.look_for_each(look, &ended))?;
+        // Shown on the runtime of the reads: there one wake from another thread is enough for all of them.
+        tokio::spawn(async move {
+            while let Some(look) = looked.recv().await {
+                shown.send_replace(look);
+            }
+        });
+        Ok(Some(Arc::new(Self { arrivals, looks })))
     }
 
     /// Waits for a look that begins after this call, and returns its outcome.
     pub(super) async fn pass(&self) -> Result<(), StoreError> {
-        let place = self.arrived.fetch_add(1, Ordering::SeqCst) + 1;
-        let mut latest = self.latest.lock().await;
-        if latest.covers < place {
-            let covers = self.arrived.load(Ordering::SeqCst);
-            let store = Arc::clone(&self.store);
-            let looked = tokio::task::spawn_blocking(move || store.confirm()).await;
-            *latest = Look { covers, outcome: looked.unwrap_or(Err(StoreError::Closed("the look at other daemons"))) };
+        let place = self.arrivals.add();
+        let mut looks = self.looks.clone();
+        let look = looks.wait_for(|look| look.covers >= place).await;
+        look.map_or(Err(StoreError::Closed("the look at other daemons")), |look| look.outcome.clone())
+    }
+}
+
+impl Drop for Barrier {
+    fn drop(&mut self) {
+        self.arrivals.counted().is_closed = true;
+        self.arrivals.enough.notify_one();
+    }
+}
+
+impl Arrivals {
+    /// Adds one, and returns how many have arrived with it.
+    fn add(&self) -> u64 {
+        let mut counted = self.counted();
+        counted.arrived += 1;
+        if counted.arrived >= counted.wanted {
+            self.enough.notify_one();
         }
-        latest.outcome.clone()
+        counted.arrived
+    }
+
+    /// One look after another, each for all that have arrived before it.
+    fn look_for_each(&self, look: impl Fn() -> Result<(), StoreError>, ended: &mpsc::UnboundedSender<Look>) {
+        let (mut linger, mut covered) = (Linger::default(), 0);
+        while let Some(covers) = self.next(&linger, covered) {
+            let began = Instant::now();
+            let outcome = look();
+            let answered = covers - covered;
+            covered = covers;
+            linger = Linger::after(began, answered, self.counted().arrived - covered);
+            // Nobody waits any more where the runtime has ended.
+            let _ = ended.send(Look { covers, outcome });
+        }
+    }
+
+    /// Waits for a read beyond those that are covered, and then for those that are expected soon. Returns how many have
+    /// arrived; `None` once no more come.
+    fn next(&self, linger: &Linger, covered: u64) -> Option<u64> {
+        let mut counted = self.counted();
+        counted.wanted = covered + 1;
+        while counted.arrived == covered && !counted.is_closed {
+            counted = self.enough.wait(counted).unwrap_or_else(PoisonError::into_inner);
+        }
+        counted.wanted = covered + linger.expected;
+        while counted.arrived < counted.wanted && !counted.is_closed {
+            let Some(left) = linger.left() else { break };
+            (counted, _) = self.enough.wait_timeout(counted, left).unwrap_or_else(PoisonError::into_inner);
+        }
+        counted.wanted = u64::MAX;
+        (!counted.is_closed).then_some(counted.arrived)
+    }
+
+    fn counted(&self) -> MutexGuard<'_, Counted> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -59,7 +147,7 @@ mod tests {
     /// A store whose looks are told when they begin, and end as they are bidden.
     struct Looked {
         begun: mpsc::Sender<()>,
-        ends: std::sync::Mutex<mpsc::Receiver<Result<(), StoreError>>>,
+        ends: Mutex<mpsc::Receiver<Result<(), StoreError>>>,
         is_shared: bool,
     }
 
@@ -86,28 +174,32 @@ mod tests {
         }
     }
 
+    fn times() -> Histogram {
+        Histogram::new(&[1.0])
+    }
+
     type Ends = mpsc::Sender<Result<(), StoreError>>;
 
     fn store(is_shared: bool) -> (Arc<dyn Store>, mpsc::Receiver<()>, Ends) {
         let ((begun, begins), (end, ends)) = (mpsc::channel(), mpsc::channel());
-        (Arc::new(Looked { begun, ends: std::sync::Mutex::new(ends), is_shared }), begins, end)
+        (Arc::new(Looked { begun, ends: Mutex::new(ends), is_shared }), begins, end)
     }
 
     async fn until_arrived(barrier: &Barrier, count: u64) {
-        while barrier.arrived.load(Ordering::SeqCst) < count {
+        while barrier.arrivals.counted().arrived < count {
             tokio::task::yield_now().await;
         }
     }
 
     #[test]
     fn a_store_of_one_daemon_has_no_barrier() {
-        assert!(Barrier::of(store(false).0).is_none());
+        assert!(Barrier::of(store(false).0, &times()).expect("a barrier").is_none());
     }
 
     #[tokio::test]
     async fn reads_that_come_during_a_look_share_the_next_one() {
         let (store, begins, end) = store(true);
-        let barrier = Barrier::of(store).expect("a barrier");
+        let barrier = Barrier::of(store, &times()).expect("a thread").expect("a barrier");
         let pass = || {
             let barrier = Arc::clone(&barrier);
             tokio::spawn(async move { barrier.pass().await })

@@ -10,20 +10,23 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 use enroll_protocol::backup::Position;
 
-use super::inspect::{inspect, migrate};
+use super::inspect::inspect;
 use super::{OfflineError, Whose};
 use crate::cluster::etcd_journal::EtcdJournal;
-use crate::cluster::founding::Standing;
+use crate::cluster::founding;
 use crate::config::{Config, StoreKind};
 use crate::daemon::clock::draw_seed;
 use crate::run::cluster::etcd_journal;
+use crate::run::migrate::migrate;
 use crate::run::paths::Paths;
 use crate::run::state::open_options;
+use crate::run::systemd::while_starting;
 use crate::run::{StartError, print};
 use crate::storage::journal::{self, Mark};
 use crate::storage::open::{OpenError, OpenOptions, StateDir};
 use crate::storage::redb::RedbStore;
 use enroll_core::identity::Secrets;
+use enroll_core::rules::bootstrap::{self, Standing};
 use enroll_core::state::{Store as _, StoreError};
 
 /// The standing of a database in a cluster.
@@ -32,7 +35,8 @@ pub enum Cluster {
     /// Begin a cluster's journal in etcd with this database
     ///
     /// The database is that of a registry that was this host's alone, or a member's whose journal is lost. The
-    /// configuration has store = "etcd". Then start the daemon; every other member joins with a backup of it.
+    /// configuration has store = "etcd". One of an older version is migrated first, beside a copy. Then start the daemon;
+    /// every other member joins with a backup of it.
     #[command(after_help = "Examples:\n  sudo enrolld cluster begin\n  sudo enrolld cluster begin --replace")]
     Begin(Begin),
     /// Make this member's database that of a registry of this host alone
@@ -116,12 +120,12 @@ impl Begin {
 
 /// Refuses a journal that must not be replaced, or not by this database.
 fn expect_replaceable(
-    standing: &Standing,
+    standing: &founding::Standing,
     own: Option<Position>,
     replace: bool,
     config: &Config,
 ) -> Result<(), OfflineError> {
-    let Standing { identity, head, members, .. } = standing;
+    let founding::Standing { identity, head, members, .. } = standing;
     if let Some((member, host)) = members.first() {
         return Err(not_begun(&format!(
             "the member {member} runs on {host}, and its journal goes on; stop all members first, or join it with a \
@@ -214,8 +218,11 @@ fn settled(
     let path = locked.database_path();
     let failed = |err: StoreError| OfflineError::Kept(path.display().to_string(), err);
     locked.close_tree(locked.open_tree(options)?, options)?;
-    let tree = locked.open_tree(options)?;
-    migrate(&tree).map_err(OfflineError::registry(&path))?;
+    let mut tree = locked.open_tree(options)?;
+    let standing = bootstrap::standing(&*tree.view().map_err(failed)?, secrets);
+    if let Standing::Older(schema) = standing.map_err(OfflineError::registry(&path))? {
+        tree = while_starting(|stage| migrate(locked, tree, options, schema, stage))?;
+    }
     let found = inspect(&*tree.view().map_err(failed)?, secrets).map_err(OfflineError::registry(&path))?;
     if let [first, ..] = found.violations.as_slice() {
         let (name, first) = (path.display().to_string(), super::inspect::line(first));

@@ -38,7 +38,7 @@ pub(crate) enum MigrationError {
 }
 
 /// Migrates the open database of an older schema, and opens it again.
-pub(super) fn migrate(
+pub(crate) fn migrate(
     locked: &StateDir,
     tree: RedbStore,
     options: &OpenOptions,

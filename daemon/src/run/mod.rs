@@ -77,6 +77,13 @@ pub(crate) enum StartError {
          still starts on it"
     )]
     Migration { path: PathBuf, before: u32, after: u32, source: Box<MigrationError> },
+    /// A member alone does not migrate what all of them share.
+    #[error(
+        "{path}: schema {before}, which this enrolld migrates to {after}, is that of the journal, which other members follow; \
+         with all of them stopped, one migrates: enrolld cluster begin (see Updating in the page on clusters); it is as it was, \
+         so the version that wrote it still starts on it"
+    )]
+    OlderJournal { path: PathBuf, before: u32, after: u32 },
     #[error(transparent)]
     Identity(#[from] IdentityError),
     #[error("certificates: {0}")]
@@ -118,7 +125,7 @@ impl StartError {
             Self::Config(_) | Self::Authority(_) => 2,
             Self::Registry { source: RegistryError::OtherAuthority | RegistryError::NoAuthority, .. } => 2,
             Self::Open(OpenError::InUse(_)) => 3,
-            Self::Migration { .. } => 8,
+            Self::Migration { .. } | Self::OlderJournal { .. } => 8,
             Self::Key(_) | Self::Registry { source: RegistryError::OtherKey, .. } => 4,
             Self::Open(OpenError::Database { .. } | OpenError::NoDatabase(_) | OpenError::OtherJournal(_))
             | Self::Open(OpenError::OfMember(_) | OpenError::OtherShared { .. })

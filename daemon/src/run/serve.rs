@@ -83,7 +83,7 @@ pub(super) async fn serve(
     let (sessions, forwarded) = mpsc::channel(FORWARDED_MAX);
     let shared = Arc::new(Shared {
         daemon: Arc::clone(&opened.daemon),
-        barrier: Barrier::of(opened.store.clone()),
+        barrier: Barrier::of(opened.store.clone(), &opened.daemon.metrics.looks).map_err(io("the thread of looks"))?,
         store: opened.store.clone(),
         reads_locally: config.cluster.reads == Reads::Local,
         forwarding: forwarding::start(opened, sessions)?,
@@ -116,6 +116,9 @@ pub(super) async fn serve(
     tokio::spawn(super::authority::watch(Arc::clone(&shared)));
     let mut reloads = tokio::spawn(Reload { flags, config, state_dir, log, shared, status }.at_every(hangup));
     let (mut result, mut by) = (None, Ended::InOrder);
+    let (unread, mut read_failures) = mpsc::unbounded_channel();
+    opened.store.read_failure().tell(move |err| drop(unread.send(err.clone())));
+    let mut unreadable = None;
     tokio::select! {
         ended = stop_signals.next() => by = ended,
         _ = &mut reloads => {
@@ -131,6 +134,10 @@ pub(super) async fn serve(
             let died = |_| StoreError::Closed("the flusher ended");
             return Err(StartError::Storage(failure.unwrap_or_else(died)));
         }
+        Some(err) = read_failures.recv() => {
+            tracing::error!(%err, "the database can not be read any more; stopping; requests that were begun are finished");
+            unreadable = Some(err);
+        }
     }
     reloads.abort();
     wakers.abort();
@@ -144,7 +151,7 @@ pub(super) async fn serve(
         None => last_commits(&mut ended).await?,
     };
     match result {
-        Ok(Ok(())) => Ok(by),
+        Ok(Ok(())) => unreadable.map_or(Ok(by), |err| Err(StartError::Storage(err))),
         Ok(Err(err)) => Err(StartError::Storage(err)),
         Err(_) => Err(StartError::Storage(StoreError::Closed("the writer ended"))),
     }

@@ -28,7 +28,7 @@ use enroll_core::draft::Draft;
 use enroll_core::identity::{CountingSeal, Secrets};
 use enroll_core::model::key;
 use enroll_core::model::record::ChangesHead;
-use enroll_core::rules::bootstrap::{self, RegistryError, Standing};
+use enroll_core::rules::bootstrap::{self, RegistryError, SCHEMA, Standing};
 use enroll_core::rules::changes;
 use enroll_core::settings::Settings;
 use enroll_core::state::overlay::Overlay;
@@ -242,8 +242,8 @@ pub(crate) fn open_options(config: &Config) -> OpenOptions {
     }
 }
 
-/// Opens the store, and migrates a database of an older schema. Refusals come before anything is written, but for a repair
-/// after a crash.
+/// Opens the store, and migrates a database of an older schema that is this host's alone. Refusals come before anything is
+/// written, but for a repair after a crash.
 fn open_store(
     locked: &StateDir,
     options: &OpenOptions,
@@ -254,7 +254,9 @@ fn open_store(
 ) -> Result<(JournalStore, Option<Member>, Option<String>), StartError> {
     let registry = |source: RegistryError| StartError::Registry { path: locked.database_path(), source };
     let standing = |view: &dyn ReadTxn| bootstrap::standing(view, Some(secrets)).map_err(registry);
-    locked.peek(standing)?.transpose()?;
+    if let (Some(Standing::Older(before)), Some(_)) = (locked.peek(standing)?.transpose()?, &shared) {
+        return Err(StartError::OlderJournal { path: locked.database_path(), before, after: SCHEMA });
+    }
     let tree = locked.open_tree(options)?;
     let view = tree.view().map_err(|err| registry(err.into()))?;
     let found = standing(&*view)?;

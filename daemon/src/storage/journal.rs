@@ -42,7 +42,7 @@ pub use segments::{JournalFault, MakeSlot, Mark, OtherShared, Slots};
 pub use standby::found;
 
 use super::disk::Disk;
-use super::redb::RedbStore;
+use super::redb::{ReadFailure, RedbStore};
 use crate::metrics::JournalFigures;
 use bloom::BloomFilter;
 use enroll_core::state::{SCAN_CHUNK, Store, StoreError, View, Writes, walk};
@@ -209,6 +209,16 @@ impl JournalStore {
     /// The progress of this store: the records that were applied, and those that are in the tree.
     pub fn progress(&self) -> Arc<Progress> {
         Arc::clone(&self.progress)
+    }
+
+    /// The first read of the tree that failed: nothing more can be read of it until the store is opened again.
+    pub fn read_failure(&self) -> Arc<ReadFailure> {
+        self.tree.read_failure()
+    }
+
+    /// Fails with the error of that read, if there was one.
+    pub fn expect_readable(&self) -> Result<(), StoreError> {
+        self.read_failure().first().cloned().map_or(Ok(()), Err)
     }
 
     /// True if the active memtable must be frozen at once.

@@ -5,6 +5,7 @@
 //! transaction, an MVCC snapshot; it must not be held longer than a request, a page or a backup, because the file grows
 //! meanwhile.
 
+mod read_failure;
 mod write_transaction;
 
 use crate::storage::io_error;
@@ -28,6 +29,7 @@ use super::journal::Mark;
 use crate::file_error::is_disk_full;
 use enroll_core::state::merge::{Stretch, Write};
 use enroll_core::state::{Entries, ReadTxn, Store, StoreError, View, WriteTxn, Writes};
+pub use read_failure::ReadFailure;
 use write_transaction::WholeTable;
 
 /// Keys and values, as redb names them.
@@ -108,7 +110,7 @@ pub fn peek<T>(file: File, look: impl FnOnce(&dyn ReadTxn) -> T) -> Result<Optio
             Err(DatabaseError::RepairAborted) => return Ok(None),
             Err(err) => return Err(err.into()),
         };
-        Ok(Some(look(&RedbView::of(&database)?)))
+        Ok(Some(look(&RedbView::of(&database, &Arc::default())?)))
     })
 }
 
@@ -116,6 +118,7 @@ pub fn peek<T>(file: File, look: impl FnOnce(&dyn ReadTxn) -> T) -> Result<Optio
 pub struct RedbStore {
     database: Database,
     space: Arc<dyn Space>,
+    failure: Arc<ReadFailure>,
 }
 
 /// The backend of redb over a disk. It has no locks, because no other process opens the disk.
@@ -125,6 +128,7 @@ struct Backend(Arc<dyn Disk>);
 struct RedbView {
     table: ReadOnlyTable<Bytes, Bytes>,
     _transaction: ReadTransaction,
+    failure: Arc<ReadFailure>,
 }
 
 impl RedbStore {
@@ -165,7 +169,7 @@ impl RedbStore {
                 .set_cache_size(options.cache_bytes)
                 .set_check_integrity_on_open(options.verify)
                 .create_with_backend(backend)?;
-            let store = Self { database, space };
+            let store = Self { database, space, failure: Arc::default() };
             if store.view().is_err() {
                 store.commit(&Writes::new())?;
             }
@@ -182,12 +186,17 @@ impl RedbStore {
 impl RedbStore {
     /// A view that threads may share.
     pub(super) fn shared_view(&self) -> Result<Arc<dyn ReadTxn + Send + Sync>, StoreError> {
-        Ok(Arc::new(RedbView::of(&self.database)?))
+        Ok(Arc::new(RedbView::of(&self.database, &self.failure)?))
+    }
+
+    /// The first read of a view that failed, if one did.
+    pub fn read_failure(&self) -> Arc<ReadFailure> {
+        Arc::clone(&self.failure)
     }
 
     /// The number of entries.
     pub fn entries(&self) -> Result<usize, StoreError> {
-        let view = RedbView::of(&self.database)?;
+        let view = RedbView::of(&self.database, &self.failure)?;
         let entries = view.table.len().map_err(failed(READ))?;
         Ok(usize::try_from(entries).unwrap_or(usize::MAX))
     }
@@ -266,7 +275,7 @@ impl RedbStore {
 
 impl Store for RedbStore {
     fn view(&self) -> Result<View, StoreError> {
-        Ok(Box::new(RedbView::of(&self.database)?))
+        Ok(Box::new(RedbView::of(&self.database, &self.failure)?))
     }
 
     fn commit(&self, writes: &Writes) -> Result<(), StoreError> {
@@ -370,20 +379,20 @@ impl StorageBackend for Backend {
 }
 
 impl RedbView {
-    fn of(database: &impl ReadableDatabase) -> Result<Self, StoreError> {
+    fn of(database: &impl ReadableDatabase, failure: &Arc<ReadFailure>) -> Result<Self, StoreError> {
         let transaction = database.begin_read().map_err(failed(READ))?;
         let table = transaction.open_table(TABLE).map_err(failed(READ))?;
-        Ok(Self { table, _transaction: transaction })
+        Ok(Self { table, _transaction: transaction, failure: Arc::clone(failure) })
     }
 }
 
 impl ReadTxn for RedbView {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        get(&self.table, key)
+        get(&self.table, key).inspect_err(|err| self.failure.note(err))
     }
 
     fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Entries, StoreError> {
-        range(&self.table, from, to, limit)
+        range(&self.table, from, to, limit).inspect_err(|err| self.failure.note(err))
     }
 }
 

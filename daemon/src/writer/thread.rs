@@ -2,11 +2,12 @@
 //! the next request or for what is due by itself.
 //!
 //! It is the only thread that writes, and it drives no connection: a slow sync delays writes, never a read, an accept or
-//! a stream. Writes that arrive during a commit share the next one, so batches grow with the load and no timer gathers
-//! them. Where more waits than a batch takes, uids have their turns in it.
+//! a stream. Writes that arrive during a commit share the next one, so batches grow with the load, and on one host no timer
+//! gathers them. Where a commit is a round trip to other hosts, a batch [lingers](Linger) for those that were just
+//! answered. Where more waits than a batch takes, uids have their turns in it.
 
 use std::sync::mpsc::RecvTimeoutError;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use enroll_protocol::{Code, Refusal};
 
@@ -16,6 +17,7 @@ use super::queue::{Inbox, Message};
 use super::{BATCH_MAX, Ended, Request, Writer};
 use crate::daemon::clock::{Clock, StepWatch};
 use crate::fair_queue::FairQueue;
+use crate::linger::Linger;
 use enroll_core::state::StoreError;
 
 /// The longest wait for what is due: the clock may be set meanwhile.
@@ -32,6 +34,8 @@ pub struct WriterThread {
     /// Writes for this batch and later ones.
     waiting: FairQueue<(Box<Request>, OwnedSemaphorePermit)>,
     batch: Vec<Request>,
+    /// The wait of the next batch; none on one host.
+    linger: Linger,
     /// Every sender is gone.
     is_last: bool,
 }
@@ -40,7 +44,8 @@ impl WriterThread {
     /// Nothing is served yet. Each heartbeat that comes through the queue is passed on to `beat`.
     pub fn new(writer: Writer, inbox: Inbox, clock: Clock, beat: impl Fn() + Send + 'static) -> Self {
         let (steps, batch) = (StepWatch::of(clock.clone()), Vec::with_capacity(BATCH_MAX));
-        Self { writer, inbox, steps, clock, beat: Box::new(beat), waiting: FairQueue::default(), batch, is_last: false }
+        let (waiting, linger) = (FairQueue::default(), Linger::default());
+        Self { writer, inbox, steps, clock, beat: Box::new(beat), waiting, batch, linger, is_last: false }
     }
 
     /// Waits until there is a writer, which `begin` makes when it is woken and may, and then serves with it like
@@ -88,9 +93,8 @@ impl WriterThread {
             // A last batch, with what waits to be recorded of refused attempts.
             Err(RecvTimeoutError::Disconnected) => self.is_last = true,
         }
-        while let Some(message) = self.inbox.next() {
-            self.take(message);
-        }
+        self.take_queued();
+        self.linger();
         while self.batch.len() < BATCH_MAX
             && let Some((request, room)) = self.waiting.pop()
         {
@@ -112,6 +116,27 @@ impl WriterThread {
         self.writer.due().map_or(WAIT_MAX, |at| self.clock.until(at).min(WAIT_MAX))
     }
 
+    /// Waits for the requests that are expected for this batch.
+    fn linger(&mut self) {
+        let expected = usize::try_from(self.linger.expected).unwrap_or(BATCH_MAX).min(BATCH_MAX);
+        while !self.waiting.is_empty()
+            && self.waiting.len() < expected
+            && let Some(left) = self.linger.left()
+        {
+            match self.inbox.wait(left) {
+                Ok(message) => self.take(message),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+            }
+            self.take_queued();
+        }
+    }
+
+    fn take_queued(&mut self) {
+        while let Some(message) = self.inbox.next() {
+            self.take(message);
+        }
+    }
+
     fn take(&mut self, message: Message) {
         match message {
             Message::Request(request, room) => self.waiting.push(request.ctx.peer.uid, (request, room)),
@@ -125,7 +150,12 @@ impl WriterThread {
         if let Some(seconds) = self.steps.step_seconds() {
             self.writer.clock_stepped(seconds);
         }
+        let began = Instant::now();
         let (answers, result) = self.writer.serve(self.batch.drain(..), self.clock.now());
+        if self.writer.store.is_shared() {
+            self.take_queued();
+            self.linger = Linger::after(began, answers.len() as u64, self.waiting.len() as u64);
+        }
         answers.into_iter().for_each(|(answer, ended)| answer(ended));
         result
     }
@@ -133,9 +163,7 @@ impl WriterThread {
     /// Nothing may be served any more.
     fn refuse_rest(&mut self) {
         self.inbox.close();
-        while let Some(message) = self.inbox.next() {
-            self.take(message);
-        }
+        self.take_queued();
         while let Some((request, _)) = self.waiting.pop() {
             (request.answer)(Ended::Outcome(Err(Refusal::plain(Code::SHUTTING_DOWN))));
         }

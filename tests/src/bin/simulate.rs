@@ -40,6 +40,9 @@ struct Arguments {
     /// A deliberate fault, which must be found
     #[arg(long)]
     control: Option<String>,
+    /// Print the wrong plan as it was found, without a search for a smaller one
+    #[arg(long)]
+    as_found: bool,
     /// Threads [default: one for each processor]
     #[arg(long)]
     threads: Option<usize>,
@@ -93,7 +96,7 @@ fn many(arguments: &Arguments, control: Control) -> Result<String, String> {
     let _ = writeln!(std::io::stderr());
     ran.map(|figures| sum(arguments.seeds, begun, &figures)).map_err(|wrong| {
         let seed = wrong.plan.seed;
-        let Wrong { plan, why } = shrunk(wrong, control);
+        let Wrong { plan, why } = if arguments.as_found { wrong } else { shrunk(wrong, control) };
         let control = arguments.control.as_ref().map_or_else(String::new, |name| format!(" --control {name}"));
         format!("seed {seed} is wrong: {why}\ncargo run -p enroll-tests --release --bin simulate -- {plan}{control}")
     })

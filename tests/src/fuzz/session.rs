@@ -112,7 +112,7 @@ fn answered(grant: Grant, pieces: &[&[u8]]) -> Answers {
         daemon: Arc::clone(&registry.daemon),
         reads_locally: false,
         forwarding: None,
-        barrier: Barrier::of(Arc::clone(&registry.store)),
+        barrier: Barrier::of(Arc::clone(&registry.store), &registry.daemon.metrics.looks).expect("a thread"),
         store: Arc::clone(&registry.store),
         clock: registry.clock(),
         seeds: Seeds::default(),

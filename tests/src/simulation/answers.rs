@@ -9,6 +9,7 @@ use enroll_protocol::{
 
 use super::model::Reply;
 use super::operations::{NAMES, Op, ROLES, callsign};
+use super::transactions;
 
 /// Reads the reply to an operation.
 pub(super) fn read(op: &Op, bytes: &[u8]) -> Result<Reply, String> {
@@ -16,6 +17,10 @@ pub(super) fn read(op: &Op, bytes: &[u8]) -> Result<Reply, String> {
         Op::CreatePerson { .. } => of_person(&decode::<person::Create>(bytes)?),
         Op::DeletePerson { .. } | Op::RevokePerson { .. } => of_person(&decode::<person::Delete>(bytes)?),
         Op::RestorePerson { .. } => of_person(&decode::<person::Restore>(bytes)?),
+        Op::ErasePerson { .. } => of_erased(&decode::<person::Erase>(bytes)?),
+        Op::Certify(ask) => ask.read(bytes),
+        Op::Study(ask) => ask.read(bytes),
+        Op::Transact(units) => transactions::read(units, bytes),
         Op::GetPerson { .. } => of_person(&decode::<person::Get>(bytes)?),
         Op::Approve { .. } => of_person(&decode::<enrollment::Approve>(bytes)?),
         Op::Assign { .. } => decode::<role::Assign>(bytes).map(Reply::Changed),
@@ -70,11 +75,13 @@ pub(super) fn of_roles<'a>(roles: impl IntoIterator<Item = &'a RoleName>) -> Res
     roles.into_iter().map(|role| ours(role).ok_or_else(|| format!("a role {role}"))).collect()
 }
 
-fn decode<O: Operation>(bytes: &[u8]) -> Result<O::Reply, String> {
+/// Reads a reply.
+pub(super) fn decode<O: Operation>(bytes: &[u8]) -> Result<O::Reply, String> {
     codec::decode(bytes).map_err(|err| format!("the reply to {} can not be read: {err}", O::ROW.name))
 }
 
-fn of_person(person: &person::Person) -> Result<Reply, String> {
+/// A person.
+pub(super) fn of_person(person: &person::Person) -> Result<Reply, String> {
     Ok(Reply::Person {
         pk: person.pk,
         name: name_of(&person.callsign)?,
@@ -82,6 +89,13 @@ fn of_person(person: &person::Person) -> Result<Reply, String> {
         is_deleted: person.deleted.is_some(),
         is_revoked: person.revocation.is_some(),
     })
+}
+
+fn of_erased(person: &person::Person) -> Result<Reply, String> {
+    match person.callsign.as_str() == format!("erased-{}", person.pk) && person.deleted.is_some() {
+        true => Ok(Reply::Erased { pk: person.pk }),
+        false => Err(format!("{} was erased and is called {}", person.pk, person.callsign)),
+    }
 }
 
 fn of_pool(pool: &pool::Pool) -> Reply {

@@ -7,10 +7,15 @@ use rand::RngExt as _;
 use rand::rngs::ChaCha20Rng;
 
 use super::answers;
+use super::certificates::Ask;
 use super::judge::{Answer, Judge};
 use super::operations::{NAMES, Op, ROLES, TOKENS};
 use super::plan::Area;
+use super::{programs, transactions};
 use crate::event_model::Pool;
+
+/// The latest records of a kind, among which the next one is drawn.
+const LATEST: usize = 7;
 
 /// The records that answers have told.
 #[derive(Default)]
@@ -21,6 +26,12 @@ pub(super) struct Known {
     /// Invite codes, by the numbers of the requests whose answers told them.
     invites: Vec<(usize, String)>,
     events: Vec<(usize, Pk)>,
+    /// Callsigns of people.
+    people: Vec<usize>,
+    /// Callsigns of enrollments that were not decided.
+    enrolled: Vec<usize>,
+    /// Those who registered, by the numbers of the requests that made the events.
+    registered: Vec<((usize, Pk), usize)>,
 }
 
 impl Known {
@@ -40,6 +51,9 @@ impl Known {
             }
             (Op::ResetCode { .. }, _) => self.invites.extend(answers::invite_told(bytes)?.map(|code| (number, code))),
             (Op::CreateEvent { .. }, super::model::Reply::Event { pk }) => learn(&mut self.events, pk),
+            (Op::CreatePerson { name, .. } | Op::Approve { name }, _) => self.people.push(*name),
+            (Op::Enroll { name, .. }, _) => self.enrolled.push(*name),
+            (Op::Register { event, name }, _) => self.registered.push((*event, *name)),
             _ => {}
         }
         Ok(())
@@ -48,10 +62,14 @@ impl Known {
     /// The next operation.
     pub(super) fn draw(&self, random: &mut ChaCha20Rng, areas: &BTreeSet<Area>, now: Time) -> Op {
         let areas: Vec<_> = areas.iter().copied().collect();
-        let name = random.random_range(0..NAMES);
+        let name = match random.random_bool(0.7) {
+            true => some(random, &self.people).unwrap_or(0),
+            false => random.random_range(0..NAMES),
+        };
         match areas[random.random_range(0..areas.len())] {
+            _ if self.people.is_empty() && random.random_bool(0.5) => some_person(random),
             Area::People => match random.random_range(0..9) {
-                0..=3 => Op::CreatePerson { name, roles: some_roles(random, 0) },
+                0..=3 => some_person(random),
                 4 => Op::DeletePerson { name },
                 5 => Op::RestorePerson { name },
                 6 if random.random_bool(0.3) => Op::RevokePerson { name },
@@ -72,20 +90,27 @@ impl Known {
                     let sub = random.random_bool(0.6).then_some(name);
                     Op::CreateCode { sub, expires: some_expiry(random, now) }
                 }
-                _ => Op::UseCode { code: pick(random, &self.codes) },
+                _ => Op::UseCode { code: some(random, &self.codes) },
             },
             Area::Events => self.of_events(random, name),
+            Area::Certificates => Op::Certify(Ask::draw(random, name)),
+            Area::Erasure if random.random_bool(0.7) => Op::DeletePerson { name },
+            Area::Erasure => Op::ErasePerson { name },
+            Area::Programs => Op::Study(programs::Ask::draw(random, name)),
+            Area::Transactions => transactions::draw(self, random, now),
+            // Following goes on beside what is asked.
+            Area::Streams => Op::GetPerson { name },
             Area::Server if random.random_bool(0.5) => Op::Check,
             Area::Server => Op::RotateKeys,
         }
     }
 
     fn of_enrollments(&self, random: &mut ChaCha20Rng, name: usize) -> Op {
-        let pool = pick(random, &self.pools);
+        let pool = some(random, &self.pools);
+        let owner = name;
+        let name = some(random, &self.enrolled).unwrap_or(name);
         match (random.random_range(0..10), pool) {
-            (0 | 1, _) => {
-                Op::CreatePool { owner: name, most: random.random_bool(0.5).then(|| random.random_range(0..3)) }
-            }
+            (0 | 1, _) => Op::CreatePool { owner, most: random.random_bool(0.7).then(|| random.random_range(0..4)) },
             (2, Some(pool)) => match random.random_range(0..4) {
                 0 => Op::SetActive { pool, active: random.random_bool(0.6) },
                 1 => Op::DeletePool { pool },
@@ -94,23 +119,29 @@ impl Known {
             (3 | 4, _) => Op::Approve { name },
             (5, _) => Op::Reject { name },
             (6, _) => Op::Reopen { name },
-            _ => Op::Enroll { name, pool: pick(random, &self.invites) },
+            _ => Op::Enroll { name: random.random_range(0..NAMES), pool: some(random, &self.invites) },
         }
     }
 
     fn of_events(&self, random: &mut ChaCha20Rng, name: usize) -> Op {
-        let Some(event) = pick(random, &self.events).or_else(|| self.events.first().copied()) else {
+        let Some(event) = self.events.last().copied().filter(|_| random.random_bool(0.9)) else {
             return some_event(random, name);
         };
+        let (of, registered) = some(random, &self.registered).unwrap_or((event, name));
         match random.random_range(0..12) {
-            0 => some_event(random, name),
-            1..=6 => Op::Register { event, name },
-            7..=9 => Op::Cancel { event, name },
-            _ => Op::Decide { event, name, approve: random.random_bool(0.6) },
+            0..=5 => Op::Register { event, name },
+            6 => Op::Register { event: of, name: registered },
+            7..=8 => Op::Cancel { event: of, name: registered },
+            _ => Op::Decide { event: of, name: registered, approve: random.random_bool(0.6) },
         }
     }
 }
 
+fn some_person(random: &mut ChaCha20Rng) -> Op {
+    Op::CreatePerson { name: random.random_range(0..NAMES), roles: some_roles(random, 0) }
+}
+
+/// An event with few places.
 fn some_event(random: &mut ChaCha20Rng, owner: usize) -> Op {
     let pool = |random: &mut ChaCha20Rng, at: usize| Pool {
         name: format!("pool {at}"),
@@ -119,7 +150,7 @@ fn some_event(random: &mut ChaCha20Rng, owner: usize) -> Op {
         roles: some_roles(random, 1),
     };
     let pools = (0..random.random_range(0..4)).map(|at| pool(random, at)).collect();
-    let most = random.random_bool(0.4).then(|| random.random_range(1..4));
+    let most = random.random_bool(0.6).then(|| random.random_range(1..4));
     Op::CreateEvent { owner, most, pools, approval: random.random_bool(0.3), waiting_list: random.random_bool(0.8) }
 }
 
@@ -138,8 +169,9 @@ fn some_expiry(random: &mut ChaCha20Rng, now: Time) -> Option<Time> {
     random.random_bool(0.3).then_some(expiry)
 }
 
-/// One of the latest, or none.
-fn pick<T: Clone>(random: &mut ChaCha20Rng, known: &[T]) -> Option<T> {
-    let back = random.random_range(0..7);
-    known.len().checked_sub(back + 1).map(|at| known[at].clone())
+/// One of the latest; seldom none.
+fn some<T: Clone>(random: &mut ChaCha20Rng, known: &[T]) -> Option<T> {
+    let latest = &known[known.len().saturating_sub(LATEST)..];
+    let is_none = latest.is_empty() || random.random_bool(0.1);
+    (!is_none).then(|| latest[random.random_range(0..latest.len())].clone())
 }

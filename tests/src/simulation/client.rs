@@ -3,11 +3,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use enroll_protocol::changes::Change;
 use enroll_protocol::envelope::{Hello, MAGIC, PROTOCOL_VERSION};
 use enroll_protocol::frame::{self, FrameKind, FrameReader};
 use enroll_protocol::limits::FRAME_BYTES_MAX;
-use enroll_protocol::{Refusal, codec};
+use enroll_protocol::{Code, Refusal, codec};
 
+use super::following::STREAM;
 use super::judge::{Answer, Judge};
 use super::wire::Wire;
 
@@ -17,6 +19,8 @@ pub(super) struct Client {
     pub(super) link: Option<Link>,
     /// Calls to be sent again.
     pub(super) again: VecDeque<usize>,
+    /// The latest change that it has seen, if it follows them.
+    pub(super) follows: Option<u64>,
 }
 
 /// A connection.
@@ -27,6 +31,10 @@ pub(super) struct Link {
     /// Bytes that have not arrived.
     pub(super) under_way: VecDeque<u8>,
     in_flight: BTreeMap<u64, Sent>,
+    /// The stream of changes was asked for.
+    pub(super) is_following: bool,
+    /// Changes that arrived.
+    pub(super) followed: Vec<Change>,
     next: u64,
     /// The latest change that an answer on this connection was of.
     seen: u64,
@@ -47,8 +55,8 @@ pub(super) struct Arrived {
 }
 
 impl Client {
-    pub(super) fn of(uid: u32) -> Self {
-        Self { uid, link: None, again: VecDeque::new() }
+    pub(super) fn of(uid: u32, follows: bool) -> Self {
+        Self { uid, link: None, again: VecDeque::new(), follows: follows.then_some(0) }
     }
 
     /// True if nothing of it is open.
@@ -76,7 +84,22 @@ impl Link {
         let mut bytes = Vec::new();
         frame::append(&mut bytes, FrameKind::Hello, 0, 0, &hello);
         let (frames, in_flight) = (FrameReader::new(FRAME_BYTES_MAX), BTreeMap::new());
-        Self { wire, frames, is_greeted: false, under_way: bytes.into(), in_flight, next: 1, seen: 0 }
+        Self {
+            wire,
+            frames,
+            is_greeted: false,
+            under_way: bytes.into(),
+            in_flight,
+            is_following: false,
+            followed: Vec::new(),
+            next: 1,
+            seen: 0,
+        }
+    }
+
+    /// The requests that are not answered.
+    pub(super) fn unanswered(&self) -> impl Iterator<Item = usize> {
+        self.in_flight.values().map(|sent| sent.request)
     }
 
     /// Requests that are not answered.
@@ -127,14 +150,26 @@ impl Link {
                     refusal()?;
                     return Err(None);
                 }
+                FrameKind::StreamBegun if frame.id == STREAM => continue,
+                FrameKind::StreamItem if frame.id == STREAM => {
+                    let change = codec::decode(frame.body).map_err(|err| Some(format!("a change: {err}")))?;
+                    self.followed.push(change);
+                    continue;
+                }
+                FrameKind::Refused if frame.id == STREAM && refusal()?.code.is_passing() => {
+                    self.is_following = false;
+                    continue;
+                }
                 FrameKind::Reply => Ok(frame.body.to_vec()),
-                FrameKind::Refused => Err(refusal()?),
+                FrameKind::Refused => Err::<Vec<u8>, _>(refusal()?),
                 kind => return Err(Some(format!("the daemon sent {kind:?}"))),
             };
             let Some(sent) = self.in_flight.remove(&frame.id) else {
                 return Err(Some(format!("an answer to {}, which was not asked", frame.id)));
             };
-            if self.in_flight.keys().next().is_some_and(|first| *first < frame.id) {
+            // Arguments that are refused need no state, and wait for nothing that was sent before.
+            let is_invalid = answer.as_ref().is_err_and(|refusal| refusal.code == Code::INVALID_ARGUMENT);
+            if !is_invalid && self.in_flight.keys().next().is_some_and(|first| *first < frame.id) {
                 return Err(Some(format!("request {} was answered before those sent before it", frame.id)));
             }
             let since = sent.since.max(self.seen);

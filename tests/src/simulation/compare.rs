@@ -10,6 +10,7 @@ use enroll_protocol::fold::fold;
 use super::answers::of_roles;
 use super::model::Model;
 use super::operations::{NAMES, callsign};
+use super::people::Person;
 use crate::event_model;
 
 /// Fails at the first difference.
@@ -30,6 +31,9 @@ pub(super) fn compare(model: &Model, view: &dyn ReadTxn) -> Result<(), String> {
 
 fn compare_name(model: &Model, view: &dyn ReadTxn, name: usize) -> Result<(), String> {
     let holder = get::<CallsignHolder>(view, &key::callsign(&fold(&callsign(name))))?.unwrap_or_default();
+    if let Some(person) = model.people.get(&name).filter(|person| person.is_erased) {
+        return compare_erased(view, person, holder);
+    }
     let expected = (model.people.get(&name).map(|of| of.pk), model.enrollments.get(&name).map(|of| of.pk));
     same("the holder of the callsign", &(holder.person, holder.enrollment), &expected)?;
     if let Some(person) = model.people.get(&name) {
@@ -43,6 +47,13 @@ fn compare_name(model: &Model, view: &dyn ReadTxn, name: usize) -> Result<(), St
         same("the enrollment", &(stored.state, stored.pool), &(enrollment.state, enrollment.pool))?;
     }
     Ok(())
+}
+
+fn compare_erased(view: &dyn ReadTxn, person: &Person, holder: CallsignHolder) -> Result<(), String> {
+    same("the holder of an erased callsign", &(holder.person, holder.enrollment), &(None, None))?;
+    let stored = require::<record::Person>(view, &key::person(person.pk))?;
+    let found = (stored.deleted.is_some(), stored.erased.is_some(), stored.callsign.as_str());
+    same("the erased person", &found, &(true, true, format!("erased-{}", person.pk).as_str()))
 }
 
 fn compare_event(model: &Model, view: &dyn ReadTxn, pk: Pk, event: &event_model::Event) -> Result<(), String> {
@@ -67,7 +78,8 @@ fn compare_event(model: &Model, view: &dyn ReadTxn, pk: Pk, event: &event_model:
     same("the registrations", &count, &event.registrations.len())
 }
 
-fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: &T, expected: &T) -> Result<(), String> {
+/// Fails if what was found is not what was expected.
+pub(super) fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: &T, expected: &T) -> Result<(), String> {
     if found == expected { Ok(()) } else { Err(format!("{what} is {found:?}, and the model says {expected:?}")) }
 }
 

@@ -26,6 +26,8 @@ pub enum Control {
     ForgetsAnswers,
     /// The records of spent tokens are not written.
     ForgetsTokens,
+    /// The entries of the revocation list are not written.
+    ForgetsRevocations,
     /// One change of a batch is not written.
     SkipsChange,
     /// The writes of a batch come in two commits.
@@ -44,6 +46,7 @@ impl Control {
         ("skips-index", Self::SkipsIndex),
         ("forgets-answers", Self::ForgetsAnswers),
         ("forgets-tokens", Self::ForgetsTokens),
+        ("forgets-revocations", Self::ForgetsRevocations),
         ("skips-change", Self::SkipsChange),
         ("splits-batch", Self::SplitsBatch),
         ("reads-old", Self::ReadsOld),
@@ -102,6 +105,7 @@ impl Store for WrongStore {
             Control::SkipsIndex => self.without(writes, Family::StateEnrollments),
             Control::ForgetsAnswers => self.without(writes, Family::Kept),
             Control::ForgetsTokens => self.without(writes, Family::Tokens),
+            Control::ForgetsRevocations => self.without(writes, Family::Revoked),
             Control::SkipsChange => {
                 let (from, to) = Family::Changes.bounds();
                 let mut writes = writes.clone();

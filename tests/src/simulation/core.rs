@@ -21,7 +21,7 @@ use enrolld::net::listener::Terms;
 use enrolld::net::memory_budget::MemoryBudget;
 use enrolld::net::worker_pool::WorkerPool;
 use enrolld::net::{Shared, serve_alone};
-use enrolld::storage::journal::{Flush, JournalOptions, Moved};
+use enrolld::storage::journal::{Flush, JournalOptions, JournalStore, Moved};
 use enrolld::storage::redb::RedbOptions;
 use enrolld::writer::{self, Queue, Writer, WriterThread};
 use rand::rngs::ChaCha20Rng;
@@ -60,7 +60,7 @@ pub(super) struct Core {
     pub(super) sessions: Sessions,
     pub(super) seen: Arc<dyn Store>,
     store: Arc<Lent>,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     queue: Option<Queue>,
     writer: WriterThread,
     flush: Flushing,
@@ -161,8 +161,7 @@ impl Core {
     pub(super) fn connect(&mut self, uid: u32, number: u64) -> Wire {
         let (wire, halves) = connection();
         let Some(queue) = self.queue.clone() else { return wire };
-        let peer =
-            Peer { uid, pid: 1, connection: number, grant: Grant::Admin, delegation: Arc::default(), member: None };
+        let peer = peer(uid, number);
         let stopping = self.stop.subscribe();
         self.sessions.add(number, Box::pin(serve_alone(halves, peer, Arc::clone(&self.shared), queue, stopping)));
         wire
@@ -184,8 +183,9 @@ impl Core {
         }
     }
 
-    /// The flusher's next step: a segment and a frozen memtable, its move into the tree, or the end of that.
+    /// The end that a read which failed brings, or the flusher's next step: a segment and a frozen memtable, its move into the tree, or the end of that.
     pub(super) fn flush(&mut self) -> Result<(), Ended> {
+        self.store.with(JournalStore::expect_readable).map_err(Ended)?;
         let step = |flush| {
             self.store.with(|store| match flush {
                 Flushing::None => {
@@ -262,6 +262,11 @@ fn shared(
         walks: Arc::new(Semaphore::new(1)),
         changes,
     })
+}
+
+/// A process of this user, with every grant.
+pub(super) fn peer(uid: u32, connection: u64) -> Peer {
+    Peer { uid, pid: 1, connection, grant: Grant::Admin, delegation: Arc::default(), member: None }
 }
 
 /// The default settings, with which no client is refused for guessing.

@@ -1,20 +1,23 @@
 //! The judge of a simulation: it follows the changes as they are committed, has the model do what each of them says, and
 //! holds every answer against the model as it was at that change, or at one in between for what changes nothing.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeInclusive;
 use std::rc::Rc;
 
-use enroll_core::model::change::{CLOCK, ChainedChange, Change};
+use enroll_core::model::change::{self, CLOCK, ChainedChange};
 use enroll_core::model::key::{self, Family};
 use enroll_core::model::record;
 use enroll_core::rules::changes;
 use enroll_core::state::ReadTxn;
-use enroll_protocol::{Code, Key, Pk, Refusal, Time};
+use enroll_protocol::changes::Change;
+use enroll_protocol::{Code, Envelope, Key, Pk, Refusal, Time};
 
+use super::following::{Recorded, recorded};
 use super::model::{Model, Reply};
 use super::operations::{Encoded, Op, number};
-use super::{answers, compare};
+use super::transactions::Partial;
+use super::{answers, certificates, compare};
 
 /// The answer that a client received: an encoded reply, or a refusal.
 pub(super) type Answer = Result<Vec<u8>, Refusal>;
@@ -32,6 +35,15 @@ pub(super) struct Request {
     answer: Option<Answer>,
 }
 
+impl Request {
+    /// True if a change of this operation may be its.
+    fn tells(&self, what: u16) -> bool {
+        let units = if let Op::Transact(units) = &self.op { &units[..] } else { &[] };
+        self.encoded.operation == what
+            || units.iter().any(|unit| unit.encode_with(&Envelope::default()).operation == what)
+    }
+}
+
 /// See the module.
 #[derive(Default)]
 pub(super) struct Judge {
@@ -41,8 +53,14 @@ pub(super) struct Judge {
     pub(super) seq: u64,
     /// The model as it was before, by the number of the change after which it was so.
     before: VecDeque<(u64, Rc<Model>)>,
+    /// The changes, by their numbers.
+    changes: BTreeMap<u64, Recorded>,
     /// Times at which the clock was looked at, the latest ones.
     times: VecDeque<Time>,
+    /// The number of the latest revocation list that was seen, and how many certificates it has.
+    list: (u64, u64),
+    /// A transaction whose changes were not all followed yet.
+    pub(super) partial: Option<Partial>,
     /// Answers that were held against the model.
     pub(super) judged: u64,
 }
@@ -85,21 +103,31 @@ impl Judge {
                 return Err(format!("change {} is missing", self.seq + 1));
             }
             let change = record::decode::<ChainedChange>(&value).map_err(|err| err.to_string())?.change;
+            self.changes.insert(seq, (change.at, change.subjects.clone(), change.refused));
             self.take(seq, &change).map_err(|wrong| format!("change {seq} ({}): {wrong}", change.what))?;
+        }
+        if let Some(partial) = &self.partial {
+            return Err(format!("the transaction of request {} is there in part", partial.number()));
         }
         if head == self.seq { Ok(()) } else { Err(format!("change {} is missing", self.seq + 1)) }
     }
 
-    fn take(&mut self, seq: u64, change: &Change) -> Result<(), String> {
+    fn take(&mut self, seq: u64, change: &change::Change) -> Result<(), String> {
         let request = change.origin.as_ref().and_then(number);
-        let asked = request.filter(|number| self.requests[*number].encoded.operation == change.what);
+        let asked = request.filter(|number| self.requests[*number].tells(change.what));
         match (asked, change.refused, change.cause) {
-            (Some(number), None, None) => self.done(seq, number, change)?,
+            (Some(number), None, None) => {
+                self.expect_undone(number)?;
+                match &self.requests[number].op {
+                    Op::Transact(_) => self.done_in_part(seq, number, change)?,
+                    _ => self.done(seq, number, change)?,
+                }
+            }
             (Some(number), Some(code), None) => {
                 self.refused(number, code, self.requests[number].first..=seq)?;
             }
             // What follows from another change is in the model with that one.
-            (_, None, Some(_)) => {}
+            (_, _, Some(_)) => {}
             (None, None, None) if change.what == CLOCK => {}
             _ => return Err(format!("nobody asked for it: {change:?}")),
         }
@@ -107,15 +135,9 @@ impl Judge {
         Ok(())
     }
 
-    fn done(&mut self, seq: u64, number: usize, change: &Change) -> Result<(), String> {
+    fn done(&mut self, seq: u64, number: usize, change: &change::Change) -> Result<(), String> {
         let request = &self.requests[number];
         let named = format!("request {number}, {:?}", request.op);
-        if let Some((first, _)) = &request.done {
-            return Err(format!("{named} was done at change {first} already"));
-        }
-        if let Some(Err(refusal)) = &request.answer {
-            return Err(format!("{named} was answered {} before", refusal.code));
-        }
         let mut model = (*self.model).clone();
         match model.apply(number, &request.op, change.at, &change.subjects) {
             Err(code) => return Err(format!("{named} was done, and the model says {code}")),
@@ -123,11 +145,27 @@ impl Judge {
             Ok((_, Some(subjects))) if !change.subjects.starts_with(&subjects) => {
                 return Err(format!("{named} is of {:?}, and the model says {subjects:?}", change.subjects));
             }
-            Ok((reply, Some(_))) => self.requests[number].done = Some((seq, reply)),
+            Ok((reply, Some(_))) => self.did(seq, number, reply, model),
         }
+        Ok(())
+    }
+
+    /// A request was done at this change, with this reply, and then the model is so.
+    pub(super) fn did(&mut self, seq: u64, number: usize, reply: Reply, model: Model) {
+        self.requests[number].done = Some((seq, reply));
         self.before.push_back((seq, Rc::clone(&self.model)));
         self.model = Rc::new(model);
-        Ok(())
+    }
+
+    /// Fails for a request that was done or refused before.
+    fn expect_undone(&self, number: usize) -> Result<(), String> {
+        let request = &self.requests[number];
+        let named = format!("request {number}, {:?}", request.op);
+        match (&request.done, &request.answer) {
+            (Some((first, _)), _) => Err(format!("{named} was done at change {first} already")),
+            (_, Some(Err(refusal))) => Err(format!("{named} was answered {} before", refusal.code)),
+            _ => Ok(()),
+        }
     }
 
     /// Judges the answer to a request of which nothing before this change was seen when it was sent. Returns whether it is
@@ -151,6 +189,9 @@ impl Judge {
             }
         }
         self.judged += 1;
+        if self.was_erased(number, &answer) {
+            return Ok(true);
+        }
         if let Some(first) = request.answer.as_ref().filter(|_| request.key.is_some()) {
             return match *first == answer {
                 true => Ok(true),
@@ -192,6 +233,17 @@ impl Judge {
         Ok(true)
     }
 
+    /// True for the refusal that stands in the place of an answer that was kept, and in which an erased person stood.
+    fn was_erased(&self, number: usize, answer: &Answer) -> bool {
+        let request = &self.requests[number];
+        let is_tombstone = answer.as_ref().is_err_and(|refusal| refusal.code == Code::DELETED);
+        let is_erased =
+            |op: &Op| op.names().and_then(|name| self.model.people.get(&name)).is_some_and(|of| of.is_erased);
+        let made = request.op.about().map(|made| &self.requests[made].op);
+        let units = if let Op::Transact(units) = &request.op { &units[..] } else { &[] };
+        is_tombstone && request.key.is_some() && units.iter().chain([&request.op]).chain(made).any(is_erased)
+    }
+
     /// The latest change when a request was first sent.
     pub(super) fn first(&self, number: usize) -> u64 {
         self.requests[number].first
@@ -210,8 +262,36 @@ impl Judge {
     }
 
     /// Compares the model with what a view holds.
-    pub(super) fn compare(&self, view: &dyn ReadTxn) -> Result<(), String> {
+    pub(super) fn compare(&mut self, view: &dyn ReadTxn) -> Result<(), String> {
+        self.list = certificates::compare(&self.model, view, self.list)?;
         compare::compare(&self.model, view)
+    }
+
+    /// The model as it is.
+    pub(super) fn model(&self) -> Rc<Model> {
+        Rc::clone(&self.model)
+    }
+
+    /// Goes back to this change, after which the model was so: nothing of what came later was ever done.
+    pub(super) fn go_back(&mut self, seq: u64, model: &Rc<Model>) {
+        (self.seq, self.model) = (seq, Rc::clone(model));
+        self.before.clear();
+        self.changes.retain(|of, _| *of <= seq);
+        self.list = (0, 0);
+        for request in &mut self.requests {
+            request.first = request.first.min(seq);
+            if request.done.as_ref().is_some_and(|(at, _)| *at > seq) {
+                (request.done, request.answer) = (None, None);
+            }
+        }
+    }
+
+    /// Fails at a change that a follower was given and that is not so, or not there.
+    pub(super) fn followed(&self, change: &Change) -> Result<(), String> {
+        match self.changes.get(&change.seq) {
+            Some(found) if *found == recorded(change) => Ok(()),
+            found => Err(format!("a follower was given {change:?}, and there is {found:?}")),
+        }
     }
 
     fn refused(&self, number: usize, code: Code, window: RangeInclusive<u64>) -> Result<(), String> {

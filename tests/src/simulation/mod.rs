@@ -8,19 +8,27 @@
 
 mod answers;
 mod asking;
+mod backups;
+mod beginning;
 mod campaign;
+mod certificates;
 mod client;
 mod compare;
 mod control;
 mod core;
+mod following;
 mod judge;
 mod model;
 pub mod mutants;
 mod operations;
+mod people;
 mod plan;
+mod programs;
 mod run;
 mod sessions;
 mod steps;
+mod stuck;
+mod transactions;
 mod wire;
 
 pub use campaign::{Wrong, campaign, shrunk, tried};

@@ -8,19 +8,9 @@ use enroll_protocol::registration::ApprovalState;
 use enroll_protocol::{Code, Pk, Time};
 
 use super::operations::{EVENT_MINUTES, EVENT_START_SECONDS, NAMES, Op, seconds};
+use super::people::Person;
 use crate::event_model::{self, Event, Stand};
-
-/// A person. Roles are those that count: none of a deleted one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Person {
-    pub(super) pk: Pk,
-    pub(super) roles: BTreeSet<&'static str>,
-    pub(super) created: Time,
-    pub(super) is_deleted: bool,
-    pub(super) is_revoked: bool,
-    /// How often they were restored.
-    pub(super) life: u32,
-}
+use crate::program_model;
 
 /// A callsign that waits to be let in, or was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +53,9 @@ pub(super) struct Model {
     codes: BTreeMap<usize, Login>,
     /// Events and their pks, under the numbers of the requests that made them.
     pub(super) events: BTreeMap<usize, (Pk, Event)>,
+    /// Certificates that were revoked.
+    pub(super) revoked: usize,
+    pub(super) programs: program_model::Model,
 }
 
 /// The answer to an operation that is done.
@@ -75,6 +68,21 @@ pub(super) enum Reply {
         is_deleted: bool,
         is_revoked: bool,
     },
+    Erased {
+        pk: Pk,
+    },
+    Certificate {
+        name: usize,
+        key: usize,
+    },
+    /// What happened to an external key or a course, in a word.
+    Word(String),
+    /// Those of the units of a transaction.
+    Units(Vec<Reply>),
+    /// Records of a list, a line each.
+    Lines(Vec<String>),
+    /// So many certificates were revoked.
+    Revoked(usize),
     /// Whether something was changed.
     Changed(bool),
     Roles(BTreeSet<&'static str>),
@@ -124,27 +132,37 @@ impl Model {
             Op::CreatePerson { name, roles } => {
                 self.require_free(*name)?;
                 let roles = roles.clone();
-                let person = Person { pk: new(0), roles, created: at, is_deleted: false, is_revoked: false, life: 0 };
-                self.people.insert(*name, person);
+                self.people.insert(*name, Person { roles, ..Person::new(new(0), at) });
                 // More members of a role may have another pool be the most exclusive one; nobody waits who could sit.
                 Ok((self.person(*name), Some(vec![new(0)])))
             }
             Op::DeletePerson { name } => self.delete(*name, at, false),
             Op::RevokePerson { name } => self.delete(*name, at, true),
             Op::RestorePerson { name } => {
+                self.there(*name)?;
                 let person = self.people.get_mut(name).ok_or(Code::NOT_FOUND)?;
                 if !person.is_deleted || person.is_revoked {
                     return Err(Code::CONFLICT);
                 }
-                person.is_deleted = false;
+                (person.is_deleted, person.is_withdrawn) = (false, false);
                 person.life += 1;
                 let pk = person.pk;
                 Ok((self.person(*name), Some(vec![pk])))
             }
-            Op::GetPerson { name } => match self.people.contains_key(name) {
-                true => Ok((self.person(*name), None)),
-                false => Err(Code::NOT_FOUND),
-            },
+            Op::ErasePerson { name } => {
+                if !self.there(*name)?.is_deleted {
+                    return Err(Code::CONFLICT);
+                }
+                let person = self.people.get_mut(name).ok_or(Code::NOT_FOUND)?;
+                person.is_erased = true;
+                let pk = person.pk;
+                self.erase_keys(*name);
+                Ok((Reply::Erased { pk }, Some(vec![pk])))
+            }
+            Op::Certify(ask) => self.certify(ask, at, made),
+            Op::Study(ask) => self.study(ask),
+            Op::Transact(units) => self.transact(number, units, at),
+            Op::GetPerson { name } => self.there(*name).map(|_| (self.person(*name), None)),
             Op::Assign { name, role } => self.change_role(*name, at, |roles| roles.insert(role)),
             Op::Remove { name, role } => self.change_role(*name, at, |roles| roles.remove(role)),
             Op::ListRoles { name } => Ok((Reply::Roles(self.live(*name)?.roles.clone()), None)),
@@ -196,9 +214,7 @@ impl Model {
                 let enrollment = self.pending(*name)?;
                 enrollment.state = State::Approved;
                 let pk = enrollment.pk;
-                let (roles, is_deleted, is_revoked) = (BTreeSet::new(), false, false);
-                let person = Person { pk: new(1), roles, created: at, is_deleted, is_revoked, life: 0 };
-                self.people.insert(*name, person);
+                self.people.insert(*name, Person::new(new(1), at));
                 Ok((self.person(*name), Some(vec![pk, new(1)])))
             }
             Op::Reject { name } => {
@@ -206,6 +222,7 @@ impl Model {
                 Ok(self.enrollment(*name))
             }
             Op::Reopen { name } => {
+                self.expect_enrollment(*name)?;
                 let enrollment = self.enrollments.get_mut(name).ok_or(Code::NOT_FOUND)?;
                 match enrollment.state {
                     State::Rejected => enrollment.state = State::Pending,
@@ -265,48 +282,10 @@ impl Model {
         pool.is_active && self.people.get(&pool.owner).is_none_or(|owner| owner.life == pool.owner_life)
     }
 
-    fn require_free(&self, name: usize) -> Result<(), Code> {
+    /// Refuses a callsign that a person or an enrollment has, or an erased person had.
+    pub(super) fn require_free(&self, name: usize) -> Result<(), Code> {
         let is_taken = self.people.contains_key(&name) || self.enrollments.contains_key(&name);
         if is_taken { Err(Code::CALLSIGN_RESERVED) } else { Ok(()) }
-    }
-
-    fn live(&self, name: usize) -> Result<&Person, Code> {
-        let person = self.people.get(&name).ok_or(Code::NOT_FOUND)?;
-        if person.is_deleted { Err(Code::DELETED) } else { Ok(person) }
-    }
-
-    fn person(&self, name: usize) -> Reply {
-        let Person { pk, roles, is_deleted, is_revoked, .. } = self.people[&name].clone();
-        Reply::Person { pk, name, roles, is_deleted, is_revoked }
-    }
-
-    fn delete(&mut self, name: usize, at: Time, is_revoked: bool) -> Result<Done, Code> {
-        self.live(name)?;
-        let person = self.people.get_mut(&name).ok_or(Code::NOT_FOUND)?;
-        (person.is_deleted, person.is_revoked) = (true, is_revoked);
-        person.roles.clear();
-        let pk = person.pk;
-        let people = self.attending();
-        self.events.values_mut().for_each(|(_, event)| event.leave(&people, name, seconds(at)));
-        Ok((self.person(name), Some(vec![pk])))
-    }
-
-    fn change_role(
-        &mut self,
-        name: usize,
-        at: Time,
-        change: impl FnOnce(&mut BTreeSet<&'static str>) -> bool,
-    ) -> Result<Done, Code> {
-        self.live(name)?;
-        let person = self.people.get_mut(&name).ok_or(Code::NOT_FOUND)?;
-        let (pk, is_changed) = (person.pk, change(&mut person.roles));
-        if is_changed {
-            let people = self.attending();
-            self.events.values_mut().for_each(|(_, event)| {
-                let _ = event.fill(&people, seconds(at));
-            });
-        }
-        Ok((Reply::Changed(is_changed), is_changed.then(|| vec![pk])))
     }
 
     fn use_code(&mut self, number: Option<usize>, at: Time, made: &[Pk]) -> Result<Done, Code> {
@@ -378,7 +357,16 @@ impl Model {
         Ok((self.enrollment(name).0, Some(subjects)))
     }
 
+    /// Refuses a callsign that no enrollment has, or that was erased with its person.
+    fn expect_enrollment(&self, name: usize) -> Result<(), Code> {
+        match self.people.get(&name) {
+            Some(person) if person.is_erased => Err(Code::NOT_FOUND),
+            _ => Ok(()),
+        }
+    }
+
     fn pending(&mut self, name: usize) -> Result<&mut Enrollment, Code> {
+        self.expect_enrollment(name)?;
         let enrollment = self.enrollments.get_mut(&name).ok_or(Code::NOT_FOUND)?;
         if enrollment.state == State::Pending { Ok(enrollment) } else { Err(Code::ALREADY_DECIDED) }
     }

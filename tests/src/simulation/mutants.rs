@@ -12,10 +12,21 @@ pub struct Mutant {
     pub from: &'static str,
     /// What stands in its place.
     pub to: &'static str,
+    /// Must find it.
+    pub finder: Finder,
+}
+
+/// The finder of a mutant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Finder {
+    /// A seed of the simulation.
+    Simulation,
+    /// A test whose name contains this.
+    Test(&'static str),
 }
 
 const fn mutant(name: &'static str, file: &'static str, from: &'static str, to: &'static str) -> Mutant {
-    Mutant { name, file, from, to }
+    Mutant { name, file, from, to, finder: Finder::Simulation }
 }
 
 /// All of them.
@@ -134,4 +145,175 @@ pub const MUTANTS: &[Mutant] = &[
         "        head.seq += 1;\n        head.at",
         "        head.seq += if head.seq % 7 == 3 { 2 } else { 1 };\n        head.at",
     ),
+    mutant(
+        "compare-before-the-transaction",
+        "daemon/core/src/state/overlay.rs",
+        "        match self.writes.get(key) {\n",
+        concat!(
+            "        match self.writes.get(key).filter(|_| key.first() != Some(&(crate::model::key::Family::Tokens as u8))) {\n"
+        ),
+    ),
+    mutant(
+        "answer-kept-in-a-second-commit",
+        "daemon/src/writer/mod.rs",
+        "        self.store.commit(&writes)?;\n",
+        concat!(
+            "        let (from, to) = key::Family::Kept.bounds();\n",
+            "        let kept: Writes = writes.range(from..to).map(|(key, value)| (key.clone(), value.clone())).collect();\n",
+            "        writes.retain(|key, _| !kept.contains_key(key));\n",
+            "        self.store.commit(&writes)?;\n",
+            "        if !kept.is_empty() {\n",
+            "            self.store.commit(&kept)?;\n",
+            "        }\n"
+        ),
+    ),
+    mutant(
+        "waiting-list-by-clock",
+        "daemon/core/src/rules/seating/order.rs",
+        "        self.head.next_order += GAP;\n        order\n",
+        concat!(
+            "        self.head.next_order = order.max(self.now().micros().unsigned_abs()) + GAP;\n",
+            "        self.now().micros().unsigned_abs()\n"
+        ),
+    ),
+    mutant(
+        "capacity-off-by-one",
+        "daemon/core/src/rules/seating/choose.rs",
+        "self.capacity.is_some_and(|capacity| self.count.taken >= capacity)",
+        "self.capacity.is_some_and(|capacity| self.count.taken > capacity)",
+    ),
+    mutant(
+        "maximum-off-by-one",
+        "daemon/core/src/rules/seating/choose.rs",
+        "event.max_participants.is_some_and(|max| taken >= u64::from(max))",
+        "event.max_participants.is_some_and(|max| taken > u64::from(max))",
+    ),
+    mutant(
+        "rejected-registers-again",
+        "daemon/core/src/rules/registration/eligibility.rs",
+        "before.canceled_at.is_some() && before.approval == ApprovalState::Rejected => {",
+        concat!(
+            "before.canceled_at.is_some() && before.approval == ApprovalState::Rejected && before.placed.is_some() => {"
+        ),
+    ),
+    mutant(
+        "rejection-keeps-the-place",
+        "daemon/core/src/rules/registration/approval.rs",
+        "stored::Registration { stand: Stand::Out, approval, placed: None, ..before.clone() }",
+        "stored::Registration { approval, placed: None, ..before.clone() }",
+    ),
+    mutant("deleted-people-keep-their-roles", "daemon/core/src/rules/person.rs", "    role::take_all(txn, pk)?;\n", ""),
+    mutant("members-not-counted", "daemon/core/src/rules/role.rs", "    head.members += 1;\n", ""),
+    mutant("uses-not-counted", "daemon/core/src/rules/enrollment.rs", "            pool.uses += 1;\n", ""),
+    mutant(
+        "approved-is-reopened",
+        "daemon/core/src/rules/enrollment.rs",
+        concat!(
+            "            State::Rejected => {}\n",
+            "            State::Approved => return Err(already_decided(&enrollment).into()),\n"
+        ),
+        "            State::Rejected | State::Approved => {}\n",
+    ),
+    mutant(
+        "code-never-expires",
+        "daemon/core/src/rules/code.rs",
+        "code.expires.filter(|expires| *expires <= call.ctx.now)",
+        "code.expires.filter(|_| false)",
+    ),
+    mutant(
+        "code-of-an-earlier-life",
+        "daemon/core/src/rules/code.rs",
+        "    if code.subject_life != person.life {\n",
+        "    if code.subject_life > person.life {\n",
+    ),
+    mutant(
+        "expired-token-is-spent",
+        "daemon/core/src/rules/token.rs",
+        "expires.filter(|expires| *expires <= call.ctx.now)",
+        "expires.filter(|_| false)",
+    ),
+    mutant(
+        "torn-record-counts",
+        "daemon/src/storage/journal/record.rs",
+        concat!(
+            "        let is_whole = record.bad_chunks(segment, at, seed).next().is_none();\n",
+            "        is_whole.then_some(record)\n"
+        ),
+        "        Some(record)\n",
+    ),
+    mutant(
+        "header-without-a-sync",
+        "daemon/src/storage/journal/segments.rs",
+        "&header.encode()).map_err(io_error(WRITE))?;\n        slot.disk.sync().map_err(io_error(WRITE))?;\n",
+        "&header.encode()).map_err(io_error(WRITE))?;\n",
+    ),
+    mutant(
+        "deletions-not-recovered",
+        "daemon/src/storage/journal/record.rs",
+        "            writes.insert(key, value);\n",
+        "            if value.is_some() {\n                writes.insert(key, value);\n            }\n",
+    ),
+    mutant(
+        "view-of-the-tree-before",
+        "daemon/src/storage/journal/flush.rs",
+        "            state.current = Arc::new(Snapshot { active, frozen: None, tree, filter });\n",
+        concat!(
+            "            drop(tree);\n",
+            "            state.current =\n",
+            "                Arc::new(Snapshot { active, frozen: None, tree: Arc::clone(&state.current.tree), filter });\n"
+        ),
+    ),
+    mutant("scan-is-overtaken", "daemon/src/net/session.rs", "            && !self.has_scan\n", ""),
+    mutant(
+        "answer-sent-twice",
+        "daemon/src/net/session/writes.rs",
+        "    if let Some(Ok(bytes)) = write(outbox.rest()) {\n        outbox.has_written(bytes);\n    }\n",
+        "    let _ = write(outbox.rest());\n",
+    ),
+    mutant(
+        "last-come-first-written",
+        "daemon/src/fair_queue.rs",
+        "        let item = queue.pop_front();\n",
+        "        let item = queue.pop_back();\n",
+    ),
+    Mutant {
+        finder: Finder::Test("rules::rate_limits"),
+        ..mutant(
+            "guess-counted-after-the-answer",
+            "daemon/core/src/rules/rate_limit.rs",
+            "        if guess {\n            self.count(call, source, is_own);\n",
+            concat!(
+                "        static LATE: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);\n",
+                "        if LATE.swap(guess, std::sync::atomic::Ordering::Relaxed) {\n",
+                "            self.count(call, source, is_own);\n"
+            ),
+        )
+    },
+    Mutant {
+        finder: Finder::Test("rules::certificates"),
+        ..mutant(
+            "list-number-not-raised",
+            "daemon/core/src/rules/authority.rs",
+            "    let number = number_after(head.number, ctx.now);\n",
+            "    let number = head.number;\n",
+        )
+    },
+    Mutant {
+        finder: Finder::Test("rules::programs"),
+        ..mutant(
+            "relink-without-unlink",
+            "daemon/core/src/rules/program/link.rs",
+            "        unlink(txn, call, program, enrollment, before)?;\n",
+            "",
+        )
+    },
+    Mutant {
+        finder: Finder::Test("journal::damage::what_is_bad_or_missing"),
+        ..mutant(
+            "segment-without-a-seal",
+            "daemon/src/storage/journal/segments.rs",
+            "        self.current.write(&mut self.buffer, self.next, &Writes::new())?;\n",
+            "",
+        )
+    },
 ];

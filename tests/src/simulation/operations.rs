@@ -7,6 +7,8 @@ use enroll_protocol::{
     person, pool, registration, role, server, token,
 };
 
+use super::certificates::Ask;
+use super::{programs, transactions};
 use crate::event_model::Pool;
 use crate::registry::BEGIN_MICROS;
 
@@ -45,8 +47,52 @@ pub(super) enum Op {
     Register { event: (usize, Pk), name: usize },
     Cancel { event: (usize, Pk), name: usize },
     Decide { event: (usize, Pk), name: usize, approve: bool },
+    ErasePerson { name: usize },
+    Certify(Ask),
+    Study(programs::Ask),
+    Transact(Vec<Op>),
     RotateKeys,
     Check,
+}
+
+impl Op {
+    /// The people whom it names, by callsign or as a code's subject.
+    pub(super) fn names(&self) -> Option<usize> {
+        match self {
+            Self::CreatePerson { name, .. }
+            | Self::DeletePerson { name }
+            | Self::RevokePerson { name }
+            | Self::RestorePerson { name }
+            | Self::ErasePerson { name }
+            | Self::GetPerson { name }
+            | Self::Assign { name, .. }
+            | Self::Remove { name, .. }
+            | Self::ListRoles { name }
+            | Self::Enroll { name, .. }
+            | Self::Approve { name }
+            | Self::Reject { name }
+            | Self::Reopen { name }
+            | Self::Register { name, .. }
+            | Self::Cancel { name, .. }
+            | Self::Decide { name, .. } => Some(*name),
+            Self::CreatePool { owner, .. } | Self::CreateEvent { owner, .. } => Some(*owner),
+            Self::CreateCode { sub, .. } => *sub,
+            Self::Certify(ask) => Some(ask.name()),
+            Self::Study(ask) => ask.name(),
+            _ => None,
+        }
+    }
+
+    /// The number of the request that made what it is about: a code, a pool, or an event.
+    pub(super) fn about(&self) -> Option<usize> {
+        match self {
+            Self::UseCode { code } => code.as_ref().map(|(made, _)| *made),
+            Self::SetActive { pool, .. } | Self::ResetCode { pool } | Self::DeletePool { pool } => Some(pool.0),
+            Self::Enroll { pool, .. } => pool.as_ref().map(|(made, _)| *made),
+            Self::Register { event, .. } | Self::Cancel { event, .. } | Self::Decide { event, .. } => Some(event.0),
+            _ => None,
+        }
+    }
 }
 
 /// A request on the wire.
@@ -59,65 +105,78 @@ pub(super) struct Encoded {
 impl Op {
     /// True for one that writes.
     pub(super) fn writes(&self) -> bool {
-        !matches!(self, Self::GetPerson { .. } | Self::ListRoles { .. } | Self::Check)
+        match self {
+            Self::Certify(ask) => ask.writes(),
+            Self::Study(ask) => ask.writes(),
+            Self::GetPerson { .. } | Self::ListRoles { .. } | Self::Check => false,
+            _ => true,
+        }
     }
 
     /// The request of this number. The number is its origin, by which its changes are known.
     pub(super) fn encode(&self, number: usize, key: Option<Key>) -> Encoded {
-        let envelope = Envelope { origin: Some(origin(number)), key, ..Envelope::default() };
+        self.encode_with(&Envelope { origin: Some(origin(number)), key, ..Envelope::default() })
+    }
+
+    /// The request with this envelope.
+    pub(super) fn encode_with(&self, envelope: &Envelope) -> Encoded {
         match self {
             Self::CreatePerson { name, roles } => {
                 let roles = roles.iter().map(|role| role.parse().expect("a role")).collect();
                 let callsign = callsign(*name).parse().expect("a callsign");
-                encoded(&envelope, &person::Create { roles, ..person::Create::new(callsign) })
+                encoded(envelope, &person::Create { roles, ..person::Create::new(callsign) })
             }
-            Self::DeletePerson { name } => encoded(&envelope, &person::Delete { person: named(*name) }),
+            Self::DeletePerson { name } => encoded(envelope, &person::Delete { person: named(*name) }),
             Self::RevokePerson { name } => {
                 let reason = person::RevocationReason::KeyCompromise;
-                encoded(&envelope, &person::Revoke { person: named(*name), reason })
+                encoded(envelope, &person::Revoke { person: named(*name), reason })
             }
-            Self::RestorePerson { name } => encoded(&envelope, &person::Restore { person: named(*name) }),
+            Self::RestorePerson { name } => encoded(envelope, &person::Restore { person: named(*name) }),
+            Self::ErasePerson { name } => encoded(envelope, &person::Erase { person: named(*name) }),
+            Self::Certify(ask) => ask.encode(envelope),
+            Self::Study(ask) => ask.encode(envelope),
+            Self::Transact(units) => transactions::encode(units, envelope),
             Self::GetPerson { name } => {
-                encoded(&envelope, &person::Get { allow_deleted: true, ..person::Get::new(named(*name)) })
+                encoded(envelope, &person::Get { allow_deleted: true, ..person::Get::new(named(*name)) })
             }
             Self::Assign { name, role } => {
-                encoded(&envelope, &role::Assign { person: named(*name), role: role.parse().expect("a role") })
+                encoded(envelope, &role::Assign { person: named(*name), role: role.parse().expect("a role") })
             }
             Self::Remove { name, role } => {
-                encoded(&envelope, &role::Remove { person: named(*name), role: role.parse().expect("a role") })
+                encoded(envelope, &role::Remove { person: named(*name), role: role.parse().expect("a role") })
             }
-            Self::ListRoles { name } => encoded(&envelope, &role::List::new(named(*name))),
+            Self::ListRoles { name } => encoded(envelope, &role::List::new(named(*name))),
             Self::UseToken { token, expires } => {
                 let token = format!("token {token}").parse().expect("a token");
-                encoded(&envelope, &token::Use { expires: *expires, ..token::Use::new(token) })
+                encoded(envelope, &token::Use { expires: *expires, ..token::Use::new(token) })
             }
             Self::CreateCode { sub, expires } => {
                 let claims = sub.map_or_else(|| "{}".to_owned(), |sub| format!("{{\"sub\":\"{}\"}}", callsign(sub)));
                 let claims = Json::new(&claims).expect("claims");
-                encoded(&envelope, &code::Create { expires: *expires, ..code::Create::new(claims) })
+                encoded(envelope, &code::Create { expires: *expires, ..code::Create::new(claims) })
             }
             Self::UseCode { code } => {
                 let unknown = || "NOSUCHCODE22".parse().expect("a code");
                 let code = code.as_ref().map_or_else(unknown, |(_, code)| code.clone());
-                encoded(&envelope, &code::Use::new(code))
+                encoded(envelope, &code::Use::new(code))
             }
             Self::CreatePool { owner, most } => {
                 let owner = Some(named(*owner));
-                encoded(&envelope, &pool::Create { owner, max_uses: *most, ..pool::Create::default() })
+                encoded(envelope, &pool::Create { owner, max_uses: *most, ..pool::Create::default() })
             }
             Self::SetActive { pool, active } => {
-                encoded(&envelope, &pool::SetActive { pool: by_pk(pool.1), active: *active })
+                encoded(envelope, &pool::SetActive { pool: by_pk(pool.1), active: *active })
             }
-            Self::ResetCode { pool } => encoded(&envelope, &pool::ResetCode::new(by_pk(pool.1))),
-            Self::DeletePool { pool } => encoded(&envelope, &pool::Delete { pool: by_pk(pool.1) }),
+            Self::ResetCode { pool } => encoded(envelope, &pool::ResetCode::new(by_pk(pool.1))),
+            Self::DeletePool { pool } => encoded(envelope, &pool::Delete { pool: by_pk(pool.1) }),
             Self::Enroll { name, pool } => {
                 let pool = pool.as_ref().map(|(_, invitecode)| invitecode.parse().expect("an invite code"));
                 let callsign = callsign(*name).parse().expect("a callsign");
-                encoded(&envelope, &enrollment::Create { pool, ..enrollment::Create::new(callsign) })
+                encoded(envelope, &enrollment::Create { pool, ..enrollment::Create::new(callsign) })
             }
-            Self::Approve { name } => encoded(&envelope, &enrollment::Approve::new(named(*name))),
-            Self::Reject { name } => encoded(&envelope, &enrollment::Reject { enrollment: named(*name), reason: None }),
-            Self::Reopen { name } => encoded(&envelope, &enrollment::Reopen { enrollment: named(*name) }),
+            Self::Approve { name } => encoded(envelope, &enrollment::Approve::new(named(*name))),
+            Self::Reject { name } => encoded(envelope, &enrollment::Reject { enrollment: named(*name), reason: None }),
+            Self::Reopen { name } => encoded(envelope, &enrollment::Reopen { enrollment: named(*name) }),
             Self::CreateEvent { owner, most, pools, approval, waiting_list } => {
                 let (title, kind) = ("Camp".parse().expect("a title"), "camp".parse().expect("a kind"));
                 let mut create = event::Create::new(title, kind, time(EVENT_START_SECONDS), EVENT_MINUTES);
@@ -127,23 +186,23 @@ impl Op {
                 create.waiting_list = Some(*waiting_list);
                 create.approval = Some(if *approval { event::Approval::Supervisor } else { event::Approval::None });
                 create.pools = pools.iter().map(new_pool).collect();
-                encoded(&envelope, &create)
+                encoded(envelope, &create)
             }
             Self::Register { event, name } => {
-                encoded(&envelope, &registration::Create { event: by_pk(event.1), person: named(*name) })
+                encoded(envelope, &registration::Create { event: by_pk(event.1), person: named(*name) })
             }
             Self::Cancel { event, name } => {
-                encoded(&envelope, &registration::Cancel { event: by_pk(event.1), person: named(*name) })
+                encoded(envelope, &registration::Cancel { event: by_pk(event.1), person: named(*name) })
             }
             Self::Decide { event, name, approve: true } => {
                 let (event, person) = (by_pk(event.1), named(*name));
-                encoded(&envelope, &registration::Approve { event, person, reason: None })
+                encoded(envelope, &registration::Approve { event, person, reason: None })
             }
-            Self::RotateKeys => encoded(&envelope, &jwt::Rotate {}),
-            Self::Check => encoded(&envelope, &server::Check::default()),
+            Self::RotateKeys => encoded(envelope, &jwt::Rotate {}),
+            Self::Check => encoded(envelope, &server::Check::default()),
             Self::Decide { event, name, approve: false } => {
                 let (event, person) = (by_pk(event.1), named(*name));
-                encoded(&envelope, &registration::Reject { event, person, reason: None })
+                encoded(envelope, &registration::Reject { event, person, reason: None })
             }
         }
     }
@@ -189,7 +248,8 @@ fn new_pool(pool: &Pool) -> event::NewPool {
     }
 }
 
-fn named(name: usize) -> Reference {
+/// The reference to a person or an enrollment.
+pub(super) fn named(name: usize) -> Reference {
     callsign(name).parse().expect("a callsign")
 }
 
@@ -197,7 +257,8 @@ fn by_pk(pk: Pk) -> Reference {
     pk.to_string().parse().expect("a pk")
 }
 
-fn encoded<O: Operation>(envelope: &Envelope, operation: &O) -> Encoded {
+/// A request with its envelope.
+pub(super) fn encoded<O: Operation>(envelope: &Envelope, operation: &O) -> Encoded {
     let body = [codec::encode(envelope), codec::encode(operation)].concat();
     Encoded { operation: O::ROW.number, body }
 }

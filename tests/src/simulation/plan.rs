@@ -33,6 +33,8 @@ pub enum Fault {
     Stops,
     /// The configuration is read again.
     Reloads,
+    /// Backups are taken, and one of them is restored in place of the disks.
+    Restores,
 }
 
 /// A group of operations.
@@ -50,6 +52,16 @@ pub enum Area {
     Codes,
     /// Events and registrations.
     Events,
+    /// Certificates.
+    Certificates,
+    /// Erasures.
+    Erasure,
+    /// Courses and a program.
+    Programs,
+    /// Transactions of several writes.
+    Transactions,
+    /// Streams of changes, which clients follow beside other operations.
+    Streams,
     /// Rotations of the keys that sign, and checks.
     Server,
 }
@@ -82,6 +94,7 @@ const FAULTS: &[(&str, Fault)] = &[
     ("pauses", Fault::Pauses),
     ("stops", Fault::Stops),
     ("reloads", Fault::Reloads),
+    ("restores", Fault::Restores),
 ];
 
 /// All areas and their names.
@@ -92,6 +105,11 @@ const AREAS: &[(&str, Area)] = &[
     ("tokens", Area::Tokens),
     ("codes", Area::Codes),
     ("events", Area::Events),
+    ("certificates", Area::Certificates),
+    ("erasure", Area::Erasure),
+    ("programs", Area::Programs),
+    ("transactions", Area::Transactions),
+    ("streams", Area::Streams),
     ("server", Area::Server),
 ];
 

@@ -12,16 +12,19 @@ use tokio::runtime::{Builder, Runtime};
 use twox_hash::XxHash3_64;
 
 use super::asking::Known;
+use super::backups::Backup;
+use super::beginning;
 use super::client::Client;
 use super::control::Control;
 use super::core::{Core, Ended, NoStart, now};
 use super::judge::Judge;
 use super::operations::time;
-use super::plan::{Fault, Plan};
+use super::plan::{Area, Fault, Plan};
 use super::steps::Step;
+use super::stuck::Latest;
 use crate::disk::Fate;
 use crate::machine::{Machine, Platters};
-use crate::oracle::{Oracle, new_registry};
+use crate::oracle::Oracle;
 
 /// Steps after which a run should have ended.
 const STEPS_MAX: u64 = 60_000;
@@ -94,6 +97,8 @@ pub(super) struct Run<'a> {
     pub(super) pipeline: usize,
     pub(super) faults_left: u32,
     pub(super) is_full: bool,
+    pub(super) latest: Latest,
+    pub(super) backups: Vec<Backup>,
     pub(super) figures: Figures,
 }
 
@@ -102,6 +107,8 @@ pub(super) enum End {
     /// The store failed, or its power is gone.
     Failed,
     Killed,
+    /// The disks are replaced by those of a backup.
+    Restored,
     Stopped,
     /// Everything was asked and answered.
     Done,
@@ -112,7 +119,7 @@ pub fn run(plan: &Plan, control: Control) -> Result<Figures, String> {
     let runtime =
         Builder::new_current_thread().enable_time().start_paused(true).build().map_err(|err| err.to_string())?;
     let mut random = ChaCha20Rng::seed_from_u64(plan.seed ^ 0x5eed);
-    let (database, committed) = new_registry().clone();
+    let (database, committed) = beginning::registry().clone();
     let pipeline = PIPELINE[random.random_range(0..PIPELINE.len())];
     let uid = |number: usize| 1000 + u32::try_from(number).unwrap_or(0) % UIDS;
     let mut run = Run {
@@ -124,13 +131,15 @@ pub fn run(plan: &Plan, control: Control) -> Result<Figures, String> {
         oracle: Arc::new(Mutex::new(Oracle::expecting(committed))),
         judge: Judge::default(),
         known: Known::default(),
-        clients: (0..plan.clients).map(|number| Client::of(uid(number))).collect(),
+        clients: (0..plan.clients).map(|number| Client::of(uid(number), plan.areas.contains(&Area::Streams))).collect(),
         trace: XxHash3_64::new(),
         connections: 0,
         asked: 0,
         pipeline,
         faults_left: FAULTS_MAX,
         is_full: false,
+        latest: Latest::default(),
+        backups: Vec::new(),
         figures: Figures::default(),
         random,
     };
@@ -179,6 +188,10 @@ impl Run<'_> {
                     (machine, false) => machine.after_power_loss(&mut self.disks),
                 },
                 End::Killed => core.crash().live(),
+                End::Restored => {
+                    drop(core);
+                    self.restore()?
+                }
                 End::Failed => core.crash().after_power_loss(&mut self.disks),
             };
             if is_done {
@@ -220,7 +233,7 @@ impl Run<'_> {
         while self.asked < self.plan.operations || self.clients.iter().any(|client| !client.is_idle()) {
             self.figures.steps += 1;
             if self.figures.steps > STEPS_MAX {
-                return Err("it does not come to an end".to_owned());
+                return Err(self.stuck(core));
             }
             self.possible(core, &mut steps);
             let all: u32 = steps.iter().map(|(weight, _)| weight).sum();
@@ -235,6 +248,7 @@ impl Run<'_> {
             };
             self.trace.write_u64(self.figures.steps);
             self.trace.write(format!("{step:?}").as_bytes());
+            self.latest.took(step);
             match self.step(core, step)? {
                 None if matches!(core.machine.fate(), Fate::PowerLoss(_)) && core.machine.has_met_its_fate() => {
                     return Ok(End::Failed);

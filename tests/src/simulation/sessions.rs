@@ -33,6 +33,11 @@ impl Sessions {
         self.0.iter().filter(is_ready).map(|(number, _)| *number).collect()
     }
 
+    /// The numbers of all.
+    pub(super) fn numbers(&self) -> Vec<u64> {
+        self.0.keys().copied().collect()
+    }
+
     /// Polls one.
     pub(super) fn poll(&mut self, number: u64) {
         let Some((task, ready)) = self.0.get_mut(&number) else { return };

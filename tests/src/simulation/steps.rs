@@ -6,10 +6,13 @@ use std::time::Duration;
 use enroll_protocol::{Key, Pk};
 use rand::RngExt as _;
 
+use super::backups::Backup;
 use super::client::Link;
-use super::core::{Core, Ended, LEFT_BYTES, now};
+use super::core::{Core, Ended, LEFT_BYTES, now, peer};
 use super::plan::Fault;
 use super::run::{End, Run};
+use crate::machine::Platters;
+use crate::oracle::Oracle;
 
 /// One step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +32,9 @@ pub(super) enum Step {
     Kill,
     Stop,
     Reload,
+    BackUp,
+    Restore,
+    Follow(usize),
 }
 
 impl Run<'_> {
@@ -50,6 +56,9 @@ impl Run<'_> {
             if link.is_greeted() && has_next && link.in_flight() < self.pipeline {
                 steps.push((8, Step::Send(at)));
             }
+            if client.wants_to_follow() {
+                steps.push((8, Step::Follow(at)));
+            }
             if self.plan.has(Fault::Cuts) && self.figures.steps.is_multiple_of(4) {
                 steps.push((1, Step::Cut(at)));
             }
@@ -67,6 +76,8 @@ impl Run<'_> {
             (Fault::Kills, Step::Kill),
             (Fault::Stops, Step::Stop),
             (Fault::Reloads, Step::Reload),
+            (Fault::Restores, if self.backups.is_empty() { Step::BackUp } else { Step::Restore }),
+            (Fault::Restores, Step::BackUp),
         ];
         let is_time = self.figures.steps.is_multiple_of(16) && self.faults_left > 0;
         steps.extend(self.is_full.then_some((1, Step::SetSpace)));
@@ -105,6 +116,17 @@ impl Run<'_> {
             Step::SetClock => self.set_clock(),
             Step::Reload => core.reload(self.random.random_range(8..12)),
             Step::SetSpace => self.set_space(core, !self.is_full),
+            Step::BackUp => self.back_up(core)?,
+            Step::Restore => {
+                self.faults_left -= 1;
+                return Ok(Some(End::Restored));
+            }
+            Step::Follow(at) => {
+                let client = &mut self.clients[at];
+                if let (Some(link), Some(seen)) = (&mut client.link, client.follows) {
+                    link.follow(seen);
+                }
+            }
             Step::Kill => {
                 self.faults_left -= 1;
                 return Ok(Some(End::Killed));
@@ -166,11 +188,13 @@ impl Run<'_> {
                         false => arrived.since,
                     };
                     self.known.learn(&self.judge, number, &answer)?;
+                    let refused = answer.as_ref().err().map(|refusal| format!("{}: {}", refusal.code, refusal.message));
                     let may_fail_inside = core.machine.has_met_its_fate();
                     let is_one = self.judge.answered(number, since, answer, may_fail_inside)?;
                     link.saw(self.judge.change_of(number));
                     if !is_one && self.may_repeat(number) {
                         self.clients[at].again.push_back(number);
+                        self.latest.refused(number, refused.unwrap_or_default());
                     }
                 }
                 Err(None) => {
@@ -180,11 +204,36 @@ impl Run<'_> {
                 Err(Some(wrong)) => return Err(wrong),
             }
         }
+        self.clients[at].take_followed(&self.judge)?;
         if is_over {
             self.clients[at].lose_link(&self.judge);
         }
         self.forget();
         Ok(())
+    }
+
+    fn back_up(&mut self, core: &Core) -> Result<(), String> {
+        let (now, seed) = (now(&self.clock), self.random.random());
+        match core.back_up(peer(0, 0), now, seed) {
+            Ok(bytes) => self.backups.push(Backup::of(bytes, self.judge.seq, self.judge.model())?),
+            Err(_) if core.machine.has_met_its_fate() => {}
+            Err(fault) => return Err(format!("a backup: {fault}")),
+        }
+        Ok(())
+    }
+
+    /// New disks with one of the backups, whose model everything goes back to.
+    pub(super) fn restore(&mut self) -> Result<Platters, String> {
+        let drawn = self.random.random_range(0..self.backups.len());
+        let backup = &self.backups[drawn];
+        let (platters, there) = backup.restored()?;
+        *self.oracle.lock().map_err(|err| err.to_string())? = Oracle::expecting(there);
+        self.judge.go_back(backup.seq, &backup.model);
+        let seq = backup.seq;
+        self.clients.iter_mut().filter_map(|client| client.follows.as_mut()).for_each(|seen| *seen = seq.min(*seen));
+        // Those of a time that is forgotten are of another history.
+        self.backups.retain(|backup| backup.seq <= seq);
+        Ok(platters)
     }
 
     fn may_repeat(&self, number: usize) -> bool {

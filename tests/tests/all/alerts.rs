@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
+use enroll_protocol::cluster::ClusterStatus;
 use enroll_protocol::finding::TABLE;
 use enroll_protocol::server::{Disk, Status, Waiting};
 use enroll_protocol::{Code, Operation as _, Time};
@@ -39,7 +40,7 @@ fn capitals(mend: &str) -> String {
     pieces.map(|(at, piece)| if at % 2 == 1 { piece.to_uppercase() } else { piece.to_owned() }).collect()
 }
 
-/// A text with every metric: something waits, was issued, was refused, and there is a disk.
+/// A text with every metric: something waits, was issued, was refused, and there are a disk and a cluster.
 fn everything() -> String {
     let (warnings, abuse) = (Warnings::default(), AbuseLog::default());
     abuse.note(Abuse::NoGrant, 7);
@@ -52,6 +53,7 @@ fn everything() -> String {
         last_backup: now,
         waiting: Waiting { oldest: now, ..Waiting::default() },
         disk: Disk { free_bytes: Some(0), ..Disk::default() },
+        cluster: ClusterStatus { member: Some("a".to_owned()), ..ClusterStatus::default() },
         ..Standing::default()
     };
     metrics.text(&standing).expect("a text")

@@ -2,6 +2,7 @@
 
 mod damage;
 mod files;
+mod unreadable;
 mod views;
 
 use enroll_core::state::Writes;

@@ -15,6 +15,7 @@ mod booted_health;
 mod call;
 mod change_head;
 mod clock;
+mod cluster_upgrade;
 mod completions;
 mod consoles;
 mod crash;

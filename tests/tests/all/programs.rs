@@ -2,4 +2,3 @@
 //! model after every call, on every store.
 
 mod history;
-mod model;

@@ -181,7 +181,7 @@ impl Work {
             Workload::Enroll => Self::Enroll,
             Workload::Lookup => Self::Lookup,
             Workload::Register => Self::Register,
-            Workload::Code | Workload::Certificate | Workload::RegisterWaiting => {
+            Workload::TokenGet | Workload::Code | Workload::Certificate | Workload::RegisterWaiting => {
                 let name = workload.name();
                 return Err(format!("no peer has an equal of {name}; compare token-use, enroll, lookup or register"));
             }
@@ -288,7 +288,10 @@ mod tests {
     #[test]
     fn what_no_peer_does_is_refused() {
         for workload in Workload::value_variants() {
-            let is_compared = !matches!(workload, Workload::Code | Workload::Certificate | Workload::RegisterWaiting);
+            let is_compared = !matches!(
+                workload,
+                Workload::TokenGet | Workload::Code | Workload::Certificate | Workload::RegisterWaiting
+            );
             assert_eq!(Work::of(*workload).is_ok(), is_compared, "{workload:?}");
         }
         assert_eq!(

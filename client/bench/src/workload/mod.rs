@@ -9,6 +9,7 @@ mod code;
 mod enroll;
 mod lookup;
 mod pipelined;
+mod token_get;
 
 use clap::ValueEnum;
 use enroll_client::Client;
@@ -21,6 +22,8 @@ use crate::measure::Driver;
 pub(crate) enum Workload {
     /// Use one-time tokens, each a new one
     TokenUse,
+    /// Read tokens that were used
+    TokenGet,
     /// Make a login code and exchange it for a JWT; both together count as one operation
     Code,
     /// Make people with a certificate, each for a new key
@@ -47,6 +50,7 @@ impl Workload {
     pub(crate) async fn prepare(self, client: &Client, records: u64) -> Result<Prepared, String> {
         Ok(match self {
             Self::TokenUse => Prepared::TokenUse,
+            Self::TokenGet => Prepared::TokenGet(token_get::prepare(client, records).await?),
             Self::Code => Prepared::Code,
             Self::Certificate => Prepared::Certificate,
             Self::Enroll => Prepared::Enroll(enroll::prepare(client).await?),
@@ -59,7 +63,7 @@ impl Workload {
     /// The records that fill a registry before this workload.
     pub(crate) fn filling(self) -> Filling {
         match self {
-            Self::TokenUse | Self::Code => Filling::Tokens,
+            Self::TokenUse | Self::TokenGet | Self::Code => Filling::Tokens,
             Self::Certificate | Self::Enroll | Self::Lookup | Self::Register | Self::RegisterWaiting => {
                 Filling::Enrollments
             }
@@ -94,6 +98,7 @@ impl Filling {
 #[derive(Debug, Clone)]
 pub(crate) enum Prepared {
     TokenUse,
+    TokenGet(token_get::Used),
     Code,
     Certificate,
     Enroll(enroll::Invitation),
@@ -124,6 +129,7 @@ impl Driver for DaemonDriver {
         let Self { prepared, client, random } = self;
         match prepared {
             Prepared::TokenUse => token_use::run_once(client, random).await,
+            Prepared::TokenGet(used) => token_get::run_once(used, client, random).await,
             Prepared::Code => code::run_once(client).await,
             Prepared::Certificate => certificate::run_once(client, random).await,
             Prepared::Enroll(invitation) => enroll::run_once(invitation, client, random).await,

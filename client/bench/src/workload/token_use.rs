@@ -27,7 +27,8 @@ pub(crate) async fn run_once(client: &Client, random: &mut Random) -> Result<(),
     Ok(())
 }
 
-fn request(random: &mut Random) -> Result<token::Use, String> {
+/// A use of a new token.
+pub(super) fn request(random: &mut Random) -> Result<token::Use, String> {
     let token = Token::new(random.token()).map_err(|err| err.to_string())?;
     let audit = Json::new(AUDIT).map_err(|err| err.to_string())?;
     Ok(token::Use { token, audit: Some(audit), expires: None })

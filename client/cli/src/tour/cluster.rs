@@ -93,8 +93,8 @@ impl TourCluster {
     /// The configuration of a member.
     fn configuration(&self, name: &str) -> String {
         format!(
-            "store = \"etcd\"\n\n[etcd]\nendpoints = {:?}\n\n[cluster]\nmember = \"{name}\"\nlease_seconds = \
-             {LEASE_SECONDS}\n",
+            "store = \"etcd\"\n\n[etcd]\nendpoints = {:?}\n\n[cluster]\nmember = \"{name}\"\nlisten = \
+             \"127.0.0.1:0\"\nlease_seconds = {LEASE_SECONDS}\n",
             self.endpoints
         )
     }

@@ -1,9 +1,10 @@
-//! A cluster of units, in a Debian that is booted for it: three etcds, a registry of one host that becomes a cluster, a
-//! second daemon that joins it, and what systemd does when one is killed or hands over.
+//! A cluster of units, in a Debian that is booted for it: three etcds over TLS, a registry of one host that becomes a cluster,
+//! a second daemon that joins it and forwards its writes, and what systemd does when one is killed or hands over.
 
 use std::path::Path;
 
 use enroll_tests::booted::{Booted, Missing};
+use enroll_tests::openssl::OpenSsl;
 use enroll_tests::poll::until_within;
 use enroll_tests::process::{Output, PATIENCE};
 use enroll_tests::skip::{skipped, unsupported};
@@ -14,16 +15,21 @@ use super::booted_health::INSTALL;
 /// The programs of etcd.
 const PROGRAMS: [&str; 2] = ["/usr/bin/etcd", "/usr/bin/etcdctl"];
 
-/// Three etcds as units, of which each client needs a name and a password.
+/// The files of TLS that etcds and members have.
+const TLS: [&str; 5] = ["ca.pem", "etcd.pem", "etcd.key", "member.pem", "member.key"];
+
+/// Three etcds as units, of which each client needs a certificate, and a name with a password.
 const ETCDS: &str = r#"
     cluster=m1=http://127.0.0.1:23801,m2=http://127.0.0.1:23802,m3=http://127.0.0.1:23803
     for n in 1 2 3; do
         systemd-run --quiet --unit=etcd-$n $PWD/etcd --name m$n --data-dir /srv/etcd-$n --snapshot-count 5000 \
-            --listen-client-urls http://127.0.0.1:2379$n --advertise-client-urls http://127.0.0.1:2379$n \
+            --listen-client-urls https://127.0.0.1:2379$n --advertise-client-urls https://127.0.0.1:2379$n \
+            --cert-file $PWD/etcd.pem --key-file $PWD/etcd.key --client-cert-auth --trusted-ca-file $PWD/ca.pem \
             --listen-peer-urls http://127.0.0.1:2380$n --initial-advertise-peer-urls http://127.0.0.1:2380$n \
             --initial-cluster $cluster
     done
-    export ETCDCTL_API=3 ETCDCTL_ENDPOINTS=127.0.0.1:23791,127.0.0.1:23792,127.0.0.1:23793
+    export ETCDCTL_API=3 ETCDCTL_ENDPOINTS=https://127.0.0.1:23791,https://127.0.0.1:23792,https://127.0.0.1:23793
+    export ETCDCTL_CACERT=$PWD/ca.pem ETCDCTL_CERT=$PWD/member.pem ETCDCTL_KEY=$PWD/member.key
     for n in 1 2 3 4 5 6 7 8 9; do ./etcdctl endpoint health && break; sleep 1; done
     ./etcdctl role add enrolld
     ./etcdctl role grant-permission enrolld --prefix=true readwrite enrolld/
@@ -31,28 +37,34 @@ const ETCDS: &str = r#"
     ./etcdctl user grant-role enrolld enrolld
     ./etcdctl user add root:root
     ./etcdctl auth enable
+    install -m 644 ca.pem member.pem /etc/enrolld/
+    install -m 640 -g enrolld member.key /etc/enrolld/
     (umask 077; echo secret-of-etcd > /etc/enrolld/etcd.password)"#;
 
-/// The configuration and the drop-in of the first member, whose registry was its own.
+/// The configuration and the drop-in of the first member, whose registry was its own. It may reach this machine alone.
 const FIRST: &str = r#"
     enrollctl person create CAT02b
     printf nonce-before | enrollctl token use
     cat - /etc/enrolld/enrolld.toml > /etc/enrolld/new <<END
 store = "etcd"
 [etcd]
-endpoints = ["http://127.0.0.1:23791", "http://127.0.0.1:23792", "http://127.0.0.1:23793"]
+endpoints = ["https://127.0.0.1:23791", "https://127.0.0.1:23792", "https://127.0.0.1:23793"]
+ca = "/etc/enrolld/ca.pem"
+cert = "/etc/enrolld/member.pem"
+key = "/etc/enrolld/member.key"
 user = "enrolld"
 [cluster]
 member = "a"
+listen = "127.0.0.1:7411"
 lease_seconds = 2
 END
     mv /etc/enrolld/new /etc/enrolld/enrolld.toml
     mkdir -p /usr/share/doc/enrolld/examples
-    sed 's/^#LoadCredential/LoadCredential/' systemd/enrolld-cluster.conf > /usr/share/doc/enrolld/examples/enrolld-cluster.conf"#;
+    sed -e 's/^#LoadCredential/LoadCredential/; s/^IPAddressAllow=any/IPAddressAllow=localhost/' systemd/enrolld-cluster.conf > /usr/share/doc/enrolld/examples/enrolld-cluster.conf"#;
 
 /// The second member on the same machine: a unit, a socket and a state directory of its own, made of the first one's.
 const SECOND: &str = r#"
-    sed 's/"a"/"b"/' /etc/enrolld/enrolld.toml > /etc/enrolld/b.toml
+    sed 's/"a"/"b"/; s/7411/7412/' /etc/enrolld/enrolld.toml > /etc/enrolld/b.toml
     cd /etc/systemd/system
     for unit in service socket; do
         sed -e 's#/run/enrolld/#/run/enrolld-b/#; s#/var/lib/enrolld#/var/lib/enrolld-b#; s#enrolld.toml#b.toml#' \
@@ -101,6 +113,7 @@ fn members_are_units_that_systemd_keeps_running() {
             return skipped(TEST, &format!("needs {program}"));
         }
     }
+    let Some(openssl) = OpenSsl::find(TEST) else { return };
     let machine = match Booted::start() {
         Ok(machine) => machine,
         Err(Missing::Tool(needs)) => return skipped(TEST, &needs),
@@ -108,6 +121,12 @@ fn members_are_units_that_systemd_keeps_running() {
     };
     for program in PROGRAMS {
         machine.put(Path::new(program));
+    }
+    openssl.authority("ca");
+    openssl.certify("etcd", "ca");
+    openssl.certify("member", "ca");
+    for file in TLS {
+        machine.put(&openssl.path(file));
     }
     play(&machine, INSTALL);
     play(&machine, ETCDS);
@@ -132,11 +151,12 @@ fn members_are_units_that_systemd_keeps_running() {
     let of_b = "export ENROLLD_SOCKET=/run/enrolld-b/enrolld.sock";
     play(&machine, &format!("{of_b}; enrollctl person get CAT02b"));
     play(&machine, "printf nonce-1 | enrollctl token use");
+    play(&machine, &format!("{of_b}; printf nonce-b | enrollctl token use"));
 
     // Killed: the other one leads, and systemd starts this one again, which follows.
     play(&machine, "systemctl kill -s KILL enrolld.service");
     until_within(PATIENCE, "b leads", || leader(&machine, "enrolld-b") == "b");
-    for nonce in ["nonce-before", "nonce-1"] {
+    for nonce in ["nonce-before", "nonce-1", "nonce-b"] {
         let again = machine.play("root", &format!("{of_b}; printf {nonce} | enrollctl token use"));
         assert!(again.stderr.contains("token_reuse"), "{again:?}");
     }

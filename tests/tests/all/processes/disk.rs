@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use enroll_client::blocking::Client;
-use enroll_client::protocol::{Code, Envelope, Json, Key, Operation as _, Pk, codec, token};
+use enroll_client::protocol::{Code, Envelope, Json, Key, Operation as _, Pk, codec, server, token};
 use enroll_client::{Client as AsyncClient, Error};
 use enroll_tests::process::{Daemon, Home, PATIENCE};
 
@@ -173,6 +173,66 @@ fn a_call_that_fails_is_answered_as_unknown_and_ends_the_daemon() {
         expect_each_once(&daemon, &answers);
         expect_sound(&daemon);
     }
+}
+
+/// Tokens that make a database larger than its cache.
+const MANY: u32 = 3_000;
+
+/// Checks until the connection ends.
+fn check_until_it_ends(daemon: &Daemon) {
+    let mut socket = Socket::connect(&daemon.home.socket());
+    for _ in 0..20 {
+        let mut bytes = Vec::new();
+        socket.frame(
+            &mut bytes,
+            &Envelope::default(),
+            server::Check::ROW.number,
+            &codec::encode(&server::Check::default()),
+        );
+        let is_over = socket.send(&bytes).is_err() || socket.receive().is_none();
+        if is_over {
+            return;
+        }
+    }
+    panic!("checked twenty times, and every read was fine: {}", daemon.log());
+}
+
+/// After a read that failed redb answers nothing more, so a daemon that went on would refuse everybody.
+#[test]
+fn a_database_that_can_not_be_read_ends_the_daemon() {
+    if !may_trace("a_database_that_can_not_be_read_ends_the_daemon") {
+        return;
+    }
+    let home = Home::make();
+    home.configure("[database]\ncache_mib = 1\nverify_mib = 0\n");
+    let mut daemon = home.start();
+    let mut socket = Socket::connect(&daemon.home.socket());
+    let request = |number| (Envelope::default(), token::Use::ROW.number, codec::encode(&use_token(number)));
+    let many: Vec<_> = (0..MANY).map(request).collect();
+    assert!(many.chunks(100).all(|some| socket.call_all(some).iter().all(Result::is_ok)));
+    drop(socket);
+    assert_eq!(daemon.terminate(), Some(0));
+    // All of it is in the tree, and nothing will be flushed. How many reads are a start and a check?
+    let counted = daemon.home.path("reads");
+    let enrolld = daemon.home.enrolld();
+    let mut counting = daemon.home.command("strace".as_ref());
+    counting.args(["-D", "-f", "-qq", "-e", "trace=pread64", "-o"]).arg(&counted);
+    counting.arg("-P").arg(daemon.home.state_dir().canonicalize().expect("a directory").join(DATABASE));
+    counting.arg(enrolld.get_program()).args(enrolld.get_args());
+    daemon.restart_with(&mut counting);
+    expect_sound(&daemon);
+    assert_eq!(daemon.terminate(), Some(0));
+    let reads = std::fs::read_to_string(&counted).expect("the trace").lines().count();
+    assert!(reads > 500, "{reads} reads");
+    let mut enrolld = traced(&daemon.home, ("pread64", DATABASE, "EIO", &(reads - 50).to_string()));
+    daemon.restart_with(&mut enrolld);
+    check_until_it_ends(&daemon);
+    assert_eq!(daemon.ended(PATIENCE), Some(6), "{}", daemon.log());
+    let log = daemon.log();
+    assert_eq!(log.matches("enrolld: the disk failed").count(), 1, "{log}");
+    assert!(log.contains("the database can not be read any more"), "{log}");
+    daemon.restart();
+    expect_sound(&daemon);
 }
 
 #[test]

@@ -44,47 +44,15 @@ fn expect_refused(home: &Home, code: i32, why: &str) {
     assert!(output.code == Some(code) && output.stderr.contains(why), "{why}: {output:?}");
 }
 
-/// A certificate for 127.0.0.1 by this authority, and its key.
-fn certify(openssl: &OpenSsl, name: &str, authority: &str) {
-    let (key, request, certificate) = (format!("{name}.key"), format!("{name}.csr"), format!("{name}.pem"));
-    let (authority, authority_key) = (format!("{authority}.pem"), format!("{authority}.key"));
-    let subject = format!("/CN={name}");
-    openssl.run(&[&["req", "-out", &request, "-keyout", &key, "-subj", &subject][..], &NEW_KEY].concat());
-    openssl.write("extensions", "subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n");
-    openssl.run(&[
-        "x509",
-        "-req",
-        "-in",
-        &request,
-        "-CA",
-        &authority,
-        "-CAkey",
-        &authority_key,
-        "-CAcreateserial",
-        "-days",
-        "2",
-        "-extfile",
-        "extensions",
-        "-out",
-        &certificate,
-    ]);
-}
-
-/// Options of a new key that no password protects.
-const NEW_KEY: [&str; 5] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
-
 #[test]
 fn over_tls_both_ends_are_certified_or_it_is_told_which_is_not() {
     const TEST: &str = "over_tls_both_ends_are_certified_or_it_is_told_which_is_not";
     let Some(openssl) = OpenSsl::find(TEST) else { return };
-    for name in ["ca", "other"] {
-        let (certificate, key, subject) = (format!("{name}.pem"), format!("{name}.key"), format!("/CN={name}"));
-        let made = ["req", "-x509", "-days", "2", "-out", &certificate, "-keyout", &key, "-subj", &subject];
-        openssl.run(&[&made[..], &NEW_KEY].concat());
-    }
-    certify(&openssl, "server", "ca");
-    certify(&openssl, "client", "ca");
-    certify(&openssl, "stranger", "other");
+    openssl.authority("ca");
+    openssl.authority("other");
+    openssl.certify("server", "ca");
+    openssl.certify("client", "ca");
+    openssl.certify("stranger", "other");
     let path = |name: &str| openssl.path(name).display().to_string();
     let (certificate, key, trusted) = (path("server.pem"), path("server.key"), path("ca.pem"));
     let flags = ["--cert-file", &certificate, "--key-file", &key, "--client-cert-auth", "--trusted-ca-file", &trusted];

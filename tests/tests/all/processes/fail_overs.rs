@@ -22,7 +22,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 
 /// Fail-overs in one run.
-const FAIL_OVERS: usize = 7;
+const FAIL_OVERS: usize = 20;
 
 /// Clients of the hosts.
 const CLIENTS: usize = 6;

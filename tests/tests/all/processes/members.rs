@@ -4,6 +4,7 @@ use enroll_etcd::Txn;
 use enroll_etcd::messages::RangeRequest;
 use enroll_tests::cluster::enrolld_with_clock_off;
 use enroll_tests::etcd::Etcd;
+use enroll_tests::openmetrics::Exposition;
 use enroll_tests::poll::until_within;
 use enroll_tests::process::{Home, PATIENCE, Process, run, run_refused};
 use enroll_tests::skip::is_installed;
@@ -122,6 +123,14 @@ fn a_leader_hands_over_and_its_status_tells_of_all_members() {
     assert_eq!(told["etcd"]["quota_bytes"].as_u64(), Some(64 << 20), "{told}");
     assert_eq!(told["members"][1]["differing_settings"], serde_json::json!(["code_size"]), "{told}");
     assert_eq!(told["members"][2]["differing_settings"], serde_json::json!([]), "{told}");
+    for (host, leads) in [(&a, 1.0), (&b, 0.0)] {
+        assert_eq!(host.call(&["person", "list"]), Some(0), "a look at etcd");
+        let text = run(&mut host.home.enrollctl(&["server", "metrics"]), "").stdout;
+        let told = Exposition::read(&text);
+        let value = |name: &str| told.sum(&format!("enrolld_cluster_{name}"));
+        assert_eq!((value("leads"), value("members_here"), value("lag_records")), (leads, 3.0, 0.0), "{text}");
+        assert!(value("term") > 0.0 && value("look_seconds_count") > 0.0, "{text}");
+    }
     let nobody = run(&mut a.home.enrollctl(&["--json", "cluster", "hand-over", "d"]), "");
     assert_eq!(nobody.json().pointer("/error/code").and_then(|code| code.as_str()), Some("not_found"), "{nobody:?}");
     let itself = run(&mut a.home.enrollctl(&["--json", "cluster", "hand-over", "a"]), "");

@@ -20,7 +20,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use super::model::{Course, ExpectedChange, Model, Subject};
+use enroll_tests::program_model::{Course, ExpectedChange, Model, Subject};
 
 const HISTORIES: u64 = 60;
 const CALLS: usize = 80;

@@ -24,6 +24,9 @@ fn a_chosen_code_is_read_as_a_typed_one_and_unique_among_live_pools() {
         pool.create {"owner":"BOSS","invitecode":"SPRING2O27"} => conflict
         pool.create {"owner":"BOSS","invitecode":"spring 2O27"} => conflict
         pool.reset_code {"pool":"$A","invitecode":"SPRING2027"} => conflict
+        # The form of a code comes before who is named.
+        pool.create {"owner":"NOBODY","invitecode":"1234567"} => invalid_argument
+        pool.create {"owner":"NOBODY","invitecode":"12345678"} => not_found
         $B = pool.create {"owner":"BOSS"} => {"pk"..
         pool.reset_code {"pool":"$B","invitecode":"SPRING2027"} => conflict
         pool.reset_code {"pool":"$B","invitecode":"autumn2027"} => ..,"invitecode":"AUTUMN2O27",..

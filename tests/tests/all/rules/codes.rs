@@ -258,3 +258,18 @@ fn an_actor_who_may_not_use_a_code_is_remembered_for_trying() {
         r#"changes.list {"since":2} => {"items":[{"seq":3,..,"verb":"use","subjects":["..-.."],..,"refused":"permission_denied"},{"seq":4,..,"verb":"get",..,"refused":"permission_denied"}],"next":null}"#,
     );
 }
+
+#[test]
+fn who_a_code_is_for_reads_it_without_a_permission_and_nobody_else_does() {
+    let registry = &mut Registry::in_memory();
+    check(
+        registry,
+        r#"
+        person.create {"callsign":"DOG"} => {"pk"..
+        person.create {"callsign":"CAT"} => {"pk"..
+        "#,
+    );
+    let code = make(registry, r#"{"sub":"DOG"}"#);
+    assert_eq!(registry.call_as("DOG", code::Get { code: code.clone() }).expect("shown").used_on, None);
+    assert_eq!(registry.call_as("CAT", code::Get { code }).expect_err("refused").code, Code::PERMISSION_DENIED);
+}

@@ -1,6 +1,7 @@
 //! Events, their pools and seating.
 
 mod deciding;
+mod listing;
 mod placing;
 mod publishing;
 mod registering;

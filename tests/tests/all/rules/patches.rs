@@ -55,6 +55,22 @@ fn extras_of_every_record_are_patched() {
 }
 
 #[test]
+fn what_is_cleared_is_not_given_a_value_at_once() {
+    let (mut registry, records) = prepared();
+    let (op, named) = &records[1];
+    check(
+        &mut registry,
+        &format!(
+            r#"
+            {op} {{{named},"clear":["extra"],"extra":{{}}}} => invalid_argument
+            {op} {{{named},"clear":["extra"],"patch":{{}}}} => invalid_argument
+            {op} {{{named},"clear":["extra"]}} => {{..,"extra":{{}},..}}
+            "#
+        ),
+    );
+}
+
+#[test]
 fn bounds_hold_for_what_results() {
     let (mut registry, records) = prepared();
     let half = "x".repeat(JSON_BYTES_MAX / 2);

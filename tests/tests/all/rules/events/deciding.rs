@@ -103,3 +103,36 @@ fn fields_with_a_list_have_one_of_its_values() {
         "#,
     );
 }
+
+#[test]
+fn what_was_canceled_is_not_decided() {
+    check(
+        &mut people(),
+        r#"
+        $E = OWNER> event.create {"title":"Camp","kind":"camp","start":"2027-02-01T10:00:00Z","duration_minutes":60,"published":true,"approval":"supervisor"} => {"pk"..
+        M1> registration.create {"event":"$E","person":"M1"} => ..,"approval":"pending"..
+        M1> registration.cancel {"event":"$E","person":"M1"} => ..,"canceled":true..
+        BOSS> registration.approve {"event":"$E","person":"M1"} => invalid_transition
+        BOSS> registration.reject {"event":"$E","person":"M1"} => invalid_transition
+        M1> registration.get {"event":"$E","person":"M1"} => ..,"canceled":true..,"approval":"pending","decided_by":null..
+        "#,
+    );
+}
+
+#[test]
+fn who_is_approved_after_a_rejection_is_admitted_by_the_roles_of_that_moment() {
+    check(
+        &mut people(),
+        r#"
+        $E = OWNER> event.create {"title":"Camp","kind":"camp","start":"2027-02-01T10:00:00Z","duration_minutes":60,"published":true,"approval":"supervisor","pools":[{"name":"members","capacity":1,"roles":["member"]},{"name":"guests","capacity":1,"roles":["guest"]}]} => {"pk"..
+        M1> registration.create {"event":"$E","person":"M1"} => ..,"waiting":false..
+        BOSS> registration.reject {"event":"$E","person":"M1"} => ..,"pool":null..
+        BOSS> role.assign {"person":"M1","role":"guest"} => true
+        M2> registration.create {"event":"$E","person":"M2"} => ..,"waiting":false..
+        BOSS> registration.approve {"event":"$E","person":"M1"} => ..,"waiting":false..
+        # M1 sits among the guests, and moves for one who may sit nowhere else.
+        M2> registration.cancel {"event":"$E","person":"M2"} => ..,"canceled":true..
+        G1> registration.create {"event":"$E","person":"G1"} => ..,"waiting":false..
+        "#,
+    );
+}

@@ -107,3 +107,17 @@ fn an_event_that_was_over_and_comes_again_seats_nobody_who_was_deleted() {
         "#,
     );
 }
+
+#[test]
+fn who_only_waits_leaves_after_the_last_day_to_cancel() {
+    check(
+        &mut people(),
+        r#"
+        $E = OWNER> event.create {"title":"Camp","kind":"camp","start":"2027-02-01T10:00:00Z","duration_minutes":60,"published":true,"max_participants":1,"unregistration_closes":"2027-01-01T10:00:00Z"} => {"pk"..
+        M1> registration.create {"event":"$E","person":"M1"} => ..,"waiting":false..
+        M2> registration.create {"event":"$E","person":"M2"} => ..,"waiting":true..
+        M1> registration.cancel {"event":"$E","person":"M1"} => registration_closed
+        M2> registration.cancel {"event":"$E","person":"M2"} => ..,"canceled":true..
+        "#,
+    );
+}

@@ -5,54 +5,72 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use enroll_protocol::course::Mode;
 
-/// A person by number, a course by key.
-pub(super) type Person = usize;
-pub(super) type Course = &'static str;
+/// A person by number.
+pub type Person = usize;
 
+/// A course by key.
+pub type Course = &'static str;
+
+/// Courses and one program.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Model {
-    pub(super) courses: BTreeMap<Course, BTreeSet<Mode>>,
-    pub(super) enrolled: BTreeMap<(Course, Person), (Mode, bool)>,
-    pub(super) roles: BTreeSet<(Course, Person)>,
+pub struct Model {
+    /// The modes of each course.
+    pub courses: BTreeMap<Course, BTreeSet<Mode>>,
+    /// The mode of who is enrolled, and whether they are active.
+    pub enrolled: BTreeMap<(Course, Person), (Mode, bool)>,
+    /// Those who have the role.
+    pub roles: BTreeSet<(Course, Person)>,
     /// By key in lower case.
-    pub(super) keys: BTreeMap<String, Key>,
-    pub(super) deleted: BTreeSet<Person>,
+    pub keys: BTreeMap<String, Key>,
+    /// Deleted people.
+    pub deleted: BTreeSet<Person>,
     /// The changes since they were taken last.
-    pub(super) changes: Vec<ExpectedChange>,
+    pub changes: Vec<ExpectedChange>,
 }
 
 /// A change: its name, what it happened to, whether it follows from the one before it that does not, and why it was
 /// refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ExpectedChange {
-    pub(super) what: String,
-    pub(super) subjects: Vec<Subject>,
-    pub(super) follows: bool,
-    pub(super) refused: Option<&'static str>,
+pub struct ExpectedChange {
+    /// Its name.
+    pub what: String,
+    /// What it happened to.
+    pub subjects: Vec<Subject>,
+    /// It follows from the one before it that does not.
+    pub follows: bool,
+    /// Why it was refused.
+    pub refused: Option<&'static str>,
 }
 
 /// The subject of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Subject {
+pub enum Subject {
+    /// A course.
     Of(Course),
+    /// A person.
     Who(Person),
+    /// A program enrollment, by its key in lower case.
     By(String),
 }
 
+/// A program enrollment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Key {
-    pub(super) person: Option<Person>,
-    pub(super) curriculum: u8,
-    pub(super) status: &'static str,
+pub struct Key {
+    /// The person that it is linked to.
+    pub person: Option<Person>,
+    /// The curriculum, by number.
+    pub curriculum: u8,
+    /// Its status.
+    pub status: &'static str,
     /// True if they are active.
-    pub(super) courses: BTreeMap<Course, bool>,
+    pub courses: BTreeMap<Course, bool>,
     /// True if the link gives it; false while it waits.
-    pub(super) roles: BTreeMap<Course, bool>,
+    pub roles: BTreeMap<Course, bool>,
 }
 
 impl Model {
     /// Notes what a call does itself.
-    pub(super) fn emit(&mut self, what: &str, subjects: impl IntoIterator<Item = Subject>) {
+    pub fn emit(&mut self, what: &str, subjects: impl IntoIterator<Item = Subject>) {
         let subjects = subjects.into_iter().collect();
         self.changes.push(ExpectedChange { what: what.to_owned(), subjects, follows: false, refused: None });
     }
@@ -64,7 +82,7 @@ impl Model {
     }
 
     /// The answer, and the state after it; a refusal leaves the state as it is.
-    pub(super) fn link(&mut self, key: &str, person: Option<Person>) -> Result<(), &'static str> {
+    pub fn link(&mut self, key: &str, person: Option<Person>) -> Result<(), &'static str> {
         let before = self.clone();
         self.emit("program.link", [by(key)].into_iter().chain(person.map(Subject::Who)));
         let linked = self.try_link(key, person);
@@ -97,7 +115,8 @@ impl Model {
         Ok(())
     }
 
-    pub(super) fn unlink(&mut self, key: &str) -> Result<(), &'static str> {
+    /// Takes a key from whom it is linked to.
+    pub fn unlink(&mut self, key: &str) -> Result<(), &'static str> {
         let person = self.keys.get(&key.to_lowercase()).ok_or("not_found")?.person.ok_or("conflict")?;
         self.emit("program.unlink", [by(key), Subject::Who(person)]);
         self.cut(key, person);
@@ -147,7 +166,8 @@ impl Model {
         self.others(key, person).any(|other| other.courses.get(course) == Some(&true))
     }
 
-    pub(super) fn enroll_course(&mut self, key: &str, course: Course, how: (bool, bool), active: bool) -> &'static str {
+    /// Enrolls a key in a course, `how`: whether to create and to update. The word that is answered.
+    pub fn enroll_course(&mut self, key: &str, course: Course, how: (bool, bool), active: bool) -> &'static str {
         let Some(found) = self.keys.get(&key.to_lowercase()).cloned() else { return "not-in-program" };
         let before = found.courses.get(course).copied();
         match before {
@@ -185,7 +205,8 @@ impl Model {
         word
     }
 
-    pub(super) fn enroll(
+    /// Makes or changes a program enrollment. The word that is answered.
+    pub fn enroll(
         &mut self,
         key: &str,
         (create, update): (bool, bool),
@@ -234,7 +255,8 @@ impl Model {
         status
     }
 
-    pub(super) fn assign_role(&mut self, key: &str, course: Course) -> Result<bool, &'static str> {
+    /// Gives a key a role in a course; true if that is new.
+    pub fn assign_role(&mut self, key: &str, course: Course) -> Result<bool, &'static str> {
         let found = self.keys.get(&key.to_lowercase()).ok_or("not_found")?.clone();
         if !self.courses.contains_key(course) {
             return Err("not_found");
@@ -249,7 +271,8 @@ impl Model {
         Ok(is_new)
     }
 
-    pub(super) fn delete_course(&mut self, course: Course) -> Result<bool, &'static str> {
+    /// Deletes a course; true if it was there.
+    pub fn delete_course(&mut self, course: Course) -> Result<bool, &'static str> {
         if !self.courses.contains_key(course) {
             return Ok(false);
         }
