@@ -15,7 +15,7 @@ use crate::run::state::open_options;
 use crate::storage::open::{OpenError, StateDir};
 use crate::storage::redb::RedbStore;
 use enroll_core::rules::bootstrap::{self, RegistryError};
-use enroll_core::state::{ReadTxn as _, Store as _, StoreError, successor};
+use enroll_core::state::{Store as _, StoreError, successor};
 
 /// Entries of a transaction of the copy.
 const COPIED_AT_A_TIME: usize = 10_000;
