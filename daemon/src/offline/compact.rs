@@ -1,7 +1,7 @@
 //! `enrolld compact`: writes the database of a stopped daemon anew, and removes the journal in front of it, whose content the
 //! database has. The next start makes another one.
 //!
-//! What is there is copied into a new file, which then takes the place of the old one. A file that is compacted in place
+//! What is there is copied into a new file, which then takes the place of the old one. A file that is only compacted in place
 //! keeps bytes of what was removed, in free pages and at the ends of others.
 
 use std::process::ExitCode;
@@ -51,6 +51,9 @@ impl Compact {
         let made = locked.make_database(&options, |new| copy(&tree, new), judge).map_err(OpenError::from)?;
         made.map_err(|source| OpenError::Disk { path: path.clone(), source })?;
         tree.close().map_err(failed)?;
+        // The new file has room for more than what is in it.
+        let mut tree = locked.open_tree(&options)?;
+        tree.compact().and_then(|()| tree.close()).map_err(failed)?;
         // The database has all of it now, and its files still hold what was since erased.
         locked.remove_journal()?;
         let after = locked.database_bytes()?;

@@ -47,6 +47,9 @@ const OPEN: &str = "the database can not be opened";
 const READ: &str = "the database can not be read";
 const WRITE: &str = "the database can not be written";
 
+/// Rounds of compacting; each ends when redb finds nothing more to move.
+const COMPACT_ROUNDS_MAX: usize = 8;
+
 /// Keys between two looks for a run, at most.
 const PAUSE_MAX: usize = 64;
 
@@ -139,6 +142,16 @@ impl RedbStore {
     /// Opens the database copy-on-write, and repairs it in memory if necessary. The file is not written to.
     pub fn open_copy(file: File, options: RedbOptions) -> Result<Self, OpenFault> {
         Self::open_on(Arc::new(CopyOnWrite::over(file).map_err(io_error(OPEN))?), options)
+    }
+
+    /// Compacts the file, and truncates it. It works in transactions, so a crash leaves the database intact.
+    pub fn compact(&mut self) -> Result<(), StoreError> {
+        for _ in 0..COMPACT_ROUNDS_MAX {
+            if !self.database.compact().map_err(failed("the database can not be compacted"))? {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Opens a database on any disk, such as one of a test.
