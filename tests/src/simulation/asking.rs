@@ -127,10 +127,11 @@ impl Known {
         let Some(event) = self.events.last().copied().filter(|_| random.random_bool(0.9)) else {
             return some_event(random, name);
         };
-        let (of, registered) = some(random, &self.registered).unwrap_or((event, name));
+        let (of, registered) =
+            some(random, &self.registered[self.registered.len().saturating_sub(3)..]).unwrap_or((event, name));
         match random.random_range(0..12) {
-            0..=5 => Op::Register { event, name },
-            6 => Op::Register { event: of, name: registered },
+            0..=4 => Op::Register { event, name },
+            5..=6 => Op::Register { event: of, name: registered },
             7..=8 => Op::Cancel { event: of, name: registered },
             _ => Op::Decide { event: of, name: registered, approve: random.random_bool(0.6) },
         }
@@ -151,7 +152,7 @@ fn some_event(random: &mut ChaCha20Rng, owner: usize) -> Op {
     };
     let pools = (0..random.random_range(0..4)).map(|at| pool(random, at)).collect();
     let most = random.random_bool(0.6).then(|| random.random_range(1..4));
-    Op::CreateEvent { owner, most, pools, approval: random.random_bool(0.3), waiting_list: random.random_bool(0.8) }
+    Op::CreateEvent { owner, most, pools, approval: random.random_bool(0.5), waiting_list: random.random_bool(0.8) }
 }
 
 fn some_roles(random: &mut ChaCha20Rng, least: usize) -> BTreeSet<&'static str> {

@@ -149,9 +149,7 @@ pub const MUTANTS: &[Mutant] = &[
         "compare-before-the-transaction",
         "daemon/core/src/state/overlay.rs",
         "        match self.writes.get(key) {\n",
-        concat!(
-            "        match self.writes.get(key).filter(|_| key.first() != Some(&(crate::model::key::Family::Tokens as u8))) {\n"
-        ),
+        "        match self.writes.get(key).filter(|_| key.first() != Some(&(crate::model::key::Family::Tokens as u8))) {\n",
     ),
     mutant(
         "answer-kept-in-a-second-commit",
@@ -192,9 +190,7 @@ pub const MUTANTS: &[Mutant] = &[
         "rejected-registers-again",
         "daemon/core/src/rules/registration/eligibility.rs",
         "before.canceled_at.is_some() && before.approval == ApprovalState::Rejected => {",
-        concat!(
-            "before.canceled_at.is_some() && before.approval == ApprovalState::Rejected && before.placed.is_some() => {"
-        ),
+        "before.canceled_at.is_some() && before.approval == ApprovalState::Rejected && before.placed.is_some() => {",
     ),
     mutant(
         "rejection-keeps-the-place",
@@ -289,24 +285,18 @@ pub const MUTANTS: &[Mutant] = &[
             ),
         )
     },
-    Mutant {
-        finder: Finder::Test("rules::certificates"),
-        ..mutant(
-            "list-number-not-raised",
-            "daemon/core/src/rules/authority.rs",
-            "    let number = number_after(head.number, ctx.now);\n",
-            "    let number = head.number;\n",
-        )
-    },
-    Mutant {
-        finder: Finder::Test("rules::programs"),
-        ..mutant(
-            "relink-without-unlink",
-            "daemon/core/src/rules/program/link.rs",
-            "        unlink(txn, call, program, enrollment, before)?;\n",
-            "",
-        )
-    },
+    mutant(
+        "list-number-not-raised",
+        "daemon/core/src/rules/authority.rs",
+        "    let number = number_after(head.number, ctx.now);\n",
+        "    let number = head.number;\n",
+    ),
+    mutant(
+        "relink-without-unlink",
+        "daemon/core/src/rules/program/link.rs",
+        "        unlink(txn, call, program, enrollment, before)?;\n",
+        "",
+    ),
     Mutant {
         finder: Finder::Test("journal::damage::what_is_bad_or_missing"),
         ..mutant(

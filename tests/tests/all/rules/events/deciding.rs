@@ -26,7 +26,7 @@ fn a_supervisor_decides_and_whom_they_named_while_both_have_the_role() {
         SUP> supervisor.add_representative {"supervisor":"SUP","representative":"REP"} => false
         REP> supervisor.pending {"supervisor":"REP"} => {"items":[{..,"approval":"pending"..
         REP> supervisor.pending {"supervisor":"SUP"} => permission_denied
-        REP> registration.approve {"event":"$E","person":"M1"} => ..,"approval":"approved","decided_by":{"person":"..
+        REP> registration.approve {"event":"$E","person":"M1"} => ..,"approval":"approved","decided_by":{"person":"..,"decided_on":"2027-..
         # A decision may be changed at any time.
         SUP> registration.reject {"event":"$E","person":"M1","reason":"needed here"} => ..,"pool":null,"waiting":false,..,"approval":"rejected"..,"reason":"needed here"..
         SUP> registration.approve {"event":"$E","person":"M1"} => ..,"approval":"approved",..,"reason":null..
