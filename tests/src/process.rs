@@ -12,7 +12,7 @@ use std::fs::OpenOptions;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -259,6 +259,13 @@ impl Daemon {
     pub fn terminate(&mut self) -> Option<i32> {
         self.process.signal(Signal::SIGTERM);
         self.process.ended(PATIENCE)
+    }
+
+    /// Aborts it, as a crash does; how it ended.
+    pub fn abort(&mut self) -> ExitStatus {
+        self.process.signal(Signal::SIGABRT);
+        self.process.ended(PATIENCE);
+        self.process.child.wait().expect("ended")
     }
 
     /// Waits until it has ended; its exit code.

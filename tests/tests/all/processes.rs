@@ -28,6 +28,7 @@ mod disasters;
 mod disk;
 mod doctor;
 mod ends;
+mod erasures;
 mod errors;
 mod etcd_access;
 mod etcd_members;

@@ -3,6 +3,7 @@
 mod hostile;
 mod linearizable;
 mod neighbours;
+mod oracles;
 mod power;
 mod refused;
 
