@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 /// The part of the last round trip that the next batch waits at most.
 const PART: u32 = 4;
 
+/// The longest wait, so that one slow round trip does not make the next batch slow too.
+const LONGEST: Duration = Duration::from_millis(2);
+
 /// The wait of the next batch.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Linger {
@@ -29,7 +32,7 @@ impl Linger {
     /// others of the same callers; so many came meanwhile.
     pub(crate) fn after(began: Instant, answered: u64, came: u64) -> Self {
         let now = Instant::now();
-        Self { expected: answered + came, until: now + (now - began) / PART }
+        Self { expected: answered + came, until: now + longest(now - began) }
     }
 
     /// The time that is left to wait; `None` if it is over.
@@ -39,17 +42,20 @@ impl Linger {
     }
 }
 
+/// The longest wait after a round trip that took this time.
+fn longest(took: Duration) -> Duration {
+    (took / PART).min(LONGEST)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn those_that_came_and_those_that_were_answered_are_expected_for_a_quarter_of_the_round_trip() {
-        let began = Instant::now().checked_sub(Duration::from_secs(400)).expect("a machine that runs for that long");
-        let linger = Linger::after(began, 30, 2);
-        assert_eq!(linger.expected, 32);
-        let left = linger.left().expect("some time is left");
-        assert!(left > Duration::from_secs(90) && left < Duration::from_secs(101), "{left:?}");
+        assert_eq!(Linger::after(Instant::now(), 30, 2).expected, 32);
+        assert_eq!(longest(Duration::from_millis(4)), Duration::from_millis(1));
+        assert_eq!(longest(Duration::from_secs(1)), LONGEST);
         assert_eq!(Linger::default().left(), None);
     }
 }
