@@ -66,7 +66,7 @@ pub(super) struct Judge {
 }
 
 /// Looks at the clock that are remembered.
-const TIMES_MAX: usize = 64;
+const TIMES_MAX: usize = 4096;
 
 impl Judge {
     /// Adds a request, which is about to be sent; its number.
