@@ -34,7 +34,7 @@ pub struct Model {
 pub struct ExpectedChange {
     /// Its name.
     pub what: String,
-    /// What it happened to.
+    /// The records that it changed.
     pub subjects: Vec<Subject>,
     /// It follows from the one before it that does not.
     pub follows: bool,

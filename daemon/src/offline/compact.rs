@@ -1,7 +1,7 @@
 //! `enrolld compact`: writes the database of a stopped daemon anew, and removes the journal in front of it, whose content the
 //! database has. The next start makes another one.
 //!
-//! What is there is copied into a new file, which then takes the place of the old one. A file that is only compacted in place
+//! The records are copied into a new file, which then takes the place of the old one. A file that is only compacted in place
 //! keeps bytes of what was removed, in free pages and at the ends of others.
 
 use std::process::ExitCode;
@@ -20,7 +20,7 @@ use enroll_core::state::{Store as _, StoreError, successor};
 /// Entries of a transaction of the copy.
 const COPIED_AT_A_TIME: usize = 10_000;
 
-/// Bytes that no key has as many of.
+/// The length of a key behind all others: no record has one as long.
 const END_BYTES: usize = 64;
 
 /// Arguments of `enrolld compact`.

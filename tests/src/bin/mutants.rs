@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use enroll_tests::simulation::mutants::{Finder, MUTANTS, Mutant};
 
-/// What a seed says that stopped without a difference: the mutant is not found by it.
+/// The message of a seed at its bound of steps, which found no difference: the mutant is not found by it.
 const NO_END: &str = "it does not come to an end";
 
 /// The longest run of a finder.

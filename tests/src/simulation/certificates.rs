@@ -43,7 +43,7 @@ static REQUESTS: LazyLock<Vec<String>> = LazyLock::new(|| {
 const PUBLIC_KEYS: [&[u8]; KEYS] =
     [include_bytes!("../../golden/simulation/key-0.der"), include_bytes!("../../golden/simulation/key-1.der")];
 
-/// What is asked about certificates.
+/// A request about certificates.
 #[derive(Debug, Clone)]
 pub(super) enum Ask {
     /// A person with a certificate.

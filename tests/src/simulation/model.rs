@@ -75,7 +75,7 @@ pub(super) enum Reply {
         name: usize,
         key: usize,
     },
-    /// What happened to an external key or a course, in a word.
+    /// The outcome for an external key or a course, in a word.
     Word(String),
     /// Those of the units of a transaction.
     Units(Vec<Reply>),

@@ -19,9 +19,9 @@ pub(super) struct Person {
     pub(super) is_revoked: bool,
     /// A deletion revoked certificates of theirs.
     pub(super) is_withdrawn: bool,
-    /// What told who they were is gone. The callsign stays reserved, and names nobody.
+    /// The personal data were erased. The callsign stays reserved, and names nobody.
     pub(super) is_erased: bool,
-    /// How often they were restored.
+    /// The number of restorations.
     pub(super) life: u32,
     /// The latest one last.
     pub(super) certificates: Vec<Held>,

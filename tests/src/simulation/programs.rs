@@ -20,7 +20,7 @@ const STATUSES: [&str; 5] = ["enrolled", "pending", "suspended", "canceled", "en
 const MODES: [Mode; 4] = [Mode::Audit, Mode::Honor, Mode::Verified, Mode::Masters];
 const PROGRAM: &str = "00000000-0000-0000-0000-00000000000a";
 
-/// What is asked about courses and the program. `how`: whether to create and to update.
+/// A request about courses and the program. `how`: the flags `create` and `update` of an upsert.
 #[derive(Debug, Clone)]
 pub(super) enum Ask {
     CreateCourse {

@@ -34,7 +34,7 @@ impl Latest {
 }
 
 impl Run<'_> {
-    /// What waits for what.
+    /// The report of a run that is stuck: clients, unanswered requests, sessions, the fault of the disks and the last steps.
     pub(super) fn stuck(&self, core: &Core) -> String {
         let mut told =
             format!("it does not come to an end: {} of {} operations asked", self.asked, self.plan.operations);

@@ -28,7 +28,7 @@ const BOUND: Duration = Duration::from_micros(2);
 /// A difference must be seen this many times in a row: the machine has other work, too.
 const ATTEMPTS: usize = 5;
 
-/// What codes are drawn from.
+/// The alphabet of codes.
 const CHARACTERS: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 
 /// The two requests of a pair.

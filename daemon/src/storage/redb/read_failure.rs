@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use enroll_core::state::StoreError;
 
-/// What is to be called with it.
+/// The callback that takes its error.
 type Told = Box<dyn Fn(&StoreError) + Send + Sync>;
 
 /// See the module.

@@ -10,7 +10,7 @@ use enroll_tests::member::MemberHost;
 use enroll_tests::process::{Daemon, expect_sound, run};
 use enroll_tests::socket::Socket;
 
-/// What is known of people who are erased: each callsign begins so, and so does what their extra says.
+/// The personal data of people who are erased: the beginnings of each callsign and of the text in their extra.
 const KNOWN: [&str; 2] = ["GONEAWAY", "keepsake"];
 
 /// People whose erasure is killed, each a little later than the one before.
