@@ -233,12 +233,16 @@ impl Judge {
         Ok(true)
     }
 
-    /// True for the refusal that stands in the place of an answer that was kept, and in which an erased person stood.
+    /// True for the refusal that stands in the place of an answer that was kept, and in which an erased person or a key of
+    /// theirs stood.
     fn was_erased(&self, number: usize, answer: &Answer) -> bool {
         let request = &self.requests[number];
         let is_tombstone = answer.as_ref().is_err_and(|refusal| refusal.code == Code::DELETED);
-        let is_erased =
-            |op: &Op| op.names().and_then(|name| self.model.people.get(&name)).is_some_and(|of| of.is_erased);
+        let is_erased = |op: &Op| {
+            let key = if let Op::Study(ask) = op { ask.key() } else { None };
+            op.names().and_then(|name| self.model.people.get(&name)).is_some_and(|of| of.is_erased)
+                || key.is_some_and(|key| self.model.had_erased(key))
+        };
         let made = request.op.about().map(|made| &self.requests[made].op);
         let units = if let Op::Transact(units) = &request.op { &units[..] } else { &[] };
         is_tombstone && request.key.is_some() && units.iter().chain([&request.op]).chain(made).any(is_erased)

@@ -111,6 +111,18 @@ impl Ask {
         }
     }
 
+    /// The external key that it names.
+    pub(super) fn key(&self) -> Option<&'static str> {
+        match self {
+            Self::Enroll { key, .. }
+            | Self::EnrollInCourse { key, .. }
+            | Self::Link { key, .. }
+            | Self::Unlink { key }
+            | Self::AssignRole { key, .. } => Some(key),
+            _ => None,
+        }
+    }
+
     pub(super) fn encode(&self, envelope: &Envelope) -> Encoded {
         let row = OperationRow::by_name(self.operation()).expect("an operation");
         let args = RawValue::from_string(self.args().to_string()).expect("JSON");
@@ -274,6 +286,12 @@ impl Model {
             _ => (key, found),
         });
         self.programs.keys = renamed.collect();
+    }
+
+    /// True if this was the key of a person who was erased.
+    pub(super) fn had_erased(&self, key: &str) -> bool {
+        let end = format!(" {}", key.to_lowercase());
+        self.programs.keys.keys().any(|known| known.starts_with(ERASED) && known.ends_with(&end))
     }
 
     fn program_enrollments(&self) -> Vec<String> {
