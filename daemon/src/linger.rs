@@ -1,4 +1,4 @@
-//! Linger: how long a batch whose commit is a round trip waits for company.
+//! Linger, also called commit delay: how long a batch whose commit is a round trip waits for company.
 //!
 //! Callers that wait for an answer before they ask again fall into two halves: while the requests of one are committed,
 //! those of the other wait, and each round trip takes half of what it could. So the next batch waits for those that were

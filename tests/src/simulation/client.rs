@@ -107,11 +107,6 @@ impl Link {
         self.in_flight.len()
     }
 
-    /// The earliest change that an answer under way may be of.
-    pub(super) fn earliest(&self) -> Option<(usize, u64)> {
-        self.in_flight.values().map(|sent| (sent.request, sent.since)).min_by_key(|(_, since)| *since)
-    }
-
     /// Sends a request.
     pub(super) fn send(&mut self, judge: &Judge, request: usize) {
         let id = self.next;

@@ -227,7 +227,9 @@ impl Judge {
                     ));
                 }
             }
-            (None, Err(refusal)) => self.refused(number, refusal.code, window)?,
+            (None, Err(refusal)) => self
+                .refused(number, refusal.code, window)
+                .map_err(|wrong| format!("{wrong} (the refusal: {})", refusal.message))?,
         }
         self.requests[number].answer = Some(answer);
         Ok(true)

@@ -244,10 +244,10 @@ impl Run<'_> {
     /// Forgets the models that no answer to come can be of.
     fn forget(&mut self) {
         let judge = &self.judge;
-        let again = self.clients.iter().flat_map(|client| client.again.iter().map(|number| judge.first(*number)));
+        let again = self.clients.iter().flat_map(|client| client.again.iter().copied());
         let links = self.clients.iter().filter_map(|client| client.link.as_ref());
-        let under_way = links.filter_map(Link::earliest).map(|(number, since)| judge.first(number).min(since));
-        let earliest = again.chain(under_way).min().unwrap_or(judge.seq);
+        let open = again.chain(links.flat_map(Link::unanswered));
+        let earliest = open.map(|number| judge.first(number)).min().unwrap_or(judge.seq);
         self.judge.forget_before(earliest);
     }
 
