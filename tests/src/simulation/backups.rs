@@ -8,12 +8,13 @@ use std::sync::Arc;
 use enroll_core::context::{Context, Peer};
 use enroll_core::fault::Fault;
 use enroll_core::state::Writes;
-use enroll_protocol::backup::{Part, Reader};
+use enroll_protocol::backup::{Header, Part, Position, Reader};
 use enroll_protocol::encoding::Encoding;
 use enroll_protocol::frame::{Frame, FrameKind};
 use enroll_protocol::server::{Backup as BackUp, Piece};
 use enroll_protocol::{Envelope, Operation as _, Time, codec};
 use enrolld::dispatch::{self, Items, Job, Look};
+use enrolld::storage::journal::Mark;
 use enrolld::storage::redb::{RedbOptions, RedbStore};
 
 use super::core::Core;
@@ -50,29 +51,45 @@ impl Backup {
 
     /// New disks with what is in it, and that.
     pub(super) fn restored(&self) -> Result<(Platters, Map), String> {
-        let disk = Arc::new(SimulatedDisk::holding(Vec::new()));
-        let options = RedbOptions { cache_bytes: 1 << 20, verify: true };
-        let store = RedbStore::open_on(disk.clone(), options).map_err(|err| err.to_string())?;
-        let (mut reader, mut writes, mut count) = (Reader::new(), Writes::new(), 0);
-        reader.push(&self.bytes);
-        while let Some(part) = reader.next_part().map_err(|err| err.to_string())? {
-            match part {
-                Part::Header(_) => {}
-                Part::Entry(key, value) => drop(writes.insert(key.to_owned(), Some(value.to_owned()))),
-                Part::End(written) => count = written,
-            }
-            if writes.len() == COMMITTED_AT_ONCE {
-                store.commit(&std::mem::take(&mut writes)).map_err(|err| err.to_string())?;
-            }
-        }
-        reader.finish().map_err(|err| err.to_string())?;
-        store.commit(&writes).map_err(|err| err.to_string())?;
+        let (store, disk, _) = filled(&self.bytes)?;
         let there = everything(&store).map_err(|err| err.to_string())?;
-        if there.len() as u64 != count {
-            return Err(format!("a backup of {count} entries has {}", there.len()));
-        }
         drop(store);
         Ok((Platters { database: disk.live(), slots: Vec::new() }, there))
+    }
+}
+
+/// New disks with what is in this backup of a member of a cluster, for another one that joins; and its place in the journal.
+pub(super) fn joining(bytes: &[u8]) -> Result<(Platters, Position), String> {
+    let (store, disk, header) = filled(bytes)?;
+    let position = header.journal.ok_or("a backup of a member that has no place in the journal")?;
+    store.set_mark(&Mark::at(&position)).map_err(|err| err.to_string())?;
+    drop(store);
+    Ok((Platters { database: disk.live(), slots: Vec::new() }, position))
+}
+
+/// A database with what is in a backup, its disk, and the backup's header.
+fn filled(bytes: &[u8]) -> Result<(RedbStore, Arc<SimulatedDisk>, Header), String> {
+    let disk = Arc::new(SimulatedDisk::holding(Vec::new()));
+    let options = RedbOptions { cache_bytes: 1 << 20, verify: true };
+    let store = RedbStore::open_on(disk.clone(), options).map_err(|err| err.to_string())?;
+    let (mut reader, mut writes, mut count, mut header) = (Reader::new(), Writes::new(), 0, None);
+    reader.push(bytes);
+    while let Some(part) = reader.next_part().map_err(|err| err.to_string())? {
+        match part {
+            Part::Header(found) => header = Some(found),
+            Part::Entry(key, value) => drop(writes.insert(key.to_owned(), Some(value.to_owned()))),
+            Part::End(written) => count = written,
+        }
+        if writes.len() == COMMITTED_AT_ONCE {
+            store.commit(&std::mem::take(&mut writes)).map_err(|err| err.to_string())?;
+        }
+    }
+    reader.finish().map_err(|err| err.to_string())?;
+    store.commit(&writes).map_err(|err| err.to_string())?;
+    let entries = store.entries().map_err(|err| err.to_string())? as u64;
+    match header {
+        Some(header) if entries == count => Ok((store, disk, header)),
+        _ => Err(format!("a backup of {count} entries has {entries}")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The plan of a run, drawn from its seed: how many clients ask how much, which operations they use, and which faults there
+//! The plan of a run, drawn from its seed: how many clients ask how many hosts how much, which operations they use, and which faults there
 //! are. Each seed leaves most faults and many operations out (swarm testing), so that some runs are all of one kind.
 
 use std::collections::BTreeSet;
@@ -33,8 +33,18 @@ pub enum Fault {
     Stops,
     /// The configuration is read again.
     Reloads,
-    /// Backups are taken, and one of them is restored in place of the disks.
+    /// Backups are taken, and one of them is restored in place of the disks; on a host alone.
     Restores,
+    /// The lease of a leader runs out while that goes on. This one and those below are of clusters.
+    Elections,
+    /// Appends are lost, or their answers are; they arrive late, or twice.
+    Appends,
+    /// A host stands still for a while.
+    Halts,
+    /// A host does not reach the journal for a while.
+    Partitions,
+    /// The journal is trimmed, of a member that is away too.
+    Trims,
 }
 
 /// A group of operations.
@@ -71,6 +81,8 @@ pub enum Area {
 pub struct Plan {
     /// The seed of everything.
     pub seed: u64,
+    /// Hosts. One has a journal of its own, several share one.
+    pub hosts: usize,
     /// Clients.
     pub clients: usize,
     /// Operations of all clients.
@@ -81,7 +93,7 @@ pub struct Plan {
     pub areas: BTreeSet<Area>,
 }
 
-/// All faults and their names.
+/// All faults and their names, those of clusters last.
 const FAULTS: &[(&str, Fault)] = &[
     ("pieces", Fault::Pieces),
     ("cuts", Fault::Cuts),
@@ -95,7 +107,18 @@ const FAULTS: &[(&str, Fault)] = &[
     ("stops", Fault::Stops),
     ("reloads", Fault::Reloads),
     ("restores", Fault::Restores),
+    ("elections", Fault::Elections),
+    ("appends", Fault::Appends),
+    ("halts", Fault::Halts),
+    ("partitions", Fault::Partitions),
+    ("trims", Fault::Trims),
 ];
+
+/// Faults that a host alone has too.
+const OF_ONE_HOST: usize = 12;
+
+/// The part of the seeds that draw a cluster.
+const CLUSTERS: f64 = 0.3;
 
 /// All areas and their names.
 const AREAS: &[(&str, Area)] = &[
@@ -118,14 +141,23 @@ impl Plan {
     pub fn of(seed: u64) -> Self {
         let mut random = ChaCha20Rng::seed_from_u64(seed);
         let chance = [0.15, 0.4, 0.7][random.random_range(0..3)];
-        let faults = FAULTS.iter().map(|(_, fault)| *fault).filter(|_| random.random_bool(chance)).collect();
+        let (of_one, of_clusters) = FAULTS.split_at(OF_ONE_HOST);
+        let mut faults: BTreeSet<Fault> =
+            of_one.iter().map(|(_, fault)| *fault).filter(|_| random.random_bool(chance)).collect();
         let mut areas: BTreeSet<Area> =
             AREAS.iter().map(|(_, area)| *area).filter(|_| random.random_bool(0.5)).collect();
         // Most of the others are about people.
         areas.insert(Area::People);
         let clients = random.random_range(1..=4);
         let operations = [12, 30, 60, 100][random.random_range(0..4)];
-        Self { seed, clients, operations, faults, areas }
+        // Of a stream of its own, so that the other seeds are what they were before there were clusters.
+        let mut random = ChaCha20Rng::seed_from_u64(!seed);
+        let hosts = if random.random_bool(CLUSTERS) { random.random_range(2..=3) } else { 1 };
+        if hosts > 1 {
+            let chance = [0.2, 0.5, 0.8][random.random_range(0..3)];
+            faults.extend(of_clusters.iter().map(|(_, fault)| *fault).filter(|_| random.random_bool(chance)));
+        }
+        Self { seed, hosts, clients, operations, faults, areas }
     }
 
     /// True if this fault comes.
@@ -140,6 +172,10 @@ impl Plan {
             if operations > 0 && operations < self.operations {
                 smaller.push(Self { operations, ..self.clone() });
             }
+        }
+        if self.hosts > 1 {
+            smaller.push(Self { hosts: 1, ..self.clone() });
+            smaller.push(Self { hosts: self.hosts - 1, ..self.clone() });
         }
         if self.clients > 1 {
             smaller.push(Self { clients: 1, ..self.clone() });
@@ -167,8 +203,9 @@ impl fmt::Display for Plan {
         let list = |names: Vec<&str>| if names.is_empty() { "none".to_owned() } else { names.join(",") };
         write!(
             f,
-            "--seed {} --clients {} --operations {} --faults {} --areas {}",
+            "--seed {} --hosts {} --clients {} --operations {} --faults {} --areas {}",
             self.seed,
+            self.hosts,
             self.clients,
             self.operations,
             list(faults.collect()),
