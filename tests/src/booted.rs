@@ -33,6 +33,10 @@ const BOOT_PATIENCE: Duration = Duration::from_secs(60);
 /// The path in it of a clone of the repository, as built by `cargo build --release`.
 pub const CLONE: &str = "/srv/enrolld";
 
+/// The network of several machines, and the bridge that systemd-nspawn makes of it as long as one runs.
+const ZONE: &str = "enroll";
+const BRIDGE: &str = "vz-enroll";
+
 /// Where the kernel's control groups are.
 const GROUPS: &str = "/sys/fs/cgroup";
 
@@ -95,7 +99,10 @@ impl Booted {
         let booted = names.iter().map(|name| Self::spawn(&root, Arc::clone(&turn), Some(name)));
         let mut booted: Vec<_> = booted.collect::<Result<_, _>>()?;
         booted.iter_mut().try_for_each(Self::await_boot)?;
-        Ok(booted)
+        // Where the host's own systemd-networkd does not run, nobody else does that.
+        let up = Command::new("ip").args(["link", "set", "dev", BRIDGE, "up"]).status();
+        let is_up = up.is_ok_and(|status| status.success());
+        is_up.then_some(booted).ok_or_else(|| Missing::Tool("needs ip (package iproute2)".to_owned()))
     }
 
     /// Begins to boot one, alone or under this name among others.
@@ -113,7 +120,7 @@ impl Booted {
         match name {
             None => command.args(["--private-network", "--machine=enroll-booted"]),
             Some(name) => command
-                .arg("--network-zone=enroll")
+                .arg(format!("--network-zone={ZONE}"))
                 .arg(format!("--machine=enroll-{name}"))
                 .arg(format!("--hostname={name}")),
         };

@@ -22,6 +22,8 @@ const ETCD: [&str; 3] = ["/usr/bin/etcd", "/usr/bin/etcdctl", "/lib/systemd/syst
 
 /// What an administrator has before the page begins: an address, names, root over ssh, and the package.
 const BEFORE: &str = r#"
+    echo $NAME > /etc/hostname
+    hostname $NAME
     echo 'alice ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/user
     printf '[Match]\nName=host0\n[Network]\nAddress=10.77.0.%s/24\n' $ADDRESS > /etc/systemd/network/10-host0.network
     printf '127.0.0.1 localhost\n10.77.0.1 a\n10.77.0.2 b\n10.77.0.3 c\n' > /etc/hosts
@@ -69,11 +71,11 @@ fn three_hosts_become_a_cluster_as_the_page_prints_it_and_one_is_lost() {
     };
     let key = play(&machines[0], "root", "ssh-keygen -q -t ed25519 -N '' -f ssh-key; cat ssh-key ssh-key.pub");
     let (key, public) = key.split_at(key.find("ssh-ed25519").expect("a public key"));
-    for (address, machine) in (1..).zip(&machines) {
+    for ((address, name), machine) in (1..).zip(HOSTS).zip(&machines) {
         ETCD.iter().for_each(|file| machine.put(Path::new(file)));
         play(machine, "root", &format!("cat > ssh-key <<END\n{key}END\ncat > ssh-key.pub <<END\n{public}END\n"));
         play(machine, "root", INSTALL);
-        play(machine, "root", &format!("ADDRESS={address}{BEFORE}"));
+        play(machine, "root", &format!("ADDRESS={address} NAME={name}{BEFORE}"));
     }
 
     let page = pages::page("docs/cluster.md");
