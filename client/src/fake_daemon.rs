@@ -215,7 +215,8 @@ mod tests {
         assert_eq!(answer.await, Err(Error::Refused(Refusal::plain(Code::NOT_FOUND))));
     }
 
-    /// A standby is so while no member leads: it refuses as busy, and ends the connection on which the request comes again.
+    /// A standby is so while no member leads: it refuses as busy, and ends the connection on which the request comes
+    /// again.
     #[tokio::test]
     async fn a_daemon_that_is_busy_on_one_connection_after_the_other_is_not_away() {
         let daemon = FakeDaemon::listen();

@@ -1,6 +1,6 @@
-//! A Debian of this machine's release, booted with systemd in a container without a network, or several with one of their
-//! own. What runs in it sees the files that a test gave it, and leaves nothing: its disk is a layer in memory over packages
-//! that are kept.
+//! A Debian of this machine's release, booted with systemd in a container without a network, or several with one of
+//! their own. What runs in it sees the files that a test gave it, and leaves nothing: its disk is a layer in memory over
+//! packages that are kept.
 //!
 //! The packages come from where apt has its own, once, and lie in a cache outside of the repository.
 
@@ -40,7 +40,8 @@ const BRIDGE: &str = "vz-enroll";
 /// Where the kernel's control groups are.
 const GROUPS: &str = "/sys/fs/cgroup";
 
-/// Runs a command in control groups of this name, so that several machines do not share one: of the only hierarchy, or of each.
+/// Runs a command in control groups of this name, in the only hierarchy or in each. In shared ones the units of several
+/// machines would be taken for the same.
 const IN_GROUPS: &str = r#"
     name=$1; shift
     cd /sys/fs/cgroup

@@ -1,5 +1,5 @@
-//! Three booted Debians of one network that become a cluster by the commands of its page, as printed. Then the machine that
-//! leads is gone whole, and callers on another one wait for a new leader.
+//! Three booted Debians of one network that become a cluster by the commands of its page, as printed. Then the machine
+//! that leads is gone whole, and a caller on another one waits for a new leader.
 
 use std::path::Path;
 
