@@ -67,6 +67,17 @@ pub(super) struct Core {
     flush: Flushing,
     pub(super) changes: watch::Sender<u64>,
     stop: watch::Sender<bool>,
+    _work: Waiting,
+}
+
+/// The work of a daemon that waits for a thread. It holds the daemon, and goes with it.
+struct Waiting(Arc<Shared>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.scans.clear();
+        self.0.makers.clear();
+    }
 }
 
 /// The progress of a flush.
@@ -144,7 +155,8 @@ impl Core {
     ) -> Self {
         let (stop, _) = watch::channel(false);
         let (sessions, queue, flush) = (Sessions::default(), Some(queue), Flushing::None);
-        Self { machine, sessions, seen, store, shared, queue, writer, member, flush, changes, stop }
+        let _work = Waiting(Arc::clone(&shared));
+        Self { machine, sessions, seen, store, shared, queue, writer, member, flush, changes, stop, _work }
     }
 
     /// Accepts a connection of this user.
