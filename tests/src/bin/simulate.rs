@@ -113,7 +113,7 @@ fn sum(done: u64, begun: Instant, figures: &Figures) -> String {
 
 fn control(name: Option<&str>) -> Result<Control, String> {
     let Some(name) = name else { return Ok(Control::None) };
-    let all = || Control::ALL.iter().chain(Control::OF_CLUSTERS);
+    let all = || Control::ALL.iter().chain(Control::OF_CLUSTERS).chain(Control::NOT_FOUND);
     let found = all().find(|(of, _)| *of == name).map(|(_, control)| *control);
     found.ok_or_else(|| {
         let names: Vec<_> = all().map(|(name, _)| *name).collect();

@@ -309,34 +309,4 @@ pub const MUTANTS: &[Mutant] = &[
             "before.canceled_at.is_some() && before.approval == ApprovalState::Rejected && before.placed.is_some() => {",
         )
     },
-    mutant(
-        "barrier-skipped",
-        "daemon/src/net/session.rs",
-        "let is_confirmed = self.shared.barrier.is_none() || self.may_read_locally();",
-        "let is_confirmed = self.shared.barrier.is_none() || !self.may_read_locally();",
-    ),
-    mutant(
-        "earlier-look-is-enough",
-        "daemon/src/net/barrier.rs",
-        "looks.wait_for(|look| look.covers >= place)",
-        "looks.wait_for(|look| look.covers + 1 >= place)",
-    ),
-    mutant(
-        "standby-does-not-wait",
-        "daemon/src/storage/journal/standby.rs",
-        "            return Ok(Some(look.end()?.number));\n",
-        "            return look.end().map(|_| None);\n",
-    ),
-    mutant(
-        "acknowledge-before-the-append",
-        "daemon/src/storage/journal/shared_log.rs",
-        "        self.journal.append(term, head, &self.sealed).map_err(failed)?;\n",
-        "        let _ = self.journal.append(term, head, &self.sealed);\n",
-    ),
-    mutant(
-        "refusals-unconfirmed",
-        "daemon/src/writer/mod.rs",
-        "            false if !answers.is_empty() => self.store.confirm(),\n",
-        "",
-    ),
 ];
