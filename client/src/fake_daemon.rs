@@ -221,15 +221,21 @@ mod tests {
     async fn a_daemon_that_is_busy_on_one_connection_after_the_other_is_not_away() {
         let daemon = FakeDaemon::listen();
         let client = Client::builder(daemon.socket()).reconnect_for(Duration::from_millis(500)).lazy();
-        let answer = client.call(assign());
+        let mut answer = std::pin::pin!(client.call(assign()));
         let busy = Refusal::plain(Code::BUSY).with(serde_json::json!({"retry_after_ms": 600}));
-        for _ in 0..3 {
-            let mut session = daemon.accept().await;
-            let asked = session.asked::<role::Assign>().await;
-            session.refuse(asked.id, &busy).await;
-            session.asked::<role::Assign>().await;
-        }
-        let mut session = daemon.accept().await;
+        let serving = async {
+            for _ in 0..3 {
+                let mut session = daemon.accept().await;
+                let asked = session.asked::<role::Assign>().await;
+                session.refuse(asked.id, &busy).await;
+                session.asked::<role::Assign>().await;
+            }
+            daemon.accept().await
+        };
+        let mut session = tokio::select! {
+            given_up = &mut answer => panic!("{given_up:?}"),
+            session = serving => session,
+        };
         let asked = session.asked::<role::Assign>().await;
         session.reply(asked.id, &true).await;
         assert_eq!(answer.await, Ok(true));
