@@ -1,5 +1,6 @@
-//! The plan of a run, drawn from its seed: how many clients ask how many hosts how much, which operations they use, and which faults there
-//! are. Each seed leaves most faults and many operations out (swarm testing), so that some runs are all of one kind.
+//! The plan of a run, drawn from its seed: how many clients ask how many hosts how much, which operations they use, and which
+//! faults there are. Each seed leaves most faults and many operations out (swarm testing), so that some runs are all of one
+//! kind.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -146,13 +146,14 @@ impl<S: Socket> Session<S> {
                     // What is refused here is answered without the writer, which confirms what it answers.
                     let confirmed = shared.barrier.as_ref().map_or(Ok(()), |_| shared.store.confirm());
                     let made = confirmed.map_err(|err| {
-                        tracing::warn!(%err, operation = handler.row.name, "a write can not be confirmed, and is not done");
+                        tracing::warn!(%err, operation = handler.row.name, "a write can not be confirmed, and is left");
                         handshake::leaving()
                     });
                     let made = made.and_then(|()| {
                         let view = shared.store.view().map_err(Fault::Store);
                         let made = view.and_then(|view| dispatch::make(&needed, &shared.daemon, &*view, &ctx));
-                        made.map(|made| ctx.made = Some(made)).map_err(|fault| to_refusal(&fault, handler.row, &ctx.peer))
+                        made.map(|made| ctx.made = Some(made))
+                            .map_err(|fault| to_refusal(&fault, handler.row, &ctx.peer))
                     });
                     let _ = answers.send(Answered::Made(pending, handler, made.map(|()| Box::new((ctx, job)))));
                     drop(memory);
