@@ -72,15 +72,18 @@ impl JournalStore {
     /// Runs work of a start beside a thread that flushes, in a store that has no [`Flusher`] yet: what is read of a journal may
     /// exceed the memory, and one processor can read on while another one flushes.
     pub fn beside_flush<T>(&self, work: impl FnOnce() -> T) -> T {
-        self.has_flusher.store(true, Ordering::Release);
+        let flush = || {
+            let flushed = self.flush_on();
+            self.has_flusher.store(false, Ordering::Release);
+            if let Err(err) = flushed {
+                self.fail(err);
+            }
+        };
         let done = std::thread::scope(|scope| {
-            scope.spawn(|| {
-                let flushed = self.flush_on();
-                self.has_flusher.store(false, Ordering::Release);
-                if let Err(err) = flushed {
-                    self.fail(err);
-                }
-            });
+            self.has_flusher.store(true, Ordering::Release);
+            let started = std::thread::Builder::new().name("flusher".to_owned()).spawn_scoped(scope, flush);
+            // Without the thread the work flushes by itself.
+            self.has_flusher.fetch_and(started.is_ok(), Ordering::AcqRel);
             let _beside = Beside(self);
             work()
         });
