@@ -38,6 +38,8 @@ const APPENDS: f64 = 0.1;
 pub(super) struct Cluster {
     engine: Arc<Engine>,
     replica: JournalStore,
+    /// The weight of a standby's steps that take in records. With a small one it is behind for long.
+    haste: u32,
 }
 
 impl Cluster {
@@ -63,7 +65,8 @@ impl Cluster {
         };
         let redb = RedbOptions { cache_bytes: 64 << 10, verify: false };
         let replica = Machine::holding(platters()).open_shared(redb, options, Way::to(&engine), secrets())?;
-        Ok((Self { engine, replica }, hosts))
+        let haste = [1, 2, 6][random.random_range(0..3)];
+        Ok((Self { engine, replica, haste }, hosts))
     }
 
     /// A way of this host to the journal, for one life, and its name.
@@ -130,7 +133,7 @@ impl Run<'_> {
 
     /// The steps of a cluster.
     pub(super) fn possible_in_cluster(&self, steps: &mut Vec<(u32, Step)>) {
-        let Some(Cluster { engine, .. }) = &self.cluster else { return };
+        let Some(Cluster { engine, haste, .. }) = &self.cluster else { return };
         let is_time = self.figures.steps.is_multiple_of(16) && self.faults_left > 0;
         for (at, host) in self.hosts.iter().enumerate() {
             let mut can = |weight, act| steps.push((weight, Step::Host(at, act)));
@@ -157,7 +160,7 @@ impl Run<'_> {
             }
             if !core.leads() {
                 if core.number() < engine.number() {
-                    can(6, Act::TakeIn);
+                    can(*haste, Act::TakeIn);
                 }
                 if engine.leader().is_none() && !is_cut {
                     can(6, Act::Lead);
@@ -268,7 +271,7 @@ impl Run<'_> {
 
     /// Has the judge follow what was appended.
     pub(super) fn follow_journal(&mut self) -> Result<(), String> {
-        let Some(Cluster { engine, replica }) = &self.cluster else { return Ok(()) };
+        let Some(Cluster { engine, replica, .. }) = &self.cluster else { return Ok(()) };
         let (had, has) = (replica.number(), engine.number());
         if has < had {
             return Err(format!("the journal ends with record {has}, and had {had}"));

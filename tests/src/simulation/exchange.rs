@@ -7,8 +7,13 @@ use rand::RngExt as _;
 
 use super::client::Link;
 use super::core::now;
+use super::hosts::Host;
+use super::operations::Op;
 use super::plan::Fault;
 use super::run::Run;
+
+/// Operations that are drawn for a standby, up to the first that it answers.
+const STANDBY_DRAWS: u32 = 4;
 
 impl Run<'_> {
     /// Connects a client: to a host whose daemon runs, mostly the one that leads.
@@ -94,8 +99,7 @@ impl Run<'_> {
         let number = match self.clients[at].again.pop_front() {
             Some(number) => number,
             None => {
-                let op =
-                    self.known.draw(&mut self.random, &self.plan.areas, now(&self.hosts[self.clients[at].host].clock));
+                let op = self.draw(self.clients[at].host);
                 let key =
                     (op.writes() && self.random.random_bool(0.8)).then(|| Key(Pk::from_bytes(self.random.random())));
                 self.asked += 1;
@@ -104,6 +108,20 @@ impl Run<'_> {
         };
         if let Some(link) = &mut self.clients[at].link {
             link.send(&self.judge, number);
+        }
+    }
+
+    /// An operation for this host: mostly a read where it does not lead, as it refuses writes there.
+    fn draw(&mut self, host: usize) -> Op {
+        let Host { clock, core, .. } = &self.hosts[host];
+        let (now, is_standby) = (now(clock), core.as_ref().is_some_and(|core| core.member.is_some() && !core.leads()));
+        let mut draws = if is_standby { STANDBY_DRAWS } else { 1 };
+        loop {
+            draws -= 1;
+            let op = self.known.draw(&mut self.random, &self.plan.areas, now);
+            if draws == 0 || !op.writes() {
+                return op;
+            }
         }
     }
 
