@@ -75,7 +75,7 @@ impl Control {
         ("trims-too-early", Self::TrimsTooEarly),
     ];
 
-    /// Those that a thousand seeds do not find: too few reads come at leaders that were deposed, and repeated appends arrive soon.
+    /// Those that a thousand seeds do not find: too few reads come at deposed leaders, and repeated appends arrive soon.
     pub const NOT_FOUND: &[(&str, Self)] = &[
         ("leader-does-not-look", Self::LeaderDoesNotLook),
         ("appends-behind-nothing", Self::AppendsBehindNothing),
