@@ -75,7 +75,7 @@ impl Control {
         ("trims-too-early", Self::TrimsTooEarly),
     ];
 
-    /// Those that a thousand seeds do not find: too few reads come at deposed leaders, and repeated appends arrive soon.
+    /// Those that a thousand seeds do not find: deposed leaders are seldom read, and repetitions come soon.
     pub const NOT_FOUND: &[(&str, Self)] = &[
         ("leader-does-not-look", Self::LeaderDoesNotLook),
         ("appends-behind-nothing", Self::AppendsBehindNothing),
