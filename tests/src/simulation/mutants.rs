@@ -309,4 +309,28 @@ pub const MUTANTS: &[Mutant] = &[
             "before.canceled_at.is_some() && before.approval == ApprovalState::Rejected && before.placed.is_some() => {",
         )
     },
+    mutant(
+        "one-guess-too-many",
+        "daemon/core/src/rules/rate_limit.rs",
+        "    if window.count < per_minute {\n",
+        "    if window.count <= per_minute {\n",
+    ),
+    mutant(
+        "piece-of-an-import-twice",
+        "daemon/core/src/rules/import.rs",
+        "latest.is_some() && found.latest == latest",
+        "latest.is_none() && found.latest == latest",
+    ),
+    mutant(
+        "key-that-stands-twice-is-written",
+        "daemon/core/src/rules/program/enroll.rs",
+        "if unit.is_twice { DUPLICATED }",
+        "if unit.is_twice && false { DUPLICATED }",
+    ),
+    mutant(
+        "opening-seats-nobody",
+        "daemon/core/src/rules/seating/fill.rs",
+        "        self.head.at = moment.at;\n        self.head.left.fill = true;\n",
+        "        self.head.at = moment.at;\n",
+    ),
 ];

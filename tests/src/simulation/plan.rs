@@ -35,6 +35,8 @@ pub enum Fault {
     Reloads,
     /// Backups are taken, and one of them is restored in place of the disks.
     Restores,
+    /// The registry is exported, and imported into another daemon, which goes on in its place.
+    Moves,
 }
 
 /// A group of operations.
@@ -64,6 +66,12 @@ pub enum Area {
     Streams,
     /// Rotations of the keys that sign, and checks.
     Server,
+    /// Wrong codes, and small limits of them.
+    Guesses,
+    /// Bulk writes of several external keys.
+    Bulk,
+    /// Changes of events, openings and merges.
+    Openings,
 }
 
 /// See the module.
@@ -95,6 +103,7 @@ const FAULTS: &[(&str, Fault)] = &[
     ("stops", Fault::Stops),
     ("reloads", Fault::Reloads),
     ("restores", Fault::Restores),
+    ("moves", Fault::Moves),
 ];
 
 /// All areas and their names.
@@ -111,20 +120,31 @@ const AREAS: &[(&str, Area)] = &[
     ("transactions", Area::Transactions),
     ("streams", Area::Streams),
     ("server", Area::Server),
+    ("guesses", Area::Guesses),
+    ("bulk", Area::Bulk),
+    ("openings", Area::Openings),
 ];
+
+/// The first of both. The others are drawn last, so that the seeds without them are what they were.
+const DRAWN_FIRST: usize = 12;
 
 impl Plan {
     /// The plan of a seed.
     pub fn of(seed: u64) -> Self {
         let mut random = ChaCha20Rng::seed_from_u64(seed);
         let chance = [0.15, 0.4, 0.7][random.random_range(0..3)];
-        let faults = FAULTS.iter().map(|(_, fault)| *fault).filter(|_| random.random_bool(chance)).collect();
+        let (first, later_faults) = FAULTS.split_at(DRAWN_FIRST);
+        let mut faults: BTreeSet<Fault> =
+            first.iter().map(|(_, fault)| *fault).filter(|_| random.random_bool(chance)).collect();
+        let (first, later) = AREAS.split_at(DRAWN_FIRST);
         let mut areas: BTreeSet<Area> =
-            AREAS.iter().map(|(_, area)| *area).filter(|_| random.random_bool(0.5)).collect();
+            first.iter().map(|(_, area)| *area).filter(|_| random.random_bool(0.5)).collect();
         // Most of the others are about people.
         areas.insert(Area::People);
         let clients = random.random_range(1..=4);
         let operations = [12, 30, 60, 100][random.random_range(0..4)];
+        areas.extend(later.iter().map(|(_, area)| *area).filter(|_| random.random_bool(0.25)));
+        faults.extend(later_faults.iter().map(|(_, fault)| *fault).filter(|_| random.random_bool(chance / 2.0)));
         Self { seed, clients, operations, faults, areas }
     }
 

@@ -99,6 +99,8 @@ pub(super) struct Run<'a> {
     pub(super) is_full: bool,
     pub(super) latest: Latest,
     pub(super) backups: Vec<Backup>,
+    /// The export of a registry that moves.
+    pub(super) export: String,
     pub(super) figures: Figures,
 }
 
@@ -109,6 +111,8 @@ pub(super) enum End {
     Killed,
     /// The disks are replaced by those of a backup.
     Restored,
+    /// Another daemon goes on with an export.
+    Moved,
     Stopped,
     /// Everything was asked and answered.
     Done,
@@ -140,9 +144,13 @@ pub fn run(plan: &Plan, control: Control) -> Result<Figures, String> {
         is_full: false,
         latest: Latest::default(),
         backups: Vec::new(),
+        export: String::new(),
         figures: Figures::default(),
         random,
     };
+    if plan.areas.contains(&Area::Guesses) {
+        run.judge.limits.per_minute = Some(run.random.random_range(1..4));
+    }
     run.live_on(Platters { database, slots: Vec::new() })?;
     run.figures.trace = run.trace.finish();
     run.figures.operations = run.asked as u64;
@@ -154,11 +162,13 @@ pub fn run(plan: &Plan, control: Control) -> Result<Figures, String> {
 impl Run<'_> {
     /// Lives one life after another, until everything is answered; then a last start compares everything once more.
     fn live_on(&mut self, mut platters: Platters) -> Result<(), String> {
+        let mut was_stopped = false;
         loop {
             self.note_disks(&platters);
             let machine = Machine::with(platters, self.fate(), self.control.liar());
             self.figures.starts += 1;
-            let started = Core::start(machine, &self.clock, &mut self.random, &self.oracle, self.control);
+            let terms = self.terms();
+            let started = Core::start(machine, &self.clock, &mut self.random, &self.oracle, terms);
             let mut core = match started {
                 Ok(core) => core,
                 Err((machine, NoStart::Fault)) => {
@@ -171,8 +181,10 @@ impl Run<'_> {
                 let view = core.seen.view().map_err(|err| err.to_string())?;
                 self.judge.look_at_clock(now(&self.clock));
                 self.judge.follow(&*view)?;
+                self.judge.begin_life(&core.shared.daemon.identity.now().secrets, was_stopped)?;
                 self.judge.compare(&*view)
             });
+            was_stopped = false;
             let end = match looked {
                 Err(_) if core.machine.has_met_its_fate() => End::Failed,
                 Err(wrong) => return Err(format!("after a start: {wrong}")),
@@ -184,7 +196,11 @@ impl Run<'_> {
             }
             platters = match end {
                 End::Stopped | End::Done => match self.stop(core)? {
-                    (machine, true) => machine.live(),
+                    (machine, true) => {
+                        // Without space nothing is written of those who were refused.
+                        was_stopped = !self.is_full;
+                        machine.live()
+                    }
                     (machine, false) => machine.after_power_loss(&mut self.disks),
                 },
                 End::Killed => core.crash().live(),
@@ -192,26 +208,32 @@ impl Run<'_> {
                     drop(core);
                     self.restore()?
                 }
+                End::Moved => {
+                    drop(core);
+                    self.arrive()?
+                }
                 End::Failed => core.crash().after_power_loss(&mut self.disks),
             };
             if is_done {
-                return self.look_once_more(platters);
+                return self.look_once_more(platters, was_stopped);
             }
         }
     }
 
-    fn look_once_more(&mut self, platters: Platters) -> Result<(), String> {
+    fn look_once_more(&mut self, platters: Platters, was_stopped: bool) -> Result<(), String> {
         self.note_disks(&platters);
         let machine = Machine::with(platters, Fate::None, self.control.liar());
-        let started = Core::start(machine, &self.clock, &mut self.random, &self.oracle, self.control);
+        let terms = self.terms();
+        let started = Core::start(machine, &self.clock, &mut self.random, &self.oracle, terms);
         let core = started.map_err(|(_, why)| format!("the last start: {why:?}"))?;
         let view = core.seen.view().map_err(|err| err.to_string())?;
         self.judge.follow(&*view)?;
+        self.judge.begin_life(&core.shared.daemon.identity.now().secrets, was_stopped)?;
         self.judge.compare(&*view).map_err(|wrong| format!("at the end: {wrong}"))
     }
 
     /// The fate of the next life's disks.
-    fn fate(&mut self) -> Fate {
+    pub(super) fn fate(&mut self) -> Fate {
         let faults = [Fault::Power, Fault::FailsOnce, Fault::FailsFrom];
         let faults: Vec<_> = faults.into_iter().filter(|fault| self.plan.has(*fault)).collect();
         if faults.is_empty() || self.faults_left == 0 || self.random.random_bool(0.2) {
@@ -261,7 +283,7 @@ impl Run<'_> {
     }
 
     /// Stops in good order. False where the disk failed meanwhile.
-    fn stop(&mut self, mut core: Core) -> Result<(Machine, bool), String> {
+    pub(super) fn stop(&mut self, mut core: Core) -> Result<(Machine, bool), String> {
         core.stop();
         for _ in 0..1000 {
             self.poll_all(&mut core);
@@ -293,6 +315,11 @@ impl Run<'_> {
             Err(_) if machine.has_met_its_fate() => Ok((machine, false)),
             Err(err) => Err(format!("it does not close: {err}")),
         }
+    }
+
+    /// The deliberate fault, and how many guesses a source has.
+    pub(super) fn terms(&self) -> (Control, Option<u32>) {
+        (self.control, self.judge.limits.per_minute)
     }
 
     fn note_disks(&mut self, platters: &Platters) {

@@ -3,13 +3,16 @@
 use std::hash::Hasher as _;
 use std::time::Duration;
 
-use enroll_protocol::{Key, Pk};
+use enroll_protocol::{Code, Key, Pk};
 use rand::RngExt as _;
 
 use super::backups::Backup;
+use super::bulk;
 use super::client::Link;
 use super::core::{Core, Ended, LEFT_BYTES, now, peer};
+use super::operations::Op;
 use super::plan::Fault;
+use super::programs::Ask;
 use super::run::{End, Run};
 use crate::machine::Platters;
 use crate::oracle::Oracle;
@@ -34,6 +37,7 @@ pub(super) enum Step {
     Reload,
     BackUp,
     Restore,
+    Move,
     Follow(usize),
 }
 
@@ -78,6 +82,7 @@ impl Run<'_> {
             (Fault::Reloads, Step::Reload),
             (Fault::Restores, if self.backups.is_empty() { Step::BackUp } else { Step::Restore }),
             (Fault::Restores, Step::BackUp),
+            (Fault::Moves, Step::Move),
         ];
         let is_time = self.figures.steps.is_multiple_of(16) && self.faults_left > 0;
         steps.extend(self.is_full.then_some((1, Step::SetSpace)));
@@ -121,6 +126,7 @@ impl Run<'_> {
                 self.faults_left -= 1;
                 return Ok(Some(End::Restored));
             }
+            Step::Move => return self.leave(core),
             Step::Follow(at) => {
                 let client = &mut self.clients[at];
                 if let (Some(link), Some(seen)) = (&mut client.link, client.follows) {
@@ -189,10 +195,11 @@ impl Run<'_> {
                     };
                     self.known.learn(&self.judge, number, &answer)?;
                     let refused = answer.as_ref().err().map(|refusal| format!("{}: {}", refusal.code, refusal.message));
+                    let is_limited = answer.as_ref().is_err_and(|refusal| refusal.code == Code::TOO_MANY_ATTEMPTS);
                     let may_fail_inside = core.machine.has_met_its_fate();
                     let is_one = self.judge.answered(number, since, answer, may_fail_inside)?;
                     link.saw(self.judge.change_of(number));
-                    if !is_one && self.may_repeat(number) {
+                    if !is_one && !is_limited && self.may_repeat(number) {
                         self.clients[at].again.push_back(number);
                         self.latest.refused(number, refused.unwrap_or_default());
                     }
@@ -256,13 +263,25 @@ impl Run<'_> {
             Some(number) => number,
             None => {
                 let op = self.known.draw(&mut self.random, &self.plan.areas, now(&self.clock));
-                let key =
-                    (op.writes() && self.random.random_bool(0.8)).then(|| Key(Pk::from_bytes(self.random.random())));
+                let op = match (op, self.judge.open_keys()) {
+                    (Op::Study(Ask::Many(units)), open) if open + units.len() > bulk::OPEN_MAX => {
+                        Op::Study(units[0].clone())
+                    }
+                    (op, _) => op,
+                };
+                let uid = self.clients[at].uid;
+                let shared = match self.judge.limits.per_minute.is_some() && self.random.random_bool(0.8) {
+                    true => self.judge.shared(&op, uid, self.random.random_range(0..100)),
+                    false => None,
+                };
+                let has_key = op.writes() && self.random.random_bool(0.8) || shared.is_some() && op.may_spend();
+                let key = has_key.then(|| Key(Pk::from_bytes(self.random.random())));
                 self.asked += 1;
-                self.judge.add(op, key)
+                self.judge.add(op, key, uid, shared)
             }
         };
         if let Some(link) = &mut self.clients[at].link {
+            self.judge.requests[number].sent.times += 1;
             link.send(&self.judge, number);
         }
     }
