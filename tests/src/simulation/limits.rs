@@ -163,10 +163,16 @@ impl Judge {
 
     /// Holds the windows against the wrong codes that the feed has told since the last time.
     pub(super) fn look_at_windows(&mut self, view: &dyn ReadTxn) -> Result<(), String> {
-        for (source, (told, from)) in std::mem::take(&mut self.limits.fresh) {
+        // A read may fail with its disk: then they are looked at after the next start.
+        let mut windows = Vec::new();
+        for (source, (told, from)) in &self.limits.fresh {
             let Some(secrets) = &self.limits.secrets else { continue };
             let hash = secrets.guess_source(&[b"origin", &source.0.to_be_bytes(), source.1.as_bytes()]);
             let found = record::get::<record::Guesses>(view, &key::guesses(&hash)).map_err(|err| err.to_string())?;
+            windows.push((source.clone(), *told, *from, found));
+        }
+        self.limits.fresh.clear();
+        for (source, told, from, found) in windows {
             let before = self.model().windows.get(&source).cloned();
             let looks = self.limits.looks.len();
             let is_running = |before: &&Window| {
