@@ -144,7 +144,7 @@ impl Run<'_> {
                         return self.has_come(core, progress);
                     }
                     let was_again = imported.at == 0;
-                    progress.at = imported.at as usize;
+                    progress.at = usize::try_from(imported.at).map_err(|err| err.to_string())?;
                     if progress.at != end && !was_again {
                         return Err(format!("an import of a piece up to {end} is at {}", progress.at));
                     }
