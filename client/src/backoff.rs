@@ -9,8 +9,8 @@ use tokio::time::Instant;
 const DELAY_MIN: Duration = Duration::from_millis(10);
 const DELAY_MAX: Duration = Duration::from_millis(250);
 
-/// The backoff of one outage, which lasts from the first call without a connection to the next answer. A new connection
-/// does not end it: otherwise a daemon that accepts and then dies of every request would be retried for ever.
+/// The backoff of one outage, which lasts from the first call without a connection to the next answer, `busy` too. A new
+/// connection does not end it: otherwise a daemon that accepts and then dies of every request would be retried for ever.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     until: Instant,

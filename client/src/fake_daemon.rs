@@ -215,6 +215,32 @@ mod tests {
         assert_eq!(answer.await, Err(Error::Refused(Refusal::plain(Code::NOT_FOUND))));
     }
 
+    /// A standby is so while no member leads: it refuses as busy, and ends the connection on which the request comes
+    /// again.
+    #[tokio::test]
+    async fn a_daemon_that_is_busy_on_one_connection_after_the_other_is_not_away() {
+        let daemon = FakeDaemon::listen();
+        let client = Client::builder(daemon.socket()).reconnect_for(Duration::from_millis(500)).lazy();
+        let mut answer = std::pin::pin!(client.call(assign()));
+        let busy = Refusal::plain(Code::BUSY).with(serde_json::json!({"retry_after_ms": 600}));
+        let serving = async {
+            for _ in 0..3 {
+                let mut session = daemon.accept().await;
+                let asked = session.asked::<role::Assign>().await;
+                session.refuse(asked.id, &busy).await;
+                session.asked::<role::Assign>().await;
+            }
+            daemon.accept().await
+        };
+        let mut session = tokio::select! {
+            given_up = &mut answer => panic!("{given_up:?}"),
+            session = serving => session,
+        };
+        let asked = session.asked::<role::Assign>().await;
+        session.reply(asked.id, &true).await;
+        assert_eq!(answer.await, Ok(true));
+    }
+
     #[tokio::test]
     async fn calls_fail_as_unavailable_when_the_daemon_stays_away() {
         let daemon = FakeDaemon::listen();

@@ -187,8 +187,8 @@ impl Worker {
                 Err(err) => Step::Failed(Error::Protocol(format!("the daemon's bytes: {err}"))),
             };
             match step {
-                Step::Answered => self.backoff = None,
-                Step::Again => {}
+                // One that is busy is there, and each request has a limit of its own for that.
+                Step::Answered | Step::Again => self.backoff = None,
                 Step::Lost => end = Some(End::Lost),
                 Step::Failed(error) => return Some(End::Failed(error)),
             }

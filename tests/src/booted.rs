@@ -1,5 +1,6 @@
-//! A Debian of this machine's release, booted with systemd in a container without a network. What runs in it sees the
-//! files that a test gave it, and leaves nothing: its disk is a layer in memory over packages that are kept.
+//! A Debian of this machine's release, booted with systemd in a container without a network, or several with one of
+//! their own. What runs in it sees the files that a test gave it, and leaves nothing: its disk is a layer in memory over
+//! packages that are kept.
 //!
 //! The packages come from where apt has its own, once, and lie in a cache outside of the repository.
 
@@ -8,6 +9,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{Flock, FlockArg};
@@ -30,6 +32,25 @@ const BOOT_PATIENCE: Duration = Duration::from_secs(60);
 
 /// The path in it of a clone of the repository, as built by `cargo build --release`.
 pub const CLONE: &str = "/srv/enrolld";
+
+/// The network of several machines, and the bridge that systemd-nspawn makes of it as long as one runs.
+const ZONE: &str = "enroll";
+const BRIDGE: &str = "vz-enroll";
+
+/// Where the kernel's control groups are.
+const GROUPS: &str = "/sys/fs/cgroup";
+
+/// Runs a command in control groups of this name, in the only hierarchy or in each. In shared ones the units of several
+/// machines would be taken for the same.
+const IN_GROUPS: &str = r#"
+    name=$1; shift
+    cd /sys/fs/cgroup
+    if [ -e cgroup.procs ]; then all=.; else all=$(echo *); fi
+    for hierarchy in $all; do
+        { mkdir -p "$hierarchy/$name" && echo $$ > "$hierarchy/$name/cgroup.procs"; } 2>/dev/null || true
+    done
+    cd /
+    exec "$@""#;
 
 /// The output of systemd-nspawn, in the clone.
 const LOG: &str = "nspawn.log";
@@ -58,22 +79,58 @@ pub struct Booted {
     nspawn: Child,
     init: Pid,
     clone: TempDir,
-    _turn: Flock<File>,
+    /// The name of its own control groups, if it has any.
+    group: Option<String>,
+    _turn: Arc<Flock<File>>,
 }
 
 impl Booted {
     /// Boots one, or says what this machine lacks.
     pub fn start() -> Result<Self, Missing> {
         let (turn, root) = prepare()?;
-        let clone = clone();
-        let mut nspawn = nspawn(&root, clone.path());
-        nspawn.args(["--boot", "--link-journal=no", "--console=pipe"]);
-        let log = File::create(clone.path().join(LOG)).map_err(|err| format!("needs a temporary directory: {err}"))?;
-        nspawn.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        let nspawn = nspawn.spawn().map_err(|err| format!("systemd-nspawn: {err}"))?;
-        let mut booted = Self { nspawn, init: Pid::from_raw(0), clone, _turn: turn };
+        let mut booted = Self::spawn(&root, turn.into(), None)?;
         booted.await_boot()?;
         Ok(booted)
+    }
+
+    /// Boots one of each of these host names, whose interfaces `host0` are on one network. None has an address yet.
+    pub fn start_all(names: &[&str]) -> Result<Vec<Self>, Missing> {
+        let (turn, root) = prepare()?;
+        let turn = Arc::new(turn);
+        let booted = names.iter().map(|name| Self::spawn(&root, Arc::clone(&turn), Some(name)));
+        let mut booted: Vec<_> = booted.collect::<Result<_, _>>()?;
+        booted.iter_mut().try_for_each(Self::await_boot)?;
+        // Where the host's own systemd-networkd does not run, nobody else does that.
+        let up = Command::new("ip").args(["link", "set", "dev", BRIDGE, "up"]).status();
+        let is_up = up.is_ok_and(|status| status.success());
+        is_up.then_some(booted).ok_or_else(|| Missing::Tool("needs ip (package iproute2)".to_owned()))
+    }
+
+    /// Begins to boot one, alone or under this name among others.
+    fn spawn(root: &Path, turn: Arc<Flock<File>>, name: Option<&str>) -> Result<Self, Missing> {
+        let clone = clone();
+        let group = name.map(|name| format!("enroll-booted-{name}"));
+        let mut command = match &group {
+            None => Command::new("systemd-nspawn"),
+            Some(group) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", IN_GROUPS, "sh", group, "systemd-nspawn"]);
+                shell
+            }
+        };
+        match name {
+            None => command.args(["--private-network", "--machine=enroll-booted"]),
+            Some(name) => command
+                .arg(format!("--network-zone={ZONE}"))
+                .arg(format!("--machine=enroll-{name}"))
+                .arg(format!("--hostname={name}")),
+        };
+        container(&mut command, root, clone.path());
+        command.args(["--boot", "--link-journal=no", "--console=pipe"]);
+        let log = File::create(clone.path().join(LOG)).map_err(|err| format!("needs a temporary directory: {err}"))?;
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        let nspawn = command.spawn().map_err(|err| format!("systemd-nspawn: {err}"))?;
+        Ok(Self { nspawn, init: Pid::from_raw(0), clone, group, _turn: turn })
     }
 
     /// Copies a file into the clone.
@@ -151,7 +208,22 @@ impl Drop for Booted {
             let _ = self.nspawn.kill();
         }
         let _ = self.nspawn.wait();
+        let Some(group) = &self.group else { return };
+        for hierarchy in fs::read_dir(GROUPS).into_iter().flatten().flatten() {
+            remove_groups(&hierarchy.path().join(group));
+        }
+        remove_groups(&Path::new(GROUPS).join(group));
     }
+}
+
+/// Removes control groups that have no processes any more.
+fn remove_groups(group: &Path) {
+    for entry in fs::read_dir(group).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_groups(&entry.path());
+        }
+    }
+    let _ = fs::remove_dir(group);
 }
 
 /// Runs a script of a shell as root in the same Debian before it was ever booted, as an image of it is made. These files
@@ -162,7 +234,8 @@ pub fn play_in_image(files: &[&Path], script: &str) -> Result<Output, Missing> {
     for file in files {
         fs::copy(file, beside.path().join(file.file_name().expect("a name"))).expect("copied");
     }
-    let mut nspawn = nspawn(&root, beside.path());
+    let mut nspawn = Command::new("systemd-nspawn");
+    container(nspawn.args(["--private-network", "--machine=enroll-booted"]), &root, beside.path());
     nspawn.args(["--as-pid2", "--pipe", "sh", "-c", &format!("cd {CLONE} && exec sh -eu")]);
     Ok(run(&mut nspawn, script))
 }
@@ -182,13 +255,10 @@ fn prepare() -> Result<(Flock<File>, PathBuf), Missing> {
     Ok((turn, root))
 }
 
-/// A container of this Debian that sees these files as the clone.
-fn nspawn(root: &Path, files: &Path) -> Command {
-    let mut nspawn = Command::new("systemd-nspawn");
-    nspawn.args(["--quiet", "--register=no", "--keep-unit", "--private-network", "--volatile=overlay"]);
-    nspawn.arg("--machine=enroll-booted").arg(format!("--directory={}", root.display()));
-    nspawn.arg(format!("--bind={}:{CLONE}", files.display()));
-    nspawn
+/// The arguments of a container of this Debian that sees these files as the clone.
+fn container(nspawn: &mut Command, root: &Path, files: &Path) {
+    nspawn.args(["--quiet", "--register=no", "--keep-unit", "--volatile=overlay"]);
+    nspawn.arg(format!("--directory={}", root.display())).arg(format!("--bind={}:{CLONE}", files.display()));
 }
 
 /// The files of a built clone of the repository: the programs and the files for systemd.

@@ -3,12 +3,14 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use enroll_core::identity::Secrets;
 use enroll_core::state::{Store, StoreError, View, Writes};
 use enrolld::metrics::JournalFigures;
 use enrolld::storage::disk::Disk;
 use enrolld::storage::io_error;
 use enrolld::storage::journal::{JournalOptions, JournalStore, MakeSlot, Slots};
 use enrolld::storage::redb::{RedbOptions, RedbStore};
+use enrolld::storage::shared_journal::SharedJournal;
 use rand::RngExt as _;
 use rand::rngs::SmallRng;
 
@@ -92,6 +94,19 @@ impl Machine {
     pub fn open(&self, redb: RedbOptions, journal: JournalOptions) -> Result<JournalStore, String> {
         let tree = RedbStore::open_on(self.database(), redb).map_err(|err| err.to_string())?;
         JournalStore::open(tree, self.slots(), journal, JournalFigures::default()).map_err(|err| err.to_string())
+    }
+
+    /// Opens the standby that lies on it, of a journal that several hosts share.
+    pub fn open_shared(
+        &self,
+        redb: RedbOptions,
+        options: JournalOptions,
+        journal: Arc<dyn SharedJournal>,
+        secrets: Secrets,
+    ) -> Result<JournalStore, String> {
+        let tree = RedbStore::open_on(self.database(), redb).map_err(|err| err.to_string())?;
+        let opened = JournalStore::open_shared(tree, journal, secrets.into(), options, JournalFigures::default());
+        opened.map_err(|err| err.to_string())
     }
 
     /// The database's disk.
@@ -224,12 +239,24 @@ impl Store for Lent {
         self.with(|store| store.commit(writes))
     }
 
+    fn confirm(&self) -> Result<(), StoreError> {
+        self.with(JournalStore::confirm)
+    }
+
+    fn is_shared(&self) -> bool {
+        self.with(|store| Ok(store.is_shared())).unwrap_or(false)
+    }
+
     fn bytes(&self) -> u64 {
         self.with(|store| Ok(store.bytes())).unwrap_or(0)
     }
 
     fn free_bytes(&self) -> u64 {
         self.with(|store| Ok(store.free_bytes())).unwrap_or(u64::MAX)
+    }
+
+    fn journal_free_bytes(&self) -> u64 {
+        self.with(|store| Ok(store.journal_free_bytes())).unwrap_or(u64::MAX)
     }
 }
 

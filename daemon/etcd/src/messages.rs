@@ -177,7 +177,7 @@ pub mod response_op {
 /// A condition of a transaction. Only equality is used.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct Compare {
-    /// The relation; 0 is equality.
+    /// The relation: 0 is equality, 1 is more.
     #[prost(int32, tag = "1")]
     pub result: i32,
     /// The property that is compared: 0 the version, 1 the revision at which it was made.

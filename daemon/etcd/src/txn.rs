@@ -4,6 +4,12 @@ use crate::messages::{
     Compare, DeleteRangeRequest, PutRequest, RangeRequest, RequestOp, TxnRequest, compare, request_op,
 };
 
+/// The relation of a comparison: the property is this value.
+const EQUAL: i32 = 0;
+
+/// The relation of a comparison: the property is more than this value.
+const GREATER: i32 = 1;
+
 /// The property of a comparison: how often the key was put.
 const VERSION: i32 = 0;
 /// The property of a comparison: the revision at which the key was made.
@@ -33,6 +39,13 @@ impl Txn {
     #[must_use]
     pub fn if_missing(mut self, key: impl Into<Vec<u8>>) -> Self {
         self.compare(key, VERSION, compare::TargetUnion::Version(0));
+        self
+    }
+
+    /// If this key is there.
+    #[must_use]
+    pub fn if_there(mut self, key: impl Into<Vec<u8>>) -> Self {
+        self.add(key, GREATER, VERSION, compare::TargetUnion::Version(0));
         self
     }
 
@@ -67,7 +80,11 @@ impl Txn {
     }
 
     fn compare(&mut self, key: impl Into<Vec<u8>>, target: i32, value: compare::TargetUnion) {
-        let condition = Compare { result: 0, target, key: key.into(), target_union: Some(value) };
+        self.add(key, EQUAL, target, value);
+    }
+
+    fn add(&mut self, key: impl Into<Vec<u8>>, result: i32, target: i32, value: compare::TargetUnion) {
+        let condition = Compare { result, target, key: key.into(), target_union: Some(value) };
         self.request.compare.push(condition);
     }
 

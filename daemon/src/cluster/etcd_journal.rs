@@ -285,9 +285,13 @@ impl SharedJournal for EtcdJournal {
     fn append(&self, term: Term, head: Head, record: &[u8]) -> Result<(), SharedError> {
         let (leader, place) = (self.key("leader"), self.record_key(head.number));
         let bytes = self.bytes_before(head.number)? + record.len() as u64;
-        let txn = Txn::new()
-            .if_created_at(&*leader, revision(term))
-            .if_missing(&*place)
+        let leads = Txn::new().if_created_at(&*leader, revision(term)).if_missing(&*place);
+        // A repetition may arrive when its record was trimmed: its place is free then, and the record before is gone too.
+        let follows = match head.number.checked_sub(1) {
+            None | Some(0) => leads,
+            Some(before) => leads.if_there(self.record_key(before)),
+        };
+        let txn = follows
             .put(&*place, record, 0)
             .put(self.key("head"), encode([head.number, head.sum, term.0, bytes]), 0)
             .else_get(&*place);

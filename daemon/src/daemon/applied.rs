@@ -2,13 +2,28 @@
 //! daemon and by the follower of a standby.
 
 use enroll_core::model::key::{self, Family};
+use enroll_core::model::record::{self, ChangesHead};
 use enroll_core::rules::authority;
 use enroll_core::rules::bootstrap::{self, RegistryError};
 use enroll_core::state::{Store, Writes};
+use tokio::sync::watch;
 
 use super::Daemon;
 
 impl Daemon {
+    /// Takes note of a record that this standby has applied, and tells of the latest change.
+    pub fn follow(&self, store: &dyn Store, writes: &Writes, changes: &watch::Sender<u64>) {
+        if let Err(err) = self.applied(store, writes) {
+            tracing::error!(%err, "the keys of an import can not be read back; restart this daemon");
+        }
+        self.metrics.database_bytes.set(store.bytes());
+        if let Some(Some(head)) = writes.get(&key::changes_head())
+            && let Ok(head) = record::decode::<ChangesHead>(head)
+        {
+            changes.send_if_modified(|latest| std::mem::replace(latest, head.seq) != head.seq);
+        }
+    }
+
     /// Reads back what these writes changed, which are visible by now: after a rotation the new key signs, and after an
     /// import everything that is read at a start may be another thing. Fails where that can not be read.
     pub fn applied(&self, store: &dyn Store, writes: &Writes) -> Result<(), RegistryError> {

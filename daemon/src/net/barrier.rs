@@ -38,6 +38,14 @@ struct Counted {
     is_closed: bool,
 }
 
+/// The looks of a barrier without a thread. Somebody else takes them, one step after another.
+pub struct Looks {
+    arrivals: Arc<Arrivals>,
+    /// The last look began after so many reads had arrived.
+    covered: u64,
+    shown: watch::Sender<Look>,
+}
+
 /// A look that has ended.
 struct Look {
     /// It began after so many reads had arrived.
@@ -72,6 +80,13 @@ impl Barrier {
         Ok(Some(Arc::new(Self { arrivals, looks })))
     }
 
+    /// A barrier without a thread, and its looks.
+    pub fn without_thread() -> (Arc<Self>, Looks) {
+        let (shown, looks) = watch::channel(Look { covers: 0, outcome: Ok(()) });
+        let arrivals = Arc::<Arrivals>::default();
+        (Arc::new(Self { arrivals: Arc::clone(&arrivals), looks }), Looks { arrivals, covered: 0, shown })
+    }
+
     /// Waits for a look that begins after this call, and returns its outcome.
     pub(super) async fn pass(&self) -> Result<(), StoreError> {
         let place = self.arrivals.add();
@@ -85,6 +100,23 @@ impl Drop for Barrier {
     fn drop(&mut self) {
         self.arrivals.counted().is_closed = true;
         self.arrivals.enough.notify_one();
+    }
+}
+
+impl Looks {
+    /// True if a read waits for a look that begins later.
+    pub fn are_due(&self) -> bool {
+        self.arrivals.counted().arrived > self.covered
+    }
+
+    /// Begins a look, for all reads that have arrived.
+    pub fn begin(&mut self) {
+        self.covered = self.arrivals.counted().arrived;
+    }
+
+    /// Ends the look that was begun last.
+    pub fn end(&self, outcome: Result<(), StoreError>) {
+        self.shown.send_replace(Look { covers: self.covered, outcome });
     }
 }
 
@@ -194,6 +226,29 @@ mod tests {
     #[test]
     fn a_store_of_one_daemon_has_no_barrier() {
         assert!(Barrier::of(store(false).0, &times()).expect("a barrier").is_none());
+    }
+
+    #[tokio::test]
+    async fn a_look_without_a_thread_is_for_those_that_came_before_it() {
+        let (barrier, mut looks) = Barrier::without_thread();
+        let pass = || {
+            let barrier = Arc::clone(&barrier);
+            tokio::spawn(async move { barrier.pass().await })
+        };
+        assert!(!looks.are_due());
+        let first = pass();
+        until_arrived(&barrier, 1).await;
+        assert!(looks.are_due());
+        looks.begin();
+        let later = pass();
+        until_arrived(&barrier, 2).await;
+        looks.end(Ok(()));
+        assert_eq!(first.await.expect("the first read"), Ok(()));
+        assert!(looks.are_due() && !later.is_finished(), "the first look began before the later one came");
+        looks.begin();
+        looks.end(Err(StoreError::Deposed));
+        assert_eq!(later.await.expect("the later read"), Err(StoreError::Deposed));
+        assert!(!looks.are_due());
     }
 
     #[tokio::test]

@@ -53,6 +53,12 @@ impl WorkerPool {
         is_some
     }
 
+    /// Drops the work that waits, which may hold this pool.
+    pub fn clear(&self) {
+        let waiting = std::mem::take(&mut self.0.state.lock().unwrap_or_else(PoisonError::into_inner).work);
+        drop(waiting);
+    }
+
     /// Has work done for a uid, behind what it has waiting.
     pub(crate) fn run(&self, uid: u32, work: impl FnOnce() + Send + 'static) {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner).work.push(uid, Box::new(work));

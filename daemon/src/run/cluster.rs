@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use enroll_etcd::{Config as EtcdConfig, Error};
 use tokio::sync::watch;
@@ -38,9 +38,6 @@ const WAIT: Duration = Duration::from_secs(1);
 
 /// Leases after which a leader that does not answer is one no longer.
 const LEASES: u32 = 3;
-
-/// The age of what only the journal has, at which a member that does not serve yet moves it into its database.
-const FLUSH: Duration = Duration::from_secs(2);
 
 /// Between two looks at whether it is this member's turn.
 const TURN: Duration = Duration::from_millis(100);
@@ -88,6 +85,34 @@ impl Member {
     /// The longest wait for the answer of a leader: it is certain of an outcome, or deposed, before.
     pub(super) fn patience(&self) -> Duration {
         self.journal.lease() * LEASES + WAIT
+    }
+
+    /// Follows the journal until this member is elected, or another one leads and there is a whole registry here: its name.
+    fn enter(
+        &self,
+        store: &JournalStore,
+        stage: &Stage,
+        is_whole: impl Fn(&dyn ReadTxn) -> bool,
+    ) -> Result<Option<String>, Fault> {
+        loop {
+            store.catch_up(|_| ())?;
+            match patiently(|| self.journal.leader())? {
+                Some(leader) if is_whole(&*store.view()?) => return Ok(Some(leader)),
+                Some(leader) => {
+                    stage.begin(format!("follows {leader}"));
+                    patiently(|| self.journal.wait(store.number(), WAIT))?;
+                }
+                None => {
+                    if let Some(leadership) = self.stand()? {
+                        self.lead(store, leadership, |_| ())?;
+                        return Ok(None);
+                    }
+                    if matches!(&*self.standing(), Standing::Astray(_)) {
+                        stage.begin("does not lead: its clock is off those of the others".to_owned());
+                    }
+                }
+            }
+        }
     }
 
     /// Follows the journal until this member is elected and its store leads, or until the daemon stops: then false.
@@ -304,30 +329,8 @@ pub(super) fn join(
     let (leadership, standing, is_stopping) = (Mutex::default(), Mutex::new(Standing::Fit), AtomicBool::new(false));
     let listener = Mutex::new(listener);
     let member = Member { journal, membership, listener, retention, skew_max, leadership, standing, is_stopping };
-    let mut flushed = Instant::now();
-    loop {
-        store.catch_up(|_| ())?;
-        if flushed.elapsed() >= FLUSH {
-            store.flush()?;
-            flushed = Instant::now();
-        }
-        match patiently(|| member.journal.leader())? {
-            Some(leader) if is_whole(&*store.view()?) => return Ok((store, member, Some(leader))),
-            Some(leader) => {
-                stage.begin(format!("follows {leader}"));
-                patiently(|| member.journal.wait(store.number(), WAIT))?;
-            }
-            None => {
-                if let Some(leadership) = member.stand()? {
-                    member.lead(&store, leadership, |_| ())?;
-                    return Ok((store, member, None));
-                }
-                if matches!(&*member.standing(), Standing::Astray(_)) {
-                    stage.begin("does not lead: its clock is off those of the others".to_owned());
-                }
-            }
-        }
-    }
+    let leader = store.beside_flush(|| member.enter(&store, stage, is_whole))?;
+    Ok((store, member, leader))
 }
 
 /// The fault of a database for which there is no journal.

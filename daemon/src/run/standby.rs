@@ -14,10 +14,8 @@ use crate::config::Config;
 use crate::daemon::Daemon;
 use crate::storage::journal::JournalStore;
 use crate::writer::Queue;
-use enroll_core::model::key;
-use enroll_core::model::record::{self, ChangesHead};
 use enroll_core::rules::bootstrap::RegistryError;
-use enroll_core::state::{Store as _, StoreError, Writes};
+use enroll_core::state::{StoreError, Writes};
 
 /// A standby: the parts of a daemon that follow, and lead once it is elected.
 struct Standby {
@@ -79,17 +77,7 @@ pub(super) async fn watch(
 impl Standby {
     /// Follows until this daemon leads, or stops: then false.
     fn run(self) -> Result<bool, StartError> {
-        let applied = |writes: &Writes| {
-            if let Err(err) = self.daemon.applied(&*self.store, writes) {
-                tracing::error!(%err, "the keys of an import can not be read back; restart this daemon");
-            }
-            self.daemon.metrics.database_bytes.set(self.store.bytes());
-            if let Some(Some(head)) = writes.get(&key::changes_head())
-                && let Ok(head) = record::decode::<ChangesHead>(head)
-            {
-                self.changes.send_if_modified(|latest| std::mem::replace(latest, head.seq) != head.seq);
-            }
-        };
+        let applied = |writes: &Writes| self.daemon.follow(&*self.store, writes, &self.changes);
         let told = |leader: &str| {
             if self.daemon.role.leader().as_deref() != Some(leader) {
                 tracing::info!(leader, "follows");

@@ -354,17 +354,7 @@ impl Store for JournalStore {
     }
 
     fn confirm(&self) -> Result<(), StoreError> {
-        let Some(look) = self.log().look() else { return Ok(()) };
-        if !look.leads() {
-            return self.wait_for(look.end()?.number);
-        }
-        // Commits go on meanwhile.
-        let head = look.end().inspect_err(|err| self.fail(err.clone()))?;
-        if self.state().number >= head.number {
-            return Ok(());
-        }
-        // A commit of this daemon's may be durable and not visible yet: it is, once the log is free.
-        self.log().confirm(head).inspect_err(|err| self.fail(err.clone()))
+        self.look_at_end()?.map_or(Ok(()), |number| self.wait_for(number))
     }
 
     fn is_shared(&self) -> bool {

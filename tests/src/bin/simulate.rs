@@ -25,6 +25,9 @@ struct Arguments {
     /// The first of them
     #[arg(long, default_value_t = 0)]
     first: u64,
+    /// Hosts, in place of those that the seed draws
+    #[arg(long, requires = "seed")]
+    hosts: Option<usize>,
     /// Clients, in place of those that the seed draws
     #[arg(long, requires = "seed")]
     clients: Option<usize>,
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
 
 fn one(arguments: &Arguments, seed: u64, control: Control) -> Result<String, String> {
     let mut plan = Plan::of(seed);
+    plan.hosts = arguments.hosts.unwrap_or(plan.hosts).max(1);
     plan.clients = arguments.clients.unwrap_or(plan.clients);
     plan.operations = arguments.operations.unwrap_or(plan.operations);
     if let Some(faults) = &arguments.faults {
@@ -76,6 +80,7 @@ fn one(arguments: &Arguments, seed: u64, control: Control) -> Result<String, Str
     if let Some(areas) = &arguments.areas {
         plan.areas = names::<Area>(areas)?;
     }
+    plan = plan.possible();
     let figures = tried(&plan, control).map_err(|why| format!("{plan}\n{why}"))?;
     Ok(format!("{plan}\ntrace {:016x}: {figures}", figures.trace))
 }
@@ -109,9 +114,10 @@ fn sum(done: u64, begun: Instant, figures: &Figures) -> String {
 
 fn control(name: Option<&str>) -> Result<Control, String> {
     let Some(name) = name else { return Ok(Control::None) };
-    let found = Control::ALL.iter().find(|(of, _)| *of == name).map(|(_, control)| *control);
+    let all = || Control::ALL.iter().chain(Control::OF_CLUSTERS).chain(Control::NOT_FOUND);
+    let found = all().find(|(of, _)| *of == name).map(|(_, control)| *control);
     found.ok_or_else(|| {
-        let names: Vec<_> = Control::ALL.iter().map(|(name, _)| *name).collect();
+        let names: Vec<_> = all().map(|(name, _)| *name).collect();
         format!("{name} is none of: {}", names.join(", "))
     })
 }

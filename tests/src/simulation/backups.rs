@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use enroll_core::context::{Context, Peer};
 use enroll_core::fault::Fault;
-use enroll_protocol::backup::{Part, Reader};
+use enroll_protocol::backup::{Header, Part, Position, Reader};
 use enroll_protocol::encoding::Encoding;
 use enroll_protocol::frame::{Frame, FrameKind};
 use enroll_protocol::server::{Backup as BackUp, Piece};
 use enroll_protocol::{Envelope, Operation, Time, codec};
 use enrolld::dispatch::{self, Items, Job, Look};
 use enrolld::offline::restore_into;
+use enrolld::storage::journal::Mark;
 use enrolld::storage::redb::{RedbOptions, RedbStore};
 use serde::de::DeserializeOwned;
 
@@ -49,15 +50,30 @@ impl Backup {
 
     /// New disks with what is in it, and that.
     pub(super) fn restored(&self) -> Result<(Platters, Map), String> {
-        let disk = Arc::new(SimulatedDisk::holding(Vec::new()));
-        let options = RedbOptions { cache_bytes: 1 << 20, verify: true };
-        let store = RedbStore::open_on(disk.clone(), options).map_err(|err| err.to_string())?;
-        let bytes = Box::new(Cursor::new(self.bytes.clone()));
-        restore_into(&store, bytes, &secrets()).map_err(|err| format!("a backup is not restored: {err}"))?;
+        let (store, disk, _) = filled(&self.bytes)?;
         let there = everything(&store).map_err(|err| err.to_string())?;
         drop(store);
         Ok((Platters { database: disk.live(), slots: Vec::new() }, there))
     }
+}
+
+/// New disks with what is in this backup of a member of a cluster, for another one that joins; and its place in the journal.
+pub(super) fn joining(bytes: &[u8]) -> Result<(Platters, Position), String> {
+    let (store, disk, header) = filled(bytes)?;
+    let position = header.journal.ok_or("a backup of a member that has no place in the journal")?;
+    store.set_mark(&Mark::at(&position)).map_err(|err| err.to_string())?;
+    drop(store);
+    Ok((Platters { database: disk.live(), slots: Vec::new() }, position))
+}
+
+/// A database with what is in a backup, its disk, and the backup's header.
+fn filled(bytes: &[u8]) -> Result<(RedbStore, Arc<SimulatedDisk>, Header), String> {
+    let disk = Arc::new(SimulatedDisk::holding(Vec::new()));
+    let options = RedbOptions { cache_bytes: 1 << 20, verify: true };
+    let store = RedbStore::open_on(disk.clone(), options).map_err(|err| err.to_string())?;
+    let bytes = Box::new(Cursor::new(bytes.to_vec()));
+    let header = restore_into(&store, bytes, &secrets()).map_err(|err| format!("a backup is not restored: {err}"))?;
+    Ok((store, disk, header))
 }
 
 impl Core {

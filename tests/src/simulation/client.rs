@@ -16,6 +16,10 @@ use super::wire::Wire;
 /// A client.
 pub(super) struct Client {
     pub(super) uid: u32,
+    /// The host that it is, or was last, connected to.
+    pub(super) host: usize,
+    /// That host refused something for now.
+    pub(super) is_put_off: bool,
     pub(super) link: Option<Link>,
     /// Calls to be sent again.
     pub(super) again: VecDeque<usize>,
@@ -56,7 +60,8 @@ pub(super) struct Arrived {
 
 impl Client {
     pub(super) fn of(uid: u32, follows: bool) -> Self {
-        Self { uid, link: None, again: VecDeque::new(), follows: follows.then_some(0) }
+        let (again, follows) = (VecDeque::new(), follows.then_some(0));
+        Self { uid, host: 0, is_put_off: false, link: None, again, follows }
     }
 
     /// True if nothing of it is open.

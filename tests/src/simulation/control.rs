@@ -34,6 +34,20 @@ pub enum Control {
     SplitsBatch,
     /// Reads see the registry as it was one commit ago.
     ReadsOld,
+    /// Reads at hosts of a cluster pass without a look at the journal.
+    SkipsLooks,
+    /// Those at a standby do.
+    StandbyDoesNotWait,
+    /// Those at a daemon that leads, or believes to, do.
+    LeaderDoesNotLook,
+    /// The journal confirms each daemon that it leads.
+    ConfirmsAnybody,
+    /// The journal compares nothing: an append takes the place of what is there.
+    AppendsUnfenced,
+    /// An append is done though the record before it is not there.
+    AppendsBehindNothing,
+    /// Records are trimmed that no database has.
+    TrimsTooEarly,
 }
 
 impl Control {
@@ -52,6 +66,21 @@ impl Control {
         ("reads-old", Self::ReadsOld),
     ];
 
+    /// Those that only a cluster has, and that its seeds find.
+    pub const OF_CLUSTERS: &[(&str, Self)] = &[
+        ("skips-looks", Self::SkipsLooks),
+        ("confirms-anybody", Self::ConfirmsAnybody),
+        ("appends-unfenced", Self::AppendsUnfenced),
+        ("trims-too-early", Self::TrimsTooEarly),
+    ];
+
+    /// Those that hundreds of seeds do not find: too few reads come at hosts that are behind.
+    pub const NOT_FOUND: &[(&str, Self)] = &[
+        ("standby-does-not-wait", Self::StandbyDoesNotWait),
+        ("leader-does-not-look", Self::LeaderDoesNotLook),
+        ("appends-behind-nothing", Self::AppendsBehindNothing),
+    ];
+
     /// The disks that lie.
     pub(super) fn liar(self) -> Liar {
         match self {
@@ -65,8 +94,15 @@ impl Control {
     /// The store with this fault.
     pub(super) fn over(self, store: Arc<dyn Store>) -> Arc<dyn Store> {
         match self {
-            Self::None | Self::SyncLies | Self::JournalLies | Self::DatabaseLies => store,
-            _ => Arc::new(WrongStore { store, control: self, latest: Mutex::default() }),
+            Self::AcknowledgesAnyway
+            | Self::SkipsIndex
+            | Self::ForgetsAnswers
+            | Self::ForgetsTokens
+            | Self::ForgetsRevocations
+            | Self::SkipsChange
+            | Self::SplitsBatch
+            | Self::ReadsOld => Arc::new(WrongStore { store, control: self, latest: Mutex::default() }),
+            _ => store,
         }
     }
 }
@@ -128,6 +164,14 @@ impl Store for WrongStore {
             }
             _ => self.store.commit(writes),
         }
+    }
+
+    fn confirm(&self) -> Result<(), StoreError> {
+        self.store.confirm()
+    }
+
+    fn is_shared(&self) -> bool {
+        self.store.is_shared()
     }
 
     fn bytes(&self) -> u64 {

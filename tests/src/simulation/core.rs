@@ -1,40 +1,35 @@
 //! The core of a daemon without threads: what a start puts together, over simulated disks, and its steps.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use enroll_core::context::{Grant, Identity, Peer};
-use enroll_core::identity::CountingSeal;
-use enroll_core::model::key::{self, WITHOUT_ORDER};
-use enroll_core::rules::bootstrap::{self, RegistryError};
-use enroll_core::rules::{authority, changes, check};
+use enroll_core::context::{Grant, Peer};
 use enroll_core::settings::Settings;
-use enroll_core::state::overlay::Overlay;
 use enroll_core::state::{Store, StoreError};
 use enroll_protocol::Time;
 use enrolld::config::Config;
 use enrolld::daemon::clock::{Clock, MachineClock, Seeds};
 use enrolld::daemon::{Daemon, Swap};
+use enrolld::net::barrier::Barrier;
 use enrolld::net::grants::Grants;
 use enrolld::net::listener::Terms;
 use enrolld::net::memory_budget::MemoryBudget;
 use enrolld::net::worker_pool::WorkerPool;
 use enrolld::net::{Shared, serve_alone};
-use enrolld::storage::journal::{Flush, JournalOptions, JournalStore, Moved};
-use enrolld::storage::redb::RedbOptions;
+use enrolld::storage::journal::{Flush, JournalStore, Moved};
 use enrolld::writer::{self, Queue, Writer, WriterThread};
 use rand::rngs::ChaCha20Rng;
-use rand::{Rng as _, RngExt as _, SeedableRng as _};
+use rand::{RngExt as _, SeedableRng as _};
 use tokio::sync::{Semaphore, watch};
 
 use super::control::Control;
-use super::limits;
+use super::member::Member;
+use super::opening::{Journal, Opened, Refused, settings};
 use super::sessions::Sessions;
+use super::shared_journal::Way;
 use super::wire::{Wire, connection};
 use crate::machine::{Lent, Machine};
-use crate::oracle::{Oracle, Recorder, Verdict, everything};
-use crate::registry::foundation::{found, secrets};
+use crate::oracle::Oracle;
 
 /// Free bytes of the disk that the configuration wants left.
 pub(super) const LEFT_BYTES: u64 = 1 << 20;
@@ -47,6 +42,8 @@ const MEMORY_BYTES: usize = 64 << 20;
 pub(super) enum NoStart {
     /// The disk failed or lost its power meanwhile.
     Fault,
+    /// The shared journal begins behind what the database has.
+    Late,
     /// It is wrong.
     Wrong(String),
 }
@@ -60,14 +57,29 @@ pub(super) struct Core {
     pub(super) machine: Machine,
     pub(super) sessions: Sessions,
     pub(super) seen: Arc<dyn Store>,
-    store: Arc<Lent>,
+    pub(super) store: Arc<Lent>,
     pub(super) shared: Arc<Shared>,
-    queue: Option<Queue>,
-    writer: WriterThread,
+    pub(super) queue: Option<Queue>,
+    /// None while it is a standby.
+    pub(super) writer: Option<WriterThread>,
+    /// Its part in a cluster, if it has one.
+    pub(super) member: Option<Member>,
     flush: Flushing,
-    changes: watch::Sender<u64>,
+    pub(super) changes: watch::Sender<u64>,
     stop: watch::Sender<bool>,
+    /// Wrong codes of a source in a minute, if there is a limit.
     guesses: Option<u32>,
+    _work: Waiting,
+}
+
+/// The work of a daemon that waits for a thread. It holds the daemon, and goes with it.
+struct Waiting(Arc<Shared>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.scans.clear();
+        self.0.makers.clear();
+    }
 }
 
 /// The progress of a flush.
@@ -86,86 +98,75 @@ impl Core {
         oracle: &Arc<Mutex<Oracle>>,
         (control, guesses): (Control, Option<u32>),
     ) -> Result<Self, (Box<Machine>, NoStart)> {
-        match Self::open(&machine, clock, random, oracle, (control, guesses)) {
-            Ok((store, seen, daemon, writer, queue, changes)) => {
-                let (head, latest) = changes;
-                let (stop, _) = watch::channel(false);
-                let shared = shared(random, &seen, daemon, clock, latest);
-                let (sessions, queue, flush) = (Sessions::default(), Some(queue), Flushing::None);
-                Ok(Self { machine, sessions, seen, store, shared, queue, writer, flush, changes: head, stop, guesses })
-            }
-            Err(_) if machine.has_met_its_fate() => Err((Box::new(machine), NoStart::Fault)),
-            Err(wrong) => Err((Box::new(machine), NoStart::Wrong(wrong))),
+        match Opened::open(&machine, clock, random, &Journal::Own(oracle), (control, guesses)) {
+            Ok(opened) => Self::leading(machine, clock, random, opened).map(|core| Self { guesses, ..core }),
+            Err(refused) => Err(no_start(machine, refused)),
         }
     }
 
-    #[expect(clippy::type_complexity, reason = "the parts of one value")]
-    fn open(
-        machine: &Machine,
+    /// The same for a member of a cluster, which is a standby at first. The way is that of this life.
+    pub(super) fn start_standby(
+        machine: Machine,
         clock: &Arc<MachineClock>,
         random: &mut ChaCha20Rng,
-        oracle: &Arc<Mutex<Oracle>>,
-        (control, guesses): (Control, Option<u32>),
-    ) -> Result<
-        (Arc<Lent>, Arc<dyn Store>, Arc<Daemon>, WriterThread, Queue, (watch::Sender<u64>, watch::Receiver<u64>)),
-        String,
-    > {
-        let redb = RedbOptions { cache_bytes: [0, 64 << 10, 1 << 20][random.random_range(0..3)], verify: true };
-        let journal = JournalOptions {
-            segment_bytes: [9 << 10, 12 << 10, 64 << 10][random.random_range(0..3)],
-            memory_bytes: 16 << 20,
-            unordered: WITHOUT_ORDER,
-            identity: random.next_u64(),
+        (way, name): (&Arc<Way>, &str),
+        control: Control,
+    ) -> Result<Self, (Box<Machine>, NoStart)> {
+        let opened = match Opened::open(&machine, clock, random, &Journal::Shared(way), (control, None)) {
+            Ok(opened) => opened,
+            Err(refused) => return Err(no_start(machine, refused)),
         };
-        let store = machine.open(redb, journal)?;
-        let found_there = everything(&store).map_err(|err| err.to_string())?;
-        let _: Verdict = oracle.lock().map_err(|err| err.to_string())?.judge(found_there)?;
-        let store = Lent::new(store);
-        let seen = control.over(Arc::new(Recorder::of(store.clone(), oracle)));
-        let wrong = |err: RegistryError| err.to_string();
-        let unreadable = |err: StoreError| err.to_string();
-        let secrets = secrets();
-        if !bootstrap::verify(&*seen.view().map_err(unreadable)?, Some(&secrets)).map_err(wrong)? {
-            found(&*seen).map_err(wrong)?;
-            store.flush().map_err(unreadable)?;
-        }
-        let view = seen.view().map_err(unreadable)?;
-        let authority = authority::open(&*view, &secrets).map_err(wrong)?.ok_or("it has no authority")?;
-        let secrets = bootstrap::hashes(&*view, secrets).map_err(wrong)?;
-        let keys = bootstrap::key_ring(&*view, &secrets).map_err(wrong)?;
-        let head = changes::head(&*view).map_err(unreadable)?;
-        let mut overlay = Overlay::new(&*view);
-        bootstrap::sign(&mut overlay).map_err(unreadable)?;
-        let writes = overlay.into_writes();
-        let violations = check::violations(&*view, Some(&secrets)).map_err(unreadable)?;
-        // In the middle of an import much is missing.
-        let is_importing = view.get(&key::importing()).map_err(unreadable)?.is_some();
-        if let Some(first) = violations.first().filter(|_| !is_importing) {
-            return Err(format!("{} {}: {} (server check)", first.invariant, first.subject, first.message));
-        }
-        drop(view);
-        if !writes.is_empty() {
-            seen.commit(&writes).map_err(unreadable)?;
-        }
-        let clock = Clock::of(clock);
-        let identity = Identity { secrets: secrets.into(), keys: keys.into(), authority: authority.into() };
-        let mut salt = [0; 32];
-        random.fill_bytes(&mut salt);
-        let seal = CountingSeal::new(&identity.secrets, *salt.first_chunk().ok_or("a salt")?);
-        let daemon = Arc::new(Daemon::new(settings(guesses), identity, clock.now()));
-        let seal = seal.map_err(|err| err.to_string())?;
-        let mut writer = Writer::new(Arc::clone(&seen), Arc::clone(&daemon), seal).map_err(unreadable)?;
-        writer.start_at(clock.now(), false);
+        let Opened { store, seen, daemon, latest, seal } = opened;
         let (queue, inbox) = writer::queue();
-        let writer = WriterThread::new(writer, inbox, clock, || {});
-        Ok((store, seen, daemon, writer, queue, watch::channel(head.seq)))
+        let (barrier, looks) = Barrier::without_thread();
+        let member = Member::new(name, way, looks, (inbox, seal), Clock::of(clock), control);
+        member.join(&daemon);
+        let (changes, head) = watch::channel(latest);
+        let shared = shared(random, &seen, daemon, clock, head, Some(barrier));
+        let (writer, member) = (None, Some(member));
+        Ok(Self::of(machine, (store, seen), shared, (queue, writer), member, changes))
+    }
+
+    fn leading(
+        machine: Machine,
+        clock: &Arc<MachineClock>,
+        random: &mut ChaCha20Rng,
+        opened: Opened,
+    ) -> Result<Self, (Box<Machine>, NoStart)> {
+        let Opened { store, seen, daemon, latest, seal } = opened;
+        let mut writer = match Writer::new(Arc::clone(&seen), Arc::clone(&daemon), seal) {
+            Ok(writer) => writer,
+            Err(err) => return Err(no_start(machine, err.to_string().into())),
+        };
+        let of_writer = Clock::of(clock);
+        writer.start_at(of_writer.now(), false);
+        let (queue, inbox) = writer::queue();
+        let writer = WriterThread::new(writer, inbox, of_writer, || {});
+        let (changes, head) = watch::channel(latest);
+        let shared = shared(random, &seen, daemon, clock, head, None);
+        Ok(Self::of(machine, (store, seen), shared, (queue, Some(writer)), None, changes))
+    }
+
+    fn of(
+        machine: Machine,
+        (store, seen): (Arc<Lent>, Arc<dyn Store>),
+        shared: Arc<Shared>,
+        (queue, writer): (Queue, Option<WriterThread>),
+        member: Option<Member>,
+        changes: watch::Sender<u64>,
+    ) -> Self {
+        let (stop, _) = watch::channel(false);
+        let (sessions, queue, flush, guesses) = (Sessions::default(), Some(queue), Flushing::None, None);
+        let _work = Waiting(Arc::clone(&shared));
+        Self { machine, sessions, seen, store, shared, queue, writer, member, flush, changes, stop, guesses, _work }
     }
 
     /// Accepts a connection of this user.
     pub(super) fn connect(&mut self, uid: u32, number: u64) -> Wire {
         let (wire, halves) = connection();
         let Some(queue) = self.queue.clone() else { return wire };
-        let peer = peer(uid, number);
+        let mut peer = peer(uid, number);
+        peer.member = self.shared.daemon.role.member().cloned();
         let stopping = self.stop.subscribe();
         self.sessions.add(number, Box::pin(serve_alone(halves, peer, Arc::clone(&self.shared), queue, stopping)));
         wire
@@ -173,12 +174,18 @@ impl Core {
 
     /// True if the writer has something to do: a message may wait for it too.
     pub(super) fn is_due(&self) -> bool {
-        self.writer.longest_wait() == Duration::ZERO
+        self.writer.as_ref().is_some_and(|writer| writer.longest_wait() == Duration::ZERO)
+    }
+
+    /// True if it writes.
+    pub(super) fn leads(&self) -> bool {
+        self.writer.is_some()
     }
 
     /// One batch of the writer. False once nobody can send it anything any more.
     pub(super) fn write(&mut self) -> Result<bool, Ended> {
-        match self.writer.step(Duration::ZERO).map_err(Ended)? {
+        let Some(writer) = &mut self.writer else { return Ok(false) };
+        match writer.step(Duration::ZERO).map_err(Ended)? {
             Some(head) => {
                 self.changes.send_if_modified(|latest| std::mem::replace(latest, head) != head);
                 Ok(true)
@@ -187,7 +194,8 @@ impl Core {
         }
     }
 
-    /// The end that a read which failed brings, or the flusher's next step: a segment and a frozen memtable, its move into the tree, or the end of that.
+    /// The end that a read which failed brings, or the flusher's next step: a segment and a frozen memtable, its move into the
+    /// tree, or the end of that.
     pub(super) fn flush(&mut self) -> Result<(), Ended> {
         self.store.with(JournalStore::expect_readable).map_err(Ended)?;
         let step = |flush| {
@@ -242,12 +250,22 @@ impl Core {
     }
 }
 
+fn no_start(machine: Machine, refused: Refused) -> (Box<Machine>, NoStart) {
+    let why = match refused {
+        _ if machine.has_met_its_fate() => NoStart::Fault,
+        Refused::Late => NoStart::Late,
+        Refused::Other(wrong) => NoStart::Wrong(wrong),
+    };
+    (Box::new(machine), why)
+}
+
 fn shared(
     random: &mut ChaCha20Rng,
     store: &Arc<dyn Store>,
     daemon: Arc<Daemon>,
     clock: &Arc<MachineClock>,
     changes: watch::Receiver<u64>,
+    barrier: Option<Arc<Barrier>>,
 ) -> Arc<Shared> {
     let config = Config::default();
     let (grants, _) = Grants::resolve(&config.grants).expect("no grants");
@@ -256,7 +274,7 @@ fn shared(
         forwarding: None,
         daemon,
         store: Arc::clone(store),
-        barrier: None,
+        barrier,
         clock: Clock::of(clock),
         seeds: Seeds::of(ChaCha20Rng::from_rng(random).random()),
         terms: Swap::new(Terms { grants, limits: config.limits() }),
@@ -271,18 +289,6 @@ fn shared(
 /// A process of this user, with every grant.
 pub(super) fn peer(uid: u32, connection: u64) -> Peer {
     Peer { uid, pid: 1, connection, grant: Grant::Admin, delegation: Arc::default(), member: None }
-}
-
-/// The default settings, with so many guesses of a source in a minute; without a number no client is refused for guessing.
-/// Every refused call may leave its record, by which guesses are counted.
-fn settings(guesses: Option<u32>) -> Settings {
-    let mut settings = Config::default().settings(Path::new("/nowhere"));
-    settings.free_bytes = LEFT_BYTES;
-    settings.guesses_per_minute = guesses.unwrap_or(u32::MAX);
-    settings.guesses_uid_per_minute = guesses.map_or(u32::MAX, limits::of_uid);
-    settings.guesses_total_per_minute = guesses.map_or(u32::MAX, limits::of_all);
-    settings.refused_per_minute = u32::MAX;
-    settings
 }
 
 /// The time on a machine's clock.

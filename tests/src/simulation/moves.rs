@@ -14,9 +14,10 @@ use rand::RngExt as _;
 
 use super::beginning;
 use super::core::{Core, Ended, NoStart, now, peer};
+use super::hosts::End;
 use super::operations::encoded;
 use super::plan::Fault;
-use super::run::{End, Run};
+use super::run::Run;
 use super::wire::Wire;
 use crate::machine::{Machine, Platters};
 use crate::oracle::Oracle;
@@ -51,9 +52,9 @@ enum Came {
 
 impl Run<'_> {
     /// Exports the registry; whoever goes on with it comes next.
-    pub(super) fn leave(&mut self, core: &Core) -> Result<Option<End>, String> {
+    pub(super) fn move_out(&mut self, core: &Core) -> Result<Option<End>, String> {
         self.faults_left -= 1;
-        match exported(core, now(&self.clock)) {
+        match exported(core, now(&self.hosts[0].clock)) {
             Ok(text) => {
                 self.export = text;
                 Ok(Some(End::Moved))
@@ -64,7 +65,7 @@ impl Run<'_> {
     }
 
     /// The disks of a new daemon that has imported the export.
-    pub(super) fn arrive(&mut self) -> Result<Platters, String> {
+    pub(super) fn move_in(&mut self) -> Result<Platters, String> {
         let (database, committed) = beginning::registry().clone();
         *self.oracle.lock().map_err(|err| err.to_string())? = Oracle::expecting(committed);
         let mut platters = Platters { database, slots: Vec::new() };
@@ -73,16 +74,17 @@ impl Run<'_> {
             let machine = Machine::with(platters, self.fate(), self.control.liar());
             self.figures.starts += 1;
             let terms = self.terms();
-            let started = Core::start(machine, &self.clock, &mut self.random, &self.oracle, terms);
+            let started = Core::start(machine, &self.hosts[0].clock, &mut self.random, &self.oracle, terms);
             let mut core = match started {
                 Ok(core) => core,
                 Err((machine, NoStart::Fault)) => {
                     platters = machine.after_power_loss(&mut self.disks);
                     continue;
                 }
+                Err((_, NoStart::Late)) => return Err("a host alone is late".to_owned()),
                 Err((_, NoStart::Wrong(wrong))) => return Err(format!("in an import it does not start: {wrong}")),
             };
-            self.set_space(&core, false);
+            self.set_space(0, &core, false);
             match self.import(&mut core, &mut progress)? {
                 Came::ToItsEnd => {
                     return Ok(match self.stop(core)? {
@@ -221,7 +223,7 @@ impl Run<'_> {
                 return Ok(Some(answer));
             }
             let time = Duration::from_millis(1);
-            self.clock.pass(time);
+            self.hosts[0].clock.pass(time);
             self.runtime.block_on(tokio::time::advance(time));
             if core.machine.has_met_its_fate() && matches!(core.machine.fate(), crate::disk::Fate::PowerLoss(_)) {
                 return Ok(None);
@@ -238,7 +240,7 @@ impl Run<'_> {
     /// Fails unless the export of the new daemon is the one that it has read, but for the time in its first line.
     fn expect_equal(&self, core: &Core) -> Result<(), String> {
         let records = |text: &str| text.split_once('\n').map(|(_, records)| records.to_owned());
-        let there = match core.machine.watch(|| exported(core, now(&self.clock))) {
+        let there = match core.machine.watch(|| exported(core, now(&self.hosts[0].clock))) {
             Err(_) if core.machine.has_met_its_fate() => return Ok(()),
             there => there?,
         };

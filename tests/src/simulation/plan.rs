@@ -1,5 +1,6 @@
-//! The plan of a run, drawn from its seed: how many clients ask how much, which operations they use, and which faults there
-//! are. Each seed leaves most faults and many operations out (swarm testing), so that some runs are all of one kind.
+//! The plan of a run, drawn from its seed: how many clients ask how many hosts how much, which operations they use, and which
+//! faults there are. Each seed leaves most faults and many operations out (swarm testing), so that some runs are all of one
+//! kind.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -33,10 +34,20 @@ pub enum Fault {
     Stops,
     /// The configuration is read again.
     Reloads,
-    /// Backups are taken, and one of them is restored in place of the disks.
+    /// Backups are taken, and one of them is restored in place of the disks; on a host alone.
     Restores,
-    /// The registry is exported, and imported into another daemon, which goes on in its place.
+    /// The registry is exported, and imported into another daemon, which goes on in its place; on a host alone.
     Moves,
+    /// The lease of a leader runs out while that goes on. This one and those below are of clusters.
+    Elections,
+    /// Appends are lost, or their answers are; they arrive late, or twice.
+    Appends,
+    /// A host stands still for a while.
+    Halts,
+    /// A host does not reach the journal for a while.
+    Partitions,
+    /// The journal is trimmed, of a member that is away too.
+    Trims,
 }
 
 /// A group of operations.
@@ -66,7 +77,7 @@ pub enum Area {
     Streams,
     /// Rotations of the keys that sign, and checks.
     Server,
-    /// Wrong codes, and small limits of them.
+    /// Wrong codes, and small limits of them; on a host alone, as each host counts by itself.
     Guesses,
     /// Bulk writes of several external keys.
     Bulk,
@@ -79,6 +90,8 @@ pub enum Area {
 pub struct Plan {
     /// The seed of everything.
     pub seed: u64,
+    /// Hosts. One has a journal of its own, several share one.
+    pub hosts: usize,
     /// Clients.
     pub clients: usize,
     /// Operations of all clients.
@@ -89,7 +102,7 @@ pub struct Plan {
     pub areas: BTreeSet<Area>,
 }
 
-/// All faults and their names.
+/// All faults and their names, those of clusters last.
 const FAULTS: &[(&str, Fault)] = &[
     ("pieces", Fault::Pieces),
     ("cuts", Fault::Cuts),
@@ -104,7 +117,21 @@ const FAULTS: &[(&str, Fault)] = &[
     ("reloads", Fault::Reloads),
     ("restores", Fault::Restores),
     ("moves", Fault::Moves),
+    ("elections", Fault::Elections),
+    ("appends", Fault::Appends),
+    ("halts", Fault::Halts),
+    ("partitions", Fault::Partitions),
+    ("trims", Fault::Trims),
 ];
+
+/// Faults that a host alone has too.
+const OF_ONE_HOST: usize = 13;
+
+/// Faults that put other disks in place of those of the only host.
+const OF_ONE_ALONE: [Fault; 2] = [Fault::Restores, Fault::Moves];
+
+/// The part of the seeds that draw a cluster.
+const CLUSTERS: f64 = 0.3;
 
 /// All areas and their names.
 const AREAS: &[(&str, Area)] = &[
@@ -133,7 +160,8 @@ impl Plan {
     pub fn of(seed: u64) -> Self {
         let mut random = ChaCha20Rng::seed_from_u64(seed);
         let chance = [0.15, 0.4, 0.7][random.random_range(0..3)];
-        let (first, later_faults) = FAULTS.split_at(DRAWN_FIRST);
+        let (of_one, of_clusters) = FAULTS.split_at(OF_ONE_HOST);
+        let (first, later_faults) = of_one.split_at(DRAWN_FIRST);
         let mut faults: BTreeSet<Fault> =
             first.iter().map(|(_, fault)| *fault).filter(|_| random.random_bool(chance)).collect();
         let (first, later) = AREAS.split_at(DRAWN_FIRST);
@@ -145,7 +173,24 @@ impl Plan {
         let operations = [12, 30, 60, 100][random.random_range(0..4)];
         areas.extend(later.iter().map(|(_, area)| *area).filter(|_| random.random_bool(0.25)));
         faults.extend(later_faults.iter().map(|(_, fault)| *fault).filter(|_| random.random_bool(chance / 2.0)));
-        Self { seed, clients, operations, faults, areas }
+        // Of a stream of its own, so that the other seeds are what they were before there were clusters.
+        let mut random = ChaCha20Rng::seed_from_u64(!seed);
+        let hosts = if random.random_bool(CLUSTERS) { random.random_range(2..=3) } else { 1 };
+        if hosts > 1 {
+            let chance = [0.2, 0.5, 0.8][random.random_range(0..3)];
+            faults.extend(of_clusters.iter().map(|(_, fault)| *fault).filter(|_| random.random_bool(chance)));
+        }
+        Self { seed, hosts, clients, operations, faults, areas }.possible()
+    }
+
+    /// The same without what its number of hosts does not have.
+    #[must_use]
+    pub fn possible(mut self) -> Self {
+        if self.hosts > 1 {
+            self.faults.retain(|fault| !OF_ONE_ALONE.contains(fault));
+            self.areas.remove(&Area::Guesses);
+        }
+        self
     }
 
     /// True if this fault comes.
@@ -160,6 +205,10 @@ impl Plan {
             if operations > 0 && operations < self.operations {
                 smaller.push(Self { operations, ..self.clone() });
             }
+        }
+        if self.hosts > 1 {
+            smaller.push(Self { hosts: 1, ..self.clone() });
+            smaller.push(Self { hosts: self.hosts - 1, ..self.clone() });
         }
         if self.clients > 1 {
             smaller.push(Self { clients: 1, ..self.clone() });
@@ -187,8 +236,9 @@ impl fmt::Display for Plan {
         let list = |names: Vec<&str>| if names.is_empty() { "none".to_owned() } else { names.join(",") };
         write!(
             f,
-            "--seed {} --clients {} --operations {} --faults {} --areas {}",
+            "--seed {} --hosts {} --clients {} --operations {} --faults {} --areas {}",
             self.seed,
+            self.hosts,
             self.clients,
             self.operations,
             list(faults.collect()),

@@ -1,11 +1,10 @@
-//! One run: the scheduler, which takes one step after another of clients, sessions, writer and flusher, lets time pass, and
-//! has faults come. Everything that it draws comes from the seed of its plan.
+//! One run: the scheduler, which takes one step after another of clients, sessions, writers and flushers of all hosts, lets
+//! time pass, and has faults come. Everything that it draws comes from the seed of its plan.
 
 use std::fmt;
 use std::hash::Hasher as _;
 use std::sync::{Arc, Mutex};
 
-use enrolld::daemon::clock::MachineClock;
 use rand::rngs::{ChaCha20Rng, SmallRng};
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::runtime::{Builder, Runtime};
@@ -15,22 +14,21 @@ use super::asking::Known;
 use super::backups::Backup;
 use super::beginning;
 use super::client::Client;
+use super::cluster::Cluster;
 use super::control::Control;
-use super::core::{Core, Ended, NoStart, now};
+use super::hosts::Host;
 use super::judge::Judge;
-use super::operations::time;
-use super::plan::{Area, Fault, Plan};
-use super::steps::Step;
+use super::plan::{Area, Plan};
+use super::steps::{Act, Step};
 use super::stuck::Latest;
-use crate::disk::Fate;
-use crate::machine::{Machine, Platters};
+use crate::machine::Platters;
 use crate::oracle::Oracle;
 
 /// Steps after which a run should have ended.
 const STEPS_MAX: u64 = 60_000;
 
-/// Faults of a run that end a life.
-const FAULTS_MAX: u32 = 6;
+/// Faults of a run, most of which end a life: those of one host, and of each one more.
+const FAULTS_MAX: [u32; 2] = [6, 4];
 
 /// Users; clients of one share its turn in the writer's queue.
 const UIDS: u32 = 2;
@@ -85,8 +83,11 @@ pub(super) struct Run<'a> {
     pub(super) control: Control,
     pub(super) random: ChaCha20Rng,
     pub(super) disks: SmallRng,
-    pub(super) clock: Arc<MachineClock>,
+    pub(super) hosts: Vec<Host>,
+    /// The journal that the hosts share, if there are several.
+    pub(super) cluster: Option<Cluster>,
     pub(super) runtime: Runtime,
+    /// The entries of a host alone.
     pub(super) oracle: Arc<Mutex<Oracle>>,
     pub(super) judge: Judge,
     pub(super) known: Known,
@@ -96,26 +97,11 @@ pub(super) struct Run<'a> {
     pub(super) asked: usize,
     pub(super) pipeline: usize,
     pub(super) faults_left: u32,
-    pub(super) is_full: bool,
     pub(super) latest: Latest,
     pub(super) backups: Vec<Backup>,
     /// The export of a registry that moves.
     pub(super) export: String,
     pub(super) figures: Figures,
-}
-
-/// The end of a life.
-pub(super) enum End {
-    /// The store failed, or its power is gone.
-    Failed,
-    Killed,
-    /// The disks are replaced by those of a backup.
-    Restored,
-    /// Another daemon goes on with an export.
-    Moved,
-    Stopped,
-    /// Everything was asked and answered.
-    Done,
 }
 
 /// Runs a plan. Fails with what is wrong.
@@ -126,11 +112,21 @@ pub fn run(plan: &Plan, control: Control) -> Result<Figures, String> {
     let (database, committed) = beginning::registry().clone();
     let pipeline = PIPELINE[random.random_range(0..PIPELINE.len())];
     let uid = |number: usize| 1000 + u32::try_from(number).unwrap_or(0) % UIDS;
+    let disks = SmallRng::seed_from_u64(random.random());
+    let (cluster, hosts) = match plan.hosts {
+        0 | 1 => (None, vec![Host::with(Some(Platters { database, slots: Vec::new() }))]),
+        count => {
+            let (cluster, hosts) = Cluster::of(count, &mut random, control)?;
+            (Some(cluster), hosts)
+        }
+    };
+    let more = u32::try_from(hosts.len() - 1).unwrap_or(0);
     let mut run = Run {
         plan,
         control,
-        disks: SmallRng::seed_from_u64(random.random()),
-        clock: MachineClock::at(time(1)),
+        disks,
+        hosts,
+        cluster,
         runtime,
         oracle: Arc::new(Mutex::new(Oracle::expecting(committed))),
         judge: Judge::default(),
@@ -140,8 +136,7 @@ pub fn run(plan: &Plan, control: Control) -> Result<Figures, String> {
         connections: 0,
         asked: 0,
         pipeline,
-        faults_left: FAULTS_MAX,
-        is_full: false,
+        faults_left: FAULTS_MAX[0] + FAULTS_MAX[1] * more,
         latest: Latest::default(),
         backups: Vec::new(),
         export: String::new(),
@@ -151,7 +146,7 @@ pub fn run(plan: &Plan, control: Control) -> Result<Figures, String> {
     if plan.areas.contains(&Area::Guesses) {
         run.judge.limits.per_minute = Some(run.random.random_range(1..4));
     }
-    run.live_on(Platters { database, slots: Vec::new() })?;
+    run.go()?;
     run.figures.trace = run.trace.finish();
     run.figures.operations = run.asked as u64;
     run.figures.answers = run.judge.judged;
@@ -160,160 +155,30 @@ pub fn run(plan: &Plan, control: Control) -> Result<Figures, String> {
 }
 
 impl Run<'_> {
-    /// Lives one life after another, until everything is answered; then a last start compares everything once more.
-    fn live_on(&mut self, mut platters: Platters) -> Result<(), String> {
-        let mut was_stopped = false;
-        loop {
-            self.note_disks(&platters);
-            let machine = Machine::with(platters, self.fate(), self.control.liar());
-            self.figures.starts += 1;
-            let terms = self.terms();
-            let started = Core::start(machine, &self.clock, &mut self.random, &self.oracle, terms);
-            let mut core = match started {
-                Ok(core) => core,
-                Err((machine, NoStart::Fault)) => {
-                    platters = machine.after_power_loss(&mut self.disks);
-                    continue;
-                }
-                Err((_, NoStart::Wrong(wrong))) => return Err(format!("it does not start: {wrong}")),
-            };
-            let looked = core.machine.watch(|| {
-                let view = core.seen.view().map_err(|err| err.to_string())?;
-                self.judge.look_at_clock(now(&self.clock));
-                self.judge.follow(&*view)?;
-                self.judge.begin_life(&core.shared.daemon.identity.now().secrets, was_stopped)?;
-                self.judge.compare(&*view)
-            });
-            was_stopped = false;
-            let end = match looked {
-                Err(_) if core.machine.has_met_its_fate() => End::Failed,
-                Err(wrong) => return Err(format!("after a start: {wrong}")),
-                Ok(()) => self.live(&mut core)?,
-            };
-            let is_done = matches!(end, End::Done);
-            for client in &mut self.clients {
-                client.lose_link(&self.judge);
-            }
-            platters = match end {
-                End::Stopped | End::Done => match self.stop(core)? {
-                    (machine, true) => {
-                        // Without space nothing is written of those who were refused.
-                        was_stopped = !self.is_full;
-                        machine.live()
-                    }
-                    (machine, false) => machine.after_power_loss(&mut self.disks),
-                },
-                End::Killed => core.crash().live(),
-                End::Restored => {
-                    drop(core);
-                    self.restore()?
-                }
-                End::Moved => {
-                    drop(core);
-                    self.arrive()?
-                }
-                End::Failed => core.crash().after_power_loss(&mut self.disks),
-            };
-            if is_done {
-                return self.look_once_more(platters, was_stopped);
-            }
-        }
-    }
-
-    fn look_once_more(&mut self, platters: Platters, was_stopped: bool) -> Result<(), String> {
-        self.note_disks(&platters);
-        let machine = Machine::with(platters, Fate::None, self.control.liar());
-        let terms = self.terms();
-        let started = Core::start(machine, &self.clock, &mut self.random, &self.oracle, terms);
-        let core = started.map_err(|(_, why)| format!("the last start: {why:?}"))?;
-        let view = core.seen.view().map_err(|err| err.to_string())?;
-        self.judge.follow(&*view)?;
-        self.judge.begin_life(&core.shared.daemon.identity.now().secrets, was_stopped)?;
-        self.judge.compare(&*view).map_err(|wrong| format!("at the end: {wrong}"))
-    }
-
-    /// The fate of the next life's disks.
-    pub(super) fn fate(&mut self) -> Fate {
-        let faults = [Fault::Power, Fault::FailsOnce, Fault::FailsFrom];
-        let faults: Vec<_> = faults.into_iter().filter(|fault| self.plan.has(*fault)).collect();
-        if faults.is_empty() || self.faults_left == 0 || self.random.random_bool(0.2) {
-            return Fate::None;
-        }
-        self.faults_left -= 1;
-        let at = if self.random.random_bool(0.3) { 40 } else { 240 };
-        let at = self.random.random_range(0..at);
-        match faults[self.random.random_range(0..faults.len())] {
-            Fault::Power => Fate::PowerLoss(at),
-            Fault::FailsOnce => Fate::FailsOnce(2 * at),
-            _ => Fate::FailsFrom(2 * at),
-        }
-    }
-
-    fn live(&mut self, core: &mut Core) -> Result<End, String> {
-        self.set_space(core, false);
+    /// Takes one step after another, until everything is answered; then everything is compared once more.
+    fn go(&mut self) -> Result<(), String> {
         let mut steps = Vec::new();
-        while self.asked < self.plan.operations || self.clients.iter().any(|client| !client.is_idle()) {
+        loop {
+            // A host alone is down for no step.
+            while self.cluster.is_none() && self.hosts[0].core.is_none() {
+                self.start(0)?;
+            }
+            if self.asked >= self.plan.operations && self.clients.iter().all(Client::is_idle) {
+                return match self.cluster {
+                    None => self.finish_alone(),
+                    Some(_) => self.finish_together(),
+                };
+            }
             self.figures.steps += 1;
             if self.figures.steps > STEPS_MAX {
-                return Err(self.stuck(core));
+                return Err(self.stuck());
             }
-            self.possible(core, &mut steps);
-            let all: u32 = steps.iter().map(|(weight, _)| weight).sum();
-            let mut drawn = self.random.random_range(0..all);
-            let mut drawn_from = steps.iter();
-            let step = loop {
-                match drawn_from.next() {
-                    Some((weight, step)) if drawn < *weight => break *step,
-                    Some((weight, _)) => drawn -= weight,
-                    None => break Step::Write,
-                }
-            };
+            self.possible(&mut steps);
+            let step = self.drawn(&steps);
             self.trace.write_u64(self.figures.steps);
             self.trace.write(format!("{step:?}").as_bytes());
             self.latest.took(step);
-            match self.step(core, step)? {
-                None if matches!(core.machine.fate(), Fate::PowerLoss(_)) && core.machine.has_met_its_fate() => {
-                    return Ok(End::Failed);
-                }
-                None => {}
-                Some(end) => return Ok(end),
-            }
-        }
-        Ok(End::Done)
-    }
-
-    /// Stops in good order. False where the disk failed meanwhile.
-    pub(super) fn stop(&mut self, mut core: Core) -> Result<(Machine, bool), String> {
-        core.stop();
-        for _ in 0..1000 {
-            self.poll_all(&mut core);
-            if core.sessions.is_empty() {
-                break;
-            }
-            if let Err(Ended(_)) = core.write() {
-                self.failed(&core, "the writer")?;
-                return Ok((core.crash(), false));
-            }
-            while core.work() {}
-        }
-        if !core.sessions.is_empty() {
-            return Err("sessions whose clients are gone do not end".to_owned());
-        }
-        loop {
-            match core.write() {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(Ended(_)) => {
-                    self.failed(&core, "the writer")?;
-                    return Ok((core.crash(), false));
-                }
-            }
-        }
-        let (machine, closed) = core.close();
-        match closed {
-            Ok(()) => Ok((machine, true)),
-            Err(_) if machine.has_met_its_fate() => Ok((machine, false)),
-            Err(err) => Err(format!("it does not close: {err}")),
+            self.step(step)?;
         }
     }
 
@@ -322,8 +187,15 @@ impl Run<'_> {
         (self.control, self.judge.limits.per_minute)
     }
 
-    fn note_disks(&mut self, platters: &Platters) {
-        self.trace.write(&platters.database);
-        platters.slots.iter().for_each(|slot| self.trace.write(slot));
+    fn drawn(&mut self, steps: &[(u32, Step)]) -> Step {
+        let all: u32 = steps.iter().map(|(weight, _)| weight).sum();
+        let mut drawn = self.random.random_range(0..all);
+        for (weight, step) in steps {
+            if drawn < *weight {
+                return *step;
+            }
+            drawn -= weight;
+        }
+        Step::Host(0, Act::Write)
     }
 }

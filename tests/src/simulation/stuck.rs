@@ -35,7 +35,7 @@ impl Latest {
 
 impl Run<'_> {
     /// The report of a run that is stuck: clients, unanswered requests, sessions, the fault of the disks and the last steps.
-    pub(super) fn stuck(&self, core: &Core) -> String {
+    pub(super) fn stuck(&self) -> String {
         let mut told =
             format!("it does not come to an end: {} of {} operations asked", self.asked, self.plan.operations);
         let mut tell = |line: String| {
@@ -44,9 +44,12 @@ impl Run<'_> {
         for (at, client) in self.clients.iter().enumerate().filter(|(_, client)| !client.is_idle()) {
             tell(format!("client {at}: {}", self.waits(client)));
         }
-        tell(format!("sessions {:?}, of which {:?} can go on", core.sessions.numbers(), core.sessions.ready()));
-        let is_over = if core.machine.has_met_its_fate() { "has come" } else { "has not come" };
-        tell(format!("the disks' fault, {:?}, {is_over}; the writer is due: {}", core.machine.fate(), core.is_due()));
+        for (at, host) in self.hosts.iter().enumerate() {
+            match &host.core {
+                None => tell(format!("host {at} is down")),
+                Some(core) => self.tell_host(at, core, &mut tell),
+            }
+        }
         if let Some((request, why)) = &self.latest.refusal {
             tell(format!("the latest answer after which a request is sent again: {request}, {why}"));
         }
@@ -55,10 +58,21 @@ impl Run<'_> {
         told
     }
 
+    fn tell_host(&self, at: usize, core: &Core, tell: &mut impl FnMut(String)) {
+        let is_halted = if self.hosts[at].is_halted { ", halted" } else { "" };
+        let role = if core.leads() { "leads" } else { "follows" };
+        tell(format!("host {at} {role}{is_halted}, with record {}, looking: {}", core.number(), core.is_looking()));
+        tell(format!("  sessions {:?}, of which {:?} can go on", core.sessions.numbers(), core.sessions.ready()));
+        let is_over = if core.machine.has_met_its_fate() { "has come" } else { "has not come" };
+        tell(format!("  the disks' fault, {:?}, {is_over}; the writer is due: {}", core.machine.fate(), core.is_due()));
+    }
+
     fn waits(&self, client: &Client) -> String {
         let op = |number: &usize| format!("{number} {:?}", self.judge.requests[*number].op);
         let again: Vec<_> = client.again.iter().map(op).collect();
-        let Some(link) = &client.link else { return format!("not connected, to send again: {again:?}") };
+        let Some(link) = &client.link else {
+            return format!("not connected, last to host {}, to send again: {again:?}", client.host);
+        };
         let unanswered: Vec<_> = link.unanswered().map(|number| op(&number)).collect();
         let (under_way, to_take) = (link.under_way.len(), link.wire.waiting());
         format!(

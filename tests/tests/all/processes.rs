@@ -12,6 +12,7 @@ mod bench;
 mod booted;
 mod booted_cluster;
 mod booted_health;
+mod booted_three;
 mod call;
 mod change_head;
 mod clock;

@@ -71,6 +71,8 @@ fn etcd_elects_fences_and_keeps_the_journal() {
     assert_eq!(served, Ok(()), "nothing to say");
     let late = Head { number: 1000, sum: 1 };
     assert_eq!(a.append(Term(1), late, b"late"), Err(SharedError::Deposed));
+    // A repetition of the leader's own that arrives after its record was trimmed has no record before it.
+    assert_eq!(b.append(second.term, late, b"trimmed"), Err(SharedError::Deposed));
     let mut registry = Registry::started(of_b).expect("the registry").with_randomness(2);
     let again = registry.call(token::Use::new(name(40))).expect_err("used");
     assert_eq!(again.code, Code::TOKEN_REUSE);

@@ -14,6 +14,9 @@ const SEEDS: u64 = 200;
 /// Seeds within which a control must be found.
 const SEEDS_OF_CONTROL: u64 = 60;
 
+/// The same for one of clusters, which not every seed has.
+const SEEDS_OF_CLUSTER_CONTROL: u64 = 400;
+
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
@@ -41,6 +44,8 @@ fn a_seed_is_one_run_byte_for_byte_in_another_process_too() {
         assert_eq!(first, trace(), "seed {seed}");
         assert!(first.contains(&format!("trace {:016x}", here.trace)), "seed {seed}: {first}");
     }
+    let hosts: Vec<usize> = [3, 17].iter().map(|seed| Plan::of(*seed).hosts).collect();
+    assert_eq!(hosts, [3, 1], "seeds draw clusters, and hosts alone");
     let traces = [3, 4].map(|seed| tried(&Plan::of(seed), Control::None).expect("nothing wrong").trace);
     assert_ne!(traces[0], traces[1]);
 }
@@ -50,6 +55,15 @@ fn a_core_that_is_wrong_is_caught() {
     for (name, control) in Control::ALL {
         let caught = campaign(0..SEEDS_OF_CONTROL, threads(), *control, |_, _| {});
         assert!(caught.is_err(), "{name} was not caught: {caught:?}");
+    }
+}
+
+#[test]
+fn a_cluster_that_is_wrong_is_caught() {
+    for (name, control) in Control::OF_CLUSTERS {
+        let caught = campaign(0..SEEDS_OF_CLUSTER_CONTROL, threads(), *control, |_, _| {});
+        let wrong = caught.err().unwrap_or_else(|| panic!("{name} was not caught"));
+        assert!(wrong.plan.hosts > 1, "{name} was found on one host: {}", wrong.why);
     }
 }
 

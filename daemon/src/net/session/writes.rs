@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::{QUEUE_WAIT, Session};
 use crate::daemon::internal_error::to_refusal;
 use crate::dispatch::{self, Handler, WriteJob};
+use crate::net::handshake;
 use crate::net::outbox::Outbox;
 use crate::net::pending::{Answered, Pending, Sent, Stalled};
 use crate::net::socket::Socket;
@@ -144,11 +145,16 @@ impl<S: Socket> Session<S> {
                     let (mut ctx, job) = *write;
                     // What is refused here is answered without the writer, which confirms what it answers.
                     let confirmed = shared.barrier.as_ref().map_or(Ok(()), |_| shared.store.confirm());
-                    let view = confirmed.and_then(|()| shared.store.view()).map_err(Fault::Store);
-                    let made = view.and_then(|view| dispatch::make(&needed, &shared.daemon, &*view, &ctx));
-                    let made = made
-                        .map(|made| ctx.made = Some(made))
-                        .map_err(|fault| to_refusal(&fault, handler.row, &ctx.peer));
+                    let made = confirmed.map_err(|err| {
+                        tracing::warn!(%err, operation = handler.row.name, "a write can not be confirmed, and is left");
+                        handshake::leaving()
+                    });
+                    let made = made.and_then(|()| {
+                        let view = shared.store.view().map_err(Fault::Store);
+                        let made = view.and_then(|view| dispatch::make(&needed, &shared.daemon, &*view, &ctx));
+                        made.map(|made| ctx.made = Some(made))
+                            .map_err(|fault| to_refusal(&fault, handler.row, &ctx.peer))
+                    });
                     let _ = answers.send(Answered::Made(pending, handler, made.map(|()| Box::new((ctx, job)))));
                     drop(memory);
                 });

@@ -58,7 +58,39 @@ impl Flusher {
     }
 }
 
+/// The work beside a flush, whose end stops the flushing thread, also where it panics.
+struct Beside<'a>(&'a JournalStore);
+
+impl Drop for Beside<'_> {
+    fn drop(&mut self) {
+        self.0.state().is_closing = true;
+        self.0.work.notify_all();
+    }
+}
+
 impl JournalStore {
+    /// Runs work of a start beside a thread that flushes, in a store that has no [`Flusher`] yet: what is read of a journal may
+    /// exceed the memory, and one processor can read on while another one flushes.
+    pub fn beside_flush<T>(&self, work: impl FnOnce() -> T) -> T {
+        let flush = || {
+            let flushed = self.flush_on();
+            self.has_flusher.store(false, Ordering::Release);
+            if let Err(err) = flushed {
+                self.fail(err);
+            }
+        };
+        let done = std::thread::scope(|scope| {
+            self.has_flusher.store(true, Ordering::Release);
+            let started = std::thread::Builder::new().name("flusher".to_owned()).spawn_scoped(scope, flush);
+            // Without the thread the work flushes by itself.
+            self.has_flusher.fetch_and(started.is_ok(), Ordering::AcqRel);
+            let _beside = Beside(self);
+            work()
+        });
+        self.state().is_closing = false;
+        done
+    }
+
     /// Flushes whenever the active memtable is full or old enough, until the store is closed.
     fn flush_on(&self) -> Result<(), StoreError> {
         while self.wait_for_work() {

@@ -110,6 +110,33 @@ impl JournalStore {
         self.state().failed.is_some()
     }
 
+    /// A look at the end of a shared journal. The daemon that leads is told that it has everything up to there; a standby, the
+    /// number of the batch that it must have before it answers.
+    pub fn look_at_end(&self) -> Result<Option<u64>, StoreError> {
+        let Some(look) = self.log().look() else { return Ok(None) };
+        if !look.leads() {
+            return Ok(Some(look.end()?.number));
+        }
+        // Commits go on meanwhile.
+        let head = look.end().inspect_err(|err| self.fail(err.clone()))?;
+        if self.state().number >= head.number {
+            return Ok(None);
+        }
+        // A commit of this daemon's may be durable and not visible yet: it is, once the log is free.
+        self.log().confirm(head).inspect_err(|err| self.fail(err.clone()))?;
+        Ok(None)
+    }
+
+    /// True if this host has the batch with this number. Fails where it will not get it.
+    pub fn has(&self, number: u64) -> Result<bool, StoreError> {
+        let state = self.state();
+        match &state.failed {
+            _ if state.number >= number => Ok(true),
+            Some(err) => Err(err.clone()),
+            None => Ok(false),
+        }
+    }
+
     /// Waits until this host has the batch with this number, for [`ARRIVAL`] at most.
     pub(super) fn wait_for(&self, number: u64) -> Result<(), StoreError> {
         let is_behind = |state: &mut State| state.number < number && state.failed.is_none();
