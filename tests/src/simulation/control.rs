@@ -68,7 +68,6 @@ impl Control {
 
     /// Those that only a cluster has, and that its seeds find.
     pub const OF_CLUSTERS: &[(&str, Self)] = &[
-        ("skips-looks", Self::SkipsLooks),
         ("confirms-anybody", Self::ConfirmsAnybody),
         ("appends-unfenced", Self::AppendsUnfenced),
         ("trims-too-early", Self::TrimsTooEarly),
@@ -79,6 +78,7 @@ impl Control {
         ("standby-does-not-wait", Self::StandbyDoesNotWait),
         ("leader-does-not-look", Self::LeaderDoesNotLook),
         ("appends-behind-nothing", Self::AppendsBehindNothing),
+        ("skips-looks", Self::SkipsLooks),
     ];
 
     /// The disks that lie.
