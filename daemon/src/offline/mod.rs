@@ -14,6 +14,8 @@ mod reset;
 mod restore;
 mod rotate_key;
 
+pub use restore::restore_into;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 

@@ -118,6 +118,15 @@ fn restore(
     Ok(ExitCode::SUCCESS)
 }
 
+/// Fills a store with a backup and judges it, as the command does with a new file. Refuses a backup that is not whole or
+/// violates an invariant; returns its header.
+pub fn restore_into(store: &RedbStore, backup: Box<dyn Read>, secrets: &Secrets) -> Result<Header, String> {
+    let name = "the backup".to_owned();
+    let mut source = Source { name: name.clone(), bytes: backup, admission: None };
+    let judged = source.make(store).and_then(|made| judge(store, made, &name, Some(secrets)));
+    judged.map(|(header, _)| header).map_err(|failed| failed.at(name).to_string())
+}
+
 fn rehearse(source: Source, paths: &Paths, options: &OpenOptions) -> Result<ExitCode, OfflineError> {
     let secrets = paths.key.find()?.map(|key| Secrets::derive(&key)).transpose()?;
     let name = source.name.clone();

@@ -80,6 +80,7 @@ fn one(arguments: &Arguments, seed: u64, control: Control) -> Result<String, Str
     if let Some(areas) = &arguments.areas {
         plan.areas = names::<Area>(areas)?;
     }
+    plan = plan.possible();
     let figures = tried(&plan, control).map_err(|why| format!("{plan}\n{why}"))?;
     Ok(format!("{plan}\ntrace {:016x}: {figures}", figures.trace))
 }

@@ -9,6 +9,7 @@ use enroll_protocol::{
 
 use super::model::Reply;
 use super::operations::{NAMES, Op, ROLES, callsign};
+use super::owners::Owned;
 use super::transactions;
 
 /// Reads the reply to an operation.
@@ -20,6 +21,7 @@ pub(super) fn read(op: &Op, bytes: &[u8]) -> Result<Reply, String> {
         Op::ErasePerson { .. } => of_erased(&decode::<person::Erase>(bytes)?),
         Op::Certify(ask) => ask.read(bytes),
         Op::Study(ask) => ask.read(bytes),
+        Op::Guess(ask) => ask.read(bytes),
         Op::Transact(units) => transactions::read(units, bytes),
         Op::GetPerson { .. } => of_person(&decode::<person::Get>(bytes)?),
         Op::Approve { .. } => of_person(&decode::<enrollment::Approve>(bytes)?),
@@ -52,6 +54,7 @@ pub(super) fn read(op: &Op, bytes: &[u8]) -> Result<Reply, String> {
         Op::Reject { .. } => of_enrollment(&decode::<enrollment::Reject>(bytes)?),
         Op::Reopen { .. } => of_enrollment(&decode::<enrollment::Reopen>(bytes)?),
         Op::CreateEvent { .. } => Ok(Reply::Event { pk: decode::<event::Create>(bytes)?.pk }),
+        Op::Own { .. } => Owned::read(bytes),
         Op::Register { .. } => Ok(of_registration(&decode::<registration::Create>(bytes)?)),
         Op::Cancel { .. } => Ok(of_registration(&decode::<registration::Cancel>(bytes)?)),
         Op::Decide { approve: true, .. } => Ok(of_registration(&decode::<registration::Approve>(bytes)?)),

@@ -10,8 +10,9 @@ use super::answers;
 use super::certificates::Ask;
 use super::judge::{Answer, Judge};
 use super::operations::{NAMES, Op, ROLES, TOKENS};
+use super::owners::{Owned, pool_name, some_time};
 use super::plan::Area;
-use super::{programs, transactions};
+use super::{bulk, guesses, programs, transactions};
 use crate::event_model::Pool;
 
 /// The latest records of a kind, among which the next one is drawn.
@@ -92,10 +93,26 @@ impl Known {
                 }
                 _ => Op::UseCode { code: some(random, &self.codes) },
             },
-            Area::Events => self.of_events(random, name),
+            Area::Events => self.of_events(random, name, areas.contains(&Area::Openings).then_some(now)),
+            Area::Openings => match some(random, &self.events) {
+                Some(event) => {
+                    let roles = some_roles(random, 1);
+                    Op::Own { event, change: Owned::draw(random, now, roles) }
+                }
+                None => some_event(random, name, Some(now)),
+            },
             Area::Certificates => Op::Certify(Ask::draw(random, name)),
             Area::Erasure if random.random_bool(0.7) => Op::DeletePerson { name },
             Area::Erasure => Op::ErasePerson { name },
+            Area::Guesses if random.random_bool(0.3) => Op::UseCode { code: None },
+            Area::Guesses => {
+                let (invite, code) = (some(random, &self.invites), some(random, &self.codes));
+                Op::Guess(guesses::Ask::draw(random, name, invite, code))
+            }
+            Area::Bulk => Op::Study(bulk::draw(random, |random| match random.random_bool(0.7) {
+                true => some(random, &self.people).unwrap_or(0),
+                false => random.random_range(0..NAMES),
+            })),
             Area::Programs => Op::Study(programs::Ask::draw(random, name)),
             Area::Transactions => transactions::draw(self, random, now),
             // Following goes on beside what is asked.
@@ -123,9 +140,9 @@ impl Known {
         }
     }
 
-    fn of_events(&self, random: &mut ChaCha20Rng, name: usize) -> Op {
+    fn of_events(&self, random: &mut ChaCha20Rng, name: usize, openings: Option<Time>) -> Op {
         let Some(event) = self.events.last().copied().filter(|_| random.random_bool(0.9)) else {
-            return some_event(random, name);
+            return some_event(random, name, openings);
         };
         let (of, registered) =
             some(random, &self.registered[self.registered.len().saturating_sub(3)..]).unwrap_or((event, name));
@@ -142,17 +159,20 @@ fn some_person(random: &mut ChaCha20Rng) -> Op {
     Op::CreatePerson { name: random.random_range(0..NAMES), roles: some_roles(random, 0) }
 }
 
-/// An event with few places.
-fn some_event(random: &mut ChaCha20Rng, owner: usize) -> Op {
+/// An event with few places; with a time around which pools open and merge, some of them do.
+fn some_event(random: &mut ChaCha20Rng, owner: usize, openings: Option<Time>) -> Op {
+    let some =
+        |random: &mut ChaCha20Rng| openings.filter(|_| random.random_bool(0.4)).map(|now| some_time(random, now));
     let pool = |random: &mut ChaCha20Rng, at: usize| Pool {
-        name: format!("pool {at}"),
+        name: pool_name(at),
         capacity: random.random_range(0..3),
-        opens: None,
+        opens: some(random),
         roles: some_roles(random, 1),
     };
     let pools = (0..random.random_range(0..4)).map(|at| pool(random, at)).collect();
     let most = random.random_bool(0.6).then(|| random.random_range(1..4));
-    Op::CreateEvent { owner, most, pools, approval: random.random_bool(0.5), waiting_list: random.random_bool(0.8) }
+    let (approval, waiting_list) = (random.random_bool(0.5), random.random_bool(0.8));
+    Op::CreateEvent { owner, most, pools, approval, waiting_list, merges: some(random) }
 }
 
 fn some_roles(random: &mut ChaCha20Rng, least: usize) -> BTreeSet<&'static str> {

@@ -1,31 +1,30 @@
-//! Backups in a simulation: taken by the daemon's own walk over a snapshot while others write, and restored in place of
-//! disks. What came after a backup's number is forgotten with them.
+//! Backups in a simulation: taken by the daemon's own walk over a snapshot while others write, and restored by the code of
+//! `enrolld restore` in place of disks. What came after a backup's number is forgotten with them.
 
+use std::io::Cursor;
 use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use enroll_core::context::{Context, Peer};
 use enroll_core::fault::Fault;
-use enroll_core::state::Writes;
 use enroll_protocol::backup::{Header, Part, Position, Reader};
 use enroll_protocol::encoding::Encoding;
 use enroll_protocol::frame::{Frame, FrameKind};
 use enroll_protocol::server::{Backup as BackUp, Piece};
-use enroll_protocol::{Envelope, Operation as _, Time, codec};
+use enroll_protocol::{Envelope, Operation, Time, codec};
 use enrolld::dispatch::{self, Items, Job, Look};
+use enrolld::offline::restore_into;
 use enrolld::storage::journal::Mark;
 use enrolld::storage::redb::{RedbOptions, RedbStore};
+use serde::de::DeserializeOwned;
 
 use super::core::Core;
 use super::model::Model;
 use crate::disk::SimulatedDisk;
 use crate::machine::Platters;
 use crate::oracle::{Map, everything};
-use enroll_core::state::Store as _;
-
-/// Entries that a restore commits at a time.
-const COMMITTED_AT_ONCE: usize = 100;
+use crate::registry::foundation::secrets;
 
 /// A backup, and the model as it was then.
 pub(super) struct Backup {
@@ -72,41 +71,38 @@ fn filled(bytes: &[u8]) -> Result<(RedbStore, Arc<SimulatedDisk>, Header), Strin
     let disk = Arc::new(SimulatedDisk::holding(Vec::new()));
     let options = RedbOptions { cache_bytes: 1 << 20, verify: true };
     let store = RedbStore::open_on(disk.clone(), options).map_err(|err| err.to_string())?;
-    let (mut reader, mut writes, mut count, mut header) = (Reader::new(), Writes::new(), 0, None);
-    reader.push(bytes);
-    while let Some(part) = reader.next_part().map_err(|err| err.to_string())? {
-        match part {
-            Part::Header(found) => header = Some(found),
-            Part::Entry(key, value) => drop(writes.insert(key.to_owned(), Some(value.to_owned()))),
-            Part::End(written) => count = written,
-        }
-        if writes.len() == COMMITTED_AT_ONCE {
-            store.commit(&std::mem::take(&mut writes)).map_err(|err| err.to_string())?;
-        }
-    }
-    reader.finish().map_err(|err| err.to_string())?;
-    store.commit(&writes).map_err(|err| err.to_string())?;
-    let entries = store.entries().map_err(|err| err.to_string())? as u64;
-    match header {
-        Some(header) if entries == count => Ok((store, disk, header)),
-        _ => Err(format!("a backup of {count} entries has {entries}")),
-    }
+    let bytes = Box::new(Cursor::new(bytes.to_vec()));
+    let header = restore_into(&store, bytes, &secrets()).map_err(|err| format!("a backup is not restored: {err}"))?;
+    Ok((store, disk, header))
 }
 
 impl Core {
     /// The bytes of a backup of this moment.
     pub(super) fn back_up(&self, peer: Peer, now: Time, seed: [u8; 32]) -> Result<Vec<u8>, Fault> {
-        let body = [codec::encode(&Envelope::default()), codec::encode(&BackUp {})].concat();
-        let frame = Frame { kind: FrameKind::Request, operation: BackUp::ROW.number, id: 1, body: &body };
+        let mut bytes = Vec::new();
+        self.walk(&BackUp {}, peer, (now, seed), |piece: Piece| bytes.extend(piece.0))?;
+        Ok(bytes)
+    }
+
+    /// Walks over what the registry holds now, as this operation does, and gives each item.
+    pub(super) fn walk<O: Operation, I: DeserializeOwned>(
+        &self,
+        operation: &O,
+        peer: Peer,
+        (now, seed): (Time, [u8; 32]),
+        mut give: impl FnMut(I),
+    ) -> Result<(), Fault> {
+        let body = [codec::encode(&Envelope::default()), codec::encode(operation)].concat();
+        let frame = Frame { kind: FrameKind::Request, operation: O::ROW.number, id: 1, body: &body };
         let (_, envelope, job) = dispatch::request(&frame, Encoding::Binary, &peer)?;
         let Job::Look(Look::Items(Items::Walk(job))) = job else {
-            return Err(Fault::Broken("a backup is no walk".to_owned()));
+            return Err(Fault::Broken(format!("{} is no walk", O::ROW.name)));
         };
         let ctx: Context = self.shared.daemon.context(now, seed, peer, envelope)?;
-        let (view, mut bytes, mut unread) = (self.seen.view()?, Vec::new(), None);
-        dispatch::run_walk(&*job, &self.shared.daemon, &*view, ctx, &mut |item| match codec::decode::<Piece>(&item) {
-            Ok(piece) => {
-                bytes.extend(piece.0);
+        let (view, mut unread) = (self.seen.view()?, None);
+        dispatch::run_walk(&*job, &self.shared.daemon, &*view, ctx, &mut |item| match codec::decode::<I>(&item) {
+            Ok(item) => {
+                give(item);
                 ControlFlow::Continue(())
             }
             Err(err) => {
@@ -114,6 +110,6 @@ impl Core {
                 ControlFlow::Break(())
             }
         })?;
-        unread.map_or(Ok(bytes), |why| Err(Fault::Broken(why)))
+        unread.map_or(Ok(()), |why| Err(Fault::Broken(why)))
     }
 }

@@ -57,7 +57,10 @@ fn compare_erased(view: &dyn ReadTxn, person: &Person, holder: CallsignHolder) -
 }
 
 fn compare_event(model: &Model, view: &dyn ReadTxn, pk: Pk, event: &event_model::Event) -> Result<(), String> {
-    let pools = require::<event::Event>(view, &key::event(pk))?.pools;
+    let event::Event { pools, published, canceled, .. } = require::<event::Event>(view, &key::event(pk))?;
+    let names: Vec<_> = pools.iter().map(|pool| (pool.name.as_str(), pool.capacity)).collect();
+    let expected: Vec<_> = event.pools.iter().map(|pool| (pool.name.as_str(), pool.capacity)).collect();
+    same("the event", &(published, canceled, names), &(event.is_published, event.is_canceled, expected))?;
     for registration in &event.registrations {
         let name = callsign(registration.person);
         let person = model.people.get(&registration.person).ok_or("a registration of nobody")?.pk;

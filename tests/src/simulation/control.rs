@@ -76,10 +76,8 @@ impl Control {
     ];
 
     /// Those that a thousand seeds do not find: deposed leaders are seldom read, and repetitions come soon.
-    pub const NOT_FOUND: &[(&str, Self)] = &[
-        ("leader-does-not-look", Self::LeaderDoesNotLook),
-        ("appends-behind-nothing", Self::AppendsBehindNothing),
-    ];
+    pub const NOT_FOUND: &[(&str, Self)] =
+        &[("leader-does-not-look", Self::LeaderDoesNotLook), ("appends-behind-nothing", Self::AppendsBehindNothing)];
 
     /// The disks that lie.
     pub(super) fn liar(self) -> Liar {

@@ -67,6 +67,8 @@ pub(super) struct Core {
     flush: Flushing,
     pub(super) changes: watch::Sender<u64>,
     stop: watch::Sender<bool>,
+    /// Wrong codes of a source in a minute, if there is a limit.
+    guesses: Option<u32>,
     _work: Waiting,
 }
 
@@ -94,10 +96,10 @@ impl Core {
         clock: &Arc<MachineClock>,
         random: &mut ChaCha20Rng,
         oracle: &Arc<Mutex<Oracle>>,
-        control: Control,
+        (control, guesses): (Control, Option<u32>),
     ) -> Result<Self, (Box<Machine>, NoStart)> {
-        match Opened::open(&machine, clock, random, &Journal::Own(oracle), control) {
-            Ok(opened) => Self::leading(machine, clock, random, opened),
+        match Opened::open(&machine, clock, random, &Journal::Own(oracle), (control, guesses)) {
+            Ok(opened) => Self::leading(machine, clock, random, opened).map(|core| Self { guesses, ..core }),
             Err(refused) => Err(no_start(machine, refused)),
         }
     }
@@ -110,7 +112,7 @@ impl Core {
         (way, name): (&Arc<Way>, &str),
         control: Control,
     ) -> Result<Self, (Box<Machine>, NoStart)> {
-        let opened = match Opened::open(&machine, clock, random, &Journal::Shared(way), control) {
+        let opened = match Opened::open(&machine, clock, random, &Journal::Shared(way), (control, None)) {
             Ok(opened) => opened,
             Err(refused) => return Err(no_start(machine, refused)),
         };
@@ -154,9 +156,9 @@ impl Core {
         changes: watch::Sender<u64>,
     ) -> Self {
         let (stop, _) = watch::channel(false);
-        let (sessions, queue, flush) = (Sessions::default(), Some(queue), Flushing::None);
+        let (sessions, queue, flush, guesses) = (Sessions::default(), Some(queue), Flushing::None, None);
         let _work = Waiting(Arc::clone(&shared));
-        Self { machine, sessions, seen, store, shared, queue, writer, member, flush, changes, stop, _work }
+        Self { machine, sessions, seen, store, shared, queue, writer, member, flush, changes, stop, guesses, _work }
     }
 
     /// Accepts a connection of this user.
@@ -220,7 +222,7 @@ impl Core {
 
     /// Reads a configuration whose codes have so many characters.
     pub(super) fn reload(&self, code_size: usize) {
-        self.shared.daemon.settings.replace(Settings { code_size, ..settings() });
+        self.shared.daemon.settings.replace(Settings { code_size, ..settings(self.guesses) });
         if let Some(queue) = &self.queue {
             queue.wake();
         }

@@ -2,14 +2,16 @@
 
 use std::hash::Hasher as _;
 
-use enroll_protocol::{Key, Pk};
+use enroll_protocol::{Code, Key, Pk};
 use rand::RngExt as _;
 
+use super::bulk;
 use super::client::Link;
 use super::core::now;
 use super::hosts::Host;
 use super::operations::Op;
 use super::plan::Fault;
+use super::programs::Ask;
 use super::run::Run;
 
 /// Operations that are drawn for a standby, up to the first that it answers.
@@ -57,10 +59,11 @@ impl Run<'_> {
                     };
                     self.known.learn(&self.judge, number, &answer)?;
                     let refused = answer.as_ref().err().map(|refusal| format!("{}: {}", refusal.code, refusal.message));
+                    let is_limited = answer.as_ref().is_err_and(|refusal| refusal.code == Code::TOO_MANY_ATTEMPTS);
                     let is_one = self.judge.answered(number, since, answer, may_fail_inside)?;
                     link.saw(self.judge.change_of(number));
                     self.clients[at].is_put_off |= !is_one && self.cluster.is_some();
-                    if !is_one && self.may_repeat(number) {
+                    if !is_one && !is_limited && self.may_repeat(number) {
                         self.clients[at].again.push_back(number);
                         self.latest.refused(number, refused.unwrap_or_default());
                     }
@@ -99,29 +102,40 @@ impl Run<'_> {
         let number = match self.clients[at].again.pop_front() {
             Some(number) => number,
             None => {
-                let op = self.draw(self.clients[at].host);
-                let key =
-                    (op.writes() && self.random.random_bool(0.8)).then(|| Key(Pk::from_bytes(self.random.random())));
+                let uid = self.clients[at].uid;
+                let op = self.draw(at);
+                let shared = match self.judge.limits.per_minute.is_some() && self.random.random_bool(0.8) {
+                    true => self.judge.shared(&op, uid, self.random.random_range(0..100)),
+                    false => None,
+                };
+                let has_key = op.writes() && self.random.random_bool(0.8) || shared.is_some() && op.may_spend();
+                let key = has_key.then(|| Key(Pk::from_bytes(self.random.random())));
                 self.asked += 1;
-                self.judge.add(op, key)
+                self.judge.add(op, key, uid, shared)
             }
         };
         if let Some(link) = &mut self.clients[at].link {
+            self.judge.requests[number].sent.times += 1;
             link.send(&self.judge, number);
         }
     }
 
-    /// An operation for this host: mostly a read where it does not lead, as it refuses writes there.
-    fn draw(&mut self, host: usize) -> Op {
-        let Host { clock, core, .. } = &self.hosts[host];
+    /// The next operation of a client: mostly a read where its host does not lead, as it refuses writes there. Bulk writes have
+    /// no more open keys than a batch takes.
+    fn draw(&mut self, at: usize) -> Op {
+        let Host { clock, core, .. } = &self.hosts[self.clients[at].host];
         let (now, is_standby) = (now(clock), core.as_ref().is_some_and(|core| core.member.is_some() && !core.leads()));
         let mut draws = if is_standby { STANDBY_DRAWS } else { 1 };
-        loop {
+        let op = loop {
             draws -= 1;
             let op = self.known.draw(&mut self.random, &self.plan.areas, now);
             if draws == 0 || !op.writes() {
-                return op;
+                break op;
             }
+        };
+        match (op, self.judge.open_keys()) {
+            (Op::Study(Ask::Many(units)), open) if open + units.len() > bulk::OPEN_MAX => Op::Study(units[0].clone()),
+            (op, _) => op,
         }
     }
 

@@ -24,12 +24,15 @@ pub(super) struct Host {
     pub(super) is_full: bool,
     /// It stands still.
     pub(super) is_halted: bool,
+    /// The latest daemon ended in good order, with all that it had to tell written.
+    was_stopped: bool,
 }
 
 impl Host {
     /// A host with these disks, whose daemon does not run.
     pub(super) fn with(platters: Option<Platters>) -> Self {
-        Self { clock: MachineClock::at(time(1)), core: None, platters, is_full: false, is_halted: false }
+        let clock = MachineClock::at(time(1));
+        Self { clock, core: None, platters, is_full: false, is_halted: false, was_stopped: false }
     }
 }
 
@@ -41,6 +44,8 @@ pub(super) enum End {
     Killed,
     /// The disks are replaced by those of a backup.
     Restored,
+    /// Another daemon goes on with an export.
+    Moved,
     Stopped,
     /// The daemon ended by itself, as the shared journal refused it or did not answer.
     Refused,
@@ -55,8 +60,9 @@ impl Run<'_> {
         self.note_disks(&platters);
         let machine = Machine::with(platters, self.fate(), self.control.liar());
         self.figures.starts += 1;
+        let terms = self.terms();
         let started = match &self.cluster {
-            None => Core::start(machine, &self.hosts[host].clock, &mut self.random, &self.oracle, self.control),
+            None => Core::start(machine, &self.hosts[host].clock, &mut self.random, &self.oracle, terms),
             Some(cluster) => {
                 let (way, name) = cluster.way_of(host);
                 let clock = &self.hosts[host].clock;
@@ -74,7 +80,8 @@ impl Run<'_> {
             Err((_, NoStart::Wrong(wrong))) => return Err(format!("it does not start: {wrong}")),
         };
         self.judge.look_at_clock(now(&self.hosts[host].clock));
-        match self.looked(&core) {
+        let was_stopped = std::mem::take(&mut self.hosts[host].was_stopped);
+        match self.looked(&core, was_stopped) {
             Err(_) if core.machine.has_met_its_fate() => self.end(host, core, End::Failed),
             Err(wrong) => Err(format!("after a start: {wrong}")),
             Ok(()) => {
@@ -86,11 +93,14 @@ impl Run<'_> {
     }
 
     /// Compares what a daemon that was just started has with the model, and with the journal.
-    fn looked(&mut self, core: &Core) -> Result<(), String> {
+    fn looked(&mut self, core: &Core, was_stopped: bool) -> Result<(), String> {
         core.machine.watch(|| {
             let view = core.seen.view().map_err(|err| err.to_string())?;
             match &self.cluster {
-                None => self.judge.follow(&*view)?,
+                None => {
+                    self.judge.follow(&*view)?;
+                    self.judge.begin_life(&core.shared.daemon.identity.now().secrets, was_stopped)?;
+                }
                 Some(cluster) => cluster.expect_same(&*core.seen)?,
             }
             self.judge.compare(&*view)
@@ -105,13 +115,21 @@ impl Run<'_> {
         self.hosts[host].is_halted = false;
         self.hosts[host].platters = match end {
             End::Stopped => match self.stop(core)? {
-                (machine, true) => Some(machine.live()),
+                (machine, true) => {
+                    // Without space nothing is written of those who were refused.
+                    self.hosts[host].was_stopped = !self.hosts[host].is_full;
+                    Some(machine.live())
+                }
                 (machine, false) => Some(machine.after_power_loss(&mut self.disks)),
             },
             End::Killed => Some(core.crash().live()),
             End::Restored => {
                 drop(core);
                 Some(self.restore()?)
+            }
+            End::Moved => {
+                drop(core);
+                Some(self.move_in()?)
             }
             End::Failed => Some(core.crash().after_power_loss(&mut self.disks)),
             // What it has may be moved into its database, or may not.
@@ -131,15 +149,15 @@ impl Run<'_> {
         let platters = self.hosts[0].platters.take().unwrap_or_default();
         self.note_disks(&platters);
         let machine = Machine::with(platters, Fate::None, self.control.liar());
-        let started = Core::start(machine, &self.hosts[0].clock, &mut self.random, &self.oracle, self.control);
+        let terms = self.terms();
+        let started = Core::start(machine, &self.hosts[0].clock, &mut self.random, &self.oracle, terms);
         let core = started.map_err(|(_, why)| format!("the last start: {why:?}"))?;
-        let view = core.seen.view().map_err(|err| err.to_string())?;
-        self.judge.follow(&*view)?;
-        self.judge.compare(&*view).map_err(|wrong| format!("at the end: {wrong}"))
+        let was_stopped = self.hosts[0].was_stopped;
+        self.looked(&core, was_stopped).map_err(|wrong| format!("at the end: {wrong}"))
     }
 
     /// The fate of the next life's disks.
-    fn fate(&mut self) -> Fate {
+    pub(super) fn fate(&mut self) -> Fate {
         let faults = [Fault::Power, Fault::FailsOnce, Fault::FailsFrom];
         let faults: Vec<_> = faults.into_iter().filter(|fault| self.plan.has(*fault)).collect();
         if faults.is_empty() || self.faults_left == 0 || self.random.random_bool(0.2) {
@@ -156,7 +174,7 @@ impl Run<'_> {
     }
 
     /// Stops in good order. False where the disk failed meanwhile.
-    fn stop(&mut self, mut core: Core) -> Result<(Machine, bool), String> {
+    pub(super) fn stop(&mut self, mut core: Core) -> Result<(Machine, bool), String> {
         core.stop();
         for _ in 0..1000 {
             self.poll_all(&mut core);

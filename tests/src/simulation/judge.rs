@@ -14,8 +14,9 @@ use enroll_protocol::changes::Change;
 use enroll_protocol::{Code, Envelope, Key, Pk, Refusal, Time};
 
 use super::following::{Recorded, recorded};
+use super::limits::{Limits, SHARED, Sent};
 use super::model::{Model, Reply};
-use super::operations::{Encoded, Op, number};
+use super::operations::{Encoded, Op, number, origin, shared_origin};
 use super::transactions::Partial;
 use super::{answers, certificates, compare};
 
@@ -33,6 +34,10 @@ pub(super) struct Request {
     done: Option<(u64, Reply)>,
     /// The first answer that is one.
     answer: Option<Answer>,
+    /// The user and origin that it was sent with.
+    pub(super) sent: Sent,
+    /// It has no answer that lasts, and is not sent again.
+    is_over: bool,
 }
 
 impl Request {
@@ -59,26 +64,62 @@ pub(super) struct Judge {
     times: VecDeque<Time>,
     /// The number of the latest revocation list that was seen, and how many certificates it has.
     list: (u64, u64),
-    /// A transaction whose changes were not all followed yet.
+    /// A transaction or bulk write whose changes were not all followed yet.
     pub(super) partial: Option<Partial>,
     /// Answers that were held against the model.
     pub(super) judged: u64,
+    pub(super) limits: Limits,
 }
+
+/// The latest requests, among which those are that are not answered.
+const OPEN_REQUESTS: usize = 100;
 
 /// Looks at the clock that are remembered.
 const TIMES_MAX: usize = 4096;
 
 impl Judge {
     /// Adds a request, which is about to be sent; its number.
-    pub(super) fn add(&mut self, op: Op, key: Option<Key>) -> usize {
+    pub(super) fn add(&mut self, op: Op, key: Option<Key>, uid: u32, shared: Option<usize>) -> usize {
         let number = self.requests.len();
-        let encoded = op.encode(number, key);
-        self.requests.push(Request { op, encoded, key, first: self.seq, done: None, answer: None });
+        let origin = shared.map_or_else(|| origin(number), shared_origin);
+        let sent = self.sent((uid, origin.as_str().to_owned()));
+        let encoded = op.encode(origin, key);
+        let (first, done, answer, is_over) = (self.seq, None, None, false);
+        self.requests.push(Request { op, encoded, key, first, done, answer, sent, is_over });
         number
+    }
+
+    /// An origin that the request may share with others: of those that may be done it is the only one that is open.
+    pub(super) fn shared(&self, op: &Op, uid: u32, drawn: usize) -> Option<usize> {
+        let drawn = drawn % SHARED;
+        let source = (uid, shared_origin(drawn).as_str().to_owned());
+        let is_open = |request: &Request| {
+            request.op.may_spend() && request.sent.source == source && request.answer.is_none() && !request.is_over
+        };
+        let is_free = !op.may_spend() || !self.requests.iter().any(is_open);
+        (op.takes_code() && !matches!(op, Op::Transact(_)) && is_free).then_some(drawn)
+    }
+
+    /// The request of a change whose origin several share.
+    fn of_shared(&self, change: &change::Change) -> Option<usize> {
+        let source = (change.peer.uid, change.origin.as_ref()?.as_str().to_owned());
+        let mut requests = (0..self.requests.len()).rev();
+        requests.find(|number| {
+            let request = &self.requests[*number];
+            let may_be = || match change.refused {
+                Some(Code::TOO_MANY_ATTEMPTS) => true,
+                Some(code) => self.refused(*number, code, request.first..=self.seq).is_ok(),
+                None => {
+                    request.op.may_spend() && !request.is_over && request.done.is_none() && request.answer.is_none()
+                }
+            };
+            request.sent.source == source && request.tells(change.what) && may_be()
+        })
     }
 
     /// Notes the time.
     pub(super) fn look_at_clock(&mut self, now: Time) {
+        self.limits.look_at_clock(now);
         if self.times.back() != Some(&now) {
             self.times.push_back(now);
         }
@@ -94,7 +135,7 @@ impl Judge {
             return Err(format!("change {} was committed, and now the latest is {head}", self.seq));
         }
         if head == self.seq {
-            return Ok(());
+            return self.look_at_windows(view);
         }
         let (from, to) = (key::change(self.seq + 1), Family::Changes.bounds().1);
         for (key, value) in view.range(&from, &to, usize::MAX).map_err(|err| err.to_string())? {
@@ -104,31 +145,36 @@ impl Judge {
             }
             let change = record::decode::<ChainedChange>(&value).map_err(|err| err.to_string())?.change;
             self.changes.insert(seq, (change.at, change.subjects.clone(), change.refused));
+            self.limits.look_at_clock(change.at);
             self.take(seq, &change).map_err(|wrong| format!("change {seq} ({}): {wrong}", change.what))?;
         }
         if let Some(partial) = &self.partial {
-            return Err(format!("the transaction of request {} is there in part", partial.number()));
+            return Err(format!("request {} is there in part", partial.number()));
         }
-        if head == self.seq { Ok(()) } else { Err(format!("change {} is missing", self.seq + 1)) }
+        match head == self.seq {
+            true => self.look_at_windows(view),
+            false => Err(format!("change {} is missing", self.seq + 1)),
+        }
     }
 
     fn take(&mut self, seq: u64, change: &change::Change) -> Result<(), String> {
-        let request = change.origin.as_ref().and_then(number);
+        let request = change.origin.as_ref().and_then(number).or_else(|| self.of_shared(change));
         let asked = request.filter(|number| self.requests[*number].tells(change.what));
         match (asked, change.refused, change.cause) {
             (Some(number), None, None) => {
                 self.expect_undone(number)?;
-                match &self.requests[number].op {
-                    Op::Transact(_) => self.done_in_part(seq, number, change)?,
-                    _ => self.done(seq, number, change)?,
+                match self.requests[number].op.units().is_empty() {
+                    false => self.done_in_part(seq, number, change)?,
+                    true => self.done(seq, number, change)?,
                 }
             }
+            (Some(number), Some(code), None) if self.attempted(number, code) => {}
             (Some(number), Some(code), None) => {
                 self.refused(number, code, self.requests[number].first..=seq)?;
             }
             // What follows from another change is in the model with that one.
             (_, _, Some(_)) => {}
-            (None, None, None) if change.what == CLOCK => {}
+            (None, None, None) if change.what == CLOCK || self.alarmed(change)? || self.passed(seq, change)? => {}
             _ => return Err(format!("nobody asked for it: {change:?}")),
         }
         self.seq = seq;
@@ -138,6 +184,7 @@ impl Judge {
     fn done(&mut self, seq: u64, number: usize, change: &change::Change) -> Result<(), String> {
         let request = &self.requests[number];
         let named = format!("request {number}, {:?}", request.op);
+        self.expect_passed(&request.op, change.at)?;
         let mut model = (*self.model).clone();
         match model.apply(number, &request.op, change.at, &change.subjects) {
             Err(code) => return Err(format!("{named} was done, and the model says {code}")),
@@ -153,8 +200,14 @@ impl Judge {
     /// A request was done at this change, with this reply, and then the model is so.
     pub(super) fn did(&mut self, seq: u64, number: usize, reply: Reply, model: Model) {
         self.requests[number].done = Some((seq, reply));
-        self.before.push_back((seq, Rc::clone(&self.model)));
-        self.model = Rc::new(model);
+        let before = self.model();
+        self.became(seq, &before, Rc::new(model));
+    }
+
+    /// At this change the model became another one.
+    pub(super) fn became(&mut self, seq: u64, before: &Rc<Model>, model: Rc<Model>) {
+        self.before.push_back((seq, Rc::clone(before)));
+        self.model = model;
     }
 
     /// Fails for a request that was done or refused before.
@@ -177,6 +230,11 @@ impl Judge {
         answer: Answer,
         may_fail_inside: bool,
     ) -> Result<bool, String> {
+        if self.limited(number, &answer)? {
+            self.requests[number].is_over = true;
+            self.judged += 1;
+            return Ok(false);
+        }
         let request = &self.requests[number];
         let named = || format!("request {number}, {:?}", request.op);
         if let Err(refusal) = &answer {
@@ -246,8 +304,14 @@ impl Judge {
                 || key.is_some_and(|key| self.model.had_erased(key))
         };
         let made = request.op.about().map(|made| &self.requests[made].op);
-        let units = if let Op::Transact(units) = &request.op { &units[..] } else { &[] };
+        let units = request.op.units();
         is_tombstone && request.key.is_some() && units.iter().chain([&request.op]).chain(made).any(is_erased)
+    }
+
+    /// The keys of all bulk writes of several that may still be done.
+    pub(super) fn open_keys(&self) -> usize {
+        let is_open = |request: &&Request| request.answer.is_none() && request.done.is_none();
+        self.requests.iter().rev().take(OPEN_REQUESTS).filter(is_open).map(|request| request.op.keys()).sum()
     }
 
     /// The latest change when a request was first sent.
@@ -273,6 +337,11 @@ impl Judge {
         compare::compare(&self.model, view)
     }
 
+    /// Puts another model in place of the one that is, which differs in nothing that is answered.
+    pub(super) fn replace(&mut self, model: Model) {
+        self.model = Rc::new(model);
+    }
+
     /// The model as it is.
     pub(super) fn model(&self) -> Rc<Model> {
         Rc::clone(&self.model)
@@ -288,9 +357,11 @@ impl Judge {
         for request in &mut self.requests {
             request.first = request.first.min(seq);
             if request.done.as_ref().is_some_and(|(at, _)| *at > seq) {
+                request.is_over |= request.answer.is_some();
                 (request.done, request.answer) = (None, None);
             }
         }
+        self.forget_windows();
     }
 
     /// Fails at a change that a follower was given and that is not so, or not there.
@@ -303,7 +374,7 @@ impl Judge {
 
     fn refused(&self, number: usize, code: Code, window: RangeInclusive<u64>) -> Result<(), String> {
         let op = &self.requests[number].op;
-        let is_so = |model: &Model, at| model.clone().apply(number, op, at, &[]) == Err(code);
+        let is_so = |model: &Model, at| model.refuses(number, op, at, code);
         if self.was(window.clone(), is_so) {
             return Ok(());
         }

@@ -7,7 +7,9 @@ use enroll_protocol::enrollment::State;
 use enroll_protocol::registration::ApprovalState;
 use enroll_protocol::{Code, Pk, Time};
 
+use super::guesses::{Source, Window};
 use super::operations::{EVENT_MINUTES, EVENT_START_SECONDS, NAMES, Op, seconds};
+use super::owners;
 use super::people::Person;
 use crate::event_model::{self, Event, Stand};
 use crate::program_model;
@@ -56,6 +58,8 @@ pub(super) struct Model {
     /// Certificates that were revoked.
     pub(super) revoked: usize,
     pub(super) programs: program_model::Model,
+    /// Windows of wrong codes.
+    pub(super) windows: BTreeMap<Source, Window>,
 }
 
 /// The answer to an operation that is done.
@@ -136,8 +140,8 @@ impl Model {
                 // More members of a role may have another pool be the most exclusive one; nobody waits who could sit.
                 Ok((self.person(*name), Some(vec![new(0)])))
             }
-            Op::DeletePerson { name } => self.delete(*name, at, false),
-            Op::RevokePerson { name } => self.delete(*name, at, true),
+            Op::DeletePerson { name } => self.delete(*name, false),
+            Op::RevokePerson { name } => self.delete(*name, true),
             Op::RestorePerson { name } => {
                 self.there(*name)?;
                 let person = self.people.get_mut(name).ok_or(Code::NOT_FOUND)?;
@@ -161,10 +165,11 @@ impl Model {
             }
             Op::Certify(ask) => self.certify(ask, at, made),
             Op::Study(ask) => self.study(ask),
+            Op::Guess(ask) => self.guess(ask),
             Op::Transact(units) => self.transact(number, units, at),
             Op::GetPerson { name } => self.there(*name).map(|_| (self.person(*name), None)),
-            Op::Assign { name, role } => self.change_role(*name, at, |roles| roles.insert(role)),
-            Op::Remove { name, role } => self.change_role(*name, at, |roles| roles.remove(role)),
+            Op::Assign { name, role } => self.change_role(*name, |roles| roles.insert(role)),
+            Op::Remove { name, role } => self.change_role(*name, |roles| roles.remove(role)),
             Op::ListRoles { name } => Ok((Reply::Roles(self.live(*name)?.roles.clone()), None)),
             Op::RotateKeys => Ok((Reply::Made, Some(vec![new(0)]))),
             Op::Check => Ok((Reply::Sound, None)),
@@ -229,7 +234,7 @@ impl Model {
                 }
                 Ok(self.enrollment(*name))
             }
-            Op::CreateEvent { owner, most, pools, approval, waiting_list } => {
+            Op::CreateEvent { owner, most, pools, approval, waiting_list, merges } => {
                 self.live(*owner)?;
                 let event = Event {
                     start: EVENT_START_SECONDS,
@@ -240,7 +245,7 @@ impl Model {
                     is_canceled: false,
                     needs_approval: *approval,
                     has_waiting_list: *waiting_list,
-                    merges: None,
+                    merges: *merges,
                     closes: None,
                     cancel_closes: None,
                     pools: pools.clone(),
@@ -251,6 +256,7 @@ impl Model {
                 self.events.insert(number, (new(0), event));
                 Ok((Reply::Event { pk: new(0) }, Some(vec![new(0)])))
             }
+            Op::Own { event, change } => self.own(event.0, change, at),
             Op::Register { event, name } => {
                 self.registered(event.0, *name, at, |event, people, name, now| event.register(people, name, now))
             }
@@ -324,25 +330,36 @@ impl Model {
         Reply::Pool { pk: pool.pk, is_active: self.is_active(pool), uses: pool.uses, is_deleted: pool.is_deleted }
     }
 
-    /// `drawn`: the request whose answer told the invite code, which made the pool or drew its code anew.
-    fn enroll(&mut self, name: usize, drawn: Option<usize>, made: &[Pk]) -> Result<Done, Code> {
-        let mut by = None;
-        if let Some(drawn) = drawn {
-            let is_of = |(number, pool): &(&usize, &Pool)| match pool.resets.last() {
-                Some(latest) => *latest == drawn,
-                None => **number == drawn,
-            };
-            let (number, pool) = self.pools.iter().find(is_of).ok_or(Code::NOT_FOUND)?;
-            match () {
-                () if pool.is_deleted => return Err(Code::DELETED),
-                () if !self.is_active(pool) => return Err(Code::POOL_INACTIVE),
-                () if self.people.get(&pool.owner).is_none_or(|owner| owner.is_deleted) => {
-                    return Err(Code::POOL_INACTIVE);
-                }
-                () if pool.most.is_some_and(|most| pool.uses >= most) => return Err(Code::POOL_EXHAUSTED),
-                () => by = Some(*number),
-            }
+    /// The pool of the invite code that the answer to this request told, which made the pool or drew its code anew.
+    pub(super) fn pool_of_code(&self, drawn: usize) -> Option<usize> {
+        let is_of = |(number, pool): &(&usize, &Pool)| match pool.resets.last() {
+            Some(latest) => *latest == drawn,
+            None => **number == drawn,
+        };
+        self.pools.iter().find(is_of).map(|(number, _)| *number)
+    }
+
+    /// Refuses a pool by which nobody can enroll.
+    pub(super) fn usable(&self, number: usize) -> Result<(), Code> {
+        let pool = &self.pools[&number];
+        match () {
+            () if pool.is_deleted => Err(Code::DELETED),
+            () if !self.is_active(pool) => Err(Code::POOL_INACTIVE),
+            () if self.people.get(&pool.owner).is_none_or(|owner| owner.is_deleted) => Err(Code::POOL_INACTIVE),
+            () if pool.most.is_some_and(|most| pool.uses >= most) => Err(Code::POOL_EXHAUSTED),
+            () => Ok(()),
         }
+    }
+
+    /// True for a login code that was used.
+    pub(super) fn is_used(&self, number: usize) -> Option<bool> {
+        self.codes.get(&number).map(|login| login.is_used)
+    }
+
+    /// `drawn`: the request whose answer told the invite code.
+    fn enroll(&mut self, name: usize, drawn: Option<usize>, made: &[Pk]) -> Result<Done, Code> {
+        let by = drawn.map(|drawn| self.pool_of_code(drawn).ok_or(Code::NOT_FOUND)).transpose()?;
+        by.map(|number| self.usable(number)).transpose()?;
         self.require_free(name)?;
         let pk = made.first().copied().unwrap_or(Pk::from_bytes([0; 16]));
         let mut subjects = vec![pk];
@@ -363,7 +380,8 @@ impl Model {
         }
     }
 
-    fn pending(&mut self, name: usize) -> Result<&mut Enrollment, Code> {
+    /// The enrollment of a callsign, which was not decided.
+    pub(super) fn pending(&mut self, name: usize) -> Result<&mut Enrollment, Code> {
         self.expect_enrollment(name)?;
         let enrollment = self.enrollments.get_mut(&name).ok_or(Code::NOT_FOUND)?;
         if enrollment.state == State::Pending { Ok(enrollment) } else { Err(Code::ALREADY_DECIDED) }
@@ -387,6 +405,7 @@ impl Model {
         }
         let person = self.live(name)?.pk;
         let (event_pk, event) = self.events.get_mut(&number).ok_or(Code::NOT_FOUND)?;
+        owners::pass(event, &people, seconds(at));
         change(event, &people, name, seconds(at))?;
         let registration = event.of(name).ok_or(Code::NOT_FOUND)?;
         let reply = Reply::Registration {

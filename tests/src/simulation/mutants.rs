@@ -29,7 +29,7 @@ const fn mutant(name: &'static str, file: &'static str, from: &'static str, to: 
     Mutant { name, file, from, to, finder: Finder::Simulation }
 }
 
-/// All of them.
+/// Those that are found.
 pub const MUTANTS: &[Mutant] = &[
     mutant(
         "acknowledge-after-a-failed-commit",
@@ -309,4 +309,32 @@ pub const MUTANTS: &[Mutant] = &[
             "before.canceled_at.is_some() && before.approval == ApprovalState::Rejected && before.placed.is_some() => {",
         )
     },
+];
+
+/// Those that were not run yet: of areas and faults that came later. They run by their names.
+pub const NOT_RUN: &[Mutant] = &[
+    mutant(
+        "one-guess-too-many",
+        "daemon/core/src/rules/rate_limit.rs",
+        "    if window.count < per_minute {\n",
+        "    if window.count <= per_minute {\n",
+    ),
+    mutant(
+        "piece-of-an-import-twice",
+        "daemon/core/src/rules/import.rs",
+        "latest.is_some() && found.latest == latest",
+        "latest.is_none() && found.latest == latest",
+    ),
+    mutant(
+        "key-that-stands-twice-is-written",
+        "daemon/core/src/rules/program/enroll.rs",
+        "if unit.is_twice { DUPLICATED }",
+        "if unit.is_twice && false { DUPLICATED }",
+    ),
+    mutant(
+        "opening-seats-nobody",
+        "daemon/core/src/rules/seating/fill.rs",
+        "        self.head.at = moment.at;\n        self.head.left.fill = true;\n",
+        "        self.head.at = moment.at;\n",
+    ),
 ];

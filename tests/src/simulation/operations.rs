@@ -8,7 +8,8 @@ use enroll_protocol::{
 };
 
 use super::certificates::Ask;
-use super::{programs, transactions};
+use super::owners::Owned;
+use super::{guesses, programs, transactions};
 use crate::event_model::Pool;
 use crate::registry::BEGIN_MICROS;
 
@@ -24,33 +25,103 @@ pub(super) const ROLES: [&str; 3] = ["guest", "member", "staff"];
 /// An operation with its arguments. What another one has made is named by that one's number and what its answer told.
 #[derive(Debug, Clone)]
 pub(super) enum Op {
-    CreatePerson { name: usize, roles: BTreeSet<&'static str> },
-    DeletePerson { name: usize },
-    RevokePerson { name: usize },
-    RestorePerson { name: usize },
-    GetPerson { name: usize },
-    Assign { name: usize, role: &'static str },
-    Remove { name: usize, role: &'static str },
-    ListRoles { name: usize },
-    UseToken { token: usize, expires: Option<Time> },
-    CreateCode { sub: Option<usize>, expires: Option<Time> },
-    UseCode { code: Option<(usize, LoginCode)> },
-    CreatePool { owner: usize, most: Option<u32> },
-    SetActive { pool: (usize, Pk), active: bool },
-    ResetCode { pool: (usize, Pk) },
-    DeletePool { pool: (usize, Pk) },
-    Enroll { name: usize, pool: Option<(usize, String)> },
-    Approve { name: usize },
-    Reject { name: usize },
-    Reopen { name: usize },
-    CreateEvent { owner: usize, most: Option<u32>, pools: Vec<Pool>, approval: bool, waiting_list: bool },
-    Register { event: (usize, Pk), name: usize },
-    Cancel { event: (usize, Pk), name: usize },
-    Decide { event: (usize, Pk), name: usize, approve: bool },
-    ErasePerson { name: usize },
+    CreatePerson {
+        name: usize,
+        roles: BTreeSet<&'static str>,
+    },
+    DeletePerson {
+        name: usize,
+    },
+    RevokePerson {
+        name: usize,
+    },
+    RestorePerson {
+        name: usize,
+    },
+    GetPerson {
+        name: usize,
+    },
+    Assign {
+        name: usize,
+        role: &'static str,
+    },
+    Remove {
+        name: usize,
+        role: &'static str,
+    },
+    ListRoles {
+        name: usize,
+    },
+    UseToken {
+        token: usize,
+        expires: Option<Time>,
+    },
+    CreateCode {
+        sub: Option<usize>,
+        expires: Option<Time>,
+    },
+    UseCode {
+        code: Option<(usize, LoginCode)>,
+    },
+    CreatePool {
+        owner: usize,
+        most: Option<u32>,
+    },
+    SetActive {
+        pool: (usize, Pk),
+        active: bool,
+    },
+    ResetCode {
+        pool: (usize, Pk),
+    },
+    DeletePool {
+        pool: (usize, Pk),
+    },
+    Enroll {
+        name: usize,
+        pool: Option<(usize, String)>,
+    },
+    Approve {
+        name: usize,
+    },
+    Reject {
+        name: usize,
+    },
+    Reopen {
+        name: usize,
+    },
+    CreateEvent {
+        owner: usize,
+        most: Option<u32>,
+        pools: Vec<Pool>,
+        approval: bool,
+        waiting_list: bool,
+        merges: Option<u64>,
+    },
+    Own {
+        event: (usize, Pk),
+        change: Owned,
+    },
+    Register {
+        event: (usize, Pk),
+        name: usize,
+    },
+    Cancel {
+        event: (usize, Pk),
+        name: usize,
+    },
+    Decide {
+        event: (usize, Pk),
+        name: usize,
+        approve: bool,
+    },
+    ErasePerson {
+        name: usize,
+    },
     Certify(Ask),
     Study(programs::Ask),
     Transact(Vec<Op>),
+    Guess(guesses::Ask),
     RotateKeys,
     Check,
 }
@@ -79,6 +150,7 @@ impl Op {
             Self::CreateCode { sub, .. } => *sub,
             Self::Certify(ask) => Some(ask.name()),
             Self::Study(ask) => ask.name(),
+            Self::Guess(ask) => ask.name(),
             _ => None,
         }
     }
@@ -89,7 +161,9 @@ impl Op {
             Self::UseCode { code } => code.as_ref().map(|(made, _)| *made),
             Self::SetActive { pool, .. } | Self::ResetCode { pool } | Self::DeletePool { pool } => Some(pool.0),
             Self::Enroll { pool, .. } => pool.as_ref().map(|(made, _)| *made),
-            Self::Register { event, .. } | Self::Cancel { event, .. } | Self::Decide { event, .. } => Some(event.0),
+            Self::Guess(ask) => ask.about(),
+            Self::Register { event, .. } | Self::Cancel { event, .. } => Some(event.0),
+            Self::Decide { event, .. } | Self::Own { event, .. } => Some(event.0),
             _ => None,
         }
     }
@@ -108,14 +182,15 @@ impl Op {
         match self {
             Self::Certify(ask) => ask.writes(),
             Self::Study(ask) => ask.writes(),
+            Self::Guess(ask) => ask.writes(),
             Self::GetPerson { .. } | Self::ListRoles { .. } | Self::Check => false,
             _ => true,
         }
     }
 
-    /// The request of this number. The number is its origin, by which its changes are known.
-    pub(super) fn encode(&self, number: usize, key: Option<Key>) -> Encoded {
-        self.encode_with(&Envelope { origin: Some(origin(number)), key, ..Envelope::default() })
+    /// The request of this origin, by which its changes are known.
+    pub(super) fn encode(&self, origin: Origin, key: Option<Key>) -> Encoded {
+        self.encode_with(&Envelope { origin: Some(origin), key, ..Envelope::default() })
     }
 
     /// The request with this envelope.
@@ -135,6 +210,7 @@ impl Op {
             Self::ErasePerson { name } => encoded(envelope, &person::Erase { person: named(*name) }),
             Self::Certify(ask) => ask.encode(envelope),
             Self::Study(ask) => ask.encode(envelope),
+            Self::Guess(ask) => ask.encode(envelope),
             Self::Transact(units) => transactions::encode(units, envelope),
             Self::GetPerson { name } => {
                 encoded(envelope, &person::Get { allow_deleted: true, ..person::Get::new(named(*name)) })
@@ -177,7 +253,7 @@ impl Op {
             Self::Approve { name } => encoded(envelope, &enrollment::Approve::new(named(*name))),
             Self::Reject { name } => encoded(envelope, &enrollment::Reject { enrollment: named(*name), reason: None }),
             Self::Reopen { name } => encoded(envelope, &enrollment::Reopen { enrollment: named(*name) }),
-            Self::CreateEvent { owner, most, pools, approval, waiting_list } => {
+            Self::CreateEvent { owner, most, pools, approval, waiting_list, merges } => {
                 let (title, kind) = ("Camp".parse().expect("a title"), "camp".parse().expect("a kind"));
                 let mut create = event::Create::new(title, kind, time(EVENT_START_SECONDS), EVENT_MINUTES);
                 create.owner = Some(named(*owner));
@@ -185,9 +261,11 @@ impl Op {
                 create.published = Some(true);
                 create.waiting_list = Some(*waiting_list);
                 create.approval = Some(if *approval { event::Approval::Supervisor } else { event::Approval::None });
+                create.merge_time = merges.map(time);
                 create.pools = pools.iter().map(new_pool).collect();
                 encoded(envelope, &create)
             }
+            Self::Own { event, change } => change.encode(envelope, event.1),
             Self::Register { event, name } => {
                 encoded(envelope, &registration::Create { event: by_pk(event.1), person: named(*name) })
             }
@@ -234,12 +312,18 @@ pub(super) fn origin(number: usize) -> Origin {
     format!("r{number}").parse().expect("an origin")
 }
 
+/// An origin that several requests name.
+pub(super) fn shared_origin(which: usize) -> Origin {
+    format!("o{which}").parse().expect("an origin")
+}
+
 /// The number of the request of an origin.
 pub(super) fn number(origin: &Origin) -> Option<usize> {
     origin.as_str().strip_prefix('r')?.parse().ok()
 }
 
-fn new_pool(pool: &Pool) -> event::NewPool {
+/// A pool that an event is to have.
+pub(super) fn new_pool(pool: &Pool) -> event::NewPool {
     event::NewPool {
         name: pool.name.parse().expect("a name"),
         capacity: pool.capacity,
@@ -253,7 +337,8 @@ pub(super) fn named(name: usize) -> Reference {
     callsign(name).parse().expect("a callsign")
 }
 
-fn by_pk(pk: Pk) -> Reference {
+/// The reference to a record by its pk.
+pub(super) fn by_pk(pk: Pk) -> Reference {
     pk.to_string().parse().expect("a pk")
 }
 

@@ -7,7 +7,6 @@ use enroll_protocol::{Code, Pk, Time};
 
 use super::certificates::Held;
 use super::model::{Done, Model, Reply};
-use super::operations::seconds;
 
 /// A person. Roles are those that count: none of a deleted one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +54,7 @@ impl Model {
     }
 
     /// Deletes or revokes a person, who loses roles, places and certificates.
-    pub(super) fn delete(&mut self, name: usize, at: Time, is_revoked: bool) -> Result<Done, Code> {
+    pub(super) fn delete(&mut self, name: usize, is_revoked: bool) -> Result<Done, Code> {
         self.live(name)?;
         let is_withdrawn = self.revoke_certificates(name) > 0 && !is_revoked;
         let person = self.people.get_mut(&name).ok_or(Code::NOT_FOUND)?;
@@ -63,7 +62,8 @@ impl Model {
         person.roles.clear();
         let pk = person.pk;
         let people = self.attending();
-        self.events.values_mut().for_each(|(_, event)| event.leave(&people, name, seconds(at)));
+        // What is due at an event is told before it takes effect.
+        self.events.values_mut().for_each(|(_, event)| event.leave(&people, name, event.passed));
         Ok((self.person(name), Some(vec![pk])))
     }
 
@@ -71,7 +71,6 @@ impl Model {
     pub(super) fn change_role(
         &mut self,
         name: usize,
-        at: Time,
         change: impl FnOnce(&mut BTreeSet<&'static str>) -> bool,
     ) -> Result<Done, Code> {
         self.live(name)?;
@@ -80,7 +79,7 @@ impl Model {
         if is_changed {
             let people = self.attending();
             self.events.values_mut().for_each(|(_, event)| {
-                let _ = event.fill(&people, seconds(at));
+                let _ = event.fill(&people, event.passed);
             });
         }
         Ok((Reply::Changed(is_changed), is_changed.then(|| vec![pk])))

@@ -36,6 +36,8 @@ pub enum Fault {
     Reloads,
     /// Backups are taken, and one of them is restored in place of the disks; on a host alone.
     Restores,
+    /// The registry is exported, and imported into another daemon, which goes on in its place; on a host alone.
+    Moves,
     /// The lease of a leader runs out while that goes on. This one and those below are of clusters.
     Elections,
     /// Appends are lost, or their answers are; they arrive late, or twice.
@@ -75,6 +77,12 @@ pub enum Area {
     Streams,
     /// Rotations of the keys that sign, and checks.
     Server,
+    /// Wrong codes, and small limits of them; on a host alone, as each host counts by itself.
+    Guesses,
+    /// Bulk writes of several external keys.
+    Bulk,
+    /// Changes of events, openings and merges.
+    Openings,
 }
 
 /// See the module.
@@ -108,6 +116,7 @@ const FAULTS: &[(&str, Fault)] = &[
     ("stops", Fault::Stops),
     ("reloads", Fault::Reloads),
     ("restores", Fault::Restores),
+    ("moves", Fault::Moves),
     ("elections", Fault::Elections),
     ("appends", Fault::Appends),
     ("halts", Fault::Halts),
@@ -116,7 +125,10 @@ const FAULTS: &[(&str, Fault)] = &[
 ];
 
 /// Faults that a host alone has too.
-const OF_ONE_HOST: usize = 12;
+const OF_ONE_HOST: usize = 13;
+
+/// Faults that put other disks in place of those of the only host.
+const OF_ONE_ALONE: [Fault; 2] = [Fault::Restores, Fault::Moves];
 
 /// The part of the seeds that draw a cluster.
 const CLUSTERS: f64 = 0.3;
@@ -135,7 +147,16 @@ const AREAS: &[(&str, Area)] = &[
     ("transactions", Area::Transactions),
     ("streams", Area::Streams),
     ("server", Area::Server),
+    ("guesses", Area::Guesses),
+    ("bulk", Area::Bulk),
+    ("openings", Area::Openings),
 ];
+
+/// The first of both. The others are drawn last, so that the seeds without them are what they were.
+const DRAWN_FIRST: usize = 12;
+
+/// Areas that seeds do not draw yet: a finding in them is open. They run where they are named.
+const OPEN: [Area; 1] = [Area::Guesses];
 
 impl Plan {
     /// The plan of a seed.
@@ -143,14 +164,19 @@ impl Plan {
         let mut random = ChaCha20Rng::seed_from_u64(seed);
         let chance = [0.15, 0.4, 0.7][random.random_range(0..3)];
         let (of_one, of_clusters) = FAULTS.split_at(OF_ONE_HOST);
+        let (first, later_faults) = of_one.split_at(DRAWN_FIRST);
         let mut faults: BTreeSet<Fault> =
-            of_one.iter().map(|(_, fault)| *fault).filter(|_| random.random_bool(chance)).collect();
+            first.iter().map(|(_, fault)| *fault).filter(|_| random.random_bool(chance)).collect();
+        let (first, later) = AREAS.split_at(DRAWN_FIRST);
         let mut areas: BTreeSet<Area> =
-            AREAS.iter().map(|(_, area)| *area).filter(|_| random.random_bool(0.5)).collect();
+            first.iter().map(|(_, area)| *area).filter(|_| random.random_bool(0.5)).collect();
         // Most of the others are about people.
         areas.insert(Area::People);
         let clients = random.random_range(1..=4);
         let operations = [12, 30, 60, 100][random.random_range(0..4)];
+        areas.extend(later.iter().map(|(_, area)| *area).filter(|_| random.random_bool(0.25)));
+        areas.retain(|area| !OPEN.contains(area));
+        faults.extend(later_faults.iter().map(|(_, fault)| *fault).filter(|_| random.random_bool(chance / 2.0)));
         // Of a stream of its own, so that the other seeds are what they were before there were clusters.
         let mut random = ChaCha20Rng::seed_from_u64(!seed);
         let hosts = if random.random_bool(CLUSTERS) { random.random_range(2..=3) } else { 1 };
@@ -158,7 +184,17 @@ impl Plan {
             let chance = [0.2, 0.5, 0.8][random.random_range(0..3)];
             faults.extend(of_clusters.iter().map(|(_, fault)| *fault).filter(|_| random.random_bool(chance)));
         }
-        Self { seed, hosts, clients, operations, faults, areas }
+        Self { seed, hosts, clients, operations, faults, areas }.possible()
+    }
+
+    /// The same without what its number of hosts does not have.
+    #[must_use]
+    pub fn possible(mut self) -> Self {
+        if self.hosts > 1 {
+            self.faults.retain(|fault| !OF_ONE_ALONE.contains(fault));
+            self.areas.remove(&Area::Guesses);
+        }
+        self
     }
 
     /// True if this fault comes.

@@ -1,5 +1,4 @@
-//! Courses and a program in a simulation: what clients ask, and what the plain model of programs says about it. A bulk
-//! write has one external key, so that it is one change.
+//! Courses and a program in a simulation: what clients ask, and what the plain model of programs says about it.
 
 use std::collections::BTreeSet;
 
@@ -10,6 +9,7 @@ use rand::rngs::ChaCha20Rng;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::bulk;
 use super::model::{Done, Model, Reply};
 use super::operations::{Encoded, callsign};
 use crate::program_model::{Course, Subject};
@@ -63,6 +63,10 @@ pub(super) enum Ask {
         key: &'static str,
         course: Course,
     },
+    /// Several keys in one call of one operation.
+    Many(Vec<Self>),
+    /// A key that stands in a call twice, which is not written.
+    Twice,
     /// Every program enrollment.
     List,
     /// Every course enrollment.
@@ -140,14 +144,18 @@ impl Ask {
             Self::EnrollInCourse { .. } => "program.enroll_course",
             Self::Link { .. } => "program.link",
             Self::Unlink { .. } => "program.unlink",
+            Self::Many(units) => units[0].operation(),
+            Self::Twice => "program.enroll",
             Self::AssignRole { .. } => "program.assign_course_role",
             Self::List => "program.enrollments",
             Self::ListCourses => "course.enrollments",
         }
     }
 
-    fn args(&self) -> Value {
+    pub(super) fn args(&self) -> Value {
         match self {
+            Self::Many(units) => bulk::args(units),
+            Self::Twice => Value::Null,
             Self::CreateCourse { course, modes } => {
                 let modes: Vec<_> = modes.iter().map(|mode| mode.name()).collect();
                 json!({"key": course, "modes": modes})
@@ -182,6 +190,8 @@ impl Ask {
         let reply: Value = serde_json::from_str(&text).map_err(|err| err.to_string())?;
         let word = |value: &Value| value.as_str().map(str::to_owned).ok_or_else(|| format!("{value} is no word"));
         Ok(match self {
+            Self::Many(units) => Reply::Units(units.iter().map(|unit| unit.read(bytes)).collect::<Result<_, _>>()?),
+            Self::Twice => return Err("it is not asked alone".to_owned()),
             Self::Enroll { key, .. } | Self::EnrollInCourse { key, .. } => Reply::Word(word(&reply[*key])?),
             // Of a failure its code; nothing where it is done.
             Self::Link { key, .. } | Self::Unlink { key } => match &reply[*key] {
@@ -222,8 +232,12 @@ impl Model {
         // An erased person is named by nobody.
         let named = |name: usize| self.there(name).ok().map(|_| name);
         let person = ask.name().map(named);
+        if let Ask::Many(units) = ask {
+            return self.study_many(units);
+        }
         let programs = &mut self.programs;
         let reply = match ask {
+            Ask::Many(_) | Ask::Twice => Reply::Word("duplicated".to_owned()),
             Ask::CreateCourse { course, modes } => {
                 if programs.courses.insert(course, modes.clone()).is_some() {
                     return Err(Code::CONFLICT);

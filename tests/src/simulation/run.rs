@@ -99,6 +99,8 @@ pub(super) struct Run<'a> {
     pub(super) faults_left: u32,
     pub(super) latest: Latest,
     pub(super) backups: Vec<Backup>,
+    /// The export of a registry that moves.
+    pub(super) export: String,
     pub(super) figures: Figures,
 }
 
@@ -137,9 +139,13 @@ pub fn run(plan: &Plan, control: Control) -> Result<Figures, String> {
         faults_left: FAULTS_MAX[0] + FAULTS_MAX[1] * more,
         latest: Latest::default(),
         backups: Vec::new(),
+        export: String::new(),
         figures: Figures::default(),
         random,
     };
+    if plan.areas.contains(&Area::Guesses) {
+        run.judge.limits.per_minute = Some(run.random.random_range(1..4));
+    }
     run.go()?;
     run.figures.trace = run.trace.finish();
     run.figures.operations = run.asked as u64;
@@ -174,6 +180,11 @@ impl Run<'_> {
             self.latest.took(step);
             self.step(step)?;
         }
+    }
+
+    /// The deliberate fault, and how many guesses a source has.
+    pub(super) fn terms(&self) -> (Control, Option<u32>) {
+        (self.control, self.judge.limits.per_minute)
     }
 
     fn drawn(&mut self, steps: &[(u32, Step)]) -> Step {

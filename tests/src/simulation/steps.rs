@@ -51,6 +51,7 @@ pub(super) enum Act {
     Reload,
     BackUp,
     Restore,
+    Move,
     /// A standby takes in records of the shared journal.
     TakeIn,
     BeginLook,
@@ -137,6 +138,7 @@ impl Run<'_> {
         let alone = [
             (Fault::Restores, if self.backups.is_empty() { Act::BackUp } else { Act::Restore }),
             (Fault::Restores, Act::BackUp),
+            (Fault::Moves, Act::Move),
         ];
         let alone = alone.into_iter().filter(|_| self.cluster.is_none());
         let rare = of_one.chain(alone).filter(|(fault, _)| self.plan.has(*fault));
@@ -202,6 +204,7 @@ impl Run<'_> {
             Act::SetSpace => self.set_space(host, core, !self.hosts[host].is_full),
             Act::BackUp => self.back_up(core)?,
             Act::Restore => return Ok(self.fault_with(End::Restored)),
+            Act::Move => return self.move_out(core),
             Act::Kill => return Ok(self.fault_with(End::Killed)),
             Act::Stop => return Ok(self.fault_with(End::Stopped)),
             _ => return self.act_in_cluster(host, core, act),

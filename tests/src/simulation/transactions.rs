@@ -16,7 +16,7 @@ use super::model::{Done, Model, Reply};
 use super::operations::{Encoded, Op, encoded};
 use super::plan::Area;
 
-/// A transaction of which not every change was followed yet.
+/// A transaction or bulk write of which not every change was followed yet.
 pub(super) struct Partial {
     number: usize,
     model: Model,
@@ -81,9 +81,9 @@ impl Model {
 }
 
 impl Judge {
-    /// Follows a change of a transaction.
+    /// Follows a change of a transaction or a bulk write.
     pub(super) fn done_in_part(&mut self, seq: u64, number: usize, change: &Change) -> Result<(), String> {
-        let Op::Transact(units) = self.requests[number].op.clone() else { return Err("it is none".to_owned()) };
+        let units = self.requests[number].op.units();
         let mut partial = match self.partial.take().filter(|partial| partial.number == number) {
             Some(partial) => partial,
             None => Partial { number, model: (*self.model()).clone(), replies: Vec::new() },
