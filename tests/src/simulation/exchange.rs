@@ -44,7 +44,11 @@ impl Run<'_> {
         let may_fail_inside = of_host.is_some_and(|core| core.machine.has_met_its_fate());
         let Some(link) = &mut self.clients[at].link else { return Ok(()) };
         let bytes = link.wire.take(most);
-        self.trace.write(&bytes);
+        match may_fail_inside {
+            // What failed inside bears an id that the daemon draws from the system.
+            true => self.trace.write_usize(bytes.len()),
+            false => self.trace.write(&bytes),
+        }
         let is_over = bytes.is_empty() && link.wire.is_closed();
         let mut bytes = &bytes[..];
         loop {
