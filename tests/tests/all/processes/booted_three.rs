@@ -20,7 +20,7 @@ const HOSTS: [&str; 3] = ["a", "b", "c"];
 /// The files of etcd's packages, which the machines can not fetch.
 const ETCD: [&str; 3] = ["/usr/bin/etcd", "/usr/bin/etcdctl", "/lib/systemd/system/etcd.service"];
 
-/// What an administrator has before the page begins: an address, names, root over ssh, and the package.
+/// The set-up of a host before the page begins: an address, names, root over ssh, and the package.
 const BEFORE: &str = r#"
     echo $NAME > /etc/hostname
     hostname $NAME
