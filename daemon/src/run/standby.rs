@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{oneshot, watch};
 
 use super::cluster::Member;
-use super::state::{Opened, sign};
+use super::state::Opened;
 use super::{StartError, authority};
 use crate::config::Config;
 use crate::daemon::Daemon;
 use crate::storage::journal::JournalStore;
 use crate::writer::Queue;
-use enroll_core::rules::bootstrap::RegistryError;
+use enroll_core::rules::bootstrap::{self, RegistryError};
 use enroll_core::state::{StoreError, Writes};
 
 /// A standby: the parts of a daemon that follow, and lead once it is elected.
@@ -98,7 +98,7 @@ impl Standby {
         let authority = authority::open(&*self.store, &self.config, &secrets, &self.path, true)?;
         self.daemon.identity.update(|identity| identity.authority = authority.into());
         self.daemon.read_keys(&*self.store).map_err(registry)?;
-        sign(&self.store).map_err(StartError::Storage)?;
+        bootstrap::sign_store(&*self.store).map_err(StartError::Storage)?;
         self.is_elected.store(true, Ordering::SeqCst);
         Ok(())
     }

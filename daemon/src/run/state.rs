@@ -31,7 +31,6 @@ use enroll_core::model::record::ChangesHead;
 use enroll_core::rules::bootstrap::{self, RegistryError, SCHEMA, Standing};
 use enroll_core::rules::changes;
 use enroll_core::settings::Settings;
-use enroll_core::state::overlay::Overlay;
 use enroll_core::state::{ReadTxn, Store, StoreError, Writes};
 use enroll_protocol::MemberName;
 
@@ -99,7 +98,7 @@ impl Opened {
         let head = changes::head(&*view).map_err(unreadable)?;
         drop(view);
         if leader.is_none() {
-            sign(&store).map_err(StartError::Storage)?;
+            bootstrap::sign_store(&store).map_err(StartError::Storage)?;
         }
         let clock = Clock::default();
         let started = clock.now();
@@ -275,16 +274,6 @@ fn open_store(
     let joined = cluster::join(tree, shared, secrets.clone(), options.journal, figures, stage, is_whole);
     let joined = joined.map_err(|fault| fault.at(locked.database_path()))?;
     Ok((joined.0, Some(joined.1), joined.2))
-}
-
-/// Notes this version as the last one that wrote, where another one was.
-pub(super) fn sign(store: &JournalStore) -> Result<(), StoreError> {
-    let view = store.view()?;
-    let mut overlay = Overlay::new(&*view);
-    bootstrap::sign(&mut overlay)?;
-    let writes = overlay.into_writes();
-    drop(view);
-    if writes.is_empty() { Ok(()) } else { store.commit(&writes) }
 }
 
 /// The first writes of an empty database.

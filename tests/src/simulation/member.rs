@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use enroll_core::identity::CountingSeal;
-use enroll_core::rules::authority;
+use enroll_core::rules::{authority, bootstrap};
 use enroll_core::state::{StoreError, Writes};
 use enrolld::daemon::Daemon;
 use enrolld::daemon::clock::Clock;
@@ -15,7 +15,6 @@ use enrolld::writer::{Inbox, Writer, WriterThread};
 
 use super::control::Control;
 use super::core::{Core, Ended};
-use super::opening::sign;
 use super::shared_journal::Way;
 
 /// See the module.
@@ -140,7 +139,7 @@ impl Core {
         let authority = authority.ok_or_else(|| broken("no authority".to_owned()))?;
         daemon.identity.update(|identity| identity.authority = authority.into());
         daemon.read_keys(&**seen).map_err(|err| broken(err.to_string()))?;
-        sign(&**seen).map_err(Ended)?;
+        bootstrap::sign_store(&**seen).map_err(Ended)?;
         let Some((inbox, seal)) = member.to_write.take() else { return Ok(()) };
         let mut writer = Writer::new(Arc::clone(seen), Arc::clone(daemon), seal).map_err(Ended)?;
         writer.start_at(member.clock.now(), false);

@@ -9,7 +9,6 @@ use enroll_core::model::key::{self, WITHOUT_ORDER};
 use enroll_core::rules::bootstrap::{self, RegistryError};
 use enroll_core::rules::{authority, changes, check};
 use enroll_core::settings::Settings;
-use enroll_core::state::overlay::Overlay;
 use enroll_core::state::{Store, StoreError};
 use enrolld::config::Config;
 use enrolld::daemon::Daemon;
@@ -115,7 +114,7 @@ impl Opened {
         }
         drop(view);
         if matches!(journal, Journal::Own(_)) {
-            sign(&*seen).map_err(unreadable)?;
+            bootstrap::sign_store(&*seen).map_err(unreadable)?;
         }
         let identity = Identity { secrets: secrets.into(), keys: keys.into(), authority: authority.into() };
         let mut salt = [0; 32];
@@ -125,16 +124,6 @@ impl Opened {
         let daemon = Arc::new(Daemon::new(settings(guesses), identity, Clock::of(clock).now()));
         Ok(Self { store, seen, daemon, latest, seal })
     }
-}
-
-/// Notes this version as the last one that wrote, where another one was.
-pub(super) fn sign(store: &dyn Store) -> Result<(), StoreError> {
-    let view = store.view()?;
-    let mut overlay = Overlay::new(&*view);
-    bootstrap::sign(&mut overlay)?;
-    let writes = overlay.into_writes();
-    drop(view);
-    if writes.is_empty() { Ok(()) } else { store.commit(&writes) }
 }
 
 /// The default settings, with so many guesses of a source in a minute; without a number no client is refused for guessing.

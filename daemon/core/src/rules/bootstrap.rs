@@ -13,7 +13,8 @@ use crate::identity::secrets::SecretKey;
 use crate::identity::{IdentityError, KeyRing, Secrets};
 use crate::model::key::{self, Family};
 use crate::model::record::{self, HashingKey, LastWriter, Registry, Role, SigningKey};
-use crate::state::{ReadTxn, SCAN_CHUNK, StoreError, WriteTxn, walk};
+use crate::state::overlay::Overlay;
+use crate::state::{ReadTxn, SCAN_CHUNK, Store, StoreError, WriteTxn, walk};
 
 /// The version of all keys and records together. A new one needs a step in the chain of [`super::migration`].
 pub const SCHEMA: u32 = 7;
@@ -154,6 +155,16 @@ pub fn sign(txn: &mut dyn WriteTxn) -> Result<(), StoreError> {
         record::put(txn, key::last_writer(), &own);
     }
     Ok(())
+}
+
+/// The same as a batch of its own, where there is anything to write.
+pub fn sign_store(store: &dyn Store) -> Result<(), StoreError> {
+    let view = store.view()?;
+    let mut overlay = Overlay::new(&*view);
+    sign(&mut overlay)?;
+    let writes = overlay.into_writes();
+    drop(view);
+    if writes.is_empty() { Ok(()) } else { store.commit(&writes) }
 }
 
 /// The time at which the registry was made.
