@@ -1,6 +1,8 @@
 //! Events, their pools and seating.
 
 mod deciding;
+mod editing;
+mod explaining;
 mod listing;
 mod placing;
 mod publishing;
