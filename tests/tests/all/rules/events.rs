@@ -1,5 +1,6 @@
 //! Events, their pools and seating.
 
+mod crowds;
 mod deciding;
 mod editing;
 mod explaining;

@@ -216,7 +216,9 @@ fn a_placement_keeps_the_time_of_a_live_registration_and_tells_who_stands_behind
         M1> registration.get {"event":"$E","person":"M1"} => ..,"waiting":true..
         M3> registration.create {"event":"$E","person":"M3"} => ..,"waiting_position":2..
         OWNER> registration.place {"event":"$E","person":"M3","position":1,"reason":"x"} => ..,"waiting_position":1..
-        BOSS> changes.list {"since":20} => {"items":[{..,"verb":"place"..{..,"verb":"positioned",..,"cause":21..
+        $M1 = person.get {"person":"M1"} => {"pk"..
+        $M3 = person.get {"person":"M3"} => {"pk"..
+        BOSS> changes.list {"since":20} => {"items":[{..,"verb":"place"..{..,"verb":"positioned","subjects":["$E","$M3","$M1"],..,"cause":21..
         "#,
     );
 }
