@@ -9,6 +9,7 @@ mod answers;
 mod backups;
 mod certificates;
 mod change_chain;
+mod checks;
 mod chosen_codes;
 mod clock;
 mod codes;
