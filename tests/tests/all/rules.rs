@@ -32,6 +32,7 @@ mod permissions;
 mod programs;
 mod rate_limits;
 mod restores;
+mod secret_keys;
 mod snapshot;
 mod sweeps;
 mod tokens;

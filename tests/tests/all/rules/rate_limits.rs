@@ -110,6 +110,13 @@ fn origins_beyond_the_share_of_a_uid_count_as_one_and_leave_a_bounded_number_of_
         registry.wake();
     }
     assert_eq!(guess(registry, 1000, "one more"), Code::NOT_FOUND);
+    for number in 0..40 {
+        assert_eq!(
+            guess(registry, 1000, &format!("later {number}")),
+            Code::NOT_FOUND,
+            "it has a window of its own again"
+        );
+    }
 }
 
 #[test]
