@@ -7,6 +7,7 @@
 mod access;
 mod answers;
 mod backups;
+mod before_rules;
 mod certificates;
 mod change_chain;
 mod checks;
