@@ -237,3 +237,27 @@ fn those_that_wait_are_counted_up_to_a_thousand() {
     let waiting = registry.call(enroll_protocol::server::Status {}).expect("a status").waiting;
     assert_eq!((waiting.enrollments, waiting.more), (1_000, true));
 }
+
+#[test]
+fn the_next_events_are_looked_for_among_so_many() {
+    let registry = &mut Registry::in_memory();
+    check(registry, r#"person.create {"callsign":"OWNER"} => {"pk".."#);
+    let create = |registry: &mut Registry, start: &str, published: bool| {
+        let (title, kind) = ("Camp".parse().expect("a title"), "camp".parse().expect("a kind"));
+        let create = enroll_protocol::event::Create {
+            owner: Some("OWNER".parse().expect("a name")),
+            published: Some(published),
+            ..enroll_protocol::event::Create::new(title, kind, start.parse().expect("a time"), 60)
+        };
+        registry.call(create).expect("made");
+    };
+    let shown = |registry: &mut Registry| {
+        let next = snapshot(registry).next_events.expect("events");
+        (next.events.len(), next.more)
+    };
+    create(registry, "2027-03-01T00:00:00Z", true);
+    for (drafts, expected) in [(100, (1, false)), (140, (1, false)), (20, (0, true))] {
+        (0..drafts).for_each(|_| create(registry, "2027-02-01T00:00:00Z", false));
+        assert_eq!(shown(registry), expected);
+    }
+}
