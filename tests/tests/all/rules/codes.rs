@@ -294,7 +294,7 @@ fn a_peer_that_acts_for_everybody_is_shown_who_used_a_code() {
     let registry = &mut Registry::in_memory();
     let code = make(registry, "{}");
     registry.call(code::Use::new(code.clone())).expect("exchanged");
-    (registry.peer.uid, registry.peer.grant) = (2000, enroll_core::context::Grant::Operate);
+    (registry.peer.uid, registry.peer.grant) = (2000, Grant::Operate);
     let details = registry.call(code::Use::new(code)).expect_err("used").details.expect("details");
     assert!(details.as_str().contains(r#""used_by":{"uid":1000}"#), "{details:?}");
 }
