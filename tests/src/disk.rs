@@ -44,6 +44,8 @@ struct Count {
     has_met_its_fate: bool,
     /// Somebody looks who is no part of the machine.
     is_watched: bool,
+    /// The process is gone, and calls nothing any more.
+    has_crashed: bool,
 }
 
 /// A disk in memory.
@@ -84,7 +86,8 @@ pub(crate) enum Call {
 impl Power {
     /// Nothing was called yet.
     pub(crate) fn with(fate: Fate) -> Arc<Self> {
-        let count = Mutex::new(Count { fate, calls: 0, has_met_its_fate: false, is_watched: false });
+        let count =
+            Mutex::new(Count { fate, calls: 0, has_met_its_fate: false, is_watched: false, has_crashed: false });
         Arc::new(Self { count, free: AtomicU64::new(u64::MAX) })
     }
 
@@ -101,6 +104,9 @@ impl Power {
     /// Counts a call. `Ok(false)`: it is done as far as the power lasts, and fails.
     pub(crate) fn call(&self, call: Call) -> io::Result<bool> {
         let mut count = self.count();
+        if count.has_crashed {
+            return Err(failure("the process is gone"));
+        }
         if count.is_watched {
             return Ok(true);
         }
@@ -128,6 +134,11 @@ impl Power {
     /// Lets calls be done without a fault and without being counted, or no longer.
     pub(crate) fn watch(&self, is_watched: bool) {
         self.count().is_watched = is_watched;
+    }
+
+    /// Does nothing of what is called from now on: it comes from what is left of a process that has crashed.
+    pub(crate) fn crash(&self) {
+        self.count().has_crashed = true;
     }
 
     /// Sets the free bytes of the disks.
