@@ -71,7 +71,14 @@ struct State {
     is_where_power_was_lost: bool,
 }
 
-#[derive(Debug)]
+/// What a process that ended has left in the cache of the system: a later one sees it, and a sync makes it durable.
+#[derive(Debug, Clone)]
+pub(crate) struct Unsynced {
+    durable: Vec<u8>,
+    pending: Vec<Pending>,
+}
+
+#[derive(Debug, Clone)]
 enum Pending {
     Write(u64, Vec<u8>),
     SetLen(u64),
@@ -166,6 +173,22 @@ impl SimulatedDisk {
         Self { power: Arc::clone(power), state: Mutex::new(state) }
     }
 
+    /// The same disk for another process, with what the one before has not synced.
+    pub(crate) fn with_unsynced(self, unsynced: Option<Unsynced>) -> Self {
+        if let Some(Unsynced { durable, pending }) = unsynced {
+            let mut state = self.state();
+            (state.durable, state.pending) = (durable, pending);
+        }
+        self
+    }
+
+    /// What is not synced, if anything is.
+    pub(crate) fn unsynced(&self) -> Option<Unsynced> {
+        let state = self.state();
+        let unsynced = || Unsynced { durable: state.durable.clone(), pending: state.pending.clone() };
+        (!state.pending.is_empty()).then(unsynced)
+    }
+
     /// Offset of the latest write, if there was one.
     pub(crate) fn written_at(&self) -> Option<u64> {
         self.state().written_at
@@ -176,7 +199,7 @@ impl SimulatedDisk {
         self.state().is_where_power_was_lost
     }
 
-    /// The image after a process crash: the power stays on.
+    /// The image after a process has ended: the power stays on.
     pub fn live(&self) -> Vec<u8> {
         self.state().live.clone()
     }

@@ -49,7 +49,7 @@ impl Cluster {
     pub(super) fn of(count: usize, random: &mut ChaCha20Rng, control: Control) -> Result<(Self, Vec<Host>), String> {
         let founded = beginning::cluster();
         let engine = Engine::beginning(founded.head, founded.record.clone(), control);
-        let platters = || Platters { database: founded.database.clone(), slots: Vec::new() };
+        let platters = || Platters::of(founded.database.clone());
         let has_all = random.random_bool(0.6);
         let mut hosts = Vec::new();
         for at in 0..count.min(NAMES.len()) {

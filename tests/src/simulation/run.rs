@@ -120,7 +120,7 @@ pub fn run(plan: &Plan, control: Control) -> Result<Figures, String> {
     let uid = |number: usize| 1000 + u32::try_from(number).unwrap_or(0) % UIDS;
     let disks = SmallRng::seed_from_u64(random.random());
     let (cluster, hosts) = match plan.hosts {
-        0 | 1 => (None, vec![Host::with(Some(Platters { database, slots: Vec::new() }))]),
+        0 | 1 => (None, vec![Host::with(Some(Platters::of(database)))]),
         count => {
             let (cluster, hosts) = Cluster::of(count, &mut random, control)?;
             (Some(cluster), hosts)
