@@ -44,6 +44,8 @@ struct Count {
     has_met_its_fate: bool,
     /// Somebody looks who is no part of the machine.
     is_watched: bool,
+    /// The process is gone, and calls nothing any more.
+    has_crashed: bool,
 }
 
 /// A disk in memory.
@@ -69,7 +71,14 @@ struct State {
     is_where_power_was_lost: bool,
 }
 
-#[derive(Debug)]
+/// What a process that ended has left in the cache of the system: a later one sees it, and a sync makes it durable.
+#[derive(Debug, Clone)]
+pub(crate) struct Unsynced {
+    durable: Vec<u8>,
+    pending: Vec<Pending>,
+}
+
+#[derive(Debug, Clone)]
 enum Pending {
     Write(u64, Vec<u8>),
     SetLen(u64),
@@ -84,7 +93,8 @@ pub(crate) enum Call {
 impl Power {
     /// Nothing was called yet.
     pub(crate) fn with(fate: Fate) -> Arc<Self> {
-        let count = Mutex::new(Count { fate, calls: 0, has_met_its_fate: false, is_watched: false });
+        let count =
+            Mutex::new(Count { fate, calls: 0, has_met_its_fate: false, is_watched: false, has_crashed: false });
         Arc::new(Self { count, free: AtomicU64::new(u64::MAX) })
     }
 
@@ -101,6 +111,9 @@ impl Power {
     /// Counts a call. `Ok(false)`: it is done as far as the power lasts, and fails.
     pub(crate) fn call(&self, call: Call) -> io::Result<bool> {
         let mut count = self.count();
+        if count.has_crashed {
+            return Err(failure("the process is gone"));
+        }
         if count.is_watched {
             return Ok(true);
         }
@@ -130,6 +143,11 @@ impl Power {
         self.count().is_watched = is_watched;
     }
 
+    /// Does nothing of what is called from now on: it comes from what is left of a process that has crashed.
+    pub(crate) fn crash(&self) {
+        self.count().has_crashed = true;
+    }
+
     /// Sets the free bytes of the disks.
     pub(crate) fn set_free_bytes(&self, bytes: u64) {
         self.free.store(bytes, Ordering::Relaxed);
@@ -155,6 +173,22 @@ impl SimulatedDisk {
         Self { power: Arc::clone(power), state: Mutex::new(state) }
     }
 
+    /// The same disk for another process, with what the one before has not synced.
+    pub(crate) fn with_unsynced(self, unsynced: Option<Unsynced>) -> Self {
+        if let Some(Unsynced { durable, pending }) = unsynced {
+            let mut state = self.state();
+            (state.durable, state.pending) = (durable, pending);
+        }
+        self
+    }
+
+    /// What is not synced, if anything is.
+    pub(crate) fn unsynced(&self) -> Option<Unsynced> {
+        let state = self.state();
+        let unsynced = || Unsynced { durable: state.durable.clone(), pending: state.pending.clone() };
+        (!state.pending.is_empty()).then(unsynced)
+    }
+
     /// Offset of the latest write, if there was one.
     pub(crate) fn written_at(&self) -> Option<u64> {
         self.state().written_at
@@ -165,7 +199,7 @@ impl SimulatedDisk {
         self.state().is_where_power_was_lost
     }
 
-    /// The image after a process crash: the power stays on.
+    /// The image after a process has ended: the power stays on.
     pub fn live(&self) -> Vec<u8> {
         self.state().live.clone()
     }

@@ -14,7 +14,7 @@ use enrolld::storage::shared_journal::SharedJournal;
 use rand::RngExt as _;
 use rand::rngs::SmallRng;
 
-use crate::disk::{Call, Fate, Power, SimulatedDisk, failure};
+use crate::disk::{Call, Fate, Power, SimulatedDisk, Unsynced, failure};
 
 /// Offset of a segment's first record, after its headers.
 const RECORDS: u64 = 8192;
@@ -26,6 +26,20 @@ pub struct Platters {
     pub database: Vec<u8>,
     /// The journal's files, in the order they were made.
     pub slots: Vec<Vec<u8>>,
+    /// What is not durable yet of each of them, the database first. Without an entry everything is.
+    unsynced: Vec<Option<Unsynced>>,
+}
+
+impl Platters {
+    /// A database without a journal.
+    pub fn of(database: Vec<u8>) -> Self {
+        Self { database, ..Self::default() }
+    }
+
+    /// A database and the files of its journal, all of it durable.
+    pub fn holding(database: Vec<u8>, slots: Vec<Vec<u8>>) -> Self {
+        Self { database, slots, unsynced: Vec::new() }
+    }
 }
 
 /// The disks that lie about syncs.
@@ -77,10 +91,13 @@ impl Machine {
     pub fn with(platters: Platters, fate: Fate, liar: Liar) -> Self {
         let power = Power::with(fate);
         let [database_lies, lies] = [Liar::Database, Liar::Journal].map(|it| liar == it || liar == Liar::All);
-        let disk = |image, lies| Arc::new(SimulatedDisk::sharing(&power, image, lies));
+        let mut unsynced = platters.unsynced.into_iter();
+        let mut disk = |image, lies| {
+            Arc::new(SimulatedDisk::sharing(&power, image, lies).with_unsynced(unsynced.next().flatten()))
+        };
+        let database = disk(platters.database, database_lies);
         let disks = platters.slots.into_iter().map(|image| disk(image, lies)).collect();
         let slots = Mutex::new(Made { disks, is_next_in_doubt: false });
-        let database = disk(platters.database, database_lies);
         let journal = Arc::new(Journal { power: Arc::clone(&power), lies, slots });
         Self { power, database, journal }
     }
@@ -135,6 +152,11 @@ impl Machine {
         seen
     }
 
+    /// Ends the process that uses its disks at once: what closes its files afterwards changes nothing on them.
+    pub fn crash(&self) {
+        self.power.crash();
+    }
+
     /// The fault to inject.
     pub fn fate(&self) -> Fate {
         self.power.fate()
@@ -163,10 +185,15 @@ impl Machine {
         self.journal.made().disks.iter().any(|disk| disk.written_at().is_some())
     }
 
-    /// The images after a process crash: the power stays on.
+    /// The images after the process has ended, however it did: the power stays on, and what was not synced still is not.
     pub fn live(&self) -> Platters {
         let made = self.journal.made();
-        Platters { database: self.database.live(), slots: made.disks.iter().map(|disk| disk.live()).collect() }
+        let disks = || [&self.database].into_iter().chain(&made.disks);
+        Platters {
+            database: self.database.live(),
+            slots: made.disks.iter().map(|disk| disk.live()).collect(),
+            unsynced: disks().map(|disk| disk.unsynced()).collect(),
+        }
     }
 
     /// An image that a power loss now may leave, drawn at random.
@@ -177,7 +204,7 @@ impl Machine {
         if made.is_next_in_doubt && random.random_bool(0.5) {
             slots.push(Vec::new());
         }
-        Platters { database, slots }
+        Platters::holding(database, slots)
     }
 }
 

@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use enroll_tests::simulation::mutants::{Finder, MUTANTS, Mutant, NOT_RUN};
+use enroll_tests::simulation::mutants::{Finder, MUTANTS, Mutant};
 
 /// The message of a seed at its bound of steps, which found no difference: the mutant is not found by it.
 const NO_END: &str = "it does not come to an end";
@@ -36,8 +36,7 @@ fn main() -> ExitCode {
     let is_wanted = |mutant: &&Mutant| {
         arguments.filters.is_empty() || arguments.filters.iter().any(|filter| mutant.name.contains(filter))
     };
-    let named = if arguments.filters.is_empty() { &[] } else { NOT_RUN };
-    let mutants: Vec<_> = MUTANTS.iter().chain(named).filter(is_wanted).collect();
+    let mutants: Vec<_> = MUTANTS.iter().filter(is_wanted).collect();
     let ran = if arguments.list { list(&mutants) } else { run(&arguments, &mutants) };
     match ran {
         Ok(true) => ExitCode::SUCCESS,

@@ -53,7 +53,7 @@ impl Backup {
         let (store, disk, _) = filled(&self.bytes)?;
         let there = everything(&store).map_err(|err| err.to_string())?;
         drop(store);
-        Ok((Platters { database: disk.live(), slots: Vec::new() }, there))
+        Ok((Platters::of(disk.live()), there))
     }
 }
 
@@ -63,7 +63,7 @@ pub(super) fn joining(bytes: &[u8]) -> Result<(Platters, Position), String> {
     let position = header.journal.ok_or("a backup of a member that has no place in the journal")?;
     store.set_mark(&Mark::at(&position)).map_err(|err| err.to_string())?;
     drop(store);
-    Ok((Platters { database: disk.live(), slots: Vec::new() }, position))
+    Ok((Platters::of(disk.live()), position))
 }
 
 /// A database with what is in a backup, its disk, and the backup's header.

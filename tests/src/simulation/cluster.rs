@@ -38,6 +38,8 @@ const APPENDS: f64 = 0.1;
 pub(super) struct Cluster {
     engine: Arc<Engine>,
     replica: JournalStore,
+    /// The host of the replica.
+    machine: Machine,
     /// The weight of a standby's steps that take in records. With a small one it is behind for long.
     haste: u32,
 }
@@ -47,7 +49,7 @@ impl Cluster {
     pub(super) fn of(count: usize, random: &mut ChaCha20Rng, control: Control) -> Result<(Self, Vec<Host>), String> {
         let founded = beginning::cluster();
         let engine = Engine::beginning(founded.head, founded.record.clone(), control);
-        let platters = || Platters { database: founded.database.clone(), slots: Vec::new() };
+        let platters = || Platters::of(founded.database.clone());
         let has_all = random.random_bool(0.6);
         let mut hosts = Vec::new();
         for at in 0..count.min(NAMES.len()) {
@@ -64,9 +66,15 @@ impl Cluster {
             identity: IDENTITY,
         };
         let redb = RedbOptions { cache_bytes: 64 << 10, verify: false };
-        let replica = Machine::holding(platters()).open_shared(redb, options, Way::to(&engine), secrets())?;
+        let machine = Machine::holding(platters());
+        let replica = machine.open_shared(redb, options, Way::to(&engine), secrets())?;
         let haste = [1, 2, 6][random.random_range(0..3)];
-        Ok((Self { engine, replica, haste }, hosts))
+        Ok((Self { engine, replica, machine, haste }, hosts))
+    }
+
+    /// Ends the replica at once.
+    pub(super) fn crash(&self) {
+        self.machine.crash();
     }
 
     /// A way of this host to the journal, for one life, and its name.

@@ -246,6 +246,7 @@ impl Core {
 
     /// The state of before a crash is gone; what is on the disks is left.
     pub(super) fn crash(self) -> Machine {
+        self.machine.crash();
         self.machine
     }
 }

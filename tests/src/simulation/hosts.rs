@@ -72,7 +72,7 @@ impl Run<'_> {
         let core = match started {
             Ok(core) => core,
             Err((machine, NoStart::Fault)) => {
-                self.hosts[host].platters = Some(machine.after_power_loss(&mut self.disks));
+                self.hosts[host].platters = Some(self.fallen(&machine));
                 return Ok(());
             }
             Err((_, NoStart::Late)) if self.cluster.is_some() => return Ok(()),
@@ -120,7 +120,7 @@ impl Run<'_> {
                     self.hosts[host].was_stopped = !self.hosts[host].is_full;
                     Some(machine.live())
                 }
-                (machine, false) => Some(machine.after_power_loss(&mut self.disks)),
+                (machine, false) => Some(self.fallen(&machine)),
             },
             End::Killed => Some(core.crash().live()),
             End::Restored => {
@@ -131,7 +131,7 @@ impl Run<'_> {
                 drop(core);
                 Some(self.move_in()?)
             }
-            End::Failed => Some(core.crash().after_power_loss(&mut self.disks)),
+            End::Failed => Some(self.fallen(&core.crash())),
             // What it has may be moved into its database, or may not.
             End::Refused => match self.random.random() {
                 true => Some(core.close().0.live()),
@@ -153,21 +153,35 @@ impl Run<'_> {
         let started = Core::start(machine, &self.hosts[0].clock, &mut self.random, &self.oracle, terms);
         let core = started.map_err(|(_, why)| format!("the last start: {why:?}"))?;
         let was_stopped = self.hosts[0].was_stopped;
-        self.looked(&core, was_stopped).map_err(|wrong| format!("at the end: {wrong}"))
+        let looked = self.looked(&core, was_stopped).map_err(|wrong| format!("at the end: {wrong}"));
+        // Nobody needs what a close would write.
+        core.crash();
+        looked
+    }
+
+    /// The disks after their fate has come: at the call at which the power is lost, the process may be killed instead.
+    pub(super) fn fallen(&mut self, machine: &Machine) -> Platters {
+        let is_lost = matches!(machine.fate(), Fate::PowerLoss(_)) && machine.has_met_its_fate();
+        let may_be_killed = is_lost && self.plan.has(Fault::Kills);
+        match may_be_killed && (!self.plan.has(Fault::Power) || self.random.random()) {
+            true => machine.live(),
+            false => machine.after_power_loss(&mut self.disks),
+        }
     }
 
     /// The fate of the next life's disks.
     pub(super) fn fate(&mut self) -> Fate {
-        let faults = [Fault::Power, Fault::FailsOnce, Fault::FailsFrom];
+        let faults = [Fault::Power, Fault::Kills, Fault::FailsOnce, Fault::FailsFrom];
         let faults: Vec<_> = faults.into_iter().filter(|fault| self.plan.has(*fault)).collect();
         if faults.is_empty() || self.faults_left == 0 || self.random.random_bool(0.2) {
             return Fate::None;
         }
         self.faults_left -= 1;
-        let at = if self.random.random_bool(0.3) { 40 } else { 240 };
+        // A start makes some ten calls, and what it has read may be lost as long as it has synced nothing.
+        let at = [10, 40, 240, 240][self.random.random_range(0..4)];
         let at = self.random.random_range(0..at);
         match faults[self.random.random_range(0..faults.len())] {
-            Fault::Power => Fate::PowerLoss(at),
+            Fault::Power | Fault::Kills => Fate::PowerLoss(at),
             Fault::FailsOnce => Fate::FailsOnce(2 * at),
             _ => Fate::FailsFrom(2 * at),
         }

@@ -68,7 +68,7 @@ impl Run<'_> {
     pub(super) fn move_in(&mut self) -> Result<Platters, String> {
         let (database, committed) = beginning::registry().clone();
         *self.oracle.lock().map_err(|err| err.to_string())? = Oracle::expecting(committed);
-        let mut platters = Platters { database, slots: Vec::new() };
+        let mut platters = Platters::of(database);
         let mut progress = self.begin_import();
         loop {
             let machine = Machine::with(platters, self.fate(), self.control.liar());
@@ -78,7 +78,7 @@ impl Run<'_> {
             let mut core = match started {
                 Ok(core) => core,
                 Err((machine, NoStart::Fault)) => {
-                    platters = machine.after_power_loss(&mut self.disks);
+                    platters = self.fallen(&machine);
                     continue;
                 }
                 Err((_, NoStart::Late)) => return Err("a host alone is late".to_owned()),
@@ -89,10 +89,10 @@ impl Run<'_> {
                 Came::ToItsEnd => {
                     return Ok(match self.stop(core)? {
                         (machine, true) => machine.live(),
-                        (machine, false) => machine.after_power_loss(&mut self.disks),
+                        (machine, false) => self.fallen(&machine),
                     });
                 }
-                Came::NoFarther => platters = core.crash().after_power_loss(&mut self.disks),
+                Came::NoFarther => platters = self.fallen(&core.crash()),
             }
         }
     }

@@ -309,10 +309,6 @@ pub const MUTANTS: &[Mutant] = &[
             "before.canceled_at.is_some() && before.approval == ApprovalState::Rejected && before.placed.is_some() => {",
         )
     },
-];
-
-/// Those that were not run yet: of areas and faults that came later. They run by their names.
-pub const NOT_RUN: &[Mutant] = &[
     mutant(
         "one-guess-too-many",
         "daemon/core/src/rules/rate_limit.rs",
@@ -320,21 +316,36 @@ pub const NOT_RUN: &[Mutant] = &[
         "    if window.count <= per_minute {\n",
     ),
     mutant(
-        "piece-of-an-import-twice",
-        "daemon/core/src/rules/import.rs",
-        "latest.is_some() && found.latest == latest",
-        "latest.is_none() && found.latest == latest",
-    ),
-    mutant(
         "key-that-stands-twice-is-written",
         "daemon/core/src/rules/program/enroll.rs",
         "if unit.is_twice { DUPLICATED }",
         "if unit.is_twice && false { DUPLICATED }",
     ),
-    mutant(
-        "opening-seats-nobody",
-        "daemon/core/src/rules/seating/fill.rs",
-        "        self.head.at = moment.at;\n        self.head.left.fill = true;\n",
-        "        self.head.at = moment.at;\n",
-    ),
+    Mutant {
+        finder: Finder::Test("rules::imports"),
+        ..mutant(
+            "piece-of-an-import-twice",
+            "daemon/core/src/rules/import.rs",
+            "latest.is_some() && found.latest == latest",
+            "latest.is_none() && found.latest == latest",
+        )
+    },
+    Mutant {
+        finder: Finder::Test("rules::events::openings"),
+        ..mutant(
+            "opening-seats-nobody",
+            "daemon/core/src/rules/seating/fill.rs",
+            "        self.head.at = moment.at;\n        self.head.left.fill = true;\n",
+            "        self.head.at = moment.at;\n",
+        )
+    },
+    Mutant {
+        finder: Finder::Test("what_a_start_after_a_kill"),
+        ..mutant(
+            "journal-goes-on-without-a-sync",
+            "daemon/src/storage/journal/segments.rs",
+            "StoreError> {\n        slot.disk.sync().map_err(io_error(WRITE))?;\n",
+            "StoreError> {\n",
+        )
+    },
 ];

@@ -155,9 +155,6 @@ const AREAS: &[(&str, Area)] = &[
 /// The first of both. The others are drawn last, so that the seeds without them are what they were.
 const DRAWN_FIRST: usize = 12;
 
-/// Areas that seeds do not draw yet: a finding in them is open. They run where they are named.
-const OPEN: [Area; 1] = [Area::Guesses];
-
 impl Plan {
     /// The plan of a seed.
     pub fn of(seed: u64) -> Self {
@@ -175,7 +172,11 @@ impl Plan {
         let clients = random.random_range(1..=4);
         let operations = [12, 30, 60, 100][random.random_range(0..4)];
         areas.extend(later.iter().map(|(_, area)| *area).filter(|_| random.random_bool(0.25)));
-        areas.retain(|area| !OPEN.contains(area));
+        if areas.contains(&Area::Openings) {
+            // Somebody must register meanwhile, and what opens does so only as time passes.
+            areas.insert(Area::Events);
+            faults.insert(Fault::Pauses);
+        }
         faults.extend(later_faults.iter().map(|(_, fault)| *fault).filter(|_| random.random_bool(chance / 2.0)));
         // Of a stream of its own, so that the other seeds are what they were before there were clusters.
         let mut random = ChaCha20Rng::seed_from_u64(!seed);

@@ -36,6 +36,9 @@ const UIDS: u32 = 2;
 /// Requests of a connection in flight.
 const PIPELINE: [usize; 3] = [1, 4, 16];
 
+/// Steps between two in which flushers may do something.
+const FLUSH_EVERY: [u64; 3] = [1, 2, 8];
+
 /// What a run did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Figures {
@@ -96,6 +99,8 @@ pub(super) struct Run<'a> {
     pub(super) connections: u64,
     pub(super) asked: usize,
     pub(super) pipeline: usize,
+    /// Steps between two in which flushers may do something. With many of them what is not flushed grows.
+    pub(super) flush_every: u64,
     pub(super) faults_left: u32,
     pub(super) latest: Latest,
     pub(super) backups: Vec<Backup>,
@@ -111,10 +116,11 @@ pub fn run(plan: &Plan, control: Control) -> Result<Figures, String> {
     let mut random = ChaCha20Rng::seed_from_u64(plan.seed ^ 0x5eed);
     let (database, committed) = beginning::registry().clone();
     let pipeline = PIPELINE[random.random_range(0..PIPELINE.len())];
+    let flush_every = FLUSH_EVERY[random.random_range(0..FLUSH_EVERY.len())];
     let uid = |number: usize| 1000 + u32::try_from(number).unwrap_or(0) % UIDS;
     let disks = SmallRng::seed_from_u64(random.random());
     let (cluster, hosts) = match plan.hosts {
-        0 | 1 => (None, vec![Host::with(Some(Platters { database, slots: Vec::new() }))]),
+        0 | 1 => (None, vec![Host::with(Some(Platters::of(database)))]),
         count => {
             let (cluster, hosts) = Cluster::of(count, &mut random, control)?;
             (Some(cluster), hosts)
@@ -136,6 +142,7 @@ pub fn run(plan: &Plan, control: Control) -> Result<Figures, String> {
         connections: 0,
         asked: 0,
         pipeline,
+        flush_every,
         faults_left: FAULTS_MAX[0] + FAULTS_MAX[1] * more,
         latest: Latest::default(),
         backups: Vec::new(),
@@ -146,7 +153,11 @@ pub fn run(plan: &Plan, control: Control) -> Result<Figures, String> {
     if plan.areas.contains(&Area::Guesses) {
         run.judge.limits.per_minute = Some(run.random.random_range(1..4));
     }
-    run.go()?;
+    let gone = run.go();
+    // Nobody needs what a close would write.
+    run.hosts.iter().filter_map(|host| host.core.as_ref()).for_each(|core| core.machine.crash());
+    run.cluster.iter().for_each(Cluster::crash);
+    gone?;
     run.figures.trace = run.trace.finish();
     run.figures.operations = run.asked as u64;
     run.figures.answers = run.judge.judged;

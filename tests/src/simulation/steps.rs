@@ -81,7 +81,10 @@ impl Run<'_> {
             if core.leads() {
                 steps.push((if core.is_due() { 12 } else { 6 }, Step::Host(at, Act::Write)));
             }
-            steps.extend([(2, Step::Host(at, Act::Flush)), (2, Step::Host(at, Act::Work))]);
+            if self.figures.steps.is_multiple_of(self.flush_every) {
+                steps.push((2, Step::Host(at, Act::Flush)));
+            }
+            steps.push((2, Step::Host(at, Act::Work)));
         }
         steps.push((1, Step::Pass));
         let is_time = self.figures.steps.is_multiple_of(16) && self.faults_left > 0;

@@ -81,7 +81,7 @@ fn expect_all(platters: Platters, mut oracle: Oracle, mut load: Load) -> Result<
 /// The state that the script begins with.
 fn begin() -> (Platters, Map) {
     let (database, committed) = new_registry().clone();
-    (Platters { database, slots: Vec::new() }, committed)
+    (Platters::of(database), committed)
 }
 
 /// Fails the calls in turn until the writes come through without meeting a failure; how many turns that took.
@@ -123,6 +123,35 @@ fn a_disk_that_fails_from_one_call_on_loses_nothing_that_was_acknowledged() {
     assert!(calls > 100, "{calls}");
 }
 
+/// Images after a loss of power that are drawn for each call.
+const LOSSES: u64 = 4;
+
+/// What a killed process has written and not synced is still there for the next start, and goes with the power. A start
+/// must make it durable before anybody sees it.
+#[test]
+fn what_a_start_after_a_kill_shows_outlasts_a_loss_of_power() {
+    let (platters, committed) = begin();
+    for call in 0.. {
+        let machine = Machine::with(platters.clone(), Fate::PowerLoss(call), Liar::None);
+        let oracle = Arc::new(Mutex::new(Oracle::expecting(committed.clone())));
+        let is_done = run(&machine, &oracle, &mut Load::new(1)).unwrap_or_else(|wrong| panic!("call {call}: {wrong}"));
+        if is_done {
+            assert!(call > 100, "{call}");
+            return;
+        }
+        let next = Machine::holding(machine.live());
+        let options = JournalOptions { identity: 2, ..JOURNAL };
+        let store = next.open(OPTIONS, options).unwrap_or_else(|wrong| panic!("killed at call {call}: {wrong}"));
+        let shown = everything(&store).expect("read");
+        for loss in 0..LOSSES {
+            let left = next.after_power_loss(&mut SmallRng::seed_from_u64(LOSSES * call + loss));
+            let store = Machine::holding(left).open(OPTIONS, JournalOptions { identity: 3, ..JOURNAL });
+            let store = store.unwrap_or_else(|wrong| panic!("killed at call {call}, loss {loss}: {wrong}"));
+            assert!(everything(&store).expect("read") == shown, "killed at call {call}, loss {loss}: it shows less");
+        }
+    }
+}
+
 /// As a start does it: what is in the database, or why it can not be used.
 fn start(directory: &Path) -> Result<Map, String> {
     let state = StateDir::lock(directory).map_err(|err| err.to_string())?;
@@ -141,7 +170,7 @@ fn a_bit_that_turned_over_at_rest_is_found_or_does_not_matter() {
     let machine = Machine::holding(platters);
     let oracle = Arc::new(Mutex::new(Oracle::expecting(committed)));
     assert_eq!(run(&machine, &oracle, &mut Load::new(2)), Ok(true));
-    let Platters { database: image, slots } = machine.live();
+    let Platters { database: image, slots, .. } = machine.live();
     assert!(slots.len() > 1, "a segment was begun behind another one");
 
     let directory = tempfile::tempdir().expect("a directory");

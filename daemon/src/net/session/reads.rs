@@ -126,10 +126,13 @@ fn run_job(
     shared: &Shared,
     view: Result<View, StoreError>,
     job: &dyn ReadJob,
-    ctx: Context,
+    mut ctx: Context,
     handler: &Handler,
 ) -> Outcome {
     let peer = ctx.peer.clone();
+    // It may have waited while the clock was set. By the time before that, wrong codes since then would be dropped from
+    // the rate limit as ones that lie ahead.
+    ctx.now = shared.clock.now();
     let ended = view.map_err(Fault::Store).and_then(|view| dispatch::run_read(job, &shared.daemon, &*view, ctx));
     ended.map_err(|fault| to_refusal(&fault, handler.row, &peer))
 }

@@ -160,7 +160,7 @@ fn a_segment_of_another_database_is_refused_and_nothing_is_done_to_it() {
     // A database without a journal of its own takes no other's either.
     let database = Machine::holding(Platters::default());
     drop(RedbStore::open_on(database.database(), REDB).expect("a database"));
-    let platters = Platters { database: database.live().database, ..theirs };
+    let platters = Platters::holding(database.live().database, theirs.slots);
     assert!(open(platters).is_err_and(|said| said.contains("belongs to another database")));
 }
 

@@ -179,12 +179,12 @@ fn image() -> Vec<u8> {
 }
 
 fn found(database: Vec<u8>) -> Map {
-    let machine = Machine::holding(Platters { database, slots: Vec::new() });
+    let machine = Machine::holding(Platters::of(database));
     everything(&RedbStore::open_on(machine.database(), OPTIONS).expect("a database")).expect("read")
 }
 
 fn with(database: &[u8], fate: Fate) -> Machine {
-    Machine::with(Platters { database: database.to_vec(), slots: Vec::new() }, fate, Liar::None)
+    Machine::with(Platters::of(database.to_vec()), fate, Liar::None)
 }
 
 #[test]

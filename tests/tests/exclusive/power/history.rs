@@ -147,7 +147,7 @@ impl History {
         Self {
             random,
             control,
-            platters: Platters { database, slots: Vec::new() },
+            platters: Platters::of(database),
             oracle: Arc::new(Mutex::new(Oracle::expecting(committed))),
             load: Load::new(seed),
             registry: None,
