@@ -7,8 +7,10 @@
 mod access;
 mod answers;
 mod backups;
+mod before_rules;
 mod certificates;
 mod change_chain;
+mod checks;
 mod chosen_codes;
 mod clock;
 mod codes;
@@ -31,6 +33,7 @@ mod permissions;
 mod programs;
 mod rate_limits;
 mod restores;
+mod secret_keys;
 mod snapshot;
 mod sweeps;
 mod tokens;

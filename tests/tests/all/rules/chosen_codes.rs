@@ -35,6 +35,7 @@ fn a_chosen_code_is_read_as_a_typed_one_and_unique_among_live_pools() {
         # A code of a deleted pool is free, and leads to the new pool.
         pool.delete {"pool":"SPRING2027"} => {"pk"..
         pool.get {"pool":"SPRING2027"} => deleted
+        pool.check {"invitecode":"SPRING2027"} => false
         $C = pool.create {"owner":"BOSS","invitecode":"SPRING2027"} => {"pk"..
         pool.get {"pool":"SPRING2027"} => {"pk":"$C",..
         pool.get {"pool":"$A","allow_deleted":true} => {"pk":"$A",..,"invitecode":"SPRING2O27",..

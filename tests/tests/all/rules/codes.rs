@@ -273,3 +273,28 @@ fn who_a_code_is_for_reads_it_without_a_permission_and_nobody_else_does() {
     assert_eq!(registry.call_as("DOG", code::Get { code: code.clone() }).expect("shown").used_on, None);
     assert_eq!(registry.call_as("CAT", code::Get { code }).expect_err("refused").code, Code::PERMISSION_DENIED);
 }
+
+#[test]
+fn who_has_guessed_too_often_is_told_for_how_long() {
+    let registry = &mut Registry::with_settings(|settings| settings.guesses_per_minute = 1);
+    let wrong = || code::Get { code: "WRONGWRONG22".parse().expect("a code") };
+    assert_eq!(registry.call(wrong()).expect_err("refused").code, Code::NOT_FOUND);
+    for (passed, left) in [(0, 61), (10, 51), (49, 2)] {
+        registry.pass_seconds(passed);
+        let refusal = registry.call(wrong()).expect_err("refused");
+        assert_eq!(refusal.code, Code::TOO_MANY_ATTEMPTS);
+        assert!(refusal.message.ends_with(&format!("try again in {left} seconds")), "{refusal}");
+        let details = refusal.details.expect("details");
+        assert!(details.as_str().contains(&format!("\"retry_after_ms\":{left}000")), "{details:?}");
+    }
+}
+
+#[test]
+fn a_peer_that_acts_for_everybody_is_shown_who_used_a_code() {
+    let registry = &mut Registry::in_memory();
+    let code = make(registry, "{}");
+    registry.call(code::Use::new(code.clone())).expect("exchanged");
+    (registry.peer.uid, registry.peer.grant) = (2000, Grant::Operate);
+    let details = registry.call(code::Use::new(code)).expect_err("used").details.expect("details");
+    assert!(details.as_str().contains(r#""used_by":{"uid":1000}"#), "{details:?}");
+}

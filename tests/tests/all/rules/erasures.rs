@@ -271,3 +271,37 @@ fn a_dry_run_erases_nothing() {
     assert_eq!(registry.call_with(dry, erase).expect("shown").extra.as_str(), "{}");
     assert!(stored(&mut registry) == before, "a dry run wrote");
 }
+
+#[test]
+fn what_an_erased_person_left_in_others_records_goes_and_the_rest_stays() {
+    let mut registry = Registry::in_memory();
+    check(
+        &mut registry,
+        r#"
+        person.create {"callsign":"CAT"} => {"pk"..
+        enrollment.create {"callsign":"DOGGO01a"} => {"pk"..
+        enrollment.approve {"enrollment":"DOGGO01a"} => {"pk"..
+        "#,
+    );
+    let codes = [("nobody", "DOGGO01a was here"), ("DOGGO01a", "somebody else")].map(|(friend, by)| {
+        let claims = Json::of(&serde_json::json!({ "sub": "CAT", "friend": friend })).expect("JSON");
+        let code = registry.call(code::Create::new(claims)).expect("made").code.expect("a code");
+        let audit = Some(Json::of(&serde_json::json!({ "by": by })).expect("JSON"));
+        registry.call(code::Use { audit, ..code::Use::new(code.clone()) }).expect("exchanged");
+        code
+    });
+    check(
+        &mut registry,
+        r#"
+        person.delete {"person":"DOGGO01a"} => {"pk"..
+        +60
+        person.erase {"person":"DOGGO01a"} => {"pk"..
+        "#,
+    );
+    let audits = codes.map(|code| registry.call(code::Get { code }).expect("a code").audit);
+    assert_eq!(audits[0], None);
+    assert!(audits[1].as_ref().is_some_and(|audit| audit.as_str().contains("somebody else")), "{audits:?}");
+    let list = enroll_protocol::enrollment::List::default();
+    let found = registry.call(list).expect("listed").items.remove(0);
+    assert_eq!(found.updated, registry.now);
+}

@@ -1,6 +1,9 @@
 //! Events, their pools and seating.
 
+mod crowds;
 mod deciding;
+mod editing;
+mod explaining;
 mod listing;
 mod placing;
 mod publishing;

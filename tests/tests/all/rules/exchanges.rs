@@ -5,6 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use enroll_core::context::Grant;
 use enroll_core::identity::pem;
 use enroll_core::identity::trust::Issuer;
+use enroll_protocol::limits::JSON_BYTES_MAX;
 use enroll_protocol::{Code, Json, Jwt, code, jwt, person};
 use enroll_tests::issuer::Signer;
 use enroll_tests::registry::Registry;
@@ -211,4 +212,18 @@ fn an_exchange_asks_for_leave_is_kept_and_tells_nothing_in_a_dry_run() {
     registry.wake();
     assert_eq!(exchange(registry, &jwt), Err(Code::JWT_INVALID));
     assert_eq!(registry.violations(), Vec::<String>::new());
+}
+
+#[test]
+fn claims_that_would_not_fit_with_ours_are_refused() {
+    let signer = Signer::ed();
+    let registry = &mut trusting(&signer.public);
+    // Those of a code have the same bound.
+    let most = JSON_BYTES_MAX - (4 << 10);
+    for (length, is_taken) in [(most, true), (most + 1, false), (most + 100, false)] {
+        let kept = json!({"sub": "DOGGO01a", "team": "red", "pad": ""}).to_string().len();
+        let pad = "x".repeat(length - kept);
+        let jwt = signer.sign(&with(registry, &[("pad", json!(pad)), ("nonce", json!(length.to_string()))]));
+        assert_eq!(exchange(registry, &jwt).is_ok(), is_taken, "{length}");
+    }
 }

@@ -1,8 +1,8 @@
 //! An import in pieces, cut anywhere, and begun again over more records than one request removes.
 
 use enroll_core::model::export_schema::entry;
-use enroll_protocol::server::{Export, Import};
-use enroll_protocol::{Code, Envelope, Key, Pk, event, person, token};
+use enroll_protocol::server::{Export, Import, Status};
+use enroll_protocol::{Code, Envelope, Key, Pk, changes, event, person, token};
 use enroll_tests::registry::Registry;
 
 use super::check;
@@ -165,4 +165,103 @@ fn keys_are_taken_in_one_form_only() {
         assert_eq!(line(record, &key, "null").is_ok(), is_one, "{record} {key}");
     }
     assert!(line("role", "{\"role\":\"cook\"}", "{\"members\":0,\"permissions\":[],\"more\":1}").is_err());
+}
+
+/// The refusal of a file.
+fn refused(registry: &mut Registry, text: &str) -> (Code, String) {
+    let refusal = registry.call(Import { at: 0, text: text.to_owned() }).expect_err("refused");
+    (refusal.code, refusal.message)
+}
+
+#[test]
+fn a_file_of_another_key_format_or_schema_is_refused_and_the_refusal_names_the_way_out() {
+    let text = exported(&mut filled());
+    let header: serde_json::Value = serde_json::from_str(text.lines().next().expect("a line")).expect("JSON");
+    let with = |field: &str, value: serde_json::Value| {
+        let mut header = header.clone();
+        header[field] = value;
+        format!("{header}\n{}", text.split_once('\n').expect("a line").1)
+    };
+    let registry = &mut Registry::in_memory();
+    for (text, expected) in [
+        (with("proof", "00".repeat(32).into()), "was made under another secret key"),
+        (with("proof", serde_json::Value::Null), "was made under another secret key"),
+        (with("enrolld_export", 99.into()), "import it with that version or a later one"),
+        (with("schema", 0.into()), "import it with that version, then update"),
+        (with("schema", 999.into()), "import it with that version or a later one"),
+    ] {
+        let (code, message) = refused(registry, &text);
+        assert_eq!(code, Code::CONFLICT);
+        assert!(message.contains(expected), "{message}");
+    }
+    // The time of the registry is the file's.
+    let text = with("created", "2026-01-01T00:00:00.000000Z".into());
+    assert_eq!(send(registry, 0, &text), Ok(text.len() as u64));
+    assert_eq!(send(registry, text.len(), ""), Ok(text.len() as u64));
+    let created = registry.call(Status {}).expect("a status").registry_created;
+    assert_eq!(created.to_string(), "2026-01-01T00:00:00.000000Z");
+}
+
+#[test]
+fn a_bad_line_is_named_by_its_number() {
+    let text = exported(&mut filled());
+    let lines: Vec<&str> = text.lines().collect();
+    let list = lines.iter().position(|line| line.contains("\"revoked_list\"")).expect("a list");
+    let joined = |lines: &[&str]| lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+    let registry = &mut Registry::in_memory();
+    let longest = "x".repeat(4 << 20);
+    for (text, expected) in [
+        ("{}\n".to_owned(), "line 1: this is no export of enrolld".to_owned()),
+        (joined(&[&lines[..1], &["{}"]].concat()), "line 2: ".to_owned()),
+        (joined(&[&lines[..3], &["{}"]].concat()), "line 4: ".to_owned()),
+        (
+            joined(&[&lines[..=list], &[lines[list]]].concat()),
+            format!("line {}: this revoked_list stands there twice", list + 2),
+        ),
+        (joined(&[&lines[..], &["{}"]].concat()), format!("line {}: something follows the last line", lines.len() + 1)),
+        (format!("{}{longest}x", joined(&lines[..2])), "line 3: the line is too long".to_owned()),
+    ] {
+        let (code, message) = refused(registry, &text);
+        assert_eq!(code, Code::INVALID_ARGUMENT);
+        assert!(message.starts_with(&expected), "{message}");
+    }
+    let text = format!("{}{longest}", joined(&lines[..2]));
+    assert_eq!(send(registry, 0, &text), Ok(text.len() as u64), "a line may be as long as that");
+    for cut in [joined(&lines[..3]), format!("{}{}", joined(&lines[..2]), lines[2]), format!("{}{{", joined(&lines))] {
+        assert_eq!(send(registry, 0, &cut), Ok(cut.len() as u64));
+        let ended = registry.call(Import { at: cut.len() as u64, text: String::new() }).expect_err("refused");
+        let number = cut.lines().count() + usize::from(cut.ends_with('\n'));
+        assert_eq!(ended.code, Code::INVALID_ARGUMENT);
+        assert!(ended.message.starts_with(&format!("line {number}: the file is cut off here")), "{}", ended.message);
+    }
+}
+
+#[test]
+fn a_registry_that_made_nothing_is_empty_and_one_that_forgot_its_changes_is_not() {
+    let mut source = filled();
+    let text = exported(&mut source);
+    // Revocation lists are renewed, and the clock is set, without anybody asking.
+    let registry = &mut Registry::in_memory();
+    registry.pass_seconds(5 * 24 * 60 * 60);
+    registry.wake();
+    registry.set_clock_by(1000);
+    registry.wake();
+    let changes = registry.call(changes::Head {}).expect("a head").seq;
+    assert!(changes >= 2, "{changes}");
+    assert_eq!(send(registry, 0, &text), Ok(text.len() as u64));
+
+    let registry = &mut Registry::with_settings(|settings| settings.changes_keep_seconds = 60);
+    registry.call(person::Create::new("CAT".parse().expect("a callsign"))).expect("made");
+    assert_eq!(refused(registry, &text).0, Code::CONFLICT);
+    registry.pass_seconds(60);
+    registry.wake();
+    let head = registry.call(changes::Head {}).expect("a head");
+    assert_eq!(head.from, head.seq, "every change is forgotten");
+    assert_eq!(refused(registry, &text).0, Code::CONFLICT);
+
+    let without = source.walk(Envelope::default(), &Export { with_secrets: false }).expect("an export").concat();
+    let registry = &mut Registry::in_memory();
+    assert_eq!(send(registry, 0, &without), Ok(without.len() as u64));
+    assert_eq!(send(registry, without.len(), ""), Ok(without.len() as u64));
+    assert_eq!(registry.violations(), Vec::<String>::new());
 }

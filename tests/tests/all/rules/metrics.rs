@@ -64,6 +64,7 @@ fn the_text_tells_what_waits_what_ends_and_what_is_free() {
         OWNER> event.create {"title":"Camp","kind":"camp","start":"2027-02-01T10:00:00Z","duration_minutes":60,"published":true,"max_participants":5} => {"pk"..
         $E = OWNER> event.create {"title":"Hike","kind":"hike","start":"2027-02-01T10:00:00Z","duration_minutes":60,"published":true,"pools":[{"name":"members","capacity":1,"roles":["member"]}]} => {"pk"..
         OWNER> event.create {"title":"Draft","kind":"camp","start":"2027-02-01T10:00:00Z","duration_minutes":60,"max_participants":70} => {"pk"..
+        OWNER> event.create {"title":"Party","kind":"camp","start":"2027-02-01T10:00:00Z","duration_minutes":60,"published":true,"leisure":true,"max_participants":7} => {"pk"..
         DOG> registration.create {"event":"$E","person":"DOG"} => ..,"waiting":false..
         CAT> registration.create {"event":"$E","person":"CAT"} => ..,"waiting":true..
         enrollment.create {"callsign":"FIRST"} => {"pk"..

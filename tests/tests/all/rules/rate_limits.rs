@@ -110,6 +110,13 @@ fn origins_beyond_the_share_of_a_uid_count_as_one_and_leave_a_bounded_number_of_
         registry.wake();
     }
     assert_eq!(guess(registry, 1000, "one more"), Code::NOT_FOUND);
+    for number in 0..40 {
+        assert_eq!(
+            guess(registry, 1000, &format!("later {number}")),
+            Code::NOT_FOUND,
+            "it has a window of its own again"
+        );
+    }
 }
 
 #[test]
@@ -223,4 +230,15 @@ fn the_status_tells_who_has_written_how_many_bytes() {
     assert_eq!(rows(registry), [(Some(2000), 0, two), (Some(1000), 0, one)]);
     let metrics = registry.call(enroll_protocol::server::Metrics {}).expect("metrics");
     assert!(metrics.contains(&format!("enrolld_uid_written_bytes{{uid=\"2000\",hour=\"last\"}} {two}")), "{metrics}");
+}
+
+#[test]
+fn a_uid_at_its_limit_is_no_alarm_yet() {
+    let registry = &mut Registry::with_settings(|settings| settings.guesses_uid_per_minute = 3);
+    for number in 0..3 {
+        assert_eq!(guess(registry, 1000, &format!("198.51.100.{number}")), Code::NOT_FOUND);
+        assert_eq!(warned(registry), [""; 0]);
+    }
+    assert_eq!(guess(registry, 1000, "198.51.100.3"), Code::NOT_FOUND);
+    assert_eq!(warned(registry), ["uid 1000"]);
 }

@@ -163,3 +163,101 @@ fn many_pools_are_looked_at_a_stretch_at_a_time() {
     registry.call(person::Delete { person: "A".parse().expect("a person") }).expect("deleted");
     assert_eq!(fullest(&snapshot(registry)), []);
 }
+
+#[test]
+fn the_next_events_are_ten_at_most_and_found_behind_those_that_nobody_registers_for() {
+    let registry = &mut Registry::in_memory();
+    let create = |title: &str, day: u32, rest: &str| {
+        format!(
+            "event.create {{\"title\":\"{title}\",\"kind\":\"camp\",\"owner\":\"OWNER\",\
+             \"start\":\"2027-02-{day:02}T10:00:00Z\",\"duration_minutes\":60{rest}}} => {{\"pk\"..\n"
+        )
+    };
+    check(registry, r#"person.create {"callsign":"OWNER"} => {"pk".."#);
+    let drafts: String = (0..12).map(|number| create(&format!("Draft {number}"), 1, "")).collect();
+    let pools = r#","published":true,"pools":[{"name":"late","capacity":1,"roles":["member"],"opens":"2027-01-20T08:00:00Z"},{"name":"now","capacity":1,"roles":["member"]}]"#;
+    check(registry, &format!("{drafts}{}", create("First", 2, pools)));
+    let titles = |registry: &mut Registry| {
+        let next = snapshot(registry).next_events.expect("events");
+        (next.events.into_iter().map(|event| event.title.to_string()).collect::<Vec<_>>(), next.more)
+    };
+    assert_eq!(titles(registry), (vec!["First".to_owned()], false));
+    let others: String = (2..=10).map(|day| create(&format!("Event {day}"), day + 1, r#","published":true"#)).collect();
+    check(registry, &others);
+    assert_eq!((titles(registry).0.len(), titles(registry).1), (10, false));
+    check(registry, &create("Last", 20, r#","published":true"#));
+    assert_eq!((titles(registry).0.len(), titles(registry).1), (10, true));
+    // Nobody waits yet for a pool that has not opened.
+    let first = registry.call(enroll_protocol::event::List::default()).expect("listed");
+    let first = first.items.iter().find(|event| event.title.as_str() == "First").expect("the first").pk;
+    for name in ["A", "B"] {
+        check(
+            registry,
+            &format!(
+                "person.create {{\"callsign\":\"{name}\",\"roles\":[\"member\"]}} => {{\"pk\"..\n\
+                 registration.create {{\"event\":\"{first}\",\"person\":\"{name}\"}} => {{\"pk\".."
+            ),
+        );
+    }
+    let next = snapshot(registry).next_events.expect("events");
+    let waiting: Vec<_> = next.events[0].pools.iter().map(|pool| (pool.places_taken, pool.waiting_count)).collect();
+    assert_eq!(waiting, [(0, 0), (1, 1)]);
+}
+
+#[test]
+fn the_fullest_pool_is_the_one_with_the_largest_share_taken() {
+    let registry = &mut Registry::in_memory();
+    check(
+        registry,
+        r#"
+        person.create {"callsign":"A"} => {"pk"..
+        pool.create {"owner":"A","max_uses":4,"invitecode":"SPRINGAAA"} => {"pk"..
+        pool.create {"owner":"A","max_uses":2,"invitecode":"SPRINGBBB"} => {"pk"..
+        enrollment.create {"callsign":"N1","pool":"SPRINGAAA"} => {"pk"..
+        enrollment.create {"callsign":"N2","pool":"SPRINGAAA"} => {"pk"..
+        enrollment.create {"callsign":"N3","pool":"SPRINGAAA"} => {"pk"..
+        enrollment.create {"callsign":"N4","pool":"SPRINGBBB"} => {"pk"..
+        "#,
+    );
+    let shares: Vec<_> = fullest(&snapshot(registry)).into_iter().map(|(_, uses, most)| (uses, most)).collect();
+    assert_eq!(shares, [(3, 4), (1, 2)]);
+}
+
+#[test]
+fn those_that_wait_are_counted_up_to_a_thousand() {
+    let registry = &mut Registry::in_memory();
+    for number in 0..1_001 {
+        if number % 500 == 0 {
+            let waiting = registry.call(enroll_protocol::server::Status {}).expect("a status").waiting;
+            assert_eq!((waiting.enrollments, waiting.more), (number, false));
+        }
+        let callsign = format!("W{number}").parse().expect("a callsign");
+        registry.call(enroll_protocol::enrollment::Create::new(callsign)).expect("enrolled");
+    }
+    let waiting = registry.call(enroll_protocol::server::Status {}).expect("a status").waiting;
+    assert_eq!((waiting.enrollments, waiting.more), (1_000, true));
+}
+
+#[test]
+fn the_next_events_are_looked_for_among_so_many() {
+    let registry = &mut Registry::in_memory();
+    check(registry, r#"person.create {"callsign":"OWNER"} => {"pk".."#);
+    let create = |registry: &mut Registry, start: &str, published: bool| {
+        let (title, kind) = ("Camp".parse().expect("a title"), "camp".parse().expect("a kind"));
+        let create = enroll_protocol::event::Create {
+            owner: Some("OWNER".parse().expect("a name")),
+            published: Some(published),
+            ..enroll_protocol::event::Create::new(title, kind, start.parse().expect("a time"), 60)
+        };
+        registry.call(create).expect("made");
+    };
+    let shown = |registry: &mut Registry| {
+        let next = snapshot(registry).next_events.expect("events");
+        (next.events.len(), next.more)
+    };
+    create(registry, "2027-03-01T00:00:00Z", true);
+    for (drafts, expected) in [(100, (1, false)), (140, (1, false)), (20, (0, true))] {
+        (0..drafts).for_each(|_| create(registry, "2027-02-01T00:00:00Z", false));
+        assert_eq!(shown(registry), expected);
+    }
+}

@@ -85,6 +85,8 @@ fn events_are_filled_after_the_last_unit() {
         registration.get {"event":"$CAMP","person":"BEE"} => {"pk":"..,"waiting":true,..}
         transaction.run {"units":[{"op":"registration.cancel","args":{"event":"$CAMP","person":"CAT"}},{"op":"constant.set","args":{"list":"l","value":"v"}}]} => [{"pk"..
         registration.get {"event":"$CAMP","person":"BEE"} => {"pk":"..,"waiting":false,..}
+        # In the name of who asked for it, and as what follows from the last unit.
+        changes.list {"since":9} => {"items":[{"seq":10,..,"verb":"cancel",..},{"seq":11,..,"verb":"set",..},{"seq":12,..,"verb":"seated",..,"peer":{"uid":1000,..},..,"cause":11,..
         "#,
     );
 }
@@ -123,6 +125,7 @@ fn replies_past_a_frame_are_refused_before_anything_is_done() {
     for _ in 0..2 {
         let refusal = run(registry, &[&right, large, large, large, large, large]).expect_err("too large");
         assert_eq!((refusal.code, unit_of(&refusal)), (Code::TOO_LARGE, Some(5)), "{refusal}");
+        assert!(refusal.message.contains("256 KiB"), "{refusal}");
     }
     assert_eq!(status(registry).changes_head, before, "nothing was done");
     let refusal = run(registry, &[&right]).expect_err("each of them had told that the code is right");

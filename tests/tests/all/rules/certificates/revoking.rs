@@ -1,6 +1,9 @@
 //! Renewal and revocation of certificates, with the deletion of their person and without.
 
 use enroll_core::context::Grant;
+use enroll_core::model::certificate::Certificates;
+use enroll_core::model::key::Family;
+use enroll_core::model::record;
 use enroll_protocol::person::{CertificateWanted, RevocationReason};
 use enroll_protocol::{Code, Envelope, certificate, person};
 use enroll_tests::openssl::OpenSsl;
@@ -156,4 +159,30 @@ fn a_certificate_is_revoked_without_its_person() {
         "#,
     );
     expect_sound(registry);
+}
+
+/// Superseded ones are revoked from the seventeenth on, and stay until they end, but for the oldest of 64.
+#[test]
+fn the_certificates_of_a_person_are_bounded_and_those_that_ended_go() {
+    let registry = &mut Registry::in_memory();
+    create(registry, "CAT", CertificateWanted::Generate).expect("made");
+    let renew = |registry: &mut Registry| {
+        let renew = certificate::Renew { person: named("CAT"), csr: None, keep: true };
+        registry.call(renew).expect("renewed").expect("a certificate");
+        let (from, to) = Family::Certificates.bounds();
+        registry.store().view().expect("a view").range(&from, &to, usize::MAX).expect("entries").len()
+    };
+    for held in 2..=64 {
+        assert_eq!(renew(registry), held);
+    }
+    assert_eq!((renew(registry), renew(registry)), (64, 64));
+    expect_sound(registry);
+    let ends = registry.store().view().expect("a view");
+    let (from, to) = Family::Holders.bounds();
+    let holder = ends.range(&from, &to, 1).expect("entries").remove(0).1;
+    let ends = record::decode::<Certificates>(&holder).expect("a holder").held[0].ends;
+    registry.pass_seconds((ends.seconds() - registry.now.seconds()).unsigned_abs() - 1);
+    assert_eq!(renew(registry), 64);
+    registry.pass_seconds(1);
+    assert_eq!(renew(registry), 2, "those that end now have gone");
 }

@@ -357,3 +357,55 @@ fn the_writer_thread_notices_that_the_clock_was_set() {
     let verbs: Vec<_> = changes.iter().map(|change| &*change.verb).filter(|verb| *verb != "listed").collect();
     assert_eq!(verbs, ["use", "clock", "use", "clock", "use", "use"]);
 }
+
+#[test]
+fn every_event_that_was_over_under_a_clock_ahead_and_had_people_goes_on() {
+    check(
+        &mut people(),
+        r#"
+        $E = OWNER> event.create {"title":"Camp","kind":"camp","start":"2027-02-01T10:00:00Z","duration_minutes":60,"published":true,"max_participants":1} => {"pk"..
+        M1> registration.create {"event":"$E","person":"M1"} => ..,"waiting":false..
+        M2> registration.create {"event":"$E","person":"M2"} => ..,"waiting":true..
+        $F = OWNER> event.create {"title":"Walk","kind":"camp","start":"2027-02-01T10:00:00Z","duration_minutes":60,"published":true} => {"pk"..
+        M1> registration.create {"event":"$F","person":"M1"} => ..,"waiting":false..
+        # It has lasted for days, and lasts for days to come.
+        $L = OWNER> event.create {"title":"Long","kind":"camp","start":"2027-01-02T10:00:00Z","duration_minutes":20160,"published":true,"registration_closes":"2027-01-20T10:00:00Z"} => {"pk"..
+        M1> registration.create {"event":"$L","person":"M1"} => ..,"waiting":false..
+        clock 31536000
+        BOSS> person.delete {"person":"M1"} => {"pk"..
+        OWNER> event.get {"event":"$L"} => ..,"places_taken":1,..
+        clock -31536000
+        wake
+        wake
+        wake
+        OWNER> registration.get {"event":"$E","person":"M2"} => ..,"waiting":false..
+        OWNER> event.get {"event":"$F"} => ..,"places_taken":0,..
+        OWNER> event.get {"event":"$L"} => ..,"places_taken":0,..
+        "#,
+    );
+}
+
+#[test]
+fn an_event_of_times_to_come_and_one_that_stays_over_are_left_alone_by_a_clock_that_goes_back() {
+    check(
+        &mut people(),
+        r#"
+        $C = OWNER> event.create {"title":"Camp","kind":"camp","start":"2027-02-01T10:00:00Z","duration_minutes":60,"published":true,"pools":[{"name":"members","capacity":1,"roles":["member"]},{"name":"guests","capacity":1,"roles":["guest"]}]} => {"pk"..
+        M2> registration.create {"event":"$C","person":"M2"} => ..,"waiting":false..
+        G1> registration.create {"event":"$C","person":"G1"} => ..,"waiting":false..
+        M3> registration.create {"event":"$C","person":"M3"} => ..,"waiting":true..
+        OWNER> event.cancel {"event":"$C"} => ..,"canceled":true..
+        BOSS> role.assign {"person":"M3","role":"guest"} => true
+        clock 31536000
+        $E = OWNER> event.create {"title":"Late","kind":"camp","start":"2028-02-01T10:00:00Z","duration_minutes":60,"published":true} => {"pk"..
+        M1> registration.create {"event":"$E","person":"M1"} => ..,"waiting":false..
+        clock 31536000
+        BOSS> person.delete {"person":"M1"} => {"pk"..
+        clock -63072000
+        wake
+        wake
+        OWNER> event.get {"event":"$E"} => ..,"places_taken":1,..
+        OWNER> event.get {"event":"$C"} => ..,"name":"members",..,"waiting_count":1},{..,"name":"guests",..,"waiting_count":0}..
+        "#,
+    );
+}

@@ -136,3 +136,50 @@ fn who_is_approved_after_a_rejection_is_admitted_by_the_roles_of_that_moment() {
         "#,
     );
 }
+
+#[test]
+fn a_decision_is_the_last_change_of_its_registration() {
+    check(
+        &mut people(),
+        r#"
+        $E = OWNER> event.create {"title":"Camp","kind":"camp","start":"2027-02-01T10:00:00Z","duration_minutes":60,"published":true,"approval":"supervisor"} => {"pk"..
+        M1> registration.create {"event":"$E","person":"M1"} => ..,"updated":"2027-01-15T08:00:00.000000Z","deleted":null}
+        +60
+        BOSS> registration.approve {"event":"$E","person":"M1"} => ..,"decided_on":"2027-01-15T08:01:00.000000Z",..,"updated":"2027-01-15T08:01:00.000000Z","deleted":null}
+        "#,
+    );
+}
+
+#[test]
+fn a_new_supervisor_has_what_is_still_to_be_decided_and_nothing_else() {
+    check(
+        &mut people(),
+        r#"
+        person.create {"callsign":"SUP","roles":["supervisor"]} => {"pk"..
+        $E = OWNER> event.create {"title":"Camp","kind":"camp","start":"2027-02-01T10:00:00Z","duration_minutes":60,"published":true,"approval":"supervisor"} => {"pk"..
+        $F = OWNER> event.create {"title":"Walk","kind":"camp","start":"2027-02-01T10:00:00Z","duration_minutes":60,"published":true} => {"pk"..
+        $G = OWNER> event.create {"title":"Swim","kind":"camp","start":"2027-02-01T10:00:00Z","duration_minutes":60,"published":true,"approval":"supervisor"} => {"pk"..
+        M1> registration.create {"event":"$E","person":"M1"} => ..,"approval":"pending"..
+        M1> registration.create {"event":"$F","person":"M1"} => ..,"approval":"not_required"..
+        M1> registration.create {"event":"$G","person":"M1"} => ..,"approval":"pending"..
+        M1> registration.cancel {"event":"$G","person":"M1"} => ..,"canceled":true..
+        BOSS> supervisor.assign {"person":"M1","supervisor":"SUP"} => {"pk"..
+        BOSS> registration.approve {"event":"$E","person":"M1"} => ..,"approval":"approved"..
+        SUP> supervisor.pending {"supervisor":"SUP"} => {"items":[],"next":null}
+        "#,
+    );
+}
+
+#[test]
+fn the_feed_says_that_a_deleted_person_left_and_who_came_after() {
+    check(
+        &mut people(),
+        r#"
+        $E = OWNER> event.create {"title":"Camp","kind":"camp","start":"2027-02-01T10:00:00Z","duration_minutes":60,"published":true,"max_participants":1} => {"pk"..
+        M1> registration.create {"event":"$E","person":"M1"} => ..,"waiting":false..
+        M2> registration.create {"event":"$E","person":"M2"} => ..,"waiting":true..
+        BOSS> person.delete {"person":"M1"} => {"pk"..
+        BOSS> changes.list {"since":12} => {"items":[{"seq":13,..,"verb":"delete"..{"seq":14,..,"verb":"left"..,"cause":13..{"seq":15,..,"verb":"seated"..,"cause":13..
+        "#,
+    );
+}

@@ -175,3 +175,50 @@ fn many_placed_one_before_the_other_keep_their_order() {
     );
     check(&mut people(), &script);
 }
+
+#[test]
+fn a_place_anywhere_is_a_free_one_of_their_roles_or_a_free_one_or_the_oldest_open_one() {
+    check(
+        &mut people(),
+        r#"
+        $E = OWNER> event.create {"title":"Camp","kind":"camp","start":"2027-02-01T10:00:00Z","duration_minutes":60,"published":true,"pools":[{"name":"late","capacity":9,"roles":["member"],"opens":"2027-01-20T08:00:00Z"},{"name":"guests","capacity":2,"roles":["guest"]},{"name":"members","capacity":1,"roles":["member"]}]} => {"pk"..
+        OWNER> registration.place {"event":"$E","person":"M1","reason":"x"} => ..,"waiting":false..
+        event.get {"event":"$E"} => ..,"name":"late",..,"places_taken":0,..,"name":"guests",..,"places_taken":0,..,"name":"members",..,"places_taken":1,..
+        OWNER> registration.place {"event":"$E","person":"M2","reason":"x"} => ..,"waiting":false..
+        event.get {"event":"$E"} => ..,"name":"late",..,"places_taken":0,..,"name":"guests",..,"places_taken":1,..,"name":"members",..,"places_taken":1,..
+        OWNER> registration.place {"event":"$E","person":"G1","reason":"x"} => ..,"waiting":false..
+        # Every place is taken: the one that is open for their role, and for nobody's role the oldest open one.
+        OWNER> registration.place {"event":"$E","person":"M3","reason":"x"} => ..,"waiting":false..
+        event.get {"event":"$E"} => ..,"name":"late",..,"places_taken":0,..,"name":"guests",..,"places_taken":2,..,"name":"members",..,"places_taken":2,..
+        OWNER> registration.place {"event":"$E","person":"NONE","reason":"x"} => ..,"waiting":false..
+        event.get {"event":"$E"} => ..,"name":"late",..,"places_taken":0,..,"name":"guests",..,"places_taken":3,..,"name":"members",..,"places_taken":2,..
+        "#,
+    );
+}
+
+#[test]
+fn a_placement_keeps_the_time_of_a_live_registration_and_tells_who_stands_behind() {
+    check(
+        &mut people(),
+        r#"
+        $E = OWNER> event.create {"title":"Camp","kind":"camp","start":"2027-02-01T10:00:00Z","duration_minutes":60,"published":true,"pools":[{"name":"members","capacity":1,"roles":["member"]},{"name":"guests","capacity":1,"roles":["guest"]}]} => {"pk"..
+        M1> registration.create {"event":"$E","person":"M1"} => ..,"waiting":false..
+        G1> registration.create {"event":"$E","person":"G1"} => ..,"waiting":false..
+        M2> registration.create {"event":"$E","person":"M2"} => ..,"waiting_position":1..
+        +60
+        OWNER> registration.place {"event":"$E","person":"M1","pool":"guests","reason":"x"} => ..,"registered_at":"2027-01-15T08:00:00..
+        BOSS> changes.list {"since":13} => {"items":[{"seq":14,..,"verb":"place",..},{"seq":15,..,"verb":"seated",..,"cause":14..
+        M2> registration.get {"event":"$E","person":"M2"} => ..,"waiting":false..
+        M1> registration.cancel {"event":"$E","person":"M1"} => ..,"canceled":true..
+        OWNER> registration.place {"event":"$E","person":"M1","position":1,"reason":"x"} => ..,"waiting_position":1,"registered_at":"2027-01-15T08:01:00..
+        # A position by hand waits for what their roles admit them to, and for nothing else.
+        G1> registration.cancel {"event":"$E","person":"G1"} => ..,"canceled":true..
+        M1> registration.get {"event":"$E","person":"M1"} => ..,"waiting":true..
+        M3> registration.create {"event":"$E","person":"M3"} => ..,"waiting_position":2..
+        OWNER> registration.place {"event":"$E","person":"M3","position":1,"reason":"x"} => ..,"waiting_position":1..
+        $M1 = person.get {"person":"M1"} => {"pk"..
+        $M3 = person.get {"person":"M3"} => {"pk"..
+        BOSS> changes.list {"since":20} => {"items":[{..,"verb":"place"..{..,"verb":"positioned","subjects":["$E","$M3","$M1"],..,"cause":21..
+        "#,
+    );
+}

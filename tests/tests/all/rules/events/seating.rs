@@ -160,3 +160,76 @@ fn a_merge_before_an_opening_counts_only_what_is_open() {
         "#,
     );
 }
+
+#[test]
+fn who_moves_goes_to_a_free_pool_that_admits_them_and_who_was_placed_by_hand_stays() {
+    check(
+        &mut people(),
+        r#"
+        $E = OWNER> event.create {"title":"Camp","kind":"camp","start":"2027-02-01T10:00:00Z","duration_minutes":60,"published":true,"pools":[{"name":"moderators","capacity":5,"roles":["moderator"]},{"name":"guests","capacity":1,"roles":["guest"]},{"name":"members","capacity":1,"roles":["member"]}]} => {"pk"..
+        $F = OWNER> event.create {"title":"Walk","kind":"camp","start":"2027-02-01T10:00:00Z","duration_minutes":60,"published":true,"pools":[{"name":"guests","capacity":1,"roles":["guest"]},{"name":"members","capacity":1,"roles":["member"]}]} => {"pk"..
+        B1> registration.create {"event":"$E","person":"B1"} => ..,"waiting":false..
+        OWNER> registration.place {"event":"$F","person":"B1","pool":"guests","reason":"x"} => ..,"waiting":false..
+        +60
+        G1> registration.create {"event":"$E","person":"G1"} => ..,"waiting":false..
+        B1> registration.get {"event":"$E","person":"B1"} => ..,"waiting":false,..,"created":"2027-01-15T08:00:00.000000Z","updated":"2027-01-15T08:01:00.000000Z"..
+        event.get {"event":"$E"} => ..,"name":"moderators",..,"places_taken":0,..,"name":"guests",..,"places_taken":1,..,"name":"members",..,"places_taken":1,..
+        G1> registration.create {"event":"$F","person":"G1"} => ..,"waiting_position":1..
+        "#,
+    );
+}
+
+#[test]
+fn the_feed_names_the_pool_in_which_a_place_was_taken() {
+    check(
+        &mut people(),
+        r#"
+        $G1 = person.get {"person":"G1"} => {"pk"..
+        $M1 = person.get {"person":"M1"} => {"pk"..
+        $E = OWNER> event.create {"title":"Camp","kind":"camp","start":"2027-02-01T10:00:00Z","duration_minutes":60,"published":true,"pools":[{"name":"guests","capacity":1,"roles":["guest"]},{"name":"members","capacity":1,"roles":["member"]}]} => {"pk"..
+        G1> registration.create {"event":"$E","person":"G1"} => ..,"waiting":false..
+        $P = G1> registration.explain {"event":"$E","person":"G1"} => {"outcome":"already_registered"..
+        M1> registration.create {"event":"$E","person":"M1"} => ..,"waiting":false..
+        changes.list {"since":10} => {"items":[{..,"verb":"create","subjects":["$E","$G1","$P"],..},{..,"verb":"create","subjects":["$E","$M1","..
+        "#,
+    );
+}
+
+#[test]
+fn an_event_that_is_over_seats_nobody_and_what_became_of_its_people_counts_once_it_is_to_come() {
+    check(
+        &mut people(),
+        r#"
+        $E = OWNER> event.create {"title":"Camp","kind":"camp","start":"2027-02-01T10:00:00Z","duration_minutes":60,"published":true,"pools":[{"name":"members","capacity":2,"roles":["member"]}]} => {"pk"..
+        M1> registration.create {"event":"$E","person":"M1"} => ..,"waiting":false..
+        M2> registration.create {"event":"$E","person":"M2"} => ..,"waiting":false..
+        M3> registration.create {"event":"$E","person":"M3"} => ..,"waiting":true..
+        M2> registration.cancel {"event":"$E","person":"M2"} => ..,"canceled":true..
+        M2> registration.create {"event":"$E","person":"M2"} => ..,"waiting":true..
+        M2> registration.cancel {"event":"$E","person":"M2"} => ..,"canceled":true..
+        OWNER> event.update {"event":"$E","start":"2027-01-01T10:00:00Z"} => ..,"time_state":"past"..
+        BOSS> person.delete {"person":"M1"} => {"pk"..
+        BOSS> person.delete {"person":"M2"} => {"pk"..
+        B1> registration.create {"event":"$E","person":"B1"} => event_past
+        OWNER> event.update_pool {"event":"$E","pool":"members","capacity":9,"roles":["member","moderator"]} => ..,"places_taken":2,"waiting_count":0..
+        +60
+        OWNER> event.update {"event":"$E","start":"2027-02-01T10:00:00Z"} => ..,"time_state":"upcoming",..,"places_taken":1,"waiting_count":0..
+        BOSS> registration.list {"event":"$E"} => {"items":[{..,"canceled":true,"canceled_at":"2027-01-15T08:01:00..,"canceled":true,"canceled_at":"2027-01-15T08:00:00..
+        "#,
+    );
+}
+
+#[test]
+fn a_place_that_is_made_in_an_event_that_is_over_stays_free() {
+    check(
+        &mut people(),
+        r#"
+        $E = OWNER> event.create {"title":"Camp","kind":"camp","start":"2027-02-01T10:00:00Z","duration_minutes":60,"published":true,"max_participants":1} => {"pk"..
+        M1> registration.create {"event":"$E","person":"M1"} => ..,"waiting":false..
+        M2> registration.create {"event":"$E","person":"M2"} => ..,"waiting":true..
+        OWNER> event.update {"event":"$E","start":"2027-01-01T10:00:00Z"} => ..,"time_state":"past"..
+        OWNER> event.update {"event":"$E","max_participants":9} => ..,"places_taken":1,"waiting_count":1..
+        OWNER> event.update {"event":"$E","start":"2027-02-01T10:00:00Z"} => ..,"places_taken":2,"waiting_count":0..
+        "#,
+    );
+}

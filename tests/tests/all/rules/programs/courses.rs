@@ -1,7 +1,10 @@
 //! Courses: making, changing and deleting them, and external keys in them.
 
-use enroll_protocol::Envelope;
-use enroll_protocol::limits::COURSE_GIVERS_MAX;
+use enroll_core::model::program::{CourseRoleOf, ProgramEnrollment, RoleStand};
+use enroll_core::model::{key, record};
+use enroll_protocol::course::{self, CourseRole};
+use enroll_protocol::limits::{COURSE_GIVERS_MAX, COURSE_ROLES_MAX, PROGRAM_COURSES_MAX};
+use enroll_protocol::{Code, Envelope, person};
 use enroll_tests::registry::Registry;
 
 use super::super::call;
@@ -157,5 +160,44 @@ fn a_course_of_one_person_has_no_more_than_so_many_givers() {
     assert!(
         reply.starts_with(r#"{"g-256":{"code":"conflict","message":"#) && reply.matches("code").count() == 1,
         "{reply}"
+    );
+}
+
+#[test]
+fn a_list_of_all_roles_is_refused_past_its_bound() {
+    let mut registry = check_on_ground("");
+    let person = registry.call(person::Get::new("ANT".parse().expect("a callsign"))).expect("a person").pk;
+    let role = |number: usize| {
+        let course = format!("course-{number}").parse().expect("a key");
+        (key::course_role(&course, person, CourseRole::Staff), Some(record::encode(&CourseRoleOf::default())))
+    };
+    registry.store().commit(&(0..COURSE_ROLES_MAX).map(role).collect()).expect("committed");
+    assert_eq!(registry.call(course::Roles::default()).expect("listed").len(), COURSE_ROLES_MAX);
+    registry.store().commit(&[role(COURSE_ROLES_MAX)].into()).expect("committed");
+    assert_eq!(registry.call(course::Roles::default()).expect_err("refused").code, Code::TOO_LARGE);
+}
+
+#[test]
+fn a_key_has_so_many_courses_and_roles_together() {
+    let mut registry = check_on_ground("");
+    let stored = key::program_enrollment(PROGRAM.parse().expect("a pk"), "s-3");
+    let found = record::get::<ProgramEnrollment>(&*registry.store().view().expect("a view"), &stored);
+    let mut enrollment = found.expect("readable").expect("an enrollment");
+    let role = |number| ((format!("course-{number}").parse().expect("a key"), CourseRole::Staff), RoleStand::Waiting);
+    enrollment.roles = (1..PROGRAM_COURSES_MAX).map(role).collect();
+    let writes = [(stored, Some(record::encode(&enrollment)))].into();
+    registry.store().commit(&writes).expect("committed");
+    let enroll = |course: &str| {
+        format!(
+            r#"program.enroll_course {{"program":"{PROGRAM}","course":"{course}","create":true,"update":false,"enrollments":[{{"external_key":"s-3","status":"active"}}]}}"#
+        )
+    };
+    check(&mut registry, &format!("{} => {{\"s-3\":\"active\"}}", enroll("Hiking")));
+    check(&mut registry, &format!("{} => {{\"s-3\":\"conflict\"}}", enroll("Sailing")));
+    check(
+        &mut registry,
+        &format!(
+            r#"program.assign_course_role {{"program":"{PROGRAM}","external_key":"s-3","course":"Sailing","role":"staff"}} => conflict"#
+        ),
     );
 }

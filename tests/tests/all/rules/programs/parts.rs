@@ -200,3 +200,48 @@ fn when_many_fail_the_answer_is_short() {
     assert!(bytes < enroll_protocol::limits::FRAME_BYTES_MAX - 1024, "{bytes} bytes");
     assert!(failures.values().any(|failure| failure.message.contains("NOBODY")));
 }
+
+#[test]
+fn units_of_keys_and_people_that_are_not_there_do_nothing_and_the_same_again_is_no_change() {
+    let registry = &mut Registry::in_memory();
+    let program = r#""program":"00000000-0000-0000-0000-00000000000a""#;
+    let curriculum = r#""curriculum":"00000000-0000-0000-0000-00000000000a""#;
+    let fill = |table: &str| table.replace("$P", program).replace("$C", curriculum);
+    check(
+        registry,
+        &fill(
+            r#"
+        person.create {"callsign":"CAT"} => {"pk"..
+        person.create {"callsign":"DOG"} => {"pk"..
+        person.create {"callsign":"GONE"} => {"pk"..
+        person.delete {"person":"GONE"} => {"pk"..
+        course.create {"key":"Hiking","modes":["audit","masters"]} => {"pk"..
+        program.enroll {$P,"create":true,"update":false,"enrollments":[{"external_key":"z",$C,"status":"enrolled","person":"GONE"}]} => {"z":"not-found"}
+        program.enroll {$P,"create":false,"update":true,"enrollments":[{"external_key":"z",$C,"status":"enrolled"}]} => {"z":"not-in-program"}
+        program.enroll {$P,"create":true,"update":false,"enrollments":[{"external_key":"a",$C,"status":"enrolled"}]} => {"a":"enrolled"}
+        program.enroll_course {$P,"course":"Hiking","create":true,"update":true,"enrollments":[{"external_key":"a","status":"active"}]} => {"a":"active"}
+        changes.head {} => {"seq":7,..
+        program.enroll_course {$P,"course":"Hiking","create":true,"update":true,"enrollments":[{"external_key":"a","status":"active"}]} => {"a":"active"}
+        changes.head {} => {"seq":7,..
+        program.assign_course_role {$P,"external_key":"a","course":"Hiking","role":"staff"} => true
+        program.link {$P,"links":{"a":"CAT"}} => {}
+        changes.list {"since":8} => {"items":[{..,"verb":"link",..},{..,"verb":"enrolled",..},{..,"verb":"role_given",..}],"next":null}
+        program.enroll_course {$P,"course":"Hiking","create":true,"update":true,"enrollments":[{"external_key":"a","status":"inactive"}]} => {"a":"inactive"}
+        changes.list {"since":11} => {"items":[{..,"verb":"enroll_course",..},{..,"verb":"deactivated",..,"cause":12,..}],"next":null}
+        program.unlink {$P,"external_keys":["a"]} => {}
+        program.link {$P,"links":{"a":"CAT"}} => {}
+        person.delete {"person":"CAT"} => {"pk"..
+        # Deleted people hold no roles.
+        course.roles {"course":"Hiking"} => []
+        "#,
+        ),
+    );
+    // The enrollment was inactive already as its key was unlinked.
+    let unlinked = emitted(registry, 13);
+    assert_eq!(unlinked[..3], ["program.unlink", "> course.moved_to_audit", "> course.role_taken"]);
+    let dry = Envelope { dry_run: true, ..Envelope::default() };
+    let args = fill(r#"{$P,"links":{"a":"DOG"}}"#);
+    let would = call(registry, dry, "program.link", &args).expect("tried");
+    assert!(would.contains(r#""code":"would_move""#) && would.contains("CAT"), "{would}");
+    check(registry, &fill(r#"program.link {$P,"links":{"a":"DOG"}} => {}"#));
+}
