@@ -13,7 +13,7 @@ use crate::model::record::{self, Kind, Marker};
 use crate::rules::changes;
 use crate::rules::event::is_over;
 use crate::rules::seating::choose::{Places, PoolNow};
-use crate::rules::seating::{admitted_as, index_keys, position};
+use crate::rules::seating::{admitted_as, index_keys, position, stretches};
 use crate::state::StoreError;
 
 /// The counts of an event's registrations.
@@ -115,6 +115,14 @@ impl Check<'_> {
             let found = record::get::<Registered>(self.txn, &key)?;
             if found != Some(Registered { person }) {
                 self.violated("I12", registration.pk, format!("the index {} does not lead here", hex(&key)));
+            }
+        }
+        if registration.stand == Stand::Waiting {
+            for key in stretches(event, registration.order) {
+                if self.txn.get(&key)?.is_none() {
+                    let message = format!("a stretch of the waiting list with {} is not counted", registration.pk);
+                    self.violated("I13", event, message);
+                }
             }
         }
         if registration.is_fixed() && !matches!(registration.stand, Stand::Seated(_)) {

@@ -16,4 +16,4 @@ mod waiting_position;
 pub use seats::go_on_since;
 pub(super) use seats::{Attribution, STEP_MAX, Seats, admitted_as, exclusivity, head, index_keys, settle_after};
 pub use seats::{first_due, next_due, settle_next};
-pub(super) use waiting_position::position;
+pub(super) use waiting_position::{position, stretches};

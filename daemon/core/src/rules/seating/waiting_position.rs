@@ -17,10 +17,14 @@ pub(super) const BITS: u32 = 6;
 /// Ranges of the last level have 2^30 order numbers; there may be any number of them.
 const LEVELS: u8 = 5;
 
+/// The keys of the counts of all ranges that have this order number.
+pub(in crate::rules) fn stretches(event: Pk, order: u64) -> impl Iterator<Item = Vec<u8>> {
+    (1..=LEVELS).map(move |level| key::waiting_count(event, level, order >> (BITS * u32::from(level))))
+}
+
 /// Counts a person in or out.
 pub(super) fn count(txn: &mut dyn Txn, event: Pk, order: u64, is_in: bool) -> Result<(), Fault> {
-    for level in 1..=LEVELS {
-        let key = key::waiting_count(event, level, order >> (BITS * u32::from(level)));
+    for key in stretches(event, order) {
         let mut waiting = record::get::<Waiting>(txn.as_read(), &key)?.unwrap_or_default();
         waiting.count = if is_in { waiting.count + 1 } else { waiting.count.saturating_sub(1) };
         match waiting.count {
