@@ -23,7 +23,6 @@ use rand::{RngExt as _, SeedableRng as _};
 use super::{Seed, expect_sound};
 use enroll_tests::socket::{Outcome, Socket};
 
-/// Kills, if `ENROLL_KILLS` does not say another number.
 const KILLS: usize = 100;
 const CONNECTIONS: usize = 16;
 const IN_FLIGHT: usize = 2;
@@ -300,8 +299,7 @@ fn a_hundred_kills_under_load_lose_nothing_that_was_acknowledged() {
     let status = daemon.client().call(server::Status {}).expect("a status");
     let (mut head, mut done, mut unanswered) = (status.changes_head, BTreeMap::new(), 0);
     let mut transactions = 0;
-    let kills = std::env::var("ENROLL_KILLS").map_or(KILLS, |kills| kills.parse().expect("a number"));
-    for _ in 0..kills {
+    for _ in 0..KILLS {
         let before: Vec<usize> = loads.iter().map(|load| load.sent.len()).collect();
         kill_under_load(&mut daemon, &mut loads, random.random_range(1..60));
         daemon.restart();
