@@ -40,6 +40,11 @@ impl Platters {
     pub fn holding(database: Vec<u8>, slots: Vec<Vec<u8>>) -> Self {
         Self { database, slots, unsynced: Vec::new() }
     }
+
+    /// True if a loss of power takes nothing of it.
+    pub fn is_durable(&self) -> bool {
+        self.unsynced.iter().all(Option::is_none)
+    }
 }
 
 /// The disks that lie about syncs.

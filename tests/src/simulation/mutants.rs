@@ -341,11 +341,6 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         finder: Finder::Test("what_a_start_after_a_kill"),
-        ..mutant(
-            "journal-goes-on-without-a-sync",
-            "daemon/src/storage/journal/segments.rs",
-            "StoreError> {\n        slot.disk.sync().map_err(io_error(WRITE))?;\n",
-            "StoreError> {\n",
-        )
+        ..mutant("journal-goes-on-without-a-sync", "daemon/src/storage/journal/recovery.rs", "    found.sync()?;\n", "")
     },
 ];

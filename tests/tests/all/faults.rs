@@ -123,31 +123,48 @@ fn a_disk_that_fails_from_one_call_on_loses_nothing_that_was_acknowledged() {
     assert!(calls > 100, "{calls}");
 }
 
-/// Images after a loss of power that are drawn for each call.
-const LOSSES: u64 = 4;
+/// A journal of which a start moves each record that it reads into the tree.
+const WITHOUT_MEMORY: JournalOptions = JournalOptions { memory_bytes: 1, ..JOURNAL };
 
-/// What a killed process has written and not synced is still there for the next start, and goes with the power. A start
-/// must make it durable before anybody sees it.
+/// A start is cut at one of so many calls, at another one after each kill.
+const CUTS: u64 = 4;
+
+/// What a killed process has written and not synced is still there for the next start, and goes with the power. Until a
+/// start has made it durable, neither may anybody see it nor the tree have it.
 #[test]
 fn what_a_start_after_a_kill_shows_outlasts_a_loss_of_power() {
     let (platters, committed) = begin();
+    let open = |machine: &Machine, identity| machine.open(OPTIONS, JournalOptions { identity, ..WITHOUT_MEMORY });
+    let mut unsynced = 0;
     for call in 0.. {
         let machine = Machine::with(platters.clone(), Fate::PowerLoss(call), Liar::None);
         let oracle = Arc::new(Mutex::new(Oracle::expecting(committed.clone())));
         let is_done = run(&machine, &oracle, &mut Load::new(1)).unwrap_or_else(|wrong| panic!("call {call}: {wrong}"));
         if is_done {
-            assert!(call > 100, "{call}");
+            assert!(unsynced > 50, "{unsynced} of {call} kills left something that was not synced");
             return;
         }
-        let next = Machine::holding(machine.live());
-        let options = JournalOptions { identity: 2, ..JOURNAL };
-        let store = next.open(OPTIONS, options).unwrap_or_else(|wrong| panic!("killed at call {call}: {wrong}"));
-        let shown = everything(&store).expect("read");
-        for loss in 0..LOSSES {
-            let left = next.after_power_loss(&mut SmallRng::seed_from_u64(LOSSES * call + loss));
-            let store = Machine::holding(left).open(OPTIONS, JournalOptions { identity: 3, ..JOURNAL });
-            let store = store.unwrap_or_else(|wrong| panic!("killed at call {call}, loss {loss}: {wrong}"));
-            assert!(everything(&store).expect("read") == shown, "killed at call {call}, loss {loss}: it shows less");
+        if machine.live().is_durable() {
+            continue;
+        }
+        unsynced += 1;
+        // Between them the kills have every call of a start.
+        for cut in (call % CUTS..).step_by(CUTS as usize) {
+            let next = Machine::with(machine.live(), Fate::PowerLoss(cut), Liar::None);
+            let shown = open(&next, 2).map(|store| everything(&store).expect("read"));
+            let left = next.after_power_loss(&mut SmallRng::seed_from_u64(call << 8 | cut));
+            let named = format!("killed at call {call}, and the power lost at call {cut} of the next start");
+            let store = open(&Machine::holding(left), 3).unwrap_or_else(|wrong| panic!("{named}: {wrong}"));
+            let found = everything(&store).expect("read");
+            let is_cut = next.has_met_its_fate();
+            if !is_cut {
+                assert!(shown.as_ref().is_ok_and(|shown| *shown == found), "{named}: it showed more");
+            }
+            let judged = oracle.lock().expect("unpoisoned").clone().judge(found);
+            judged.unwrap_or_else(|wrong| panic!("{named}: {wrong}"));
+            if !is_cut {
+                break;
+            }
         }
     }
 }

@@ -37,13 +37,14 @@ impl JournalStore {
     }
 }
 
-/// Reads a journal to its end. The tree takes over what would need more memory than the options allow.
+/// Makes a journal durable and reads it to its end. The tree takes over what would need more memory than the options allow.
 pub(super) fn recover(
     tree: &RedbStore,
     found: &Found,
     before: Mark,
     options: JournalOptions,
 ) -> Result<Recovered, JournalFault> {
+    found.sync()?;
     let (mut table, mut mark) = (Memtable::new(options.unordered), before);
     let tail = found.replay(&before, |generation, number, writes| {
         table.insert(number, writes);

@@ -178,6 +178,12 @@ impl Found {
         Ok(found)
     }
 
+    /// Makes durable what is there. A process that was killed may have written and not synced it: then it would go with
+    /// the power, after somebody has seen it or the tree has taken it over.
+    pub(super) fn sync(&self) -> Result<(), StoreError> {
+        self.live.values().try_for_each(|(slot, _)| slot.disk.sync().map_err(io_error(WRITE)))
+    }
+
     /// Passes the batches that the tree does not have to `take`, each with its generation, and returns their end.
     pub(super) fn replay(
         &self,
@@ -362,9 +368,8 @@ impl Segment {
         Ok(Self { slot, header, at: RECORDS, end, begun: Vec::new() })
     }
 
-    /// Continues a segment after its last record. The bytes read may not be durable yet, so they are synced.
+    /// Continues a segment after its last record.
     fn go_on(slot: Slot, header: Header, at: u64, begun: Vec<u8>) -> Result<Self, StoreError> {
-        slot.disk.sync().map_err(io_error(WRITE))?;
         let end = slot.disk.bytes().map_err(io_error(WRITE))?;
         Ok(Self { slot, header, at, end, begun })
     }
