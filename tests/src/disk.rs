@@ -71,7 +71,7 @@ struct State {
     is_where_power_was_lost: bool,
 }
 
-/// What a process that ended has left in the cache of the system: a later one sees it, and a sync makes it durable.
+/// Dirty pages of a disk in the system's page cache. A later process sees them, and a sync makes them durable.
 #[derive(Debug, Clone)]
 pub(crate) struct Unsynced {
     durable: Vec<u8>,
@@ -182,7 +182,7 @@ impl SimulatedDisk {
         self
     }
 
-    /// What is not synced, if anything is.
+    /// Its dirty pages, if there are any.
     pub(crate) fn unsynced(&self) -> Option<Unsynced> {
         let state = self.state();
         let unsynced = || Unsynced { durable: state.durable.clone(), pending: state.pending.clone() };

@@ -26,7 +26,7 @@ pub struct Platters {
     pub database: Vec<u8>,
     /// The journal's files, in the order they were made.
     pub slots: Vec<Vec<u8>>,
-    /// What is not durable yet of each of them, the database first. Without an entry everything is.
+    /// The dirty pages of each of them, the database first. One without an entry has none.
     unsynced: Vec<Option<Unsynced>>,
 }
 

@@ -129,7 +129,7 @@ const WITHOUT_MEMORY: JournalOptions = JournalOptions { memory_bytes: 1, ..JOURN
 /// A start is cut at one of so many calls, at another one after each kill.
 const CUTS: u64 = 4;
 
-/// What a killed process has written and not synced is still there for the next start, and goes with the power. Until a
+/// Dirty pages of a killed process are still there for the next start, and go with the power. Until a
 /// start has made it durable, neither may anybody see it nor the tree have it.
 #[test]
 fn what_a_start_after_a_kill_shows_outlasts_a_loss_of_power() {

@@ -1,5 +1,5 @@
-//! What is asked of an operation before its rule is run: is it a barrier, does it bring a code, and are its arguments
-//! in order.
+//! The properties of operations that are looked at before a rule is run: barriers, codes that requests bring, and the check
+//! of arguments.
 
 use enroll_core::rules::{ReadOp, WriteOp};
 use enroll_protocol::person::CertificateWanted;

@@ -75,7 +75,7 @@ fn lines(registry: &mut Registry) -> Vec<String> {
     text.lines().filter(|line| line.starts_with("{\"record\"")).map(str::to_owned).collect()
 }
 
-/// What the check finds with these entries in the place of those there are, each with how often; without the subjects
+/// The violations that the check finds with these entries in place, each with how often; without the subjects
 /// and the pks.
 fn found(registry: &Registry, entries: Writes) -> BTreeMap<String, usize> {
     let view = registry.store().view().expect("a view");
