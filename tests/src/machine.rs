@@ -190,7 +190,7 @@ impl Machine {
         self.journal.made().disks.iter().any(|disk| disk.written_at().is_some())
     }
 
-    /// The images after the process has ended, however it did: the power stays on, and what was not synced still is not.
+    /// The images after the process has ended, however it did: the power stays on, and dirty pages stay dirty.
     pub fn live(&self) -> Platters {
         let made = self.journal.made();
         let disks = || [&self.database].into_iter().chain(&made.disks);

@@ -130,7 +130,7 @@ const WITHOUT_MEMORY: JournalOptions = JournalOptions { memory_bytes: 1, ..JOURN
 const CUTS: u64 = 4;
 
 /// Dirty pages of a killed process are still there for the next start, and go with the power. Until a
-/// start has made it durable, neither may anybody see it nor the tree have it.
+/// start has made them durable, neither may anybody see them nor the tree have them.
 #[test]
 fn what_a_start_after_a_kill_shows_outlasts_a_loss_of_power() {
     let (platters, committed) = begin();

@@ -1,5 +1,5 @@
-//! The properties of operations that are looked at before a rule is run: barriers, codes that requests bring, and the check
-//! of arguments.
+//! The properties of operations that are looked at before a rule is run: barriers, codes that requests bring, and the
+//! check of arguments.
 
 use enroll_core::rules::{ReadOp, WriteOp};
 use enroll_protocol::person::CertificateWanted;
