@@ -84,6 +84,8 @@ impl Drop for Waiting {
 
 /// The progress of a flush.
 enum Flushing {
+    /// None is needed: a store without memory flushes at each commit.
+    ByCommits,
     None,
     Frozen(Flush),
     Moved(Moved),
@@ -99,7 +101,10 @@ impl Core {
         (control, guesses): (Control, Option<u32>),
     ) -> Result<Self, (Box<Machine>, NoStart)> {
         match Opened::open(&machine, clock, random, &Journal::Own(oracle), (control, guesses)) {
-            Ok(opened) => Self::leading(machine, clock, random, opened).map(|core| Self { guesses, ..core }),
+            Ok(opened) => {
+                let flush = if opened.has_memory { Flushing::None } else { Flushing::ByCommits };
+                Self::leading(machine, clock, random, opened).map(|core| Self { guesses, flush, ..core })
+            }
             Err(refused) => Err(no_start(machine, refused)),
         }
     }
@@ -116,7 +121,7 @@ impl Core {
             Ok(opened) => opened,
             Err(refused) => return Err(no_start(machine, refused)),
         };
-        let Opened { store, seen, daemon, latest, seal } = opened;
+        let Opened { store, seen, daemon, latest, seal, .. } = opened;
         let (queue, inbox) = writer::queue();
         let (barrier, looks) = Barrier::without_thread();
         let member = Member::new(name, way, looks, (inbox, seal), Clock::of(clock), control);
@@ -133,7 +138,7 @@ impl Core {
         random: &mut ChaCha20Rng,
         opened: Opened,
     ) -> Result<Self, (Box<Machine>, NoStart)> {
-        let Opened { store, seen, daemon, latest, seal } = opened;
+        let Opened { store, seen, daemon, latest, seal, .. } = opened;
         let mut writer = match Writer::new(Arc::clone(&seen), Arc::clone(&daemon), seal) {
             Ok(writer) => writer,
             Err(err) => return Err(no_start(machine, err.to_string().into())),
@@ -200,6 +205,7 @@ impl Core {
         self.store.with(JournalStore::expect_readable).map_err(Ended)?;
         let step = |flush| {
             self.store.with(|store| match flush {
+                Flushing::ByCommits => store.make_segment().map(|()| Flushing::ByCommits),
                 Flushing::None => {
                     store.make_segment()?;
                     Ok(store.freeze().map_or(Flushing::None, Flushing::Frozen))
@@ -237,7 +243,7 @@ impl Core {
     /// Closes the store in good order. The sessions have ended.
     pub(super) fn close(mut self) -> (Machine, Result<(), StoreError>) {
         let mut done = Ok(());
-        while !matches!(self.flush, Flushing::None) && done.is_ok() {
+        while matches!(self.flush, Flushing::Frozen(_) | Flushing::Moved(_)) && done.is_ok() {
             done = self.flush().map_err(|Ended(err)| err);
         }
         let closed = done.and_then(|()| self.store.close());
