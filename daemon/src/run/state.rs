@@ -267,7 +267,7 @@ fn open_store(
     let Some(shared) = shared else { return Ok((locked.open_journal(tree, options, figures)?, None, None)) };
     // Registry and authority are two commits of a first start. What is wrong with one is found when it is opened.
     let is_whole = |view: &dyn ReadTxn| match bootstrap::verify(view, Some(secrets)) {
-        Ok(true) => view.get(&key::authority()).is_ok_and(|authority| authority.is_some()),
+        Ok(true) => !matches!(view.get(&key::authority()), Ok(None)),
         Ok(false) => false,
         Err(_) => true,
     };

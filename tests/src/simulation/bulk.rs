@@ -43,6 +43,11 @@ pub(super) fn draw(random: &mut ChaCha20Rng, mut name: impl FnMut(&mut ChaCha20R
 }
 
 impl Ask {
+    /// The parts of a bulk write of several, or this alone.
+    pub(super) fn parts(&self) -> &[Self] {
+        if let Self::Many(units) = self { units } else { std::slice::from_ref(self) }
+    }
+
     /// True for a bulk write, of one key.
     fn is_of_a_key(&self) -> bool {
         matches!(self, Self::Enroll { .. } | Self::EnrollInCourse { .. } | Self::Link { .. } | Self::Unlink { .. })

@@ -298,10 +298,12 @@ impl Judge {
     fn was_erased(&self, number: usize, answer: &Answer) -> bool {
         let request = &self.requests[number];
         let is_tombstone = answer.as_ref().is_err_and(|refusal| refusal.code == Code::DELETED);
+        let is_of_erased = |name| self.model.people.get(&name).is_some_and(|of| of.is_erased);
         let is_erased = |op: &Op| {
-            let key = if let Op::Study(ask) = op { ask.key() } else { None };
-            op.names().and_then(|name| self.model.people.get(&name)).is_some_and(|of| of.is_erased)
-                || key.is_some_and(|key| self.model.had_erased(key))
+            let parts = if let Op::Study(ask) = op { ask.parts() } else { &[] };
+            op.names().is_some_and(is_of_erased)
+                || parts.iter().any(|ask| ask.name().is_some_and(is_of_erased))
+                || parts.iter().any(|ask| ask.key().is_some_and(|key| self.model.had_erased(key)))
         };
         let made = request.op.about().map(|made| &self.requests[made].op);
         let units = request.op.units();

@@ -19,6 +19,7 @@ mod enrollments;
 mod erasures;
 mod events;
 mod exchanges;
+mod failing_reads;
 mod follow;
 mod grants;
 mod imports;

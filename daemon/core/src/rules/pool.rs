@@ -216,7 +216,7 @@ impl ReadOp for Check {
 
     fn run(&self, txn: &dyn ReadTxn, call: &Call<'_>) -> Result<bool, Fault> {
         match expect_named(txn, call, Named::Natural(self.invitecode.as_str())) {
-            Ok((_, pool)) => Ok(expect_usable(txn, call.ctx, &pool).is_ok()),
+            Ok((_, pool)) => Ok(usable(call.ctx, &pool, owner_of(txn, &pool)?.as_ref()) == Usable::Yes),
             Err(Fault::Refused(refusal)) if refusal.code == Code::NOT_FOUND => Ok(false),
             Err(fault) => Err(fault),
         }

@@ -139,7 +139,7 @@ const PROGRAM: &str = "00000000-0000-0000-0000-00000000000a";
 
 /// Operations that are refused to everybody, the stream, the operation that takes another issuer, and transactions,
 /// whose units need what they need by themselves.
-const ELSEWHERE: &[&str] = &[
+pub(super) const ELSEWHERE: &[&str] = &[
     "server.import",
     "token.delete",
     "code.delete",
@@ -253,7 +253,7 @@ fn prepare() -> Prepared {
 }
 
 /// A copy of the registry.
-fn copied() -> Registry {
+pub(super) fn copied() -> Registry {
     let store = MemoryStore::default();
     store.commit(&PREPARED.entries).expect("committed");
     let mut registry = Registry::reopened(Arc::new(store));
@@ -348,7 +348,7 @@ fn every_unit_of_a_transaction_answers_as_its_line_says() {
 }
 
 /// The arguments of an operation, their placeholders filled in.
-fn arguments_of(row: &OperationRow) -> String {
+pub(super) fn arguments_of(row: &OperationRow) -> String {
     let arguments = ARGUMENTS.iter().find(|(name, _)| *name == row.name);
     let (_, arguments) = arguments.unwrap_or_else(|| panic!("{} has no arguments here", row.name));
     let filled = |text: String, (name, value): &(&str, String)| text.replace(name, value);
