@@ -4,33 +4,31 @@
 //! that depends on anything but its state, its context and its request fails here.
 
 pub(crate) mod foundation;
+mod on_view;
 
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use enroll_core::context::{Context, Grant, Identity, Peer};
-use enroll_core::draft::Draft;
-use enroll_core::fault::Fault;
 use enroll_core::model::certificate::ListHead;
-use enroll_core::model::change::ChangeEvent;
 use enroll_core::model::key::{self, WITHOUT_ORDER};
 use enroll_core::model::record;
 use enroll_core::rules::bootstrap::{self, RegistryError};
-use enroll_core::rules::{self, Call, authority, changes};
+use enroll_core::rules::{self, authority, changes};
 use enroll_core::settings::Settings;
 use enroll_core::state::memory::MemoryStore;
-use enroll_core::state::{ReadTxn, Store, StoreError, Writes};
+use enroll_core::state::{Store, StoreError};
 use enroll_protocol::encoding::Encoding;
 use enroll_protocol::frame::{Frame, FrameKind};
 use enroll_protocol::{Envelope, Operation, Refusal, StreamOperation, Time, codec};
 use enrolld::config::Config;
 use enrolld::daemon::Daemon;
 use enrolld::daemon::clock::Clock;
-use enrolld::dispatch::{self, Handler, Items, Job, Look, Progress, Ran, StreamJob, WalkJob, WriteJob};
+use enrolld::dispatch::{self, Handler, Items, Job, Look, StreamJob, WalkJob, WriteJob};
 use enrolld::storage::journal::{JournalOptions, JournalStore};
 use enrolld::storage::redb::{RedbOptions, RedbStore};
-use enrolld::writer::{self, Ended, Inbox, Outcome, Queue, Request, UNITS_MAX, Writer, WriterThread};
+use enrolld::writer::{self, Ended, Inbox, Outcome, Queue, Request, Writer, WriterThread};
 
 use crate::machine::{Machine, Platters};
 use foundation::{begin, found, seal, secrets};
@@ -279,33 +277,6 @@ impl Registry {
         }
     }
 
-    /// Runs an operation on a view, and keeps nothing of what it writes.
-    pub fn run_on(&mut self, view: &dyn ReadTxn, number: u16, request: &[u8]) -> Result<(), Fault> {
-        let admitted = self.admitted(number, &body(&Envelope::default(), request));
-        let (_, job, mut ctx) = admitted.map_err(Fault::Refused)?;
-        match job {
-            Job::Look(Look::Read(job) | Look::Scan(job)) => {
-                dispatch::run_read(&*job, &self.daemon, view, ctx).map(drop)
-            }
-            Job::Look(Look::Items(Items::Stream(mut job))) => {
-                job.start(view, &ctx)?;
-                job.next(view, &ctx).map(drop)
-            }
-            Job::Look(Look::Items(Items::Walk(job))) => {
-                dispatch::run_walk(&*job, &self.daemon, view, ctx, &mut |_| ControlFlow::Continue(()))
-            }
-            Job::Write(job) => loop {
-                ctx.guesses = job.takes_code().then(|| self.daemon.guesses.lock().window(&ctx));
-                match run_write(view, &*job, &ctx).1 {
-                    Err(Fault::Needs(needed)) => {
-                        ctx.made = Some(dispatch::make(&needed, &self.daemon, view, &ctx)?);
-                    }
-                    ended => return ended.map(drop),
-                }
-            },
-        }
-    }
-
     /// A write as the writer takes it.
     pub fn request<O: Operation>(
         &mut self,
@@ -435,21 +406,9 @@ impl Registry {
         let view = self.store.view().expect("a view");
         let guesses = job.takes_code().then(|| self.daemon.guesses.lock().window(ctx));
         let ctx = &Context { guesses, ..ctx.clone() };
-        let run = || run_write(&*view, job, ctx);
+        let run = || on_view::run_write(&*view, job, ctx);
         assert!(run() == run(), "{} gave other writes or another reply when run again", job.row().name);
     }
-}
-
-/// The writes of a rule, and its end.
-fn run_write(
-    view: &dyn ReadTxn,
-    job: &dyn WriteJob,
-    ctx: &Context,
-) -> ((Writes, Vec<ChangeEvent>), Result<Ran, Fault>) {
-    let (mut draft, mut units) = (Draft::new(view), UNITS_MAX);
-    let call = Call::begin(&draft, ctx, job.row());
-    let result = call.and_then(|call| job.run(&mut draft, &call, Progress::default(), &mut units));
-    (draft.into_parts(), result)
 }
 
 /// The body of a request's frame.

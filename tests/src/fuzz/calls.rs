@@ -10,7 +10,10 @@ use enroll_core::state::memory::MemoryStore;
 use enroll_protocol::encoding::Encoding;
 use enroll_protocol::frame::{Frame, FrameKind};
 use enroll_protocol::limits::FRAME_BYTES_MAX;
-use enroll_protocol::{Code, Envelope, Invalid, Json, Kind, OperationRow, Refusal, codec, enrollment, person, pool};
+use enroll_protocol::transaction::Run;
+use enroll_protocol::{
+    Code, Envelope, Invalid, Json, Kind, Operation as _, OperationRow, Refusal, codec, enrollment, person, pool,
+};
 use serde::Deserialize as _;
 use serde_json::value::RawValue;
 
@@ -83,8 +86,11 @@ pub fn reply(input: &[u8]) {
     let Some((operation, bytes)) = input.split_first() else { return };
     let Shape { row, reply, .. } = Shape::chosen(*operation);
     if again(*reply, bytes, row.name) {
-        let json = row.reply_to_json(bytes).expect("JSON");
-        serde_json::from_str::<&RawValue>(&json).expect("JSON");
+        match row.reply_to_json(bytes) {
+            Ok(json) => expect_json(json.as_bytes()),
+            // A unit's reply is read by the number of its operation, which no daemon makes up.
+            Err(err) => assert_eq!(row.name, Run::ROW.name, "{err}"),
+        }
     }
 }
 

@@ -36,7 +36,8 @@ const MEMORY_BYTES: usize = 64 << 20;
 /// Pauses after each piece, in which the daemon takes it.
 const PAUSES: usize = 4;
 
-/// The answers of a connection: for each request its frames in their order, each with its code, if it is a refusal.
+/// The answers of a connection: for each request its frames in their order, each with its code, if it is a refusal. Items of
+/// streams are none: the end of the bytes ends a stream, and what is written meanwhile may be in it or not.
 type Answers = BTreeMap<u64, Vec<(FrameKind, Option<Code>)>>;
 
 /// Bytes of a script are answered the same whether they come in one piece or in many. The first byte chooses the grant,
@@ -180,6 +181,11 @@ fn read(bytes: &[u8]) -> Answers {
     let (mut reader, mut answers) = (FrameReader::new(FRAME_BYTES_MAX), Answers::new());
     reader.push(bytes);
     while let Some(frame) = reader.next_frame().expect("frames") {
+        if frame.kind == FrameKind::StreamItem {
+            let begun = answers.get(&frame.id).and_then(|frames| frames.first());
+            assert_eq!(begun, Some(&(FrameKind::StreamBegun, None)), "an item of what was not begun");
+            continue;
+        }
         let refusal = (frame.kind == FrameKind::Refused).then(|| codec::decode(frame.body).expect("a refusal"));
         let code = refusal.map(|refusal: Refusal| refusal.code);
         answers.entry(frame.id).or_default().push((frame.kind, code));

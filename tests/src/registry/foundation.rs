@@ -7,7 +7,7 @@ use enroll_core::identity::authority::Founded;
 use enroll_core::identity::counting_seal::SALT_BYTES;
 use enroll_core::identity::jwt::SigningAlgorithm;
 use enroll_core::identity::secrets::SecretKey;
-use enroll_core::identity::{CountingSeal, Secrets};
+use enroll_core::identity::{Authority, CountingSeal, IdentityError, Secrets};
 use enroll_core::rules::authority;
 use enroll_core::rules::bootstrap::{self, RegistryError};
 use enroll_core::state::Store;
@@ -35,6 +35,11 @@ pub(crate) fn found(store: &dyn Store) -> Result<(), RegistryError> {
     let (writes, _) = draft.into_parts();
     drop(view);
     Ok(store.commit(&writes)?)
+}
+
+/// The authority of a daemon that has stored none.
+pub(crate) fn unstored_authority() -> Result<Authority, IdentityError> {
+    Authority::open(&AUTHORITY.private, vec![AUTHORITY.certificate.clone()])
 }
 
 /// The time at which every registry begins.

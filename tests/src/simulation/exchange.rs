@@ -65,7 +65,8 @@ impl Run<'_> {
                     let refused = answer.as_ref().err().map(|refusal| format!("{}: {}", refusal.code, refusal.message));
                     let is_limited = answer.as_ref().is_err_and(|refusal| refusal.code == Code::TOO_MANY_ATTEMPTS);
                     let is_one = self.judge.answered(number, since, answer, may_fail_inside)?;
-                    link.saw(self.judge.change_of(number));
+                    // A host that did not do it tells nothing of another one, which may have.
+                    link.saw(self.judge.change_of(number).filter(|_| is_one));
                     self.clients[at].is_put_off |= !is_one && self.cluster.is_some();
                     if !is_one && !is_limited && self.may_repeat(number) {
                         self.clients[at].again.push_back(number);

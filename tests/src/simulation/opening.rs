@@ -25,7 +25,7 @@ use super::limits;
 use super::shared_journal::Way;
 use crate::machine::{Lent, Machine};
 use crate::oracle::{Oracle, Recorder, Verdict, everything};
-use crate::registry::foundation::{found, secrets};
+use crate::registry::foundation::{found, secrets, unstored_authority};
 
 /// The journal of a daemon.
 pub(super) enum Journal<'a> {
@@ -107,13 +107,16 @@ impl Opened {
             store.flush().map_err(unreadable)?;
         }
         let view = seen.view().map_err(unreadable)?;
-        let authority = authority::open(&*view, &secrets).map_err(wrong)?.ok_or_else(|| "no authority".to_owned())?;
+        // In the middle of an import much is missing, and the daemon has an authority that is not stored.
+        let is_importing = view.get(&key::importing()).map_err(unreadable)?.is_some();
+        let authority = match authority::open(&*view, &secrets).map_err(wrong)? {
+            None if is_importing => unstored_authority().map_err(|err| err.to_string())?,
+            opened => opened.ok_or_else(|| "no authority".to_owned())?,
+        };
         let secrets = bootstrap::hashes(&*view, secrets).map_err(wrong)?;
         let keys = bootstrap::key_ring(&*view, &secrets).map_err(wrong)?;
         let latest = changes::head(&*view).map_err(unreadable)?.seq;
         let violations = check::violations(&*view, Some(&secrets)).map_err(unreadable)?;
-        // In the middle of an import much is missing.
-        let is_importing = view.get(&key::importing()).map_err(unreadable)?.is_some();
         if let Some(first) = violations.first().filter(|_| !is_importing) {
             return Err(format!("{} {}: {} (server check)", first.invariant, first.subject, first.message).into());
         }

@@ -284,6 +284,33 @@ fn half_an_import_is_nobodys_registry_until_it_is_begun_again() {
     }
 }
 
+/// Then neither authority nor revocation list is there, since the file brings its own.
+#[test]
+fn an_import_goes_on_after_a_kill_behind_its_first_line() {
+    let source = Daemon::start();
+    assert_eq!(source.enrollctl(&["person", "create", "DOG", "--certificate", "generate"], "").code, Some(0));
+    let text = exported(&source, &["--with-secrets"]);
+    let mut target = with_key_of(&source);
+    let send = |target: &Daemon, at: usize, text: &str| {
+        Socket::connect(&target.home.socket()).call(&Import { at: at as u64, text: text.to_owned() })
+    };
+    let (first, rest) = text.split_at(text.find('\n').expect("lines") + 1);
+    assert_eq!(send(&target, 0, first).map(|imported| imported.at), Ok(first.len() as u64));
+    target.kill9();
+    target.restart();
+    assert_eq!(send(&target, first.len(), rest).map(|imported| imported.at), Ok(text.len() as u64));
+    assert!(send(&target, text.len(), "").expect("its end").records.is_some());
+    assert_eq!(records(&text), records(&exported(&target, &["--with-secrets"])));
+    expect_sound(&target);
+    // The authority is that of the file, at once and after a start.
+    for _ in 0..2 {
+        let ca = |daemon: &Daemon| daemon.enrollctl(&["certificate", "ca"], "").stdout;
+        assert_eq!(ca(&target), ca(&source));
+        target.kill9();
+        target.restart();
+    }
+}
+
 #[test]
 fn everything_is_for_those_only_who_may_do_everything() {
     let daemon = Daemon::start();
