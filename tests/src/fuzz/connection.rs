@@ -130,23 +130,24 @@ fn hello(bytes: &[u8]) -> Option<usize> {
 
 /// The code of the only refusal that was written, which is JSON for those who said hello in JSON.
 fn refused(bytes: &[u8]) -> String {
-    let mut reader = FrameReader::new(FRAME_BYTES_MAX);
-    reader.push(bytes);
-    let frame = reader.next_frame().expect("a frame").expect("a whole one");
-    assert_eq!((frame.kind, frame.id), (FrameKind::Refused, 0));
-    let code = match frame.body.starts_with(b"{") {
-        true => serde_json::from_slice::<Value>(frame.body).expect("JSON")["error"]["code"].as_str().map(str::to_owned),
-        false => codec::decode::<Refusal>(frame.body).map(|refusal| refusal.code.to_string()).ok(),
-    };
-    assert!(!reader.is_inside_frame(), "more was written");
-    code.expect("a refusal")
+    let body = only_body(bytes, FrameKind::Refused).expect("one refusal");
+    match body.starts_with(b"{") {
+        true => {
+            serde_json::from_slice::<Value>(&body).expect("JSON")["error"]["code"].as_str().expect("a code").to_owned()
+        }
+        false => codec::decode::<Refusal>(&body).expect("a refusal").code.to_string(),
+    }
 }
 
-/// The body of the only frame that was written, if it is of this kind and about the connection itself.
+/// The value of the only frame that was written, if it is of this kind and about the connection itself.
 fn only<T: DeserializeOwned>(bytes: &[u8], kind: FrameKind) -> Option<T> {
+    codec::decode(&only_body(bytes, kind)?).ok()
+}
+
+fn only_body(bytes: &[u8], kind: FrameKind) -> Option<Vec<u8>> {
     let mut reader = FrameReader::new(FRAME_BYTES_MAX);
     reader.push(bytes);
     let frame = reader.next_frame().ok()??;
-    let body = (frame.kind == kind && frame.id == 0).then(|| codec::decode(frame.body))?.ok()?;
+    let body = (frame.kind == kind && frame.id == 0).then(|| frame.body.to_owned())?;
     (!reader.is_inside_frame()).then_some(body)
 }

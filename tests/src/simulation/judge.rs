@@ -17,6 +17,7 @@ use super::following::{Recorded, recorded};
 use super::limits::{Limits, SHARED, Sent};
 use super::model::{Model, Reply};
 use super::operations::{Encoded, Op, number, origin, shared_origin};
+use super::programs::Ask;
 use super::transactions::Partial;
 use super::{answers, certificates, compare};
 
@@ -301,9 +302,10 @@ impl Judge {
         let is_of_erased = |name| self.model.people.get(&name).is_some_and(|of| of.is_erased);
         let is_erased = |op: &Op| {
             let parts = if let Op::Study(ask) = op { ask.parts() } else { &[] };
-            op.names().is_some_and(is_of_erased)
-                || parts.iter().any(|ask| ask.name().is_some_and(is_of_erased))
-                || parts.iter().any(|ask| ask.key().is_some_and(|key| self.model.had_erased(key)))
+            let has_erased = |ask: &Ask| {
+                ask.name().is_some_and(is_of_erased) || ask.key().is_some_and(|key| self.model.had_erased(key))
+            };
+            op.names().is_some_and(is_of_erased) || parts.iter().any(has_erased)
         };
         let made = request.op.about().map(|made| &self.requests[made].op);
         let units = request.op.units();
