@@ -26,7 +26,6 @@ use crate::storage::private_dir::Directory;
 use crate::sys;
 use enroll_core::draft::Draft;
 use enroll_core::identity::{Authority, IdentityError, Secrets};
-use enroll_core::model::key;
 use enroll_core::model::record::ClockState;
 use enroll_core::rules::bootstrap::RegistryError;
 use enroll_core::rules::{authority, changes};
@@ -52,8 +51,6 @@ pub(super) fn open(
     let registry = |source: RegistryError| StartError::Registry { path: path.to_owned(), source };
     let unreadable = |err: StoreError| registry(err.into());
     let view = store.view().map_err(unreadable)?;
-    // An import brings its own, and may have removed what was there: nothing is written until it is finished.
-    let leads = leads && view.get(&key::importing()).map_err(unreadable)?.is_none();
     let mut draft = Draft::new(&*view);
     let now = Clock::default().now();
     let since = (now, config.certificates.crl_seconds);

@@ -7,7 +7,7 @@ use enroll_core::identity::authority::Founded;
 use enroll_core::identity::counting_seal::SALT_BYTES;
 use enroll_core::identity::jwt::SigningAlgorithm;
 use enroll_core::identity::secrets::SecretKey;
-use enroll_core::identity::{Authority, CountingSeal, IdentityError, Secrets};
+use enroll_core::identity::{Authority, CountingSeal, Secrets};
 use enroll_core::rules::authority;
 use enroll_core::rules::bootstrap::{self, RegistryError};
 use enroll_core::state::Store;
@@ -30,16 +30,29 @@ pub(crate) fn found(store: &dyn Store) -> Result<(), RegistryError> {
     let view = store.view()?;
     let mut draft = Draft::new(&*view);
     bootstrap::create(&mut draft, &secrets(), SigningAlgorithm::default(), begin(), [7; 32])?;
-    let since = (begin(), Config::default().certificates.crl_seconds);
-    authority::found(&mut draft, &secrets(), &AUTHORITY, since, &mut ChaCha20Rng::from_seed([8; 32]))?;
+    write_authority(&mut draft)?;
     let (writes, _) = draft.into_parts();
     drop(view);
     Ok(store.commit(&writes)?)
 }
 
-/// The authority of a daemon that has stored none.
-pub(crate) fn unstored_authority() -> Result<Authority, IdentityError> {
-    Authority::open(&AUTHORITY.private, vec![AUTHORITY.certificate.clone()])
+/// The authority of a store. A new one is written where there is none, as a start in the middle of an import finds it.
+pub(crate) fn authority_of(store: &dyn Store) -> Result<Authority, RegistryError> {
+    let view = store.view()?;
+    if let Some(own) = authority::open(&*view, &secrets())? {
+        return Ok(own);
+    }
+    let mut draft = Draft::new(&*view);
+    write_authority(&mut draft)?;
+    let (writes, _) = draft.into_parts();
+    drop(view);
+    store.commit(&writes)?;
+    Ok(Authority::open(&AUTHORITY.private, vec![AUTHORITY.certificate.clone()])?)
+}
+
+fn write_authority(draft: &mut Draft<'_>) -> Result<(), RegistryError> {
+    let since = (begin(), Config::default().certificates.crl_seconds);
+    authority::found(draft, &secrets(), &AUTHORITY, since, &mut ChaCha20Rng::from_seed([8; 32]))
 }
 
 /// The time at which every registry begins.

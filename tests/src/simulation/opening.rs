@@ -25,7 +25,7 @@ use super::limits;
 use super::shared_journal::Way;
 use crate::machine::{Lent, Machine};
 use crate::oracle::{Oracle, Recorder, Verdict, everything};
-use crate::registry::foundation::{found, secrets, unstored_authority};
+use crate::registry::foundation::{authority_of, found, secrets};
 
 /// The journal of a daemon.
 pub(super) enum Journal<'a> {
@@ -73,11 +73,11 @@ impl Opened {
     ) -> Result<Self, Refused> {
         let redb = RedbOptions { cache_bytes: [0, 64 << 10, 1 << 20][random.random_range(0..3)], verify: true };
         let segment_bytes = [9 << 10, 12 << 10, 64 << 10][random.random_range(0..3)];
-        let (unordered, identity) = (WITHOUT_ORDER, random.next_u64());
+        let identity = random.next_u64();
         // Without memory each commit waits for a flush, and a start moves what it reads into the tree as it goes on.
         let has_memory = !matches!(journal, Journal::Own(_)) || !identity.is_multiple_of(8);
         let memory_bytes = if has_memory { 16 << 20 } else { 1 };
-        let options = JournalOptions { segment_bytes, memory_bytes, unordered, identity };
+        let options = JournalOptions { segment_bytes, memory_bytes, unordered: WITHOUT_ORDER, identity };
         let (store, seen) = match journal {
             Journal::Own(oracle) => {
                 let store = machine.open(redb, options)?;
@@ -106,17 +106,20 @@ impl Opened {
             found(&*seen).map_err(wrong)?;
             store.flush().map_err(unreadable)?;
         }
-        let view = seen.view().map_err(unreadable)?;
-        // In the middle of an import much is missing, and the daemon has an authority that is not stored.
-        let is_importing = view.get(&key::importing()).map_err(unreadable)?.is_some();
-        let authority = match authority::open(&*view, &secrets).map_err(wrong)? {
-            None if is_importing => unstored_authority().map_err(|err| err.to_string())?,
-            opened => opened.ok_or_else(|| "no authority".to_owned())?,
+        // A member's was stored by the leader.
+        let authority = match journal {
+            Journal::Own(_) => authority_of(&*seen).map_err(wrong)?,
+            Journal::Shared(_) => authority::open(&*seen.view().map_err(unreadable)?, &secrets)
+                .map_err(wrong)?
+                .ok_or_else(|| "no authority".to_owned())?,
         };
+        let view = seen.view().map_err(unreadable)?;
         let secrets = bootstrap::hashes(&*view, secrets).map_err(wrong)?;
         let keys = bootstrap::key_ring(&*view, &secrets).map_err(wrong)?;
         let latest = changes::head(&*view).map_err(unreadable)?.seq;
         let violations = check::violations(&*view, Some(&secrets)).map_err(unreadable)?;
+        // In the middle of an import much is missing.
+        let is_importing = view.get(&key::importing()).map_err(unreadable)?.is_some();
         if let Some(first) = violations.first().filter(|_| !is_importing) {
             return Err(format!("{} {}: {} (server check)", first.invariant, first.subject, first.message).into());
         }

@@ -205,6 +205,14 @@ fn begin_list(txn: &mut dyn Txn, now: Time, list_seconds: u64) -> Result<(), Sto
     Ok(())
 }
 
+/// Removes the entry of the time at which the list is renewed, if there is a list.
+pub(super) fn unplan_list(txn: &mut dyn Txn) -> Result<(), StoreError> {
+    if let Some(head) = record::get::<ListHead>(txn.as_read(), &key::list_head())? {
+        txn.delete(key::due(head.due, &Due::List));
+    }
+    Ok(())
+}
+
 /// The next number of a list: the time in microseconds, or one more than the number before. So numbers also grow after
 /// a restored backup, and for an authority that was brought along and signed lists elsewhere.
 fn number_after(number: u64, now: Time) -> u64 {

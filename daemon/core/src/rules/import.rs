@@ -233,6 +233,10 @@ fn take(txn: &mut dyn Txn, importing: &mut Importing, text: &str) -> Result<(), 
             return Err(bad(&format!("this {} stands there twice", shape.name)));
         }
         *count += 1;
+        if key == key::list_head() {
+            // A start in the middle of the import may have begun a list.
+            authority::unplan_list(txn)?;
+        }
         txn.put(key, value);
     }
     if rest.len() > LINE_BYTES_MAX {

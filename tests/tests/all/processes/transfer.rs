@@ -311,6 +311,23 @@ fn an_import_goes_on_after_a_kill_behind_its_first_line() {
     }
 }
 
+/// What the daemon has made meanwhile in place of what was removed is its own.
+#[test]
+fn an_import_without_secrets_begins_where_one_with_secrets_was_killed() {
+    let source = Daemon::start();
+    assert_eq!(source.enrollctl(&["person", "create", "DOG"], "").code, Some(0));
+    let (with, without) = (exported(&source, &["--with-secrets"]), exported(&source, &[]));
+    let mut target = with_key_of(&source);
+    let first = with.split_inclusive('\n').next().expect("a line").to_owned();
+    let half = Socket::connect(&target.home.socket()).call(&Import { at: 0, text: first });
+    assert_eq!(half.map(|imported| imported.records), Ok(None));
+    target.kill9();
+    target.restart();
+    assert_eq!(import(&target, &without).code, Some(0));
+    expect_same(&without, &exported(&target, &[]));
+    expect_sound(&target);
+}
+
 #[test]
 fn everything_is_for_those_only_who_may_do_everything() {
     let daemon = Daemon::start();
