@@ -23,7 +23,8 @@ const AHEAD_SECONDS_MAX: u64 = 30 * 24 * 60 * 60;
 impl Writer {
     /// Takes the clock as a start finds it, and the kernel's word on whether it is synchronised.
     pub fn start_at(&mut self, now: Time, is_unsynchronised: bool) {
-        if self.head.seq == 0 {
+        // A refusal that is kept under its key is no change, and has a time all the same.
+        if self.head.at == Time::EPOCH {
             return;
         }
         let step = (now.micros() - self.head.at.micros()) / 1_000_000;

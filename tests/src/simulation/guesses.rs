@@ -20,7 +20,7 @@ pub(super) type Source = (u32, String);
 pub(super) struct Window {
     pub(super) since: Time,
     pub(super) count: u32,
-    /// The number of looks at the clock before the requests were sent that began it.
+    /// The first look at the clocks that the requests which began it may have been run at.
     pub(super) seen: usize,
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use enrolld::daemon::clock::MachineClock;
 use rand::RngExt as _;
 
-use super::core::{Core, Ended, NoStart, now};
+use super::core::{Core, Ended, NoStart};
 use super::operations::time;
 use super::plan::Fault;
 use super::run::Run;
@@ -79,7 +79,7 @@ impl Run<'_> {
             Err((_, NoStart::Late)) => return Err("a host alone is late".to_owned()),
             Err((_, NoStart::Wrong(wrong))) => return Err(format!("it does not start: {wrong}")),
         };
-        self.judge.look_at_clock(now(&self.hosts[host].clock));
+        self.look_at_clocks();
         let was_stopped = std::mem::take(&mut self.hosts[host].was_stopped);
         match self.looked(&core, was_stopped) {
             Err(_) if core.machine.has_met_its_fate() => self.end(host, core, End::Failed),

@@ -118,13 +118,15 @@ impl Judge {
         })
     }
 
-    /// Notes the time.
-    pub(super) fn look_at_clock(&mut self, now: Time) {
-        self.limits.look_at_clock(now);
-        if self.times.back() != Some(&now) {
-            self.times.push_back(now);
+    /// Notes the clocks of all hosts.
+    pub(super) fn look_at_clocks(&mut self, clocks: &[Time]) {
+        self.limits.look_at_clocks(clocks);
+        for now in clocks {
+            if self.times.back() != Some(now) {
+                self.times.push_back(*now);
+            }
         }
-        if self.times.len() > TIMES_MAX {
+        while self.times.len() > TIMES_MAX {
             self.times.pop_front();
         }
     }
@@ -146,7 +148,7 @@ impl Judge {
             }
             let change = record::decode::<ChainedChange>(&value).map_err(|err| err.to_string())?.change;
             self.changes.insert(seq, (change.at, change.subjects.clone(), change.refused));
-            self.limits.look_at_clock(change.at);
+            self.limits.look_back(change.at);
             self.take(seq, &change).map_err(|wrong| format!("change {seq} ({}): {wrong}", change.what))?;
         }
         if let Some(partial) = &self.partial {

@@ -38,11 +38,16 @@ pub(super) struct Limits {
     /// Wrong codes of a source in a minute; without it nobody is refused.
     pub(super) per_minute: Option<u32>,
     secrets: Option<Arc<Secrets>>,
+    /// The clocks of all hosts as they are.
+    clocks: Vec<Time>,
+    /// The times that the clocks had, and those of changes, each followed by the clocks as they were then.
     looks: Vec<Time>,
+    /// The first of the clocks as they are, among the looks.
+    latest: usize,
     life: Life,
     lives: usize,
-    /// Wrong codes that the feed has and whose windows were not looked at yet, and the looks at the clock before the first
-    /// of them was sent.
+    /// Wrong codes that the feed has and whose windows were not looked at yet, and the first look at the clocks that the
+    /// first of them may have been run at.
     fresh: BTreeMap<Source, (u32, usize)>,
     /// The windows that were full, or nothing where one came and went between two looks, and how often the clock was looked
     /// at before that was seen.
@@ -53,7 +58,7 @@ pub(super) struct Limits {
 #[derive(Debug, Clone)]
 pub(super) struct Sent {
     pub(super) source: Source,
-    /// Looks at the clock before it was first sent.
+    /// The first look at the clocks that it may have been run at.
     from: usize,
     life: usize,
     /// The number of times that it was sent.
@@ -63,16 +68,30 @@ pub(super) struct Sent {
 }
 
 impl Limits {
-    /// Notes a time.
-    pub(super) fn look_at_clock(&mut self, now: Time) {
-        if self.looks.last() != Some(&now) {
-            self.looks.push(now);
+    /// Notes the clocks of all hosts.
+    pub(super) fn look_at_clocks(&mut self, clocks: &[Time]) {
+        self.clocks = clocks.to_vec();
+        self.look();
+    }
+
+    /// Notes the time of a change, which may lie behind the clocks.
+    pub(super) fn look_back(&mut self, at: Time) {
+        if self.clocks != [at] {
+            self.looks.push(at);
+            self.look();
+        }
+    }
+
+    fn look(&mut self) {
+        if !self.looks.ends_with(&self.clocks) {
+            self.latest = self.looks.len();
+            self.looks.extend(&self.clocks);
         }
     }
 
     /// True if a window may be over: a look at the clock since it was seen says so.
     fn may_have_passed(&self, window: &Window, from: usize) -> bool {
-        let from = window.seen.min(from).saturating_sub(1);
+        let from = window.seen.min(from);
         self.looks[from.min(self.looks.len())..].iter().any(|at| window.has_passed(*at))
     }
 
@@ -82,7 +101,7 @@ impl Limits {
 
     /// True if a full window of the source was running at a look of these.
     fn refuses(&self, source: &Source, from: usize, to: usize) -> bool {
-        let looks = &self.looks[from.saturating_sub(1)..to.min(self.looks.len())];
+        let looks = &self.looks[from..to.min(self.looks.len())];
         let ran = |window: &Window| looks.iter().any(|at| !window.has_passed(*at));
         self.full.get(source).is_some_and(|full| full.iter().any(|(seen, of)| of.as_ref().map_or(*seen >= from, ran)))
     }
@@ -95,7 +114,7 @@ impl Judge {
         let looks = self.limits.looks.len();
         let is_running = |window: &Window| self.limits.is_full(window) && !self.limits.may_have_passed(window, looks);
         let full = window.filter(is_running);
-        Sent { source, from: looks, life: self.limits.lives, times: 0, full }
+        Sent { source, from: self.limits.latest, life: self.limits.lives, times: 0, full }
     }
 
     /// Begins a life of the daemon. After one that ended in good order everything was told.

@@ -225,6 +225,7 @@ impl Run<'_> {
             let time = Duration::from_millis(1);
             self.hosts[0].clock.pass(time);
             self.runtime.block_on(tokio::time::advance(time));
+            self.look_at_clocks();
             if core.machine.has_met_its_fate() && matches!(core.machine.fate(), crate::disk::Fate::PowerLoss(_)) {
                 return Ok(None);
             }

@@ -283,16 +283,20 @@ impl Run<'_> {
         let time = Duration::from_millis(milliseconds);
         self.hosts.iter().for_each(|host| host.clock.pass(time));
         self.runtime.block_on(tokio::time::advance(time));
-        for host in &self.hosts {
-            self.judge.look_at_clock(now(&host.clock));
-        }
+        self.look_at_clocks();
+    }
+
+    /// Has the judge note the clocks of all hosts.
+    pub(super) fn look_at_clocks(&mut self) {
+        let clocks: Vec<_> = self.hosts.iter().map(|host| now(&host.clock)).collect();
+        self.judge.look_at_clocks(&clocks);
     }
 
     fn set_clock(&mut self, host: usize) {
         self.faults_left -= 1;
         let seconds = self.random.random_range(1..1800);
         self.hosts[host].clock.set_by_seconds(if self.random.random_bool(0.5) { seconds } else { -seconds });
-        self.judge.look_at_clock(now(&self.hosts[host].clock));
+        self.look_at_clocks();
     }
 
     pub(super) fn set_space(&mut self, host: usize, core: &Core, is_full: bool) {

@@ -298,7 +298,7 @@ pub struct ChangesHead {
     pub seq: u64,
     /// The last number whose change is no longer kept.
     pub forgotten: u64,
-    /// The time that the latest write was run at.
+    /// The time that the latest write was run at, one whose refusal is kept too; the epoch before the first.
     pub at: Time,
     /// The number of records of each kind.
     pub records: BTreeMap<Kind, u64>,

@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use enroll_core::model::key::Family;
-use enroll_protocol::{Code, Envelope, Json, Jwt, Time, certificate, changes, code, event, jwt, server, token};
+use enroll_protocol::{Code, Envelope, Json, Jwt, Time, certificate, changes, code, event, jwt, person, server, token};
 use enroll_tests::registry::Registry;
 use enrolld::config::Config;
 
@@ -70,6 +70,23 @@ fn a_start_finds_that_the_clock_went_back_and_one_that_is_only_late_is_no_step()
         let last = changes.last().expect("a change").at;
         assert!(last == now || (seconds == -4 && last > now), "{seconds}: {last}");
     }
+}
+
+#[test]
+fn a_start_finds_that_the_clock_went_back_where_nothing_but_a_refusal_was_kept() {
+    let registry = &mut Registry::in_memory();
+    let nobody = person::Delete { person: "NOBODY".parse().expect("a name") };
+    assert_eq!(registry.call_with(key(1), nobody).map_err(|refusal| refusal.code), Err(Code::NOT_FOUND));
+    let earlier = Time::from_micros(registry.now.micros() - 600_000_000).expect("a time");
+    registry.restart_at(earlier, false);
+    registry.wake();
+    check(
+        registry,
+        r#"
+        code.use {"code":"WRONGWRONG22"} => not_found
+        changes.list {} => {"items":[{"seq":1,"at":"2027-01-15T07:50:00.000000Z","area":"server","verb":"clock",..,{"seq":2,..,{"seq":3,"at":"2027-01-15T07:50:00.000000Z","area":"code","verb":"use",..
+        "#,
+    );
 }
 
 #[test]
