@@ -1,10 +1,12 @@
 //! The requests of clients: operations drawn from the areas of a plan, with what earlier answers have told.
 
 use std::collections::BTreeSet;
+use std::iter::repeat_n;
 
 use enroll_protocol::{LoginCode, Pk, Time};
 use rand::RngExt as _;
 use rand::rngs::ChaCha20Rng;
+use rand::seq::IteratorRandom as _;
 
 use super::answers;
 use super::certificates::Ask;
@@ -62,15 +64,15 @@ impl Known {
 
     /// The next operation.
     pub(super) fn draw(&self, random: &mut ChaCha20Rng, areas: &BTreeSet<Area>, now: Time) -> Op {
-        let areas: Vec<_> = areas.iter().copied().collect();
+        let areas: Vec<_> = areas.iter().flat_map(|area| repeat_n(*area, weight(*area))).collect();
         let name = match random.random_bool(0.7) {
             true => some(random, &self.people).unwrap_or(0),
             false => random.random_range(0..NAMES),
         };
         match areas[random.random_range(0..areas.len())] {
-            _ if self.people.is_empty() && random.random_bool(0.5) => some_person(random),
+            _ if self.people.is_empty() && random.random_bool(0.5) => self.some_person(random, 0),
             Area::People => match random.random_range(0..9) {
-                0..=3 => some_person(random),
+                0..=3 => self.some_person(random, 0),
                 4 => Op::DeletePerson { name },
                 5 => Op::RestorePerson { name },
                 6 if random.random_bool(0.3) => Op::RevokePerson { name },
@@ -122,6 +124,14 @@ impl Known {
         }
     }
 
+    /// Mostly somebody who is not there yet, with at least so many roles.
+    fn some_person(&self, random: &mut ChaCha20Rng, least: usize) -> Op {
+        let is_new = random.random_bool(0.7);
+        let new = (0..NAMES).filter(|name| is_new && !self.people.contains(name)).choose(random);
+        let name = new.unwrap_or_else(|| random.random_range(0..NAMES));
+        Op::CreatePerson { name, roles: some_roles(random, least) }
+    }
+
     fn of_enrollments(&self, random: &mut ChaCha20Rng, name: usize) -> Op {
         let pool = some(random, &self.pools);
         let owner = name;
@@ -141,22 +151,26 @@ impl Known {
     }
 
     fn of_events(&self, random: &mut ChaCha20Rng, name: usize, openings: Option<Time>) -> Op {
-        let Some(event) = self.events.last().copied().filter(|_| random.random_bool(0.9)) else {
-            return some_event(random, name, openings);
+        let Some(event) = self.events.last().copied().filter(|_| random.random_bool(0.95)) else {
+            // Until the answer to the first one is there, people come who may register.
+            return match self.events.is_empty() && random.random_bool(0.8) {
+                true => self.some_person(random, 1),
+                false => some_event(random, name, openings),
+            };
         };
-        let (of, registered) =
-            some(random, &self.registered[self.registered.len().saturating_sub(3)..]).unwrap_or((event, name));
+        let (of, registered) = some(random, &self.registered).unwrap_or((event, name));
         match random.random_range(0..12) {
-            0..=4 => Op::Register { event, name },
-            5..=6 => Op::Register { event: of, name: registered },
-            7..=8 => Op::Cancel { event: of, name: registered },
+            0..=5 => Op::Register { event, name },
+            6 => Op::Register { event: of, name: registered },
+            7..=9 => Op::Cancel { event: of, name: registered },
             _ => Op::Decide { event: of, name: registered, approve: random.random_bool(0.6) },
         }
     }
 }
 
-fn some_person(random: &mut ChaCha20Rng) -> Op {
-    Op::CreatePerson { name: random.random_range(0..NAMES), roles: some_roles(random, 0) }
+/// The parts of an area among all: an event takes several people who register, cancel and are decided on.
+fn weight(area: Area) -> usize {
+    if area == Area::Events { 3 } else { 1 }
 }
 
 /// An event with few places; with a time around which pools open and merge, some of them do.
@@ -165,11 +179,15 @@ fn some_event(random: &mut ChaCha20Rng, owner: usize, openings: Option<Time>) ->
         |random: &mut ChaCha20Rng| openings.filter(|_| random.random_bool(0.4)).map(|now| some_time(random, now));
     let pool = |random: &mut ChaCha20Rng, at: usize| Pool {
         name: pool_name(at),
-        capacity: random.random_range(0..3),
+        capacity: if random.random_bool(0.8) { random.random_range(1..3) } else { 0 },
         opens: some(random),
         roles: some_roles(random, 1),
     };
-    let pools = (0..random.random_range(0..4)).map(|at| pool(random, at)).collect();
+    let pools = match random.random_bool(0.9) {
+        true => random.random_range(1..4),
+        false => 0,
+    };
+    let pools = (0..pools).map(|at| pool(random, at)).collect();
     let most = random.random_bool(0.6).then(|| random.random_range(1..4));
     let (approval, waiting_list) = (random.random_bool(0.5), random.random_bool(0.8));
     Op::CreateEvent { owner, most, pools, approval, waiting_list, merges: some(random) }

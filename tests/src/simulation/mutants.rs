@@ -266,19 +266,16 @@ pub const MUTANTS: &[Mutant] = &[
         "        let item = queue.pop_front();\n",
         "        let item = queue.pop_back();\n",
     ),
-    Mutant {
-        finder: Finder::Test("rules::rate_limits"),
-        ..mutant(
-            "guess-counted-after-the-answer",
-            "daemon/core/src/rules/rate_limit.rs",
-            "        if guess {\n            self.count(call, source, is_own);\n",
-            concat!(
-                "        static LATE: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);\n",
-                "        if LATE.swap(guess, std::sync::atomic::Ordering::Relaxed) {\n",
-                "            self.count(call, source, is_own);\n"
-            ),
-        )
-    },
+    mutant(
+        "guess-counted-after-the-answer",
+        "daemon/core/src/rules/rate_limit.rs",
+        "        if guess {\n            self.count(call, source, is_own);\n",
+        concat!(
+            "        static LATE: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);\n",
+            "        if LATE.swap(guess, std::sync::atomic::Ordering::Relaxed) {\n",
+            "            self.count(call, source, is_own);\n"
+        ),
+    ),
     mutant(
         "list-number-not-raised",
         "daemon/core/src/rules/authority.rs",
@@ -300,15 +297,12 @@ pub const MUTANTS: &[Mutant] = &[
             "",
         )
     },
-    Mutant {
-        finder: Finder::Test("rules::events::deciding"),
-        ..mutant(
-            "rejected-registers-again",
-            "daemon/core/src/rules/registration/eligibility.rs",
-            "before.canceled_at.is_some() && before.approval == ApprovalState::Rejected => {",
-            "before.canceled_at.is_some() && before.approval == ApprovalState::Rejected && before.placed.is_some() => {",
-        )
-    },
+    mutant(
+        "rejected-registers-again",
+        "daemon/core/src/rules/registration/eligibility.rs",
+        "before.canceled_at.is_some() && before.approval == ApprovalState::Rejected => {",
+        "before.canceled_at.is_some() && before.approval == ApprovalState::Rejected && before.placed.is_some() => {",
+    ),
     mutant(
         "one-guess-too-many",
         "daemon/core/src/rules/rate_limit.rs",
@@ -321,15 +315,12 @@ pub const MUTANTS: &[Mutant] = &[
         "if unit.is_twice { DUPLICATED }",
         "if unit.is_twice && false { DUPLICATED }",
     ),
-    Mutant {
-        finder: Finder::Test("rules::imports"),
-        ..mutant(
-            "piece-of-an-import-twice",
-            "daemon/core/src/rules/import.rs",
-            "latest.is_some() && found.latest == latest",
-            "latest.is_none() && found.latest == latest",
-        )
-    },
+    mutant(
+        "piece-of-an-import-twice",
+        "daemon/core/src/rules/import.rs",
+        "latest.is_some() && found.latest == latest",
+        "latest.is_none() && found.latest == latest",
+    ),
     Mutant {
         finder: Finder::Test("rules::events::openings"),
         ..mutant(

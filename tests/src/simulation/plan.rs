@@ -7,6 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use rand::rngs::ChaCha20Rng;
+use rand::seq::IteratorRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 
 /// A kind of fault.
@@ -133,6 +134,9 @@ const OF_ONE_ALONE: [Fault; 2] = [Fault::Restores, Fault::Moves];
 /// The part of the seeds that draw a cluster.
 const CLUSTERS: f64 = 0.3;
 
+/// The part of the seeds that are about one area, and people: what many operations on few records do is seldom seen otherwise.
+const FOCUSED: f64 = 0.2;
+
 /// All areas and their names.
 const AREAS: &[(&str, Area)] = &[
     ("people", Area::People),
@@ -172,18 +176,23 @@ impl Plan {
         let clients = random.random_range(1..=4);
         let operations = [12, 30, 60, 100][random.random_range(0..4)];
         areas.extend(later.iter().map(|(_, area)| *area).filter(|_| random.random_bool(0.25)));
-        if areas.contains(&Area::Openings) {
-            // Somebody must register meanwhile, and what opens does so only as time passes.
-            areas.insert(Area::Events);
-            faults.insert(Fault::Pauses);
-        }
         faults.extend(later_faults.iter().map(|(_, fault)| *fault).filter(|_| random.random_bool(chance / 2.0)));
-        // Of a stream of its own, so that the other seeds are what they were before there were clusters.
+        // Of a stream of its own, so that the other seeds are what they were before there was anything of this.
         let mut random = ChaCha20Rng::seed_from_u64(!seed);
         let hosts = if random.random_bool(CLUSTERS) { random.random_range(2..=3) } else { 1 };
         if hosts > 1 {
             let chance = [0.2, 0.5, 0.8][random.random_range(0..3)];
             faults.extend(of_clusters.iter().map(|(_, fault)| *fault).filter(|_| random.random_bool(chance)));
+        }
+        if random.random_bool(FOCUSED)
+            && let Some(area) = areas.iter().copied().filter(|area| *area != Area::People).choose(&mut random)
+        {
+            areas.retain(|of| [area, Area::People].contains(of));
+        }
+        if areas.contains(&Area::Openings) {
+            // Somebody must register meanwhile, and what opens does so only as time passes.
+            areas.insert(Area::Events);
+            faults.insert(Fault::Pauses);
         }
         Self { seed, hosts, clients, operations, faults, areas }.possible()
     }
