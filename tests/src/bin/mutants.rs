@@ -21,7 +21,7 @@ struct Arguments {
     /// Only those whose names contain one of these
     filters: Vec<String>,
     /// Seeds within which each must be found
-    #[arg(long, default_value_t = 500)]
+    #[arg(long, default_value_t = 2000)]
     seeds: u64,
     /// The directory of the copy and of what is built from it
     #[arg(long, default_value = "target/mutants")]
