@@ -14,7 +14,7 @@ use super::answers::decode;
 use super::judge::Judge;
 use super::model::{Done, Model, Reply};
 use super::operations::{Encoded, Op, by_pk, encoded, new_pool, seconds, time};
-use crate::event_model::{self, Event, Pool};
+use crate::event_model::{self, Event, Pool, Stand};
 
 /// Names of pools.
 const POOLS: usize = 6;
@@ -198,17 +198,22 @@ impl Model {
         Ok((Reply::Word(format!("{states:?} {pools:?}")), Some(vec![*pk])))
     }
 
-    /// True if an opening or a merge of the event that is changed was due before.
+    /// True if an opening or a merge was due before, of the event that is changed or of one that a changed person waits for or
+    /// has a place at.
     fn is_late(&self, op: &Op, at: Time) -> bool {
-        let number = match op {
+        let is_of = |number: usize, event: &Event| match op {
             Op::Register { event, .. }
             | Op::Cancel { event, .. }
             | Op::Decide { event, .. }
-            | Op::Own { event, .. } => event.0,
-            _ => return false,
+            | Op::Own { event, .. } => event.0 == number,
+            Op::DeletePerson { name }
+            | Op::RevokePerson { name }
+            | Op::Assign { name, .. }
+            | Op::Remove { name, .. } => event.of(*name).is_some_and(|registration| registration.stand != Stand::Out),
+            _ => false,
         };
-        let event = self.events.get(&number).map(|(_, event)| event);
-        event.and_then(next_moment).is_some_and(|due| due <= seconds(at))
+        let mut events = self.events.iter().filter(|(number, (_, event))| is_of(**number, event));
+        events.any(|(_, (_, event))| next_moment(event).is_some_and(|due| due <= seconds(at)))
     }
 }
 

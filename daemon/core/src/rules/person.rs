@@ -190,6 +190,7 @@ fn delete(
     require_live(named, &person)?;
     call.permit(txn.as_read(), false)?;
     call.permit_touching(txn.as_read(), pk)?;
+    registration::settle_events_of(txn, call, pk)?;
     role::take_all(txn, pk)?;
     let reason = RevocationReason::PrivilegeWithdrawn;
     let withdrawn = || Revocation { reason, at: call.ctx.now };

@@ -28,6 +28,9 @@ impl WriteOp for Assign {
             call.permit_giving(txn.as_read(), &self.role)?;
         }
         call.permit_touching(txn.as_read(), pk)?;
+        if !has(txn.as_read(), pk, &self.role)? {
+            registration::settle_events_of(txn, call, pk)?;
+        }
         let is_new = give(txn, pk, &self.role)?;
         if is_new {
             call.emit(txn, vec![pk], None);
@@ -42,6 +45,9 @@ impl WriteOp for Remove {
         let pk = require_person(txn.as_read(), &self.person)?;
         permit(txn.as_read(), call, &self.role)?;
         call.permit_touching(txn.as_read(), pk)?;
+        if has(txn.as_read(), pk, &self.role)? {
+            registration::settle_events_of(txn, call, pk)?;
+        }
         let was_there = take(txn, pk, &self.role)?;
         if was_there {
             call.emit(txn, vec![pk], None);

@@ -20,7 +20,7 @@ use crate::model::event::{self as stored, Event, Head, Registered, Stand};
 use crate::model::key::{self, Family};
 use crate::model::record::{self, Kind};
 use crate::state::ReadTxn;
-pub(super) use role_change::{leave_all, pending_of, readmit_all};
+pub(super) use role_change::{leave_all, pending_of, readmit_all, settle_events_of};
 
 impl WriteOp for Create {
     fn run(&self, txn: &mut dyn Txn, call: &Call<'_>) -> Result<Registration, Fault> {

@@ -16,6 +16,12 @@ use crate::rules::event::is_over;
 use crate::rules::seating::{Attribution, STEP_MAX, Seats};
 use crate::state::{ReadTxn, StoreError};
 
+/// Lets openings and merges take effect that are due at a person's events, before the person is changed: a change is told
+/// behind what was due before it, and what follows from it is told as its consequence.
+pub(in crate::rules) fn settle_events_of(txn: &mut dyn Txn, call: &Call<'_>, person: Pk) -> Result<(), Fault> {
+    at_each(txn, call, person, |_| Ok(()))
+}
+
 /// Updates a person's registrations to their roles. The change of the roles was emitted just before.
 pub(in crate::rules) fn readmit_all(txn: &mut dyn Txn, call: &Call<'_>, person: Pk) -> Result<(), Fault> {
     change_all(txn, call, person, |seats, before| {
@@ -49,6 +55,29 @@ fn change_all(
     person: Pk,
     how: impl Fn(&Seats<'_>, &Registration) -> Result<Registration, Fault>,
 ) -> Result<(), Fault> {
+    at_each(txn, call, person, |seats| {
+        let before = seats.require_registration(person)?;
+        let after = how(seats, &before)?;
+        if after != before {
+            seats.replace(person, Some(&before), &after)?;
+            seats.head.left.fill = true;
+            seats.follow();
+            if after.stand == Stand::Out {
+                seats.emit_left(person, before.stand);
+            }
+            seats.settle(STEP_MAX)?;
+        }
+        Ok(())
+    })
+}
+
+/// Does something at each event to come for which a person is registered, behind what is due there.
+fn at_each(
+    txn: &mut dyn Txn,
+    call: &Call<'_>,
+    person: Pk,
+    act: impl Fn(&mut Seats<'_>) -> Result<(), Fault>,
+) -> Result<(), Fault> {
     let (from, to) = key::prefixed(key::person_registrations(person));
     for (key, _) in txn.as_read().range(&from, &to, usize::MAX)? {
         let Some(pk) = key::pk_at_end(&key) else { continue };
@@ -61,17 +90,7 @@ fn change_all(
         }
         let mut seats = Seats::open(txn, Attribution::of(call), pk, event)?;
         seats.settle_all()?;
-        let before = seats.require_registration(person)?;
-        let after = how(&seats, &before)?;
-        if after != before {
-            seats.replace(person, Some(&before), &after)?;
-            seats.head.left.fill = true;
-            seats.follow();
-            if after.stand == Stand::Out {
-                seats.emit_left(person, before.stand);
-            }
-            seats.settle(STEP_MAX)?;
-        }
+        act(&mut seats)?;
         seats.save();
     }
     Ok(())

@@ -183,3 +183,29 @@ fn the_feed_says_that_a_deleted_person_left_and_who_came_after() {
         "#,
     );
 }
+
+#[test]
+fn what_was_due_at_an_event_is_told_before_a_deletion_or_a_change_of_roles() {
+    check(
+        &mut people(),
+        r#"
+        $E = OWNER> event.create {"title":"Camp","kind":"camp","start":"2027-02-01T10:00:00Z","duration_minutes":60,"published":true,"pools":[{"name":"members","capacity":1,"roles":["member"]},{"name":"late","capacity":1,"roles":["member"],"opens":"2027-01-15T08:05:00Z"}]} => {"pk"..
+        M1> registration.create {"event":"$E","person":"M1"} => ..,"waiting":false..
+        M2> registration.create {"event":"$E","person":"M2"} => ..,"waiting":true..
+        M3> registration.create {"event":"$E","person":"M3"} => ..,"waiting":true..
+        +600
+        BOSS> person.delete {"person":"M1"} => {"pk"..
+        BOSS> changes.list {"since":13} => {"items":[{"seq":14,..,"verb":"opened"..{"seq":15,..,"verb":"seated"..,"cause":14..{"seq":16,..,"verb":"delete"..{"seq":17,..,"verb":"left"..,"cause":16..{"seq":18,..,"verb":"seated"..,"cause":16..
+        $F = OWNER> event.create {"title":"Walk","kind":"camp","start":"2027-02-01T10:00:00Z","duration_minutes":60,"published":true,"pools":[{"name":"members","capacity":1,"roles":["member"]},{"name":"late","capacity":1,"roles":["guest"],"opens":"2027-01-15T08:15:00Z"}]} => {"pk"..
+        M2> registration.create {"event":"$F","person":"M2"} => ..,"waiting":false..
+        M3> registration.create {"event":"$F","person":"M3"} => ..,"waiting":true..
+        B1> registration.create {"event":"$F","person":"B1"} => ..,"waiting":true..
+        +600
+        BOSS> role.assign {"person":"M3","role":"guest"} => true
+        BOSS> changes.list {"since":22} => {"items":[{"seq":23,..,"verb":"opened"..{"seq":24,..,"verb":"seated"..,"cause":23..{"seq":25,..,"verb":"assign"..
+        BOSS> role.assign {"person":"M3","role":"guest"} => false
+        BOSS> role.remove {"person":"M3","role":"guest"} => true
+        BOSS> changes.list {"since":25} => {"items":[{"seq":26,..,"verb":"remove"..
+        "#,
+    );
+}
