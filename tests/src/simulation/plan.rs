@@ -177,7 +177,7 @@ impl Plan {
         let operations = [12, 30, 60, 100][random.random_range(0..4)];
         areas.extend(later.iter().map(|(_, area)| *area).filter(|_| random.random_bool(0.25)));
         faults.extend(later_faults.iter().map(|(_, fault)| *fault).filter(|_| random.random_bool(chance / 2.0)));
-        // Of a stream of its own, so that the other seeds are what they were before there was anything of this.
+        // Of a stream of its own, which leaves what is drawn above as it was.
         let mut random = ChaCha20Rng::seed_from_u64(!seed);
         let hosts = if random.random_bool(CLUSTERS) { random.random_range(2..=3) } else { 1 };
         if hosts > 1 {
