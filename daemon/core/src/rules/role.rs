@@ -28,15 +28,14 @@ impl WriteOp for Assign {
             call.permit_giving(txn.as_read(), &self.role)?;
         }
         call.permit_touching(txn.as_read(), pk)?;
-        if !has(txn.as_read(), pk, &self.role)? {
-            registration::settle_events_of(txn, call, pk)?;
+        if has(txn.as_read(), pk, &self.role)? {
+            return Ok(false);
         }
-        let is_new = give(txn, pk, &self.role)?;
-        if is_new {
-            call.emit(txn, vec![pk], None);
-            registration::readmit_all(txn, call, pk)?;
-        }
-        Ok(is_new)
+        registration::settle_events_of(txn, call, pk)?;
+        give(txn, pk, &self.role)?;
+        call.emit(txn, vec![pk], None);
+        registration::readmit_all(txn, call, pk)?;
+        Ok(true)
     }
 }
 
@@ -45,15 +44,14 @@ impl WriteOp for Remove {
         let pk = require_person(txn.as_read(), &self.person)?;
         permit(txn.as_read(), call, &self.role)?;
         call.permit_touching(txn.as_read(), pk)?;
-        if has(txn.as_read(), pk, &self.role)? {
-            registration::settle_events_of(txn, call, pk)?;
+        if !has(txn.as_read(), pk, &self.role)? {
+            return Ok(false);
         }
-        let was_there = take(txn, pk, &self.role)?;
-        if was_there {
-            call.emit(txn, vec![pk], None);
-            registration::readmit_all(txn, call, pk)?;
-        }
-        Ok(was_there)
+        registration::settle_events_of(txn, call, pk)?;
+        take(txn, pk, &self.role)?;
+        call.emit(txn, vec![pk], None);
+        registration::readmit_all(txn, call, pk)?;
+        Ok(true)
     }
 }
 
