@@ -54,10 +54,9 @@ impl WriteOp for Cancel {
         }
         // Settling may have seated the person a moment ago.
         let before = seats.registration(person)?.unwrap_or(before);
-        let closes = match before.stand {
-            Stand::Waiting => event::end(&seats.event),
-            _ => seats.event.unregistration_closes.unwrap_or(seats.event.start),
-        };
+        let closes = seats.event.unregistration_closes.unwrap_or(seats.event.start);
+        // Who waits keeps nobody from a place, and may leave until the end at least.
+        let closes = if before.stand == Stand::Waiting { closes.max(event::end(&seats.event)) } else { closes };
         if closes <= now {
             let why = format!("registrations for this event could be canceled until {closes}");
             return Err(Fault::Refused(Refusal::new(Code::REGISTRATION_CLOSED, why)));

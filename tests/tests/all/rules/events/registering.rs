@@ -121,3 +121,19 @@ fn who_only_waits_leaves_after_the_last_day_to_cancel() {
         "#,
     );
 }
+
+#[test]
+fn a_last_day_to_cancel_behind_the_end_is_everybody_s() {
+    check(
+        &mut people(),
+        r#"
+        $E = OWNER> event.create {"title":"Camp","kind":"camp","start":"2027-01-15T08:05:00Z","duration_minutes":1,"published":true,"max_participants":1,"unregistration_closes":"2027-02-01T10:00:00Z"} => {"pk"..
+        M1> registration.create {"event":"$E","person":"M1"} => ..,"waiting":false..
+        M2> registration.create {"event":"$E","person":"M2"} => ..,"waiting":true..
+        +600
+        OWNER> event.get {"event":"$E"} => ..,"time_state":"past"..
+        M2> registration.cancel {"event":"$E","person":"M2"} => ..,"canceled":true..
+        M1> registration.cancel {"event":"$E","person":"M1"} => ..,"canceled":true..
+        "#,
+    );
+}
