@@ -149,9 +149,14 @@ impl Event {
         self.registrations.iter().any(|registration| registration.stand != Stand::Out)
     }
 
+    /// The end.
+    pub fn end(&self) -> u64 {
+        self.start + u64::from(self.minutes) * 60
+    }
+
     /// True once it has ended.
     pub fn is_past(&self, now: u64) -> bool {
-        now >= self.start + u64::from(self.minutes) * 60
+        now >= self.end()
     }
 
     /// Nobody is seated at an event that is called off or over.
@@ -233,8 +238,13 @@ impl Event {
 
     /// Fills places until nothing changes; how many steps that took.
     pub fn fill(&mut self, people: &[Person], now: u64) -> usize {
+        self.fill_as_of(people, now, now)
+    }
+
+    /// The same with the pools that are open at one time, at another one.
+    pub fn fill_as_of(&mut self, people: &[Person], at: u64, now: u64) -> usize {
         let mut steps = 0;
-        while !self.is_over(now) && (self.seat_one(people, now) || self.rebalance_one(people, now)) {
+        while !self.is_over(now) && (self.seat_one(people, at) || self.rebalance_one(people, at)) {
             steps += 1;
         }
         steps

@@ -73,10 +73,23 @@ impl Event {
     pub fn go_back(&mut self, people: &[Person], from: u64, to: u64) {
         self.passed = self.passed.max(from);
         if self.is_over(from) && !self.is_over(to) {
-            let deleted = people.iter().enumerate().filter(|(_, person)| person.is_deleted);
-            deleted.for_each(|(person, _)| self.leave(people, person, to));
-            self.fill(people, to);
+            self.go_on(people, to, to);
         }
+    }
+
+    /// It was over, and is not any more: who was deleted meanwhile leaves, and free places are filled, with the pools that
+    /// are open at one time, at another one.
+    pub fn go_on(&mut self, people: &[Person], at: u64, now: u64) {
+        if self.is_over(now) {
+            return;
+        }
+        for registration in self.registrations.iter_mut().filter(|of| people[of.person].is_deleted) {
+            if registration.stand != Stand::Out {
+                registration.is_canceled = true;
+                registration.leave();
+            }
+        }
+        self.fill_as_of(people, at, now);
     }
 
     /// A time to come was set anew: all of them hold as they are written.

@@ -19,6 +19,11 @@ pub enum Target {
 impl Event {
     /// Puts a person into a place by hand, or to a position of the waiting list.
     pub fn place(&mut self, people: &[Person], person: usize, target: &Target, now: u64) -> Result<(), Code> {
+        if let Target::In(named) = target
+            && !self.pools.iter().any(|pool| pool.name == *named)
+        {
+            return Err(Code::NOT_FOUND);
+        }
         self.expect_takes_place(now)?;
         let before = self.of(person).cloned();
         if before.as_ref().is_some_and(|before| before.approval == ApprovalState::Rejected) {

@@ -56,6 +56,7 @@ pub(super) fn read(op: &Op, bytes: &[u8]) -> Result<Reply, String> {
         Op::CreateEvent { .. } => Ok(Reply::Event { pk: decode::<event::Create>(bytes)?.pk }),
         Op::Own { .. } => Owned::read(bytes),
         Op::Register { .. } => Ok(of_registration(&decode::<registration::Create>(bytes)?)),
+        Op::Place { .. } => Ok(of_registration(&decode::<registration::Place>(bytes)?)),
         Op::Cancel { .. } => Ok(of_registration(&decode::<registration::Cancel>(bytes)?)),
         Op::Decide { approve: true, .. } => Ok(of_registration(&decode::<registration::Approve>(bytes)?)),
         Op::Decide { approve: false, .. } => Ok(of_registration(&decode::<registration::Reject>(bytes)?)),

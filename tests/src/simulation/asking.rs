@@ -12,13 +12,16 @@ use super::answers;
 use super::certificates::Ask;
 use super::judge::{Answer, Judge};
 use super::operations::{NAMES, Op, ROLES, TOKENS};
-use super::owners::{Owned, pool_name, some_time};
+use super::owners::{MINUTES, Owned, pool_name, some_time};
 use super::plan::Area;
 use super::{bulk, guesses, programs, transactions};
-use crate::event_model::Pool;
+use crate::event_model::{Event, Pool, Target};
 
 /// The latest records of a kind, among which the next one is drawn.
 const LATEST: usize = 7;
+
+/// The start of most events, in seconds since the beginning: no clock of a simulation gets there.
+const FAR_SECONDS: u64 = 400 * 24 * 60 * 60;
 
 /// The records that answers have told.
 #[derive(Default)]
@@ -159,10 +162,12 @@ impl Known {
             };
         };
         let (of, registered) = some(random, &self.registered).unwrap_or((event, name));
-        match random.random_range(0..12) {
+        match random.random_range(0..14) {
             0..=5 => Op::Register { event, name },
             6 => Op::Register { event: of, name: registered },
             7..=9 => Op::Cancel { event: of, name: registered },
+            10 => Op::Place { event, name, target: some_target(random) },
+            11 => Op::Place { event: of, name: registered, target: some_target(random) },
             _ => Op::Decide { event: of, name: registered, approve: random.random_bool(0.6) },
         }
     }
@@ -173,7 +178,7 @@ fn weight(area: Area) -> usize {
     if area == Area::Events { 3 } else { 1 }
 }
 
-/// An event with few places; with a time around which pools open and merge, some of them do.
+/// An event with few places; with a time around which pools open and merge, and it begins and ends, some of them do.
 fn some_event(random: &mut ChaCha20Rng, owner: usize, openings: Option<Time>) -> Op {
     let some =
         |random: &mut ChaCha20Rng| openings.filter(|_| random.random_bool(0.4)).map(|now| some_time(random, now));
@@ -187,10 +192,39 @@ fn some_event(random: &mut ChaCha20Rng, owner: usize, openings: Option<Time>) ->
         true => random.random_range(1..4),
         false => 0,
     };
-    let pools = (0..pools).map(|at| pool(random, at)).collect();
-    let most = random.random_bool(0.6).then(|| random.random_range(1..4));
-    let (approval, waiting_list) = (random.random_bool(0.5), random.random_bool(0.8));
-    Op::CreateEvent { owner, most, pools, approval, waiting_list, merges: some(random) }
+    let (start, minutes) = match openings.filter(|_| random.random_bool(0.6)) {
+        Some(now) => (some_time(random, now), random.random_range(1..MINUTES)),
+        None => (FAR_SECONDS, MINUTES),
+    };
+    // Otherwise both close at the start.
+    let [closes, cancel_closes] = [(); 2].map(|()| random.random_bool(0.6).then_some(FAR_SECONDS));
+    let event = Event {
+        start,
+        minutes,
+        most: random.random_bool(0.6).then(|| random.random_range(1..4)),
+        is_leisure: false,
+        is_published: true,
+        is_canceled: false,
+        needs_approval: random.random_bool(0.5),
+        has_waiting_list: random.random_bool(0.8),
+        merges: some(random),
+        closes,
+        cancel_closes,
+        pools: (0..pools).map(|at| pool(random, at)).collect(),
+        registrations: Vec::new(),
+        next_order: 1,
+        passed: 0,
+    };
+    Op::CreateEvent { owner, event: Box::new(event) }
+}
+
+/// A place at an event, or a position of its waiting list.
+fn some_target(random: &mut ChaCha20Rng) -> Target {
+    match random.random_range(0..3) {
+        0 => Target::Anywhere,
+        1 => Target::In(pool_name(random.random_range(0..3))),
+        _ => Target::At(random.random_range(1..4)),
+    }
 }
 
 fn some_roles(random: &mut ChaCha20Rng, least: usize) -> BTreeSet<&'static str> {

@@ -26,7 +26,7 @@ pub(super) fn compare(model: &Model, view: &dyn ReadTxn) -> Result<(), String> {
     let (from, to) = Family::Tokens.bounds();
     let tokens = view.range(&from, &to, usize::MAX).map_err(|err| err.to_string())?.len();
     same("the spent tokens", &tokens, &model.tokens.len())?;
-    model.events.values().try_for_each(|(pk, event)| compare_event(model, view, *pk, event))
+    model.events.values().try_for_each(|state| compare_event(model, view, state.pk, &state.event))
 }
 
 fn compare_name(model: &Model, view: &dyn ReadTxn, name: usize) -> Result<(), String> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeInclusive;
 use std::rc::Rc;
 
-use enroll_core::model::change::{self, CLOCK, ChainedChange};
+use enroll_core::model::change::{self, ChainedChange};
 use enroll_core::model::key::{self, Family};
 use enroll_core::model::record;
 use enroll_core::rules::changes;
@@ -175,9 +175,8 @@ impl Judge {
             (Some(number), Some(code), None) => {
                 self.refused(number, code, self.requests[number].first..=seq)?;
             }
-            // What follows from another change is in the model with that one.
-            (_, _, Some(_)) => {}
-            (None, None, None) if change.what == CLOCK || self.alarmed(change)? || self.passed(seq, change)? => {}
+            (_, _, Some(_)) => self.followed_from(seq, change),
+            (None, None, None) if self.alarmed(change)? || self.passed(seq, change)? => {}
             _ => return Err(format!("nobody asked for it: {change:?}")),
         }
         self.seq = seq;

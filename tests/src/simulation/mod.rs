@@ -18,6 +18,7 @@ mod cluster;
 mod compare;
 mod control;
 mod core;
+mod events;
 mod exchange;
 mod following;
 mod guesses;

@@ -7,11 +7,11 @@ use enroll_protocol::enrollment::State;
 use enroll_protocol::registration::ApprovalState;
 use enroll_protocol::{Code, Pk, Time};
 
+use super::events::EventState;
 use super::guesses::{Source, Window};
-use super::operations::{EVENT_MINUTES, EVENT_START_SECONDS, NAMES, Op, seconds};
-use super::owners;
+use super::operations::Op;
 use super::people::Person;
-use crate::event_model::{self, Event, Stand};
+use crate::event_model::Event;
 use crate::program_model;
 
 /// A callsign that waits to be let in, or was.
@@ -53,8 +53,8 @@ pub(super) struct Model {
     pub(super) pools: BTreeMap<usize, Pool>,
     pub(super) tokens: BTreeMap<usize, Pk>,
     codes: BTreeMap<usize, Login>,
-    /// Events and their pks, under the numbers of the requests that made them.
-    pub(super) events: BTreeMap<usize, (Pk, Event)>,
+    /// Events, under the numbers of the requests that made them.
+    pub(super) events: BTreeMap<usize, EventState>,
     /// Certificates that were revoked.
     pub(super) revoked: usize,
     pub(super) programs: program_model::Model,
@@ -140,8 +140,8 @@ impl Model {
                 // More members of a role may have another pool be the most exclusive one; nobody waits who could sit.
                 Ok((self.person(*name), Some(vec![new(0)])))
             }
-            Op::DeletePerson { name } => self.delete(*name, false),
-            Op::RevokePerson { name } => self.delete(*name, true),
+            Op::DeletePerson { name } => self.delete(*name, false, at),
+            Op::RevokePerson { name } => self.delete(*name, true, at),
             Op::RestorePerson { name } => {
                 self.there(*name)?;
                 let person = self.people.get_mut(name).ok_or(Code::NOT_FOUND)?;
@@ -168,8 +168,8 @@ impl Model {
             Op::Guess(ask) => self.guess(ask),
             Op::Transact(units) => self.transact(number, units, at),
             Op::GetPerson { name } => self.there(*name).map(|_| (self.person(*name), None)),
-            Op::Assign { name, role } => self.change_role(*name, |roles| roles.insert(role)),
-            Op::Remove { name, role } => self.change_role(*name, |roles| roles.remove(role)),
+            Op::Assign { name, role } => self.change_role(*name, at, |roles| roles.insert(role)),
+            Op::Remove { name, role } => self.change_role(*name, at, |roles| roles.remove(role)),
             Op::ListRoles { name } => Ok((Reply::Roles(self.live(*name)?.roles.clone()), None)),
             Op::RotateKeys => Ok((Reply::Made, Some(vec![new(0)]))),
             Op::Check => Ok((Reply::Sound, None)),
@@ -234,51 +234,20 @@ impl Model {
                 }
                 Ok(self.enrollment(*name))
             }
-            Op::CreateEvent { owner, most, pools, approval, waiting_list, merges } => {
+            Op::CreateEvent { owner, event } => {
                 self.live(*owner)?;
-                let event = Event {
-                    start: EVENT_START_SECONDS,
-                    minutes: EVENT_MINUTES,
-                    most: *most,
-                    is_leisure: false,
-                    is_published: true,
-                    is_canceled: false,
-                    needs_approval: *approval,
-                    has_waiting_list: *waiting_list,
-                    merges: *merges,
-                    closes: None,
-                    cancel_closes: None,
-                    pools: pools.clone(),
-                    registrations: Vec::new(),
-                    next_order: 1,
-                    passed: seconds(at),
-                };
-                self.events.insert(number, (new(0), event));
+                self.events.insert(number, EventState::new(new(0), event, at));
                 Ok((Reply::Event { pk: new(0) }, Some(vec![new(0)])))
             }
             Op::Own { event, change } => self.own(event.0, change, at),
-            Op::Register { event, name } => {
-                self.registered(event.0, *name, at, |event, people, name, now| event.register(people, name, now))
+            Op::Register { event, name } => self.register(event.0, *name, at, Event::register),
+            Op::Cancel { event, name } => self.register(event.0, *name, at, Event::cancel),
+            Op::Place { event, name, target } => {
+                self.register(event.0, *name, at, |event, people, name, now| event.place(people, name, target, now))
             }
-            Op::Cancel { event, name } => {
-                self.registered(event.0, *name, at, |event, people, name, now| event.cancel(people, name, now))
-            }
-            Op::Decide { event, name, approve: true } => {
-                self.registered(event.0, *name, at, |event, people, name, now| event.approve(people, name, now))
-            }
-            Op::Decide { event, name, approve: false } => {
-                self.registered(event.0, *name, at, |event, people, name, now| event.reject(people, name, now))
-            }
+            Op::Decide { event, name, approve: true } => self.register(event.0, *name, at, Event::approve),
+            Op::Decide { event, name, approve: false } => self.register(event.0, *name, at, Event::reject),
         }
-    }
-
-    /// The people as a model of events has them.
-    pub(super) fn attending(&self) -> Vec<event_model::Person> {
-        let of = |name| match self.people.get(&name) {
-            Some(person) => event_model::Person { roles: person.roles.clone(), is_deleted: person.is_deleted },
-            None => event_model::Person::default(),
-        };
-        (0..NAMES).map(of).collect()
     }
 
     /// True if a pool's code finds a pool that lets people in.
@@ -390,31 +359,5 @@ impl Model {
     fn enrollment(&self, name: usize) -> Done {
         let Enrollment { pk, state, pool } = self.enrollments[&name].clone();
         (Reply::Enrollment { pk, name, state, pool }, Some(vec![pk]))
-    }
-
-    fn registered(
-        &mut self,
-        number: usize,
-        name: usize,
-        at: Time,
-        change: impl FnOnce(&mut Event, &[event_model::Person], usize, u64) -> Result<(), Code>,
-    ) -> Result<Done, Code> {
-        let people = self.attending();
-        if !self.events.contains_key(&number) {
-            return Err(Code::NOT_FOUND);
-        }
-        let person = self.live(name)?.pk;
-        let (event_pk, event) = self.events.get_mut(&number).ok_or(Code::NOT_FOUND)?;
-        owners::pass(event, &people, seconds(at));
-        change(event, &people, name, seconds(at))?;
-        let registration = event.of(name).ok_or(Code::NOT_FOUND)?;
-        let reply = Reply::Registration {
-            event: *event_pk,
-            person,
-            is_waiting: registration.stand == Stand::Waiting,
-            is_canceled: registration.is_canceled,
-            approval: registration.approval,
-        };
-        Ok((reply, Some(vec![*event_pk, person])))
     }
 }

@@ -187,6 +187,30 @@ pub const MUTANTS: &[Mutant] = &[
         "event.max_participants.is_some_and(|max| taken > u64::from(max))",
     ),
     mutant(
+        "placed-by-hand-is-moved",
+        "daemon/core/src/rules/seating/seats.rs",
+        "        Stand::Seated(_) if of.is_fixed() => {}\n",
+        "",
+    ),
+    mutant(
+        "seats-people-at-what-is-over",
+        "daemon/core/src/rules/seating/fill.rs",
+        "        if self.head.left.fill && !is_over(&self.event, self.now()) {\n            //",
+        "        if self.head.left.fill {\n            //",
+    ),
+    mutant(
+        "clock-that-goes-back-resumes-nothing",
+        "daemon/core/src/rules/seating/seats.rs",
+        "is_over(&event, before) && !is_over(&event, now);",
+        "is_over(&event, before) && false;",
+    ),
+    mutant(
+        "deletion-changes-what-is-over",
+        "daemon/core/src/rules/registration/role_change.rs",
+        "if live.is_none() || is_over(&event, call.ctx.now) {",
+        "if live.is_none() {",
+    ),
+    mutant(
         "rejection-keeps-the-place",
         "daemon/core/src/rules/registration/approval.rs",
         "stored::Registration { stand: Stand::Out, approval, placed: None, ..before.clone() }",

@@ -10,7 +10,7 @@ use enroll_protocol::{
 use super::certificates::Ask;
 use super::owners::Owned;
 use super::{guesses, programs, transactions};
-use crate::event_model::Pool;
+use crate::event_model::{Event, Pool, Target};
 use crate::registry::BEGIN_MICROS;
 
 /// Callsigns of people and enrollments.
@@ -25,99 +25,32 @@ pub(super) const ROLES: [&str; 3] = ["guest", "member", "staff"];
 /// An operation with its arguments. What another one has made is named by that one's number and what its answer told.
 #[derive(Debug, Clone)]
 pub(super) enum Op {
-    CreatePerson {
-        name: usize,
-        roles: BTreeSet<&'static str>,
-    },
-    DeletePerson {
-        name: usize,
-    },
-    RevokePerson {
-        name: usize,
-    },
-    RestorePerson {
-        name: usize,
-    },
-    GetPerson {
-        name: usize,
-    },
-    Assign {
-        name: usize,
-        role: &'static str,
-    },
-    Remove {
-        name: usize,
-        role: &'static str,
-    },
-    ListRoles {
-        name: usize,
-    },
-    UseToken {
-        token: usize,
-        expires: Option<Time>,
-    },
-    CreateCode {
-        sub: Option<usize>,
-        expires: Option<Time>,
-    },
-    UseCode {
-        code: Option<(usize, LoginCode)>,
-    },
-    CreatePool {
-        owner: usize,
-        most: Option<u32>,
-    },
-    SetActive {
-        pool: (usize, Pk),
-        active: bool,
-    },
-    ResetCode {
-        pool: (usize, Pk),
-    },
-    DeletePool {
-        pool: (usize, Pk),
-    },
-    Enroll {
-        name: usize,
-        pool: Option<(usize, String)>,
-    },
-    Approve {
-        name: usize,
-    },
-    Reject {
-        name: usize,
-    },
-    Reopen {
-        name: usize,
-    },
-    CreateEvent {
-        owner: usize,
-        most: Option<u32>,
-        pools: Vec<Pool>,
-        approval: bool,
-        waiting_list: bool,
-        merges: Option<u64>,
-    },
-    Own {
-        event: (usize, Pk),
-        change: Owned,
-    },
-    Register {
-        event: (usize, Pk),
-        name: usize,
-    },
-    Cancel {
-        event: (usize, Pk),
-        name: usize,
-    },
-    Decide {
-        event: (usize, Pk),
-        name: usize,
-        approve: bool,
-    },
-    ErasePerson {
-        name: usize,
-    },
+    CreatePerson { name: usize, roles: BTreeSet<&'static str> },
+    DeletePerson { name: usize },
+    RevokePerson { name: usize },
+    RestorePerson { name: usize },
+    GetPerson { name: usize },
+    Assign { name: usize, role: &'static str },
+    Remove { name: usize, role: &'static str },
+    ListRoles { name: usize },
+    UseToken { token: usize, expires: Option<Time> },
+    CreateCode { sub: Option<usize>, expires: Option<Time> },
+    UseCode { code: Option<(usize, LoginCode)> },
+    CreatePool { owner: usize, most: Option<u32> },
+    SetActive { pool: (usize, Pk), active: bool },
+    ResetCode { pool: (usize, Pk) },
+    DeletePool { pool: (usize, Pk) },
+    Enroll { name: usize, pool: Option<(usize, String)> },
+    Approve { name: usize },
+    Reject { name: usize },
+    Reopen { name: usize },
+    CreateEvent { owner: usize, event: Box<Event> },
+    Own { event: (usize, Pk), change: Owned },
+    Register { event: (usize, Pk), name: usize },
+    Cancel { event: (usize, Pk), name: usize },
+    Place { event: (usize, Pk), name: usize, target: Target },
+    Decide { event: (usize, Pk), name: usize, approve: bool },
+    ErasePerson { name: usize },
     Certify(Ask),
     Study(programs::Ask),
     Transact(Vec<Op>),
@@ -145,6 +78,7 @@ impl Op {
             | Self::Reopen { name }
             | Self::Register { name, .. }
             | Self::Cancel { name, .. }
+            | Self::Place { name, .. }
             | Self::Decide { name, .. } => Some(*name),
             Self::CreatePool { owner, .. } | Self::CreateEvent { owner, .. } => Some(*owner),
             Self::CreateCode { sub, .. } => *sub,
@@ -162,7 +96,7 @@ impl Op {
             Self::SetActive { pool, .. } | Self::ResetCode { pool } | Self::DeletePool { pool } => Some(pool.0),
             Self::Enroll { pool, .. } => pool.as_ref().map(|(made, _)| *made),
             Self::Guess(ask) => ask.about(),
-            Self::Register { event, .. } | Self::Cancel { event, .. } => Some(event.0),
+            Self::Register { event, .. } | Self::Cancel { event, .. } | Self::Place { event, .. } => Some(event.0),
             Self::Decide { event, .. } | Self::Own { event, .. } => Some(event.0),
             _ => None,
         }
@@ -253,16 +187,20 @@ impl Op {
             Self::Approve { name } => encoded(envelope, &enrollment::Approve::new(named(*name))),
             Self::Reject { name } => encoded(envelope, &enrollment::Reject { enrollment: named(*name), reason: None }),
             Self::Reopen { name } => encoded(envelope, &enrollment::Reopen { enrollment: named(*name) }),
-            Self::CreateEvent { owner, most, pools, approval, waiting_list, merges } => {
+            Self::CreateEvent { owner, event } => {
+                let Event { start, minutes, most, is_published, needs_approval, has_waiting_list, .. } = **event;
                 let (title, kind) = ("Camp".parse().expect("a title"), "camp".parse().expect("a kind"));
-                let mut create = event::Create::new(title, kind, time(EVENT_START_SECONDS), EVENT_MINUTES);
+                let mut create = event::Create::new(title, kind, time(start), minutes);
                 create.owner = Some(named(*owner));
-                create.max_participants = *most;
-                create.published = Some(true);
-                create.waiting_list = Some(*waiting_list);
-                create.approval = Some(if *approval { event::Approval::Supervisor } else { event::Approval::None });
-                create.merge_time = merges.map(time);
-                create.pools = pools.iter().map(new_pool).collect();
+                create.max_participants = most;
+                create.published = Some(is_published);
+                create.waiting_list = Some(has_waiting_list);
+                create.approval =
+                    Some(if needs_approval { event::Approval::Supervisor } else { event::Approval::None });
+                create.merge_time = event.merges.map(time);
+                create.registration_closes = event.closes.map(time);
+                create.unregistration_closes = event.cancel_closes.map(time);
+                create.pools = event.pools.iter().map(new_pool).collect();
                 encoded(envelope, &create)
             }
             Self::Own { event, change } => change.encode(envelope, event.1),
@@ -271,6 +209,16 @@ impl Op {
             }
             Self::Cancel { event, name } => {
                 encoded(envelope, &registration::Cancel { event: by_pk(event.1), person: named(*name) })
+            }
+            Self::Place { event, name, target } => {
+                let (event, person) = (by_pk(event.1), named(*name));
+                let (pool, position) = match target {
+                    Target::Anywhere => (None, None),
+                    Target::In(pool) => (Some(pool.parse().expect("a name")), None),
+                    Target::At(position) => (None, u32::try_from(*position).ok()),
+                };
+                let reason = "by hand".parse().expect("a reason");
+                encoded(envelope, &registration::Place { event, person, pool, position, reason })
             }
             Self::Decide { event, name, approve: true } => {
                 let (event, person) = (by_pk(event.1), named(*name));
@@ -285,12 +233,6 @@ impl Op {
         }
     }
 }
-
-/// The start of every event, in seconds since the beginning: no clock of a simulation gets there.
-pub(super) const EVENT_START_SECONDS: u64 = 400 * 24 * 60 * 60;
-
-/// The length of every event.
-pub(super) const EVENT_MINUTES: u32 = 60;
 
 /// A time so many seconds after the beginning.
 pub(super) fn time(seconds: u64) -> Time {

@@ -1,23 +1,21 @@
-//! Changes of events in a simulation: what owners change, and openings and merges, which come by themselves at their times.
-//! The feed tells each of them before whatever is done after it.
+//! Changes of events in a simulation by those who own them.
 
-use std::collections::BTreeSet;
-use std::rc::Rc;
-
-use enroll_core::model::change::{self, MERGED, OPENED};
 use enroll_protocol::event::{self, Field};
 use enroll_protocol::{Code, Envelope, Pk, Time};
 use rand::RngExt as _;
 use rand::rngs::ChaCha20Rng;
+use std::collections::BTreeSet;
 
 use super::answers::decode;
-use super::judge::Judge;
 use super::model::{Done, Model, Reply};
-use super::operations::{Encoded, Op, by_pk, encoded, new_pool, seconds, time};
-use crate::event_model::{self, Event, Pool, Stand};
+use super::operations::{Encoded, by_pk, encoded, new_pool, seconds, time};
+use crate::event_model::{self, Event, Pool};
 
 /// Names of pools.
 const POOLS: usize = 6;
+
+/// The length of an event that a simulation sees the end of is less.
+pub(super) const MINUTES: u32 = 6;
 
 /// A change of an event. Pools are named by number.
 #[derive(Debug, Clone)]
@@ -30,6 +28,7 @@ pub(super) enum Owned {
     Most(Option<u32>),
     Merges(Option<u64>),
     Closes(Option<u64>),
+    Starts { start: u64, minutes: u32 },
     WaitingList(bool),
     Publish,
     Unpublish,
@@ -52,7 +51,7 @@ impl Owned {
     pub(super) fn draw(random: &mut ChaCha20Rng, now: Time, roles: BTreeSet<&'static str>) -> Self {
         let pool = random.random_range(0..POOLS / 2);
         let capacity = random.random_range(0..4);
-        match random.random_range(0..16) {
+        match random.random_range(0..18) {
             0..=3 => Self::Capacity { pool, capacity },
             4 | 5 => Self::Opens { pool, opens: some_time(random, now) },
             6 => Self::Roles { pool, roles },
@@ -66,6 +65,7 @@ impl Owned {
             12 => Self::Merges(random.random_bool(0.6).then(|| some_time(random, now))),
             13 => Self::Closes(random.random_bool(0.4).then(|| some_time(random, now))),
             14 => Self::WaitingList(random.random_bool(0.7)),
+            15 | 16 => Self::Starts { start: some_time(random, now), minutes: random.random_range(1..MINUTES) },
             _ => match random.random_range(0..8) {
                 0 => Self::CallOff,
                 1..=3 => Self::Unpublish,
@@ -115,6 +115,10 @@ impl Owned {
                 let clear = cleared(at.is_none(), Field::RegistrationCloses);
                 encoded(envelope, &event::Update { registration_closes: at.map(time), clear, ..update(event) })
             }
+            Self::Starts { start, minutes } => {
+                let (start, duration_minutes) = (Some(time(*start)), Some(*minutes));
+                encoded(envelope, &event::Update { start, duration_minutes, ..update(event) })
+            }
             Self::WaitingList(has) => encoded(envelope, &event::Update { waiting_list: Some(*has), ..update(event) }),
             Self::Publish => encoded(envelope, &event::Publish { event }),
             Self::Unpublish => encoded(envelope, &event::Unpublish { event }),
@@ -157,37 +161,28 @@ impl Owned {
             Self::Most(most) => event.most = *most,
             Self::Merges(at) => event.merges = *at,
             Self::Closes(at) => event.closes = *at,
+            Self::Starts { start, minutes } => (event.start, event.minutes) = (*start, *minutes),
             Self::WaitingList(has) => event.has_waiting_list = *has,
             Self::Publish => event.publish()?,
             Self::Unpublish => event.unpublish()?,
             Self::CallOff => event.call_off()?,
         }
         event.take_times_back(&before, now);
-        event.fill(people, now);
+        match before.is_over(now) {
+            true => event.go_on(people, now, now),
+            false => drop(event.fill(people, now)),
+        }
         Ok(())
     }
 }
 
-/// The next opening or merge of an event.
-fn next_moment(event: &Event) -> Option<u64> {
-    let opens = event.pools.iter().filter_map(|pool| pool.opens);
-    opens.chain(event.merges).filter(|at| *at > event.passed).min()
-}
-
-/// Openings and the merge up to now take effect, one after the other.
-pub(super) fn pass(event: &mut Event, people: &[event_model::Person], now: u64) {
-    while let Some(at) = next_moment(event).filter(|at| *at <= now) {
-        event.passed = at;
-        event.fill(people, at);
-    }
-}
-
 impl Model {
+    /// Changes an event.
     pub(super) fn own(&mut self, number: usize, owned: &Owned, at: Time) -> Result<Done, Code> {
-        let people = self.attending();
-        let (pk, event) = self.events.get_mut(&number).ok_or(Code::NOT_FOUND)?;
-        let now = seconds(at);
-        pass(event, &people, now);
+        let (people, now) = (self.attending(), seconds(at));
+        let state = self.events.get_mut(&number).ok_or(Code::NOT_FOUND)?;
+        state.settle(&people, now);
+        let event = &mut state.event;
         // A time that is set anew, and is past, has passed.
         event.passed = event.passed.max(now);
         owned.change(event, &people, now)?;
@@ -195,54 +190,6 @@ impl Model {
         let states = (event.is_published, event.is_canceled, event.taken(), waiting);
         let pools = event.pools.iter().map(|pool| (pool.name.as_str(), pool.capacity, event.taken_in(pool)));
         let pools: Vec<_> = pools.collect();
-        Ok((Reply::Word(format!("{states:?} {pools:?}")), Some(vec![*pk])))
-    }
-
-    /// True if an opening or a merge was due before, of the event that is changed or of one that a changed person waits for or
-    /// has a place at.
-    fn is_late(&self, op: &Op, at: Time) -> bool {
-        let is_of = |number: usize, event: &Event| match op {
-            Op::Register { event, .. }
-            | Op::Cancel { event, .. }
-            | Op::Decide { event, .. }
-            | Op::Own { event, .. } => event.0 == number,
-            Op::DeletePerson { name }
-            | Op::RevokePerson { name }
-            | Op::Assign { name, .. }
-            | Op::Remove { name, .. } => event.of(*name).is_some_and(|registration| registration.stand != Stand::Out),
-            _ => false,
-        };
-        let mut events = self.events.iter().filter(|(number, (_, event))| is_of(**number, event));
-        events.any(|(_, (_, event))| next_moment(event).is_some_and(|due| due <= seconds(at)))
-    }
-}
-
-impl Judge {
-    /// Fails where an event is changed before what was due at it.
-    pub(super) fn expect_passed(&self, op: &Op, at: Time) -> Result<(), String> {
-        match self.model().is_late(op, at) {
-            true => Err(format!("{op:?} was done at {at}, before an opening or a merge that was due")),
-            false => Ok(()),
-        }
-    }
-
-    /// Takes an opening or a merge. Returns false for another change.
-    pub(super) fn passed(&mut self, seq: u64, change: &change::Change) -> Result<bool, String> {
-        if ![OPENED, MERGED].contains(&change.what) {
-            return Ok(false);
-        }
-        let (before, mut model) = (self.model(), (*self.model()).clone());
-        let people = model.attending();
-        let of = |(pk, _): &&mut (Pk, Event)| change.subjects.first() == Some(pk);
-        let (_, event) = model.events.values_mut().find(of).ok_or("it is of no event")?;
-        // Pools that open together are told one by one.
-        if let Some(at) = next_moment(event).filter(|at| *at <= seconds(change.at)) {
-            event.passed = at;
-            event.fill(&people, at);
-        } else if !event.pools.iter().filter_map(|pool| pool.opens).chain(event.merges).any(|at| at == event.passed) {
-            return Err(format!("nothing of {event:?} was due"));
-        }
-        self.became(seq, &before, Rc::new(model));
-        Ok(true)
+        Ok((Reply::Word(format!("{states:?} {pools:?}")), Some(vec![state.pk])))
     }
 }

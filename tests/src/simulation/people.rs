@@ -54,16 +54,15 @@ impl Model {
     }
 
     /// Deletes or revokes a person, who loses roles, places and certificates.
-    pub(super) fn delete(&mut self, name: usize, is_revoked: bool) -> Result<Done, Code> {
+    pub(super) fn delete(&mut self, name: usize, is_revoked: bool, at: Time) -> Result<Done, Code> {
         self.live(name)?;
+        let before = self.attending();
         let is_withdrawn = self.revoke_certificates(name) > 0 && !is_revoked;
         let person = self.people.get_mut(&name).ok_or(Code::NOT_FOUND)?;
         (person.is_deleted, person.is_revoked, person.is_withdrawn) = (true, is_revoked, is_withdrawn);
         person.roles.clear();
         let pk = person.pk;
-        let people = self.attending();
-        // What is due at an event is told before it takes effect.
-        self.events.values_mut().for_each(|(_, event)| event.leave(&people, name, event.passed));
+        self.leave_events(name, &before, at);
         Ok((self.person(name), Some(vec![pk])))
     }
 
@@ -71,16 +70,15 @@ impl Model {
     pub(super) fn change_role(
         &mut self,
         name: usize,
+        at: Time,
         change: impl FnOnce(&mut BTreeSet<&'static str>) -> bool,
     ) -> Result<Done, Code> {
         self.live(name)?;
+        let before = self.attending();
         let person = self.people.get_mut(&name).ok_or(Code::NOT_FOUND)?;
         let (pk, is_changed) = (person.pk, change(&mut person.roles));
         if is_changed {
-            let people = self.attending();
-            self.events.values_mut().for_each(|(_, event)| {
-                let _ = event.fill(&people, event.passed);
-            });
+            self.readmit(name, &before, at);
         }
         Ok((Reply::Changed(is_changed), is_changed.then(|| vec![pk])))
     }

@@ -137,6 +137,9 @@ const CLUSTERS: f64 = 0.3;
 /// The part of the seeds that are about one area, and people: what many operations on few records do is seldom seen otherwise.
 const FOCUSED: f64 = 0.2;
 
+/// The part of the seeds that are about events in time: openings, merges and ends, with clocks that are set.
+const TIMED: f64 = 0.15;
+
 /// All areas and their names.
 const AREAS: &[(&str, Area)] = &[
     ("people", Area::People),
@@ -174,7 +177,7 @@ impl Plan {
         // Most of the others are about people.
         areas.insert(Area::People);
         let clients = random.random_range(1..=4);
-        let operations = [12, 30, 60, 100][random.random_range(0..4)];
+        let mut operations = [12, 30, 60, 100][random.random_range(0..4)];
         areas.extend(later.iter().map(|(_, area)| *area).filter(|_| random.random_bool(0.25)));
         faults.extend(later_faults.iter().map(|(_, fault)| *fault).filter(|_| random.random_bool(chance / 2.0)));
         // Of a stream of its own, which leaves what is drawn above as it was.
@@ -188,6 +191,11 @@ impl Plan {
             && let Some(area) = areas.iter().copied().filter(|area| *area != Area::People).choose(&mut random)
         {
             areas.retain(|of| [area, Area::People].contains(of));
+        } else if random.random_bool(TIMED) {
+            // An event that is over goes on where the clock goes back.
+            areas = BTreeSet::from([Area::People, Area::Roles, Area::Openings]);
+            faults.insert(Fault::Clock);
+            operations = operations.max(60);
         }
         if areas.contains(&Area::Openings) {
             // Somebody must register meanwhile, and what opens does so only as time passes.

@@ -4,15 +4,20 @@ use std::hash::Hasher as _;
 use std::time::Duration;
 
 use rand::RngExt as _;
+use rand::seq::IteratorRandom as _;
 
 use super::backups::Backup;
 use super::core::{Core, Ended, LEFT_BYTES, now, peer};
 use super::hosts::End;
+use super::operations::seconds;
 use super::plan::Fault;
 use super::run::Run;
 use crate::disk::Fate;
 use crate::machine::Platters;
 use crate::oracle::Oracle;
+
+/// A clock is set by less.
+const STEP_SECONDS_MAX: i64 = 1800;
 
 /// One step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -276,11 +281,13 @@ impl Run<'_> {
     }
 
     fn pass(&mut self) {
-        let milliseconds = match self.plan.has(Fault::Pauses) && self.random.random_bool(0.1) {
-            true => self.random.random_range(1000..700_000),
-            false => self.random.random_range(1..50),
+        let time = match self.plan.has(Fault::Pauses) && self.random.random_bool(0.1) {
+            true => match self.until_moment(0) {
+                Some(seconds @ 1..) => Duration::from_secs(seconds.unsigned_abs()),
+                _ => Duration::from_millis(self.random.random_range(1000..700_000)),
+            },
+            false => Duration::from_millis(self.random.random_range(1..50)),
         };
-        let time = Duration::from_millis(milliseconds);
         self.hosts.iter().for_each(|host| host.clock.pass(time));
         self.runtime.block_on(tokio::time::advance(time));
         self.look_at_clocks();
@@ -294,9 +301,20 @@ impl Run<'_> {
 
     fn set_clock(&mut self, host: usize) {
         self.faults_left -= 1;
-        let seconds = self.random.random_range(1..1800);
-        self.hosts[host].clock.set_by_seconds(if self.random.random_bool(0.5) { seconds } else { -seconds });
+        let seconds = self.until_moment(host).unwrap_or_else(|| {
+            let seconds = self.random.random_range(1..STEP_SECONDS_MAX);
+            if self.random.random_bool(0.5) { seconds } else { -seconds }
+        });
+        self.hosts[host].clock.set_by_seconds(seconds);
         self.look_at_clocks();
+    }
+
+    /// Half the time the seconds from a host's clock to a moment of an event, or near it, which clocks seldom meet by chance.
+    fn until_moment(&mut self, host: usize) -> Option<i64> {
+        let now = seconds(now(&self.hosts[host].clock));
+        let moment = self.judge.model().moments().choose(&mut self.random)?;
+        let seconds = moment.checked_signed_diff(now)? + self.random.random_range(-20..20);
+        (seconds.abs() < STEP_SECONDS_MAX && self.random.random_bool(0.5)).then_some(seconds)
     }
 
     pub(super) fn set_space(&mut self, host: usize, core: &Core, is_full: bool) {

@@ -263,8 +263,7 @@ impl History {
     /// done before it.
     fn pass(&mut self, seconds: u64, is_step: bool) {
         let until = self.now + seconds;
-        let ends: BTreeSet<u64> =
-            self.events.iter().map(|(_, event)| event.start + u64::from(event.minutes) * 60 - 1).collect();
+        let ends: BTreeSet<u64> = self.events.iter().map(|(_, event)| event.end() - 1).collect();
         for end in ends.into_iter().filter(|end| self.now < *end && *end < until).collect::<Vec<_>>() {
             self.pass_to(end, is_step);
             self.wake();

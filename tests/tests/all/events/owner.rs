@@ -102,10 +102,10 @@ impl History {
                 let was_over = before.is_over(self.now);
                 after.take_times_back(before, self.now);
                 *before = after;
-                for (person, _) in self.people.iter().enumerate().filter(|(_, person)| was_over && person.is_deleted) {
-                    before.leave(&self.people, person, self.now);
+                match was_over {
+                    true => before.go_on(&self.people, self.now, self.now),
+                    false => drop(before.fill(&self.people, self.now)),
                 }
-                before.fill(&self.people, self.now);
                 Ok(())
             }
         };
