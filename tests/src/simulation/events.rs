@@ -16,8 +16,6 @@ use crate::event_model::{Event, Person, Stand};
 pub(super) struct EventState {
     pub(super) pk: Pk,
     pub(super) event: Event,
-    /// In seconds since the beginning.
-    created: u64,
     /// The clock went back, and what follows from that is not done yet.
     is_to_go_on: bool,
 }
@@ -25,8 +23,7 @@ pub(super) struct EventState {
 impl EventState {
     /// A new one, with all that was due before it in effect.
     pub(super) fn new(pk: Pk, event: &Event, at: Time) -> Self {
-        let created = seconds(at);
-        Self { pk, event: Event { passed: created, ..event.clone() }, created, is_to_go_on: false }
+        Self { pk, event: Event { passed: seconds(at), ..event.clone() }, is_to_go_on: false }
     }
 
     /// The next opening or merge.
@@ -161,10 +158,7 @@ impl Judge {
         let (before, mut model) = (self.model(), (*self.model()).clone());
         let (people, now) = (model.attending(), seconds(change.at));
         match change.what {
-            CLOCK => {
-                let going_on = model.events.values_mut().filter(|state| state.created <= now);
-                going_on.for_each(|state| state.is_to_go_on = true);
-            }
+            CLOCK => model.events.values_mut().for_each(|state| state.is_to_go_on = true),
             OPENED | MERGED => {
                 let of = |state: &&mut EventState| change.subjects.first() == Some(&state.pk);
                 let state = model.events.values_mut().find(of).ok_or("it is of no event")?;

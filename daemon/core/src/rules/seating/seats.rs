@@ -262,12 +262,17 @@ impl<'a> Seats<'a> {
         self.event.held = self.head.taken;
     }
 
-    /// Writes the head, and the event's entry in the index of openings and merges.
-    pub(in crate::rules) fn save(mut self) -> Event {
+    /// Writes the head, and the event's entry in the index of openings and merges. Steps that are left are due at once.
+    pub(in crate::rules) fn save(self) -> Event {
+        self.save_until(Time::EPOCH)
+    }
+
+    /// The same; steps that are left are not due before this time.
+    fn save_until(mut self, earliest: Time) -> Event {
         let due = match self.head.left.is_nothing() {
             true => self.next_moment().map(|moment| moment.at),
             // The head's time may lie ahead if the clock has gone back.
-            false => Some(self.head.at.min(self.now())),
+            false => Some(self.head.at.min(self.now()).max(earliest)),
         };
         if self.head.due != due {
             if let Some(before) = self.head.due {
@@ -325,8 +330,8 @@ pub(in crate::rules) fn settle_after(txn: &mut dyn Txn, call: &Call<'_>, pk: Pk)
 }
 
 /// Resumes events after the clock went back from `before` to `now`. An event that was over then and is not any more
-/// gets its admissions anew, which were not kept up for it; one with steps left continues. Events created at times to
-/// come are left alone: if the clock is wrong now, they are over.
+/// gets its admissions anew, which were not kept up for it; one with steps left continues. An event created at a time to
+/// come does so then, or with its next change: if it is over by then, the clock is wrong now, and it stays as it was.
 pub fn go_on_since(txn: &mut dyn Txn, now: Time, before: Time) -> Result<(), Fault> {
     let (first, last) = (Pk::from_bytes([0; 16]), Pk::from_bytes([u8::MAX; 16]));
     let longest = u64::from(EVENT_MINUTES_MAX) * 60;
@@ -343,7 +348,8 @@ pub fn go_on_since(txn: &mut dyn Txn, now: Time, before: Time) -> Result<(), Fau
     })?;
     for (pk, may_be_over) in pks {
         let Some(event) = record::get::<Event>(txn.as_read(), &key::event(pk))? else { continue };
-        let was_over = may_be_over && event.created <= now && is_over(&event, before) && !is_over(&event, now);
+        let was_over = may_be_over && is_over(&event, before) && !is_over(&event, now);
+        let created = event.created;
         let mut seats = Seats::open(txn, Attribution::daemon(now), pk, event)?;
         if was_over && seats.head.taken + seats.head.waiting > 0 {
             let slots: Vec<_> = seats.places().pools.iter().map(|pool| (pool.slot, 0)).collect();
@@ -351,7 +357,7 @@ pub fn go_on_since(txn: &mut dyn Txn, now: Time, before: Time) -> Result<(), Fau
             seats.head.left.fill = true;
         }
         if !seats.head.left.is_nothing() {
-            seats.save();
+            seats.save_until(created);
         }
     }
     Ok(())

@@ -137,3 +137,49 @@ fn a_last_day_to_cancel_behind_the_end_is_everybody_s() {
         "#,
     );
 }
+
+/// An event that a clock ahead saw begin and end, and somebody with a place deleted; the clock is before its creation now.
+const OF_A_CLOCK_AHEAD: &str = r#"
+        clock 3600
+        $E = OWNER> event.create {"title":"Camp","kind":"camp","start":"2027-01-15T09:05:00Z","duration_minutes":5,"published":true,"pools":[{"name":"all","capacity":1,"roles":["member"]}]} => {"pk"..
+        M1> registration.create {"event":"$E","person":"M1"} => ..,"waiting":false..
+        M2> registration.create {"event":"$E","person":"M2"} => ..,"waiting":true..
+        +900
+        BOSS> person.delete {"person":"M1"} => {"pk"..
+        OWNER> event.get {"event":"$E"} => ..,"time_state":"past"..,"places_taken":1,"waiting_count":1..
+        clock -7200
+        OWNER> event.get {"event":"$E"} => ..,"time_state":"upcoming"..,"places_taken":1,"waiting_count":1..
+        server.check {} => []
+"#;
+
+#[test]
+fn an_event_of_a_clock_ahead_goes_on_at_its_creation_or_with_its_next_change() {
+    for next in [
+        // Its creation, at nine.
+        r"
+        +6400
+        wake
+        ",
+        r#"
+        M3> registration.create {"event":"$E","person":"M3"} => ..,"waiting":true..
+        M3> registration.cancel {"event":"$E","person":"M3"} => ..,"canceled":true..
+        "#,
+    ] {
+        let end = r#"
+        OWNER> event.get {"event":"$E"} => ..,"time_state":"upcoming"..,"places_taken":1,"waiting_count":0..
+        M2> registration.get {"event":"$E","person":"M2"} => ..,"waiting":false..
+        server.check {} => []
+        "#;
+        check(&mut people(), &[OF_A_CLOCK_AHEAD, next, end].concat());
+    }
+}
+
+#[test]
+fn an_event_that_was_over_by_the_right_clock_stays_as_it_was() {
+    let end = r#"
+        clock 7200
+        OWNER> event.get {"event":"$E"} => ..,"time_state":"past"..,"places_taken":1,"waiting_count":1..
+        server.check {} => []
+    "#;
+    check(&mut people(), &[OF_A_CLOCK_AHEAD, end].concat());
+}
