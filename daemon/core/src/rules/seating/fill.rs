@@ -115,7 +115,9 @@ impl Seats<'_> {
         let is_live = before.stand != Stand::Out && !is_over(&self.event, self.now());
         if is_live && person::is_deleted(self.txn.as_read(), person)? {
             let after = self.left(&before);
-            return self.replace(person, Some(&before), &after);
+            self.replace(person, Some(&before), &after)?;
+            self.emit_left(person, before.stand);
+            return Ok(());
         }
         let is_admitted = before.stand != Stand::Out && self.admitted_as(person, &before)?.contains(&slot);
         if before.stand == Stand::Out || before.admitted.contains(&slot) == is_admitted {

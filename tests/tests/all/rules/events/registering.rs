@@ -168,6 +168,7 @@ fn an_event_of_a_clock_ahead_goes_on_at_its_creation_or_with_its_next_change() {
         let end = r#"
         OWNER> event.get {"event":"$E"} => ..,"time_state":"upcoming"..,"places_taken":1,"waiting_count":0..
         M2> registration.get {"event":"$E","person":"M2"} => ..,"waiting":false..
+        changes.list {} => ..,"verb":"clock"..,"verb":"left",..,"verb":"seated",..
         server.check {} => []
         "#;
         check(&mut people(), &[OF_A_CLOCK_AHEAD, next, end].concat());
