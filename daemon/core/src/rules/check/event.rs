@@ -143,7 +143,7 @@ impl Check<'_> {
         (event, head): (&Event, &Head),
         now: Time,
     ) -> Result<(), StoreError> {
-        if registration.stand == Stand::Out || is_over(event, now) || !head.left.readmit.is_empty() {
+        if registration.stand == Stand::Out || may_lag(event, now) || !head.left.readmit.is_empty() {
             return Ok(());
         }
         if plain(admitted_as(self.txn, event, person, registration))? != registration.admitted {
@@ -171,7 +171,7 @@ impl Check<'_> {
             self.violated("I17", pk, "is not due when something happens with it");
         }
         self.bounds(pk, event, head, &tally.by_hand);
-        if head.left.is_nothing() && !is_over(event, now) {
+        if head.left.is_nothing() && !may_lag(event, now) {
             self.free_places(pk, &Places::of(event, head))?;
         }
         Ok(())
@@ -285,4 +285,10 @@ fn plain<T>(result: Result<T, Fault>) -> Result<T, StoreError> {
         Fault::Store(err) => err,
         other => StoreError::Corrupt(other.to_string()),
     })
+}
+
+/// True for an event whose admissions and places need not be as roles have them: it is over, or it was created at a time to
+/// come, at which it goes on if it is not over by then.
+fn may_lag(event: &Event, now: Time) -> bool {
+    is_over(event, now) || event.created > now
 }
