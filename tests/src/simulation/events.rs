@@ -155,22 +155,23 @@ impl Judge {
 
     /// Takes what comes by itself: an opening, a merge, another clock. Returns false for another change.
     pub(super) fn passed(&mut self, seq: u64, change: &Change) -> Result<bool, String> {
+        if ![CLOCK, OPENED, MERGED].contains(&change.what) {
+            return Ok(false);
+        }
         let (before, mut model) = (self.model(), (*self.model()).clone());
         let (people, now) = (model.attending(), seconds(change.at));
-        match change.what {
-            CLOCK => model.events.values_mut().for_each(|state| state.is_to_go_on = true),
-            OPENED | MERGED => {
-                let of = |state: &&mut EventState| change.subjects.first() == Some(&state.pk);
-                let state = model.events.values_mut().find(of).ok_or("it is of no event")?;
-                let has_settled = state.settle_next(&people, now);
-                // Pools that open together are told one by one.
-                let event = &state.event;
-                let mut moments = event.pools.iter().filter_map(|pool| pool.opens).chain(event.merges);
-                if !has_settled && !moments.any(|at| at == event.passed) {
-                    return Err(format!("nothing of {event:?} was due"));
-                }
+        if change.what == CLOCK {
+            model.events.values_mut().for_each(|state| state.is_to_go_on = true);
+        } else {
+            let of = |state: &&mut EventState| change.subjects.first() == Some(&state.pk);
+            let state = model.events.values_mut().find(of).ok_or("it is of no event")?;
+            let has_settled = state.settle_next(&people, now);
+            // Pools that open together are told one by one.
+            let event = &state.event;
+            let mut moments = event.pools.iter().filter_map(|pool| pool.opens).chain(event.merges);
+            if !has_settled && !moments.any(|at| at == event.passed) {
+                return Err(format!("nothing of {event:?} was due"));
             }
-            _ => return Ok(false),
         }
         self.became(seq, &before, Rc::new(model));
         Ok(true)
@@ -179,12 +180,12 @@ impl Judge {
     /// Takes what follows from another change, which is in the model with that one, but for what a clock that went back has
     /// an event do: the daemon does that later.
     pub(super) fn followed_from(&mut self, seq: u64, change: &Change) {
-        let mut model = (*self.model()).clone();
-        let people = model.attending();
-        let of = |state: &&mut EventState| state.is_to_go_on && change.subjects.first() == Some(&state.pk);
-        if let Some(state) = model.events.values_mut().find(of) {
-            state.go_on(&people, seconds(change.at));
-            let before = self.model();
+        let before = self.model();
+        let is_of = |state: &EventState| state.is_to_go_on && change.subjects.first() == Some(&state.pk);
+        if before.events.values().any(is_of) {
+            let (mut model, people) = ((*before).clone(), before.attending());
+            let states = model.events.values_mut().filter(|state| is_of(state));
+            states.for_each(|state| state.go_on(&people, seconds(change.at)));
             self.became(seq, &before, Rc::new(model));
         }
     }
