@@ -31,11 +31,7 @@ impl WriteOp for Assign {
         if has(txn.as_read(), pk, &self.role)? {
             return Ok(false);
         }
-        registration::settle_events_of(txn, call, pk)?;
-        give(txn, pk, &self.role)?;
-        call.emit(txn, vec![pk], None);
-        registration::readmit_all(txn, call, pk)?;
-        Ok(true)
+        change(txn, call, pk, |txn| give(txn, pk, &self.role))
     }
 }
 
@@ -47,12 +43,22 @@ impl WriteOp for Remove {
         if !has(txn.as_read(), pk, &self.role)? {
             return Ok(false);
         }
-        registration::settle_events_of(txn, call, pk)?;
-        take(txn, pk, &self.role)?;
-        call.emit(txn, vec![pk], None);
-        registration::readmit_all(txn, call, pk)?;
-        Ok(true)
+        change(txn, call, pk, |txn| take(txn, pk, &self.role))
     }
+}
+
+/// Changes the roles of a person: behind what is due at their events, and their registrations follow.
+fn change(
+    txn: &mut dyn Txn,
+    call: &Call<'_>,
+    person: Pk,
+    how: impl FnOnce(&mut dyn Txn) -> Result<bool, Fault>,
+) -> Result<bool, Fault> {
+    registration::settle_events_of(txn, call, person)?;
+    let is_changed = how(txn)?;
+    call.emit(txn, vec![person], None);
+    registration::readmit_all(txn, call, person)?;
+    Ok(is_changed)
 }
 
 impl ReadOp for Has {

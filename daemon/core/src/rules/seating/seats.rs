@@ -264,11 +264,11 @@ impl<'a> Seats<'a> {
 
     /// Writes the head, and the event's entry in the index of openings and merges. Steps that are left are due at once.
     pub(in crate::rules) fn save(self) -> Event {
-        self.save_until(Time::EPOCH)
+        self.save_due_from(Time::EPOCH)
     }
 
     /// The same; steps that are left are not due before this time.
-    fn save_until(mut self, earliest: Time) -> Event {
+    fn save_due_from(mut self, earliest: Time) -> Event {
         let due = match self.head.left.is_nothing() {
             true => self.next_moment().map(|moment| moment.at),
             // The head's time may lie ahead if the clock has gone back.
@@ -357,7 +357,7 @@ pub fn go_on_since(txn: &mut dyn Txn, now: Time, before: Time) -> Result<(), Fau
             seats.head.left.fill = true;
         }
         if !seats.head.left.is_nothing() {
-            seats.save_until(created);
+            seats.save_due_from(created);
         }
     }
     Ok(())
